@@ -1,0 +1,6 @@
+/** Image labels of the platform specification (contract 5.4, 6.2). */
+export const LIFECYCLE_METADATA_LABEL = "io.buildpacks.lifecycle.metadata";
+export const BUILD_METADATA_LABEL = "io.buildpacks.build.metadata";
+export const PROJECT_METADATA_LABEL = "io.buildpacks.project.metadata";
+export const EXEC_ENV_LABEL = "io.buildpacks.exec-env";
+export const CACHE_METADATA_LABEL = "io.buildpacks.lifecycle.cache.metadata";

@@ -1,0 +1,86 @@
+interface Waiter {
+  readonly rank: readonly [priority: number, order: number];
+  readonly resolve: (release: () => void) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly sequence: number;
+}
+
+function before(a: Waiter, b: Waiter): boolean {
+  if (a.rank[0] !== b.rank[0]) return a.rank[0] < b.rank[0];
+  if (a.rank[1] !== b.rank[1]) return a.rank[1] < b.rank[1];
+  return a.sequence < b.sequence;
+}
+
+/**
+ * At most `capacity` holders at a time. When one leaves, the waiter with the smallest priority goes next, among equals
+ * the one with the smallest order, then the one who came first (design, idea 7).
+ */
+export class PriorityLimiter {
+  #free: number;
+  #sequence = 0;
+  readonly #waiting: Waiter[] = [];
+
+  /** @param capacity holders at a time, at least 1 */
+  constructor(capacity: number) {
+    this.#free = capacity;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Waits for a place. The returned function gives it back; calling it twice does nothing.
+   * Rejects with the signal's reason if that fires while waiting.
+   */
+  acquire(priority: number, order = 0, signal?: AbortSignal): Promise<() => void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return Promise.resolve(this.#releaser());
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<() => void>();
+    const waiter: Waiter = { rank: [priority, order], resolve, reject, sequence: this.#sequence++ };
+    this.#insert(waiter);
+    if (signal === undefined) return promise;
+    const onAbort = () => {
+      const at = this.#waiting.indexOf(waiter);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+  }
+
+  /** Runs `task` while holding a place. */
+  async run<T>(priority: number, task: () => Promise<T>, order = 0, signal?: AbortSignal): Promise<T> {
+    const release = await this.acquire(priority, order, signal);
+    try {
+      return await task();
+    } finally {
+      release();
+    }
+  }
+
+  #insert(waiter: Waiter): void {
+    let low = 0;
+    let high = this.#waiting.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (before(waiter, this.#waiting[middle] as Waiter)) high = middle;
+      else low = middle + 1;
+    }
+    this.#waiting.splice(low, 0, waiter);
+  }
+
+  #releaser(): () => void {
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next.resolve(this.#releaser());
+    };
+  }
+}

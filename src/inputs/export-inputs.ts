@@ -1,0 +1,150 @@
+import type { BuildpackRecord, FreeValue, LifecycleMetadata, RunImageNames } from "../cnb/metadata.ts";
+import type { PlatformApi } from "../cnb/platform-api.ts";
+
+/** Flags, environment and defaults, resolved and checked (contract 1.5-1.7). Paths are as the contract says: some absolute, some as given. */
+export interface ExportSettings {
+  readonly platformApi: PlatformApi;
+  readonly analyzedPath: string;
+  readonly appDir: string;
+  readonly cacheDir: string;
+  readonly cacheImage: string;
+  readonly daemon: boolean;
+  readonly execEnv: string;
+  readonly experimentalMode: string;
+  readonly extendedDir: string;
+  readonly gid: number;
+  readonly groupPath: string;
+  readonly insecureRegistries: readonly string[];
+  readonly launchCacheDir: string;
+  readonly launcherPath: string;
+  readonly launcherSbomDir: string;
+  readonly layersDir: string;
+  readonly layout: boolean;
+  readonly layoutDir: string;
+  readonly logLevel: LogLevel;
+  readonly noColor: boolean;
+  readonly parallel: boolean;
+  /** CNB_PREVIOUS_IMAGE and CNB_BUILD_IMAGE: only validated, and their registries' credentials resolved (contract 1.7, 9.1). */
+  readonly previousImage: string;
+  readonly buildImage: string;
+  readonly processType: string;
+  readonly projectMetadataPath: string;
+  readonly reportPath: string;
+  readonly runPath: string;
+  readonly runImage: string;
+  readonly stackPath: string;
+  readonly uid: number;
+  readonly outputImage: string;
+  readonly additionalTags: readonly string[];
+  /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (contract 5.3). */
+  readonly sourceDateEpoch: bigint | undefined;
+  readonly tuning: Tuning;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
+
+/** Flags of our own (design, "Flags of our own"). */
+export interface Tuning {
+  /** Compressing threads, at least 1. */
+  readonly workers: number;
+  /** Requests with a body in flight per registry, at least 1. */
+  readonly uploadConcurrency: number;
+  readonly compression: "gzip" | "zstd";
+  /** 1 to 9 for gzip. */
+  readonly compressionLevel: number;
+  /** Where compressed blobs wait; absolute. */
+  readonly spoolDir: string;
+  readonly progress: "auto" | "tty" | "plain" | "none";
+  readonly timeline: string;
+  readonly events: string;
+  readonly logFormat: "text" | "json";
+}
+
+/** analyzed.toml (contract 2.1). */
+export interface Analyzed {
+  /** `image.reference`: the previous image, "" if none. */
+  readonly previousImage: string;
+  /** The `[run-image]` table; undefined when the file or the table is missing. */
+  readonly runImage: { readonly reference: string; readonly image: string; readonly extend: boolean } | undefined;
+  readonly metadata: LifecycleMetadata;
+}
+
+/** One element of group.toml or of metadata.toml's `buildpacks` and `extensions`. */
+export interface GroupElement {
+  readonly id: string;
+  readonly version: string;
+  readonly api: string;
+  readonly homepage: string;
+  readonly optional: boolean;
+  readonly extension: boolean;
+}
+
+/** A process of metadata.toml (contract 2.3), after the API < 0.10 rule was applied. */
+export interface Process {
+  readonly type: string;
+  readonly command: readonly string[];
+  /** null when absent, which JSON keeps. */
+  readonly args: readonly string[] | null;
+  readonly direct: boolean;
+  readonly default: boolean;
+  readonly buildpackId: string;
+  readonly workingDir: string;
+  readonly execEnv: readonly string[];
+}
+
+export interface BomEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly metadata: FreeValue;
+  readonly buildpack: { readonly id: string; readonly version: string; readonly optional: boolean };
+}
+
+/** metadata.toml (contract 2.3). null = key absent, which the label keeps apart from an empty array. */
+export interface BuildMetadata {
+  readonly bom: readonly BomEntry[] | null;
+  readonly buildpacks: readonly GroupElement[] | null;
+  readonly extensions: readonly GroupElement[] | null;
+  readonly labels: readonly { readonly key: string; readonly value: string }[];
+  readonly processes: readonly Process[] | null;
+  readonly slices: readonly { readonly paths: readonly string[] }[];
+  readonly defaultProcessType: string;
+}
+
+/** project-metadata.toml (contract 2, 5.4); undefined source = no `[source]` table. */
+export interface ProjectMetadata {
+  readonly source:
+    | undefined
+    | {
+        readonly type: string;
+        readonly version: Readonly<Record<string, FreeValue>>;
+        readonly metadata: Readonly<Record<string, FreeValue>>;
+      };
+}
+
+/** One layer that a buildpack left in its directory (contract 2.4). */
+export interface BuildpackLayer {
+  readonly name: string;
+  /** `<bpID>:<name>` */
+  readonly id: string;
+  readonly path: string;
+  readonly hasContents: boolean;
+  readonly build: boolean;
+  readonly launch: boolean;
+  readonly cache: boolean;
+  readonly data: FreeValue;
+  /** Why the layer's TOML could not be used; such a layer fails the app export and is silently not cached. */
+  readonly malformed: string | undefined;
+}
+
+/** What the exporter reads of one buildpack of the group, in group order. */
+export interface BuildpackLayers {
+  readonly buildpack: GroupElement;
+  readonly path: string;
+  /** Names of the directory's entries in byte order, for the reference's debug lines. */
+  readonly entries: readonly string[];
+  readonly layers: readonly BuildpackLayer[];
+  readonly store: BuildpackRecord["store"];
+}
+
+/** Names of the run image for the metadata label (contract 2.5). */
+export type RunImageForExport = RunImageNames;

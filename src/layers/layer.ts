@@ -1,0 +1,43 @@
+import type { DiffID, Digest } from "../oci/digest.ts";
+import type { LayerPlan } from "../plan/layer-plan.ts";
+
+/** Compressed bytes of a layer while and after they are made; any number of readers follow at their own pace. */
+export interface GrowingBlob {
+  /** Bytes made so far. */
+  readonly available: number;
+  /** Settles when the last byte is made: the blob's digest and its size in bytes. Rejects with the fault that stopped it. */
+  readonly done: Promise<{ readonly digest: Digest; readonly size: number }>;
+  /** Resolves true as soon as more than `bytes` are available, false when the blob ended at or before that size. */
+  reaches(bytes: number): Promise<boolean>;
+  /**
+   * The bytes from offset `from` to the end, waiting for those that are not made yet. Each chunk is the reader's own.
+   * Rejects with the maker's fault, or with the signal's reason.
+   */
+  read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A layer being made or made: its products (design, idea 4). */
+export interface Layer {
+  readonly plan: LayerPlan;
+  /** SHA-256 of the uncompressed tar, as soon as it is known. */
+  readonly diffId: Promise<DiffID>;
+  /** Length of the uncompressed tar in bytes, known after the scan. */
+  readonly tarSize: Promise<number>;
+  /**
+   * The compressed blob; making it starts at the first call if it was not started with the hash. The spool is freed when
+   * as many `release` calls came as `blob` calls and no more are expected (`seal`).
+   */
+  blob(): GrowingBlob;
+  /** The caller that asked for the blob needs its bytes no longer. */
+  release(): void;
+}
+
+/** How often each thing was done to a layer: the proof that shared work is done once. */
+export interface LayerCounters {
+  /** Complete passes over the source. */
+  reads: number;
+  /** SHA-256 passes over the uncompressed tar. */
+  hashes: number;
+  compressions: number;
+  uploads: number;
+}

@@ -1,0 +1,38 @@
+import type { DiffID } from "../oci/digest.ts";
+
+/** Where a layer's tar comes from (contract 3.4). Paths are byte strings: one character per byte (latin1). */
+export type LayerSource =
+  | { readonly kind: "directory"; readonly path: string; readonly uid: number; readonly gid: number }
+  | {
+      readonly kind: "app-slice";
+      readonly appDir: string;
+      /** Patterns of all slices in order; `index` of this layer counts from 0, the rest layer is `slices.length`. */
+      readonly slices: readonly (readonly string[])[];
+      readonly index: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | { readonly kind: "launcher"; readonly path: string }
+  | { readonly kind: "process-types"; readonly types: readonly string[] };
+
+/** The smaller goes first at every queue (design, idea 7). */
+export type Priority = number;
+export const APP_PRIORITY: Priority = 0;
+export const CACHE_PRIORITY: Priority = 1;
+
+/** A layer that has local contents and is to be made. Two plans with one key are one layer. */
+export interface LayerPlan {
+  /** The source's identity, known before any hash. */
+  readonly key: string;
+  /** The reference's id, for logs: `<bpID>:<layer>`, `slice-1`, `buildpacksio/lifecycle:config` (contract 4). */
+  readonly id: string;
+  readonly source: LayerSource;
+  readonly priority: Priority;
+  /** Position in the order of work, from 0; app layers first. */
+  readonly order: number;
+  /**
+   * diffIDs under which the layer may exist already, from the previous image and the previous cache. Not empty: hash
+   * first, compress only if none matches for somebody (design, idea 5).
+   */
+  readonly expected: readonly DiffID[];
+}
