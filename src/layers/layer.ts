@@ -24,12 +24,13 @@ export interface Layer {
   /** Length of the uncompressed tar in bytes, known after the scan. */
   readonly tarSize: Promise<number>;
   /**
-   * The compressed blob; making it starts at the first call if it was not started with the hash. The spool is freed when
-   * as many `release` calls came as `blob` calls and no more are expected (`seal`).
+   * The compressed blob; making it starts at the first call if it was not started with the hash. Every consumer that the
+   * plan counts calls `release` once, whether it asked for the blob or not; the last one frees the spool.
    */
-  blob(): GrowingBlob;
-  /** The caller that asked for the blob needs its bytes no longer. */
+  blob(): Promise<GrowingBlob>;
+  /** One consumer needs the layer no longer. */
   release(): void;
+  readonly counters: LayerCounters;
 }
 
 /** How often each thing was done to a layer: the proof that shared work is done once. */

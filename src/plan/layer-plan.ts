@@ -35,4 +35,6 @@ export interface LayerPlan {
    * first, compress only if none matches for somebody (design, idea 5).
    */
   readonly expected: readonly DiffID[];
+  /** How many images take the layer: 1, or 2 when the app image and the cache share it. */
+  readonly consumers: number;
 }

@@ -1,0 +1,112 @@
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { Fault } from "../faults/fault.ts";
+import { isSystemError, pathFault } from "../faults/system-error.ts";
+import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
+import { BLOCK_SIZE } from "./arena.ts";
+import { renderHeader, TAR_TYPE } from "./tar-header.ts";
+import { entriesBetween, type IndexedEntry, type TarIndex } from "./tar-index.ts";
+
+/** How many blocks a tar has. */
+export function blockCount(index: TarIndex): number {
+  return Math.ceil(index.tarSize / BLOCK_SIZE);
+}
+
+/** Bytes of tar in one block: all have {@link BLOCK_SIZE}, the last has the rest. */
+export function blockLength(index: TarIndex, block: number): number {
+  return Math.min(BLOCK_SIZE, index.tarSize - block * BLOCK_SIZE);
+}
+
+/**
+ * Makes one block of a layer's tar: a pure function of the index and the files it names (design, idea 2).
+ * @param into receives exactly the block's bytes; what it held before does not matter
+ * @throws Fault naming the file when one is not what the scan saw
+ */
+export function buildBlock(index: TarIndex, block: number, into: Buffer): void {
+  const from = block * BLOCK_SIZE;
+  const to = from + into.length;
+  let filled = 0;
+  for (const entry of entriesBetween(index, from, to)) {
+    filled = copyHeader(entry, from, into, filled);
+    if (entry.type === TAR_TYPE.file && entry.size > 0)
+      filled = copyContents(entry, index.contentPath, from, into, filled);
+  }
+  into.fill(0, filled);
+}
+
+/** Copies what of the header lies in the block. Returns the end of what is filled. */
+function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: number): number {
+  const start = entry.offset - from;
+  const end = start + entry.headerSize;
+  if (end <= 0) return filled;
+  into.fill(0, filled, Math.max(filled, start));
+  const header = renderHeader(entry);
+  const copied = header.copy(into, Math.max(0, start), Math.max(0, -start));
+  return Math.max(0, start) + copied;
+}
+
+/** Reads what of the contents lies in the block. Returns the end of what is filled; padding follows by the next fill. */
+function copyContents(
+  entry: IndexedEntry,
+  contentPath: ByteString | undefined,
+  from: number,
+  into: Buffer,
+  filled: number,
+): number {
+  const start = entry.offset + entry.headerSize - from;
+  const end = Math.min(start + entry.size, into.length);
+  const begin = Math.max(0, start);
+  if (end <= begin) return filled;
+  readRange(entry, contentPath ?? entry.name, into, begin, end, begin - start);
+  return end;
+}
+
+/** O_NOFOLLOW: the scan saw a regular file, so a symlink in its place is a change. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW;
+
+function readRange(
+  entry: IndexedEntry,
+  path: ByteString,
+  into: Buffer,
+  begin: number,
+  end: number,
+  position: number,
+): void {
+  const file = openContents(entry, path);
+  try {
+    let at = begin;
+    while (at < end) {
+      const read = readSync(file, into, at, end - at, position + at - begin);
+      if (read === 0) throw changed(path, `shrank below its ${entry.size} bytes`);
+      at += read;
+    }
+    // After the read, so that a change between scan and read cannot slip in between the two.
+    checkUnchanged(entry, path, fstatSync(file));
+  } catch (error) {
+    throw isSystemError(error) ? pathFault("EXPORT_LAYER_READ", "read", fromByteString(path), error) : error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openContents(entry: IndexedEntry, path: ByteString): number {
+  const isFollowed = path !== entry.name;
+  try {
+    return openSync(fsPath(path), isFollowed ? constants.O_RDONLY : OPEN_FLAGS);
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") throw changed(path, "was removed");
+    if (isSystemError(error) && error.code === "ELOOP") throw changed(path, "was replaced by a symlink");
+    throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
+  }
+}
+
+function checkUnchanged(entry: IndexedEntry, path: ByteString, stats: Stats): void {
+  if (stats.size !== entry.size) throw changed(path, `had ${entry.size} bytes and now has ${stats.size}`);
+  if (stats.ino !== entry.inode) throw changed(path, "was replaced");
+  if (stats.mtimeMs !== entry.mtimeMs) throw changed(path, "was written to");
+}
+
+function changed(path: ByteString, what: string): Fault {
+  return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`, {
+    hint: "Make sure that nothing writes to the layers and app directories during the export.",
+  });
+}

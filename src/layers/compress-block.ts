@@ -1,0 +1,25 @@
+import { crc32 } from "node:zlib";
+import { toWire } from "../faults/wire.ts";
+import { type Arena, rawBytes } from "./arena.ts";
+import { blockLength, buildBlock } from "./block.ts";
+import type { BlockEncoder } from "./block-encoder.ts";
+import type { BlockTask, CompressorReply, CompressorTask } from "./messages.ts";
+import { scanSource } from "./scan.ts";
+
+/** Answers a task of the compressing pool; a failure is an answer too, so that its fields survive the thread border. */
+export function answer(task: CompressorTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
+  try {
+    if (task.kind === "scan") return { kind: "scan-done", indexes: scanSource(task.source) };
+    return compressBlock(task, arena, encoder);
+  } catch (error) {
+    return { kind: "failed", fault: toWire(error) };
+  }
+}
+
+function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
+  const length = blockLength(task.index, task.block);
+  const raw = rawBytes(arena, task.slot, length);
+  buildBlock(task.index, task.block, raw);
+  const outputLength = task.compress ? encoder.encode(task.slot, length) : 0;
+  return { kind: "block-done", length, outputLength, crc32: crc32(raw) };
+}

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import { writeSync } from "node:fs";
+import type { MessagePort } from "node:worker_threads";
+import { Fault, messageOf } from "../faults/fault.ts";
+import { toWire } from "../faults/wire.ts";
+import { type Arena, outputBytes, rawBytes } from "./arena.ts";
+import { combineCrc32 } from "./crc32-combine.ts";
+import { GZIP_HEADER, gzipTrailer } from "./gzip-frame.ts";
+import type { DigestBlock, DigestDone, DigestEnd, DigestProgress, DigestReply, DigestTask } from "./messages.ts";
+
+/** Takes a layer's blocks in order; the one stage that is sequential by nature (design, idea 3). */
+interface BlockDigester {
+  /** Returns the bytes digested so far. */
+  take(block: DigestBlock): number;
+  finish(): DigestDone;
+}
+
+function diffIdDigester(arena: Arena): BlockDigester {
+  const hash = createHash("sha256");
+  let size = 0;
+  let crc32 = 0;
+  return {
+    take(block) {
+      hash.update(rawBytes(arena, block.slot, block.length));
+      crc32 = combineCrc32(crc32, block.crc32, block.length);
+      size += block.length;
+      return size;
+    },
+    finish: () => ({ kind: "digest-done", sha256: hash.digest("hex"), size, crc32 }),
+  };
+}
+
+/** Frames the compressed blocks as one gzip member, appends them to the spool and digests what it appended. */
+function blobDigester(arena: Arena, spool: number): BlockDigester {
+  const hash = createHash("sha256");
+  let size = 0;
+  let tarSize = 0;
+  let crc32 = 0;
+  const append = (bytes: Uint8Array): void => {
+    hash.update(bytes);
+    for (let at = 0; at < bytes.length; ) at += writeToSpool(spool, bytes, at, size + at);
+    size += bytes.length;
+  };
+  append(GZIP_HEADER);
+  return {
+    take(block) {
+      append(outputBytes(arena, block.slot, block.outputLength));
+      crc32 = combineCrc32(crc32, block.crc32, block.length);
+      tarSize += block.length;
+      return size;
+    },
+    finish() {
+      append(gzipTrailer(crc32, tarSize));
+      return { kind: "digest-done", sha256: hash.digest("hex"), size, crc32 };
+    },
+  };
+}
+
+function writeToSpool(spool: number, bytes: Uint8Array, at: number, position: number): number {
+  try {
+    return writeSync(spool, bytes, at, bytes.length - at, position);
+  } catch (error) {
+    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write compressed layer to the spool: ${messageOf(error)}`, {
+      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Runs a digest task: digests every block that comes over the port, tells when its slot is free, and settles at the end.
+ * A failure is answered at once; blocks that still come are then ignored.
+ */
+export function digestBlocks(arena: Arena, task: DigestTask): Promise<DigestReply> {
+  const { promise, resolve } = Promise.withResolvers<DigestReply>();
+  const finish = (reply: DigestReply): void => {
+    task.port.close();
+    resolve(reply);
+  };
+  try {
+    const digester = task.kind === "blob" ? blobDigester(arena, task.spool) : diffIdDigester(arena);
+    task.port.on("message", (message: DigestBlock | DigestEnd) => {
+      try {
+        const done = step(digester, message, task.port);
+        if (done !== undefined) finish(done);
+      } catch (error) {
+        finish({ kind: "failed", fault: toWire(error) });
+      }
+    });
+  } catch (error) {
+    finish({ kind: "failed", fault: toWire(error) });
+  }
+  return promise;
+}
+
+function step(digester: BlockDigester, message: DigestBlock | DigestEnd, port: MessagePort): DigestReply | undefined {
+  if (message.kind === "block") {
+    const progress: DigestProgress = { kind: "progress", slot: message.slot, size: digester.take(message) };
+    port.postMessage(progress);
+    return undefined;
+  }
+  if (message.complete) return digester.finish();
+  return { kind: "failed", fault: toWire(new Fault("EXPORT_CANCELLED", "the layer's digest was cancelled")) };
+}

@@ -1,0 +1,80 @@
+import { Fault } from "../faults/fault.ts";
+import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import type { LayerPlan } from "../plan/layer-plan.ts";
+import type { Layer } from "./layer.ts";
+import { type LayerEngine, MadeLayer } from "./made-layer.ts";
+import { SlotPool } from "./slot-pool.ts";
+import type { TarIndex } from "./tar-index.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+/**
+ * Layers made at once. One large layer alone keeps all threads busy; the rest hide the latency of starting and ending
+ * small ones, and let others use the cores while one waits for its hash.
+ */
+const PASSES = 4;
+
+/**
+ * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
+ * one's request started, however the two are scheduled.
+ */
+export class LayerStore {
+  readonly #engine: LayerEngine;
+  readonly #layers = new Map<string, MadeLayer>();
+  readonly #appScans = new Map<string, Promise<readonly TarIndex[]>>();
+  readonly #scans: PriorityLimiter;
+
+  /**
+   * @param workers compressing threads of the pool
+   * @param spoolDir where compressed bytes wait for their uploads
+   */
+  constructor(pool: WorkerPool, workers: number, spoolDir: string) {
+    this.#engine = {
+      pool,
+      slots: new SlotPool(pool.arena.slots),
+      passes: new PriorityLimiter(PASSES),
+      spoolDir,
+    };
+    this.#scans = new PriorityLimiter(workers);
+  }
+
+  /**
+   * The layer of a plan; making it starts at the first call for its key.
+   * @param signal cancels making it; only the first caller's counts
+   */
+  layer(plan: LayerPlan, signal: AbortSignal): Layer {
+    const known = this.#layers.get(plan.key);
+    if (known !== undefined) return known;
+    const layer = new MadeLayer(plan, this.#index(plan, signal), this.#engine, signal);
+    this.#layers.set(plan.key, layer);
+    return layer;
+  }
+
+  /** All layers that were asked for, in that order. */
+  get layers(): readonly Layer[] {
+    return [...this.#layers.values()];
+  }
+
+  async #index(plan: LayerPlan, signal: AbortSignal): Promise<TarIndex> {
+    const { source } = plan;
+    if (source.kind !== "app-slice") return single(await this.#scan(plan, signal));
+    // The slices of one directory depend on each other, so one scan makes all their indexes.
+    const key = `${source.appDir}\0${JSON.stringify(source.slices)}`;
+    let scan = this.#appScans.get(key);
+    if (scan === undefined) {
+      scan = this.#scan(plan, signal);
+      this.#appScans.set(key, scan);
+    }
+    return single((await scan).slice(source.index));
+  }
+
+  async #scan(plan: LayerPlan, signal: AbortSignal): Promise<readonly TarIndex[]> {
+    const { source, priority, order } = plan;
+    return await this.#scans.run(priority, () => this.#engine.pool.scan(source), order, signal);
+  }
+}
+
+function single(indexes: readonly TarIndex[]): TarIndex {
+  const index = indexes[0];
+  if (index === undefined) throw new Fault("EXPORT_INTERNAL", "a scan returned no tar index");
+  return index;
+}

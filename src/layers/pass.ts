@@ -1,0 +1,154 @@
+import type { Priority } from "../plan/layer-plan.ts";
+import { blockCount } from "./block.ts";
+import type { BlockDone, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
+import type { Slot, SlotPool } from "./slot-pool.ts";
+import type { SpooledBlob } from "./spool.ts";
+import type { TarIndex } from "./tar-index.ts";
+import type { RunningDigest, WorkerPool } from "./worker-pool.ts";
+
+/** What one pass over a layer's source is to make. */
+export interface PassProducts {
+  /** Hash the tar. */
+  readonly diffId: boolean;
+  /** Compress, and append the blob to this spool. */
+  readonly spool: SpooledBlob | undefined;
+}
+
+export interface PassResult {
+  readonly diffId: DigestDone | undefined;
+  readonly blob: DigestDone | undefined;
+}
+
+interface MadeBlock {
+  readonly slot: Slot;
+  readonly done: BlockDone;
+}
+
+/** Everything a pass needs besides the layer. */
+export interface PassEngine {
+  readonly pool: WorkerPool;
+  readonly slots: SlotPool;
+}
+
+/**
+ * One pass over a layer: blocks are made by any thread in any order and handed to the digests in order, each from the
+ * slot it was made in. A slot is free again when all digests took it.
+ * @param rank queue position: the smaller priority first, then the smaller order
+ * @throws the first fault of a block or a digest; by then all slots are free again
+ */
+export async function runPass(
+  engine: PassEngine,
+  index: TarIndex,
+  products: PassProducts,
+  rank: { readonly priority: Priority; readonly order: number },
+  signal: AbortSignal,
+): Promise<PassResult> {
+  const pass = new Pass(engine, index, products);
+  return await pass.run(rank, signal);
+}
+
+class Pass {
+  readonly #engine: PassEngine;
+  readonly #index: TarIndex;
+  readonly #compress: boolean;
+  readonly #diffId: RunningDigest | undefined;
+  readonly #blob: RunningDigest | undefined;
+  readonly #made = new Map<number, MadeBlock>();
+  readonly #running = new Set<Promise<void>>();
+  /** Digests that still need a slot, by slot number. */
+  readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
+  readonly #failed = new AbortController();
+  #nextToDigest = 0;
+
+  constructor(engine: PassEngine, index: TarIndex, products: PassProducts) {
+    this.#engine = engine;
+    this.#index = index;
+    this.#compress = products.spool !== undefined;
+    if (products.diffId) this.#diffId = this.#start(engine.pool.digest("diff-id"));
+    if (products.spool !== undefined) {
+      const spool = products.spool;
+      this.#blob = this.#start(engine.pool.digest("blob", spool.fileDescriptor), (size) => spool.grow(size));
+    }
+  }
+
+  async run(rank: { readonly priority: Priority; readonly order: number }, signal: AbortSignal): Promise<PassResult> {
+    const stop = AbortSignal.any([signal, this.#failed.signal]);
+    let complete = false;
+    try {
+      await this.#makeBlocks(rank, stop);
+      await Promise.all(this.#running);
+      stop.throwIfAborted();
+      complete = true;
+    } finally {
+      await this.#finish(complete);
+    }
+    const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
+    return { diffId, blob };
+  }
+
+  #digests(): RunningDigest[] {
+    return [this.#diffId, this.#blob].filter((digest) => digest !== undefined);
+  }
+
+  #start(digest: RunningDigest, onSize?: (size: number) => void): RunningDigest {
+    digest.port.on("message", ({ slot, size }: DigestProgress) => {
+      this.#leave(slot);
+      onSize?.(size);
+    });
+    digest.done.catch((error: unknown) => this.#failed.abort(error));
+    return digest;
+  }
+
+  async #makeBlocks(rank: { readonly priority: Priority; readonly order: number }, stop: AbortSignal): Promise<void> {
+    const count = blockCount(this.#index);
+    for (let block = 0; block < count; block++) {
+      const slot = await this.#engine.slots.acquire(rank.priority, rank.order, stop);
+      const task = this.#makeBlock(block, slot).finally(() => this.#running.delete(task));
+      this.#running.add(task);
+    }
+  }
+
+  async #makeBlock(block: number, slot: Slot): Promise<void> {
+    try {
+      const task = { kind: "block", index: this.#index, block, slot: slot.number, compress: this.#compress } as const;
+      const done = await this.#engine.pool.block(task);
+      this.#made.set(block, { slot, done });
+      this.#digestInOrder();
+    } catch (error) {
+      slot.release();
+      this.#failed.abort(error);
+    }
+  }
+
+  #digestInOrder(): void {
+    for (let made = this.#made.get(this.#nextToDigest); made !== undefined; made = this.#made.get(this.#nextToDigest)) {
+      this.#made.delete(this.#nextToDigest);
+      this.#nextToDigest += 1;
+      const { length, outputLength, crc32 } = made.done;
+      const message: DigestBlock = { kind: "block", slot: made.slot.number, length, outputLength, crc32 };
+      const digests = this.#digests();
+      this.#users.set(made.slot.number, { slot: made.slot, left: digests.length });
+      for (const { port } of digests) port.postMessage(message);
+    }
+  }
+
+  #leave(slot: number): void {
+    const user = this.#users.get(slot);
+    if (user === undefined) return;
+    user.left -= 1;
+    if (user.left > 0) return;
+    this.#users.delete(slot);
+    user.slot.release();
+  }
+
+  /** Ends the digests. After a failure waits until no thread uses a slot of this pass any more, then frees them. */
+  async #finish(complete: boolean): Promise<void> {
+    if (!complete) await Promise.all(this.#running);
+    const end: DigestEnd = { kind: "end", complete };
+    for (const { port } of this.#digests()) port.postMessage(end);
+    await Promise.allSettled(this.#digests().map(({ done }) => done));
+    for (const { port } of this.#digests()) port.close();
+    for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
+    this.#users.clear();
+  }
+}

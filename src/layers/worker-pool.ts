@@ -1,0 +1,108 @@
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { Piscina } from "piscina";
+import { fromWire } from "../faults/wire.ts";
+import type { LayerSource } from "../plan/layer-plan.ts";
+import { type Arena, createArena } from "./arena.ts";
+import { ZLIB_NEEDS } from "./block-encoder.ts";
+import type {
+  BlockDone,
+  BlockTask,
+  CompressorReply,
+  CompressorSetup,
+  CompressorTask,
+  DigestDone,
+  DigesterSetup,
+  DigestReply,
+  DigestTask,
+  ScanDone,
+  TaskFailed,
+} from "./messages.ts";
+import type { TarIndex } from "./tar-index.ts";
+
+/** Slots in flight: three a worker, so that each always finds its next block, and two for the digesters' queue. */
+const SLOTS_PER_WORKER = 3;
+const EXTRA_SLOTS = 2;
+
+/** Two digesting threads, so that the tar and the compressed bytes of one layer are hashed side by side. */
+const DIGESTERS = 2;
+
+/** Far above the number of layers that are made at once; a digest task is idle most of the time. */
+const DIGESTS_PER_THREAD = 1024;
+
+/** A digest that goes on in a thread while its blocks are posted to `port`. */
+export interface RunningDigest {
+  readonly port: MessagePort;
+  readonly done: Promise<DigestDone>;
+}
+
+/** Where the thread entries are: TypeScript in development, bundles in a release. */
+export interface WorkerEntries {
+  readonly compressor: string;
+  readonly digester: string;
+}
+
+/** The threads that do the engine's work: `workers` of them scan, read and compress; two more hash. */
+export class WorkerPool {
+  readonly arena: Arena;
+  readonly #compressors: Piscina<CompressorTask, CompressorReply>;
+  readonly #digesters: Piscina<DigestTask, DigestReply>;
+
+  constructor(entries: WorkerEntries, workers: number, level: number) {
+    this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, ZLIB_NEEDS);
+    const compressorSetup: CompressorSetup = { arena: this.arena, level };
+    this.#compressors = new Piscina({
+      filename: entries.compressor,
+      workerData: compressorSetup,
+      minThreads: workers,
+      maxThreads: workers,
+      // Tasks of this pool run to their end without awaiting, so a thread may sleep between them.
+      atomics: "sync",
+    });
+    const digesterSetup: DigesterSetup = { arena: this.arena };
+    this.#digesters = new Piscina({
+      filename: entries.digester,
+      workerData: digesterSetup,
+      minThreads: DIGESTERS,
+      maxThreads: DIGESTERS,
+      concurrentTasksPerWorker: DIGESTS_PER_THREAD,
+      // A digest task lives on messages, which a sleeping thread would not see.
+      atomics: "disabled",
+    });
+  }
+
+  /** @throws Fault of the scan, rebuilt from the thread's. */
+  async scan(source: LayerSource): Promise<readonly TarIndex[]> {
+    const done = unwrap<ScanDone>(await this.#compressors.run({ kind: "scan", source }));
+    return done.indexes;
+  }
+
+  /** @throws Fault of the block, e.g. a file that changed. */
+  async block(task: BlockTask): Promise<BlockDone> {
+    return unwrap<BlockDone>(await this.#compressors.run(task));
+  }
+
+  /** Starts a digest task on the less busy thread. */
+  digest(kind: DigestTask["kind"], spool = -1): RunningDigest {
+    const { port1, port2 } = new MessageChannel();
+    const task: DigestTask = { kind, port: port2, spool };
+    const done = this.#digesters.run(task, transfer(port2)).then((reply) => unwrap<DigestDone>(reply));
+    return { port: port1, done };
+  }
+
+  /** Ends all threads; tasks that still run are abandoned. */
+  async close(): Promise<void> {
+    await Promise.all([this.#compressors.destroy(), this.#digesters.destroy()]);
+  }
+}
+
+type RunOptions = NonNullable<Parameters<Piscina["run"]>[1]>;
+
+/** Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object. */
+function transfer(port: MessagePort): RunOptions {
+  return { transferList: [port] as unknown as NonNullable<RunOptions["transferList"]> };
+}
+
+function unwrap<Done extends { readonly kind: string }>(reply: Done | TaskFailed | CompressorReply): Done {
+  if (reply.kind === "failed") throw fromWire((reply as TaskFailed).fault);
+  return reply as Done;
+}

@@ -1,0 +1,7 @@
+import { workerData } from "piscina";
+import { digestBlocks } from "../src/layers/digest-blocks.ts";
+import type { DigesterSetup, DigestReply, DigestTask } from "../src/layers/messages.ts";
+
+const { arena }: DigesterSetup = workerData;
+
+export default (task: DigestTask): Promise<DigestReply> => digestBlocks(arena, task);
