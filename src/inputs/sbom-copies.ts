@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { withContext } from "../faults/fault.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
@@ -78,9 +78,10 @@ function listSboms(directory: string, logger: Logger): string[] {
   }
 }
 
+/** Makes a new file with the default mode, whatever the source's is: the mode ends up in a layer. */
 function copy(source: string, destination: string): void {
   try {
-    copyFileSync(source, destination);
+    writeFileSync(destination, readFileSync(source));
   } catch (error) {
     throw pathFault("EXPORT_INPUT_SBOM", "open", source, error);
   }
