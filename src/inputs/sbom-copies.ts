@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { withContext } from "../faults/fault.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
@@ -78,10 +87,11 @@ function listSboms(directory: string, logger: Logger): string[] {
   }
 }
 
-/** Makes a new file with the default mode, whatever the source's is: the mode ends up in a layer. */
+/** A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one. */
 function copy(source: string, destination: string): void {
   try {
-    writeFileSync(destination, readFileSync(source));
+    if (lstatSync(source).isSymbolicLink()) symlinkSync(readlinkSync(source), destination);
+    else writeFileSync(destination, readFileSync(source));
   } catch (error) {
     throw pathFault("EXPORT_INPUT_SBOM", "open", source, error);
   }
