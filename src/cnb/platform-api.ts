@@ -1,5 +1,86 @@
+import { Fault } from "../faults/fault.ts";
+import { type ApiVersion, atLeast, isSupportedApi, parseApiVersion } from "./api-version.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+
 /** A Platform API version, compared numerically. The parsing, the supported list and the gates are in this file. */
-export interface PlatformApi {
-  readonly major: number;
-  readonly minor: number;
+export type PlatformApi = ApiVersion;
+
+/** Platform APIs that this exporter speaks; none of them is deprecated (contract 1.3). */
+export const SUPPORTED_PLATFORM_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14", "0.15"] as const;
+
+/** The environment variable that chooses the Platform API; there is no flag for it. */
+export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
+
+/**
+ * Checks and parses the value of CNB_PLATFORM_API (contract 1.3).
+ * @throws Fault with exit code 11 and the reference's text when it is missing, unparsable or unsupported.
+ */
+export function parsePlatformApi(raw: string | undefined): PlatformApi {
+  if (raw === undefined || raw.trim() === "")
+    throw apiFault(
+      "MISSING",
+      `failed to get platform API version; please set '${PLATFORM_API_ENV}' to specify the desired platform API version`,
+    );
+  const api = parseApiVersion(raw);
+  if (api === undefined) throw apiFault("SYNTAX", `failed to parse platform API '${raw}'`);
+  if (!isSupportedApi(SUPPORTED_PLATFORM_APIS, api))
+    throw apiFault(
+      "UNSUPPORTED",
+      `failed to set platform API: platform API version '${raw}' is incompatible with the lifecycle`,
+    );
+  return api;
+}
+
+function apiFault(what: "MISSING" | "SYNTAX" | "UNSUPPORTED", message: string): Fault {
+  return new Fault(`EXPORT_API_PLATFORM_${what}`, message, {
+    exitCode: EXIT_CODES.platformApi,
+    hint: `Set ${PLATFORM_API_ENV} to one of ${SUPPORTED_PLATFORM_APIS.join(", ")}.`,
+  });
+}
+
+/** The first minor version of API 0 in which each behaviour holds (contract 15); nothing else may decide by an API's number. */
+const SINCE_MINOR = {
+  hasSbomLayers: 8,
+  honoursSourceDateEpoch: 9,
+  omitsBom: 9,
+  hasCommandArray: 10,
+  copiesSboms: 11,
+  hasLauncherSbomFlag: 11,
+  readsRunToml: 12,
+  hasRunImageNames: 12,
+  keepsHistory: 12,
+  hasExtensions: 12,
+  hasLayoutFlags: 12,
+  hasInsecureRegistryFlag: 13,
+  keepsOldCacheImage: 13,
+  allowsDockerfiles: 13,
+  hasExecEnvLabel: 15,
+} as const;
+
+/** Name of a behaviour that depends on the Platform API. */
+export type PlatformGate = keyof typeof SINCE_MINOR;
+
+/** For every behaviour whether it holds. */
+export type PlatformGates = { readonly [Gate in PlatformGate]: boolean };
+
+/** What holds at this Platform API, e.g. `gates(api).hasExtensions`. */
+export function gates(api: PlatformApi): PlatformGates {
+  const holds = (gate: PlatformGate): boolean => atLeast(api, { major: 0, minor: SINCE_MINOR[gate] });
+  return {
+    hasSbomLayers: holds("hasSbomLayers"),
+    honoursSourceDateEpoch: holds("honoursSourceDateEpoch"),
+    omitsBom: holds("omitsBom"),
+    hasCommandArray: holds("hasCommandArray"),
+    copiesSboms: holds("copiesSboms"),
+    hasLauncherSbomFlag: holds("hasLauncherSbomFlag"),
+    readsRunToml: holds("readsRunToml"),
+    hasRunImageNames: holds("hasRunImageNames"),
+    keepsHistory: holds("keepsHistory"),
+    hasExtensions: holds("hasExtensions"),
+    hasLayoutFlags: holds("hasLayoutFlags"),
+    hasInsecureRegistryFlag: holds("hasInsecureRegistryFlag"),
+    keepsOldCacheImage: holds("keepsOldCacheImage"),
+    allowsDockerfiles: holds("allowsDockerfiles"),
+    hasExecEnvLabel: holds("hasExecEnvLabel"),
+  };
 }
