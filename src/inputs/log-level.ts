@@ -1,0 +1,25 @@
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../faults/fault.ts";
+import type { LogLevel } from "./export-inputs.ts";
+
+const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["fatal", "fatal"],
+]);
+
+/**
+ * The level of `-log-level`, in any case (contract 1.6).
+ * @throws Fault with exit code 1 for any other word (contract 1.2, step 6).
+ */
+export function parseLogLevel(text: string): LogLevel {
+  const level = LEVELS.get(text.toLowerCase());
+  if (level !== undefined) return level;
+  throw new Fault("EXPORT_ARGS_LOG_LEVEL", "failed to parse log level: invalid level", {
+    exitCode: EXIT_CODES.failed,
+    hint: `-log-level is '${text}'; it must be one of ${[...LEVELS.keys()].join(", ")}.`,
+  });
+}

@@ -1,0 +1,76 @@
+import type { FlagRow } from "./flag-table.ts";
+
+/** Defaults that depend on the machine. */
+export interface MachineDefaults {
+  /** Cores that this process may use, at least 1. */
+  readonly cores: number;
+  /** The directory for temporary files. */
+  readonly tempDir: string;
+}
+
+/** Flags of our own, at every Platform API (design, "Flags of our own"). */
+export function tuningFlags(machine: MachineDefaults) {
+  return [
+    {
+      name: "compression",
+      type: "string",
+      env: "CNB_EXPORT_COMPRESSION",
+      fallback: "gzip",
+      usage: "compression of new layers, gzip or zstd",
+    },
+    {
+      name: "compression-level",
+      type: "int",
+      env: "CNB_EXPORT_COMPRESSION_LEVEL",
+      fallback: 1,
+      usage: "level of the compression, 1 (fastest) to 9 (smallest)",
+    },
+    {
+      name: "events",
+      type: "string",
+      env: "CNB_EXPORT_EVENTS",
+      usage: "path or number of an open file to which one JSON object a line is appended as things happen",
+    },
+    {
+      name: "log-format",
+      type: "string",
+      env: "CNB_EXPORT_LOG_FORMAT",
+      fallback: "text",
+      usage: "format of log lines, text or json",
+    },
+    {
+      name: "progress",
+      type: "string",
+      env: "CNB_EXPORT_PROGRESS",
+      fallback: "auto",
+      usage: "how progress is shown: auto, tty, plain or none",
+    },
+    {
+      name: "spool-dir",
+      type: "string",
+      env: "CNB_EXPORT_SPOOL_DIR",
+      fallback: machine.tempDir,
+      usage: "path to directory where compressed layers wait for their upload",
+    },
+    {
+      name: "timeline",
+      type: "string",
+      env: "CNB_EXPORT_TIMELINE",
+      usage: "path to file to which a timeline of every stage is written",
+    },
+    {
+      name: "upload-concurrency",
+      type: "int",
+      env: "CNB_EXPORT_UPLOAD_CONCURRENCY",
+      fallback: 8,
+      usage: "number of uploads to one registry at a time",
+    },
+    {
+      name: "workers",
+      type: "int",
+      env: "CNB_EXPORT_WORKERS",
+      fallback: machine.cores,
+      usage: "number of threads that read and compress layers",
+    },
+  ] as const satisfies readonly FlagRow[];
+}

@@ -1,0 +1,31 @@
+import { goQuote } from "../faults/go-quote.ts";
+import type { FlagDefinition } from "./go-flags.ts";
+
+const TYPE_WORD = { string: " string", int: " int", list: " value", bool: "" } as const;
+
+/**
+ * The usage block of Go's flag package for a flag set named `lifecycle` (contract 1.4): flags in byte order of name, each
+ * with the value it has when the command line does not set it.
+ */
+export function buildUsage(definitions: readonly FlagDefinition[]): string {
+  const lines = [...definitions]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((flag) => `  -${flag.name}${TYPE_WORD[flag.type]}\n    \t${flag.usage}${defaultText(flag)}\n`);
+  return `Usage of lifecycle:\n${lines.join("")}`;
+}
+
+function defaultText(flag: FlagDefinition): string {
+  switch (flag.type) {
+    case "string":
+      return flag.initial === "" ? "" : ` (default ${goQuote(flag.initial)})`;
+    case "bool":
+      return flag.initial ? " (default true)" : "";
+    case "int":
+      return flag.initial === 0 ? "" : ` (default ${flag.initial})`;
+    case "list": {
+      // Go compares the printed form with that of an empty list, so one empty element shows no default either.
+      const elements = flag.initial.join(" ");
+      return elements === "" ? "" : ` (default [${elements}])`;
+    }
+  }
+}
