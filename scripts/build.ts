@@ -20,6 +20,8 @@ const bundle = await rolldown({
     worker: createRequire(import.meta.url).resolve("piscina/dist/worker.js"),
   },
   platform: "node",
+  // An optional native addon of piscina for thread priorities, which we do not use.
+  external: ["@napi-rs/nice"],
 });
 await bundle.write({
   dir: dist,
