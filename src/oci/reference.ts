@@ -1,0 +1,106 @@
+import { Fault } from "../faults/fault.ts";
+import { type Digest, isSha256 } from "./digest.ts";
+import { canonicalRegistry, DOCKER_HUB, isRegistryName } from "./registry-name.ts";
+
+const REPOSITORY = /^[a-z0-9_\-./]{1,255}$/;
+const TAG = /^[A-Za-z0-9_\-.]{1,128}$/;
+const DEFAULT_TAG = "latest";
+
+/** A repository of one registry: where blobs and manifests live. */
+export class Repository {
+  /** The registry's host and port, never "": `index.docker.io`, `localhost:5000`. */
+  readonly registry: string;
+  /** The path in the registry, with Docker Hub's `library/` filled in. */
+  readonly path: string;
+
+  constructor(registry: string, path: string) {
+    this.registry = registry;
+    this.path = registry === DOCKER_HUB && !path.includes("/") ? `library/${path}` : path;
+  }
+
+  /** Registry and path: `index.docker.io/library/busybox`. */
+  get name(): string {
+    return `${this.registry}/${this.path}`;
+  }
+
+  /** The reference to one manifest of this repository; its text is its full name. */
+  withDigest(digest: Digest): Reference {
+    return new Reference(`${this.name}@${digest}`, this, undefined, digest);
+  }
+}
+
+/** The name of an image: a repository with either a tag or a digest. */
+export class Reference {
+  /** The text as it was given, which logs and reports repeat. */
+  readonly original: string;
+  readonly repository: Repository;
+  /** Undefined if and only if there is a digest. */
+  readonly tag: string | undefined;
+  readonly digest: Digest | undefined;
+
+  constructor(original: string, repository: Repository, tag: string | undefined, digest: Digest | undefined) {
+    this.original = original;
+    this.repository = repository;
+    this.tag = tag;
+    this.digest = digest;
+  }
+
+  get registry(): string {
+    return this.repository.registry;
+  }
+
+  /** Tag or digest: the last part of a manifest's URL. */
+  get identifier(): string {
+    return this.digest ?? this.tag ?? DEFAULT_TAG;
+  }
+
+  /** The full name: `index.docker.io/library/busybox:latest`, `localhost:5000/app@sha256:...`. */
+  get name(): string {
+    return `${this.repository.name}${this.digest === undefined ? ":" : "@"}${this.identifier}`;
+  }
+
+  toString(): string {
+    return this.original;
+  }
+}
+
+/**
+ * Parses a reference with go-containerregistry's weak validation (contract 1.8): first as a name with a tag, then as a
+ * name with a digest, of which a tag before the `@` is dropped.
+ * @throws Fault `could not parse reference: <text>`
+ */
+export function parseReference(text: string): Reference {
+  const reference = parseTagged(text) ?? parseDigested(text);
+  if (reference === undefined) throw new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${text}`);
+  return reference;
+}
+
+function splitTag(text: string): { base: string; tag: string | undefined } {
+  const colon = text.lastIndexOf(":");
+  if (colon < 0 || text.includes("/", colon)) return { base: text, tag: undefined };
+  return { base: text.slice(0, colon), tag: text.slice(colon + 1) };
+}
+
+function parseTagged(text: string): Reference | undefined {
+  const { base, tag = DEFAULT_TAG } = splitTag(text);
+  if (!TAG.test(tag)) return undefined;
+  const repository = parseRepository(base);
+  return repository === undefined ? undefined : new Reference(text, repository, tag, undefined);
+}
+
+function parseDigested(text: string): Reference | undefined {
+  const [base, digest, ...more] = text.split("@");
+  if (base === undefined || digest === undefined || more.length > 0 || !isSha256(digest)) return undefined;
+  const repository = parseTagged(base)?.repository ?? parseRepository(base);
+  return repository === undefined ? undefined : new Reference(text, repository, undefined, digest as Digest);
+}
+
+function parseRepository(text: string): Repository | undefined {
+  const slash = text.indexOf("/");
+  const first = slash < 0 ? "" : text.slice(0, slash);
+  const hasRegistry = first === "localhost" || /[.:]/.test(first);
+  const registry = hasRegistry ? first : "";
+  const path = hasRegistry ? text.slice(slash + 1) : text;
+  if (!REPOSITORY.test(path) || !isRegistryName(registry)) return undefined;
+  return new Repository(canonicalRegistry(registry), path);
+}
