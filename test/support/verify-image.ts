@@ -1,0 +1,86 @@
+import { createHash, type Hash } from "node:crypto";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
+import { z } from "zod";
+
+const manifestSchema = z.object({
+  config: z.object({ digest: z.string(), size: z.number() }),
+  layers: z.array(z.object({ digest: z.string(), size: z.number(), mediaType: z.string() })),
+});
+const configSchema = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()) }) });
+
+/** What was checked of an image. Sizes in bytes. */
+export interface VerifiedImage {
+  readonly digest: string;
+  readonly layers: readonly { readonly digest: string; readonly diffId: string; readonly size: number }[];
+}
+
+const ACCEPT = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+].join(", ");
+
+/**
+ * Pulls an image from a registry over plain http and recomputes every digest, size and diffID that it claims.
+ * @param name `<host>:<port>/<repository>:<tag>`
+ * @throws Error that names what does not match
+ */
+export async function verifyImage(name: string): Promise<VerifiedImage> {
+  const slash = name.indexOf("/");
+  const colon = name.lastIndexOf(":");
+  const base = `http://${name.slice(0, slash)}/v2/${name.slice(slash + 1, colon)}`;
+  const bytes = await fetchBytes(`${base}/manifests/${name.slice(colon + 1)}`, { accept: ACCEPT });
+  const manifest = manifestSchema.parse(JSON.parse(bytes.toString("utf8")));
+  const configBytes = await fetchBytes(`${base}/blobs/${manifest.config.digest}`);
+  same("config digest", digestOf(configBytes), manifest.config.digest);
+  same("config size", configBytes.length, manifest.config.size);
+  const { diff_ids: diffIds } = configSchema.parse(JSON.parse(configBytes.toString("utf8"))).rootfs;
+  same("number of layers", manifest.layers.length, diffIds.length);
+  const layers = [];
+  for (const [i, layer] of manifest.layers.entries()) {
+    const pulled = await pullLayer(`${base}/blobs/${layer.digest}`, layer.digest !== diffIds[i]);
+    same(`digest of layer ${i}`, pulled.digest, layer.digest);
+    same(`size of layer ${i}`, pulled.size, layer.size);
+    same(`diffID of layer ${i}`, pulled.diffId, diffIds[i]);
+    layers.push(pulled);
+  }
+  return { digest: digestOf(bytes), layers };
+}
+
+function same(what: string, found: unknown, expected: unknown): void {
+  if (found !== expected) throw new Error(`${what} is ${found}, expected ${expected}`);
+}
+
+function digestOf(bytes: Buffer): string {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+async function open(url: string, headers: Record<string, string>): Promise<Response> {
+  const response = await fetch(url, { headers });
+  if (!response.ok) throw new Error(`GET ${url}: ${response.status}`);
+  return response;
+}
+
+async function fetchBytes(url: string, headers: Record<string, string> = {}): Promise<Buffer> {
+  return Buffer.from(await (await open(url, headers)).arrayBuffer());
+}
+
+/** @param isCompressed false for a layer whose digest is its diffID */
+async function pullLayer(url: string, isCompressed: boolean) {
+  const { body } = await open(url, {});
+  if (body === null) throw new Error(`GET ${url}: no body`);
+  const compressed = createHash("sha256");
+  const tar = createHash("sha256");
+  let size = 0;
+  const source = Readable.fromWeb(body).on("data", (chunk: Buffer) => {
+    compressed.update(chunk);
+    size += chunk.length;
+  });
+  const into = (hash: Hash) => async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) hash.update(chunk);
+  };
+  if (isCompressed) await pipeline(source, createGunzip(), into(tar));
+  else await pipeline(source, into(tar));
+  return { digest: `sha256:${compressed.digest("hex")}`, diffId: `sha256:${tar.digest("hex")}`, size };
+}
