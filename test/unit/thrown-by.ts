@@ -8,12 +8,13 @@ export function thrownBy(call: () => unknown): unknown {
   throw new Error("expected a throw");
 }
 
-/** The same for something asynchronous. */
+/** The error that a promise rejects with; fails the test when it does not. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("expected a rejection");
+  const nothing = Symbol();
+  const error = await promise.then(
+    () => nothing,
+    (reason: unknown) => reason,
+  );
+  if (error === nothing) throw new Error("expected a rejection");
+  return error;
 }

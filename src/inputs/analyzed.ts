@@ -1,0 +1,78 @@
+import { z } from "zod";
+import type { LifecycleMetadata } from "../cnb/metadata.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { Analyzed } from "./export-inputs.ts";
+import { runImageNames } from "./run-image-names.ts";
+import { readDocumentIfPresent } from "./toml.ts";
+import { flag, freeTable, freeValue, mapOf, table, text, texts } from "./toml-schema.ts";
+
+const sha = table({ sha: text })
+  .optional()
+  .transform((layer) => layer?.sha ?? "");
+
+const layerRecord = table({ sha: text, metadata: freeValue, build: flag, launch: flag, cache: flag }).transform(
+  ({ sha: diffId, metadata: data, build, launch, cache }) => ({ diffId, data, build, launch, cache }),
+);
+
+const buildpackRecord = table({
+  key: text,
+  version: text,
+  layers: mapOf(layerRecord).optional(),
+  store: table({ metadata: freeTable }).optional(),
+}).transform(({ key, version, layers = new Map(), store }) => ({
+  key,
+  version,
+  layers,
+  ...(store === undefined ? {} : { store }),
+}));
+
+const metadataSchema = table({
+  app: z.array(table({ sha: text })).default([]),
+  sbom: table({ sha: text }).optional(),
+  buildpacks: z.array(buildpackRecord).default([]),
+  config: sha,
+  launcher: sha,
+  "process-types": sha,
+  "run-image": table({ "top-layer": text, reference: text, image: text, mirrors: texts }).optional(),
+  stack: table({ "run-image": runImageNames.optional() }).optional(),
+}).transform(
+  (metadata): LifecycleMetadata => ({
+    app: metadata.app.map((slice) => slice.sha),
+    sbom: metadata.sbom?.sha,
+    buildpacks: metadata.buildpacks,
+    config: metadata.config,
+    launcher: metadata.launcher,
+    processTypes: metadata["process-types"],
+    runImage: {
+      topLayer: metadata["run-image"]?.["top-layer"] ?? "",
+      reference: metadata["run-image"]?.reference ?? "",
+      image: metadata["run-image"]?.image ?? "",
+      mirrors: metadata["run-image"]?.mirrors ?? [],
+    },
+    stack: metadata.stack?.["run-image"] ?? { image: "", mirrors: [] },
+  }),
+);
+
+const analyzedSchema = table({
+  image: table({ reference: text }).optional(),
+  "run-image": table({ reference: text, image: text, extend: flag }).optional(),
+  metadata: metadataSchema.optional(),
+}).transform(
+  (analyzed): Analyzed => ({
+    previousImage: analyzed.image?.reference ?? "",
+    runImage: analyzed["run-image"],
+    metadata: analyzed.metadata ?? metadataSchema.parse({}),
+  }),
+);
+
+/**
+ * Reads analyzed.toml (contract 2.1). A missing file is a warning and an empty document.
+ * @throws Fault `failed to read analyzed file: ...`
+ */
+export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {
+  const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
+  if (analyzed !== undefined) return analyzed;
+  logger.warn(`No analyzed metadata found at path ${goQuote(path)}`);
+  return analyzedSchema.parse({});
+}

@@ -1,0 +1,125 @@
+import { readFile } from "node:fs/promises";
+import { parse, TomlDate, TomlError } from "smol-toml";
+import type { z } from "zod";
+import { Fault, messageOf, withContext } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import { isNotExist, isSystemError, pathFault } from "../faults/system-error.ts";
+import { type ByteString, fromByteString, fsPath, toByteString } from "../oci/byte-string.ts";
+import { isInt64 } from "./go-value.ts";
+import { isTable } from "./toml-schema.ts";
+
+/** How integers arrive: as BigInts always, to tell `1` from `1.0`, or only where a double would lose digits. */
+export type Integers = "always-bigint" | "bigint-as-needed";
+
+/**
+ * Reads a TOML file and checks it against a schema (contract 2). The texts of its faults are those of Go's os.Open and of
+ * BurntSushi/toml, with the file's path in front of the latter.
+ * @throws Fault whose cause is Node's ENOENT when the file does not exist
+ */
+export async function readToml<Schema extends z.ZodType>(
+  path: ByteString,
+  schema: Schema,
+  integers: Integers = "bigint-as-needed",
+): Promise<z.output<Schema>> {
+  const file = fromByteString(path);
+  const table = parseToml(await readBytes(path), file, integers);
+  const result = schema.safeParse(table, { reportInput: true });
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw tomlFault(file, issue === undefined ? "unexpected content" : describeIssue(issue));
+}
+
+/**
+ * The same for a document at a path from the command line.
+ * @param what the reference's word for it, for `failed to read <what>: `
+ */
+export async function readDocument<Schema extends z.ZodType>(
+  what: string,
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  try {
+    return await readToml(toByteString(path), schema);
+  } catch (error) {
+    throw withContext(`failed to read ${what}`, error, "EXPORT_INPUT_READ");
+  }
+}
+
+/** The same, undefined when the file does not exist; any other failure is a fault (contract 2). */
+export async function readDocumentIfPresent<Schema extends z.ZodType>(
+  what: string,
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema> | undefined> {
+  try {
+    return await readDocument(what, path, schema);
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+}
+
+/** True for a fault of this file that says that the document does not exist. */
+export function isMissingFile(error: unknown): boolean {
+  return isNotExist(error) || (error instanceof Fault && isMissingFile(error.cause));
+}
+
+async function readBytes(path: ByteString): Promise<Uint8Array> {
+  try {
+    return await readFile(fsPath(path));
+  } catch (error) {
+    const operation = isSystemError(error) && error.syscall === "read" ? "read" : "open";
+    throw pathFault("EXPORT_INPUT_READ", operation, fromByteString(path), error);
+  }
+}
+
+function parseToml(bytes: Uint8Array, file: string, integers: Integers): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw tomlFault(file, "the file is not valid UTF-8", error);
+  }
+  try {
+    const table = parse(text, { integersAsBigInt: integers === "always-bigint" ? true : "asNeeded" });
+    requireInt64(table);
+    return table;
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw tomlFault(file, messageOf(error), error);
+    const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
+    throw tomlFault(file, `line ${error.line}: ${reason}`, error);
+  }
+}
+
+/** TOML integers are 64 bit; the parser takes larger ones. */
+function requireInt64(value: unknown): void {
+  if (typeof value === "bigint" && !isInt64(value)) throw new RangeError(`${value} is out of range for int64`);
+  if (Array.isArray(value)) value.forEach(requireInt64);
+  else if (isTable(value)) Object.values(value).forEach(requireInt64);
+}
+
+/** BurntSushi's words for a value of the wrong type. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const key = issue.path.filter((part) => typeof part === "string").join(".");
+  const where = key === "" ? "" : `(last key ${goQuote(key)}): `;
+  if (issue.code !== "invalid_type") return `${where}${issue.message}`;
+  const found = goTypeOf(issue.input);
+  if (issue.expected === "object") return `${where}type mismatch: expected table but found ${found}`;
+  const wanted = issue.expected === "array" ? "slice" : issue.expected;
+  return `${where}incompatible types: TOML value has type ${found}; destination has type ${wanted}`;
+}
+
+/** The Go type that BurntSushi decodes a value to. */
+export function goTypeOf(value: unknown): string {
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "bigint") return "int64";
+  if (typeof value === "number") return Number.isInteger(value) ? "int64" : "float64";
+  if (value instanceof TomlDate) return "time.Time";
+  if (Array.isArray(value)) return value.length > 0 && value.every(isTable) ? "[]map[string]any" : "[]any";
+  return "map[string]any";
+}
+
+function tomlFault(file: string, reason: string, cause?: unknown): Fault {
+  return new Fault("EXPORT_INPUT_TOML", `${file}: toml: ${reason}`, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,18 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
+
+/**
+ * A directory with these files (path to content; a path that ends in `/` is an empty directory), removed after the test.
+ */
+export function tempTree(files: Readonly<Record<string, string | Uint8Array>> = {}): string {
+  const root = mkdtempSync(join(tmpdir(), "tandem-test-"));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  for (const [path, content] of Object.entries(files)) {
+    const target = join(root, path);
+    mkdirSync(path.endsWith("/") ? target : dirname(target), { recursive: true });
+    if (!path.endsWith("/")) writeFileSync(target, content);
+  }
+  return root;
+}
