@@ -38,6 +38,8 @@ export interface ExportSettings {
   readonly additionalTags: readonly string[];
   /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (contract 5.3). */
   readonly sourceDateEpoch: bigint | undefined;
+  /** SOURCE_DATE_EPOCH is set and honoured at this API, but is no number; the warning comes when the app image is set up. */
+  readonly isSourceDateEpochInvalid: boolean;
   readonly tuning: Tuning;
 }
 
@@ -82,7 +84,8 @@ export interface GroupElement {
 /** A process of metadata.toml (contract 2.3), after the API < 0.10 rule was applied. */
 export interface Process {
   readonly type: string;
-  readonly command: readonly string[];
+  /** null when absent: the label prints that as null, an empty array as []. */
+  readonly command: readonly string[] | null;
   /** null when absent, which JSON keeps. */
   readonly args: readonly string[] | null;
   readonly direct: boolean;

@@ -1,0 +1,38 @@
+import { readdir } from "node:fs/promises";
+import { posix } from "node:path";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { gates } from "../cnb/platform-api.ts";
+import { Fault } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { ExportSettings } from "./export-inputs.ts";
+
+/**
+ * Refuses or announces an experimental feature as CNB_EXPERIMENTAL_MODE says (contract 11.1): `quiet` is silent, `error`
+ * fails, any other word warns.
+ * @throws Fault with exit code 1, after an error line that names the feature
+ */
+export function guardExperimental(feature: string, mode: string, logger: Logger): void {
+  const requested = `Platform requested experimental feature '${feature}'`;
+  if (mode === "quiet") return;
+  if (mode !== "error") {
+    logger.warn(requested);
+    return;
+  }
+  logger.error(requested);
+  throw new Fault("EXPORT_ARGS_EXPERIMENTAL", "experimental features are disabled by CNB_EXPERIMENTAL_MODE=error", {
+    exitCode: EXIT_CODES.failed,
+    hint: "Set CNB_EXPERIMENTAL_MODE to warn or quiet.",
+  });
+}
+
+/** The guard on layout mode; the last step of the arguments (contract 1.7). */
+export function guardLayout(settings: ExportSettings, logger: Logger): void {
+  if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
+}
+
+/** The guard on extensions below API 0.13, if `<extended>/run` has entries (contract 11.1). */
+export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
+  if (gates(settings.platformApi).allowsDockerfiles || settings.extendedDir === "") return;
+  const entries = await readdir(posix.join(settings.extendedDir, "run")).catch(() => []);
+  if (entries.length > 0) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
+}

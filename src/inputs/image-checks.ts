@@ -1,0 +1,31 @@
+import { Fault } from "../faults/fault.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { ReferenceSettings } from "./initial-settings.ts";
+
+/**
+ * Every image that was named must parse, used or not (contract 1.7, step 7).
+ * @throws Fault `could not parse reference: <text>`
+ */
+export function checkReferences(settings: ReferenceSettings): void {
+  const { previousImage, buildImage, runImage, cacheImage } = settings;
+  for (const image of [...destinationsOf(settings), previousImage, buildImage, runImage, cacheImage])
+    if (image !== "") parseReference(image);
+}
+
+/**
+ * The app image and its tags go to one registry; the cache image may be anywhere (contract 1.7, step 8).
+ * @throws Fault when there are several
+ */
+export function checkSameRegistry(settings: ReferenceSettings): void {
+  if (settings.daemon) return;
+  const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));
+  if (registries.size > 1)
+    throw new Fault("EXPORT_ARGS_REGISTRIES", "writing to multiple registries is unsupported", {
+      hint: `The image and its tags are in ${[...registries].join(", ")}.`,
+    });
+}
+
+/** Output image and additional tags; an empty argument names nothing. */
+function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): readonly string[] {
+  return [outputImage, ...additionalTags].filter((image) => image !== "");
+}

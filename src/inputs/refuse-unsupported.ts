@@ -1,0 +1,26 @@
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../faults/fault.ts";
+import type { ExportSettings } from "./export-inputs.ts";
+
+const UNSUPPORTED: readonly { readonly input: string; isRequested(settings: ExportSettings): boolean }[] = [
+  { input: "-daemon (CNB_USE_DAEMON)", isRequested: (settings) => settings.daemon },
+  { input: "-layout (CNB_USE_LAYOUT)", isRequested: (settings) => settings.layout },
+  // With a cache image the directory would not be used for anything but its ownership.
+  {
+    input: "-cache-dir (CNB_CACHE_DIR)",
+    isRequested: ({ cacheDir, cacheImage }) => cacheDir !== "" && cacheImage === "",
+  },
+  { input: "-compression zstd (CNB_EXPORT_COMPRESSION)", isRequested: ({ tuning }) => tuning.compression === "zstd" },
+];
+
+/**
+ * Refuses what is not available yet; to be called when all of the reference's own checks have passed.
+ * @throws Fault with exit code 3 for the first such input
+ */
+export function refuseUnsupported(settings: ExportSettings): void {
+  const found = UNSUPPORTED.find(({ isRequested }) => isRequested(settings));
+  if (found === undefined) return;
+  throw new Fault("EXPORT_ARGS_UNSUPPORTED", `failed to resolve inputs: ${found.input} is not available yet`, {
+    exitCode: EXIT_CODES.invalidArgs,
+  });
+}

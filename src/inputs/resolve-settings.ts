@@ -1,0 +1,102 @@
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, failTo } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import { readAnalyzed } from "./analyzed.ts";
+import type { RunCommand } from "./command-line.ts";
+import type { Environment } from "./environment.ts";
+import { guardLayout } from "./experimental.ts";
+import type { Analyzed, ExportSettings } from "./export-inputs.ts";
+import { checkReferences, checkSameRegistry } from "./image-checks.ts";
+import { initialSettings, type ReferenceSettings } from "./initial-settings.ts";
+import { makePathsAbsolute, replacePlaceholders } from "./settings-paths.ts";
+import { parseTuning } from "./tuning.ts";
+
+/** What resolving needs of the process: its environment and its working directory (absolute). */
+export interface ProcessContext {
+  readonly env: Environment;
+  readonly cwd: string;
+}
+
+/** What is known when the arguments are resolved. analyzed.toml is read here, once. */
+export interface ResolvedInputs {
+  readonly settings: ExportSettings;
+  readonly analyzed: Analyzed;
+}
+
+/**
+ * The reference's `Args` (contract 1.7): checks the arguments and fills in what depends on others, in its order, then
+ * guards layout mode.
+ * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
+ */
+export async function resolveSettings(
+  command: RunCommand,
+  process: ProcessContext,
+  logger: Logger,
+): Promise<ResolvedInputs> {
+  if (command.positionals.length === 0)
+    throw failTo("parse arguments", argumentFault("at least one image argument is required"), EXIT_CODES.invalidArgs);
+  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+    throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
+  });
+  guardLayout(resolved.settings, logger);
+  return resolved;
+}
+
+async function resolve(command: RunCommand, process: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
+  const placed = replacePlaceholders(initialSettings(command, process.env));
+  const located = makePathsAbsolute(placed, process.cwd);
+  requireOutputImage(located);
+  refuseRunImageFlags(command, process.env);
+  const analyzed = await readAnalyzed(located.analyzedPath, logger);
+  const settings = { ...located, runImage: analyzedRunImage(analyzed, located.analyzedPath) };
+  warnWithoutCache(settings, logger);
+  warnUnusedLaunchCache(settings, logger);
+  checkReferences(settings);
+  checkSameRegistry(settings);
+  warnIneffectiveParallel(settings, logger);
+  return { settings: { ...settings, tuning: parseTuning(command.flags, process.cwd) }, analyzed };
+}
+
+function requireOutputImage(settings: ReferenceSettings): void {
+  if (settings.outputImage === "") throw argumentFault("image argument is required");
+}
+
+/** The exporter takes the run image from analyzed.toml; its flags only exist to be refused (contract 1.7, step 4). */
+function refuseRunImageFlags({ flags }: RunCommand, env: Environment): void {
+  const runImage = flags.string("run-image");
+  if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
+  if (flags.string("image") !== "") throw argumentFault("-image is unsupported");
+}
+
+/** The reference crashes when analyzed.toml or its `[run-image]` table is missing (D10). */
+function analyzedRunImage({ runImage }: Analyzed, path: string): string {
+  const reference = runImage?.reference ?? "";
+  if (reference !== "") return reference;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
+    hint: `${path} must have a table [run-image] with a reference; the analyzer writes it.`,
+  });
+}
+
+function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
+  if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
+}
+
+function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
+  if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
+}
+
+/** RFC 0125's warning, which the reference's exporter forgot (contract 7.4). */
+function warnIneffectiveParallel(settings: ReferenceSettings, logger: Logger): void {
+  if (settings.parallel && !hasCache(settings))
+    logger.warn(
+      "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.",
+    );
+}
+
+function hasCache({ cacheImage, cacheDir }: ReferenceSettings): boolean {
+  return cacheImage !== "" || cacheDir !== "";
+}
+
+function argumentFault(message: string): Fault {
+  return new Fault("EXPORT_ARGS_INVALID", message);
+}

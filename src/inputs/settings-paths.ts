@@ -1,0 +1,39 @@
+import { posix } from "node:path";
+import { LAYERS_PLACEHOLDER } from "./flag-table.ts";
+import type { ReferenceSettings } from "./initial-settings.ts";
+
+/**
+ * Replaces the first `<layers>` of the paths that may have one by the layers directory as it was given, in paths from the
+ * user as well (contract 1.7, step 1).
+ */
+export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
+  const { layersDir } = settings;
+  const placeholder = layersDir === "" ? `${LAYERS_PLACEHOLDER}/` : LAYERS_PLACEHOLDER;
+  // A function, because a replacement text would have `$` patterns.
+  const place = (path: string) => path.replace(placeholder, () => layersDir);
+  return {
+    ...settings,
+    analyzedPath: place(settings.analyzedPath),
+    extendedDir: place(settings.extendedDir),
+    groupPath: place(settings.groupPath),
+    projectMetadataPath: place(settings.projectMetadataPath),
+    reportPath: place(settings.reportPath),
+  };
+}
+
+/**
+ * Makes the directories absolute that the reference makes absolute (contract 1.7, step 2). App and layers
+ * directory become the working directory when empty, as they do at the start of the reference's export.
+ * @param cwd absolute
+ */
+export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
+  const absolute = (path: string) => posix.resolve(cwd, path);
+  const absoluteIfGiven = (path: string) => (path === "" ? path : absolute(path));
+  return {
+    ...settings,
+    appDir: absolute(settings.appDir),
+    layersDir: absolute(settings.layersDir),
+    cacheDir: absoluteIfGiven(settings.cacheDir),
+    launchCacheDir: absoluteIfGiven(settings.launchCacheDir),
+  };
+}

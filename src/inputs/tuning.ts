@@ -1,0 +1,52 @@
+import { posix } from "node:path";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../faults/fault.ts";
+import type { Tuning } from "./export-inputs.ts";
+import type { FlagValues } from "./flag-values.ts";
+
+/**
+ * The flags of our own, checked (design, "Flags of our own").
+ * @param cwd absolute; the spool directory is resolved against it
+ * @throws Fault with exit code 3 that names flag, variable and what is allowed
+ */
+export function parseTuning(flags: FlagValues, cwd: string): Tuning {
+  return {
+    workers: within("workers", flags.int("workers"), 1),
+    uploadConcurrency: within("upload-concurrency", flags.int("upload-concurrency"), 1),
+    compression: oneOf("compression", flags.string("compression"), ["gzip", "zstd"]),
+    compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),
+    spoolDir: posix.resolve(cwd, flags.string("spool-dir")),
+    progress: oneOf("progress", flags.string("progress"), ["auto", "tty", "plain", "none"]),
+    timeline: flags.string("timeline"),
+    events: flags.string("events"),
+    logFormat: parseLogFormat(flags),
+  };
+}
+
+/**
+ * `-log-format`, which is needed before the rest to make the logger.
+ * @throws Fault with exit code 3
+ */
+export function parseLogFormat(flags: FlagValues): Tuning["logFormat"] {
+  return oneOf("log-format", flags.string("log-format"), ["text", "json"]);
+}
+
+function within(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (value >= least && value <= most) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw tuningFault(name, `a whole number ${range}`);
+}
+
+function oneOf<Word extends string>(name: string, value: string, words: readonly Word[]): Word {
+  const found = words.find((word) => word === value);
+  if (found === undefined) throw tuningFault(name, `one of ${words.join(", ")}`);
+  return found;
+}
+
+/** The value is not repeated: an int from the environment that is no number has become 0 by now. */
+function tuningFault(name: string, expected: string): Fault {
+  const variable = `CNB_EXPORT_${name.toUpperCase().replaceAll("-", "_")}`;
+  return new Fault("EXPORT_ARGS_TUNING", `-${name} (${variable}) must be ${expected}`, {
+    exitCode: EXIT_CODES.invalidArgs,
+  });
+}

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { parseInvocation } from "../../../src/inputs/invocation.ts";
+import { thrownBy } from "../thrown-by.ts";
+
+test.each([
+  ["/cnb/lifecycle/exporter", ["-h"], { kind: "phase", phase: "exporter", args: ["-h"] }],
+  ["exporter.js", [], { kind: "phase", phase: "exporter", args: [] }],
+  ["/x/lifecycle", ["export", "a"], { kind: "phase", phase: "export", args: ["a"] }],
+  ["/x/lifecycle", ["/cnb/export", "a"], { kind: "phase", phase: "export", args: ["a"] }],
+  ["/x/lifecycle", ["-version", "x"], { kind: "version" }],
+  ["exporter.min.js", ["export"], { kind: "phase", phase: "export", args: [] }],
+])("%s %j", (program, args, expected) => {
+  expect(parseInvocation(program, args)).toEqual(expected);
+});
+
+test.each([
+  ["lifecycle", [], "failed to parse arguments"],
+  ["lifecycle", ["detect"], "failed to recognize phase: detect \nValid phases: export"],
+  ["lifecycle", ["--version"], "failed to recognize phase: --version \nValid phases: export"],
+])("%s %j fails with exit code 3", (program, args, message) => {
+  expect(thrownBy(() => parseInvocation(program, args))).toMatchObject({ message, exitCode: 3 });
+});
