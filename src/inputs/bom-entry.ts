@@ -1,0 +1,22 @@
+import type { BomEntry } from "./export-inputs.ts";
+import { groupElement } from "./group-element.ts";
+import { freeTable, table, text } from "./toml-schema.ts";
+
+/** An element of the legacy `[[bom]]` of metadata.toml and build.toml (contract 2.3, 8.3). */
+export const bomEntry = table({
+  name: text,
+  version: text,
+  metadata: freeTable,
+  buildpack: groupElement.optional(),
+}).transform(
+  ({ name, version, metadata, buildpack }): BomEntry => ({
+    name,
+    version,
+    metadata,
+    buildpack: {
+      id: buildpack?.id ?? "",
+      version: buildpack?.version ?? "",
+      optional: buildpack?.optional ?? false,
+    },
+  }),
+);

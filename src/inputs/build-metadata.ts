@@ -1,0 +1,78 @@
+import { posix } from "node:path";
+import { z } from "zod";
+import { gates, type PlatformApi } from "../cnb/platform-api.ts";
+import { bomEntry } from "./bom-entry.ts";
+import type { BuildMetadata, Process } from "./export-inputs.ts";
+import { groupElement } from "./group-element.ts";
+import { goTypeOf, readDocument } from "./toml.ts";
+import { flag, table, text, texts } from "./toml-schema.ts";
+
+/** A string, or an array whose elements are stringified (launch.RawCommand); null when absent. */
+const command = z
+  .unknown()
+  .transform((value, context): readonly string[] | null => {
+    if (value === undefined) return null;
+    if (typeof value === "string") return [value];
+    if (Array.isArray(value) && value.every(isScalar)) return value.map(String);
+    context.addIssue({ code: "custom", message: `unknown command type ${goTypeOf(value)}` });
+    return z.NEVER;
+  })
+  .optional();
+
+function isScalar(value: unknown): value is string | number | bigint | boolean {
+  return ["string", "number", "bigint", "boolean"].includes(typeof value);
+}
+
+const process = table({
+  type: text,
+  command,
+  args: z.array(z.string()).nullable().default(null),
+  direct: flag,
+  default: flag,
+  "buildpack-id": text,
+  "working-dir": text,
+  "exec-env": texts,
+}).transform(
+  (process): Process => ({
+    type: process.type,
+    command: process.command ?? null,
+    args: process.args,
+    direct: process.direct,
+    default: process.default,
+    buildpackId: process["buildpack-id"],
+    workingDir: process["working-dir"],
+    execEnv: process["exec-env"],
+  }),
+);
+
+const metadataSchema = table({
+  bom: z.array(bomEntry).nullable().default(null),
+  buildpacks: z.array(groupElement).nullable().default(null),
+  extensions: z.array(groupElement).nullable().default(null),
+  labels: z.array(table({ key: text, value: text })).default([]),
+  processes: z.array(process).nullable().default(null),
+  slices: z.array(table({ paths: texts })).default([]),
+  "buildpack-default-process-type": text,
+});
+
+/**
+ * Reads `<layers>/config/metadata.toml` (contract 2.3).
+ * @throws Fault `failed to read build metadata file: ...`, also when there is no such file
+ */
+export async function readBuildMetadata(layersDir: string, api: PlatformApi): Promise<BuildMetadata> {
+  const path = posix.join(layersDir, "config", "metadata.toml");
+  const { "buildpack-default-process-type": defaultProcessType, ...metadata } = await readDocument(
+    "build metadata file",
+    path,
+    metadataSchema,
+  );
+  const processes = gates(api).hasCommandArray ? metadata.processes : (metadata.processes?.map(withOneCommand) ?? null);
+  return { ...metadata, processes, defaultProcessType };
+}
+
+/** Below API 0.10 a command is one word; the others go before the arguments, which are then never null (contract 2.3). */
+function withOneCommand(process: Process): Process {
+  const [first, ...others] = process.command ?? [];
+  if (first === undefined) return process;
+  return { ...process, command: [first], args: [...others, ...(process.args ?? [])] };
+}

@@ -1,0 +1,6 @@
+import { posix } from "node:path";
+
+/** `<layers>/` and the buildpack's id with every `/` as `_` (contract 2.2). */
+export function buildpackDirectory(layersDir: string, id: string): string {
+  return posix.join(layersDir, id.replaceAll("/", "_"));
+}

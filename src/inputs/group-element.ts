@@ -1,0 +1,11 @@
+import { flag, table, text } from "./toml-schema.ts";
+
+/** An element of group.toml, and of metadata.toml's `buildpacks` and `extensions` (contract 2.2, 2.3). */
+export const groupElement = table({
+  id: text,
+  version: text,
+  api: text,
+  homepage: text,
+  optional: flag,
+  extension: flag,
+});

@@ -1,0 +1,19 @@
+import { z } from "zod";
+import type { GroupElement } from "./export-inputs.ts";
+import { groupElement } from "./group-element.ts";
+import { readDocument } from "./toml.ts";
+import { table } from "./toml-schema.ts";
+
+const groupSchema = table({
+  group: z.array(groupElement).default([]),
+  "group-extensions": z.array(groupElement).default([]),
+});
+
+/**
+ * Reads the buildpacks of group.toml in order (contract 2.2). Its extensions are checked for form and not returned: the
+ * exporter has no use for them.
+ * @throws Fault `failed to read group file: ...`, also when there is no such file
+ */
+export async function readGroup(path: string): Promise<readonly GroupElement[]> {
+  return (await readDocument("group file", path, groupSchema)).group;
+}

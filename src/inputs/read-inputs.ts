@@ -1,0 +1,66 @@
+import { checkBuildpackApis } from "../cnb/buildpack-api.ts";
+import type { RunImageNames } from "../cnb/metadata.ts";
+import { gates } from "../cnb/platform-api.ts";
+import type { Logger } from "../flow/logger.ts";
+import { readBuildBom } from "./build-bom.ts";
+import { readBuildMetadata } from "./build-metadata.ts";
+import { readBuildpackLayers } from "./buildpack-layers.ts";
+import type {
+  BomEntry,
+  BuildMetadata,
+  BuildpackLayers,
+  ExportSettings,
+  GroupElement,
+  ProjectMetadata,
+} from "./export-inputs.ts";
+import { readGroup } from "./group.ts";
+import { readProjectMetadata } from "./project-metadata.ts";
+import type { ResolvedInputs } from "./resolve-settings.ts";
+import { readRun } from "./run.ts";
+import { chooseRunImage } from "./run-image.ts";
+import { readStack } from "./stack.ts";
+
+/**
+ * The documents that an export reads after its arguments are resolved, each once and when it is asked for, because log
+ * lines and the first error depend on the order (contract 1.2 step 12, 8.6). Listed in the reference's order. Faults
+ * carry an exit code only where the contract gives one; the caller's wrapping decides otherwise.
+ */
+export interface ExportDocuments {
+  /** group.toml with its Buildpack APIs checked (exit 12). */
+  group(): Promise<readonly GroupElement[]>;
+  projectMetadata(): Promise<ProjectMetadata>;
+  /** Names of the run image for the label, from stack.toml or run.toml; asked for when the images are open. */
+  runImage(): Promise<RunImageNames>;
+  /** metadata.toml; `runImage` may have read it already. */
+  buildMetadata(): Promise<BuildMetadata>;
+  buildpackLayers(buildpack: GroupElement): Promise<BuildpackLayers>;
+  /** The BOM for report.toml; empty from API 0.9 on. */
+  buildBom(group: readonly GroupElement[]): Promise<readonly BomEntry[]>;
+}
+
+/** Reads nothing yet. */
+export function exportDocuments({ settings, analyzed }: ResolvedInputs, logger: Logger): ExportDocuments {
+  let buildMetadata: Promise<BuildMetadata> | undefined;
+  const readMetadataOnce = () => {
+    buildMetadata ??= readBuildMetadata(settings.layersDir, settings.platformApi);
+    return buildMetadata;
+  };
+  return {
+    group: () => readCheckedGroup(settings),
+    projectMetadata: () => readProjectMetadata(settings.projectMetadataPath, logger),
+    runImage: async () => {
+      if (!gates(settings.platformApi).readsRunToml) return readStack(settings.stackPath, logger);
+      const images = await readRun(settings.runPath, logger);
+      return chooseRunImage(images, analyzed.runImage?.image ?? "", readMetadataOnce);
+    },
+    buildMetadata: readMetadataOnce,
+    buildpackLayers: (buildpack) => readBuildpackLayers(settings.layersDir, buildpack, logger),
+    buildBom: async (group) => (gates(settings.platformApi).omitsBom ? [] : readBuildBom(settings.layersDir, group)),
+  };
+}
+
+async function readCheckedGroup(settings: ExportSettings): Promise<readonly GroupElement[]> {
+  const group = await readGroup(settings.groupPath);
+  checkBuildpackApis(group);
+  return group;
+}
