@@ -49,9 +49,9 @@ const COLUMNS = {
   size: 8,
   mtimeMs: 8,
   inode: 8,
+  uid: 8,
+  gid: 8,
   nameEnd: 4,
-  uid: 4,
-  gid: 4,
   headerRecords: 2,
   shared: 2,
   linkLength: 2,
@@ -65,9 +65,10 @@ interface Columns {
   readonly size: Float64Array;
   readonly mtimeMs: Float64Array;
   readonly inode: Float64Array;
+  /** Owners on disk are unsigned, those of the flags may be negative or beyond 32 bits: both fit a double. */
+  readonly uid: Float64Array;
+  readonly gid: Float64Array;
   readonly nameEnd: Uint32Array;
-  readonly uid: Int32Array;
-  readonly gid: Int32Array;
   readonly headerRecords: Uint16Array;
   readonly shared: Uint16Array;
   readonly linkLength: Uint16Array;
@@ -91,9 +92,9 @@ function columnsOf(memory: SharedArrayBuffer, count: number): Columns {
     size: new Float64Array(memory, next(COLUMNS.size), count),
     mtimeMs: new Float64Array(memory, next(COLUMNS.mtimeMs), count),
     inode: new Float64Array(memory, next(COLUMNS.inode), count),
+    uid: new Float64Array(memory, next(COLUMNS.uid), count),
+    gid: new Float64Array(memory, next(COLUMNS.gid), count),
     nameEnd: new Uint32Array(memory, next(COLUMNS.nameEnd), count),
-    uid: new Int32Array(memory, next(COLUMNS.uid), count),
-    gid: new Int32Array(memory, next(COLUMNS.gid), count),
     headerRecords: new Uint16Array(memory, next(COLUMNS.headerRecords), count),
     shared: new Uint16Array(memory, next(COLUMNS.shared), count),
     linkLength: new Uint16Array(memory, next(COLUMNS.linkLength), count),
