@@ -27,8 +27,7 @@ export function buildBlock(index: TarIndex, block: number, into: Buffer): void {
   let filled = 0;
   for (const entry of entriesBetween(index, from, to)) {
     filled = copyHeader(entry, from, into, filled);
-    if (entry.type === TAR_TYPE.file && entry.size > 0)
-      filled = copyContents(entry, index.contentPath, from, into, filled);
+    if (entry.type === TAR_TYPE.file) filled = copyContents(entry, index.contentPath, from, into, filled);
   }
   into.fill(0, filled);
 }
@@ -44,7 +43,10 @@ function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: num
   return Math.max(0, start) + copied;
 }
 
-/** Reads what of the contents lies in the block. Returns the end of what is filled; padding follows by the next fill. */
+/**
+ * Reads what of the contents lies in the block. Returns the end of what is filled; padding follows by the next fill.
+ * A file without contents is looked at where its header ends, since it may have some by now.
+ */
 function copyContents(
   entry: IndexedEntry,
   contentPath: ByteString | undefined,
@@ -55,15 +57,15 @@ function copyContents(
   const start = entry.offset + entry.headerSize - from;
   const end = Math.min(start + entry.size, into.length);
   const begin = Math.max(0, start);
-  if (end <= begin) return filled;
-  readRange(entry, contentPath ?? entry.name, into, begin, end, begin - start);
+  const isEmptyHere = entry.size === 0 && start > 0 && start <= into.length;
+  if (end <= begin && !isEmptyHere) return filled;
+  const file = openContents(entry.name, contentPath);
+  readRange(file, entry, contentPath ?? entry.name, into, begin, end, begin - start);
   return end;
 }
 
-/** O_NOFOLLOW: the scan saw a regular file, so a symlink in its place is a change. */
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW;
-
 function readRange(
+  file: number,
   entry: IndexedEntry,
   path: ByteString,
   into: Buffer,
@@ -71,7 +73,6 @@ function readRange(
   end: number,
   position: number,
 ): void {
-  const file = openContents(entry, path);
   try {
     let at = begin;
     while (at < end) {
@@ -82,16 +83,23 @@ function readRange(
     // After the read, so that a change between scan and read cannot slip in between the two.
     checkUnchanged(entry, path, fstatSync(file));
   } catch (error) {
-    throw isSystemError(error) ? pathFault("EXPORT_LAYER_READ", "read", fromByteString(path), error) : error;
+    if (!isSystemError(error)) throw error;
+    // What took the file's place may not be readable at an offset at all.
+    checkUnchanged(entry, path, fstatSync(file));
+    throw pathFault("EXPORT_LAYER_READ", "read", fromByteString(path), error);
   } finally {
     closeSync(file);
   }
 }
 
-function openContents(entry: IndexedEntry, path: ByteString): number {
-  const isFollowed = path !== entry.name;
+/** O_NONBLOCK: a FIFO in the place of a file must not be waited for; it does nothing to a regular file. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** An entry's own file was lstat'ed as a regular one, so a symlink in its place is a change; another path was stat'ed. */
+function openContents(name: ByteString, contentPath: ByteString | undefined): number {
+  const path = contentPath ?? name;
   try {
-    return openSync(fsPath(path), isFollowed ? constants.O_RDONLY : OPEN_FLAGS);
+    return openSync(fsPath(path), contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS);
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") throw changed(path, "was removed");
     if (isSystemError(error) && error.code === "ELOOP") throw changed(path, "was replaced by a symlink");
@@ -100,8 +108,8 @@ function openContents(entry: IndexedEntry, path: ByteString): number {
 }
 
 function checkUnchanged(entry: IndexedEntry, path: ByteString, stats: Stats): void {
+  if (!stats.isFile() || stats.ino !== entry.inode) throw changed(path, "was replaced");
   if (stats.size !== entry.size) throw changed(path, `had ${entry.size} bytes and now has ${stats.size}`);
-  if (stats.ino !== entry.inode) throw changed(path, "was replaced");
   if (stats.mtimeMs !== entry.mtimeMs) throw changed(path, "was written to");
 }
 
