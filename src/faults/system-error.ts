@@ -1,23 +1,29 @@
+import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { Fault, type FaultCode, type FaultDetails } from "./fault.ts";
 
-/** Go prints errno texts in lower case as the C library words them (`no such file or directory`). */
-const GO_TEXT: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  EACCES: "permission denied",
-  EPERM: "operation not permitted",
-  ENOTDIR: "not a directory",
-  EISDIR: "is a directory",
-  ELOOP: "too many levels of symbolic links",
-  ENOSPC: "no space left on device",
-  EROFS: "read-only file system",
-  EMFILE: "too many open files",
-  EEXIST: "file exists",
-  ENAMETOOLONG: "file name too long",
+/** Go's texts (syscall, zerrors_linux) of the errors that a file system gives, where Node words them differently. */
+const GO_TEXT = {
   EIO: "input/output error",
+  ENOMEM: "cannot allocate memory",
+  EBUSY: "device or resource busy",
+  EEXIST: "file exists",
+  EXDEV: "invalid cross-device link",
+  EISDIR: "is a directory",
+  ENFILE: "too many open files in system",
+  ETXTBSY: "text file busy",
+  ESPIPE: "illegal seek",
+  ENAMETOOLONG: "file name too long",
+  ELOOP: "too many levels of symbolic links",
+  EOPNOTSUPP: "operation not supported",
+  ESTALE: "stale file handle",
   EDQUOT: "disk quota exceeded",
-  EINVAL: "invalid argument",
-};
+} satisfies Partial<Record<keyof typeof constants.errno, string>>;
+
+/** By number, because libuv has no names for ESTALE and EDQUOT. */
+const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
+  Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
+);
 
 /** True for an error that Node's fs threw, which has `code`, `errno` and `syscall`. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
@@ -31,9 +37,9 @@ export function isNotExist(error: unknown): boolean {
 
 /** The text Go prints after the path for the same errno. */
 export function goErrnoText(error: NodeJS.ErrnoException): string {
-  const known = error.code === undefined ? undefined : GO_TEXT[error.code];
-  if (known !== undefined) return known;
-  return error.errno === undefined ? error.message : getSystemErrorMessage(error.errno);
+  if (error.errno === undefined) return error.message;
+  // Node gives error numbers negated.
+  return GO_TEXT_BY_NUMBER.get(-error.errno) ?? getSystemErrorMessage(error.errno);
 }
 
 /**
