@@ -1,0 +1,22 @@
+/** The `created_by` of each kind of layer in an image's history (contract 4; lifecycle layers/factory.go). */
+export const CREATED_BY_LAUNCHER = "Buildpacks Application Launcher";
+export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
+export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";
+export const CREATED_BY_SBOM = "Software Bill-of-Materials";
+
+/** For a layer of a buildpack, in the app image and in the cache. */
+export function createdByBuildpack(
+  layerName: string,
+  buildpack: { readonly id: string; readonly version: string },
+): string {
+  return `Layer: '${layerName}', Created by buildpack: ${buildpack.id}@${buildpack.version}`;
+}
+
+/**
+ * For an app layer.
+ * @param number its position from 1; the rest layer is the last
+ * @param count slices and the rest layer together
+ */
+export function createdBySlice(number: number, count: number): string {
+  return count === 1 ? "Application Layer" : `Application Slice: ${number}`;
+}

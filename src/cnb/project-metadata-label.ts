@@ -1,0 +1,36 @@
+import { withContext } from "../faults/fault.ts";
+import { goJson, goStruct, unlessEmpty } from "../oci/go-json.ts";
+import type { FreeValue } from "./metadata.ts";
+
+/** project-metadata.toml (contract 2, 5.4); undefined source = no `[source]` table. */
+export interface ProjectMetadata {
+  readonly source:
+    | undefined
+    | {
+        readonly type: string;
+        readonly version: Readonly<Record<string, FreeValue>>;
+        readonly metadata: Readonly<Record<string, FreeValue>>;
+      };
+}
+
+/**
+ * The value of the label `io.buildpacks.project.metadata`, equal to the byte to the reference's (contract 5.4).
+ * @throws Fault `parse project metadata: ...` for values that JSON cannot hold.
+ */
+export function projectMetadataLabel({ source }: ProjectMetadata): string {
+  if (source === undefined) return "{}";
+  const { type, version, metadata } = source;
+  try {
+    return goJson(
+      goStruct({
+        source: goStruct({
+          type: unlessEmpty(type),
+          version: unlessEmpty(version),
+          metadata: unlessEmpty(metadata),
+        }),
+      }),
+    );
+  } catch (error) {
+    throw withContext("parse project metadata", error);
+  }
+}

@@ -1,0 +1,13 @@
+import { expect, it } from "vitest";
+import { createdByBuildpack, createdBySlice } from "../../../src/cnb/created-by.ts";
+
+it("names layer and buildpack", () => {
+  expect(createdByBuildpack("jdk", { id: "samples/java", version: "0.1.0" })).toBe(
+    "Layer: 'jdk', Created by buildpack: samples/java@0.1.0",
+  );
+});
+
+it("numbers app layers only when there are slices", () => {
+  expect(createdBySlice(1, 1)).toBe("Application Layer");
+  expect([1, 2].map((number) => createdBySlice(number, 2))).toEqual(["Application Slice: 1", "Application Slice: 2"]);
+});
