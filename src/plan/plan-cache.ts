@@ -1,0 +1,110 @@
+import { posix } from "node:path";
+import { CREATED_BY_SBOM, createdByBuildpack } from "../cnb/created-by.ts";
+import { LAYER_IDS } from "../cnb/layer-ids.ts";
+import type { CacheMetadata } from "../cnb/metadata.ts";
+import type { BuildpackLayer, BuildpackLayers } from "../inputs/export-inputs.ts";
+import { cacheSbomSource, isCached, isSbomCached } from "./cached-sources.ts";
+import { directorySource } from "./directory-source.ts";
+import { CACHE_PRIORITY, type LayerPlan, type LayerSource } from "./layer-plan.ts";
+import type { AppPlan, PlanInputs } from "./plan-app.ts";
+import { recordOf } from "./previous-record.ts";
+import { layerKey, WantedLayers } from "./wanted-layers.ts";
+
+/** One thing to do for the cache, in the order of contract 6.2. */
+export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep;
+
+/** A buildpack's directory begins: its cached layers follow. */
+export interface CacheBuildpackStep {
+  readonly kind: "buildpack";
+  readonly layers: BuildpackLayers;
+}
+
+/** A layer that is made, or was made for the app image, and then reused from the previous cache or added. */
+export interface CacheLayerStep {
+  readonly kind: "layer";
+  readonly role:
+    | { readonly kind: "cache"; readonly layer: BuildpackLayer }
+    | { readonly kind: "cache-sbom"; readonly path: string };
+  readonly id: string;
+  readonly createdBy: string;
+  /** Of the LayerPlan that makes it. */
+  readonly key: string;
+  /** What the previous cache's metadata has for it, unchecked; "" never matches. */
+  readonly previous: string;
+  /** What the reference puts before a failure to make the layer. */
+  readonly making: string;
+}
+
+/** A layer that asks to be cached and has nothing to cache: a warning. */
+export interface NoContentsStep {
+  readonly kind: "no-contents";
+  readonly id: string;
+}
+
+/** The cache's layers: those to be made for the cache alone, and what is to be done in which order. */
+export interface CachePlan {
+  readonly layers: readonly LayerPlan[];
+  readonly steps: readonly CacheStep[];
+}
+
+/**
+ * Plans the cache (contract 6.2, 6.5). Layers that the app's plan has already are shared by their keys.
+ * @param old metadata of the previous cache
+ */
+export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {
+  const shared = new Set(app.layers.map(({ key }) => key));
+  const wanted = new WantedLayers();
+  const want = (id: string, source: LayerSource, previous: string): string => {
+    const key = layerKey(source);
+    return shared.has(key) ? key : wanted.want(id, source, [previous]);
+  };
+  const steps = [...cacheSteps(inputs, old, want)];
+  return { layers: wanted.plans(CACHE_PRIORITY, app.layers.length), steps };
+}
+
+type Want = (id: string, source: LayerSource, previous: string) => string;
+
+function* cacheSteps(inputs: PlanInputs, old: CacheMetadata, want: Want): Generator<CacheStep> {
+  for (const layers of inputs.buildpacks) {
+    yield { kind: "buildpack", layers };
+    for (const layer of layers.layers) {
+      if (isCached(layer)) yield layerStep(layer, layers, inputs, old, want);
+      else if (layer.cache) yield { kind: "no-contents", id: layer.id };
+    }
+  }
+  if (isSbomCached(inputs)) yield sbomStep(inputs, old, want);
+}
+
+function layerStep(
+  layer: BuildpackLayer,
+  { buildpack }: BuildpackLayers,
+  { settings }: PlanInputs,
+  old: CacheMetadata,
+  want: Want,
+): CacheLayerStep {
+  const { id, name, path } = layer;
+  const previous = recordOf(old.buildpacks, buildpack.id, name)?.diffId ?? "";
+  return {
+    kind: "layer",
+    role: { kind: "cache", layer },
+    id,
+    createdBy: createdByBuildpack(name, buildpack),
+    key: want(id, directorySource(path, settings), previous),
+    previous,
+    making: `creating layer '${id}'`,
+  };
+}
+
+function sbomStep(inputs: PlanInputs, old: CacheMetadata, want: Want): CacheLayerStep {
+  const id = LAYER_IDS.cacheSbom;
+  const path = posix.join(inputs.settings.layersDir, "sbom", "cache");
+  return {
+    kind: "layer",
+    role: { kind: "cache-sbom", path },
+    id,
+    createdBy: CREATED_BY_SBOM,
+    key: want(id, cacheSbomSource(inputs), old.sbom),
+    previous: old.sbom,
+    making: `creating layer '${id}', path: '${path}'`,
+  };
+}

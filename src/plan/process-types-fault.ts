@@ -1,0 +1,19 @@
+import { Fault } from "../faults/fault.ts";
+
+const FORBIDDEN = "/><:|&\\";
+
+/**
+ * The first process type that cannot be the name of a symlink (contract 4.4), as a fault; undefined if all are fine.
+ * @param context what the reference puts before it
+ */
+export function processTypesFault(types: readonly string[], context: string): Fault | undefined {
+  for (const type of types) {
+    if (type === "") return new Fault("EXPORT_PLAN_PROCESS_TYPE", `${context}: type is required for all processes`);
+    if ([...FORBIDDEN].some((character) => type.includes(character)))
+      return new Fault(
+        "EXPORT_PLAN_PROCESS_TYPE",
+        `${context}: invalid process type '${type}': type may not contain characters '${FORBIDDEN}'`,
+      );
+  }
+  return undefined;
+}

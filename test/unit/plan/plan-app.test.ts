@@ -1,0 +1,222 @@
+import { describe, expect, it } from "vitest";
+import type { Process } from "../../../src/cnb/build-metadata.ts";
+import type { AppStep } from "../../../src/plan/app-step.ts";
+import { planApp } from "../../../src/plan/plan-app.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
+
+const A = diffIdOfDigit("a");
+const B = diffIdOfDigit("b");
+
+function process(type: string): Process {
+  return {
+    type,
+    command: ["x"],
+    args: null,
+    direct: true,
+    default: false,
+    buildpackId: "b",
+    workingDir: "",
+    execEnv: [],
+  };
+}
+
+/** What a step is, in a word. */
+function word(step: AppStep): string {
+  if (step.kind === "buildpack") return step.layers.buildpack.id;
+  if (step.kind === "fault") return step.fault.message;
+  return step.kind === "layer" ? `${step.id} <${step.key}>` : `reuse ${step.id} ${step.diffId}`;
+}
+
+describe("planApp", () => {
+  it("plans the least image: app, launcher and config", () => {
+    const { steps, layers } = planApp(planInputs());
+    expect(steps.map(word)).toEqual([
+      "slice-1 <app-slice:0>",
+      "buildpacksio/lifecycle:launcher <launcher>",
+      "buildpacksio/lifecycle:config <directory:/layers/config>",
+    ]);
+    expect(steps[0]).toMatchObject({ createdBy: "Application Layer", role: { number: 1, count: 1 } });
+    expect(layers).toEqual([
+      {
+        key: "app-slice:0",
+        id: "slice-1",
+        source: { kind: "app-slice", appDir: "/workspace", slices: [], index: 0, uid: 1, gid: 2 },
+        priority: 0,
+        order: 0,
+        expected: [],
+        consumers: 1,
+      },
+      expect.objectContaining({ order: 1, source: { kind: "launcher", path: "/cnb/lifecycle/launcher" } }),
+      expect.objectContaining({ order: 2, source: { kind: "directory", path: "/layers/config", uid: 1, gid: 2 } }),
+    ]);
+  });
+
+  it("plans everything in the order of contract 4", () => {
+    const { steps } = planApp(
+      planInputs({
+        buildpacks: [
+          buildpack("x/java", layer("x/java", "jdk", { launch: true }), layer("x/java", "m2", { cache: true })),
+          buildpack("y", layer("y", "z", { launch: true })),
+        ],
+        build: { slices: [{ paths: ["é/*"] }], processes: [process("web"), process("wörk")] },
+        hasLaunchSbom: true,
+      }),
+    );
+    expect(steps.map(word)).toEqual([
+      "x/java",
+      "x/java:jdk <directory:/layers/x_java/jdk>",
+      "y",
+      "y:z <directory:/layers/y/z>",
+      "buildpacksio/lifecycle:launch.sbom <directory:/layers/sbom/launch>",
+      "slice-1 <app-slice:0>",
+      "slice-2 <app-slice:1>",
+      "buildpacksio/lifecycle:launcher <launcher>",
+      "buildpacksio/lifecycle:config <directory:/layers/config>",
+      "buildpacksio/lifecycle:process-types <process-types>",
+    ]);
+    expect(steps.map((step) => ("createdBy" in step ? step.createdBy : ""))).toEqual([
+      "",
+      "Layer: 'jdk', Created by buildpack: x/java@1.0",
+      "",
+      "Layer: 'z', Created by buildpack: y@1.0",
+      "Software Bill-of-Materials",
+      "Application Slice: 1",
+      "Application Slice: 2",
+      "Buildpacks Application Launcher",
+      "Buildpacks Launcher Config",
+      "Buildpacks Process Types",
+    ]);
+  });
+
+  it("gives sources their text as bytes", () => {
+    const { layers } = planApp(planInputs({ build: { slices: [{ paths: ["é"] }], processes: [process("wö")] } }));
+    expect(layers[0]?.source).toMatchObject({ slices: [["\u00c3\u00a9"]] });
+    expect(layers.at(-1)?.source).toEqual({ kind: "process-types", types: ["w\u00c3\u00b6"] });
+  });
+
+  it("has no SBOM layer below API 0.8", () => {
+    const { steps } = planApp(planInputs({ hasLaunchSbom: true }, "0.7"));
+    expect(steps.map(word).join()).not.toContain("sbom");
+  });
+
+  it("expects what the previous image has, by buildpack id and layer name", () => {
+    const inputs = planInputs({
+      buildpacks: [buildpack("b", layer("b", "l", { launch: true }), layer("b", "new", { launch: true }))],
+      build: { slices: [], processes: [process("web")] },
+      hasLaunchSbom: true,
+    });
+    const { layers, steps } = planApp({
+      ...inputs,
+      previous: {
+        ...inputs.previous,
+        buildpacks: [record("c", { l: B }), record("b", { l: A }), record("b", { l: B, new: B })],
+        sbom: "not a diffID",
+        app: [A, B],
+        launcher: A,
+        config: B,
+        processTypes: A,
+      },
+    });
+    expect(layers.map(({ expected }) => expected)).toEqual([[A], [], [], [A, B], [A], [B], [A]]);
+    expect(steps.flatMap((step) => (step.kind === "layer" ? [step.previous] : []))).toEqual([
+      [A],
+      [],
+      ["not a diffID"],
+      [A, B],
+      [A],
+      [B],
+      [A],
+    ]);
+  });
+
+  it("reuses a launch layer without contents", () => {
+    const inputs = planInputs({ buildpacks: [buildpack("b", layer("b", "l", { launch: true, hasContents: false }))] });
+    const { steps, layers } = planApp({
+      ...inputs,
+      previous: { ...inputs.previous, buildpacks: [record("b", { l: A })] },
+    });
+    expect(steps[1]).toMatchObject({ kind: "reuse", diffId: A, adding: "reusing layer: 'b:l'" });
+    expect(layers.map(({ key }) => key)).not.toContain("directory:/layers/b/l");
+  });
+
+  it.each([
+    [
+      "a cached launch layer without contents",
+      buildpack("b", layer("b", "l", { launch: true, cache: true, hasContents: false })),
+      "layer 'b:l' is cache=true but has no contents",
+    ],
+    [
+      "nothing to reuse",
+      buildpack("b", layer("b", "l", { launch: true, hasContents: false })),
+      "cannot reuse 'b:l', previous image has no metadata for layer 'b:l'",
+    ],
+    [
+      "malformed layers",
+      buildpack("b", layer("b", "l", { malformed: "why" }), layer("b", "m", { malformed: "so" })),
+      "failed to parse metadata for layers '[b:l b:m]'",
+    ],
+  ])("ends the plan at %s", (_, bad, message) => {
+    const good = buildpack("a", layer("a", "l", { launch: true }));
+    const { steps, layers } = planApp(planInputs({ buildpacks: [good, bad] }));
+    expect(steps.map(word)).toEqual(["a", "a:l <directory:/layers/a/l>", "b", message]);
+    expect(layers.map(({ id }) => id)).toEqual(["a:l"]);
+  });
+
+  it("handles launch layers before it refuses malformed ones of the same buildpack", () => {
+    const { steps } = planApp(
+      planInputs({
+        buildpacks: [buildpack("b", layer("b", "a", { malformed: "x" }), layer("b", "l", { launch: true }))],
+      }),
+    );
+    expect(steps.map(({ kind }) => kind)).toEqual(["buildpack", "layer", "fault"]);
+  });
+
+  it.each([
+    ["", "creating layer '': type is required for all processes"],
+    ["a/b", "creating layer '': invalid process type 'a/b': type may not contain characters '/><:|&\\'"],
+    ["a\\b", "creating layer '': invalid process type 'a\\b': type may not contain characters '/><:|&\\'"],
+  ])("refuses the process type '%s' when its turn comes", (type, message) => {
+    const { steps } = planApp(planInputs({ build: { slices: [], processes: [process("web"), process(type)] } }));
+    expect(steps.slice(-2).map(word)).toEqual(["buildpacksio/lifecycle:config <directory:/layers/config>", message]);
+  });
+
+  it("counts the cache as a consumer of what it takes too", () => {
+    const inputs = {
+      buildpacks: [
+        buildpack(
+          "b",
+          layer("b", "both", { launch: true, cache: true }),
+          layer("b", "cached", { cache: true }),
+          layer("b", "launched", { launch: true }),
+        ),
+      ],
+    };
+    const consumers = (hasCache: boolean) =>
+      planApp(planInputs({ ...inputs, hasCache })).layers.map(({ id, consumers }) => [id, consumers]);
+    expect(consumers(true).slice(0, 2)).toEqual([
+      ["b:both", 2],
+      ["b:launched", 1],
+    ]);
+    expect(consumers(false)[0]).toEqual(["b:both", 1]);
+  });
+
+  it("never lets two ids share a layer, unless they are the same directory", () => {
+    const { layers, steps } = planApp(
+      planInputs({
+        buildpacks: [
+          buildpack("buildpacksio_lifecycle", layer("buildpacksio_lifecycle", "launcher", { launch: true })),
+          buildpack("a/b", layer("a/b", "l", { launch: true })),
+          buildpack("a_b", layer("a_b", "l", { launch: true })),
+        ],
+      }),
+    );
+    expect(layers.map(({ key, consumers }) => [key, consumers])).toEqual([
+      ["directory:/layers/buildpacksio_lifecycle/launcher", 1],
+      ["directory:/layers/a_b/l", 2],
+      ["app-slice:0", 1],
+      ["launcher", 1],
+      ["directory:/layers/config", 1],
+    ]);
+    expect(steps).toHaveLength(9);
+  });
+});

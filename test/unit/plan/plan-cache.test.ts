@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
+import { recordCache } from "../../../src/plan/cache-record.ts";
+import { planApp } from "../../../src/plan/plan-app.ts";
+import { planCache } from "../../../src/plan/plan-cache.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
+
+const A = diffIdOfDigit("a");
+const BUILDPACKS = [
+  buildpack(
+    "x/java",
+    layer("x/java", "built", { build: true }),
+    layer("x/java", "empty", { cache: true, hasContents: false }),
+    layer("x/java", "jdk", { launch: true, cache: true }),
+    layer("x/java", "m2", { cache: true, data: { v: 1 } }),
+  ),
+  buildpack("none", layer("none", "bad", { malformed: "x" })),
+];
+
+describe("planCache", () => {
+  it("plans cached layers in order and makes only those that the app image does not", () => {
+    const inputs = planInputs({ buildpacks: [BUILDPACKS[0] ?? buildpack("")], hasCacheSbom: true, hasCache: true });
+    const app = planApp(inputs);
+    const old = { sbom: "old", buildpacks: [record("x/java", { m2: A })] };
+    const { steps, layers } = planCache(inputs, app, old);
+    expect(steps).toEqual([
+      expect.objectContaining({ kind: "buildpack" }),
+      { kind: "no-contents", id: "x/java:empty" },
+      expect.objectContaining({
+        id: "x/java:jdk",
+        key: "directory:/layers/x_java/jdk",
+        previous: "",
+        createdBy: "Layer: 'jdk', Created by buildpack: x/java@1.0",
+        making: "creating layer 'x/java:jdk'",
+      }),
+      expect.objectContaining({ id: "x/java:m2", key: "directory:/layers/x_java/m2", previous: A }),
+      expect.objectContaining({
+        id: "buildpacksio/lifecycle:cache.sbom",
+        key: "directory:/layers/sbom/cache",
+        previous: "old",
+        createdBy: "Software Bill-of-Materials",
+        making: "creating layer 'buildpacksio/lifecycle:cache.sbom', path: '/layers/sbom/cache'",
+      }),
+    ]);
+    expect(app.layers.map(({ key }) => key)).toContain("directory:/layers/x_java/jdk");
+    expect(layers).toEqual([
+      expect.objectContaining({ id: "x/java:m2", priority: 1, order: app.layers.length, expected: [A], consumers: 1 }),
+      expect.objectContaining({ id: "buildpacksio/lifecycle:cache.sbom", order: app.layers.length + 1, expected: [] }),
+    ]);
+  });
+
+  it("makes a layer itself that the app image only reuses by its diffID", () => {
+    const one = buildpack("b", layer("b", "l", { launch: false, cache: true }));
+    const inputs = planInputs({ buildpacks: [one], hasCache: true });
+    expect(planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).layers).toHaveLength(1);
+  });
+
+  it("has no SBOM layer below API 0.8", () => {
+    const inputs = planInputs({ hasCacheSbom: true, hasCache: true }, "0.7");
+    expect(planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).steps).toEqual([]);
+  });
+});
+
+describe("recordCache", () => {
+  it("records every buildpack, and the layers that could be cached", () => {
+    const inputs = planInputs({ buildpacks: BUILDPACKS, hasCacheSbom: true, hasCache: true });
+    const { steps } = planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA);
+    const metadata = recordCache(steps, (step) => (step.id === "x/java:jdk" ? undefined : `of ${step.id}`));
+    expect(metadata).toEqual({
+      sbom: "of buildpacksio/lifecycle:cache.sbom",
+      buildpacks: [
+        {
+          key: "x/java",
+          version: "1.0",
+          layers: new Map([
+            ["m2", { diffId: "of x/java:m2", data: { v: 1 }, build: false, launch: false, cache: true }],
+          ]),
+        },
+        { key: "none", version: "1.0", layers: new Map() },
+      ],
+    });
+  });
+});
