@@ -1,4 +1,4 @@
-import type { BomEntry } from "./export-inputs.ts";
+import type { BomEntry } from "../cnb/build-metadata.ts";
 import { groupElement } from "./group-element.ts";
 import { freeTable, table, text } from "./toml-schema.ts";
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import type { BomEntry, GroupElement } from "../cnb/build-metadata.ts";
 import { toByteString } from "../oci/byte-string.ts";
 import { bomEntry } from "./bom-entry.ts";
 import { buildpackDirectory } from "./buildpack-directory.ts";
-import type { BomEntry, GroupElement } from "./export-inputs.ts";
 import { isMissingFile, readToml } from "./toml.ts";
 import { table } from "./toml-schema.ts";
 

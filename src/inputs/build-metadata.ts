@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { z } from "zod";
+import type { BuildMetadata, Process } from "../cnb/build-metadata.ts";
 import { gates, type PlatformApi } from "../cnb/platform-api.ts";
 import { bomEntry } from "./bom-entry.ts";
-import type { BuildMetadata, Process } from "./export-inputs.ts";
 import { groupElement } from "./group-element.ts";
 import { goTypeOf, readDocument } from "./toml.ts";
 import { flag, table, text, texts } from "./toml-schema.ts";

@@ -1,11 +1,12 @@
 import type { Dirent } from "node:fs";
 import { opendir, readdir, readFile } from "node:fs/promises";
+import type { GroupElement } from "../cnb/build-metadata.ts";
 import { messageOf, withContext } from "../faults/fault.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
 import type { Logger } from "../flow/logger.ts";
 import { type ByteString, fromByteString, fsPath, joinPath, toByteString } from "../oci/byte-string.ts";
 import { buildpackDirectory } from "./buildpack-directory.ts";
-import type { BuildpackLayer, BuildpackLayers, GroupElement } from "./export-inputs.ts";
+import type { BuildpackLayer, BuildpackLayers } from "./export-inputs.ts";
 import { readLayerToml } from "./layer-toml.ts";
 import { readStore } from "./store.ts";
 

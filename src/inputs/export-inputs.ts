@@ -1,3 +1,4 @@
+import type { GroupElement } from "../cnb/build-metadata.ts";
 import type { BuildpackRecord, FreeValue, LifecycleMetadata, RunImageNames } from "../cnb/metadata.ts";
 import type { PlatformApi } from "../cnb/platform-api.ts";
 
@@ -69,59 +70,6 @@ export interface Analyzed {
   /** The `[run-image]` table; undefined when the file or the table is missing. */
   readonly runImage: { readonly reference: string; readonly image: string; readonly extend: boolean } | undefined;
   readonly metadata: LifecycleMetadata;
-}
-
-/** One element of group.toml or of metadata.toml's `buildpacks` and `extensions`. */
-export interface GroupElement {
-  readonly id: string;
-  readonly version: string;
-  readonly api: string;
-  readonly homepage: string;
-  readonly optional: boolean;
-  readonly extension: boolean;
-}
-
-/** A process of metadata.toml (contract 2.3), after the API < 0.10 rule was applied. */
-export interface Process {
-  readonly type: string;
-  /** null when absent: the label prints that as null, an empty array as []. */
-  readonly command: readonly string[] | null;
-  /** null when absent, which JSON keeps. */
-  readonly args: readonly string[] | null;
-  readonly direct: boolean;
-  readonly default: boolean;
-  readonly buildpackId: string;
-  readonly workingDir: string;
-  readonly execEnv: readonly string[];
-}
-
-export interface BomEntry {
-  readonly name: string;
-  readonly version: string;
-  readonly metadata: FreeValue;
-  readonly buildpack: { readonly id: string; readonly version: string; readonly optional: boolean };
-}
-
-/** metadata.toml (contract 2.3). null = key absent, which the label keeps apart from an empty array. */
-export interface BuildMetadata {
-  readonly bom: readonly BomEntry[] | null;
-  readonly buildpacks: readonly GroupElement[] | null;
-  readonly extensions: readonly GroupElement[] | null;
-  readonly labels: readonly { readonly key: string; readonly value: string }[];
-  readonly processes: readonly Process[] | null;
-  readonly slices: readonly { readonly paths: readonly string[] }[];
-  readonly defaultProcessType: string;
-}
-
-/** project-metadata.toml (contract 2, 5.4); undefined source = no `[source]` table. */
-export interface ProjectMetadata {
-  readonly source:
-    | undefined
-    | {
-        readonly type: string;
-        readonly version: Readonly<Record<string, FreeValue>>;
-        readonly metadata: Readonly<Record<string, FreeValue>>;
-      };
 }
 
 /** One layer that a buildpack left in its directory (contract 2.4). */

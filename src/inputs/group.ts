@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { GroupElement } from "./export-inputs.ts";
+import type { GroupElement } from "../cnb/build-metadata.ts";
 import { groupElement } from "./group-element.ts";
 import { readDocument } from "./toml.ts";
 import { table } from "./toml-schema.ts";

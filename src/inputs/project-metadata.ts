@@ -1,6 +1,6 @@
+import type { ProjectMetadata } from "../cnb/project-metadata-label.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
-import type { ProjectMetadata } from "./export-inputs.ts";
 import { readDocumentIfPresent } from "./toml.ts";
 import { freeMap, table, text } from "./toml-schema.ts";
 

@@ -1,18 +1,13 @@
+import type { BomEntry, BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import { checkBuildpackApis } from "../cnb/buildpack-api.ts";
 import type { RunImageNames } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
+import type { ProjectMetadata } from "../cnb/project-metadata-label.ts";
 import type { Logger } from "../flow/logger.ts";
 import { readBuildBom } from "./build-bom.ts";
 import { readBuildMetadata } from "./build-metadata.ts";
 import { readBuildpackLayers } from "./buildpack-layers.ts";
-import type {
-  BomEntry,
-  BuildMetadata,
-  BuildpackLayers,
-  ExportSettings,
-  GroupElement,
-  ProjectMetadata,
-} from "./export-inputs.ts";
+import type { BuildpackLayers, ExportSettings } from "./export-inputs.ts";
 import { readGroup } from "./group.ts";
 import { readProjectMetadata } from "./project-metadata.ts";
 import type { ResolvedInputs } from "./resolve-settings.ts";

@@ -1,6 +1,6 @@
+import type { BuildMetadata } from "../cnb/build-metadata.ts";
 import type { RunImageNames } from "../cnb/metadata.ts";
 import { parseReference } from "../oci/reference.ts";
-import type { BuildMetadata } from "./export-inputs.ts";
 
 const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
 
