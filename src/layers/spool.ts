@@ -1,13 +1,22 @@
 import { randomUUID } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
-import { open, unlink } from "node:fs/promises";
+import * as fs from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Fault, messageOf } from "../faults/fault.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { GrowingBlob } from "./layer.ts";
 
 /** Bytes that a reader takes from the spool at a time. */
 const READ_SIZE = 256 << 10;
+
+/*
+ * A plain descriptor, because node ends the process when a FileHandle is collected that nobody closed, and after a fault
+ * somewhere else a finished spool may be just that.
+ */
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const read = promisify(fs.read);
+const unlink = promisify(fs.unlink);
 
 interface Finished {
   readonly digest: Digest;
@@ -20,17 +29,19 @@ interface Finished {
  */
 export class SpooledBlob implements GrowingBlob {
   readonly done: Promise<Finished>;
-  readonly #file: FileHandle;
+  /** For the thread that appends. */
+  readonly fileDescriptor: number;
   readonly #finish: (value: Finished) => void;
   readonly #fail: (reason: unknown) => void;
   #available = 0;
   #ended: "growing" | "complete" | "failed" = "growing";
   #readers = 0;
   #isReleased = false;
+  #isClosed = false;
   #wake = Promise.withResolvers<void>();
 
-  private constructor(file: FileHandle) {
-    this.#file = file;
+  private constructor(fileDescriptor: number) {
+    this.fileDescriptor = fileDescriptor;
     const { promise, resolve, reject } = Promise.withResolvers<Finished>();
     this.done = promise;
     this.#finish = resolve;
@@ -54,17 +65,13 @@ export class SpooledBlob implements GrowingBlob {
     }
   }
 
-  /** For the thread that appends. */
-  get fileDescriptor(): number {
-    return this.#file.fd;
-  }
-
   get available(): number {
     return this.#available;
   }
 
-  /** The spool holds `size` bytes now. */
+  /** The spool holds `size` bytes now. The last word is {@link complete}'s: news of a thread may come after it. */
   grow(size: number): void {
+    if (this.#ended !== "growing") return;
     this.#available = size;
     this.#wakeReaders();
   }
@@ -74,6 +81,7 @@ export class SpooledBlob implements GrowingBlob {
     this.#ended = "complete";
     this.#finish(finished);
     this.#wakeReaders();
+    void this.#closeIfUnused();
   }
 
   fail(reason: unknown): void {
@@ -85,29 +93,27 @@ export class SpooledBlob implements GrowingBlob {
   }
 
   async reaches(bytes: number): Promise<boolean> {
-    while (this.#available <= bytes) {
-      if (this.#ended !== "growing") {
-        await this.done;
-        return false;
-      }
-      await this.#wake.promise;
-    }
-    return true;
+    return await this.#reaches(bytes, undefined);
   }
 
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const onAbort = () => this.#wakeReaders();
+    signal?.addEventListener("abort", onAbort);
     this.#readers += 1;
     try {
-      for (let position = from; await this.reaches(position); ) {
-        signal?.throwIfAborted();
+      for (let position = from; await this.#reaches(position, signal); ) {
+        // The number of a closed descriptor may be another file's by now.
+        if (this.#isClosed) throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
         const length = Math.min(READ_SIZE, this.#available - position);
-        const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, position);
+        const chunk = Buffer.allocUnsafe(length);
+        const { bytesRead } = await read(this.fileDescriptor, chunk, 0, length, position);
         if (bytesRead === 0)
           throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
-        yield buffer.subarray(0, bytesRead);
+        yield chunk.subarray(0, bytesRead);
         position += bytesRead;
       }
     } finally {
+      signal?.removeEventListener("abort", onAbort);
       this.#readers -= 1;
       await this.#closeIfUnused();
     }
@@ -119,8 +125,24 @@ export class SpooledBlob implements GrowingBlob {
     await this.#closeIfUnused();
   }
 
+  async #reaches(bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    for (;;) {
+      signal?.throwIfAborted();
+      // A part of a blob that failed is of no use to anybody.
+      if (this.#ended === "failed") await this.done;
+      if (this.#available > bytes) return true;
+      if (this.#ended === "complete") return false;
+      await this.#wake.promise;
+    }
+  }
+
   async #closeIfUnused(): Promise<void> {
-    if (this.#isReleased && this.#readers === 0 && this.#ended !== "growing") await this.#file.close();
+    const isUnused =
+      this.#readers === 0 && (this.#ended === "failed" || (this.#ended === "complete" && this.#isReleased));
+    if (!isUnused || this.#isClosed) return;
+    this.#isClosed = true;
+    // Nothing is lost by a close that fails: all that was to be read was read.
+    await close(this.fileDescriptor).catch(() => undefined);
   }
 
   #wakeReaders(): void {

@@ -1,0 +1,167 @@
+import { readdirSync, readlinkSync, writeSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { SpooledBlob } from "../../../src/layers/spool.ts";
+import type { Digest } from "../../../src/oci/digest.ts";
+import { temporaryDirectory } from "../temporary-directory.ts";
+import { rejectionOf } from "../thrown-by.ts";
+
+const digest = `sha256:${"0".repeat(64)}` as Digest;
+
+/** Appends as the digesting thread does. */
+function append(spool: SpooledBlob, text: string): void {
+  const position = spool.available;
+  writeSync(spool.fileDescriptor, text, position);
+  spool.grow(position + text.length);
+}
+
+function complete(spool: SpooledBlob): void {
+  spool.complete({ digest, size: spool.available });
+}
+
+async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of chunks) text += Buffer.from(chunk).toString("latin1");
+  return text;
+}
+
+/** Open descriptors of files in a directory that have no name any more. */
+function openSpools(directory: string): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
+    } catch {
+      return false; // the descriptor of the listing itself
+    }
+  }).length;
+}
+
+/** Lets the closing of files, which is a few turns of the event loop, come to its end. */
+async function closed(directory: string): Promise<void> {
+  for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(openSpools(directory)).toBe(0);
+}
+
+test("readers follow at their own pace, from any offset, also one who comes after the end", async () => {
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  const early = textOf(spool.read(0));
+  const middle = textOf(spool.read(4));
+  append(spool, "abc");
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  append(spool, "defg");
+  complete(spool);
+  expect(await early).toBe("abcdefg");
+  expect(await middle).toBe("efg");
+  expect(await textOf(spool.read(0))).toBe("abcdefg");
+  expect(await textOf(spool.read(7))).toBe("");
+  expect(await spool.done).toEqual({ digest, size: 7 });
+  await spool.release();
+});
+
+test("reaches", async () => {
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  const answers = [spool.reaches(0), spool.reaches(2), spool.reaches(3)];
+  append(spool, "abc");
+  complete(spool);
+  expect(await Promise.all(answers)).toEqual([true, true, false]);
+  await spool.release();
+});
+
+test("a failure reaches readers who wait and those who come later", async () => {
+  const directory = temporaryDirectory();
+  const spool = await SpooledBlob.create(directory);
+  append(spool, "abc");
+  const waiting = textOf(spool.read(0));
+  const fault = new Error("maker failed");
+  spool.fail(fault);
+  expect(await rejectionOf(waiting)).toBe(fault);
+  expect(await rejectionOf(textOf(spool.read(0)))).toBe(fault);
+  expect(await rejectionOf(spool.reaches(1))).toBe(fault);
+  expect(await rejectionOf(spool.done)).toBe(fault);
+  await spool.release();
+  await closed(directory);
+});
+
+test("an aborted reader leaves at once, though nothing more is made", async () => {
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  append(spool, "abc");
+  const controller = new AbortController();
+  const reason = new Error("upload aborted");
+  const waiting = textOf(spool.read(0, controller.signal));
+  const other = textOf(spool.read(0));
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  controller.abort(reason);
+  expect(await rejectionOf(waiting)).toBe(reason);
+  expect(await rejectionOf(textOf(spool.read(0, controller.signal)))).toBe(reason);
+  complete(spool);
+  expect(await other).toBe("abc");
+  await spool.release();
+});
+
+test("progress that comes after the end does not shorten the blob", async () => {
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  append(spool, "abcdef");
+  complete(spool);
+  spool.grow(3);
+  expect(spool.available).toBe(6);
+  expect(await textOf(spool.read(0))).toBe("abcdef");
+  await spool.release();
+});
+
+describe("the file has no name, and is closed", () => {
+  test("when it is released after its end", async () => {
+    const directory = temporaryDirectory();
+    const spool = await SpooledBlob.create(directory);
+    expect(readdirSync(directory)).toEqual([]);
+    expect(openSpools(directory)).toBe(1);
+    complete(spool);
+    await spool.release();
+    await closed(directory);
+  });
+
+  test.each(["complete", "fail"] as const)("when it was released before and then ends: %s", async (end) => {
+    const directory = temporaryDirectory();
+    const spool = await SpooledBlob.create(directory);
+    await spool.release();
+    expect(openSpools(directory)).toBe(1);
+    if (end === "complete") complete(spool);
+    else spool.fail(new Error("failed"));
+    await closed(directory);
+  });
+
+  test("when it failed, though nobody releases it", async () => {
+    const directory = temporaryDirectory();
+    const spool = await SpooledBlob.create(directory);
+    spool.fail(new Error("failed"));
+    await closed(directory);
+  });
+
+  test("once: who reads after that gets a fault, not another file", async () => {
+    const spool = await SpooledBlob.create(temporaryDirectory());
+    append(spool, "abc");
+    complete(spool);
+    await spool.release();
+    await spool.release();
+    expect(await rejectionOf(textOf(spool.read(0)))).toMatchObject({ code: "EXPORT_INTERNAL" });
+  });
+
+  test("not before the last reader left", async () => {
+    const directory = temporaryDirectory();
+    const spool = await SpooledBlob.create(directory);
+    append(spool, "abc");
+    complete(spool);
+    const reader = spool.read(0)[Symbol.asyncIterator]();
+    await reader.next();
+    await spool.release();
+    expect(openSpools(directory)).toBe(1);
+    await reader.return?.(undefined);
+    await closed(directory);
+  });
+});
+
+test("a directory that is not there is a fault that names it and the flag", async () => {
+  const directory = `${temporaryDirectory()}/nothing`;
+  const fault = await rejectionOf(SpooledBlob.create(directory));
+  expect(fault).toMatchObject({ code: "EXPORT_LAYER_SPOOL", hint: expect.stringContaining("-spool-dir") });
+  expect(fault).toHaveProperty("message", expect.stringContaining(`failed to create a spool file in ${directory}: `));
+});
