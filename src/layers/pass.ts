@@ -11,7 +11,7 @@ export interface PassProducts {
   /** Hash the tar. */
   readonly diffId: boolean;
   /** Compress, and append the blob to this spool. */
-  readonly spool: SpooledBlob | undefined;
+  readonly spool: Pick<SpooledBlob, "fileDescriptor" | "grow"> | undefined;
 }
 
 export interface PassResult {

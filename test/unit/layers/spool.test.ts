@@ -1,7 +1,8 @@
-import { readdirSync, readlinkSync, writeSync } from "node:fs";
+import { readdirSync, writeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { SpooledBlob } from "../../../src/layers/spool.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
+import { openSpools, spoolsClosed } from "../open-spools.ts";
 import { temporaryDirectory } from "../temporary-directory.ts";
 import { rejectionOf } from "../thrown-by.ts";
 
@@ -22,24 +23,6 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of chunks) text += Buffer.from(chunk).toString("latin1");
   return text;
-}
-
-/** Open descriptors of files in a directory that have no name any more. */
-function openSpools(directory: string): number {
-  return readdirSync("/proc/self/fd").filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
-    } catch {
-      return false; // the descriptor of the listing itself
-    }
-  }).length;
-}
-
-/** Lets the closing of files, which is a few turns of the event loop, come to its end. */
-async function closed(directory: string): Promise<void> {
-  for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  expect(openSpools(directory)).toBe(0);
 }
 
 test("readers follow at their own pace, from any offset, also one who comes after the end", async () => {
@@ -79,7 +62,7 @@ test("a failure reaches readers who wait and those who come later", async () => 
   expect(await rejectionOf(spool.reaches(1))).toBe(fault);
   expect(await rejectionOf(spool.done)).toBe(fault);
   await spool.release();
-  await closed(directory);
+  await spoolsClosed(directory);
 });
 
 test("an aborted reader leaves at once, though nothing more is made", async () => {
@@ -116,7 +99,7 @@ describe("the file has no name, and is closed", () => {
     expect(openSpools(directory)).toBe(1);
     complete(spool);
     await spool.release();
-    await closed(directory);
+    await spoolsClosed(directory);
   });
 
   test.each(["complete", "fail"] as const)("when it was released before and then ends: %s", async (end) => {
@@ -126,14 +109,14 @@ describe("the file has no name, and is closed", () => {
     expect(openSpools(directory)).toBe(1);
     if (end === "complete") complete(spool);
     else spool.fail(new Error("failed"));
-    await closed(directory);
+    await spoolsClosed(directory);
   });
 
   test("when it failed, though nobody releases it", async () => {
     const directory = temporaryDirectory();
     const spool = await SpooledBlob.create(directory);
     spool.fail(new Error("failed"));
-    await closed(directory);
+    await spoolsClosed(directory);
   });
 
   test("once: who reads after that gets a fault, not another file", async () => {
@@ -155,7 +138,7 @@ describe("the file has no name, and is closed", () => {
     await spool.release();
     expect(openSpools(directory)).toBe(1);
     await reader.return?.(undefined);
-    await closed(directory);
+    await spoolsClosed(directory);
   });
 });
 

@@ -1,0 +1,354 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
+import type { GrowingBlob, Layer } from "../../../src/layers/layer.ts";
+import { LayerStore } from "../../../src/layers/layer-store.ts";
+import { scanSource } from "../../../src/layers/scan.ts";
+import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import type { DiffID } from "../../../src/oci/digest.ts";
+import type { LayerPlan, LayerSource } from "../../../src/plan/layer-plan.ts";
+import { wholeTar } from "../../unit/layers/whole-tar.ts";
+import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
+import { randomIntegers } from "../../unit/random-integers.ts";
+import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+import { rejectionOf } from "../../unit/thrown-by.ts";
+import { WORKER_ENTRIES } from "./worker-entries.ts";
+
+const WORKERS = 2;
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, 1);
+});
+afterAll(() => pool.close());
+
+const NEVER = new AbortController().signal;
+const OTHER = `sha256:${"1".repeat(64)}` as DiffID;
+
+function directorySource(path: string): LayerSource {
+  return { kind: "directory", path, uid: 1000, gid: 1000 };
+}
+
+function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): LayerPlan {
+  return { key: "key", id: "bp:layer", source, priority: 0, order: 0, expected: [], consumers: 1, ...rest };
+}
+
+/** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
+function filledDirectory(blocks: number): string {
+  const root = temporaryDirectory();
+  const random = randomIntegers(blocks);
+  for (let i = 0; i < blocks; i++) {
+    const half = Buffer.alloc(BLOCK_SIZE / 2, `line ${i} of some text\n`);
+    const noise = Buffer.from(Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32)).buffer);
+    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, noise]));
+    writeFileSync(join(root, `small-${i}`), String(i));
+  }
+  return root;
+}
+
+function expectedTar(source: LayerSource, index = 0): Buffer {
+  const scanned = scanSource(source)[index];
+  if (scanned === undefined) throw new Error("no index");
+  return wholeTar(scanned);
+}
+
+function diffIdOf(tar: Buffer): DiffID {
+  return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
+}
+
+async function bytesOf(layer: Layer): Promise<Buffer> {
+  return await buffer((await layer.blob()).read(0));
+}
+
+async function failureOf(layer: Layer): Promise<unknown> {
+  return await rejectionOf(layer.blob().then((blob) => blob.done));
+}
+
+/** A layer is what it should be: the proof that nothing of an earlier failure is left in the way. */
+async function expectWorks(store: LayerStore, key: string): Promise<void> {
+  const source = directorySource(filledDirectory(3 * pool.arena.slots));
+  const layer = store.layer(planOf(source, { key }), NEVER);
+  const tar = expectedTar(source);
+  expect(await layer.diffId).toBe(diffIdOf(tar));
+  expect(gunzipSync(await bytesOf(layer)).equals(tar)).toBe(true);
+  layer.release();
+}
+
+test("the digest does not depend on the number of workers, and the blob is the tar in gzip", async () => {
+  const source = directorySource(filledDirectory(12));
+  const tar = expectedTar(source);
+  const made = await Promise.all(
+    [1, 2, 5].map(async (workers) => {
+      const own = new WorkerPool(WORKER_ENTRIES, workers, 1);
+      try {
+        const layer = new LayerStore(own, workers, temporaryDirectory()).layer(planOf(source), NEVER);
+        const bytes = await bytesOf(layer);
+        const { digest, size } = await (await layer.blob()).done;
+        const result = { diffId: await layer.diffId, tarSize: await layer.tarSize, digest, size };
+        layer.release();
+        return { ...result, bytes };
+      } finally {
+        await own.close();
+      }
+    }),
+  );
+  for (const { diffId, tarSize, digest, size, bytes } of made) {
+    expect(diffId).toBe(diffIdOf(tar));
+    expect(tarSize).toBe(tar.length);
+    expect(size).toBe(bytes.length);
+    expect(digest).toBe(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
+    expect(digest).toBe(made[0]?.digest);
+    expect(gunzipSync(bytes).equals(tar)).toBe(true);
+  }
+  execFileSync("gzip", ["-t"], { input: made[0]?.bytes ?? "" });
+});
+
+test("a shared layer is read, hashed and compressed once", async () => {
+  const spoolDir = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const scans = vi.spyOn(pool, "scan");
+  onTestFinished(() => scans.mockRestore());
+  const plan = planOf(directorySource(filledDirectory(4)), { consumers: 2 });
+  const [app, cache] = [store.layer(plan, NEVER), store.layer({ ...plan, priority: 1 }, NEVER)];
+  expect(cache).toBe(app);
+  expect(store.layers).toEqual([app]);
+  const [first, second] = await Promise.all([bytesOf(app), bytesOf(cache)]);
+  expect(first.equals(second)).toBe(true);
+  expect(app.counters).toEqual({ reads: 1, hashes: 1, compressions: 1, uploads: 0 });
+  expect(scans).toHaveBeenCalledTimes(1);
+  app.release();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(openSpools(spoolDir)).toBe(1);
+  cache.release();
+  await spoolsClosed(spoolDir);
+});
+
+describe("hash first (design, idea 5)", () => {
+  test("what is known already is not compressed", async () => {
+    const source = directorySource(filledDirectory(3));
+    const diffId = diffIdOf(expectedTar(source));
+    const spoolDir = temporaryDirectory();
+    const layer = new LayerStore(pool, WORKERS, spoolDir).layer(planOf(source, { expected: [OTHER, diffId] }), NEVER);
+    expect(await layer.diffId).toBe(diffId);
+    layer.release();
+    expect(layer.counters).toEqual({ reads: 1, hashes: 1, compressions: 0, uploads: 0 });
+    expect(openSpools(spoolDir)).toBe(0);
+  });
+
+  test("what is not is compressed when asked for, once, to the same blob", async () => {
+    const source = directorySource(filledDirectory(3));
+    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const direct = store.layer(planOf(source, { key: "direct" }), NEVER);
+    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER] }), NEVER);
+    expect(await hashed.diffId).toBe(await direct.diffId);
+    expect(hashed.counters.compressions).toBe(0);
+    const blobs = await Promise.all([hashed.blob(), hashed.blob(), direct.blob()]);
+    const [first, second, other] = await Promise.all(blobs.map((blob) => blob.done));
+    expect(first).toEqual(other);
+    expect(second).toEqual(other);
+    expect((await bytesOf(hashed)).equals(await bytesOf(direct))).toBe(true);
+    expect(hashed.counters).toEqual({ reads: 2, hashes: 1, compressions: 1, uploads: 0 });
+    for (const layer of [direct, hashed]) layer.release();
+  });
+
+  test("a file that changes between the two passes is a fault that names it", async () => {
+    const root = filledDirectory(3);
+    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const layer = store.layer(planOf(directorySource(root), { expected: [OTHER] }), NEVER);
+    await layer.diffId;
+    appendFileSync(join(root, "large-1"), "more");
+    expect(await failureOf(layer)).toMatchObject({
+      code: "EXPORT_LAYER_CHANGED",
+      message: expect.stringContaining(`${join(root, "large-1")} had`),
+    });
+    expect(await rejectionOf(bytesOf(layer))).toMatchObject({ code: "EXPORT_LAYER_CHANGED" });
+    layer.release();
+    await expectWorks(store, "next");
+  });
+
+  test("contents that change under the same size and time are noticed by their checksum", async () => {
+    const root = temporaryDirectory();
+    const path = join(root, "file");
+    writeFileSync(path, "contents");
+    utimesSync(path, 1_000_000_000, 1_000_000_000);
+    const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
+      planOf(directorySource(root), { expected: [OTHER] }),
+      NEVER,
+    );
+    await layer.diffId;
+    writeFileSync(path, "CONTENTS");
+    utimesSync(path, 1_000_000_000, 1_000_000_000);
+    expect(await failureOf(layer)).toMatchObject({
+      code: "EXPORT_LAYER_CHANGED",
+      message: "contents of layer 'bp:layer' changed between hashing and compressing them",
+    });
+    layer.release();
+  });
+});
+
+test("readers of a growing spool get the same bytes, each at its own pace", async () => {
+  const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
+    planOf(directorySource(filledDirectory(10)), { consumers: 3 }),
+    NEVER,
+  );
+  const blob: GrowingBlob = await layer.blob();
+  const slow = async () => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of blob.read(0)) {
+      chunks.push(chunk);
+      for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    return Buffer.concat(chunks);
+  };
+  const late = async () => {
+    await blob.reaches(3_000_000);
+    return await buffer(blob.read(1_234_567));
+  };
+  const [a, b, c, { digest, size }] = await Promise.all([buffer(blob.read(0)), slow(), late(), blob.done]);
+  expect(size).toBe(a.length);
+  expect(digest).toBe(`sha256:${createHash("sha256").update(a).digest("hex")}`);
+  expect(b.equals(a)).toBe(true);
+  expect(c.equals(a.subarray(1_234_567))).toBe(true);
+});
+
+describe("a failure stays with its layer", () => {
+  test("a source that is not there", async () => {
+    const spoolDir = temporaryDirectory();
+    const store = new LayerStore(pool, WORKERS, spoolDir);
+    const path = join(temporaryDirectory(), "nothing");
+    const layer = store.layer(planOf(directorySource(path)), NEVER);
+    const fault = { code: "EXPORT_LAYER_READ", message: `lstat ${path}: no such file or directory` };
+    expect(await rejectionOf(layer.diffId)).toMatchObject(fault);
+    expect(await rejectionOf(layer.tarSize)).toMatchObject(fault);
+    expect(await failureOf(layer)).toMatchObject(fault);
+    await spoolsClosed(spoolDir);
+    layer.release();
+    await expectWorks(store, "next");
+  });
+
+  test("files that vanish while the layer is made", async () => {
+    const root = filledDirectory(40);
+    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const other = store.layer(planOf(directorySource(filledDirectory(6)), { key: "other" }), NEVER);
+    const layer = store.layer(planOf(directorySource(root)), NEVER);
+    await layer.tarSize;
+    rmSync(root, { recursive: true });
+    expect(await rejectionOf(layer.diffId)).toMatchObject({
+      code: "EXPORT_LAYER_CHANGED",
+      message: expect.stringMatching(`${root}/.* was removed$`),
+    });
+    expect(await failureOf(layer)).toMatchObject({ code: "EXPORT_LAYER_CHANGED" });
+    expect(gunzipSync(await bytesOf(other)).length).toBe(await other.tarSize);
+    for (const one of [layer, other]) one.release();
+    await expectWorks(store, "next");
+  });
+
+  test("a spool directory that is not there; a hash needs none", async () => {
+    const spoolDir = join(temporaryDirectory(), "nothing");
+    const store = new LayerStore(pool, WORKERS, spoolDir);
+    const source = directorySource(filledDirectory(2));
+    const layer = store.layer(planOf(source), NEVER);
+    const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining(spoolDir) };
+    expect(await rejectionOf(layer.diffId)).toMatchObject(fault);
+    expect(await rejectionOf(layer.blob())).toMatchObject(fault);
+    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER] }), NEVER);
+    expect(await hashed.diffId).toBe(diffIdOf(expectedTar(source)));
+    expect(await rejectionOf(hashed.blob())).toMatchObject(fault);
+    for (const one of [layer, hashed]) one.release();
+  });
+
+  test("a full disk", async (context) => {
+    const disk = temporaryDirectory();
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "pipe" });
+    } catch {
+      return context.skip("may not mount a small disk here");
+    }
+    onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
+    const store = new LayerStore(pool, WORKERS, disk);
+    const layer = store.layer(planOf(directorySource(filledDirectory(20))), NEVER);
+    const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining("no space left on device") };
+    expect(await failureOf(layer)).toMatchObject(fault);
+    expect(await rejectionOf(layer.diffId)).toMatchObject(fault);
+    await spoolsClosed(disk);
+    const small = store.layer(planOf(directorySource(filledDirectory(1)), { key: "small" }), NEVER);
+    expect(gunzipSync(await bytesOf(small)).length).toBe(await small.tarSize);
+    for (const one of [layer, small]) one.release();
+  });
+});
+
+test("abort stops a layer, wherever it is, with the signal's reason", async () => {
+  const spoolDir = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const controller = new AbortController();
+  const reason = new Error("stop");
+  const root = filledDirectory(40);
+  // The engine makes four layers at a time, so that some of these have not begun.
+  const layers = Array.from({ length: 7 }, (_, order) =>
+    store.layer(planOf(directorySource(root), { key: String(order), order }), controller.signal),
+  );
+  const blob = await (layers[0] as Layer).blob();
+  const reading = buffer(blob.read(0));
+  await blob.reaches(100);
+  controller.abort(reason);
+  expect(await rejectionOf(reading)).toBe(reason);
+  for (const layer of layers) {
+    expect(await rejectionOf(layer.diffId)).toBe(reason);
+    expect(await failureOf(layer)).toBe(reason);
+    layer.release();
+  }
+  await spoolsClosed(spoolDir);
+  await expectWorks(store, "next");
+});
+
+test("release before the blob is made frees the spool when it is", async () => {
+  const spoolDir = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const layer = store.layer(planOf(directorySource(filledDirectory(4))), NEVER);
+  layer.release();
+  await layer.diffId;
+  await spoolsClosed(spoolDir);
+});
+
+test("the slices of an app are scanned once; an empty one is the empty tar", async () => {
+  const appDir = temporaryDirectory();
+  mkdirSync(join(appDir, "static"));
+  for (const name of ["main.js", "static/a.css", "static/b.css"]) writeFileSync(join(appDir, name), name);
+  const slices = [["static/*"], ["nothing"]];
+  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+  const scans = vi.spyOn(pool, "scan");
+  onTestFinished(() => scans.mockRestore());
+  const layers = [0, 1, 2].map((index) =>
+    store.layer(
+      planOf({ kind: "app-slice", appDir, slices, index, uid: 1, gid: 2 }, { key: `slice-${index}`, order: index }),
+      NEVER,
+    ),
+  );
+  const diffIds = await Promise.all(layers.map((layer) => layer.diffId));
+  expect(scans).toHaveBeenCalledTimes(1);
+  const source = { kind: "app-slice", appDir, slices, index: 0, uid: 1, gid: 2 } as const;
+  expect(diffIds).toEqual([0, 1, 2].map((index) => diffIdOf(expectedTar(source, index))));
+  expect(diffIds[1]).toBe("sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef");
+  expect(gunzipSync(await bytesOf(layers[1] as Layer))).toEqual(Buffer.alloc(1024));
+  for (const layer of layers) layer.release();
+});
+
+test("more layers than are made at once, all different", async () => {
+  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+  const root = temporaryDirectory();
+  const layers = Array.from({ length: 60 }, (_, i) => {
+    const path = join(root, `layer-${i}`);
+    mkdirSync(path);
+    writeFileSync(join(path, "file"), `layer ${i}`);
+    return store.layer(planOf(directorySource(path), { key: path, order: i, priority: i % 2 }), NEVER);
+  });
+  const tars = await Promise.all(layers.map(async (layer) => gunzipSync(await bytesOf(layer))));
+  const diffIds = await Promise.all(layers.map((layer) => layer.diffId));
+  expect(diffIds).toEqual(tars.map(diffIdOf));
+  expect(new Set(diffIds).size).toBe(60);
+  for (const layer of layers) layer.release();
+});

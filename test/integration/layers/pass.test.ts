@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { closeSync, openSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { crc32, gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
+import { type PassEngine, runPass } from "../../../src/layers/pass.ts";
+import { SlotPool } from "../../../src/layers/slot-pool.ts";
+import { SpooledBlob } from "../../../src/layers/spool.ts";
+import { buildTarIndex, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
+import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import type { Digest } from "../../../src/oci/digest.ts";
+import { madeEntry } from "../../unit/layers/made-entry.ts";
+import { wholeTar } from "../../unit/layers/whole-tar.ts";
+import { randomIntegers } from "../../unit/random-integers.ts";
+import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+import { rejectionOf } from "../../unit/thrown-by.ts";
+import { WORKER_ENTRIES } from "./worker-entries.ts";
+
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(WORKER_ENTRIES, 2, 1);
+});
+afterAll(() => pool.close());
+
+const RANK = { priority: 0, order: 0 };
+const NEVER = new AbortController().signal;
+
+/** Many more blocks than slots. `broken` makes the file with that number one that changed. */
+function indexOf(directory: string, files: number, broken?: number): TarIndex {
+  const random = randomIntegers(files);
+  const entries = Array.from({ length: files }, (_, i): ScannedEntry => {
+    const name = join(directory, `file-${String(i).padStart(3, "0")}`);
+    writeFileSync(name, Buffer.alloc(BLOCK_SIZE / 2 + random(BLOCK_SIZE), `contents ${i} ${random(1000)}`));
+    const { size, mtimeMs, ino: inode } = statSync(name);
+    return madeEntry(name, { size, inode, mtimeMs: i === broken ? mtimeMs - 1 : mtimeMs });
+  });
+  return buildTarIndex(entries);
+}
+
+function newEngine(): PassEngine {
+  return { pool, slots: new SlotPool(pool.arena.slots) };
+}
+
+/** Every slot can be had, each once. */
+async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
+  const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => slots.acquire(0, 0)));
+  expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
+}
+
+test("a pass hashes and compresses the whole tar, and frees all slots", async () => {
+  const engine = newEngine();
+  const index = indexOf(temporaryDirectory(), 20);
+  const tar = wholeTar(index);
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  const { diffId, blob } = await runPass(engine, index, { diffId: true, spool }, RANK, NEVER);
+  if (blob === undefined) throw new Error("no blob");
+  spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
+  const bytes = await buffer(spool.read(0));
+  await spool.release();
+  expect(diffId).toEqual({
+    kind: "digest-done",
+    sha256: createHash("sha256").update(tar).digest("hex"),
+    size: tar.length,
+    crc32: crc32(tar),
+  });
+  expect(blob).toEqual({
+    kind: "digest-done",
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    size: bytes.length,
+    crc32: crc32(tar),
+  });
+  expect(gunzipSync(bytes).equals(tar)).toBe(true);
+  await expectAllSlotsFree(engine);
+});
+
+test.each([0, 1, 10, 19])("a change of file %i fails the pass with its name, and frees all slots", async (broken) => {
+  const engine = newEngine();
+  const directory = temporaryDirectory();
+  const index = indexOf(directory, 20, broken);
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  const fault = await rejectionOf(runPass(engine, index, { diffId: true, spool }, RANK, NEVER));
+  spool.fail(fault);
+  expect(fault).toMatchObject({
+    code: "EXPORT_LAYER_CHANGED",
+    message: `file changed while it was exported: ${join(directory, `file-${String(broken).padStart(3, "0")}`)} was written to`,
+  });
+  await expectAllSlotsFree(engine);
+});
+
+test("a full disk fails the pass, and frees all slots", async () => {
+  const engine = newEngine();
+  const full = openSync("/dev/full", "w");
+  onTestFinished(() => closeSync(full));
+  const products = { diffId: true, spool: { fileDescriptor: full, grow: () => undefined } };
+  const index = indexOf(temporaryDirectory(), 20);
+  expect(await rejectionOf(runPass(engine, index, products, RANK, NEVER))).toMatchObject({
+    code: "EXPORT_LAYER_SPOOL",
+    message: "failed to write compressed layer to the spool: ENOSPC: no space left on device, write",
+    hint: expect.stringContaining("-spool-dir"),
+  });
+  await expectAllSlotsFree(engine);
+});
+
+test("abort before, and while blocks are made", async () => {
+  const engine = newEngine();
+  const index = indexOf(temporaryDirectory(), 20);
+  const reason = new Error("stop");
+  const products = { diffId: true, spool: undefined };
+  expect(await rejectionOf(runPass(engine, index, products, RANK, AbortSignal.abort(reason)))).toBe(reason);
+  await expectAllSlotsFree(engine);
+
+  const busy = newEngine();
+  const controller = new AbortController();
+  const spool = await SpooledBlob.create(temporaryDirectory());
+  const running = runPass(busy, index, { diffId: true, spool }, RANK, controller.signal);
+  await spool.reaches(20); // more than the gzip header: some block went all the way
+  controller.abort(reason);
+  expect(await rejectionOf(running)).toBe(reason);
+  spool.fail(reason);
+  await expectAllSlotsFree(busy);
+});
+
+test("two passes share the slots; the more urgent one's blocks go first", async () => {
+  const engine = newEngine();
+  const directory = temporaryDirectory();
+  const index = indexOf(directory, 12);
+  const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => engine.slots.acquire(0, 0)));
+  const ended: string[] = [];
+  const run = async (name: string, priority: number) => {
+    await runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
+    ended.push(name);
+  };
+  const both = [run("cache", 1), run("app", 0)];
+  for (const slot of held) slot.release();
+  await Promise.all(both);
+  expect(ended).toEqual(["app", "cache"]);
+  await expectAllSlotsFree(engine);
+});

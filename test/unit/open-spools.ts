@@ -1,0 +1,20 @@
+import { readdirSync, readlinkSync } from "node:fs";
+import { expect } from "vitest";
+
+/** How many descriptors this process has open on files in a directory, also on files without a name. */
+export function openSpools(directory: string): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
+    } catch {
+      return false; // the descriptor of the listing itself
+    }
+  }).length;
+}
+
+/** Waits until no file in a directory is open, for as long as closing takes. */
+export async function spoolsClosed(directory: string): Promise<void> {
+  for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(openSpools(directory)).toBe(0);
+}
