@@ -1,8 +1,8 @@
 import type { TomlDate } from "smol-toml";
 
 /**
- * A value of a TOML or JSON document whose shape the buildpack chooses. Integers that do not fit a double exactly are
- * BigInts (TOML integers are 64 bit); floats stay numbers.
+ * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, for they have 64
+ * bits and TOML output tells `1` from `1.0`; floats are numbers. Dates print all their digits (`toISOString`).
  */
 export type FreeValue =
   | string

@@ -10,8 +10,7 @@ const buildSchema = table({ bom: z.array(bomEntry).default([]) });
 
 /**
  * The legacy build BOM for report.toml below API 0.9: the entries of every `<layers>/<bp>/build.toml` in group order,
- * each attributed to its buildpack (contract 8.3). A missing file has no entries. Integers are BigInts, since TOML output
- * tells `1` from `1.0`.
+ * each attributed to its buildpack (contract 8.3). A missing file has no entries.
  * @throws Fault when a file cannot be read or decoded
  */
 export async function readBuildBom(layersDir: string, group: readonly GroupElement[]): Promise<readonly BomEntry[]> {
@@ -19,7 +18,7 @@ export async function readBuildBom(layersDir: string, group: readonly GroupEleme
   for (const { id, version, optional } of group) {
     const path = toByteString(`${buildpackDirectory(layersDir, id)}/build.toml`);
     try {
-      const { bom } = await readToml(path, buildSchema, "always-bigint");
+      const { bom } = await readToml(path, buildSchema);
       entries.push(...bom.map((entry) => ({ ...entry, buildpack: { id, version, optional } })));
     } catch (error) {
       if (!isMissingFile(error)) throw error;

@@ -14,7 +14,8 @@ const command = z
     if (value === undefined) return null;
     if (typeof value === "string") return [value];
     if (Array.isArray(value) && value.every(isScalar)) return value.map(String);
-    context.addIssue({ code: "custom", message: `unknown command type ${goTypeOf(value)}` });
+    const data = isScalar(value) ? ` with data ${value}` : "";
+    context.addIssue({ code: "custom", message: `unknown command type ${goTypeOf(value)}${data}` });
     return z.NEVER;
   })
   .optional();

@@ -5,9 +5,11 @@ import type { FreeValue } from "../cnb/metadata.ts";
 /** A TOML table as the parser returns it. */
 export type Table = { readonly [key: string]: unknown };
 
-/** True for a table, not for arrays and dates. */
+/** True for a table, not for arrays and dates: the parser makes tables without a prototype, literals have Object's. */
 export function isTable(value: unknown): value is Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof TomlDate);
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }
 
 /**

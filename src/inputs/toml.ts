@@ -1,29 +1,22 @@
 import { readFile } from "node:fs/promises";
-import { parse, TomlDate, TomlError } from "smol-toml";
+import { TomlDate } from "smol-toml";
 import type { z } from "zod";
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import { isNotExist, isSystemError, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath, toByteString } from "../oci/byte-string.ts";
-import { isInt64 } from "./go-value.ts";
+import { parseToml } from "./parse-toml.ts";
 import { isTable } from "./toml-schema.ts";
-
-/** How integers arrive: as BigInts always, to tell `1` from `1.0`, or only where a double would lose digits. */
-export type Integers = "always-bigint" | "bigint-as-needed";
 
 /**
  * Reads a TOML file and checks it against a schema (contract 2). The texts of its faults are those of Go's os.Open and of
  * BurntSushi/toml, with the file's path in front of the latter.
  * @throws Fault whose cause is Node's ENOENT when the file does not exist
  */
-export async function readToml<Schema extends z.ZodType>(
-  path: ByteString,
-  schema: Schema,
-  integers: Integers = "bigint-as-needed",
-): Promise<z.output<Schema>> {
+export async function readToml<Schema extends z.ZodType>(path: ByteString, schema: Schema): Promise<z.output<Schema>> {
   const file = fromByteString(path);
-  const table = parseToml(await readBytes(path), file, integers);
-  const result = schema.safeParse(table, { reportInput: true });
+  const bytes = await readBytes(path);
+  const result = schema.safeParse(decode(bytes, file), { reportInput: true });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   throw tomlFault(file, issue === undefined ? "unexpected content" : describeIssue(issue));
@@ -64,6 +57,14 @@ export function isMissingFile(error: unknown): boolean {
   return isNotExist(error) || (error instanceof Fault && isMissingFile(error.cause));
 }
 
+function decode(bytes: Uint8Array, file: string): unknown {
+  try {
+    return parseToml(bytes);
+  } catch (error) {
+    throw tomlFault(file, messageOf(error), error);
+  }
+}
+
 async function readBytes(path: ByteString): Promise<Uint8Array> {
   try {
     return await readFile(fsPath(path));
@@ -71,31 +72,6 @@ async function readBytes(path: ByteString): Promise<Uint8Array> {
     const operation = isSystemError(error) && error.syscall === "read" ? "read" : "open";
     throw pathFault("EXPORT_INPUT_READ", operation, fromByteString(path), error);
   }
-}
-
-function parseToml(bytes: Uint8Array, file: string, integers: Integers): unknown {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw tomlFault(file, "the file is not valid UTF-8", error);
-  }
-  try {
-    const table = parse(text, { integersAsBigInt: integers === "always-bigint" ? true : "asNeeded" });
-    requireInt64(table);
-    return table;
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw tomlFault(file, messageOf(error), error);
-    const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
-    throw tomlFault(file, `line ${error.line}: ${reason}`, error);
-  }
-}
-
-/** TOML integers are 64 bit; the parser takes larger ones. */
-function requireInt64(value: unknown): void {
-  if (typeof value === "bigint" && !isInt64(value)) throw new RangeError(`${value} is out of range for int64`);
-  if (Array.isArray(value)) value.forEach(requireInt64);
-  else if (isTable(value)) Object.values(value).forEach(requireInt64);
 }
 
 /** BurntSushi's words for a value of the wrong type. */
@@ -114,7 +90,7 @@ export function goTypeOf(value: unknown): string {
   if (typeof value === "string") return "string";
   if (typeof value === "boolean") return "bool";
   if (typeof value === "bigint") return "int64";
-  if (typeof value === "number") return Number.isInteger(value) ? "int64" : "float64";
+  if (typeof value === "number") return "float64";
   if (value instanceof TomlDate) return "time.Time";
   if (Array.isArray(value)) return value.length > 0 && value.every(isTable) ? "[]map[string]any" : "[]any";
   return "map[string]any";

@@ -63,7 +63,7 @@ test("everything of contract 2.1", async () => {
           key: "samples/java",
           version: "0.1.0",
           layers: new Map([
-            ["jdk", { diffId: "sha256:j", data: { v: 1 }, build: false, launch: true, cache: true }],
+            ["jdk", { diffId: "sha256:j", data: { v: 1n }, build: false, launch: true, cache: true }],
             ["a.b", { diffId: "", data: null, build: true, launch: false, cache: false }],
           ]),
           store: { metadata: { n: 9007199254740993n } },

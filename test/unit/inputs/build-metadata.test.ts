@@ -98,7 +98,7 @@ describe("command and args", () => {
   });
 
   test.each([
-    ["command = 5", "unknown command type int64"],
+    ["command = 5", "unknown command type int64 with data 5"],
     ["command = {a = 1}", "unknown command type map[string]any"],
     ["command = [['a']]", "unknown command type []any"],
   ])("%j is refused", async (line, reason) => {

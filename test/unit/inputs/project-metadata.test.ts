@@ -13,7 +13,7 @@ test.each([
   ["[source]", { type: "", version: {}, metadata: {} }],
   [
     "[source]\ntype = 'git'\nversion = {commit = 'c', n = 1}\nmetadata = {repository = 'r'}",
-    { type: "git", version: { commit: "c", n: 1 }, metadata: { repository: "r" } },
+    { type: "git", version: { commit: "c", n: 1n }, metadata: { repository: "r" } },
   ],
   ["[source]\nversion = 'v1'", { type: "", version: {}, metadata: {} }],
 ])("%j", async (content, source) => {
