@@ -1,0 +1,97 @@
+import type { Logger } from "../flow/logger.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { ContainerConfig, ImageConfig } from "../oci/image-config.ts";
+import type { ManifestMembers } from "../oci/manifest-json.ts";
+import { type BuiltImage, serialiseImage } from "./built-image.ts";
+import { chooseEntrypoint } from "./entrypoint.ts";
+import { appEnvironment, type EnvironmentInputs } from "./environment.ts";
+import { imageHistory } from "./history.ts";
+import { appLabels, type LabelInputs } from "./labels.ts";
+
+/** The run image that an app image is built upon. */
+export interface BaseImage {
+  readonly config: ImageConfig;
+  readonly manifest: ManifestMembers;
+  /** The manifest's, as the registry says it; the manifest itself may be silent about it. */
+  readonly mediaType: string;
+}
+
+/** A layer of the app image that is not the run image's. */
+export interface ImageLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffID;
+  readonly createdBy: string;
+}
+
+/** What the config of the app image follows from. */
+export interface AppImageInputs extends EnvironmentInputs, LabelInputs {
+  /** The user's default process type, "" for none. */
+  readonly processType: string;
+}
+
+/** How the app image is dated and marked. */
+export interface AppImageMarks {
+  /** From createdTime. */
+  readonly created: string;
+  /** False below Platform API 0.12. */
+  readonly keepsHistory: boolean;
+  /** To set besides the run image's. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Labels, environment, working directory, entrypoint and no command, with the reference's log lines in its order
+ * (contract 5.1 c-e, 5.4, 5.5).
+ * @param base the run image's `config`, or that of its extension where that replaces it (contract 5.1 a)
+ * @param os of the run image
+ */
+export function appContainerConfig(
+  base: ContainerConfig,
+  os: string,
+  inputs: AppImageInputs,
+  logger: Logger,
+): ContainerConfig {
+  const Labels = appLabels(base.Labels, inputs, logger);
+  const Env = appEnvironment(base.Env, os, inputs, logger);
+  logger.debug(`Setting WORKDIR: '${inputs.appDir}'`);
+  const entrypoint = chooseEntrypoint(inputs.processType, inputs.build, logger);
+  logger.debug(`Setting ENTRYPOINT: '${entrypoint}'`);
+  return { ...base, Labels, Env, WorkingDir: inputs.appDir, Entrypoint: [entrypoint], Cmd: [] };
+}
+
+/**
+ * The app image: the run image with layers on top and another `config` (contract 5.1, 5.3, 5.6). Media types, annotations
+ * and artifactType stay the run image's.
+ * @param layers from the bottom
+ */
+export function buildAppImage(
+  base: BaseImage,
+  layers: readonly ImageLayer[],
+  config: ContainerConfig,
+  { created, keepsHistory, annotations }: AppImageMarks,
+): BuiltImage {
+  const diffIds = base.config.rootfs.diff_ids;
+  return serialiseImage(
+    {
+      ...base.config,
+      config,
+      created,
+      container: "",
+      history: imageHistory(
+        base.config.history,
+        diffIds.length,
+        layers.map(({ createdBy }) => createdBy),
+        created,
+        keepsHistory,
+      ),
+      rootfs: { ...base.config.rootfs, diff_ids: [...diffIds, ...layers.map(({ diffId }) => diffId)] },
+    },
+    {
+      ...base.manifest,
+      layers: [...base.manifest.layers, ...layers.map(({ descriptor }) => descriptor)],
+      annotations: { ...base.manifest.annotations, ...annotations },
+    },
+    base.mediaType,
+  );
+}

@@ -1,0 +1,38 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import { digestOf } from "../oci/digest.ts";
+import { type ImageConfig, imageConfigBytes } from "../oci/image-config.ts";
+import { type ManifestMembers, manifestBytes } from "../oci/manifest-json.ts";
+
+/** An image as its bytes: what is pushed besides the layers. */
+export interface BuiltImage {
+  readonly configBytes: Uint8Array;
+  readonly configDescriptor: Descriptor;
+  readonly manifestBytes: Uint8Array;
+  /** `mediaType` is the one to push the manifest with, also where the manifest itself does not say it. */
+  readonly manifestDescriptor: Descriptor;
+  /** From the bottom, as the manifest lists them. */
+  readonly layers: readonly Descriptor[];
+}
+
+/**
+ * Serialises an image. The manifest's config descriptor keeps its members; digest, size and, if it was present, the
+ * embedded copy of the config are the new config's (contract 5.1).
+ * @param mediaType the manifest's, for the registry
+ */
+export function serialiseImage(config: ImageConfig, manifest: ManifestMembers, mediaType: string): BuiltImage {
+  const configBytes = imageConfigBytes(config);
+  const configDescriptor: Descriptor = {
+    ...manifest.config,
+    digest: digestOf(configBytes),
+    size: configBytes.length,
+    ...(manifest.config.data === undefined ? {} : { data: configBytes.toString("base64") }),
+  };
+  const bytes = manifestBytes({ ...manifest, config: configDescriptor });
+  return {
+    configBytes,
+    configDescriptor,
+    manifestBytes: bytes,
+    manifestDescriptor: { mediaType, digest: digestOf(bytes), size: bytes.length },
+    layers: manifest.layers,
+  };
+}

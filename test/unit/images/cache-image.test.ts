@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
+import { buildCacheImage, EMPTY_LAYER_BYTES } from "../../../src/images/cache-image.ts";
+import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
+import { DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../../src/oci/media-types.ts";
+
+const EMPTY_DIGEST = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+const METADATA = '{\\"sbom\\":{\\"sha\\":\\"\\"},\\"buildpacks\\":null}';
+const digest = digestOf(Buffer.from("layer"));
+
+function config(diffIds: readonly string[]): string {
+  const history = diffIds.map(() => '{"created":"1980-01-01T00:00:01Z"}').join(",");
+  return (
+    `{"architecture":"","created":"1980-01-01T00:00:01Z","history":[${history}],"os":"linux",` +
+    `"rootfs":{"type":"layers","diff_ids":[${diffIds.map((id) => `"${id}"`).join(",")}]},` +
+    `"config":{"Labels":{"io.buildpacks.lifecycle.cache.metadata":"${METADATA}"}}}`
+  );
+}
+
+describe("buildCacheImage", () => {
+  it("lists layers once each, as OCI layers whatever they were before", () => {
+    const diffIds = ["1", "2"].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`));
+    const mediaTypes = [DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD];
+    const layers = diffIds.map((diffId, index) => ({
+      diffId,
+      descriptor: { mediaType: mediaTypes[index] ?? "", size: 7, digest, annotations: { a: "b" } },
+    }));
+    const image = buildCacheImage(layers, EMPTY_CACHE_METADATA);
+    const bytes = Buffer.from(config(diffIds));
+    expect(Buffer.from(image.configBytes).toString()).toBe(bytes.toString());
+    const rest = `"size":7,"digest":"${digest}","annotations":{"a":"b"}}`;
+    expect(Buffer.from(image.manifestBytes).toString()).toBe(
+      `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",` +
+        `"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":${bytes.length},"digest":"${digestOf(bytes)}"},` +
+        `"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",${rest},` +
+        `{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd",${rest}]}`,
+    );
+  });
+
+  it("has one empty, uncompressed layer when there are none", () => {
+    const image = buildCacheImage([], EMPTY_CACHE_METADATA);
+    expect(digestOf(EMPTY_LAYER_BYTES)).toBe(EMPTY_DIGEST);
+    expect(image.layers).toEqual([
+      { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", size: 1024, digest: EMPTY_DIGEST },
+    ]);
+    expect(Buffer.from(image.configBytes).toString()).toBe(config([EMPTY_DIGEST]));
+  });
+});
