@@ -1,0 +1,53 @@
+/** One challenge of a WWW-Authenticate header (RFC 9110 section 11.6.1). */
+export interface Challenge {
+  /** In lower case: some registries send `BASIC` (Nexus). */
+  readonly scheme: string;
+  /** Names in lower case. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
+const SEPARATORS = /[\s,]*/y;
+/** `name = "quoted"` or `name = token`. Slashes and colons in an unquoted value are wrong but seen. */
+const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
+const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?=,|$)/y;
+
+/**
+ * The challenges of an answer, in order. One header may hold several, and several headers one each; what cannot be read
+ * ends the header it is in.
+ */
+export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
+  const values = header === undefined ? [] : typeof header === "string" ? [header] : header;
+  return values.flatMap(parseHeader);
+}
+
+function parseHeader(text: string): Challenge[] {
+  const challenges: Challenge[] = [];
+  let at = 0;
+  const next = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at;
+    const match = pattern.exec(text);
+    if (match !== null) at = pattern.lastIndex;
+    return match;
+  };
+  for (;;) {
+    next(SEPARATORS);
+    const scheme = next(TOKEN)?.[0];
+    if (scheme === undefined) return challenges;
+    const parameters: Record<string, string> = {};
+    if (next(TOKEN68) === null) {
+      for (;;) {
+        next(SEPARATORS);
+        const [, name, quoted, plain] = next(PARAMETER) ?? [];
+        if (name === undefined) break;
+        parameters[name.toLowerCase()] = quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "";
+      }
+    }
+    challenges.push({ scheme: scheme.toLowerCase(), parameters });
+  }
+}
+
+/** The first challenge that we can answer. `Negotiate` and others may come before it. */
+export function pickChallenge(challenges: readonly Challenge[]): Challenge | undefined {
+  return challenges.find(({ scheme }) => scheme === "basic" || scheme === "bearer");
+}

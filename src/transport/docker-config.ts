@@ -1,0 +1,90 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { Fault, messageOf } from "../faults/fault.ts";
+import { Credentials } from "./credentials.ts";
+import { hostOf } from "./environment-auth.ts";
+
+const entrySchema = z.object({
+  auth: z.string().default(""),
+  username: z.string().default(""),
+  password: z.string().default(""),
+  identitytoken: z.string().default(""),
+  registrytoken: z.string().default(""),
+});
+
+const schema = z.object({
+  auths: z.record(z.string(), entrySchema).nullish(),
+  credsStore: z.string().nullish(),
+  credHelpers: z.record(z.string(), z.string()).nullish(),
+});
+
+/** A docker config.json, or a podman auth.json which has the same form. */
+export type DockerConfig = z.infer<typeof schema>;
+
+/** The variables that say where the file is. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the first config there is (contract 9.2); undefined when there is none. */
+export async function readDockerConfig(environment: Environment, home: string): Promise<DockerConfig | undefined> {
+  const path = await findConfig(environment, home);
+  if (path === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (error) {
+    // Neither JSON.parse's message nor zod's may be shown: both can quote the file.
+    const reason =
+      error instanceof SyntaxError || error instanceof z.ZodError ? "not a docker config" : messageOf(error);
+    throw new Fault("EXPORT_AUTH_CONFIG", `${path}: ${reason}`);
+  }
+}
+
+async function findConfig(environment: Environment, home: string): Promise<string | undefined> {
+  const { DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME } = environment;
+  const atHome = join(home, ".docker", "config.json");
+  const named = DOCKER_CONFIG ? join(DOCKER_CONFIG, "config.json") : undefined;
+  // Odd, but the reference's: the one at home switches docker's config on, and DOCKER_CONFIG says which is loaded.
+  if ((await isFile(atHome)) || (await isFile(named))) {
+    const loaded = named ?? atHome;
+    return (await isFile(loaded)) ? loaded : undefined;
+  }
+  const others = [
+    REGISTRY_AUTH_FILE || undefined,
+    XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, "containers", "auth.json") : undefined,
+    join(XDG_CONFIG_HOME || join(home, ".config"), "containers", "auth.json"),
+  ];
+  for (const path of others) if (await isFile(path)) return path;
+  return undefined;
+}
+
+async function isFile(path: string | undefined): Promise<boolean> {
+  if (path === undefined) return false;
+  return stat(path).then(
+    (found) => !found.isDirectory(),
+    () => false,
+  );
+}
+
+/** The helper program's suffix for a key, undefined when the file's own entries are to be used. */
+export function helperFor(config: DockerConfig, key: string): string | undefined {
+  return config.credHelpers?.[key] || config.credsStore || undefined;
+}
+
+/**
+ * The entry of the file for a key: the same key, else one whose host is the key.
+ * @throws Fault for an `auth` that is not base64 of `user:password`
+ */
+export function entryFor(config: DockerConfig, key: string): Credentials | undefined {
+  const auths = config.auths ?? {};
+  const entry = auths[key] ?? Object.entries(auths).find(([name]) => hostOf(name) === key)?.[1];
+  if (entry === undefined) return undefined;
+  const { auth, username, password, identitytoken, registrytoken } = entry;
+  const tokens = { identityToken: identitytoken, registryToken: registrytoken };
+  if (auth === "") return new Credentials({ username, password, ...tokens });
+  const decoded = Buffer.from(auth, "base64").toString("utf8");
+  const colon = decoded.indexOf(":");
+  if (colon < 1) throw new Fault("EXPORT_AUTH_CONFIG", "invalid auth configuration file");
+  // Old docker clients padded the password with NUL.
+  const secret = decoded.slice(colon + 1).replaceAll("\0", "");
+  return new Credentials({ username: decoded.slice(0, colon), password: secret, ...tokens });
+}

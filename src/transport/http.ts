@@ -1,0 +1,126 @@
+import { Readable } from "node:stream";
+import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
+import type { Environment } from "./docker-config.ts";
+import { networkFault } from "./network-fault.ts";
+import { proxyFor } from "./proxy-rules.ts";
+import { readTrustedRoots } from "./trusted-roots.ts";
+
+/** Go's dialler and default transport give up after 30 s as well. */
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** Load balancers in front of registries keep an idle connection for 60 s or more; half of that is safe to reuse. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** Longest silence in the middle of an answer. Bytes that move keep it going, however long all of it takes. */
+const BODY_TIMEOUT_MS = 60_000;
+
+/** Bytes to send: held in memory, or a stream that can be opened again for another try. */
+export type RequestBody = Uint8Array | StreamedBody;
+
+export interface StreamedBody {
+  /** Bytes in all; undefined while that is not known, which makes the body chunked. */
+  readonly length: number | undefined;
+  readonly open: () => AsyncIterable<Uint8Array>;
+}
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody | undefined;
+  /** How long the answer's head may take once the body is sent. */
+  readonly headersTimeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Dispatcher.ResponseData["body"];
+  /** The URL that answered, which is another one after a redirect. */
+  readonly url: URL;
+}
+
+/** The first value of a header, undefined when it is absent or empty. */
+export function headerOf(answer: Pick<HttpAnswer, "headers">, name: string): string | undefined {
+  const value = answer.headers[name];
+  return (Array.isArray(value) ? value[0] : value) || undefined;
+}
+
+/**
+ * Single HTTP/1.1 requests over kept connections; no redirects, no credentials, no retries. HTTP/1.1 because an upload
+ * on a connection of its own is not held back by the windows that HTTP/2 streams share.
+ */
+export class Http {
+  readonly #environment: Environment;
+  readonly #agents = new Map<string, Agent | ProxyAgent>();
+
+  /** @param environment for proxies and trusted certificates */
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  /**
+   * Sends a request. The caller must read, dump or destroy the answer's body.
+   * @param isInsecure no TLS verification and no proxy (contract 9.4)
+   * @throws RegistryFault when there is no answer; what the body's source threw; the signal's reason
+   */
+  async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
+    const { method, url, body, signal, headersTimeoutMs } = request;
+    const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
+    const length = streamed?.length;
+    const stream = streamed === undefined ? undefined : Readable.from(streamed.open());
+    // Who destroys the stream hears of the error from the request; without a listener it would end the process.
+    stream?.on("error", () => undefined);
+    try {
+      const answer = await send(url, {
+        method,
+        headers: {
+          "user-agent": "tandem",
+          ...request.headers,
+          ...(length === undefined ? {} : { "content-length": String(length) }),
+        },
+        body: stream ?? (body instanceof Uint8Array ? body : null),
+        dispatcher: this.#dispatcherFor(url, isInsecure),
+        headersTimeout: headersTimeoutMs,
+        bodyTimeout: BODY_TIMEOUT_MS,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw networkFault(method, url, error);
+    } finally {
+      // A registry may answer before it has read all; nobody reads the rest then.
+      stream?.destroy();
+    }
+  }
+
+  /** Cuts every connection, also busy ones. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+  }
+
+  #dispatcherFor(url: URL, isInsecure: boolean): Dispatcher {
+    const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
+    // Certificates are read only when a host is spoken to over TLS.
+    const isTls = url.protocol === "https:" || proxy?.protocol === "https:";
+    const key = `${isInsecure} ${isTls} ${proxy?.href ?? ""}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const ca = isTls && !isInsecure ? readTrustedRoots(this.#environment) : undefined;
+    const tls = { ...(ca === undefined ? {} : { ca }), ...(isInsecure ? { rejectUnauthorized: false } : {}) };
+    const options = {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      allowH2: false,
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
+    };
+    const agent =
+      proxy === undefined
+        ? new Agent(options)
+        : new ProxyAgent({ ...options, uri: proxy.href, requestTls: tls, proxyTls: tls });
+    this.#agents.set(key, agent);
+    return agent;
+  }
+}

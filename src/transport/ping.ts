@@ -1,0 +1,75 @@
+import { messageOf } from "../faults/fault.ts";
+import { sleep } from "../flow/retry.ts";
+import { isLocalRegistry } from "../oci/registry-name.ts";
+import { discard, ensureStatus } from "./answer-body.ts";
+import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
+import type { Http } from "./http.ts";
+import { exchangeFollowing, refusePrivate } from "./redirects.ts";
+import { RegistryFault } from "./registry-fault.ts";
+import type { Scheme } from "./registry-host.ts";
+
+/** How long https may take before http is tried beside it (contract 9.3). */
+const FALLBACK_MS = 300;
+
+/** A registry that does not answer `/v2/` within this time is not there. */
+const TIMEOUT_MS = 30_000;
+
+export interface PingResult {
+  readonly scheme: Scheme;
+  /** What the registry asks for; undefined when it asks for nothing, or for something that we do not know. */
+  readonly challenge: Challenge | undefined;
+}
+
+/**
+ * GET /v2/ (contract 9.3): https, and for insecure and local registries http as well, which starts when https failed or
+ * took 300 ms. The first success wins.
+ * @throws RegistryFault when neither answers with 200 or 401
+ */
+export async function ping(
+  http: Http,
+  registry: string,
+  isInsecure: boolean,
+  signal?: AbortSignal,
+): Promise<PingResult> {
+  if (!isInsecure && !isLocalRegistry(registry)) return pingWith(http, registry, "https:", isInsecure, signal);
+  const lost = new AbortController();
+  const stop = signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]);
+  const secure = pingWith(http, registry, "https:", isInsecure, stop);
+  const plain = Promise.race([secure, sleep(FALLBACK_MS, stop)])
+    .catch(() => undefined)
+    .then(() => pingWith(http, registry, "http:", isInsecure, stop));
+  try {
+    return await Promise.any([secure, plain]);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const failures: unknown[] = error instanceof AggregateError ? error.errors : [error];
+    throw new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", failures.map(messageOf).join("; "), {
+      isTemporary: failures.some((failure) => failure instanceof RegistryFault && failure.isTemporary),
+      destination: registry,
+      cause: error,
+    });
+  } finally {
+    lost.abort();
+  }
+}
+
+async function pingWith(
+  http: Http,
+  registry: string,
+  scheme: Scheme,
+  isInsecure: boolean,
+  signal: AbortSignal | undefined,
+): Promise<PingResult> {
+  signal?.throwIfAborted();
+  const url = new URL(`${scheme}//${registry}/v2/`);
+  const request = { method: "GET", url, headersTimeoutMs: TIMEOUT_MS, signal } as const;
+  const answer = await exchangeFollowing(http, request, {
+    isInsecure,
+    authorizationFor: () => undefined,
+    check: (to) => refusePrivate("redirect", url, to),
+  });
+  await ensureStatus(request, answer, [200, 401]);
+  await discard(answer);
+  const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
+  return { scheme: answer.url.protocol === "http:" ? "http:" : "https:", challenge: pickChallenge(challenges) };
+}
