@@ -1,0 +1,156 @@
+import { Fault, withContext } from "../../faults/fault.ts";
+import { retrying } from "../../flow/retry.ts";
+import type { Descriptor, Platform } from "../../oci/descriptor.ts";
+import { digestOf } from "../../oci/digest.ts";
+import {
+  type ImageManifest,
+  isIndex,
+  MAX_DOCUMENT_BYTES,
+  parseIndex,
+  parseManifest,
+  selectManifest,
+} from "../../oci/manifest.ts";
+import { DOCKER_MANIFEST, isDistributable, OCI_MANIFEST } from "../../oci/media-types.ts";
+import type { Reference } from "../../oci/reference.ts";
+import { DENIED, NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
+import { headBlob } from "./blob.ts";
+import { type Connection, formatWait, pathOf, persist, scopeOf, type Work } from "./connection.ts";
+import { getManifest, type RemoteManifest } from "./manifest.ts";
+
+/** An image as it is in a registry. */
+export interface RemoteImage {
+  /** Repository and digest of the image's own manifest, also when it was found by tag or in an index. */
+  readonly reference: Reference;
+  /** Of the manifest; its media type is the one that the registry declared. */
+  readonly descriptor: Descriptor;
+  readonly manifestBytes: Buffer;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Buffer;
+}
+
+/** No manifest of the index is for the wanted platform. */
+const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
+
+/**
+ * Opens an image: its manifest, chosen from an index by platform, and its config, both verified (contract 5.1).
+ * @throws Fault `connect to repo store "<reference>": ...`; at once when the image is missing or may not be read (D11),
+ * after the reference's six tries when it might have been there later
+ */
+export async function openImage(
+  connection: Connection,
+  reference: Reference,
+  platform: Platform,
+  work: Work,
+): Promise<RemoteImage> {
+  const { openRetry, logger } = connection;
+  const context = `connect to repo store "${reference}"`;
+  let retries = 0;
+  try {
+    const image = await retrying(openRetry, () => readImage(connection, reference, platform, work), {
+      signal: work.signal,
+      onRetry: (error, failed, waitMs) => {
+        retries = failed;
+        const { message } = withContext(context, error);
+        const attempt = `attempt ${failed}/${openRetry.attempts}`;
+        logger.warn(`Failed to open remote image (${attempt}): ${message}, retrying in ${formatWait(waitMs)}`);
+      },
+    });
+    if (retries > 0) logger.info(`Successfully opened remote image after ${retries} retries`);
+    return image;
+  } catch (error) {
+    work.signal?.throwIfAborted();
+    throw explained(withContext(context, error), reference);
+  }
+}
+
+/** The same, but undefined for an image that does not exist: a first build has no previous image (contract 5.1). */
+export async function findImage(
+  connection: Connection,
+  reference: Reference,
+  platform: Platform,
+  work: Work,
+): Promise<RemoteImage | undefined> {
+  try {
+    return await openImage(connection, reference, platform, work);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const isMissing = error.code === NOT_FOUND || error.code === NO_PLATFORM || isStructured401(error.cause);
+    if (isMissing) return undefined;
+    throw error;
+  }
+}
+
+/** True when manifest, config and every layer blob are there (contract 6.4: whether a cache image is corrupt). */
+export async function isComplete(connection: Connection, image: RemoteImage, work: Work): Promise<boolean> {
+  const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
+  const digests = new Set(layers.map(({ digest }) => digest));
+  const found = await Promise.all(
+    [...digests].map((digest) => persist(connection, work, () => headBlob(connection, digest, "pull", work))),
+  );
+  return found.every(Boolean);
+}
+
+async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
+  let found = await getManifest(connection, reference.identifier, work);
+  if (isIndex(found.mediaType, found.bytes)) {
+    const child = selectManifest(parseIndex(found.bytes), platform);
+    if (child === undefined)
+      throw new Fault(
+        NO_PLATFORM,
+        `no child with platform ${platform.os}/${platform.architecture} in index ${reference}`,
+      );
+    found = await getManifest(connection, child.digest, work);
+  }
+  return readImageOf(connection, found, work);
+}
+
+async function readImageOf(connection: Connection, found: RemoteManifest, work: Work): Promise<RemoteImage> {
+  const manifest = parseManifest(found.bytes);
+  const mediaType = manifest.mediaType ?? (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
+  return {
+    reference: connection.repository.withDigest(found.digest),
+    descriptor: { mediaType, size: found.bytes.length, digest: found.digest },
+    manifestBytes: found.bytes,
+    manifest,
+    configBytes: await readConfig(connection, manifest.config, work),
+  };
+}
+
+async function readConfig(connection: Connection, { digest, size, data }: Descriptor, work: Work): Promise<Buffer> {
+  const bytes =
+    data === undefined
+      ? await connection.client
+          .read(
+            {
+              ...work,
+              method: "GET",
+              target: pathOf(connection, `blobs/${digest}`),
+              scopes: [scopeOf(connection.repository, "pull")],
+              expected: [200],
+            },
+            MAX_DOCUMENT_BYTES,
+          )
+          .then((answer) => answer.bytes)
+      : Buffer.from(data, "base64");
+  if (bytes.length === size && digestOf(bytes) === digest) return bytes;
+  throw new Fault(
+    "EXPORT_REGISTRY_DIGEST",
+    `config ${digest} of ${connection.repository.name}: got ${bytes.length} bytes with digest ${digestOf(bytes)}, expected ${size} bytes`,
+    { destination: connection.repository.name },
+  );
+}
+
+function isStructured401(error: unknown): boolean {
+  return error instanceof RegistryFault && error.status === 401 && error.diagnostics.length > 0;
+}
+
+function explained(fault: Fault, reference: Reference): Fault {
+  const hint =
+    fault.code === NOT_FOUND
+      ? `Is "${reference}" the right name? There is no such image in ${reference.registry}.`
+      : fault.code === DENIED
+        ? `Give credentials that may pull from ${reference.repository.name}, in CNB_REGISTRY_AUTH or docker's config.json.`
+        : undefined;
+  if (hint === undefined) return fault;
+  return new Fault(fault.code, fault.message, { cause: fault.cause, hint, destination: reference.name });
+}

@@ -1,0 +1,86 @@
+import type { Logger } from "../../flow/logger.ts";
+import { PriorityLimiter } from "../../flow/priority-limiter.ts";
+import type { RetryPolicy } from "../../flow/retry.ts";
+import type { Reference } from "../../oci/reference.ts";
+import type { Environment } from "../../transport/docker-config.ts";
+import { Http } from "../../transport/http.ts";
+import type { Keychain } from "../../transport/keychain.ts";
+import { RegistryClient } from "../../transport/registry-client.ts";
+import type { RegistryCounters } from "./connection.ts";
+import { RegistryRepository } from "./repository.ts";
+import { OPEN_RETRY, PUSH_RETRY } from "./retry-policies.ts";
+
+export interface RegistriesOptions {
+  readonly keychain: Keychain;
+  /** Prefixes of image names as they are typed (contract 9.4). */
+  readonly insecureRegistries: readonly string[];
+  /** Uploads in flight per registry, at least 1. */
+  readonly uploadConcurrency: number;
+  /** For proxies and trusted certificates. */
+  readonly environment: Environment;
+  readonly logger: Logger;
+  /** Default: minutes of patience. */
+  readonly pushRetry?: RetryPolicy;
+  /** Default: the reference's. */
+  readonly openRetry?: RetryPolicy;
+}
+
+interface Registry {
+  readonly client: RegistryClient;
+  readonly uploads: PriorityLimiter;
+}
+
+/**
+ * All registries of one export: their connections, tokens and limits. App image, cache image, run image and previous image
+ * use the same ones, so that a registry is logged in to once and never gets more than its share of uploads.
+ */
+export class Registries {
+  readonly counters: RegistryCounters = { uploads: 0, resentBytes: 0, mounts: 0, existing: 0, retries: 0 };
+  readonly #options: RegistriesOptions;
+  readonly #http: Http;
+  readonly #registries = new Map<string, Registry>();
+  readonly #repositories = new Map<string, RegistryRepository>();
+
+  constructor(options: RegistriesOptions) {
+    this.#options = options;
+    this.#http = new Http(options.environment);
+  }
+
+  /**
+   * The repository of a reference; the same object each time.
+   * @param primary the image whose name decides whether the registry is insecure: for all tags of an image the first one
+   */
+  repository(reference: Reference, primary: Reference = reference): RegistryRepository {
+    const isInsecure = this.#options.insecureRegistries.some((prefix) => primary.original.startsWith(prefix));
+    const key = `${isInsecure} ${reference.repository.name}`;
+    const known = this.#repositories.get(key);
+    if (known !== undefined) return known;
+    const repository = new RegistryRepository({
+      ...this.#registry(reference.registry, isInsecure),
+      repository: reference.repository,
+      pushRetry: this.#options.pushRetry ?? PUSH_RETRY,
+      openRetry: this.#options.openRetry ?? OPEN_RETRY,
+      logger: this.#options.logger,
+      counters: this.counters,
+    });
+    this.#repositories.set(key, repository);
+    return repository;
+  }
+
+  /** Cuts all connections. Work that is under way fails. */
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  #registry(name: string, isInsecure: boolean): Registry {
+    const key = `${isInsecure} ${name}`;
+    const known = this.#registries.get(key);
+    if (known !== undefined) return known;
+    const registry = {
+      client: new RegistryClient(name, this.#http, isInsecure, () => this.#options.keychain.credentialsFor(name)),
+      uploads: new PriorityLimiter(this.#options.uploadConcurrency),
+    };
+    this.#registries.set(key, registry);
+    return registry;
+  }
+}

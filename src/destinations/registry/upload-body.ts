@@ -1,0 +1,73 @@
+import type { GrowingBlob } from "../../layers/layer.ts";
+import type { StreamedBody } from "../../transport/http.ts";
+import { RegistryFault } from "../../transport/registry-fault.ts";
+
+/**
+ * Longest time that a connection may take none of the bytes that wait for it. How long all of an upload takes does not
+ * matter, and waiting for bytes that are still being made does not count.
+ */
+const STALL_MS = 60_000;
+
+export interface BodyRange {
+  readonly from: number;
+  /** The end, exclusive; undefined: as far as the blob goes. */
+  readonly to: number | undefined;
+  readonly length: number | undefined;
+}
+
+/** A part of a blob as the body of a request, with a signal that fires when the connection stands still. */
+export class UploadBody implements StreamedBody {
+  readonly length: number | undefined;
+  readonly signal: AbortSignal;
+  readonly #blob: GrowingBlob;
+  readonly #range: BodyRange;
+  readonly #onPosition: (position: number) => void;
+  readonly #stalled = new AbortController();
+  readonly #destination: string;
+
+  /**
+   * @param onPosition told where in the blob the connection has got to
+   * @param destination for the fault's message
+   */
+  constructor(
+    blob: GrowingBlob,
+    range: BodyRange,
+    destination: string,
+    onPosition: (position: number) => void,
+    signal: AbortSignal | undefined,
+  ) {
+    this.length = range.length;
+    this.signal = signal === undefined ? this.#stalled.signal : AbortSignal.any([signal, this.#stalled.signal]);
+    this.#blob = blob;
+    this.#range = range;
+    this.#onPosition = onPosition;
+    this.#destination = destination;
+  }
+
+  readonly open = (): AsyncIterable<Uint8Array> => this.#read();
+
+  async *#read(): AsyncGenerator<Uint8Array> {
+    const { from, to = Number.POSITIVE_INFINITY } = this.#range;
+    let position = from;
+    if (from === to) return;
+    for await (const chunk of this.#blob.read(from, this.signal)) {
+      const part = chunk.subarray(0, Math.min(chunk.length, to - position));
+      const timer = setTimeout(() => this.#stall(), STALL_MS);
+      try {
+        yield part;
+      } finally {
+        clearTimeout(timer);
+      }
+      position += part.length;
+      this.#onPosition(position);
+      if (position >= to) return;
+    }
+  }
+
+  #stall(): void {
+    const message = `upload to ${this.#destination} stopped moving for ${STALL_MS / 1000}s`;
+    this.#stalled.abort(
+      new RegistryFault("EXPORT_REGISTRY_STALLED", message, { isTemporary: true, destination: this.#destination }),
+    );
+  }
+}
