@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import { text } from "node:stream/consumers";
+import { type Exchange, type Handler, type Reply, refusal } from "./exchange.ts";
+
+export interface AuthOptions {
+  readonly kind: "basic" | "bearer";
+  readonly username: string;
+  readonly password: string;
+  /** An OAuth2 refresh token that is accepted instead of user and password. */
+  readonly identityToken?: string;
+  /** Told to clients as `expires_in`, in seconds. */
+  readonly lifetimeS?: number;
+}
+
+interface Scope {
+  readonly repository: string;
+  readonly actions: readonly string[];
+}
+
+/** Asks every request for credentials; for the bearer kind the fake is its own token server at `/token`. */
+export class Auth {
+  /** Tokens handed out so far, each with what was asked for. */
+  readonly issued: string[] = [];
+  readonly #options: AuthOptions;
+  readonly #tokens = new Map<string, readonly Scope[]>();
+
+  constructor(options: AuthOptions) {
+    this.#options = options;
+  }
+
+  /** Every token given out becomes invalid, as if its time were over. */
+  expireTokens(): void {
+    this.#tokens.clear();
+  }
+
+  guard(next: Handler): Handler {
+    return async (exchange) => {
+      if (this.#options.kind === "basic")
+        return this.#isBasic(exchange) ? next(exchange) : unauthorized('Basic realm="fake"');
+      if (exchange.url.pathname === "/token") return this.#issue(exchange);
+      const scope = neededScope(exchange);
+      const token = /^Bearer (.*)$/.exec(exchange.headers.authorization ?? "")?.[1] ?? "";
+      const allowed = this.#tokens.get(token);
+      if (allowed !== undefined && (scope === undefined || covers(allowed, scope))) return next(exchange);
+      const realm = `Bearer realm="http://${exchange.headers.host}/token",service="fake"`;
+      return unauthorized(
+        scope === undefined ? realm : `${realm},scope="repository:${scope.repository}:${scope.actions.join(",")}"`,
+      );
+    };
+  }
+
+  async #issue(exchange: Exchange): Promise<Reply> {
+    const form =
+      exchange.method === "POST" ? new URLSearchParams(await text(exchange.body)) : exchange.url.searchParams;
+    const isKnown =
+      exchange.method === "POST"
+        ? form.get("refresh_token") === this.#options.identityToken && form.get("grant_type") === "refresh_token"
+        : this.#isBasic(exchange);
+    if (!isKnown) return unauthorized('Basic realm="token"');
+    const scopes = form.getAll("scope").flatMap((scope) => scope.split(" "));
+    const token = randomUUID();
+    this.issued.push(scopes.join(" "));
+    this.#tokens.set(token, scopes.map(parseScope));
+    const body = JSON.stringify({ token, expires_in: this.#options.lifetimeS ?? 300 });
+    return { status: 200, headers: { "content-type": "application/json" }, body };
+  }
+
+  #isBasic({ headers }: Exchange): boolean {
+    const { username, password } = this.#options;
+    return headers.authorization === `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+  }
+}
+
+function unauthorized(challenge: string): Reply {
+  const reply = refusal(401, "UNAUTHORIZED", "authentication required");
+  return { ...reply, headers: { ...reply.headers, "www-authenticate": challenge } };
+}
+
+function parseScope(scope: string): Scope {
+  const [, repository = "", actions = ""] = scope.split(":");
+  return { repository, actions: actions.split(",") };
+}
+
+function covers(allowed: readonly Scope[], { repository, actions }: Scope): boolean {
+  return actions.every((action) =>
+    allowed.some((scope) => scope.repository === repository && scope.actions.includes(action)),
+  );
+}
+
+function neededScope({ method, url }: Exchange): Scope | undefined {
+  const repository = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(url.pathname)?.[1];
+  if (repository === undefined) return undefined;
+  const actions =
+    method === "DELETE" ? ["delete"] : method === "GET" || method === "HEAD" ? ["pull"] : ["push", "pull"];
+  return { repository, actions };
+}

@@ -1,0 +1,124 @@
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+
+/** An upload in progress: a file that grows, and its hash so far. */
+export class PendingUpload {
+  readonly id = randomUUID();
+  readonly repository: string;
+  readonly path: string;
+  size = 0;
+  readonly #hash: Hash = createHash("sha256");
+  readonly #file: FileHandle;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(repository: string, path: string, file: FileHandle) {
+    this.repository = repository;
+    this.path = path;
+    this.#file = file;
+  }
+
+  /** Appends what comes. When that breaks off, the part that came before stays. */
+  append(body: AsyncIterable<Buffer>): Promise<void> {
+    return this.inTurn(async () => {
+      for await (const chunk of body) {
+        await this.#file.write(chunk);
+        this.#hash.update(chunk);
+        this.size += chunk.length;
+      }
+    });
+  }
+
+  /** Runs after everything that was asked of this upload before, so that a status never overtakes a broken PATCH. */
+  inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(task);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async finish(): Promise<string> {
+    await this.#file.close();
+    return `sha256:${this.#hash.digest("hex")}`;
+  }
+}
+
+/** Blobs of all repositories, each once, in files; a repository holds a set of digests. */
+export class BlobStore {
+  readonly #directory: string;
+  readonly #sizes = new Map<string, number>();
+  readonly #members = new Map<string, Set<string>>();
+  readonly #uploads = new Map<string, PendingUpload>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  has(repository: string, digest: string): boolean {
+    return this.#members.get(repository)?.has(digest) ?? false;
+  }
+
+  sizeOf(digest: string): number {
+    return this.#sizes.get(digest) ?? 0;
+  }
+
+  /** @param from first byte */
+  read(digest: string, from = 0): Readable {
+    return createReadStream(this.#pathOf(digest), { start: from });
+  }
+
+  link(repository: string, digest: string): void {
+    const members = this.#members.get(repository) ?? new Set();
+    this.#members.set(repository, members.add(digest));
+  }
+
+  unlink(repository: string, digest: string): void {
+    this.#members.get(repository)?.delete(digest);
+  }
+
+  async begin(repository: string): Promise<PendingUpload> {
+    const path = join(this.#directory, `upload-${randomUUID()}`);
+    const upload = new PendingUpload(repository, path, await open(path, "wx"));
+    this.#uploads.set(upload.id, upload);
+    return upload;
+  }
+
+  upload(repository: string, id: string): PendingUpload | undefined {
+    const upload = this.#uploads.get(id);
+    return upload?.repository === repository ? upload : undefined;
+  }
+
+  /** Ends an upload; false, and the bytes are gone, when they do not have the digest. */
+  async commit(upload: PendingUpload, digest: string): Promise<boolean> {
+    this.#uploads.delete(upload.id);
+    if ((await upload.finish()) !== digest) {
+      await rm(upload.path);
+      return false;
+    }
+    await rename(upload.path, this.#pathOf(digest));
+    this.#sizes.set(digest, upload.size);
+    this.link(upload.repository, digest);
+    return true;
+  }
+
+  async cancel(upload: PendingUpload): Promise<void> {
+    this.#uploads.delete(upload.id);
+    await upload.finish();
+    await rm(upload.path);
+  }
+
+  /** Cancels what was left open. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#uploads.values()].map((upload) => upload.inTurn(() => this.cancel(upload))));
+  }
+
+  /** Uploads that were opened and neither committed nor cancelled. */
+  get pending(): number {
+    return this.#uploads.size;
+  }
+
+  #pathOf(digest: string): string {
+    return join(this.#directory, digest.replace(":", "-"));
+  }
+}

@@ -1,0 +1,67 @@
+import { DropConnection, type Exchange, type Handler, type Reply } from "./exchange.ts";
+
+/** What goes wrong. */
+export type FaultAction =
+  /** Answers this at once; the body is not read and nothing is done. */
+  | { readonly answer: Reply }
+  /** Takes this many bytes of the body, then cuts the connection. */
+  | { readonly dropAfterBytes: number }
+  /** Does what was asked and cuts the connection instead of telling. */
+  | { readonly dropAnswer: true }
+  /** Does what was asked and changes the answer. */
+  | { readonly change: (reply: Reply, exchange: Exchange) => Reply };
+
+export interface FaultRule {
+  readonly method: string;
+  /** Tested against path and query. */
+  readonly target: RegExp;
+  /** How many matching requests go wrong; default 1. */
+  readonly times?: number;
+  readonly action: FaultAction;
+}
+
+/** A script of things that go wrong, on top of a registry that behaves. Rules are tried in order and used up. */
+export class Faults {
+  readonly #rules: { rule: FaultRule; left: number }[] = [];
+
+  add(...rules: readonly FaultRule[]): void {
+    for (const rule of rules) this.#rules.push({ rule, left: rule.times ?? 1 });
+  }
+
+  /** How many planned faults have not happened: 0 at the end of a test that means what it says. */
+  get unused(): number {
+    return this.#rules.reduce((sum, { left }) => sum + (Number.isFinite(left) ? left : 0), 0);
+  }
+
+  wrap(next: Handler): Handler {
+    return async (exchange) => {
+      const entry = this.#rules.find(({ rule, left }) => left > 0 && matches(rule, exchange));
+      if (entry === undefined) return next(exchange);
+      entry.left -= 1;
+      const { action } = entry.rule;
+      if ("answer" in action) return action.answer;
+      if ("dropAfterBytes" in action)
+        return next({ ...exchange, body: cutAfter(exchange.body, action.dropAfterBytes) });
+      const reply = await next(exchange);
+      if ("dropAnswer" in action) throw new DropConnection();
+      return action.change(reply, exchange);
+    };
+  }
+}
+
+function matches({ method, target }: FaultRule, exchange: Exchange): boolean {
+  return method === exchange.method && target.test(exchange.url.pathname + exchange.url.search);
+}
+
+async function* cutAfter(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
+  let left = bytes;
+  for await (const chunk of body) {
+    if (chunk.length >= left) {
+      yield chunk.subarray(0, left);
+      throw new DropConnection();
+    }
+    left -= chunk.length;
+    yield chunk;
+  }
+  throw new DropConnection();
+}

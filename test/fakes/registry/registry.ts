@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Auth, type AuthOptions } from "./auth.ts";
+import { handleBlob } from "./blob-handler.ts";
+import { BlobStore } from "./blob-store.ts";
+import { DropConnection, type Exchange, type Handler, type Reply, refusal } from "./exchange.ts";
+import { Faults } from "./faults.ts";
+import { ManifestStore } from "./manifest-handler.ts";
+
+/** One request as it arrived; for assertions. */
+export interface RequestRecord {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: IncomingMessage["headers"];
+}
+
+/**
+ * A registry that obeys the distribution specification, for tests and for machines without docker-registry. Blobs are in
+ * files of a temporary directory, never in memory; everything else is forgotten when it stops.
+ */
+export class FakeRegistry implements AsyncDisposable {
+  readonly requests: RequestRecord[] = [];
+  readonly faults = new Faults();
+  readonly blobs: BlobStore;
+  readonly manifests: ManifestStore;
+  readonly auth: Auth | undefined;
+  readonly #directory: string;
+  readonly #server: Server;
+  readonly #handler: Handler;
+
+  private constructor(directory: string, auth: AuthOptions | undefined) {
+    this.#directory = directory;
+    this.blobs = new BlobStore(directory);
+    this.manifests = new ManifestStore(this.blobs);
+    this.auth = auth === undefined ? undefined : new Auth(auth);
+    const route: Handler = (exchange) => this.#route(exchange);
+    this.#handler = this.faults.wrap(this.auth?.guard(route) ?? route);
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  static async start(options: { readonly auth?: AuthOptions } = {}): Promise<FakeRegistry> {
+    const registry = new FakeRegistry(await mkdtemp(join(tmpdir(), "fake-registry-")), options.auth);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    registry.#server.listen(0, "127.0.0.1", resolve);
+    await promise;
+    return registry;
+  }
+
+  /** `127.0.0.1:<port>` */
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Requests with this method whose target matches. */
+  count(method: string, target: RegExp): number {
+    return this.requests.filter((request) => request.method === method && target.test(request.target)).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeAllConnections();
+    await promise;
+    await this.blobs.close();
+    await rm(this.#directory, { recursive: true });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A body that is left early takes its socket along, so that is kept here.
+    const { method = "", headers, url: target = "", socket } = request;
+    this.requests.push({ method, target, headers });
+    try {
+      const url = new URL(target, `http://${headers.host}`);
+      const reply = await this.#handler({ method, url, headers, body: request });
+      await send(reply, response);
+      // Whoever did not read a body has left it in the way of the next request.
+      if (!request.readableEnded && !request.complete) socket.destroySoon();
+    } catch (error) {
+      if (!(error instanceof DropConnection) && !isCut(error)) console.error(error);
+      socket.resetAndDestroy();
+    }
+  }
+
+  async #route(exchange: Exchange): Promise<Reply> {
+    const { pathname } = exchange.url;
+    if (pathname === "/v2/") return { status: 200, body: "{}" };
+    const [, repository = "", kind, rest = ""] = /^\/v2\/(.+?)\/(blobs|manifests)\/(.*)$/.exec(pathname) ?? [];
+    if (kind === "blobs") return handleBlob(this.blobs, repository, rest, exchange);
+    if (kind === "manifests") return this.manifests.handle(repository, rest, exchange);
+    return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");
+  }
+}
+
+async function send({ status, headers, body }: Reply, response: ServerResponse): Promise<void> {
+  response.writeHead(status, headers);
+  if (body instanceof Readable) await pipeline(body, response);
+  else response.end(body);
+}
+
+/** The client went away in the middle of its request. */
+function isCut(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /ECONNRESET|ERR_STREAM|ABORT/.test(String(error.code));
+}

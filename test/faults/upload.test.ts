@@ -1,0 +1,327 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Registries } from "../../src/destinations/registry/registries.ts";
+import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
+import { PUSH_RETRY } from "../../src/destinations/registry/retry-policies.ts";
+import { Fault } from "../../src/faults/fault.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
+import { refusal } from "../fakes/registry/exchange.ts";
+import type { FaultAction } from "../fakes/registry/faults.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { testImage } from "../fakes/registry/test-image.ts";
+import { RecordingLogger, testRegistries } from "../fakes/registry/test-registries.ts";
+import { rejectionOf } from "../unit/thrown-by.ts";
+
+const WORK = { priority: 0 };
+const UPLOADS = /\/blobs\/uploads\//;
+const SIZE = 10 << 20;
+const BROKEN_AT = 6_000_000;
+
+let server: FakeRegistry;
+let logger: RecordingLogger;
+let registries: Registries;
+let repository: RegistryRepository;
+
+beforeEach(async () => {
+  server = await FakeRegistry.start();
+  logger = new RecordingLogger();
+  registries = testRegistries(logger);
+  repository = registries.repository(parseReference(`${server.host}/team/app`));
+});
+
+afterEach(async () => {
+  expect(server.faults.unused).toBe(0);
+  await registries.close();
+  await server[Symbol.asyncDispose]();
+});
+
+function fault(method: string, action: FaultAction, target: RegExp = UPLOADS, times = 1): void {
+  server.faults.add({ method, target, action, times });
+}
+
+async function expectUploaded(blob: TestBlob): Promise<void> {
+  const seen: number[] = [];
+  const put = await repository.putBlob(blob, { ...WORK, onBytes: (bytes) => seen.push(bytes) });
+  expect(put).toMatchObject({ digest: blob.digest, outcome: "uploaded" });
+  expect(server.blobs.has("team/app", blob.digest)).toBe(true);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  expect(seen.at(-1)).toBe(put.size);
+}
+
+describe("a connection that breaks in the middle of a PATCH", () => {
+  test("is resumed where the registry says", async () => {
+    fault("PATCH", { dropAfterBytes: BROKEN_AT });
+    const blob = TestBlob.complete(seededBytes(SIZE, 1));
+    await expectUploaded(blob);
+    expect(blob.reads).toEqual([0, BROKEN_AT]);
+    const ranges = server.requests
+      .filter(({ method }) => method === "PATCH")
+      .map(({ headers }) => headers["content-range"]);
+    expect(ranges).toEqual([undefined, `${BROKEN_AT}-${SIZE - 1}`]);
+    expect(server.count("POST", UPLOADS)).toBe(1);
+    expect(registries.counters.resentBytes).toBeLessThan(SIZE - BROKEN_AT);
+  });
+
+  test("is resumed in pieces while the blob still grows", async () => {
+    fault("PATCH", { dropAfterBytes: BROKEN_AT });
+    const bytes = seededBytes(30 << 20, 2);
+    const blob = new TestBlob(bytes);
+    blob.growTo(BROKEN_AT + (5 << 20));
+    const done = expectUploaded(blob);
+    while (blob.reads.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    blob.growTo(25 << 20);
+    blob.complete();
+    await done;
+    expect(blob.reads.slice(0, 2)).toEqual([0, BROKEN_AT]);
+    expect(server.count("POST", UPLOADS)).toBe(1);
+  });
+
+  test.each<[string, FaultAction]>([
+    ["is refused", { answer: refusal(405, "UNSUPPORTED", "no status") }],
+    [
+      "claims more than was sent",
+      { change: (reply) => ({ ...reply, headers: { ...reply.headers, range: "0-99999999" } }) },
+    ],
+    ["has no Range", { change: (reply) => ({ ...reply, headers: { location: reply.headers?.location ?? "" } }) }],
+  ])("begins anew from the spool when the status %s", async (_name, action) => {
+    fault("PATCH", { dropAfterBytes: BROKEN_AT });
+    fault("GET", action);
+    const blob = TestBlob.complete(seededBytes(SIZE, 3));
+    await expectUploaded(blob);
+    expect(blob.reads).toEqual([0, 0]);
+    expect(server.count("POST", UPLOADS)).toBe(2);
+  });
+
+  test("begins anew when the resumed upload has the wrong digest", async () => {
+    fault("PATCH", { dropAfterBytes: BROKEN_AT });
+    // A registry that tells a lower offset than it has gets some bytes twice.
+    fault("GET", { change: (reply) => ({ ...reply, headers: { ...reply.headers, range: "0-999999" } }) });
+    const blob = TestBlob.complete(seededBytes(SIZE, 4));
+    await expectUploaded(blob);
+    expect(blob.reads).toEqual([0, 1_000_000, 0]);
+    expect(server.count("POST", UPLOADS)).toBe(2);
+  });
+
+  test("goes on for as long as it gets further", async () => {
+    const blob = TestBlob.complete(seededBytes(SIZE, 5));
+    for (let n = 0; n < PUSH_RETRY.attempts + 2; n += 1) fault("PATCH", { dropAfterBytes: 800_000 });
+    await expectUploaded(blob);
+    expect(server.count("POST", UPLOADS)).toBe(1);
+  });
+
+  test("gives up when it never gets further", async () => {
+    fault("PATCH", { dropAfterBytes: 1 }, UPLOADS, PUSH_RETRY.attempts);
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 6)), WORK));
+    expect(error).toMatchObject({ code: "EXPORT_REGISTRY_UNREACHABLE", destination: server.host });
+    expect(server.count("PATCH", UPLOADS)).toBe(PUSH_RETRY.attempts);
+  });
+});
+
+describe("a registry that is not well", () => {
+  test.each([
+    ["POST", 429],
+    ["POST", 500],
+    ["PATCH", 502],
+    ["PUT", 503],
+    ["PUT", 500],
+  ])("%s answered with %i is tried again", async (method, status) => {
+    fault(method, { answer: { status } }, UPLOADS, 2);
+    await expectUploaded(TestBlob.complete(seededBytes(1 << 20, 7)));
+    expect(registries.counters.retries).toBe(2);
+    expect(logger.lines[0]).toMatch(
+      new RegExp(`^warn ${method} http://.*: unexpected status code ${status} .*, retrying in 1ms$`),
+    );
+  });
+
+  test("Retry-After is obeyed, also before a longer wait than the policy's", async () => {
+    fault("POST", { answer: { status: 429, headers: { "retry-after": "1" } } });
+    const startMs = performance.now();
+    await expectUploaded(TestBlob.complete(seededBytes(1000, 8)));
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(990);
+    expect(logger.lines[0]).toMatch(/retrying in 1s$/);
+  });
+
+  test("a Retry-After beyond the budget ends it at once, with the registry's words", async () => {
+    fault("POST", {
+      answer: { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } },
+    });
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), WORK));
+    expect(String(error)).toContain("TOOMANYREQUESTS: pull rate limit");
+  });
+
+  test("a commit whose answer was lost is recognised", async () => {
+    fault("PUT", { dropAnswer: true });
+    const blob = TestBlob.complete(seededBytes(SIZE, 10));
+    await expectUploaded(blob);
+    expect(blob.reads).toEqual([0]);
+  });
+
+  test("an upload that the registry forgot is begun anew", async () => {
+    fault("PATCH", { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") });
+    await expectUploaded(TestBlob.complete(seededBytes(1 << 20, 11)));
+    expect(server.count("POST", UPLOADS)).toBe(2);
+  });
+
+  test("what it forbids is not tried again", async () => {
+    fault("POST", { answer: refusal(403, "DENIED", "requested access to the resource is denied") });
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 12)), WORK));
+    expect(error).toMatchObject({ code: "EXPORT_REGISTRY_DENIED" });
+    expect(registries.counters.retries).toBe(0);
+  });
+
+  test("an image that could not be opened for a while is opened, with the reference's lines", async () => {
+    const { config, manifest } = testImage([]);
+    const reference = parseReference(`${server.host}/team/app:run`);
+    await repository.putBytes(config, WORK);
+    await repository.putTags([reference], manifest, WORK);
+    fault("GET", { answer: { status: 503 } }, /manifests/, 2);
+    await repository.openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
+    const url = `http://${server.host}/v2/team/app/manifests/run`;
+    const reason = `connect to repo store "${reference}": GET ${url}: unexpected status code 503 Service Unavailable`;
+    expect(logger.lines).toEqual([
+      `warn Failed to open remote image (attempt 1/6): ${reason}, retrying in 1ms`,
+      `warn Failed to open remote image (attempt 2/6): ${reason}, retrying in 1ms`,
+      "info Successfully opened remote image after 2 retries",
+    ]);
+  });
+});
+
+describe("tags", () => {
+  test("one that fails does not hinder the others", async () => {
+    const { config, manifest } = testImage([]);
+    await repository.putBytes(config, WORK);
+    fault("PUT", { answer: refusal(400, "TAG_INVALID", "no") }, /manifests\/bad/);
+    const names = ["good", "bad", "fine"].map((tag) => parseReference(`${server.host}/team/app:${tag}`));
+    const results = await repository.putTags(names, manifest, WORK);
+    expect(results.map(({ outcome }) => outcome)).toEqual(["pushed", "failed", "pushed"]);
+    expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
+  });
+});
+
+describe("odd answers", () => {
+  test.each([
+    ["absolute", (location: string) => `http://${server.host}${location}`],
+    // Registries behind a proxy that ends TLS do this the other way round.
+    ["with the wrong scheme", (location: string) => `https://${server.host}${location}`],
+  ])("a Location that is %s", async (_name, change) => {
+    fault("POST", {
+      change: (reply) => ({ ...reply, headers: { ...reply.headers, location: change(reply.headers?.location ?? "") } }),
+    });
+    await expectUploaded(TestBlob.complete(seededBytes(1000, 13)));
+  });
+
+  test("a Location in a private network is refused", async () => {
+    fault("POST", {
+      change: (reply) => ({ ...reply, headers: { location: "http://169.254.169.254/latest?token=x" } }),
+    });
+    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 14)), WORK));
+    expect(String(error)).toContain(
+      'SSRF protection: Location header from "127.0.0.1" to private/link-local host "169.254.169.254"',
+    );
+  });
+
+  test("a mount that is refused with an error is replaced by an upload", async () => {
+    const layer = seededBytes(1000, 15);
+    const from = registries.repository(parseReference(`${server.host}/team/other`));
+    await from.putBlob(TestBlob.complete(layer), WORK);
+    fault("POST", { answer: refusal(405, "UNSUPPORTED", "no mounts") }, /mount=/);
+    const put = await repository.putBlob(TestBlob.complete(layer), { ...WORK, mountFrom: [from] });
+    expect(put.outcome).toBe("uploaded");
+    expect(registries.counters.retries).toBe(0);
+  });
+
+  test("the upload that a registry opens instead of mounting is used", async () => {
+    const blob = TestBlob.complete(seededBytes(1000, 16));
+    const from = registries.repository(parseReference(`${server.host}/team/other`));
+    expect((await repository.putBlob(blob, { ...WORK, mountFrom: [from] })).outcome).toBe("uploaded");
+    expect(server.count("POST", UPLOADS)).toBe(1);
+    expect(server.blobs.pending).toBe(0);
+  });
+
+  test("a blob GET that is redirected elsewhere is followed without credentials", async () => {
+    await using storage = await FakeRegistry.start();
+    const header = `Basic ${Buffer.from("u:p").toString("base64")}`;
+    const { config, manifest } = testImage([]);
+    const reference = parseReference(`${server.host}/team/app:run`);
+    await repository.putBytes(config, WORK);
+    await repository.putTags([reference], manifest, WORK);
+    await registries.repository(parseReference(`${storage.host}/team/app`)).putBytes(config, WORK);
+    const own = testRegistries(logger, { [server.host]: header });
+    fault(
+      "GET",
+      {
+        change: (_reply, { url }) => ({
+          status: 307,
+          headers: { location: `http://${storage.host}${url.pathname}?sig=secret` },
+        }),
+      },
+      /blobs\/sha256/,
+    );
+    await own.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
+    expect(server.requests.some(({ headers }) => headers.authorization === header)).toBe(true);
+    expect(storage.requests.at(-1)?.target).toContain("sig=secret");
+    expect(storage.requests.at(-1)?.headers.authorization).toBeUndefined();
+    await own.close();
+  });
+});
+
+describe("tokens", () => {
+  test("one that ends in the middle of an upload is renewed, and the bytes are read again", async () => {
+    await using guarded = await FakeRegistry.start({ auth: { kind: "bearer", username: "u", password: "p" } });
+    const own = testRegistries(logger, { [guarded.host]: `Basic ${Buffer.from("u:p").toString("base64")}` });
+    guarded.faults.add({
+      method: "POST",
+      target: UPLOADS,
+      action: {
+        change: (reply) => {
+          guarded.auth?.expireTokens();
+          return reply;
+        },
+      },
+    });
+    const blob = TestBlob.complete(seededBytes(1000, 17));
+    const target = own.repository(parseReference(`${guarded.host}/team/app`));
+    expect(await target.putBlob(blob, WORK)).toMatchObject({ outcome: "uploaded" });
+    expect(guarded.auth?.issued).toHaveLength(2);
+    expect(own.counters.retries).toBe(0);
+    await own.close();
+  });
+});
+
+describe("who stops", () => {
+  test("the maker of a blob that fails ends the upload with its own fault", async () => {
+    const blob = new TestBlob(seededBytes(SIZE, 18));
+    blob.growTo(5 << 20);
+    const put = rejectionOf(repository.putBlob(blob, WORK));
+    while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const reason = new Fault("EXPORT_LAYER_CHANGED", "file changed while it was read");
+    blob.fail(reason);
+    expect(await put).toBe(reason);
+  });
+
+  test("an aborted caller leaves, and the other one gets its blob", async () => {
+    const blob = new TestBlob(seededBytes(SIZE, 19));
+    blob.growTo(5 << 20);
+    const controller = new AbortController();
+    const leaving = rejectionOf(repository.putBlob(blob, { ...WORK, signal: controller.signal }));
+    const staying = repository.putBlob(blob, WORK);
+    while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new Error("app failed"));
+    expect(await leaving).toMatchObject({ message: "app failed" });
+    blob.complete();
+    expect(await staying).toMatchObject({ outcome: "uploaded" });
+    expect(blob.reads).toEqual([0]);
+  });
+
+  test("when the last caller leaves, the upload ends", async () => {
+    const blob = new TestBlob(seededBytes(SIZE, 20));
+    blob.growTo(5 << 20);
+    const controller = new AbortController();
+    const leaving = rejectionOf(repository.putBlob(blob, { ...WORK, signal: controller.signal }));
+    while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new Error("stopped"));
+    expect(await leaving).toMatchObject({ message: "stopped" });
+    blob.complete();
+    expect(server.blobs.has("team/app", blob.digest)).toBe(false);
+  });
+});
