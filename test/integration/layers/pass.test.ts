@@ -3,8 +3,9 @@ import { closeSync, openSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { crc32, gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
+import { blockCount } from "../../../src/layers/block.ts";
 import { type PassEngine, runPass } from "../../../src/layers/pass.ts";
 import { SlotPool } from "../../../src/layers/slot-pool.ts";
 import { SpooledBlob } from "../../../src/layers/spool.ts";
@@ -124,17 +125,20 @@ test("abort before, and while blocks are made", async () => {
 
 test("two passes share the slots; the more urgent one's blocks go first", async () => {
   const engine = newEngine();
-  const directory = temporaryDirectory();
-  const index = indexOf(directory, 12);
+  const [app, cache] = [indexOf(temporaryDirectory(), 40), indexOf(temporaryDirectory(), 40)];
+  const blocks = vi.spyOn(pool, "block");
+  onTestFinished(() => blocks.mockRestore());
   const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => engine.slots.acquire(0, 0)));
-  const ended: string[] = [];
-  const run = async (name: string, priority: number) => {
-    await runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
-    ended.push(name);
-  };
-  const both = [run("cache", 1), run("app", 0)];
+  const run = (index: TarIndex, priority: number) =>
+    runPass(engine, index, { diffId: true, spool: undefined }, { priority, order: 0 }, NEVER);
+  const both = [run(cache, 1), run(app, 0)];
   for (const slot of held) slot.release();
   await Promise.all(both);
-  expect(ended).toEqual(["app", "cache"]);
+  const asked = blocks.mock.calls.map(([{ index }]) => (index === app ? "app" : "cache"));
+  const lastOfApp = asked.lastIndexOf("app");
+  const cacheBefore = asked.slice(0, lastOfApp).filter((name) => name === "cache").length;
+  expect(asked.length).toBe(blockCount(app) + blockCount(cache));
+  // What both got while slots were free; from then on a slot goes to the app image.
+  expect(cacheBefore).toBeLessThanOrEqual(pool.arena.slots);
   await expectAllSlotsFree(engine);
 });
