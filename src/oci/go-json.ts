@@ -1,6 +1,7 @@
 import { TomlDate } from "smol-toml";
 import { Fault } from "../faults/fault.ts";
 import { goDateTime } from "./go-time.ts";
+import { compareUtf8 } from "./utf8-order.ts";
 
 /**
  * What Go's encoding/json is given. A plain object or a Map is a Go map (keys sorted), a `GoStruct` is a struct (members
@@ -51,9 +52,9 @@ export function goJson(value: GoValue): string {
   if (value === null || typeof value !== "object") return String(value);
   if (value instanceof GoStruct) return object(value.members);
   if (value instanceof TomlDate) return `"${goDateTime(value)}"`;
-  if (value instanceof Map) return object([...value].sort(byKeyBytes));
+  if (value instanceof Map) return object([...value].sort(byKey));
   if (isArray(value)) return `[${value.map(goJson).join(",")}]`;
-  return object(Object.entries(value).sort(byKeyBytes));
+  return object(Object.entries(value).sort(byKey));
 }
 
 function object(members: readonly (readonly [string, GoValue])[]): string {
@@ -97,8 +98,8 @@ function escapeCharacter(character: string): string {
   return `\\u${unit.toString(16).padStart(4, "0")}`;
 }
 
-function byKeyBytes(a: readonly [string, GoValue], b: readonly [string, GoValue]): number {
-  return Buffer.compare(Buffer.from(a[0], "utf8"), Buffer.from(b[0], "utf8"));
+function byKey([a]: readonly [string, GoValue], [b]: readonly [string, GoValue]): number {
+  return compareUtf8(a, b);
 }
 
 function isArray(value: object): value is readonly GoValue[] {

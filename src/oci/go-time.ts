@@ -12,6 +12,17 @@ export function goDateTime(date: TomlDate): string {
   if (date.isDate()) return `${written}T00:00:00${localOffset(new Date())}`;
   if (date.isTime()) return `0000-01-01T${trimFraction(written)}${localOffset(new Date())}`;
   if (date.isLocal()) return `${trimFraction(written)}${localOffset(new Date())}`;
+  return offsetDateTime(written);
+}
+
+/** The same as the reference's TOML encoder writes it: local dates and times stay local (contract 8.3). */
+export function goTomlDate(date: TomlDate): string {
+  const written = date.toISOString();
+  if (date.isDate()) return written;
+  return date.isLocal() ? trimFraction(written) : offsetDateTime(written);
+}
+
+function offsetDateTime(written: string): string {
   const [, time = written, offset = "Z"] = /^(.*?)(Z|z|[+-]\d\d:\d\d)$/.exec(written) ?? [];
   return `${trimFraction(time)}${/^(z|[+-]00:00)$/.test(offset) ? "Z" : offset}`;
 }

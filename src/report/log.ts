@@ -1,0 +1,92 @@
+import { type DestinationStream, type Logger as Pino, pino } from "pino";
+import type { Logger } from "../flow/logger.ts";
+import { type LineLevel, textLine } from "./log-line.ts";
+
+/** Takes whole lines, each with its newline, and has written them when the call returns. */
+export interface LineSink {
+  write(lines: string): void;
+}
+
+/** How the log looks and what it leaves out. */
+export interface LogSettings {
+  /** Messages below it are dropped. */
+  readonly level: LineLevel | "fatal";
+  readonly isColoured: boolean;
+  /** `json`: pino's lines instead of the reference's. */
+  readonly format: "text" | "json";
+}
+
+/** Until its flags are read the reference logs everything, in colour (contract 8.4). */
+const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "text" };
+
+/**
+ * The log: pino, with the reference's lines for people. Warnings and errors go to the second sink, all else to the first
+ * (D26). Lines are written whole and at once, so that none is lost at exit and no two of them mix.
+ */
+export class Log implements Logger {
+  readonly #pino: Pino;
+  readonly #stream: LogStream;
+
+  constructor(out: LineSink, err: LineSink) {
+    this.#stream = new LogStream(out, err);
+    this.#pino = pino({ level: BEFORE_FLAGS.level, base: null }, this.#stream);
+  }
+
+  /** From here on the log looks as the flags say. */
+  configure(settings: LogSettings): void {
+    this.#stream.settings = settings;
+    this.#pino.level = settings.level;
+  }
+
+  debug(message: string): void {
+    this.#pino.debug(this.#stream.prepare(message));
+  }
+
+  info(message: string): void {
+    this.#pino.info(this.#stream.prepare(message));
+  }
+
+  warn(message: string): void {
+    this.#pino.warn(this.#stream.prepare(message));
+  }
+
+  error(message: string): void {
+    this.#pino.error(this.#stream.prepare(message));
+  }
+}
+
+const METADATA = Symbol.for("pino.metadata");
+
+/** Where pino writes to. It sets level and message of a line before the line itself comes (pino's docs/api.md, `pino.metadata`). */
+class LogStream implements DestinationStream {
+  readonly [METADATA] = true;
+  lastLevel = 0;
+  lastMsg = "";
+  settings = BEFORE_FLAGS;
+  readonly #out: LineSink;
+  readonly #err: LineSink;
+
+  constructor(out: LineSink, err: LineSink) {
+    this.#out = out;
+    this.#err = err;
+  }
+
+  /** Empty lines around a message are for people only. */
+  prepare(message: string): string {
+    return this.settings.format === "json" ? message.trim() : message;
+  }
+
+  write(json: string): void {
+    const level = levelOf(this.lastLevel);
+    const { format, isColoured } = this.settings;
+    const line = format === "json" ? json : textLine(level, this.lastMsg, isColoured);
+    (level === "warn" || level === "error" ? this.#err : this.#out).write(line);
+  }
+}
+
+/** The name of one of pino's level numbers. */
+function levelOf(level: number): LineLevel {
+  if (level >= 50) return "error";
+  if (level >= 40) return "warn";
+  return level >= 30 ? "info" : "debug";
+}

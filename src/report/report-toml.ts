@@ -1,0 +1,66 @@
+import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { BomEntry } from "../cnb/build-metadata.ts";
+import { withContext } from "../faults/fault.ts";
+import { pathFault } from "../faults/system-error.ts";
+import { type GoStruct, goStruct, unlessEmpty } from "../oci/go-json.ts";
+import { goToml } from "./go-toml.ts";
+import { makeDirectories } from "./make-directories.ts";
+
+/** What report.toml says of the export (contract 8.3). */
+export interface ExportReport {
+  /** The names that were saved, as typed; the layout's path in layout mode. */
+  readonly tags: readonly string[];
+  /** In a daemon: its ID of the image without `sha256:`; else undefined. */
+  readonly imageId: string | undefined;
+  /** In a registry; else undefined. */
+  readonly digest: string | undefined;
+  /** Bytes; 0 where it is not known. */
+  readonly manifestSize: number;
+  /** The legacy build BOM below Platform API 0.9, else empty. */
+  readonly bom: readonly BomEntry[];
+}
+
+/** The text of report.toml, equal to the byte to the reference's. */
+export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportReport): string {
+  return goToml(
+    goStruct({
+      build: bom.length === 0 ? undefined : goStruct({ bom: bom.map(bomStruct) }),
+      image: goStruct({
+        // Go writes no key for a nil slice, which no saved name at all leaves.
+        tags: unlessEmpty(tags),
+        "image-id": unlessEmpty(imageId),
+        digest: unlessEmpty(digest),
+        "manifest-size": unlessEmpty(BigInt(manifestSize)),
+      }),
+    }),
+  );
+}
+
+/**
+ * Writes report.toml, with the directories above it.
+ * @throws Fault `failed to write report file: ...`
+ */
+export async function writeReport(path: string, report: ExportReport): Promise<void> {
+  try {
+    await makeDirectories(dirname(path));
+    await writeFile(path, reportToml(report)).catch((error: unknown) => {
+      throw pathFault("EXPORT_REPORT_WRITE", "open", path, error);
+    });
+  } catch (error) {
+    throw withContext("failed to write report file", error);
+  }
+}
+
+function bomStruct({ name, version, metadata, buildpack }: BomEntry): GoStruct {
+  return goStruct({
+    name,
+    version: unlessEmpty(version),
+    metadata,
+    buildpack: goStruct({
+      id: buildpack.id,
+      version: buildpack.version,
+      optional: unlessEmpty(buildpack.optional),
+    }),
+  });
+}

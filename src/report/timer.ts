@@ -1,0 +1,33 @@
+import type { Logger } from "../flow/logger.ts";
+import { goUnixTime } from "../oci/go-time.ts";
+import { goDuration } from "./go-duration.ts";
+
+/** The clocks that a timer reads. */
+export interface Clock {
+  /** Nanoseconds from any start; never goes back. */
+  monotonic(): bigint;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+const SYSTEM_CLOCK: Clock = { monotonic: () => process.hrtime.bigint(), now: () => Date.now() };
+
+/**
+ * Logs when something starts, and when it ended and how long that took (contract 8.5): the reference does so whether it
+ * succeeded or not, so that the end belongs into a `finally`.
+ * @param what `Exporter`, `Cache` or `Saving <name>...`
+ * @returns logs the end
+ */
+export function startTimer(what: string, logger: Logger, clock: Clock = SYSTEM_CLOCK): () => void {
+  const started = clock.monotonic();
+  logger.debug(`Timer: ${what} started at ${localTime(clock)}`);
+  return () => {
+    const duration = goDuration(clock.monotonic() - started);
+    logger.debug(`Timer: ${what} ran for ${duration} and ended at ${localTime(clock)}`);
+  };
+}
+
+/** RFC 3339 in the process's time zone, to the second. */
+function localTime(clock: Clock): string {
+  return goUnixTime(BigInt(Math.floor(clock.now() / 1000)));
+}

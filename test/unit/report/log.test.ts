@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { Log } from "../../../src/report/log.ts";
+
+function recordingLog(): { readonly log: Log; readonly out: string[]; readonly err: string[] } {
+  const out: string[] = [];
+  const err: string[] = [];
+  const log = new Log({ write: (lines) => void out.push(lines) }, { write: (lines) => void err.push(lines) });
+  return { log, out, err };
+}
+
+describe("Log", () => {
+  it("prints everything in colour until it is configured, warnings and errors to the second sink", () => {
+    const { log, out, err } = recordingLog();
+    log.debug("debug");
+    log.info("info\n");
+    log.warn("warn");
+    log.error("error");
+    expect(out).toEqual(["debug\n", "info\n"]);
+    expect(err).toEqual(["\u001b[33;1mWarning: \u001b[0mwarn\n", "\u001b[31;1mERROR: \u001b[0merror\n"]);
+  });
+
+  it("prints plain prefixes without colours", () => {
+    const { log, err } = recordingLog();
+    log.configure({ level: "info", isColoured: false, format: "text" });
+    log.warn("w");
+    log.error("e\n");
+    expect(err).toEqual(["Warning: w\n", "ERROR: e\n"]);
+  });
+
+  it.each([
+    ["debug", ["d\n", "i\n"], ["Warning: w\n", "ERROR: e\n"]],
+    ["info", ["i\n"], ["Warning: w\n", "ERROR: e\n"]],
+    ["warn", [], ["Warning: w\n", "ERROR: e\n"]],
+    ["error", [], ["ERROR: e\n"]],
+    ["fatal", [], []],
+  ] as const)("at level %s drops what is below", (level, outLines, errLines) => {
+    const { log, out, err } = recordingLog();
+    log.configure({ level, isColoured: false, format: "text" });
+    log.debug("d");
+    log.info("i");
+    log.warn("w");
+    log.error("e");
+    expect(out).toEqual(outLines);
+    expect(err).toEqual(errLines);
+  });
+
+  it("keeps a message as it is: line breaks, per cent signs and what looks like JSON", () => {
+    const { log, out } = recordingLog();
+    for (const message of ["\n*** Digest: x\n", "100%d %% %s", '{"a":1}', "      name"]) log.info(message);
+    expect(out).toEqual(["\n*** Digest: x\n", "100%d %% %s\n", '{"a":1}\n', "      name\n"]);
+  });
+
+  it("writes pino's JSON with trimmed messages, to the same sinks", () => {
+    const { log, out, err } = recordingLog();
+    log.configure({ level: "info", isColoured: true, format: "json" });
+    log.info("\n*** Digest: x\n");
+    log.warn("careful");
+    expect(out.map((line) => JSON.parse(line))).toEqual([
+      { level: 30, time: expect.any(Number), msg: "*** Digest: x" },
+    ]);
+    expect(err.map((line) => JSON.parse(line))).toMatchObject([{ level: 40, msg: "careful" }]);
+  });
+
+  it("loses nothing when the process exits right after", () => {
+    const modules = ["log", "stdio-sink"].map(
+      (name) => new URL(`../../../src/report/${name}.ts`, import.meta.url).href,
+    );
+    const script = `
+      const [{ Log }, { stdioSink }] = await Promise.all(${JSON.stringify(modules)}.map((module) => import(module)));
+      const log = new Log(stdioSink(1), stdioSink(2));
+      for (let i = 0; i < 5000; i += 1) log.info("line " + i);
+      log.error("last");
+      process.exit(7);`;
+    const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+    expect(run.status).toBe(7);
+    expect(run.stdout.split("\n").slice(-2)).toEqual(["line 4999", ""]);
+    expect(run.stdout.split("\n")).toHaveLength(5001);
+    expect(run.stderr).toBe("\u001b[31;1mERROR: \u001b[0mlast\n");
+  });
+});
