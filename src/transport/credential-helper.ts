@@ -34,8 +34,7 @@ export async function askCredentialHelper(name: string, key: string, environment
   child.stdin.end(key);
   let reply: string;
   try {
-    reply = await text(child.stdout);
-    await exited;
+    [reply] = await Promise.all([text(child.stdout), exited]);
   } catch (error) {
     throw failed(messageOf(error));
   }

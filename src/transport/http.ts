@@ -87,13 +87,13 @@ export class Http {
         bodyTimeout: BODY_TIMEOUT_MS,
         ...(signal === undefined ? {} : { signal }),
       });
+      // A registry may answer before it has read all. Its answer is read first: to end the body ends the connection.
+      answer.body.once("close", () => stream?.destroy());
       return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
     } catch (error) {
+      stream?.destroy();
       signal?.throwIfAborted();
       throw networkFault(method, url, error);
-    } finally {
-      // A registry may answer before it has read all; nobody reads the rest then.
-      stream?.destroy();
     }
   }
 
