@@ -79,8 +79,8 @@ export class FakeRegistry implements AsyncDisposable {
       const url = new URL(target, `http://${headers.host}`);
       const reply = await this.#handler({ method, url, headers, body: request });
       await send(reply, response);
-      // Whoever did not read a body has left it in the way of the next request.
-      if (!request.readableEnded && !request.complete) socket.destroySoon();
+      // A body that nobody read is in the way of the next request, and closing now could destroy the answer.
+      request.resume();
     } catch (error) {
       if (!(error instanceof DropConnection) && !isCut(error)) console.error(error);
       socket.resetAndDestroy();

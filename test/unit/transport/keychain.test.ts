@@ -1,0 +1,199 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { inspect } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { resolveKeychain } from "../../../src/transport/keychain.ts";
+import { rejectionOf, thrownBy } from "../thrown-by.ts";
+
+const basic = (pair: string) => Buffer.from(pair).toString("base64");
+
+let home: string;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "keychain-"));
+});
+
+afterEach(() => rm(home, { recursive: true }));
+
+async function put(path: string, content: unknown): Promise<void> {
+  await mkdir(dirname(join(home, path)), { recursive: true });
+  await writeFile(join(home, path), typeof content === "string" ? content : JSON.stringify(content));
+}
+
+async function authorizationFor(registry: string, environment: Record<string, string> = {}) {
+  const keychain = await resolveKeychain(environment, home, [registry]);
+  return keychain.credentialsFor(registry).authorization;
+}
+
+describe("CNB_REGISTRY_AUTH", () => {
+  const from = (value: object) => resolveKeychain({ CNB_REGISTRY_AUTH: JSON.stringify(value) }, home, []);
+
+  test.each([
+    ["gcr.io", "gcr.io"],
+    ["https://gcr.io/v2/", "gcr.io"],
+    ["http://localhost:5000", "localhost:5000"],
+    ["https://index.docker.io/v1/", "index.docker.io"],
+  ])("the key %s is for %s", async (key, registry) => {
+    const keychain = await from({ [key]: "Basic YTpi" });
+    expect(keychain.credentialsFor(registry).authorization).toBe("Basic YTpi");
+    expect(keychain.credentialsFor("other.example").isAnonymous).toBe(true);
+  });
+
+  test("docker.io is not index.docker.io", async () => {
+    expect((await from({ "docker.io": "Basic YTpi" })).credentialsFor("index.docker.io").isAnonymous).toBe(true);
+  });
+
+  test("the three kinds of headers, in any case", async () => {
+    const keychain = await from({ a: "bAsIc YTpi", b: "bearer tok", c: "x-identity ref" });
+    expect(keychain.credentialsFor("a").authorization).toBe("Basic YTpi");
+    expect(keychain.credentialsFor("b").registryToken).toBe("tok");
+    expect(keychain.credentialsFor("c").identityToken).toBe("ref");
+  });
+
+  test("an unknown kind is refused at use", async () => {
+    const keychain = await from({ a: "Digest s3cret" });
+    const error = thrownBy(() => keychain.credentialsFor("a"));
+    expect(error).toMatchObject({ message: "parsing auth header: unknown auth type from header" });
+  });
+
+  test.each(['{"a":"Basic s3cret"', "s3cret", '["s3cret"]', '{"a":{"s3cret":1}}'])(
+    "%s is refused without a quote",
+    async (value) => {
+      const error = await rejectionOf(resolveKeychain({ CNB_REGISTRY_AUTH: value }, home, []));
+      expect(error).toMatchObject({
+        exitCode: 1,
+        message: expect.stringMatching(
+          /^failed to resolve keychain: reading auth env var: failed to parse CNB_REGISTRY_AUTH value: /,
+        ),
+      });
+      expect(inspect(error)).not.toContain("s3cret");
+    },
+  );
+
+  test("comes before docker's config", async () => {
+    await put(".docker/config.json", { auths: { a: { auth: basic("file:x") } } });
+    expect(await authorizationFor("a", { CNB_REGISTRY_AUTH: '{"a":"Basic ZW52"}' })).toBe("Basic ZW52");
+  });
+});
+
+describe("docker's config", () => {
+  test("an auth is decoded, a Hub key is a URL, a host finds a URL with its name", async () => {
+    await put(".docker/config.json", {
+      auths: {
+        "reg.example:5000": { auth: basic("jane:pa:ss") },
+        "https://index.docker.io/v1/": { auth: basic("hub:x\0\0") },
+        "https://old.example/v2/": { username: "u", password: "p" },
+        "id.example": { identitytoken: "ref" },
+        "bad.example": { auth: "bm9jb2xvbg==" },
+      },
+    });
+    expect(await authorizationFor("reg.example:5000")).toBe(`Basic ${basic("jane:pa:ss")}`);
+    expect(await authorizationFor("index.docker.io")).toBe(`Basic ${basic("hub:x")}`);
+    expect(await authorizationFor("old.example")).toBe(`Basic ${basic("u:p")}`);
+    expect(await authorizationFor("other.example")).toBeUndefined();
+    expect((await resolveKeychain({}, home, ["id.example"])).credentialsFor("id.example").identityToken).toBe("ref");
+    const ignored: unknown[] = [];
+    await resolveKeychain({}, home, ["bad.example"], (error) => ignored.push(error));
+    expect(ignored).toMatchObject([{ message: "invalid auth configuration file" }]);
+  });
+
+  test("only what was asked for at the start is known later", async () => {
+    await put(".docker/config.json", { auths: { a: { auth: basic("a:a") }, b: { auth: basic("b:b") } } });
+    const keychain = await resolveKeychain({}, home, ["a"]);
+    expect(keychain.credentialsFor("b").isAnonymous).toBe(true);
+  });
+
+  const entry = (name: string) => ({ auths: { r: { auth: basic(`${name}:x`) } } });
+
+  test.each<[string, Record<string, object>, Record<string, string>, string | undefined]>([
+    ["at home", { ".docker/config.json": entry("home") }, {}, "home"],
+    [
+      "DOCKER_CONFIG",
+      { "dc/config.json": entry("dc"), ".docker/config.json": entry("home") },
+      { DOCKER_CONFIG: "dc" },
+      "dc",
+    ],
+    ["DOCKER_CONFIG that is empty", { ".docker/config.json": entry("home") }, { DOCKER_CONFIG: "dc" }, undefined],
+    ["REGISTRY_AUTH_FILE", { auth: entry("file") }, { REGISTRY_AUTH_FILE: "auth" }, "file"],
+    ["podman's, at run time", { "run/containers/auth.json": entry("run") }, { XDG_RUNTIME_DIR: "run" }, "run"],
+    ["podman's, configured", { "cfg/containers/auth.json": entry("cfg") }, { XDG_CONFIG_HOME: "cfg" }, "cfg"],
+    ["podman's, at home", { ".config/containers/auth.json": entry("c") }, { XDG_RUNTIME_DIR: "run" }, "c"],
+    ["none", {}, {}, undefined],
+  ])("%s", async (_name, files, variables, user) => {
+    for (const [path, content] of Object.entries(files)) await put(path, content);
+    const environment = Object.fromEntries(Object.entries(variables).map(([name, path]) => [name, join(home, path)]));
+    expect(await authorizationFor("r", environment)).toBe(
+      user === undefined ? undefined : `Basic ${basic(`${user}:x`)}`,
+    );
+  });
+
+  test("a config that cannot be read is as none, and what it holds is not told", async () => {
+    await put(".docker/config.json", '{"auths": s3cret');
+    const ignored: unknown[] = [];
+    const keychain = await resolveKeychain({}, home, ["a"], (error) => ignored.push(error));
+    expect(keychain.credentialsFor("a").isAnonymous).toBe(true);
+    expect(String(ignored[0])).toContain("not a docker config");
+    expect(inspect(ignored)).not.toContain("s3cret");
+  });
+});
+
+describe("helper programs", () => {
+  async function helper(name: string, script: string): Promise<Record<string, string>> {
+    await put(`bin/docker-credential-${name}`, `#!/bin/sh\n${script}\n`);
+    await chmod(join(home, `bin/docker-credential-${name}`), 0o755);
+    return { PATH: `${join(home, "bin")}:/bin:/usr/bin` };
+  }
+
+  test("gets the key on stdin and answers with JSON", async () => {
+    const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"$key\\"}"`);
+    await put(".docker/config.json", { credsStore: "none", credHelpers: { "reg.example": "one" } });
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:reg.example")}`);
+  });
+
+  test("is asked for Docker Hub by its URL", async () => {
+    const environment = await helper("hub", `read key; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$key\\"}"`);
+    await put(".docker/config.json", { credsStore: "hub" });
+    expect(await authorizationFor("index.docker.io", environment)).toBe(
+      `Basic ${basic("u:https://index.docker.io/v1/")}`,
+    );
+  });
+
+  test("may answer with an identity token", async () => {
+    const environment = await helper("id", `echo '{"Username":"<token>","Secret":"ref"}'`);
+    await put(".docker/config.json", { credsStore: "id" });
+    const keychain = await resolveKeychain(environment, home, ["r"]);
+    expect(keychain.credentialsFor("r").identityToken).toBe("ref");
+  });
+
+  test.each([
+    ["is missing", "", /spawn .* ENOENT/],
+    ["fails", "echo s3cret; exit 3", /exit status 3$/],
+    ["answers nonsense", "echo s3cret", /not JSON$/],
+    ["answers something else", `echo '{"secret":"s3cret"}'`, /no Username and Secret$/],
+  ])("one that %s counts as no credentials", async (_name, script, reason) => {
+    const environment = script === "" ? { PATH: home } : await helper("bad", script);
+    await put(".docker/config.json", { credsStore: "bad" });
+    const ignored: unknown[] = [];
+    const keychain = await resolveKeychain(environment, home, ["r"], (error) => ignored.push(error));
+    expect(keychain.credentialsFor("r").isAnonymous).toBe(true);
+    expect(ignored).toMatchObject([{ message: expect.stringMatching(reason) }]);
+    expect(inspect(ignored)).not.toContain("s3cret");
+  });
+
+  test("one that knows nothing is no error", async () => {
+    const environment = await helper("empty", "echo credentials not found in native keychain; exit 1");
+    await put(".docker/config.json", { credsStore: "empty" });
+    const ignored: unknown[] = [];
+    await resolveKeychain(environment, home, ["r"], (error) => ignored.push(error));
+    expect(ignored).toEqual([]);
+  });
+});
+
+test("credentials do not show in dumps", async () => {
+  const keychain = await resolveKeychain({ CNB_REGISTRY_AUTH: '{"a":"Bearer s3cret"}' }, home, []);
+  const credentials = keychain.credentialsFor("a");
+  expect(`${inspect(keychain, { depth: 9 })}${inspect(credentials)}${JSON.stringify(credentials)}`).not.toContain(
+    "s3cret",
+  );
+});
