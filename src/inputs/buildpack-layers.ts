@@ -11,23 +11,16 @@ import { readLayerToml } from "./layer-toml.ts";
 import { readStore } from "./store.ts";
 
 /**
- * Reads the directory `<layers>/<bp>` with the TOML files in it (contract 2.4), with the reference's debug lines.
+ * Reads the directory `<layers>/<bp>` with the TOML files in it (contract 2.4).
  * A missing directory is an empty one. Paths are byte strings; names, ids and entries are text.
  * @param layersDir absolute
  * @throws Fault `reading layers for buildpack '<id>': ...` when the directory or its store.toml cannot be read
  */
-export async function readBuildpackLayers(
-  layersDir: string,
-  buildpack: GroupElement,
-  logger: Logger,
-): Promise<BuildpackLayers> {
-  const directory = buildpackDirectory(layersDir, buildpack.id);
-  const path = toByteString(directory);
-  logDirectory(directory, logger);
+export async function readBuildpackLayers(layersDir: string, buildpack: GroupElement): Promise<BuildpackLayers> {
+  const path = toByteString(buildpackDirectory(layersDir, buildpack.id));
   try {
     const items = await listDirectory(path);
     const entries = items.map((item) => fromByteString(item.name));
-    logEntries(entries, logger);
     const hasStore = items.some((item) => item.name === "store.toml" && !item.isDirectory());
     const store = hasStore ? await readStore(joinPath(path, "store.toml"), buildpack.id) : undefined;
     const layers = await Promise.all(layerNames(items).map((name) => readLayer(path, name, buildpack.id)));
@@ -37,17 +30,9 @@ export async function readBuildpackLayers(
   }
 }
 
-/** The debug lines of reading a directory, for whoever uses what was read before (contract 6.2). */
-export function logBuildpackDirectory(layers: BuildpackLayers, logger: Logger): void {
-  logDirectory(fromByteString(layers.path), logger);
-  logEntries(layers.entries, logger);
-}
-
-function logDirectory(directory: string, logger: Logger): void {
-  logger.debug(`Reading buildpack directory: ${directory}`);
-}
-
-function logEntries(entries: readonly string[], logger: Logger): void {
+/** The debug lines of reading a directory; the app image and the cache each have them where they come to it (contract 8.6). */
+export function logBuildpackDirectory({ path, entries }: BuildpackLayers, logger: Logger): void {
+  logger.debug(`Reading buildpack directory: ${fromByteString(path)}`);
   for (const entry of entries) logger.debug(`Reading buildpack directory item: ${entry}`);
 }
 

@@ -49,7 +49,7 @@ export function exportDocuments({ settings, analyzed }: ResolvedInputs, logger: 
       return chooseRunImage(images, analyzed.runImage?.image ?? "", readMetadataOnce);
     },
     buildMetadata: readMetadataOnce,
-    buildpackLayers: (buildpack) => readBuildpackLayers(settings.layersDir, buildpack, logger),
+    buildpackLayers: (buildpack) => readBuildpackLayers(settings.layersDir, buildpack),
     buildBom: async (group) => (gates(settings.platformApi).omitsBom ? [] : readBuildBom(settings.layersDir, group)),
   };
 }

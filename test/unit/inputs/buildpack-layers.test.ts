@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { logBuildpackDirectory, readBuildpackLayers } from "../../../src/inputs/buildpack-layers.ts";
+import type { BuildpackLayers } from "../../../src/inputs/export-inputs.ts";
 import { RecordingLogger } from "../recording-logger.ts";
 import { tempTree } from "../temp-tree.ts";
 import { rejectionOf } from "../thrown-by.ts";
@@ -14,8 +15,14 @@ const BUILDPACK = {
   extension: false,
 };
 
-async function read(layersDir: string, logger = new RecordingLogger()) {
-  return readBuildpackLayers(layersDir, BUILDPACK, logger);
+async function read(layersDir: string) {
+  return readBuildpackLayers(layersDir, BUILDPACK);
+}
+
+function logged(layers: BuildpackLayers): string[] {
+  const logger = new RecordingLogger();
+  logBuildpackDirectory(layers, logger);
+  return logger.lines;
 }
 
 function tree(files: Record<string, string>): string {
@@ -38,8 +45,7 @@ test("directories and TOML files are layers, in byte order; the buildpack's own 
     "a.toml/": "",
     plain: "a file without toml",
   });
-  const logger = new RecordingLogger();
-  const layers = await read(root, logger);
+  const layers = await read(root);
   const path = `${root}/samples_java`;
   const none = { build: false, launch: false, cache: false, data: null, malformed: undefined };
   expect(layers).toEqual({
@@ -60,20 +66,17 @@ test("directories and TOML files are layers, in byte order; the buildpack's own 
     ],
     store: { metadata: { k: "v" } },
   });
-  expect(logger.lines).toEqual([
+  expect(logged(layers)).toEqual([
     `debug Reading buildpack directory: ${path}`,
     ...layers.entries.map((entry) => `debug Reading buildpack directory item: ${entry}`),
   ]);
-  const again = new RecordingLogger();
-  logBuildpackDirectory(layers, again);
-  expect(again.lines).toEqual(logger.lines);
 });
 
 test("a missing directory is an empty one", async () => {
   const root = tempTree();
-  const logger = new RecordingLogger();
-  expect(await read(root, logger)).toMatchObject({ entries: [], layers: [], store: undefined });
-  expect(logger.lines).toEqual([`debug Reading buildpack directory: ${root}/samples_java`]);
+  const layers = await read(root);
+  expect(layers).toMatchObject({ entries: [], layers: [], store: undefined });
+  expect(logged(layers)).toEqual([`debug Reading buildpack directory: ${root}/samples_java`]);
 });
 
 test("a directory that cannot be listed", async () => {
@@ -176,8 +179,9 @@ test("names are bytes in paths and text elsewhere", async () => {
 
 test("a layers directory whose name is not ASCII", async () => {
   const root = tempTree({ "ü/samples_java/jdk/": "", "ü/samples_java/jdk.toml": "[types]\ncache = true" });
-  const logger = new RecordingLogger();
-  const { layers } = await read(`${root}/ü`, logger);
-  expect(layers).toMatchObject([{ path: `${root}/\u00c3\u00bc/samples_java/jdk`, hasContents: true, cache: true }]);
-  expect(logger.lines[0]).toBe(`debug Reading buildpack directory: ${root}/ü/samples_java`);
+  const directory = await read(`${root}/ü`);
+  expect(directory.layers).toMatchObject([
+    { path: `${root}/\u00c3\u00bc/samples_java/jdk`, hasContents: true, cache: true },
+  ]);
+  expect(logged(directory)[0]).toBe(`debug Reading buildpack directory: ${root}/ü/samples_java`);
 });

@@ -1,0 +1,137 @@
+import type { GroupElement } from "./cnb/build-metadata.ts";
+import { EXIT_CODES } from "./cnb/exit-codes.ts";
+import type { ProjectMetadata } from "./cnb/project-metadata-label.ts";
+import { saveAppImage } from "./export/app-image.ts";
+import { AppLayers } from "./export/app-layers.ts";
+import { exportCacheImage } from "./export/cache-image.ts";
+import type { ExportContext, ExportRun } from "./export/context.ts";
+import { emitLayers } from "./export/layer-events.ts";
+import { type OpeningImages, openImages } from "./export/open-images.ts";
+import { type Preparation, prepare } from "./export/preparation.ts";
+import { Fault, failTo, messageOf } from "./faults/fault.ts";
+import { HeldLogger } from "./flow/held-logger.ts";
+import { guardDockerfiles } from "./inputs/experimental.ts";
+import { exportDocuments } from "./inputs/read-inputs.ts";
+import { writeReport } from "./report/report-toml.ts";
+import { startTimer } from "./report/timer.ts";
+
+/** What an export begins with. */
+interface Beginning {
+  readonly group: readonly GroupElement[];
+  readonly project: ProjectMetadata;
+  readonly images: OpeningImages;
+}
+
+/**
+ * Exports the app image and, if there is a cache, the cache image (contract 1.2 step 12, 7).
+ *
+ * The images to build upon are opened while the first layers are already made. Log lines that the reference writes after
+ * it has opened them are held back until then, so that a failure to open one reads the same.
+ * @throws Fault with an exit code when the app image is not exported; a failed cache is only a warning
+ */
+export async function exportImages(run: ExportRun, signal: AbortSignal): Promise<void> {
+  const { settings, analyzed, logger } = run;
+  const documents = exportDocuments(run, logger);
+  const group = await documents.group();
+  await guardDockerfiles(settings, logger);
+  const project = await documents.projectMetadata();
+  if (analyzed.previousImage !== "") logger.info(`Reusing layers from image '${analyzed.previousImage}'`);
+  if (settings.isSourceDateEpochInvalid) logger.warn("Ignoring invalid SOURCE_DATE_EPOCH");
+
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
+  const held = new HeldLogger(logger);
+  const context: ExportContext = { ...run, logger: held, documents: exportDocuments(run, held) };
+  const images = openImages(context, stop);
+  const work = exportBoth(context, { group, project, images }, stop);
+  work.catch(() => undefined);
+  try {
+    await images.all;
+  } catch (error) {
+    failure.abort(error);
+    await work.catch(() => undefined);
+    throw error;
+  }
+  held.release();
+  await work;
+  await emitLayers(run);
+}
+
+/** The app image, and the cache after it or, with `-parallel`, beside it (design, idea 7). */
+async function exportBoth(context: ExportContext, beginning: Beginning, signal: AbortSignal): Promise<void> {
+  const cacheStop = new AbortController();
+  const cacheSignal = AbortSignal.any([signal, cacheStop.signal]);
+  const exportCache = (layers: PreparedLayers) => exportCacheOf(context, beginning.images, layers, cacheSignal);
+  let cache: Promise<void> | undefined;
+  try {
+    const layers = await exportApp(context, beginning, signal, (prepared) => {
+      if (context.settings.parallel) cache = exportCache(prepared);
+    });
+    cache ??= exportCache(layers);
+  } catch (error) {
+    cacheStop.abort(new Fault("EXPORT_CANCELLED", "the app image was not exported"));
+    throw error;
+  } finally {
+    await cache;
+  }
+}
+
+interface PreparedLayers {
+  readonly preparation: Preparation;
+  readonly app: AppLayers;
+}
+
+/**
+ * Exports the app image and writes report.toml at once, however long the cache takes (contract 7, 8).
+ * @param onPrepared called when the app's layers are on their way
+ */
+async function exportApp(
+  context: ExportContext,
+  { group, project, images }: Beginning,
+  signal: AbortSignal,
+  onPrepared: (layers: PreparedLayers) => void,
+): Promise<PreparedLayers> {
+  const runImageNames = await context.documents.runImage();
+  const endTimer = startTimer("Exporter", context.logger);
+  try {
+    const preparation = await prepare(context, group);
+    const app = new AppLayers(context, preparation.plan, images, signal);
+    onPrepared({ preparation, app });
+    const saved = await saveAppImage(context, { preparation, project, images, runImageNames, app, group }, signal);
+    endTimer();
+    await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
+      throw failTo("write export report", error, EXIT_CODES.exportFailed);
+    });
+    if (saved.failure !== undefined) throw saved.failure;
+    const { tags } = saved.report;
+    context.events({
+      event: "app-image-ready",
+      elapsedMs: context.elapsedMs(),
+      digest: saved.report.digest ?? "",
+      tags,
+    });
+    app.release();
+    return { preparation, app };
+  } catch (error) {
+    endTimer();
+    throw error;
+  }
+}
+
+/** Exports the cache image, if there is to be one. Its failure is a warning (contract 6.1). */
+async function exportCacheOf(
+  context: ExportContext,
+  images: OpeningImages,
+  { preparation, app }: PreparedLayers,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const cache = await images.cache;
+    if (cache === undefined) return;
+    const digest = await exportCacheImage(context, { preparation, cache, app }, signal);
+    context.events({ event: "cache-ready", elapsedMs: context.elapsedMs(), reference: cache.name, digest });
+  } catch (error) {
+    context.logger.warn(`Failed to export cache: ${messageOf(error)}`);
+    context.events({ event: "cache-failed", elapsedMs: context.elapsedMs(), reason: messageOf(error) });
+  }
+}

@@ -1,0 +1,180 @@
+import { Fault, withContext } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import type { Logger } from "../flow/logger.ts";
+import { newLayerMediaType } from "../images/layer-media-type.ts";
+import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
+import { fromByteString } from "../oci/byte-string.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type DiffID, parseDiffId } from "../oci/digest.ts";
+import type { AppLayerStep, AppStep, ReuseStep } from "../plan/app-step.ts";
+import { APP_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
+import type { AppPlan } from "../plan/plan-app.ts";
+import type { ExportContext } from "./context.ts";
+import { type LayerContent, placeLayer } from "./layer-content.ts";
+import { findLayer, type LayerProvider, type RunImage } from "./open-images.ts";
+
+type LayerStep = AppLayerStep | ReuseStep;
+
+/** One of the app image's own layers: what it is, and its way into the output's repository. */
+export interface AppLayer {
+  readonly step: LayerStep;
+  readonly diffId: DiffID;
+  /** Taken from the previous image, as the log says it. */
+  readonly isReused: boolean;
+  readonly content: LayerContent;
+  /** Settles when the blob is in the output's repository. */
+  readonly placed: Promise<Descriptor>;
+}
+
+/** Images that are still being opened while the first layers are made. */
+export interface AppSources {
+  readonly runImage: Promise<RunImage>;
+  readonly previous: Promise<LayerProvider | undefined>;
+}
+
+/**
+ * The app image's layers on their way. All start at once; where there is nothing to compare with, a layer is uploaded while
+ * it is made (design, ideas 5 and 6). {@link walk} then goes through them in the reference's order and writes its log.
+ */
+export class AppLayers {
+  readonly #context: ExportContext;
+  readonly #plan: AppPlan;
+  readonly #sources: AppSources;
+  readonly #signal: AbortSignal;
+  readonly #started = new Map<LayerStep, Promise<AppLayer>>();
+
+  constructor(context: ExportContext, plan: AppPlan, sources: AppSources, signal: AbortSignal) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#sources = sources;
+    this.#signal = signal;
+    for (const step of plan.steps) {
+      if (step.kind !== "layer" && step.kind !== "reuse") continue;
+      const started = step.kind === "layer" ? this.#make(step) : this.#reuse(step);
+      // The walk comes to it later, or not at all if an earlier step fails.
+      started.catch(() => undefined);
+      this.#started.set(step, started);
+    }
+  }
+
+  /** The app image needs its layers no longer; what the cache does not share is freed. */
+  release(): void {
+    for (const plan of this.#plan.layers) this.#context.store.layer(plan, this.#signal).release();
+  }
+
+  /** The layer with this key, for a cache that shares it; undefined if the app image has none such. */
+  byKey(key: string): Promise<AppLayer> | undefined {
+    const step = this.#plan.steps.find((candidate) => candidate.kind === "layer" && candidate.key === key);
+    return step?.kind === "layer" ? this.#started.get(step) : undefined;
+  }
+
+  /**
+   * Waits for the diffID of every layer in order, with the reference's log lines (contract 4.2-4.4, 8.6).
+   * @returns the layers from the bottom
+   * @throws Fault of the first step that fails
+   */
+  async walk(logger: Logger): Promise<AppLayer[]> {
+    const layers: AppLayer[] = [];
+    for (const step of this.#plan.steps) {
+      announce(step, logger);
+      if (step.kind === "fault") throw step.fault;
+      if (step.kind === "buildpack") continue;
+      const layer = await this.#settled(step);
+      layers.push(layer);
+      if (step.role.kind === "app-slice") logSlice(step.role, layers, logger);
+      else logLayer(layer, logger);
+    }
+    return layers;
+  }
+
+  async #settled(step: LayerStep): Promise<AppLayer> {
+    try {
+      return await (this.#started.get(step) as Promise<AppLayer>);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      const context = step.kind === "layer" ? step.making : step.adding;
+      throw context === "" ? error : withContext(context, error);
+    }
+  }
+
+  async #make(step: AppLayerStep): Promise<AppLayer> {
+    const plan = this.#plan.layers.find(({ key }) => key === step.key) as LayerPlan;
+    const layer = this.#context.store.layer(plan, this.#signal);
+    const made = { kind: "made", layer, mediaType: this.#mediaType() } as const;
+    const isStreamed = plan.expected.length === 0;
+    const early = isStreamed ? this.#place(made, plan.order) : undefined;
+    const diffId = await layer.diffId;
+    const found = isStreamed ? undefined : await this.#find(diffId, made);
+    const content = found ?? made;
+    const isReused = found !== undefined && step.previous.includes(diffId);
+    return { step, diffId, isReused, content, placed: early ?? this.#place(content, plan.order) };
+  }
+
+  async #reuse(step: ReuseStep): Promise<AppLayer> {
+    const previous = await this.#sources.previous;
+    const descriptor = findLayer(previous, step.diffId);
+    if (previous === undefined || descriptor === undefined)
+      throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
+    const content = { kind: "existing", descriptor, from: previous.repository, otherwise: undefined } as const;
+    const placed = this.#place(content, 0);
+    return { step, diffId: parseDiffId(step.diffId), isReused: true, content, placed };
+  }
+
+  /** The layer's blob in the previous image or in the run image, if it is there under whatever name. */
+  async #find(diffId: DiffID, otherwise: Extract<LayerContent, { kind: "made" }>): Promise<LayerContent | undefined> {
+    for (const opening of [this.#sources.previous, this.#sources.runImage]) {
+      const image = await opening;
+      const descriptor = findLayer(image, diffId);
+      if (image === undefined || descriptor === undefined) continue;
+      return { kind: "existing", descriptor, from: image.repository, otherwise };
+    }
+    return undefined;
+  }
+
+  #place(content: LayerContent, order: number): Promise<Descriptor> {
+    const options = { priority: APP_PRIORITY, order, signal: this.#signal };
+    const placed = placeLayer(content, this.#context.app.repository, options);
+    placed.catch(() => undefined);
+    return placed;
+  }
+
+  async #mediaType(): Promise<string> {
+    const { mediaType } = await this.#sources.runImage;
+    return newLayerMediaType(mediaType, this.#context.settings.tuning.compression);
+  }
+}
+
+/** The debug line before a step, where the reference has one. */
+function announce(step: AppStep, logger: Logger): void {
+  if (step.kind === "buildpack") {
+    logBuildpackDirectory(step.layers, logger);
+    logger.debug(`Processing buildpack directory: ${fromByteString(step.layers.path)}`);
+    return;
+  }
+  if (step.role === undefined) return;
+  if (step.role.kind === "launch") logger.debug(`Processing launch layer: ${fromByteString(step.role.layer.path)}`);
+  if (step.role.kind === "launch-sbom") logger.debug(`Found SBOM of type launch for at ${step.role.path}`);
+  if (step.role.kind === "app-slice" && step.role.number === 1) logger.debug("Adding app layers");
+}
+
+function logLayer({ step, diffId, isReused }: AppLayer, logger: Logger): void {
+  const { id } = step;
+  // The reference asks for the tar twice, and says so the second time.
+  if (step.kind === "layer") logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
+  logger.info(`${isReused ? "Reusing" : "Adding"} layer '${id}'`);
+  logger.debug(`Layer '${id}' SHA: ${diffId}`);
+}
+
+/** App layers are logged together when the last one is there. */
+function logSlice(
+  { number, count }: { number: number; count: number },
+  layers: readonly AppLayer[],
+  logger: Logger,
+): void {
+  if (number < count) return;
+  const slices = layers.slice(-count);
+  for (const { step, diffId } of slices) logger.debug(`Layer '${step.id}' SHA: ${diffId}`);
+  const reused = slices.filter(({ isReused }) => isReused).length;
+  if (reused > 0) logger.info(`Reused ${reused}/${count} app layer(s)`);
+  if (reused < count) logger.info(`Added ${count - reused}/${count} app layer(s)`);
+}

@@ -1,0 +1,113 @@
+import { EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
+import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
+import type { CacheMetadata } from "../cnb/metadata.ts";
+import { gates } from "../cnb/platform-api.ts";
+import { messageOf, withContext } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import { buildCacheImage, EMPTY_LAYER_BYTES } from "../images/cache-image.ts";
+import type { Digest } from "../oci/digest.ts";
+import { recordCache } from "../plan/cache-record.ts";
+import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import { planCache } from "../plan/plan-cache.ts";
+import { startTimer } from "../report/timer.ts";
+import type { AppLayers } from "./app-layers.ts";
+import { CacheLayers } from "./cache-layers.ts";
+import type { ExportContext } from "./context.ts";
+import type { CacheImage } from "./open-images.ts";
+import type { Preparation } from "./preparation.ts";
+
+/** What the cache is made from. */
+export interface CacheParts {
+  readonly preparation: Preparation;
+  readonly cache: CacheImage;
+  readonly app: AppLayers;
+}
+
+/**
+ * Makes the cache image and saves it (contract 6.2, 6.4). Nothing is saved if anything fails, or if the signal fires
+ * because the app image failed (D5).
+ * @returns the digest of the cache image
+ */
+export async function exportCacheImage(
+  context: ExportContext,
+  { preparation, cache, app }: CacheParts,
+  signal: AbortSignal,
+): Promise<Digest> {
+  const { logger } = context;
+  const endTimer = startTimer("Cache", logger);
+  try {
+    if (cache.previous === undefined) logger.info("Layer cache not found");
+    const isUsable = await isComplete(cache, logger, signal);
+    const usable = isUsable ? cache : { ...cache, previous: undefined };
+    const plan = planCache(preparation.inputs, preparation.plan, metadataOf(usable));
+    const layers = await new CacheLayers(context, plan, usable, app, signal).walk(logger);
+    const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
+    const record = recordCache(plan.steps, (step) => diffIds.get(step));
+    const placed = layers.map(async ({ diffId, placed }) => ({ diffId, descriptor: await placed }));
+    const image = await wrapped(`committing cache: saving image '${cache.name}'`, signal, async () => {
+      const built = buildCacheImage(await Promise.all(placed), record);
+      await save(built, cache, signal);
+      return built;
+    });
+    if (!gates(context.settings.platformApi).keepsOldCacheImage) await deleteOld(cache, image, logger, signal);
+    return image.manifestDescriptor.digest;
+  } finally {
+    endTimer();
+  }
+}
+
+async function wrapped<T>(what: string, signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw withContext(what, error);
+  }
+}
+
+async function isComplete({ name, previous }: CacheImage, logger: Logger, signal: AbortSignal): Promise<boolean> {
+  if (previous === undefined) return false;
+  if (await previous.repository.isComplete(previous.image, { priority: CACHE_PRIORITY, signal })) return true;
+  logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
+  return false;
+}
+
+function metadataOf({ previous }: CacheImage): CacheMetadata {
+  if (previous === undefined) return EMPTY_CACHE_METADATA;
+  return parseCacheMetadata(previous.config.config.Labels.get(CACHE_METADATA_LABEL));
+}
+
+/** Puts the config, the empty layer of an image without any, and last the manifest. */
+async function save(image: BuiltImage, { repository, reference }: CacheImage, signal: AbortSignal): Promise<void> {
+  const work = { priority: CACHE_PRIORITY, signal };
+  const isEmpty = image.layers.length === 1 && image.layers[0]?.size === EMPTY_LAYER_BYTES.length;
+  await Promise.all([
+    repository.putBytes(image.configBytes, work),
+    isEmpty ? repository.putBytes(EMPTY_LAYER_BYTES, work) : undefined,
+  ]);
+  const { digest, mediaType } = image.manifestDescriptor;
+  const [result] = await repository.putTags(
+    [reference],
+    { digest, mediaType, bytes: Buffer.from(image.manifestBytes) },
+    work,
+  );
+  if (result?.outcome === "failed") throw result.error;
+}
+
+/** Deletes the image that the tag pointed to before; one that there was, unlike in the reference (contract 6.4, D17). */
+async function deleteOld(
+  { repository, previous }: CacheImage,
+  { manifestDescriptor }: BuiltImage,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  if (previous === undefined || previous.image.descriptor.digest === manifestDescriptor.digest) return;
+  try {
+    await repository.deleteManifest(previous.image.descriptor.digest, { priority: CACHE_PRIORITY, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn(`Unable to delete cache image: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,25 @@
+import type { Registries } from "../destinations/registry/registries.ts";
+import type { RegistryRepository } from "../destinations/registry/repository.ts";
+import type { EventSink } from "../flow/events.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { ExportDocuments } from "../inputs/read-inputs.ts";
+import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
+import type { LayerStore } from "../layers/layer-store.ts";
+import type { Reference } from "../oci/reference.ts";
+
+/** What an export is given: its resolved inputs, and the machinery that the process set up for it. */
+export interface ExportRun extends ResolvedInputs {
+  readonly registries: Registries;
+  /** The output image, whose repository gets the app image's blobs. */
+  readonly app: { readonly reference: Reference; readonly repository: RegistryRepository };
+  readonly store: LayerStore;
+  readonly logger: Logger;
+  readonly events: EventSink;
+  /** ms since the export began. */
+  readonly elapsedMs: () => number;
+}
+
+/** What all parts of a running export share. */
+export interface ExportContext extends ExportRun {
+  readonly documents: ExportDocuments;
+}

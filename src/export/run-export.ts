@@ -1,0 +1,53 @@
+import { Registries } from "../destinations/registry/registries.ts";
+import { exportImages } from "../export.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { Environment } from "../inputs/environment.ts";
+import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
+import { LayerStore } from "../layers/layer-store.ts";
+import { WorkerPool } from "../layers/worker-pool.ts";
+import { parseReference } from "../oci/reference.ts";
+import { openEvents } from "../report/events.ts";
+import type { Keychain } from "../transport/keychain.ts";
+import { workerEntries } from "./worker-entries.ts";
+
+/** What an export needs of the process that it runs in. */
+export interface ProcessParts {
+  readonly logger: Logger;
+  readonly environment: Environment;
+  readonly keychain: Keychain;
+}
+
+/**
+ * Sets up threads and connections, exports, and takes them down again.
+ * @throws Fault with an exit code; the signal's reason
+ */
+export async function runExport(
+  inputs: ResolvedInputs,
+  { logger, environment, keychain }: ProcessParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { tuning, insecureRegistries, outputImage } = inputs.settings;
+  const events = openEvents(tuning.events);
+  const pool = new WorkerPool(workerEntries(), tuning.workers, tuning.compressionLevel);
+  const { uploadConcurrency } = tuning;
+  const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
+  const reference = parseReference(outputImage);
+  const started = performance.now();
+  try {
+    await exportImages(
+      {
+        ...inputs,
+        registries,
+        app: { reference, repository: registries.repository(reference) },
+        store: new LayerStore(pool, tuning.workers, tuning.spoolDir),
+        logger,
+        events: (event) => events.write(event),
+        elapsedMs: () => Math.round(performance.now() - started),
+      },
+      signal,
+    );
+  } finally {
+    await Promise.all([pool.close(), registries.close()]);
+    events.close();
+  }
+}

@@ -1,0 +1,34 @@
+import { closeSync, openSync, writeSync } from "node:fs";
+import { pathFault } from "../faults/system-error.ts";
+import type { ExportEvent } from "../flow/events.ts";
+
+/** Takes events, until it is closed. */
+export interface EventWriter {
+  write(event: ExportEvent): void;
+  close(): void;
+}
+
+const NOWHERE: EventWriter = { write: () => undefined, close: () => undefined };
+
+/**
+ * Appends one JSON object a line.
+ * @param target a path, `fd:<number>` or a number for a file that is open already, or "" for nowhere
+ * @throws Fault when the file cannot be opened
+ */
+export function openEvents(target: string): EventWriter {
+  if (target === "") return NOWHERE;
+  const descriptor = /^(?:fd:)?(\d+)$/.exec(target)?.[1];
+  if (descriptor !== undefined) return { write: writerTo(Number(descriptor)), close: () => undefined };
+  try {
+    const file = openSync(target, "a");
+    return { write: writerTo(file), close: () => closeSync(file) };
+  } catch (error) {
+    throw pathFault("EXPORT_REPORT_EVENTS", "open", target, error, { hint: "Give a writable file with -events." });
+  }
+}
+
+function writerTo(file: number): EventWriter["write"] {
+  return (event) => {
+    writeSync(file, `${JSON.stringify(event)}\n`);
+  };
+}

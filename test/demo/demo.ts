@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ExportEvent } from "../../src/flow/events.ts";
+import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
+import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/exporter.ts";
+import { pushRunImage } from "../support/run-image.ts";
+import { verifyImage } from "../support/verify-image.ts";
+import { table } from "./table.ts";
+
+/*
+ * Exports a build like RFC 0125's Java case (one large layer that both images take) to two registries, first in series and
+ * then in parallel, and shows what was done. The "build" is made of what this project has installed.
+ */
+
+const modules = join(import.meta.dirname, "..", "..", "node_modules");
+const installed = (...names: readonly string[]) => names.map((name) => join(modules, name));
+
+function makeBuild(root: string): BuildOutput {
+  return writeBuildOutput(
+    root,
+    {
+      jdk: { from: installed(`node-linux-${process.arch}`), launch: true, cache: true },
+      libraries: { from: installed("@rolldown", "vite", "zod"), launch: true, cache: false },
+      maven: { from: installed("@biomejs", "@typescript"), launch: false, cache: true },
+    },
+    installed("binaryen", "assemblyscript"),
+  );
+}
+
+interface Export {
+  readonly mode: "series" | "parallel";
+  readonly run: ExporterRun;
+  readonly events: readonly ExportEvent[];
+  readonly app: string;
+  readonly cache: string;
+}
+
+async function exportOnce(
+  mode: Export["mode"],
+  output: BuildOutput,
+  registries: readonly [string, string],
+): Promise<Export> {
+  const [app, cache] = [`${registries[0]}/demo/app-${mode}:latest`, `${registries[1]}/demo/cache-${mode}:latest`];
+  const events = join(output.root, `events-${mode}.jsonl`);
+  const flags = [...flagsFor(output), "-cache-image", cache, "-events", events];
+  const run = await runExporter([...flags, ...(mode === "parallel" ? ["-parallel"] : []), app]);
+  process.stdout.write(run.stdout.replace(/^/gm, `  ${mode} | `).trimEnd());
+  console.log(run.stderr === "" ? "" : `\n${run.stderr}`);
+  if (run.exitCode !== 0) throw new Error(`the exporter ended with exit code ${run.exitCode}`);
+  return { mode, run, events: readEvents(events), app, cache };
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+const seconds = (ms: number | undefined): string => (ms === undefined ? "-" : `${(ms / 1000).toFixed(2)} s`);
+
+function showLayers({ mode, events }: Export): void {
+  const rows = events.flatMap((event) =>
+    event.event === "layer"
+      ? [
+          [
+            event.id,
+            megabytes(event.tarSize),
+            event.size === undefined ? "-" : megabytes(event.size),
+            event.images === 2 ? "app + cache" : "one",
+            ...[event.reads, event.hashes, event.compressions, event.uploads].map(String),
+          ],
+        ]
+      : [],
+  );
+  console.log(`\nLayers, exported in ${mode}:`);
+  console.log(table(["layer", "tar MB", "blob MB", "image", "read", "hashed", "compressed", "uploaded"], rows));
+}
+
+function showTimes(exports: readonly Export[]): void {
+  const rows = exports.map(({ mode, run, events }) => {
+    const at = (name: ExportEvent["event"]) =>
+      events.flatMap((event) => (event.event === name && "elapsedMs" in event ? [event.elapsedMs] : []))[0];
+    return [mode, seconds(at("app-image-ready")), seconds(at("cache-ready")), seconds(run.wallMs)];
+  });
+  console.log("\nTimes (the total includes starting the command):");
+  console.log(table(["export", "app image ready", "cache ready", "total"], rows));
+}
+
+const root = mkdtempSync(join(tmpdir(), "tandem-demo-"));
+const problem = dockerRegistryProblem();
+const start = () => (problem === undefined ? DockerRegistry.start() : FakeRegistry.start());
+const registries = [await start(), await start()] as const;
+try {
+  console.log(`Two registries on ${registries.map(({ host }) => host).join(" and ")}: ${problem ?? "docker-registry"}`);
+  console.log("Making a build's output ...");
+  const output = makeBuild(root);
+  const hosts = [registries[0].host, registries[1].host] as const;
+  writeAnalyzed(output, await pushRunImage(`${hosts[0]}/demo/run`));
+  const series = await exportOnce("series", output, hosts);
+  const parallel = await exportOnce("parallel", output, hosts);
+  showLayers(parallel);
+  showTimes([series, parallel]);
+  console.log("\nPulling the images back and computing every digest and diffID anew:");
+  for (const image of [series.app, series.cache, parallel.app, parallel.cache]) {
+    const { digest, layers } = await verifyImage(image);
+    console.log(`  ${image}@${digest}: ${layers.length} layers, all right`);
+  }
+} finally {
+  for (const registry of registries) await registry[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true });
+}

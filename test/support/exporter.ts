@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { ExportEvent } from "../../src/flow/events.ts";
+import type { BuildOutput } from "./build-output.ts";
+
+/** How a run of the command ended. */
+export interface ExporterRun {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** From start to exit. */
+  readonly wallMs: number;
+}
+
+const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
+
+/** Runs `bin/exporter` as a platform does. */
+export async function runExporter(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ExporterRun> {
+  const started = performance.now();
+  const child = spawn(EXPORTER, args, {
+    env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
+  await once(child, "close");
+  return {
+    exitCode: child.exitCode,
+    stdout: await stdout,
+    stderr: await stderr,
+    wallMs: performance.now() - started,
+  };
+}
+
+/** The flags that point the exporter at a build's output. */
+export function flagsFor(output: BuildOutput): string[] {
+  const { layersDir, appDir, launcher } = output;
+  const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher];
+  const user = ["-uid", String(process.getuid?.() ?? 0), "-gid", String(process.getgid?.() ?? 0)];
+  return [...paths, ...user, "-no-color"];
+}
+
+/** The events that a run wrote with `-events`. */
+export function readEvents(path: string): ExportEvent[] {
+  return readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): ExportEvent => JSON.parse(line));
+}
