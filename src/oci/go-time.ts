@@ -3,6 +3,9 @@ import { Fault } from "../faults/fault.ts";
 
 const MS_A_MINUTE = 60_000;
 
+const YEAR_OUT_OF_RANGE =
+  "json: error calling MarshalJSON for type v1.Time: Time.MarshalJSON: year outside of range [0,9999]";
+
 /**
  * A TOML date or time as Go's JSON encoder writes what the reference's TOML decoder made of it (contract 5.6): RFC 3339,
  * trailing zeros of the fraction cut. Local dates and times get the offset that the process's time zone has now.
@@ -36,7 +39,7 @@ export function goUnixTime(seconds: bigint): string {
   const shifted = new Date(instant.getTime() - instant.getTimezoneOffset() * MS_A_MINUTE);
   const year = shifted.getUTCFullYear();
   if (Number.isNaN(year) || year < 0 || year > 9999)
-    throw new Fault("EXPORT_IMAGE_TIME", "Time.MarshalJSON: year outside of range [0,9999]", {
+    throw new Fault("EXPORT_IMAGE_TIME", YEAR_OUT_OF_RANGE, {
       hint: "SOURCE_DATE_EPOCH must be seconds since 1970 within the years 0 to 9999.",
     });
   return `${shifted.toISOString().slice(0, 19)}${localOffset(instant)}`;

@@ -3,6 +3,7 @@ import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
 import { buildCacheImage, EMPTY_LAYER_BYTES } from "../../../src/images/cache-image.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../../src/oci/media-types.ts";
+import { thrownBy } from "../thrown-by.ts";
 
 const EMPTY_DIGEST = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 const METADATA = '{\\"sbom\\":{\\"sha\\":\\"\\"},\\"buildpacks\\":null}';
@@ -35,6 +36,13 @@ describe("buildCacheImage", () => {
         `"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",${rest},` +
         `{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd",${rest}]}`,
     );
+  });
+
+  it("says what it was doing when layer data cannot be JSON", () => {
+    const layer = { diffId: "x", data: Number.POSITIVE_INFINITY, build: false, launch: false, cache: true };
+    const metadata = { sbom: "", buildpacks: [{ key: "k", version: "1", layers: new Map([["l", layer]]) }] };
+    const error = thrownBy(() => buildCacheImage([], metadata));
+    expect(error).toMatchObject({ message: "serializing metadata: json: unsupported value: +Inf" });
   });
 
   it("has one empty, uncompressed layer when there are none", () => {
