@@ -19,11 +19,32 @@ const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolea
   UND_ERR_BODY_TIMEOUT: ["timeout awaiting response body", true],
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ["unexpected EOF", true],
   HPE_INVALID_EOF_STATE: ["unexpected EOF", true],
+  ERR_SSL_WRONG_VERSION_NUMBER: ["http: server gave HTTP response to HTTPS client", false],
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: ["http: server gave HTTP response to HTTPS client", false],
+  CERT_HAS_EXPIRED: ["tls: failed to verify certificate: x509: certificate has expired or is not yet valid", false],
 };
 
-/** True for an answer that is not HTTP, which a plain http server gives to a TLS handshake and the other way round. */
-function isProtocolError(code: string): boolean {
-  return code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
+/** OpenSSL's ways to say that nobody we trust vouches for a certificate. */
+const UNTRUSTED = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+function hintFor(code: string, url: URL): string | undefined {
+  if (UNTRUSTED.has(code))
+    return "Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry.";
+  // A plain http server answers a TLS handshake with something that is not TLS, and the other way round.
+  const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
+  return isOtherProtocol ? `Is ${url.host} a registry that speaks ${url.protocol.slice(0, -1)}?` : undefined;
+}
+
+function describe(code: string, error: unknown): readonly [text: string, isTemporary: boolean] {
+  if (UNTRUSTED.has(code))
+    return ["tls: failed to verify certificate: x509: certificate signed by unknown authority", false];
+  return KNOWN[code] ?? [messageOf(error).trim(), false];
 }
 
 /**
@@ -33,13 +54,14 @@ function isProtocolError(code: string): boolean {
 export function networkFault(method: string, url: URL, error: unknown): unknown {
   const code = codeOf(error);
   if (code === undefined) return error;
-  const [text, isTemporary] = KNOWN[code] ?? [messageOf(error), false];
+  const [text, isTemporary] = describe(code, error);
+  const hint = hintFor(code, url);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   return new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
     isTemporary,
     destination: url.host,
     cause: error,
-    ...(isProtocolError(code) ? { hint: `Is ${url.host} a registry that speaks ${url.protocol.slice(0, -1)}?` } : {}),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
