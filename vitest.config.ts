@@ -2,6 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    globalSetup: "./test/support/build-setup.ts",
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/support/tally-reporter.ts"],
     // Threads and registries of several files at once would fight over two cores.

@@ -7,7 +7,6 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const steps: readonly (readonly string[])[] = [
   ["node_modules/.bin/biome", "check", "."],
   [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"],
-  [process.execPath, "scripts/build.ts"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)],
 ];
 for (const [command = "", ...args] of steps) {

@@ -15,10 +15,12 @@ import { parseLogFormat } from "./inputs/tuning.ts";
 import { parseReference } from "./oci/reference.ts";
 import { ensureOwner, runAs } from "./privileges.ts";
 import { Log } from "./report/log.ts";
+import { stdioSink } from "./report/stdio-sink.ts";
 import { type Keychain, resolveKeychain } from "./transport/keychain.ts";
 
-const { env, stdout, stderr } = process;
-const logger = new Log(stdout, stderr);
+const { env } = process;
+const [out, err] = [stdioSink(1), stdioSink(2)];
+const logger = new Log(out, err);
 
 /** The exit code of a process that a signal ended, as shells count it. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -30,7 +32,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const command = parseCommandLine(invocation.args, env, { cores: readAvailableCores(), tempDir: tmpdir() });
   if (command.kind === "version") return printVersion();
   if (command.kind === "exit") {
-    stderr.write(command.stderr);
+    err.write(command.stderr);
     return command.exitCode;
   }
   await run(command, invocation.phase, signal);

@@ -3,9 +3,9 @@ import type { WorkerEntries } from "../layers/worker-pool.ts";
 
 /** The thread entries: bundles beside this file in a release, sources in a checkout. */
 export function workerEntries(): WorkerEntries {
-  const { dirname, filename } = import.meta;
-  if (filename.endsWith(".cjs"))
-    return { compressor: join(dirname, "compressor.cjs"), digester: join(dirname, "digester.cjs") };
-  const workers = join(dirname, "..", "..", "workers");
+  const directory = import.meta.dirname;
+  if (import.meta.filename.endsWith(".cjs"))
+    return { compressor: join(directory, "compressor.cjs"), digester: join(directory, "digester.cjs") };
+  const workers = join(directory, "..", "..", "workers");
   return { compressor: join(workers, "compressor.ts"), digester: join(workers, "digester.ts") };
 }

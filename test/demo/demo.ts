@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { build } from "../../scripts/build.ts";
 import type { ExportEvent } from "../../src/flow/events.ts";
 import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
@@ -84,6 +85,7 @@ function showTimes(exports: readonly Export[]): void {
   console.log(table(["export", "app image ready", "cache ready", "total"], rows));
 }
 
+await build();
 const root = mkdtempSync(join(tmpdir(), "tandem-demo-"));
 const problem = dockerRegistryProblem();
 const start = () => (problem === undefined ? DockerRegistry.start() : FakeRegistry.start());
