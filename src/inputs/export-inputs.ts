@@ -57,8 +57,6 @@ export interface Tuning {
   readonly compressionLevel: number;
   /** Where compressed blobs wait; absolute. */
   readonly spoolDir: string;
-  readonly progress: "auto" | "tty" | "plain" | "none";
-  readonly timeline: string;
   readonly events: string;
   readonly logFormat: "text" | "json";
 }

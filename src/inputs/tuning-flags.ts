@@ -39,24 +39,11 @@ export function tuningFlags(machine: MachineDefaults) {
       usage: "format of log lines, text or json",
     },
     {
-      name: "progress",
-      type: "string",
-      env: "CNB_EXPORT_PROGRESS",
-      fallback: "auto",
-      usage: "how progress is shown: auto, tty, plain or none",
-    },
-    {
       name: "spool-dir",
       type: "string",
       env: "CNB_EXPORT_SPOOL_DIR",
       fallback: machine.tempDir,
       usage: "path to directory where compressed layers wait for their upload",
-    },
-    {
-      name: "timeline",
-      type: "string",
-      env: "CNB_EXPORT_TIMELINE",
-      usage: "path to file to which a timeline of every stage is written",
     },
     {
       name: "upload-concurrency",

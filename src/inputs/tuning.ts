@@ -16,8 +16,6 @@ export function parseTuning(flags: FlagValues, cwd: string): Tuning {
     compression: oneOf("compression", flags.string("compression"), ["gzip", "zstd"]),
     compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),
     spoolDir: posix.resolve(cwd, flags.string("spool-dir")),
-    progress: oneOf("progress", flags.string("progress"), ["auto", "tty", "plain", "none"]),
-    timeline: flags.string("timeline"),
     events: flags.string("events"),
     logFormat: parseLogFormat(flags),
   };

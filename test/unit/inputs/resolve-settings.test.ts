@@ -76,8 +76,6 @@ test("defaults", async () => {
       compression: "gzip",
       compressionLevel: 1,
       spoolDir: "/tmp",
-      progress: "auto",
-      timeline: "",
       events: "",
       logFormat: "text",
     },
@@ -196,11 +194,6 @@ describe("failures", () => {
       "compression",
       { args: ["-compression", "xz", "a"] },
       `${resolving}-compression (CNB_EXPORT_COMPRESSION) must be one of gzip, zstd`,
-    ],
-    [
-      "progress",
-      { args: ["-progress", "", "a"] },
-      `${resolving}-progress (CNB_EXPORT_PROGRESS) must be one of auto, tty, plain, none`,
     ],
   ])("%s", async (_name, run, message) => {
     expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
