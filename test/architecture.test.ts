@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
 import { expect, test } from "vitest";
 
+const STAGES = ["faults", "cnb", "inputs", "transport", "plan", "layers", "images", "destinations", "caches", "report"];
+
 /** The table of design.md. `may`: folders a folder may import; `types`: those it may import types from, nothing else. */
 interface Allowed {
   readonly may: readonly string[];
@@ -21,10 +23,10 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   destinations: { may: ["oci", "faults", "flow", "transport", "images"], types: ["layers"] },
   caches: { may: ["oci", "cnb", "faults", "flow", "images", "destinations"], types: ["plan", "layers"] },
   report: { may: ["oci", "cnb", "faults", "flow"], types: ["destinations", "caches"] },
-  "export.ts": {
-    may: ["faults", "cnb", "inputs", "transport", "plan", "layers", "images", "destinations", "caches", "report"],
-  },
-  "cli.ts": { may: ["export.ts", "inputs", "report", "faults"] },
+  // The conductor and its parts are the only ones that join the stages.
+  "export.ts": { may: [...STAGES, "export"] },
+  export: { may: [...STAGES, "export.ts"] },
+  "cli.ts": { may: ["export", "inputs", "report", "faults", "cnb", "transport", "privileges.ts"] },
   workers: { may: ["faults", "layers"] },
 };
 
