@@ -1,0 +1,119 @@
+import { HASH_TABLE, LITERALS, SEQUENCES, WINDOW, scratch } from "./layout";
+import { copyLiterals, endSequences, putLongSequence, putSequence, startSequences } from "./sequences";
+
+/**
+ * The matcher of the fast levels: one candidate for each hash of 5 bytes. Two neighbouring positions are tried together, and
+ * the second is taken only where it is strictly longer, which is lazy matching for next to nothing.
+ */
+
+/** Bytes after the first that a probe compares, with the next position's: nothing is tried where they would pass the input's end. */
+const PROBE_BYTES: usize = 16;
+/** Beyond this step, skipping would run over the next compressible header among small compressed files. */
+const LONGEST_STEP: usize = 64;
+
+/** Offset in a table of 2^bits addresses for the lowest 5 bytes of a word. The factor is odd and otherwise arbitrary. */
+@inline
+function slotOf(word: u64, bits: u64): usize {
+  return <usize>(((word << 24) * 0x9e3779b185ebca87) >> (64 - bits)) << 2;
+}
+
+/** Equal bytes among the first 16. */
+@inline
+function commonBytes(bytes: v128, candidate: usize): u32 {
+  return ctz<u32>(~i8x16.bitmask(i8x16.eq(bytes, v128.load(candidate))));
+}
+
+/**
+ * Makes the sequences of one sub-block that starts at `start` and ends at `subEnd` or, where a match crosses that, with the match.
+ * Returns its end. A candidate is an address; an empty entry is 0, which is out of every window.
+ */
+@inline
+function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: u64, enterEach: usize): usize {
+  startSequences();
+  const base = scratch;
+  let sequences = base + SEQUENCES;
+  let literals = base + LITERALS;
+  let anchor = start;
+  let at = start;
+  const limit = min<usize>(subEnd, end - min<usize>(end - input, PROBE_BYTES));
+
+  while (at < limit) {
+    const word = load<u64>(at);
+    const slot0 = base + slotOf(word, bits);
+    const slot1 = base + slotOf(word >> 8, bits);
+    const candidate0 = <usize>load<u32>(slot0, HASH_TABLE);
+    store<u32>(slot0, <u32>at, HASH_TABLE);
+    const candidate1 = <usize>load<u32>(slot1, HASH_TABLE);
+    store<u32>(slot1, <u32>at + 1, HASH_TABLE);
+
+    const distance0 = at - candidate0;
+    const distance1 = at + 1 - candidate1;
+    const length0 = select<u32>(commonBytes(v128.load(at), candidate0), 0, distance0 - 1 < WINDOW);
+    const length1 = select<u32>(commonBytes(v128.load(at, 1), candidate1), 0, distance1 - 1 < WINDOW);
+    const isSecond = length1 > length0;
+    let length = <usize>select<u32>(length1, length0, isSecond);
+    if (length < 4) {
+      at += min<usize>(2 + ((at - anchor) >> 6), LONGEST_STEP);
+      continue;
+    }
+    const distance = select<usize>(distance1, distance0, isSecond);
+    at += <usize>isSecond;
+
+    if (length == 16) {
+      let difference: u64 = 0;
+      let farther = at + 16;
+      while (farther < end) {
+        difference = load<u64>(farther) ^ load<u64>(farther - distance);
+        if (difference != 0) break;
+        farther += 8;
+      }
+      // What was read beyond the end does not count.
+      if (difference != 0) farther += <usize>(ctz<u64>(difference) >> 3);
+      length = min<usize>(farther, end) - at;
+    }
+
+    const before = load<u64>(at - 8) ^ load<u64>(at - distance - 8);
+    const backwards = min<usize>(<usize>(clz<u64>(before) >> 3), min<usize>(at - anchor, at - distance - input));
+    at -= backwards;
+    length += backwards;
+
+    const run = at - anchor;
+    copyLiterals(literals, anchor, run);
+    literals += run;
+    if (length <= 258) {
+      putSequence(base, sequences, run, length, distance);
+      sequences += 8;
+    } else {
+      sequences = putLongSequence(base, sequences, run, length, distance);
+    }
+
+    if (enterEach > 0) {
+      const last = min<usize>(at + length, limit) - 2;
+      for (let inside = at + 2; inside < last; inside += enterEach) {
+        store<u32>(base + slotOf(load<u64>(inside), bits), <u32>inside, HASH_TABLE);
+      }
+    }
+    at += length;
+    anchor = at;
+    const tail = load<u64>(at - 2);
+    store<u32>(base + slotOf(tail, bits), <u32>at - 2, HASH_TABLE);
+    store<u32>(base + slotOf(tail >> 8, bits), <u32>at - 1, HASH_TABLE);
+  }
+
+  // A step may have gone past the limit; literals end with the sub-block.
+  if (anchor < subEnd) {
+    endSequences(sequences, literals, anchor, subEnd - anchor);
+    return subEnd;
+  }
+  endSequences(sequences, literals, anchor, 0);
+  return anchor;
+}
+
+/** Empties the table: a block's bytes depend on nothing that was before it. */
+export function startFast(bits: usize): void {
+  memory.fill(scratch + HASH_TABLE, 0, <usize>4 << bits);
+}
+
+export function matchFast(input: usize, start: usize, subEnd: usize, end: usize): usize {
+  return matchWith(input, start, subEnd, end, 14, 0);
+}
