@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ export async function buildEncoder(): Promise<"built" | "unchanged"> {
 
   const { default: asc } = await import("assemblyscript/asc");
   const config = fileURLToPath(new URL("asconfig.json", sources));
-  const temporary = `${output}.${process.pid}`;
+  const temporary = `${output}.${randomUUID()}`;
   mkdirSync(`${root}dist`, { recursive: true });
   const arguments_ = ["index.ts", "--config", config, "--baseDir", fileURLToPath(sources), "--outFile", temporary];
   const { error, stderr } = await asc.main(arguments_);

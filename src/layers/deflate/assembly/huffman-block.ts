@@ -82,25 +82,23 @@ export function putHuffman(): void {
       buffer >>= count & 56;
       count &= 7;
     }
-    if (run > 0) {
-      // One to three literals without further branches: entries beyond the run are masked to nothing.
-      const word = load<u32>(literal);
-      const entry0 = literalEntry(base, word & 255);
-      const entry1 = literalEntry(base, (word >> 8) & 255) & (0 - u64(run > 1));
-      const entry2 = literalEntry(base, (word >> 16) & 255) & (0 - u64(run > 2));
-      buffer |= (entry0 >> 6) << count;
-      count += entry0;
-      buffer |= (entry1 >> 6) << count;
-      count += entry1;
-      buffer |= (entry2 >> 6) << count;
-      count += entry2;
-      count &= 63;
-      literal += run;
-      store<u64>(to, buffer);
-      to += <usize>(count >> 3);
-      buffer >>= count & 56;
-      count &= 7;
-    }
+    // The last none to three literals, without branches: entries beyond the run are masked to nothing.
+    const word = load<u32>(literal);
+    const entry0 = literalEntry(base, word & 255) & (0 - u64(run > 0));
+    const entry1 = literalEntry(base, (word >> 8) & 255) & (0 - u64(run > 1));
+    const entry2 = literalEntry(base, (word >> 16) & 255) & (0 - u64(run > 2));
+    buffer |= (entry0 >> 6) << count;
+    count += entry0;
+    buffer |= (entry1 >> 6) << count;
+    count += entry1;
+    buffer |= (entry2 >> 6) << count;
+    count += entry2;
+    count &= 63;
+    literal += run;
+    store<u64>(to, buffer);
+    to += <usize>(count >> 3);
+    buffer >>= count & 56;
+    count &= 7;
 
     // A match is one flush: at most 14 + 5 + 15 + 13 bits.
     const length = <u64>load<u32>(base + ((<usize>(fields >> 32) & 0xffff) << 2), LENGTH_CODES);
