@@ -22,7 +22,7 @@ export const maxBlockBytes = 1 << 20;
 export const inputSlackBytes = 128;
 
 /** Bytes of one instance's scratch region, known before any instance exists; its base must be aligned to 16. */
-export const scratchBytes = 589_824;
+export const scratchBytes = 720_896;
 
 /** The memory's maximum may be no larger: 65,535 pages of 64 KiB, as the module declares. The first page stays unused. */
 export const maxMemoryPages = 65_535;

@@ -110,10 +110,16 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
 }
 
 /** Empties the table: a block's bytes depend on nothing that was before it. */
-export function startFast(bits: usize): void {
-  memory.fill(scratch + HASH_TABLE, 0, <usize>4 << bits);
+export function startFast(): void {
+  memory.fill(scratch + HASH_TABLE, 0, 4 << 15);
 }
 
-export function matchFast(input: usize, start: usize, subEnd: usize, end: usize): usize {
+/** Level 1: a table of 64 KiB, and of a match's positions only the last two are entered. */
+export function matchFastest(input: usize, start: usize, subEnd: usize, end: usize): usize {
   return matchWith(input, start, subEnd, end, 14, 0);
+}
+
+/** Level 2: a table of 128 KiB, and every second position of a match is entered. */
+export function matchFast(input: usize, start: usize, subEnd: usize, end: usize): usize {
+  return matchWith(input, start, subEnd, end, 15, 2);
 }

@@ -1,8 +1,8 @@
 import { output as written, putStored, startBits } from "./bit-writer";
 import { writeConstants } from "./constants";
-import { matchFast, startFast } from "./fast-matcher";
 import { planHuffman, putHuffman } from "./huffman-block";
-import { LITERALS, SCRATCH_BYTES, SUB_BLOCK, scratch, setScratch } from "./layout";
+import { LITERALS, SCRATCH_BYTES, SMALLEST_SUB_BLOCK, scratch, setScratch } from "./layout";
+import { matchAt, startLevel, subBlockBytes } from "./levels";
 import { countSymbols, literalsEnd } from "./sequences";
 import { looksRandom, savesTooLittle } from "./stored-decision";
 
@@ -24,7 +24,7 @@ export function init(base: usize): void {
 
 /** Bytes that `encode` may touch from `output` on: everything stored, the empty block, and the unaligned stores of 8 bytes. */
 export function outputBound(length: i32): i32 {
-  return length + 5 * (length / <i32>SUB_BLOCK + 2) + 16;
+  return length + 5 * (length / <i32>SMALLEST_SUB_BLOCK + 2) + 16;
 }
 
 /**
@@ -35,11 +35,11 @@ export function outputBound(length: i32): i32 {
 export function encode(input: usize, length: i32, output: usize, level: i32): i32 {
   const end = input + <usize>length;
   startBits(output);
-  startFast(14);
+  startLevel(level);
   let start = input;
   while (start < end) {
-    const subEnd = min<usize>(start + SUB_BLOCK, end);
-    const next = matchFast(input, start, subEnd, end);
+    const subEnd = min<usize>(start + subBlockBytes, end);
+    const next = matchAt(level, input, start, subEnd, end);
     putSubBlock(start, next);
     start = next;
   }

@@ -3,16 +3,17 @@
  * state may have a fixed address. What must survive from one input to the next is written once, by `init`; all else is reset.
  */
 
-/** Sub-blocks, each with Huffman codes of its own: the largest length that fits one stored block (RFC 1951 section 3.2.4). */
-export const SUB_BLOCK: usize = 65535;
+/** Sub-blocks have Huffman codes of their own: at most the length that fits one stored block (RFC 1951 section 3.2.4). */
+export const LARGEST_SUB_BLOCK: usize = 65535;
+export const SMALLEST_SUB_BLOCK: usize = 32768;
 
 /** Farthest distance of a match (RFC 1951 section 2). */
 export const WINDOW: usize = 32768;
 
-/** Heads of hash chains or, at the fast levels, the latest position of each hash: up to 2^15 addresses. */
+/** Heads of hash chains or, at the fast levels, the latest position of each hash: up to 2^16 addresses. */
 export const HASH_TABLE: usize = 0;
 /** Latest position of each hash of 3 bytes: 2^13 addresses. */
-export const HASH3_TABLE: usize = HASH_TABLE + 131072;
+export const HASH3_TABLE: usize = HASH_TABLE + 262144;
 /** For each position of the window the one before it in its chain: 2^15 addresses. */
 export const CHAIN: usize = HASH3_TABLE + 32768;
 

@@ -43,18 +43,25 @@ describe("code lengths are limited", () => {
     expect(seen.longestSymbolCode).toBe(14);
   });
 
-  test("distances to 15 bits", () => {
-    const random = seededRandom(21);
-    // Noise to copy from; then literals and copies by turns, from distances of each symbol as often as a Fibonacci number.
-    const data = new Uint8Array(131_070);
-    data.set(random.bytes(65_535));
-    let at = 65_535;
+  test("distances go up to 15 bits", () => {
+    const random = seededRandom(24);
+    // Two sub-blocks of noise to copy from, with zeros strewn in so that none of it is skipped; one of literals and copies.
+    const data = Buffer.alloc(3 * 32_768);
+    data.set(random.bytes(65_536));
+    for (let at = 40; at < 65_536; at += 60) data.fill(0, at, at + 20);
+    // Where each 4 bytes were last: a copy is only made from where no nearer match is.
+    const last = new Map<number, number>();
+    let entered = 0;
+    let at = 65_536;
     for (const symbol of fibonacciOrder(17, random)) {
-      const distance = distanceOf(13 + symbol, random);
-      for (let i = 0; i < 8; i++) data[at++] = random.below(256);
-      for (let i = 0; i < 6; i++, at++) data[at] = data[at - distance]!;
+      for (let i = 0; i < 2; i++) data[at++] = random.below(256);
+      for (; entered + 4 <= at; entered++) last.set(data.readUInt32LE(entered), entered);
+      let source = 0;
+      do source = at - distanceOf(29 - symbol, random);
+      while ([source, source + 1].some((from) => last.get(data.readUInt32LE(from)) !== from));
+      for (let i = 0; i < 5; i++) data[at++] = data[source++]!;
     }
-    const seen = encodeAndInflate(data.subarray(0, at), 6);
+    const seen = encodeAndInflate(data.subarray(0, at), 9);
     expect(seen.longestDistanceCode).toBe(15);
   });
 });

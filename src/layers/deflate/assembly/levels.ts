@@ -1,0 +1,28 @@
+import { matchChains, startChains } from "./chain-matcher";
+import { matchFast, matchFastest, startFast } from "./fast-matcher";
+import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
+
+/** What each level does: 1 and 2 take the fast matcher, 3 to 9 chains that are longer and longer. */
+
+export let subBlockBytes: usize = 0;
+
+/** Prepares the level's matcher for a block. Levels under 1 and over 9 are 1 and 9. */
+export function startLevel(level: i32): void {
+  subBlockBytes = level > 2 ? SMALLEST_SUB_BLOCK : LARGEST_SUB_BLOCK;
+  if (level <= 2) startFast();
+  // depth, enough, wait below, waits twice, skip shift
+  else if (level == 3) startChains(3, 32, 0, false, 7);
+  else if (level == 4) startChains(4, 32, 16, false, 7);
+  else if (level == 5) startChains(8, 48, 24, false, 8);
+  else if (level == 6) startChains(16, 64, 32, false, 9);
+  else if (level == 7) startChains(40, 128, 64, false, 9);
+  else if (level == 8) startChains(100, 258, 128, true, 10);
+  else startChains(600, 258, 258, true, 11);
+}
+
+/** Makes the sequences of one sub-block and returns its end. */
+export function matchAt(level: i32, input: usize, start: usize, subEnd: usize, end: usize): usize {
+  if (level <= 1) return matchFastest(input, start, subEnd, end);
+  if (level == 2) return matchFast(input, start, subEnd, end);
+  return matchChains(input, start, subEnd, end);
+}
