@@ -16,7 +16,7 @@ import {
   SYMBOL_COUNTS,
   scratch,
 } from "./layout";
-import { distanceExtraBits, lastRun, sequencesEnd } from "./sequences";
+import { distanceExtraBits, lastSequence } from "./sequences";
 
 /**
  * A block with dynamic Huffman codes (RFC 1951 section 3.2.7). Literals and lengths get codes of at most 14 bits, one less than
@@ -51,13 +51,13 @@ export function putHuffman(): void {
   putHeader();
   joinLengthCodes();
   const base = scratch;
-  const end = sequencesEnd;
+  const last = lastSequence;
   let literal = base + LITERALS;
   let to = output;
   let buffer = bitBuffer;
   let count = bitCount;
 
-  for (let sequence = base + SEQUENCES; sequence < end; sequence += 8) {
+  for (let sequence = base + SEQUENCES; ; sequence += 8) {
     const fields = load<u64>(sequence);
     let run = <u32>fields;
     for (; run >= 4; run -= 4) {
@@ -99,6 +99,7 @@ export function putHuffman(): void {
     to += <usize>(count >> 3);
     buffer >>= count & 56;
     count &= 7;
+    if (sequence == last) break;
 
     // A match is one flush: at most 14 + 5 + 15 + 13 bits.
     const length = <u64>load<u32>(base + ((<usize>(fields >> 32) & 0xffff) << 2), LENGTH_CODES);
@@ -118,7 +119,7 @@ export function putHuffman(): void {
   }
 
   resumeBits(to, buffer, count);
-  for (const end = literal + lastRun; literal < end; literal++) putEntry(<u32>literalEntry(base, load<u8>(literal)));
+  // End of block.
   putEntry(load<u32>(base + 1024, SYMBOL_CODES));
 }
 

@@ -4,7 +4,6 @@ import {
   LENGTH_COUNTS,
   LITERAL_COUNTS,
   LITERALS,
-  SEQUENCES,
   SYMBOL_COUNTS,
   LENGTH_SYMBOL,
   scratch,
@@ -15,25 +14,21 @@ import {
  * after the last match. Matches are counted as they come, literals together at the end.
  */
 
-/** Ends of what has been written so far. */
-export let sequencesEnd: usize = 0;
+/** The last sequence, which has no match, and the end of the literals. */
+export let lastSequence: usize = 0;
 export let literalsEnd: usize = 0;
-/** Literals after the last match. */
-export let lastRun: usize = 0;
 
+/** Empties the counts. */
 export function startSequences(): void {
-  sequencesEnd = scratch + SEQUENCES;
-  literalsEnd = scratch + LITERALS;
-  lastRun = 0;
   memory.fill(scratch + LITERAL_COUNTS, 0, COUNTS_BYTES);
 }
 
-/** Takes back the ends that a matcher kept in locals, and adds the literals that no match follows. */
+/** Takes back the ends that a matcher kept in locals, and adds the literals that no match follows: a sequence of length 0. */
 export function endSequences(sequences: usize, literals: usize, from: usize, run: usize): void {
   memory.copy(literals, from, run);
-  sequencesEnd = sequences;
+  store<u64>(sequences, <u64>run);
+  lastSequence = sequences;
   literalsEnd = literals + run;
-  lastRun = run;
 }
 
 /** Copies a run of literals in moves of 16 bytes, reading and writing up to 15 bytes (16 for no literal) too many. */
