@@ -9,7 +9,7 @@ export let subBlockBytes: usize = 0;
 /** Prepares the level's matcher for a block. Levels under 1 and over 9 are 1 and 9. */
 export function startLevel(level: i32): void {
   subBlockBytes = level > 2 ? SMALLEST_SUB_BLOCK : LARGEST_SUB_BLOCK;
-  if (level <= 2) startFast();
+  if (level <= 2) startFast(level < 2);
   // depth, enough, wait below, waits twice, skip shift
   else if (level == 3) startChains(3, 32, 0, false, 7);
   else if (level == 4) startChains(4, 32, 16, false, 7);
