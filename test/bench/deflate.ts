@@ -7,7 +7,7 @@ import { createEncoderHarness } from "../support/encoder-harness.ts";
 
 /**
  * Speed and ratio of the encoder on this machine's own files, against zlib and zstd in the same run: one thread, blocks of 1 MiB,
- * the median of the rounds. Time is the thread's CPU time, which other load disturbs least. MB = 10^6 bytes.
+ * contenders by turns on each block. A time is the sum over the blocks of each one's median over the rounds. MB = 10^6 bytes.
  */
 const { values } = parseArgs({
   options: {
@@ -49,26 +49,26 @@ for (const name of values.inputs.split(",") as CorpusName[]) {
   for (let at = 0; at < data.length; at += maxBlockBytes) blocks.push(data.subarray(at, at + maxBlockBytes));
   for (const level of levels) verify(blocks, level);
 
-  const speeds = new Map<string, number[]>(contenders.map((contender) => [contender.name, []]));
-  const sizes = new Map<string, number>();
+  const results = contenders.map((contender) => ({ ...contender, size: 0, times: blocks.map((): number[] => []) }));
   for (let round = 0; round < Number(values.rounds); round++) {
-    for (const { name, compress } of contenders) {
-      let size = 0;
-      const before = process.threadCpuUsage();
-      for (const block of blocks) size += compress(block);
-      const { user, system } = process.threadCpuUsage(before);
-      speeds.get(name)?.push(data.length / (user + system));
-      sizes.set(name, size);
+    for (const [index, block] of blocks.entries()) {
+      for (const result of results) {
+        const before = performance.now();
+        const size = result.compress(block);
+        result.times[index]?.push(performance.now() - before);
+        if (round === 0) result.size += size;
+      }
     }
   }
   console.log(`\n${name}: ${(data.length / 1e6).toFixed(0)} MB, crc32 ${crc32(data).toString(16)}`);
-  const reference = median(speeds.get("zlib level 1, memLevel 9") ?? [Number.NaN]);
-  for (const { name } of contenders) {
-    const speed = median(speeds.get(name) ?? []);
-    const ratio = ((sizes.get(name) ?? 0) / data.length).toFixed(4);
-    console.log(
-      `  ${name.padEnd(24)} ${speed.toFixed(0).padStart(5)} MB/s  ${(speed / reference).toFixed(2).padStart(5)} x  ratio ${ratio}`,
-    );
+  const speedOf = ({ times }: { times: number[][] }): number =>
+    data.length / 1e3 / times.reduce((total, ofBlock) => total + median(ofBlock), 0);
+  const reference = results.find((result) => result.name === zlib(1).name);
+  for (const result of results) {
+    const speed = speedOf(result);
+    const times = reference === undefined ? "" : `${(speed / speedOf(reference)).toFixed(2).padStart(6)} x`;
+    const ratio = (result.size / data.length).toFixed(4);
+    console.log(`  ${result.name.padEnd(24)} ${speed.toFixed(0).padStart(5)} MB/s ${times}  ratio ${ratio}`);
   }
 }
 

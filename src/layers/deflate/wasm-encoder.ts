@@ -46,8 +46,11 @@ export function instantiateDeflate(
   encoder.init(scratch);
   return {
     outputBound: encoder.outputBound,
-    // WebAssembly returns addresses and lengths as signed 32 bits.
-    encode: (input, length, output, level) => encoder.encode(input, length, output, level) >>> 0,
+    encode(input, length, output, level) {
+      // A longer input could overrun the scratch region, and with it another worker's.
+      if (length > maxBlockBytes) throw new RangeError(`a block of ${length} bytes is longer than ${maxBlockBytes}`);
+      return encoder.encode(input, length, output, level);
+    },
   };
 }
 
