@@ -36,6 +36,14 @@ function commonBytes(bytes: v128, candidate: usize): u32 {
   return ctz<u32>(~i8x16.bitmask(i8x16.eq(bytes, v128.load(candidate))));
 }
 
+/** Equal bytes among the first 32. */
+@inline
+function commonBytes32(at: usize, candidate: usize): usize {
+  const low = i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(candidate)));
+  const high = i8x16.bitmask(i8x16.eq(v128.load(at, 16), v128.load(candidate, 16)));
+  return <usize>ctz<u64>(~(<u64>(<u32>low) | (<u64>(<u32>high) << 16)));
+}
+
 /**
  * Makes the sequences of one sub-block that starts at `start` and ends at `subEnd` or, where a match crosses that, with the match.
  * Returns its end. A candidate is an address; an empty entry is 0, which is out of every window.
@@ -73,15 +81,13 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
     at += <usize>isSecond;
 
     if (length == 16) {
-      let difference: u64 = 0;
       let farther = at + 16;
       while (farther < end) {
-        difference = load<u64>(farther) ^ load<u64>(farther - distance);
-        if (difference != 0) break;
-        farther += 8;
+        const equal = commonBytes32(farther, farther - distance);
+        farther += equal;
+        if (equal < 32) break;
       }
       // What was read beyond the end does not count.
-      if (difference != 0) farther += <usize>(ctz<u64>(difference) >> 3);
       length = min<usize>(farther, end) - at;
     }
 
