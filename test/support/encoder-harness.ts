@@ -3,6 +3,7 @@ import {
   inputSlackBytes,
   instantiateDeflate,
   maxBlockBytes,
+  maxOutputBytes,
   scratchBytes,
   type WasmDeflate,
 } from "../../src/layers/deflate/wasm-encoder.ts";
@@ -28,7 +29,7 @@ export function createEncoderHarness(module = compileDeflate(encoderWasm)): Enco
   const scratch = pageBytes;
   const input = scratch + scratchBytes + inputSlackBytes;
   const output = input + maxBlockBytes + inputSlackBytes;
-  const pages = Math.ceil((output + maxBlockBytes + pageBytes) / pageBytes);
+  const pages = Math.ceil((output + maxOutputBytes + inputSlackBytes) / pageBytes);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const deflate = instantiateDeflate(module, memory, scratch);
   const bytes = new Uint8Array(memory.buffer);

@@ -21,6 +21,9 @@ export const maxBlockBytes = 1 << 20;
 /** Readable bytes that an input needs before and after it. */
 export const inputSlackBytes = 128;
 
+/** Output bytes of the longest input at worst: all stored, in its headers, and room for the encoder's last 8-byte store. */
+export const maxOutputBytes = 1_048_762;
+
 /** Bytes of one instance's scratch region, known before any instance exists; its base must be aligned to 16. */
 export const scratchBytes = 720_896;
 
@@ -40,9 +43,8 @@ export function instantiateDeflate(
 ): WasmDeflate {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const encoder = exports as unknown as EncoderExports;
-  if (encoder.scratchBytes() !== scratchBytes) {
-    throw new Error(`the DEFLATE encoder needs ${encoder.scratchBytes()} bytes of scratch, not ${scratchBytes}`);
-  }
+  expectEqual("bytes of scratch", encoder.scratchBytes(), scratchBytes);
+  expectEqual("bytes of output for the longest block", encoder.outputBound(maxBlockBytes), maxOutputBytes);
   encoder.init(scratch);
   return {
     outputBound: encoder.outputBound,
@@ -59,4 +61,9 @@ interface EncoderExports {
   init(scratch: number): void;
   outputBound(length: number): number;
   encode(input: number, length: number, output: number, level: number): number;
+}
+
+/** The constants above are known before there is a module; a module that differs would overrun what was laid out by them. */
+function expectEqual(what: string, needed: number, expected: number): void {
+  if (needed !== expected) throw new Error(`the DEFLATE encoder needs ${needed} ${what}, not ${expected}`);
 }
