@@ -19,6 +19,10 @@ const module = compileDeflate(encoderWasm);
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const lengths = [1, 15, 16, 17, 18, 100, 65_535, 65_551, 131_070, 200_000];
 
+/** Whether every byte is 0xa5: the first is, and each equals the next. */
+const isFilled = (bytes: Uint8Array): boolean =>
+  bytes.length === 0 || (bytes[0] === 0xa5 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0);
+
 const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 describe("the bytes depend on input and level alone", () => {
@@ -73,7 +77,7 @@ describe("the bytes depend on input and level alone", () => {
   });
 
   test("not on another instance at work on the same memory", { timeout: 60_000 }, async () => {
-    const rounds = 20;
+    const rounds = 8;
     const inputs = Object.values(inputKinds).map((kind, seed) => makeInput(kind, 150_000, seed));
     const alone = createEncoderHarness(module);
     const expected = inputs.flatMap((data) => levels.map((level) => hash(alone.encode(data, level))));
@@ -129,10 +133,7 @@ describe("the memory", () => {
             bytes.subarray(output + deflate.outputBound(length)),
           ];
           for (const region of untouched) {
-            expect(
-              region.findIndex((byte) => byte !== 0xa5),
-              `${name}, ${length}, level ${level}`,
-            ).toBe(-1);
+            expect(isFilled(region), `${name}, ${length}, level ${level}`).toBe(true);
           }
           expect(Buffer.compare(bytes.subarray(input, input + length), data)).toBe(0);
         }
