@@ -1,0 +1,58 @@
+import { output as written, putStored, startBits } from "./bit-writer";
+import { writeConstants } from "./constants";
+import { planHuffman, putHuffman } from "./huffman-block";
+import { LITERALS, SCRATCH_BYTES, SMALLEST_SUB_BLOCK, scratch, setScratch } from "./layout";
+import { matchAt, startLevel, subBlockBytes } from "./levels";
+import { countSymbols, literalsEnd } from "./sequences";
+import { looksRandom, savesTooLittle } from "./stored-decision";
+
+/**
+ * DEFLATE (RFC 1951) for blocks that are compressed independently of each other and joined to one stream.
+ * The memory is imported and shared: nothing is written but the scratch region given to `init` and the output given to `encode`.
+ */
+
+/** Bytes of the scratch region. */
+export function scratchBytes(): i32 {
+  return <i32>SCRATCH_BYTES;
+}
+
+/** Sets the base of this instance's scratch region, aligned to 16, and fills in the constant tables. */
+export function init(base: usize): void {
+  setScratch(base);
+  writeConstants();
+}
+
+/** Bytes that `encode` may touch from `output` on: everything stored, the empty block, and the unaligned stores of 8 bytes. */
+export function outputBound(length: i32): i32 {
+  return length + 5 * (length / <i32>SMALLEST_SUB_BLOCK + 2) + 16;
+}
+
+/**
+ * Compresses `length` bytes, at most 1 MiB, which must have 128 readable bytes before and after them, of any content. Writes raw DEFLATE
+ * blocks, none of them final, of which the last is an empty stored block, so that the output ends at a byte (RFC 1951 section 3.2.4).
+ * Returns the output's length. The bytes depend on the input and the level alone.
+ */
+export function encode(input: usize, length: i32, output: usize, level: i32): i32 {
+  const end = input + <usize>length;
+  startBits(output);
+  startLevel(level);
+  let start = input;
+  while (start < end) {
+    const subEnd = min<usize>(start + subBlockBytes, end);
+    const next = matchAt(level, input, start, subEnd, end);
+    putSubBlock(start, next);
+    start = next;
+  }
+  putStored(end, 0);
+  return <i32>(written - output);
+}
+
+function putSubBlock(start: usize, end: usize): void {
+  if (looksRandom(start, end, literalsEnd - (scratch + LITERALS))) {
+    putStored(start, end - start);
+    return;
+  }
+  countSymbols();
+  if (savesTooLittle(planHuffman(), end - start)) putStored(start, end - start);
+  else putHuffman();
+}

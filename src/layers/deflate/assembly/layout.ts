@@ -1,0 +1,76 @@
+/**
+ * Where everything lies in the scratch region. Offsets are relative to its base: the memory is shared by every worker, so no
+ * state may have a fixed address. What must survive from one input to the next is written once, by `init`; all else is reset.
+ */
+
+/** Sub-blocks have Huffman codes of their own: at most the length that fits one stored block (RFC 1951 section 3.2.4). */
+export const LARGEST_SUB_BLOCK: usize = 65535;
+export const SMALLEST_SUB_BLOCK: usize = 32768;
+
+/** Farthest distance of a match (RFC 1951 section 2). */
+export const WINDOW: usize = 32768;
+
+/** Heads of hash chains or, at the fast levels, the latest position of each hash: up to 2^16 addresses. */
+export const HASH_TABLE: usize = 0;
+/** Latest position of each hash of 3 bytes: 2^13 addresses. */
+export const HASH3_TABLE: usize = HASH_TABLE + 262144;
+/** For each position of the window the one before it in its chain: 2^15 addresses. */
+export const CHAIN: usize = HASH3_TABLE + 32768;
+
+/**
+ * Sequences of 8 bytes: literal run (32 bits), length (16), distance (16). At most one for 3 bytes of a sub-block, and one
+ * for 255 bytes of a match that runs on to the end of the input.
+ */
+export const SEQUENCES: usize = CHAIN + 131072;
+/** The literals of a sub-block, one after the other, with room for moves of 16 bytes. */
+export const LITERALS: usize = SEQUENCES + 212992;
+
+/** Literals counted in four tables, so that equal neighbours do not wait for each other's store. */
+export const LITERAL_COUNTS: usize = LITERALS + 65536 + 256;
+/** Matches by length, 0..258. */
+export const LENGTH_COUNTS: usize = LITERAL_COUNTS + 4096;
+/** Distance symbols, 0..29. */
+export const DISTANCE_COUNTS: usize = LENGTH_COUNTS + 1040;
+/** From LITERAL_COUNTS to here is zeroed for each sub-block. */
+export const COUNTS_BYTES: usize = 4096 + 1040 + 128;
+
+/** Frequencies of literal/length symbols (0..285), and of code length symbols (0..18). */
+export const SYMBOL_COUNTS: usize = LITERAL_COUNTS + COUNTS_BYTES;
+export const PRECODE_COUNTS: usize = SYMBOL_COUNTS + 1152;
+
+/** Code entries: `code << 6 | bits`, the code's bits reversed, ready for the bit buffer. */
+export const SYMBOL_CODES: usize = PRECODE_COUNTS + 128;
+export const DISTANCE_CODES: usize = SYMBOL_CODES + 1152;
+export const PRECODE_CODES: usize = DISTANCE_CODES + 128;
+/** Entries of whole lengths, 3..258: code and extra bits joined. */
+export const LENGTH_CODES: usize = PRECODE_CODES + 128;
+
+/** Code lengths, one byte each: literal/length and distance behind each other as the header sends them, then the precode's. */
+export const CODE_LENGTHS: usize = LENGTH_CODES + 1040;
+export const DISTANCE_LENGTHS: usize = CODE_LENGTHS + 320;
+export const PRECODE_LENGTHS: usize = DISTANCE_LENGTHS + 32;
+/** Run-length coded code lengths: symbol in the low byte, extra value above. */
+export const HEADER_ITEMS: usize = PRECODE_LENGTHS + 32;
+
+/** Work space of the Huffman construction: two arrays of keys, radix counters, codes of each length. */
+export const SORT_A: usize = HEADER_ITEMS + 1280;
+export const SORT_B: usize = SORT_A + 1152;
+export const RADIX_COUNTS: usize = SORT_B + 1152;
+export const LENGTH_TALLY: usize = RADIX_COUNTS + 1024;
+export const NEXT_CODE: usize = LENGTH_TALLY + 64;
+
+/** Constants, written by `init`: length 0..258 -> length symbol - 257; length symbol - 257 -> extra bits and base. */
+export const LENGTH_SYMBOL: usize = NEXT_CODE + 64;
+export const LENGTH_EXTRA: usize = LENGTH_SYMBOL + 264;
+export const LENGTH_BASE: usize = LENGTH_EXTRA + 32;
+/** Order in which the precode's lengths are sent (RFC 1951 section 3.2.7). */
+export const PRECODE_ORDER: usize = LENGTH_BASE + 128;
+
+export const SCRATCH_BYTES: usize = (PRECODE_ORDER + 32 + 4095) & ~4095;
+
+/** Base of this instance's scratch region. */
+export let scratch: usize = 0;
+
+export function setScratch(base: usize): void {
+  scratch = base;
+}

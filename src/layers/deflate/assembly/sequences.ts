@@ -1,0 +1,110 @@
+import {
+  COUNTS_BYTES,
+  DISTANCE_COUNTS,
+  LENGTH_COUNTS,
+  LITERAL_COUNTS,
+  LITERALS,
+  SYMBOL_COUNTS,
+  LENGTH_SYMBOL,
+  scratch,
+} from "./layout";
+
+/**
+ * What a matcher makes of a sub-block: sequences (a run of literals, then a match), the literals themselves, and the literals
+ * after the last match. Matches are counted as they come, literals together at the end.
+ */
+
+/** The last sequence, which has no match, and the end of the literals. */
+export let lastSequence: usize = 0;
+export let literalsEnd: usize = 0;
+
+/** Empties the counts. */
+export function startSequences(): void {
+  memory.fill(scratch + LITERAL_COUNTS, 0, COUNTS_BYTES);
+}
+
+/** Takes back the ends that a matcher kept in locals, and adds the literals that no match follows: a sequence of length 0. */
+export function endSequences(sequences: usize, literals: usize, from: usize, run: usize): void {
+  memory.copy(literals, from, run);
+  store<u64>(sequences, <u64>run);
+  lastSequence = sequences;
+  literalsEnd = literals + run;
+}
+
+/** Copies a run of literals in moves of 16 bytes, reading and writing up to 15 bytes (16 for no literal) too many. */
+@inline
+export function copyLiterals(literals: usize, from: usize, run: usize): void {
+  let copied: usize = 0;
+  do {
+    v128.store(literals + copied, v128.load(from + copied));
+    copied += 16;
+  } while (copied < run);
+}
+
+/** Extra bits of a distance: 0 for 1..4, then one more for each doubling (RFC 1951 section 3.2.5). Takes distance - 1. */
+@inline
+export function distanceExtraBits(distance: u32): u32 {
+  return 30 - clz<u32>(distance | 2);
+}
+
+/** Writes one sequence and counts its length and distance symbol. `length` is 3..258. */
+@inline
+export function putSequence(base: usize, sequences: usize, run: usize, length: usize, distance: usize): void {
+  store<u64>(sequences, <u64>run | (<u64>length << 32) | (<u64>distance << 48));
+  const lengthCount = base + (length << 2);
+  store<u32>(lengthCount, load<u32>(lengthCount, LENGTH_COUNTS) + 1, LENGTH_COUNTS);
+  const beyond = <u32>distance - 1;
+  const extra = distanceExtraBits(beyond);
+  const distanceCount = base + (((extra << 1) + (beyond >> extra)) << 2);
+  store<u32>(distanceCount, load<u32>(distanceCount, DISTANCE_COUNTS) + 1, DISTANCE_COUNTS);
+}
+
+/** Writes a match of any length as sequences of at most 258, none of which leaves a rest of 1 or 2. Returns the new end. */
+export function putLongSequence(base: usize, sequences: usize, run: usize, length: usize, distance: usize): usize {
+  while (length > 258) {
+    const part: usize = length < 261 ? length - 3 : 258;
+    putSequence(base, sequences, run, part, distance);
+    sequences += 8;
+    length -= part;
+    run = 0;
+  }
+  putSequence(base, sequences, run, length, distance);
+  return sequences + 8;
+}
+
+/** Counts the literals, and adds everything up by literal/length symbol, with one end of block (256). */
+export function countSymbols(): void {
+  const base = scratch;
+  const end = literalsEnd;
+  let literal = base + LITERALS;
+  for (; literal + 8 <= end; literal += 8) {
+    const word = load<u64>(literal);
+    count(base, 0, word & 255);
+    count(base, 1024, (word >> 8) & 255);
+    count(base, 2048, (word >> 16) & 255);
+    count(base, 3072, (word >> 24) & 255);
+    count(base, 0, (word >> 32) & 255);
+    count(base, 1024, (word >> 40) & 255);
+    count(base, 2048, (word >> 48) & 255);
+    count(base, 3072, word >> 56);
+  }
+  for (; literal < end; literal++) count(base, 0, load<u8>(literal));
+
+  for (let at = base; at < base + 1024; at += 16) {
+    const low = i32x4.add(v128.load(at, LITERAL_COUNTS), v128.load(at, LITERAL_COUNTS + 1024));
+    const high = i32x4.add(v128.load(at, LITERAL_COUNTS + 2048), v128.load(at, LITERAL_COUNTS + 3072));
+    v128.store(at, i32x4.add(low, high), SYMBOL_COUNTS);
+  }
+  memory.fill(base + SYMBOL_COUNTS + 1024, 0, 128);
+  store<u32>(base + 1024, 1, SYMBOL_COUNTS);
+  for (let length: usize = 3; length <= 258; length++) {
+    const at = base + ((257 + <usize>load<u8>(base + length, LENGTH_SYMBOL)) << 2);
+    store<u32>(at, load<u32>(at, SYMBOL_COUNTS) + load<u32>(base + (length << 2), LENGTH_COUNTS), SYMBOL_COUNTS);
+  }
+}
+
+@inline
+function count(base: usize, table: usize, literal: u64): void {
+  const at = base + table + (<usize>literal << 2);
+  store<u32>(at, load<u32>(at, LITERAL_COUNTS) + 1, LITERAL_COUNTS);
+}

@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+/** Real data for benchmarks and fuzzing: files of the machine, each behind a tar header, as layers hold them. */
+export type CorpusName = "libraries" | "text" | "compressed";
+
+const usrLib = "/usr/lib";
+const places: Record<CorpusName, { readonly folders: readonly string[]; readonly pattern: RegExp }> = {
+  libraries: { folders: [usrLib], pattern: /\.so(\.[\d.]+)?$/ },
+  text: {
+    folders: ["node_modules", "/usr/include", "/usr/share"],
+    pattern: /\.(ts|js|mjs|cjs|md|json|h|hpp|py|txt|html)$/,
+  },
+  compressed: {
+    folders: ["/usr/share", usrLib, "/var", "/opt"],
+    pattern: /\.(gz|jar|whl|png|xz|zip|jpg|woff2|tgz|zst)$/,
+  },
+};
+
+/** Reads up to `limit` bytes. Where the machine has too little that is compressed, libraries are gzipped. */
+export function readCorpus(name: CorpusName, limit: number): Buffer {
+  const parts: Buffer[] = [];
+  let total = 0;
+  const add = (path: string, content: Buffer): void => {
+    const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
+    parts.push(tarHeader(path, content.length), content, padding);
+    total += 512 + content.length + padding.length;
+  };
+  const { folders, pattern } = places[name];
+  for (const folder of folders) {
+    for (const path of filesBelow(folder, pattern)) {
+      if (total >= limit) break;
+      add(path, readFileSync(path));
+    }
+  }
+  if (name === "compressed") {
+    for (const path of filesBelow(usrLib, places.libraries.pattern)) {
+      if (total >= limit) break;
+      const content = readFileSync(path);
+      if (content.length < 4_000_000) add(`${path}.gz`, gzipSync(content, { level: 6 }));
+    }
+  }
+  return Buffer.concat(parts).subarray(0, limit);
+}
+
+/** Files in a stable order, links left out. */
+function* filesBelow(folder: string, pattern: RegExp): Generator<string> {
+  let entries: ReturnType<typeof readFolder>;
+  try {
+    entries = readFolder(folder);
+  } catch {
+    return;
+  }
+  for (const entry of entries) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) yield* filesBelow(path, pattern);
+    else if (entry.isFile() && pattern.test(entry.name) && statSync(path).size < 64_000_000) yield path;
+  }
+}
+
+function readFolder(folder: string) {
+  return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function tarHeader(path: string, size: number): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(path.slice(-100), 0);
+  header.write(`0000644\0${"0001750\0".repeat(2)}${size.toString(8).padStart(11, "0")}\0${"14000000000"}\0`, 100);
+  header.write("        0", 148);
+  header.write("ustar\0" + "00", 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return header;
+}

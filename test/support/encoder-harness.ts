@@ -1,0 +1,48 @@
+import {
+  compileDeflate,
+  inputSlackBytes,
+  instantiateDeflate,
+  maxBlockBytes,
+  maxOutputBytes,
+  scratchBytes,
+  type WasmDeflate,
+} from "../../src/layers/deflate/wasm-encoder.ts";
+
+/** One encoder with a memory of its own: reserved page, scratch, slack, input, slack, output. */
+export interface EncoderHarness {
+  readonly memory: WebAssembly.Memory;
+  readonly deflate: WasmDeflate;
+  readonly scratch: number;
+  readonly input: number;
+  readonly output: number;
+  readonly bytes: Uint8Array;
+  /** Compresses and returns the output in place: it is overwritten by the next call. */
+  encode(data: Uint8Array, level: number): Uint8Array;
+}
+
+const pageBytes = 65_536;
+
+/** dist/encoder.wasm, as the build leaves it. */
+export const encoderWasm = new URL("../../dist/encoder.wasm", import.meta.url);
+
+export function createEncoderHarness(module = compileDeflate(encoderWasm)): EncoderHarness {
+  const scratch = pageBytes;
+  const input = scratch + scratchBytes + inputSlackBytes;
+  const output = input + maxBlockBytes + inputSlackBytes;
+  const pages = Math.ceil((output + maxOutputBytes + inputSlackBytes) / pageBytes);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const deflate = instantiateDeflate(module, memory, scratch);
+  const bytes = new Uint8Array(memory.buffer);
+  return {
+    memory,
+    deflate,
+    scratch,
+    input,
+    output,
+    bytes,
+    encode(data, level) {
+      bytes.set(data, input);
+      return bytes.subarray(output, output + deflate.encode(input, data.length, output, level));
+    },
+  };
+}

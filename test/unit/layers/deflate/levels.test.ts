@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { inputKinds, makeInput } from "../../../support/deflate-inputs.ts";
+import { createEncoderHarness } from "../../../support/encoder-harness.ts";
+
+await buildEncoder();
+const harness = createEncoderHarness();
+const inputs = Object.values(inputKinds).map((kind, seed) => makeInput(kind, 200_000, 40 + seed));
+const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+function encodeAll(level: number): { hash: string; bytes: number } {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for (const input of inputs) {
+    const output = harness.encode(input, level);
+    hash.update(output);
+    bytes += output.length;
+  }
+  return { hash: hash.digest("hex").slice(0, 16), bytes };
+}
+
+describe("levels", () => {
+  test("each is smaller than the one before", () => {
+    const sizes = levels.map((level) => encodeAll(level).bytes);
+    expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
+    expect(new Set(sizes).size).toBe(levels.length);
+  });
+
+  test("those beyond the ends are the ends", () => {
+    expect(encodeAll(0)).toEqual(encodeAll(1));
+    expect(encodeAll(10)).toEqual(encodeAll(9));
+  });
+
+  /** Whoever changes these changes the digest of every layer that is exported: a registry then holds none of them any more. */
+  test("their bytes are those of this version", () => {
+    expect(levels.map((level) => encodeAll(level).hash)).toMatchInlineSnapshot(`
+      [
+        "161dc292eb3721f3",
+        "b0eac0a68b0af4dc",
+        "4ad84a00871b8420",
+        "592d3319b4ef17b2",
+        "7568e5bda80e50db",
+        "4d3e98fa7136d0a8",
+        "18bca9b49acc0e35",
+        "af10aa7a5e7f1d88",
+        "633925a0f26d9898",
+      ]
+    `);
+  });
+});
