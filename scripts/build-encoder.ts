@@ -10,16 +10,23 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const sources = new URL("../src/layers/deflate/assembly/", import.meta.url);
 
+/** The part of the compiler's API that is used here (assemblyscript's dist/asc.d.ts). */
+interface Compiler {
+  main(argv: readonly string[]): Promise<{ readonly error: Error | null; readonly stderr: { toString(): string } }>;
+}
+
 export async function buildEncoder(): Promise<"built" | "unchanged"> {
   const output = `${root}dist/encoder.wasm`;
   const hash = sourceHash();
   if (builtHash(output) === hash) return "unchanged";
 
-  const { default: asc } = await import("assemblyscript/asc");
+  // Not a literal: the compiler's types would put a browser's globals into ours.
+  const compiler = "assemblyscript/asc";
+  const { default: asc }: { default: Compiler } = await import(compiler);
   const config = fileURLToPath(new URL("asconfig.json", sources));
   const temporary = `${output}.${randomUUID()}`;
   mkdirSync(`${root}dist`, { recursive: true });
-  const arguments_ = ["index.ts", "--config", config, "--baseDir", fileURLToPath(sources), "--outFile", temporary];
+  const arguments_ = ["encode-block.ts", "--config", config, "--baseDir", fileURLToPath(sources), "--outFile", temporary];
   const { error, stderr } = await asc.main(arguments_);
   if (error) throw new Error(`the DEFLATE encoder does not compile:\n${stderr.toString()}`, { cause: error });
   // Renamed only when whole, so that a build that runs beside this one never sees a part.

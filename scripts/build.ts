@@ -1,12 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
+import { buildEncoder } from "./build-encoder.ts";
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 
 /**
- * Bundles the command and the thread entries into dist/. All entries are built together, because piscina keeps a thread's
+ * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there. All entries are built together, because piscina keeps a thread's
  * state in a module that its worker and our entries must share.
  */
 export async function build(): Promise<void> {
@@ -30,6 +31,7 @@ export async function build(): Promise<void> {
     chunkFileNames: "chunk-[name].cjs",
   });
   await bundle.close();
+  await buildEncoder();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
 }

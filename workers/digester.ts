@@ -2,6 +2,6 @@ import { workerData } from "piscina";
 import { digestBlocks } from "../src/layers/digest-blocks.ts";
 import type { DigesterSetup, DigestReply, DigestTask } from "../src/layers/messages.ts";
 
-const { arena }: DigesterSetup = workerData;
+const setup: DigesterSetup = workerData;
 
-export default (task: DigestTask): Promise<DigestReply> => digestBlocks(arena, task);
+export default (task: DigestTask): Promise<DigestReply> => digestBlocks(setup, task);

@@ -3,12 +3,13 @@ import { exportImages } from "../export.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
+import { loadCompression } from "../layers/block-encoder.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
 import { parseReference } from "../oci/reference.ts";
 import { openEvents } from "../report/events.ts";
 import type { Keychain } from "../transport/keychain.ts";
-import { workerEntries } from "./worker-entries.ts";
+import { deflateWasm, workerEntries } from "./worker-entries.ts";
 
 /** What an export needs of the process that it runs in. */
 export interface ProcessParts {
@@ -28,7 +29,8 @@ export async function runExport(
 ): Promise<void> {
   const { tuning, insecureRegistries, outputImage } = inputs.settings;
   const events = openEvents(tuning.events);
-  const pool = new WorkerPool(workerEntries(), tuning.workers, tuning.compressionLevel);
+  const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm());
+  const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
   const reference = parseReference(outputImage);

@@ -9,3 +9,11 @@ export function workerEntries(): WorkerEntries {
   const workers = join(directory, "..", "..", "workers");
   return { compressor: join(workers, "compressor.ts"), digester: join(workers, "digester.ts") };
 }
+
+/** The compiled DEFLATE encoder, which the build leaves in dist/. */
+export function deflateWasm(): string {
+  const directory = import.meta.dirname;
+  return import.meta.filename.endsWith(".cjs")
+    ? join(directory, "encoder.wasm")
+    : join(directory, "..", "..", "dist", "encoder.wasm");
+}

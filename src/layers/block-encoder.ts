@@ -1,31 +1,68 @@
-import { constants, deflateRawSync } from "node:zlib";
-import { type Arena, type ArenaNeeds, BLOCK_SIZE, outputBytes, rawBytes } from "./arena.ts";
+import { constants, zstdCompressSync } from "node:zlib";
+import {
+  type Arena,
+  type ArenaNeeds,
+  BLOCK_SIZE,
+  outputBytes,
+  outputOffset,
+  rawBytes,
+  rawOffset,
+  takeScratch,
+} from "./arena.ts";
+import { compileDeflate, instantiateDeflate, maxOutputBytes, scratchBytes } from "./deflate/wasm-encoder.ts";
 
 /** Compresses blocks where they lie. One per thread; it may keep a scratch region of the arena to itself. */
 export interface BlockEncoder {
   /**
-   * Compresses the first `length` bytes of a slot's tar into its output: raw DEFLATE blocks, none of them final, ending on
-   * a byte boundary. The bytes written depend on the input alone.
+   * Compresses the first `length` bytes of a slot's tar into its output, by themselves, so that outputs can be joined. The
+   * bytes written depend on the input alone.
    * @returns bytes written
    */
   encode(slot: number, length: number): number;
 }
 
-/** What zlib may write for a block: stored blocks at worst, and the flush at its end. */
-export const ZLIB_NEEDS: ArenaNeeds = { outputCapacity: BLOCK_SIZE + (1 << 14), scratch: 0 };
+/** How layers are compressed: what a thread needs to make its encoder. It can be posted to threads. */
+export type Compression =
+  | { readonly kind: "gzip"; readonly level: number; readonly module: WebAssembly.Module }
+  | { readonly kind: "zstd"; readonly level: number };
 
-/** Node's zlib. Its best settings for speed: a chunk that takes the whole output, and the largest hash table. */
-export function zlibEncoder(arena: Arena, level: number): BlockEncoder {
-  const options = {
-    level,
-    memLevel: 9,
-    chunkSize: ZLIB_NEEDS.outputCapacity,
-    finishFlush: constants.Z_SYNC_FLUSH,
+/**
+ * Loads what the compression needs, once for all threads.
+ * @param level 1 (fastest) to 9 (smallest)
+ * @param deflateWasm file of the DEFLATE encoder
+ */
+export function loadCompression(kind: Compression["kind"], level: number, deflateWasm: string): Compression {
+  return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(deflateWasm) };
+}
+
+/** zstd's worst case for a block (ZSTD_compressBound in zstd.h) is below this. */
+const ZSTD_OUTPUT = BLOCK_SIZE + (BLOCK_SIZE >> 8) + 64;
+
+export function arenaNeeds({ kind }: Compression): ArenaNeeds {
+  if (kind === "zstd") return { outputCapacity: ZSTD_OUTPUT, scratch: 0 };
+  return { outputCapacity: maxOutputBytes, scratch: scratchBytes };
+}
+
+/** This thread's encoder. Call it once per thread. */
+export function createEncoder(arena: Arena, compression: Compression): BlockEncoder {
+  return compression.kind === "zstd" ? zstdEncoder(arena, compression.level) : deflateEncoder(arena, compression);
+}
+
+/** Raw DEFLATE blocks, none of them final, that end on a byte boundary, written in place by WebAssembly. */
+function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { kind: "gzip" }>): BlockEncoder {
+  const deflate = instantiateDeflate(module, arena.memory, takeScratch(arena));
+  return {
+    encode: (slot, length) => deflate.encode(rawOffset(arena, slot), length, outputOffset(arena, slot), level),
   };
+}
+
+/** One zstd frame a block (RFC 8878 section 3: frames may be concatenated), by Node's own zstd. */
+function zstdEncoder(arena: Arena, level: number): BlockEncoder {
+  const options = { params: { [constants.ZSTD_c_compressionLevel]: level } };
   return {
     encode(slot, length) {
-      const compressed = deflateRawSync(rawBytes(arena, slot, length), options);
-      return compressed.copy(outputBytes(arena, slot, compressed.length));
+      const frame = zstdCompressSync(rawBytes(arena, slot, length), options);
+      return frame.copy(outputBytes(arena, slot, frame.length));
     },
   };
 }

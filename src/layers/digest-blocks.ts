@@ -6,7 +6,15 @@ import { toWire } from "../faults/wire.ts";
 import { type Arena, outputBytes, rawBytes } from "./arena.ts";
 import { combineCrc32 } from "./crc32-combine.ts";
 import { GZIP_HEADER, gzipTrailer } from "./gzip-frame.ts";
-import type { DigestBlock, DigestDone, DigestEnd, DigestProgress, DigestReply, DigestTask } from "./messages.ts";
+import type {
+  DigestBlock,
+  DigestDone,
+  DigestEnd,
+  DigesterSetup,
+  DigestProgress,
+  DigestReply,
+  DigestTask,
+} from "./messages.ts";
 
 /** Takes a layer's blocks in order; the one stage that is sequential by nature (design, idea 3). */
 interface BlockDigester {
@@ -30,8 +38,8 @@ function diffIdDigester(arena: Arena): BlockDigester {
   };
 }
 
-/** Frames the compressed blocks as one gzip member, appends them to the spool and digests what it appended. */
-function blobDigester(arena: Arena, spool: number): BlockDigester {
+/** Frames the compressed blocks, for gzip as one member, appends them to the spool and digests what it appended. */
+function blobDigester({ arena, format }: DigesterSetup, spool: number): BlockDigester {
   const hash = createHash("sha256");
   let size = 0;
   let tarSize = 0;
@@ -41,7 +49,7 @@ function blobDigester(arena: Arena, spool: number): BlockDigester {
     for (let at = 0; at < bytes.length; ) at += writeToSpool(spool, bytes, at, size + at);
     size += bytes.length;
   };
-  append(GZIP_HEADER);
+  if (format === "gzip") append(GZIP_HEADER);
   return {
     take(block) {
       append(outputBytes(arena, block.slot, block.outputLength));
@@ -50,7 +58,7 @@ function blobDigester(arena: Arena, spool: number): BlockDigester {
       return size;
     },
     finish() {
-      append(gzipTrailer(crc32, tarSize));
+      if (format === "gzip") append(gzipTrailer(crc32, tarSize));
       return { kind: "digest-done", sha256: hash.digest("hex"), size, crc32 };
     },
   };
@@ -71,14 +79,14 @@ function writeToSpool(spool: number, bytes: Uint8Array, at: number, position: nu
  * Runs a digest task: digests every block that comes over the port, tells when its slot is free, and settles at the end.
  * A failure is answered at once; blocks that still come are then ignored.
  */
-export function digestBlocks(arena: Arena, task: DigestTask): Promise<DigestReply> {
+export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<DigestReply> {
   const { promise, resolve } = Promise.withResolvers<DigestReply>();
   const finish = (reply: DigestReply): void => {
     task.port.close();
     resolve(reply);
   };
   try {
-    const digester = task.kind === "blob" ? blobDigester(arena, task.spool) : diffIdDigester(arena);
+    const digester = task.kind === "blob" ? blobDigester(setup, task.spool) : diffIdDigester(setup.arena);
     task.port.on("message", (message: DigestBlock | DigestEnd) => {
       try {
         const done = step(digester, message, task.port);

@@ -2,6 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { WireFault } from "../faults/wire.ts";
 import type { LayerSource } from "../plan/layer-plan.ts";
 import type { Arena } from "./arena.ts";
+import type { Compression } from "./block-encoder.ts";
 import type { TarIndex } from "./tar-index.ts";
 
 /*
@@ -12,8 +13,7 @@ import type { TarIndex } from "./tar-index.ts";
 /** Given to every thread of the compressing pool at its start. */
 export interface CompressorSetup {
   readonly arena: Arena;
-  /** Of the compressor, 1 (fastest) to 9. */
-  readonly level: number;
+  readonly compression: Compression;
 }
 
 /** Look at a source and return its index, or for an app directory the indexes of all its slices. */
@@ -56,11 +56,13 @@ export type CompressorReply = ScanDone | BlockDone | TaskFailed;
 /** Given to every thread of the digesting pool at its start. */
 export interface DigesterSetup {
   readonly arena: Arena;
+  /** What the blob is: one gzip member around DEFLATE blocks, or zstd frames, which need nothing around them. */
+  readonly format: Compression["kind"];
 }
 
 /**
  * Digest the blocks of one layer as they come over the port, in order: of the tar (`diff-id`), or of the compressed bytes
- * (`blob`), which are also framed as gzip and appended to the spool. The task lasts as long as the layer.
+ * (`blob`), which are also framed and appended to the spool. The task lasts as long as the layer.
  */
 export interface DigestTask {
   readonly kind: "diff-id" | "blob";

@@ -3,7 +3,7 @@ import { Piscina } from "piscina";
 import { fromWire } from "../faults/wire.ts";
 import type { LayerSource } from "../plan/layer-plan.ts";
 import { type Arena, createArena } from "./arena.ts";
-import { ZLIB_NEEDS } from "./block-encoder.ts";
+import { arenaNeeds, type Compression } from "./block-encoder.ts";
 import type {
   BlockDone,
   BlockTask,
@@ -47,9 +47,9 @@ export class WorkerPool {
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
   readonly #digesters: Piscina<DigestTask, DigestReply>;
 
-  constructor(entries: WorkerEntries, workers: number, level: number) {
-    this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, ZLIB_NEEDS);
-    const compressorSetup: CompressorSetup = { arena: this.arena, level };
+  constructor(entries: WorkerEntries, workers: number, compression: Compression) {
+    this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, arenaNeeds(compression));
+    const compressorSetup: CompressorSetup = { arena: this.arena, compression };
     this.#compressors = new Piscina({
       filename: entries.compressor,
       workerData: compressorSetup,
@@ -58,7 +58,7 @@ export class WorkerPool {
       // Tasks of this pool run to their end without awaiting, so a thread may sleep between them.
       atomics: "sync",
     });
-    const digesterSetup: DigesterSetup = { arena: this.arena };
+    const digesterSetup: DigesterSetup = { arena: this.arena, format: compression.kind };
     this.#digesters = new Piscina({
       filename: entries.digester,
       workerData: digesterSetup,

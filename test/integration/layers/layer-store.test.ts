@@ -17,12 +17,12 @@ import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
 import { rejectionOf } from "../../unit/thrown-by.ts";
-import { WORKER_ENTRIES } from "./worker-entries.ts";
+import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, 1);
+  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
 });
 afterAll(() => pool.close());
 
@@ -83,7 +83,7 @@ test("the digest does not depend on the number of workers, and the blob is the t
   const tar = expectedTar(source);
   const made = await Promise.all(
     [1, 2, 5].map(async (workers) => {
-      const own = new WorkerPool(WORKER_ENTRIES, workers, 1);
+      const own = new WorkerPool(WORKER_ENTRIES, workers, fastestGzip());
       try {
         const layer = new LayerStore(own, workers, temporaryDirectory()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);

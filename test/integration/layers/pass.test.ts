@@ -17,11 +17,11 @@ import { wholeTar } from "../../unit/layers/whole-tar.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
 import { rejectionOf } from "../../unit/thrown-by.ts";
-import { WORKER_ENTRIES } from "./worker-entries.ts";
+import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {
-  pool = new WorkerPool(WORKER_ENTRIES, 2, 1);
+  pool = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip());
 });
 afterAll(() => pool.close());
 
