@@ -1,10 +1,12 @@
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
+import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
+import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
-import { OCI_LAYER_GZIP } from "../oci/media-types.ts";
+import { OCI_MANIFEST } from "../oci/media-types.ts";
 import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import type { CacheLayerStep, CachePlan, CacheStep } from "../plan/plan-cache.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
@@ -79,7 +81,7 @@ export class CacheLayers {
     const plan = this.#plan.layers.find(({ key }) => key === step.key);
     if (plan === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
     const layer = this.#context.store.layer(plan, this.#signal);
-    const made = { kind: "made", layer, mediaType: Promise.resolve(OCI_LAYER_GZIP) } as const;
+    const made = this.#made(layer);
     const isStreamed = plan.expected.length === 0;
     const early = isStreamed ? this.#place(made, plan.order) : undefined;
     const diffId = await layer.diffId;
@@ -91,7 +93,7 @@ export class CacheLayers {
   async #share(step: CacheLayerStep, { diffId, content, placed }: AppLayer): Promise<CacheLayer> {
     const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
     if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${step.id} has no contents to share`);
-    const made = { kind: "made", layer, mediaType: Promise.resolve(OCI_LAYER_GZIP) } as const;
+    const made = this.#made(layer);
     const { order } = layer.plan;
     const known = this.#known(diffId, made);
     const place = known === undefined ? this.#placeShared(made, content, placed) : this.#place(known, order);
@@ -122,6 +124,11 @@ export class CacheLayers {
     const descriptor = findLayer(this.#cache.previous, diffId);
     if (descriptor === undefined) return undefined;
     return { kind: "existing", descriptor, from: this.#cache.repository, otherwise };
+  }
+
+  #made(layer: Layer): Extract<LayerContent, { kind: "made" }> {
+    const mediaType = newLayerMediaType(OCI_MANIFEST, this.#context.settings.tuning.compression);
+    return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
   }
 
   #isReused({ previous }: CacheLayerStep, diffId: DiffID): boolean {

@@ -2,6 +2,7 @@ import type { RemoteImage } from "../destinations/registry/image.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import { Fault, failTo, withContext } from "../faults/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
+import { newLayerMediaType } from "../images/layer-media-type.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
@@ -43,6 +44,8 @@ async function openRunImage(context: ExportContext, signal: AbortSignal): Promis
     if (opened.config.rootfs.diff_ids.length === 0)
       throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: reference.name });
     const { manifest, descriptor } = image;
+    // Fails here, before anything was made, where the run image cannot take such layers.
+    newLayerMediaType(descriptor.mediaType, context.settings.tuning.compression);
     return { ...opened, manifest, mediaType: descriptor.mediaType, reference: image.reference.name };
   } catch (error) {
     signal.throwIfAborted();

@@ -1,11 +1,21 @@
+import { Fault } from "../faults/fault.ts";
 import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
 
 /**
  * The media type of a new layer: that of the manifest's kind, where the reference writes docker's into OCI manifests too
  * (contract 5.2, D12).
- * @param compression zstd is for OCI manifests only; docker's media types have no name for it
+ * @throws Fault for zstd in a docker manifest, whose media types have no name for it
  */
 export function newLayerMediaType(manifestMediaType: string, compression: "gzip" | "zstd"): string {
-  if (manifestMediaType !== OCI_MANIFEST) return DOCKER_LAYER_GZIP;
+  if (manifestMediaType !== OCI_MANIFEST) {
+    if (compression === "gzip") return DOCKER_LAYER_GZIP;
+    throw new Fault(
+      "EXPORT_IMAGE_ZSTD",
+      `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`,
+      {
+        hint: "Leave out -compression zstd, or use a run image with OCI media types.",
+      },
+    );
+  }
   return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
 }

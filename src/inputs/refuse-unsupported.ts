@@ -10,7 +10,6 @@ const UNSUPPORTED: readonly { readonly input: string; isRequested(settings: Expo
     input: "-cache-dir (CNB_CACHE_DIR)",
     isRequested: ({ cacheDir, cacheImage }) => cacheDir !== "" && cacheImage === "",
   },
-  { input: "-compression zstd (CNB_EXPORT_COMPRESSION)", isRequested: ({ tuning }) => tuning.compression === "zstd" },
 ];
 
 /**

@@ -116,6 +116,11 @@ it.each([
   expect(newLayerMediaType(manifest, compression)).toBe(expected);
 });
 
+it("refuses zstd in a docker manifest, which has no name for it", () => {
+  const fault = thrownBy(() => newLayerMediaType(DOCKER_MANIFEST, "zstd"));
+  expect(fault).toMatchObject({ code: "EXPORT_IMAGE_ZSTD", message: expect.stringContaining(DOCKER_MANIFEST) });
+});
+
 it("dates an image by SOURCE_DATE_EPOCH, also if that is 0", () => {
   expect(createdTime(undefined)).toBe("1980-01-01T00:00:01Z");
   expect(new Date(createdTime(0n)).getTime()).toBe(0);

@@ -19,7 +19,6 @@ test.each([
   [["-daemon", "-launch-cache", "/l"], "-daemon (CNB_USE_DAEMON)"],
   [["-layout"], "-layout (CNB_USE_LAYOUT)"],
   [["-cache-dir", "/c"], "-cache-dir (CNB_CACHE_DIR)"],
-  [["-compression", "zstd"], "-compression zstd (CNB_EXPORT_COMPRESSION)"],
 ])("%j is not available yet", async (args, input) => {
   const settings = await settingsOf(args);
   expect(thrownBy(() => refuseUnsupported(settings))).toMatchObject({
