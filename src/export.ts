@@ -57,23 +57,34 @@ export async function exportImages(run: ExportRun, signal: AbortSignal): Promise
   await emitLayers(run);
 }
 
-/** The app image, and the cache after it or, with `-parallel`, beside it (design, idea 7). */
+/**
+ * The app image, and the cache after it or, with `-parallel`, beside it (design, idea 7). When the app image fails, all
+ * that is under way for either is stopped.
+ */
 async function exportBoth(context: ExportContext, beginning: Beginning, signal: AbortSignal): Promise<void> {
-  const cacheStop = new AbortController();
-  const cacheSignal = AbortSignal.any([signal, cacheStop.signal]);
-  const exportCache = (layers: PreparedLayers) => exportCacheOf(context, beginning.images, layers, cacheSignal);
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
+  const appSaved = Promise.withResolvers<void>();
+  appSaved.promise.catch(() => undefined);
+  const exportCache = (layers: PreparedLayers) =>
+    exportCacheOf(context, { ...layers, images: beginning.images, appSaved: appSaved.promise }, stop);
   let cache: Promise<void> | undefined;
   try {
-    const layers = await exportApp(context, beginning, signal, (prepared) => {
+    const layers = await exportApp(context, beginning, stop, (prepared) => {
       if (context.settings.parallel) cache = exportCache(prepared);
     });
+    appSaved.resolve();
     cache ??= exportCache(layers);
   } catch (error) {
-    cacheStop.abort(new Fault("EXPORT_CANCELLED", "the app image was not exported"));
+    const reason = new Fault("EXPORT_CANCELLED", "the app image was not exported", { cause: error });
+    failure.abort(reason);
+    appSaved.reject(reason);
     throw error;
   } finally {
     await cache;
   }
+  // Whoever stopped the command during the cache's export wants to see that it was stopped.
+  signal.throwIfAborted();
 }
 
 interface PreparedLayers {
@@ -94,16 +105,19 @@ async function exportApp(
   const runImageNames = await context.documents.runImage();
   const endTimer = startTimer("Exporter", context.logger);
   try {
-    const preparation = await prepare(context, group);
+    const preparation = await prepare(context, group).catch((error: unknown) => {
+      throw failTo("export", error, EXIT_CODES.exportFailed);
+    });
     const app = new AppLayers(context, preparation.plan, images, signal);
     onPrepared({ preparation, app });
     const saved = await saveAppImage(context, { preparation, project, images, runImageNames, app, group }, signal);
     endTimer();
-    await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
-      throw failTo("write export report", error, EXIT_CODES.exportFailed);
-    });
-    if (saved.failure !== undefined) throw saved.failure;
     const { tags } = saved.report;
+    if (tags.length > 0)
+      await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
+        throw failTo("write export report", error, EXIT_CODES.exportFailed);
+      });
+    if (saved.failure !== undefined) throw saved.failure;
     context.events({
       event: "app-image-ready",
       elapsedMs: context.elapsedMs(),
@@ -118,19 +132,26 @@ async function exportApp(
   }
 }
 
-/** Exports the cache image, if there is to be one. Its failure is a warning (contract 6.1). */
+interface CacheBeginning extends PreparedLayers {
+  readonly images: OpeningImages;
+  readonly appSaved: Promise<void>;
+}
+
+/** Exports the cache image, if there is to be one. Its failure is a warning (contract 6.1), and ends all work for it. */
 async function exportCacheOf(
   context: ExportContext,
-  images: OpeningImages,
-  { preparation, app }: PreparedLayers,
+  { images, ...parts }: CacheBeginning,
   signal: AbortSignal,
 ): Promise<void> {
+  const failure = new AbortController();
   try {
     const cache = await images.cache;
     if (cache === undefined) return;
-    const digest = await exportCacheImage(context, { preparation, cache, app }, signal);
+    const stop = AbortSignal.any([signal, failure.signal]);
+    const digest = await exportCacheImage(context, { ...parts, cache }, stop);
     context.events({ event: "cache-ready", elapsedMs: context.elapsedMs(), reference: cache.name, digest });
   } catch (error) {
+    failure.abort(error);
     context.logger.warn(`Failed to export cache: ${messageOf(error)}`);
     context.events({ event: "cache-failed", elapsedMs: context.elapsedMs(), reason: messageOf(error) });
   }

@@ -39,7 +39,7 @@ export interface SavedApp {
 
 /**
  * Assembles the app image from its layers and saves it (contract 5, 8.1, 8.2).
- * @throws Fault `failed to export: ...` with exit code 62
+ * @throws Fault `failed to export: ...` with exit code 62; the signal's reason
  */
 export async function saveAppImage(context: ExportContext, parts: AppParts, signal: AbortSignal): Promise<SavedApp> {
   try {
@@ -55,6 +55,7 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
     const report = { tags, imageId: undefined, digest, manifestSize: size, bom };
     return { report, failure: failureOf(names) };
   } catch (error) {
+    signal.throwIfAborted();
     throw failTo("export", error, EXIT_CODES.exportFailed);
   }
 }

@@ -9,6 +9,7 @@ import { type DiffID, parseDiffId } from "../oci/digest.ts";
 import type { AppLayerStep, AppStep, ReuseStep } from "../plan/app-step.ts";
 import { APP_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
 import type { AppPlan } from "../plan/plan-app.ts";
+import { NOT_FOUND } from "../transport/registry-fault.ts";
 import type { ExportContext } from "./context.ts";
 import { type LayerContent, placeLayer } from "./layer-content.ts";
 import { findLayer, type LayerProvider, type RunImage } from "./open-images.ts";
@@ -100,7 +101,10 @@ export class AppLayers {
   async #make(step: AppLayerStep): Promise<AppLayer> {
     const plan = this.#plan.layers.find(({ key }) => key === step.key) as LayerPlan;
     const layer = this.#context.store.layer(plan, this.#signal);
-    const made = { kind: "made", layer, mediaType: this.#mediaType() } as const;
+    const mediaType = this.#mediaType();
+    // Awaited after the upload, if that succeeds at all.
+    mediaType.catch(() => undefined);
+    const made = { kind: "made", layer, mediaType } as const;
     const isStreamed = plan.expected.length === 0;
     const early = isStreamed ? this.#place(made, plan.order) : undefined;
     const diffId = await layer.diffId;
@@ -116,7 +120,10 @@ export class AppLayers {
     if (previous === undefined || descriptor === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
     const content = { kind: "existing", descriptor, from: previous.repository, otherwise: undefined } as const;
-    const placed = this.#place(content, 0);
+    const placed = this.#place(content, 0).catch((error: unknown) => {
+      throw error instanceof Fault && error.code === NOT_FOUND ? goneFault(step.id, content) : error;
+    });
+    placed.catch(() => undefined);
     return { step, diffId: parseDiffId(step.diffId), isReused: true, content, placed };
   }
 
@@ -142,6 +149,18 @@ export class AppLayers {
     const { mediaType } = await this.#sources.runImage;
     return newLayerMediaType(mediaType, this.#context.settings.tuning.compression);
   }
+}
+
+/** There is nothing to make the layer from again. */
+function goneFault(id: string, { descriptor, from }: Extract<LayerContent, { kind: "existing" }>): Fault {
+  return new Fault(
+    "EXPORT_REGISTRY_GONE",
+    `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, though an image there lists it`,
+    {
+      destination: from.name,
+      hint: "Restore the blob, or build again without the previous image, so that the layer is made anew.",
+    },
+  );
 }
 
 /** The debug line before a step, where the reference has one. */

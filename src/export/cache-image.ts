@@ -23,16 +23,18 @@ export interface CacheParts {
   readonly preparation: Preparation;
   readonly cache: CacheImage;
   readonly app: AppLayers;
+  /** Settles when it is known whether the app image was saved. */
+  readonly appSaved: Promise<void>;
 }
 
 /**
- * Makes the cache image and saves it (contract 6.2, 6.4). Nothing is saved if anything fails, or if the signal fires
- * because the app image failed (D5).
+ * Makes the cache image and saves it (contract 6.2, 6.4). Its blobs go as soon as they are made; its name points to them
+ * only when the app image was saved, so that no cache belongs to an app image that failed (D5).
  * @returns the digest of the cache image
  */
 export async function exportCacheImage(
   context: ExportContext,
-  { preparation, cache, app }: CacheParts,
+  { preparation, cache, app, appSaved }: CacheParts,
   signal: AbortSignal,
 ): Promise<Digest> {
   const { logger } = context;
@@ -48,7 +50,9 @@ export async function exportCacheImage(
     const placed = layers.map(async ({ diffId, placed }) => ({ diffId, descriptor: await placed }));
     const image = await wrapped(`committing cache: saving image '${cache.name}'`, signal, async () => {
       const built = buildCacheImage(await Promise.all(placed), record);
-      await save(built, cache, signal);
+      await putConfig(built, cache, signal);
+      await appSaved;
+      await putManifest(built, cache, signal);
       return built;
     });
     if (!gates(context.settings.platformApi).keepsOldCacheImage) await deleteOld(cache, image, logger, signal);
@@ -79,14 +83,22 @@ function metadataOf({ previous }: CacheImage): CacheMetadata {
   return parseCacheMetadata(previous.config.config.Labels.get(CACHE_METADATA_LABEL));
 }
 
-/** Puts the config, the empty layer of an image without any, and last the manifest. */
-async function save(image: BuiltImage, { repository, reference }: CacheImage, signal: AbortSignal): Promise<void> {
+/** Puts the config, and the empty layer of an image without any. */
+async function putConfig(image: BuiltImage, { repository }: CacheImage, signal: AbortSignal): Promise<void> {
   const work = { priority: CACHE_PRIORITY, signal };
   const isEmpty = image.layers.length === 1 && image.layers[0]?.size === EMPTY_LAYER_BYTES.length;
   await Promise.all([
     repository.putBytes(image.configBytes, work),
     isEmpty ? repository.putBytes(EMPTY_LAYER_BYTES, work) : undefined,
   ]);
+}
+
+async function putManifest(
+  image: BuiltImage,
+  { repository, reference }: CacheImage,
+  signal: AbortSignal,
+): Promise<void> {
+  const work = { priority: CACHE_PRIORITY, signal };
   const { digest, mediaType } = image.manifestDescriptor;
   const [result] = await repository.putTags(
     [reference],

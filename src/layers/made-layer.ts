@@ -4,7 +4,7 @@ import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
-import { type PassEngine, type PassProducts, runPass } from "./pass.ts";
+import { type PassEngine, type PassProducts, type PassResult, runPass } from "./pass.ts";
 import { SpooledBlob } from "./spool.ts";
 import type { TarIndex } from "./tar-index.ts";
 
@@ -59,47 +59,57 @@ export class MadeLayer implements Layer {
   }
 
   async #hash(): Promise<DigestDone> {
-    const { diffId } = await this.#pass({ diffId: true, spool: undefined });
+    const { diffId } = await this.#inTurn((index) => this.#pass(index, { diffId: true, spool: undefined }));
     return made(diffId);
   }
 
   async #hashAndCompress(): Promise<DigestDone> {
-    const spool = SpooledBlob.create(this.#engine.spoolDir);
-    this.#blob = spool;
-    return await this.#fill(await spool, true).then(({ diffId }) => made(diffId));
+    const { opened, promise } = opening();
+    this.#blob = promise;
+    const { diffId } = await this.#fill(opened, true);
+    return made(diffId);
   }
 
-  async #compress(): Promise<SpooledBlob> {
-    const first = await this.#hashed;
-    const spool = await SpooledBlob.create(this.#engine.spoolDir);
-    void this.#fill(spool, false, first).catch(() => undefined);
-    return spool;
+  #compress(): Promise<SpooledBlob> {
+    const { opened, promise } = opening();
+    this.#hashed.then((first) => this.#fill(opened, false, first)).catch(opened.reject);
+    return promise;
   }
 
-  /** Fills the spool in one pass; the spool carries the failure to those who follow it. */
-  async #fill(spool: SpooledBlob, diffId: boolean, first?: DigestDone): Promise<{ diffId: DigestDone | undefined }> {
+  /**
+   * Compresses in one pass. The spool is opened when the pass begins, so that layers that wait for their turn hold no
+   * descriptor; it carries a later failure to those who follow it.
+   */
+  async #fill(opened: Opened, diffId: boolean, first?: DigestDone): Promise<PassResult> {
+    let spool: SpooledBlob | undefined;
     try {
-      const result = await this.#pass({ diffId, spool });
-      const blob = made(result.blob);
-      if (first !== undefined && blob.crc32 !== first.crc32) throw this.#changed();
-      spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
-      return result;
+      return await this.#inTurn(async (index) => {
+        spool = await SpooledBlob.create(this.#engine.spoolDir);
+        opened.resolve(spool);
+        const result = await this.#pass(index, { diffId, spool });
+        const blob = made(result.blob);
+        if (first !== undefined && blob.crc32 !== first.crc32) throw this.#changed();
+        spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
+        return result;
+      });
     } catch (error) {
-      spool.fail(error);
+      opened.reject(error);
+      spool?.fail(error);
       throw error;
     }
   }
 
-  async #pass(products: PassProducts) {
+  async #inTurn<T>(task: (index: TarIndex) => Promise<T>): Promise<T> {
     const index = await this.#index;
     const { priority, order } = this.plan;
-    const run = async () => {
-      this.counters.reads += 1;
-      if (products.diffId) this.counters.hashes += 1;
-      if (products.spool !== undefined) this.counters.compressions += 1;
-      return await runPass(this.#engine, index, products, this.plan, this.#signal);
-    };
-    return await this.#engine.passes.run(priority, run, order, this.#signal);
+    return await this.#engine.passes.run(priority, () => task(index), order, this.#signal);
+  }
+
+  async #pass(index: TarIndex, products: PassProducts): Promise<PassResult> {
+    this.counters.reads += 1;
+    if (products.diffId) this.counters.hashes += 1;
+    if (products.spool !== undefined) this.counters.compressions += 1;
+    return await runPass(this.#engine, index, products, this.plan, this.#signal);
   }
 
   #changed(): Fault {
@@ -109,6 +119,16 @@ export class MadeLayer implements Layer {
       { hint: "Make sure that nothing writes to the layers and app directories during the export." },
     );
   }
+}
+
+/** A spool that is yet to be opened. */
+type Opened = Pick<PromiseWithResolvers<SpooledBlob>, "resolve" | "reject">;
+
+function opening(): { readonly opened: Opened; readonly promise: Promise<SpooledBlob> } {
+  const { promise, resolve, reject } = Promise.withResolvers<SpooledBlob>();
+  // Nobody may ask for it before it fails.
+  promise.catch(() => undefined);
+  return { opened: { resolve, reject }, promise };
 }
 
 function made(done: DigestDone | undefined): DigestDone {

@@ -4,8 +4,9 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_LAYER_GZIP } from "../../src/oci/media-types.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
-import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
+import type { DockerRegistry } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { REGISTRY_KINDS } from "../fakes/registry/registry-kinds.ts";
 import { testImage, testIndex } from "../fakes/registry/test-image.ts";
 import { RecordingLogger, testRegistries } from "../fakes/registry/test-registries.ts";
 import { rejectionOf } from "../unit/thrown-by.ts";
@@ -13,15 +14,7 @@ import { rejectionOf } from "../unit/thrown-by.ts";
 const WORK = { priority: 0 };
 const AMD64 = { os: "linux", architecture: "amd64" };
 
-const problem = dockerRegistryProblem();
-if (problem !== undefined) console.warn(`The suite against a real registry is skipped: ${problem}`);
-
-const kinds = [
-  { name: "the fake", start: () => FakeRegistry.start(), isMissing: false },
-  { name: "docker-registry", start: () => DockerRegistry.start(), isMissing: problem !== undefined },
-];
-
-describe.for(kinds)("against $name", ({ start, isMissing }) => {
+describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
   let server: FakeRegistry | DockerRegistry;
   let registries: Registries;
 

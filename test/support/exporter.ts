@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,24 +17,31 @@ export interface ExporterRun {
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
 
-/** Runs `bin/exporter` as a platform does. */
-export async function runExporter(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<ExporterRun> {
+/** A run of the command that is still going on. */
+export interface RunningExporter {
+  readonly process: ChildProcess;
+  readonly ended: Promise<ExporterRun>;
+}
+
+/** Starts `bin/exporter` as a platform does. */
+export function startExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningExporter {
   const started = performance.now();
   const child = spawn(EXPORTER, args, {
     env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
-  await once(child, "close");
-  return {
-    exitCode: child.exitCode,
-    stdout: await stdout,
-    stderr: await stderr,
-    wallMs: performance.now() - started,
+  const end = async (): Promise<ExporterRun> => {
+    await once(child, "close");
+    const wallMs = performance.now() - started;
+    return { exitCode: child.exitCode, stdout: await stdout, stderr: await stderr, wallMs };
   };
+  return { process: child, ended: end() };
+}
+
+/** Runs `bin/exporter` to its end. */
+export function runExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<ExporterRun> {
+  return startExporter(args, env).ended;
 }
 
 /** The flags that point the exporter at a build's output. */

@@ -8,12 +8,16 @@ const manifestSchema = z.object({
   config: z.object({ digest: z.string(), size: z.number() }),
   layers: z.array(z.object({ digest: z.string(), size: z.number(), mediaType: z.string() })),
 });
-const configSchema = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()) }) });
+const configSchema = z.object({
+  rootfs: z.object({ diff_ids: z.array(z.string()) }),
+  config: z.object({ Labels: z.record(z.string(), z.string()).default({}) }),
+});
 
 /** What was checked of an image. Sizes in bytes. */
 export interface VerifiedImage {
   readonly digest: string;
   readonly layers: readonly { readonly digest: string; readonly diffId: string; readonly size: number }[];
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 const ACCEPT = [
@@ -35,7 +39,8 @@ export async function verifyImage(name: string): Promise<VerifiedImage> {
   const configBytes = await fetchBytes(`${base}/blobs/${manifest.config.digest}`);
   same("config digest", digestOf(configBytes), manifest.config.digest);
   same("config size", configBytes.length, manifest.config.size);
-  const { diff_ids: diffIds } = configSchema.parse(JSON.parse(configBytes.toString("utf8"))).rootfs;
+  const { rootfs, config } = configSchema.parse(JSON.parse(configBytes.toString("utf8")));
+  const { diff_ids: diffIds } = rootfs;
   same("number of layers", manifest.layers.length, diffIds.length);
   const layers = [];
   for (const [i, layer] of manifest.layers.entries()) {
@@ -45,7 +50,7 @@ export async function verifyImage(name: string): Promise<VerifiedImage> {
     same(`diffID of layer ${i}`, pulled.diffId, diffIds[i]);
     layers.push(pulled);
   }
-  return { digest: digestOf(bytes), layers };
+  return { digest: digestOf(bytes), layers, labels: config.Labels };
 }
 
 function same(what: string, found: unknown, expected: unknown): void {

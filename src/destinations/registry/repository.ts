@@ -4,6 +4,7 @@ import type { Descriptor, Platform } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { isDistributable } from "../../oci/media-types.ts";
 import type { Reference } from "../../oci/reference.ts";
+import { NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
@@ -88,10 +89,17 @@ export class RegistryRepository {
 
   /**
    * Makes sure that a layer of an image of another repository is here: by a mount within a registry, else by passing its
-   * bytes on. Undefined for a layer that may not be distributed, which stays where it is.
+   * bytes on. One of this very repository is looked for. Undefined for a layer that may not be distributed, which stays
+   * where it is.
+   * @throws RegistryFault with the code {@link NOT_FOUND} when the blob is gone
    */
   async copyBlob(descriptor: Descriptor, from: RegistryRepository, options: PutOptions): Promise<PutBlob | undefined> {
     if (!isDistributable(descriptor.mediaType)) return undefined;
+    if (from.name === this.name && !(await this.hasBlob(descriptor.digest, options)))
+      throw new RegistryFault(NOT_FOUND, `blob ${descriptor.digest} is not in ${this.name}`, {
+        isTemporary: false,
+        destination: this.name,
+      });
     const blob = remoteBlob(from.#connection, descriptor, options);
     return this.#putComplete(blob, descriptor, { ...options, mountFrom: [from] });
   }

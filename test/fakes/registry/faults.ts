@@ -9,7 +9,9 @@ export type FaultAction =
   /** Does what was asked and cuts the connection instead of telling. */
   | { readonly dropAnswer: true }
   /** Does what was asked and changes the answer. */
-  | { readonly change: (reply: Reply, exchange: Exchange) => Reply };
+  | { readonly change: (reply: Reply, exchange: Exchange) => Reply }
+  /** Decides itself when to do what was asked: to hold a request, to count, to do something before it. */
+  | { readonly around: (proceed: () => Promise<Reply>, exchange: Exchange) => Promise<Reply> };
 
 export interface FaultRule {
   readonly method: string;
@@ -40,6 +42,7 @@ export class Faults {
       entry.left -= 1;
       const { action } = entry.rule;
       if ("answer" in action) return action.answer;
+      if ("around" in action) return action.around(() => next(exchange), exchange);
       if ("dropAfterBytes" in action)
         return next({ ...exchange, body: cutAfter(exchange.body, action.dropAfterBytes) });
       const reply = await next(exchange);

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { asFake, layerWork, Scene } from "./scene.ts";
+
+const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
+
+const MODES = [
+  { mode: "series", flags: [] },
+  { mode: "parallel", flags: ["-parallel"] },
+] as const;
+
+describe.for(REGISTRY_KINDS)("a first build against $name", ({ start, isMissing }) => {
+  test.skipIf(isMissing).for(MODES)("to two registries in $mode: shared work is done once", async ({ flags }) => {
+    const scene = await Scene.open(await start(), await start());
+    const run = await scene.export({ flags });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
+    // run image, jdk, libraries, SBOM, app, launcher, config, process-types
+    expect(app.layers).toHaveLength(8);
+    expect(cache.layers).toHaveLength(2);
+    expect(cache.layers[0]).toEqual(app.layers[1]);
+    expect(layerWork(run.events)).toMatchObject({
+      jdk: { ...ONCE, uploads: 2 },
+      libraries: ONCE,
+      maven: ONCE,
+      launcher: ONCE,
+    });
+    expect(run.events).toContainEqual(
+      expect.objectContaining({ event: "app-image-ready", digest: app.digest, tags: [scene.appImage] }),
+    );
+    expect(run.events).toContainEqual(
+      expect.objectContaining({ event: "cache-ready", digest: cache.digest, reference: scene.cacheImage }),
+    );
+  });
+
+  test.skipIf(isMissing).for(MODES)("to one registry in $mode: the cache mounts what it shares", async ({ flags }) => {
+    const registry = await start();
+    const scene = await Scene.open(registry);
+    const run = await scene.export({ flags });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
+    expect(cache.layers[0]).toEqual(app.layers[1]);
+    expect(layerWork(run.events)).toMatchObject({ jdk: ONCE, maven: ONCE });
+    if (!(registry instanceof FakeRegistry)) return;
+    const jdk = encodeURIComponent(app.layers[1]?.digest ?? "");
+    expect(asFake(registry).count("POST", new RegExp(`/v2/cache/blobs/uploads/\\?mount=${jdk}&from=app`))).toBe(1);
+    // The run image's layer is mounted into the app's repository, never downloaded.
+    const base = app.layers[0]?.digest ?? "";
+    expect(asFake(registry).count("POST", new RegExp(`mount=${encodeURIComponent(base)}&from=run`))).toBe(1);
+    const body = await registry.requests.filter(({ method, target }) => method === "GET" && target.endsWith(base));
+    // One GET is the verification's.
+    expect(body).toHaveLength(1);
+  });
+});
+
+test("the images do not depend on workers, order or time", async () => {
+  const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());
+  const digests = new Set<string>();
+  for (const workers of ["1", "2", "5"])
+    for (const { flags, mode } of MODES) {
+      const name = `${mode}-${workers}`;
+      const images = [`${scene.app.host}/${name}:latest`];
+      const cache = `${scene.cache.host}/${name}:latest`;
+      const run = await scene.export({ images, cache, flags: [...flags, "-workers", workers] });
+      expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+      digests.add(`${(await verifyImage(images[0] as string)).digest} ${(await verifyImage(cache)).digest}`);
+    }
+  const again = await scene.export();
+  expect(again.exitCode).toBe(0);
+  digests.add(`${(await verifyImage(scene.appImage)).digest} ${(await verifyImage(scene.cacheImage)).digest}`);
+  expect([...digests]).toHaveLength(1);
+});

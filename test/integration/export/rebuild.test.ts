@@ -1,0 +1,125 @@
+import { rmSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { type AnyRegistry, asFake, layerWork, Scene, uploadRequests } from "./scene.ts";
+
+const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
+
+/** Forgets what was asked so far. */
+function forget(registry: AnyRegistry): void {
+  if (registry instanceof FakeRegistry) registry.requests.length = 0;
+}
+
+function uploadsTo(registry: AnyRegistry): string[] | "unknown" {
+  return registry instanceof FakeRegistry ? uploadRequests(registry) : "unknown";
+}
+
+/** A scene whose images were pushed once, with analyzed.toml for the next build. */
+async function built(registry: AnyRegistry) {
+  const scene = await Scene.open(registry);
+  expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
+  const app = await scene.analyze();
+  const cache = await verifyImage(scene.cacheImage);
+  forget(registry);
+  return { scene, app, cache };
+}
+
+describe.for(REGISTRY_KINDS)("a rebuild against $name", ({ start, isMissing }) => {
+  const again = test.skipIf(isMissing);
+
+  again.for([{ flags: [] }, { flags: ["-parallel"] }])("of the same sends nothing ($flags)", async ({ flags }) => {
+    const { scene, app, cache } = await built(await start());
+    const run = await scene.export({ flags });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const requests = scene.app instanceof FakeRegistry ? scene.app.requests.map(({ method }) => method) : [];
+    expect(new Set(requests)).toEqual(scene.app instanceof FakeRegistry ? new Set(["GET", "HEAD"]) : new Set());
+    expect(await verifyImage(scene.appImage)).toEqual(app);
+    expect(await verifyImage(scene.cacheImage)).toEqual(cache);
+    const work = layerWork(run.events);
+    expect(Object.keys(work)).toContain("jdk");
+    for (const counts of Object.values(work)) expect(counts).toEqual(HASHED);
+    expect(run.stdout).toContain("Reusing layer 'samples/java:jdk'");
+    expect(run.stdout).toContain("Reusing cache layer 'samples/java:maven'");
+  });
+
+  again("with one other layer compresses and sends that one", async () => {
+    const { scene, app } = await built(await start());
+    scene.change("libraries");
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const { libraries, ...others } = layerWork(run.events);
+    // Read twice: once to see that it changed, once to compress it.
+    expect(libraries).toEqual({ reads: 2, hashes: 1, compressions: 1, uploads: 1 });
+    for (const [name, counts] of Object.entries(others)) expect({ name, ...counts }).toEqual({ name, ...HASHED });
+    const now = await verifyImage(scene.appImage);
+    const changed = now.layers.filter((layer, i) => layer.digest !== app.layers[i]?.digest);
+    expect(changed).toHaveLength(1);
+    // The layer and the config.
+    if (scene.app instanceof FakeRegistry) expect(scene.app.count("POST", /app\/blobs\/uploads/)).toBe(2);
+  });
+
+  again("takes a launch layer without contents from the previous image", async () => {
+    const { scene, app } = await built(await start());
+    rmSync(scene.layerPath("libraries"), { recursive: true });
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect((await verifyImage(scene.appImage)).digest).toBe(app.digest);
+    expect(layerWork(run.events)).not.toHaveProperty("libraries");
+    expect(uploadsTo(scene.app)).toEqual(scene.app instanceof FakeRegistry ? [] : "unknown");
+  });
+
+  again("lists a reused cache layer once, beside a changed one", async () => {
+    const { scene, cache } = await built(await start());
+    scene.change("maven");
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const now = await verifyImage(scene.cacheImage);
+    expect(now.layers).toHaveLength(2);
+    expect(now.layers[0]).toEqual(cache.layers[0]);
+    expect(now.layers[1]).not.toEqual(cache.layers[1]);
+    expect(layerWork(run.events)).toMatchObject({ jdk: HASHED, maven: { compressions: 1, uploads: 1 } });
+  });
+});
+
+describe("a rebuild upon what the registry lost", () => {
+  async function without(repository: "app" | "cache", layer: number) {
+    const registry = await FakeRegistry.start();
+    const { scene, app, cache } = await built(registry);
+    const digest = (repository === "app" ? app : cache).layers[layer]?.digest ?? "";
+    registry.blobs.unlink(repository, digest);
+    return { registry, scene, app, cache, digest };
+  }
+
+  test("makes the whole cache again when a blob of it is gone", async () => {
+    const { scene, cache } = await without("cache", 1);
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(run.stdout).toContain(`Ignoring cache image "${scene.cacheImage}" because it was corrupt`);
+    expect(run.stdout).not.toContain("Reusing cache layer");
+    expect(await verifyImage(scene.cacheImage)).toEqual(cache);
+    expect(layerWork(run.events)).toMatchObject({ maven: { compressions: 1, uploads: 1 }, jdk: HASHED });
+  });
+
+  test("makes a layer of the app image again from its contents", async () => {
+    const { scene, app } = await without("app", 2);
+    const run = await scene.export({ cache: "" });
+    expect(run.exitCode).toBe(0);
+    expect(await verifyImage(scene.appImage)).toEqual(app);
+    expect(layerWork(run.events)).toMatchObject({ libraries: { compressions: 1, uploads: 1 }, jdk: HASHED });
+  });
+
+  test("says which layer it misses when there are no contents", async () => {
+    const { registry, scene, digest } = await without("app", 2);
+    rmSync(scene.layerPath("libraries"), { recursive: true });
+    const run = await scene.export();
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toBe(
+      `ERROR: failed to export: saving image: layer 'samples/java:libraries': blob ${digest} is gone from ${registry.host}/app, though an image there lists it\n` +
+        "Restore the blob, or build again without the previous image, so that the layer is made anew.\n",
+    );
+    expect(uploadsTo(registry)).toEqual([]);
+    expect(asFake(registry).count("PUT", /manifests/)).toBe(0);
+  });
+});

@@ -1,0 +1,169 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { ExportEvent } from "../../../src/flow/events.ts";
+import type { DockerRegistry } from "../../fakes/registry/docker-registry.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { previousImageToml } from "../../support/analyzed.ts";
+import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
+import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
+import { pushRunImage } from "../../support/run-image.ts";
+import { type VerifiedImage, verifyImage } from "../../support/verify-image.ts";
+import { randomIntegers } from "../../unit/random-integers.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+
+export type AnyRegistry = FakeRegistry | DockerRegistry;
+
+/** The command that ended, and what it wrote with `-events`. */
+export interface Exported extends ExporterRun {
+  readonly events: readonly ExportEvent[];
+}
+
+export interface ExportRequest {
+  /** All that comes after the flags: output image and tags. Default: `<app registry>/app:latest`. */
+  readonly images?: readonly string[];
+  /** The cache image; "" for none. Default: `<cache registry>/cache:latest`. */
+  readonly cache?: string;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(bytes: number, seed: number): Buffer {
+  const random = randomIntegers(seed);
+  return Buffer.from(Uint32Array.from({ length: Math.ceil(bytes / 4) }, () => random(2 ** 32)).buffer).subarray(
+    0,
+    bytes,
+  );
+}
+
+/** What a machine that is no builder image lacks. */
+const MISSING_SBOMS = /^Warning: Did not find SBOM .* in \/cnb\/lifecycle\n/gm;
+
+const MIB = 1 << 20;
+
+/** The layer that both images take is long enough to be uploaded while it is made. */
+const LAYERS: Readonly<Record<string, LayerContents>> = {
+  jdk: { from: ["jdk"], launch: true, cache: true },
+  libraries: { from: ["libraries"], launch: true, cache: false },
+  maven: { from: ["maven"], launch: false, cache: true },
+};
+
+const JDK = noise(6 * MIB, 1);
+const MAVEN = noise(MIB, 2);
+
+function sources(): string {
+  return tempTree({
+    "jdk/lib/modules": JDK,
+    "jdk/bin/java": "#!/bin/sh\n".repeat(500),
+    "libraries/a.js": "module.exports = 1;\n".repeat(9000),
+    "libraries/deep/er/b.js": "exports.b = 2;\n".repeat(500),
+    "maven/repository.jar": MAVEN,
+    "app/index.html": "<p>hello</p>\n".repeat(300),
+    "app/app.jar": noise(100_000, 3),
+  });
+}
+
+/** One build's output, and the registries to which it is exported. It is all gone when the test is over. */
+export class Scene {
+  readonly output: BuildOutput;
+  readonly app: AnyRegistry;
+  readonly cache: AnyRegistry;
+  readonly runImage: string;
+  #exports = 0;
+
+  private constructor(output: BuildOutput, app: AnyRegistry, cache: AnyRegistry, runImage: string) {
+    this.output = output;
+    this.app = app;
+    this.cache = cache;
+    this.runImage = runImage;
+  }
+
+  /** @param cache a registry of its own for the cache image, or the app's */
+  static async open(
+    app: AnyRegistry,
+    cache: AnyRegistry = app,
+    layers: Readonly<Record<string, LayerContents>> = LAYERS,
+  ): Promise<Scene> {
+    for (const registry of new Set([app, cache])) onTestFinished(() => registry[Symbol.asyncDispose]());
+    const from = sources();
+    const placed = Object.entries(layers).map(
+      ([name, layer]) => [name, { ...layer, from: layer.from.map((path) => join(from, path)) }] as const,
+    );
+    const output = writeBuildOutput(tempTree(), Object.fromEntries(placed), [join(from, "app")]);
+    const runImage = await pushRunImage(`${app.host}/run`);
+    writeAnalyzed(output, runImage);
+    mkdirSync(join(output.root, "sbom"));
+    writeFileSync(join(output.root, "sbom", "launcher.sbom.cdx.json"), "{}\n");
+    return new Scene(output, app, cache, runImage);
+  }
+
+  get appImage(): string {
+    return `${this.app.host}/app:latest`;
+  }
+
+  get cacheImage(): string {
+    return `${this.cache.host}/cache:latest`;
+  }
+
+  /** Where a layer's contents are. */
+  layerPath(layer: string, ...rest: readonly string[]): string {
+    return join(this.output.layersDir, "samples_java", layer, ...rest);
+  }
+
+  /** Writes into a layer, as another build would have. */
+  change(layer: string, content = "changed\n"): void {
+    const path = this.layerPath(layer, "changed.txt");
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+  }
+
+  /** analyzed.toml for a rebuild upon an image that was pushed. */
+  async analyze(image = this.appImage): Promise<VerifiedImage> {
+    const pushed = await verifyImage(image);
+    writeAnalyzed(this.output, this.runImage, previousImageToml(image.slice(0, image.lastIndexOf(":")), pushed));
+    return pushed;
+  }
+
+  start(request: ExportRequest = {}): { readonly running: RunningExporter; readonly eventsPath: string } {
+    const { images = [this.appImage], cache = this.cacheImage, flags = [], env = {} } = request;
+    const eventsPath = join(this.output.root, `events-${this.#exports++}.jsonl`);
+    const cacheFlags = cache === "" ? [] : ["-cache-image", cache];
+    // Not those of a builder image, if that is where the tests run.
+    const sboms = ["-launcher-sbom", join(this.output.root, "sbom")];
+    const all = [...flagsFor(this.output), ...sboms, ...cacheFlags, "-events", eventsPath, ...flags, ...images];
+    return { running: startExporter(all, env), eventsPath };
+  }
+
+  async export(request: ExportRequest = {}): Promise<Exported> {
+    const { running, eventsPath } = this.start(request);
+    const run = await running.ended;
+    const stderr = run.stderr.replace(MISSING_SBOMS, "");
+    return { ...run, stderr, events: run.exitCode === 0 || run.exitCode === 62 ? readEvents(eventsPath) : [] };
+  }
+}
+
+/** What was done for each layer, by its name. */
+export function layerWork(events: readonly ExportEvent[]) {
+  const rows = events.flatMap((event) => {
+    if (event.event !== "layer") return [];
+    const { id, reads, hashes, compressions, uploads } = event;
+    return [[id.replace(/^.*[:/]/, ""), { reads, hashes, compressions, uploads }] as const];
+  });
+  return Object.fromEntries(rows);
+}
+
+/** The registry whose requests can be looked at. */
+export function asFake(registry: AnyRegistry): FakeRegistry {
+  if (registry instanceof FakeRegistry) return registry;
+  throw new Error("only the fake keeps its requests");
+}
+
+/** Requests that carry bytes of blobs, or open uploads. */
+export function uploadRequests(registry: FakeRegistry): string[] {
+  return registry.requests
+    .filter(
+      ({ method, target }) => method === "POST" || method === "PATCH" || (method === "PUT" && /blobs/.test(target)),
+    )
+    .map(({ method, target }) => `${method} ${target}`);
+}
