@@ -26,7 +26,15 @@ export async function buildEncoder(): Promise<"built" | "unchanged"> {
   const config = fileURLToPath(new URL("asconfig.json", sources));
   const temporary = `${output}.${randomUUID()}`;
   mkdirSync(`${root}dist`, { recursive: true });
-  const arguments_ = ["encode-block.ts", "--config", config, "--baseDir", fileURLToPath(sources), "--outFile", temporary];
+  const arguments_ = [
+    "encode-block.ts",
+    "--config",
+    config,
+    "--baseDir",
+    fileURLToPath(sources),
+    "--outFile",
+    temporary,
+  ];
   const { error, stderr } = await asc.main(arguments_);
   if (error) throw new Error(`the DEFLATE encoder does not compile:\n${stderr.toString()}`, { cause: error });
   // Renamed only when whole, so that a build that runs beside this one never sees a part.

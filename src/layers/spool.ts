@@ -7,7 +7,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { GrowingBlob } from "./layer.ts";
 
 /** Bytes that a reader takes from the spool at a time. */
-const READ_SIZE = 256 << 10;
+const READ_SIZE = 128 << 10;
 
 /*
  * A plain descriptor, because node ends the process when a FileHandle is collected that nobody closed, and after a fault

@@ -1,3 +1,4 @@
+import type { BackgroundGate } from "../../flow/background-gate.ts";
 import type { Logger } from "../../flow/logger.ts";
 import type { PriorityLimiter } from "../../flow/priority-limiter.ts";
 import { type RetryHooks, type RetryPolicy, retrying } from "../../flow/retry.ts";
@@ -11,6 +12,11 @@ export interface Work {
   /** Position among equals. */
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** True for work that must not slow down other work: whatever does not have the highest priority, 0. */
+export function isBackground({ priority }: Work): boolean {
+  return priority > 0;
 }
 
 /** How often each thing was done for all repositories of an export. */
@@ -32,6 +38,8 @@ export interface Connection {
   readonly repository: Repository;
   /** Uploads in flight at this registry. */
   readonly uploads: PriorityLimiter;
+  /** Keeps background uploads to any registry from slowing down the others. */
+  readonly gate: BackgroundGate;
   readonly pushRetry: RetryPolicy;
   readonly openRetry: RetryPolicy;
   readonly logger: Logger;

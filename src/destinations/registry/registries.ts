@@ -1,3 +1,4 @@
+import { BackgroundGate } from "../../flow/background-gate.ts";
 import type { Logger } from "../../flow/logger.ts";
 import { PriorityLimiter } from "../../flow/priority-limiter.ts";
 import type { RetryPolicy } from "../../flow/retry.ts";
@@ -38,6 +39,7 @@ export class Registries {
   readonly counters: RegistryCounters = { uploads: 0, resentBytes: 0, mounts: 0, existing: 0, retries: 0 };
   readonly #options: RegistriesOptions;
   readonly #http: Http;
+  readonly #gate = new BackgroundGate();
   readonly #registries = new Map<string, Registry>();
   readonly #repositories = new Map<string, RegistryRepository>();
 
@@ -59,6 +61,7 @@ export class Registries {
       ...this.#registry(reference.registry, isInsecure),
       repository: reference.repository,
       pushRetry: this.#options.pushRetry ?? PUSH_RETRY,
+      gate: this.#gate,
       openRetry: this.#options.openRetry ?? OPEN_RETRY,
       logger: this.#options.logger,
       counters: this.counters,

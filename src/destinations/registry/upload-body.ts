@@ -15,32 +15,39 @@ export interface BodyRange {
   readonly length: number | undefined;
 }
 
+/** Who takes part in the sending. */
+export interface BodyHooks {
+  /** Resolves when so many bytes may be sent. */
+  readonly admit: (bytes: number) => Promise<void>;
+  /** Told where in the blob the connection has got to. */
+  readonly onPosition: (position: number) => void;
+}
+
 /** A part of a blob as the body of a request, with a signal that fires when the connection stands still. */
 export class UploadBody implements StreamedBody {
   readonly length: number | undefined;
   readonly signal: AbortSignal;
   readonly #blob: GrowingBlob;
   readonly #range: BodyRange;
-  readonly #onPosition: (position: number) => void;
+  readonly #hooks: BodyHooks;
   readonly #stalled = new AbortController();
   readonly #destination: string;
 
   /**
-   * @param onPosition told where in the blob the connection has got to
    * @param destination for the fault's message
    */
   constructor(
     blob: GrowingBlob,
     range: BodyRange,
     destination: string,
-    onPosition: (position: number) => void,
+    hooks: BodyHooks,
     signal: AbortSignal | undefined,
   ) {
     this.length = range.length;
     this.signal = signal === undefined ? this.#stalled.signal : AbortSignal.any([signal, this.#stalled.signal]);
     this.#blob = blob;
     this.#range = range;
-    this.#onPosition = onPosition;
+    this.#hooks = hooks;
     this.#destination = destination;
   }
 
@@ -52,6 +59,7 @@ export class UploadBody implements StreamedBody {
     if (from === to) return;
     for await (const chunk of this.#blob.read(from, this.signal)) {
       const part = chunk.subarray(0, Math.min(chunk.length, to - position));
+      await this.#hooks.admit(part.length);
       const timer = setTimeout(() => this.#stall(), STALL_MS);
       try {
         yield part;
@@ -59,7 +67,7 @@ export class UploadBody implements StreamedBody {
         clearTimeout(timer);
       }
       position += part.length;
-      this.#onPosition(position);
+      this.#hooks.onPosition(position);
       if (position >= to) return;
     }
   }

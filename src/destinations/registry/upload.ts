@@ -4,7 +4,7 @@ import { headerOf } from "../../transport/http.ts";
 import { COMMIT_TIMEOUT_MS } from "../../transport/registry-client.ts";
 import { DENIED, isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
-import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
+import { type Connection, isBackground, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { type MountSource, openUpload } from "./mount.ts";
 import { UploadBody } from "./upload-body.ts";
 import { readUploadStatus } from "./upload-status.ts";
@@ -63,7 +63,11 @@ export class Upload {
     const outcome = await retrying(
       policy,
       // The place is given back between two tries.
-      (progressed) => uploads.run(priority, () => this.#attempt(mount, progressed), order, signal),
+      async (progressed) => {
+        // Waits before it takes a place, and before it opens an upload that would stand still.
+        await this.#admit(0);
+        return uploads.run(priority, () => this.#attempt(mount, progressed), order, signal);
+      },
       retryHooks(this.#connection, this.#options),
     );
     this.#connection.counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
@@ -86,6 +90,10 @@ export class Upload {
       if (this.#isLost(error)) this.#forget(error);
       throw error;
     }
+  }
+
+  async #admit(bytes: number): Promise<void> {
+    if (isBackground(this.#options)) await this.#connection.gate.admit(bytes, this.#options.signal);
   }
 
   #begin(location: URL): void {
@@ -143,20 +151,25 @@ export class Upload {
   }
 
   async #patch(to: number | undefined, length: number | undefined, progressed: Progressed): Promise<void> {
-    const { client, repository, counters } = this.#connection;
+    const { client, repository, counters, gate } = this.#connection;
     const { priority, signal } = this.#options;
     const from = this.#offset;
     const againTo = this.#mostSent;
-    const onPosition = (position: number) => {
+    let position = from;
+    const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
+    const onPosition = (reached: number) => {
+      foreground?.sent(reached - position);
+      position = reached;
       this.#sent = Math.max(this.#sent, position);
       if (position <= this.#mostSent) return;
       this.#mostSent = position;
       progressed();
       this.#options.onBytes?.(position);
     };
-    const body = new UploadBody(this.#blob, { from, to, length }, repository.name, onPosition, signal);
+    const hooks = { onPosition, admit: (bytes: number) => this.#admit(bytes) };
+    const body = new UploadBody(this.#blob, { from, to, length }, repository.name, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
-    const answer = await client.send({
+    const sending = client.send({
       method: "PATCH",
       target: this.#location ?? "",
       scopes: [scopeOf(repository, "push,pull")],
@@ -170,6 +183,7 @@ export class Upload {
       priority,
       signal: body.signal,
     });
+    const answer = await sending.finally(() => foreground?.leave());
     this.#offset = to ?? (await this.#blob.done).size;
     if (headerOf(answer, "location") !== undefined) this.#location = await client.location(answer);
   }

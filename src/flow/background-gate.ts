@@ -1,0 +1,169 @@
+import { sleep } from "./retry.ts";
+
+/** Foreground bytes after which its speed is looked at: some dozen chunks, so that their size does not blur it. */
+const WINDOW_BYTES = 3 << 20;
+/** Shorter windows measure how fast the kernel's buffers fill, not the network. */
+const MIN_WINDOW_MS = 100;
+const MAX_WINDOW_MS = 1000;
+
+/** With less than this ready to send, the foreground waits for its bytes to be made, not for the network. */
+const BACKLOG_BYTES = 1 << 20;
+
+/** A foreground that sends nothing for this long (a retry, a registry that thinks) has nothing to lose. */
+const STALL_MS = 500;
+
+/** However long the gate is shut, one chunk passes now and then, so that servers do not take an upload for dead. */
+const TRICKLE_MS = 5000;
+
+/** Background bytes per foreground byte when it is first tried whether the two compete: as little as can be noticed. */
+const FIRST_SHARE = 0.15;
+/** Each further try lets so many times more through. */
+const WIDEN = 4;
+/** From this share on the background goes as fast as it can. */
+const FULL_SHARE = 2;
+/** The foreground counts as slowed down below this part of its speed alone. */
+const SLOWED = 0.92;
+/** After a failed try the next waits for twice as many windows, at most this many. */
+const MAX_WAIT = 32;
+
+/** Something in the foreground: bytes that must not be slowed down. */
+export interface Foreground {
+  /** Bytes were taken by the network. */
+  sent(bytes: number): void;
+  leave(): void;
+}
+
+/** The clock and the timer that the gate uses. */
+export interface GateClock {
+  /** ms from any start. */
+  now(): number;
+  wait(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+const SYSTEM_CLOCK: GateClock = { now: () => performance.now(), wait: sleep };
+
+/**
+ * Lets background transfers use what the foreground leaves idle, and nothing else (design, idea 7). Whether two uploads share
+ * a link cannot be asked, so it is tried: the foreground's speed is measured alone, then a little background is let through,
+ * then more as long as the foreground stays as fast. While the foreground waits for bytes to be made, the cores are what
+ * it needs, and the background waits.
+ */
+export class BackgroundGate {
+  readonly #clock: GateClock;
+  readonly #backlogs = new Map<Foreground, () => number>();
+  /** Background bytes per foreground byte: 0 shut, infinite open. */
+  #share = 0;
+  /** Speed of the foreground alone, in bytes per ms. */
+  #alone: number | undefined;
+  #windowStart = 0;
+  #windowBytes = 0;
+  #wasStarved = false;
+  #lastSent = 0;
+  /** Background bytes that may pass. */
+  #credit = 0;
+  /** Windows until the next try, and how many the one after that would wait. */
+  #wait = 1;
+  #nextWait = 2;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(clock: GateClock = SYSTEM_CLOCK) {
+    this.#clock = clock;
+  }
+
+  /** @param backlog bytes that are ready to be sent and not sent yet */
+  enter(backlog: () => number): Foreground {
+    const foreground: Foreground = {
+      sent: (bytes) => this.#sent(bytes),
+      leave: () => {
+        this.#backlogs.delete(foreground);
+        this.#wake();
+      },
+    };
+    if (this.#backlogs.size === 0) this.#beginWindow();
+    this.#lastSent = this.#clock.now();
+    this.#backlogs.set(foreground, backlog);
+    return foreground;
+  }
+
+  /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. */
+  async admit(bytes: number, signal?: AbortSignal): Promise<void> {
+    const asked = this.#clock.now();
+    while (!this.#isOpen() && this.#clock.now() - asked < TRICKLE_MS) {
+      signal?.throwIfAborted();
+      // The foreground says when something changes, but not that it stalls.
+      const stop = new AbortController();
+      const tick = this.#clock.wait(
+        STALL_MS,
+        signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+      );
+      await Promise.race([this.#changed.promise, tick.catch(() => undefined)]);
+      stop.abort();
+    }
+    signal?.throwIfAborted();
+    this.#credit -= bytes;
+  }
+
+  #isOpen(): boolean {
+    if (this.#backlogs.size === 0 || this.#clock.now() - this.#lastSent > STALL_MS) return true;
+    return this.#share > 0 && this.#credit > 0;
+  }
+
+  #sent(bytes: number): void {
+    const now = this.#clock.now();
+    this.#lastSent = now;
+    this.#windowBytes += bytes;
+    this.#credit += this.#share === Number.POSITIVE_INFINITY ? this.#share : bytes * this.#share;
+    this.#wasStarved ||= this.#backlog() < BACKLOG_BYTES;
+    const elapsed = now - this.#windowStart;
+    if ((this.#windowBytes >= WINDOW_BYTES && elapsed >= MIN_WINDOW_MS) || elapsed >= MAX_WINDOW_MS)
+      this.#endWindow(this.#windowBytes / elapsed);
+    this.#wake();
+  }
+
+  #backlog(): number {
+    let bytes = 0;
+    for (const backlog of this.#backlogs.values()) bytes += backlog();
+    return bytes;
+  }
+
+  /** @param speed of the foreground, in bytes per ms */
+  #endWindow(speed: number): void {
+    if (this.#wasStarved) this.#shut(1);
+    else if (this.#share === 0) this.#measuredAlone(speed);
+    else if (speed < SLOWED * (this.#alone ?? speed)) {
+      this.#shut(this.#nextWait);
+      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
+    } else this.#widen();
+    this.#beginWindow();
+  }
+
+  #measuredAlone(speed: number): void {
+    this.#alone = speed;
+    this.#wait -= 1;
+    if (this.#wait > 0) return;
+    this.#share = FIRST_SHARE;
+    this.#credit = 0;
+  }
+
+  #widen(): void {
+    this.#share = this.#share * WIDEN > FULL_SHARE ? Number.POSITIVE_INFINITY : this.#share * WIDEN;
+  }
+
+  #shut(wait: number): void {
+    this.#share = 0;
+    this.#credit = 0;
+    this.#wait = wait;
+  }
+
+  #beginWindow(): void {
+    this.#windowStart = this.#clock.now();
+    this.#windowBytes = 0;
+    this.#wasStarved = false;
+  }
+
+  #wake(): void {
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers<void>();
+    resolve();
+  }
+}

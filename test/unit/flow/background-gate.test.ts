@@ -1,0 +1,151 @@
+import { expect, test } from "vitest";
+import { BackgroundGate, type Foreground, type GateClock } from "../../../src/flow/background-gate.ts";
+
+const CHUNK = 128 << 10;
+const STEP_MS = 5;
+
+/** Time that passes when the simulation says so. */
+class SimulatedClock implements GateClock {
+  #now = 0;
+  #waiting: { readonly at: number; readonly resolve: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  wait(ms: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ at: this.#now + ms, resolve });
+    signal?.addEventListener("abort", () => reject(signal.reason));
+    return promise;
+  }
+
+  async advance(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = this.#waiting.filter(({ at }) => at <= this.#now);
+    this.#waiting = this.#waiting.filter(({ at }) => at > this.#now);
+    for (const { resolve } of due) resolve();
+    // Lets the background go through its awaits.
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+  }
+}
+
+interface Transfer {
+  /** Bytes that the network took. */
+  sent: number;
+  /** Bytes that were handed to the network and wait there. */
+  queued: number;
+  doneAt: number | undefined;
+}
+
+/**
+ * A foreground and a background upload over links of `rate` bytes per ms: one each, or one for both.
+ * @param makeRate how fast the foreground's bytes are made, in bytes per ms
+ */
+async function simulate(
+  sharing: "shared" | "separate",
+  rate: number,
+  size: number,
+  makeRate = Number.POSITIVE_INFINITY,
+) {
+  const clock = new SimulatedClock();
+  const gate = new BackgroundGate(clock);
+  const [front, back]: [Transfer, Transfer] = [
+    { sent: 0, queued: 0, doneAt: undefined },
+    { sent: 0, queued: 0, doneAt: undefined },
+  ];
+  let made = 0;
+  let reported = 0;
+  const foreground: Foreground = gate.enter(() => made - reported);
+  void (async () => {
+    for (let given = 0; given < size; given += CHUNK) {
+      await gate.admit(CHUNK);
+      back.queued += CHUNK;
+      while (back.queued > Math.max(4 * CHUNK, rate * STEP_MS)) await clock.wait(STEP_MS);
+    }
+  })();
+  while (front.doneAt === undefined || back.doneAt === undefined) {
+    await clock.advance(STEP_MS);
+    made = Math.min(size, makeRate * clock.now());
+    front.queued =
+      front.doneAt === undefined ? Math.min(made - front.sent, Math.max(4 * CHUNK, 2 * rate * STEP_MS)) : 0;
+    const busy = [front, back].filter(({ queued }) => queued > 0).length;
+    for (const transfer of [front, back]) {
+      const speed = sharing === "shared" && busy > 1 ? rate / 2 : rate;
+      const bytes = Math.min(transfer.queued, speed * STEP_MS);
+      transfer.sent += bytes;
+      transfer.queued -= bytes;
+      if (transfer.doneAt === undefined && transfer.sent >= size - 1) transfer.doneAt = clock.now();
+    }
+    if (front.sent - reported >= CHUNK || front.doneAt !== undefined) {
+      if (front.sent > reported) foreground.sent(front.sent - reported);
+      reported = front.sent;
+    }
+    if (front.doneAt !== undefined) foreground.leave();
+  }
+  return { front: front.doneAt, back: back.doneAt };
+}
+
+const MB = 1e6;
+/** How long each upload takes alone. */
+const DURATION_MS = 5000;
+const RATES = [
+  ["22 MB/s", 22_000],
+  ["5 MB/s", 5000],
+  ["200 MB/s", 200_000],
+] as const;
+
+test.each(RATES)("on one link of %s the foreground is not slowed down by more than 5 %%", async (_name, rate) => {
+  const size = rate * DURATION_MS;
+  const { front } = await simulate("shared", rate, size);
+  expect(front).toBeLessThan((size / rate) * 1.05 + 20);
+});
+
+test.each(RATES)("on two links of %s the background takes its own", async (_name, rate) => {
+  const size = rate * DURATION_MS;
+  const { front, back } = await simulate("separate", rate, size);
+  expect(front).toBeLessThan((size / rate) * 1.01 + 20);
+  expect(back).toBeLessThan((size / rate) * 1.35);
+});
+
+test("while the foreground waits for its bytes to be made, the background waits", async () => {
+  const { front, back } = await simulate("separate", 200_000, 20 * MB, 20_000);
+  expect(front).toBeLessThan(1020);
+  expect(back).toBeGreaterThan(front);
+});
+
+test("without a foreground everything passes", async () => {
+  const gate = new BackgroundGate(new SimulatedClock());
+  await gate.admit(100 * MB);
+});
+
+test("a foreground that stands still stops nothing for long, and a shut gate lets a chunk pass now and then", async () => {
+  const clock = new SimulatedClock();
+  const gate = new BackgroundGate(clock);
+  const foreground = gate.enter(() => 0);
+  let passed = 0;
+  void (async () => {
+    for (;;) {
+      await gate.admit(CHUNK);
+      passed += 1;
+      await clock.wait(STEP_MS);
+    }
+  })();
+  for (let i = 0; i < 1000; i++) {
+    foreground.sent(1000);
+    await clock.advance(STEP_MS * 2);
+  }
+  expect(passed).toBe(1);
+  for (let i = 0; i < 300; i++) await clock.advance(STEP_MS * 2);
+  expect(passed).toBeGreaterThan(10);
+});
+
+test("waiting ends with the signal", async () => {
+  const gate = new BackgroundGate(new SimulatedClock());
+  gate.enter(() => 0);
+  const controller = new AbortController();
+  const waiting = gate.admit(1, controller.signal);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
+});
