@@ -97,6 +97,7 @@ export class CacheLayers {
     const { order } = layer.plan;
     const known = this.#known(diffId, made);
     const place = known === undefined ? this.#placeShared(made, content, placed) : this.#place(known, order);
+    place.catch(() => undefined);
     return { step, diffId, isReused: this.#isReused(step, diffId), placed: place };
   }
 

@@ -53,10 +53,9 @@ export async function pushApp(context: ExportContext, push: AppPush, signal: Abo
   const results = await pushTo(first[0], first[1], push, signal, async () => {
     await Promise.all([push.base, ...push.layers.map(({ placed }) => placed)]);
   });
-  const later = others.map(([repository, names]) => {
-    const neighbour = names[0]?.registry === primary.registry ? first[0] : undefined;
-    return pushTo(repository, names, push, signal, () => copyLayers(push, neighbour, repository, signal));
-  });
+  const later = others.map(([repository, names]) =>
+    pushTo(repository, names, push, signal, () => copyLayers(push, first[0], repository, signal)),
+  );
   const outcomes = new Map([results, ...(await Promise.all(later))].flat().map((result) => [result.reference, result]));
   return references.map((reference) => savedName(outcomes.get(reference) as TagResult));
 }
@@ -84,16 +83,16 @@ async function pushTo(
   }
 }
 
-/** Another repository of a registry takes the layers from the first, which has them by now; another registry from us. */
+/** Another repository takes the layers from the first, which has them by now: all names of an image are in one registry. */
 async function copyLayers(
   { image, runImage, layers }: AppPush,
-  first: RegistryRepository | undefined,
+  first: RegistryRepository,
   repository: RegistryRepository,
   signal: AbortSignal,
 ): Promise<void> {
   const own = image.layers.slice(runImage.manifest.layers.length);
   const contentOf = (layer: AppLayer, descriptor: Descriptor): LayerContent =>
-    layer.content.kind === "made" && first !== undefined
+    layer.content.kind === "made"
       ? { kind: "existing", descriptor, from: first, otherwise: layer.content }
       : layer.content;
   await Promise.all([

@@ -46,6 +46,7 @@ export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
   readonly #digesters: Piscina<DigestTask, DigestReply>;
+  #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
     this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, arenaNeeds(compression));
@@ -68,6 +69,11 @@ export class WorkerPool {
       // A digest task lives on messages, which a sleeping thread would not see.
       atomics: "disabled",
     });
+    for (const threads of [this.#compressors, this.#digesters])
+      threads.on("error", (error) => {
+        // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
+        if (!this.#isClosing) throw error;
+      });
   }
 
   /** @throws Fault of the scan, rebuilt from the thread's. */
@@ -91,6 +97,7 @@ export class WorkerPool {
 
   /** Ends all threads; tasks that still run are abandoned. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await Promise.all([this.#compressors.destroy(), this.#digesters.destroy()]);
   }
 }

@@ -17,6 +17,8 @@ export interface FaultRule {
   readonly method: string;
   /** Tested against path and query. */
   readonly target: RegExp;
+  /** What else must be so. */
+  readonly when?: (exchange: Exchange) => boolean;
   /** How many matching requests go wrong; default 1. */
   readonly times?: number;
   readonly action: FaultAction;
@@ -52,8 +54,9 @@ export class Faults {
   }
 }
 
-function matches({ method, target }: FaultRule, exchange: Exchange): boolean {
-  return method === exchange.method && target.test(exchange.url.pathname + exchange.url.search);
+function matches({ method, target, when }: FaultRule, exchange: Exchange): boolean {
+  const isMeant = method === exchange.method && target.test(exchange.url.pathname + exchange.url.search);
+  return isMeant && (when?.(exchange) ?? true);
 }
 
 async function* cutAfter(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {

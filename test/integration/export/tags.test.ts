@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { refusal } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { layerWork, Scene } from "./scene.ts";
+
+const reportOf = ({ output }: Scene): string => readFileSync(join(output.layersDir, "report.toml"), "utf8");
+const tagsIn = (report: string): string => /^ {2}tags = \[(.*)\]$/m.exec(report)?.[1] ?? "";
+
+describe.for(REGISTRY_KINDS)("several names at $name", ({ start, isMissing }) => {
+  test.skipIf(isMissing)("in one repository and in another", async () => {
+    const registry = await start();
+    const scene = await Scene.open(registry);
+    const images = ["app:latest", "app:v1", "other:v2", "other:v3"].map((name) => `${registry.host}/${name}`);
+    const run = await scene.export({ images, cache: "" });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "Warning: No cached data will be used, no cache specified.\n" });
+    const digests = await Promise.all(images.map(async (image) => (await verifyImage(image)).digest));
+    expect(new Set(digests).size).toBe(1);
+    expect(tagsIn(reportOf(scene))).toBe(images.map((image) => `"${image}"`).join(", "));
+    expect(layerWork(run.events)).toMatchObject({ jdk: { reads: 1, compressions: 1, uploads: 1 } });
+    if (!(registry instanceof FakeRegistry)) return;
+    // Eight layers, of which the run image's is mounted, and the config.
+    expect(registry.count("PATCH", /\/v2\/app\//)).toBe(8);
+    // All but the config, which is too small to be worth a thought, comes by mount.
+    expect(registry.count("POST", /\/v2\/other\/blobs\/uploads\/\?mount=.*&from=(app|run)$/)).toBe(8);
+    expect(registry.count("PATCH", /\/v2\/other\//)).toBe(1);
+    expect(registry.count("PUT", /\/manifests\/(latest|v1|v2|v3)$/)).toBe(5); // and the run image's
+  });
+});
+
+describe("a name that fails", () => {
+  test("does not hinder the others, and the report lists those", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const denied = refusal(403, "DENIED", "requested access to the resource is denied");
+    registry.faults.add({ method: "PUT", target: /app\/manifests\/v1$/, action: { answer: denied } });
+    const images = [scene.appImage, `${registry.host}/app:v1`, `${registry.host}/other:v2`];
+    const run = await scene.export({ images });
+    expect(run.exitCode).toBe(62);
+    const cause = `PUT http://${registry.host}/v2/app/manifests/v1: DENIED: requested access to the resource is denied`;
+    expect(run.stderr).toBe(
+      `ERROR: failed to export: failed to write image to the following tags: [${images[1]}: ${cause}]\n`,
+    );
+    expect(run.stdout).toContain(`      ${images[0]}\n      ${images[1]} - ${cause}\n      ${images[2]}\n`);
+    const saved = [images[0] ?? "", images[2] ?? ""];
+    for (const image of saved) await verifyImage(image);
+    expect(tagsIn(reportOf(scene))).toBe(saved.map((image) => `"${image}"`).join(", "));
+    expect(registry.manifests.find("app", "v1")).toBeUndefined();
+    expect(registry.manifests.find("cache", "latest")).toBeUndefined();
+  });
+
+  test("because its whole repository does, does not hinder another repository", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const denied = refusal(403, "DENIED", "requested access to the resource is denied");
+    const target = /\/v2\/app\/blobs\/uploads\//;
+    registry.faults.add({ method: "POST", target, times: Number.POSITIVE_INFINITY, action: { answer: denied } });
+    const other = `${registry.host}/other:v2`;
+    const run = await scene.export({ images: [scene.appImage, other] });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(`[${scene.appImage}: POST http://${registry.host}/v2/app/blobs/uploads/`);
+    expect(run.stderr).not.toContain(other);
+    expect(tagsIn(reportOf(scene))).toBe(`"${other}"`);
+    await verifyImage(other);
+  });
+
+  test("like all of them leaves no report", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const denied = refusal(403, "DENIED", "requested access to the resource is denied");
+    registry.faults.add({ method: "PUT", target: /app\/manifests\//, action: { answer: denied } });
+    expect((await scene.export()).exitCode).toBe(62);
+    expect(() => reportOf(scene)).toThrow("ENOENT");
+  });
+});
