@@ -1,0 +1,86 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { AuthOptions } from "../../fakes/registry/auth.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { type Exported, Scene } from "./scene.ts";
+
+const USER = "robot";
+const PASSWORD = "hunter2-not-for-logs";
+const BASIC = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
+const KINDS: readonly AuthOptions["kind"][] = ["basic", "bearer"];
+
+/** A registry that lets nobody in without a password; images in it are looked at through its own eyes. */
+async function closedScene(kind: AuthOptions["kind"]) {
+  const registry = await FakeRegistry.start({ auth: { kind, username: USER, password: PASSWORD } });
+  const open = await FakeRegistry.start();
+  const scene = await Scene.open(open, registry);
+  const images = [`${registry.host}/app:latest`, `${registry.host}/app:v1`];
+  return { registry, open, scene, request: { images, flags: ["-log-level", "debug", "-parallel"] } };
+}
+
+function expectNoSecret(run: Exported, ...secrets: readonly string[]): void {
+  const written = `${run.stdout}${run.stderr}${JSON.stringify(run.events)}`;
+  for (const secret of secrets) expect(written).not.toContain(secret);
+}
+
+/** Every token that requests came with. */
+function tokensOf(registry: FakeRegistry): string[] {
+  const tokens = registry.requests.flatMap(
+    ({ headers }) => /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1] ?? [],
+  );
+  return [...new Set(tokens)];
+}
+
+describe.for(KINDS)("a registry with %s authentication", (kind) => {
+  test("takes credentials from CNB_REGISTRY_AUTH", async () => {
+    const { registry, scene, request } = await closedScene(kind);
+    const auth = JSON.stringify({ [registry.host]: `Basic ${BASIC}` });
+    const run = await scene.export({ ...request, env: { CNB_REGISTRY_AUTH: auth } });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(registry.manifests.find("app", "v1")).toBeDefined();
+    expect(registry.manifests.find("cache", "latest")).toBeDefined();
+    expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
+    if (kind === "basic") return;
+    expect(tokensOf(registry).length).toBeGreaterThan(0);
+    // Each set of scopes once, whatever asks for it: app layers, cache layers, tags.
+    const issued = registry.auth?.issued ?? [];
+    expect(issued).toHaveLength(new Set(issued).size);
+    expect(issued).toContain("repository:app:push,pull");
+    expect(issued).toContain("repository:cache:push,pull");
+  });
+
+  test("takes credentials from docker's config.json", async () => {
+    const { registry, scene, request } = await closedScene(kind);
+    const home = tempTree();
+    writeFileSync(join(home, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth: BASIC } } }));
+    const run = await scene.export({ ...request, env: { DOCKER_CONFIG: home } });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(registry.manifests.find("cache", "latest")).toBeDefined();
+    expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
+  });
+
+  test("refuses wrong ones, which are not repeated in the error", async () => {
+    const { registry, scene, request } = await closedScene(kind);
+    const wrong = Buffer.from(`${USER}:wrong-${PASSWORD}`).toString("base64");
+    const auth = JSON.stringify({ [registry.host]: `Basic ${wrong}` });
+    const run = await scene.export({ ...request, cache: "", env: { CNB_REGISTRY_AUTH: auth } });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(/401|UNAUTHORIZED/);
+    expectNoSecret(run, PASSWORD, wrong);
+  });
+});
+
+test("a registry token is used as it is, and stays in its registry", async () => {
+  const { registry, open, scene, request } = await closedScene("bearer");
+  const token = "a-registry-token-not-for-logs";
+  const auth = JSON.stringify({ [registry.host]: `Bearer ${token}` });
+  const run = await scene.export({ ...request, cache: "", env: { CNB_REGISTRY_AUTH: auth } });
+  // The fake did not hand it out.
+  expect(run.exitCode).toBe(62);
+  expect(tokensOf(registry)).toEqual([token]);
+  expect(registry.auth?.issued).toEqual([]);
+  expect(open.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
+  expectNoSecret(run, token);
+});

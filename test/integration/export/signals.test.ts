@@ -1,0 +1,78 @@
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { Reply } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { Scene } from "./scene.ts";
+
+/** Two registries, of which one holds a request that matches until the test is over. */
+async function held(where: "app" | "cache", method: string, target: RegExp) {
+  const registries = { app: await FakeRegistry.start(), cache: await FakeRegistry.start() };
+  const arrived = Promise.withResolvers<void>();
+  const forGood = async (): Promise<Reply> => {
+    arrived.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const scene = await Scene.open(registries.app, registries.cache);
+  registries[where].faults.add({ method, target, action: { around: forGood } });
+  return { ...registries, scene, arrived: arrived.promise };
+}
+
+/** Sends a signal when the held request is there, and waits for the end. */
+async function stop({ scene, arrived }: Awaited<ReturnType<typeof held>>, signal: NodeJS.Signals, flags: string[]) {
+  const { running } = scene.start({ flags });
+  await arrived;
+  const sentMs = performance.now();
+  running.process.kill(signal);
+  const run = await running.ended;
+  return { ...run, tookMs: performance.now() - sentMs };
+}
+
+describe("a signal during an upload", () => {
+  test.for([
+    { signal: "SIGTERM", exitCode: 143, flags: [] },
+    { signal: "SIGTERM", exitCode: 143, flags: ["-parallel"] },
+    { signal: "SIGINT", exitCode: 130, flags: ["-parallel"] },
+  ] as const)("$signal ends it at once with $exitCode ($flags)", async ({ signal, exitCode, flags }) => {
+    const spool = tempTree();
+    const setting = await held("app", "PATCH", /app\/blobs/);
+    const run = await stop(setting, signal, [...flags, "-spool-dir", spool]);
+    expect(run.exitCode).toBe(exitCode);
+    expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
+    expect(run.tookMs).toBeLessThan(1000);
+    expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
+    expect(setting.cache.count("PUT", /manifests/)).toBe(0);
+    expect(readdirSync(spool)).toEqual([]);
+    expect(readdirSync(setting.scene.output.layersDir)).not.toContain("report.toml");
+  });
+
+  test("during the cache's export leaves the app image, and is not called a success", async () => {
+    const setting = await held("cache", "PATCH", /cache\/blobs/);
+    const run = await stop(setting, "SIGTERM", []);
+    expect(run.exitCode).toBe(143);
+    expect(run.tookMs).toBeLessThan(1000);
+    await verifyImage(setting.scene.appImage);
+    expect(setting.cache.count("PUT", /manifests/)).toBe(0);
+    expect(readdirSync(setting.scene.output.layersDir)).toContain("report.toml");
+  });
+
+  test("before anything is made", async () => {
+    const setting = await held("app", "GET", /run\/manifests/);
+    const run = await stop(setting, "SIGTERM", ["-parallel"]);
+    expect(run.exitCode).toBe(143);
+    expect(run.tookMs).toBeLessThan(1000);
+    expect(setting.app.count("PUT", /\/app\//)).toBe(0);
+  });
+});
+
+test("an end by force leaves no spool file either", async () => {
+  const spool = tempTree();
+  const { scene, arrived } = await held("app", "PATCH", /app\/blobs/);
+  const { running } = scene.start({ flags: ["-spool-dir", spool] });
+  await arrived;
+  running.process.kill("SIGKILL");
+  await once(running.process, "close");
+  expect(readdirSync(spool)).toEqual([]);
+});
