@@ -1,0 +1,57 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { Reply } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { readEvents } from "../../support/exporter.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { Scene } from "./scene.ts";
+
+const MIB = 1 << 20;
+
+/** Bytes in nameless files of a directory that a process has open. */
+function spooledBytes(pid: number, directory: string): number {
+  const sizes = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    const path = `/proc/${pid}/fd/${fd}`;
+    try {
+      return readlinkSync(path).startsWith(directory) ? statSync(path).size : 0;
+    } catch {
+      return 0; // closed in the meantime
+    }
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+test("300 MB go through less memory, and never lie anywhere uncompressed", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const text = Buffer.alloc(3 * MIB, "some text that compresses as text does, more or less\n");
+  for (let i = 0; i < 75; i++)
+    writeFileSync(scene.layerPath(i % 3 === 0 ? "maven" : "jdk", `part-${i}`), Buffer.concat([randomBytes(MIB), text]));
+  const spool = tempTree();
+  const { running, eventsPath } = scene.start({ flags: ["-parallel", "-workers", "2", "-spool-dir", spool] });
+  const pid = running.process.pid ?? 0;
+  let spooled = 0;
+  let status = "";
+  const look = async (proceed: () => Promise<Reply>) => {
+    spooled = Math.max(spooled, spooledBytes(pid, spool));
+    status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return proceed();
+  };
+  const times = Number.POSITIVE_INFINITY;
+  for (const method of ["POST", "PATCH", "PUT"])
+    registry.faults.add({ method, target: /^\/v2\/(app|cache)\//, times, action: { around: look } });
+  expect(await running.ended).toMatchObject({ exitCode: 0 });
+  await verifyImage(scene.appImage);
+  await verifyImage(scene.cacheImage);
+  const layers = readEvents(eventsPath).filter((event) => event.event === "layer");
+  const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
+  expect(sum(layers.map(({ tarSize }) => tarSize))).toBeGreaterThan(300e6);
+  // The last look is at the cache's manifest, the last thing of all. In KiB.
+  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
+  expect(peak).toBeGreaterThan(0);
+  expect(peak).toBeLessThan(260 * 1024);
+  expect(spooled).toBeGreaterThan(0);
+  expect(spooled).toBeLessThanOrEqual(sum(layers.map(({ size }) => size ?? 0)));
+});

@@ -1,0 +1,59 @@
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Reply } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { Scene } from "./scene.ts";
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn("Tests of dropped privileges are skipped: they need root.");
+
+const USER = ["-uid", "1000", "-gid", "1000"];
+
+/** The layers directory belongs to the user, as in a build. */
+function giveAway({ output }: Scene): void {
+  for (const path of [output.root, output.layersDir]) chownSync(path, 1000, 1000);
+}
+
+test.skipIf(!isRoot)("root becomes the user of the build before it exports", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  giveAway(scene);
+  const ids = Promise.withResolvers<string>();
+  const { running } = scene.start({ flags: [...USER, "-parallel"] });
+  const look = async (proceed: () => Promise<Reply>) => {
+    ids.resolve(readFileSync(`/proc/${running.process.pid}/status`, "utf8"));
+    return proceed();
+  };
+  registry.faults.add({ method: "PUT", target: /app\/manifests/, action: { around: look } });
+  expect(await running.ended).toMatchObject({ exitCode: 0 });
+  const status = await ids.promise;
+  expect(status).toMatch(/^Uid:\t1000\t1000\t1000\t1000$/m);
+  expect(status).toMatch(/^Gid:\t1000\t1000\t1000\t1000$/m);
+  await verifyImage(scene.appImage);
+  await verifyImage(scene.cacheImage);
+  expect(statSync(join(scene.output.layersDir, "report.toml"))).toMatchObject({ uid: 1000, gid: 1000 });
+});
+
+test.skipIf(!isRoot)("what that user may not read is an error that names it", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  giveAway(scene);
+  const path = scene.layerPath("libraries", "secret");
+  writeFileSync(path, "root's", { mode: 0o600 });
+  const run = await scene.export({ flags: USER });
+  expect(run.exitCode).toBe(62);
+  expect(run.stderr).toMatch(`ERROR: failed to export: creating layer: open ${path}: permission denied`);
+});
+
+test.skipIf(!isRoot)("cache directories are given to the user first", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  giveAway(scene);
+  const launchCache = join(scene.output.root, "launch-cache");
+  mkdirSync(join(launchCache, "committed"), { recursive: true, mode: 0o755 });
+  writeFileSync(join(launchCache, "committed", "layer.tar"), "");
+  const run = await scene.export({ flags: [...USER, "-launch-cache", launchCache] });
+  expect(run.exitCode).toBe(0);
+  for (const path of [launchCache, join(launchCache, "committed"), join(launchCache, "committed", "layer.tar")])
+    expect(statSync(path)).toMatchObject({ uid: 1000, gid: 1000 });
+});

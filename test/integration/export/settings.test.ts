@@ -1,0 +1,115 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Reply } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { noise, Scene } from "./scene.ts";
+
+describe("-parallel", () => {
+  /** Which came first: the cache's first upload, or the app image's name, which may wait for that upload. */
+  async function firstOf(env: Readonly<Record<string, string>>, flags: readonly string[], waits: boolean) {
+    const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
+    const scene = await Scene.open(app, cache);
+    const order: string[] = [];
+    const hasBegun = Promise.withResolvers<void>();
+    const name = async (proceed: () => Promise<Reply>) => {
+      if (waits) await hasBegun.promise;
+      order.push("app");
+      return proceed();
+    };
+    const upload = async (proceed: () => Promise<Reply>) => {
+      order.push("cache");
+      hasBegun.resolve();
+      return proceed();
+    };
+    app.faults.add({ method: "PUT", target: /app\/manifests/, action: { around: name } });
+    cache.faults.add({ method: "POST", target: /cache\/blobs/, action: { around: upload } });
+    expect((await scene.export({ env, flags })).exitCode).toBe(0);
+    return order[0];
+  }
+
+  test.for([
+    { env: {}, flags: [], beside: false },
+    { env: {}, flags: ["-parallel"], beside: true },
+    { env: { CNB_PARALLEL_EXPORT: "true" }, flags: [], beside: true },
+    { env: { CNB_PARALLEL_EXPORT: "true" }, flags: ["-parallel=false"], beside: false },
+  ])("$env $flags: the cache beside the app image is $beside", async ({ env, flags, beside }) => {
+    expect(await firstOf(env, flags, beside)).toBe(beside ? "cache" : "app");
+  });
+});
+
+describe("-upload-concurrency", () => {
+  test.for([
+    { env: {}, flags: ["-upload-concurrency", "1"], most: 1 },
+    { env: { CNB_EXPORT_UPLOAD_CONCURRENCY: "3" }, flags: [], most: 3 },
+  ])("$most bodies at a time and never more", async ({ env, flags, most }) => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const isFull = Promise.withResolvers<void>();
+    const seen: number[] = [];
+    let inFlight = 0;
+    const count = async (proceed: () => Promise<Reply>) => {
+      seen.push(++inFlight);
+      // Nobody is let through before all places are taken, so that there is somebody who could come too many.
+      if (inFlight === most) isFull.resolve();
+      await isFull.promise;
+      const reply = await proceed();
+      inFlight -= 1;
+      return reply;
+    };
+    const times = Number.POSITIVE_INFINITY;
+    registry.faults.add({ method: "PATCH", target: /blobs/, times, action: { around: count } });
+    const run = await scene.export({ env, flags: [...flags, "-parallel"] });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(seen.length).toBeGreaterThan(8);
+    expect(Math.max(...seen)).toBe(most);
+  });
+});
+
+describe("-spool-dir", () => {
+  test("that is not there is a clear error, before anything is pushed", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const spool = join(scene.output.root, "nowhere");
+    const run = await scene.export({ flags: ["-spool-dir", spool, "-parallel"] });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toContain(
+      `ERROR: failed to export: creating layer: failed to create a spool file in ${spool}: `,
+    );
+    expect(run.stderr).toContain("\nGive a writable directory with -spool-dir or TMPDIR.\n");
+    expect(registry.count("PUT", /\/app\//)).toBe(0);
+  });
+
+  test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
+    "that is full is a clear error that names the way out (needs root)",
+    async () => {
+      const registry = await FakeRegistry.start();
+      const scene = await Scene.open(registry);
+      const spool = join(tempTree(), "spool");
+      mkdirSync(spool);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", spool]);
+      onTestFinished(() => void execFileSync("umount", [spool]));
+      const run = await scene.export({ flags: ["-spool-dir", spool] });
+      expect(run.exitCode).toBe(62);
+      expect(run.stderr).toMatch(/ERROR: failed to export: .*failed to write compressed layer to the spool: ENOSPC/);
+      expect(run.stderr).toContain("\nGive a directory with more room, or a faster disk, with -spool-dir.\n");
+      expect(registry.manifests.find("app", "latest")).toBeUndefined();
+    },
+  );
+});
+
+test("hundreds of layers do not need hundreds of places at any queue", async () => {
+  const registry = await FakeRegistry.start();
+  const many = Object.fromEntries(
+    Array.from({ length: 150 }, (_, i) => [`layer-${i}`, { from: ["libraries"], launch: true, cache: i % 2 === 0 }]),
+  );
+  const scene = await Scene.open(registry, registry, many);
+  for (const [i, name] of Object.keys(many).entries()) writeFileSync(scene.layerPath(name, "own"), noise(64, i));
+  const run = await scene.export({ flags: ["-parallel"] });
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  expect((await verifyImage(scene.appImage)).layers).toHaveLength(156);
+  expect((await verifyImage(scene.cacheImage)).layers).toHaveLength(75);
+});
