@@ -1,6 +1,9 @@
 import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
 
+/** How many chunks of a blob a reader may hold at once; enough for a socket, the stream before it, and one being read. */
+export const CHUNKS_IN_FLIGHT = 4;
+
 /** Compressed bytes of a layer while and after they are made; any number of readers follow at their own pace. */
 export interface GrowingBlob {
   /** Bytes made so far. */
@@ -10,7 +13,8 @@ export interface GrowingBlob {
   /** Resolves true as soon as more than `bytes` are available, false when the blob ended at or before that size. */
   reaches(bytes: number): Promise<boolean>;
   /**
-   * The bytes from offset `from` to the end, waiting for those that are not made yet. Each chunk is the reader's own.
+   * The bytes from offset `from` to the end, waiting for those that are not made yet. A chunk's memory is used again when
+   * {@link CHUNKS_IN_FLIGHT} more were asked for: whoever keeps it longer copies it.
    * Rejects with the maker's fault, or with the signal's reason.
    */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;

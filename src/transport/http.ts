@@ -14,6 +14,9 @@ const KEEP_ALIVE_MS = 30_000;
 /** Longest silence in the middle of an answer. Bytes that move keep it going, however long all of it takes. */
 const BODY_TIMEOUT_MS = 60_000;
 
+/** One chunk before the one in the socket: a blob's chunks are used again soon after. */
+const READ_AHEAD = { highWaterMark: 1 };
+
 /** Bytes to send: held in memory, or a stream that can be opened again for another try. */
 export type RequestBody = Uint8Array | StreamedBody;
 
@@ -70,7 +73,7 @@ export class Http {
     const { method, url, body, signal, headersTimeoutMs } = request;
     const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
     const length = streamed?.length;
-    const stream = streamed === undefined ? undefined : Readable.from(streamed.open());
+    const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
     // Who destroys the stream hears of the error from the request; without a listener it would end the process.
     stream?.on("error", () => undefined);
     try {

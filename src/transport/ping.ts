@@ -7,6 +7,7 @@ import type { Http } from "./http.ts";
 import { exchangeFollowing, refusePrivate } from "./redirects.ts";
 import { RegistryFault } from "./registry-fault.ts";
 import type { Scheme } from "./registry-host.ts";
+import { refusesTls } from "./tls-probe.ts";
 
 /** How long https may take before http is tried beside it (contract 9.3). */
 const FALLBACK_MS = 300;
@@ -22,7 +23,7 @@ export interface PingResult {
 
 /**
  * GET /v2/ (contract 9.3): https, and for insecure and local registries http as well, which starts when https failed or
- * took 300 ms. The first success wins.
+ * took 300 ms. The first success wins. One that answers a TLS greeting with something else gets http at once.
  * @throws RegistryFault when neither answers with 200 or 401
  */
 export async function ping(
@@ -32,6 +33,7 @@ export async function ping(
   signal?: AbortSignal,
 ): Promise<PingResult> {
   if (!isInsecure && !isLocalRegistry(registry)) return pingWith(http, registry, "https:", isInsecure, signal);
+  if (await refusesTls(registry, signal)) return pingWith(http, registry, "http:", isInsecure, signal);
   const lost = new AbortController();
   const stop = signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]);
   const secure = pingWith(http, registry, "https:", isInsecure, stop);

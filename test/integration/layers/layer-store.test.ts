@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
@@ -12,6 +11,7 @@ import { scanSource } from "../../../src/layers/scan.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import type { DiffID } from "../../../src/oci/digest.ts";
 import type { LayerPlan, LayerSource } from "../../../src/plan/layer-plan.ts";
+import { copyOf } from "../../support/copy-of.ts";
 import { wholeTar } from "../../unit/layers/whole-tar.ts";
 import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
@@ -61,7 +61,7 @@ function diffIdOf(tar: Buffer): DiffID {
 }
 
 async function bytesOf(layer: Layer): Promise<Buffer> {
-  return await buffer((await layer.blob()).read(0));
+  return await copyOf((await layer.blob()).read(0));
 }
 
 async function failureOf(layer: Layer): Promise<unknown> {
@@ -199,16 +199,16 @@ test("readers of a growing spool get the same bytes, each at its own pace", asyn
   const slow = async () => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of blob.read(0)) {
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
       for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     return Buffer.concat(chunks);
   };
   const late = async () => {
     await blob.reaches(3_000_000);
-    return await buffer(blob.read(1_234_567));
+    return await copyOf(blob.read(1_234_567));
   };
-  const [a, b, c, { digest, size }] = await Promise.all([buffer(blob.read(0)), slow(), late(), blob.done]);
+  const [a, b, c, { digest, size }] = await Promise.all([copyOf(blob.read(0)), slow(), late(), blob.done]);
   expect(size).toBe(a.length);
   expect(digest).toBe(`sha256:${createHash("sha256").update(a).digest("hex")}`);
   expect(b.equals(a)).toBe(true);
@@ -292,7 +292,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
     store.layer(planOf(directorySource(root), { key: String(order), order }), controller.signal),
   );
   const blob = await (layers[0] as Layer).blob();
-  const reading = buffer(blob.read(0));
+  const reading = copyOf(blob.read(0));
   await blob.reaches(100);
   controller.abort(reason);
   expect(await rejectionOf(reading)).toBe(reason);

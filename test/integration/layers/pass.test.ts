@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { crc32, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
@@ -12,6 +11,7 @@ import { SpooledBlob } from "../../../src/layers/spool.ts";
 import { buildTarIndex, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
+import { copyOf } from "../../support/copy-of.ts";
 import { madeEntry } from "../../unit/layers/made-entry.ts";
 import { wholeTar } from "../../unit/layers/whole-tar.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
@@ -58,7 +58,7 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
   const { diffId, blob } = await runPass(engine, index, { diffId: true, spool }, RANK, NEVER);
   if (blob === undefined) throw new Error("no blob");
   spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
-  const bytes = await buffer(spool.read(0));
+  const bytes = await copyOf(spool.read(0));
   await spool.release();
   expect(diffId).toEqual({
     kind: "digest-done",
