@@ -1,7 +1,7 @@
 import type { GroupElement } from "./cnb/build-metadata.ts";
 import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import type { ProjectMetadata } from "./cnb/project-metadata-label.ts";
-import { saveAppImage } from "./export/app-image.ts";
+import { type SavedApp, saveAppImage } from "./export/app-image.ts";
 import { AppLayers } from "./export/app-layers.ts";
 import { exportCacheImage } from "./export/cache-image.ts";
 import type { ExportContext, ExportRun } from "./export/context.ts";
@@ -93,15 +93,35 @@ interface PreparedLayers {
 }
 
 /**
- * Exports the app image and writes report.toml at once, however long the cache takes (contract 7, 8).
+ * Exports the app image and writes report.toml at once, however long the cache takes (contract 7, 8). The report lists the
+ * names that were saved, also if others failed (D27); where none was, there is nothing to report.
  * @param onPrepared called when the app's layers are on their way
  */
 async function exportApp(
   context: ExportContext,
-  { group, project, images }: Beginning,
+  beginning: Beginning,
   signal: AbortSignal,
   onPrepared: (layers: PreparedLayers) => void,
 ): Promise<PreparedLayers> {
+  const { layers, saved } = await makeApp(context, beginning, signal, onPrepared);
+  const { tags, digest = "" } = saved.report;
+  if (tags.length > 0)
+    await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
+      throw failTo("write export report", error, EXIT_CODES.exportFailed);
+    });
+  if (saved.failure !== undefined) throw saved.failure;
+  context.events({ event: "app-image-ready", elapsedMs: context.elapsedMs(), digest, tags });
+  layers.app.release();
+  return layers;
+}
+
+/** What the reference's timer `Exporter` measures. */
+async function makeApp(
+  context: ExportContext,
+  { group, project, images }: Beginning,
+  signal: AbortSignal,
+  onPrepared: (layers: PreparedLayers) => void,
+): Promise<{ readonly layers: PreparedLayers; readonly saved: SavedApp }> {
   const runImageNames = await context.documents.runImage();
   const endTimer = startTimer("Exporter", context.logger);
   try {
@@ -109,26 +129,12 @@ async function exportApp(
       throw failTo("export", error, EXIT_CODES.exportFailed);
     });
     const app = new AppLayers(context, preparation.plan, images, signal);
-    onPrepared({ preparation, app });
+    // An app image that is bound to fail has no cache.
+    if (!preparation.plan.steps.some(({ kind }) => kind === "fault")) onPrepared({ preparation, app });
     const saved = await saveAppImage(context, { preparation, project, images, runImageNames, app, group }, signal);
+    return { layers: { preparation, app }, saved };
+  } finally {
     endTimer();
-    const { tags } = saved.report;
-    if (tags.length > 0)
-      await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
-        throw failTo("write export report", error, EXIT_CODES.exportFailed);
-      });
-    if (saved.failure !== undefined) throw saved.failure;
-    context.events({
-      event: "app-image-ready",
-      elapsedMs: context.elapsedMs(),
-      digest: saved.report.digest ?? "",
-      tags,
-    });
-    app.release();
-    return { preparation, app };
-  } catch (error) {
-    endTimer();
-    throw error;
   }
 }
 

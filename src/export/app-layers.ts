@@ -3,9 +3,11 @@ import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
 import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
+import type { Layer } from "../layers/layer.ts";
 import { fromByteString } from "../oci/byte-string.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type DiffID, parseDiffId } from "../oci/digest.ts";
+import { parseReference } from "../oci/reference.ts";
 import type { AppLayerStep, AppStep, ReuseStep } from "../plan/app-step.ts";
 import { APP_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
 import type { AppPlan } from "../plan/plan-app.ts";
@@ -43,12 +45,18 @@ export class AppLayers {
   readonly #sources: AppSources;
   readonly #signal: AbortSignal;
   readonly #started = new Map<LayerStep, Promise<AppLayer>>();
+  readonly #released = new Set<Layer>();
+  /** True when some name of the image is in another repository than the first, which then needs the blobs again. */
+  readonly #hasOtherRepositories: boolean;
 
   constructor(context: ExportContext, plan: AppPlan, sources: AppSources, signal: AbortSignal) {
     this.#context = context;
     this.#plan = plan;
     this.#sources = sources;
     this.#signal = signal;
+    const { additionalTags } = context.settings;
+    const { repository } = context.app.reference;
+    this.#hasOtherRepositories = additionalTags.some((tag) => parseReference(tag).repository.name !== repository.name);
     for (const step of plan.steps) {
       if (step.kind !== "layer" && step.kind !== "reuse") continue;
       const started = step.kind === "layer" ? this.#make(step) : this.#reuse(step);
@@ -60,7 +68,7 @@ export class AppLayers {
 
   /** The app image needs its layers no longer; what the cache does not share is freed. */
   release(): void {
-    for (const plan of this.#plan.layers) this.#context.store.layer(plan, this.#signal).release();
+    for (const plan of this.#plan.layers) this.#release(this.#context.store.layer(plan, this.#signal));
   }
 
   /** The layer with this key, for a cache that shares it; undefined if the app image has none such. */
@@ -111,7 +119,20 @@ export class AppLayers {
     const found = isStreamed ? undefined : await this.#find(diffId, made);
     const content = found ?? made;
     const isReused = found !== undefined && step.previous.includes(diffId);
-    return { step, diffId, isReused, content, placed: early ?? this.#place(content, plan.order) };
+    const placed = early ?? this.#place(content, plan.order);
+    if (!this.#hasOtherRepositories)
+      placed.then(
+        () => this.#release(layer),
+        () => undefined,
+      );
+    return { step, diffId, isReused, content, placed };
+  }
+
+  /** Once for each layer, as soon as its blob is everywhere where the app image needs it: disks fill up otherwise. */
+  #release(layer: Layer): void {
+    if (this.#released.has(layer)) return;
+    this.#released.add(layer);
+    layer.release();
   }
 
   async #reuse(step: ReuseStep): Promise<AppLayer> {

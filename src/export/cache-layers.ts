@@ -86,6 +86,7 @@ export class CacheLayers {
     const early = isStreamed ? this.#place(made, plan.order) : undefined;
     const diffId = await layer.diffId;
     const placed = early ?? this.#place(this.#known(diffId, made) ?? made, plan.order);
+    releaseAfter(placed, layer);
     return { step, diffId, isReused: this.#isReused(step, diffId), placed };
   }
 
@@ -97,7 +98,7 @@ export class CacheLayers {
     const { order } = layer.plan;
     const known = this.#known(diffId, made);
     const place = known === undefined ? this.#placeShared(made, content, placed) : this.#place(known, order);
-    place.catch(() => undefined);
+    releaseAfter(place, layer);
     return { step, diffId, isReused: this.#isReused(step, diffId), placed: place };
   }
 
@@ -156,6 +157,14 @@ export class CacheLayers {
       logger.debug(`Layer '${id}' SHA: ${diffId}`);
     }
   }
+}
+
+/** The cache needs a layer no longer once its blob is there. */
+function releaseAfter(placed: Promise<Descriptor>, layer: Layer): void {
+  placed.then(
+    () => layer.release(),
+    () => undefined,
+  );
 }
 
 function announce(step: CacheStep, logger: Logger): void {

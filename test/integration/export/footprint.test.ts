@@ -55,3 +55,26 @@ test("300 MB go through less memory, and never lie anywhere uncompressed", async
   expect(spooled).toBeGreaterThan(0);
   expect(spooled).toBeLessThanOrEqual(sum(layers.map(({ size }) => size ?? 0)));
 });
+
+test.for([
+  { tags: [], leaves: "nothing" },
+  { tags: ["other:v1"], leaves: "what another repository may need" },
+])("a blob that is where it belongs leaves $leaves in the spool", async ({ tags }) => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const spool = tempTree();
+  const images = [scene.appImage, ...tags.map((tag) => `${registry.host}/${tag}`)];
+  const { running, eventsPath } = scene.start({ images, cache: "", flags: ["-spool-dir", spool] });
+  const left = Promise.withResolvers<number>();
+  const look = async (proceed: () => Promise<Reply>) => {
+    // Closing takes a moment, in which the command waits for this very answer.
+    for (let turn = 0; turn < 1000 && spooledBytes(running.process.pid ?? 0, spool) > 0; turn++)
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    left.resolve(spooledBytes(running.process.pid ?? 0, spool));
+    return proceed();
+  };
+  registry.faults.add({ method: "PUT", target: /\/v2\/app\/manifests/, action: { around: look } });
+  expect(await running.ended).toMatchObject({ exitCode: 0 });
+  const sizes = readEvents(eventsPath).map((event) => (event.event === "layer" ? (event.size ?? 0) : 0));
+  expect(await left.promise).toBe(tags.length === 0 ? 0 : sizes.reduce((sum, size) => sum + size, 0));
+});
