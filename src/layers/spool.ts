@@ -7,11 +7,16 @@ import type { Digest } from "../oci/digest.ts";
 import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
 
 /**
- * Bytes that a reader takes from the spool at a time: what a socket takes at once, so that it asks for more only when all of
- * it is gone. Chunks are used again, because memory allocated for each of them kept the garbage collector busy for a tenth
- * of the export's time.
+ * Bytes of a chunk: what a socket takes at once, so that it asks for more only when all of it is gone. Memory is used again,
+ * because buffers allocated for every chunk kept the garbage collector busy for a tenth of the export's time.
  */
-const READ_SIZE = 64 << 10;
+const CHUNK_SIZE = 64 << 10;
+
+/** Most bytes read from the file at a time; each read goes through a thread and back. */
+const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
+
+/** A reader's memory, filled in turn: a chunk lies there until at least READ_SIZE more was asked for. */
+const RING_SIZE = 2 * READ_SIZE;
 
 /*
  * A plain descriptor, because node ends the process when a FileHandle is collected that nobody closed, and after a fault
@@ -101,8 +106,8 @@ export class SpooledBlob implements GrowingBlob {
   }
 
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const chunks = Array.from({ length: CHUNKS_IN_FLIGHT }, () => Buffer.allocUnsafeSlow(READ_SIZE));
-    let count = 0;
+    const ring = Buffer.allocUnsafeSlow(RING_SIZE);
+    let next = 0;
     const onAbort = () => this.#wakeReaders();
     signal?.addEventListener("abort", onAbort);
     this.#readers += 1;
@@ -111,13 +116,15 @@ export class SpooledBlob implements GrowingBlob {
         // The number of a closed descriptor may be another file's by now.
         if (this.#isClosed) throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
         // Only the last chunk is a short one: a socket takes several short ones before it waits.
-        await this.#reaches(position + READ_SIZE - 1, signal);
-        const length = Math.min(READ_SIZE, this.#available - position);
-        const chunk = chunks[count++ % chunks.length] as Buffer;
-        const { bytesRead } = await read(this.fileDescriptor, chunk, 0, length, position);
+        const isGrowing = await this.#reaches(position + CHUNK_SIZE - 1, signal);
+        const ready = Math.min(READ_SIZE, RING_SIZE - next, this.#available - position);
+        const length = isGrowing ? ready - (ready % CHUNK_SIZE) : ready;
+        const { bytesRead } = await read(this.fileDescriptor, ring, next, length, position);
         if (bytesRead === 0)
           throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
-        yield chunk.subarray(0, bytesRead);
+        const end = next + bytesRead;
+        for (; next < end; next += CHUNK_SIZE) yield ring.subarray(next, Math.min(next + CHUNK_SIZE, end));
+        if (next >= RING_SIZE) next = 0;
         position += bytesRead;
       }
     } finally {

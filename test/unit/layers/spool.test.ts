@@ -1,5 +1,6 @@
 import { readdirSync, writeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { CHUNKS_IN_FLIGHT } from "../../../src/layers/layer.ts";
 import { SpooledBlob } from "../../../src/layers/spool.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { openSpools, spoolsClosed } from "../open-spools.ts";
@@ -148,3 +149,28 @@ test("a directory that is not there is a fault that names it and the flag", asyn
   expect(fault).toMatchObject({ code: "EXPORT_LAYER_SPOOL", hint: expect.stringContaining("-spool-dir") });
   expect(fault).toHaveProperty("message", expect.stringContaining(`failed to create a spool file in ${directory}: `));
 });
+
+test.each([1, 2, 5, 9])(
+  "chunks stay as they are until %i times 64 KiB more were appended and four more asked for",
+  async (step) => {
+    const spool = await SpooledBlob.create(temporaryDirectory());
+    const letters = Array.from({ length: 60 }, (_, i) => String.fromCharCode(33 + i));
+    const text = letters.map((letter) => letter.repeat(64 << 10)).join("");
+    const held: Uint8Array[] = [];
+    let position = 0;
+    const next = () => {
+      append(spool, text.slice(position, position + step * (64 << 10)));
+      position += step * (64 << 10);
+      if (position >= text.length) complete(spool);
+    };
+    next();
+    let read = "";
+    for await (const chunk of spool.read(0)) {
+      held.push(chunk);
+      if (held.length === CHUNKS_IN_FLIGHT) read += Buffer.from(held.shift() as Uint8Array).toString("latin1");
+      while (position < text.length && position - (read.length + held.length * (64 << 10)) < 1) next();
+    }
+    read += held.map((chunk) => Buffer.from(chunk).toString("latin1")).join("");
+    expect(read === text).toBe(true);
+  },
+);
