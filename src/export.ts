@@ -30,13 +30,12 @@ interface Beginning {
  * @throws Fault with an exit code when the app image is not exported; a failed cache is only a warning
  */
 export async function exportImages(run: ExportRun, signal: AbortSignal): Promise<void> {
-  const { settings, analyzed, logger } = run;
+  const { settings, logger } = run;
   const documents = exportDocuments(run, logger);
   const group = await documents.group();
   await guardDockerfiles(settings, logger);
   const project = await documents.projectMetadata();
-  if (analyzed.previousImage !== "") logger.info(`Reusing layers from image '${analyzed.previousImage}'`);
-  if (settings.isSourceDateEpochInvalid) logger.warn("Ignoring invalid SOURCE_DATE_EPOCH");
+  run.app.announce(logger);
 
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
@@ -104,13 +103,13 @@ async function exportApp(
   onPrepared: (layers: PreparedLayers) => void,
 ): Promise<PreparedLayers> {
   const { layers, saved } = await makeApp(context, beginning, signal, onPrepared);
-  const { tags, digest = "" } = saved.report;
+  const { tags } = saved.report;
   if (tags.length > 0)
     await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
       throw failTo("write export report", error, EXIT_CODES.exportFailed);
     });
   if (saved.failure !== undefined) throw saved.failure;
-  context.events({ event: "app-image-ready", elapsedMs: context.elapsedMs(), digest, tags });
+  context.events({ event: "app-image-ready", elapsedMs: context.elapsedMs(), digest: saved.identifier, tags });
   layers.app.release();
   return layers;
 }

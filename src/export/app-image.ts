@@ -4,20 +4,20 @@ import type { RunImageNames } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata-label.ts";
 import { Fault, failTo, withContext } from "../faults/fault.ts";
-import { appContainerConfig, buildAppImage, type ImageLayer } from "../images/app-image.ts";
-import type { BuiltImage } from "../images/built-image.ts";
+import type { Logger } from "../flow/logger.ts";
+import { appContainerConfig, buildAppImage } from "../images/app-image.ts";
 import { createdTime } from "../images/created.ts";
 import { runImageTopLayer } from "../images/run-image-top-layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { recordLifecycle } from "../plan/lifecycle-record.ts";
 import type { ExportReport } from "../report/report-toml.ts";
 import { startTimer } from "../report/timer.ts";
+import type { RunImage, SavedImage, SavedName, UnsavedImage } from "./app-destination.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import { describeLayer } from "./layer-content.ts";
-import type { OpeningImages, RunImage } from "./open-images.ts";
+import type { OpeningImages } from "./open-images.ts";
 import type { Preparation } from "./preparation.ts";
-import { placeBaseLayers, pushApp, type SavedName } from "./push-app.ts";
 import { LAUNCHER_RELEASE } from "./release.ts";
 
 /** What the app image is made from. */
@@ -33,6 +33,7 @@ export interface AppParts {
 /** What the report says of the saved image. */
 export interface SavedApp {
   readonly report: ExportReport;
+  readonly identifier: string;
   /** Set when a name could not be saved. */
   readonly failure: Fault | undefined;
 }
@@ -43,17 +44,15 @@ export interface SavedApp {
  */
 export async function saveAppImage(context: ExportContext, parts: AppParts, signal: AbortSignal): Promise<SavedApp> {
   try {
-    const base = parts.images.runImage.then((runImage) => placeBaseLayers(runImage, context.app.repository, signal));
+    const base = parts.images.runImage.then((runImage) => context.app.placeBaseLayers(runImage, signal));
     base.catch(() => undefined);
     const layers = await parts.app.walk(context.logger);
     const runImage = await parts.images.runImage;
     const config = appConfig(context, parts, runImage, layers);
     const bom = await context.documents.buildBom(parts.group);
-    const { image, names } = await save(context, runImage, layers, config, base, signal);
-    const { digest, size } = image.manifestDescriptor;
-    const tags = names.filter(({ cause }) => cause === undefined).map(({ name }) => name);
-    const report = { tags, imageId: undefined, digest, manifestSize: size, bom };
-    return { report, failure: failureOf(names) };
+    const build = builder(context, runImage, layers, config);
+    const saved = await save(context, { runImage, layers, base, build }, signal);
+    return { report: reportOf(saved, bom), identifier: saved.identifier, failure: failureOf(saved.names) };
   } catch (error) {
     signal.throwIfAborted();
     throw failTo("export", error, EXIT_CODES.exportFailed);
@@ -77,23 +76,14 @@ function appConfig(
   return appContainerConfig(runImage.config.config, runImage.config.os, inputs, logger);
 }
 
-/** Builds and pushes, with the lines about the saved names (contract 8.2). */
-async function save(
-  context: ExportContext,
-  runImage: RunImage,
-  layers: readonly AppLayer[],
-  config: ContainerConfig,
-  base: Promise<unknown>,
-  signal: AbortSignal,
-): Promise<{ readonly image: BuiltImage; readonly names: readonly SavedName[] }> {
-  const { settings, logger } = context;
-  const endTimer = startTimer(`Saving ${settings.outputImage}...`, logger);
+/** Builds and saves, with the lines about the saved names (contract 8.2). */
+async function save({ app, logger }: ExportContext, image: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+  const endTimer = startTimer(`Saving ${app.name}...`, logger);
   try {
-    logger.info(`Saving ${settings.outputImage}...`);
-    const image = await build(context, runImage, layers, config);
-    const names = await pushApp(context, { image, runImage, layers, base }, signal);
-    logSaved(context, image, names);
-    return { image, names };
+    logger.info(`Saving ${app.name}...`);
+    const saved = await app.save(image, signal);
+    logSaved(saved, logger);
+    return saved;
   } catch (error) {
     signal.throwIfAborted();
     throw withContext("saving image", error);
@@ -102,28 +92,43 @@ async function save(
   }
 }
 
-async function build(
+function builder(
   { settings }: ExportContext,
   runImage: RunImage,
   layers: readonly AppLayer[],
   config: ContainerConfig,
-): Promise<BuiltImage> {
-  const described = layers.map(async ({ diffId, step, content, placed }): Promise<ImageLayer> => {
-    return { diffId, createdBy: step.createdBy, descriptor: await describeLayer(content, placed) };
-  });
-  const marks = {
-    created: createdTime(settings.sourceDateEpoch),
-    keepsHistory: gates(settings.platformApi).keepsHistory,
+): UnsavedImage["build"] {
+  return (descriptors, annotations = {}) => {
+    const described = layers.map(({ diffId, step }, i) => ({
+      diffId,
+      createdBy: step.createdBy,
+      descriptor: descriptors[i] as Descriptor,
+    }));
+    const created = createdTime(settings.sourceDateEpoch);
+    const { keepsHistory } = gates(settings.platformApi);
+    return buildAppImage(runImage, described, config, { created, keepsHistory, annotations });
   };
-  return buildAppImage(runImage, await Promise.all(described), config, marks);
 }
 
-function logSaved({ logger }: ExportContext, { manifestDescriptor }: BuiltImage, names: readonly SavedName[]): void {
-  const { digest, size } = manifestDescriptor;
-  logger.info(`*** Images (${digest}):`);
+function reportOf(
+  { names, identifier, identifiedBy, manifestSize }: SavedImage,
+  bom: ExportReport["bom"],
+): ExportReport {
+  return {
+    tags: names.filter(({ cause }) => cause === undefined).map(({ name }) => name),
+    imageId: identifiedBy === "image-id" ? identifier.slice(identifier.indexOf(":") + 1) : undefined,
+    digest: identifiedBy === "digest" ? identifier : undefined,
+    manifestSize,
+    bom,
+  };
+}
+
+function logSaved({ names, label, identifier, identifiedBy, manifestSize }: SavedImage, logger: Logger): void {
+  logger.info(`*** Images (${label}):`);
   for (const { name, cause } of names) logger.info(`      ${name}${cause === undefined ? "" : ` - ${cause}`}`);
-  logger.debug(`\n*** Digest: ${digest}`);
-  logger.debug(`\n*** Manifest Size: ${size}`);
+  if (identifiedBy === "digest") logger.debug(`\n*** Digest: ${identifier}`);
+  if (identifiedBy === "image-id") logger.debug(`\n*** Image ID: ${identifier.slice(identifier.indexOf(":") + 1)}`);
+  if (manifestSize > 0) logger.debug(`\n*** Manifest Size: ${manifestSize}`);
 }
 
 function failureOf(names: readonly SavedName[]): Fault | undefined {

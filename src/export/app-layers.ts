@@ -1,38 +1,38 @@
 import { Fault, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
-import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
 import type { Layer } from "../layers/layer.ts";
 import { fromByteString } from "../oci/byte-string.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type DiffID, parseDiffId } from "../oci/digest.ts";
-import { parseReference } from "../oci/reference.ts";
 import type { AppLayerStep, AppStep, ReuseStep } from "../plan/app-step.ts";
-import { APP_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
+import type { LayerPlan } from "../plan/layer-plan.ts";
 import type { AppPlan } from "../plan/plan-app.ts";
-import { NOT_FOUND } from "../transport/registry-fault.ts";
+import {
+  findLayer,
+  type LayerContent,
+  type MadeContent,
+  type PlacedLayer,
+  type RunImage,
+  type SourceImage,
+} from "./app-destination.ts";
 import type { ExportContext } from "./context.ts";
-import { type LayerContent, placeLayer } from "./layer-content.ts";
-import { findLayer, type LayerProvider, type RunImage } from "./open-images.ts";
 
 type LayerStep = AppLayerStep | ReuseStep;
 
-/** One of the app image's own layers: what it is, and its way into the output's repository. */
-export interface AppLayer {
+/** One of the app image's own layers: what it is, and its way to the destination. */
+export interface AppLayer extends PlacedLayer {
   readonly step: LayerStep;
   readonly diffId: DiffID;
   /** Taken from the previous image, as the log says it. */
   readonly isReused: boolean;
-  readonly content: LayerContent;
-  /** Settles when the blob is in the output's repository. */
-  readonly placed: Promise<Descriptor>;
 }
 
 /** Images that are still being opened while the first layers are made. */
 export interface AppSources {
   readonly runImage: Promise<RunImage>;
-  readonly previous: Promise<LayerProvider | undefined>;
+  readonly previous: Promise<SourceImage | undefined>;
 }
 
 /**
@@ -46,17 +46,12 @@ export class AppLayers {
   readonly #signal: AbortSignal;
   readonly #started = new Map<LayerStep, Promise<AppLayer>>();
   readonly #released = new Set<Layer>();
-  /** True when some name of the image is in another repository than the first, which then needs the blobs again. */
-  readonly #hasOtherRepositories: boolean;
 
   constructor(context: ExportContext, plan: AppPlan, sources: AppSources, signal: AbortSignal) {
     this.#context = context;
     this.#plan = plan;
     this.#sources = sources;
     this.#signal = signal;
-    const { additionalTags } = context.settings;
-    const { repository } = context.app.reference;
-    this.#hasOtherRepositories = additionalTags.some((tag) => parseReference(tag).repository.name !== repository.name);
     for (const step of plan.steps) {
       if (step.kind !== "layer" && step.kind !== "reuse") continue;
       const started = step.kind === "layer" ? this.#make(step) : this.#reuse(step);
@@ -114,13 +109,13 @@ export class AppLayers {
     mediaType.catch(() => undefined);
     const made = { kind: "made", layer, mediaType } as const;
     const isStreamed = plan.expected.length === 0;
-    const early = isStreamed ? this.#place(made, plan.order) : undefined;
+    const early = isStreamed ? this.#place(made, plan) : undefined;
     const diffId = await layer.diffId;
     const found = isStreamed ? undefined : await this.#find(diffId, made);
     const content = found ?? made;
     const isReused = found !== undefined && step.previous.includes(diffId);
-    const placed = early ?? this.#place(content, plan.order);
-    if (!this.#hasOtherRepositories)
+    const placed = early ?? this.#place(content, plan);
+    if (!this.#context.app.savesFromLayers)
       placed.then(
         () => this.#release(layer),
         () => undefined,
@@ -140,48 +135,34 @@ export class AppLayers {
     const descriptor = findLayer(previous, step.diffId);
     if (previous === undefined || descriptor === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
-    const content = { kind: "existing", descriptor, from: previous.repository, otherwise: undefined } as const;
-    const placed = this.#place(content, 0).catch((error: unknown) => {
-      throw error instanceof Fault && error.code === NOT_FOUND ? goneFault(step.id, content) : error;
-    });
-    placed.catch(() => undefined);
+    const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
+    const placed = this.#place(content, { id: step.id, order: 0 });
     return { step, diffId: parseDiffId(step.diffId), isReused: true, content, placed };
   }
 
   /** The layer's blob in the previous image or in the run image, if it is there under whatever name. */
-  async #find(diffId: DiffID, otherwise: Extract<LayerContent, { kind: "made" }>): Promise<LayerContent | undefined> {
+  async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
     for (const opening of [this.#sources.previous, this.#sources.runImage]) {
       const image = await opening;
       const descriptor = findLayer(image, diffId);
       if (image === undefined || descriptor === undefined) continue;
-      return { kind: "existing", descriptor, from: image.repository, otherwise };
+      return { kind: "existing", descriptor, from: image, otherwise };
     }
     return undefined;
   }
 
-  #place(content: LayerContent, order: number): Promise<Descriptor> {
-    const options = { priority: APP_PRIORITY, order, signal: this.#signal };
-    const placed = placeLayer(content, this.#context.app.repository, options);
+  #place(
+    content: LayerContent<SourceImage>,
+    layer: { readonly id: string; readonly order: number },
+  ): Promise<Descriptor> {
+    const placed = this.#context.app.placeLayer(content, layer, this.#signal);
     placed.catch(() => undefined);
     return placed;
   }
 
   async #mediaType(): Promise<string> {
-    const { mediaType } = await this.#sources.runImage;
-    return newLayerMediaType(mediaType, this.#context.settings.tuning.compression);
+    return (await this.#sources.runImage).newLayerMediaType;
   }
-}
-
-/** There is nothing to make the layer from again. */
-function goneFault(id: string, { descriptor, from }: Extract<LayerContent, { kind: "existing" }>): Fault {
-  return new Fault(
-    "EXPORT_REGISTRY_GONE",
-    `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, though an image there lists it`,
-    {
-      destination: from.name,
-      hint: "Restore the blob, or build again without the previous image, so that the layer is made anew.",
-    },
-  );
 }
 
 /** The debug line before a step, where the reference has one. */

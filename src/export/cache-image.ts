@@ -15,7 +15,7 @@ import { startTimer } from "../report/timer.ts";
 import type { AppLayers } from "./app-layers.ts";
 import { CacheLayers } from "./cache-layers.ts";
 import type { ExportContext } from "./context.ts";
-import type { CacheImage } from "./open-images.ts";
+import type { CacheImage } from "./open-cache-image.ts";
 import type { Preparation } from "./preparation.ts";
 
 /** What the cache is made from. */

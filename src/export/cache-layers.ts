@@ -9,10 +9,11 @@ import type { DiffID } from "../oci/digest.ts";
 import { OCI_MANIFEST } from "../oci/media-types.ts";
 import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import type { CacheLayerStep, CachePlan, CacheStep } from "../plan/plan-cache.ts";
+import { findLayer, type MadeContent } from "./app-destination.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import { type LayerContent, placeLayer } from "./layer-content.ts";
-import { type CacheImage, findLayer } from "./open-images.ts";
+import type { CacheImage } from "./open-cache-image.ts";
+import { placeLayer, type RegistryContent } from "./registry-layer.ts";
 
 /** A layer of the cache on its way to the cache image's repository. */
 export interface CacheLayer {
@@ -103,17 +104,13 @@ export class CacheLayers {
   }
 
   /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
-  async #placeShared(
-    made: Extract<LayerContent, { kind: "made" }>,
-    content: LayerContent,
-    inApp: Promise<Descriptor>,
-  ): Promise<Descriptor> {
+  async #placeShared(made: MadeContent, content: AppLayer["content"], inApp: Promise<Descriptor>): Promise<Descriptor> {
     const { order } = made.layer.plan;
     const { repository } = this.#cache;
-    const { app } = this.#context;
-    if (app.reference.registry === this.#cache.reference.registry) {
+    const { appRepository } = this.#context;
+    if (appRepository?.registry === this.#cache.reference.registry) {
       const descriptor = await inApp;
-      return await this.#place({ kind: "existing", descriptor, from: app.repository, otherwise: made }, order);
+      return await this.#place({ kind: "existing", descriptor, from: appRepository, otherwise: made }, order);
     }
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
     const isHere =
@@ -122,13 +119,13 @@ export class CacheLayers {
   }
 
   /** Where the old cache image has a layer with this diffID, under whatever name. */
-  #known(diffId: DiffID, otherwise: Extract<LayerContent, { kind: "made" }>): LayerContent | undefined {
+  #known(diffId: DiffID, otherwise: MadeContent): RegistryContent | undefined {
     const descriptor = findLayer(this.#cache.previous, diffId);
     if (descriptor === undefined) return undefined;
     return { kind: "existing", descriptor, from: this.#cache.repository, otherwise };
   }
 
-  #made(layer: Layer): Extract<LayerContent, { kind: "made" }> {
+  #made(layer: Layer): MadeContent {
     const mediaType = newLayerMediaType(OCI_MANIFEST, this.#context.settings.tuning.compression);
     return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
   }
@@ -141,7 +138,7 @@ export class CacheLayers {
     return { priority: CACHE_PRIORITY, order, signal: this.#signal };
   }
 
-  #place(content: LayerContent, order: number): Promise<Descriptor> {
+  #place(content: RegistryContent, order: number): Promise<Descriptor> {
     const placed = placeLayer(content, this.#cache.repository, this.#work(order));
     placed.catch(() => undefined);
     return placed;

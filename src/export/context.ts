@@ -5,13 +5,14 @@ import type { Logger } from "../flow/logger.ts";
 import type { ExportDocuments } from "../inputs/read-inputs.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
-import type { Reference } from "../oci/reference.ts";
+import type { AppDestination } from "./app-destination.ts";
 
 /** What an export is given: its resolved inputs, and the machinery that the process set up for it. */
 export interface ExportRun extends ResolvedInputs {
   readonly registries: Registries;
-  /** The output image, whose repository gets the app image's blobs. */
-  readonly app: { readonly reference: Reference; readonly repository: RegistryRepository };
+  readonly app: AppDestination;
+  /** Where the app image's blobs go if it goes to a registry; a cache image in that registry mounts them from there. */
+  readonly appRepository: RegistryRepository | undefined;
   readonly store: LayerStore;
   readonly logger: Logger;
   readonly events: EventSink;

@@ -6,9 +6,9 @@ import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import { loadCompression } from "../layers/block-encoder.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
-import { parseReference } from "../oci/reference.ts";
 import { openEvents } from "../report/events.ts";
 import type { Keychain } from "../transport/keychain.ts";
+import { RegistryApp } from "./registry-app.ts";
 import { deflateWasm, workerEntries } from "./worker-entries.ts";
 
 /** What an export needs of the process that it runs in. */
@@ -27,20 +27,21 @@ export async function runExport(
   { logger, environment, keychain }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { tuning, insecureRegistries, outputImage } = inputs.settings;
+  const { tuning, insecureRegistries } = inputs.settings;
   const events = openEvents(tuning.events);
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm());
   const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
-  const reference = parseReference(outputImage);
+  const app = new RegistryApp(inputs, registries);
   const started = performance.now();
   try {
     await exportImages(
       {
         ...inputs,
         registries,
-        app: { reference, repository: registries.repository(reference) },
+        app,
+        appRepository: app.repository,
         store: new LayerStore(pool, tuning.workers, tuning.spoolDir),
         logger,
         events: (event) => events.write(event),

@@ -44,6 +44,11 @@ export class RegistryRepository {
     return this.#connection.repository.name;
   }
 
+  /** The registry's host and port. */
+  get registry(): string {
+    return this.#connection.repository.registry;
+  }
+
   /** See {@link openImage}. */
   openImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage> {
     return openImage(this.#connection, reference, platform, work);

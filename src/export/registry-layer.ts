@@ -1,25 +1,18 @@
 import type { PutOptions, RegistryRepository } from "../destinations/registry/repository.ts";
-import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import { APP_PRIORITY } from "../plan/layer-plan.ts";
 import { NOT_FOUND, RegistryFault } from "../transport/registry-fault.ts";
+import type { LayerContent, MadeContent } from "./app-destination.ts";
 
-/** Where the blob of an image's layer comes from. */
-export type LayerContent =
-  | { readonly kind: "made"; readonly layer: Layer; readonly mediaType: Promise<string> }
-  | {
-      readonly kind: "existing";
-      readonly descriptor: Descriptor;
-      readonly from: RegistryRepository;
-      /** Makes the blob if it turns out to be gone from the registry; without it that is an error. */
-      readonly otherwise: Extract<LayerContent, { kind: "made" }> | undefined;
-    };
+/** The contents of a layer for a registry, which can mount and copy what is in another repository. */
+export type RegistryContent = LayerContent<RegistryRepository>;
 
 /**
  * Makes sure that a layer's blob is in a repository, and tells its descriptor there. A blob that a registry lost, though an
  * image there lists it, is made again where that is possible.
  */
 export async function placeLayer(
-  content: LayerContent,
+  content: RegistryContent,
   repository: RegistryRepository,
   options: PutOptions,
 ): Promise<Descriptor> {
@@ -34,12 +27,23 @@ export async function placeLayer(
   }
 }
 
+/** Starts to put the run image's layers into a repository: most are there, some are mounted, the rest is copied. */
+export function placeBaseLayers(
+  layers: readonly Descriptor[],
+  from: RegistryRepository,
+  repository: RegistryRepository,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const options = { priority: APP_PRIORITY, signal };
+  return Promise.all(layers.map((descriptor) => repository.copyBlob(descriptor, from, options)));
+}
+
 /**
  * The descriptor of a layer whatever became of its upload: an image that cannot be saved in one repository may still be
  * saved in another.
  * @param placed the layer's way into the first repository
  */
-export async function describeLayer(content: LayerContent, placed: Promise<Descriptor>): Promise<Descriptor> {
+export async function describeLayer(content: LayerContent<unknown>, placed: Promise<Descriptor>): Promise<Descriptor> {
   try {
     return await placed;
   } catch (error) {
@@ -51,7 +55,7 @@ export async function describeLayer(content: LayerContent, placed: Promise<Descr
 }
 
 async function placeMade(
-  { layer, mediaType }: Extract<LayerContent, { kind: "made" }>,
+  { layer, mediaType }: MadeContent,
   repository: RegistryRepository,
   options: PutOptions,
 ): Promise<Descriptor> {

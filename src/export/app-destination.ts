@@ -1,0 +1,132 @@
+import { Fault } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { BaseImage } from "../images/app-image.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import type { Layer } from "../layers/layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/image-config.ts";
+
+/** An image that layers may be taken from. */
+export interface SourceImage {
+  /** For messages. */
+  readonly name: string;
+  readonly config: ImageConfig;
+  /** From the bottom, one for each diffID of the config. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** The run image: what is built upon, and what the metadata label calls it. */
+export interface RunImage extends SourceImage, BaseImage {
+  /** `<name>@<digest>` of the selected manifest. */
+  readonly reference: string;
+  /** Media type of the layers that are put on top. */
+  readonly newLayerMediaType: string;
+}
+
+/** A layer whose contents are here. */
+export interface MadeContent {
+  readonly kind: "made";
+  readonly layer: Layer;
+  readonly mediaType: Promise<string>;
+}
+
+/** Where the contents of an image's layer come from. `From` is the place of a layer that exists already. */
+export type LayerContent<From> =
+  | MadeContent
+  | {
+      readonly kind: "existing";
+      readonly descriptor: Descriptor;
+      readonly from: From;
+      /** Makes the layer if it turns out to be gone; without it that is an error. */
+      readonly otherwise: MadeContent | undefined;
+    };
+
+/** One of the app image's own layers on its way. */
+export interface PlacedLayer {
+  readonly content: LayerContent<SourceImage>;
+  /** Settles when it is at the destination. */
+  readonly placed: Promise<Descriptor>;
+}
+
+/** An app image that is ready to be saved. */
+export interface UnsavedImage {
+  readonly runImage: RunImage;
+  /** From the bottom, without the run image's. */
+  readonly layers: readonly PlacedLayer[];
+  /** What {@link AppDestination.placeBaseLayers} returned. */
+  readonly base: Promise<unknown>;
+  /**
+   * The image's bytes.
+   * @param descriptors one for each of `layers`
+   * @param annotations to set in the manifest besides the run image's
+   */
+  build(descriptors: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): BuiltImage;
+}
+
+/** One name of the app image, and why it could not be saved, if so. */
+export interface SavedName {
+  readonly name: string;
+  readonly cause: string | undefined;
+}
+
+/** A saved app image, as log and report name it (contract 8.2, 8.3). */
+export interface SavedImage {
+  /** As typed, or as the destination calls them; in order, duplicates included. */
+  readonly names: readonly SavedName[];
+  /** What the log puts behind `*** Images`. */
+  readonly label: string;
+  /** Of the manifest; in a daemon its ID of the image, with `sha256:`. */
+  readonly identifier: string;
+  /** Which kind of identifier report.toml and the debug log have a line for; a layout's is in its label only. */
+  readonly identifiedBy: "digest" | "image-id" | undefined;
+  /** Bytes; 0 where it is not known. */
+  readonly manifestSize: number;
+}
+
+/**
+ * Where the app image goes, which is where the images that it is built upon are: registry, daemon or layout. Nothing else
+ * in an export knows which of them it is.
+ */
+export interface AppDestination {
+  /** The output image, as the log says it. */
+  readonly name: string;
+  /** True when `save` needs the contents of layers again that were placed. */
+  readonly savesFromLayers: boolean;
+  /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */
+  announce(logger: Logger): void;
+  /** Opens the run image (contract 5.1). @throws Fault with an exit code, at once when it is missing (D11) */
+  openRunImage(signal: AbortSignal): Promise<RunImage>;
+  /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */
+  openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  /** Starts to bring the run image's layers to the destination. */
+  placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
+  /**
+   * Brings a layer to the destination; its descriptor there.
+   * @param layer its id for messages, and its position in the order of work
+   * @throws Fault; the signal's reason
+   */
+  placeLayer(
+    content: LayerContent<SourceImage>,
+    layer: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor>;
+  /**
+   * Saves the image under all its names; a name that fails does not hinder the others (contract 8.1).
+   * @throws what no name can be blamed for: a layer that cannot be made, the signal's reason
+   */
+  save(image: UnsavedImage, signal: AbortSignal): Promise<SavedImage>;
+}
+
+/** The descriptor of an image's layer by its diffID; undefined when it has no such layer. */
+export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
+  const index = from?.config.rootfs.diff_ids.indexOf(diffId as DiffID) ?? -1;
+  return index < 0 ? undefined : from?.layers[index];
+}
+
+/** @throws Fault when config and manifest of an image do not have equally many layers */
+export function checkLayerCount(name: string, config: ImageConfig, layers: readonly Descriptor[]): void {
+  if (config.rootfs.diff_ids.length === layers.length) return;
+  const counts = `${layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`;
+  throw new Fault("EXPORT_IMAGE_LAYERS", `image ${name} is inconsistent: it has ${counts}`);
+}

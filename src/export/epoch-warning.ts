@@ -1,0 +1,7 @@
+import type { Logger } from "../flow/logger.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+
+/** The warning that the reference gives while it sets up the app image (contract 5.3). */
+export function warnInvalidEpoch({ isSourceDateEpochInvalid }: ExportSettings, logger: Logger): void {
+  if (isSourceDateEpochInvalid) logger.warn("Ignoring invalid SOURCE_DATE_EPOCH");
+}
