@@ -42,6 +42,14 @@ export class ManifestStore {
     return exchange.method === "HEAD" ? { status: 200, headers } : { status: 200, headers, body: found.bytes };
   }
 
+  /** Repositories that have a tag, with their tags; both sorted. */
+  get repositories(): ReadonlyMap<string, readonly string[]> {
+    const named = [...this.#tags.keys()].sort().map((name) => name.split(":"));
+    return Map.groupBy(named, ([repository = ""]) => repository)
+      .entries()
+      .reduce((map, [repository, names]) => map.set(repository, names.map(([, tag = ""]) => tag)), new Map());
+  }
+
   /** The manifest under a tag or digest, for assertions. */
   find(repository: string, identifier: string): Buffer | undefined {
     const digest = this.#tags.get(`${repository}:${identifier}`) ?? identifier;

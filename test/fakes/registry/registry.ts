@@ -90,11 +90,18 @@ export class FakeRegistry implements AsyncDisposable {
   async #route(exchange: Exchange): Promise<Reply> {
     const { pathname } = exchange.url;
     if (pathname === "/v2/") return { status: 200, body: "{}" };
+    if (pathname === "/v2/_catalog") return json({ repositories: [...this.manifests.repositories.keys()] });
+    const [, listed] = /^\/v2\/(.+)\/tags\/list$/.exec(pathname) ?? [];
+    if (listed !== undefined) return json({ name: listed, tags: this.manifests.repositories.get(listed) ?? null });
     const [, repository = "", kind, rest = ""] = /^\/v2\/(.+?)\/(blobs|manifests)\/(.*)$/.exec(pathname) ?? [];
     if (kind === "blobs") return handleBlob(this.blobs, repository, rest, exchange);
     if (kind === "manifests") return this.manifests.handle(repository, rest, exchange);
     return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");
   }
+}
+
+function json(value: unknown): Reply {
+  return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(value) };
 }
 
 async function send({ status, headers, body }: Reply, response: ServerResponse): Promise<void> {
