@@ -10,8 +10,10 @@ import { type OpeningImages, openImages } from "./export/open-images.ts";
 import { type Preparation, prepare } from "./export/preparation.ts";
 import { Fault, failTo, messageOf } from "./faults/fault.ts";
 import { HeldLogger } from "./flow/held-logger.ts";
+import type { Logger } from "./flow/logger.ts";
 import { guardDockerfiles } from "./inputs/experimental.ts";
 import { exportDocuments } from "./inputs/read-inputs.ts";
+import { refuseExtensions } from "./inputs/refuse-unsupported.ts";
 import { writeReport } from "./report/report-toml.ts";
 import { startTimer } from "./report/timer.ts";
 
@@ -25,26 +27,26 @@ interface Beginning {
 /**
  * Exports the app image and, if there is a cache, the cache image (contract 1.2 step 12, 7).
  *
- * The images to build upon are opened while the first layers are already made. Log lines that the reference writes after
- * it has opened them are held back until then, so that a failure to open one reads the same.
+ * The cache and the images to build upon are opened while the first layers are already made. Log lines that the reference
+ * writes after it has opened them are held back until then, so that a failure to open one reads the same.
  * @throws Fault with an exit code when the app image is not exported; a failed cache is only a warning
  */
 export async function exportImages(run: ExportRun, signal: AbortSignal): Promise<void> {
-  const { settings, logger } = run;
-  const documents = exportDocuments(run, logger);
-  const group = await documents.group();
-  await guardDockerfiles(settings, logger);
-  const project = await documents.projectMetadata();
-  run.app.announce(logger);
-
+  const { logger } = run;
+  const group = await exportDocuments(run, logger).group();
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
-  const held = new HeldLogger(logger);
+  const afterCache = new HeldLogger(logger);
+  const held = new HeldLogger(afterCache);
   const context: ExportContext = { ...run, logger: held, documents: exportDocuments(run, held) };
   const images = openImages(context, stop);
-  const work = exportBoth(context, { group, project, images }, stop);
+  const beginning = begin(run, afterCache);
+  const work = beginning.then((project) => exportBoth(context, { group, project, images }, stop));
   work.catch(() => undefined);
   try {
+    await images.cache;
+    afterCache.release();
+    await beginning;
     await images.all;
   } catch (error) {
     failure.abort(error);
@@ -54,6 +56,16 @@ export async function exportImages(run: ExportRun, signal: AbortSignal): Promise
   held.release();
   await work;
   await emitLayers(run);
+}
+
+/** What comes between opening the cache and opening the run image. @returns project-metadata.toml */
+async function begin(run: ExportRun, logger: Logger): Promise<ProjectMetadata> {
+  const { settings, analyzed } = run;
+  await guardDockerfiles(settings, logger);
+  await refuseExtensions(settings, analyzed);
+  const project = await exportDocuments(run, logger).projectMetadata();
+  run.app.announce(logger);
+  return project;
 }
 
 /**

@@ -48,6 +48,8 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
     base.catch(() => undefined);
     const layers = await parts.app.walk(context.logger);
     const runImage = await parts.images.runImage;
+    // Nothing is saved if the cache or the previous image cannot be opened.
+    await parts.images.all;
     const config = appConfig(context, parts, runImage, layers);
     const bom = await context.documents.buildBom(parts.group);
     const build = builder(context, runImage, layers, config);

@@ -2,6 +2,7 @@ import { Fault, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
+import { UNREADABLE_CONTENTS } from "../layers/block.ts";
 import type { Layer } from "../layers/layer.ts";
 import { fromByteString } from "../oci/byte-string.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -97,7 +98,8 @@ export class AppLayers {
     } catch (error) {
       this.#signal.throwIfAborted();
       const context = step.kind === "layer" ? step.making : step.adding;
-      throw context === "" ? error : withContext(context, error);
+      const fault = step.role.kind === "app-slice" ? asArchiveFault(error) : error;
+      throw context === "" ? fault : withContext(context, fault);
     }
   }
 
@@ -169,19 +171,32 @@ export class AppLayers {
 function announce(step: AppStep, logger: Logger): void {
   if (step.kind === "buildpack") {
     logBuildpackDirectory(step.layers, logger);
-    logger.debug(`Processing buildpack directory: ${fromByteString(step.layers.path)}`);
+    // The reference forgets the path of a directory that it cannot read.
+    const path = step.layers.unreadable === undefined ? fromByteString(step.layers.path) : "";
+    logger.debug(`Processing buildpack directory: ${path}`);
     return;
   }
   if (step.role === undefined) return;
   if (step.role.kind === "launch") logger.debug(`Processing launch layer: ${fromByteString(step.role.layer.path)}`);
+  if (step.kind === "reuse") {
+    logger.info(`Reusing layer '${step.id}'`);
+    logger.debug(`Layer '${step.id}' SHA: ${step.diffId}`);
+  }
   if (step.role.kind === "launch-sbom") logger.debug(`Found SBOM of type launch for at ${step.role.path}`);
   if (step.role.kind === "app-slice" && step.role.number === 1) logger.debug("Adding app layers");
 }
 
+/** The reference adds the files of app layers alone with these words. */
+function asArchiveFault(error: unknown): unknown {
+  if (!(error instanceof Fault) || error.code !== UNREADABLE_CONTENTS) return error;
+  return withContext(`failed to add file ${error.destination} to archive`, error);
+}
+
 function logLayer({ step, diffId, isReused }: AppLayer, logger: Logger): void {
   const { id } = step;
+  if (step.kind === "reuse") return;
   // The reference asks for the tar twice, and says so the second time.
-  if (step.kind === "layer") logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
+  logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
   logger.info(`${isReused ? "Reusing" : "Adding"} layer '${id}'`);
   logger.debug(`Layer '${id}' SHA: ${diffId}`);
 }

@@ -1,4 +1,4 @@
-import { EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
+import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
@@ -47,9 +47,10 @@ export async function exportCacheImage(
     const layers = await new CacheLayers(context, plan, usable, app, signal).walk(logger);
     const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
     const record = recordCache(plan.steps, (step) => diffIds.get(step));
+    const label = metadataLabel(record);
     const placed = layers.map(async ({ diffId, placed }) => ({ diffId, descriptor: await placed }));
     const image = await wrapped(`committing cache: saving image '${cache.name}'`, signal, async () => {
-      const built = buildCacheImage(await Promise.all(placed), record);
+      const built = buildCacheImage(await Promise.all(placed), label);
       await putConfig(built, cache, signal);
       await appSaved;
       await putManifest(built, cache, signal);
@@ -59,6 +60,14 @@ export async function exportCacheImage(
     return image.manifestDescriptor.digest;
   } finally {
     endTimer();
+  }
+}
+
+function metadataLabel(record: CacheMetadata): string {
+  try {
+    return cacheMetadataJson(record);
+  } catch (error) {
+    throw withContext("setting cache metadata: serializing metadata", error);
   }
 }
 

@@ -1,7 +1,4 @@
-import { cacheMetadataJson } from "../cnb/cache-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
-import type { CacheMetadata } from "../cnb/metadata.ts";
-import { withContext } from "../faults/fault.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type DiffID, digestOf, parseDiffId } from "../oci/digest.ts";
 import { emptyImageConfig } from "../oci/image-config.ts";
@@ -21,9 +18,9 @@ export const EMPTY_LAYER_BYTES: Uint8Array = new Uint8Array(1024);
 
 /**
  * The manifest and config of a cache image (contract 6.4). Where there are no layers, `EMPTY_LAYER_BYTES` is its layer.
- * @throws Fault `serializing metadata: ...` for layer data that JSON cannot hold
+ * @param metadata the label's JSON
  */
-export function buildCacheImage(layers: readonly CacheImageLayer[], metadata: CacheMetadata): BuiltImage {
+export function buildCacheImage(layers: readonly CacheImageLayer[], metadata: string): BuiltImage {
   const listed = layers.length === 0 ? [emptyLayer()] : layers;
   const config = emptyImageConfig({ os: "linux", architecture: "" });
   return serialiseImage(
@@ -32,7 +29,7 @@ export function buildCacheImage(layers: readonly CacheImageLayer[], metadata: Ca
       created: NORMALISED_TIME,
       history: listed.map(() => blankEntry(NORMALISED_TIME)),
       rootfs: { ...config.rootfs, diff_ids: listed.map(({ diffId }) => diffId) },
-      config: { ...config.config, Labels: new Map([[CACHE_METADATA_LABEL, metadataLabel(metadata)]]) },
+      config: { ...config.config, Labels: new Map([[CACHE_METADATA_LABEL, metadata]]) },
     },
     {
       schemaVersion: 2,
@@ -42,14 +39,6 @@ export function buildCacheImage(layers: readonly CacheImageLayer[], metadata: Ca
     },
     OCI_MANIFEST,
   );
-}
-
-function metadataLabel(metadata: CacheMetadata): string {
-  try {
-    return cacheMetadataJson(metadata);
-  } catch (error) {
-    throw withContext("serializing metadata", error);
-  }
 }
 
 /** Whatever a reused layer was called before, here it is an OCI layer (contract 5.2). */

@@ -14,19 +14,21 @@ import { readStore } from "./store.ts";
  * Reads the directory `<layers>/<bp>` with the TOML files in it (contract 2.4).
  * A missing directory is an empty one. Paths are byte strings; names, ids and entries are text.
  * @param layersDir absolute
- * @throws Fault `reading layers for buildpack '<id>': ...` when the directory or its store.toml cannot be read
+ * @returns with `unreadable`, `reading layers for buildpack '<id>': ...`, when the directory or its store.toml cannot be read
  */
 export async function readBuildpackLayers(layersDir: string, buildpack: GroupElement): Promise<BuildpackLayers> {
   const path = toByteString(buildpackDirectory(layersDir, buildpack.id));
+  let entries: string[] = [];
   try {
     const items = await listDirectory(path);
-    const entries = items.map((item) => fromByteString(item.name));
+    entries = items.map((item) => fromByteString(item.name));
     const hasStore = items.some((item) => item.name === "store.toml" && !item.isDirectory());
     const store = hasStore ? await readStore(joinPath(path, "store.toml"), buildpack.id) : undefined;
     const layers = await Promise.all(layerNames(items).map((name) => readLayer(path, name, buildpack.id)));
-    return { buildpack, path, entries, layers, store };
+    return { buildpack, path, entries, layers, store, unreadable: undefined };
   } catch (error) {
-    throw withContext(`reading layers for buildpack '${buildpack.id}'`, error, "EXPORT_INPUT_LAYERS");
+    const unreadable = withContext(`reading layers for buildpack '${buildpack.id}'`, error, "EXPORT_INPUT_LAYERS");
+    return { buildpack, path, entries, layers: [], store: undefined, unreadable };
   }
 }
 

@@ -32,7 +32,13 @@ export function guardLayout(settings: ExportSettings, logger: Logger): void {
 
 /** The guard on extensions below API 0.13, if `<extended>/run` has entries (contract 11.1). */
 export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
-  if (gates(settings.platformApi).allowsDockerfiles || settings.extendedDir === "") return;
-  const entries = await readdir(posix.join(settings.extendedDir, "run")).catch(() => []);
-  if (entries.length > 0) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
+  if (gates(settings.platformApi).allowsDockerfiles) return;
+  if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
+}
+
+/** `<extended>/run` has entries. */
+export async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
+  if (extendedDir === "") return false;
+  const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);
+  return entries.length > 0;
 }

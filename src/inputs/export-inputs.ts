@@ -1,6 +1,7 @@
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import type { BuildpackRecord, FreeValue, LifecycleMetadata, RunImageNames } from "../cnb/metadata.ts";
 import type { PlatformApi } from "../cnb/platform-api.ts";
+import type { Fault } from "../faults/fault.ts";
 
 /** Flags, environment and defaults, resolved and checked (contract 1.5-1.7). Paths are as the contract says: some absolute, some as given. */
 export interface ExportSettings {
@@ -93,6 +94,8 @@ export interface BuildpackLayers {
   readonly entries: readonly string[];
   readonly layers: readonly BuildpackLayer[];
   readonly store: BuildpackRecord["store"];
+  /** Why the directory or its store.toml could not be read; then there are no layers. */
+  readonly unreadable: Fault | undefined;
 }
 
 /** Names of the run image for the metadata label (contract 2.5). */

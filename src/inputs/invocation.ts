@@ -1,11 +1,14 @@
 import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { Fault } from "../faults/fault.ts";
+import { Fault, type FaultDetails } from "../faults/fault.ts";
 
 /** Which words of the command line choose the phase, and which are its flags (contract 1.1). */
 export type Invocation =
   | { readonly kind: "version" }
   | { readonly kind: "phase"; readonly phase: "exporter" | "export"; readonly args: readonly string[] };
+
+/** As the reference lists them. */
+const PHASES = "detect, analyze, restore, build, export, rebase, create, extend";
 
 /**
  * A program named `exporter`, whatever its last extension, exports; any other name takes the action from its first
@@ -22,9 +25,11 @@ export function parseInvocation(program: string, args: readonly string[]): Invoc
   if (action === "-version") return { kind: "version" };
   const phase = posix.basename(action);
   if (phase === "export") return { kind: "phase", phase, args: rest };
-  throw argumentFault(`failed to recognize phase: ${phase} \nValid phases: export`);
+  throw argumentFault(`failed to recognize phase: ${phase} \nValid phases: ${PHASES}`, {
+    hint: "Of these, this program has export only.",
+  });
 }
 
-function argumentFault(message: string): Fault {
-  return new Fault("EXPORT_ARGS_PHASE", message, { exitCode: EXIT_CODES.invalidArgs });
+function argumentFault(message: string, details: FaultDetails = {}): Fault {
+  return new Fault("EXPORT_ARGS_PHASE", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }

@@ -6,6 +6,9 @@ import { BLOCK_SIZE } from "./arena.ts";
 import { renderHeader, TAR_TYPE } from "./tar-header.ts";
 import { entriesBetween, type IndexedEntry, type TarIndex } from "./tar-index.ts";
 
+/** The code of a fault of a file that cannot be read; its destination is the file's path. */
+export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
+
 /** How many blocks a tar has. */
 export function blockCount(index: TarIndex): number {
   return Math.ceil(index.tarSize / BLOCK_SIZE);
@@ -86,7 +89,7 @@ function readRange(
     if (!isSystemError(error)) throw error;
     // What took the file's place may not be readable at an offset at all.
     checkUnchanged(entry, path, fstatSync(file));
-    throw pathFault("EXPORT_LAYER_READ", "read", fromByteString(path), error);
+    throw unreadable("read", path, error);
   } finally {
     closeSync(file);
   }
@@ -103,8 +106,13 @@ function openContents(name: ByteString, contentPath: ByteString | undefined): nu
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") throw changed(path, "was removed");
     if (isSystemError(error) && error.code === "ELOOP") throw changed(path, "was replaced by a symlink");
-    throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
+    throw unreadable("open", path, error);
   }
+}
+
+function unreadable(operation: "open" | "read", path: ByteString, error: unknown): Fault {
+  const file = fromByteString(path);
+  return pathFault(UNREADABLE_CONTENTS, operation, file, error, { destination: file });
 }
 
 function checkUnchanged(entry: IndexedEntry, path: ByteString, stats: Stats): void {

@@ -64,6 +64,8 @@ function scanLauncher(path: ByteString): TarIndex {
     const fault = pathFault("EXPORT_LAYER_LAUNCHER", "stat", shown, error);
     throw new Fault(fault.code, `failed to stat launcher at path '${shown}': ${fault.message}`, { cause: fault });
   }
+  if (stats.isDirectory())
+    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: read ${shown}: is a directory`);
   if (!stats.isFile())
     throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`, {
       hint: "Give the path of the launcher binary with -launcher.",

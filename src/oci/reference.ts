@@ -2,7 +2,7 @@ import { Fault } from "../faults/fault.ts";
 import { type Digest, isSha256 } from "./digest.ts";
 import { canonicalRegistry, DOCKER_HUB, isRegistryName } from "./registry-name.ts";
 
-const REPOSITORY = /^[a-z0-9_\-./]{1,255}$/;
+const REPOSITORY = /^[a-z0-9_\-./]{2,255}$/;
 const TAG = /^[A-Za-z0-9_\-.]{1,128}$/;
 const DEFAULT_TAG = "latest";
 

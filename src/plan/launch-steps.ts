@@ -10,6 +10,7 @@ import type { WantedLayers } from "./wanted-layers.ts";
 /** The steps for one buildpack of the group (contract 4.2). */
 export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   yield { kind: "buildpack", layers };
+  if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };
   for (const layer of layers.layers) {
     if (layer.launch) yield launchStep(layer, layers, inputs, wanted);
   }

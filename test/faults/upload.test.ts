@@ -198,12 +198,12 @@ test("a registry that is not there is reported in the reference's words", async 
   const gone = await FakeRegistry.start();
   const { host } = gone;
   await gone[Symbol.asyncDispose]();
-  const reference = parseReference(`${host}/a`);
+  const reference = parseReference(`${host}/app`);
   const open = registries.repository(reference).openImage(reference, { os: "linux", architecture: "amd64" }, WORK);
   const refused = (scheme: string) => `Get "${scheme}://${host}/v2/": dial tcp ${host}: connect: connection refused`;
   expect(await rejectionOf(open)).toMatchObject({
     code: "EXPORT_REGISTRY_UNREACHABLE",
-    message: `connect to repo store "${host}/a": ${refused("https")}; ${refused("http")}`,
+    message: `connect to repo store "${host}/app": ${refused("https")}; ${refused("http")}`,
     destination: host,
   });
 });

@@ -25,6 +25,7 @@ export async function openUpload(connection: Connection, source: MountSource | u
     return await post(connection, `?${query}`, [scopeOf(source.from, "pull")], work);
   } catch (error) {
     if (!(error instanceof RegistryFault)) throw error;
+    work.signal?.throwIfAborted();
     connection.logger.debug(`${error.message}, uploading instead of mounting`);
     return post(connection, "", [], work);
   }

@@ -44,10 +44,12 @@ export class ManifestStore {
 
   /** Repositories that have a tag, with their tags; both sorted. */
   get repositories(): ReadonlyMap<string, readonly string[]> {
-    const named = [...this.#tags.keys()].sort().map((name) => name.split(":"));
-    return Map.groupBy(named, ([repository = ""]) => repository)
-      .entries()
-      .reduce((map, [repository, names]) => map.set(repository, names.map(([, tag = ""]) => tag)), new Map());
+    const found = new Map<string, string[]>();
+    for (const name of [...this.#tags.keys()].sort()) {
+      const [repository = "", tag = ""] = name.split(":");
+      found.set(repository, [...(found.get(repository) ?? []), tag]);
+    }
+    return found;
   }
 
   /** The manifest under a tag or digest, for assertions. */

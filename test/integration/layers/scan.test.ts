@@ -278,6 +278,13 @@ describe("the launcher and the process types (contract 3.4)", () => {
     );
   });
 
+  test("a directory as launcher fails as the reference does when it reads it", () => {
+    const path = temporaryDirectory();
+    expect(thrownBy(() => scanSource({ kind: "launcher", path }))).toMatchObject({
+      message: `failed to write launcher to layer: read ${path}: is a directory`,
+    });
+  });
+
   test("a missing launcher is the reference's error (contract 4.4)", () => {
     const path = join(temporaryDirectory(), "launcher");
     expect(thrownBy(() => scanSource({ kind: "launcher", path }))).toMatchObject({

@@ -15,8 +15,16 @@ test.each([
 
 test.each([
   ["lifecycle", [], "failed to parse arguments"],
-  ["lifecycle", ["detect"], "failed to recognize phase: detect \nValid phases: export"],
-  ["lifecycle", ["--version"], "failed to recognize phase: --version \nValid phases: export"],
+  [
+    "lifecycle",
+    ["detect"],
+    "failed to recognize phase: detect \nValid phases: detect, analyze, restore, build, export, rebase, create, extend",
+  ],
+  [
+    "lifecycle",
+    ["--version"],
+    "failed to recognize phase: --version \nValid phases: detect, analyze, restore, build, export, rebase, create, extend",
+  ],
 ])("%s %j fails with exit code 3", (program, args, message) => {
   expect(thrownBy(() => parseInvocation(program, args))).toMatchObject({ message, exitCode: 3 });
 });

@@ -92,7 +92,7 @@ describe("paths", () => {
       `${cwd}/analyzed.toml`,
       "-report",
       "x<layers>y<layers>",
-      "reg.example/a",
+      "reg.example/app",
     ];
     const { settings } = await resolveIn(cwd, args).result;
     expect(settings).toMatchObject({
@@ -105,7 +105,7 @@ describe("paths", () => {
 
   test("a layers directory with a replacement pattern in its name", async () => {
     const cwd = tempTree({ "$&/analyzed.toml": ANALYZED });
-    const { settings } = await resolveIn(cwd, ["-layers", `${cwd}/$&`, "reg.example/a"]).result;
+    const { settings } = await resolveIn(cwd, ["-layers", `${cwd}/$&`, "reg.example/app"]).result;
     expect(settings.groupPath).toBe(`${cwd}/$&/group.toml`);
   });
 
@@ -145,34 +145,34 @@ describe("failures", () => {
   test.each<[string, Run, string]>([
     ["no arguments", { args: [] }, "failed to parse arguments: at least one image argument is required"],
     ["empty image", { args: [""] }, `${resolving}image argument is required`],
-    ["-run-image", { args: ["-run-image", "r", "a"] }, `${resolving}-run-image is unsupported`],
+    ["-run-image", { args: ["-run-image", "r", "app"] }, `${resolving}-run-image is unsupported`],
     [
       "-run-image other than the environment's",
-      { args: ["-run-image", "r", "a"], env: { CNB_RUN_IMAGE: "s" } },
+      { args: ["-run-image", "r", "app"], env: { CNB_RUN_IMAGE: "s" } },
       `${resolving}-run-image is unsupported`,
     ],
-    ["-image", { args: ["-image", "r", "a"] }, `${resolving}-image is unsupported`],
+    ["-image", { args: ["-image", "r", "app"] }, `${resolving}-image is unsupported`],
     [
       "-run-image before -image",
-      { args: ["-image", "r", "-run-image", "s", "a"] },
+      { args: ["-image", "r", "-run-image", "s", "app"] },
       `${resolving}-run-image is unsupported`,
     ],
     ["no [run-image]", { analyzed: "" }, `${resolving}run image not found in analyzed metadata`],
     ["empty reference", { analyzed: "[run-image]\n" }, `${resolving}run image not found in analyzed metadata`],
     ["bad output image", { args: ["A"] }, `${resolving}${bad}A`],
-    ["bad tag", { args: ["a", "b:c:d"] }, `${resolving}${bad}b:c:d`],
+    ["bad tag", { args: ["app", "bb:c:d"] }, `${resolving}${bad}bb:c:d`],
     ["bad previous image", { env: { CNB_PREVIOUS_IMAGE: "P" } }, `${resolving}${bad}P`],
     ["bad build image", { env: { CNB_BUILD_IMAGE: "B" } }, `${resolving}${bad}B`],
     ["bad run image", { analyzed: '[run-image]\nreference="R"' }, `${resolving}${bad}R`],
-    ["bad cache image", { args: ["-cache-image", "C", "a"] }, `${resolving}${bad}C`],
+    ["bad cache image", { args: ["-cache-image", "C", "app"] }, `${resolving}${bad}C`],
     [
       "two registries",
-      { args: ["reg.example/a", "other.example/a"] },
+      { args: ["reg.example/app", "other.example/app"] },
       `${resolving}writing to multiple registries is unsupported`,
     ],
     [
       "workers",
-      { args: ["-workers", "0", "a"] },
+      { args: ["-workers", "0", "app"] },
       `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number of at least 1`,
     ],
     [
@@ -182,17 +182,17 @@ describe("failures", () => {
     ],
     [
       "uploads",
-      { args: ["-upload-concurrency", "-1", "a"] },
+      { args: ["-upload-concurrency", "-1", "app"] },
       `${resolving}-upload-concurrency (CNB_EXPORT_UPLOAD_CONCURRENCY) must be a whole number of at least 1`,
     ],
     [
       "level",
-      { args: ["-compression-level", "10", "a"] },
+      { args: ["-compression-level", "10", "app"] },
       `${resolving}-compression-level (CNB_EXPORT_COMPRESSION_LEVEL) must be a whole number from 1 to 9`,
     ],
     [
       "compression",
-      { args: ["-compression", "xz", "a"] },
+      { args: ["-compression", "xz", "app"] },
       `${resolving}-compression (CNB_EXPORT_COMPRESSION) must be one of gzip, zstd`,
     ],
   ])("%s", async (_name, run, message) => {
@@ -200,7 +200,7 @@ describe("failures", () => {
   });
 
   test("the reference's checks come before those of our own flags", async () => {
-    const { result } = resolve({ args: ["-workers", "0", "reg.example/a", "other.example/a"] });
+    const { result } = resolve({ args: ["-workers", "0", "reg.example/app", "other.example/app"] });
     expect(await rejectionOf(result)).toMatchObject({ message: expect.stringContaining("multiple registries") });
   });
 
@@ -225,19 +225,19 @@ describe("failures", () => {
 });
 
 test("-run-image equal to the environment's is accepted and overridden by analyzed.toml", async () => {
-  const settings = await settingsOf({ args: ["-run-image", "r", "a"], env: { CNB_RUN_IMAGE: "r" } });
+  const settings = await settingsOf({ args: ["-run-image", "r", "app"], env: { CNB_RUN_IMAGE: "r" } });
   expect(settings.runImage).toMatch(/^reg\.example\/run@/);
 });
 
 test("one registry under two names, the cache image anywhere", async () => {
   const settings = await settingsOf({
-    args: ["-cache-image", "reg.example/c", "app", "docker.io/x/app", "index.docker.io/y"],
+    args: ["-cache-image", "reg.example/cache", "app", "docker.io/x/app", "index.docker.io/yy"],
   });
   expect(settings.additionalTags).toHaveLength(2);
 });
 
 test("a daemon takes tags of any registry", async () => {
-  const settings = await settingsOf({ args: ["-daemon", "reg.example/a", "other.example/a"] });
+  const settings = await settingsOf({ args: ["-daemon", "reg.example/app", "other.example/app"] });
   expect(settings.daemon).toBe(true);
 });
 
@@ -251,7 +251,7 @@ test("warnings come in the reference's order", async () => {
   ]);
 });
 
-test.each([[["-cache-image", "c"]], [["-cache-dir", "/c"]]])("no warning with %j", async (cache) => {
+test.each([[["-cache-image", "cache"]], [["-cache-dir", "/c"]]])("no warning with %j", async (cache) => {
   const { result, lines } = resolve({ args: [...cache, "-parallel", "app"] });
   await result;
   expect(lines).toEqual([]);

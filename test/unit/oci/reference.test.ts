@@ -37,6 +37,8 @@ describe("parseReference", () => {
 
   test.each([
     [""],
+    ["a"],
+    ["reg.example/a"],
     [":"],
     ["app:"],
     ["App"],

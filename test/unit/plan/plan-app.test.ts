@@ -175,6 +175,7 @@ describe("planApp", () => {
     ["", "creating layer '': type is required for all processes"],
     ["a/b", "creating layer '': invalid process type 'a/b': type may not contain characters '/><:|&\\'"],
     ["a\\b", "creating layer '': invalid process type 'a\\b': type may not contain characters '/><:|&\\'"],
+    ["a\0b", `creating layer '': archive/tar: cannot encode header: invalid PAX record: "path = /cnb/process/a\\x00b"`],
   ])("refuses the process type '%s' when its turn comes", (type, message) => {
     const { steps } = planApp(planInputs({ build: { slices: [], processes: [process("web"), process(type)] } }));
     expect(steps.slice(-2).map(word)).toEqual(["buildpacksio/lifecycle:config <directory:/layers/config>", message]);

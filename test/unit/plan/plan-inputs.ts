@@ -26,7 +26,7 @@ export function layer(buildpackId: string, name: string, set: Partial<BuildpackL
 export function buildpack(id: string, ...layers: BuildpackLayer[]): BuildpackLayers {
   const path = `/layers/${id.replaceAll("/", "_")}`;
   const element = { id, version: "1.0", api: "0.10", homepage: "", optional: false, extension: false };
-  return { buildpack: element, path, entries: [], layers, store: undefined };
+  return { buildpack: element, path, entries: [], layers, store: undefined, unreadable: undefined };
 }
 
 /** Inputs of an app without buildpacks, processes and SBOMs at API 0.12. */
