@@ -55,13 +55,14 @@ async function run(command: RunCommand, phase: string, signal: AbortSignal): Pro
   const inputs = await resolveSettings(command, { env, cwd: process.cwd() }, logger);
   refuseUnsupported(inputs.settings);
   logger.debug("Ensuring privileges...");
-  const keychain = await takePrivileges(inputs.settings, inputs.analyzed);
+  const keychain = await takePrivileges(inputs.settings, inputs.analyzed, signal);
+  signal.throwIfAborted();
   logger.debug("Executing command...");
   await runExport(inputs, { logger, environment: env, keychain }, signal);
 }
 
 /** Reads credentials while the process may, gives cache directories away, then drops privileges (contract 9.1, 10.5). */
-async function takePrivileges(settings: ExportSettings, analyzed: Analyzed): Promise<Keychain> {
+async function takePrivileges(settings: ExportSettings, analyzed: Analyzed, signal: AbortSignal): Promise<Keychain> {
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
   const images = [
     cacheImage,
@@ -73,9 +74,8 @@ async function takePrivileges(settings: ExportSettings, analyzed: Analyzed): Pro
     analyzed.previousImage,
   ];
   const registries = images.filter((image) => image !== "").map((image) => parseReference(image).registry);
-  const keychain = await resolveKeychain(env, homedir(), [...new Set(registries)], (error) =>
-    logger.debug(`Ignoring credentials: ${messageOf(error)}`),
-  );
+  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  const keychain = await resolveKeychain(env, homedir(), [...new Set(registries)], onIgnored, signal);
   ensureOwner(settings.uid, settings.gid, [settings.cacheDir, settings.launchCacheDir]);
   runAs(settings.uid, settings.gid);
   return keychain;

@@ -40,9 +40,7 @@ export async function exportCacheImage(
   const { logger } = context;
   const endTimer = startTimer("Cache", logger);
   try {
-    if (cache.previous === undefined) logger.info("Layer cache not found");
-    const isUsable = await isComplete(cache, logger, signal);
-    const usable = isUsable ? cache : { ...cache, previous: undefined };
+    const usable = { ...cache, previous: await usablePrevious(cache, logger, signal) };
     const plan = planCache(preparation.inputs, preparation.plan, metadataOf(usable));
     const layers = await new CacheLayers(context, plan, usable, app, signal).walk(logger);
     const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
@@ -80,11 +78,16 @@ async function wrapped<T>(what: string, signal: AbortSignal, task: () => Promise
   }
 }
 
-async function isComplete({ name, previous }: CacheImage, logger: Logger, signal: AbortSignal): Promise<boolean> {
-  if (previous === undefined) return false;
-  if (await previous.repository.isComplete(previous.image, { priority: CACHE_PRIORITY, signal })) return true;
+/** The previous cache image, unless there is none or something of it is gone. */
+async function usablePrevious({ name, previous, isCorrupt }: CacheImage, logger: Logger, signal: AbortSignal) {
+  if (previous === undefined && !isCorrupt) {
+    logger.info("Layer cache not found");
+    return undefined;
+  }
+  const work = { priority: CACHE_PRIORITY, signal };
+  if (previous !== undefined && (await previous.repository.isComplete(previous.image, work))) return previous;
   logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
-  return false;
+  return undefined;
 }
 
 function metadataOf({ previous }: CacheImage): CacheMetadata {

@@ -1,5 +1,5 @@
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import { failTo, withContext } from "../faults/fault.ts";
+import { Fault, failTo, withContext } from "../faults/fault.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import type { ExportContext } from "./context.ts";
@@ -12,7 +12,12 @@ export interface CacheImage {
   readonly reference: Reference;
   readonly repository: RegistryRepository;
   readonly previous: RegistryImage | undefined;
+  /** There is something under the name that cannot be an image, so that it is of no use as a previous one. */
+  readonly isCorrupt: boolean;
 }
+
+/** What is wrong with bytes that a registry gave out, rather than with the registry. */
+const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
 
 /** Opens the cache image (contract 6.1, 6.4). @throws Fault `failed to create image cache: accessing cache image ...` */
 export async function openCacheImage(context: ExportContext, signal: AbortSignal): Promise<CacheImage | undefined> {
@@ -21,11 +26,20 @@ export async function openCacheImage(context: ExportContext, signal: AbortSignal
   try {
     const reference = parseReference(name);
     const repository = context.registries.repository(reference);
-    const platform = { os: "linux", architecture: "" };
-    const image = await repository.findImage(reference, platform, { priority: CACHE_PRIORITY, signal });
-    return { name, reference, repository, previous: image && new RegistryImage(repository, image) };
+    const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
+      // A broken cache is made anew, like one whose layers are gone (contract 6.4), and does not break builds for good.
+      if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
+      throw error;
+    });
+    return { name, reference, repository, ...opened };
   } catch (error) {
     signal.throwIfAborted();
     throw failTo("create image cache", withContext(`accessing cache image "${name}"`, error));
   }
+}
+
+async function openPrevious(repository: RegistryRepository, reference: Reference, signal: AbortSignal) {
+  const platform = { os: "linux", architecture: "" };
+  const image = await repository.findImage(reference, platform, { priority: CACHE_PRIORITY, signal });
+  return { previous: image && new RegistryImage(repository, image), isCorrupt: false };
 }

@@ -17,15 +17,22 @@ const replySchema = z.object({ Username: z.string(), Secret: z.string() });
 /**
  * Asks `docker-credential-<name> get` (docker-credential-helpers protocol): the key goes to its stdin, JSON comes back.
  * A user name `<token>` marks an identity token. Credentials that the helper does not have are anonymous.
+ * @param signal stops the helper, which then has failed
  * @throws Fault when the helper is missing, fails, or answers something else; never with its answer in the message
  */
-export async function askCredentialHelper(name: string, key: string, environment: Environment): Promise<Credentials> {
+export async function askCredentialHelper(
+  name: string,
+  key: string,
+  environment: Environment,
+  signal?: AbortSignal,
+): Promise<Credentials> {
   const program = `docker-credential-${name}`;
   const failed = (reason: string) =>
     new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`);
   const child = spawn(program, ["get"], {
     stdio: ["pipe", "pipe", "ignore"],
     timeout: TIMEOUT_MS,
+    ...(signal === undefined ? {} : { signal }),
     env: { ...environment },
   });
   const exited = once(child, "close");

@@ -30,6 +30,7 @@ export class Keychain {
  * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. Unreadable configs and failing helpers count as no
  * credentials, as in the reference (contract 9.1).
  * @param onIgnored gets what went wrong, for the debug log
+ * @param signal stops helpers that are still asked
  * @throws Fault `failed to resolve keychain: ...` (exit code 1) when `CNB_REGISTRY_AUTH` is not valid
  */
 export async function resolveKeychain(
@@ -37,6 +38,7 @@ export async function resolveKeychain(
   home: string,
   registries: readonly string[],
   onIgnored: (error: unknown) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Keychain> {
   const resolved = new Map<string, Credentials>();
   const headers = readHeaders(environment);
@@ -46,7 +48,7 @@ export async function resolveKeychain(
     await Promise.all(
       [...wanted].map(async (registry) => {
         try {
-          const found = await lookUp(config ?? {}, registry, environment);
+          const found = await lookUp(config ?? {}, registry, environment, signal);
           if (!found.isAnonymous) resolved.set(registry, found);
         } catch (error) {
           onIgnored(error);
@@ -67,9 +69,14 @@ function readHeaders(environment: Environment): EnvironmentAuth {
   }
 }
 
-async function lookUp(config: DockerConfig, registry: string, environment: Environment): Promise<Credentials> {
+async function lookUp(
+  config: DockerConfig,
+  registry: string,
+  environment: Environment,
+  signal: AbortSignal | undefined,
+): Promise<Credentials> {
   const key = registry === DOCKER_HUB ? HUB_KEY : registry;
   const helper = helperFor(config, key);
-  if (helper !== undefined) return askCredentialHelper(helper, key, environment);
+  if (helper !== undefined) return askCredentialHelper(helper, key, environment, signal);
   return entryFor(config, key) ?? ANONYMOUS;
 }

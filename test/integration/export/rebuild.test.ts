@@ -102,6 +102,20 @@ describe("a rebuild upon what the registry lost", () => {
     expect(layerWork(run.events)).toMatchObject({ maven: { compressions: 1, uploads: 1 }, jdk: HASHED });
   });
 
+  test("makes the whole cache again when its config is not what its manifest says", async () => {
+    const registry = await FakeRegistry.start();
+    const { scene, cache } = await built(registry);
+    const manifest = JSON.parse(registry.manifests.find("cache", "latest")?.toString() ?? "");
+    manifest.config.size += 1;
+    const headers = { "content-type": manifest.mediaType };
+    const url = `http://${registry.host}/v2/cache/manifests/latest`;
+    expect((await fetch(url, { method: "PUT", body: JSON.stringify(manifest), headers })).status).toBe(201);
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(run.stdout).toContain(`Ignoring cache image "${scene.cacheImage}" because it was corrupt`);
+    expect(await verifyImage(scene.cacheImage)).toEqual(cache);
+  });
+
   test("makes a layer of the app image again from its contents", async () => {
     const { scene, app } = await without("app", 2);
     const run = await scene.export({ cache: "" });

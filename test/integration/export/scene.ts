@@ -95,6 +95,7 @@ export class Scene {
     writeAnalyzed(output, runImage);
     mkdirSync(join(output.root, "sbom"));
     writeFileSync(join(output.root, "sbom", "launcher.sbom.cdx.json"), "{}\n");
+    writeFileSync(join(output.root, "run.toml"), '[[images]]\nimage = "samples/run"\n');
     return new Scene(output, app, cache, runImage);
   }
 
@@ -130,8 +131,8 @@ export class Scene {
     const eventsPath = join(this.output.root, `events-${this.#exports++}.jsonl`);
     const cacheFlags = cache === "" ? [] : ["-cache-image", cache];
     // Not those of a builder image, if that is where the tests run.
-    const sboms = ["-launcher-sbom", join(this.output.root, "sbom")];
-    const all = [...flagsFor(this.output), ...sboms, ...cacheFlags, "-events", eventsPath, ...flags, ...images];
+    const builder = ["-launcher-sbom", join(this.output.root, "sbom"), "-run", join(this.output.root, "run.toml")];
+    const all = [...flagsFor(this.output), ...builder, ...cacheFlags, "-events", eventsPath, ...flags, ...images];
     return { running: startExporter(all, env), eventsPath };
   }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
 import type { Reply } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { verifyImage } from "../../support/verify-image.ts";
@@ -66,6 +67,35 @@ describe("a signal during an upload", () => {
     expect(setting.app.count("PUT", /\/app\//)).toBe(0);
   });
 });
+
+test("a signal stops a credential helper that waits for a person", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const bin = tempTree({
+    "config.json": '{"credsStore":"stuck"}',
+    // Says that it runs, and then waits on itself.
+    "docker-credential-stuck": `#!/bin/sh\necho $$ > "$DOCKER_CONFIG/pid"\nexec sleep 60\n`,
+  });
+  chmodSync(join(bin, "docker-credential-stuck"), 0o755);
+  const env = { DOCKER_CONFIG: bin, PATH: `${bin}:${process.env.PATH}` };
+  const { running } = scene.start({ env, flags: ["-log-level", "debug"] });
+  await vi.waitFor(() => expect(readFileSync(join(bin, "pid"), "utf8")).toMatch(/^\d+\n$/), { timeout: 20_000 });
+  const sentMs = performance.now();
+  running.process.kill("SIGTERM");
+  const run = await running.ended;
+  expect(run).toMatchObject({ exitCode: 143, stderr: "ERROR: stopped by SIGTERM\n" });
+  expect(performance.now() - sentMs).toBeLessThan(1000);
+  const helper = Number(readFileSync(join(bin, "pid"), "utf8"));
+  await vi.waitFor(() => expect(isRunning(helper)).toBe(false));
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    // The state of a process that nobody waits for any more is Z.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 test("an end by force leaves no spool file either", async () => {
   const spool = tempTree();

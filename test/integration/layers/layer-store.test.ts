@@ -352,3 +352,26 @@ test("more layers than are made at once, all different", async () => {
   expect(new Set(diffIds).size).toBe(60);
   for (const layer of layers) layer.release();
 });
+
+test("a layer that waits for its turn holds no spool", async () => {
+  const spools = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spools);
+  const plans = Array.from({ length: 40 }, (_, i) =>
+    planOf(directorySource(filledDirectory(1)), { key: `layer-${i}`, order: i }),
+  );
+  const layers = plans.map((plan) => store.layer(plan, NEVER));
+  let done = 0;
+  let most = 0;
+  await Promise.all(
+    layers.map(async (layer) => {
+      await layer.diffId;
+      done += 1;
+      // Nothing is released, so what is open above those that are done is under way.
+      most = Math.max(most, openSpools(spools) - done);
+    }),
+  );
+  expect(most).toBeLessThan(20);
+  expect(openSpools(spools)).toBe(40);
+  for (const layer of layers) layer.release();
+  await spoolsClosed(spools);
+});
