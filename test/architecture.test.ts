@@ -37,7 +37,17 @@ const BESIDE_FAULTS = ["oci", "flow"];
 const OTHER_FILE: Allowed = { may: ["faults"] };
 
 /** What runs outside of the threads, so that no thread may load it. */
-const NOT_IN_A_THREAD = ["worker-pool.ts", "layer-store.ts", "made-layer.ts", "pass.ts", "slot-pool.ts", "spool.ts"];
+const NOT_IN_A_THREAD = [
+  "worker-pool.ts",
+  "layer-store.ts",
+  "made-layer.ts",
+  "spooling.ts",
+  "tar-file.ts",
+  "tar-stream.ts",
+  "pass.ts",
+  "slot-pool.ts",
+  "spool.ts",
+];
 
 const BANNED_NAME = /^(utils?|common|helpers?|types|manager)\./;
 

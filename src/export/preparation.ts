@@ -34,7 +34,8 @@ export async function prepare(context: ExportContext, group: readonly GroupEleme
     build,
     hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),
     hasCacheSbom: existsSync(join(layersDir, "sbom", "cache")),
-    hasCache: settings.cacheImage !== "",
+    appUse: "blob",
+    cache: settings.cacheImage === "" ? undefined : { kind: "image" },
   };
   return { build, inputs, plan: planApp(inputs) };
 }

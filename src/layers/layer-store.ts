@@ -13,6 +13,9 @@ import type { WorkerPool } from "./worker-pool.ts";
  */
 const PASSES = 4;
 
+/** Blocks of tar files that are written at once: enough to keep a disk busy, and half of the threads that Node has for files. */
+const WRITES = 2;
+
 /**
  * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
  * one's request started, however the two are scheduled.
@@ -32,6 +35,7 @@ export class LayerStore {
       pool,
       slots: new SlotPool(pool.arena.slots),
       passes: new PriorityLimiter(PASSES),
+      writes: new PriorityLimiter(WRITES),
       spoolDir,
     };
     this.#scans = new PriorityLimiter(workers);

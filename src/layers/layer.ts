@@ -1,5 +1,7 @@
 import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
+import type { Rank } from "./pass.ts";
+import type { MadeTar } from "./tar-file.ts";
 
 /** How many chunks of a blob a reader may hold at once; enough for a socket, the stream before it, and one being read. */
 export const CHUNKS_IN_FLIGHT = 4;
@@ -23,7 +25,10 @@ export interface GrowingBlob {
 /** A layer being made or made: its products (design, idea 4). */
 export interface Layer {
   readonly plan: LayerPlan;
-  /** SHA-256 of the uncompressed tar, as soon as it is known. */
+  /**
+   * SHA-256 of the uncompressed tar, as soon as it is known. Where a stream is planned and there is nothing to compare with,
+   * it is made in the pass of the first {@link tarStream}, so that is to be read without waiting for it.
+   */
   readonly diffId: Promise<DiffID>;
   /** Length of the uncompressed tar in bytes, known after the scan. */
   readonly tarSize: Promise<number>;
@@ -32,6 +37,19 @@ export interface Layer {
    * plan counts calls `release` once, whether it asked for the blob or not; the last one frees the spool.
    */
   blob(): Promise<GrowingBlob>;
+  /**
+   * The tar in a file in `directory`, complete and on the disk: the one that the plan has, made together with other products,
+   * or one that is made for this call. Its failure is not the layer's.
+   * @param rank queue position of a pass that is needed for this alone; default: the plan's
+   */
+  tarFile(directory: string, rank?: Rank): Promise<MadeTar>;
+  /**
+   * The tar's bytes in order, {@link tarSize} in all, at the reader's pace: each call is a pass, the first one the pass that
+   * hashes where the plan says so. Each chunk is the reader's own. A pass begins with the first read, and a reader that stops
+   * to read keeps slots and a pass's place: whoever reads several layers reads one to its end before the next.
+   * Rejects with the fault that stopped it, at the latest after the last byte; or with the signal's reason.
+   */
+  tarStream(signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** One consumer needs the layer no longer. */
   release(): void;
   readonly counters: LayerCounters;
@@ -45,4 +63,8 @@ export interface LayerCounters {
   hashes: number;
   compressions: number;
   uploads: number;
+  /** Files written with the uncompressed tar. */
+  tarFiles: number;
+  /** Streams of the uncompressed tar. */
+  tarStreams: number;
 }

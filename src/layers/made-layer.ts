@@ -1,34 +1,57 @@
 import { Fault } from "../faults/fault.ts";
 import type { PriorityLimiter } from "../flow/priority-limiter.ts";
-import type { DiffID, Digest } from "../oci/digest.ts";
-import type { LayerPlan } from "../plan/layer-plan.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
-import { type PassEngine, type PassProducts, type PassResult, runPass } from "./pass.ts";
-import { SpooledBlob } from "./spool.ts";
+import { type PassEngine, type PassResult, type Rank, runPass } from "./pass.ts";
+import { Spooling } from "./spooling.ts";
+import { type MadeTar, TarFile } from "./tar-file.ts";
 import type { TarIndex } from "./tar-index.ts";
+import { TarStream } from "./tar-stream.ts";
 
 /** What all layers of an export share. */
 export interface LayerEngine extends PassEngine {
   /** Bounds how many layers are made at once. */
   readonly passes: PriorityLimiter;
+  /** Bounds how many blocks of tar files are written at once. */
+  readonly writes: PriorityLimiter;
   readonly spoolDir: string;
 }
 
+/** What one pass is to make. */
+interface Products {
+  readonly diffId?: boolean;
+  readonly blob?: Spooling | undefined;
+  readonly files?: readonly TarFile[];
+  readonly stream?: TarStream;
+}
+
 /**
- * A layer that makes its products on demand, each once. With nothing to compare with, it is hashed and compressed in one
- * pass that starts at once; otherwise it is hashed first and compressed only when somebody asks for the blob.
+ * A layer that makes its products on demand, each once. The first pass makes the diffID, and with it all that the plan wants
+ * and that nothing is known to compare with. What is asked for later is made in a second pass, together with all that by then
+ * is known to be needed.
  */
 export class MadeLayer implements Layer {
   readonly plan: LayerPlan;
   readonly diffId: Promise<DiffID>;
   readonly tarSize: Promise<number>;
-  readonly counters: LayerCounters = { reads: 0, hashes: 0, compressions: 0, uploads: 0 };
+  readonly counters: LayerCounters = {
+    reads: 0,
+    hashes: 0,
+    compressions: 0,
+    uploads: 0,
+    tarFiles: 0,
+    tarStreams: 0,
+  };
   readonly #engine: LayerEngine;
   readonly #index: Promise<TarIndex>;
   readonly #signal: AbortSignal;
-  #hashed: Promise<DigestDone>;
-  #blob: Promise<SpooledBlob> | undefined;
+  readonly #hashed = Promise.withResolvers<DigestDone>();
+  readonly #files = new Map<string, TarFile>();
+  #blob: Spooling | undefined;
+  /** The first pass waits for a stream's reader. */
+  #isForStream: boolean;
   #consumersLeft: number;
 
   constructor(plan: LayerPlan, index: Promise<TarIndex>, engine: LayerEngine, signal: AbortSignal) {
@@ -38,78 +61,158 @@ export class MadeLayer implements Layer {
     this.#signal = signal;
     this.#consumersLeft = plan.consumers;
     this.tarSize = index.then(({ tarSize }) => tarSize);
-    this.#hashed = plan.expected.length > 0 ? this.#hash() : this.#hashAndCompress();
-    this.diffId = this.#hashed.then(({ sha256 }) => `sha256:${sha256}` as DiffID);
+    this.diffId = this.#hashed.promise.then(diffIdOf);
     // Consumers await these when they get to the layer; a failure before that must not end the process.
     for (const promise of [this.tarSize, this.diffId]) promise.catch(() => undefined);
+    this.#isForStream = plan.products.tarStream && plan.expected.length === 0;
+    if (this.#isForStream) this.#awaitReader();
+    else this.#first().catch(() => undefined);
   }
 
   async blob(): Promise<GrowingBlob> {
-    this.#blob ??= this.#compress();
-    return await this.#blob;
+    const blob = this.#newBlob();
+    if (blob !== undefined) this.#later(this.plan, { blob });
+    return await (this.#blob as Spooling).spool;
+  }
+
+  async tarFile(directory: string, rank: Rank = this.plan): Promise<MadeTar> {
+    let file = this.#files.get(directory);
+    if (file === undefined) {
+      file = this.#newFile(directory);
+      this.#later(rank, { files: [file] });
+    }
+    return await file.done;
+  }
+
+  async *tarStream(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const stream = new TarStream();
+    const fail = () => stream.fail(signal?.reason);
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", fail);
+    const left = new AbortController();
+    // Whoever waits for the first pass's other products gets them though the reader leaves.
+    const pass = this.#isForStream ? this.#first(stream) : this.#streamAgain(stream, left.signal);
+    pass.catch(() => undefined);
+    try {
+      yield* stream.read();
+      await pass;
+    } finally {
+      signal?.removeEventListener("abort", fail);
+      left.abort(new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end"));
+    }
   }
 
   release(): void {
     this.#consumersLeft -= 1;
     if (this.#consumersLeft > 0) return;
-    this.#blob?.then(
+    if (this.#isForStream) this.#hashed.reject(internal(`nobody read the tar of layer '${this.plan.id}'`));
+    this.#blob?.spool.then(
       (spool) => spool.release(),
       () => undefined,
     );
   }
 
-  async #hash(): Promise<DigestDone> {
-    const { diffId } = await this.#inTurn((index) => this.#pass(index, { diffId: true, spool: undefined }));
-    return made(diffId);
-  }
-
-  async #hashAndCompress(): Promise<DigestDone> {
-    const { opened, promise } = opening();
-    this.#blob = promise;
-    const { diffId } = await this.#fill(opened, true);
-    return made(diffId);
-  }
-
-  #compress(): Promise<SpooledBlob> {
-    const { opened, promise } = opening();
-    this.#hashed.then((first) => this.#fill(opened, false, first)).catch(opened.reject);
-    return promise;
-  }
-
-  /**
-   * Compresses in one pass. The spool is opened when the pass begins, so that layers that wait for their turn hold no
-   * descriptor; it carries a later failure to those who follow it.
-   */
-  async #fill(opened: Opened, diffId: boolean, first?: DigestDone): Promise<PassResult> {
-    let spool: SpooledBlob | undefined;
+  /** Makes the diffID and all products that are wanted whatever it is. */
+  async #first(stream?: TarStream): Promise<void> {
+    this.#isForStream = false;
+    const blob = this.plan.products.blob && this.plan.expected.length === 0 ? this.#newBlob() : undefined;
+    const files = this.#newFiles(({ expected }) => expected.length === 0);
+    const wanted = { diffId: true, blob, files, ...(stream === undefined ? {} : { stream }) };
     try {
-      return await this.#inTurn(async (index) => {
-        spool = await SpooledBlob.create(this.#engine.spoolDir);
-        opened.resolve(spool);
-        const result = await this.#pass(index, { diffId, spool });
-        const blob = made(result.blob);
-        if (first !== undefined && blob.crc32 !== first.crc32) throw this.#changed();
-        spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
-        return result;
-      });
+      const { diffId } = await this.#make(wanted, this.plan, this.#signal);
+      this.#hashed.resolve(made(diffId));
     } catch (error) {
-      opened.reject(error);
-      spool?.fail(error);
+      this.#hashed.reject(error);
       throw error;
     }
   }
 
-  async #inTurn<T>(task: (index: TarIndex) => Promise<T>): Promise<T> {
-    const index = await this.#index;
-    const { priority, order } = this.plan;
-    return await this.#engine.passes.run(priority, () => task(index), order, this.#signal);
+  /** Makes in one pass what was asked for and what the plan wants besides, now that the diffID is known. */
+  #later(rank: Rank, asked: Products): void {
+    const make = async (): Promise<void> => {
+      const first = await this.#hashed.promise;
+      const files = [...(asked.files ?? []), ...this.#filesStillWanted(first)];
+      await this.#make({ ...asked, files }, rank, this.#signal, first);
+    };
+    // Whoever asked awaits the product.
+    make().catch((error: unknown) => failAll(asked, error));
   }
 
-  async #pass(index: TarIndex, products: PassProducts): Promise<PassResult> {
+  async #streamAgain(stream: TarStream, left: AbortSignal): Promise<void> {
+    try {
+      const first = await this.#hashed.promise;
+      const files = this.#filesStillWanted(first);
+      const stop = files.length === 0 ? AbortSignal.any([this.#signal, left]) : this.#signal;
+      await this.#make({ stream, files }, this.plan, stop, first);
+    } catch (error) {
+      stream.fail(error);
+    }
+  }
+
+  #filesStillWanted(first: DigestDone): TarFile[] {
+    return this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first)));
+  }
+
+  /** The wait for a reader is over, too, when the tar cannot be made or the export ends. */
+  #awaitReader(): void {
+    const fail = (reason: unknown) => {
+      if (this.#isForStream) this.#hashed.reject(reason);
+    };
+    this.#index.catch(fail);
+    if (this.#signal.aborted) fail(this.#signal.reason);
+    else this.#signal.addEventListener("abort", () => fail(this.#signal.reason), { once: true });
+  }
+
+  /** None where one was asked for already, which has a pass of its own. */
+  #newBlob(): Spooling | undefined {
+    if (this.#blob !== undefined) return undefined;
+    this.#blob = new Spooling();
+    return this.#blob;
+  }
+
+  /** Those of the plan's files that are neither made nor on their way. */
+  #newFiles(isWanted: (file: TarFilePlan) => boolean): TarFile[] {
+    return this.plan.products.tarFiles
+      .filter((file) => !this.#files.has(file.directory) && isWanted(file))
+      .map(({ directory }) => this.#newFile(directory));
+  }
+
+  #newFile(directory: string): TarFile {
+    const file = new TarFile(directory, this.#engine.writes, this.plan.priority);
+    this.#files.set(directory, file);
+    return file;
+  }
+
+  /** One pass when it is the layer's turn. @param first of an earlier pass, whose bytes this one's must be */
+  async #make(products: Products, rank: Rank, signal: AbortSignal, first?: DigestDone): Promise<PassResult> {
+    const { diffId = false, blob, files = [], stream } = products;
+    try {
+      const index = await this.#index;
+      const { priority, order } = rank;
+      const task = async (): Promise<PassResult> => {
+        const spool = await blob?.open(this.#engine.spoolDir);
+        for (const file of files) await file.open();
+        this.#count(products);
+        const takers = stream === undefined ? files : [...files, stream];
+        const result = await runPass(this.#engine, index, { diffId, spool, takers }, rank, signal);
+        if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
+        blob?.complete(made(result.blob));
+        for (const taker of takers) taker.complete();
+        return result;
+      };
+      return await this.#engine.passes.run(priority, task, order, signal);
+    } catch (error) {
+      failAll(products, error);
+      throw error;
+    }
+  }
+
+  #count({ diffId, blob, files = [], stream }: Products): void {
     this.counters.reads += 1;
-    if (products.diffId) this.counters.hashes += 1;
-    if (products.spool !== undefined) this.counters.compressions += 1;
-    return await runPass(this.#engine, index, products, this.plan, this.#signal);
+    if (diffId) this.counters.hashes += 1;
+    if (blob !== undefined) this.counters.compressions += 1;
+    this.counters.tarFiles += files.length;
+    if (stream !== undefined) this.counters.tarStreams += 1;
   }
 
   #changed(): Fault {
@@ -121,17 +224,19 @@ export class MadeLayer implements Layer {
   }
 }
 
-/** A spool that is yet to be opened. */
-type Opened = Pick<PromiseWithResolvers<SpooledBlob>, "resolve" | "reject">;
+function failAll({ blob, files = [], stream }: Products, reason: unknown): void {
+  for (const product of [blob, ...files, stream]) product?.fail(reason);
+}
 
-function opening(): { readonly opened: Opened; readonly promise: Promise<SpooledBlob> } {
-  const { promise, resolve, reject } = Promise.withResolvers<SpooledBlob>();
-  // Nobody may ask for it before it fails.
-  promise.catch(() => undefined);
-  return { opened: { resolve, reject }, promise };
+function diffIdOf({ sha256 }: DigestDone): DiffID {
+  return `sha256:${sha256}` as DiffID;
+}
+
+function internal(message: string): Fault {
+  return new Fault("EXPORT_INTERNAL", message);
 }
 
 function made(done: DigestDone | undefined): DigestDone {
-  if (done === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not make the product it was run for");
+  if (done === undefined) throw internal("a pass did not make the product it was run for");
   return done;
 }

@@ -1,5 +1,9 @@
+import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
+import { BLOCK_SIZE, rawBytes } from "./arena.ts";
 import { blockCount } from "./block.ts";
+import type { BlockTaker } from "./block-taker.ts";
+import { combineCrc32 } from "./crc32-combine.ts";
 import type { BlockDone, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
 import type { Slot, SlotPool } from "./slot-pool.ts";
 import type { SpooledBlob } from "./spool.ts";
@@ -12,11 +16,21 @@ export interface PassProducts {
   readonly diffId: boolean;
   /** Compress, and append the blob to this spool. */
   readonly spool: Pick<SpooledBlob, "fileDescriptor" | "grow"> | undefined;
+  /** What else takes the tar's bytes. Their own failures do not stop the pass; its failure is told to them. */
+  readonly takers?: readonly BlockTaker[];
 }
 
 export interface PassResult {
   readonly diffId: DigestDone | undefined;
   readonly blob: DigestDone | undefined;
+  /** CRC-32 of the tar. */
+  readonly crc32: number;
+}
+
+/** Queue position: the smaller priority first, then the smaller order. */
+export interface Rank {
+  readonly priority: Priority;
+  readonly order: number;
 }
 
 interface MadeBlock {
@@ -32,15 +46,14 @@ export interface PassEngine {
 
 /**
  * One pass over a layer: blocks are made by any thread in any order and handed to the digests in order, each from the
- * slot it was made in. A slot is free again when all digests took it.
- * @param rank queue position: the smaller priority first, then the smaller order
+ * slot it was made in. A slot is free again when all digests and takers had it.
  * @throws the first fault of a block or a digest; by then all slots are free again
  */
 export async function runPass(
   engine: PassEngine,
   index: TarIndex,
   products: PassProducts,
-  rank: { readonly priority: Priority; readonly order: number },
+  rank: Rank,
   signal: AbortSignal,
 ): Promise<PassResult> {
   const pass = new Pass(engine, index, products);
@@ -53,17 +66,25 @@ class Pass {
   readonly #compress: boolean;
   readonly #diffId: RunningDigest | undefined;
   readonly #blob: RunningDigest | undefined;
+  readonly #takers: readonly BlockTaker[];
+  /** Bounds the slots that a pass with a paced taker holds. */
+  readonly #window: PriorityLimiter | undefined;
   readonly #made = new Map<number, MadeBlock>();
   readonly #running = new Set<Promise<void>>();
-  /** Digests that still need a slot, by slot number. */
+  readonly #taking = new Set<Promise<void>>();
+  /** How many digests and takers still need a slot, by slot number. */
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
   readonly #failed = new AbortController();
   #nextToDigest = 0;
+  #crc32 = 0;
 
   constructor(engine: PassEngine, index: TarIndex, products: PassProducts) {
     this.#engine = engine;
     this.#index = index;
     this.#compress = products.spool !== undefined;
+    this.#takers = products.takers ?? [];
+    if (this.#takers.some(({ isPaced }) => isPaced))
+      this.#window = new PriorityLimiter(Math.ceil(engine.pool.arena.slots / 2));
     if (products.diffId) this.#diffId = this.#start(engine.pool.digest("diff-id"));
     if (products.spool !== undefined) {
       const spool = products.spool;
@@ -71,8 +92,12 @@ class Pass {
     }
   }
 
-  async run(rank: { readonly priority: Priority; readonly order: number }, signal: AbortSignal): Promise<PassResult> {
+  async run(rank: Rank, signal: AbortSignal): Promise<PassResult> {
     const stop = AbortSignal.any([signal, this.#failed.signal]);
+    const failTakers = () => {
+      for (const taker of this.#takers) taker.fail(stop.reason);
+    };
+    stop.addEventListener("abort", failTakers);
     let complete = false;
     try {
       await this.#makeBlocks(rank, stop);
@@ -81,9 +106,11 @@ class Pass {
       complete = true;
     } finally {
       await this.#finish(complete);
+      stop.removeEventListener("abort", failTakers);
     }
     const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
-    return { diffId, blob };
+    stop.throwIfAborted();
+    return { diffId, blob, crc32: this.#crc32 };
   }
 
   #digests(): RunningDigest[] {
@@ -99,13 +126,23 @@ class Pass {
     return digest;
   }
 
-  async #makeBlocks(rank: { readonly priority: Priority; readonly order: number }, stop: AbortSignal): Promise<void> {
+  async #makeBlocks(rank: Rank, stop: AbortSignal): Promise<void> {
     const count = blockCount(this.#index);
     for (let block = 0; block < count; block++) {
-      const slot = await this.#engine.slots.acquire(rank.priority, rank.order, stop);
+      const slot = await this.#acquire(rank, stop);
       const task = this.#makeBlock(block, slot).finally(() => this.#running.delete(task));
       this.#running.add(task);
     }
+  }
+
+  async #acquire({ priority, order }: Rank, stop: AbortSignal): Promise<Slot> {
+    const leave = await this.#window?.acquire(priority, order, stop);
+    const { number, release } = await this.#engine.slots.acquire(priority, order, stop);
+    const releaseBoth = (): void => {
+      release();
+      leave?.();
+    };
+    return { number, release: releaseBoth };
   }
 
   async #makeBlock(block: number, slot: Slot): Promise<void> {
@@ -123,12 +160,25 @@ class Pass {
   #digestInOrder(): void {
     for (let made = this.#made.get(this.#nextToDigest); made !== undefined; made = this.#made.get(this.#nextToDigest)) {
       this.#made.delete(this.#nextToDigest);
+      this.#handOut(made, this.#nextToDigest * BLOCK_SIZE);
       this.#nextToDigest += 1;
-      const { length, outputLength, crc32 } = made.done;
-      const message: DigestBlock = { kind: "block", slot: made.slot.number, length, outputLength, crc32 };
-      const digests = this.#digests();
-      this.#users.set(made.slot.number, { slot: made.slot, left: digests.length });
-      for (const { port } of digests) port.postMessage(message);
+    }
+  }
+
+  #handOut({ slot, done }: MadeBlock, position: number): void {
+    const { length, outputLength, crc32 } = done;
+    this.#crc32 = combineCrc32(this.#crc32, crc32, length);
+    const digests = this.#digests();
+    this.#users.set(slot.number, { slot, left: digests.length + this.#takers.length });
+    const message: DigestBlock = { kind: "block", slot: slot.number, length, outputLength, crc32 };
+    for (const { port } of digests) port.postMessage(message);
+    for (const taker of this.#takers) {
+      const bytes = rawBytes(this.#engine.pool.arena, slot.number, length);
+      const taking = taker.take(bytes, position).then(() => {
+        this.#taking.delete(taking);
+        this.#leave(slot.number);
+      });
+      this.#taking.add(taking);
     }
   }
 
@@ -146,7 +196,7 @@ class Pass {
     if (!complete) await Promise.all(this.#running);
     const end: DigestEnd = { kind: "end", complete };
     for (const { port } of this.#digests()) port.postMessage(end);
-    await Promise.allSettled(this.#digests().map(({ done }) => done));
+    await Promise.allSettled([...this.#taking, ...this.#digests().map(({ done }) => done)]);
     for (const { port } of this.#digests()) port.close();
     for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
     this.#users.clear();

@@ -20,6 +20,27 @@ export type Priority = number;
 export const APP_PRIORITY: Priority = 0;
 export const CACHE_PRIORITY: Priority = 1;
 
+/** A tar of a layer in a file, for a store of files. */
+export interface TarFilePlan {
+  /** Where it is made, under a name of its own; the store gives it another. */
+  readonly directory: string;
+  /** diffIDs that the store has from before, so that the file may not be needed. Not empty: made only when asked for. */
+  readonly expected: readonly DiffID[];
+}
+
+/**
+ * What a layer becomes, besides its diffID, for all images and stores together (design, idea 4). Nothing else is made unless
+ * somebody asks for it all the same.
+ */
+export interface LayerProducts {
+  /** Compressed bytes, for registries and layouts. */
+  readonly blob: boolean;
+  /** The tar's bytes in order, for a daemon. */
+  readonly tarStream: boolean;
+  /** One for each directory. */
+  readonly tarFiles: readonly TarFilePlan[];
+}
+
 /** A layer that has local contents and is to be made. Two plans with one key are one layer. */
 export interface LayerPlan {
   /** The source's identity, known before any hash. */
@@ -31,10 +52,11 @@ export interface LayerPlan {
   /** Position in the order of work, from 0; app layers first. */
   readonly order: number;
   /**
-   * diffIDs under which the layer may exist already, from the previous image and the previous cache. Not empty: hash
-   * first, compress only if none matches for somebody (design, idea 5).
+   * diffIDs under which the images may have the layer already, from the previous image and the previous cache image. Not
+   * empty: hash first, compress or stream only if none matches for somebody (design, idea 5).
    */
   readonly expected: readonly DiffID[];
+  readonly products: LayerProducts;
   /** How many images take the layer: 1, or 2 when the app image and the cache share it. */
   readonly consumers: number;
 }

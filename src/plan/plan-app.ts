@@ -1,5 +1,6 @@
 import type { BuildMetadata } from "../cnb/build-metadata.ts";
-import type { LifecycleMetadata } from "../cnb/metadata.ts";
+import { EMPTY_CACHE_METADATA } from "../cnb/cache-metadata.ts";
+import type { CacheMetadata, LifecycleMetadata } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
 import type { BuildpackLayers, ExportSettings } from "../inputs/export-inputs.ts";
 import type { AppStep } from "./app-step.ts";
@@ -8,7 +9,7 @@ import { launchSteps } from "./launch-steps.ts";
 import { APP_PRIORITY, type LayerPlan } from "./layer-plan.ts";
 import { launcherSteps, launchSbomStep } from "./lifecycle-steps.ts";
 import { sliceSteps } from "./slice-steps.ts";
-import { WantedLayers } from "./wanted-layers.ts";
+import { type LayerUse, WantedLayers } from "./wanted-layers.ts";
 
 /** What the plans follow from. */
 export interface PlanInputs {
@@ -22,8 +23,26 @@ export interface PlanInputs {
   readonly hasLaunchSbom: boolean;
   /** `<layers>/sbom/cache` exists. */
   readonly hasCacheSbom: boolean;
-  /** A cache image or a volume cache will take layers too. */
-  readonly hasCache: boolean;
+  /** What the destination takes of the app image's layers: a daemon takes tars as they are. */
+  readonly appUse: Extract<LayerUse["kind"], "blob" | "tar-stream">;
+  /** The cache that will take layers too. */
+  readonly cache: PlannedCache | undefined;
+}
+
+/** A cache that layers are planned for. */
+export type PlannedCache =
+  | { readonly kind: "image" }
+  | {
+      readonly kind: "volume";
+      /** Where the tars of its layers are made. */
+      readonly directory: string;
+      /** Its metadata, which, unlike a cache image's, is known when the app image is planned. */
+      readonly old: CacheMetadata;
+    };
+
+/** What a cache takes of its layers. */
+export function cacheUse(cache: PlannedCache | undefined): LayerUse {
+  return cache?.kind === "volume" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
 }
 
 /** The app image's own layers: which are to be made, and what is to be done with them in which order. */
@@ -37,13 +56,17 @@ export interface AppPlan {
  * past a fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {
-  const wanted = new WantedLayers();
+  const wanted = new WantedLayers({ kind: inputs.appUse });
   const steps: AppStep[] = [];
   for (const step of appSteps(inputs, wanted)) {
     steps.push(step);
     if (step.kind === "fault") break;
   }
-  if (inputs.hasCache) for (const source of cachedSources(inputs)) wanted.alsoTaken(source);
+  const { cache } = inputs;
+  const old = cache?.kind === "volume" ? cache.old : EMPTY_CACHE_METADATA;
+  if (cache !== undefined)
+    for (const { source, previous } of cachedSources(inputs, old))
+      wanted.alsoTaken(source, cacheUse(cache), [previous]);
   return { layers: wanted.plans(APP_PRIORITY, 0), steps };
 }
 

@@ -3,11 +3,10 @@ import { CREATED_BY_SBOM, createdByBuildpack } from "../cnb/created-by.ts";
 import { LAYER_IDS } from "../cnb/layer-ids.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../inputs/export-inputs.ts";
-import { cacheSbomSource, isCached, isSbomCached } from "./cached-sources.ts";
+import { cachedBefore, cacheSbomSource, isCached, isSbomCached } from "./cached-sources.ts";
 import { directorySource } from "./directory-source.ts";
 import { CACHE_PRIORITY, type LayerPlan, type LayerSource } from "./layer-plan.ts";
-import type { AppPlan, PlanInputs } from "./plan-app.ts";
-import { recordOf } from "./previous-record.ts";
+import { type AppPlan, cacheUse, type PlanInputs } from "./plan-app.ts";
 import { layerKey, WantedLayers } from "./wanted-layers.ts";
 
 /** One thing to do for the cache, in the order of contract 6.2. */
@@ -53,7 +52,7 @@ export interface CachePlan {
  */
 export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {
   const shared = new Set(app.layers.map(({ key }) => key));
-  const wanted = new WantedLayers();
+  const wanted = new WantedLayers(cacheUse(inputs.cache));
   const want = (id: string, source: LayerSource, previous: string): string => {
     const key = layerKey(source);
     return shared.has(key) ? key : wanted.want(id, source, [previous]);
@@ -83,7 +82,7 @@ function layerStep(
   want: Want,
 ): CacheLayerStep {
   const { id, name, path } = layer;
-  const previous = recordOf(old.buildpacks, buildpack.id, name)?.diffId ?? "";
+  const previous = cachedBefore(old, buildpack.id, layer);
   return {
     kind: "layer",
     role: { kind: "cache", layer },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
 import type { AppStep } from "../../../src/plan/app-step.ts";
-import { planApp } from "../../../src/plan/plan-app.ts";
+import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/plan-app.ts";
 import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
 
 const A = diffIdOfDigit("a");
@@ -44,6 +44,7 @@ describe("planApp", () => {
         priority: 0,
         order: 0,
         expected: [],
+        products: { blob: true, tarStream: false, tarFiles: [] },
         consumers: 1,
       },
       expect.objectContaining({ order: 1, source: { kind: "launcher", path: "/cnb/lifecycle/launcher" } }),
@@ -192,13 +193,45 @@ describe("planApp", () => {
         ),
       ],
     };
-    const consumers = (hasCache: boolean) =>
-      planApp(planInputs({ ...inputs, hasCache })).layers.map(({ id, consumers }) => [id, consumers]);
-    expect(consumers(true).slice(0, 2)).toEqual([
+    const consumers = (cache: PlannedCache | undefined) =>
+      planApp(planInputs({ ...inputs, cache })).layers.map(({ id, consumers }) => [id, consumers]);
+    expect(consumers({ kind: "image" }).slice(0, 2)).toEqual([
       ["b:both", 2],
       ["b:launched", 1],
     ]);
-    expect(consumers(false)[0]).toEqual(["b:both", 1]);
+    expect(consumers(undefined)[0]).toEqual(["b:both", 1]);
+  });
+
+  it("wants a tar of what a volume cache takes too, to be compared with what that has", () => {
+    const buildpacks = [
+      buildpack(
+        "b",
+        layer("b", "new", { launch: true, cache: true }),
+        layer("b", "known", { launch: true, cache: true }),
+        layer("b", "launched", { launch: true }),
+      ),
+    ];
+    const old = { sbom: "", buildpacks: [record("b", { known: diffIdOfDigit("c"), launched: diffIdOfDigit("d") })] };
+    const cache = { kind: "volume", directory: "/cache/staging", old } as const;
+    const products = (set: Partial<PlanInputs>) =>
+      planApp(planInputs({ buildpacks, ...set }))
+        .layers.slice(0, 3)
+        .map((plan) => plan.products);
+    const directory = "/cache/staging";
+    expect(products({ cache })).toEqual([
+      { blob: true, tarStream: false, tarFiles: [{ directory, expected: [] }] },
+      { blob: true, tarStream: false, tarFiles: [{ directory, expected: [diffIdOfDigit("c")] }] },
+      { blob: true, tarStream: false, tarFiles: [] },
+    ]);
+    expect(products({ cache, appUse: "tar-stream" })[0]).toEqual({
+      blob: false,
+      tarStream: true,
+      tarFiles: [{ directory, expected: [] }],
+    });
+    expect(products({ cache: { kind: "image" }, appUse: "tar-stream" }).slice(1)).toEqual([
+      { blob: true, tarStream: true, tarFiles: [] },
+      { blob: false, tarStream: true, tarFiles: [] },
+    ]);
   });
 
   it("never lets two ids share a layer, unless they are the same directory", () => {

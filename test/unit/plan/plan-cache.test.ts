@@ -19,7 +19,11 @@ const BUILDPACKS = [
 
 describe("planCache", () => {
   it("plans cached layers in order and makes only those that the app image does not", () => {
-    const inputs = planInputs({ buildpacks: [BUILDPACKS[0] ?? buildpack("")], hasCacheSbom: true, hasCache: true });
+    const inputs = planInputs({
+      buildpacks: [BUILDPACKS[0] ?? buildpack("")],
+      hasCacheSbom: true,
+      cache: { kind: "image" },
+    });
     const app = planApp(inputs);
     const old = { sbom: "old", buildpacks: [record("x/java", { m2: A })] };
     const { steps, layers } = planCache(inputs, app, old);
@@ -51,19 +55,40 @@ describe("planCache", () => {
 
   it("makes a layer itself that the app image only reuses by its diffID", () => {
     const one = buildpack("b", layer("b", "l", { launch: false, cache: true }));
-    const inputs = planInputs({ buildpacks: [one], hasCache: true });
+    const inputs = planInputs({ buildpacks: [one], cache: { kind: "image" } });
     expect(planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).layers).toHaveLength(1);
   });
 
+  it("wants tars and no blobs for a volume cache", () => {
+    const old = { sbom: "", buildpacks: [record("x/java", { m2: A })] };
+    const cache = { kind: "volume", directory: "/cache/staging", old } as const;
+    const inputs = planInputs({ buildpacks: [BUILDPACKS[0] ?? buildpack("")], hasCacheSbom: true, cache });
+    const { layers } = planCache(inputs, planApp(inputs), old);
+    expect(layers.map(({ id, expected, products }) => ({ id, expected, products }))).toEqual(
+      [
+        { id: "x/java:m2", known: [A] },
+        { id: "buildpacksio/lifecycle:cache.sbom", known: [] },
+      ].map(({ id, known }) => ({
+        id,
+        expected: [],
+        products: {
+          blob: false,
+          tarStream: false,
+          tarFiles: [{ directory: "/cache/staging", expected: known }],
+        },
+      })),
+    );
+  });
+
   it("has no SBOM layer below API 0.8", () => {
-    const inputs = planInputs({ hasCacheSbom: true, hasCache: true }, "0.7");
+    const inputs = planInputs({ hasCacheSbom: true, cache: { kind: "image" } }, "0.7");
     expect(planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).steps).toEqual([]);
   });
 });
 
 describe("recordCache", () => {
   it("records every buildpack, and the layers that could be cached", () => {
-    const inputs = planInputs({ buildpacks: BUILDPACKS, hasCacheSbom: true, hasCache: true });
+    const inputs = planInputs({ buildpacks: BUILDPACKS, hasCacheSbom: true, cache: { kind: "image" } });
     const { steps } = planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA);
     const metadata = recordCache(steps, (step) => (step.id === "x/java:jdk" ? undefined : `of ${step.id}`));
     expect(metadata).toEqual({

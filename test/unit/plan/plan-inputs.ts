@@ -54,7 +54,8 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
     build: { slices: [], processes: null },
     hasLaunchSbom: false,
     hasCacheSbom: false,
-    hasCache: false,
+    appUse: "blob",
+    cache: undefined,
     ...set,
   };
 }

@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Fault } from "../faults/fault.ts";
+import { pathFault } from "../faults/system-error.ts";
+import type { PriorityLimiter } from "../flow/priority-limiter.ts";
+import type { Priority } from "../plan/layer-plan.ts";
+import type { BlockTaker } from "./block-taker.ts";
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const write = promisify(fs.write);
+const sync = promisify(fs.fsync);
+const unlink = promisify(fs.unlink);
+
+/** As other programs make files: what the umask leaves of it. */
+const MODE = 0o666;
+
+/** A finished tar on disk, under a name of its own; whoever wants it under another renames it. */
+export interface MadeTar {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * A layer's tar in a file. Node's own threads write each block from the slot that it lies in, so that neither a hash nor
+ * a compressor waits for the disk. What goes wrong here stays here: the layer is made all the same, without this file.
+ */
+export class TarFile implements BlockTaker {
+  readonly isPaced = false;
+  /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
+  readonly done: Promise<MadeTar>;
+  readonly #path: string;
+  readonly #writes: PriorityLimiter;
+  readonly #priority: Priority;
+  readonly #result = Promise.withResolvers<MadeTar>();
+  readonly #writing = new Set<Promise<void>>();
+  #file: number | undefined;
+  #size = 0;
+  #isEnded = false;
+
+  /**
+   * @param directory where the file is made, which needs room for the tar
+   * @param writes bounds how many blocks are written at once
+   * @param priority of the layer, for that queue
+   */
+  constructor(directory: string, writes: PriorityLimiter, priority: Priority) {
+    this.#path = join(directory, `${randomUUID()}.tar.part`);
+    this.#writes = writes;
+    this.#priority = priority;
+    this.done = this.#result.promise;
+    // Whoever wants the file awaits `done`; a failure before that must not end the process.
+    this.done.catch(() => undefined);
+  }
+
+  /** Creates the file. One that cannot be created is a failure of this file only, as everything else. */
+  async open(): Promise<void> {
+    try {
+      this.#file = await open(this.#path, "wx", MODE);
+    } catch (error) {
+      this.fail(pathFault("EXPORT_LAYER_TAR", "open", this.#path, error));
+    }
+  }
+
+  async take(bytes: Buffer, position: number): Promise<void> {
+    const file = this.#file;
+    if (this.#isEnded || file === undefined) return;
+    const writing = this.#writes
+      .run(this.#priority, () => this.#write(file, bytes, position))
+      .catch((error: unknown) => {
+        this.fail(error);
+      });
+    this.#writing.add(writing);
+    await writing;
+    this.#writing.delete(writing);
+  }
+
+  /** All blocks were taken, and the tar is what it should be. */
+  complete(): void {
+    const file = this.#file;
+    if (this.#isEnded || file === undefined) return;
+    this.#isEnded = true;
+    this.#finish(file).then(this.#result.resolve, async (error: unknown) => {
+      await this.#remove();
+      this.#result.reject(pathFault("EXPORT_LAYER_TAR", "fsync", this.#path, error));
+    });
+  }
+
+  fail(reason: unknown): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#abandon().finally(() => this.#result.reject(reason));
+  }
+
+  async #write(file: number, bytes: Buffer, position: number): Promise<void> {
+    if (this.#isEnded) return;
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await write(file, bytes, at, bytes.length - at, position + at);
+        if (bytesWritten === 0) throw new Fault("EXPORT_LAYER_TAR", `write ${this.#path}: nothing was written`);
+        at += bytesWritten;
+      }
+      this.#size += bytes.length;
+    } catch (error) {
+      throw error instanceof Fault ? error : pathFault("EXPORT_LAYER_TAR", "write", this.#path, error);
+    }
+  }
+
+  async #finish(file: number): Promise<MadeTar> {
+    try {
+      await sync(file);
+    } finally {
+      await close(file);
+    }
+    return { path: this.#path, size: this.#size };
+  }
+
+  /** The number of a closed descriptor may be another file's, so writes that are under way come first. */
+  async #abandon(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    await Promise.all(this.#writing);
+    await close(file).catch(() => undefined);
+    await this.#remove();
+  }
+
+  /** What is left where this fails is removed with the directory. */
+  async #remove(): Promise<void> {
+    await unlink(this.#path).catch(() => undefined);
+  }
+}
