@@ -24,6 +24,10 @@ export type ExportEvent =
       readonly hashes: number;
       readonly compressions: number;
       readonly uploads: number;
+      /** Files written with the uncompressed tar, for stores of files. */
+      readonly tarFiles: number;
+      /** Streams of the uncompressed tar, for daemons. */
+      readonly tarStreams: number;
     };
 
 export type EventSink = (event: ExportEvent) => void;

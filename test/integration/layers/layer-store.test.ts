@@ -4,19 +4,22 @@ import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "no
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
 import type { GrowingBlob, Layer } from "../../../src/layers/layer.ts";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
-import { scanSource } from "../../../src/layers/scan.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import type { DiffID } from "../../../src/oci/digest.ts";
-import type { LayerPlan, LayerSource } from "../../../src/plan/layer-plan.ts";
 import { copyOf } from "../../support/copy-of.ts";
-import { wholeTar } from "../../unit/layers/whole-tar.ts";
 import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
-import { randomIntegers } from "../../unit/random-integers.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
 import { rejectionOf } from "../../unit/thrown-by.ts";
+import {
+  diffIdOf,
+  directorySource,
+  expectedTar,
+  filledDirectory,
+  NEVER,
+  OTHER_DIFF_ID,
+  planOf,
+} from "./layer-plans.ts";
 import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
 
 const WORKERS = 2;
@@ -25,41 +28,6 @@ beforeAll(() => {
   pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
 });
 afterAll(() => pool.close());
-
-const NEVER = new AbortController().signal;
-const OTHER = `sha256:${"1".repeat(64)}` as DiffID;
-
-function directorySource(path: string): LayerSource {
-  return { kind: "directory", path, uid: 1000, gid: 1000 };
-}
-
-function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): LayerPlan {
-  const products = { blob: true, tarStream: false, tarFiles: [] };
-  return { key: "key", id: "bp:layer", source, priority: 0, order: 0, expected: [], products, consumers: 1, ...rest };
-}
-
-/** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
-function filledDirectory(blocks: number): string {
-  const root = temporaryDirectory();
-  const random = randomIntegers(blocks);
-  for (let i = 0; i < blocks; i++) {
-    const half = Buffer.alloc(BLOCK_SIZE / 2, `line ${i} of some text\n`);
-    const noise = Buffer.from(Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32)).buffer);
-    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, noise]));
-    writeFileSync(join(root, `small-${i}`), String(i));
-  }
-  return root;
-}
-
-function expectedTar(source: LayerSource, index = 0): Buffer {
-  const scanned = scanSource(source)[index];
-  if (scanned === undefined) throw new Error("no index");
-  return wholeTar(scanned);
-}
-
-function diffIdOf(tar: Buffer): DiffID {
-  return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
-}
 
 async function bytesOf(layer: Layer): Promise<Buffer> {
   return await copyOf((await layer.blob()).read(0));
@@ -133,7 +101,10 @@ describe("hash first (design, idea 5)", () => {
     const source = directorySource(filledDirectory(3));
     const diffId = diffIdOf(expectedTar(source));
     const spoolDir = temporaryDirectory();
-    const layer = new LayerStore(pool, WORKERS, spoolDir).layer(planOf(source, { expected: [OTHER, diffId] }), NEVER);
+    const layer = new LayerStore(pool, WORKERS, spoolDir).layer(
+      planOf(source, { expected: [OTHER_DIFF_ID, diffId] }),
+      NEVER,
+    );
     expect(await layer.diffId).toBe(diffId);
     layer.release();
     expect(layer.counters).toMatchObject({ reads: 1, hashes: 1, compressions: 0, uploads: 0 });
@@ -144,7 +115,7 @@ describe("hash first (design, idea 5)", () => {
     const source = directorySource(filledDirectory(3));
     const store = new LayerStore(pool, WORKERS, temporaryDirectory());
     const direct = store.layer(planOf(source, { key: "direct" }), NEVER);
-    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER] }), NEVER);
+    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER_DIFF_ID] }), NEVER);
     expect(await hashed.diffId).toBe(await direct.diffId);
     expect(hashed.counters.compressions).toBe(0);
     const blobs = await Promise.all([hashed.blob(), hashed.blob(), direct.blob()]);
@@ -159,7 +130,7 @@ describe("hash first (design, idea 5)", () => {
   test("a file that changes between the two passes is a fault that names it", async () => {
     const root = filledDirectory(3);
     const store = new LayerStore(pool, WORKERS, temporaryDirectory());
-    const layer = store.layer(planOf(directorySource(root), { expected: [OTHER] }), NEVER);
+    const layer = store.layer(planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }), NEVER);
     await layer.diffId;
     appendFileSync(join(root, "large-1"), "more");
     expect(await failureOf(layer)).toMatchObject({
@@ -177,7 +148,7 @@ describe("hash first (design, idea 5)", () => {
     writeFileSync(path, "contents");
     utimesSync(path, 1_000_000_000, 1_000_000_000);
     const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
-      planOf(directorySource(root), { expected: [OTHER] }),
+      planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }),
       NEVER,
     );
     await layer.diffId;
@@ -256,7 +227,7 @@ describe("a failure stays with its layer", () => {
     const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining(spoolDir) };
     expect(await rejectionOf(layer.diffId)).toMatchObject(fault);
     expect(await rejectionOf(layer.blob())).toMatchObject(fault);
-    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER] }), NEVER);
+    const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER_DIFF_ID] }), NEVER);
     expect(await hashed.diffId).toBe(diffIdOf(expectedTar(source)));
     expect(await rejectionOf(hashed.blob())).toMatchObject(fault);
     for (const one of [layer, hashed]) one.release();

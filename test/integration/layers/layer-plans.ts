@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
+import { scanSource } from "../../../src/layers/scan.ts";
+import type { DiffID } from "../../../src/oci/digest.ts";
+import type { LayerPlan, LayerSource } from "../../../src/plan/layer-plan.ts";
+import { wholeTar } from "../../unit/layers/whole-tar.ts";
+import { randomIntegers } from "../../unit/random-integers.ts";
+import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+
+/** A signal that does not fire. */
+export const NEVER = new AbortController().signal;
+
+/** No layer's. */
+export const OTHER_DIFF_ID = `sha256:${"1".repeat(64)}` as DiffID;
+
+export function directorySource(path: string): LayerSource {
+  return { kind: "directory", path, uid: 1000, gid: 1000 };
+}
+
+export function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): LayerPlan {
+  const products = { blob: true, tarStream: false, tarFiles: [] };
+  return { key: "key", id: "bp:layer", source, priority: 0, order: 0, expected: [], products, consumers: 1, ...rest };
+}
+
+/** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
+export function filledDirectory(blocks: number): string {
+  const root = temporaryDirectory();
+  const random = randomIntegers(blocks);
+  for (let i = 0; i < blocks; i++) {
+    const half = Buffer.alloc(BLOCK_SIZE / 2, `line ${i} of some text\n`);
+    const noise = Buffer.from(Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32)).buffer);
+    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, noise]));
+    writeFileSync(join(root, `small-${i}`), String(i));
+  }
+  return root;
+}
+
+export function expectedTar(source: LayerSource, index = 0): Buffer {
+  const scanned = scanSource(source)[index];
+  if (scanned === undefined) throw new Error("no index");
+  return wholeTar(scanned);
+}
+
+export function diffIdOf(tar: Buffer): DiffID {
+  return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
+}

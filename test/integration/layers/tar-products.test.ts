@@ -1,0 +1,298 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Layer, LayerCounters } from "../../../src/layers/layer.ts";
+import { LayerStore } from "../../../src/layers/layer-store.ts";
+import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import type { LayerProducts } from "../../../src/plan/layer-plan.ts";
+import { copyOf } from "../../support/copy-of.ts";
+import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
+import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+import { rejectionOf } from "../../unit/thrown-by.ts";
+import {
+  diffIdOf,
+  directorySource,
+  expectedTar,
+  filledDirectory,
+  NEVER,
+  OTHER_DIFF_ID,
+  planOf,
+} from "./layer-plans.ts";
+import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+
+const WORKERS = 2;
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+});
+afterAll(() => pool.close());
+
+const NOTHING: LayerProducts = { blob: false, tarStream: false, tarFiles: [] };
+const ZERO: LayerCounters = { reads: 0, hashes: 0, compressions: 0, uploads: 0, tarFiles: 0, tarStreams: 0 };
+
+function newStore(): LayerStore {
+  return new LayerStore(pool, WORKERS, temporaryDirectory());
+}
+
+async function blobOf(layer: Layer): Promise<Buffer> {
+  return await copyOf((await layer.blob()).read(0));
+}
+
+function mountSmallDisk(): string | undefined {
+  const disk = temporaryDirectory();
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "pipe" });
+  } catch {
+    return undefined;
+  }
+  onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
+  return disk;
+}
+
+/** Nothing that the layer before left behind keeps another from being made, with all products. */
+async function expectWorks(store: LayerStore): Promise<void> {
+  const source = directorySource(filledDirectory(3 * pool.arena.slots));
+  const directory = temporaryDirectory();
+  const products = { blob: true, tarStream: true, tarFiles: [{ directory, expected: [] }] };
+  const layer = store.layer(planOf(source, { key: "works", products }), NEVER);
+  const tar = expectedTar(source);
+  const [stream, file, blob] = await Promise.all([
+    buffer(layer.tarStream()),
+    layer.tarFile(directory),
+    layer.diffId.then(() => blobOf(layer)),
+  ]);
+  expect(stream.equals(tar)).toBe(true);
+  expect(readFileSync(file.path).equals(tar)).toBe(true);
+  expect(gunzipSync(blob).equals(tar)).toBe(true);
+  expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1, compressions: 1, tarFiles: 1, tarStreams: 1 });
+  layer.release();
+}
+
+test("all products come from one pass", async () => {
+  await expectWorks(newStore());
+});
+
+test("what nobody wants is not made", async () => {
+  const source = directorySource(filledDirectory(4));
+  const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
+  expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
+  expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1 });
+  layer.release();
+});
+
+describe("a tar file", () => {
+  test("is made with the hash alone, on the disk, with the mode that the umask gives", async () => {
+    const source = directorySource(filledDirectory(12));
+    const directory = temporaryDirectory();
+    const products = { ...NOTHING, tarFiles: [{ directory, expected: [] }] };
+    const layer = newStore().layer(planOf(source, { products }), NEVER);
+    const tar = expectedTar(source);
+    const { path, size } = await layer.tarFile(directory);
+    expect(await layer.diffId).toBe(diffIdOf(tar));
+    expect(readFileSync(path).equals(tar)).toBe(true);
+    expect(size).toBe(tar.length);
+    expect(readdirSync(directory)).toHaveLength(1);
+    expect(statSync(path).mode & 0o777).toBe(0o666 & ~process.umask());
+    expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1, tarFiles: 1 });
+    expect(openSpools(directory)).toBe(0);
+    layer.release();
+  });
+
+  test("that may not be needed is made when it is asked for, and checked against the hash", async () => {
+    const root = filledDirectory(4);
+    const source = directorySource(root);
+    const tar = expectedTar(source);
+    const directory = temporaryDirectory();
+    const products = { ...NOTHING, tarFiles: [{ directory, expected: [diffIdOf(tar)] }] };
+    const layer = newStore().layer(planOf(source, { products }), NEVER);
+    await layer.diffId;
+    expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1 });
+    expect(readdirSync(directory)).toEqual([]);
+    const [{ path }, again] = await Promise.all([layer.tarFile(directory), layer.tarFile(directory)]);
+    expect(again.path).toBe(path);
+    expect(readFileSync(path).equals(tar)).toBe(true);
+    expect(layer.counters).toEqual({ ...ZERO, reads: 2, hashes: 1, tarFiles: 1 });
+    layer.release();
+  });
+
+  test("that turns out to be needed is made in the pass that compresses", async () => {
+    const source = directorySource(filledDirectory(4));
+    const directory = temporaryDirectory();
+    const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [OTHER_DIFF_ID] }] };
+    const layer = newStore().layer(planOf(source, { products, expected: [OTHER_DIFF_ID] }), NEVER);
+    const tar = expectedTar(source);
+    expect(gunzipSync(await blobOf(layer)).equals(tar)).toBe(true);
+    expect(readFileSync((await layer.tarFile(directory)).path).equals(tar)).toBe(true);
+    expect(layer.counters).toEqual({ ...ZERO, reads: 2, hashes: 1, compressions: 1, tarFiles: 1 });
+    layer.release();
+  });
+
+  test("of other contents under the same size and time is a failure and leaves nothing", async () => {
+    const root = temporaryDirectory();
+    const path = join(root, "file");
+    const write = (text: string) => {
+      writeFileSync(path, text);
+      utimesSync(path, 1_000_000_000, 1_000_000_000);
+    };
+    write("contents");
+    const directory = temporaryDirectory();
+    const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
+    await layer.diffId;
+    write("CONTENTS");
+    expect(await rejectionOf(layer.tarFile(directory))).toMatchObject({ code: "EXPORT_LAYER_CHANGED" });
+    expect(readdirSync(directory)).toEqual([]);
+    layer.release();
+  });
+
+  test.for(["no directory", "a full disk"])("on %s fails alone; the blob is made", async (place, context) => {
+    const directory = place === "no directory" ? join(temporaryDirectory(), "nothing") : mountSmallDisk();
+    if (directory === undefined) return context.skip("may not mount a small disk here");
+    const source = directorySource(filledDirectory(3 * pool.arena.slots));
+    const store = newStore();
+    const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [] }] };
+    const layer = store.layer(planOf(source, { products }), NEVER);
+    const text =
+      place === "no directory" ? /^open .*: no such file or directory$/ : /^write .*: no space left on device$/;
+    expect(await rejectionOf(layer.tarFile(directory))).toMatchObject({
+      code: "EXPORT_LAYER_TAR",
+      message: expect.stringMatching(text),
+    });
+    expect(gunzipSync(await blobOf(layer)).equals(expectedTar(source))).toBe(true);
+    if (place === "a full disk") expect(readdirSync(directory)).toEqual([]);
+    expect(openSpools(directory)).toBe(0);
+    layer.release();
+    await expectWorks(store);
+  });
+
+  test("of a layer that cannot be made is removed", async () => {
+    const root = filledDirectory(20);
+    const directory = temporaryDirectory();
+    const store = newStore();
+    const products = { ...NOTHING, tarFiles: [{ directory, expected: [] }] };
+    const layer = store.layer(planOf(directorySource(root), { products }), NEVER);
+    await layer.tarSize;
+    writeFileSync(join(root, "large-19"), "less");
+    expect(await rejectionOf(layer.tarFile(directory))).toMatchObject({ code: "EXPORT_LAYER_CHANGED" });
+    expect(readdirSync(directory)).toEqual([]);
+    await spoolsClosed(directory);
+    await expectWorks(store);
+  });
+});
+
+describe("a tar stream", () => {
+  const STREAM: LayerProducts = { ...NOTHING, tarStream: true };
+
+  test("keeps the pace of its reader and leaves slots to other layers", async () => {
+    const source = directorySource(filledDirectory(4 * pool.arena.slots));
+    const store = newStore();
+    const layer = store.layer(planOf(source, { products: STREAM }), NEVER);
+    const blocks = vi.spyOn(pool, "block");
+    onTestFinished(() => blocks.mockRestore());
+    const stream = layer.tarStream()[Symbol.asyncIterator]();
+    const first = await stream.next();
+    // Another layer is made from beginning to end while the reader waits.
+    await expectWorks(store);
+    const streamed = blocks.mock.calls[0]?.[0].index;
+    const asked = blocks.mock.calls.filter(([{ index }]) => index === streamed);
+    expect(asked.length).toBeLessThanOrEqual(pool.arena.slots / 2 + 1);
+    const chunks = [first.value];
+    for (let next = await stream.next(); next.done !== true; next = await stream.next()) chunks.push(next.value);
+    const tar = expectedTar(source);
+    expect(Buffer.concat(chunks).equals(tar)).toBe(true);
+    expect(Buffer.concat(chunks).length).toBe(await layer.tarSize);
+    expect(await layer.diffId).toBe(diffIdOf(tar));
+    expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1, tarStreams: 1 });
+    layer.release();
+  });
+
+  test("of a layer that may be known is read after the hash, and again", async () => {
+    const source = directorySource(filledDirectory(3));
+    const tar = expectedTar(source);
+    const layer = newStore().layer(planOf(source, { products: STREAM, expected: [OTHER_DIFF_ID] }), NEVER);
+    expect(await layer.diffId).toBe(diffIdOf(tar));
+    expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1 });
+    for (let time = 0; time < 2; time++) expect((await buffer(layer.tarStream())).equals(tar)).toBe(true);
+    expect(layer.counters).toEqual({ ...ZERO, reads: 3, hashes: 1, tarStreams: 2 });
+    layer.release();
+  });
+
+  test("rejects at its end, at the latest, when the contents are others than those hashed", async () => {
+    const root = temporaryDirectory();
+    const path = join(root, "file");
+    const write = (text: string) => {
+      writeFileSync(path, text);
+      utimesSync(path, 1_000_000_000, 1_000_000_000);
+    };
+    write("contents");
+    const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
+    await layer.diffId;
+    write("CONTENTS");
+    expect(await rejectionOf(buffer(layer.tarStream()))).toMatchObject({ code: "EXPORT_LAYER_CHANGED" });
+    layer.release();
+  });
+
+  test("whose reader leaves does not hold up the hash, nor the file", async () => {
+    const source = directorySource(filledDirectory(3 * pool.arena.slots));
+    const store = newStore();
+    const directory = temporaryDirectory();
+    const products = { ...STREAM, tarFiles: [{ directory, expected: [] }] };
+    const layer = store.layer(planOf(source, { products }), NEVER);
+    for await (const _ of layer.tarStream()) break;
+    const tar = expectedTar(source);
+    expect(await layer.diffId).toBe(diffIdOf(tar));
+    expect(readFileSync((await layer.tarFile(directory)).path).equals(tar)).toBe(true);
+    layer.release();
+    await expectWorks(store);
+  });
+
+  test("whose reader leaves ends a pass that was for it alone", async () => {
+    const source = directorySource(filledDirectory(6 * pool.arena.slots));
+    const store = newStore();
+    const layer = store.layer(planOf(source, { products: NOTHING }), NEVER);
+    await layer.diffId;
+    const blocks = vi.spyOn(pool, "block");
+    onTestFinished(() => blocks.mockRestore());
+    for await (const _ of layer.tarStream()) break;
+    await expectWorks(store);
+    expect(blocks.mock.calls.length).toBeLessThan(5 * pool.arena.slots);
+    layer.release();
+  });
+
+  test.for(["the export", "the reader"])("ends when %s is aborted, and frees its slots", async (who) => {
+    const store = newStore();
+    const [whole, own] = [new AbortController(), new AbortController()];
+    const source = directorySource(filledDirectory(3 * pool.arena.slots));
+    const layer = store.layer(planOf(source, { products: STREAM }), whole.signal);
+    const reason = new Error("stop");
+    const stream = layer.tarStream(own.signal)[Symbol.asyncIterator]();
+    await stream.next();
+    (who === "the export" ? whole : own).abort(reason);
+    expect(await rejectionOf(buffer({ [Symbol.asyncIterator]: () => stream }))).toBe(reason);
+    if (who === "the export") expect(await rejectionOf(layer.diffId)).toBe(reason);
+    else expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
+    layer.release();
+    await expectWorks(store);
+  });
+
+  test("that nobody reads does not leave anybody waiting", async () => {
+    const store = newStore();
+    const source = directorySource(filledDirectory(1));
+    const plan = (key: string) => planOf(source, { key, products: STREAM });
+    const released = store.layer(plan("released"), NEVER);
+    released.release();
+    expect(await rejectionOf(released.diffId)).toMatchObject({ code: "EXPORT_INTERNAL" });
+    const controller = new AbortController();
+    const aborted = store.layer(plan("aborted"), controller.signal);
+    const reason = new Error("stop");
+    controller.abort(reason);
+    expect(await rejectionOf(aborted.diffId)).toBe(reason);
+    const missing = planOf(directorySource(join(temporaryDirectory(), "nothing")), { key: "none", products: STREAM });
+    expect(await rejectionOf(store.layer(missing, NEVER).diffId)).toMatchObject({ code: "EXPORT_LAYER_READ" });
+    expect(await rejectionOf(buffer(store.layer(missing, NEVER).tarStream()))).toMatchObject({
+      code: "EXPORT_LAYER_READ",
+    });
+  });
+});
