@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { type AnyRegistry, asFake, layerWork, Scene, uploadRequests } from "./scene.ts";
 
@@ -81,6 +82,48 @@ describe.for(REGISTRY_KINDS)("a rebuild against $name", ({ start, isMissing }) =
     expect(now.layers[1]).not.toEqual(cache.layers[1]);
     expect(layerWork(run.events)).toMatchObject({ jdk: HASHED, maven: { compressions: 1, uploads: 1 } });
   });
+});
+
+describe("a rebuild with a first cache", () => {
+  test.for([{ flags: [] }, { flags: ["-parallel"] }])(
+    "mounts what the app image reused ($flags)",
+    async ({ flags }) => {
+      const registry = await FakeRegistry.start();
+      const scene = await Scene.open(registry);
+      expect((await scene.export({ cache: "" })).exitCode).toBe(0);
+      await scene.analyze();
+      const run = await scene.export({ flags });
+      expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+      await verifyImage(scene.cacheImage);
+      expect(layerWork(run.events)).toMatchObject({ jdk: HASHED, maven: { reads: 1, compressions: 1, uploads: 1 } });
+      expect(registry.count("POST", /cache\/blobs\/uploads\/\?mount=.*&from=app$/)).toBe(1);
+    },
+  );
+
+  test.for([{ flags: [] }, { flags: ["-parallel"] }])(
+    "in another registry makes it once ($flags)",
+    async ({ flags }) => {
+      const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());
+      expect((await scene.export({ cache: "" })).exitCode).toBe(0);
+      const app = await scene.analyze();
+      const run = await scene.export({ flags });
+      expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+      expect((await verifyImage(scene.cacheImage)).layers[0]).toEqual(app.layers[1]);
+      expect(layerWork(run.events)).toMatchObject({ jdk: { reads: 2, hashes: 1, compressions: 1, uploads: 1 } });
+      expect((await verifyImage(scene.appImage)).digest).toBe(app.digest);
+    },
+  );
+});
+
+test("a first app image beside an old cache takes nothing from it and adds nothing to it", async () => {
+  const { scene, app, cache } = await built(await FakeRegistry.start());
+  writeAnalyzed(scene.output, scene.runImage);
+  const images = [`${scene.app.host}/new:latest`];
+  const run = await scene.export({ images, flags: ["-parallel"] });
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  expect((await verifyImage(`${scene.app.host}/new:latest`)).digest).toBe(app.digest);
+  expect(await verifyImage(scene.cacheImage)).toEqual(cache);
+  expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 1, uploads: 1 }, maven: HASHED });
 });
 
 describe("a rebuild upon what the registry lost", () => {
