@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type Exchange, type Reply, refusal } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
@@ -85,6 +86,8 @@ describe("the app image fails", () => {
     });
     const refuse = async () => {
       await isSent.promise;
+      // Many times what a cache needs that does not wait: that it does nothing cannot be awaited otherwise.
+      await setTimeout(250);
       return denied;
     };
     app.faults.add({ method: "PUT", target: /app\/manifests/, action: { around: refuse } });
