@@ -35,7 +35,7 @@ export function writeBuildOutput(
 ): BuildOutput {
   const layersDir = join(root, "layers");
   const appDir = join(root, "workspace");
-  const directory = join(layersDir, BUILDPACK.id.replaceAll("/", "_"));
+  const directory = buildpackDirectory({ layersDir });
   for (const [name, { from, launch, cache }] of Object.entries(layers)) {
     for (const source of from) copyInto(source, join(directory, name));
     write(join(directory, `${name}.toml`), `[types]\nlaunch = ${launch}\ncache = ${cache}\nbuild = ${cache}\n`);
@@ -60,6 +60,11 @@ buildpack-id = "${id}"
   const launcher = join(root, "launcher");
   write(launcher, '#!/bin/sh\nexec "$@"\n');
   return { root, layersDir, appDir, launcher };
+}
+
+/** Where the layers of the one buildpack are. */
+export function buildpackDirectory({ layersDir }: Pick<BuildOutput, "layersDir">): string {
+  return join(layersDir, BUILDPACK.id.replaceAll("/", "_"));
 }
 
 function copyInto(source: string, target: string): void {

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { gzipSync } from "node:zlib";
+import { filesBelow } from "./files-below.ts";
 
 /** Real data for benchmarks and fuzzing: files of the machine, each behind a tar header, as layers hold them. */
 export type CorpusName = "libraries" | "text" | "compressed";
@@ -30,7 +31,7 @@ export function readCorpus(name: CorpusName, limit: number): Buffer {
   for (const folder of folders) {
     for (const path of filesBelow(folder, pattern)) {
       if (total >= limit) break;
-      add(path, readFileSync(path));
+      if (statSync(path).size < 64_000_000) add(path, readFileSync(path));
     }
   }
   if (name === "compressed") {
@@ -41,25 +42,6 @@ export function readCorpus(name: CorpusName, limit: number): Buffer {
     }
   }
   return Buffer.concat(parts).subarray(0, limit);
-}
-
-/** Files in a stable order, links left out. */
-function* filesBelow(folder: string, pattern: RegExp): Generator<string> {
-  let entries: ReturnType<typeof readFolder>;
-  try {
-    entries = readFolder(folder);
-  } catch {
-    return;
-  }
-  for (const entry of entries) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) yield* filesBelow(path, pattern);
-    else if (entry.isFile() && pattern.test(entry.name) && statSync(path).size < 64_000_000) yield path;
-  }
-}
-
-function readFolder(folder: string) {
-  return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function tarHeader(path: string, size: number): Buffer {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const PROGRAM = "/usr/bin/docker-registry";
+const DATA = "data";
 
 /** Why the real registry cannot be used on this machine; undefined when it can. */
 export function dockerRegistryProblem(): string | undefined {
@@ -17,11 +18,14 @@ export function dockerRegistryProblem(): string | undefined {
 /** Debian's docker-registry (distribution) on a free port of the loopback address, with storage that ends with it. */
 export class DockerRegistry implements AsyncDisposable {
   readonly host: string;
+  /** The directory that holds what was pushed. */
+  readonly storage: string;
   readonly #directory: string;
   readonly #process: ChildProcess;
 
   private constructor(host: string, directory: string, process: ChildProcess) {
     this.host = host;
+    this.storage = join(directory, DATA);
     this.#directory = directory;
     this.#process = process;
   }
@@ -38,7 +42,7 @@ export class DockerRegistry implements AsyncDisposable {
       JSON.stringify({
         version: 0.1,
         log: { level: "info" },
-        storage: { filesystem: { rootdirectory: join(directory, "data") }, delete: { enabled: true } },
+        storage: { filesystem: { rootdirectory: join(directory, DATA) }, delete: { enabled: true } },
         http: { addr: host },
       }),
     );

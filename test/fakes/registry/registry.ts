@@ -30,12 +30,13 @@ export class FakeRegistry implements AsyncDisposable {
   readonly blobs: BlobStore;
   readonly manifests: ManifestStore;
   readonly auth: Auth | undefined;
-  readonly #directory: string;
+  /** The directory that holds what was pushed. */
+  readonly storage: string;
   readonly #server: Server;
   readonly #handler: Handler;
 
   private constructor(directory: string, auth: AuthOptions | undefined) {
-    this.#directory = directory;
+    this.storage = directory;
     this.blobs = new BlobStore(directory);
     this.manifests = new ManifestStore(this.blobs);
     this.auth = auth === undefined ? undefined : new Auth(auth);
@@ -68,7 +69,7 @@ export class FakeRegistry implements AsyncDisposable {
     this.#server.closeAllConnections();
     await promise;
     await this.blobs.close();
-    await rm(this.#directory, { recursive: true });
+    await rm(this.storage, { recursive: true });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
