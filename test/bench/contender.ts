@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import type { BenchBuild } from "./make-build.ts";
+import { measure, type Usage } from "./measure.ts";
+import type { RegistryPair } from "./registry-pair.ts";
+
+/** How the two images are exported. */
+export type Mode = "series" | "parallel";
+
+/** What one run cost, and gave when. */
+export interface Run extends Usage {
+  /** From the start of the process until the registry had the app image's manifest, in ms; undefined for floors. */
+  readonly appReadyMs?: number;
+  readonly cacheReadyMs?: number;
+  /** Towards the registries, in bytes. */
+  readonly sentBytes?: number;
+  /** What the link with the most to carry needs for that alone, in ms; undefined on loopback. */
+  readonly transferMs?: number;
+}
+
+/** Where one run takes place: new registries, a new temporary directory. */
+export interface Course {
+  readonly build: BenchBuild;
+  readonly registries: RegistryPair;
+  readonly tempDir: string;
+}
+
+/** Somebody who does the work or a part of it. */
+export interface Contender {
+  readonly name: string;
+  readonly kind: "tandem" | "reference" | "floor";
+  readonly mode?: Mode;
+  /** For a floor that starts with the app image which the others end with. */
+  readonly needsImage?: boolean;
+  run(course: Course): Promise<Run>;
+}
+
+/** Names of the images of a course, without tag. */
+export const APP = "bench/app";
+export const CACHE = "bench/cache";
+
+/** How an exporter is started. */
+interface Program {
+  readonly command: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** This project's exporter with a number of compressing threads, as platforms start it. */
+export function tandem(mode: Mode, workers: number): Contender {
+  return tandemAs({ command: join(ROOT, "bin", "exporter") }, mode, workers);
+}
+
+/** The same from its sources, whose functions have names, with options for Node.js. */
+export function tandemFromSources(mode: Mode, workers: number, nodeOptions: string): Contender {
+  const env = { TANDEM_INVOKED_AS: "exporter", NODE_OPTIONS: nodeOptions };
+  return tandemAs({ command: process.execPath, args: [join(ROOT, "src", "cli.ts")], env }, mode, workers);
+}
+
+function tandemAs(program: Program, mode: Mode, workers: number): Contender {
+  return {
+    name: `tandem ${mode}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
+    kind: "tandem",
+    mode,
+    run: (course) => runExporter(program, mode, course, ["-workers", String(workers), "-events", "fd:3"]),
+  };
+}
+
+/** The exporter of the lifecycle project. */
+export function reference(mode: Mode, command: string): Contender {
+  return {
+    name: `reference ${mode}`,
+    kind: "reference",
+    mode,
+    run: (course) => runExporter({ command }, mode, course, []),
+  };
+}
+
+async function runExporter(program: Program, mode: Mode, course: Course, more: readonly string[]): Promise<Run> {
+  const { build, registries, tempDir } = course;
+  const { layersDir, appDir, launcher } = build.output;
+  const [app, cache] = registries.linked;
+  let appReadyMs: number | undefined;
+  let cacheReadyMs: number | undefined;
+  let failure = "";
+  const onLine = (line: string, atMs: number): void => {
+    // The reference logs when a manifest is accepted; our event may come before our log line.
+    if (line.startsWith("*** Images (") || line.startsWith('{"event":"app-image-ready"')) appReadyMs ??= atMs;
+    if (line.startsWith("Timer: Cache ran for ") || line.startsWith('{"event":"cache-ready"')) cacheReadyMs ??= atMs;
+    if (line.includes("Failed to export cache")) failure = line;
+  };
+  const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher, "-report", join(tempDir, "report.toml")];
+  const owner = ["-uid", String(process.getuid?.() ?? 0), "-gid", String(process.getgid?.() ?? 0), "-no-color"];
+  // Only then the reference says when the cache is there.
+  const log = ["-log-level", "debug"];
+  const images = ["-cache-image", `${cache}/${CACHE}:latest`, ...(mode === "parallel" ? ["-parallel"] : [])];
+  const usage = await measure({
+    command: program.command,
+    args: [...(program.args ?? []), ...paths, ...owner, ...log, ...images, ...more, `${app}/${APP}:latest`],
+    env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir, ...program.env },
+    onLine,
+  });
+  if (failure !== "") throw new Error(failure);
+  if (appReadyMs === undefined || cacheReadyMs === undefined)
+    throw new Error(`${program.command} did not say what was ready`);
+  return { ...usage, appReadyMs, cacheReadyMs };
+}

@@ -1,0 +1,48 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import type { Link } from "./link-speed.ts";
+import { startLinkProxy } from "./start-link-proxy.ts";
+
+/** Two new, empty registries behind a link, for one run. */
+export interface RegistryPair extends AsyncDisposable {
+  /** Of the app image and of the cache image, without the link. */
+  readonly direct: readonly [app: string, cache: string];
+  /** The same through the link. */
+  readonly linked: readonly [app: string, cache: string];
+  /** What the registries hold, in bytes. */
+  storedBytes(): number;
+  /** What has gone towards the registries, in bytes, on each link that there is. */
+  linkedBytes(): Promise<readonly number[]>;
+}
+
+/** Debian's registry where it is installed, else the project's own. */
+export async function startRegistryPair(link: Link): Promise<RegistryPair> {
+  const start = () => (dockerRegistryProblem() === undefined ? DockerRegistry.start() : FakeRegistry.start());
+  const registries = [await start(), await start()] as const;
+  const direct = [registries[0].host, registries[1].host] as const;
+  const { bytesPerSecond } = link;
+  const proxy = bytesPerSecond === undefined ? undefined : await startLinkProxy({ ...link, bytesPerSecond }, direct);
+  const [app = direct[0], cache = direct[1]] = proxy?.hosts ?? [];
+  return {
+    direct,
+    linked: [app, cache],
+    storedBytes: () => registries.reduce((total, { storage }) => total + bytesBelow(storage), 0),
+    linkedBytes: async () => (await proxy?.bytesUp()) ?? [],
+    async [Symbol.asyncDispose]() {
+      await proxy?.[Symbol.asyncDispose]();
+      for (const registry of registries) await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function bytesBelow(directory: string): number {
+  // The registry makes it with the first push.
+  if (!existsSync(directory)) return 0;
+  const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
+  return entries.reduce(
+    (total, entry) => total + (entry.isFile() ? statSync(join(entry.parentPath, entry.name)).size : 0),
+    0,
+  );
+}

@@ -1,0 +1,75 @@
+import type { Result } from "./run-cell.ts";
+import { type Figure, ratio, type Spread, spreadOf } from "./summary.ts";
+
+interface Column {
+  readonly title: string;
+  readonly cell: (result: Result, reference: Result | undefined) => string;
+}
+
+const NONE = "-";
+
+function seconds({ median, least, most }: Spread): string {
+  const show = (ms: number): string => (ms / 1000).toFixed(2);
+  return least === most ? show(median) : `${show(median)} (${show(least)}-${show(most)})`;
+}
+
+const time = (title: string, figure: Figure): Column => ({
+  title,
+  cell: (result) => {
+    const spread = spreadOf(result, figure);
+    return spread === undefined ? NONE : seconds(spread);
+  },
+});
+
+const times = (title: string, figure: Figure): Column => ({
+  title,
+  cell: (result, reference) => ratio(result, reference, figure)?.toFixed(2) ?? NONE,
+});
+
+const size = (title: string, figure: Figure): Column => ({
+  title,
+  cell: (result) => {
+    const spread = spreadOf(result, figure);
+    return spread === undefined ? NONE : (spread.median / 1e6).toFixed(1);
+  },
+});
+
+const COLUMNS: readonly Column[] = [
+  { title: "", cell: ({ contender }) => contender.name },
+  time("wall s", "wallMs"),
+  times("x faster", "wallMs"),
+  time("CPU s", "cpuMs"),
+  times("x less CPU", "cpuMs"),
+  time("app ready s", "appReadyMs"),
+  times("x sooner", "appReadyMs"),
+  time("cache ready s", "cacheReadyMs"),
+  size("peak MB", "peakBytes"),
+  size("written MB", "writtenBytes"),
+  size("sent MB", "sentBytes"),
+  time("link alone s", "transferMs"),
+];
+
+export const HEADER: readonly string[] = COLUMNS.map(({ title }) => title);
+
+/** Medians with their range, and ratios to the reference's run in the same mode. MB = 10^6 bytes. */
+export function resultRows(results: readonly Result[]): string[][] {
+  return results.map((result) => {
+    const { kind, mode } = result.contender;
+    const reference = results.find(({ contender }) => contender.kind === "reference" && contender.mode === mode);
+    return COLUMNS.map(({ cell }) => cell(result, kind === "floor" ? undefined : reference));
+  });
+}
+
+/** How our fastest run compares with each floor, a sentence each. */
+export function floorSentences(results: readonly Result[]): string[] {
+  const ours = results.filter(({ contender }) => contender.kind === "tandem");
+  const wall = (result: Result): number => spreadOf(result, "wallMs")?.median ?? Number.POSITIVE_INFINITY;
+  const [best] = [...ours].sort((a, b) => wall(a) - wall(b));
+  if (best === undefined) return [];
+  return results
+    .filter(({ contender }) => contender.kind === "floor")
+    .map((floor) => {
+      const share = wall(best) / wall(floor);
+      return `${best.contender.name} takes ${share.toFixed(2)} x the time of \`${floor.contender.name}\`.`;
+    });
+}

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { APP, type Contender, type Run } from "./contender.ts";
+import type { Link } from "./link-speed.ts";
+import type { BenchBuild } from "./make-build.ts";
+import { prepare } from "./prepare.ts";
+import { readPushedImage } from "./pushed-image.ts";
+import { startRegistryPair } from "./registry-pair.ts";
+import type { Scenario } from "./scenarios.ts";
+
+/** All runs of one contender. */
+export interface Result {
+  readonly contender: Contender;
+  readonly runs: readonly Run[];
+}
+
+/** One scenario on one link. */
+export interface Cell {
+  readonly scenario: Scenario;
+  readonly link: Link;
+  readonly build: BenchBuild;
+}
+
+/**
+ * Measures the contenders by turns (A B C A B C), each run with new registries and a new temporary directory.
+ * @param onRun told of each run as it ends
+ * @throws Error when a run fails, or when two contenders did not export the same layers
+ */
+export async function runCell(
+  cell: Cell,
+  contenders: readonly Contender[],
+  { rounds, tempDir, onRun }: { rounds: number; tempDir: string; onRun: (name: string, run: Run) => void },
+): Promise<readonly Result[]> {
+  const results = contenders.map((contender) => ({ contender, runs: [] as Run[] }));
+  let layers: string | undefined;
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, contender] of contenders.entries()) {
+      const { run, diffIds } = await runOnce(cell, contender, tempDir);
+      results[i]?.runs.push(run);
+      onRun(contender.name, run);
+      if (diffIds === undefined) continue;
+      layers ??= diffIds;
+      if (layers !== diffIds) throw new Error(`${contender.name} exported other layers than the ones before`);
+    }
+  }
+  return results;
+}
+
+async function runOnce(
+  { scenario, link, build }: Cell,
+  contender: Contender,
+  parent: string,
+): Promise<{ run: Run; diffIds?: string }> {
+  const tempDir = mkdtempSync(join(parent, "run-"));
+  await using registries = await startRegistryPair(link);
+  try {
+    const course = { build, registries, tempDir };
+    await prepare(course, scenario.before, contender);
+    const [storedBefore, linkedBefore] = [registries.storedBytes(), await registries.linkedBytes()];
+    const run = await contender.run(course);
+    const linked = (await registries.linkedBytes()).map((bytes, i) => bytes - (linkedBefore[i] ?? 0));
+    const { bytesPerSecond } = link;
+    const sent =
+      bytesPerSecond === undefined
+        ? { sentBytes: registries.storedBytes() - storedBefore }
+        : {
+            sentBytes: linked.reduce((total, bytes) => total + bytes, 0),
+            transferMs: (Math.max(...linked) / bytesPerSecond) * 1000,
+          };
+    if (contender.kind === "floor") return { run: { ...run, ...sent } };
+    const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`);
+    return { run: { ...run, ...sent }, diffIds: diffIds.join() };
+  } finally {
+    rmSync(tempDir, { recursive: true });
+  }
+}

@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { measure } from "../../bench/measure.ts";
+
+const shell = (script: string, onLine: (line: string) => void = () => undefined) =>
+  measure({ command: "/bin/sh", args: ["-c", script], env: { VARIABLE: "value" }, onLine });
+
+test("lines of stdout, stderr and descriptor 3 are told", async () => {
+  const lines: string[] = [];
+  await shell('echo "$VARIABLE"; echo error >&2; echo event >&3', (line) => lines.push(line));
+  expect(lines.sort()).toEqual(["error", "event", "value"]);
+});
+
+test("the times of processes below the first count", async () => {
+  const count = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
+  const { cpuMs, wallMs, peakBytes } = await shell(`/bin/sh -c '${count}'; exit 0`);
+  expect(cpuMs).toBeGreaterThan(20);
+  expect(wallMs).toBeGreaterThan(20);
+  expect(peakBytes).toBeGreaterThan(100_000);
+});
+
+test("a failure tells the exit code and what was said last", async () => {
+  await expect(shell("echo reason >&2; exit 7")).rejects.toThrow(/ended with 7:\nreason/);
+});

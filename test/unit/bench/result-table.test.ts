@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import type { Contender, Mode } from "../../bench/contender.ts";
+import { floorSentences, HEADER, resultRows } from "../../bench/result-table.ts";
+import type { Result } from "../../bench/run-cell.ts";
+
+function result(name: string, kind: Contender["kind"], wallMs: number, mode?: Mode): Result {
+  const run = { wallMs, cpuMs: 100, peakBytes: 5e6, writtenBytes: 0 };
+  const contender = { name, kind, run: () => Promise.resolve(run), ...(mode === undefined ? {} : { mode }) };
+  return { contender, runs: [run] };
+}
+
+const RESULTS = [
+  result("ours series", "tandem", 500, "series"),
+  result("theirs series", "reference", 1000, "series"),
+  result("ours parallel", "tandem", 400, "parallel"),
+  result("theirs parallel", "reference", 1200, "parallel"),
+  result("floor", "floor", 200),
+];
+
+test("each of ours is compared with the reference in its own mode, and nothing else is", () => {
+  const column = HEADER.indexOf("x faster");
+  expect(resultRows(RESULTS).map((row) => [row[0], row[column]])).toEqual([
+    ["ours series", "2.00"],
+    ["theirs series", "-"],
+    ["ours parallel", "3.00"],
+    ["theirs parallel", "-"],
+    ["floor", "-"],
+  ]);
+});
+
+test("the fastest of ours is compared with each floor", () => {
+  expect(floorSentences(RESULTS)).toEqual(["ours parallel takes 2.00 x the time of `floor`."]);
+  expect(floorSentences(RESULTS.slice(0, 2))).toEqual([]);
+});
