@@ -1,0 +1,60 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "../../scripts/build.ts";
+import { tandemFromSources } from "./contender.ts";
+import { readCpuProfile } from "./cpu-profile.ts";
+import { parseLink } from "./link-speed.ts";
+import { makeBuild } from "./make-build.ts";
+import { runCell } from "./run-cell.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+/* Profiles one export of a scenario and shows where each thread spends its time. */
+
+const USAGE = `node test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--quick] [--top 12] [--keep directory]
+
+--keep: the .cpuprofile files of all threads stay there, for Chrome's DevTools.`;
+
+const { values } = parseArgs({
+  options: {
+    scenario: { type: "string", default: "java" },
+    link: { type: "string", default: "free" },
+    workers: { type: "string", default: String(availableParallelism()) },
+    series: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    top: { type: "string", default: "12" },
+    keep: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+async function main(): Promise<void> {
+  const scenario = SCENARIOS.find(({ name }) => name === values.scenario);
+  if (values.help || scenario === undefined) return console.log(USAGE);
+  await build();
+  const tempDir = mkdtempSync(join(tmpdir(), "tandem-profile-"));
+  const profiles = values.keep ?? join(tempDir, "profiles");
+  try {
+    const output = makeBuild(join(tempDir, "build"), scenario, values.quick ? 0.1 : 1);
+    const nodeOptions = `--cpu-prof --cpu-prof-dir=${profiles}`;
+    const contender = tandemFromSources(values.series ? "series" : "parallel", Number(values.workers), nodeOptions);
+    await runCell({ scenario, link: parseLink(values.link), build: output }, [contender], {
+      rounds: 1,
+      tempDir,
+      onRun: (name, { wallMs, cpuMs }) => console.log(`${name}: wall ${wallMs.toFixed(0)} ms, CPU ${cpuMs} ms`),
+    });
+    for (const file of readdirSync(profiles).filter((name) => name.endsWith(".cpuprofile"))) show(join(profiles, file));
+  } finally {
+    rmSync(tempDir, { recursive: true });
+  }
+}
+
+function show(path: string): void {
+  const { thread, busyMs, idleMs, selfTimes } = readCpuProfile(path);
+  console.log(`\nthread ${thread}: busy ${busyMs.toFixed(0)} ms, idle ${idleMs.toFixed(0)} ms`);
+  for (const { name, ms } of selfTimes.slice(0, Number(values.top)))
+    console.log(`  ${ms.toFixed(0).padStart(7)} ms  ${((100 * ms) / busyMs).toFixed(1).padStart(5)} %  ${name}`);
+}
+
+await main();
