@@ -20,5 +20,8 @@ export function openImages(context: ExportContext, signal: AbortSignal): Opening
   const inOrder = async (): Promise<void> => {
     for (const opening of [cache, previous, runImage]) await opening;
   };
-  return { cache, runImage, previous, all: inOrder() };
+  const all = inOrder();
+  // Nobody waits for them if something else fails first.
+  all.catch(() => undefined);
+  return { cache, runImage, previous, all };
 }

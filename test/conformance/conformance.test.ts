@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { expectConformance } from "./compare.ts";
+import { environmentProblem } from "./environment.ts";
+import { type Played, playCase } from "./play-case.ts";
+import { type RecordedCase, recordedCases } from "./recorded-case.ts";
+import { referenceExporter } from "./reference-exporter.ts";
+import { Subject } from "./subject.ts";
+
+const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
+
+/** Cases that are played against the registry they were recorded with too: what a registry can make different. */
+const WITH_DOCKER_REGISTRY = [
+  "cache-same-repo-as-app",
+  "cache-second-registry-parallel",
+  "err-additional-tag-push-fails",
+  "err-run-image-missing",
+  "full-api-0-12",
+  "previous-image-gone",
+  "rebuild-cache-changed-api-0-12",
+  "rebuild-changed",
+  "rebuild-oci-run",
+  "rebuild-unchanged",
+  "run-index",
+  "run-oci",
+];
+
+function recordedOutcome({ facts }: RecordedCase): Played {
+  const { previous, run, previousCacheManifestStillThere } = facts;
+  return { previous, run, previousCacheManifestStillThere };
+}
+
+// With a reference at hand the live comparison takes this one's place: both need the same directory.
+const problem = referenceExporter() === undefined ? environmentProblem() : "the live comparison runs instead";
+
+if (problem !== undefined) test.skip(`conformance with the recorded reference: ${problem}`);
+else {
+  const cases = recordedCases();
+  describe("conformance with the recorded reference", () => {
+    test.for(cases.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
+      using subject = new Subject(EXPORTER);
+      const ours = await playCase(recorded, subject, () => FakeRegistry.start());
+      expectConformance(recorded.case, ours, recordedOutcome(recorded));
+    });
+  });
+  describe.skipIf(dockerRegistryProblem())("the same with docker-registry", () => {
+    const some = cases.filter((recorded) => WITH_DOCKER_REGISTRY.includes(recorded.case.name));
+    test.for(some.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
+      using subject = new Subject(EXPORTER);
+      const ours = await playCase(recorded, subject, () => DockerRegistry.start());
+      expectConformance(recorded.case, ours, recordedOutcome(recorded));
+    });
+  });
+}

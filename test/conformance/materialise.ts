@@ -1,0 +1,86 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { CaseFile } from "./recorded-case.ts";
+
+/** Where every case lives: layer tars hold absolute paths, so it is the place where the cases were recorded. */
+export const CASE_ROOT = "/tmp/tandem-case";
+
+/** What a case of absolute paths puts its files under. It must not exist before. */
+export const CNB_ROOT = "/cnb";
+
+/** The bytes of a regular file. @param substitute fills placeholders in its text */
+export function contentOf(file: CaseFile, substitute: (text: string) => string): Buffer {
+  if (file.base64 !== undefined) return Buffer.from(file.base64, "base64");
+  if (file.repeat !== undefined) return Buffer.from(file.repeat.text.repeat(file.repeat.count));
+  return Buffer.from(substitute(file.content ?? ""));
+}
+
+/** Writes a case's files below {@link CASE_ROOT}, in order. @param keepsCache a volume cache of an earlier build stays */
+export function materialise(
+  files: readonly CaseFile[],
+  substitute: (text: string) => string,
+  keepsCache: boolean,
+): void {
+  mkdirSync(CASE_ROOT, { recursive: true });
+  for (const name of readdirSync(CASE_ROOT))
+    if (!keepsCache || name !== "cache") rmSync(join(CASE_ROOT, name), { recursive: true });
+  chmodSync(CASE_ROOT, 0o755);
+  chownSync(CASE_ROOT, 0, 0);
+  if (files.some(isOutside)) rmSync(CNB_ROOT, { recursive: true, force: true });
+  const wanted = files.filter((file) => !(keepsCache && file.type === "dir" && file.path === "cache"));
+  for (const file of wanted) writeOne(file, substitute);
+}
+
+/** True for a file that is not below the case's root. */
+export function isOutside(file: CaseFile): boolean {
+  return file.path?.startsWith("/") ?? false;
+}
+
+function writeOne(file: CaseFile, substitute: (text: string) => string): void {
+  const path = locate(file.path, file.pathBase64);
+  const { type, target = "", targetBase64 } = file;
+  if (type === "hardlink") {
+    // It shares owner and mode with its target.
+    linkSync(locate(target, targetBase64), path);
+    return;
+  }
+  if (type === "symlink") symlinkSync(targetBase64 === undefined ? target : Buffer.from(targetBase64, "base64"), path);
+  else if (type === "dir") mkdirSync(path);
+  else if (type === "file") writeFileSync(path, contentOf(file, substitute), { flag: "wx" });
+  else makeSpecial(file, path.toString());
+  lchownSync(path, file.uid, file.gid);
+  if (type !== "symlink") chmodSync(path, Number.parseInt(file.mode ?? (type === "file" ? "0644" : "0755"), 8));
+}
+
+function makeSpecial({ type, major, minor }: CaseFile, path: string): void {
+  if (type === "fifo") execFileSync("mkfifo", [path]);
+  else if (type === "char") execFileSync("mknod", [path, "c", String(major), String(minor)]);
+  else makeSocket(path);
+}
+
+/** A socket's file outlives the process that made it only when that does not close it. */
+function makeSocket(path: string): void {
+  const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
+  try {
+    execFileSync(process.execPath, ["-e", script, path]);
+  } catch (error) {
+    if (!(error instanceof Error && "signal" in error && error.signal === "SIGKILL")) throw error;
+  }
+}
+
+/** Absolute, as bytes: some names are no text. */
+function locate(path = "", base64?: string): Buffer {
+  const bytes = base64 === undefined ? Buffer.from(path) : Buffer.from(base64, "base64");
+  return bytes[0] === 0x2f ? bytes : Buffer.concat([Buffer.from(`${CASE_ROOT}/`), bytes]);
+}

@@ -1,0 +1,23 @@
+import { tuningFlags } from "../../src/inputs/tuning-flags.ts";
+import type { Outcome } from "./recorded-case.ts";
+
+const OWN_FLAGS = new Set<string>(tuningFlags({ cores: 1, tempDir: "/tmp" }).map(({ name }) => name));
+
+/** Takes the flags that the reference does not have out of a usage block: two lines each. */
+export function withoutOwnFlags(outcome: Outcome): Outcome {
+  const isOwn = (line = "") => OWN_FLAGS.has(/^ {2}-(\S+)/.exec(line)?.[1] ?? "");
+  const stderr = outcome.stderr.filter((line, i, lines) => !isOwn(line) && !isOwn(lines[i - 1]));
+  return { ...outcome, stderr };
+}
+
+/**
+ * Takes away what our errors say after the reference's text: the lines that follow the last one of `expected`, if that is
+ * an error's and they are not warnings or errors of their own.
+ */
+export function withoutHint(outcome: Outcome, expected: Outcome): Outcome {
+  const { length } = expected.stderr;
+  const isError = expected.stderr.some((line) => /^(\S+\[31;1m)?ERROR: /.test(line));
+  const more = outcome.stderr.slice(length);
+  if (!isError || more.some((line) => /(Warning|ERROR): /.test(line))) return outcome;
+  return { ...outcome, stderr: outcome.stderr.slice(0, length) };
+}

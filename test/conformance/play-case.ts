@@ -1,0 +1,108 @@
+import { chownSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CASE_ROOT, CNB_ROOT, isOutside, materialise } from "./materialise.ts";
+import { observe, type Scene } from "./observe.ts";
+import { NOWHERE, type Places, substitute } from "./placeholders.ts";
+import type { ConformanceCase, Outcome, RecordedCase } from "./recorded-case.ts";
+import { pushRunImage, readManifest } from "./registry-api.ts";
+import { buildRunImage, type RunImage } from "./run-image.ts";
+import type { Subject } from "./subject.ts";
+
+/** A registry over plain http. */
+export interface RegistryPlace extends AsyncDisposable {
+  /** `127.0.0.1:<port of five digits>`: its length is part of some sizes. */
+  readonly host: string;
+}
+
+/** What the two builds of a case left, or its one. */
+export interface Played {
+  readonly previous: Outcome | undefined;
+  readonly run: Outcome;
+  /** Whether the first build's cache image can still be read by its digest; undefined when there was none. */
+  readonly previousCacheManifestStillThere: boolean | undefined;
+}
+
+/** The user that analyzed.toml belongs to. */
+const BUILD_USER = 1000;
+
+/** Plays a case from beginning to end, on registries of its own. */
+export async function playCase(
+  { case: given, facts }: RecordedCase,
+  subject: Subject,
+  startRegistry: () => Promise<RegistryPlace>,
+): Promise<Played> {
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(CASE_ROOT, { recursive: true, force: true }));
+  if (given.files.some(isOutside)) {
+    if (existsSync(CNB_ROOT)) throw new Error(`${CNB_ROOT} is in the way`);
+    stack.defer(() => rmSync(CNB_ROOT, { recursive: true, force: true }));
+  }
+  const start = async () => stack.use(await startRegistry()).host;
+  const scene = await setScene(given, facts, start);
+  if (given.previous === undefined) {
+    const { files } = given;
+    return {
+      previous: undefined,
+      run: await build(given, files, scene, subject, ""),
+      previousCacheManifestStillThere: undefined,
+    };
+  }
+  const first = { ...given, ...given.previous };
+  const previous = await build(first, first.files, scene, subject, "previous.");
+  const digestOf = (name: string) => [...scene.digests].find((entry) => entry[1] === name)?.[0];
+  const places = { ...scene.places, previousApp: digestOf("{previous.appDigest}") ?? "" };
+  const run = await build(given, given.files, { ...scene, places }, subject, "", facts.analyzedToml);
+  const cache = digestOf("{previous.cacheDigest}");
+  const [registry] = places.hosts;
+  const previousCacheManifestStillThere =
+    cache === undefined || registry === undefined
+      ? undefined
+      : (await readManifest(registry, "cache", cache)) !== undefined;
+  return { previous, run, previousCacheManifestStillThere };
+}
+
+async function setScene(
+  given: ConformanceCase,
+  facts: RecordedCase["facts"],
+  start: () => Promise<string>,
+): Promise<Scene> {
+  const image = given.runImage && buildRunImage(given.runImage);
+  if (image?.digest !== facts.runImage?.digest) throw new Error("the run image is not the recorded one");
+  const places = await findPlaces(given, image, start);
+  return { places, digests: new Map(), runImageLayers: image?.layerDigests ?? new Set() };
+}
+
+async function findPlaces(
+  given: ConformanceCase,
+  image: RunImage | undefined,
+  start: () => Promise<string>,
+): Promise<Places> {
+  if (image === undefined) return { hosts: [], runImage: `${NOWHERE}/run`, previousApp: "" };
+  const registry = await start();
+  const others = JSON.stringify(given).includes("{registry2}") ? [await start()] : [];
+  await pushRunImage(registry, image);
+  return { hosts: [registry, ...others], runImage: `${registry}/run@${image.digest}`, previousApp: "" };
+}
+
+/** @param analyzedToml replaces the file of the case, unless that has one of its own */
+async function build(
+  given: ConformanceCase,
+  files: ConformanceCase["files"],
+  scene: Scene,
+  subject: Subject,
+  label: string,
+  analyzedToml?: string,
+): Promise<Outcome> {
+  const fill = (text: string) => substitute(text, scene.places);
+  materialise(files, fill, label === "" && given.previous !== undefined);
+  if (analyzedToml !== undefined && !files.some(({ path }) => path === "layers/analyzed.toml")) {
+    const path = join(CASE_ROOT, "layers", "analyzed.toml");
+    writeFileSync(path, fill(analyzedToml));
+    chownSync(path, BUILD_USER, BUILD_USER);
+  }
+  const env: Record<string, string> = { PATH: "/bin", HOME: `${CASE_ROOT}/home`, TZ: "UTC" };
+  if (given.platformApi !== null) env.CNB_PLATFORM_API = given.platformApi;
+  for (const [name, value] of Object.entries(given.env)) env[name] = fill(value);
+  const run = await subject.run(given.program, given.args.map(fill), env);
+  return await observe(run, given, scene, label);
+}

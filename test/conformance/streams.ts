@@ -1,0 +1,21 @@
+import type { Outcome } from "./recorded-case.ts";
+
+/** A line that the reference prints as a warning or an error, in colour or without. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with ESC.
+const WARNING_OR_ERROR = /^(?:\x1b\[\d+;\d+m)?(Warning|ERROR): /;
+
+/**
+ * What the reference would print if it wrote warnings and errors to stderr (D26). All lines after an error belong to it,
+ * for it is the last thing that is said; of a warning those that are indented.
+ */
+export function splitStreams(outcome: Outcome): Outcome {
+  const out: string[] = [];
+  const err: string[] = [];
+  let level: string | undefined;
+  for (const line of outcome.stdout) {
+    const isContinued = level === "ERROR" || (level !== undefined && line.startsWith("\t"));
+    level = WARNING_OR_ERROR.exec(line)?.[1] ?? (isContinued ? level : undefined);
+    (level === undefined ? out : err).push(line);
+  }
+  return { ...outcome, stdout: out, stderr: [...outcome.stderr, ...err] };
+}
