@@ -61,6 +61,15 @@ async function run(command: RunCommand, phase: string, signal: AbortSignal): Pro
   await runExport(inputs, { logger, environment: env, keychain }, signal);
 }
 
+/** None for the path of a layout, which may be no name of an image. */
+function registryOf(image: string): string[] {
+  try {
+    return [parseReference(image).registry];
+  } catch {
+    return [];
+  }
+}
+
 /** Reads credentials while the process may, gives cache directories away, then drops privileges (contract 9.1, 10.5). */
 async function takePrivileges(settings: ExportSettings, analyzed: Analyzed, signal: AbortSignal): Promise<Keychain> {
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
@@ -73,7 +82,7 @@ async function takePrivileges(settings: ExportSettings, analyzed: Analyzed, sign
     runImage,
     analyzed.previousImage,
   ];
-  const registries = images.filter((image) => image !== "").map((image) => parseReference(image).registry);
+  const registries = images.filter((image) => image !== "").flatMap(registryOf);
   const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
   const keychain = await resolveKeychain(env, homedir(), [...new Set(registries)], onIgnored, signal);
   ensureOwner(settings.uid, settings.gid, [settings.cacheDir, settings.launchCacheDir]);

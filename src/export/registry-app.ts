@@ -8,7 +8,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { ownPlatform } from "../oci/manifest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
-import { NOT_FOUND } from "../transport/registry-fault.ts";
+import { NOT_FOUND, RegistryFault } from "../transport/registry-fault.ts";
 import type {
   AppDestination,
   LayerContent,
@@ -17,10 +17,11 @@ import type {
   SourceImage,
   UnsavedImage,
 } from "./app-destination.ts";
+import { describeLayer } from "./describe-layer.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
 import { pushApp } from "./push-app.ts";
 import { RegistryImage, RegistryRunImage } from "./registry-image.ts";
-import { describeLayer, placeBaseLayers, placeLayer, type RegistryContent } from "./registry-layer.ts";
+import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-layer.ts";
 
 /** The app image in a registry, where the run image and the previous image are as well, or in other registries. */
 export class RegistryApp implements AppDestination {
@@ -99,7 +100,7 @@ export class RegistryApp implements AppDestination {
   }
 
   async save({ runImage, layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
-    const described = layers.map(({ content, placed }) => describeLayer(content, placed));
+    const described = layers.map((layer) => describeLayer(layer, (error) => error instanceof RegistryFault));
     const image = build(await Promise.all(described));
     const names = await pushApp(
       {

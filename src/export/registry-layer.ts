@@ -38,22 +38,6 @@ export function placeBaseLayers(
   return Promise.all(layers.map((descriptor) => repository.copyBlob(descriptor, from, options)));
 }
 
-/**
- * The descriptor of a layer whatever became of its upload: an image that cannot be saved in one repository may still be
- * saved in another.
- * @param placed the layer's way into the first repository
- */
-export async function describeLayer(content: LayerContent<unknown>, placed: Promise<Descriptor>): Promise<Descriptor> {
-  try {
-    return await placed;
-  } catch (error) {
-    if (!(error instanceof RegistryFault)) throw error;
-    if (content.kind === "existing") return content.descriptor;
-    const { digest, size } = await (await content.layer.blob()).done;
-    return { mediaType: await content.mediaType, size, digest };
-  }
-}
-
 async function placeMade(
   { layer, mediaType }: MadeContent,
   repository: RegistryRepository,

@@ -8,7 +8,7 @@ import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
 import { openEvents } from "../report/events.ts";
 import type { Keychain } from "../transport/keychain.ts";
-import { RegistryApp } from "./registry-app.ts";
+import { chooseDestination } from "./choose-destination.ts";
 import { deflateWasm, workerEntries } from "./worker-entries.ts";
 
 /** What an export needs of the process that it runs in. */
@@ -33,7 +33,7 @@ export async function runExport(
   const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
-  const app = new RegistryApp(inputs, registries);
+  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, registries);
   const started = performance.now();
   try {
     await exportImages(
@@ -41,8 +41,8 @@ export async function runExport(
         ...inputs,
         registries,
         app,
-        appRepository: app.repository,
-        store: new LayerStore(pool, tuning.workers, tuning.spoolDir),
+        appRepository,
+        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, blobFiles),
         logger,
         events: (event) => events.write(event),
         elapsedMs: () => Math.round(performance.now() - started),
@@ -51,6 +51,7 @@ export async function runExport(
     );
   } finally {
     await Promise.all([pool.close(), registries.close()]);
+    close();
     events.close();
   }
 }

@@ -7,6 +7,7 @@ export type FaultStage =
   | "LAYER"
   | "IMAGE"
   | "REGISTRY"
+  | "LAYOUT"
   | "AUTH"
   | "CACHE"
   | "REPORT"

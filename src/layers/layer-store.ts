@@ -1,9 +1,10 @@
 import { Fault } from "../faults/fault.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
-import type { Layer } from "./layer.ts";
+import type { BlobFiles, Layer } from "./layer.ts";
 import { type LayerEngine, MadeLayer } from "./made-layer.ts";
 import { SlotPool } from "./slot-pool.ts";
+import { SpooledBlob } from "./spool.ts";
 import type { TarIndex } from "./tar-index.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -29,14 +30,18 @@ export class LayerStore {
   /**
    * @param workers compressing threads of the pool
    * @param spoolDir where compressed bytes wait for their uploads
+   * @param blobFiles where they stay instead
    */
-  constructor(pool: WorkerPool, workers: number, spoolDir: string) {
+  constructor(pool: WorkerPool, workers: number, spoolDir: string, blobFiles: BlobFiles = async () => undefined) {
     this.#engine = {
       pool,
       slots: new SlotPool(pool.arena.slots),
       passes: new PriorityLimiter(PASSES),
       writes: new PriorityLimiter(WRITES),
-      spoolDir,
+      openSpool: async (plan) => {
+        const directory = await blobFiles(plan);
+        return await SpooledBlob.create(directory ?? spoolDir, directory !== undefined);
+      },
     };
     this.#scans = new PriorityLimiter(workers);
   }

@@ -20,6 +20,11 @@ export interface GrowingBlob {
    * Rejects with the maker's fault, or with the signal's reason.
    */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Gives the file that holds the complete blob this name, where that file has one (see {@link BlobFiles}): no byte is copied,
+   * and readers go on. False when there is none, or when it was moved before.
+   */
+  moveTo?(path: string): Promise<boolean>;
 }
 
 /** A layer being made or made: its products (design, idea 4). */
@@ -68,3 +73,9 @@ export interface LayerCounters {
   /** Streams of the uncompressed tar. */
   tarStreams: number;
 }
+
+/**
+ * The directory in which a plan's blob is made in a file that can be moved, on the file system where the blob is to stay;
+ * undefined for a blob that only waits for uploads.
+ */
+export type BlobFiles = (plan: LayerPlan) => Promise<string | undefined>;

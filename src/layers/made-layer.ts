@@ -5,6 +5,7 @@ import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
 import { type PassEngine, type PassResult, type Rank, runPass } from "./pass.ts";
+import type { SpooledBlob } from "./spool.ts";
 import { Spooling } from "./spooling.ts";
 import { type MadeTar, TarFile } from "./tar-file.ts";
 import type { TarIndex } from "./tar-index.ts";
@@ -16,7 +17,7 @@ export interface LayerEngine extends PassEngine {
   readonly passes: PriorityLimiter;
   /** Bounds how many blocks of tar files are written at once. */
   readonly writes: PriorityLimiter;
-  readonly spoolDir: string;
+  openSpool(plan: LayerPlan): Promise<SpooledBlob>;
 }
 
 /** What one pass is to make. */
@@ -190,7 +191,7 @@ export class MadeLayer implements Layer {
       const index = await this.#index;
       const { priority, order } = rank;
       const task = async (): Promise<PassResult> => {
-        const spool = await blob?.open(this.#engine.spoolDir);
+        const spool = await blob?.open(this.#engine.openSpool(this.plan));
         for (const file of files) await file.open();
         this.#count(products);
         const takers = stream === undefined ? files : [...files, stream];

@@ -26,6 +26,7 @@ const open = promisify(fs.open);
 const close = promisify(fs.close);
 const read = promisify(fs.read);
 const unlink = promisify(fs.unlink);
+const rename = promisify(fs.rename);
 
 interface Finished {
   readonly digest: Digest;
@@ -34,7 +35,8 @@ interface Finished {
 
 /**
  * The compressed bytes of one layer in a file without a name: it is unlinked as soon as it is open, so that nothing is
- * left behind however the process ends, and its space is free again when it is closed.
+ * left behind however the process ends, and its space is free again when it is closed. Or, for a layout, in a file that is to
+ * become the blob.
  */
 export class SpooledBlob implements GrowingBlob {
   readonly done: Promise<Finished>;
@@ -49,8 +51,12 @@ export class SpooledBlob implements GrowingBlob {
   #isClosed = false;
   #wake = Promise.withResolvers<void>();
 
-  private constructor(fileDescriptor: number) {
+  /** The file's name, until it has another or none. */
+  #path: string | undefined;
+
+  private constructor(fileDescriptor: number, path: string | undefined) {
     this.fileDescriptor = fileDescriptor;
+    this.#path = path;
     const { promise, resolve, reject } = Promise.withResolvers<Finished>();
     this.done = promise;
     this.#finish = resolve;
@@ -59,13 +65,16 @@ export class SpooledBlob implements GrowingBlob {
     promise.catch(() => undefined);
   }
 
-  /** @param directory where the file lives, which needs room for the compressed bytes */
-  static async create(directory: string): Promise<SpooledBlob> {
+  /**
+   * @param directory where the file lives, which needs room for the compressed bytes
+   * @param keepsName for {@link moveTo}
+   */
+  static async create(directory: string, keepsName = false): Promise<SpooledBlob> {
     const path = join(directory, `tandem-spool-${randomUUID()}`);
     try {
       const file = await open(path, "wx+", 0o600);
-      await unlink(path);
-      return new SpooledBlob(file);
+      if (!keepsName) await unlink(path);
+      return new SpooledBlob(file, keepsName ? path : undefined);
     } catch (error) {
       throw new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${messageOf(error)}`, {
         cause: error,
@@ -134,6 +143,15 @@ export class SpooledBlob implements GrowingBlob {
     }
   }
 
+  async moveTo(path: string): Promise<boolean> {
+    await this.done;
+    const old = this.#path;
+    if (old === undefined) return false;
+    this.#path = undefined;
+    await rename(old, path);
+    return true;
+  }
+
   /** Nobody will start to read any more; the space is freed when the last reader leaves. */
   async release(): Promise<void> {
     this.#isReleased = true;
@@ -158,6 +176,7 @@ export class SpooledBlob implements GrowingBlob {
     this.#isClosed = true;
     // Nothing is lost by a close that fails: all that was to be read was read.
     await close(this.fileDescriptor).catch(() => undefined);
+    if (this.#path !== undefined) await unlink(this.#path).catch(() => undefined);
   }
 
   #wakeReaders(): void {

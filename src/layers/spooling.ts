@@ -1,6 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import type { DigestDone } from "./messages.ts";
-import { SpooledBlob } from "./spool.ts";
+import type { SpooledBlob } from "./spool.ts";
 
 /**
  * A blob before there is a spool for it. That is opened when the pass begins, so that layers that wait for their turn hold no
@@ -18,9 +18,9 @@ export class Spooling {
     this.spool.catch(() => undefined);
   }
 
-  /** @throws Fault when there can be no spool in that directory */
-  async open(directory: string): Promise<SpooledBlob> {
-    this.#spool = await SpooledBlob.create(directory);
+  /** @throws Fault when there can be no spool */
+  async open(opening: Promise<SpooledBlob>): Promise<SpooledBlob> {
+    this.#spool = await opening;
     this.#opened.resolve(this.#spool);
     return this.#spool;
   }

@@ -2,10 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { BomEntry } from "../cnb/build-metadata.ts";
 import { withContext } from "../faults/fault.ts";
+import { makeDirectories } from "../faults/make-directories.ts";
 import { pathFault } from "../faults/system-error.ts";
 import { type GoStruct, goStruct, unlessEmpty } from "../oci/go-json.ts";
 import { goToml } from "./go-toml.ts";
-import { makeDirectories } from "./make-directories.ts";
 
 /** What report.toml says of the export (contract 8.3). */
 export interface ExportReport {
@@ -43,7 +43,7 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
  */
 export async function writeReport(path: string, report: ExportReport): Promise<void> {
   try {
-    await makeDirectories(dirname(path));
+    await makeDirectories(dirname(path), "EXPORT_REPORT_DIRECTORY");
     await writeFile(path, reportToml(report)).catch((error: unknown) => {
       throw pathFault("EXPORT_REPORT_WRITE", "open", path, error);
     });

@@ -4,12 +4,8 @@ import { pack } from "tar-stream";
 import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 
-/**
- * Pushes a small OCI run image to a registry over plain http.
- * @param repository `<host>:<port>/<path>`
- * @returns its reference by digest, as analyzed.toml names it
- */
-export async function pushRunImage(repository: string): Promise<string> {
+/** The bytes of a small OCI run image with one layer. */
+export async function smallRunImage(): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
   const archive = pack();
   archive.entry({ name: "etc/os-release", mtime: new Date(0) }, 'ID="demo"\n');
   archive.finalize();
@@ -31,6 +27,16 @@ export async function pushRunImage(repository: string): Promise<string> {
       layers: [{ mediaType: OCI_LAYER_GZIP, size: layer.length, digest: digestOf(layer) }],
     }),
   );
+  return { layer, config, manifest };
+}
+
+/**
+ * Pushes that image to a registry over plain http.
+ * @param repository `<host>:<port>/<path>`
+ * @returns its reference by digest, as analyzed.toml names it
+ */
+export async function pushRunImage(repository: string): Promise<string> {
+  const { layer, config, manifest } = await smallRunImage();
   const base = apiUrl(repository);
   for (const bytes of [layer, config]) await putBlob(base, bytes);
   await send(`${base}/manifests/latest`, "PUT", manifest, OCI_MANIFEST);

@@ -18,7 +18,6 @@ async function settingsOf(args: string[]) {
 test.each([
   [["-daemon"], "-daemon (CNB_USE_DAEMON)"],
   [["-daemon", "-launch-cache", "/l"], "-daemon (CNB_USE_DAEMON)"],
-  [["-layout"], "-layout (CNB_USE_LAYOUT)"],
   [["-cache-dir", "/c"], "-cache-dir (CNB_CACHE_DIR)"],
 ])("%j is not available yet", async (args, input) => {
   const settings = await settingsOf(args);
@@ -31,6 +30,7 @@ test.each([
 test.each([
   [[]],
   [["-launch-cache", "/l"]],
+  [["-layout", "-layout-dir", "/l"]],
   [["-cache-image", "cache"]],
   [["-cache-image", "cache", "-cache-dir", "/c"]],
 ])("%j is available", async (args) => {

@@ -1,0 +1,152 @@
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { chmod, copyFile, link, lstat, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "../../faults/fault.ts";
+import { isNotExist, isSystemError, pathFault } from "../../faults/system-error.ts";
+import type { GrowingBlob } from "../../layers/layer.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { type Digest, digestOf } from "../../oci/digest.ts";
+
+/** Layers are made under another name first, as Go's os.CreateTemp does it; that is where their mode comes from. */
+const LAYER_MODE = 0o600;
+
+/** What the umask leaves of it. */
+const DOCUMENT_MODE = 0o666;
+
+/** A blob in a layout has not the size that it is listed with. */
+export const WRONG_SIZE = "EXPORT_LAYOUT_SIZE";
+
+type Sized = Pick<Descriptor, "digest" | "size">;
+
+/** Path of a blob in the layout at `root` (image-spec v1.1.1 image-layout.md#blobs). */
+export function blobPath(root: string, digest: Digest): string {
+  return join(root, "blobs", ...digest.split(":"));
+}
+
+/** Size in bytes of the file that is a blob; undefined when there is none. A link to a file is none where it is read. */
+async function blobSize(root: string, digest: Digest, look: typeof stat = lstat): Promise<number | undefined> {
+  const path = blobPath(root, digest);
+  try {
+    const found = await look(path);
+    return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    if (isNotExist(error)) return undefined;
+    throw pathFault("EXPORT_LAYOUT_READ", "lstat", path, error);
+  }
+}
+
+/** True when the layout has the blob already, and it need not be written (contract 11.3). */
+async function isThere(root: string, { digest, size }: Sized): Promise<boolean> {
+  return (await blobSize(root, digest, stat)) === size;
+}
+
+/** Reads a small blob and verifies it. @throws Fault */
+export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
+  const path = blobPath(root, digest);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw pathFault("EXPORT_LAYOUT_READ", isNotExist(error) ? "lstat" : "open", path, error);
+  });
+  const found = digestOf(bytes);
+  if (found === digest) return bytes;
+  throw new Fault("EXPORT_LAYOUT_DIGEST", `${path} has the digest ${found}`, { destination: root });
+}
+
+/**
+ * Puts a layer's blob into a layout whose `blobs/sha256` is there. The file that the blob was made in becomes the blob, where
+ * there is one; otherwise the bytes are written as they grow. A blob of the right size is left alone (contract 11.3).
+ * @returns false when it was there
+ */
+export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
+  const { moveTo } = blob;
+  if (moveTo !== undefined) {
+    const made = await blob.done;
+    if (await isThere(root, made)) return false;
+    const path = blobPath(root, made.digest);
+    if (await written(path, () => moveTo.call(blob, path))) return true;
+  }
+  return await writeGrowing(root, blob, signal);
+}
+
+/**
+ * Copies a layer's blob from another layout, where the file system can do so without copying bytes. An absent or empty one is
+ * left out: the layout is sparse there (contract 11.3).
+ * @returns false when nothing was copied
+ * @throws Fault with {@link WRONG_SIZE} for a blob that is not what it should be
+ */
+export async function copyBlob(root: string, blob: Sized, from: string): Promise<boolean> {
+  if (await isThere(root, blob)) return false;
+  const { digest, size } = blob;
+  const found = await blobSize(from, digest);
+  if (found === undefined || found === 0) return false;
+  if (found !== size)
+    throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
+      destination: root,
+      hint: `${blobPath(from, digest)} is not the blob that it should be.`,
+    });
+  await written(blobPath(root, digest), () =>
+    underTemporaryName(root, digest, async (temporary) => {
+      await copyFile(blobPath(from, digest), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await chmod(temporary, LAYER_MODE);
+    }),
+  );
+  return true;
+}
+
+/** Gives another layout of the same image the same blob: the same file, if both are on one file system. */
+export async function linkBlob(root: string, blob: Sized, from: string): Promise<void> {
+  if (await isThere(root, blob)) return;
+  try {
+    await underTemporaryName(root, blob.digest, (temporary) => link(blobPath(from, blob.digest), temporary));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    await copyBlob(root, blob, from);
+  }
+}
+
+/** Writes a config or a manifest. What is there under its digest is left alone, as the reference does. */
+export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
+  const digest = digestOf(bytes);
+  if (await isThere(root, { digest, size: bytes.length })) return;
+  await written(blobPath(root, digest), () =>
+    underTemporaryName(root, digest, (temporary) => writeFile(temporary, bytes, { flag: "wx", mode: DOCUMENT_MODE })),
+  );
+}
+
+async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
+  const temporary = join(root, "blobs", "sha256", randomUUID());
+  try {
+    return await written(temporary, async () => {
+      await writeFile(temporary, blob.read(0, signal), { flag: "wx", mode: LAYER_MODE });
+      const made = await blob.done;
+      if (await isThere(root, made)) return false;
+      await rename(temporary, blobPath(root, made.digest));
+      return true;
+    });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** A blob appears under its digest only when it is complete. */
+async function underTemporaryName(root: string, digest: Digest, make: (path: string) => Promise<void>): Promise<void> {
+  const path = blobPath(root, digest);
+  const temporary = `${path}.${randomUUID()}`;
+  try {
+    await make(temporary);
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** @param path for messages */
+async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    throw error instanceof Fault || !isSystemError(error)
+      ? error
+      : pathFault("EXPORT_LAYOUT_WRITE", "write", path, error);
+  }
+}

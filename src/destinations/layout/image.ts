@@ -1,0 +1,71 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault, withContext } from "../../faults/fault.ts";
+import { isNotExist, pathFault } from "../../faults/system-error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifest.ts";
+import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/media-types.ts";
+import { readBlob } from "./blob.ts";
+
+/** An image as it is in a layout; layers may be absent (contract 11.3). */
+export interface LayoutImage {
+  /** Of the layout. */
+  readonly path: string;
+  /** Of the manifest, as the layout's index has it. */
+  readonly descriptor: Descriptor;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Buffer;
+}
+
+/**
+ * Finds the one image of a layout; undefined when there is no layout at that path (imgutil layout/new.go).
+ * @throws Fault `failed to load image from index: ...` or `failed to get config: ...`
+ */
+export async function findImage(path: string): Promise<LayoutImage | undefined> {
+  const bytes = await readIndex(path);
+  if (bytes === undefined) return undefined;
+  const descriptor = theImage(bytes);
+  try {
+    const manifest = parseManifest(await readBlob(path, descriptor.digest));
+    return { path, descriptor, manifest, configBytes: await readBlob(path, manifest.config.digest) };
+  } catch (error) {
+    throw withContext("failed to get config", error);
+  }
+}
+
+/** The same. @throws Fault also when there is no layout (D11) */
+export async function openImage(path: string): Promise<LayoutImage> {
+  const image = await findImage(path);
+  if (image !== undefined) return image;
+  throw new Fault("EXPORT_LAYOUT_MISSING", `no OCI layout at ${path}`, {
+    destination: path,
+    hint: `Is "${path}" the right path? There is no ${join(path, "index.json")}.`,
+  });
+}
+
+async function readIndex(path: string): Promise<Buffer | undefined> {
+  const file = join(path, "index.json");
+  try {
+    return await readFile(file);
+  } catch (error) {
+    if (isNotExist(error)) return undefined;
+    throw withContext("failed to load index", pathFault("EXPORT_LAYOUT_READ", "open", file, error));
+  }
+}
+
+/** The reference takes no other index than one with a single manifest, whatever the platform. */
+function theImage(bytes: Buffer): Descriptor {
+  try {
+    const [first, ...more] = parseIndex(bytes).manifests;
+    if (first === undefined) throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest at index");
+    if (more.length > 0)
+      throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest matching platform {amd64 linux  }", {
+        hint: "The layout must hold exactly one image.",
+      });
+    if (first.mediaType !== OCI_MANIFEST && first.mediaType !== DOCKER_MANIFEST)
+      throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${first.digest}: ${first.mediaType}`);
+    return first;
+  } catch (error) {
+    throw withContext("failed to load image from index", error);
+  }
+}

@@ -1,0 +1,20 @@
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { OCI_INDEX } from "../../oci/media-types.ts";
+
+/** The annotation that names an image within a layout (image-spec v1.1.1 annotations.md). */
+export const REF_NAME = "org.opencontainers.image.ref.name";
+
+/** The file `oci-layout`, to the byte as go-containerregistry writes it (contract 11.3). */
+export const OCI_LAYOUT_TEXT = `{
+    "imageLayoutVersion": "1.0.0"
+}`;
+
+/**
+ * The file `index.json` of a layout with one image, to the byte as the reference writes it (contract 11.3).
+ * @param manifest the image's
+ * @param refName tag or digest
+ */
+export function indexJson({ mediaType, size, digest }: Descriptor, refName: string): string {
+  const manifest = { mediaType, size, digest, annotations: { [REF_NAME]: refName } };
+  return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest] }, null, 3);
+}

@@ -1,0 +1,198 @@
+import { copyBlob, linkBlob, putBlob, WRONG_SIZE } from "../destinations/layout/blob.ts";
+import { parseIdentifier } from "../destinations/layout/identifier.ts";
+import { findImage, openImage } from "../destinations/layout/image.ts";
+import { REF_NAME } from "../destinations/layout/index-json.ts";
+import { Layout } from "../destinations/layout/layout.ts";
+import { layoutPath } from "../destinations/layout/layout-path.ts";
+import { Fault, failTo, messageOf } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
+import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
+import type { BlobFiles } from "../layers/layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import { APP_PRIORITY } from "../plan/layer-plan.ts";
+import type {
+  AppDestination,
+  LayerContent,
+  MadeContent,
+  RunImage,
+  SavedImage,
+  SavedName,
+  SourceImage,
+  UnsavedImage,
+} from "./app-destination.ts";
+import { describeLayer } from "./describe-layer.ts";
+import { warnInvalidEpoch } from "./epoch-warning.ts";
+import { LayoutRunImage, LayoutSource } from "./layout-image.ts";
+
+/** Blobs that are copied at once: Node has four threads for files, and the layers being made need some of them. */
+const COPIES = 2;
+
+/** One name of the image, and its layout. */
+interface NamedLayout {
+  readonly reference: Reference;
+  readonly layout: Layout;
+}
+
+/** The app image in an OCI layout on disk, where the run image and the previous image are in layouts as well (contract 11). */
+export class LayoutApp implements AppDestination {
+  readonly name: string;
+  /** Other layouts link the first one's blobs. */
+  readonly savesFromLayers = false;
+  readonly #first: NamedLayout;
+  readonly #others: readonly NamedLayout[];
+  readonly #settings: ExportSettings;
+  readonly #analyzed: Analyzed;
+  readonly #copies = new PriorityLimiter(COPIES);
+
+  constructor({ settings, analyzed }: ResolvedInputs) {
+    const layoutOf = (image: string): NamedLayout => {
+      const reference = parseReference(image);
+      return { reference, layout: new Layout(layoutPath(settings.layoutDir, reference)) };
+    };
+    this.#first = layoutOf(settings.outputImage);
+    // The reference takes a tag itself for a path (D13).
+    this.#others = settings.additionalTags.map(layoutOf);
+    this.name = this.#first.layout.path;
+    this.#settings = settings;
+    this.#analyzed = analyzed;
+  }
+
+  /** The app's layers are compressed into the layout, where they are to be; those of the cache alone are not. */
+  readonly blobFiles: BlobFiles = async ({ priority }) => {
+    if (priority !== APP_PRIORITY) return undefined;
+    // If there can be no layout, saving says so.
+    return await this.#first.layout.workDirectory().catch(() => undefined);
+  };
+
+  announce(logger: Logger): void {
+    identify("run", this.#settings.runImage);
+    const previous = this.#previousPath();
+    if (previous !== undefined) logger.info(`Reusing layers from image '${previous}'`);
+    warnInvalidEpoch(this.#settings, logger);
+    logger.info(`Using app image: ${this.name}`);
+  }
+
+  async openRunImage(): Promise<RunImage> {
+    const { path } = identify("run", this.#settings.runImage);
+    try {
+      // Fails here, before anything was made, where the run image cannot be built upon.
+      return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
+    } catch (error) {
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async openPreviousImage(): Promise<SourceImage | undefined> {
+    const path = this.#previousPath();
+    if (path === undefined) return undefined;
+    try {
+      const image = await findImage(path);
+      return image && new LayoutSource(image);
+    } catch (error) {
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
+    const from = originOf(runImage);
+    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal)));
+  }
+
+  async placeLayer(
+    content: LayerContent<SourceImage>,
+    _layer: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    if (content.kind === "made") return await this.#placeMade(content, signal);
+    try {
+      await this.#copy(content.descriptor, originOf(content.from), signal);
+      return content.descriptor;
+    } catch (error) {
+      const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
+      if (!isBroken || content.otherwise === undefined) throw error;
+      return await this.#placeMade(content.otherwise, signal);
+    }
+  }
+
+  async save({ layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    await this.#first.layout.create();
+    const described = await Promise.all(layers.map((layer) => describeLayer(layer, isLayoutFault)));
+    const image = build(described, { [REF_NAME]: this.#first.reference.identifier });
+    const first = await named(this.#first, signal, async () => {
+      await Promise.all([base, ...layers.map(({ placed }) => placed)]);
+      await this.#first.layout.putImage(image, this.#first.reference.identifier);
+    });
+    const others = this.#others.map((other) => named(other, signal, () => this.#putCopy(image, other)));
+    const { digest, size } = image.manifestDescriptor;
+    return {
+      names: [first, ...(await Promise.all(others))],
+      label: `${this.name}@${digest}`,
+      identifier: digest,
+      identifiedBy: undefined,
+      manifestSize: size,
+    };
+  }
+
+  /** Removes what is left of layers that were being made. */
+  close(): void {
+    this.#first.layout.close();
+  }
+
+  #previousPath(): string | undefined {
+    const { previousImage } = this.#analyzed;
+    return previousImage === "" ? undefined : identify("previous", previousImage).path;
+  }
+
+  async #placeMade({ layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
+    const blob = await layer.blob();
+    const { digest, size } = await blob.done;
+    await this.#first.layout.create();
+    if (await putBlob(this.name, blob, signal)) layer.counters.uploads += 1;
+    return { mediaType: await mediaType, size, digest };
+  }
+
+  async #copy(descriptor: Descriptor, from: string, signal: AbortSignal): Promise<void> {
+    await this.#first.layout.create();
+    await this.#copies.run(APP_PRIORITY, () => copyBlob(this.name, descriptor, from), 0, signal);
+  }
+
+  async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {
+    await layout.create();
+    await Promise.all(image.layers.map((descriptor) => linkBlob(layout.path, descriptor, this.name)));
+    await layout.putImage(image, reference.identifier);
+  }
+}
+
+/** @throws Fault `failed to parsing run image reference: ...`, in the reference's grammar */
+function identify(role: "run" | "previous", identifier: string) {
+  try {
+    return parseIdentifier(identifier);
+  } catch (error) {
+    throw failTo(`parsing ${role} image reference`, error);
+  }
+}
+
+function originOf(image: SourceImage): string {
+  if (image instanceof LayoutSource) return image.image.path;
+  throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no layout`);
+}
+
+/** What became of a name; only what a layout is to blame for fails the name alone. */
+async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => Promise<void>): Promise<SavedName> {
+  try {
+    await save();
+    return { name: layout.path, cause: undefined };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isLayoutFault(error)) throw error;
+    return { name: layout.path, cause: messageOf(error) };
+  }
+}
+
+function isLayoutFault(error: unknown): boolean {
+  return error instanceof Fault && error.code.startsWith("EXPORT_LAYOUT_");
+}
