@@ -1,13 +1,14 @@
 // Runs a script of this project under the pinned runtime, installing the project's dependencies first when they are
 // missing or older than the lock file. Plain JavaScript for the Node that happens to be on the machine (20 or newer).
 import { spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, lstatSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const runtime = join(root, "node_modules", ".bin", "node");
-const installed = join(root, "node_modules", ".package-lock.json");
+const modules = join(root, "node_modules");
+const runtime = join(modules, ".bin", "node");
+const installed = join(modules, ".package-lock.json");
 
 function mtime(path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0;
@@ -19,7 +20,12 @@ function run(command, args) {
   return result.status ?? 1;
 }
 
-if (mtime(installed) < mtime(join(root, "package-lock.json"))) {
+/** A node_modules that is a link belongs to another checkout, which npm would empty. */
+function isLinked() {
+  return existsSync(modules) && lstatSync(modules).isSymbolicLink();
+}
+
+if (!isLinked() && mtime(installed) < mtime(join(root, "package-lock.json"))) {
   console.error("Installing dependencies (npm ci) ...");
   const status = run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   if (status !== 0) process.exit(status);
