@@ -118,7 +118,7 @@ export type TreeEntry = z.output<typeof treeEntrySchema>;
 /** A case with what the reference made of it. */
 export type RecordedCase = z.output<typeof recordedSchema>;
 
-const DIRECTORY = join(import.meta.dirname, "..", "..", "fixtures", "conformance");
+const DIRECTORY = join(import.meta.dirname, "..", "..", "fixtures", "conformance", "cases");
 
 /** All recorded cases, by name. */
 export function recordedCases(): RecordedCase[] {
