@@ -98,7 +98,7 @@ export class AppLayers {
     } catch (error) {
       this.#signal.throwIfAborted();
       const context = step.kind === "layer" ? step.making : step.adding;
-      const fault = step.role.kind === "app-slice" ? asArchiveFault(error) : error;
+      const fault = withReadContext(step.role, error);
       throw context === "" ? fault : withContext(context, fault);
     }
   }
@@ -186,10 +186,13 @@ function announce(step: AppStep, logger: Logger): void {
   if (step.role.kind === "app-slice" && step.role.number === 1) logger.debug("Adding app layers");
 }
 
-/** The reference adds the files of app layers alone with these words. */
-function asArchiveFault(error: unknown): unknown {
+/** What the reference puts before a failure to read contents: of app layers and of the launcher, nothing of others. */
+function withReadContext(role: LayerStep["role"], error: unknown): unknown {
   if (!(error instanceof Fault) || error.code !== UNREADABLE_CONTENTS) return error;
-  return withContext(`failed to add file ${error.destination} to archive`, error);
+  const { destination: path } = error;
+  if (role.kind === "app-slice") return withContext(`failed to add file ${path} to archive`, error);
+  if (role.kind === "launcher") return withContext(`failed to open launcher at path '${path}'`, error);
+  return error;
 }
 
 function logLayer({ step, diffId, isReused }: AppLayer, logger: Logger): void {

@@ -47,6 +47,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
       "project-metadata-bad",
       "run-toml-bad",
       "stack-toml-bad",
+      "store-toml-syntax",
     ],
     expect: run(errorLine(/: toml: .*/, ": {path}: toml: {reason}")),
     ours: run(errorLine(/: \/\S+\.toml: toml: .*/, ": {path}: toml: {reason}")),
