@@ -31,7 +31,10 @@ const labelSchema = z.object({
  * and the metadata that its label holds. The `[run-image]` table is not in it.
  * @param repository `<host>:<port>/<path>`
  */
-export function previousImageToml(repository: string, { digest, labels }: VerifiedImage): string {
+export function previousImageToml(
+  repository: string,
+  { digest, labels }: Pick<VerifiedImage, "digest" | "labels">,
+): string {
   const label = labelSchema.parse(JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? ""));
   const { runImage, app, ...rest } = label;
   const metadata = {

@@ -1,5 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { smallRunImage } from "./run-image.ts";
@@ -25,7 +27,59 @@ export function blobFile(path: string, digest: string): string {
   return join(path, "blobs", ...digest.split(":"));
 }
 
-/** Takes a blob out of a layout, as a platform does that has it elsewhere. */
-export function removeBlob(path: string, digest: string): void {
-  rmSync(blobFile(path, digest));
+const descriptorSchema = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
+const indexSchema = z.object({
+  manifests: z.tuple([descriptorSchema.extend({ annotations: z.record(z.string(), z.string()) })]),
+});
+const manifestSchema = z.object({
+  config: descriptorSchema,
+  layers: z.array(descriptorSchema),
+  annotations: z.record(z.string(), z.string()),
+});
+const configSchema = z.object({
+  rootfs: z.object({ diff_ids: z.array(z.string()) }),
+  config: z.object({ Labels: z.record(z.string(), z.string()) }),
+});
+
+/** What was checked of a layout's one image. Sizes in bytes. */
+export interface VerifiedLayout {
+  readonly digest: string;
+  readonly manifestSize: number;
+  readonly refName: string | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** From the bottom; those that the layout has not are only listed. */
+  readonly layers: readonly { readonly digest: string; readonly diffId: string; readonly isHere: boolean }[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** Digests of all blobs that belong to the image and are here. */
+  readonly blobs: ReadonlySet<string>;
+}
+
+/** Reads a layout and recomputes every digest, size and diffID of what is there. @throws Error that names what is wrong */
+export function verifyLayout(path: string): VerifiedLayout {
+  const [entry] = indexSchema.parse(JSON.parse(readFileSync(join(path, "index.json"), "utf8"))).manifests;
+  const manifest = manifestSchema.parse(JSON.parse(readVerified(path, entry).toString()));
+  const { rootfs, config } = configSchema.parse(JSON.parse(readVerified(path, manifest.config).toString()));
+  const layers = manifest.layers.map((layer, i) => {
+    const diffId = rootfs.diff_ids[i] ?? "";
+    const isHere = existsSync(blobFile(path, layer.digest));
+    if (isHere && digestOf(gunzipSync(readVerified(path, layer))) !== diffId)
+      throw new Error(`layer ${i} of ${path} is not ${diffId}`);
+    return { digest: layer.digest, diffId, isHere };
+  });
+  const here = layers.filter(({ isHere }) => isHere).map(({ digest }) => digest);
+  return {
+    digest: entry.digest,
+    manifestSize: entry.size,
+    refName: entry.annotations["org.opencontainers.image.ref.name"],
+    annotations: manifest.annotations,
+    layers,
+    labels: config.Labels,
+    blobs: new Set([entry.digest, manifest.config.digest, ...here]),
+  };
+}
+
+function readVerified(path: string, { digest, size }: z.infer<typeof descriptorSchema>): Buffer {
+  const bytes = readFileSync(blobFile(path, digest));
+  if (digestOf(bytes) !== digest || bytes.length !== size) throw new Error(`${digest} of ${path} has other bytes`);
+  return bytes;
 }

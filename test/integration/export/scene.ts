@@ -64,6 +64,19 @@ function sources(): string {
   });
 }
 
+/** The output of a build, without an analyzed.toml. It is gone when the test is over. */
+export function writeBuild(layers: Readonly<Record<string, LayerContents>> = LAYERS): BuildOutput {
+  const from = sources();
+  const placed = Object.entries(layers).map(
+    ([name, layer]) => [name, { ...layer, from: layer.from.map((path) => join(from, path)) }] as const,
+  );
+  const output = writeBuildOutput(tempTree(), Object.fromEntries(placed), [join(from, "app")]);
+  mkdirSync(join(output.root, "sbom"));
+  writeFileSync(join(output.root, "sbom", "launcher.sbom.cdx.json"), "{}\n");
+  writeFileSync(join(output.root, "run.toml"), '[[images]]\nimage = "samples/run"\n');
+  return output;
+}
+
 /** One build's output, and the registries to which it is exported. It is all gone when the test is over. */
 export class Scene {
   readonly output: BuildOutput;
@@ -86,16 +99,9 @@ export class Scene {
     layers: Readonly<Record<string, LayerContents>> = LAYERS,
   ): Promise<Scene> {
     for (const registry of new Set([app, cache])) onTestFinished(() => registry[Symbol.asyncDispose]());
-    const from = sources();
-    const placed = Object.entries(layers).map(
-      ([name, layer]) => [name, { ...layer, from: layer.from.map((path) => join(from, path)) }] as const,
-    );
-    const output = writeBuildOutput(tempTree(), Object.fromEntries(placed), [join(from, "app")]);
+    const output = writeBuild(layers);
     const runImage = await pushRunImage(`${app.host}/run`);
     writeAnalyzed(output, runImage);
-    mkdirSync(join(output.root, "sbom"));
-    writeFileSync(join(output.root, "sbom", "launcher.sbom.cdx.json"), "{}\n");
-    writeFileSync(join(output.root, "run.toml"), '[[images]]\nimage = "samples/run"\n');
     return new Scene(output, app, cache, runImage);
   }
 

@@ -174,3 +174,17 @@ test.each([1, 2, 5, 9])(
     expect(read === text).toBe(true);
   },
 );
+
+test.each([
+  ["fails", (spool: SpooledBlob) => spool.fail(new Error("maker failed"))],
+  ["is complete and never moved", complete],
+])("a file with a name that %s is removed when it is closed", async (_name, end) => {
+  const directory = temporaryDirectory();
+  const spool = await SpooledBlob.create(directory, true);
+  append(spool, "abc");
+  expect(readdirSync(directory)).toHaveLength(1);
+  end(spool);
+  await spool.release();
+  await spoolsClosed(directory);
+  await expect.poll(() => readdirSync(directory)).toEqual([]);
+});

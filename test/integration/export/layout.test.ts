@@ -1,0 +1,236 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { LayoutScene } from "./layout-scene.ts";
+import { layerWork } from "./scene.ts";
+
+const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
+
+function blobsOf(path: string): Set<string> {
+  return new Set(readdirSync(join(path, "blobs", "sha256")).map((name) => `sha256:${name}`));
+}
+
+function modeOf(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8);
+}
+
+test("a first build makes a layout with nothing in it but the image", async () => {
+  const scene = await LayoutScene.open();
+  const run = await scene.export("app");
+  expect(run).toMatchObject({ exitCode: 0 });
+  const path = scene.pathOf();
+  const image = verifyLayout(path);
+  // run image, jdk, libraries, SBOM, app, launcher, config, process-types
+  expect(image.layers.map(({ isHere }) => isHere)).toEqual(Array(8).fill(true));
+  expect(image.refName).toBe("latest");
+  expect(image.annotations).toEqual({ "org.opencontainers.image.ref.name": "latest" });
+  expect(blobsOf(path)).toEqual(image.blobs);
+  expect(readdirSync(path).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+  expect(layerWork(run.events)).toMatchObject({ jdk: ONCE, libraries: ONCE, launcher: ONCE });
+  expect(JSON.parse(image.labels["io.buildpacks.lifecycle.metadata"] ?? "")).toMatchObject({
+    runImage: { reference: scene.runImage },
+  });
+  expect(readFileSync(join(scene.output.layersDir, "report.toml"), "utf8")).toBe(
+    `[image]\n  tags = ["${path}"]\n  manifest-size = ${image.manifestSize}\n`,
+  );
+  expect(run.stdout).toContain(`Using app image: ${path}\n`);
+  expect(run.stdout).toContain(`*** Images (${path}@${image.digest}):\n      ${path}\n`);
+  expect(run.events).toContainEqual(
+    expect.objectContaining({ event: "app-image-ready", digest: image.digest, tags: [path] }),
+  );
+});
+
+test("files have the reference's bytes and modes", async () => {
+  const scene = await LayoutScene.open();
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const path = scene.pathOf();
+  const { digest, layers } = verifyLayout(path);
+  expect(readFileSync(join(path, "oci-layout"), "utf8")).toBe('{\n    "imageLayoutVersion": "1.0.0"\n}');
+  const umask = process.umask();
+  for (const name of ["oci-layout", "index.json", "blobs/sha256"])
+    expect(modeOf(join(path, name))).toBe((0o777 & ~umask).toString(8));
+  expect(modeOf(blobFile(path, digest))).toBe((0o666 & ~umask).toString(8));
+  for (const layer of layers) expect(modeOf(blobFile(path, layer.digest))).toBe("600");
+});
+
+test.skipIf(spawnSync("skopeo", ["--version"]).error !== undefined)("skopeo copies it", async () => {
+  const scene = await LayoutScene.open();
+  expect(await scene.export("app", "app:v2")).toMatchObject({ exitCode: 0 });
+  for (const tag of ["latest", "v2"]) {
+    const copy = join(scene.root, `copy-${tag}`);
+    execFileSync("skopeo", ["copy", "--quiet", `oci:${scene.pathOf(tag)}:${tag}`, `dir:${copy}`]);
+    expect(readdirSync(copy).length).toBeGreaterThan(9);
+  }
+});
+
+test.for([
+  { mode: "after it", flags: [] },
+  { mode: "beside it", flags: ["-parallel"] },
+])("a cache image goes to its registry $mode, from the same pass", async ({ flags }) => {
+  const scene = await LayoutScene.open();
+  await using registry = await FakeRegistry.start();
+  const cache = `${registry.host}/cache:latest`;
+  const run = await scene.export("-cache-image", cache, ...flags, "app");
+  expect(run).toMatchObject({ exitCode: 0 });
+  const [image, cached] = [verifyLayout(scene.pathOf()), await verifyImage(cache)];
+  expect(cached.layers[0]?.digest).toBe(image.layers[1]?.digest);
+  expect(layerWork(run.events)).toMatchObject({ jdk: { ...ONCE, uploads: 2 }, libraries: ONCE, maven: ONCE });
+  expect(blobsOf(scene.pathOf())).toEqual(image.blobs);
+});
+
+test("a rebuild into the same layout compresses nothing and touches no blob", async () => {
+  const scene = await LayoutScene.open();
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const before = verifyLayout(scene.pathOf());
+  const stamps = () => before.layers.map(({ digest }) => statSync(blobFile(scene.pathOf(), digest)).ctimeMs);
+  const stampsBefore = stamps();
+  scene.analyze();
+  const run = await scene.export("app");
+  expect(run).toMatchObject({ exitCode: 0 });
+  expect(run.stdout).toContain(`Reusing layers from image '${scene.pathOf()}'\n`);
+  expect(run.stdout).toContain("Reusing layer 'samples/java:jdk'\n");
+  expect(Object.values(layerWork(run.events)).map(({ compressions }) => compressions)).toEqual(Array(7).fill(0));
+  expect(verifyLayout(scene.pathOf())).toEqual(before);
+  expect(stamps()).toEqual(stampsBefore);
+});
+
+describe("a rebuild into another layout", () => {
+  test("copies what is as it was, and makes anew what is broken", async () => {
+    const scene = await LayoutScene.open();
+    expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+    const before = verifyLayout(scene.pathOf());
+    scene.analyze();
+    truncateSync(blobFile(scene.pathOf(), before.layers[1]?.digest ?? ""), 10);
+    const run = await scene.export("app:v2");
+    expect(run).toMatchObject({ exitCode: 0 });
+    const after = verifyLayout(scene.pathOf("v2"));
+    expect(after.layers).toEqual(before.layers);
+    expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 1 }, libraries: { compressions: 0 } });
+  });
+
+  test("lists what is absent", async () => {
+    const scene = await LayoutScene.open();
+    expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+    const before = verifyLayout(scene.pathOf());
+    scene.analyze();
+    writeFileSync(blobFile(scene.pathOf(), before.layers[2]?.digest ?? ""), "");
+    expect(await scene.export("app:v2")).toMatchObject({ exitCode: 0 });
+    const after = verifyLayout(scene.pathOf("v2"));
+    expect(after.layers).toEqual(before.layers.map((layer, i) => ({ ...layer, isHere: i !== 2 })));
+  });
+});
+
+test("layers that a sparse run image has not are listed and not written", async () => {
+  const scene = await LayoutScene.open(true);
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const { layers, blobs } = verifyLayout(scene.pathOf());
+  expect(layers.map(({ isHere }) => isHere)).toEqual([false, ...Array(7).fill(true)]);
+  expect(blobsOf(scene.pathOf())).toEqual(blobs);
+});
+
+test("a tag is a layout of its own that shares the blobs", async () => {
+  const scene = await LayoutScene.open();
+  const run = await scene.export("app", "app:v2");
+  expect(run).toMatchObject({ exitCode: 0 });
+  const [first, second] = [scene.pathOf(), scene.pathOf("v2")];
+  expect(verifyLayout(second)).toEqual({ ...verifyLayout(first), refName: "v2" });
+  for (const { digest } of verifyLayout(first).layers)
+    expect(statSync(blobFile(second, digest)).ino).toBe(statSync(blobFile(first, digest)).ino);
+  expect(readFileSync(join(scene.output.layersDir, "report.toml"), "utf8")).toContain(
+    `tags = ["${first}", "${second}"]`,
+  );
+});
+
+test("a tag that cannot be saved does not hinder the others", async () => {
+  const scene = await LayoutScene.open();
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  writeFileSync(scene.pathOf("v2"), "in the way");
+  const run = await scene.export("app", "app:v2", "app:v3");
+  const cause = `mkdir ${scene.pathOf("v2")}: not a directory`;
+  expect(run).toMatchObject({ exitCode: 62 });
+  expect(run.stdout).toContain(`      ${scene.pathOf("v2")} - ${cause}\n      ${scene.pathOf("v3")}\n`);
+  expect(run.stderr).toContain(
+    `ERROR: failed to export: failed to write image to the following tags: [${scene.pathOf("v2")}: ${cause}]\n`,
+  );
+  verifyLayout(scene.pathOf("v3"));
+});
+
+test("where there can be no layout, nothing is saved", async () => {
+  const scene = await LayoutScene.open();
+  writeFileSync(scene.layoutDir, "in the way");
+  const run = await scene.export("app");
+  expect(run).toMatchObject({ exitCode: 62 });
+  expect(run.stderr).toContain(`ERROR: failed to export: saving image: mkdir ${scene.layoutDir}: not a directory\n`);
+  expect(existsSync(join(scene.output.layersDir, "report.toml"))).toBe(false);
+});
+
+test("an export that fails leaves the image that was there", async () => {
+  const scene = await LayoutScene.open();
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const before = verifyLayout(scene.pathOf());
+  writeFileSync(join(scene.output.appDir, "new"), "new\n");
+  expect(await scene.export("-process-type", "none", "app")).toMatchObject({ exitCode: 62 });
+  expect(verifyLayout(scene.pathOf())).toEqual(before);
+  expect(readdirSync(scene.pathOf()).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+});
+
+describe("a run image that cannot be opened", () => {
+  const single = (edit: Record<string, unknown>) => (index: string) => {
+    const [manifest] = JSON.parse(index).manifests;
+    return JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, ...edit }] });
+  };
+  test.for([
+    ["is missing", undefined, "no OCI layout at {path}"],
+    [
+      "is one of several",
+      (index: string) => {
+        const { manifests } = JSON.parse(index);
+        return JSON.stringify({ schemaVersion: 2, manifests: [...manifests, ...manifests] });
+      },
+      "failed to load image from index: failed to find manifest matching platform {amd64 linux  }",
+    ],
+    [
+      "is none",
+      () => '{"schemaVersion":2,"manifests":[]}',
+      "failed to load image from index: failed to find manifest at index",
+    ],
+    [
+      "is an index",
+      single({ mediaType: "application/vnd.oci.image.index.v1+json" }),
+      "failed to load image from index: unexpected media type for {digest}: application/vnd.oci.image.index.v1+json",
+    ],
+    [
+      "has no manifest",
+      single({ digest: `sha256:${"0".repeat(64)}` }),
+      `failed to get config: lstat {path}/blobs/sha256/${"0".repeat(64)}: no such file or directory`,
+    ],
+  ] as const)("because it %s", async ([, edit, message]) => {
+    const scene = await LayoutScene.open();
+    const [run = "", digest = ""] = scene.runImage.split("@");
+    const path = join(dirname(run), "other");
+    if (edit !== undefined) {
+      cpSync(run, path, { recursive: true });
+      writeFileSync(join(path, "index.json"), edit(readFileSync(join(path, "index.json"), "utf8")));
+    }
+    writeAnalyzed(scene.output, `${path}@${digest}`);
+    const result = await scene.export("app");
+    expect(result).toMatchObject({ exitCode: 1 });
+    const expected = message.replace("{path}", path).replace("{digest}", digest);
+    expect(result.stderr).toContain(`ERROR: failed to create new app image: ${expected}\n`);
+  });
+
+  test("because it is no path with a digest", async () => {
+    const scene = await LayoutScene.open();
+    writeAnalyzed(scene.output, "run/image:latest");
+    const result = await scene.export("app");
+    expect(result).toMatchObject({ exitCode: 1 });
+    expect(result.stderr).toContain(
+      "ERROR: failed to parsing run image reference: identifier run/image:latest does not have the format '[path]@[digest]'\n",
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { blobPath, copyBlob, linkBlob, putBlob, putBytes, readBlob } from "../../../../src/destinations/layout/blob.ts";
+import { SpooledBlob } from "../../../../src/layers/spool.ts";
+import { digestOf } from "../../../../src/oci/digest.ts";
+import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
+import { temporaryDirectory } from "../../temporary-directory.ts";
+import { rejectionOf } from "../../thrown-by.ts";
+
+const BYTES = seededBytes(300_000, 1);
+const BLOB = { digest: digestOf(BYTES), size: BYTES.length };
+const { signal } = new AbortController();
+
+let root = "";
+let other = "";
+
+beforeEach(() => {
+  root = newLayout();
+  other = newLayout();
+});
+
+function newLayout(): string {
+  const path = temporaryDirectory();
+  mkdirSync(join(path, "blobs", "sha256"), { recursive: true });
+  return path;
+}
+
+function write(layout: string, bytes: Uint8Array = BYTES): void {
+  writeFileSync(blobPath(layout, BLOB.digest), bytes);
+}
+
+function names(): string[] {
+  return readdirSync(join(root, "blobs", "sha256"));
+}
+
+function expectBlob(): void {
+  expect(readFileSync(blobPath(root, BLOB.digest)).equals(BYTES)).toBe(true);
+  expect(names()).toHaveLength(1);
+}
+
+describe("putBlob", () => {
+  test("writes bytes as they grow", async () => {
+    const blob = new TestBlob(BYTES);
+    const put = putBlob(root, blob, signal);
+    blob.growTo(1000);
+    blob.complete();
+    expect(await put).toBe(true);
+    expectBlob();
+    expect(statSync(blobPath(root, BLOB.digest)).mode & 0o777).toBe(0o600);
+  });
+
+  test("leaves nothing of a blob that fails", async () => {
+    const blob = new TestBlob(BYTES);
+    const put = putBlob(root, blob, signal);
+    blob.growTo(1000);
+    const fault = new Error("maker failed");
+    blob.fail(fault);
+    expect(await rejectionOf(put)).toBe(fault);
+    expect(names()).toEqual([]);
+  });
+
+  const spooled = async (keepsName: boolean) => {
+    const directory = temporaryDirectory();
+    const spool = await SpooledBlob.create(directory, keepsName);
+    writeFileSync(spool.fileDescriptor, BYTES);
+    spool.complete(BLOB);
+    return { spool, directory };
+  };
+
+  test("takes the file that the blob was made in, and readers go on", async () => {
+    const { spool, directory } = await spooled(true);
+    const [made = ""] = readdirSync(directory);
+    const { ino } = statSync(join(directory, made));
+    expect(await putBlob(root, spool, signal)).toBe(true);
+    expectBlob();
+    expect(statSync(blobPath(root, BLOB.digest)).ino).toBe(ino);
+    expect(readdirSync(directory)).toEqual([]);
+    let read = 0;
+    for await (const chunk of spool.read(0)) read += chunk.length;
+    expect(read).toBe(BYTES.length);
+    await spool.release();
+    expectBlob();
+  });
+
+  test("copies from a file without a name", async () => {
+    const { spool } = await spooled(false);
+    expect(await putBlob(root, spool, signal)).toBe(true);
+    expectBlob();
+    await spool.release();
+  });
+
+  test("leaves a blob of the right size alone, and replaces one of another size", async () => {
+    write(root);
+    const { ino } = statSync(blobPath(root, BLOB.digest));
+    const { spool, directory } = await spooled(true);
+    expect(await putBlob(root, spool, signal)).toBe(false);
+    expect(statSync(blobPath(root, BLOB.digest)).ino).toBe(ino);
+    truncateSync(blobPath(root, BLOB.digest), 1000);
+    expect(await putBlob(root, spool, signal)).toBe(true);
+    expectBlob();
+    await spool.release();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
+describe("copyBlob", () => {
+  test("copies, once", async () => {
+    write(other);
+    expect(await copyBlob(root, BLOB, other)).toBe(true);
+    expectBlob();
+    expect(statSync(blobPath(root, BLOB.digest)).ino).not.toBe(statSync(blobPath(other, BLOB.digest)).ino);
+    expect(await copyBlob(root, BLOB, other)).toBe(false);
+  });
+
+  test.each([
+    ["absent", () => undefined],
+    ["empty", () => write(other, Buffer.alloc(0))],
+    ["a link", () => symlinkSync(import.meta.filename, blobPath(other, BLOB.digest))],
+    ["a directory", () => mkdirSync(blobPath(other, BLOB.digest))],
+  ])("leaves out a blob that is %s", async (_name, prepare) => {
+    prepare();
+    expect(await copyBlob(root, BLOB, other)).toBe(false);
+    expect(names()).toEqual([]);
+  });
+
+  test("refuses a blob of another size", async () => {
+    write(other, BYTES.subarray(0, 1000));
+    expect(await rejectionOf(copyBlob(root, BLOB, other))).toMatchObject({
+      code: "EXPORT_LAYOUT_SIZE",
+      message: "error writing layer: expected blob size 300000, but only wrote 1000",
+    });
+    expect(names()).toEqual([]);
+  });
+
+  test("leaves a blob that is there alone, wherever its file is", async () => {
+    write(other);
+    symlinkSync(blobPath(other, BLOB.digest), blobPath(root, BLOB.digest));
+    expect(await copyBlob(root, BLOB, other)).toBe(false);
+  });
+});
+
+test("linkBlob gives two layouts one file, of what there is", async () => {
+  await linkBlob(root, BLOB, other);
+  expect(names()).toEqual([]);
+  write(other);
+  await linkBlob(root, BLOB, other);
+  expect(statSync(blobPath(root, BLOB.digest)).ino).toBe(statSync(blobPath(other, BLOB.digest)).ino);
+  expect(names()).toHaveLength(1);
+});
+
+test("putBytes writes what is not there, and repairs it", async () => {
+  for (const before of [undefined, BYTES.subarray(1), BYTES]) {
+    if (before !== undefined) write(root, before);
+    await putBytes(root, BYTES);
+    expectBlob();
+  }
+});
+
+test("what cannot be written is named", async () => {
+  const path = join(dirname(root), "missing");
+  expect(await rejectionOf(putBytes(path, BYTES))).toMatchObject({
+    code: "EXPORT_LAYOUT_WRITE",
+    message: `write ${blobPath(path, BLOB.digest)}: no such file or directory`,
+  });
+});
+
+test("readBlob verifies", async () => {
+  write(root);
+  expect((await readBlob(root, BLOB.digest)).equals(BYTES)).toBe(true);
+  write(root, BYTES.subarray(1));
+  expect(await rejectionOf(readBlob(root, BLOB.digest))).toMatchObject({ code: "EXPORT_LAYOUT_DIGEST" });
+});

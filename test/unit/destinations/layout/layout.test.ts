@@ -1,0 +1,65 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Layout } from "../../../../src/destinations/layout/layout.ts";
+import type { BuiltImage } from "../../../../src/images/built-image.ts";
+import { digestOf } from "../../../../src/oci/digest.ts";
+import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/media-types.ts";
+import { temporaryDirectory } from "../../temporary-directory.ts";
+import { rejectionOf } from "../../thrown-by.ts";
+
+function imageOf(text: string): BuiltImage {
+  const [configBytes, manifestBytes] = [Buffer.from(`config ${text}`), Buffer.from(`manifest ${text}`)];
+  const describe = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
+  return {
+    configBytes,
+    configDescriptor: describe(OCI_CONFIG, configBytes),
+    manifestBytes,
+    manifestDescriptor: describe(OCI_MANIFEST, manifestBytes),
+    layers: [],
+  };
+}
+
+test("an image replaces the one before it; old blobs stay", async () => {
+  const layout = new Layout(join(temporaryDirectory(), "a", "b"));
+  for (const text of ["one", "two"]) {
+    const image = imageOf(text);
+    await layout.putImage(image, "latest");
+    const index = JSON.parse(readFileSync(join(layout.path, "index.json"), "utf8"));
+    expect(index.manifests).toEqual([
+      { ...image.manifestDescriptor, annotations: { "org.opencontainers.image.ref.name": "latest" } },
+    ]);
+  }
+  expect(readdirSync(layout.path).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+  expect(readdirSync(join(layout.path, "blobs", "sha256"))).toHaveLength(4);
+});
+
+test("index.json stays as it was when a blob cannot be written", async () => {
+  const layout = new Layout(temporaryDirectory());
+  await layout.putImage(imageOf("one"), "latest");
+  const before = readFileSync(join(layout.path, "index.json"), "utf8");
+  const image = imageOf("two");
+  mkdirSync(join(layout.path, "blobs", ...image.manifestDescriptor.digest.split(":")));
+  expect(await rejectionOf(layout.putImage(image, "latest"))).toMatchObject({ code: "EXPORT_LAYOUT_WRITE" });
+  expect(readFileSync(join(layout.path, "index.json"), "utf8")).toBe(before);
+});
+
+test("closing removes what was not finished", async () => {
+  const layout = new Layout(temporaryDirectory());
+  const directory = await layout.workDirectory();
+  expect(await layout.workDirectory()).toBe(directory);
+  writeFileSync(join(directory, "half a layer"), "x");
+  layout.close();
+  expect(readdirSync(layout.path)).toEqual(["blobs"]);
+  layout.close();
+});
+
+test("one that cannot be made says which directory", async () => {
+  const root = temporaryDirectory();
+  writeFileSync(join(root, "file"), "");
+  const layout = new Layout(join(root, "file", "app"));
+  expect(await rejectionOf(layout.create())).toMatchObject({
+    code: "EXPORT_LAYOUT_CREATE",
+    message: `mkdir ${join(root, "file")}: not a directory`,
+  });
+});
