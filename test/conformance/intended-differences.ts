@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { VERSION } from "../../src/export/release.ts";
+import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { editConfig, listLayersOnce, nameOciLayers } from "./image-edits.ts";
 import { withoutOwnFlags } from "./own-additions.ts";
 import type { Played } from "./play-case.ts";
-import type { ConformanceCase, Outcome } from "./recorded-case.ts";
+import type { ConformanceCase, LayoutTexts, Outcome } from "./recorded-case.ts";
 import { splitStreams } from "./streams.ts";
 
 /** Where we are not what the reference is, on purpose. */
@@ -114,6 +115,35 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     expect: outcomes((outcome) => ({ ...outcome, images: mapValues(outcome.images, nameOciLayers) })),
   },
   {
+    why: "D13: the run image of a layout is recorded with its own digest, not with that of an empty image",
+    cases: ({ runLayout }) => runLayout !== undefined,
+    expect: outcomes((outcome) => ({
+      ...outcome,
+      ...(outcome.layouts === undefined ? {} : { layouts: mapValues(outcome.layouts, nameRunImage) }),
+    })),
+  },
+  {
+    why: "D12 in layouts",
+    cases: ({ runLayout, runImage }) => runLayout !== undefined && runImage?.mediaTypes === "oci",
+    expect: outcomes((outcome) => ({
+      ...outcome,
+      ...(outcome.layouts === undefined ? {} : { layouts: mapValues(outcome.layouts, nameOciLayoutLayers) }),
+    })),
+  },
+  {
+    why: "D11: a missing run image is reported as missing, at once",
+    cases: ["layout-run-missing"],
+    expect: run((outcome) => ({
+      ...outcome,
+      exitCode: 1,
+      stdout: outcome.stdout.slice(0, 1),
+      stderr: [
+        ...outcome.stderr.filter((line) => !/ERROR|SBOM/.test(line)),
+        "ERROR: failed to create new app image: no OCI layout at /tmp/tandem-case/nothing",
+      ],
+    })),
+  },
+  {
     why: "D17: nothing is deleted that was never pushed",
     cases: everywhere,
     expect: outcomes((outcome) => ({
@@ -188,6 +218,9 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ),
   },
 ];
+
+/** What the reference takes for the digest of every run image in a layout (D13). */
+const EMPTY_IMAGE = "sha256:9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";
 
 /** The rows of the table that a case is subject to. */
 export function differencesOf(given: ConformanceCase): readonly IntendedDifference[] {
@@ -271,4 +304,14 @@ function listOnce({ previous, run: outcome, previousCacheManifestStillThere }: P
     };
   const registry = mapValues(outcome.registry, (name) => name.replace("{cacheDigest}", "{previous.cacheDigest}"));
   return { previous, run: { ...outcome, registry, images }, previousCacheManifestStillThere: true };
+}
+
+/** The digests are equally long, so that no size changes. */
+function nameRunImage(layout: LayoutTexts): LayoutTexts {
+  return { ...layout, config: layout.config.replace(`/tmp/tandem-case/run@${EMPTY_IMAGE}`, "{runImage}") };
+}
+
+function nameOciLayoutLayers(layout: LayoutTexts): LayoutTexts {
+  const { manifest } = nameOciLayers({ ...layout, manifestContentType: OCI_MANIFEST });
+  return { ...layout, manifest };
 }

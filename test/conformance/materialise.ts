@@ -26,19 +26,18 @@ export function contentOf(file: CaseFile, substitute: (text: string) => string):
   return Buffer.from(substitute(file.content ?? ""));
 }
 
-/** Writes a case's files below {@link CASE_ROOT}, in order. @param keepsCache a volume cache of an earlier build stays */
-export function materialise(
-  files: readonly CaseFile[],
-  substitute: (text: string) => string,
-  keepsCache: boolean,
-): void {
+/** What stays from one build to the next: a volume cache and layouts. */
+const KEPT = ["cache", "layouts"];
+
+/** Writes a case's files below {@link CASE_ROOT}, in order. @param isSecond what an earlier build made stays */
+export function materialise(files: readonly CaseFile[], substitute: (text: string) => string, isSecond: boolean): void {
   mkdirSync(CASE_ROOT, { recursive: true });
   for (const name of readdirSync(CASE_ROOT))
-    if (!keepsCache || name !== "cache") rmSync(join(CASE_ROOT, name), { recursive: true });
+    if (!isSecond || !KEPT.includes(name)) rmSync(join(CASE_ROOT, name), { recursive: true });
   chmodSync(CASE_ROOT, 0o755);
   chownSync(CASE_ROOT, 0, 0);
   if (files.some(isOutside)) rmSync(CNB_ROOT, { recursive: true, force: true });
-  const wanted = files.filter((file) => !(keepsCache && file.type === "dir" && file.path === "cache"));
+  const wanted = files.filter((file) => !(isSecond && file.type === "dir" && KEPT.includes(file.path ?? "")));
   for (const file of wanted) writeOne(file, substitute);
 }
 

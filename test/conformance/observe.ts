@@ -4,10 +4,12 @@ import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
 import { listTree } from "./disk-tree.ts";
+import { describeLayouts } from "./layouts.ts";
 import { CASE_ROOT } from "./materialise.ts";
 import { type DigestNames, hostName, normalise, type Places } from "./placeholders.ts";
 import type { ConformanceCase, Outcome } from "./recorded-case.ts";
 import { listManifests, readBlob, type TaggedManifest } from "./registry-api.ts";
+import type { RunImage } from "./run-image.ts";
 import type { CommandRun } from "./subject.ts";
 
 const manifestSchema = z.object({
@@ -21,6 +23,8 @@ export interface Scene {
   readonly places: Places;
   /** Added to by every observation: one digest keeps its first name. */
   readonly digests: DigestNames;
+  /** Undefined when the case has none. */
+  readonly runImage: RunImage | undefined;
   readonly runImageLayers: ReadonlySet<string>;
 }
 
@@ -50,6 +54,7 @@ export async function observe(
     const isOfBuildBefore = label === "" && nameOf(manifest).startsWith("{previous.");
     if (!isOfBuildBefore) images[nameOf(manifest)] ??= await describeImage(host, manifest, scene);
   }
+  const layouts = describeLayouts(scene, label);
   const lines = (text: string) => {
     if (text === "") return [];
     if (!text.endsWith("\n")) throw new Error(`the last line has no end: ${text}`);
@@ -68,6 +73,7 @@ export async function observe(
     report: read(join(CASE_ROOT, reportPath)) ?? null,
     registry: Object.fromEntries(tagged.map(({ key, manifest }) => [key, nameOf(manifest)])),
     images,
+    ...(layouts === undefined ? {} : { layouts }),
     ...(existsSync(cacheDir) ? { cacheDir: listTree(cacheDir) } : {}),
     ...(cacheDirMetadata === undefined ? {} : { cacheDirMetadata }),
     ...(sbomTree.length > 0 ? { sbomTree } : {}),

@@ -1,5 +1,6 @@
 import { chownSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
 import { CASE_ROOT, CNB_ROOT, isOutside, materialise } from "./materialise.ts";
 import { observe, type Scene } from "./observe.ts";
 import { NOWHERE, type Places, substitute } from "./placeholders.ts";
@@ -69,7 +70,7 @@ async function setScene(
   const image = given.runImage && buildRunImage(given.runImage);
   if (image?.digest !== facts.runImage?.digest) throw new Error("the run image is not the recorded one");
   const places = await findPlaces(given, image, start);
-  return { places, digests: new Map(), runImageLayers: image?.layerDigests ?? new Set() };
+  return { places, digests: new Map(), runImage: image, runImageLayers: image?.layerDigests ?? new Set() };
 }
 
 async function findPlaces(
@@ -78,6 +79,10 @@ async function findPlaces(
   start: () => Promise<string>,
 ): Promise<Places> {
   if (image === undefined) return { hosts: [], runImage: `${NOWHERE}/run`, previousApp: "" };
+  if (given.runLayout !== undefined) {
+    const hosts = JSON.stringify(given).includes("{registry}") ? [await start()] : [];
+    return { hosts, runImage: `${RUN_LAYOUT}@${image.digest}`, previousApp: "" };
+  }
   const registry = await start();
   const others = JSON.stringify(given).includes("{registry2}") ? [await start()] : [];
   await pushRunImage(registry, image);
@@ -95,6 +100,8 @@ async function build(
 ): Promise<Outcome> {
   const fill = (text: string) => substitute(text, scene.places);
   materialise(files, fill, label === "" && given.previous !== undefined);
+  if (given.runLayout !== undefined && scene.runImage !== undefined)
+    writeRunLayout(scene.runImage, given.runLayout === "sparse");
   if (analyzedToml !== undefined && !files.some(({ path }) => path === "layers/analyzed.toml")) {
     const path = join(CASE_ROOT, "layers", "analyzed.toml");
     writeFileSync(path, fill(analyzedToml));

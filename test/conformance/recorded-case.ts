@@ -57,6 +57,8 @@ const caseSchema = z.object({
   /** App and cache image are logged side by side, so that only the set of lines is known. */
   unordered: z.boolean().default(false),
   runImage: runImageSchema.optional(),
+  /** The run image is a layout, and in no registry; a sparse one has no layers. */
+  runLayout: z.enum(["complete", "sparse"]).optional(),
   /** What is different in the build before this one. */
   previous: z
     .object(invocationShape)
@@ -71,6 +73,16 @@ const imageSchema = z.object({
   manifest: z.string(),
   config: z.string(),
   diffIDs: z.array(z.string()),
+});
+
+const layoutSchema = z.object({
+  index: z.string(),
+  ociLayout: z.string(),
+  manifest: z.string(),
+  config: z.string(),
+  diffIDs: z.array(z.string()),
+  /** Mode and name of every blob. */
+  files: z.array(z.string()),
 });
 
 const treeEntrySchema = z.object({
@@ -91,6 +103,8 @@ const outcomeSchema = z.object({
   registry: z.record(z.string(), z.string()),
   /** By the placeholder of their digest. */
   images: z.record(z.string(), imageSchema),
+  /** By their path below the case's `layouts`. */
+  layouts: z.record(z.string(), layoutSchema).optional(),
   cacheDir: z.array(treeEntrySchema).optional(),
   cacheDirMetadata: z.string().optional(),
   sbomTree: z.array(treeEntrySchema).optional(),
@@ -113,6 +127,7 @@ export type RunImageSpec = z.output<typeof runImageSchema>;
 export type ConformanceCase = z.output<typeof caseSchema>;
 /** What a run of the command leaves behind, with placeholders for all that differs from run to run. */
 export type Outcome = z.output<typeof outcomeSchema>;
+export type LayoutTexts = z.output<typeof layoutSchema>;
 export type TreeEntry = z.output<typeof treeEntrySchema>;
 
 /** A case with what the reference made of it. */
