@@ -26,7 +26,11 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   // The conductor and its parts are the only ones that join the stages.
   "export.ts": { may: [...STAGES, "export"] },
   export: { may: [...STAGES, "export.ts"] },
-  "cli.ts": { may: ["export", "inputs", "report", "faults", "cnb", "transport", "privileges.ts"] },
+  "cli.ts": {
+    may: ["export", "create", "inputs", "report", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],
+  },
+  // The creator: runs the phases before the export as programs, then exports as the exporter does.
+  create: { may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"] },
   workers: { may: ["faults", "layers"] },
 };
 

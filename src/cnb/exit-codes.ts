@@ -1,6 +1,6 @@
 /**
- * Exit codes of the exporter (contract 1.9; lifecycle cmd/exit.go and platform/exit.go). The platform spec reserves
- * 1-10 for generic errors, 11-12 for APIs and a block of ten for each phase, of which 60-69 is export.
+ * Exit codes of exporter and creator (contract 1.9; lifecycle cmd/exit.go and platform/exit.go). The platform spec reserves
+ * 1-10 for generic errors, 11-12 for APIs and a block of ten for each phase, of which 20-29 is detect and 60-69 is export.
  */
 export const EXIT_CODES = {
   /** Also when only the cache export failed. */
@@ -12,6 +12,8 @@ export const EXIT_CODES = {
   invalidArgs: 3,
   platformApi: 11,
   buildpackApi: 12,
+  /** The creator's own; the other codes of its phases are passed on. */
+  detectFailed: 22,
   /** Anything that export itself or writing report.toml returns. */
   exportFailed: 62,
 } as const;

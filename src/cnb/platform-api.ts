@@ -55,6 +55,13 @@ const SINCE_MINOR = {
   keepsOldCacheImage: 13,
   allowsDockerfiles: 13,
   hasExecEnvLabel: 15,
+  alwaysRestores: 10,
+  detectorReadsAnalyzed: 10,
+  hasBuildConfigFlag: 11,
+  builderReadsAnalyzed: 12,
+  restorerHasImageFlags: 12,
+  restorerReadsRunToml: 14,
+  hasSystemFlag: 15,
 } as const;
 
 /** Name of a behaviour that depends on the Platform API. */
@@ -82,5 +89,12 @@ export function gates(api: PlatformApi): PlatformGates {
     keepsOldCacheImage: holds("keepsOldCacheImage"),
     allowsDockerfiles: holds("allowsDockerfiles"),
     hasExecEnvLabel: holds("hasExecEnvLabel"),
+    alwaysRestores: holds("alwaysRestores"),
+    detectorReadsAnalyzed: holds("detectorReadsAnalyzed"),
+    hasBuildConfigFlag: holds("hasBuildConfigFlag"),
+    builderReadsAnalyzed: holds("builderReadsAnalyzed"),
+    restorerHasImageFlags: holds("restorerHasImageFlags"),
+    restorerReadsRunToml: holds("restorerReadsRunToml"),
+    hasSystemFlag: holds("hasSystemFlag"),
   };
 }

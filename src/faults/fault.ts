@@ -12,6 +12,7 @@ export type FaultStage =
   | "CACHE"
   | "REPORT"
   | "PRIVILEGES"
+  | "PHASE"
   | "CANCELLED"
   | "INTERNAL";
 

@@ -7,7 +7,7 @@ import {
   parsePlatformApi,
 } from "../cnb/platform-api.ts";
 import { boolFrom, type Environment, intFrom, listFrom, stringFrom } from "./environment.ts";
-import { type FlagRow, REFERENCE_FLAGS } from "./flag-table.ts";
+import { type Command, type FlagRow, REFERENCE_FLAGS } from "./flag-table.ts";
 import { FlagValues } from "./flag-values.ts";
 import { type FlagDefinition, parseGoFlags } from "./go-flags.ts";
 import { type MachineDefaults, tuningFlags } from "./tuning-flags.ts";
@@ -26,7 +26,7 @@ export type CommandLine =
 export interface RunCommand {
   readonly platformApi: PlatformApi;
   readonly flags: FlagValues;
-  /** `<image> [<tag>...]`, unchecked. */
+  /** `<image> [<tag>...]`, for the creator `<image>`; unchecked. */
   readonly positionals: readonly string[];
 }
 
@@ -34,34 +34,43 @@ export interface RunCommand {
  * Steps 1 to 5 of contract 1.2: the Platform API, then flags with environment and defaults behind them.
  * @throws Fault with exit code 11 when CNB_PLATFORM_API is missing or unsupported, whatever the arguments are.
  */
-export function parseCommandLine(args: readonly string[], env: Environment, machine: MachineDefaults): CommandLine {
+export function parseCommandLine(
+  name: Command,
+  args: readonly string[],
+  env: Environment,
+  machine: MachineDefaults,
+): CommandLine {
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   const rows: readonly FlagRow[] = [...REFERENCE_FLAGS, ...tuningFlags(machine)];
   const holds = gates(platformApi);
-  const flags = rows.filter((row) => exists(row, holds)).map((row) => define(row, env));
+  const flags = rows.filter((row) => exists(row, name, holds)).map((row) => define(row, env));
   const outcome = parseGoFlags(flags, args);
   if (outcome.kind === "help") return { kind: "exit", exitCode: EXIT_CODES.success, stderr: buildUsage(flags) };
   if (outcome.kind === "error")
     return { kind: "exit", exitCode: EXIT_CODES.flagSyntax, stderr: `${outcome.line}\n${buildUsage(flags)}` };
-  const hidden = rows.filter((row) => !exists(row, holds)).map((row) => define(row, env));
+  const hidden = rows.filter((row) => !exists(row, name, holds)).map((row) => define(row, env));
   const initial = hidden.map((flag) => [flag.name, flag.initial] as const);
-  const values = new FlagValues(new Map([...outcome.values, ...initial]));
+  const values = new FlagValues(new Map([...initial, ...outcome.values]));
   if (values.bool("version")) return { kind: "version" };
   return { kind: "run", platformApi, flags: values, positionals: outcome.positionals };
 }
 
-function exists(row: FlagRow, holds: PlatformGates): boolean {
+function exists(row: FlagRow, name: Command, holds: PlatformGates): boolean {
+  if (row.command !== undefined && row.command !== name) return false;
   if (row.since !== undefined && !holds[row.since]) return false;
   return row.until === undefined || !holds[row.until];
 }
 
 /** The flag with its value from the environment or its default (contract 1.5). */
-function define({ name, type, usage, env: variable = "", fallback }: FlagRow, env: Environment): FlagDefinition {
+function define(
+  { name, type, usage, env: variable = "", alsoEnv = "", fallback }: FlagRow,
+  env: Environment,
+): FlagDefinition {
   switch (type) {
     case "string":
       return { name, usage, type, initial: stringFrom(env, variable, String(fallback ?? "")) };
     case "bool":
-      return { name, usage, type, initial: boolFrom(env, variable) };
+      return { name, usage, type, initial: boolFrom(env, variable) || boolFrom(env, alsoEnv) };
     case "int":
       return { name, usage, type, initial: intFrom(env, variable, Number(fallback ?? 0)) };
     case "list":

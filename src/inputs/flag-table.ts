@@ -1,12 +1,16 @@
 import type { PlatformGate } from "../cnb/platform-api.ts";
 import type { FlagInitial } from "./go-flags.ts";
 
-/** One flag of the exporter: where its value comes from before the command line is parsed, and when it exists. */
+/** One flag: where its value comes from before the command line is parsed, and when it exists. */
 export interface FlagRow {
   readonly name: string;
   readonly type: FlagInitial["type"];
+  /** The only command that has the flag; absent: all have it. */
+  readonly command?: Command;
   /** Environment variable. It counts at every Platform API, even where the flag does not exist (contract 1.5). */
   readonly env?: string;
+  /** A second environment variable that sets a bool. */
+  readonly alsoEnv?: string;
   /** Value without flag and environment; absent is "", 0, false or an empty list. */
   readonly fallback?: string | number;
   /** The flag exists only where this gate holds. */
@@ -16,14 +20,21 @@ export interface FlagRow {
   readonly usage: string;
 }
 
+/** What the program does, by the name it was started by. */
+export type Command = "exporter" | "creator";
+
 /** Stands for the layers directory in a default, until the flags are parsed (contract 1.7, step 1). */
 export const LAYERS_PLACEHOLDER = "<layers>";
 
-/** The reference's flags with its usage texts (contract 1.6). */
+/** Where order.toml is unless somebody says otherwise; without that file it is the builder image's (contract 13). */
+export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
+
+/** The reference's flags with its usage texts (contract 1.6, 13). */
 export const REFERENCE_FLAGS = [
   {
     name: "analyzed",
     type: "string",
+    command: "exporter",
     env: "CNB_ANALYZED_PATH",
     fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`,
     usage: "path to analyzed.toml",
@@ -35,6 +46,7 @@ export const REFERENCE_FLAGS = [
   {
     name: "extended",
     type: "string",
+    command: "exporter",
     env: "CNB_EXTENDED_DIR",
     fallback: `${LAYERS_PLACEHOLDER}/extended`,
     since: "hasExtensions",
@@ -44,11 +56,12 @@ export const REFERENCE_FLAGS = [
   {
     name: "group",
     type: "string",
+    command: "exporter",
     env: "CNB_GROUP_PATH",
     fallback: `${LAYERS_PLACEHOLDER}/group.toml`,
     usage: "path to group.toml",
   },
-  { name: "image", type: "string", usage: "[deprecated] reference to run image" },
+  { name: "image", type: "string", command: "exporter", usage: "[deprecated] reference to run image" },
   {
     name: "insecure-registry",
     type: "list",
@@ -115,6 +128,7 @@ export const REFERENCE_FLAGS = [
   {
     name: "stack",
     type: "string",
+    command: "exporter",
     env: "CNB_STACK_PATH",
     fallback: "/cnb/stack.toml",
     until: "readsRunToml",
@@ -122,4 +136,75 @@ export const REFERENCE_FLAGS = [
   },
   { name: "uid", type: "int", env: "CNB_USER_ID", usage: "UID of user in the stack's build and run images" },
   { name: "version", type: "bool", usage: "show version" },
+  {
+    name: "build-config",
+    type: "string",
+    command: "creator",
+    env: "CNB_BUILD_CONFIG_DIR",
+    fallback: "/cnb/build-config",
+    since: "hasBuildConfigFlag",
+    usage: "path to build config directory",
+  },
+  {
+    name: "buildpacks",
+    type: "string",
+    command: "creator",
+    env: "CNB_BUILDPACKS_DIR",
+    fallback: "/cnb/buildpacks",
+    usage: "path to buildpacks directory",
+  },
+  {
+    name: "order",
+    type: "string",
+    command: "creator",
+    env: "CNB_ORDER_PATH",
+    fallback: DEFAULT_ORDER,
+    usage: "path to order.toml",
+  },
+  {
+    name: "platform",
+    type: "string",
+    command: "creator",
+    env: "CNB_PLATFORM_DIR",
+    fallback: "/platform",
+    usage: "path to platform directory",
+  },
+  {
+    name: "previous-image",
+    type: "string",
+    command: "creator",
+    env: "CNB_PREVIOUS_IMAGE",
+    usage: "reference to previous image",
+  },
+  {
+    name: "skip-restore",
+    type: "bool",
+    command: "creator",
+    env: "CNB_SKIP_RESTORE",
+    alsoEnv: "CNB_SKIP_LAYERS",
+    usage: "do not restore layers or layer metadata",
+  },
+  {
+    name: "stack",
+    type: "string",
+    command: "creator",
+    env: "CNB_STACK_PATH",
+    fallback: "/cnb/stack.toml",
+    usage: "path to stack.toml",
+  },
+  {
+    name: "system",
+    type: "string",
+    command: "creator",
+    env: "CNB_SYSTEM_PATH",
+    fallback: "/cnb/system.toml",
+    since: "hasSystemFlag",
+    usage: "path to system.toml",
+  },
+  {
+    name: "tag",
+    type: "list",
+    command: "creator",
+    usage: "additional tags",
+  },
 ] as const satisfies readonly FlagRow[];

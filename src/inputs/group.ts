@@ -10,10 +10,18 @@ const groupSchema = table({
 });
 
 /**
- * Reads the buildpacks of group.toml in order (contract 2.2). Its extensions are checked for form and not returned: the
- * exporter has no use for them.
+ * Reads the buildpacks of group.toml in order (contract 2.2). Its extensions are checked for form and not returned: an
+ * export has no use for them.
  * @throws Fault `failed to read group file: ...`, also when there is no such file
  */
 export async function readGroup(path: string): Promise<readonly GroupElement[]> {
   return (await readDocument("group file", path, groupSchema)).group;
+}
+
+/**
+ * Whether image extensions were detected.
+ * @throws Fault `failed to read group file: ...`, also when there is no such file
+ */
+export async function hasDetectedExtensions(path: string): Promise<boolean> {
+  return (await readDocument("group file", path, groupSchema))["group-extensions"].length > 0;
 }

@@ -1,6 +1,12 @@
 import { Fault } from "../faults/fault.ts";
 import { parseReference } from "../oci/reference.ts";
+import { argumentFault } from "./argument-fault.ts";
 import type { ReferenceSettings } from "./initial-settings.ts";
+
+/** @throws Fault when the first argument names nothing (contract 1.7, step 3) */
+export function requireOutputImage({ outputImage }: ReferenceSettings): void {
+  if (outputImage === "") throw argumentFault("image argument is required");
+}
 
 /**
  * Every image that was named must parse, used or not (contract 1.7, step 7).

@@ -1,32 +1,53 @@
 import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, type FaultDetails } from "../faults/fault.ts";
+import type { Command } from "./flag-table.ts";
 
-/** Which words of the command line choose the phase, and which are its flags (contract 1.1). */
-export type Invocation =
-  | { readonly kind: "version" }
-  | { readonly kind: "phase"; readonly phase: "exporter" | "export"; readonly args: readonly string[] };
+/** Which words of the command line choose the command, and which are its flags (contract 1.1). */
+export type Invocation = { readonly kind: "version" } | PhaseInvocation;
+
+/** A command to run. */
+export interface PhaseInvocation {
+  readonly kind: "phase";
+  readonly command: Command;
+  /** The word that chose it, for the log. */
+  readonly phase: string;
+  readonly args: readonly string[];
+}
 
 /** As the reference lists them. */
 const PHASES = "detect, analyze, restore, build, export, rebase, create, extend";
 
+const PROGRAMS: ReadonlyMap<string, Command> = new Map([
+  ["exporter", "exporter"],
+  ["creator", "creator"],
+]);
+
+const ACTIONS: ReadonlyMap<string, Command> = new Map([
+  ["export", "exporter"],
+  ["create", "creator"],
+]);
+
 /**
- * A program named `exporter`, whatever its last extension, exports; any other name takes the action from its first
- * argument, `export`.
+ * A program named `exporter` or `creator`, whatever its last extension, is that; any other name takes the action from its
+ * first argument, `export` or `create`.
  * @param program path by which the program was started
  * @throws Fault with exit code 3 for another action or none
  */
 export function parseInvocation(program: string, args: readonly string[]): Invocation {
   const base = posix.basename(program);
   const dot = base.lastIndexOf(".");
-  if ((dot < 0 ? base : base.slice(0, dot)) === "exporter") return { kind: "phase", phase: "exporter", args };
-  const [action, ...rest] = args;
-  if (action === undefined) throw argumentFault("failed to parse arguments");
-  if (action === "-version") return { kind: "version" };
-  const phase = posix.basename(action);
-  if (phase === "export") return { kind: "phase", phase, args: rest };
+  const name = dot < 0 ? base : base.slice(0, dot);
+  const command = PROGRAMS.get(name);
+  if (command !== undefined) return { kind: "phase", command, phase: name, args };
+  const [word, ...rest] = args;
+  if (word === undefined) throw argumentFault("failed to parse arguments");
+  if (word === "-version") return { kind: "version" };
+  const phase = posix.basename(word);
+  const action = ACTIONS.get(phase);
+  if (action !== undefined) return { kind: "phase", command: action, phase, args: rest };
   throw argumentFault(`failed to recognize phase: ${phase} \nValid phases: ${PHASES}`, {
-    hint: "Of these, this program has export only.",
+    hint: "Of these, this program has export and create only.",
   });
 }
 

@@ -1,12 +1,15 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { Fault, failTo } from "../faults/fault.ts";
+import { failTo } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import { readAnalyzed } from "./analyzed.ts";
+import { analyzedRunImage } from "./analyzed-run-image.ts";
+import { argumentFault } from "./argument-fault.ts";
+import { hasCache, warnUnusedLaunchCache, warnWithoutCache } from "./cache-warnings.ts";
 import type { RunCommand } from "./command-line.ts";
 import type { Environment } from "./environment.ts";
 import { guardLayout } from "./experimental.ts";
 import type { Analyzed, ExportSettings } from "./export-inputs.ts";
-import { checkReferences, checkSameRegistry } from "./image-checks.ts";
+import { checkReferences, checkSameRegistry, requireOutputImage } from "./image-checks.ts";
 import { initialSettings, type ReferenceSettings } from "./initial-settings.ts";
 import { makePathsAbsolute, replacePlaceholders } from "./settings-paths.ts";
 import { parseTuning } from "./tuning.ts";
@@ -57,32 +60,11 @@ async function resolve(command: RunCommand, process: ProcessContext, logger: Log
   return { settings: { ...settings, tuning: parseTuning(command.flags, process.cwd) }, analyzed };
 }
 
-function requireOutputImage(settings: ReferenceSettings): void {
-  if (settings.outputImage === "") throw argumentFault("image argument is required");
-}
-
 /** The exporter takes the run image from analyzed.toml; its flags only exist to be refused (contract 1.7, step 4). */
 function refuseRunImageFlags({ flags }: RunCommand, env: Environment): void {
   const runImage = flags.string("run-image");
   if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
   if (flags.string("image") !== "") throw argumentFault("-image is unsupported");
-}
-
-/** The reference crashes when analyzed.toml or its `[run-image]` table is missing (D10). */
-function analyzedRunImage({ runImage }: Analyzed, path: string): string {
-  const reference = runImage?.reference ?? "";
-  if (reference !== "") return reference;
-  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
-    hint: `${path} must have a table [run-image] with a reference; the analyzer writes it.`,
-  });
-}
-
-function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
-  if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
-}
-
-function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
-  if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
 }
 
 /** RFC 0125's warning, which the reference's exporter forgot (contract 7.4). */
@@ -91,12 +73,4 @@ function warnIneffectiveParallel(settings: ReferenceSettings, logger: Logger): v
     logger.warn(
       "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.",
     );
-}
-
-function hasCache({ cacheImage, cacheDir }: ReferenceSettings): boolean {
-  return cacheImage !== "" || cacheDir !== "";
-}
-
-function argumentFault(message: string): Fault {
-  return new Fault("EXPORT_ARGS_INVALID", message);
 }

@@ -14,3 +14,9 @@ export function textLine(level: LineLevel, message: string, isColoured: boolean)
   if (prefix === undefined) return line;
   return isColoured ? `\u001b[${prefix.colour}m${prefix.text}\u001b[0m${line}` : `${prefix.text}${line}`;
 }
+
+/** What the creator writes before each phase (contract 8.4). */
+export function phaseHeader(name: string, isColoured: boolean): string {
+  const header = `===> ${name}`;
+  return isColoured ? `\u001b[36m${header}\u001b[0m` : header;
+}

@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger as Pino, pino } from "pino";
 import type { Logger } from "../flow/logger.ts";
-import { type LineLevel, textLine } from "./log-line.ts";
+import { type LineLevel, phaseHeader, textLine } from "./log-line.ts";
 
 /** Takes whole lines, each with its newline, and has written them when the call returns. */
 export interface LineSink {
@@ -52,6 +52,12 @@ export class Log implements Logger {
 
   error(message: string): void {
     this.#pino.error(this.#stream.prepare(message));
+  }
+
+  /** The line that a phase of the creator begins with. @param name e.g. `EXPORTING` */
+  phase(name: string): void {
+    const { format, isColoured } = this.#stream.settings;
+    this.info(phaseHeader(name, format === "text" && isColoured));
   }
 }
 

@@ -25,8 +25,17 @@ export interface RunningExporter {
 
 /** Starts `bin/exporter` as a platform does. */
 export function startExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningExporter {
+  return startProgram(EXPORTER, args, env);
+}
+
+/** Starts a program of a lifecycle as a platform does. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningExporter {
   const started = performance.now();
-  const child = spawn(EXPORTER, args, {
+  const child = spawn(program, args, {
     env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -5,7 +5,7 @@ import { thrownBy } from "../thrown-by.ts";
 const machine = { cores: 2, tempDir: "/tmp" };
 
 function parse(args: string[], env: Record<string, string> = {}): CommandLine {
-  return parseCommandLine(args, { CNB_PLATFORM_API: "0.12", ...env }, machine);
+  return parseCommandLine("exporter", args, { CNB_PLATFORM_API: "0.12", ...env }, machine);
 }
 
 function flagsOf(args: string[], env: Record<string, string> = {}) {
@@ -22,7 +22,7 @@ function flagNames(api: string): string[] {
 }
 
 test.each([[["-h"]], [["-version"]], [["-nope"]]])("a missing API comes before %j", (args) => {
-  expect(thrownBy(() => parseCommandLine(args, {}, machine))).toMatchObject({ exitCode: 11 });
+  expect(thrownBy(() => parseCommandLine("exporter", args, {}, machine))).toMatchObject({ exitCode: 11 });
 });
 
 test("help goes to stderr with exit code 0 and shows what the environment says", () => {

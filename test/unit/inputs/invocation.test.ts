@@ -3,12 +3,12 @@ import { parseInvocation } from "../../../src/inputs/invocation.ts";
 import { thrownBy } from "../thrown-by.ts";
 
 test.each([
-  ["/cnb/lifecycle/exporter", ["-h"], { kind: "phase", phase: "exporter", args: ["-h"] }],
-  ["exporter.js", [], { kind: "phase", phase: "exporter", args: [] }],
-  ["/x/lifecycle", ["export", "a"], { kind: "phase", phase: "export", args: ["a"] }],
-  ["/x/lifecycle", ["/cnb/export", "a"], { kind: "phase", phase: "export", args: ["a"] }],
+  ["/cnb/lifecycle/exporter", ["-h"], { kind: "phase", command: "exporter", phase: "exporter", args: ["-h"] }],
+  ["exporter.js", [], { kind: "phase", command: "exporter", phase: "exporter", args: [] }],
+  ["/x/lifecycle", ["export", "a"], { kind: "phase", command: "exporter", phase: "export", args: ["a"] }],
+  ["/x/lifecycle", ["/cnb/export", "a"], { kind: "phase", command: "exporter", phase: "export", args: ["a"] }],
   ["/x/lifecycle", ["-version", "x"], { kind: "version" }],
-  ["exporter.min.js", ["export"], { kind: "phase", phase: "export", args: [] }],
+  ["exporter.min.js", ["export"], { kind: "phase", command: "exporter", phase: "export", args: [] }],
 ])("%s %j", (program, args, expected) => {
   expect(parseInvocation(program, args)).toEqual(expected);
 });

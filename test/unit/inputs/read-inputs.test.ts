@@ -25,7 +25,7 @@ async function open(api: string, files: Record<string, string> = {}) {
     CNB_RUN_PATH: `${root}/run.toml`,
     CNB_STACK_PATH: `${root}/stack.toml`,
   };
-  const command = parseCommandLine(["-cache-image", "cache", "app"], env, { cores: 1, tempDir: "/tmp" });
+  const command = parseCommandLine("exporter", ["-cache-image", "cache", "app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
   const logger = new RecordingLogger();
   const documents = exportDocuments(await resolveSettings(command, { env, cwd: "/" }, logger), logger);

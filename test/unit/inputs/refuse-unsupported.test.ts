@@ -10,7 +10,7 @@ import { rejectionOf, thrownBy } from "../thrown-by.ts";
 async function settingsOf(args: string[]) {
   const cwd = tempTree({ "analyzed.toml": '[run-image]\nreference="run"' });
   const env = { CNB_PLATFORM_API: "0.12", CNB_LAYERS_DIR: cwd, CNB_EXPERIMENTAL_MODE: "quiet" };
-  const command = parseCommandLine([...args, "app"], env, { cores: 1, tempDir: "/tmp" });
+  const command = parseCommandLine("exporter", [...args, "app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(JSON.stringify(command));
   return (await resolveSettings(command, { env, cwd }, new RecordingLogger())).settings;
 }

@@ -22,7 +22,7 @@ function resolve({ args = ["reg.example/app"], env = {}, analyzed = ANALYZED }: 
 
 function resolveIn(cwd: string, args: string[], extra: Record<string, string> = {}) {
   const env = { CNB_PLATFORM_API: "0.12", CNB_LAYERS_DIR: `${cwd}/layers`, ...extra };
-  const command = parseCommandLine(args, env, { cores: 2, tempDir: "/tmp" });
+  const command = parseCommandLine("exporter", args, env, { cores: 2, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(JSON.stringify(command));
   const logger = new RecordingLogger();
   return { cwd, lines: logger.lines, result: resolveSettings(command, { env, cwd }, logger) };

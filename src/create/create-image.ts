@@ -1,0 +1,94 @@
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { gates } from "../cnb/platform-api.ts";
+import { runExport } from "../export/run-export.ts";
+import { Fault } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { CreateInputs } from "../inputs/create-inputs.ts";
+import { readCreatedInputs } from "../inputs/created-inputs.ts";
+import type { Environment } from "../inputs/environment.ts";
+import { hasDetectedExtensions } from "../inputs/group.ts";
+import { runAs } from "../privileges.ts";
+import type { Keychain } from "../transport/keychain.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { type Phase, phaseArguments } from "./phase-arguments.ts";
+import { phaseEnvironment } from "./phase-environment.ts";
+import { runPhase } from "./phase-process.ts";
+import type { User } from "./user.ts";
+
+/** What the creator needs of the process that it runs in. */
+export interface CreateParts {
+  readonly lifecycle: Lifecycle;
+  /** Whose the build is; the process becomes that user before the build. */
+  readonly user: User;
+  readonly environment: Environment;
+  readonly logger: Logger & { phase(name: string): void };
+  readonly keychain: Keychain;
+}
+
+/**
+ * Runs the phases of a build, and exports what they made (contract 13).
+ * @returns the exit code: that of the phase that failed, which has said why, or 0
+ * @throws Fault with an exit code; the signal's reason
+ */
+export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+  const exitCode = await runPhases(inputs, parts, signal);
+  if (exitCode !== EXIT_CODES.success) return exitCode;
+  const { logger, keychain, user } = parts;
+  logger.phase("EXPORTING");
+  const environment = { ...parts.environment, ...user.environment };
+  await runExport(await readCreatedInputs(inputs.settings, logger), { logger, environment, keychain }, signal);
+  return EXIT_CODES.success;
+}
+
+/**
+ * Analyzer and restorer are started with the rights of the creator, because they read credentials and open the daemon
+ * before they give up theirs. The detector refuses to run as root and has no flags for a user, so it is started as the user;
+ * from the build on nobody needs more rights.
+ */
+async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+  const { settings, build } = inputs;
+  const { user, logger } = parts;
+  const run = (title: string, phase: Phase, startAs?: User) => {
+    logger.phase(title);
+    return runOne(phase, inputs, parts, startAs, signal);
+  };
+  const analyzed = await run("ANALYZING", "analyzer");
+  if (analyzed !== EXIT_CODES.success) return analyzed;
+  const detected = await run("DETECTING", "detector", user);
+  if (detected !== EXIT_CODES.success) return detected;
+  await refuseExtensions(settings.groupPath);
+  if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
+    const restored = await run("RESTORING", "restorer");
+    if (restored !== EXIT_CODES.success) return restored;
+  }
+  runAs(user.uid, user.gid);
+  return run("BUILDING", "builder");
+}
+
+async function runOne(
+  phase: Phase,
+  inputs: CreateInputs,
+  { lifecycle, user, environment, logger }: CreateParts,
+  startAs: User | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const start = {
+    program: lifecycle[phase],
+    args: phaseArguments(phase, inputs),
+    env: phaseEnvironment(phase, inputs, user, environment),
+    ...(startAs === undefined ? {} : { user: startAs }),
+  };
+  const exitCode = await runPhase(phase, start, signal);
+  logger.debug(`The ${phase} ended with exit code ${exitCode}`);
+  return exitCode;
+}
+
+/** Extensions need a build in phases, with the extender among them. */
+async function refuseExtensions(groupPath: string): Promise<void> {
+  if (await hasDetectedExtensions(groupPath))
+    throw new Fault(
+      "EXPORT_ARGS_EXTENSIONS",
+      "failed to detect: detected order contains extensions which is not supported by the creator",
+      { exitCode: EXIT_CODES.detectFailed },
+    );
+}

@@ -1,0 +1,57 @@
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, messageOf } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { RunCommand } from "../inputs/command-line.ts";
+import type { Environment } from "../inputs/environment.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+import { refuseUnsupported } from "../inputs/refuse-unsupported.ts";
+import { resolveCreate } from "../inputs/resolve-create.ts";
+import { ensureOwner, runAs } from "../privileges.ts";
+import { keychainFor } from "../transport/image-keychain.ts";
+import { createImage } from "./create-image.ts";
+import { findLifecycle } from "./lifecycle.ts";
+import { lookUpUser, type User } from "./user.ts";
+
+/** The process that the creator runs in. */
+export interface CreatorProcess {
+  /** Path by which it was started. */
+  readonly program: string;
+  readonly env: Environment;
+  readonly cwd: string;
+  /** Where docker's configuration is. */
+  readonly home: string;
+  readonly logger: Logger & { phase(name: string): void };
+}
+
+/** The creator from its arguments on (contract 1.2 step 10, 13). @returns the exit code @throws Fault */
+export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
+  const { env, logger } = process;
+  const inputs = await resolveCreate(command, process, logger);
+  const { settings } = inputs;
+  refuseUnsupported(settings);
+  const lifecycle = findLifecycle(process.program, env, process.cwd);
+  logger.debug("Ensuring privileges...");
+  const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
+  const images = [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage];
+  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  const keychain = await keychainFor(images, env, process.home, onIgnored, signal);
+  const user = takeUser(settings, env);
+  signal.throwIfAborted();
+  logger.debug("Executing command...");
+  return createImage(inputs, { lifecycle, user, environment: env, logger, keychain }, signal);
+}
+
+/**
+ * Gives caches and layers to the user of the build, and makes sure that the process can become that user (contract 10.5).
+ * Root stays root for now: the phases that need its rights give them up themselves.
+ */
+function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSettings, env: Environment): User {
+  ensureOwner(uid, gid, [cacheDir, launchCacheDir, layersDir]);
+  if (process.getuid?.() !== 0) runAs(uid, gid);
+  if (uid === 0)
+    throw new Fault("EXPORT_PRIVILEGES_ROOT", "failed to detect: refusing to run as root", {
+      exitCode: EXIT_CODES.failed,
+      hint: "The programs of detector and builder do not run as root: set -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID.",
+    });
+  return lookUpUser(uid, gid, env);
+}

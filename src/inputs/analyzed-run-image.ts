@@ -1,0 +1,15 @@
+import { Fault } from "../faults/fault.ts";
+import type { Analyzed } from "./export-inputs.ts";
+
+/**
+ * The run image's reference as it was analyzed.
+ * @param path of analyzed.toml, for the hint
+ * @throws Fault when it, or its table, is missing, where the reference crashes (D10)
+ */
+export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
+  const reference = runImage?.reference ?? "";
+  if (reference !== "") return reference;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
+    hint: `${path} must have a table [run-image] with a reference; the analyzer writes it.`,
+  });
+}

@@ -1,0 +1,22 @@
+import type { ExportSettings } from "./export-inputs.ts";
+
+/** What the creator is told for the phases before the export (contract 13). */
+export interface BuildSettings {
+  /** Absolute. */
+  readonly buildConfigDir: string;
+  /** Absolute. */
+  readonly buildpacksDir: string;
+  readonly orderPath: string;
+  /** Absolute. */
+  readonly platformDir: string;
+  readonly systemPath: string;
+  /** Buildpacks get neither layers nor metadata of earlier builds. */
+  readonly skipRestore: boolean;
+}
+
+/** The creator's settings: those of the export, and those of the phases before it. */
+export interface CreateInputs {
+  /** `runImage` is what the user asked for, "" if the analyzer is to choose. */
+  readonly settings: ExportSettings;
+  readonly build: BuildSettings;
+}

@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { posix } from "node:path";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { gates } from "../cnb/platform-api.ts";
+import { failTo } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import { parseReference } from "../oci/reference.ts";
+import { argumentFault } from "./argument-fault.ts";
+import { hasCache, warnUnusedLaunchCache, warnWithoutCache } from "./cache-warnings.ts";
+import type { RunCommand } from "./command-line.ts";
+import type { BuildSettings, CreateInputs } from "./create-inputs.ts";
+import { guardLayout } from "./experimental.ts";
+import { DEFAULT_ORDER, LAYERS_PLACEHOLDER } from "./flag-table.ts";
+import { checkReferences, checkSameRegistry, requireOutputImage } from "./image-checks.ts";
+import { initialSettings, type ReferenceSettings } from "./initial-settings.ts";
+import type { ProcessContext } from "./resolve-settings.ts";
+import { readRun } from "./run.ts";
+import { makePathsAbsolute, replacePlaceholders } from "./settings-paths.ts";
+import { readStack } from "./stack.ts";
+import { parseTuning } from "./tuning.ts";
+
+/** The builder image's. */
+const BUILDER_ORDER = "/cnb/order.toml";
+
+/**
+ * The reference's `Args` for the creator (contract 13): checks the arguments and fills in what depends on others, in its
+ * order, then guards layout mode.
+ *
+ * Whether there is any run image to choose is checked here, so that a wrong argument is found before any phase runs; which
+ * of its mirrors can be read needs the network and is left to the analyzer.
+ * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
+ */
+export async function resolveCreate(
+  command: RunCommand,
+  process: ProcessContext,
+  logger: Logger,
+): Promise<CreateInputs> {
+  const { length } = command.positionals;
+  if (length !== 1)
+    throw failTo(
+      "parse arguments",
+      argumentFault(`received ${length} arguments, but expected 1`),
+      EXIT_CODES.invalidArgs,
+    );
+  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+    throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
+  });
+  guardLayout(resolved.settings, logger);
+  return resolved;
+}
+
+async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger: Logger): Promise<CreateInputs> {
+  const { flags } = command;
+  const initial = { ...initialSettings(command, env), additionalTags: flags.list("tag") };
+  const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
+  requireOutputImage(located);
+  const settings = { ...located, previousImage: located.previousImage || located.outputImage };
+  await requireRunImage(settings, logger);
+  warnWithoutCache(settings, logger);
+  warnUnusedLaunchCache(settings, logger);
+  checkReferences(settings);
+  checkSameRegistry(settings);
+  if (settings.parallel && !hasCache(settings))
+    logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
+  const build = buildSettings(command, initial.layersDir, cwd);
+  return { settings: { ...settings, tuning: parseTuning(flags, cwd) }, build };
+}
+
+/** @throws Fault when no run image was named and stack.toml or run.toml, whichever counts, has none either */
+async function requireRunImage(settings: ReferenceSettings, logger: Logger): Promise<void> {
+  const { outputImage, platformApi, runImage, runPath, stackPath } = settings;
+  if (runImage !== "") return;
+  parseReference(outputImage);
+  if (gates(platformApi).readsRunToml) {
+    const [first] = await readRun(runPath, logger);
+    if (first === undefined) throw argumentFault("-run-image is required when there is no run metadata available");
+    requireName(first.image);
+  } else requireName((await readStack(stackPath, logger)).image);
+}
+
+function requireName(runImage: string): void {
+  if (runImage === "") throw argumentFault("missing run image metadata (-run-image)");
+}
+
+/** @param layersDir as it was given */
+function buildSettings({ flags }: RunCommand, layersDir: string, cwd: string): BuildSettings {
+  const absolute = (path: string) => (path === "" ? path : posix.resolve(cwd, path));
+  return {
+    buildConfigDir: absolute(flags.string("build-config")),
+    buildpacksDir: absolute(flags.string("buildpacks")),
+    orderPath: orderPath(flags.string("order"), layersDir, cwd),
+    platformDir: absolute(flags.string("platform")),
+    systemPath: flags.string("system"),
+    skipRestore: flags.bool("skip-restore"),
+  };
+}
+
+/** The layers directory's order.toml if there is one, else the builder image's; unless a path was given. */
+function orderPath(given: string, layersDir: string, cwd: string): string {
+  const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
+  return given === DEFAULT_ORDER && !existsSync(posix.resolve(cwd, path)) ? BUILDER_ORDER : path;
+}

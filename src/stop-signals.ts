@@ -1,0 +1,28 @@
+import { Fault } from "./faults/fault.ts";
+
+/** Signals that ask the command to stop, with the exit code of a process that they ended, as shells count it. */
+const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** A signal that asks the command to stop. */
+export type StopSignal = keyof typeof STOP_SIGNALS;
+
+/** Why everything under way is aborted. */
+export class StopFault extends Fault {
+  readonly signal: StopSignal;
+
+  constructor(signal: StopSignal) {
+    super("EXPORT_CANCELLED", `stopped by ${signal}`, { exitCode: STOP_SIGNALS[signal] });
+    this.signal = signal;
+  }
+}
+
+/** Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits. */
+export function listenForStop(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(STOP_SIGNALS[signal]);
+      controller.abort(new StopFault(signal));
+    });
+  return controller.signal;
+}

@@ -1,0 +1,20 @@
+import { parseReference } from "../oci/reference.ts";
+import { type Keychain, resolveKeychain } from "./keychain.ts";
+
+/**
+ * Credentials for the registries of images (contract 9.1).
+ * @param images references; empty ones name nothing
+ * @param home the directory of the user whose docker configuration counts
+ * @param onIgnored gets what keeps a source of credentials from being used
+ * @throws Fault; the signal's reason
+ */
+export function keychainFor(
+  images: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  home: string,
+  onIgnored: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<Keychain> {
+  const registries = images.filter((image) => image !== "").map((image) => parseReference(image).registry);
+  return resolveKeychain(env, home, [...new Set(registries)], onIgnored, signal);
+}
