@@ -3,8 +3,8 @@ import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import type { ProjectMetadata } from "./cnb/project-metadata-label.ts";
 import { type SavedApp, saveAppImage } from "./export/app-image.ts";
 import { AppLayers } from "./export/app-layers.ts";
-import { exportCacheImage } from "./export/cache-image.ts";
 import type { ExportContext, ExportRun } from "./export/context.ts";
+import { exportCache } from "./export/export-cache.ts";
 import { emitLayers } from "./export/layer-events.ts";
 import { type OpeningImages, openImages } from "./export/open-images.ts";
 import { type Preparation, prepare } from "./export/preparation.ts";
@@ -44,17 +44,22 @@ export async function exportImages(run: ExportRun, signal: AbortSignal): Promise
   const work = beginning.then((project) => exportBoth(context, { group, project, images }, stop));
   work.catch(() => undefined);
   try {
-    await images.cache;
+    await images.cache.store;
     afterCache.release();
     await beginning;
     await images.all;
+    held.release();
+    await work;
   } catch (error) {
     failure.abort(error);
     await work.catch(() => undefined);
     throw error;
+  } finally {
+    await images.cache.store.then(
+      (cache) => cache?.close(),
+      () => undefined,
+    );
   }
-  held.release();
-  await work;
   await emitLayers(run);
 }
 
@@ -77,15 +82,15 @@ async function exportBoth(context: ExportContext, beginning: Beginning, signal: 
   const stop = AbortSignal.any([signal, failure.signal]);
   const appSaved = Promise.withResolvers<void>();
   appSaved.promise.catch(() => undefined);
-  const exportCache = (layers: PreparedLayers) =>
+  const startCache = (layers: PreparedLayers) =>
     exportCacheOf(context, { ...layers, images: beginning.images, appSaved: appSaved.promise }, stop);
   let cache: Promise<void> | undefined;
   try {
     const layers = await exportApp(context, beginning, stop, (prepared) => {
-      if (context.settings.parallel) cache = exportCache(prepared);
+      if (context.settings.parallel) cache = startCache(prepared);
     });
     appSaved.resolve();
-    cache ??= exportCache(layers);
+    cache ??= startCache(layers);
   } catch (error) {
     const reason = new Fault("EXPORT_CANCELLED", "the app image was not exported", { cause: error });
     failure.abort(reason);
@@ -136,7 +141,7 @@ async function makeApp(
   const runImageNames = await context.documents.runImage();
   const endTimer = startTimer("Exporter", context.logger);
   try {
-    const preparation = await prepare(context, group).catch((error: unknown) => {
+    const preparation = await prepare(context, group, images.cache.planned).catch((error: unknown) => {
       throw failTo("export", error, EXIT_CODES.exportFailed);
     });
     const app = new AppLayers(context, preparation.plan, images, signal);
@@ -154,7 +159,7 @@ interface CacheBeginning extends PreparedLayers {
   readonly appSaved: Promise<void>;
 }
 
-/** Exports the cache image, if there is to be one. Its failure is a warning (contract 6.1), and ends all work for it. */
+/** Exports the cache, if there is to be one. Its failure is a warning (contract 6.1), and ends all work for it. */
 async function exportCacheOf(
   context: ExportContext,
   { images, ...parts }: CacheBeginning,
@@ -162,11 +167,12 @@ async function exportCacheOf(
 ): Promise<void> {
   const failure = new AbortController();
   try {
-    const cache = await images.cache;
+    const cache = await images.cache.store;
     if (cache === undefined) return;
     const stop = AbortSignal.any([signal, failure.signal]);
-    const digest = await exportCacheImage(context, { ...parts, cache }, stop);
-    context.events({ event: "cache-ready", elapsedMs: context.elapsedMs(), reference: cache.name, digest });
+    const digest = await exportCache(context, { ...parts, cache }, stop);
+    const elapsedMs = context.elapsedMs();
+    context.events({ event: "cache-ready", elapsedMs, reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     failure.abort(error);
     context.logger.warn(`Failed to export cache: ${messageOf(error)}`);

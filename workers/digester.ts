@@ -1,7 +1,9 @@
 import { workerData } from "piscina";
 import { digestBlocks } from "../src/layers/digest-blocks.ts";
-import type { DigesterSetup, DigestReply, DigestTask } from "../src/layers/messages.ts";
+import { hashFile } from "../src/layers/hash-file.ts";
+import type { DigesterReply, DigesterSetup, DigesterTask } from "../src/layers/messages.ts";
 
 const setup: DigesterSetup = workerData;
 
-export default (task: DigestTask): Promise<DigestReply> => digestBlocks(setup, task);
+export default (task: DigesterTask): Promise<DigesterReply> =>
+  task.kind === "hash-file" ? hashFile(task) : digestBlocks(setup, task);

@@ -1,57 +1,46 @@
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
-import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
 import type { Layer } from "../layers/layer.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import type { DiffID } from "../oci/digest.ts";
-import { OCI_MANIFEST } from "../oci/media-types.ts";
-import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import type { LayerStore } from "../layers/layer-store.ts";
 import type { CacheLayerStep, CachePlan, CacheStep } from "../plan/plan-cache.ts";
-import { findLayer, type MadeContent } from "./app-destination.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
-import type { ExportContext } from "./context.ts";
-import type { CacheImage } from "./open-cache-image.ts";
-import { placeLayer, type RegistryContent } from "./registry-layer.ts";
+import type { CacheLayer, CacheStore } from "./cache-store.ts";
 
-/** A layer of the cache on its way to the cache image's repository. */
-export interface CacheLayer {
-  readonly step: CacheLayerStep;
-  readonly diffId: DiffID;
-  readonly isReused: boolean;
-  readonly placed: Promise<Descriptor>;
+/** Where the cache's layers come from and go to. */
+export interface CacheEnds {
+  readonly store: LayerStore;
+  readonly app: AppLayers;
+  readonly cache: CacheStore;
 }
 
 /**
- * The cache's layers. Like the app's they all start at once, but behind those at every queue; what both images take comes
- * from the same pass, and within one registry from the app image's repository.
+ * The cache's layers. Like the app's they all start at once, but behind those at every queue; what the app image takes too is
+ * made once for both.
  */
 export class CacheLayers {
-  readonly #context: ExportContext;
   readonly #plan: CachePlan;
-  readonly #cache: CacheImage;
-  readonly #app: AppLayers;
+  readonly #ends: CacheEnds;
   readonly #signal: AbortSignal;
   readonly #started = new Map<CacheLayerStep, Promise<CacheLayer>>();
 
-  constructor(context: ExportContext, plan: CachePlan, cache: CacheImage, app: AppLayers, signal: AbortSignal) {
-    this.#context = context;
+  constructor(plan: CachePlan, ends: CacheEnds, signal: AbortSignal) {
     this.#plan = plan;
-    this.#cache = cache;
-    this.#app = app;
+    this.#ends = ends;
     this.#signal = signal;
     for (const step of plan.steps) {
       if (step.kind !== "layer") continue;
       const started = this.#start(step);
-      started.catch(() => undefined);
+      // The walk comes to it later.
+      started.then(({ added }) => added).catch(() => undefined);
       this.#started.set(step, started);
     }
   }
 
   /**
-   * Waits for every layer in order, with the reference's log lines (contract 6.2, 6.5). A layer that cannot be made is left
-   * out with a warning; for the SBOM layer that ends the cache export.
+   * Waits for every layer in order, with the reference's log lines (contract 6.2, 6.5). A layer that cannot be made or added is
+   * left out with a warning; for the SBOM layer that ends the cache export.
    */
   async walk(logger: Logger): Promise<CacheLayer[]> {
     const layers: CacheLayer[] = [];
@@ -59,95 +48,45 @@ export class CacheLayers {
       announce(step, logger);
       if (step.kind !== "layer") continue;
       try {
-        const layer = await (this.#started.get(step) as Promise<CacheLayer>);
+        const layer = await this.#made(step);
         this.#log(layer, logger);
+        await layer.added;
         layers.push(layer);
       } catch (error) {
         this.#signal.throwIfAborted();
-        const fault = withContext(step.making, error);
-        if (step.role.kind === "cache-sbom") throw fault;
-        logger.warn(`Failed to cache layer '${step.id}': ${messageOf(fault)}`);
+        if (step.role.kind === "cache-sbom") throw error;
+        logger.warn(`Failed to cache layer '${step.id}': ${messageOf(error)}`);
       }
     }
     return layers;
   }
 
+  async #made(step: CacheLayerStep): Promise<CacheLayer> {
+    try {
+      return await (this.#started.get(step) as Promise<CacheLayer>);
+    } catch (error) {
+      throw withContext(step.making, error);
+    }
+  }
+
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
-    const shared = this.#app.byKey(step.key);
-    return await (shared === undefined ? this.#own(step) : this.#share(step, await shared));
+    const app = await this.#ends.app.byKey(step.key);
+    const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
+    return await this.#ends.cache.bring({ step, layer, app }, this.#signal);
   }
 
   /** A layer of the cache alone. */
-  async #own(step: CacheLayerStep): Promise<CacheLayer> {
+  #own(step: CacheLayerStep): Layer {
     const plan = this.#plan.layers.find(({ key }) => key === step.key);
     if (plan === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
-    const layer = this.#context.store.layer(plan, this.#signal);
-    const made = this.#made(layer);
-    const isStreamed = plan.expected.length === 0;
-    const early = isStreamed ? this.#place(made, plan.order) : undefined;
-    const diffId = await layer.diffId;
-    const placed = early ?? this.#place(this.#known(diffId, made) ?? made, plan.order);
-    releaseAfter(placed, layer);
-    return { step, diffId, isReused: this.#isReused(step, diffId), placed };
+    return this.#ends.store.layer(plan, this.#signal);
   }
 
-  /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
-  async #share(step: CacheLayerStep, { diffId, content, placed }: AppLayer): Promise<CacheLayer> {
-    const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
-    if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${step.id} has no contents to share`);
-    const made = this.#made(layer);
-    const { order } = layer.plan;
-    const known = this.#known(diffId, made);
-    const place = known === undefined ? this.#placeShared(made, content, placed) : this.#place(known, order);
-    releaseAfter(place, layer);
-    return { step, diffId, isReused: this.#isReused(step, diffId), placed: place };
-  }
-
-  /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
-  async #placeShared(made: MadeContent, content: AppLayer["content"], inApp: Promise<Descriptor>): Promise<Descriptor> {
-    const { order } = made.layer.plan;
-    const { repository } = this.#cache;
-    const { appRepository } = this.#context;
-    if (appRepository?.registry === this.#cache.reference.registry) {
-      const descriptor = await inApp;
-      return await this.#place({ kind: "existing", descriptor, from: appRepository, otherwise: made }, order);
-    }
-    // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
-    const isHere =
-      content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, this.#work(order)));
-    return isHere ? content.descriptor : await this.#place(made, order);
-  }
-
-  /** Where the old cache image has a layer with this diffID, under whatever name. */
-  #known(diffId: DiffID, otherwise: MadeContent): RegistryContent | undefined {
-    const descriptor = findLayer(this.#cache.previous, diffId);
-    if (descriptor === undefined) return undefined;
-    return { kind: "existing", descriptor, from: this.#cache.repository, otherwise };
-  }
-
-  #made(layer: Layer): MadeContent {
-    const mediaType = newLayerMediaType(OCI_MANIFEST, this.#context.settings.tuning.compression);
-    return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
-  }
-
-  #isReused({ previous }: CacheLayerStep, diffId: DiffID): boolean {
-    return previous === diffId;
-  }
-
-  #work(order: number) {
-    return { priority: CACHE_PRIORITY, order, signal: this.#signal };
-  }
-
-  #place(content: RegistryContent, order: number): Promise<Descriptor> {
-    const placed = placeLayer(content, this.#cache.repository, this.#work(order));
-    placed.catch(() => undefined);
-    return placed;
-  }
-
-  #log({ step, diffId, isReused }: CacheLayer, logger: Logger): void {
+  #log({ step, diffId, isReused, flaw }: CacheLayer, logger: Logger): void {
     const { id } = step;
-    const isMadeBefore = step.role.kind === "cache-sbom" || this.#app.byKey(step.key) !== undefined;
+    const isMadeBefore = step.role.kind === "cache-sbom" || this.#ends.app.byKey(step.key) !== undefined;
     if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
+    if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${id}: ${flaw}`);
     // The reference says both of a reused layer (D1); here it is listed once all the same.
     for (const verb of isReused ? ["Reusing", "Adding"] : ["Adding"]) {
       logger.info(`${verb} cache layer '${id}'`);
@@ -156,12 +95,11 @@ export class CacheLayers {
   }
 }
 
-/** The cache needs a layer no longer once its blob is there. */
-function releaseAfter(placed: Promise<Descriptor>, layer: Layer): void {
-  placed.then(
-    () => layer.release(),
-    () => undefined,
-  );
+/** The contents that a layer of the app image was made of, or would be. */
+function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
+  const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
+  if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${id} has no contents to share`);
+  return layer;
 }
 
 function announce(step: CacheStep, logger: Logger): void {

@@ -20,9 +20,8 @@ export interface CacheImage {
 const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
 
 /** Opens the cache image (contract 6.1, 6.4). @throws Fault `failed to create image cache: accessing cache image ...` */
-export async function openCacheImage(context: ExportContext, signal: AbortSignal): Promise<CacheImage | undefined> {
+export async function openCacheImage(context: ExportContext, signal: AbortSignal): Promise<CacheImage> {
   const name = context.settings.cacheImage;
-  if (name === "") return undefined;
   try {
     const reference = parseReference(name);
     const repository = context.registries.repository(reference);

@@ -1,10 +1,10 @@
 import type { RunImage, SourceImage } from "./app-destination.ts";
 import type { ExportContext } from "./context.ts";
-import { type CacheImage, openCacheImage } from "./open-cache-image.ts";
+import { type OpeningCache, openCache } from "./open-cache.ts";
 
-/** The images that an export reads from, on their way. */
+/** The cache, and the images that an export reads from, on their way. */
 export interface OpeningImages {
-  readonly cache: Promise<CacheImage | undefined>;
+  readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
   /** Rejects like the first of them that fails, in the reference's order. */
@@ -13,12 +13,12 @@ export interface OpeningImages {
 
 /** Starts to open all images at once. */
 export function openImages(context: ExportContext, signal: AbortSignal): OpeningImages {
-  const cache = openCacheImage(context, signal);
+  const cache = openCache(context, signal);
   const runImage = context.app.openRunImage(signal);
   const previous = context.app.openPreviousImage(signal);
-  for (const opening of [cache, runImage, previous]) opening.catch(() => undefined);
+  for (const opening of [cache.store, cache.planned, runImage, previous]) opening.catch(() => undefined);
   const inOrder = async (): Promise<void> => {
-    for (const opening of [cache, previous, runImage]) await opening;
+    for (const opening of [cache.store, previous, runImage]) await opening;
   };
   const all = inOrder();
   // Nobody waits for them if something else fails first.

@@ -5,7 +5,7 @@ import { gates } from "../cnb/platform-api.ts";
 import { withContext } from "../faults/fault.ts";
 import type { BuildpackLayers } from "../inputs/export-inputs.ts";
 import { copyLifecycleSboms } from "../inputs/sbom-copies.ts";
-import { type AppPlan, type PlanInputs, planApp } from "../plan/plan-app.ts";
+import { type AppPlan, type PlanInputs, type PlannedCache, planApp } from "../plan/plan-app.ts";
 import type { ExportContext } from "./context.ts";
 
 /** What the app image and the cache are both made from. */
@@ -19,7 +19,11 @@ export interface Preparation {
  * Reads what the builder left behind and plans the app image (contract 4.1, 4.2). From here on layers can be made.
  * @throws Fault; the caller adds `failed to export`
  */
-export async function prepare(context: ExportContext, group: readonly GroupElement[]): Promise<Preparation> {
+export async function prepare(
+  context: ExportContext,
+  group: readonly GroupElement[],
+  cache: Promise<PlannedCache | undefined>,
+): Promise<Preparation> {
   const { settings, analyzed, documents, logger } = context;
   const { layersDir, launcherSbomDir } = settings;
   if (gates(settings.platformApi).copiesSboms) copyLifecycleSboms(layersDir, launcherSbomDir, logger);
@@ -35,7 +39,7 @@ export async function prepare(context: ExportContext, group: readonly GroupEleme
     hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),
     hasCacheSbom: existsSync(join(layersDir, "sbom", "cache")),
     appUse: "blob",
-    cache: settings.cacheImage === "" ? undefined : { kind: "image" },
+    cache: await cache,
   };
   return { build, inputs, plan: planApp(inputs) };
 }

@@ -9,7 +9,14 @@ export type ExportEvent =
       readonly digest: string;
       readonly tags: readonly string[];
     }
-  | { readonly event: "cache-ready"; readonly elapsedMs: number; readonly reference: string; readonly digest: string }
+  | {
+      readonly event: "cache-ready";
+      readonly elapsedMs: number;
+      /** The cache image, or the cache directory, as given. */
+      readonly reference: string;
+      /** Of a cache image. */
+      readonly digest?: string;
+    }
   | { readonly event: "cache-failed"; readonly elapsedMs: number; readonly reason: string }
   | {
       /** At the end, for every layer that was looked at: the work that was done for it. */

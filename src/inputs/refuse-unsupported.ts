@@ -6,11 +6,6 @@ import type { Analyzed, ExportSettings } from "./export-inputs.ts";
 
 const UNSUPPORTED: readonly { readonly input: string; isRequested(settings: ExportSettings): boolean }[] = [
   { input: "-daemon (CNB_USE_DAEMON)", isRequested: (settings) => settings.daemon },
-  // With a cache image the directory would not be used for anything but its ownership.
-  {
-    input: "-cache-dir (CNB_CACHE_DIR)",
-    isRequested: ({ cacheDir, cacheImage }) => cacheDir !== "" && cacheImage === "",
-  },
 ];
 
 /**

@@ -1,5 +1,6 @@
 import { Fault } from "../faults/fault.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { type LayerEngine, MadeLayer } from "./made-layer.ts";
@@ -26,6 +27,7 @@ export class LayerStore {
   readonly #layers = new Map<string, MadeLayer>();
   readonly #appScans = new Map<string, Promise<readonly TarIndex[]>>();
   readonly #scans: PriorityLimiter;
+  readonly #rehashes = new PriorityLimiter(1);
 
   /**
    * @param workers compressing threads of the pool
@@ -56,6 +58,11 @@ export class LayerStore {
     const layer = new MadeLayer(plan, this.#index(plan, signal), this.#engine, signal);
     this.#layers.set(plan.key, layer);
     return layer;
+  }
+
+  /** Hashes a tar that an earlier export made, one at a time, since each takes a hash thread from the layers. @throws Fault */
+  async hashFile(path: string): Promise<DiffID> {
+    return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
   }
 
   /** All layers that were asked for, in that order. */

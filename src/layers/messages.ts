@@ -104,3 +104,20 @@ export interface DigestDone {
 }
 
 export type DigestReply = DigestDone | TaskFailed;
+
+/** Hash a file that is complete: a tar of an earlier export. */
+export interface HashFileTask {
+  readonly kind: "hash-file";
+  readonly path: string;
+}
+
+export interface HashFileDone {
+  readonly kind: "hash-file-done";
+  /** Lower-case hex SHA-256. */
+  readonly sha256: string;
+  /** Bytes hashed. */
+  readonly size: number;
+}
+
+export type DigesterTask = DigestTask | HashFileTask;
+export type DigesterReply = DigestReply | HashFileDone;

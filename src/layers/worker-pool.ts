@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { fromWire } from "../faults/wire.ts";
+import type { DiffID } from "../oci/digest.ts";
 import type { LayerSource } from "../plan/layer-plan.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { arenaNeeds, type Compression } from "./block-encoder.ts";
@@ -11,9 +12,11 @@ import type {
   CompressorSetup,
   CompressorTask,
   DigestDone,
+  DigesterReply,
   DigesterSetup,
-  DigestReply,
+  DigesterTask,
   DigestTask,
+  HashFileDone,
   ScanDone,
   TaskFailed,
 } from "./messages.ts";
@@ -45,7 +48,7 @@ export interface WorkerEntries {
 export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
-  readonly #digesters: Piscina<DigestTask, DigestReply>;
+  readonly #digesters: Piscina<DigesterTask, DigesterReply>;
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
@@ -95,6 +98,12 @@ export class WorkerPool {
     return { port: port1, done };
   }
 
+  /** Hashes a file on the less busy digesting thread. @throws Fault `read <path>: ...` */
+  async hashFile(path: string): Promise<DiffID> {
+    const { sha256 } = unwrap<HashFileDone>(await this.#digesters.run({ kind: "hash-file", path }));
+    return `sha256:${sha256}` as DiffID;
+  }
+
   /** Ends all threads; tasks that still run are abandoned. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -109,7 +118,9 @@ function transfer(port: MessagePort): RunOptions {
   return { transferList: [port] as unknown as NonNullable<RunOptions["transferList"]> };
 }
 
-function unwrap<Done extends { readonly kind: string }>(reply: Done | TaskFailed | CompressorReply): Done {
+function unwrap<Done extends { readonly kind: string }>(
+  reply: Done | TaskFailed | CompressorReply | DigesterReply,
+): Done {
   if (reply.kind === "failed") throw fromWire((reply as TaskFailed).fault);
   return reply as Done;
 }

@@ -196,17 +196,6 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
   {
     why: "not available yet",
-    cases: [
-      "cache-dir-first",
-      "cache-dir-missing",
-      "color-warning-cache-dir",
-      "parallel-cache-dir",
-      "rebuild-cache-dir",
-    ],
-    expect: outcomes(refused("-cache-dir (CNB_CACHE_DIR)", ["Starting exporter...", "Parsing inputs..."])),
-  },
-  {
-    why: "not available yet",
     cases: ["extension-api-0-12-warn", "extension-extend", "extension-layers-only", "extension-missing"],
     expect: outcomes(
       refused("a run image extended by image extensions (-extended, CNB_EXTENDED_DIR)", [

@@ -18,7 +18,6 @@ async function settingsOf(args: string[]) {
 test.each([
   [["-daemon"], "-daemon (CNB_USE_DAEMON)"],
   [["-daemon", "-launch-cache", "/l"], "-daemon (CNB_USE_DAEMON)"],
-  [["-cache-dir", "/c"], "-cache-dir (CNB_CACHE_DIR)"],
 ])("%j is not available yet", async (args, input) => {
   const settings = await settingsOf(args);
   expect(thrownBy(() => refuseUnsupported(settings))).toMatchObject({
@@ -32,7 +31,7 @@ test.each([
   [["-launch-cache", "/l"]],
   [["-layout", "-layout-dir", "/l"]],
   [["-cache-image", "cache"]],
-  [["-cache-image", "cache", "-cache-dir", "/c"]],
+  [["-cache-dir", "/c"]],
 ])("%j is available", async (args) => {
   refuseUnsupported(await settingsOf(args));
 });

@@ -1,0 +1,53 @@
+import type { CacheMetadata } from "../cnb/metadata.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { Layer } from "../layers/layer.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { CacheLayerStep } from "../plan/plan-cache.ts";
+import type { AppLayer } from "./app-layers.ts";
+
+/** A layer that a cache is to take. */
+export interface CacheInput {
+  readonly step: CacheLayerStep;
+  readonly layer: Layer;
+  /** The same layer in the app image, if that has it. */
+  readonly app: AppLayer | undefined;
+}
+
+/** A layer on its way into a cache. */
+export interface CacheLayer {
+  readonly step: CacheLayerStep;
+  readonly diffId: DiffID;
+  /** Whether it is the previous cache's. */
+  readonly isReused: boolean;
+  /** Why it is not, though the previous cache has it; for the log. */
+  readonly flaw: string | undefined;
+  /** Settles when the cache has it. A failure leaves out this layer only. */
+  readonly added: Promise<void>;
+}
+
+/** Where a cache is kept: in an image or in a directory. Nothing else in an export knows which (contract 6). */
+export interface CacheStore {
+  /** As given. */
+  readonly name: string;
+  /**
+   * What the previous cache has, with the log lines about its state; empty for none.
+   * @throws Fault `metadata for previous cache: ...`
+   */
+  metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata>;
+  /** Brings a layer into the new cache. @throws Fault when the layer cannot be made */
+  bring(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
+  /**
+   * Makes the new cache of these layers, once it is known that the app image was saved, so that no cache belongs to an app
+   * image that failed (D5). Until then the previous one is untouched.
+   * @returns the digest of a cache image; undefined for a directory
+   * @throws Fault `setting cache metadata: ...`, `committing cache: ...`
+   */
+  commit(
+    layers: readonly CacheLayer[],
+    metadata: CacheMetadata,
+    appSaved: Promise<void>,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
+  /** Removes what is left of a cache that was not committed, as far as it is here. */
+  close(): Promise<void>;
+}

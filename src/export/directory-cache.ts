@@ -1,0 +1,68 @@
+import type { VolumeCache } from "../caches/volume-cache.ts";
+import type { CacheMetadata } from "../cnb/metadata.ts";
+import { withContext } from "../faults/fault.ts";
+import type { Layer } from "../layers/layer.ts";
+import type { DiffID } from "../oci/digest.ts";
+import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
+
+/**
+ * The cache as a directory of tars (contract 6.3). A new layer's tar is made in the pass that makes what the app image takes of
+ * it; one that the previous cache has stays where it is, once it was found to be whole.
+ */
+export class DirectoryCache implements CacheStore {
+  readonly name: string;
+  readonly #volume: VolumeCache;
+
+  constructor(name: string, volume: VolumeCache) {
+    this.name = name;
+    this.#volume = volume;
+  }
+
+  async metadata(): Promise<CacheMetadata> {
+    try {
+      return await this.#volume.metadata();
+    } catch (error) {
+      throw withContext("metadata for previous cache", error);
+    }
+  }
+
+  async bring({ step, layer }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
+    const diffId = await layer.diffId;
+    const isKnown = step.previous === diffId;
+    const flaw = isKnown ? await this.#volume.flawOf(diffId) : undefined;
+    const isReused = isKnown && flaw === undefined;
+    if (isReused) this.#volume.keep(diffId);
+    const added = isReused ? Promise.resolve() : this.#add(layer, diffId, signal);
+    const release = () => layer.release();
+    added.then(release, release);
+    return { step, diffId, isReused, flaw, added };
+  }
+
+  async commit(
+    _layers: readonly CacheLayer[],
+    metadata: CacheMetadata,
+    appSaved: Promise<void>,
+    signal: AbortSignal,
+  ): Promise<undefined> {
+    await appSaved;
+    signal.throwIfAborted();
+    await this.#volume.commit(metadata);
+  }
+
+  async close(): Promise<void> {
+    await this.#volume.close();
+  }
+
+  async #add(layer: Layer, diffId: DiffID, signal: AbortSignal): Promise<void> {
+    if (this.#volume.has(diffId)) return;
+    const { order } = layer.plan;
+    try {
+      const tar = await layer.tarFile(this.#volume.stagingDir, { priority: CACHE_PRIORITY, order });
+      await this.#volume.add(tar, diffId);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw withContext(`caching layer (${diffId})`, error);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
+import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
+import type { CacheMetadata } from "../cnb/metadata.ts";
+import { Fault, withContext } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import type { Logger } from "../flow/logger.ts";
+import { buildCacheImage } from "../images/cache-image.ts";
+import { newLayerMediaType } from "../images/layer-media-type.ts";
+import type { Layer } from "../layers/layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import { OCI_MANIFEST } from "../oci/media-types.ts";
+import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import { findLayer, type MadeContent } from "./app-destination.ts";
+import type { AppLayer } from "./app-layers.ts";
+import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
+import type { ExportContext } from "./context.ts";
+import type { CacheImage } from "./open-cache-image.ts";
+import { deleteOldCacheImage, pushCacheImage } from "./push-cache-image.ts";
+import type { RegistryImage } from "./registry-image.ts";
+import { placeLayer, type RegistryContent } from "./registry-layer.ts";
+
+/**
+ * The cache as an image (contract 6.4). Its blobs go to the registry as soon as they are made. What the app image has too comes
+ * from the same pass, and within one registry from the app image's repository.
+ */
+export class ImageCache implements CacheStore {
+  readonly name: string;
+  readonly #context: ExportContext;
+  readonly #cache: CacheImage;
+  readonly #placed = new Map<CacheLayer, Promise<Descriptor>>();
+  /** The previous cache image, if all of it is still there. */
+  #usable: RegistryImage | undefined;
+
+  constructor(context: ExportContext, cache: CacheImage) {
+    this.name = cache.name;
+    this.#context = context;
+    this.#cache = cache;
+  }
+
+  async metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata> {
+    const { previous, isCorrupt, name } = this.#cache;
+    if (previous === undefined && !isCorrupt) {
+      logger.info("Layer cache not found");
+      return EMPTY_CACHE_METADATA;
+    }
+    const work = { priority: CACHE_PRIORITY, signal };
+    if (previous === undefined || !(await previous.repository.isComplete(previous.image, work))) {
+      logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
+      return EMPTY_CACHE_METADATA;
+    }
+    this.#usable = previous;
+    return parseCacheMetadata(previous.config.config.Labels.get(CACHE_METADATA_LABEL));
+  }
+
+  async bring({ step, layer, app }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
+    const { diffId, placed } =
+      app === undefined ? await this.#own(layer, signal) : await this.#share(layer, app, signal);
+    // A layer that cannot be made later may be waited for by nobody.
+    placed.catch(() => undefined);
+    releaseAfter(placed, layer);
+    const isReused = step.previous === diffId;
+    // Uploads go on while the next layers are looked at, and fail all together.
+    const brought = { step, diffId, isReused, flaw: undefined, added: Promise.resolve() };
+    this.#placed.set(brought, placed);
+    return brought;
+  }
+
+  async commit(
+    layers: readonly CacheLayer[],
+    metadata: CacheMetadata,
+    appSaved: Promise<void>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const label = metadataLabel(metadata);
+    try {
+      const placed = layers.map(async (layer) => ({ diffId: layer.diffId, descriptor: await this.#placeOf(layer) }));
+      const image = buildCacheImage(await Promise.all(placed), label);
+      await pushCacheImage(image, this.#cache, appSaved, signal);
+      await deleteOldCacheImage(this.#context, this.#cache, image, signal);
+      return image.manifestDescriptor.digest;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw withContext(`committing cache: saving image '${this.name}'`, error);
+    }
+  }
+
+  /** Blobs without an image are the registry's to remove. */
+  async close(): Promise<void> {}
+
+  /** A layer of the cache alone: uploaded while it is made, where there is nothing to compare with. */
+  async #own(layer: Layer, signal: AbortSignal) {
+    const { expected, order } = layer.plan;
+    const made = this.#made(layer);
+    const early = expected.length === 0 ? this.#place(made, order, signal) : undefined;
+    early?.catch(() => undefined);
+    const diffId = await layer.diffId;
+    return { diffId, placed: early ?? this.#place(this.#known(diffId, made) ?? made, order, signal) };
+  }
+
+  /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
+  async #share(layer: Layer, { diffId, content, placed }: AppLayer, signal: AbortSignal) {
+    const made = this.#made(layer);
+    const known = this.#known(diffId, made);
+    const place =
+      known === undefined
+        ? this.#placeShared(made, content, placed, signal)
+        : this.#place(known, layer.plan.order, signal);
+    return { diffId, placed: place };
+  }
+
+  /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
+  async #placeShared(
+    made: MadeContent,
+    content: AppLayer["content"],
+    inApp: Promise<Descriptor>,
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    const { order } = made.layer.plan;
+    const { repository, reference } = this.#cache;
+    const { appRepository } = this.#context;
+    if (appRepository?.registry === reference.registry) {
+      const descriptor = await inApp;
+      return await this.#place({ kind: "existing", descriptor, from: appRepository, otherwise: made }, order, signal);
+    }
+    // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
+    const work = { priority: CACHE_PRIORITY, order, signal };
+    const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, work));
+    return isHere ? content.descriptor : await this.#place(made, order, signal);
+  }
+
+  /** Where the old cache image has a layer with this diffID, under whatever name. */
+  #known(diffId: DiffID, otherwise: MadeContent): RegistryContent | undefined {
+    const descriptor = findLayer(this.#usable, diffId);
+    if (descriptor === undefined) return undefined;
+    return { kind: "existing", descriptor, from: this.#cache.repository, otherwise };
+  }
+
+  #made(layer: Layer): MadeContent {
+    const mediaType = newLayerMediaType(OCI_MANIFEST, this.#context.settings.tuning.compression);
+    return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
+  }
+
+  #place(content: RegistryContent, order: number, signal: AbortSignal): Promise<Descriptor> {
+    return placeLayer(content, this.#cache.repository, { priority: CACHE_PRIORITY, order, signal });
+  }
+
+  async #placeOf(layer: CacheLayer): Promise<Descriptor> {
+    const placed = this.#placed.get(layer);
+    if (placed === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
+    return await placed;
+  }
+}
+
+/** The cache needs a layer no longer once its blob is there. */
+function releaseAfter(placed: Promise<Descriptor>, layer: Layer): void {
+  placed.then(
+    () => layer.release(),
+    () => undefined,
+  );
+}
+
+function metadataLabel(record: CacheMetadata): string {
+  try {
+    return cacheMetadataJson(record);
+  } catch (error) {
+    throw withContext("setting cache metadata: serializing metadata", error);
+  }
+}

@@ -1,0 +1,64 @@
+import { gates } from "../cnb/platform-api.ts";
+import { messageOf } from "../faults/fault.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import { EMPTY_LAYER_BYTES } from "../images/cache-image.ts";
+import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import type { ExportContext } from "./context.ts";
+import type { CacheImage } from "./open-cache-image.ts";
+
+/** Puts a cache image whose layers are in its repository; its name points to it once the app image was saved. */
+export async function pushCacheImage(
+  image: BuiltImage,
+  cache: CacheImage,
+  appSaved: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  await putConfig(image, cache, signal);
+  await appSaved;
+  await putManifest(image, cache, signal);
+}
+
+/** Puts the config, and the empty layer of an image without any. */
+async function putConfig(image: BuiltImage, { repository }: CacheImage, signal: AbortSignal): Promise<void> {
+  const work = { priority: CACHE_PRIORITY, signal };
+  const isEmpty = image.layers.length === 1 && image.layers[0]?.size === EMPTY_LAYER_BYTES.length;
+  await Promise.all([
+    repository.putBytes(image.configBytes, work),
+    isEmpty ? repository.putBytes(EMPTY_LAYER_BYTES, work) : undefined,
+  ]);
+}
+
+async function putManifest(
+  image: BuiltImage,
+  { repository, reference }: CacheImage,
+  signal: AbortSignal,
+): Promise<void> {
+  const work = { priority: CACHE_PRIORITY, signal };
+  const { digest, mediaType } = image.manifestDescriptor;
+  const [result] = await repository.putTags(
+    [reference],
+    { digest, mediaType, bytes: Buffer.from(image.manifestBytes) },
+    work,
+  );
+  if (result?.outcome === "failed") throw result.error;
+}
+
+/**
+ * Below Platform API 0.13: deletes the image that the tag pointed to before; one that there was, unlike in the reference
+ * (contract 6.4, D17). Failing that is a warning.
+ */
+export async function deleteOldCacheImage(
+  { settings, logger }: ExportContext,
+  { repository, previous }: CacheImage,
+  { manifestDescriptor }: BuiltImage,
+  signal: AbortSignal,
+): Promise<void> {
+  if (gates(settings.platformApi).keepsOldCacheImage) return;
+  if (previous === undefined || previous.image.descriptor.digest === manifestDescriptor.digest) return;
+  try {
+    await repository.deleteManifest(previous.image.descriptor.digest, { priority: CACHE_PRIORITY, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn(`Unable to delete cache image: ${messageOf(error)}`);
+  }
+}
