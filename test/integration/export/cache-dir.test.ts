@@ -1,0 +1,233 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { asFake, type Exported, layerWork, Scene } from "./scene.ts";
+
+const MODES = [{ flags: [] }, { flags: ["-parallel"] }];
+
+/** A scene with a directory for the cache, and one export's way into it. */
+async function sceneWithCache(directory?: string) {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const cacheDir = directory ?? join(scene.output.root, "cache");
+  mkdirSync(cacheDir, { recursive: true });
+  const run = (flags: readonly string[] = []) =>
+    scene.export({ cache: "", flags: ["-cache-dir", cacheDir, "-log-level", "debug", ...flags] });
+  return { scene, cacheDir, run };
+}
+
+/** The same after a first export, with analyzed.toml for the next. */
+async function built(flags: readonly string[] = []) {
+  const { scene, cacheDir, run } = await sceneWithCache();
+  expect(await run(flags)).toMatchObject({ exitCode: 0, stderr: "" });
+  const app = await scene.analyze();
+  return { scene, cacheDir, run, app };
+}
+
+/** Passes and tar files for the layers that the cache takes. */
+function cacheWork({ events }: Exported) {
+  const { jdk, maven } = layerWork(events);
+  const files = events.flatMap((event) => (event.event === "layer" ? [[event.id, event.tarFiles] as const] : []));
+  const tarFiles = (name: string) => files.find(([id]) => id.endsWith(`:${name}`))?.[1];
+  const of = (name: string, work: typeof jdk) => [work?.reads, work?.compressions, tarFiles(name)];
+  return { jdk: of("jdk", jdk), maven: of("maven", maven) };
+}
+
+/** What log lines say of the cache's layers. */
+function cacheLines({ stdout }: Exported): string[] {
+  return stdout.split("\n").filter((line) => line.includes("cache layer '"));
+}
+
+const ADDED = ["Adding cache layer 'samples/java:jdk'", "Adding cache layer 'samples/java:maven'"];
+
+/** The cache has these layers, in the metadata and as tars, and nothing else is in its directory. */
+function expectCache(cacheDir: string, layers: number): ReturnType<typeof readCommitted> {
+  const committed = readCommitted(cacheDir);
+  expect(committed.flaws).toEqual([]);
+  expect(readdirSync(cacheDir)).toEqual(["committed"]);
+  const diffIds = diffIdsOf(parseCacheMetadata(committed.metadata));
+  expect(diffIds).toHaveLength(layers);
+  expect([...committed.tars].sort()).toEqual(diffIds.map((diffId) => `${diffId}.tar`).sort());
+  return committed;
+}
+
+describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
+  test("gets the tars of the pass that makes the app image's blobs", async () => {
+    const { scene, cacheDir, run } = await sceneWithCache();
+    const exported = await run(flags);
+    expect(exported).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(cacheWork(exported)).toEqual({ jdk: [1, 1, 1], maven: [1, 0, 1] });
+    expect(cacheLines(exported)).toEqual(ADDED);
+    expect(exported.stdout).not.toContain("Layer cache not found");
+    const { tars } = expectCache(cacheDir, 2);
+    for (const name of [...tars, METADATA_FILE]) {
+      const { mode } = statSync(join(cacheDir, "committed", name));
+      expect(mode & 0o777).toBe(0o666 & ~process.umask());
+    }
+    expect(exported.events).toContainEqual(expect.objectContaining({ event: "cache-ready", reference: cacheDir }));
+    await verifyImage(scene.appImage);
+  });
+
+  test("keeps what did not change, and writes nothing", async () => {
+    const { cacheDir, run } = await built(flags);
+    const before = expectCache(cacheDir, 2);
+    const inodes = before.tars.map((name) => statSync(join(cacheDir, "committed", name)).ino);
+    const exported = await run(flags);
+    expect(exported).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(cacheWork(exported)).toEqual({ jdk: [1, 0, 0], maven: [1, 0, 0] });
+    expect(cacheLines(exported)).toEqual([
+      "Reusing cache layer 'samples/java:jdk'",
+      "Adding cache layer 'samples/java:jdk'",
+      "Reusing cache layer 'samples/java:maven'",
+      "Adding cache layer 'samples/java:maven'",
+    ]);
+    expect(expectCache(cacheDir, 2)).toEqual(before);
+    expect(before.tars.map((name) => statSync(join(cacheDir, "committed", name)).ino)).toEqual(inodes);
+  });
+
+  test.for([
+    ["shared", "jdk", { jdk: [2, 1, 1], maven: [1, 0, 0] }],
+    ["own", "maven", { jdk: [1, 0, 0], maven: [2, 0, 1] }],
+  ] as const)("takes a changed layer of %s, and lets the old one go", async ([, layer, work]) => {
+    const { scene, cacheDir, run } = await built(flags);
+    const before = expectCache(cacheDir, 2);
+    scene.change(layer);
+    const exported = await run(flags);
+    expect(exported).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(cacheWork(exported)).toEqual(work);
+    const { tars } = expectCache(cacheDir, 2);
+    expect(tars.filter((name) => before.tars.includes(name))).toHaveLength(1);
+  });
+
+  test("makes a damaged tar again, and says so", async () => {
+    const { cacheDir, run } = await built(flags);
+    const before = expectCache(cacheDir, 2);
+    for (const name of before.tars) writeFileSync(join(cacheDir, "committed", name), "damaged", { flag: "a" });
+    const exported = await run(flags);
+    expect(exported.exitCode).toBe(0);
+    expect(exported.stderr).toMatch(
+      /^(Warning: Skipping reuse for layer samples\/java:(jdk|maven): expected layer contents to have SHA '.*'; found '.*'\n){2}$/,
+    );
+    expect(cacheLines(exported)).toEqual(ADDED);
+    expect(cacheWork(exported)).toEqual({ jdk: [2, 0, 1], maven: [2, 0, 1] });
+    expect(expectCache(cacheDir, 2)).toEqual(before);
+  });
+
+  test("is left alone when the app image cannot be exported", async () => {
+    const { scene, cacheDir, run } = await built(flags);
+    const before = expectCache(cacheDir, 2);
+    scene.change("maven");
+    rmSync(scene.output.launcher);
+    expect(await run(flags)).toMatchObject({ exitCode: 62 });
+    expect(expectCache(cacheDir, 2)).toEqual(before);
+  });
+});
+
+test("one lost is filled in the pass that hashes for the app image", async () => {
+  const { cacheDir, run } = await built();
+  const before = expectCache(cacheDir, 2);
+  rmSync(join(cacheDir, "committed"), { recursive: true });
+  const exported = await run();
+  expect(cacheWork(exported)).toEqual({ jdk: [1, 0, 1], maven: [1, 0, 1] });
+  expect(expectCache(cacheDir, 2)).toEqual(before);
+});
+
+test("one that a first app image finds is kept", async () => {
+  const { scene, cacheDir, run } = await sceneWithCache();
+  await run();
+  const before = expectCache(cacheDir, 2);
+  const flags = ["-cache-dir", cacheDir];
+  const exported = await scene.export({ images: [`${scene.app.host}/other:latest`], cache: "", flags });
+  expect(exported).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(cacheWork(exported)).toEqual({ jdk: [1, 1, 0], maven: [1, 0, 0] });
+  expect(expectCache(cacheDir, 2)).toEqual(before);
+});
+
+test.skipIf(process.getuid?.() !== 0)("a tar that the build's user cannot read is made again (D16)", async () => {
+  const { scene, cacheDir, run } = await sceneWithCache();
+  const user = ["-uid", "1000", "-gid", "1000"];
+  for (const path of [scene.output.root, scene.output.layersDir]) chownSync(path, 1000, 1000);
+  expect(await run(user)).toMatchObject({ exitCode: 0, stderr: "" });
+  const before = expectCache(cacheDir, 2);
+  for (const path of before.tars.map((name) => join(cacheDir, "committed", name))) {
+    expect(statSync(path)).toMatchObject({ uid: 1000, gid: 1000 });
+    chmodSync(path, 0);
+  }
+  await scene.analyze();
+  const exported = await run(user);
+  expect(exported.exitCode).toBe(0);
+  expect(exported.stderr).toMatch(
+    /^(Warning: Skipping reuse for layer .*: failed to read cache layer with SHA 'sha256:.*' due to insufficient permissions\n){2}$/,
+  );
+  expect(expectCache(cacheDir, 2)).toEqual(before);
+});
+
+test("one with the app image's registry failing at the end stays the old one", async () => {
+  const { scene, cacheDir, run } = await built();
+  const before = expectCache(cacheDir, 2);
+  scene.change("jdk");
+  const denied = { status: 403, body: '{"errors":[{"code":"DENIED","message":"no"}]}' };
+  asFake(scene.app).faults.add({ method: "PUT", target: /app\/manifests/, times: 99, action: { answer: denied } });
+  expect(await run(["-parallel"])).toMatchObject({ exitCode: 62 });
+  expect(expectCache(cacheDir, 2)).toEqual(before);
+});
+
+describe("a full disk", () => {
+  function smallDisk(sizeKib: number): string | undefined {
+    const disk = join(onTestDisk(), "disk");
+    mkdirSync(disk);
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeKib}k`, "tmpfs", disk], { stdio: "pipe" });
+    } catch {
+      return undefined;
+    }
+    onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
+    return disk;
+  }
+
+  function onTestDisk(): string {
+    const root = execFileSync("mktemp", ["-d"], { encoding: "utf8" }).trim();
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    return root;
+  }
+
+  test.for(MODES)("leaves out what does not fit; the app image is exported ($flags)", async ({ flags }, context) => {
+    const disk = smallDisk(3 << 10);
+    if (disk === undefined) return context.skip("may not mount a small disk here");
+    const { scene, cacheDir, run } = await sceneWithCache(disk);
+    const exported = await run(flags);
+    expect(exported.exitCode).toBe(0);
+    expect(exported.stderr).toMatch(
+      /^Warning: Failed to cache layer 'samples\/java:jdk': caching layer \(sha256:\w+\): write .*: no space left on device\n$/,
+    );
+    await verifyImage(scene.appImage);
+    expectCache(cacheDir, 1);
+  });
+
+  test("keeps the old cache when there is no room for the metadata", async (context) => {
+    const disk = smallDisk(9 << 10);
+    if (disk === undefined) return context.skip("may not mount a small disk here");
+    const { scene, cacheDir, run } = await sceneWithCache(disk);
+    expect(await run()).toMatchObject({ exitCode: 0, stderr: "" });
+    await scene.analyze();
+    const before = expectCache(cacheDir, 2);
+    try {
+      execFileSync("sh", ["-c", 'cat /dev/zero > "$0/filler"', disk], { stdio: "pipe" });
+    } catch {
+      // The disk is full now.
+    }
+    const exported = await run();
+    expect(exported.exitCode).toBe(0);
+    expect(exported.stderr).toMatch(
+      /^Warning: Failed to export cache: setting cache metadata: .*no space left on device\n$/,
+    );
+    expect(exported.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));
+    rmSync(join(disk, "filler"));
+    expect(expectCache(cacheDir, 2)).toEqual(before);
+    expect(readFileSync(join(cacheDir, "committed", METADATA_FILE), "utf8")).toBe(before.metadata);
+  });
+});

@@ -1,0 +1,45 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { VolumeCache } from "../../src/caches/volume-cache.ts";
+import type { CacheMetadata } from "../../src/cnb/metadata.ts";
+import { type DiffID, digestOf, parseDiffId } from "../../src/oci/digest.ts";
+
+/** What a test writes into a cache: the texts of its tars by layer name; the texts of those to keep are the same as before. */
+export interface CacheContents {
+  readonly added: Readonly<Record<string, string>>;
+  readonly kept: Readonly<Record<string, string>>;
+}
+
+export function diffIdOfText(text: string): DiffID {
+  return parseDiffId(digestOf(Buffer.from(text)));
+}
+
+export async function openCache(directory: string): Promise<VolumeCache> {
+  return await VolumeCache.open(directory, async (path) => parseDiffId(digestOf(readFileSync(path))));
+}
+
+export async function addText(cache: VolumeCache, text: string): Promise<void> {
+  const path = join(cache.stagingDir, `${text}.tar.part`);
+  writeFileSync(path, text);
+  await cache.add({ path, size: text.length }, diffIdOfText(text));
+}
+
+export function metadataOf({ added, kept }: CacheContents): CacheMetadata {
+  const record = (text: string) => ({
+    diffId: diffIdOfText(text),
+    data: null,
+    build: false,
+    launch: false,
+    cache: true,
+  });
+  const layers = new Map(Object.entries({ ...kept, ...added }).map(([name, text]) => [name, record(text)]));
+  return { sbom: "", buildpacks: [{ key: "b", version: "1", layers }] };
+}
+
+/** Opens the cache in a directory, adds and keeps layers, and commits. */
+export async function writeCache(directory: string, contents: CacheContents): Promise<void> {
+  const cache = await openCache(directory);
+  for (const text of Object.values(contents.kept)) cache.keep(diffIdOfText(text));
+  for (const text of Object.values(contents.added)) await addText(cache, text);
+  await cache.commit(metadataOf(contents));
+}

@@ -1,0 +1,38 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseCacheMetadata } from "../../src/cnb/cache-metadata.ts";
+import type { CacheMetadata } from "../../src/cnb/metadata.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+
+export const METADATA_FILE = "io.buildpacks.lifecycle.cache.metadata";
+
+/** A cache directory as the lifecycle's next phase finds it. */
+export interface CommittedCache {
+  readonly metadata: string | undefined;
+  /** Names of the tars. */
+  readonly tars: readonly string[];
+  /** What is wrong with it: layers of the metadata whose tar is not there, and tars that are not what their name says. */
+  readonly flaws: readonly string[];
+}
+
+/** Reads `committed` of a cache directory, and checks every tar in it. */
+export function readCommitted(directory: string): CommittedCache {
+  const committed = join(directory, "committed");
+  if (!existsSync(committed)) return { metadata: undefined, tars: [], flaws: ["there is no committed cache"] };
+  const tars = readdirSync(committed).filter((name) => name !== METADATA_FILE);
+  const path = join(committed, METADATA_FILE);
+  const metadata = existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  const missing = diffIdsOf(parseCacheMetadata(metadata)).filter((diffId) => !tars.includes(`${diffId}.tar`));
+  const wrong = tars.filter((name) => `${digestOf(readFileSync(join(committed, name)))}.tar` !== name);
+  return {
+    metadata,
+    tars,
+    flaws: [...missing.map((diffId) => `${diffId} is missing`), ...wrong.map((name) => `${name} is something else`)],
+  };
+}
+
+/** The layers that metadata lists. */
+export function diffIdsOf({ sbom, buildpacks }: CacheMetadata): string[] {
+  const layers = buildpacks.flatMap((buildpack) => [...buildpack.layers.values()].map(({ diffId }) => diffId));
+  return [...(sbom === "" ? [] : [sbom]), ...layers];
+}
