@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import { expectConformance } from "./compare.ts";
 import { environmentProblem } from "./environment.ts";
+import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
 import { type Played, playCase } from "./play-case.ts";
 import { type RecordedCase, recordedCases } from "./recorded-case.ts";
 import { referenceExporter } from "./reference-exporter.ts";
@@ -39,6 +40,11 @@ if (problem !== undefined) test.skip(`conformance with the recorded reference: $
 else {
   const cases = recordedCases();
   describe("conformance with the recorded reference", () => {
+    test("every case that the table of intended differences names is there", () => {
+      const names = new Set(cases.map((recorded) => recorded.case.name));
+      const named = INTENDED_DIFFERENCES.flatMap((row) => (typeof row.cases === "function" ? [] : row.cases));
+      expect(named.filter((name) => !names.has(name))).toEqual([]);
+    });
     test.for(cases.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
       using subject = new Subject(EXPORTER);
       const ours = await playCase(recorded, subject, () => FakeRegistry.start());

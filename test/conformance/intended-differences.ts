@@ -37,6 +37,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   {
     why: "TOML errors name the file, and have the words of another parser",
     cases: [
+      "analyzed-metadata-wrong-types",
       "err-analyzed-bad",
       "err-build-toml-bad-api-0-8",
       "err-group-bad",

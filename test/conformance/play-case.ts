@@ -1,5 +1,6 @@
 import { chownSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { takeTurn } from "./exclusive.ts";
 import { RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
 import { CASE_ROOT, CNB_ROOT, isOutside, materialise } from "./materialise.ts";
 import { observe, type Scene } from "./observe.ts";
@@ -33,6 +34,7 @@ export async function playCase(
   startRegistry: () => Promise<RegistryPlace>,
 ): Promise<Played> {
   await using stack = new AsyncDisposableStack();
+  stack.use(await takeTurn());
   stack.defer(() => rmSync(CASE_ROOT, { recursive: true, force: true }));
   if (given.files.some(isOutside)) {
     if (existsSync(CNB_ROOT)) throw new Error(`${CNB_ROOT} is in the way`);
