@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, writeAnalyzed } from "../../support/build-output.ts";
-import { flagsFor, readEvents, startExporter } from "../../support/exporter.ts";
+import { flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { type Exported, writeBuild } from "./scene.ts";
 
@@ -47,12 +47,18 @@ export class LayoutScene {
   }
 
   async export(...args: readonly string[]): Promise<Exported> {
-    const eventsPath = join(this.root, "events.jsonl");
-    rmSync(eventsPath, { force: true });
+    rmSync(this.#eventsPath, { force: true });
+    const run = await this.start(...args).ended;
+    return { ...run, events: run.exitCode === 0 ? readEvents(this.#eventsPath) : [] };
+  }
+
+  start(...args: readonly string[]): RunningExporter {
     const layout = ["-layout", "-layout-dir", this.layoutDir, "-launcher-sbom", join(this.output.root, "sbom")];
-    const all = [...flagsFor(this.output), ...layout, "-events", eventsPath, ...args];
-    const env = { CNB_EXPERIMENTAL_MODE: "quiet" };
-    const run = await startExporter(all, env).ended;
-    return { ...run, events: run.exitCode === 0 ? readEvents(eventsPath) : [] };
+    const all = [...flagsFor(this.output), ...layout, "-events", this.#eventsPath, ...args];
+    return startExporter(all, { CNB_EXPERIMENTAL_MODE: "quiet" });
+  }
+
+  get #eventsPath(): string {
+    return join(this.root, "events.jsonl");
   }
 }

@@ -7,7 +7,7 @@ import { writeAnalyzed } from "../../support/build-output.ts";
 import { blobFile, verifyLayout } from "../../support/layout.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { LayoutScene } from "./layout-scene.ts";
-import { layerWork } from "./scene.ts";
+import { layerWork, noise } from "./scene.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 
@@ -177,6 +177,20 @@ test("an export that fails leaves the image that was there", async () => {
   expect(await scene.export("-process-type", "none", "app")).toMatchObject({ exitCode: 62 });
   expect(verifyLayout(scene.pathOf())).toEqual(before);
   expect(readdirSync(scene.pathOf()).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+});
+
+test("an export that is stopped leaves no half of a layer, and no image", async () => {
+  const scene = await LayoutScene.open();
+  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), noise(100 << 20, 7));
+  const running = scene.start("app");
+  const making = () => {
+    const name = existsSync(scene.pathOf()) && readdirSync(scene.pathOf()).find((entry) => /^\.making-/.test(entry));
+    return name ? readdirSync(join(scene.pathOf(), name)).length : 0;
+  };
+  await expect.poll(making, { interval: 2, timeout: 20_000 }).toBeGreaterThan(0);
+  running.process.kill("SIGTERM");
+  expect(await running.ended).toMatchObject({ exitCode: 143 });
+  expect(readdirSync(scene.pathOf())).toEqual(["blobs"]);
 });
 
 describe("a run image that cannot be opened", () => {
