@@ -51,6 +51,8 @@ const NOT_IN_A_THREAD = [
   "pass.ts",
   "slot-pool.ts",
   "spool.ts",
+  "spool-file.ts",
+  "held-tar.ts",
 ];
 
 const BANNED_NAME = /^(utils?|common|helpers?|types|manager)\./;

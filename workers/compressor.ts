@@ -6,4 +6,4 @@ import type { CompressorReply, CompressorSetup, CompressorTask } from "../src/la
 const { arena, compression }: CompressorSetup = workerData;
 const encoder = createEncoder(arena, compression);
 
-export default (task: CompressorTask): CompressorReply => answer(task, arena, encoder);
+export default (task: CompressorTask): Promise<CompressorReply> => answer(task, arena, encoder);

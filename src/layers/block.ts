@@ -3,6 +3,7 @@ import { Fault } from "../faults/fault.ts";
 import { isSystemError, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
 import { BLOCK_SIZE } from "./arena.ts";
+import { isStored, type LayerTar, readStored } from "./stored-tar.ts";
 import { renderHeader, TAR_TYPE } from "./tar-header.ts";
 import { entriesBetween, type IndexedEntry, type TarIndex } from "./tar-index.ts";
 
@@ -10,22 +11,28 @@ import { entriesBetween, type IndexedEntry, type TarIndex } from "./tar-index.ts
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
 
 /** How many blocks a tar has. */
-export function blockCount(index: TarIndex): number {
-  return Math.ceil(index.tarSize / BLOCK_SIZE);
+export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
+  return Math.ceil(tarSize / BLOCK_SIZE);
 }
 
 /** Bytes of tar in one block: all have {@link BLOCK_SIZE}, the last has the rest. */
-export function blockLength(index: TarIndex, block: number): number {
-  return Math.min(BLOCK_SIZE, index.tarSize - block * BLOCK_SIZE);
+export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: number): number {
+  return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
 }
 
 /**
- * Makes one block of a layer's tar: a pure function of the index and the files it names (design, idea 2).
+ * Makes one block of a layer's tar: a pure function of the index and the files it names (design, idea 2), or of the tar
+ * where that is stored.
  * @param into receives exactly the block's bytes; what it held before does not matter
  * @throws Fault naming the file when one is not what the scan saw
  */
-export function buildBlock(index: TarIndex, block: number, into: Buffer): void {
+export function buildBlock(tar: LayerTar, block: number, into: Buffer): void {
   const from = block * BLOCK_SIZE;
+  if (isStored(tar)) readStored(tar, from, into);
+  else buildRange(tar, from, into);
+}
+
+function buildRange(index: TarIndex, from: number, into: Buffer): void {
   const to = from + into.length;
   let filled = 0;
   for (const entry of entriesBetween(index, from, to)) {

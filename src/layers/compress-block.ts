@@ -3,23 +3,30 @@ import { toWire } from "../faults/wire.ts";
 import { type Arena, rawBytes } from "./arena.ts";
 import { blockLength, buildBlock } from "./block.ts";
 import type { BlockEncoder } from "./block-encoder.ts";
+import { copyTar } from "./foreign-tar/copy-tar.ts";
 import type { BlockTask, CompressorReply, CompressorTask } from "./messages.ts";
 import { scanSource } from "./scan.ts";
 
 /** Answers a task of the compressing pool; a failure is an answer too, so that its fields survive the thread border. */
-export function answer(task: CompressorTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
+export async function answer(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
   try {
-    if (task.kind === "scan") return { kind: "scan-done", indexes: scanSource(task.source) };
-    return compressBlock(task, arena, encoder);
+    switch (task.kind) {
+      case "scan":
+        return { kind: "scan-done", indexes: scanSource(task.source) };
+      case "copy":
+        return { kind: "copy-done", tarSize: await copyTar(task.source, task.spool) };
+      case "block":
+        return compressBlock(task, arena, encoder);
+    }
   } catch (error) {
     return { kind: "failed", fault: toWire(error) };
   }
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
-  const length = blockLength(task.index, task.block);
+  const length = blockLength(task.tar, task.block);
   const raw = rawBytes(arena, task.slot, length);
-  buildBlock(task.index, task.block, raw);
+  buildBlock(task.tar, task.block, raw);
   const outputLength = task.compress ? encoder.encode(task.slot, length) : 0;
   return { kind: "block-done", length, outputLength, crc32: crc32(raw) };
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { writeSync } from "node:fs";
 import type { MessagePort } from "node:worker_threads";
-import { Fault, messageOf } from "../faults/fault.ts";
+import { Fault } from "../faults/fault.ts";
 import { toWire } from "../faults/wire.ts";
 import { type Arena, outputBytes, rawBytes } from "./arena.ts";
 import { combineCrc32 } from "./crc32-combine.ts";
@@ -15,6 +14,7 @@ import type {
   DigestReply,
   DigestTask,
 } from "./messages.ts";
+import { writeSpool } from "./write-spool.ts";
 
 /** Takes a layer's blocks in order; the one stage that is sequential by nature (design, idea 3). */
 interface BlockDigester {
@@ -46,7 +46,7 @@ function blobDigester({ arena, format }: DigesterSetup, spool: number): BlockDig
   let crc32 = 0;
   const append = (bytes: Uint8Array): void => {
     hash.update(bytes);
-    for (let at = 0; at < bytes.length; ) at += writeToSpool(spool, bytes, at, size + at);
+    writeSpool(spool, bytes, size, "compressed layer");
     size += bytes.length;
   };
   if (format === "gzip") append(GZIP_HEADER);
@@ -62,17 +62,6 @@ function blobDigester({ arena, format }: DigesterSetup, spool: number): BlockDig
       return { kind: "digest-done", sha256: hash.digest("hex"), size, crc32 };
     },
   };
-}
-
-function writeToSpool(spool: number, bytes: Uint8Array, at: number, position: number): number {
-  try {
-    return writeSync(spool, bytes, at, bytes.length - at, position);
-  } catch (error) {
-    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write compressed layer to the spool: ${messageOf(error)}`, {
-      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
-      cause: error,
-    });
-  }
 }
 
 /**

@@ -1,11 +1,14 @@
 import { Fault } from "../faults/fault.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { LayerPlan } from "../plan/layer-plan.ts";
+import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layer-plan.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { type LayerEngine, MadeLayer } from "./made-layer.ts";
+import type { Rank } from "./pass.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { SpooledBlob } from "./spool.ts";
+import { closeSpoolFile, openNamelessFile } from "./spool-file.ts";
+import type { LayerTar, StoredTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -28,6 +31,7 @@ export class LayerStore {
   readonly #appScans = new Map<string, Promise<readonly TarIndex[]>>();
   readonly #scans: PriorityLimiter;
   readonly #rehashes = new PriorityLimiter(1);
+  readonly #spoolDir: string;
 
   /**
    * @param workers compressing threads of the pool
@@ -46,6 +50,7 @@ export class LayerStore {
       },
     };
     this.#scans = new PriorityLimiter(workers);
+    this.#spoolDir = spoolDir;
   }
 
   /**
@@ -55,7 +60,7 @@ export class LayerStore {
   layer(plan: LayerPlan, signal: AbortSignal): Layer {
     const known = this.#layers.get(plan.key);
     if (known !== undefined) return known;
-    const layer = new MadeLayer(plan, this.#index(plan, signal), this.#engine, signal);
+    const layer = new MadeLayer(plan, this.#tar(plan, signal), this.#engine, signal);
     this.#layers.set(plan.key, layer);
     return layer;
   }
@@ -70,22 +75,35 @@ export class LayerStore {
     return [...this.#layers.values()];
   }
 
-  async #index(plan: LayerPlan, signal: AbortSignal): Promise<TarIndex> {
+  async #tar(plan: LayerPlan, signal: AbortSignal): Promise<LayerTar> {
     const { source } = plan;
-    if (source.kind !== "app-slice") return single(await this.#scan(plan, signal));
+    if (source.kind === "extension") return await this.#copy(source, plan, signal);
+    if (source.kind !== "app-slice") return single(await this.#scan(source, plan, signal));
     // The slices of one directory depend on each other, so one scan makes all their indexes.
     const key = `${source.appDir}\0${JSON.stringify(source.slices)}`;
     let scan = this.#appScans.get(key);
     if (scan === undefined) {
-      scan = this.#scan(plan, signal);
+      scan = this.#scan(source, plan, signal);
       this.#appScans.set(key, scan);
     }
     return single((await scan).slice(source.index));
   }
 
-  async #scan(plan: LayerPlan, signal: AbortSignal): Promise<readonly TarIndex[]> {
-    const { source, priority, order } = plan;
+  async #scan(source: LocalSource, { priority, order }: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
     return await this.#scans.run(priority, () => this.#engine.pool.scan(source), order, signal);
+  }
+
+  async #copy(source: ExtensionSource, { priority, order }: Rank, signal: AbortSignal): Promise<StoredTar> {
+    const copy = async (): Promise<StoredTar> => {
+      const spool = await openNamelessFile(this.#spoolDir);
+      try {
+        return await this.#engine.pool.copy(source, spool);
+      } catch (error) {
+        await closeSpoolFile(spool);
+        throw error;
+      }
+    };
+    return await this.#scans.run(priority, copy, order, signal);
   }
 }
 

@@ -2,13 +2,14 @@ import { Fault } from "../faults/fault.ts";
 import type { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
+import { HeldTar } from "./held-tar.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
 import { type PassEngine, type PassResult, type Rank, runPass } from "./pass.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { Spooling } from "./spooling.ts";
+import type { LayerTar } from "./stored-tar.ts";
 import { type MadeTar, TarFile } from "./tar-file.ts";
-import type { TarIndex } from "./tar-index.ts";
 import { TarStream } from "./tar-stream.ts";
 
 /** What all layers of an export share. */
@@ -46,7 +47,7 @@ export class MadeLayer implements Layer {
     tarStreams: 0,
   };
   readonly #engine: LayerEngine;
-  readonly #index: Promise<TarIndex>;
+  readonly #tar: HeldTar;
   readonly #signal: AbortSignal;
   readonly #hashed = Promise.withResolvers<DigestDone>();
   readonly #files = new Map<string, TarFile>();
@@ -55,13 +56,13 @@ export class MadeLayer implements Layer {
   #isForStream: boolean;
   #consumersLeft: number;
 
-  constructor(plan: LayerPlan, index: Promise<TarIndex>, engine: LayerEngine, signal: AbortSignal) {
+  constructor(plan: LayerPlan, tar: Promise<LayerTar>, engine: LayerEngine, signal: AbortSignal) {
     this.plan = plan;
     this.#engine = engine;
-    this.#index = index;
+    this.#tar = new HeldTar(tar);
     this.#signal = signal;
     this.#consumersLeft = plan.consumers;
-    this.tarSize = index.then(({ tarSize }) => tarSize);
+    this.tarSize = this.#tar.size();
     this.diffId = this.#hashed.promise.then(diffIdOf);
     // Consumers await these when they get to the layer; a failure before that must not end the process.
     for (const promise of [this.tarSize, this.diffId]) promise.catch(() => undefined);
@@ -107,6 +108,7 @@ export class MadeLayer implements Layer {
     this.#consumersLeft -= 1;
     if (this.#consumersLeft > 0) return;
     if (this.#isForStream) this.#hashed.reject(internal(`nobody read the tar of layer '${this.plan.id}'`));
+    this.#tar.release();
     this.#blob?.spool.then(
       (spool) => spool.release(),
       () => undefined,
@@ -159,7 +161,7 @@ export class MadeLayer implements Layer {
     const fail = (reason: unknown) => {
       if (this.#isForStream) this.#hashed.reject(reason);
     };
-    this.#index.catch(fail);
+    this.tarSize.catch(fail);
     if (this.#signal.aborted) fail(this.#signal.reason);
     else this.#signal.addEventListener("abort", () => fail(this.#signal.reason), { once: true });
   }
@@ -188,20 +190,19 @@ export class MadeLayer implements Layer {
   async #make(products: Products, rank: Rank, signal: AbortSignal, first?: DigestDone): Promise<PassResult> {
     const { diffId = false, blob, files = [], stream } = products;
     try {
-      const index = await this.#index;
       const { priority, order } = rank;
-      const task = async (): Promise<PassResult> => {
+      const task = async (tar: LayerTar): Promise<PassResult> => {
         const spool = await blob?.open(this.#engine.openSpool(this.plan));
         for (const file of files) await file.open();
         this.#count(products);
         const takers = stream === undefined ? files : [...files, stream];
-        const result = await runPass(this.#engine, index, { diffId, spool, takers }, rank, signal);
+        const result = await runPass(this.#engine, tar, { diffId, spool, takers }, rank, signal);
         if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
         blob?.complete(made(result.blob));
         for (const taker of takers) taker.complete();
         return result;
       };
-      return await this.#engine.passes.run(priority, task, order, signal);
+      return await this.#tar.pass((tar) => this.#engine.passes.run(priority, () => task(tar), order, signal));
     } catch (error) {
       failAll(products, error);
       throw error;

@@ -1,8 +1,10 @@
 import type { MessagePort } from "node:worker_threads";
 import type { WireFault } from "../faults/wire.ts";
-import type { LayerSource } from "../plan/layer-plan.ts";
+import type { LocalSource } from "../plan/layer-plan.ts";
 import type { Arena } from "./arena.ts";
 import type { Compression } from "./block-encoder.ts";
+import type { ForeignBlob } from "./foreign-tar/copy-tar.ts";
+import type { LayerTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
 
 /*
@@ -19,7 +21,7 @@ export interface CompressorSetup {
 /** Look at a source and return its index, or for an app directory the indexes of all its slices. */
 export interface ScanTask {
   readonly kind: "scan";
-  readonly source: LayerSource;
+  readonly source: LocalSource;
 }
 
 export interface ScanDone {
@@ -30,7 +32,7 @@ export interface ScanDone {
 /** Make one block of a tar in a slot and compress it there. */
 export interface BlockTask {
   readonly kind: "block";
-  readonly index: TarIndex;
+  readonly tar: LayerTar;
   readonly block: number;
   readonly slot: number;
   readonly compress: boolean;
@@ -45,13 +47,27 @@ export interface BlockDone {
   readonly crc32: number;
 }
 
+/** Write a foreign tar into a spool file, normalised. */
+export interface CopyTask {
+  readonly kind: "copy";
+  readonly source: ForeignBlob;
+  /** File descriptor of the main thread's: a thread's own would be closed with it. */
+  readonly spool: number;
+}
+
+export interface CopyDone {
+  readonly kind: "copy-done";
+  /** Bytes. */
+  readonly tarSize: number;
+}
+
 export interface TaskFailed {
   readonly kind: "failed";
   readonly fault: WireFault;
 }
 
-export type CompressorTask = ScanTask | BlockTask;
-export type CompressorReply = ScanDone | BlockDone | TaskFailed;
+export type CompressorTask = ScanTask | BlockTask | CopyTask;
+export type CompressorReply = ScanDone | BlockDone | CopyDone | TaskFailed;
 
 /** Given to every thread of the digesting pool at its start. */
 export interface DigesterSetup {

@@ -7,7 +7,7 @@ import { combineCrc32 } from "./crc32-combine.ts";
 import type { BlockDone, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
 import type { Slot, SlotPool } from "./slot-pool.ts";
 import type { SpooledBlob } from "./spool.ts";
-import type { TarIndex } from "./tar-index.ts";
+import type { LayerTar } from "./stored-tar.ts";
 import type { RunningDigest, WorkerPool } from "./worker-pool.ts";
 
 /** What one pass over a layer's source is to make. */
@@ -51,18 +51,18 @@ export interface PassEngine {
  */
 export async function runPass(
   engine: PassEngine,
-  index: TarIndex,
+  tar: LayerTar,
   products: PassProducts,
   rank: Rank,
   signal: AbortSignal,
 ): Promise<PassResult> {
-  const pass = new Pass(engine, index, products);
+  const pass = new Pass(engine, tar, products);
   return await pass.run(rank, signal);
 }
 
 class Pass {
   readonly #engine: PassEngine;
-  readonly #index: TarIndex;
+  readonly #tar: LayerTar;
   readonly #compress: boolean;
   readonly #diffId: RunningDigest | undefined;
   readonly #blob: RunningDigest | undefined;
@@ -78,9 +78,9 @@ class Pass {
   #nextToDigest = 0;
   #crc32 = 0;
 
-  constructor(engine: PassEngine, index: TarIndex, products: PassProducts) {
+  constructor(engine: PassEngine, tar: LayerTar, products: PassProducts) {
     this.#engine = engine;
-    this.#index = index;
+    this.#tar = tar;
     this.#compress = products.spool !== undefined;
     this.#takers = products.takers ?? [];
     if (this.#takers.some(({ isPaced }) => isPaced))
@@ -127,7 +127,7 @@ class Pass {
   }
 
   async #makeBlocks(rank: Rank, stop: AbortSignal): Promise<void> {
-    const count = blockCount(this.#index);
+    const count = blockCount(this.#tar);
     for (let block = 0; block < count; block++) {
       const slot = await this.#acquire(rank, stop);
       const task = this.#makeBlock(block, slot).finally(() => this.#running.delete(task));
@@ -147,7 +147,7 @@ class Pass {
 
   async #makeBlock(block: number, slot: Slot): Promise<void> {
     try {
-      const task = { kind: "block", index: this.#index, block, slot: slot.number, compress: this.#compress } as const;
+      const task = { kind: "block", tar: this.#tar, block, slot: slot.number, compress: this.#compress } as const;
       const done = await this.#engine.pool.block(task);
       this.#made.set(block, { slot, done });
       this.#digestInOrder();

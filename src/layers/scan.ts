@@ -2,7 +2,7 @@ import { type Stats, statSync } from "node:fs";
 import { Fault } from "../faults/fault.ts";
 import { pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
-import type { LayerSource } from "../plan/layer-plan.ts";
+import type { LocalSource } from "../plan/layer-plan.ts";
 import { sliceApp } from "./app-slices.ts";
 import { TAR_TYPE, type TarType } from "./tar-header.ts";
 import { buildTarIndex, type ScannedEntry, type TarIndex } from "./tar-index.ts";
@@ -16,7 +16,7 @@ const PROCESS_DIR = "/cnb/process";
  * Looks at a layer's source, without reading contents, and returns the index of its tar. All slices of an app directory
  * are scanned together: their indexes come in order, the rest layer last. Every other source has one.
  */
-export function scanSource(source: LayerSource): TarIndex[] {
+export function scanSource(source: LocalSource): TarIndex[] {
   switch (source.kind) {
     case "directory":
       return [buildTarIndex([...scanParents(source.path), ...scanTree(source.path, source)])];

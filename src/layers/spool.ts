@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { promisify } from "node:util";
-import { Fault, messageOf } from "../faults/fault.ts";
+import { Fault } from "../faults/fault.ts";
 import type { Digest } from "../oci/digest.ts";
 import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
+import { closeSpoolFile, openNamelessFile, openSpoolFile } from "./spool-file.ts";
 
 /**
  * Bytes of a chunk: what a socket takes at once, so that it asks for more only when all of it is gone. Memory is used again,
@@ -18,12 +17,6 @@ const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
 /** A reader's memory, filled in turn: a chunk lies there until at least READ_SIZE more was asked for. */
 const RING_SIZE = 2 * READ_SIZE;
 
-/*
- * A plain descriptor, because node ends the process when a FileHandle is collected that nobody closed, and after a fault
- * somewhere else a finished spool may be just that.
- */
-const open = promisify(fs.open);
-const close = promisify(fs.close);
 const read = promisify(fs.read);
 const unlink = promisify(fs.unlink);
 const rename = promisify(fs.rename);
@@ -70,17 +63,9 @@ export class SpooledBlob implements GrowingBlob {
    * @param keepsName for {@link moveTo}
    */
   static async create(directory: string, keepsName = false): Promise<SpooledBlob> {
-    const path = join(directory, `tandem-spool-${randomUUID()}`);
-    try {
-      const file = await open(path, "wx+", 0o600);
-      if (!keepsName) await unlink(path);
-      return new SpooledBlob(file, keepsName ? path : undefined);
-    } catch (error) {
-      throw new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${messageOf(error)}`, {
-        cause: error,
-        hint: "Give a writable directory with -spool-dir or TMPDIR.",
-      });
-    }
+    if (!keepsName) return new SpooledBlob(await openNamelessFile(directory), undefined);
+    const { file, path } = await openSpoolFile(directory);
+    return new SpooledBlob(file, path);
   }
 
   get available(): number {
@@ -174,8 +159,7 @@ export class SpooledBlob implements GrowingBlob {
       this.#readers === 0 && (this.#ended === "failed" || (this.#ended === "complete" && this.#isReleased));
     if (!isUnused || this.#isClosed) return;
     this.#isClosed = true;
-    // Nothing is lost by a close that fails: all that was to be read was read.
-    await close(this.fileDescriptor).catch(() => undefined);
+    await closeSpoolFile(this.fileDescriptor);
     if (this.#path !== undefined) await unlink(this.#path).catch(() => undefined);
   }
 

@@ -1,5 +1,22 @@
 import { Fault } from "../faults/fault.ts";
 import { type ByteString, isAscii } from "../oci/byte-string.ts";
+import {
+  dropNonAscii,
+  MAGIC,
+  MAX_OCTAL_7,
+  MAX_OCTAL_11,
+  MAX_SPECIAL_SIZE,
+  MTIME_SECONDS,
+  NAME_SIZE,
+  paddedSize,
+  paxRecord,
+  RECORD_SIZE,
+  sealBlock,
+  specialHeader,
+  splitName,
+  writeName,
+  writeOctal,
+} from "./tar-fields.ts";
 
 /** What a tar entry says of itself. `name` and `linkName` are byte strings; `size` is in bytes. */
 export interface TarEntry {
@@ -26,26 +43,8 @@ export const TAR_TYPE = {
 } as const;
 export type TarType = (typeof TAR_TYPE)[keyof typeof TAR_TYPE];
 
-/** Headers, and the padding of contents, come in records of this many bytes. */
-export const RECORD_SIZE = 512;
-/** A tar ends with exactly two zero records (contract 3.5). */
-export const TRAILER_SIZE = 2 * RECORD_SIZE;
-
 const PAX_TYPE = 0x78;
-const NAME_SIZE = 100;
-const PREFIX_SIZE = 155;
-/** Largest number that 7 octal digits hold: the fields mode, uid, gid and devices. */
-const MAX_OCTAL_7 = 0o7777777;
-/** Largest number that 11 octal digits hold: the field size. */
-const MAX_OCTAL_11 = 0o77777777777;
-const MAX_PAX_RECORDS = 1 << 20;
-/** 1980-01-01T00:00:01Z, the mtime of every entry (contract 3.1). */
-const MTIME = "02263523001";
-
-/** Bytes that an entry's contents take in the tar, padding included. */
-export function paddedSize(size: number): number {
-  return Math.ceil(size / RECORD_SIZE) * RECORD_SIZE;
-}
+const MTIME = MTIME_SECONDS.toString(8).padStart(11, "0");
 
 /** Length in bytes of what {@link renderHeader} returns, without rendering it where that is the usual 512. */
 export function headerSize(entry: TarEntry): number {
@@ -66,7 +65,7 @@ export function renderHeader(entry: TarEntry): Buffer {
   }
   const records = paxRecords(entry);
   const bytes = Buffer.alloc(2 * RECORD_SIZE + paddedSize(records.length));
-  writePaxBlock(bytes.subarray(0, RECORD_SIZE), entry.name, records.length);
+  specialHeader(paxName(entry.name), PAX_TYPE, records.length, MAGIC.ustar).copy(bytes);
   bytes.write(records, RECORD_SIZE, "latin1");
   const block = bytes.subarray(bytes.length - RECORD_SIZE);
   writeBlock(block, entry, dropNonAscii(entry.name), dropNonAscii(entry.linkName), "");
@@ -88,18 +87,6 @@ function fitsUstar(entry: TarEntry): boolean {
   );
 }
 
-/** Splits a long ASCII name into the USTAR prefix and name fields (contract 3.6); undefined when that is not possible. */
-function splitName(name: ByteString): { prefix: string; suffix: string } | undefined {
-  if (name.length <= NAME_SIZE || !isAscii(name)) return undefined;
-  let length = name.length;
-  if (length > PREFIX_SIZE + 1) length = PREFIX_SIZE + 1;
-  else if (name.endsWith("/")) length -= 1;
-  const cut = name.lastIndexOf("/", length - 1);
-  const suffixLength = name.length - cut - 1;
-  if (cut <= 0 || suffixLength > NAME_SIZE || suffixLength === 0 || cut > PREFIX_SIZE) return undefined;
-  return { prefix: name.slice(0, cut), suffix: name.slice(cut + 1) };
-}
-
 function paxRecords(entry: TarEntry): ByteString {
   if (entry.deviceMajor > MAX_OCTAL_7 || entry.deviceMinor > MAX_OCTAL_7)
     throw new Fault(
@@ -113,7 +100,7 @@ function paxRecords(entry: TarEntry): ByteString {
   if (!fitsField(entry.name)) records += paxRecord("path", entry.name);
   if (!fitsOctal(entry.size, MAX_OCTAL_11)) records += paxRecord("size", String(entry.size));
   if (!fitsOctal(entry.uid, MAX_OCTAL_7)) records += paxRecord("uid", String(entry.uid));
-  if (records.length > MAX_PAX_RECORDS)
+  if (records.length > MAX_SPECIAL_SIZE)
     throw new Fault("EXPORT_LAYER_HEADER", `archive/tar: header field too long: ${entry.name}`);
   return records;
 }
@@ -126,25 +113,9 @@ function fitsField(text: ByteString): boolean {
   return text.length <= NAME_SIZE && isAscii(text);
 }
 
-/** `<len> <key>=<value>\n` where len counts itself. */
-function paxRecord(key: string, value: ByteString): ByteString {
-  const rest = ` ${key}=${value}\n`;
-  let length = rest.length + String(rest.length).length;
-  if (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-  return `${length}${rest}`;
-}
-
-function writePaxBlock(block: Buffer, name: ByteString, recordsLength: number): void {
+function paxName(name: ByteString): ByteString {
   const cut = name.lastIndexOf("/") + 1;
-  const paxName = `${name.slice(0, cut)}PaxHeaders.0/${name.slice(cut)}`;
-  block.write(dropNonAscii(paxName).slice(0, NAME_SIZE).replace(/\/+$/, ""), 0, "latin1");
-  writeOctal(block, 100, 8, 0);
-  writeOctal(block, 108, 8, 0);
-  writeOctal(block, 116, 8, 0);
-  writeOctal(block, 124, 12, recordsLength);
-  writeOctal(block, 136, 12, 0);
-  block[156] = PAX_TYPE;
-  writeMagicAndChecksum(block);
+  return `${name.slice(0, cut)}PaxHeaders.0/${name.slice(cut)}`;
 }
 
 function writeBlock(block: Buffer, entry: TarEntry, name: string, linkName: string, prefix: string): void {
@@ -159,30 +130,5 @@ function writeBlock(block: Buffer, entry: TarEntry, name: string, linkName: stri
   writeOctal(block, 329, 8, entry.deviceMajor);
   writeOctal(block, 337, 8, entry.deviceMinor);
   block.write(prefix, 345, "latin1");
-  writeMagicAndChecksum(block);
-}
-
-/** Go's formatString: a name cut at 100 bytes must not end in the slash that would make old readers see a directory. */
-function writeName(block: Buffer, offset: number, name: string): void {
-  block.write(name.slice(0, NAME_SIZE), offset, "latin1");
-  if (name.length > NAME_SIZE && name[NAME_SIZE - 1] === "/")
-    block[offset + name.slice(0, NAME_SIZE - 1).replace(/\/+$/, "").length] = 0;
-}
-
-function writeOctal(block: Buffer, offset: number, width: number, value: number): void {
-  block.write(value.toString(8).padStart(width - 1, "0"), offset, "latin1");
-}
-
-function writeMagicAndChecksum(block: Buffer): void {
-  block.write("ustar\0" + "00", 257, "latin1");
-  block.write("        ", 148, "latin1");
-  let sum = 0;
-  for (let i = 0; i < RECORD_SIZE; i++) sum += block[i] as number;
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-}
-
-/** Go's toASCII: characters outside ASCII vanish; in a byte string those are exactly the bytes above 0x7f. */
-function dropNonAscii(text: ByteString): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is dropped as Go drops it
-  return isAscii(text) ? text : text.replace(/[\x00\x80-\xff]/g, "");
+  sealBlock(block, MAGIC.ustar);
 }

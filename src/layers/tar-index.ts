@@ -1,13 +1,6 @@
 import type { ByteString } from "../oci/byte-string.ts";
-import {
-  headerSize,
-  paddedSize,
-  RECORD_SIZE,
-  TAR_TYPE,
-  type TarEntry,
-  type TarType,
-  TRAILER_SIZE,
-} from "./tar-header.ts";
+import { paddedSize, RECORD_SIZE, TRAILER_SIZE } from "./tar-fields.ts";
+import { headerSize, TAR_TYPE, type TarEntry, type TarType } from "./tar-header.ts";
 
 /** What the scan saw of the file that an entry's contents come from; a different answer later means that it changed. */
 export interface FileIdentity {

@@ -2,15 +2,17 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { fromWire } from "../faults/wire.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { LayerSource } from "../plan/layer-plan.ts";
+import type { LocalSource } from "../plan/layer-plan.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { arenaNeeds, type Compression } from "./block-encoder.ts";
+import type { ForeignBlob } from "./foreign-tar/copy-tar.ts";
 import type {
   BlockDone,
   BlockTask,
   CompressorReply,
   CompressorSetup,
   CompressorTask,
+  CopyDone,
   DigestDone,
   DigesterReply,
   DigesterSetup,
@@ -20,6 +22,7 @@ import type {
   ScanDone,
   TaskFailed,
 } from "./messages.ts";
+import type { StoredTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
 
 /** Slots in flight: three a worker, so that each always finds its next block, and two for the digesters' queue. */
@@ -59,7 +62,7 @@ export class WorkerPool {
       workerData: compressorSetup,
       minThreads: workers,
       maxThreads: workers,
-      // Tasks of this pool run to their end without awaiting, so a thread may sleep between them.
+      // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
       atomics: "sync",
     });
     const digesterSetup: DigesterSetup = { arena: this.arena, format: compression.kind };
@@ -80,9 +83,19 @@ export class WorkerPool {
   }
 
   /** @throws Fault of the scan, rebuilt from the thread's. */
-  async scan(source: LayerSource): Promise<readonly TarIndex[]> {
+  async scan(source: LocalSource): Promise<readonly TarIndex[]> {
     const done = unwrap<ScanDone>(await this.#compressors.run({ kind: "scan", source }));
     return done.indexes;
+  }
+
+  /**
+   * Copies a foreign tar.
+   * @param spool descriptor of an empty file
+   * @throws Fault of the copy, e.g. a corrupt blob
+   */
+  async copy(source: ForeignBlob, spool: number): Promise<StoredTar> {
+    const { tarSize } = unwrap<CopyDone>(await this.#compressors.run({ kind: "copy", source, spool }));
+    return { fileDescriptor: spool, tarSize };
   }
 
   /** @throws Fault of the block, e.g. a file that changed. */

@@ -1,7 +1,20 @@
-import type { DiffID } from "../oci/digest.ts";
+import type { DiffID, Digest } from "../oci/digest.ts";
 
-/** Where a layer's tar comes from (contract 3.4). Paths are byte strings: one character per byte (latin1). */
-export type LayerSource =
+/** Where a layer's tar comes from: this exporter makes it, or an image extension made it (contract 3.8). */
+export type LayerSource = LocalSource | ExtensionSource;
+
+/** A blob of the extended run image's OCI layout; `index` is its layer's number there, from 0. */
+export interface ExtensionSource {
+  readonly kind: "extension";
+  readonly index: number;
+  readonly path: string;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Files that a tar is made of (contract 3.4). Paths are byte strings: one character per byte (latin1). */
+export type LocalSource =
   | { readonly kind: "directory"; readonly path: string; readonly uid: number; readonly gid: number }
   | {
       readonly kind: "app-slice";

@@ -28,6 +28,8 @@ export function layerKey(source: LayerSource): string {
       return `directory:${source.path}`;
     case "app-slice":
       return `app-slice:${source.index}`;
+    case "extension":
+      return `extension:${source.index}`;
     default:
       return source.kind;
   }

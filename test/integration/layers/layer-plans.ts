@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
 import { scanSource } from "../../../src/layers/scan.ts";
 import type { DiffID } from "../../../src/oci/digest.ts";
-import type { LayerPlan, LayerSource } from "../../../src/plan/layer-plan.ts";
+import type { LayerPlan, LayerSource, LocalSource } from "../../../src/plan/layer-plan.ts";
 import { wholeTar } from "../../unit/layers/whole-tar.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
@@ -15,7 +15,7 @@ export const NEVER = new AbortController().signal;
 /** No layer's. */
 export const OTHER_DIFF_ID = `sha256:${"1".repeat(64)}` as DiffID;
 
-export function directorySource(path: string): LayerSource {
+export function directorySource(path: string): LocalSource {
   return { kind: "directory", path, uid: 1000, gid: 1000 };
 }
 
@@ -37,7 +37,7 @@ export function filledDirectory(blocks: number): string {
   return root;
 }
 
-export function expectedTar(source: LayerSource, index = 0): Buffer {
+export function expectedTar(source: LocalSource, index = 0): Buffer {
   const scanned = scanSource(source)[index];
   if (scanned === undefined) throw new Error("no index");
   return wholeTar(scanned);

@@ -134,7 +134,7 @@ test("two passes share the slots; the more urgent one's blocks go first", async 
   const both = [run(cache, 1), run(app, 0)];
   for (const slot of held) slot.release();
   await Promise.all(both);
-  const asked = blocks.mock.calls.map(([{ index }]) => (index === app ? "app" : "cache"));
+  const asked = blocks.mock.calls.map(([{ tar }]) => (tar === app ? "app" : "cache"));
   const lastOfApp = asked.lastIndexOf("app");
   const cacheBefore = asked.slice(0, lastOfApp).filter((name) => name === "cache").length;
   expect(asked.length).toBe(blockCount(app) + blockCount(cache));

@@ -18,14 +18,14 @@ import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
 import type { IndexedEntry } from "../../../src/layers/tar-index.ts";
 import { readDirectory, walk } from "../../../src/layers/walk.ts";
 import { fsPath } from "../../../src/oci/byte-string.ts";
-import type { LayerSource } from "../../../src/plan/layer-plan.ts";
+import type { LocalSource } from "../../../src/plan/layer-plan.ts";
 import { allEntries, wholeTar } from "../../unit/layers/whole-tar.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
 import { thrownBy } from "../../unit/thrown-by.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-function scanAll(source: LayerSource): IndexedEntry[][] {
+function scanAll(source: LocalSource): IndexedEntry[][] {
   return scanSource(source).map(allEntries);
 }
 

@@ -195,8 +195,8 @@ describe("a tar stream", () => {
     const first = await stream.next();
     // Another layer is made from beginning to end while the reader waits.
     await expectWorks(store);
-    const streamed = blocks.mock.calls[0]?.[0].index;
-    const asked = blocks.mock.calls.filter(([{ index }]) => index === streamed);
+    const streamed = blocks.mock.calls[0]?.[0].tar;
+    const asked = blocks.mock.calls.filter(([{ tar }]) => tar === streamed);
     expect(asked.length).toBeLessThanOrEqual(pool.arena.slots / 2 + 1);
     const chunks = [first.value];
     for (let next = await stream.next(); next.done !== true; next = await stream.next()) chunks.push(next.value);

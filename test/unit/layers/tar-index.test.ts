@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
 import { blockCount } from "../../../src/layers/block.ts";
-import { paddedSize, TAR_TYPE, type TarType } from "../../../src/layers/tar-header.ts";
+import { paddedSize } from "../../../src/layers/tar-fields.ts";
+import { TAR_TYPE, type TarType } from "../../../src/layers/tar-header.ts";
 import { buildTarIndex, entriesBetween, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
 import { madeEntry } from "./made-entry.ts";
 import { allEntries } from "./whole-tar.ts";

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
+import { LayerStore } from "../../../src/layers/layer-store.ts";
+import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
+import { buildTarIndex } from "../../../src/layers/tar-index.ts";
+import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import { digestOf } from "../../../src/oci/digest.ts";
+import type { LayerPlan } from "../../../src/plan/layer-plan.ts";
+import { copyOf } from "../../support/copy-of.ts";
+import { madeEntry } from "../../unit/layers/made-entry.ts";
+import { wholeTar } from "../../unit/layers/whole-tar.ts";
+import { spoolsClosed } from "../../unit/open-spools.ts";
+import { randomIntegers } from "../../unit/random-integers.ts";
+import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+import { rejectionOf } from "../../unit/thrown-by.ts";
+import { NEVER, planOf } from "./layer-plans.ts";
+import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+
+const WORKERS = 2;
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+});
+afterAll(() => pool.close());
+
+/** A tar of `blocks` MiB and some, normalised already, so that its copy is the same. */
+function normalisedTar(blocks: number): Buffer {
+  const random = randomIntegers(blocks);
+  const path = join(temporaryDirectory(), "file");
+  const noise = Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32));
+  writeFileSync(path, Buffer.concat(Array.from({ length: blocks * 2 }, () => Buffer.from(noise.buffer))));
+  const directories = Array.from({ length: 3000 }, (_, i) =>
+    madeEntry(`/directory-${i}`, { type: TAR_TYPE.directory }),
+  );
+  return Buffer.concat([wholeTar(buildTarIndex(directories)).subarray(0, -1024), wholeTar(fileIndex(path))]);
+}
+
+function fileIndex(path: string) {
+  const { size, mtimeMs, ino } = statSync(path);
+  return buildTarIndex([madeEntry(path, { size, mtimeMs, inode: ino })]);
+}
+
+function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
+  const path = join(temporaryDirectory(), "blob");
+  writeFileSync(path, blob);
+  const source = { kind: "extension", index: order, path, digest: digestOf(blob), size: blob.length } as const;
+  return planOf(source, { key: `extension:${order}`, order });
+}
+
+test("the tars of extensions are made again from their blobs, side by side, and leave nothing open", async () => {
+  const spoolDir = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const tars = [normalisedTar(3), normalisedTar(1), normalisedTar(2)];
+  const layers = tars.map((tar, i) => store.layer(blobPlan(i === 1 ? tar : gzipSync(tar), i), NEVER));
+  for (const [i, layer] of layers.entries()) {
+    const tar = tars[i] as Buffer;
+    const bytes = await copyOf((await layer.blob()).read(0));
+    expect(gunzipSync(bytes).equals(tar)).toBe(true);
+    expect(await layer.diffId).toBe(`sha256:${createHash("sha256").update(tar).digest("hex")}`);
+    expect(await layer.tarSize).toBe(tar.length);
+    expect(layer.counters).toMatchObject({ reads: 1, hashes: 1, compressions: 1 });
+    layer.release();
+  }
+  await spoolsClosed(spoolDir);
+});
+
+test("a blob that is cut fails its layer, whoever asks and for what, and leaves nothing open", async () => {
+  const spoolDir = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, spoolDir);
+  const layer = store.layer(blobPlan(gzipSync(normalisedTar(2)).subarray(0, -100)), NEVER);
+  const fault = { code: "EXPORT_LAYER_BLOB", message: expect.stringContaining("corrupt or truncated gzip data") };
+  for (const asked of [layer.diffId, layer.tarSize, layer.blob()])
+    expect(await rejectionOf(asked)).toMatchObject(fault);
+  layer.release();
+  await spoolsClosed(spoolDir);
+  // The thread that failed goes on to work.
+  const next = store.layer(blobPlan(gzipSync(normalisedTar(1)), 1), NEVER);
+  expect((await copyOf((await next.blob()).read(0))).length).toBeGreaterThan(0);
+});
+
+test("a spool directory that is not there is an error that says so", async () => {
+  const store = new LayerStore(pool, WORKERS, join(temporaryDirectory(), "nowhere"));
+  const layer = store.layer(blobPlan(gzipSync(normalisedTar(1))), NEVER);
+  expect(await rejectionOf(layer.diffId)).toMatchObject({ code: "EXPORT_LAYER_SPOOL" });
+});
