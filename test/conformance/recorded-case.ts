@@ -35,6 +35,14 @@ const runImageSchema = z.object({
   manifestExtra: z.record(z.string(), z.unknown()).default({}),
 });
 
+const FIXTURES = join(import.meta.dirname, "..", "..", "fixtures", "conformance");
+const CASES = join(FIXTURES, "cases");
+const RUN_IMAGES: unknown = JSON.parse(readFileSync(join(FIXTURES, "run-images.json"), "utf8"));
+
+function namedRunImage(name: string): RunImageSpec {
+  return z.record(z.string(), runImageSchema).parse(RUN_IMAGES)[name] ?? z.never().parse(name);
+}
+
 const invocationShape = {
   program: z.enum(["exporter", "lifecycle"]),
   platformApi: z.string().nullable(),
@@ -56,7 +64,8 @@ const caseSchema = z.object({
   files: invocationShape.files.default([]),
   /** App and cache image are logged side by side, so that only the set of lines is known. */
   unordered: z.boolean().default(false),
-  runImage: runImageSchema.optional(),
+  /** Its description, or the name of one of those that many cases have. */
+  runImage: z.union([z.string().transform(namedRunImage), runImageSchema]).optional(),
   /** The run image is a layout, and in no registry; a sparse one has no layers. */
   runLayout: z.enum(["complete", "sparse"]).optional(),
   /** What is different in the build before this one. */
@@ -133,10 +142,8 @@ export type TreeEntry = z.output<typeof treeEntrySchema>;
 /** A case with what the reference made of it. */
 export type RecordedCase = z.output<typeof recordedSchema>;
 
-const DIRECTORY = join(import.meta.dirname, "..", "..", "fixtures", "conformance", "cases");
-
 /** All recorded cases, by name. */
 export function recordedCases(): RecordedCase[] {
-  const names = readdirSync(DIRECTORY).filter((name) => name.endsWith(".json"));
-  return names.sort().map((name) => recordedSchema.parse(JSON.parse(readFileSync(join(DIRECTORY, name), "utf8"))));
+  const names = readdirSync(CASES).filter((name) => name.endsWith(".json"));
+  return names.sort().map((name) => recordedSchema.parse(JSON.parse(readFileSync(join(CASES, name), "utf8"))));
 }
