@@ -3,7 +3,7 @@ import { type Keychain, resolveKeychain } from "./keychain.ts";
 
 /**
  * Credentials for the registries of images (contract 9.1).
- * @param images references; empty ones name nothing
+ * @param images references; those that name nothing, or cannot be parsed, are left to whoever opens them
  * @param home the directory of the user whose docker configuration counts
  * @param onIgnored gets what keeps a source of credentials from being used
  * @throws Fault; the signal's reason
@@ -15,6 +15,13 @@ export function keychainFor(
   onIgnored: (error: unknown) => void,
   signal: AbortSignal,
 ): Promise<Keychain> {
-  const registries = images.filter((image) => image !== "").map((image) => parseReference(image).registry);
-  return resolveKeychain(env, home, [...new Set(registries)], onIgnored, signal);
+  return resolveKeychain(env, home, [...new Set(images.flatMap(registryOf))], onIgnored, signal);
+}
+
+function registryOf(image: string): string[] {
+  try {
+    return [parseReference(image).registry];
+  } catch {
+    return [];
+  }
 }
