@@ -69,7 +69,7 @@ export class LayoutApp implements AppDestination {
   };
 
   announce(logger: Logger): void {
-    identify("run", this.#settings.runImage);
+    this.#runImagePath();
     const previous = this.#previousPath();
     if (previous !== undefined) logger.info(`Reusing layers from image '${previous}'`);
     warnInvalidEpoch(this.#settings, logger);
@@ -77,7 +77,7 @@ export class LayoutApp implements AppDestination {
   }
 
   async openRunImage(): Promise<RunImage> {
-    const { path } = identify("run", this.#settings.runImage);
+    const path = this.#runImagePath();
     try {
       // Fails here, before anything was made, where the run image cannot be built upon.
       return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
@@ -140,6 +140,11 @@ export class LayoutApp implements AppDestination {
   /** Removes what is left of layers that were being made. */
   close(): void {
     this.#first.layout.close();
+  }
+
+  /** As it was analyzed: the settings of a creator have the name that it was chosen by. */
+  #runImagePath(): string {
+    return identify("run", this.#analyzed.runImage?.reference ?? "").path;
   }
 
   #previousPath(): string | undefined {
