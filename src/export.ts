@@ -5,6 +5,7 @@ import { type SavedApp, saveAppImage } from "./export/app-image.ts";
 import { AppLayers } from "./export/app-layers.ts";
 import type { ExportContext, ExportRun } from "./export/context.ts";
 import { exportCache } from "./export/export-cache.ts";
+import { readExtendedConfig } from "./export/extended-config.ts";
 import { emitLayers } from "./export/layer-events.ts";
 import { type OpeningImages, openImages } from "./export/open-images.ts";
 import { type Preparation, prepare } from "./export/preparation.ts";
@@ -13,14 +14,20 @@ import { HeldLogger } from "./flow/held-logger.ts";
 import type { Logger } from "./flow/logger.ts";
 import { guardDockerfiles } from "./inputs/experimental.ts";
 import { exportDocuments } from "./inputs/read-inputs.ts";
-import { refuseExtensions } from "./inputs/refuse-unsupported.ts";
+import type { ContainerConfig } from "./oci/image-config.ts";
 import { writeReport } from "./report/report-toml.ts";
 import { startTimer } from "./report/timer.ts";
 
-/** What an export begins with. */
-interface Beginning {
-  readonly group: readonly GroupElement[];
+/** What is read between opening the cache and opening the run image. */
+interface Documents {
   readonly project: ProjectMetadata;
+  /** Takes the place of the run image's, where extensions have changed it. */
+  readonly extendedConfig: ContainerConfig | undefined;
+}
+
+/** What an export begins with. */
+interface Beginning extends Documents {
+  readonly group: readonly GroupElement[];
   readonly images: OpeningImages;
 }
 
@@ -41,7 +48,7 @@ export async function exportImages(run: ExportRun, signal: AbortSignal): Promise
   const context: ExportContext = { ...run, logger: held, documents: exportDocuments(run, held) };
   const images = openImages(context, stop);
   const beginning = begin(run, afterCache);
-  const work = beginning.then((project) => exportBoth(context, { group, project, images }, stop));
+  const work = beginning.then((documents) => exportBoth(context, { ...documents, group, images }, stop));
   work.catch(() => undefined);
   try {
     await images.cache.store;
@@ -63,14 +70,13 @@ export async function exportImages(run: ExportRun, signal: AbortSignal): Promise
   await emitLayers(run);
 }
 
-/** What comes between opening the cache and opening the run image. @returns project-metadata.toml */
-async function begin(run: ExportRun, logger: Logger): Promise<ProjectMetadata> {
-  const { settings, analyzed } = run;
-  await guardDockerfiles(settings, logger);
-  await refuseExtensions(settings, analyzed);
+/** What comes between opening the cache and opening the run image. */
+async function begin(run: ExportRun, logger: Logger): Promise<Documents> {
+  await guardDockerfiles(run.settings, logger);
   const project = await exportDocuments(run, logger).projectMetadata();
+  const extendedConfig = await readExtendedConfig(run, logger);
   run.app.announce(logger);
-  return project;
+  return { project, extendedConfig };
 }
 
 /**
@@ -134,10 +140,11 @@ async function exportApp(
 /** What the reference's timer `Exporter` measures. */
 async function makeApp(
   context: ExportContext,
-  { group, project, images }: Beginning,
+  beginning: Beginning,
   signal: AbortSignal,
   onPrepared: (layers: PreparedLayers) => void,
 ): Promise<{ readonly layers: PreparedLayers; readonly saved: SavedApp }> {
+  const { group, images } = beginning;
   const runImageNames = await context.documents.runImage();
   const endTimer = startTimer("Exporter", context.logger);
   try {
@@ -147,7 +154,7 @@ async function makeApp(
     const app = new AppLayers(context, preparation.plan, images, signal);
     // An app image that is bound to fail has no cache.
     if (!preparation.plan.steps.some(({ kind }) => kind === "fault")) onPrepared({ preparation, app });
-    const saved = await saveAppImage(context, { preparation, project, images, runImageNames, app, group }, signal);
+    const saved = await saveAppImage(context, { ...beginning, preparation, runImageNames, app }, signal);
     return { layers: { preparation, app }, saved };
   } finally {
     endTimer();

@@ -12,6 +12,13 @@ export function createdByBuildpack(
   return `Layer: '${layerName}', Created by buildpack: ${buildpack.id}@${buildpack.version}`;
 }
 
+const BY_EXTENSION = /^Layer: '.*', Created by extension: (.+)$/s;
+
+/** The id of the image extension that a layer's `created_by` names (D14); undefined if it names none. */
+export function extensionOf(createdBy: string): string | undefined {
+  return BY_EXTENSION.exec(createdBy)?.[1];
+}
+
 /**
  * For an app layer.
  * @param number its position from 1; the rest layer is the last

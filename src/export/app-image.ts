@@ -24,6 +24,8 @@ import { LAUNCHER_RELEASE } from "./release.ts";
 export interface AppParts {
   readonly preparation: Preparation;
   readonly project: ProjectMetadata;
+  /** Takes the place of the run image's, if there is one. */
+  readonly extendedConfig: ContainerConfig | undefined;
   readonly group: readonly GroupElement[];
   readonly images: OpeningImages;
   readonly runImageNames: RunImageNames;
@@ -63,7 +65,7 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
 
 function appConfig(
   context: ExportContext,
-  { preparation, project, runImageNames }: AppParts,
+  { preparation, project, extendedConfig, runImageNames }: AppParts,
   runImage: RunImage,
   layers: readonly AppLayer[],
 ): ContainerConfig {
@@ -75,7 +77,7 @@ function appConfig(
     stack: runImageNames,
   });
   const inputs = { ...settings, lifecycle, build: preparation.build, project, launcher: LAUNCHER_RELEASE };
-  return appContainerConfig(runImage.config.config, runImage.config.os, inputs, logger);
+  return appContainerConfig(extendedConfig ?? runImage.config.config, runImage.config.os, inputs, logger);
 }
 
 /** Builds and saves, with the lines about the saved names (contract 8.2). */

@@ -87,7 +87,8 @@ export class AppLayers {
       const layer = await this.#settled(step);
       layers.push(layer);
       if (step.role.kind === "app-slice") logSlice(step.role, layers, logger);
-      else logLayer(layer, logger);
+      // The reference says nothing of those of extensions.
+      else if (step.role.kind !== "extension") logLayer(layer, logger);
     }
     return layers;
   }

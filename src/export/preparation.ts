@@ -7,6 +7,7 @@ import type { BuildpackLayers } from "../inputs/export-inputs.ts";
 import { copyLifecycleSboms } from "../inputs/sbom-copies.ts";
 import { type AppPlan, type PlanInputs, type PlannedCache, planApp } from "../plan/plan-app.ts";
 import type { ExportContext } from "./context.ts";
+import { readExtendedImage } from "./extended-image.ts";
 
 /** What the app image and the cache are both made from. */
 export interface Preparation {
@@ -30,10 +31,12 @@ export async function prepare(
   const build = await documents.buildMetadata().catch((error: unknown) => {
     throw withContext("read build metadata", error);
   });
+  const extended = await readExtendedImage(settings);
   const buildpacks = await readBuildpacks(context, group);
   const inputs: PlanInputs = {
     settings,
     previous: analyzed.metadata,
+    extensions: extended?.layers ?? [],
     buildpacks,
     build,
     hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),

@@ -37,7 +37,7 @@ export async function guardDockerfiles(settings: ExportSettings, logger: Logger)
 }
 
 /** `<extended>/run` has entries. */
-export async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
+async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
   if (extendedDir === "") return false;
   const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);
   return entries.length > 0;

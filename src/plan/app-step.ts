@@ -21,6 +21,7 @@ export interface LaunchRole {
 
 /** Which of contract 4's layers a layer is. An app slice's `number` counts from 1 to `count`, the rest layer included. */
 export type AppLayerRole =
+  | { readonly kind: "extension" }
   | LaunchRole
   | { readonly kind: "launch-sbom"; readonly path: string }
   | { readonly kind: "app-slice"; readonly number: number; readonly count: number }

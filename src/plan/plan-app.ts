@@ -5,6 +5,7 @@ import { gates } from "../cnb/platform-api.ts";
 import type { BuildpackLayers, ExportSettings } from "../inputs/export-inputs.ts";
 import type { AppStep } from "./app-step.ts";
 import { cachedSources } from "./cached-sources.ts";
+import { type ExtensionLayer, extensionSteps } from "./extension-steps.ts";
 import { launchSteps } from "./launch-steps.ts";
 import { APP_PRIORITY, type LayerPlan } from "./layer-plan.ts";
 import { launcherSteps, launchSbomStep } from "./lifecycle-steps.ts";
@@ -16,6 +17,8 @@ export interface PlanInputs {
   readonly settings: Pick<ExportSettings, "platformApi" | "appDir" | "layersDir" | "launcherPath" | "uid" | "gid">;
   /** `[metadata]` of analyzed.toml. */
   readonly previous: LifecycleMetadata;
+  /** Layers that image extensions provide, from the bottom. */
+  readonly extensions: readonly ExtensionLayer[];
   /** Of the group, in its order. */
   readonly buildpacks: readonly BuildpackLayers[];
   readonly build: Pick<BuildMetadata, "slices" | "processes">;
@@ -52,7 +55,7 @@ export interface AppPlan {
 }
 
 /**
- * Plans the app image's layers after those of the run image and of extensions (contract 4, 4.2-4.4). Nothing is planned
+ * Plans the app image's layers after those of the run image (contract 4, 4.2-4.4, 12). Nothing is planned
  * past a fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {
@@ -71,6 +74,7 @@ export function planApp(inputs: PlanInputs): AppPlan {
 }
 
 function* appSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  yield* extensionSteps(inputs.extensions, wanted);
   for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, wanted);
   if (gates(inputs.settings.platformApi).hasSbomLayers && inputs.hasLaunchSbom) yield launchSbomStep(inputs, wanted);
   yield* sliceSteps(inputs, wanted);

@@ -195,18 +195,6 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
       return { ...outcome, stderr: outcome.stderr.toSpliced(1, 0, warning) };
     }),
   },
-  {
-    why: "not available yet",
-    cases: ["extension-api-0-12-warn", "extension-extend", "extension-layers-only", "extension-missing"],
-    expect: outcomes(
-      refused("a run image extended by image extensions (-extended, CNB_EXTENDED_DIR)", [
-        "Starting exporter...",
-        "Parsing inputs...",
-        "Ensuring privileges...",
-        "Executing command...",
-      ]),
-    ),
-  },
 ];
 
 /** What the reference takes for the digest of every run image in a layout (D13). */
@@ -260,23 +248,6 @@ function appConfig(from: string, to: string): Edit {
   return (outcome) => ({
     ...outcome,
     images: mapValues(outcome.images, (image) => editConfig(image, quote(from), quote(to))),
-  });
-}
-
-/** @param said what is logged before */
-function refused(input: string, said: readonly string[]): Edit {
-  return ({ stdout, stderr, cacheDir, sbomTree }) => ({
-    exitCode: 3,
-    stdout: stdout.filter((line) => said.includes(line)),
-    stderr: [
-      ...stderr.filter((line) => /No cached data|-launch-cache|experimental/.test(line)),
-      `${stderr.some((line) => line.includes("\u001b")) ? "\u001b[31;1mERROR: \u001b[0m" : "ERROR: "}failed to resolve inputs: ${input} is not available yet`,
-    ],
-    report: null,
-    registry: {},
-    images: {},
-    ...(cacheDir === undefined ? {} : { cacheDir: [] }),
-    ...(sbomTree === undefined ? {} : { sbomTree }),
   });
 }
 

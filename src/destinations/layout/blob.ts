@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, link, lstat, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, lstat, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../faults/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../../faults/system-error.ts";
 import type { GrowingBlob } from "../../layers/layer.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";
+import { readDocument } from "./document.ts";
 
 /** Layers are made under another name first, as Go's os.CreateTemp does it; that is where their mode comes from. */
 const LAYER_MODE = 0o600;
@@ -41,12 +42,35 @@ async function isThere(root: string, { digest, size }: Sized): Promise<boolean> 
   return (await blobSize(root, digest, stat)) === size;
 }
 
+/**
+ * True when there is a file for the blob.
+ * @throws Fault in the reference's words when there is something else (go-containerregistry layout/blob.go)
+ */
+export async function hasBlob(root: string, digest: Digest): Promise<boolean> {
+  try {
+    await lookAt(root, digest);
+    return true;
+  } catch (error) {
+    if (error instanceof Fault && isNotExist(error.cause)) return false;
+    throw error;
+  }
+}
+
+async function lookAt(root: string, digest: Digest): Promise<void> {
+  const path = blobPath(root, digest);
+  const found = await lstat(path).catch((error: unknown) => {
+    throw pathFault("EXPORT_LAYOUT_READ", "lstat", path, error);
+  });
+  if (found.isFile()) return;
+  const kind = found.isSymbolicLink() ? "a symlink" : "not a regular file";
+  throw new Fault("EXPORT_LAYOUT_READ", `layout blob ${digest} is ${kind}`, { destination: root });
+}
+
 /** Reads a small blob and verifies it. @throws Fault */
 export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
   const path = blobPath(root, digest);
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw pathFault("EXPORT_LAYOUT_READ", isNotExist(error) ? "lstat" : "open", path, error);
-  });
+  await lookAt(root, digest);
+  const bytes = await readDocument(path);
   const found = digestOf(bytes);
   if (found === digest) return bytes;
   throw new Fault("EXPORT_LAYOUT_DIGEST", `${path} has the digest ${found}`, { destination: root });

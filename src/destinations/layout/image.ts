@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, withContext } from "../../faults/fault.ts";
-import { isNotExist, pathFault } from "../../faults/system-error.ts";
+import { isNotExist } from "../../faults/system-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifest.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/media-types.ts";
 import { readBlob } from "./blob.ts";
+import { readDocument } from "./document.ts";
 
 /** An image as it is in a layout; layers may be absent (contract 11.3). */
 export interface LayoutImage {
@@ -46,10 +46,10 @@ export async function openImage(path: string): Promise<LayoutImage> {
 async function readIndex(path: string): Promise<Buffer | undefined> {
   const file = join(path, "index.json");
   try {
-    return await readFile(file);
+    return await readDocument(file);
   } catch (error) {
-    if (isNotExist(error)) return undefined;
-    throw withContext("failed to load index", pathFault("EXPORT_LAYOUT_READ", "open", file, error));
+    if (error instanceof Fault && isNotExist(error.cause)) return undefined;
+    throw withContext("failed to load index", error);
   }
 }
 

@@ -1,11 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
-import { refuseExtensions, refuseUnsupported } from "../../../src/inputs/refuse-unsupported.ts";
+import { refuseUnsupported } from "../../../src/inputs/refuse-unsupported.ts";
 import { resolveSettings } from "../../../src/inputs/resolve-settings.ts";
-import { planInputs } from "../plan/plan-inputs.ts";
 import { RecordingLogger } from "../recording-logger.ts";
 import { tempTree } from "../temp-tree.ts";
-import { rejectionOf, thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../thrown-by.ts";
 
 async function settingsOf(args: string[]) {
   const cwd = tempTree({ "analyzed.toml": '[run-image]\nreference="run"' });
@@ -34,24 +33,4 @@ test.each([
   [["-cache-dir", "/c"]],
 ])("%j is available", async (args) => {
   refuseUnsupported(await settingsOf(args));
-});
-
-describe("a run image extended by image extensions", () => {
-  const runImage = (extend: boolean) => ({ reference: "run", image: "", extend });
-  const analyzed = { previousImage: "", metadata: planInputs().previous };
-
-  test.each([
-    ["with layers", { "extended/run/x": "" }, runImage(false)],
-    ["whose config was replaced", {}, runImage(true)],
-  ])("%s is not available yet", async (_name, files, found) => {
-    const settings = { ...(await settingsOf([])), extendedDir: tempTree(files).concat("/extended") };
-    expect(await rejectionOf(refuseExtensions(settings, { ...analyzed, runImage: found }))).toMatchObject({
-      exitCode: 3,
-    });
-  });
-
-  test("is none with an empty directory", async () => {
-    const settings = { ...(await settingsOf([])), extendedDir: tempTree() };
-    await refuseExtensions(settings, { ...analyzed, runImage: runImage(false) });
-  });
 });

@@ -50,6 +50,7 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
       runImage: { topLayer: "", reference: "", image: "", mirrors: [] },
       stack: { image: "", mirrors: [] },
     },
+    extensions: [],
     buildpacks: [],
     build: { slices: [], processes: null },
     hasLaunchSbom: false,

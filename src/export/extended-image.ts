@@ -1,0 +1,83 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { gates } from "../cnb/platform-api.ts";
+import { blobPath, hasBlob, readBlob } from "../destinations/layout/blob.ts";
+import { readDocument } from "../destinations/layout/document.ts";
+import { Fault, withContext } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import { isNotExist, pathFault } from "../faults/system-error.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+import { toByteString } from "../oci/byte-string.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
+import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.ts";
+import { DOCKER_MANIFEST, OCI_MANIFEST } from "../oci/media-types.ts";
+import type { ExtensionLayer } from "../plan/extension-steps.ts";
+
+/** The run image as image extensions have extended it (contract 12). */
+export interface ExtendedImage {
+  readonly config: ImageConfig;
+  /** Layers that extensions provide, from the bottom; the run image's own are not there. */
+  readonly layers: readonly ExtensionLayer[];
+}
+
+/**
+ * Reads the sparse OCI layout that the extender left in `<extended>/run/<its only entry>` (lifecycle image/layout_handler.go).
+ * @returns undefined when there is none, or when the Platform API has no extensions
+ * @throws Fault in the reference's words
+ */
+export async function readExtendedImage({
+  platformApi,
+  extendedDir,
+}: Pick<ExportSettings, "platformApi" | "extendedDir">): Promise<ExtendedImage | undefined> {
+  if (!gates(platformApi).hasExtensions || extendedDir === "") return undefined;
+  const path = await theLayout(join(extendedDir, "run"));
+  if (path === undefined) return undefined;
+  const { digest } = await theManifest(path);
+  const manifest = parseManifest(await readBlob(path, digest));
+  const config = parseImageConfig(await readBlob(path, manifest.config.digest), path);
+  return { config, layers: await extensionLayers(path, manifest, config) };
+}
+
+async function theLayout(parent: string): Promise<string | undefined> {
+  const entries = await readdir(parent).catch((error: unknown) => {
+    if (isNotExist(error)) return [];
+    throw pathFault("EXPORT_LAYOUT_READ", "open", parent, error);
+  });
+  const [entry, ...more] = entries;
+  if (entry === undefined) return undefined;
+  if (more.length === 0) return join(parent, entry);
+  const message = `expected directory ${goQuote(parent)} to have only 1 item; found ${entries.length}`;
+  throw new Fault("EXPORT_LAYOUT_INDEX", message, { hint: "Each export needs an -extended directory of its own." });
+}
+
+async function theManifest(path: string): Promise<Descriptor> {
+  const { manifests } = parseIndex(await readDocument(join(path, "index.json")));
+  const [manifest] = manifests;
+  if (manifest === undefined || manifests.length > 1) {
+    const found = `expected image index at ${goQuote(path)} to have only 1 manifest; found ${manifests.length}`;
+    throw new Fault("EXPORT_LAYOUT_INDEX", found);
+  }
+  const { digest, mediaType } = manifest;
+  if (mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST) return manifest;
+  throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${digest}: ${mediaType}`);
+}
+
+/** A layer whose blob is there was provided by an extension; those of the run image are left out of the layout. */
+async function extensionLayers(
+  path: string,
+  { layers }: ImageManifest,
+  { history }: ImageConfig,
+): Promise<ExtensionLayer[]> {
+  const entries = history.filter((entry) => !entry.empty_layer);
+  const provided: ExtensionLayer[] = [];
+  for (const [index, { digest, size }] of layers.entries()) {
+    const isProvided = await hasBlob(path, digest).catch((error: unknown) => {
+      throw withContext("failed to get layer info", error);
+    });
+    if (!isProvided) continue;
+    const createdBy = entries[index]?.created_by ?? "";
+    provided.push({ index, createdBy, path: toByteString(blobPath(path, digest)), digest, size });
+  }
+  return provided;
+}
