@@ -41,7 +41,8 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     throw startFault(phase, error);
   } finally {
     signal.removeEventListener("abort", stop);
-    process.off("exit", kill);
+    // What is left of it when the creator was stopped has no more to do, and would keep the output open.
+    if (!signal.aborted) process.off("exit", kill);
   }
   signal.throwIfAborted();
   if (child.exitCode !== null) return child.exitCode;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { Reply } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { isRunning } from "../../support/is-running.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
 import { Scene } from "./scene.ts";
@@ -87,15 +88,6 @@ test("a signal stops a credential helper that waits for a person", async () => {
   const helper = Number(readFileSync(join(bin, "pid"), "utf8"));
   await vi.waitFor(() => expect(isRunning(helper)).toBe(false));
 });
-
-function isRunning(pid: number): boolean {
-  try {
-    // The state of a process that nobody waits for any more is Z.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
 
 test("an end by force leaves no spool file either", async () => {
   const spool = tempTree();

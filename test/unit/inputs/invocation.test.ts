@@ -7,6 +7,9 @@ test.each([
   ["exporter.js", [], { kind: "phase", command: "exporter", phase: "exporter", args: [] }],
   ["/x/lifecycle", ["export", "a"], { kind: "phase", command: "exporter", phase: "export", args: ["a"] }],
   ["/x/lifecycle", ["/cnb/export", "a"], { kind: "phase", command: "exporter", phase: "export", args: ["a"] }],
+  ["/cnb/lifecycle/creator", ["-h"], { kind: "phase", command: "creator", phase: "creator", args: ["-h"] }],
+  ["creator.cjs", [], { kind: "phase", command: "creator", phase: "creator", args: [] }],
+  ["/x/lifecycle", ["create", "a"], { kind: "phase", command: "creator", phase: "create", args: ["a"] }],
   ["/x/lifecycle", ["-version", "x"], { kind: "version" }],
   ["exporter.min.js", ["export"], { kind: "phase", command: "exporter", phase: "export", args: [] }],
 ])("%s %j", (program, args, expected) => {

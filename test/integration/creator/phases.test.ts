@@ -1,0 +1,273 @@
+import { appendFileSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { BUILD_USER } from "../../support/builder.ts";
+import { isRunning } from "../../support/is-running.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { CREATOR, FakeBuild, PHASES } from "./fake-build.ts";
+
+const isRoot = process.getuid?.() === 0;
+const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`;
+const STARTER = isRoot ? "0:0" : USER;
+
+/** Arguments as a table: each flag with its values. */
+function flagsOf(args: readonly string[]): Record<string, string[]> {
+  const table: Record<string, string[]> = {};
+  for (let i = 0; i < args.length; i++) {
+    const [name = "", ...bool] = (args[i] ?? "").split("=");
+    const values = table[name] ?? [];
+    table[name] = values;
+    if (!name.startsWith("-")) continue;
+    values.push(bool.length > 0 ? bool.join("=") : (args[++i] ?? ""));
+  }
+  return table;
+}
+
+describe("the phases", () => {
+  test("run one after the other, each with its header, its output passed on, as the right user", async () => {
+    const build = await FakeBuild.open();
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run.exitCode).toBe(0);
+    expect(run.stdout).toMatch(
+      /^===> ANALYZING\nanalyzer speaks\n===> DETECTING\ndetector speaks\n===> RESTORING\nrestorer speaks\n===> BUILDING\nbuilder speaks\n===> EXPORTING\nAdding layer/,
+    );
+    expect(run.stderr).toContain("analyzer warns\ndetector warns\nrestorer warns\nbuilder warns\n");
+    expect(PHASES.map((phase) => build.call(phase)?.user)).toEqual([STARTER, USER, STARTER, USER]);
+    await verifyImage(build.image);
+  });
+
+  test("headers are cyan, and part of the info level", async () => {
+    const build = await FakeBuild.open();
+    expect((await build.create()).stdout.split("\n")[0]).toBe("\u001b[36m===> ANALYZING\u001b[0m");
+    expect((await build.create({ flags: ["-log-level", "warn"] })).stdout).toMatch(/^analyzer speaks\n/);
+    const json = await build.create({ flags: ["-log-format", "json"] });
+    expect(JSON.parse(json.stdout.split("\n")[0] ?? "")).toMatchObject({ msg: "===> ANALYZING" });
+  });
+
+  test("get the creator's flags", async () => {
+    const build = await FakeBuild.open();
+    const { output, image, registry } = build;
+    const named = ["cache", "previous", "tagged", "run"].map((name) => `${registry.host}/${name}`);
+    const [cache = "", previous = "", tagged = "", runImage = ""] = named;
+    const flags = [
+      ...["-cache-image", cache, "-previous-image", previous, "-tag", tagged, "-tag", `${tagged}:2`],
+      ...["-run-image", runImage, "-buildpacks", "/bps", "-order", "/order.toml", "-platform", "/plat"],
+      ...["-build-config", "/config", "-system", "/system.toml", "-insecure-registry", "reg.example"],
+      ...["-log-level", "debug", "-no-color"],
+    ];
+    const run = await build.create({ api: "0.15", flags, env: { CNB_GROUP_ID: "7", CNB_NO_COLOR: "false" } });
+    expect(run.exitCode).toBe(0);
+    const below = (path: string) => [join(output.root, path)];
+    const user = { "-uid": [String(BUILD_USER.uid)], "-gid": [String(BUILD_USER.gid)] };
+    const shared = { "-layers": [output.layersDir], "-log-level": ["debug"], "-no-color": ["true"] };
+    const layout = { "-layout": ["false"], "-layout-dir": [""] };
+    const [analyzed, group, runToml] = [below("layers/analyzed.toml"), below("layers/group.toml"), below("run.toml")];
+    const buildpacks = {
+      "-app": [output.appDir],
+      "-build-config": ["/config"],
+      "-buildpacks": ["/bps"],
+      "-platform": ["/plat"],
+    };
+    expect(build.call("analyzer")?.args.at(-1)).toBe(image);
+    expect(flagsOf(build.call("analyzer")?.args ?? [])).toEqual({
+      ...{ "-analyzed": analyzed, "-cache-image": [cache], "-daemon": ["false"], "-run": runToml },
+      ...{ "-previous-image": [previous], "-run-image": [runImage], "-tag": [tagged, `${tagged}:2`] },
+      ...user,
+      ...shared,
+      ...layout,
+      [image]: [],
+    });
+    expect(flagsOf(build.call("detector")?.args ?? [])).toEqual({
+      ...{ "-analyzed": analyzed, "-group": group, "-order": ["/order.toml"], "-run": runToml },
+      ...{ "-system": ["/system.toml"] },
+      ...buildpacks,
+      ...shared,
+    });
+    expect(flagsOf(build.call("restorer")?.args ?? [])).toEqual({
+      ...{ "-analyzed": analyzed, "-cache-dir": [""], "-cache-image": [cache], "-daemon": ["false"], "-group": group },
+      "-run": runToml,
+      ...user,
+      ...shared,
+      ...layout,
+    });
+    expect(flagsOf(build.call("builder")?.args ?? [])).toEqual({
+      ...{ "-analyzed": analyzed, "-group": group },
+      ...buildpacks,
+      ...shared,
+    });
+    for (const phase of PHASES) expect(build.call(phase)?.env.CNB_INSECURE_REGISTRIES).toBe("reg.example");
+    for (const tag of [`${tagged}:latest`, `${tagged}:2`]) await verifyImage(tag);
+  });
+
+  test("get no flag that their Platform API does not have", async () => {
+    const build = await FakeBuild.open();
+    expect((await build.create({ api: "0.7" })).exitCode).toBe(0);
+    const names = PHASES.map((phase) => Object.keys(flagsOf(build.call(phase)?.args ?? [])).sort());
+    const shared = ["-layers", "-log-level", "-no-color"];
+    const some = [...shared, "-analyzed", "-cache-image", "-daemon", "-gid", "-previous-image", "-run-image", "-stack"];
+    expect(names).toEqual([
+      [...some, "-uid", build.image].sort(),
+      [...shared, "-app", "-buildpacks", "-group", "-order", "-platform"].sort(),
+      [...shared, "-analyzed", "-cache-dir", "-cache-image", "-gid", "-group", "-uid"].sort(),
+      [...shared, "-app", "-buildpacks", "-group", "-platform"].sort(),
+    ]);
+  });
+
+  test("get the environment of the creator, and what is theirs of it", async () => {
+    const build = await FakeBuild.open();
+    const env = {
+      CNB_BUILD_IMAGE: "reg.example/build",
+      CNB_EXEC_ENV: "test",
+      CNB_LAUNCH_CACHE_DIR: "/none",
+      CNB_PARALLEL_EXPORT: "true",
+      CNB_EXPERIMENTAL_MODE: "warn",
+    };
+    expect(await build.create({ env })).toMatchObject({ exitCode: 0 });
+    const seen = PHASES.map((phase) => build.call(phase)?.env ?? {});
+    for (const phase of seen) {
+      expect(phase).toMatchObject({ CNB_PLATFORM_API: "0.12", CNB_EXEC_ENV: "test", CNB_SKIP_LAYERS: "false" });
+      for (const name of ["TANDEM_INVOKED_AS", "CNB_PARALLEL_EXPORT", "CNB_LAUNCH_CACHE_DIR", "CNB_SKIP_RESTORE"])
+        expect(phase).not.toHaveProperty(name);
+    }
+    const [analyzer, detector, restorer, builder] = seen;
+    expect(analyzer).toMatchObject({ HOME: "/root-home", USER: "starter", CNB_BUILD_IMAGE: "reg.example/build" });
+    expect(restorer).toMatchObject({ HOME: "/root-home", USER: "starter" });
+    expect(restorer).not.toHaveProperty("CNB_BUILD_IMAGE");
+    expect(detector).toMatchObject({ CNB_EXPERIMENTAL_MODE: "quiet", HOME: builder?.HOME, USER: builder?.USER });
+    expect(builder).toMatchObject({ CNB_EXPERIMENTAL_MODE: "warn" });
+  });
+
+  test.each([
+    { api: "0.9", restored: false },
+    { api: "0.10", restored: true },
+  ])("-skip-restore at $api: the restorer is called: $restored", async ({ api, restored }) => {
+    const build = await FakeBuild.open();
+    const run = await build.create({ api, flags: ["-skip-restore", "-no-color"] });
+    expect(run.exitCode).toBe(0);
+    expect(build.called.includes("restorer")).toBe(restored);
+    expect(run.stdout.includes("===> RESTORING")).toBe(restored);
+    for (const phase of build.called) expect(build.call(phase)?.env.CNB_SKIP_LAYERS).toBe("true");
+  });
+
+  test("-skip-restore=false wins over the environment", async () => {
+    const build = await FakeBuild.open();
+    await build.create({ api: "0.9", flags: ["-skip-restore=false"], env: { CNB_SKIP_RESTORE: "true" } });
+    expect(build.call("restorer")?.env.CNB_SKIP_LAYERS).toBe("false");
+  });
+});
+
+describe("a failure", () => {
+  test.each([
+    ["analyzer", 32],
+    ["detector", 20],
+    ["detector", 21],
+    ["restorer", 42],
+    ["builder", 51],
+    ["builder", 1],
+  ] as const)("of the %s ends the creator with the same code, %d", async (phase, exitCode) => {
+    const build = await FakeBuild.open();
+    build.script(phase, `echo "ERROR: that was it" >&2; exit ${exitCode}\n`);
+    const run = await build.create();
+    expect(run.exitCode).toBe(exitCode);
+    expect(run.stderr).toMatch(/ERROR: that was it\n$/);
+    expect(build.called).toEqual(PHASES.slice(0, PHASES.indexOf(phase) + 1));
+    expect(build.registry.count("PUT", /app\/manifests/)).toBe(0);
+  });
+
+  test("a detected extension is refused", async () => {
+    const build = await FakeBuild.open();
+    const extension = '[[group-extensions]]\nid = "samples/ext"\nversion = "1"\napi = "0.10"\n';
+    appendFileSync(join(build.output.layersDir, "group.toml"), extension);
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run.exitCode).toBe(22);
+    expect(run.stderr).toContain(
+      "ERROR: failed to detect: detected order contains extensions which is not supported by the creator\n",
+    );
+    expect(build.called).toEqual(["analyzer", "detector"]);
+  });
+
+  test("a phase that is missing is named before any runs", async () => {
+    const build = await FakeBuild.open();
+    rmSync(join(build.lifecycle, "builder"));
+    const run = await build.create();
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(join(build.lifecycle, "builder"));
+    expect(run.stderr).toContain("CNB_LIFECYCLE_DIR");
+    expect(build.called).toEqual([]);
+  });
+
+  test("a phase that was killed", async () => {
+    const build = await FakeBuild.open();
+    build.script("builder", "kill -KILL $$\n");
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run.exitCode).toBe(137);
+    expect(run.stderr).toContain("ERROR: the builder was ended by SIGKILL\n");
+  });
+
+  test.each([
+    [[], "ERROR: failed to parse arguments: received 0 arguments, but expected 1\n"],
+    [["reg.example/a", "reg.example/b"], "ERROR: failed to parse arguments: received 2 arguments, but expected 1\n"],
+    [[""], "ERROR: failed to resolve inputs: image argument is required\n"],
+  ])("of the arguments %j", async (images, message) => {
+    const build = await FakeBuild.open();
+    const run = await build.create({ images, flags: ["-no-color"] });
+    expect(run).toMatchObject({ exitCode: 3, stderr: message });
+    expect(build.called).toEqual([]);
+  });
+
+  test.skipIf(!isRoot)("root is told that the phases refuse it", async () => {
+    const build = await FakeBuild.open();
+    const run = await build.create({ user: [], flags: ["-no-color"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain("ERROR: failed to detect: refusing to run as root\n");
+    expect(run.stderr).toContain("CNB_USER_ID");
+    expect(build.called).toEqual([]);
+  });
+});
+
+test("phases are found beside the creator as it was called", async () => {
+  const build = await FakeBuild.open();
+  const program = join(build.lifecycle, "creator");
+  symlinkSync(CREATOR, program);
+  const run = await build.create({ program, env: { CNB_LIFECYCLE_DIR: "" } });
+  expect(run.exitCode).toBe(0);
+  expect(build.called).toEqual(PHASES);
+});
+
+test.each([
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+  ["SIGHUP", 129],
+] as const)("%s goes on to the phase and to what it started, which may still clean up", async (signal, exitCode) => {
+  const build = await FakeBuild.open();
+  // Two processes, as of a builder and its buildpack; each says when it is ready for the signal and that it got it.
+  const wait = (name: string) =>
+    `trap 'echo got > "$FAKE_DIR/${name}"; exit 7' HUP INT TERM; echo up > "$FAKE_DIR/${name}"`;
+  build.write("child", `${wait("child-state")}\nwhile :; do sleep 0.05; done\n`);
+  build.script("builder", `${wait("parent-state")}\nsh "$FAKE_DIR/child"\n`);
+  const running = build.start({ flags: ["-no-color"] });
+  const both = () => [build.record("child-state"), build.record("parent-state")];
+  await vi.waitFor(() => expect(both()).toEqual(["up\n", "up\n"]), { timeout: 20_000 });
+  running.process.kill(signal);
+  const run = await running.ended;
+  expect(run.exitCode).toBe(exitCode);
+  expect(run.stderr).toMatch(new RegExp(`ERROR: stopped by ${signal}\\n$`));
+  await vi.waitFor(() => expect(both()).toEqual(["got\n", "got\n"]));
+  expect(build.registry.count("PUT", /app\/manifests/)).toBe(0);
+});
+
+test("a phase that does not end is killed when the creator is stopped twice", async () => {
+  const build = await FakeBuild.open();
+  build.script(
+    "builder",
+    `trap 'echo got > "$FAKE_DIR/trap"' TERM; echo $$ > "$FAKE_DIR/pid"; while :; do sleep 0.05; done\n`,
+  );
+  const running = build.start();
+  await vi.waitFor(() => expect(build.record("pid")).toMatch(/^\d+\n$/), { timeout: 20_000 });
+  running.process.kill("SIGTERM");
+  await vi.waitFor(() => expect(build.record("trap")).toBe("got\n"));
+  running.process.kill("SIGTERM");
+  expect(await running.ended).toMatchObject({ exitCode: 143 });
+  const pid = Number(build.record("pid"));
+  await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+});
