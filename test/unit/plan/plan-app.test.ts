@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
+import type { Digest } from "../../../src/oci/digest.ts";
 import type { AppStep } from "../../../src/plan/app-step.ts";
 import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/plan-app.ts";
 import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
@@ -49,6 +50,30 @@ describe("planApp", () => {
       },
       expect.objectContaining({ order: 1, source: { kind: "launcher", path: "/cnb/lifecycle/launcher" } }),
       expect.objectContaining({ order: 2, source: { kind: "directory", path: "/layers/config", uid: 1, gid: 2 } }),
+    ]);
+  });
+
+  it("plans the layers of extensions before all others, each on its own, and never compares them", () => {
+    const blob = { path: "/e/blobs/sha256/x", digest: A as Digest, size: 7 };
+    const extensions = [
+      { ...blob, index: 2, createdBy: "Layer: 'RUN a', Created by extension: x/ext" },
+      { ...blob, index: 5, createdBy: "who knows" },
+    ];
+    const { steps, layers } = planApp(planInputs({ extensions, buildpacks: [buildpack("y")] }));
+    expect(steps.map(word).slice(0, 3)).toEqual([
+      "x/ext:extended-layer-2 <extension:2>",
+      "from extensions:extended-layer-5 <extension:5>",
+      "y",
+    ]);
+    expect(steps[0]).toMatchObject({
+      role: { kind: "extension" },
+      createdBy: "Layer: 'RUN a', Created by extension: x/ext",
+      previous: [],
+      making: "failed to create layer from tar path /e/blobs/sha256/x",
+    });
+    expect(layers.slice(0, 2)).toMatchObject([
+      { source: { kind: "extension", index: 2, ...blob }, order: 0, expected: [], consumers: 1 },
+      { source: { kind: "extension", index: 5, ...blob }, order: 1, expected: [], consumers: 1 },
     ]);
   });
 

@@ -1,0 +1,161 @@
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { digestOf } from "../../../src/oci/digest.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { createdByExtension, type ExtendedLayer, writeExtendedLayout } from "../../support/extended-layout.ts";
+import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { LayoutScene } from "./layout-scene.ts";
+import { layerWork, Scene, uploadRequests } from "./scene.ts";
+
+const vectorSchema = z.array(z.object({ name: z.string(), tar: z.string(), diffId: z.string().optional() }));
+const vectors = vectorSchema.parse(
+  JSON.parse(readFileSync(new URL("../../../fixtures/foreign-tars.json", import.meta.url), "utf8")),
+);
+
+/** A tar and the diffID that the reference gives it. */
+function vector(name: string) {
+  const found = vectors.find((candidate) => candidate.name === name);
+  return { tar: inflateSync(Buffer.from(found?.tar ?? "", "base64")), diffId: found?.diffId ?? "" };
+}
+
+const RUN_IMAGES = { blob: Buffer.from("of the run image"), createdBy: "ADD file", isRunImages: true };
+const XATTRS = vector("pax: xattrs");
+const GNU = vector("gnu: long names and links");
+const PLAIN = vector("ustar: every type");
+const LAYERS: readonly ExtendedLayer[] = [
+  RUN_IMAGES,
+  { blob: gzipSync(XATTRS.tar), createdBy: createdByExtension("RUN apt", "samples/apt") },
+  { blob: zstdCompressSync(GNU.tar), createdBy: createdByExtension("RUN curl", "samples/curl") },
+  { blob: PLAIN.tar, createdBy: createdByExtension("COPY . .", "samples/curl") },
+];
+const CONFIG = { Env: ["PATH=/extended", "EXTENDED=1"], User: "root", Labels: { "io.buildpacks.rebasable": "true" } };
+
+/** The output of a build whose run image is extended. */
+function extend({ layersDir }: { readonly layersDir: string }, extendsConfig = true): string {
+  if (extendsConfig) appendFileSync(join(layersDir, "analyzed.toml"), "extend = true\n");
+  return writeExtendedLayout(join(layersDir, "extended"), LAYERS, CONFIG);
+}
+
+const configSchema = z.object({
+  config: z.object({ User: z.string(), Env: z.array(z.string()) }),
+  history: z.array(z.object({ created_by: z.string().default("") })),
+});
+
+async function configOf(image: string) {
+  const base = `http://${image.replace("/", "/v2/").replace(/:latest$/, "")}`;
+  const headers = { accept: "application/vnd.oci.image.manifest.v1+json" };
+  const manifest = await (await fetch(`${base}/manifests/latest`, { headers })).json();
+  const { digest } = z.object({ config: z.object({ digest: z.string() }) }).parse(manifest).config;
+  return configSchema.parse(await (await fetch(`${base}/blobs/${digest}`)).json());
+}
+
+describe("an export upon a run image that extensions have extended", () => {
+  test("has their layers below all others, and their config", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    extend(scene.output);
+    const run = await scene.export({ flags: ["-parallel"] });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const { layers, labels } = await verifyImage(scene.appImage);
+    expect(layers.slice(1, 4).map(({ diffId }) => diffId)).toEqual([XATTRS.diffId, GNU.diffId, PLAIN.diffId]);
+    expect(labels["io.buildpacks.rebasable"]).toBe("true");
+    const metadata = JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? "");
+    expect(metadata.runImage).toMatchObject({ topLayer: layers[0]?.diffId, reference: scene.runImage });
+    expect(JSON.stringify(metadata)).not.toContain(XATTRS.diffId);
+    const { config, history } = await configOf(scene.appImage);
+    expect(config.User).toBe("root");
+    expect(config.Env.slice(0, 2)).toEqual(["PATH=/cnb/process:/cnb/lifecycle:/extended", "EXTENDED=1"]);
+    expect(history.slice(1, 4).map(({ created_by }) => created_by)).toEqual(
+      LAYERS.slice(1).map(({ createdBy }) => createdBy),
+    );
+    expect(run.stdout).not.toContain("extended-layer");
+    expect(run.events.flatMap((event) => (event.event === "layer" ? [event.id] : [])).slice(0, 3)).toEqual([
+      "samples/apt:extended-layer-1",
+      "samples/curl:extended-layer-2",
+      "samples/curl:extended-layer-3",
+    ]);
+  });
+
+  test("keeps the run image's config where analyzed.toml does not say that it is extended", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    extend(scene.output, false);
+    expect((await scene.export({ cache: "" })).exitCode).toBe(0);
+    expect((await verifyImage(scene.appImage)).layers[1]?.diffId).toBe(XATTRS.diffId);
+    expect((await configOf(scene.appImage)).config.User).toBe("1000:1000");
+  });
+
+  test("adds them again in a rebuild, which reuses the others", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    extend(scene.output);
+    await scene.export();
+    const before = await scene.analyze();
+    appendFileSync(join(scene.output.layersDir, "analyzed.toml"), "extend = true\n");
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect((await scene.analyze()).layers).toEqual(before.layers);
+    const work = layerWork(run.events);
+    expect(work["extended-layer-1"]).toMatchObject({ reads: 1, hashes: 1, compressions: 1 });
+    expect(work.jdk).toMatchObject({ compressions: 0 });
+  });
+
+  test("into a layout has their layers, and not their config", async () => {
+    const scene = await LayoutScene.open();
+    extend(scene.output);
+    expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+    const { layers, labels } = verifyLayout(scene.pathOf());
+    expect(layers.slice(1, 4).map(({ diffId }) => diffId)).toEqual([XATTRS.diffId, GNU.diffId, PLAIN.diffId]);
+    expect(labels["io.buildpacks.rebasable"]).toBeUndefined();
+  });
+});
+
+describe("a blob that is broken is one clear error, and nothing is published", () => {
+  const blob = LAYERS[1]?.blob ?? Buffer.alloc(0);
+  const flipped = Buffer.from(blob);
+  flipped[40] = (flipped[40] as number) ^ 1;
+
+  test.for([
+    { what: "cut", bytes: blob.subarray(0, -30), message: /is corrupt: the file has \d+ bytes instead of \d+/ },
+    { what: "changed", bytes: flipped, message: /is corrupt: the file has the digest sha256:/ },
+  ])("$what", async ({ bytes, message }) => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const file = blobFile(extend(scene.output), digestOf(blob));
+    writeFileSync(file, bytes);
+    const run = await scene.export({ flags: ["-parallel"] });
+    expect(run.exitCode).toBe(62);
+    const [line = "", ...more] = run.stderr.split("\n").filter((text) => text.startsWith("ERROR:"));
+    expect(more).toEqual([]);
+    expect(line).toContain(`ERROR: failed to export: failed to create layer from tar path ${file}: `);
+    expect(line).toMatch(message);
+    expect(registry.count("PUT", /manifests\/latest$/)).toBe(1 /* the run image's */);
+    expect(registry.manifests.find("app", "latest")).toBeUndefined();
+    expect(registry.manifests.find("cache", "latest")).toBeUndefined();
+  });
+
+  test("a layer that unpacks to more than any layer", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const bomb = zstdCompressSync(Buffer.alloc(2 ** 26));
+    const many = Buffer.concat([zstdCompressSync(PLAIN.tar), ...Array.from({ length: 17 }, () => bomb)]);
+    writeExtendedLayout(join(scene.output.layersDir, "extended"), [{ blob: many, createdBy: "x" }]);
+    const run = await scene.export({ cache: "" });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(
+      /^ERROR: failed to export: .*: decompression bomb: \d+ bytes unpack to more than 1073741824$/m,
+    );
+    expect(registry.manifests.find("app", "latest")).toBeUndefined();
+  });
+
+  test("a layout that is cut, with a config that is needed first", async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    truncateSync(join(extend(scene.output), "index.json"), 10);
+    const run = await scene.export({ cache: "" });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain("ERROR: failed to get extended image config: invalid image index: not JSON\n");
+    expect(uploadRequests(registry).filter((request) => request.includes("/app/"))).toEqual([]);
+  });
+});
