@@ -9,6 +9,7 @@ import { SlotPool } from "./slot-pool.ts";
 import { SpooledBlob } from "./spool.ts";
 import { closeSpoolFile, openNamelessFile } from "./spool-file.ts";
 import type { LayerTar, StoredTar } from "./stored-tar.ts";
+import { newDiskTurns } from "./tar-file.ts";
 import type { TarIndex } from "./tar-index.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -17,9 +18,6 @@ import type { WorkerPool } from "./worker-pool.ts";
  * small ones, and let others use the cores while one waits for its hash.
  */
 const PASSES = 4;
-
-/** Blocks of tar files that are written at once: enough to keep a disk busy, and half of the threads that Node has for files. */
-const WRITES = 2;
 
 /**
  * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
@@ -43,7 +41,7 @@ export class LayerStore {
       pool,
       slots: new SlotPool(pool.arena.slots),
       passes: new PriorityLimiter(PASSES),
-      writes: new PriorityLimiter(WRITES),
+      disk: newDiskTurns(),
       openSpool: async (plan) => {
         const directory = await blobFiles(plan);
         return await SpooledBlob.create(directory ?? spoolDir, directory !== undefined);

@@ -9,15 +9,14 @@ import { type PassEngine, type PassResult, type Rank, runPass } from "./pass.ts"
 import type { SpooledBlob } from "./spool.ts";
 import { Spooling } from "./spooling.ts";
 import type { LayerTar } from "./stored-tar.ts";
-import { type MadeTar, TarFile } from "./tar-file.ts";
+import { type DiskTurns, type MadeTar, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
 /** What all layers of an export share. */
 export interface LayerEngine extends PassEngine {
   /** Bounds how many layers are made at once. */
   readonly passes: PriorityLimiter;
-  /** Bounds how many blocks of tar files are written at once. */
-  readonly writes: PriorityLimiter;
+  readonly disk: DiskTurns;
   openSpool(plan: LayerPlan): Promise<SpooledBlob>;
 }
 
@@ -181,7 +180,7 @@ export class MadeLayer implements Layer {
   }
 
   #newFile(directory: string): TarFile {
-    const file = new TarFile(directory, this.#engine.writes, this.plan.priority);
+    const file = new TarFile(directory, this.#engine.disk, this.plan.priority);
     this.#files.set(directory, file);
     return file;
   }

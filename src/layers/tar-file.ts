@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Fault } from "../faults/fault.ts";
 import { pathFault } from "../faults/system-error.ts";
-import type { PriorityLimiter } from "../flow/priority-limiter.ts";
+import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 import type { BlockTaker } from "./block-taker.ts";
 
@@ -16,6 +16,20 @@ const unlink = promisify(fs.unlink);
 
 /** As other programs make files: what the umask leaves of it. */
 const MODE = 0o666;
+
+/**
+ * Turns at the disk. Node has four threads for files, which uploads need too to read their spools: two may write, and one may
+ * wait for what was written to be on the disk, which takes as long as the disk does.
+ */
+export interface DiskTurns {
+  readonly writes: PriorityLimiter;
+  readonly syncs: PriorityLimiter;
+}
+
+/** One set of turns for all files. */
+export function newDiskTurns(): DiskTurns {
+  return { writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
+}
 
 /** A finished tar on disk, under a name of its own; whoever wants it under another renames it. */
 export interface MadeTar {
@@ -33,7 +47,7 @@ export class TarFile implements BlockTaker {
   /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
   readonly done: Promise<MadeTar>;
   readonly #path: string;
-  readonly #writes: PriorityLimiter;
+  readonly #turns: DiskTurns;
   readonly #priority: Priority;
   readonly #result = Promise.withResolvers<MadeTar>();
   readonly #writing = new Set<Promise<void>>();
@@ -43,12 +57,11 @@ export class TarFile implements BlockTaker {
 
   /**
    * @param directory where the file is made, which needs room for the tar
-   * @param writes bounds how many blocks are written at once
-   * @param priority of the layer, for that queue
+   * @param priority of the layer, for its turns at the disk
    */
-  constructor(directory: string, writes: PriorityLimiter, priority: Priority) {
+  constructor(directory: string, turns: DiskTurns, priority: Priority) {
     this.#path = join(directory, `${randomUUID()}.tar.part`);
-    this.#writes = writes;
+    this.#turns = turns;
     this.#priority = priority;
     this.done = this.#result.promise;
     // Whoever wants the file awaits `done`; a failure before that must not end the process.
@@ -67,7 +80,7 @@ export class TarFile implements BlockTaker {
   async take(bytes: Buffer, position: number): Promise<void> {
     const file = this.#file;
     if (this.#isEnded || file === undefined) return;
-    const writing = this.#writes
+    const writing = this.#turns.writes
       .run(this.#priority, () => this.#write(file, bytes, position))
       .catch((error: unknown) => {
         this.fail(error);
@@ -110,7 +123,7 @@ export class TarFile implements BlockTaker {
 
   async #finish(file: number): Promise<MadeTar> {
     try {
-      await sync(file);
+      await this.#turns.syncs.run(this.#priority, () => sync(file));
     } finally {
       await close(file);
     }
