@@ -192,9 +192,10 @@ export class MadeLayer implements Layer {
       const { priority, order } = rank;
       const task = async (tar: LayerTar): Promise<PassResult> => {
         const spool = await blob?.open(this.#engine.openSpool(this.plan));
-        for (const file of files) await file.open();
-        this.#count(products);
-        const takers = stream === undefined ? files : [...files, stream];
+        const opened: TarFile[] = [];
+        for (const file of files) if (await file.open(tar.tarSize)) opened.push(file);
+        this.#count(products, opened.length);
+        const takers = stream === undefined ? opened : [...opened, stream];
         const result = await runPass(this.#engine, tar, { diffId, spool, takers }, rank, signal);
         if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
         blob?.complete(made(result.blob));
@@ -208,11 +209,11 @@ export class MadeLayer implements Layer {
     }
   }
 
-  #count({ diffId, blob, files = [], stream }: Products): void {
+  #count({ diffId, blob, stream }: Products, files: number): void {
     this.counters.reads += 1;
     if (diffId) this.counters.hashes += 1;
     if (blob !== undefined) this.counters.compressions += 1;
-    this.counters.tarFiles += files.length;
+    this.counters.tarFiles += files;
     if (stream !== undefined) this.counters.tarStreams += 1;
   }
 

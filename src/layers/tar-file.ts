@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Fault } from "../faults/fault.ts";
@@ -13,6 +14,7 @@ const close = promisify(fs.close);
 const write = promisify(fs.write);
 const sync = promisify(fs.fsync);
 const unlink = promisify(fs.unlink);
+const statFileSystem = promisify(fs.statfs);
 
 /** As other programs make files: what the umask leaves of it. */
 const MODE = 0o666;
@@ -46,6 +48,7 @@ export class TarFile implements BlockTaker {
   readonly isPaced = false;
   /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
   readonly done: Promise<MadeTar>;
+  readonly #directory: string;
   readonly #path: string;
   readonly #turns: DiskTurns;
   readonly #priority: Priority;
@@ -60,6 +63,7 @@ export class TarFile implements BlockTaker {
    * @param priority of the layer, for its turns at the disk
    */
   constructor(directory: string, turns: DiskTurns, priority: Priority) {
+    this.#directory = directory;
     this.#path = join(directory, `${randomUUID()}.tar.part`);
     this.#turns = turns;
     this.#priority = priority;
@@ -68,12 +72,20 @@ export class TarFile implements BlockTaker {
     this.done.catch(() => undefined);
   }
 
-  /** Creates the file. One that cannot be created is a failure of this file only, as everything else. */
-  async open(): Promise<void> {
+  /**
+   * Creates the file, if there is room for the tar: a disk that is full takes the app image with it, whose spools may lie there
+   * as well. One that cannot be created is a failure of this file only, as everything else.
+   * @param tarSize bytes
+   * @returns whether there is a file now
+   */
+  async open(tarSize: number): Promise<boolean> {
     try {
+      await checkRoom(this.#directory, tarSize);
       this.#file = await open(this.#path, "wx", MODE);
+      return true;
     } catch (error) {
       this.fail(pathFault("EXPORT_LAYER_TAR", "open", this.#path, error));
+      return false;
     }
   }
 
@@ -143,4 +155,12 @@ export class TarFile implements BlockTaker {
   async #remove(): Promise<void> {
     await unlink(this.#path).catch(() => undefined);
   }
+}
+
+/** @throws an error like the one of a write that finds no room */
+async function checkRoom(directory: string, bytes: number): Promise<void> {
+  const { blocks, bavail, bsize } = await statFileSystem(directory);
+  // Some file systems do not know.
+  if (blocks === 0 || bavail * bsize >= bytes) return;
+  throw Object.assign(new Error("no room"), { code: "ENOSPC", errno: -constants.errno.ENOSPC, syscall: "open" });
 }

@@ -202,7 +202,7 @@ describe("a full disk", () => {
     const exported = await run(flags);
     expect(exported.exitCode).toBe(0);
     expect(exported.stderr).toMatch(
-      /^Warning: Failed to cache layer 'samples\/java:jdk': caching layer \(sha256:\w+\): write .*: no space left on device\n$/,
+      /^Warning: Failed to cache layer 'samples\/java:jdk': caching layer \(sha256:\w+\): open .*: no space left on device\n$/,
     );
     await verifyImage(scene.appImage);
     expectCache(cacheDir, 1);

@@ -41,10 +41,10 @@ async function blobOf(layer: Layer): Promise<Buffer> {
   return await copyOf((await layer.blob()).read(0));
 }
 
-function mountSmallDisk(): string | undefined {
+function mountSmallDisk(sizeMib: number): string | undefined {
   const disk = temporaryDirectory();
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "pipe" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", disk], { stdio: "pipe" });
   } catch {
     return undefined;
   }
@@ -148,14 +148,13 @@ describe("a tar file", () => {
   });
 
   test.for(["no directory", "a full disk"])("on %s fails alone; the blob is made", async (place, context) => {
-    const directory = place === "no directory" ? join(temporaryDirectory(), "nothing") : mountSmallDisk();
+    const directory = place === "no directory" ? join(temporaryDirectory(), "nothing") : mountSmallDisk(2);
     if (directory === undefined) return context.skip("may not mount a small disk here");
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const store = newStore();
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [] }] };
     const layer = store.layer(planOf(source, { products }), NEVER);
-    const text =
-      place === "no directory" ? /^open .*: no such file or directory$/ : /^write .*: no space left on device$/;
+    const text = place === "no directory" ? /: no such file or directory$/ : /: no space left on device$/;
     expect(await rejectionOf(layer.tarFile(directory))).toMatchObject({
       code: "EXPORT_LAYER_TAR",
       message: expect.stringMatching(text),
@@ -165,6 +164,24 @@ describe("a tar file", () => {
     expect(openSpools(directory)).toBe(0);
     layer.release();
     await expectWorks(store);
+  });
+
+  test("on a disk that gets full while it is written fails alone", async (context) => {
+    const blocks = 3 * pool.arena.slots;
+    const directory = mountSmallDisk(blocks + 2);
+    if (directory === undefined) return context.skip("may not mount a small disk here");
+    const source = directorySource(filledDirectory(blocks));
+    const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [] }] };
+    const layer = newStore().layer(planOf(source, { products }), NEVER);
+    while (readdirSync(directory).length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(() => writeFileSync(join(directory, "filler"), Buffer.alloc((blocks + 2) << 21))).toThrow("ENOSPC");
+    expect(await rejectionOf(layer.tarFile(directory))).toMatchObject({
+      code: "EXPORT_LAYER_TAR",
+      message: expect.stringMatching(/^write .*: no space left on device$/),
+    });
+    expect(gunzipSync(await blobOf(layer)).equals(expectedTar(source))).toBe(true);
+    expect(readdirSync(directory)).toEqual(["filler"]);
+    layer.release();
   });
 
   test("of a layer that cannot be made is removed", async () => {
