@@ -1,18 +1,17 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { gates } from "../cnb/platform-api.ts";
 import { runExport } from "../export/run-export.ts";
-import { Fault } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { CreateInputs } from "../inputs/create-inputs.ts";
 import { readCreatedInputs } from "../inputs/created-inputs.ts";
 import type { Environment } from "../inputs/environment.ts";
-import { hasDetectedExtensions } from "../inputs/group.ts";
 import { runAs } from "../privileges.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments } from "./phase-arguments.ts";
 import { phaseEnvironment } from "./phase-environment.ts";
 import { runPhase } from "./phase-process.ts";
+import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
 import type { User } from "./user.ts";
 
 /** What the creator needs of the process that it runs in. */
@@ -52,11 +51,13 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
     logger.phase(title);
     return runOne(phase, inputs, parts, startAs, signal);
   };
+  refuseMissingCache(settings);
   const analyzed = await run("ANALYZING", "analyzer");
   if (analyzed !== EXIT_CODES.success) return analyzed;
+  await refuseMissingRunImage(settings, logger);
   const detected = await run("DETECTING", "detector", user);
   if (detected !== EXIT_CODES.success) return detected;
-  await refuseExtensions(settings.groupPath);
+  await refuseExtensions(settings);
   if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
     const restored = await run("RESTORING", "restorer");
     if (restored !== EXIT_CODES.success) return restored;
@@ -81,14 +82,4 @@ async function runOne(
   const exitCode = await runPhase(phase, start, signal);
   logger.debug(`The ${phase} ended with exit code ${exitCode}`);
   return exitCode;
-}
-
-/** Extensions need a build in phases, with the extender among them. */
-async function refuseExtensions(groupPath: string): Promise<void> {
-  if (await hasDetectedExtensions(groupPath))
-    throw new Fault(
-      "EXPORT_ARGS_EXTENSIONS",
-      "failed to detect: detected order contains extensions which is not supported by the creator",
-      { exitCode: EXIT_CODES.detectFailed },
-    );
 }

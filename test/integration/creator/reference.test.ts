@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BUILD_USER, Builder } from "../../support/builder.ts";
 import { type ExporterRun, startProgram } from "../../support/exporter.ts";
+import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { readImage } from "./image-document.ts";
@@ -19,7 +20,8 @@ interface Build {
   readonly api?: string;
   readonly creator: string;
   readonly image: string;
-  readonly cache: string;
+  /** The cache image; absent: none. */
+  readonly cache?: string;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -36,7 +38,8 @@ function create(
   { api = "0.13", creator, image, cache, flags = [], env = {} }: Build,
 ): Promise<ExporterRun> {
   const own = creator === CREATOR ? ["-spool-dir", join(on.root, "spool")] : [];
-  return startProgram(creator, [...on.flags(api), "-cache-image", cache, ...own, ...flags, image], {
+  const cacheFlags = cache === undefined ? [] : ["-cache-image", cache];
+  return startProgram(creator, [...on.flags(api), ...cacheFlags, ...own, ...flags, image], {
     CNB_PLATFORM_API: api,
     CNB_LIFECYCLE_DIR: REFERENCE,
     HOME: join(on.root, "home"),
@@ -114,4 +117,93 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     await verifyImage(image);
     await verifyImage(cache);
   });
+
+  test("the reference's image and cache directory", async () => {
+    const { registry, builder: on } = await builder();
+    const build = async (creator: string, name: string, first: boolean) => {
+      on.forget();
+      const cache = join(on.root, name);
+      if (first) mkdirSync(cache);
+      const image = `${registry.host}/${name}/app:latest`;
+      const run = await create(on, { creator, image, flags: ["-cache-dir", cache] });
+      expect(run).toMatchObject({ exitCode: 0 });
+      const committed = join(cache, "committed");
+      const metadata = readFileSync(join(committed, "io.buildpacks.lifecycle.cache.metadata"), "utf8");
+      return { config: (await readImage(image)).config, files: readdirSync(committed).sort(), metadata };
+    };
+    for (const value of ["one", "one", "two"]) {
+      on.write("workspace/value", `${value}\n`);
+      const first = !existsSync(join(on.root, "ours"));
+      expect(await build(CREATOR, "ours", first)).toEqual(await build(join(REFERENCE, "creator"), "theirs", first));
+    }
+  });
+
+  test("the reference's image as a layout", async () => {
+    const { builder: on } = await builder();
+    const build = async (creator: string) => {
+      on.forget();
+      const layouts = join(on.root, creator === CREATOR ? "ours" : "theirs");
+      await writeRunLayout(join(layouts, "reg.example", "run", "latest"));
+      for (const path of readdirSync(layouts, { recursive: true, encoding: "utf8" }))
+        chownSync(join(layouts, path), BUILD_USER.uid, BUILD_USER.gid);
+      chownSync(layouts, BUILD_USER.uid, BUILD_USER.gid);
+      const flags = ["-layout", "-layout-dir", layouts, "-run-image", "reg.example/run"];
+      const env = { CNB_EXPERIMENTAL_MODE: "quiet" };
+      const run = await create(on, { creator, image: "reg.example/app", flags, env });
+      expect(run).toMatchObject({ exitCode: 0 });
+      const { layers, labels } = verifyLayout(join(layouts, "reg.example", "app", "latest"));
+      return { diffIds: layers.map(({ diffId }) => diffId), build: labels["io.buildpacks.build.metadata"] };
+    };
+    expect(await build(CREATOR)).toEqual(await build(join(REFERENCE, "creator")));
+  });
+
+  test.each<[string, number, (on: Builder) => readonly string[]]>([
+    ["nothing is detected", 20, (on) => script(on, "detect", "exit 100")],
+    ["a detection breaks", 21, (on) => script(on, "detect", "exit 3")],
+    ["a buildpack fails", 51, (on) => script(on, "build", "exit 7")],
+    ["there is no order", 1, () => ["-order", "/none/order.toml"]],
+    ["there is no cache directory", 1, () => ["-cache-dir", "/none"]],
+    ["the run image cannot be reached", 32, () => ["-run-image", "127.0.0.1:1/run"]],
+    ["the previous image cannot be reached", 32, () => ["-previous-image", "127.0.0.1:1/app"]],
+    ["extensions are detected", 22, extensions],
+  ])("fails like the reference when %s", async (_, exitCode, prepare) => {
+    const { registry, builder: on } = await builder();
+    const flags = prepare(on);
+    const env = { CNB_EXTENSIONS_DIR: join(on.root, "extensions") };
+    const run = async (creator: string) => {
+      on.forget();
+      const { stdout, stderr, ...rest } = await create(on, { creator, image: `${registry.host}/app`, flags, env });
+      return { exitCode: rest.exitCode, errors: `${stdout}${stderr}`.match(/^ERROR: .*/gm) };
+    };
+    const theirs = await run(join(REFERENCE, "creator"));
+    const ours = await run(CREATOR);
+    expect(ours).toEqual(theirs);
+    expect(ours.exitCode).toBe(exitCode);
+  });
+
+  test("a run image that is not there ends it before anything is built", async () => {
+    const { registry, builder: on } = await builder();
+    const flags = ["-run-image", `${registry.host}/none`];
+    const run = await create(on, { creator: CREATOR, image: `${registry.host}/app`, flags });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(`ERROR: failed to find run image '${registry.host}/none'\n`);
+    expect(run.stdout).not.toContain("===> DETECTING");
+  });
 });
+
+function script(on: Builder, program: string, line: string): readonly string[] {
+  on.write(`buildpacks/samples_jdk/0.1.0/bin/${program}`, `#!/bin/sh\n${line}\n`, 0o755);
+  return [];
+}
+
+function extensions(on: Builder): readonly string[] {
+  const root = "extensions/samples_ext/1";
+  on.write(`${root}/extension.toml`, 'api = "0.10"\n[extension]\nid = "samples/ext"\nversion = "1"\n');
+  for (const program of ["detect", "generate"]) on.write(`${root}/bin/${program}`, "#!/bin/sh\nexit 0\n", 0o755);
+  const order = readFileSync(join(on.root, "order.toml"), "utf8");
+  on.write(
+    "order.toml",
+    `${order}[[order-extensions]]\n[[order-extensions.group]]\nid = "samples/ext"\nversion = "1"\n`,
+  );
+  return [];
+}

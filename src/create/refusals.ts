@@ -1,0 +1,50 @@
+import { statSync } from "node:fs";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, failTo } from "../faults/fault.ts";
+import { pathFault } from "../faults/system-error.ts";
+import type { Logger } from "../flow/logger.ts";
+import { readAnalyzed } from "../inputs/analyzed.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+import { hasDetectedExtensions } from "../inputs/group.ts";
+
+/**
+ * The reference's creator opens the cache before the first phase, so a directory that is not there is found before
+ * anything is built (contract 13).
+ * @throws Fault `failed to create volume cache: ...`
+ */
+export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): void {
+  if (cacheDir === "" || cacheImage !== "") return;
+  try {
+    statSync(cacheDir);
+  } catch (error) {
+    throw failTo("create volume cache", pathFault("EXPORT_CACHE_DIRECTORY", "stat", cacheDir, error));
+  }
+}
+
+/**
+ * The analyzer leaves the reference of a run image that it did not find empty. The reference builds all the same, and then
+ * cannot export (D11).
+ * @throws Fault with exit code 1
+ */
+export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSettings, logger: Logger): Promise<void> {
+  const analyzed = await readAnalyzed(analyzedPath, logger);
+  if (analyzed.runImage === undefined || analyzed.runImage.reference !== "") return;
+  const name = runImage || analyzed.runImage.image;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", `failed to find run image${name === "" ? "" : ` '${name}'`}`, {
+    exitCode: EXIT_CODES.failed,
+    hint: "It must exist before anything is built upon it: see -run-image (CNB_RUN_IMAGE), run.toml and stack.toml.",
+  });
+}
+
+/**
+ * Extensions need a build in phases, with the extender among them (contract 13).
+ * @throws Fault with exit code 22
+ */
+export async function refuseExtensions({ groupPath }: ExportSettings): Promise<void> {
+  if (await hasDetectedExtensions(groupPath))
+    throw new Fault(
+      "EXPORT_ARGS_EXTENSIONS",
+      "failed to detect: detected order contains extensions which is not supported by the creator",
+      { exitCode: EXIT_CODES.detectFailed },
+    );
+}
