@@ -22,11 +22,16 @@ export async function openSpoolFile(directory: string): Promise<{ readonly file:
   }
 }
 
+/** Linux's O_TMPFILE (open(2)): a file that never has a name. Node has no word for it. */
+const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
+
 /**
- * Creates a spool file without a name: it is unlinked as soon as it is open, so that nothing is left behind however the
- * process ends, and its space is free again when it is closed.
+ * Creates a spool file without a name, so that nothing is left behind however the process ends, and its space is free again
+ * when it is closed. Where the file system cannot do that (NFS, some overlays), the file loses its name as soon as it is open.
  */
 export async function openNamelessFile(directory: string): Promise<number> {
+  const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
+  if (nameless !== undefined) return nameless;
   const { file, path } = await openSpoolFile(directory);
   try {
     await unlink(path);

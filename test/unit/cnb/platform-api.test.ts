@@ -54,6 +54,13 @@ test("gates open at the API of contract 15 and stay open", () => {
     ["keepsOldCacheImage", "0.13"],
     ["allowsDockerfiles", "0.13"],
     ["hasExecEnvLabel", "0.15"],
+    ["alwaysRestores", "0.10"],
+    ["detectorReadsAnalyzed", "0.10"],
+    ["hasBuildConfigFlag", "0.11"],
+    ["builderReadsAnalyzed", "0.12"],
+    ["restorerHasImageFlags", "0.12"],
+    ["restorerReadsRunToml", "0.14"],
+    ["hasSystemFlag", "0.15"],
   ]);
   expect(Object.values(gates({ major: 0, minor: 15 })).every((holds) => holds)).toBe(true);
 });
