@@ -1,4 +1,4 @@
-import { chownSync, lchownSync, readdirSync, type Stats, statSync } from "node:fs";
+import { chownSync, type Dirent, lchownSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { failTo } from "./faults/fault.ts";
 import { isNotExist, pathFault } from "./faults/system-error.ts";
@@ -39,10 +39,18 @@ function canWrite(stats: Stats, uid: number, gid: number): boolean {
 
 function chownTree(path: string, uid: number, gid: number): void {
   chown(chownSync, "chown", path, uid, gid);
-  for (const entry of readdirSync(path, { withFileTypes: true })) {
+  for (const entry of entriesOf(path)) {
     const child = join(path, entry.name);
     if (entry.isDirectory()) chownTree(child, uid, gid);
     else chown(lchownSync, "lchown", child, uid, gid);
+  }
+}
+
+function entriesOf(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    throw pathFault("EXPORT_PRIVILEGES", "open", path, error);
   }
 }
 
