@@ -4,6 +4,9 @@ import type { CreateInputs } from "../inputs/create-inputs.ts";
 /** The phases that the creator runs as programs; the export it does itself. */
 export type Phase = "analyzer" | "detector" | "restorer" | "builder";
 
+/** What a phase is told. */
+type PhaseInputs = Pick<CreateInputs, "settings" | "build">;
+
 /** A flag of a phase: its value, or its values for a list; it exists only where the gate holds (lifecycle cmd/lifecycle). */
 interface PhaseFlag {
   readonly name: string;
@@ -16,7 +19,7 @@ interface PhaseFlag {
  * The arguments of a phase. Every value that the creator has resolved is given, so that no phase decides by itself; what
  * the creator has no flag for, and what not every Platform API has a flag for, is in {@link phaseEnvironment}.
  */
-export function phaseArguments(phase: Phase, { settings, build }: CreateInputs): string[] {
+export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): string[] {
   const holds = gates(settings.platformApi);
   const flags = FLAGS[phase]({ settings, build }).filter(
     ({ since, until }) => (since === undefined || holds[since]) && (until === undefined || !holds[until]),
@@ -32,7 +35,7 @@ function render({ name, value }: PhaseFlag): string[] {
   return values.flatMap((text) => [`-${name}`, text]);
 }
 
-const FLAGS: Readonly<Record<Phase, (inputs: CreateInputs) => readonly PhaseFlag[]>> = {
+const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[]>> = {
   analyzer: ({ settings }) => [
     { name: "analyzed", value: settings.analyzedPath },
     { name: "cache-image", value: settings.cacheImage },
@@ -86,7 +89,7 @@ function common({ layersDir, logLevel, noColor }: Settings): PhaseFlag[] {
 }
 
 /** What detector and builder have. */
-function buildpacks({ settings, build }: CreateInputs): PhaseFlag[] {
+function buildpacks({ settings, build }: PhaseInputs): PhaseFlag[] {
   return [
     { name: "app", value: settings.appDir },
     { name: "build-config", value: build.buildConfigDir, since: "hasBuildConfigFlag" },

@@ -27,12 +27,12 @@ export interface CreatorProcess {
 export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
   const { env, logger } = process;
   const inputs = await resolveCreate(command, process, logger);
-  const { settings } = inputs;
+  const { settings, runImages } = inputs;
   refuseUnsupported(settings);
   const lifecycle = findLifecycle(process.program, env, process.cwd);
   logger.debug("Ensuring privileges...");
-  const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
-  const images = [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage];
+  const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;
+  const images = [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, ...runImages];
   const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
   const keychain = await keychainFor(images, env, process.home, onIgnored, signal);
   const user = takeUser(settings, env);

@@ -19,4 +19,6 @@ export interface CreateInputs {
   /** `runImage` is what the user asked for, "" if the analyzer is to choose. */
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
+  /** All that the run image can turn out to be: what the user asked for, else the names that the analyzer chooses from. */
+  readonly runImages: readonly string[];
 }

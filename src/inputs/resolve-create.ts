@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import type { RunImageNames } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
 import { failTo } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
@@ -55,7 +56,7 @@ async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger
   const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
   requireOutputImage(located);
   const settings = { ...located, previousImage: located.previousImage || located.outputImage };
-  await requireRunImage(settings, logger);
+  const runImages = await findRunImages(settings, logger);
   warnWithoutCache(settings, logger);
   warnUnusedLaunchCache(settings, logger);
   checkReferences(settings);
@@ -63,23 +64,26 @@ async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger
   if (settings.parallel && !hasCache(settings))
     logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
   const build = buildSettings(command, initial.layersDir, cwd);
-  return { settings: { ...settings, tuning: parseTuning(flags, cwd) }, build };
+  return { settings: { ...settings, tuning: parseTuning(flags, cwd) }, build, runImages };
 }
 
-/** @throws Fault when no run image was named and stack.toml or run.toml, whichever counts, has none either */
-async function requireRunImage(settings: ReferenceSettings, logger: Logger): Promise<void> {
+/**
+ * What the run image can turn out to be. Of several in run.toml the first counts.
+ * @throws Fault when no run image was named and stack.toml or run.toml, whichever counts, has none either
+ */
+async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
   const { outputImage, platformApi, runImage, runPath, stackPath } = settings;
-  if (runImage !== "") return;
+  if (runImage !== "") return [runImage];
   parseReference(outputImage);
-  if (gates(platformApi).readsRunToml) {
-    const [first] = await readRun(runPath, logger);
-    if (first === undefined) throw argumentFault("-run-image is required when there is no run metadata available");
-    requireName(first.image);
-  } else requireName((await readStack(stackPath, logger)).image);
+  if (!gates(platformApi).readsRunToml) return namesOf(await readStack(stackPath, logger));
+  const [first] = await readRun(runPath, logger);
+  if (first === undefined) throw argumentFault("-run-image is required when there is no run metadata available");
+  return namesOf(first);
 }
 
-function requireName(runImage: string): void {
-  if (runImage === "") throw argumentFault("missing run image metadata (-run-image)");
+function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
+  if (image === "") throw argumentFault("missing run image metadata (-run-image)");
+  return [image, ...mirrors];
 }
 
 /** @param layersDir as it was given */

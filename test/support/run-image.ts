@@ -33,13 +33,15 @@ export async function smallRunImage(): Promise<Readonly<Record<"layer" | "config
 /**
  * Pushes that image to a registry over plain http.
  * @param repository `<host>:<port>/<path>`
+ * @param credentials of a registry with basic authentication
  * @returns its reference by digest, as analyzed.toml names it
  */
-export async function pushRunImage(repository: string): Promise<string> {
+export async function pushRunImage(repository: string, credentials?: string): Promise<string> {
   const { layer, config, manifest } = await smallRunImage();
   const base = apiUrl(repository);
-  for (const bytes of [layer, config]) await putBlob(base, bytes);
-  await send(`${base}/manifests/latest`, "PUT", manifest, OCI_MANIFEST);
+  const headers = credentials === undefined ? {} : { authorization: `Basic ${btoa(credentials)}` };
+  for (const bytes of [layer, config]) await putBlob(base, bytes, headers);
+  await send(`${base}/manifests/latest`, "PUT", { ...headers, "content-type": OCI_MANIFEST }, manifest);
   return `${repository}@${digestOf(manifest)}`;
 }
 
@@ -48,19 +50,17 @@ function apiUrl(repository: string): string {
   return `http://${repository.slice(0, slash)}/v2/${repository.slice(slash + 1)}`;
 }
 
-async function putBlob(base: string, bytes: Buffer): Promise<void> {
-  const opened = await send(`${base}/blobs/uploads/`, "POST");
+type Headers = Readonly<Record<string, string>>;
+
+async function putBlob(base: string, bytes: Buffer, headers: Headers): Promise<void> {
+  const opened = await send(`${base}/blobs/uploads/`, "POST", headers);
   const location = new URL(opened.headers.get("location") ?? "", base);
   location.searchParams.set("digest", digestOf(bytes));
-  await send(location.href, "PUT", bytes, "application/octet-stream");
+  await send(location.href, "PUT", { ...headers, "content-type": "application/octet-stream" }, bytes);
 }
 
-async function send(url: string, method: string, body?: Buffer, contentType?: string): Promise<Response> {
-  const response = await fetch(url, {
-    method,
-    body: body === undefined ? null : new Uint8Array(body),
-    headers: contentType === undefined ? {} : { "content-type": contentType },
-  });
+async function send(url: string, method: string, headers: Headers, body?: Buffer): Promise<Response> {
+  const response = await fetch(url, { method, body: body === undefined ? null : new Uint8Array(body), headers });
   if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${await response.text()}`);
   return response;
 }

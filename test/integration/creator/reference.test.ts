@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
@@ -7,6 +7,7 @@ import { type ExporterRun, startProgram } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
 import { readImage } from "./image-document.ts";
 
 /** Programs `analyzer`, `detector`, `restorer`, `builder`, and for comparison `creator`, of the reference. */
@@ -179,6 +180,23 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     const ours = await run(CREATOR);
     expect(ours).toEqual(theirs);
     expect(ours.exitCode).toBe(exitCode);
+  });
+
+  test("credentials of the run image's registry, which only run.toml names, are read while the process may", async () => {
+    const { registry, builder: on } = await builder();
+    const closed = await FakeRegistry.start({ auth: { kind: "basic", username: "robot", password: "secret" } });
+    onTestFinished(() => closed[Symbol.asyncDispose]());
+    await pushRunImage(`${closed.host}/run`, "robot:secret");
+    // Of the user that the creator is started as, and closed to the user of the build.
+    const config = tempTree({
+      "config.json": JSON.stringify({ auths: { [closed.host]: { auth: btoa("robot:secret") } } }),
+    });
+    chmodSync(config, 0o700);
+    const image = `${registry.host}/app:latest`;
+    const build = { creator: CREATOR, image, env: { DOCKER_CONFIG: config } };
+    on.write("run.toml", `[[images]]\nimage = "${closed.host}/run"\n`);
+    expect(await create(on, build)).toMatchObject({ exitCode: 0 });
+    await verifyImage(image);
   });
 
   test("a run image that is not there ends it before anything is built", async () => {

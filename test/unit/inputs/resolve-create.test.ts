@@ -25,7 +25,8 @@ function resolve({ args = [...RUN_IMAGE, "reg.example/app"], env: extra = {}, fi
 
 test("defaults", async () => {
   const { cwd, lines, result } = resolve({});
-  const { settings, build } = await result;
+  const { settings, build, runImages } = await result;
+  expect(runImages).toEqual(["reg.example/run"]);
   expect(build).toEqual({
     buildConfigDir: "/cnb/build-config",
     buildpacksDir: "/cnb/buildpacks",
@@ -108,8 +109,9 @@ test.each<[string, Run, string]>([
 
 test("the run image may be left to the analyzer", async () => {
   const files = { "run.toml": '[[images]]\nimage = "reg.example/run"\nmirrors = ["other.example/run"]\n' };
-  const { settings } = await resolve({ args: ["reg.example/app"], files }).result;
+  const { settings, runImages } = await resolve({ args: ["reg.example/app"], files }).result;
   expect(settings.runImage).toBe("");
+  expect(runImages).toEqual(["reg.example/run", "other.example/run"]);
 });
 
 test("warnings, in the reference's order", async () => {
