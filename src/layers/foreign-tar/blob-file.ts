@@ -5,8 +5,8 @@ import { pathFault } from "../../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../../oci/byte-string.ts";
 import type { Digest } from "../../oci/digest.ts";
 
-/** Bytes that are read at a time. */
-const READ_SIZE = 1 << 17;
+/** Bytes that are read at a time; more of them wait longer for the garbage collector. */
+const READ_SIZE = 1 << 16;
 
 /** O_NONBLOCK: a FIFO in the place of a blob must not be waited for; it does nothing to a regular file. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
