@@ -1,6 +1,7 @@
 import { Fault, withContext } from "../faults/fault.ts";
 import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../oci/go-json.ts";
-import type { BomEntry, BuildMetadata, GroupElement, LauncherRelease, Process } from "./build-metadata.ts";
+import { bomEntryStruct } from "./bom-entry-struct.ts";
+import type { BuildMetadata, GroupElement, LauncherRelease, Process } from "./build-metadata.ts";
 import { gates, type PlatformApi } from "./platform-api.ts";
 
 /**
@@ -14,7 +15,7 @@ export function buildMetadataLabel(metadata: BuildMetadata, launcher: LauncherRe
   try {
     return goJson(
       goStruct({
-        bom: omitsBom ? undefined : orNull(metadata.bom, bomJson),
+        bom: omitsBom ? undefined : orNull(metadata.bom, bomEntryStruct),
         buildpacks: orNull(metadata.buildpacks, elementJson),
         extensions: unlessEmpty((metadata.extensions ?? []).map(elementJson)),
         launcher: goStruct({
@@ -36,19 +37,6 @@ function orNull<T>(values: readonly T[] | null, toJson: (value: T) => GoValue): 
 
 function elementJson({ id, version, homepage, optional }: GroupElement): GoStruct {
   return goStruct({ id, version, homepage: unlessEmpty(homepage), optional: unlessEmpty(optional) });
-}
-
-function bomJson({ name, version, metadata, buildpack }: BomEntry): GoStruct {
-  return goStruct({
-    name,
-    version: unlessEmpty(version),
-    metadata,
-    buildpack: goStruct({
-      id: buildpack.id,
-      version: buildpack.version,
-      optional: unlessEmpty(buildpack.optional),
-    }),
-  });
 }
 
 function processJson(process: Process, hasCommandArray: boolean): GoStruct {

@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
 import type { BomEntry } from "../cnb/build-metadata.ts";
 import { withContext } from "../faults/fault.ts";
 import { makeDirectories } from "../faults/make-directories.ts";
 import { pathFault } from "../faults/system-error.ts";
-import { type GoStruct, goStruct, unlessEmpty } from "../oci/go-json.ts";
+import { goStruct, unlessEmpty } from "../oci/go-json.ts";
 import { goToml } from "./go-toml.ts";
 
 /** What report.toml says of the export (contract 8.3). */
@@ -25,7 +26,7 @@ export interface ExportReport {
 export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportReport): string {
   return goToml(
     goStruct({
-      build: bom.length === 0 ? undefined : goStruct({ bom: bom.map(bomStruct) }),
+      build: bom.length === 0 ? undefined : goStruct({ bom: bom.map(bomEntryStruct) }),
       image: goStruct({
         // Go writes no key for a nil slice, which no saved name at all leaves.
         tags: unlessEmpty(tags),
@@ -50,17 +51,4 @@ export async function writeReport(path: string, report: ExportReport): Promise<v
   } catch (error) {
     throw withContext("failed to write report file", error);
   }
-}
-
-function bomStruct({ name, version, metadata, buildpack }: BomEntry): GoStruct {
-  return goStruct({
-    name,
-    version: unlessEmpty(version),
-    metadata,
-    buildpack: goStruct({
-      id: buildpack.id,
-      version: buildpack.version,
-      optional: unlessEmpty(buildpack.optional),
-    }),
-  });
 }

@@ -9,7 +9,8 @@ import { refusal } from "../fakes/registry/exchange.ts";
 import type { FaultAction } from "../fakes/registry/faults.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import { testImage } from "../fakes/registry/test-image.ts";
-import { RecordingLogger, testRegistries } from "../fakes/registry/test-registries.ts";
+import { testRegistries } from "../fakes/registry/test-registries.ts";
+import { RecordingLogger } from "../unit/recording-logger.ts";
 import { rejectionOf } from "../unit/thrown-by.ts";
 
 const WORK = { priority: 0 };

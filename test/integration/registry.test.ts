@@ -8,7 +8,8 @@ import type { DockerRegistry } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import { REGISTRY_KINDS } from "../fakes/registry/registry-kinds.ts";
 import { testImage, testIndex } from "../fakes/registry/test-image.ts";
-import { RecordingLogger, testRegistries } from "../fakes/registry/test-registries.ts";
+import { testRegistries } from "../fakes/registry/test-registries.ts";
+import { RecordingLogger } from "../unit/recording-logger.ts";
 import { rejectionOf } from "../unit/thrown-by.ts";
 
 const WORK = { priority: 0 };

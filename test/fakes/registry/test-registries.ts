@@ -3,23 +3,6 @@ import { OPEN_RETRY, PUSH_RETRY } from "../../../src/destinations/registry/retry
 import type { Logger } from "../../../src/flow/logger.ts";
 import { Keychain } from "../../../src/transport/keychain.ts";
 
-/** A logger that keeps its lines. */
-export class RecordingLogger implements Logger {
-  readonly lines: string[] = [];
-  debug(message: string): void {
-    this.lines.push(`debug ${message}`);
-  }
-  info(message: string): void {
-    this.lines.push(`info ${message}`);
-  }
-  warn(message: string): void {
-    this.lines.push(`warn ${message}`);
-  }
-  error(message: string): void {
-    this.lines.push(`error ${message}`);
-  }
-}
-
 /** The real thing with waits of 1 ms between tries. `headers` is what CNB_REGISTRY_AUTH would hold. */
 export function testRegistries(
   logger: Logger,

@@ -1,0 +1,16 @@
+import { type GoStruct, goStruct, unlessEmpty } from "../oci/go-json.ts";
+import type { BomEntry } from "./build-metadata.ts";
+
+/** A legacy BOM entry with its members in the reference's order; the same in the label and in report.toml (contract 5.4, 8.3). */
+export function bomEntryStruct({ name, version, metadata, buildpack }: BomEntry): GoStruct {
+  return goStruct({
+    name,
+    version: unlessEmpty(version),
+    metadata,
+    buildpack: goStruct({
+      id: buildpack.id,
+      version: buildpack.version,
+      optional: unlessEmpty(buildpack.optional),
+    }),
+  });
+}
