@@ -16,6 +16,7 @@ import { ensureOwner, runAs } from "./privileges.ts";
 import { Log } from "./report/log.ts";
 import { stdioSink } from "./report/stdio-sink.ts";
 import { listenForStop } from "./stop-signals.ts";
+import { DockerClient } from "./transport/docker-client.ts";
 import { keychainFor } from "./transport/image-keychain.ts";
 import type { Keychain } from "./transport/keychain.ts";
 
@@ -56,22 +57,38 @@ async function run(command: RunCommand, invocation: PhaseInvocation, signal: Abo
   const inputs = await resolveSettings(command, own, logger);
   refuseUnsupported(inputs.settings);
   logger.debug("Ensuring privileges...");
-  const keychain = await takePrivileges(inputs, signal);
+  const secured = await takePrivileges(inputs, signal);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  await runExport(inputs, { logger, environment: env, keychain }, signal);
+  await runExport(inputs, { logger, environment: env, ...secured }, signal);
   return EXIT_CODES.success;
 }
 
-/** Reads credentials while the process may, gives cache directories away, then drops privileges (contract 9.1, 10.5). */
-async function takePrivileges({ settings, analyzed }: ResolvedInputs, signal: AbortSignal): Promise<Keychain> {
+/** The images that may be in a registry: beside a daemon, the cache image only. */
+function imagesOf({ settings, analyzed }: ResolvedInputs): readonly string[] {
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
-  const named = [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage];
+  if (settings.daemon) return [cacheImage];
+  return [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage, analyzed.previousImage];
+}
+
+/** What was read and opened while the process might. */
+interface Secured {
+  readonly keychain: Keychain;
+  readonly docker: DockerClient | undefined;
+}
+
+/**
+ * Reads credentials and connects to the daemon while the process may, gives cache directories away, then drops privileges
+ * (contract 9.1, 10.5).
+ */
+async function takePrivileges(inputs: ResolvedInputs, signal: AbortSignal): Promise<Secured> {
+  const { settings } = inputs;
   const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
-  const keychain = await keychainFor([...named, analyzed.previousImage], env, homedir(), onIgnored, signal);
+  const keychain = await keychainFor(imagesOf(inputs), env, homedir(), onIgnored, signal);
+  const docker = settings.daemon ? await DockerClient.connect(env) : undefined;
   ensureOwner(settings.uid, settings.gid, [settings.cacheDir, settings.launchCacheDir]);
   runAs(settings.uid, settings.gid);
-  return keychain;
+  return { keychain, docker };
 }
 
 function report(error: unknown): number {

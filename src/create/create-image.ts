@@ -6,6 +6,7 @@ import type { CreateInputs } from "../inputs/create-inputs.ts";
 import { readCreatedInputs } from "../inputs/created-inputs.ts";
 import type { Environment } from "../inputs/environment.ts";
 import { runAs } from "../privileges.ts";
+import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments } from "./phase-arguments.ts";
@@ -22,6 +23,8 @@ export interface CreateParts {
   readonly environment: Environment;
   readonly logger: Logger & { phase(name: string): void };
   readonly keychain: Keychain;
+  /** For `-daemon`. */
+  readonly docker: DockerClient | undefined;
 }
 
 /**
@@ -32,10 +35,10 @@ export interface CreateParts {
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const exitCode = await runPhases(inputs, parts, signal);
   if (exitCode !== EXIT_CODES.success) return exitCode;
-  const { logger, keychain, user } = parts;
+  const { logger, keychain, docker, user } = parts;
   logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  await runExport(await readCreatedInputs(inputs.settings, logger), { logger, environment, keychain }, signal);
+  await runExport(await readCreatedInputs(inputs.settings, logger), { logger, environment, keychain, docker }, signal);
   return EXIT_CODES.success;
 }
 

@@ -7,6 +7,7 @@ import type { ExportSettings } from "../inputs/export-inputs.ts";
 import { refuseUnsupported } from "../inputs/refuse-unsupported.ts";
 import { resolveCreate } from "../inputs/resolve-create.ts";
 import { ensureOwner, runAs } from "../privileges.ts";
+import { DockerClient } from "../transport/docker-client.ts";
 import { keychainFor } from "../transport/image-keychain.ts";
 import { createImage } from "./create-image.ts";
 import { findLifecycle } from "./lifecycle.ts";
@@ -32,13 +33,22 @@ export async function runCreator(command: RunCommand, process: CreatorProcess, s
   const lifecycle = findLifecycle(process.program, env, process.cwd);
   logger.debug("Ensuring privileges...");
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;
-  const images = [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, ...runImages];
+  const named = [outputImage, ...additionalTags, previousImage, buildImage, ...runImages];
+  const images = settings.daemon ? [cacheImage] : [cacheImage, ...named];
   const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
   const keychain = await keychainFor(images, env, process.home, onIgnored, signal);
+  const docker = settings.daemon ? await connectDocker(env, signal) : undefined;
   const user = takeUser(settings, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  return createImage(inputs, { lifecycle, user, environment: env, logger, keychain }, signal);
+  return createImage(inputs, { lifecycle, user, environment: env, logger, keychain, docker }, signal);
+}
+
+/** A daemon does not hang up during the build on a connection over which something was asked. */
+async function connectDocker(env: Environment, signal: AbortSignal): Promise<DockerClient> {
+  const docker = await DockerClient.connect(env);
+  await docker.version(signal);
+  return docker;
 }
 
 /**

@@ -91,6 +91,8 @@ export interface SavedImage {
 export interface AppDestination {
   /** The output image, as the log says it. */
   readonly name: string;
+  /** What it takes of a layer that is made. */
+  readonly layerUse: "blob" | "tar-stream";
   /** True when `save` needs the contents of layers again that were placed. */
   readonly savesFromLayers: boolean;
   /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */

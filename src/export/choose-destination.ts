@@ -1,8 +1,12 @@
+import { DaemonConnection } from "../destinations/daemon/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
+import type { Logger } from "../flow/logger.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { BlobFiles } from "../layers/layer.ts";
+import type { DockerClient } from "../transport/docker-client.ts";
 import type { AppDestination } from "./app-destination.ts";
+import { DaemonApp } from "./daemon-app.ts";
 import { LayoutApp } from "./layout-app.ts";
 import { RegistryApp } from "./registry-app.ts";
 
@@ -13,16 +17,32 @@ export interface ChosenDestination {
   readonly appRepository: RegistryRepository | undefined;
   /** Where it wants blobs to be made. */
   readonly blobFiles: BlobFiles;
-  /** Leaves nothing behind that is not part of an image. */
-  close(): void;
+  /** Leaves nothing behind that is not part of an image, and no connection. */
+  close(): void | Promise<void>;
+}
+
+/** What destinations are reached with. */
+export interface Connections {
+  readonly registries: Registries;
+  /** Present for `-daemon`. */
+  readonly docker: DockerClient | undefined;
+  readonly logger: Logger;
 }
 
 /** Opens the destination that the flags say. */
-export function chooseDestination(inputs: ResolvedInputs, registries: Registries): ChosenDestination {
+export function chooseDestination(
+  inputs: ResolvedInputs,
+  { registries, docker, logger }: Connections,
+): ChosenDestination {
   if (inputs.settings.layout) {
     const app = new LayoutApp(inputs);
     return { app, appRepository: undefined, blobFiles: app.blobFiles, close: () => app.close() };
   }
+  const blobFiles: BlobFiles = async () => undefined;
+  if (docker !== undefined) {
+    const app = new DaemonApp(inputs, new DaemonConnection(docker), logger);
+    return { app, appRepository: undefined, blobFiles, close: () => app.close() };
+  }
   const app = new RegistryApp(inputs, registries);
-  return { app, appRepository: app.repository, blobFiles: async () => undefined, close: () => undefined };
+  return { app, appRepository: app.repository, blobFiles, close: () => undefined };
 }

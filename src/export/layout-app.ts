@@ -40,6 +40,7 @@ interface NamedLayout {
 /** The app image in an OCI layout on disk, where the run image and the previous image are in layouts as well (contract 11). */
 export class LayoutApp implements AppDestination {
   readonly name: string;
+  readonly layerUse = "blob";
   /** Other layouts link the first one's blobs. */
   readonly savesFromLayers = false;
   readonly #first: NamedLayout;

@@ -26,6 +26,7 @@ import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-la
 /** The app image in a registry, where the run image and the previous image are as well, or in other registries. */
 export class RegistryApp implements AppDestination {
   readonly name: string;
+  readonly layerUse = "blob";
   /** Another repository than the first name's needs the blobs again. */
   readonly savesFromLayers: boolean;
   /** The first name's, which gets every blob first. */

@@ -7,6 +7,7 @@ import { loadCompression } from "../layers/block-encoder.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
 import { openEvents } from "../report/events.ts";
+import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import { chooseDestination } from "./choose-destination.ts";
 import { deflateWasm, workerEntries } from "./worker-entries.ts";
@@ -16,6 +17,8 @@ export interface ProcessParts {
   readonly logger: Logger;
   readonly environment: Environment;
   readonly keychain: Keychain;
+  /** For `-daemon`: opened while the process might. */
+  readonly docker: DockerClient | undefined;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface ProcessParts {
  */
 export async function runExport(
   inputs: ResolvedInputs,
-  { logger, environment, keychain }: ProcessParts,
+  { logger, environment, keychain, docker }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
@@ -33,7 +36,7 @@ export async function runExport(
   const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
-  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, registries);
+  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger });
   const started = performance.now();
   try {
     await exportImages(
@@ -51,7 +54,7 @@ export async function runExport(
     );
   } finally {
     await Promise.all([pool.close(), registries.close()]);
-    close();
+    await close();
     events.close();
   }
 }

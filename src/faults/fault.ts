@@ -8,6 +8,7 @@ export type FaultStage =
   | "IMAGE"
   | "REGISTRY"
   | "LAYOUT"
+  | "DAEMON"
   | "AUTH"
   | "CACHE"
   | "REPORT"

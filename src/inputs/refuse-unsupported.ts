@@ -3,7 +3,11 @@ import { Fault } from "../faults/fault.ts";
 import type { ExportSettings } from "./export-inputs.ts";
 
 const UNSUPPORTED: readonly { readonly input: string; isRequested(settings: ExportSettings): boolean }[] = [
-  { input: "-daemon (CNB_USE_DAEMON)", isRequested: (settings) => settings.daemon },
+  // Elsewhere it is ignored, with the reference's warning.
+  {
+    input: "-launch-cache (CNB_LAUNCH_CACHE_DIR)",
+    isRequested: ({ daemon, launchCacheDir }) => daemon && launchCacheDir !== "",
+  },
 ];
 
 /**

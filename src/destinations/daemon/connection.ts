@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { type DockerClient, isAtLeast } from "../../transport/docker-client.ts";
+
+/** From this API on, an image of a daemon can be asked for in one of its platforms (contract 10.2). */
+const PLATFORM_AWARE_API = "1.49";
+
+const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
+
+const versionSchema = z.object({ ApiVersion: z.string() });
+const infoSchema = z.object({ DriverStatus: z.array(z.array(z.string())).nullish() });
+
+/** How a daemon keeps layers: by chains of diffIDs, or as blobs in containerd's content store. */
+export type DaemonStorage = "classic" | "containerd";
+
+/** A daemon and what has to be known of it; each is asked for once. */
+export class DaemonConnection {
+  readonly docker: DockerClient;
+  #storage: Promise<DaemonStorage> | undefined;
+  #isPlatformAware: Promise<boolean> | undefined;
+
+  constructor(docker: DockerClient) {
+    this.docker = docker;
+  }
+
+  /** How it keeps layers; classic if it does not say (contract 10.3). */
+  storage(signal: AbortSignal): Promise<DaemonStorage> {
+    this.#storage ??= this.#readStorage(signal);
+    return this.#storage;
+  }
+
+  /** Whether images can be asked for by platform. @throws Fault when the daemon does not answer */
+  isPlatformAware(signal: AbortSignal): Promise<boolean> {
+    this.#isPlatformAware ??= this.#readPlatformAware(signal);
+    return this.#isPlatformAware;
+  }
+
+  async #readStorage(signal: AbortSignal): Promise<DaemonStorage> {
+    try {
+      const { DriverStatus } = await this.docker.json({ method: "GET", path: "/info" }, infoSchema, signal);
+      const isContainerd = DriverStatus?.some(
+        ([key, value]) => key === "driver-type" && value === CONTAINERD_SNAPSHOTTER,
+      );
+      return isContainerd ? "containerd" : "classic";
+    } catch {
+      signal.throwIfAborted();
+      return "classic";
+    }
+  }
+
+  async #readPlatformAware(signal: AbortSignal): Promise<boolean> {
+    const used = await this.docker.version(signal);
+    if (!isAtLeast(used, PLATFORM_AWARE_API)) return false;
+    const { ApiVersion } = await this.docker.json({ method: "GET", path: "/version" }, versionSchema, signal);
+    return isAtLeast(ApiVersion, PLATFORM_AWARE_API);
+  }
+}

@@ -1,0 +1,111 @@
+import { posix } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { extract, type Header } from "tar-stream";
+import { z } from "zod";
+import { Fault, withContext } from "../../faults/fault.ts";
+import { goQuote } from "../../faults/go-quote.ts";
+import { isDockerFault } from "../../transport/docker-fault.ts";
+import type { DaemonConnection } from "./connection.ts";
+import { type DaemonImage, encodeName, platformQuery } from "./image.ts";
+import type { Upload } from "./upload.ts";
+
+/** Says which files of a saved image are its layers; the only one of its documents that all versions of docker write. */
+const MANIFEST = "manifest.json";
+
+/** Would make a tar an OCI layout of its own for the daemon that loads it. */
+const LAYOUT_DOCUMENTS = new Set(["oci-layout", "index.json", "repositories"]);
+
+const manifestSchema = z.tuple([z.object({ Layers: z.array(z.string()) })]);
+
+/**
+ * Reads all layers of an image out of the daemon (`docker save`) and sends them right back in an upload, without a copy on
+ * disk: what is a layer is only known at the end, so all files go. They may be compressed; a daemon takes either.
+ * @param prefix for the names of the files in the upload, so that they differ from others
+ * @returns the name in the upload of each layer, by diffID
+ * @throws Fault `failed to fetch base layers: ...`, or the upload's
+ */
+export async function downloadLayers(
+  { docker }: DaemonConnection,
+  image: DaemonImage,
+  upload: Upload,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    const path = `/images/${encodeName(image.id)}/get`;
+    const saved = await docker.download({ method: "GET", path, query: platformQuery(image.platform) }, signal);
+    const archive = extract();
+    const reading = pipeline(saved, archive);
+    const names = new SavedNames(image);
+    const resend = async (): Promise<void> => {
+      for await (const entry of archive) await names.take(entry, upload, prefix);
+    };
+    await Promise.all([resend(), reading]);
+    return names.byDiffId();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isDockerFault(error)) throw error;
+    const context = `failed to fetch base layers: saving image with ID ${goQuote(image.id)} from the docker daemon`;
+    throw withContext(context, error, "EXPORT_DAEMON_SAVE");
+  }
+}
+
+/** A file of a tar that is being read: to be read to its end, or resumed. */
+interface Entry extends AsyncIterable<unknown> {
+  readonly header: Header;
+  resume(): void;
+}
+
+/** What the files of a saved image are called in the upload. */
+class SavedNames {
+  readonly #image: DaemonImage;
+  readonly #uploaded = new Map<string, string>();
+  readonly #links = new Map<string, string>();
+  #layers: readonly string[] = [];
+
+  constructor(image: DaemonImage) {
+    this.#image = image;
+  }
+
+  async take(entry: Entry, upload: Upload, prefix: string): Promise<void> {
+    const { name, type, size, linkname } = entry.header;
+    if (name === MANIFEST) {
+      this.#layers = parseManifest(await textOf(entry));
+      return;
+    }
+    if (type === "file" && !LAYOUT_DOCUMENTS.has(name)) {
+      const uploaded = `${prefix}-${this.#uploaded.size}`;
+      this.#uploaded.set(posix.normalize(name), uploaded);
+      await upload.add({ name: uploaded, size, open: () => bytesOf(entry) });
+      return;
+    }
+    // An image that has a layer twice has it once as a link.
+    if (type === "symlink" && linkname) this.#links.set(name, posix.join(posix.dirname(name), linkname));
+    entry.resume();
+  }
+
+  byDiffId(): ReadonlyMap<string, string> {
+    const { diff_ids } = this.#image.config.rootfs;
+    return new Map(diff_ids.map((diffId, i) => [diffId, this.#nameOf(this.#layers[i] ?? "")]));
+  }
+
+  #nameOf(layer: string): string {
+    const uploaded = this.#uploaded.get(posix.normalize(this.#links.get(layer) ?? layer));
+    if (uploaded !== undefined) return uploaded;
+    throw new Fault("EXPORT_DAEMON_SAVE", `the daemon left out layer ${goQuote(layer)} of image ${this.#image.name}`);
+  }
+}
+
+function parseManifest(text: string): readonly string[] {
+  return manifestSchema.parse(JSON.parse(text))[0].Layers;
+}
+
+async function textOf(entry: Entry): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytesOf(entry)) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+async function* bytesOf(entry: Entry): AsyncGenerator<Uint8Array> {
+  for await (const chunk of entry) if (chunk instanceof Uint8Array) yield chunk;
+}

@@ -1,0 +1,111 @@
+import { Fault, messageOf, withContext } from "../../faults/fault.ts";
+import { goQuote } from "../../faults/go-quote.ts";
+import { isDockerFault } from "../../transport/docker-fault.ts";
+import type { DaemonConnection } from "./connection.ts";
+import { TAR_END, tarEntry, type UploadEntry } from "./upload-body.ts";
+
+interface Waiting {
+  readonly entry: UploadEntry;
+  readonly sent: PromiseWithResolvers<void>;
+}
+
+/**
+ * One tar on its way into a daemon (`docker load`). It begins with its first entry; entries are sent in the order in which
+ * they are added, each as fast as it is made and taken, so that an image is loaded while its layers are made.
+ */
+export class Upload {
+  readonly #name: string;
+  readonly #waiting: Waiting[] = [];
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #loaded: Promise<void>;
+  #isComplete = false;
+  #hasFailed = false;
+  #wake = Promise.withResolvers<void>();
+
+  /**
+   * @param name of the image, for messages
+   * @param signal ends the request; the daemon throws away what it has
+   */
+  constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
+    this.#name = name;
+    this.#failed.promise.catch(() => undefined);
+    this.#loaded = this.#load(connection, signal);
+    this.#loaded.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Sends a file when its turn comes. @throws Fault of the request, or whatever the contents throw */
+  async add(entry: UploadEntry): Promise<void> {
+    const sent = Promise.withResolvers<void>();
+    sent.promise.catch(() => undefined);
+    this.#waiting.push({ entry, sent });
+    this.#wakeBody();
+    await Promise.race([sent.promise, this.#failed.promise]);
+  }
+
+  /**
+   * All files were added: waits until the daemon has loaded the image.
+   * @throws Fault `loading image "<name>". first error: ...` for anything that the daemon says in its whole answer (D19)
+   */
+  async end(): Promise<void> {
+    this.#isComplete = true;
+    this.#wakeBody();
+    await this.#loaded;
+  }
+
+  async #load({ docker }: DaemonConnection, signal: AbortSignal): Promise<void> {
+    const request = { method: "POST", path: "/images/load", query: { quiet: "1" }, body: this.#body() } as const;
+    try {
+      checkAnswer(await docker.text(request, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      throw withContext(`loading image ${goQuote(this.#name)}. first error`, error);
+    }
+  }
+
+  async *#body(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next !== undefined) {
+        yield* tarEntry(next.entry);
+        next.sent.resolve();
+      } else if (this.#isComplete || this.#hasFailed) break;
+      else await this.#wake.promise;
+    }
+    yield TAR_END;
+  }
+
+  #fail(reason: unknown): void {
+    this.#hasFailed = true;
+    this.#failed.reject(reason);
+    this.#wakeBody();
+  }
+
+  #wakeBody(): void {
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers<void>();
+    resolve();
+  }
+}
+
+/** The answer is JSON documents, one a line; any of them may be an error. */
+function checkAnswer(text: string): void {
+  for (const line of text.split("\n")) {
+    if (line.trim() === "") continue;
+    const error = errorIn(line);
+    if (error !== undefined) throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${error}`);
+  }
+}
+
+function errorIn(line: string): string | undefined {
+  let document: unknown;
+  try {
+    document = JSON.parse(line);
+  } catch (error) {
+    throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${messageOf(error)}`);
+  }
+  if (typeof document !== "object" || document === null) return undefined;
+  if ("errorDetail" in document && typeof document.errorDetail === "object" && document.errorDetail !== null)
+    if ("message" in document.errorDetail) return String(document.errorDetail.message);
+  return "error" in document && document.error !== undefined ? String(document.error) : undefined;
+}

@@ -1,0 +1,222 @@
+import type { DaemonConnection } from "../destinations/daemon/connection.ts";
+import { type DaemonImage, findImage, readId } from "../destinations/daemon/image.ts";
+import { putTags } from "../destinations/daemon/tag.ts";
+import { Fault, failTo, messageOf } from "../faults/fault.ts";
+import { goQuote } from "../faults/go-quote.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
+import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
+import type { Layer } from "../layers/layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { ownPlatform } from "../oci/manifest.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import { isDockerFault } from "../transport/docker-fault.ts";
+import type {
+  AppDestination,
+  LayerContent,
+  RunImage,
+  SavedImage,
+  SourceImage,
+  UnsavedImage,
+} from "./app-destination.ts";
+import { DaemonRunImage, DaemonSource, daemonLayer, withoutAlgorithm } from "./daemon-image.ts";
+import { chooseLayers, originOf } from "./daemon-layers.ts";
+import { DaemonLoad } from "./daemon-load.ts";
+import { warnInvalidEpoch } from "./epoch-warning.ts";
+
+/** Hex digits of an ID that docker shows people. */
+const SHORT_ID = 12;
+
+/**
+ * The app image in a docker daemon, where the run image and the previous image are as well (contract 10). Layers are sent as
+ * they are made, in one load that begins with the first of them, when both images are known.
+ */
+export class DaemonApp implements AppDestination {
+  readonly name: string;
+  readonly layerUse = "tar-stream";
+  /** A load that fails begins anew. */
+  readonly savesFromLayers = true;
+  readonly #references: readonly Reference[];
+  readonly #settings: ExportSettings;
+  readonly #analyzed: Analyzed;
+  readonly #connection: DaemonConnection;
+  readonly #logger: Logger;
+  readonly #opened = Promise.withResolvers<void>();
+  #runImage: Promise<DaemonRunImage> | undefined;
+  #load: DaemonLoad | undefined;
+
+  constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger) {
+    this.name = settings.outputImage;
+    this.#references = [settings.outputImage, ...settings.additionalTags].map(parseReference);
+    this.#settings = settings;
+    this.#analyzed = analyzed;
+    this.#connection = connection;
+    this.#logger = logger;
+    this.#opened.promise.catch(() => undefined);
+  }
+
+  announce(logger: Logger): void {
+    const { previousImage } = this.#analyzed;
+    if (previousImage !== "") logger.debug(`Reusing layers from image with id '${previousImage}'`);
+    warnInvalidEpoch(this.#settings, logger);
+  }
+
+  openRunImage(signal: AbortSignal): Promise<RunImage> {
+    this.#runImage ??= this.#openRunImage(signal);
+    return this.#runImage;
+  }
+
+  async openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined> {
+    const { previousImage } = this.#analyzed;
+    try {
+      const image = previousImage === "" ? undefined : await this.#find(previousImage, signal);
+      // A load keeps the connection busy to its end, so everything that has to be known before is asked for first.
+      await this.openRunImage(signal);
+      await this.#connection.storage(signal);
+      this.#opened.resolve();
+      return image && new DaemonSource(image);
+    } catch (error) {
+      this.#opened.reject(error);
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Those that the daemon has under the image are not sent. */
+  async placeBaseLayers(): Promise<void> {}
+
+  async placeLayer(
+    content: LayerContent<SourceImage>,
+    _layer: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    if (content.kind === "existing") return content.descriptor;
+    const { layer } = content;
+    await this.#opened.promise;
+    this.#load ??= this.#newLoad(signal);
+    try {
+      await this.#load.send(layer);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      // The image's ID is needed even so: saving tries once more, or tells why no name has the image.
+      await hash(layer, signal);
+    }
+    return await describeMade(layer);
+  }
+
+  async save({ runImage, layers, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    const describe = ({ content }: { readonly content: LayerContent<SourceImage> }) =>
+      content.kind === "made" ? describeMade(content.layer) : content.descriptor;
+    const image = build(await Promise.all(layers.map(describe)));
+    const base = originOf(runImage);
+    const manifestSize = image.manifestDescriptor.size;
+    try {
+      const id = await this.#loadAll(
+        image,
+        base,
+        layers.map(({ content }) => content),
+        signal,
+      );
+      const results = await putTags(this.#connection, id, this.#references, signal);
+      const names = results.map(({ reference, cause }) => ({ name: reference.original, cause }));
+      return { names, ...identify(id), manifestSize };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      // Under the names as they were typed, which is how they are shown (D18).
+      const names = this.#references.map(({ original }) => ({ name: original, cause: messageOf(error) }));
+      return { names, ...identify(""), manifestSize };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.docker.close();
+  }
+
+  async #openRunImage(signal: AbortSignal): Promise<DaemonRunImage> {
+    const { runImage } = this.#settings;
+    const image = await this.#find(runImage, signal);
+    const destination = this.#connection.docker.name;
+    if (image === undefined)
+      // Said as it is and at once, where the reference goes on with an empty image (D11).
+      throw failTo(
+        "create new app image",
+        new Fault("EXPORT_DAEMON_RUN_IMAGE", `run image ${goQuote(runImage)} is not in the docker daemon`, {
+          destination,
+          hint: `Pull it into the daemon at ${destination} first.`,
+        }),
+      );
+    if (image.config.rootfs.diff_ids.length === 0)
+      throw failTo("create new app image", new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination }));
+    return new DaemonRunImage(image);
+  }
+
+  async #find(name: string, signal: AbortSignal): Promise<DaemonImage | undefined> {
+    try {
+      return await findImage(this.#connection, name, ownPlatform(), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // The reference has this blank too.
+      throw failTo(" image", error);
+    }
+  }
+
+  /** @returns the daemon's ID of the loaded image */
+  async #loadAll(
+    image: BuiltImage,
+    base: DaemonImage,
+    contents: readonly LayerContent<SourceImage>[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    const load = this.#load ?? this.#newLoad(signal);
+    const storage = await this.#connection.storage(signal);
+    const complete = () => chooseLayers(base, contents, false);
+    if (storage === "containerd") return await this.#complete(load, image, complete(), signal);
+    try {
+      return await this.#complete(load, image, chooseLayers(base, contents, true), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      this.#logger.debug(
+        `Sending the image to the daemon with all layers, as it was not taken without: ${messageOf(error)}`,
+      );
+      return await this.#complete(this.#newLoad(signal), image, complete(), signal);
+    }
+  }
+
+  async #complete(
+    load: DaemonLoad,
+    image: BuiltImage,
+    layers: ReturnType<typeof chooseLayers>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    await load.complete(image, layers);
+    return await readId(this.#connection, this.#loadedName(), signal);
+  }
+
+  #newLoad(signal: AbortSignal): DaemonLoad {
+    return new DaemonLoad(this.#connection, this.#loadedName(), signal);
+  }
+
+  /** Normalised, as the reference loads the image under it; a name with a digest cannot be a tag and stays as typed. */
+  #loadedName(): string {
+    const [first] = this.#references;
+    return first?.digest === undefined ? (first?.name ?? this.name) : first.original;
+  }
+}
+
+function identify(id: string): Pick<SavedImage, "label" | "identifier" | "identifiedBy"> {
+  return { label: withoutAlgorithm(id).slice(0, SHORT_ID), identifier: id, identifiedBy: "image-id" };
+}
+
+async function describeMade(layer: Layer): Promise<Descriptor> {
+  return daemonLayer(await layer.diffId, await layer.tarSize);
+}
+
+/** Where a layer is hashed as its tar is read, and nobody has begun to, its tar is read for nothing but that. */
+async function hash(layer: Layer, signal: AbortSignal): Promise<void> {
+  if (layer.plan.expected.length > 0 || layer.counters.tarStreams > 0) return;
+  for await (const _chunk of layer.tarStream(signal));
+}

@@ -1,0 +1,59 @@
+import type { DaemonImage } from "../destinations/daemon/image.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/image-config.ts";
+import type { ManifestMembers } from "../oci/manifest-json.ts";
+import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from "../oci/media-types.ts";
+import type { RunImage, SourceImage } from "./app-destination.ts";
+
+/**
+ * What the reference takes for the size of a layer that stays in the daemon. A daemon's images have no manifests; the one
+ * that is made for the report's `manifest-size` has layers' diffIDs for digests (contract 10.4).
+ */
+const UNKNOWN_SIZE = -1;
+
+/** An image of a daemon that layers may be taken from. */
+export class DaemonSource implements SourceImage {
+  readonly image: DaemonImage;
+  readonly layers: readonly Descriptor[];
+
+  constructor(image: DaemonImage) {
+    this.image = image;
+    this.layers = image.config.rootfs.diff_ids.map((diffId) => daemonLayer(diffId, UNKNOWN_SIZE));
+  }
+
+  get name(): string {
+    return this.image.name;
+  }
+
+  get config(): ImageConfig {
+    return this.image.config;
+  }
+}
+
+/** A run image in a daemon. */
+export class DaemonRunImage extends DaemonSource implements RunImage {
+  readonly newLayerMediaType = DOCKER_LAYER_GZIP;
+  readonly mediaType = DOCKER_MANIFEST;
+
+  get manifest(): ManifestMembers {
+    // Digest and size are those of the config that is built.
+    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: this.image.id as Digest };
+    return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
+  }
+
+  /** The daemon's ID, without `sha256:`. */
+  get reference(): string {
+    return withoutAlgorithm(this.image.id);
+  }
+}
+
+/** The descriptor of a layer in a daemon. @param size bytes of its tar */
+export function daemonLayer(diffId: string, size: number): Descriptor {
+  return { mediaType: DOCKER_LAYER_GZIP, size, digest: diffId as Digest };
+}
+
+/** The hex digits of an ID. */
+export function withoutAlgorithm(id: string): string {
+  return id.slice(id.indexOf(":") + 1);
+}

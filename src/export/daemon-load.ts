@@ -1,0 +1,102 @@
+import type { DaemonConnection } from "../destinations/daemon/connection.ts";
+import { downloadLayers } from "../destinations/daemon/download.ts";
+import type { DaemonImage } from "../destinations/daemon/image.ts";
+import { Upload } from "../destinations/daemon/upload.ts";
+import type { BuiltImage } from "../images/built-image.ts";
+import type { Layer } from "../layers/layer.ts";
+import { withoutAlgorithm } from "./daemon-image.ts";
+
+/** Where a layer of the image that is loaded comes from. */
+export type LoadedLayer =
+  /** The daemon has all layers up to this one, in the same order; nothing of it is sent. */
+  | { readonly kind: "known" }
+  | { readonly kind: "made"; readonly layer: Layer }
+  /** The daemon has it, but under other layers. */
+  | { readonly kind: "saved"; readonly diffId: string; readonly image: DaemonImage };
+
+/** One attempt to load an image into a daemon, in docker's own form of a saved image (contract 10.3). */
+export class DaemonLoad {
+  readonly #connection: DaemonConnection;
+  readonly #name: string;
+  readonly #signal: AbortSignal;
+  readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();
+  #upload: Upload | undefined;
+
+  /** @param name under which the daemon is to have the image */
+  constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#name = name;
+    this.#signal = signal;
+  }
+
+  /** Sends a layer as it is made; once, however often it is asked for. @returns its name in the load */
+  async send(layer: Layer): Promise<string> {
+    const known = this.#sent.get(layer);
+    const sent = known ?? this.#start(layer);
+    await sent.done;
+    return sent.name;
+  }
+
+  /**
+   * Sends what is missing and waits until the daemon has the image.
+   * @param layers from the bottom
+   * @throws Fault of the daemon, or of a layer
+   */
+  async complete(image: BuiltImage, layers: readonly LoadedLayer[]): Promise<void> {
+    const upload = this.#opened();
+    const saved = await this.#resendSaved(layers, upload);
+    const names: string[] = [];
+    for (const [i, layer] of layers.entries()) names.push(await this.#nameOf(layer, i, saved, upload));
+    const config = `${withoutAlgorithm(image.configDescriptor.digest)}.json`;
+    await addBytes(upload, config, image.configBytes);
+    const manifest = [{ Config: config, RepoTags: [this.#name], Layers: names }];
+    await addBytes(upload, "manifest.json", Buffer.from(JSON.stringify(manifest)));
+    await upload.end();
+  }
+
+  #start(layer: Layer) {
+    const name = `layer-${this.#sent.size}.tar`;
+    const sent = { name, done: this.#stream(layer, name) };
+    this.#sent.set(layer, sent);
+    return sent;
+  }
+
+  async #stream(layer: Layer, name: string): Promise<void> {
+    const size = await layer.tarSize;
+    await this.#opened().add({ name, size, open: () => layer.tarStream(this.#signal) });
+    layer.counters.uploads += 1;
+  }
+
+  /** What other images have is read out of the daemon, each image once. */
+  async #resendSaved(layers: readonly LoadedLayer[], upload: Upload): Promise<ReadonlyMap<string, string>> {
+    const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
+    const names = new Map<string, string>();
+    for (const image of images) {
+      const found = await downloadLayers(this.#connection, image, upload, `saved-${names.size}`, this.#signal);
+      for (const [diffId, name] of found) names.set(diffId, name);
+    }
+    return names;
+  }
+
+  async #nameOf(
+    layer: LoadedLayer,
+    index: number,
+    saved: ReadonlyMap<string, string>,
+    upload: Upload,
+  ): Promise<string> {
+    if (layer.kind === "made") return await this.send(layer.layer);
+    if (layer.kind === "saved") return saved.get(layer.diffId) as string;
+    const name = `blank_${index}`;
+    await addBytes(upload, name, new Uint8Array());
+    return name;
+  }
+
+  #opened(): Upload {
+    this.#upload ??= new Upload(this.#connection, this.#name, this.#signal);
+    return this.#upload;
+  }
+}
+
+async function addBytes(upload: Upload, name: string, bytes: Uint8Array): Promise<void> {
+  await upload.add({ name, size: bytes.length, open: () => (bytes.length === 0 ? [] : [bytes]) });
+}
