@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 /** Everything that `npm test` checks, in the order in which a mistake is found soonest. Arguments go to vitest. */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const steps: readonly (readonly string[])[] = [
-  ["node_modules/.bin/biome", "check", "."],
+  ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
   [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)],
 ];
