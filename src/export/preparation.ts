@@ -41,7 +41,7 @@ export async function prepare(
     build,
     hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),
     hasCacheSbom: existsSync(join(layersDir, "sbom", "cache")),
-    appUse: context.app.layerUse,
+    appUses: [{ kind: context.app.layerUse }],
     cache: await cache,
   };
   return { build, inputs, plan: planApp(inputs) };

@@ -194,8 +194,9 @@ export class MadeLayer implements Layer {
         const spool = await blob?.open(this.#engine.openSpool(this.plan));
         const opened: TarFile[] = [];
         for (const file of files) if (await file.open(tar.tarSize)) opened.push(file);
-        this.#count(products, opened.length);
         const takers = stream === undefined ? opened : [...opened, stream];
+        if (!diffId && spool === undefined && takers.length === 0) throw internal("no file of a pass could be opened");
+        this.#count(products, opened.length);
         const result = await runPass(this.#engine, tar, { diffId, spool, takers }, rank, signal);
         if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
         blob?.complete(made(result.blob));

@@ -26,8 +26,8 @@ export interface PlanInputs {
   readonly hasLaunchSbom: boolean;
   /** `<layers>/sbom/cache` exists. */
   readonly hasCacheSbom: boolean;
-  /** What the destination takes of the app image's layers: a daemon takes tars as they are. */
-  readonly appUse: Extract<LayerUse["kind"], "blob" | "tar-stream">;
+  /** What the destination takes of each of the app image's layers: a daemon takes tars as they are, a launch cache files. */
+  readonly appUses: readonly LayerUse[];
   /** The cache that will take layers too. */
   readonly cache: PlannedCache | undefined;
 }
@@ -59,7 +59,7 @@ export interface AppPlan {
  * past a fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {
-  const wanted = new WantedLayers({ kind: inputs.appUse });
+  const wanted = new WantedLayers(...inputs.appUses);
   const steps: AppStep[] = [];
   for (const step of appSteps(inputs, wanted)) {
     steps.push(step);

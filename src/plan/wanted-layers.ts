@@ -37,12 +37,12 @@ export function layerKey(source: LayerSource): string {
 
 /** Collects the layers that the steps of one image want, each once, in the order in which they are first wanted. */
 export class WantedLayers {
-  readonly #use: LayerUse;
+  readonly #uses: readonly LayerUse[];
   readonly #wanted = new Map<string, WantedLayer>();
 
-  /** @param use what the image takes of each layer */
-  constructor(use: LayerUse) {
-    this.#use = use;
+  /** @param uses what the image takes of each layer */
+  constructor(...uses: readonly LayerUse[]) {
+    this.#uses = uses;
   }
 
   /**
@@ -53,15 +53,15 @@ export class WantedLayers {
     const key = layerKey(source);
     const layer = this.#wanted.get(key) ?? newLayer(id, source);
     this.#wanted.set(key, layer);
-    takeInto(layer, this.#use, previous);
-    if (this.#use.kind !== "tar-file") addTo(layer.expected, previous);
+    takeInto(layer, this.#uses, previous);
+    if (this.#uses.some(({ kind }) => kind !== "tar-file")) addTo(layer.expected, previous);
     return key;
   }
 
   /** A cache takes the layer too, if it is wanted here at all. @param previous what the cache has of it, if it is known */
   alsoTaken(source: LayerSource, use: LayerUse, previous: readonly string[]): void {
     const layer = this.#wanted.get(layerKey(source));
-    if (layer !== undefined) takeInto(layer, use, previous);
+    if (layer !== undefined) takeInto(layer, [use], previous);
   }
 
   /** @param firstOrder the `order` of the first plan */
@@ -87,13 +87,16 @@ function newLayer(id: string, source: LayerSource): WantedLayer {
   return { id, source, expected: new Set(), kinds: new Set(), tarFiles: new Map(), consumers: 0 };
 }
 
-function takeInto(layer: WantedLayer, use: LayerUse, previous: readonly string[]): void {
+/** One image more takes the layer. */
+function takeInto(layer: WantedLayer, uses: readonly LayerUse[], previous: readonly string[]): void {
   layer.consumers += 1;
-  layer.kinds.add(use.kind);
-  if (use.kind !== "tar-file") return;
-  const known = layer.tarFiles.get(use.directory) ?? new Set();
-  layer.tarFiles.set(use.directory, known);
-  addTo(known, previous);
+  for (const use of uses) {
+    layer.kinds.add(use.kind);
+    if (use.kind !== "tar-file") continue;
+    const known = layer.tarFiles.get(use.directory) ?? new Set();
+    layer.tarFiles.set(use.directory, known);
+    addTo(known, previous);
+  }
 }
 
 function addTo(diffIds: Set<DiffID>, previous: readonly string[]): void {

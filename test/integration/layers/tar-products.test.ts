@@ -166,6 +166,16 @@ describe("a tar file", () => {
     await expectWorks(store);
   });
 
+  test("that is asked for where it cannot be costs no pass", async () => {
+    const source = directorySource(filledDirectory(2 * pool.arena.slots));
+    const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
+    await layer.diffId;
+    const fault = await rejectionOf(layer.tarFile(join(temporaryDirectory(), "nothing")));
+    expect(fault).toMatchObject({ message: expect.stringMatching(/: no such file or directory$/) });
+    expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1 });
+    layer.release();
+  });
+
   test("on a disk that gets full while it is written fails alone", async (context) => {
     const blocks = 3 * pool.arena.slots;
     const directory = mountSmallDisk(blocks + 2);

@@ -248,15 +248,29 @@ describe("planApp", () => {
       { blob: true, tarStream: false, tarFiles: [{ directory, expected: [diffIdOfDigit("c")] }] },
       { blob: true, tarStream: false, tarFiles: [] },
     ]);
-    expect(products({ cache, appUse: "tar-stream" })[0]).toEqual({
+    expect(products({ cache, appUses: [{ kind: "tar-stream" }] })[0]).toEqual({
       blob: false,
       tarStream: true,
       tarFiles: [{ directory, expected: [] }],
     });
-    expect(products({ cache: { kind: "image" }, appUse: "tar-stream" }).slice(1)).toEqual([
+    expect(products({ cache: { kind: "image" }, appUses: [{ kind: "tar-stream" }] }).slice(1)).toEqual([
       { blob: true, tarStream: true, tarFiles: [] },
       { blob: false, tarStream: true, tarFiles: [] },
     ]);
+  });
+
+  it("wants tars of all layers for a launch cache, to be compared with what the previous image has", () => {
+    const previous = { ...planInputs().previous, buildpacks: [record("b", { known: diffIdOfDigit("c") })] };
+    const buildpacks = [buildpack("b", layer("b", "known", { launch: true }), layer("b", "new", { launch: true }))];
+    const appUses = [{ kind: "tar-stream" }, { kind: "tar-file", directory: "/launch/staging" }] as const;
+    const { layers } = planApp(planInputs({ buildpacks, previous, appUses }));
+    expect(layers.map(({ expected, products }) => [expected, products.tarFiles[0]?.expected])).toEqual([
+      [[diffIdOfDigit("c")], [diffIdOfDigit("c")]],
+      ...layers.slice(1).map(() => [[], []]),
+    ]);
+    expect(
+      layers.map(({ consumers, products }) => ({ ...products, consumers, tarFiles: products.tarFiles.length })),
+    ).toEqual(layers.map(() => ({ blob: false, tarStream: true, tarFiles: 1, consumers: 1 })));
   });
 
   it("never lets two ids share a layer, unless they are the same directory", () => {

@@ -55,7 +55,7 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
     build: { slices: [], processes: null },
     hasLaunchSbom: false,
     hasCacheSbom: false,
-    appUse: "blob",
+    appUses: [{ kind: "blob" }],
     cache: undefined,
     ...set,
   };
