@@ -27,14 +27,21 @@ const labelSchema = z.object({
 });
 
 /**
- * The head of an analyzed.toml, as the analyzer writes it for a build whose previous image is a pushed one: its reference
- * and the metadata that its label holds. The `[run-image]` table is not in it.
+ * The head of an analyzed.toml, as the analyzer writes it for a build whose previous image is a pushed one.
  * @param repository `<host>:<port>/<path>`
  */
 export function previousImageToml(
   repository: string,
   { digest, labels }: Pick<VerifiedImage, "digest" | "labels">,
 ): string {
+  return lifecycleToml(`${repository}@${digest}`, labels);
+}
+
+/**
+ * The previous image's reference and the metadata that its label holds, as the analyzer writes them. The `[run-image]` table
+ * is not in it.
+ */
+export function lifecycleToml(reference: string, labels: Readonly<Record<string, string>>): string {
   const label = labelSchema.parse(JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? ""));
   const { runImage, app, ...rest } = label;
   const metadata = {
@@ -42,5 +49,5 @@ export function previousImageToml(
     app: app ?? [],
     "run-image": { "top-layer": runImage.topLayer, reference: runImage.reference },
   };
-  return `${stringify({ image: { reference: `${repository}@${digest}` }, metadata })}\n`;
+  return `${stringify({ image: { reference }, metadata })}\n`;
 }

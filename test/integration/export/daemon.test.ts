@@ -1,0 +1,239 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { lifecycleToml } from "../../support/analyzed.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
+import { type ExporterRun, flagsFor, readEvents, runExporter } from "../../support/exporter.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { layerWork, noise } from "./scene.ts";
+
+/** Says what the image was started as, if the run image's shell, the launcher and the link to it are all there. */
+const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
+
+const engine = await startEngine();
+if (typeof engine === "string") console.warn(`Tests of exports into docker are skipped: ${engine}`);
+
+async function startEngine(): Promise<DockerEngine | string> {
+  const problem = dockerEngineProblem();
+  if (problem !== undefined) return problem;
+  return DockerEngine.start().catch((error: unknown) => String(error));
+}
+
+afterAll(async () => {
+  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
+});
+
+describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
+  test("takes a first build, and runs it", async () => {
+    const scene = await Scene.open();
+    const run = await scene.export(["first:1"]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const image = await scene.engine.inspect("first:1");
+    const id = image.Id.slice("sha256:".length);
+    expect(run.stdout).toContain(`*** Images (${id.slice(0, 12)}):\n      first:1\n\n*** Image ID: ${id}\n`);
+    expect(scene.report()).toMatch(`tags = ["first:1"]\n  image-id = "${id}"\n  manifest-size = `);
+    const runImage = await scene.engine.inspect(scene.runImage);
+    expect(image.RootFS.Layers.slice(0, 1)).toEqual(runImage.RootFS.Layers);
+    const label = JSON.parse(image.Config.Labels["io.buildpacks.lifecycle.metadata"] ?? "");
+    expect(label.runImage).toEqual({ topLayer: runImage.RootFS.Layers[0], reference: runImage.Id.slice(7) });
+    expect(image.Config.Labels.run).toBe("yes");
+    const { appDir } = scene.output;
+    const started = await scene.engine.docker("run", "--rm", "--network", "none", "first:1");
+    expect(started).toBe(`/cnb/process/web in ${appDir}, PATH /cnb/process:/cnb/lifecycle:/bin`);
+    const looked = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "first:1", "-c"];
+    expect(await scene.engine.docker(...looked, "read line < index.html; echo $line")).toBe("<p>hello</p>");
+  });
+
+  test("gets each layer in the pass that hashes it, and nothing is compressed", async () => {
+    const scene = await Scene.open();
+    const run = await scene.export(["passes"]);
+    const once = { reads: 1, hashes: 1, compressions: 0, uploads: 1 };
+    const work = layerWork(run.events);
+    expect(Object.keys(work).sort()).toEqual(["config", "jdk", "launcher", "libraries", "process-types", "slice-1"]);
+    for (const layer of Object.values(work)) expect(layer).toEqual(once);
+  });
+
+  test("is sent nothing that it has: an unchanged build is the same image", async () => {
+    const scene = await Scene.open();
+    await scene.export(["same"]);
+    const first = await scene.engine.inspect("same");
+    await scene.analyze("same");
+    const run = await scene.export(["same"]);
+    expect(run.exitCode).toBe(0);
+    expect(run.stdout).toContain("Reusing layer 'samples/java:jdk'\n");
+    expect(run.stdout).toContain("Reused 1/1 app layer(s)\n");
+    expect((await scene.engine.inspect("same")).Id).toBe(first.Id);
+    for (const layer of Object.values(layerWork(run.events)))
+      expect(layer).toEqual({ reads: 1, hashes: 1, compressions: 0, uploads: 0 });
+  });
+
+  test("is sent what changed and what comes above it", async () => {
+    const scene = await Scene.open();
+    await scene.export(["changed"]);
+    const first = await scene.engine.inspect("changed");
+    await scene.analyze("changed");
+    writeFileSync(join(scene.output.layersDir, "samples_java", "libraries", "new.js"), "new\n");
+    const run = await scene.export(["changed"]);
+    expect(run.exitCode).toBe(0);
+    const { jdk, libraries, config } = layerWork(run.events);
+    expect([jdk?.uploads, libraries?.uploads, config?.uploads]).toEqual([0, 1, 1]);
+    const second = await scene.engine.inspect("changed");
+    const differing = second.RootFS.Layers.filter((diffId) => !first.RootFS.Layers.includes(diffId));
+    expect(differing).toHaveLength(1);
+    expect(await scene.engine.docker("run", "--rm", "--network", "none", "changed")).toContain("/cnb/process/web in");
+  });
+
+  test("gives out a layer that the builder has no contents of, from under other layers", async () => {
+    const scene = await Scene.open();
+    await scene.export(["metadata-only"]);
+    const first = await scene.engine.inspect("metadata-only");
+    await scene.analyze("metadata-only");
+    // Layers go by name, so a new one comes between the run image and the one that is not here.
+    const directory = join(scene.output.layersDir, "samples_java");
+    execFileSync("rm", ["-r", join(directory, "libraries")]);
+    mkdirSync(join(directory, "agent"));
+    writeFileSync(join(directory, "agent", "a"), "a\n");
+    writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
+    const run = await scene.export(["metadata-only"]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    expect(run.stdout).toContain("Reusing layer 'samples/java:libraries'\n");
+    const second = await scene.engine.inspect("metadata-only");
+    const [, ...own] = first.RootFS.Layers;
+    expect(second.RootFS.Layers).toEqual(expect.arrayContaining(own.slice(0, 2)));
+    expect(second.RootFS.Layers).toHaveLength(first.RootFS.Layers.length + 1);
+    expect(await scene.engine.docker("run", "--rm", "--network", "none", "metadata-only")).toContain(
+      "/cnb/process/web",
+    );
+  });
+
+  test("keeps the image under the names that can be given, and the others are shown as they were typed", async () => {
+    const scene = await Scene.open();
+    const digested = `tags@sha256:${"0".repeat(64)}`;
+    const run = await scene.export(["tags", "tags:2", digested, "other.example/tags"]);
+    expect(run.exitCode).toBe(62);
+    const cause = "refusing to create a tag with a digest reference";
+    expect(run.stdout).toContain(`      tags\n      tags:2\n      ${digested} - ${cause}\n      other.example/tags\n`);
+    expect(run.stderr).toContain(
+      `ERROR: failed to export: failed to write image to the following tags: [${digested}: ${cause}]\n`,
+    );
+    expect(scene.report()).toContain('tags = ["tags", "tags:2", "other.example/tags"]');
+    const { RepoTags } = await scene.engine.inspect("tags");
+    expect([...RepoTags].sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
+  });
+
+  test("is said not to have a run image that it does not have", async () => {
+    const scene = await Scene.open();
+    const missing = "f".repeat(64);
+    writeAnalyzed(scene.output, missing);
+    const run = await scene.export(["no-run-image"]);
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(`run image "${missing}" is not in the docker daemon\n`);
+    await expect(scene.engine.inspect("no-run-image")).rejects.toThrow();
+  });
+
+  test("serves an export that is root no longer, over a socket that is root's", async () => {
+    const scene = await Scene.open();
+    const { root, layersDir } = scene.output;
+    for (const path of [root, layersDir]) chownSync(path, 1000, 1000);
+    chmodSync(scene.engine.socketPath, 0o600);
+    const run = await scene.export(["unprivileged"], ["-uid", "1000", "-gid", "1000"]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    await scene.engine.inspect("unprivileged");
+  });
+
+  test("takes the app image while a registry takes the cache image, from one pass", async () => {
+    const scene = await Scene.open();
+    const registry = await FakeRegistry.start();
+    const cacheImage = `${registry.host}/cache:latest`;
+    const run = await scene.export(["with-cache"], ["-cache-image", cacheImage, "-parallel"]);
+    await verifyImage(cacheImage);
+    await registry[Symbol.asyncDispose]();
+    expect(run.exitCode).toBe(0);
+    expect(layerWork(run.events).jdk).toEqual({ reads: 1, hashes: 1, compressions: 1, uploads: 2 });
+    expect(layerWork(run.events).libraries).toMatchObject({ compressions: 0 });
+  });
+});
+
+test("a daemon that is not there is an error that names it", async () => {
+  const output = buildOutput();
+  writeAnalyzed(output, "run");
+  const run = await runExporter([...flagsFor(output), "-daemon", "app"], {
+    DOCKER_HOST: "unix:///nowhere/docker.sock",
+  });
+  expect(run.exitCode).toBe(1);
+  expect(run.stderr).toContain(
+    "ERROR: failed to  image: failed to connect to the docker API at unix:///nowhere/docker.sock; check if the path is correct and if the daemon is running: dial unix /nowhere/docker.sock: connect: no such file or directory\n",
+  );
+});
+
+test("a host of an unknown kind is an error before anything is done", async () => {
+  const output = buildOutput();
+  writeAnalyzed(output, "run");
+  const run = await runExporter([...flagsFor(output), "-daemon", "app"], { DOCKER_HOST: "ssh://host" });
+  expect(run.exitCode).toBe(1);
+  expect(run.stderr).toContain("ERROR: failed to initialize docker client: unable to parse docker host `ssh://host`\n");
+});
+
+function buildOutput(): BuildOutput {
+  const from = tempTree({
+    "jdk/lib/modules": noise(3 << 20, 1),
+    "libraries/a.js": "module.exports = 1;\n".repeat(9000),
+    "app/index.html": "<p>hello</p>\n",
+  });
+  const layers = {
+    jdk: { from: [join(from, "jdk")], launch: true, cache: true },
+    libraries: { from: [join(from, "libraries")], launch: true, cache: false },
+  };
+  const output = writeBuildOutput(tempTree(), layers, []);
+  mkdirSync(output.appDir, { recursive: true });
+  writeFileSync(join(output.appDir, "index.html"), "<p>hello</p>\n");
+  writeFileSync(output.launcher, LAUNCHER);
+  chmodSync(output.launcher, 0o755);
+  return output;
+}
+
+/** One build's output, and a run image in the daemon. */
+class Scene {
+  readonly engine: DockerEngine;
+  readonly output: BuildOutput;
+  readonly runImage: string;
+
+  private constructor(docker: DockerEngine, output: BuildOutput, runImage: string) {
+    this.engine = docker;
+    this.output = output;
+    this.runImage = runImage;
+  }
+
+  static async open(): Promise<Scene> {
+    if (typeof engine === "string") throw new Error(engine);
+    const output = buildOutput();
+    const runImage = await engine.importRunImage("run:base");
+    writeAnalyzed(output, runImage.slice("sha256:".length));
+    return new Scene(engine, output, runImage);
+  }
+
+  /** analyzed.toml for a rebuild upon an image of the daemon. */
+  async analyze(name: string): Promise<void> {
+    const { Id, Config } = await this.engine.inspect(name);
+    const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
+    writeAnalyzed(this.output, this.runImage.slice("sha256:".length), previous);
+  }
+
+  async export(images: readonly string[], flags: readonly string[] = []) {
+    const events = join(this.output.layersDir, "events.jsonl");
+    writeFileSync(events, "");
+    chmodSync(events, 0o666);
+    const ownFlags = ["-daemon", "-log-level", "debug", "-report", join(this.output.root, "report.toml")];
+    const args = [...flagsFor(this.output), ...ownFlags, "-events", events, ...flags, ...images];
+    const run: ExporterRun = await runExporter(args, { DOCKER_HOST: this.engine.host });
+    return { ...run, events: readEvents(events) };
+  }
+
+  report(): string {
+    return readFileSync(join(this.output.root, "report.toml"), "utf8");
+  }
+}
