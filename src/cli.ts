@@ -9,7 +9,6 @@ import { parseCommandLine, type RunCommand } from "./inputs/command-line.ts";
 import { warnFlagLikePositionals } from "./inputs/flag-like-positionals.ts";
 import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
 import { parseLogLevel } from "./inputs/log-level.ts";
-import { refuseUnsupported } from "./inputs/refuse-unsupported.ts";
 import { type ResolvedInputs, resolveSettings } from "./inputs/resolve-settings.ts";
 import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner, runAs } from "./privileges.ts";
@@ -55,7 +54,6 @@ async function run(command: RunCommand, invocation: PhaseInvocation, signal: Abo
   const own = { program, env, cwd: process.cwd(), home: homedir(), logger };
   if (invocation.command === "creator") return runCreator(command, own, signal);
   const inputs = await resolveSettings(command, own, logger);
-  refuseUnsupported(inputs.settings);
   logger.debug("Ensuring privileges...");
   const secured = await takePrivileges(inputs, signal);
   signal.throwIfAborted();

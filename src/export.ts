@@ -148,7 +148,7 @@ async function makeApp(
   const runImageNames = await context.documents.runImage();
   const endTimer = startTimer("Exporter", context.logger);
   try {
-    const preparation = await prepare(context, group, images.cache.planned).catch((error: unknown) => {
+    const preparation = await prepare(context, group, images).catch((error: unknown) => {
       throw failTo("export", error, EXIT_CODES.exportFailed);
     });
     const app = new AppLayers(context, preparation.plan, images, signal);

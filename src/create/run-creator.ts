@@ -4,7 +4,6 @@ import type { Logger } from "../flow/logger.ts";
 import type { RunCommand } from "../inputs/command-line.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ExportSettings } from "../inputs/export-inputs.ts";
-import { refuseUnsupported } from "../inputs/refuse-unsupported.ts";
 import { resolveCreate } from "../inputs/resolve-create.ts";
 import { ensureOwner, runAs } from "../privileges.ts";
 import { DockerClient } from "../transport/docker-client.ts";
@@ -29,7 +28,6 @@ export async function runCreator(command: RunCommand, process: CreatorProcess, s
   const { env, logger } = process;
   const inputs = await resolveCreate(command, process, logger);
   const { settings, runImages } = inputs;
-  refuseUnsupported(settings);
   const lifecycle = findLifecycle(process.program, env, process.cwd);
   logger.debug("Ensuring privileges...");
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;

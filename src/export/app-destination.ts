@@ -1,3 +1,4 @@
+import type { HashFile } from "../caches/volume-cache.ts";
 import { Fault } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { BaseImage } from "../images/app-image.ts";
@@ -6,6 +7,7 @@ import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
+import type { LayerUse } from "../plan/wanted-layers.ts";
 
 /** An image that layers may be taken from. */
 export interface SourceImage {
@@ -91,8 +93,8 @@ export interface SavedImage {
 export interface AppDestination {
   /** The output image, as the log says it. */
   readonly name: string;
-  /** What it takes of a layer that is made. */
-  readonly layerUse: "blob" | "tar-stream";
+  /** What it takes of a layer that is made; known when {@link openLaunchCache} has ended. */
+  readonly layerUses: readonly LayerUse[];
   /** True when `save` needs the contents of layers again that were placed. */
   readonly savesFromLayers: boolean;
   /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */
@@ -101,6 +103,8 @@ export interface AppDestination {
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  /** Opens the launch cache, if the destination has one (contract 6.6). @throws Fault with an exit code */
+  openLaunchCache(hashFile: HashFile): Promise<void>;
   /** Starts to bring the run image's layers to the destination. */
   placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**

@@ -1,3 +1,4 @@
+import type { HashFile } from "../caches/volume-cache.ts";
 import type { DaemonConnection } from "../destinations/daemon/connection.ts";
 import { type DaemonImage, findImage, readId } from "../destinations/daemon/image.ts";
 import { putTags } from "../destinations/daemon/tag.ts";
@@ -11,6 +12,7 @@ import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { ownPlatform } from "../oci/manifest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
+import type { LayerUse } from "../plan/wanted-layers.ts";
 import { isDockerFault } from "../transport/docker-fault.ts";
 import type {
   AppDestination,
@@ -20,10 +22,11 @@ import type {
   SourceImage,
   UnsavedImage,
 } from "./app-destination.ts";
-import { DaemonRunImage, DaemonSource, daemonLayer, withoutAlgorithm } from "./daemon-image.ts";
+import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf, withoutAlgorithm } from "./daemon-image.ts";
 import { chooseLayers, originOf } from "./daemon-layers.ts";
-import { DaemonLoad } from "./daemon-load.ts";
+import { DaemonLoad, type LoadedLayer } from "./daemon-load.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
+import { LaunchCache } from "./launch-cache.ts";
 
 /** Hex digits of an ID that docker shows people. */
 const SHORT_ID = 12;
@@ -34,7 +37,6 @@ const SHORT_ID = 12;
  */
 export class DaemonApp implements AppDestination {
   readonly name: string;
-  readonly layerUse = "tar-stream";
   /** A load that fails begins anew. */
   readonly savesFromLayers = true;
   readonly #references: readonly Reference[];
@@ -45,6 +47,7 @@ export class DaemonApp implements AppDestination {
   readonly #opened = Promise.withResolvers<void>();
   #runImage: Promise<DaemonRunImage> | undefined;
   #load: DaemonLoad | undefined;
+  #launchCache: LaunchCache | undefined;
 
   constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger) {
     this.name = settings.outputImage;
@@ -54,6 +57,12 @@ export class DaemonApp implements AppDestination {
     this.#connection = connection;
     this.#logger = logger;
     this.#opened.promise.catch(() => undefined);
+  }
+
+  get layerUses(): readonly LayerUse[] {
+    const cache = this.#launchCache;
+    if (cache === undefined) return [{ kind: "tar-stream" }];
+    return [{ kind: "tar-stream" }, { kind: "tar-file", directory: cache.stagingDir }];
   }
 
   announce(logger: Logger): void {
@@ -83,6 +92,11 @@ export class DaemonApp implements AppDestination {
     }
   }
 
+  async openLaunchCache(hashFile: HashFile): Promise<void> {
+    const { launchCacheDir } = this.#settings;
+    if (launchCacheDir !== "") this.#launchCache = await LaunchCache.open(launchCacheDir, hashFile);
+  }
+
   /** Those that the daemon has under the image are not sent. */
   async placeBaseLayers(): Promise<void> {}
 
@@ -91,7 +105,10 @@ export class DaemonApp implements AppDestination {
     _layer: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor> {
-    if (content.kind === "existing") return content.descriptor;
+    if (content.kind === "existing") {
+      this.#launchCache?.bring(diffIdOf(content.descriptor), content.otherwise?.layer);
+      return content.descriptor;
+    }
     const { layer } = content;
     await this.#opened.promise;
     this.#load ??= this.#newLoad(signal);
@@ -103,6 +120,7 @@ export class DaemonApp implements AppDestination {
       // The image's ID is needed even so: saving tries once more, or tells why no name has the image.
       await hash(layer, signal);
     }
+    this.#launchCache?.bring(await layer.diffId, layer);
     return await describeMade(layer);
   }
 
@@ -120,6 +138,7 @@ export class DaemonApp implements AppDestination {
         signal,
       );
       const results = await putTags(this.#connection, id, this.#references, signal);
+      if (results[0]?.cause === undefined) await this.#launchCache?.commit();
       const names = results.map(({ reference, cause }) => ({ name: reference.original, cause }));
       return { names, ...identify(id), manifestSize };
     } catch (error) {
@@ -132,6 +151,7 @@ export class DaemonApp implements AppDestination {
   }
 
   async close(): Promise<void> {
+    await this.#launchCache?.close();
     await this.#connection.docker.close();
   }
 
@@ -189,11 +209,18 @@ export class DaemonApp implements AppDestination {
   async #complete(
     load: DaemonLoad,
     image: BuiltImage,
-    layers: ReturnType<typeof chooseLayers>,
+    layers: readonly LoadedLayer[],
     signal: AbortSignal,
   ): Promise<string> {
-    await load.complete(image, layers);
+    await load.complete(image, await Promise.all(layers.map((layer) => this.#fromLaunchCache(layer))));
     return await readId(this.#connection, this.#loadedName(), signal);
+  }
+
+  /** What would have to be read out of the daemon may be in the launch cache. */
+  async #fromLaunchCache(layer: LoadedLayer): Promise<LoadedLayer> {
+    if (layer.kind !== "saved") return layer;
+    const tar = await this.#launchCache?.find(layer.diffId);
+    return tar === undefined ? layer : { kind: "cached", tar };
   }
 
   #newLoad(signal: AbortSignal): DaemonLoad {

@@ -1,6 +1,6 @@
 import type { DaemonImage } from "../destinations/daemon/image.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
+import { type DiffID, parseDiffId, parseDigest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 import type { ManifestMembers } from "../oci/manifest-json.ts";
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from "../oci/media-types.ts";
@@ -38,7 +38,7 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
 
   get manifest(): ManifestMembers {
     // Digest and size are those of the config that is built.
-    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: this.image.id as Digest };
+    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: parseDigest(this.image.id) };
     return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
   }
 
@@ -49,8 +49,14 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
 }
 
 /** The descriptor of a layer in a daemon. @param size bytes of its tar */
-export function daemonLayer(diffId: string, size: number): Descriptor {
-  return { mediaType: DOCKER_LAYER_GZIP, size, digest: diffId as Digest };
+export function daemonLayer(diffId: DiffID, size: number): Descriptor {
+  // What is stored as a tar has its diffID for a digest.
+  return { mediaType: DOCKER_LAYER_GZIP, size, digest: parseDigest(diffId) };
+}
+
+/** The diffID of a layer that {@link daemonLayer} describes. */
+export function diffIdOf({ digest }: Descriptor): DiffID {
+  return parseDiffId(digest);
 }
 
 /** The hex digits of an ID. */

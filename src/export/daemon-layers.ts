@@ -1,7 +1,8 @@
 import type { DaemonImage } from "../destinations/daemon/image.ts";
 import { Fault } from "../faults/fault.ts";
+import type { DiffID } from "../oci/digest.ts";
 import type { LayerContent, SourceImage } from "./app-destination.ts";
-import { DaemonSource } from "./daemon-image.ts";
+import { DaemonSource, diffIdOf } from "./daemon-image.ts";
 import type { LoadedLayer } from "./daemon-load.ts";
 
 /** The image of a daemon that a source is. @throws Fault for one of another destination */
@@ -21,13 +22,13 @@ export function chooseLayers(
   contents: readonly LayerContent<SourceImage>[],
   omitsKnown: boolean,
 ): LoadedLayer[] {
-  const chain: string[] = [...base.config.rootfs.diff_ids];
+  const chain: DiffID[] = [...base.config.rootfs.diff_ids];
   const chosen: LoadedLayer[] = chain.map((diffId) =>
     omitsKnown ? { kind: "known" } : { kind: "saved", diffId, image: base },
   );
   let isChainKnown = omitsKnown;
   for (const content of contents) {
-    if (content.kind === "existing") chain.push(content.descriptor.digest);
+    if (content.kind === "existing") chain.push(diffIdOf(content.descriptor));
     isChainKnown &&= content.kind === "existing" && startsWith(content.from, chain);
     chosen.push(isChainKnown ? { kind: "known" } : ownLayer(content));
   }
@@ -42,5 +43,5 @@ function startsWith({ config }: SourceImage, chain: readonly string[]): boolean 
 function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
   if (content.kind === "made") return { kind: "made", layer: content.layer };
   if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };
-  return { kind: "saved", diffId: content.descriptor.digest, image: originOf(content.from) };
+  return { kind: "saved", diffId: diffIdOf(content.descriptor), image: originOf(content.from) };
 }

@@ -4,15 +4,19 @@ import type { DaemonImage } from "../destinations/daemon/image.ts";
 import { Upload } from "../destinations/daemon/upload.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Layer } from "../layers/layer.ts";
+import type { DiffID } from "../oci/digest.ts";
 import { withoutAlgorithm } from "./daemon-image.ts";
+import type { CachedTar } from "./launch-cache.ts";
 
 /** Where a layer of the image that is loaded comes from. */
 export type LoadedLayer =
   /** The daemon has all layers up to this one, in the same order; nothing of it is sent. */
   | { readonly kind: "known" }
   | { readonly kind: "made"; readonly layer: Layer }
+  /** In a file of the launch cache. */
+  | { readonly kind: "cached"; readonly tar: CachedTar }
   /** The daemon has it, but under other layers. */
-  | { readonly kind: "saved"; readonly diffId: string; readonly image: DaemonImage };
+  | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
 /** One attempt to load an image into a daemon, in docker's own form of a saved image (contract 10.3). */
 export class DaemonLoad {
@@ -86,6 +90,11 @@ export class DaemonLoad {
   ): Promise<string> {
     if (layer.kind === "made") return await this.send(layer.layer);
     if (layer.kind === "saved") return saved.get(layer.diffId) as string;
+    if (layer.kind === "cached") {
+      const cached = `cached-${index}.tar`;
+      await upload.add({ name: cached, size: layer.tar.size, open: layer.tar.open });
+      return cached;
+    }
     const name = `blank_${index}`;
     await addBytes(upload, name, new Uint8Array());
     return name;

@@ -14,6 +14,7 @@ import type { BlobFiles } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
+import type { LayerUse } from "../plan/wanted-layers.ts";
 import type {
   AppDestination,
   LayerContent,
@@ -40,7 +41,7 @@ interface NamedLayout {
 /** The app image in an OCI layout on disk, where the run image and the previous image are in layouts as well (contract 11). */
 export class LayoutApp implements AppDestination {
   readonly name: string;
-  readonly layerUse = "blob";
+  readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
   /** Other layouts link the first one's blobs. */
   readonly savesFromLayers = false;
   readonly #first: NamedLayout;
@@ -97,6 +98,8 @@ export class LayoutApp implements AppDestination {
       throw failTo("create new app image", error);
     }
   }
+
+  async openLaunchCache(): Promise<void> {}
 
   async placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     const from = originOf(runImage);

@@ -7,6 +7,8 @@ export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
+  /** Settles when the app image's destination has its launch cache, if it has one. */
+  readonly launchCache: Promise<void>;
   /** Rejects like the first of them that fails, in the reference's order. */
   readonly all: Promise<void>;
 }
@@ -16,12 +18,13 @@ export function openImages(context: ExportContext, signal: AbortSignal): Opening
   const cache = openCache(context, signal);
   const runImage = context.app.openRunImage(signal);
   const previous = context.app.openPreviousImage(signal);
-  for (const opening of [cache.store, cache.planned, runImage, previous]) opening.catch(() => undefined);
+  const launchCache = context.app.openLaunchCache((path) => context.store.hashFile(path));
+  for (const opening of [cache.store, cache.planned, runImage, previous, launchCache]) opening.catch(() => undefined);
   const inOrder = async (): Promise<void> => {
-    for (const opening of [cache.store, previous, runImage]) await opening;
+    for (const opening of [cache.store, previous, runImage, launchCache]) await opening;
   };
   const all = inOrder();
   // Nobody waits for them if something else fails first.
   all.catch(() => undefined);
-  return { cache, runImage, previous, all };
+  return { cache, runImage, previous, launchCache, all };
 }

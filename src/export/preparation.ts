@@ -5,9 +5,10 @@ import { gates } from "../cnb/platform-api.ts";
 import { withContext } from "../faults/fault.ts";
 import type { BuildpackLayers } from "../inputs/export-inputs.ts";
 import { copyLifecycleSboms } from "../inputs/sbom-copies.ts";
-import { type AppPlan, type PlanInputs, type PlannedCache, planApp } from "../plan/plan-app.ts";
+import { type AppPlan, type PlanInputs, planApp } from "../plan/plan-app.ts";
 import type { ExportContext } from "./context.ts";
 import { readExtendedImage } from "./extended-image.ts";
+import type { OpeningImages } from "./open-images.ts";
 
 /** What the app image and the cache are both made from. */
 export interface Preparation {
@@ -23,7 +24,7 @@ export interface Preparation {
 export async function prepare(
   context: ExportContext,
   group: readonly GroupElement[],
-  cache: Promise<PlannedCache | undefined>,
+  caches: Pick<OpeningImages, "cache" | "launchCache">,
 ): Promise<Preparation> {
   const { settings, analyzed, documents, logger } = context;
   const { layersDir, launcherSbomDir } = settings;
@@ -33,6 +34,7 @@ export async function prepare(
   });
   const extended = await readExtendedImage(settings);
   const buildpacks = await readBuildpacks(context, group);
+  await caches.launchCache;
   const inputs: PlanInputs = {
     settings,
     previous: analyzed.metadata,
@@ -41,8 +43,8 @@ export async function prepare(
     build,
     hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),
     hasCacheSbom: existsSync(join(layersDir, "sbom", "cache")),
-    appUses: [{ kind: context.app.layerUse }],
-    cache: await cache,
+    appUses: context.app.layerUses,
+    cache: await caches.cache.planned,
   };
   return { build, inputs, plan: planApp(inputs) };
 }

@@ -8,6 +8,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { ownPlatform } from "../oci/manifest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
+import type { LayerUse } from "../plan/wanted-layers.ts";
 import { NOT_FOUND, RegistryFault } from "../transport/registry-fault.ts";
 import type {
   AppDestination,
@@ -26,7 +27,7 @@ import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-la
 /** The app image in a registry, where the run image and the previous image are as well, or in other registries. */
 export class RegistryApp implements AppDestination {
   readonly name: string;
-  readonly layerUse = "blob";
+  readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
   /** Another repository than the first name's needs the blobs again. */
   readonly savesFromLayers: boolean;
   /** The first name's, which gets every blob first. */
@@ -80,6 +81,8 @@ export class RegistryApp implements AppDestination {
       throw failTo("create new app image", error);
     }
   }
+
+  async openLaunchCache(): Promise<void> {}
 
   placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     return placeBaseLayers(runImage.layers, originOf(runImage), this.repository, signal);

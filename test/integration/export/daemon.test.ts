@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
@@ -92,12 +91,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     await scene.export(["metadata-only"]);
     const first = await scene.engine.inspect("metadata-only");
     await scene.analyze("metadata-only");
-    // Layers go by name, so a new one comes between the run image and the one that is not here.
-    const directory = join(scene.output.layersDir, "samples_java");
-    execFileSync("rm", ["-r", join(directory, "libraries")]);
-    mkdirSync(join(directory, "agent"));
-    writeFileSync(join(directory, "agent", "a"), "a\n");
-    writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
+    scene.replaceLibraries();
     const run = await scene.export(["metadata-only"]);
     expect(run).toMatchObject({ exitCode: 0 });
     expect(run.stdout).toContain("Reusing layer 'samples/java:libraries'\n");
@@ -107,6 +101,43 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     expect(second.RootFS.Layers).toHaveLength(first.RootFS.Layers.length + 1);
     expect(await scene.engine.docker("run", "--rm", "--network", "none", "metadata-only")).toContain(
       "/cnb/process/web",
+    );
+  });
+
+  test("leaves a launch cache behind, with all layers of the image from the same pass", async () => {
+    const scene = await Scene.open();
+    const run = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const [, ...own] = (await scene.engine.inspect("launch-cached")).RootFS.Layers;
+    expect(scene.cachedLayers()).toEqual([...own].sort());
+    for (const layer of Object.values(layerWork(run.events))) expect(layer).toMatchObject({ reads: 1, hashes: 1 });
+    await scene.analyze("launch-cached");
+    const again = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
+    expect(again).toMatchObject({ exitCode: 0 });
+    expect(scene.cachedLayers()).toEqual([...own].sort());
+    for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject({ reads: 1, uploads: 0 });
+  });
+
+  test("is sent from the launch cache what the builder has no contents of", async () => {
+    const scene = await Scene.open();
+    await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
+    const first = await scene.engine.inspect("from-launch-cache");
+    await scene.analyze("from-launch-cache");
+    scene.replaceLibraries();
+    const run = await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const second = await scene.engine.inspect("from-launch-cache");
+    expect(second.RootFS.Layers).toEqual(expect.arrayContaining(first.RootFS.Layers.slice(0, 3)));
+    const [, ...own] = second.RootFS.Layers;
+    expect(scene.cachedLayers()).toEqual([...own].sort());
+  });
+
+  test("is left without a launch cache that cannot be opened", async () => {
+    const scene = await Scene.open();
+    const run = await scene.export(["no-launch-cache"], ["-launch-cache", "/nowhere/launch"]);
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(
+      "ERROR: failed to create launch cache: stat /nowhere/launch: no such file or directory\n",
     );
   });
 
@@ -221,6 +252,27 @@ class Scene {
     const { Id, Config } = await this.engine.inspect(name);
     const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
     writeAnalyzed(this.output, this.runImage.slice("sha256:".length), previous);
+  }
+
+  /** Layers go by name, so a new one comes between the run image and one whose contents are not here any more. */
+  replaceLibraries(): void {
+    const directory = join(this.output.layersDir, "samples_java");
+    rmSync(join(directory, "libraries"), { recursive: true });
+    mkdirSync(join(directory, "agent"));
+    writeFileSync(join(directory, "agent", "a"), "a\n");
+    writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
+  }
+
+  launchCache(): string {
+    const path = join(this.output.root, "launch-cache");
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** diffIDs of the layers that the launch cache has. */
+  cachedLayers(): string[] {
+    const names = readdirSync(join(this.launchCache(), "committed"));
+    return names.map((name) => name.replace(/\.tar$/, "")).sort();
   }
 
   async export(images: readonly string[], flags: readonly string[] = []) {
