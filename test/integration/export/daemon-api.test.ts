@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { digestOf } from "../../../src/oci/digest.ts";
+import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../fakes/docker-api.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
+import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+
+const CLASSIC = { apiVersion: "1.41", storage: "classic", knowsBase: true } as const;
+const CONTAINERD = { apiVersion: "1.49", storage: "containerd", knowsBase: false } as const;
+
+async function scene(options: DockerApiOptions, listenOn: "unix" | "tcp" = "unix") {
+  const [api, host] = await DockerApi.start(options, listenOn);
+  onTestFinished(() => api[Symbol.asyncDispose]());
+  const from = tempTree({ "libraries/a.js": "module.exports = 1;\n", "app/index.html": "<p>hello</p>\n" });
+  const layers = { libraries: { from: [join(from, "libraries")], launch: true, cache: false } };
+  const output: BuildOutput = writeBuildOutput(tempTree(), layers, [join(from, "app")]);
+  writeAnalyzed(output, "run");
+  const flags = [...flagsFor(output), "-log-level", "debug", "-daemon", "-report", join(output.root, "report.toml")];
+  const run = (...more: string[]) => runExporter([...flags, ...more], { DOCKER_HOST: host });
+  return { api, output, run };
+}
+
+/** Every layer that was sent is the one that the config names. */
+function expectSent({ config, layers }: ReceivedLoad): void {
+  const diffIds = config.rootfs.diff_ids;
+  expect(layers).toHaveLength(diffIds.length);
+  expect(layers.map((layer, i) => (layer.length === 0 ? diffIds[i] : digestOf(layer)))).toEqual(diffIds);
+}
+
+test("a classic daemon gets the layers that it does not have, over one connection", async () => {
+  const { api, run } = await scene(CLASSIC);
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  const [load, ...more] = api.loads;
+  expect(more).toEqual([]);
+  expect(load?.repoTags).toEqual(["index.docker.io/library/app:latest"]);
+  expect(load?.layers.map((layer) => layer.length > 0)).toEqual([false, true, true, true, true, true]);
+  expectSent(load as ReceivedLoad);
+  // The other one is for reading images; there was none to read.
+  expect(api.connections).toBeLessThanOrEqual(2);
+  expect(api.requests.filter((request) => request.includes("/get"))).toEqual([]);
+  expect(api.requests).not.toContain("GET /v1.41/version");
+});
+
+test("a classic daemon that does not take an image without its base gets all of it", async () => {
+  const { api, run } = await scene({ ...CLASSIC, knowsBase: false });
+  const { exitCode, stdout } = await run("app");
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/as it was not taken without: .*embedded daemon response: invalid diffID\n/);
+  expect(api.loads.map(({ layers }) => layers[0]?.length)).toEqual([0, api.baseTar.length]);
+  for (const load of api.loads) expectSent(load);
+});
+
+test("a daemon on containerd gets complete images, and its ID is the one that counts", async () => {
+  const { api, output, run } = await scene(CONTAINERD);
+  const { exitCode, stdout } = await run("app", "app:2");
+  expect(exitCode).toBe(0);
+  const [load, ...more] = api.loads;
+  expect(more).toEqual([]);
+  expect(load?.layers[0]).toEqual(api.baseTar);
+  expectSent(load as ReceivedLoad);
+  const id = api.loadedId.slice("sha256:".length);
+  expect(stdout).toContain(`*** Images (${id.slice(0, 12)}):\n      app\n      app:2\n`);
+  expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"\n`);
+  expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([
+    `POST /v1.49/images/${api.loadedId}/tag?repo=index.docker.io/library/app&tag=latest`,
+    `POST /v1.49/images/${api.loadedId}/tag?repo=index.docker.io/library/app&tag=2`,
+  ]);
+});
+
+test("a daemon that knows platforms is asked for this one's image, and for the ID of the whole", async () => {
+  const { api, run } = await scene(CONTAINERD);
+  await run("app");
+  const architecture = process.arch === "x64" ? "amd64" : process.arch;
+  const platform = `platform={"architecture":"${architecture}","os":"linux"}`;
+  expect(api.requests).toContain(`GET /v1.49/images/run/history?${platform}`);
+  expect(api.requests).toContain(`GET /v1.49/images/run/json?${platform}`);
+  expect(api.requests).toContain(
+    `GET /v1.49/images/${api.runImageId}/get?platform={"architecture":"of-the-platform","os":"linux"}`,
+  );
+  expect(api.loads[0]?.config.architecture).toBe("of-the-platform");
+  const { Labels } = JSON.parse(JSON.stringify(api.loads[0]?.config)).config;
+  const label = JSON.parse(Labels["io.buildpacks.lifecycle.metadata"]);
+  expect(label.runImage.reference).toBe(api.runImageId.slice("sha256:".length));
+});
+
+test("an error anywhere in the answer to a load fails every name as it was typed", async () => {
+  const { api, run } = await scene(CONTAINERD);
+  api.answers.set(1, '{"stream":"Loading"}\r\n{"status":"more"}\r\n{"errorDetail":{"message":"disk full"}}\r\n');
+  const { exitCode, stdout, stderr } = await run("app", "app:2");
+  expect(exitCode).toBe(62);
+  const cause = 'loading image "index.docker.io/library/app:latest". first error: embedded daemon response: disk full';
+  expect(stdout).toContain(`*** Images ():\n      app - ${cause}\n      app:2 - ${cause}\n`);
+  expect(stderr).toContain(`following tags: [app: ${cause}],[app:2: ${cause}]\n`);
+  expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
+});
+
+test("a daemon may be reached over TCP", async () => {
+  const { api, run } = await scene(CLASSIC, "tcp");
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  expect(api.loads).toHaveLength(1);
+});
