@@ -134,6 +134,7 @@ async function exportApp(
   if (saved.failure !== undefined) throw saved.failure;
   context.events({ event: "app-image-ready", elapsedMs: context.elapsedMs(), digest: saved.identifier, tags });
   layers.app.release();
+  context.store.appIsReady();
   return layers;
 }
 

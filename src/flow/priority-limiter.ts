@@ -62,6 +62,11 @@ export class PriorityLimiter {
     }
   }
 
+  /** Lets so many more in, at once and from now on. */
+  widen(places: number): void {
+    for (let i = 0; i < places; i++) this.#leave();
+  }
+
   #insert(waiter: Waiter): void {
     let low = 0;
     let high = this.#waiting.length;
@@ -78,9 +83,13 @@ export class PriorityLimiter {
     return () => {
       if (!held) return;
       held = false;
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next.resolve(this.#releaser());
+      this.#leave();
     };
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next.resolve(this.#releaser());
   }
 }

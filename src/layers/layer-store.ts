@@ -20,6 +20,14 @@ import type { WorkerPool } from "./worker-pool.ts";
 const PASSES = 4;
 
 /**
+ * Slots for layers that only the cache takes while the app image is not ready. A slot keeps at most one worker busy, so one
+ * core is left: when its last layers are compressed the app image is still being uploaded by the main thread.
+ */
+function backgroundSlots(workers: number): number {
+  return Math.max(1, workers - 1);
+}
+
+/**
  * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
  * one's request started, however the two are scheduled.
  */
@@ -39,7 +47,7 @@ export class LayerStore {
   constructor(pool: WorkerPool, workers: number, spoolDir: string, blobFiles: BlobFiles = async () => undefined) {
     this.#engine = {
       pool,
-      slots: new SlotPool(pool.arena.slots),
+      slots: new SlotPool(pool.arena.slots, backgroundSlots(workers)),
       passes: new PriorityLimiter(PASSES),
       disk: newDiskTurns(),
       openSpool: async (plan) => {
@@ -66,6 +74,11 @@ export class LayerStore {
   /** Hashes a tar that an earlier export made, one at a time, since each takes a hash thread from the layers. @throws Fault */
   async hashFile(path: string): Promise<DiffID> {
     return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
+  }
+
+  /** The app image is ready: layers that only the cache takes may use all threads. */
+  appIsReady(): void {
+    this.#engine.slots.liftLimit();
   }
 
   /** All layers that were asked for, in that order. */

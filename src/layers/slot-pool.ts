@@ -13,16 +13,25 @@ export interface Slot {
  */
 export class SlotPool {
   readonly #limiter: PriorityLimiter;
+  /** What is not of the highest priority gets a part of the slots only, until {@link liftLimit}. */
+  readonly #background: PriorityLimiter;
+  readonly #reserved: number;
   readonly #free: number[];
 
-  constructor(slots: number) {
+  /**
+   * @param slots in all
+   * @param background slots for all that does not have the highest priority, 0
+   */
+  constructor(slots: number, background = slots) {
     this.#limiter = new PriorityLimiter(slots);
+    this.#background = new PriorityLimiter(background);
+    this.#reserved = slots - background;
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
   /** Waits for a slot; among waiters the smaller priority, then the smaller order goes first. */
   async acquire(priority: Priority, order: number, signal?: AbortSignal): Promise<Slot> {
-    const leave = await this.#limiter.acquire(priority, order, signal);
+    const leave = await this.#enter(priority, order, signal);
     const number = this.#free.pop() as number;
     let held = true;
     const release = (): void => {
@@ -32,5 +41,25 @@ export class SlotPool {
       leave();
     };
     return { number, release };
+  }
+
+  /** Nothing of the highest priority will come any more: the rest may use all slots. */
+  liftLimit(): void {
+    this.#background.widen(this.#reserved);
+  }
+
+  async #enter(priority: Priority, order: number, signal: AbortSignal | undefined): Promise<() => void> {
+    if (priority === 0) return await this.#limiter.acquire(priority, order, signal);
+    const leaveBackground = await this.#background.acquire(priority, order, signal);
+    try {
+      const leave = await this.#limiter.acquire(priority, order, signal);
+      return () => {
+        leave();
+        leaveBackground();
+      };
+    } catch (error) {
+      leaveBackground();
+      throw error;
+    }
   }
 }
