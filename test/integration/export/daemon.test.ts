@@ -176,6 +176,20 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     await scene.engine.inspect("unprivileged");
   });
 
+  test("takes the app image while a directory takes the cache, from one pass", async () => {
+    const scene = await Scene.open();
+    const cacheDir = join(scene.output.root, "cache");
+    mkdirSync(cacheDir);
+    const run = await scene.export(["with-directory"], ["-cache-dir", cacheDir, "-parallel"]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const [, jdk] = (await scene.engine.inspect("with-directory")).RootFS.Layers;
+    expect(readdirSync(join(cacheDir, "committed")).sort()).toEqual([
+      "io.buildpacks.lifecycle.cache.metadata",
+      `${jdk}.tar`,
+    ]);
+    expect(layerWork(run.events).jdk).toEqual({ reads: 1, hashes: 1, compressions: 0, uploads: 1 });
+  });
+
   test("takes the app image while a registry takes the cache image, from one pass", async () => {
     const scene = await Scene.open();
     const registry = await FakeRegistry.start();
