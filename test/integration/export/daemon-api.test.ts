@@ -1,10 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
+import { pack } from "tar-stream";
 import { expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../fakes/docker-api.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
 
 const CLASSIC = { apiVersion: "1.41", storage: "classic", knowsBase: true } as const;
@@ -94,6 +98,24 @@ test("an error anywhere in the answer to a load fails every name as it was typed
   expect(stdout).toContain(`*** Images ():\n      app - ${cause}\n      app:2 - ${cause}\n`);
   expect(stderr).toContain(`following tags: [app: ${cause}],[app:2: ${cause}]\n`);
   expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
+});
+
+test("layers of extensions go on top of the run image's, with the extended config", async () => {
+  const { api, output, run } = await scene(CLASSIC);
+  const archive = pack();
+  archive.entry({ name: "usr/bin/curl" }, "curl");
+  archive.finalize();
+  const blob = gzipSync(await buffer(archive));
+  const createdBy = createdByExtension("RUN apt", "samples/apt");
+  writeExtendedLayout(join(output.layersDir, "extended"), [{ blob, createdBy }], { Env: ["PATH=/extended"] });
+  writeFileSync(join(output.layersDir, "analyzed.toml"), '[run-image]\nreference = "run"\nextend = true\n');
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  const load = api.loads[0] as ReceivedLoad;
+  expectSent(load);
+  expect(String(load.layers[1])).toContain("usr/bin/curl");
+  const { config, history } = JSON.parse(JSON.stringify(load.config));
+  expect(config.Env).toContain("PATH=/cnb/process:/cnb/lifecycle:/extended");
+  expect(history[1]).toMatchObject({ created_by: createdBy });
 });
 
 test("a daemon may be reached over TCP", async () => {
