@@ -23,6 +23,11 @@ const WIDEN = 4;
 const FULL_SHARE = 2;
 /** The foreground counts as slowed down below this part of its speed alone. */
 const SLOWED = 0.92;
+/**
+ * Windows that tell nothing after the background was let through or stopped: what the kernel and the network had buffered
+ * is on its way first.
+ */
+const SETTLE = 2;
 /** After a failed try the next waits for twice as many windows, at most this many. */
 const MAX_WAIT = 32;
 
@@ -62,8 +67,10 @@ export class BackgroundGate {
   /** Background bytes that may pass. */
   #credit = 0;
   /** Windows until the next try, and how many the one after that would wait. */
-  #wait = 1;
-  #nextWait = 2;
+  #wait = SETTLE;
+  #nextWait = 2 * SETTLE;
+  /** The foreground was slower with so much background; whether that was the reason is being looked at. */
+  #suspicion: { readonly speed: number; readonly share: number } | undefined;
   #changed = Promise.withResolvers<void>();
 
   constructor(clock: GateClock = SYSTEM_CLOCK) {
@@ -128,12 +135,14 @@ export class BackgroundGate {
 
   /** @param speed of the foreground, in bytes per ms */
   #endWindow(speed: number): void {
-    if (this.#wasStarved) this.#shut(1);
-    else if (this.#share === 0) this.#measuredAlone(speed);
+    if (this.#wasStarved) {
+      this.#suspicion = undefined;
+      this.#shut(SETTLE);
+    } else if (this.#share === 0) this.#measuredAlone(speed);
     else if (speed < SLOWED * (this.#alone ?? speed)) {
-      this.#shut(this.#nextWait);
-      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
-    } else this.#widen();
+      this.#suspicion = { speed, share: this.#share };
+      this.#shut(SETTLE);
+    } else this.#open(this.#share * WIDEN);
     this.#beginWindow();
   }
 
@@ -141,12 +150,20 @@ export class BackgroundGate {
     this.#alone = speed;
     this.#wait -= 1;
     if (this.#wait > 0) return;
-    this.#share = FIRST_SHARE;
-    this.#credit = 0;
+    const suspicion = this.#suspicion;
+    this.#suspicion = undefined;
+    if (suspicion === undefined) this.#open(FIRST_SHARE);
+    // No faster without the background: it was something else.
+    else if (suspicion.speed >= SLOWED * speed) this.#open(suspicion.share);
+    else {
+      this.#wait = this.#nextWait;
+      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
+    }
   }
 
-  #widen(): void {
-    this.#share = this.#share * WIDEN > FULL_SHARE ? Number.POSITIVE_INFINITY : this.#share * WIDEN;
+  #open(share: number): void {
+    if (this.#share === 0) this.#credit = 0;
+    this.#share = share > FULL_SHARE ? Number.POSITIVE_INFINITY : share;
   }
 
   #shut(wait: number): void {

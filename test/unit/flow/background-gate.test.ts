@@ -38,6 +38,9 @@ interface Transfer {
   doneAt: number | undefined;
 }
 
+/** What the kernel and the network take of an upload at once, before they are full. */
+const BUFFER = 2 << 20;
+
 /**
  * A foreground and a background upload over links of `rate` bytes per ms: one each, or one for both.
  * @param makeRate how fast the foreground's bytes are made, in bytes per ms
@@ -55,20 +58,24 @@ async function simulate(
     { sent: 0, queued: 0, doneAt: undefined },
   ];
   let made = 0;
-  let reported = 0;
-  const foreground: Foreground = gate.enter(() => made - reported);
+  let given = 0;
+  const foreground: Foreground = gate.enter(() => made - given);
   void (async () => {
-    for (let given = 0; given < size; given += CHUNK) {
+    for (let admitted = 0; admitted < size; admitted += CHUNK) {
       await gate.admit(CHUNK);
       back.queued += CHUNK;
-      while (back.queued > Math.max(4 * CHUNK, rate * STEP_MS)) await clock.wait(STEP_MS);
+      while (back.queued > BUFFER) await clock.wait(STEP_MS);
     }
   })();
   while (front.doneAt === undefined || back.doneAt === undefined) {
     await clock.advance(STEP_MS);
     made = Math.min(size, makeRate * clock.now());
-    front.queued =
-      front.doneAt === undefined ? Math.min(made - front.sent, Math.max(4 * CHUNK, 2 * rate * STEP_MS)) : 0;
+    while (given < made && front.queued < BUFFER) {
+      const chunk = Math.min(CHUNK, made - given);
+      given += chunk;
+      front.queued += chunk;
+      foreground.sent(chunk);
+    }
     const busy = [front, back].filter(({ queued }) => queued > 0).length;
     for (const transfer of [front, back]) {
       const speed = sharing === "shared" && busy > 1 ? rate / 2 : rate;
@@ -76,10 +83,6 @@ async function simulate(
       transfer.sent += bytes;
       transfer.queued -= bytes;
       if (transfer.doneAt === undefined && transfer.sent >= size - 1) transfer.doneAt = clock.now();
-    }
-    if (front.sent - reported >= CHUNK || front.doneAt !== undefined) {
-      if (front.sent > reported) foreground.sent(front.sent - reported);
-      reported = front.sent;
     }
     if (front.doneAt !== undefined) foreground.leave();
   }
