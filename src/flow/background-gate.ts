@@ -1,10 +1,12 @@
 import { sleep } from "./retry.ts";
 
-/** Foreground bytes after which its speed is looked at: some dozen chunks, so that their size does not blur it. */
-const WINDOW_BYTES = 3 << 20;
-/** Shorter windows measure how fast the kernel's buffers fill, not the network. */
+/**
+ * Foreground bytes after which its speed is looked at: far more than what the kernel and a proxy take at once. Speeds of
+ * shorter windows vary by more than what is to be noticed.
+ */
+const WINDOW_BYTES = 10 << 20;
 const MIN_WINDOW_MS = 100;
-const MAX_WINDOW_MS = 1000;
+const MAX_WINDOW_MS = 1500;
 
 /** With less than this ready to send, the foreground waits for its bytes to be made, not for the network. */
 const BACKLOG_BYTES = 1 << 20;
@@ -22,12 +24,10 @@ const WIDEN = 4;
 /** From this share on the background goes as fast as it can. */
 const FULL_SHARE = 2;
 /** The foreground counts as slowed down below this part of its speed alone. */
-const SLOWED = 0.92;
-/**
- * Windows that tell nothing after the background was let through or stopped: what the kernel and the network had buffered
- * is on its way first.
- */
+const SLOWED = 0.93;
+/** Windows until the first try: one in which buffers come to rest, and one that is measured. */
 const SETTLE = 2;
+
 /** After a failed try the next waits for twice as many windows, at most this many. */
 const MAX_WAIT = 32;
 
@@ -69,8 +69,6 @@ export class BackgroundGate {
   /** Windows until the next try, and how many the one after that would wait. */
   #wait = SETTLE;
   #nextWait = 2 * SETTLE;
-  /** The foreground was slower with so much background; whether that was the reason is being looked at. */
-  #suspicion: { readonly speed: number; readonly share: number } | undefined;
   #changed = Promise.withResolvers<void>();
 
   constructor(clock: GateClock = SYSTEM_CLOCK) {
@@ -86,7 +84,8 @@ export class BackgroundGate {
         this.#wake();
       },
     };
-    if (this.#backlogs.size === 0) this.#beginWindow();
+    // Buffers of a new connection fill faster than the network is.
+    if (this.#backlogs.size === 0 || backlog() >= BACKLOG_BYTES) this.#beginWindow();
     this.#lastSent = this.#clock.now();
     this.#backlogs.set(foreground, backlog);
     return foreground;
@@ -135,13 +134,11 @@ export class BackgroundGate {
 
   /** @param speed of the foreground, in bytes per ms */
   #endWindow(speed: number): void {
-    if (this.#wasStarved) {
-      this.#suspicion = undefined;
-      this.#shut(SETTLE);
-    } else if (this.#share === 0) this.#measuredAlone(speed);
+    if (this.#wasStarved) this.#shut(SETTLE);
+    else if (this.#share === 0) this.#measuredAlone(speed);
     else if (speed < SLOWED * (this.#alone ?? speed)) {
-      this.#suspicion = { speed, share: this.#share };
-      this.#shut(SETTLE);
+      this.#shut(this.#nextWait);
+      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
     } else this.#open(this.#share * WIDEN);
     this.#beginWindow();
   }
@@ -149,16 +146,7 @@ export class BackgroundGate {
   #measuredAlone(speed: number): void {
     this.#alone = speed;
     this.#wait -= 1;
-    if (this.#wait > 0) return;
-    const suspicion = this.#suspicion;
-    this.#suspicion = undefined;
-    if (suspicion === undefined) this.#open(FIRST_SHARE);
-    // No faster without the background: it was something else.
-    else if (suspicion.speed >= SLOWED * speed) this.#open(suspicion.share);
-    else {
-      this.#wait = this.#nextWait;
-      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
-    }
+    if (this.#wait <= 0) this.#open(FIRST_SHARE);
   }
 
   #open(share: number): void {
