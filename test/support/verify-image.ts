@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
+import { createGunzip, createZstdDecompress } from "node:zlib";
 import { z } from "zod";
 
 const manifestSchema = z.object({
@@ -16,7 +16,12 @@ const configSchema = z.object({
 /** What was checked of an image. Sizes in bytes. */
 export interface VerifiedImage {
   readonly digest: string;
-  readonly layers: readonly { readonly digest: string; readonly diffId: string; readonly size: number }[];
+  readonly layers: readonly {
+    readonly digest: string;
+    readonly diffId: string;
+    readonly size: number;
+    readonly mediaType: string;
+  }[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -44,11 +49,12 @@ export async function verifyImage(name: string): Promise<VerifiedImage> {
   same("number of layers", manifest.layers.length, diffIds.length);
   const layers = [];
   for (const [i, layer] of manifest.layers.entries()) {
-    const pulled = await pullLayer(`${base}/blobs/${layer.digest}`, layer.digest !== diffIds[i]);
+    const compression = layer.digest === diffIds[i] ? "none" : layer.mediaType.endsWith("+zstd") ? "zstd" : "gzip";
+    const pulled = await pullLayer(`${base}/blobs/${layer.digest}`, compression);
     same(`digest of layer ${i}`, pulled.digest, layer.digest);
     same(`size of layer ${i}`, pulled.size, layer.size);
     same(`diffID of layer ${i}`, pulled.diffId, diffIds[i]);
-    layers.push(pulled);
+    layers.push({ ...pulled, mediaType: layer.mediaType });
   }
   return { digest: digestOf(bytes), layers, labels: config.Labels };
 }
@@ -71,8 +77,9 @@ async function fetchBytes(url: string, headers: Record<string, string> = {}): Pr
   return Buffer.from(await (await open(url, headers)).arrayBuffer());
 }
 
-/** @param isCompressed false for a layer whose digest is its diffID */
-async function pullLayer(url: string, isCompressed: boolean) {
+const DECOMPRESSORS = { gzip: createGunzip, zstd: createZstdDecompress, none: () => new PassThrough() };
+
+async function pullLayer(url: string, compression: keyof typeof DECOMPRESSORS) {
   const { body } = await open(url, {});
   if (body === null) throw new Error(`GET ${url}: no body`);
   const compressed = createHash("sha256");
@@ -85,7 +92,6 @@ async function pullLayer(url: string, isCompressed: boolean) {
   const into = (hash: Hash) => async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) hash.update(chunk);
   };
-  if (isCompressed) await pipeline(source, createGunzip(), into(tar));
-  else await pipeline(source, into(tar));
+  await pipeline(source, DECOMPRESSORS[compression](), into(tar));
   return { digest: `sha256:${compressed.digest("hex")}`, diffId: `sha256:${tar.digest("hex")}`, size };
 }

@@ -41,6 +41,34 @@ describe("-parallel", () => {
   });
 });
 
+describe("-compression", () => {
+  test("zstd is in every new layer of both images, under OCI's name for it", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    expect((await scene.export({ flags: ["-compression", "zstd"] })).exitCode).toBe(0);
+    const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
+    const types = [...app.layers.slice(1), ...cache.layers].map(({ mediaType }) => mediaType);
+    expect(new Set(types)).toEqual(new Set(["application/vnd.oci.image.layer.v1.tar+zstd"]));
+  });
+
+  test("a level makes the layers smaller and leaves their diffIDs alone", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    scene.change(
+      "libraries",
+      Array.from({ length: 40_000 }, (_, i) => `line ${(i * i) % 9973} of the text\n`).join(""),
+    );
+    const sizes: number[] = [];
+    const diffIds: string[][] = [];
+    for (const level of ["1", "9"]) {
+      expect((await scene.export({ flags: ["-compression-level", level] })).exitCode).toBe(0);
+      const { layers } = await verifyImage(scene.appImage);
+      sizes.push(layers.reduce((sum, { size }) => sum + size, 0));
+      diffIds.push(layers.map(({ diffId }) => diffId));
+    }
+    expect(sizes[1]).toBeLessThan(sizes[0] ?? 0);
+    expect(diffIds[1]).toEqual(diffIds[0]);
+  });
+});
+
 describe("-upload-concurrency", () => {
   test.for([
     { env: {}, flags: ["-upload-concurrency", "1"], most: 1 },

@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { loadCompression } from "../../../src/layers/block-encoder.ts";
 import type { GrowingBlob, Layer } from "../../../src/layers/layer.ts";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
@@ -74,6 +75,25 @@ test("the digest does not depend on the number of workers, and the blob is the t
     expect(gunzipSync(bytes).equals(tar)).toBe(true);
   }
   execFileSync("gzip", ["-t"], { input: made[0]?.bytes ?? "" });
+});
+
+test("zstd: the digest does not depend on the number of workers, and the blob is the tar in frames", async () => {
+  const source = directorySource(filledDirectory(5));
+  const blobs = await Promise.all(
+    [1, 3].map(async (workers) => {
+      const own = new WorkerPool(WORKER_ENTRIES, workers, loadCompression("zstd", 1, ""));
+      try {
+        const layer = new LayerStore(own, workers, temporaryDirectory()).layer(planOf(source), NEVER);
+        const bytes = await bytesOf(layer);
+        layer.release();
+        return bytes;
+      } finally {
+        await own.close();
+      }
+    }),
+  );
+  expect(blobs[0]?.equals(blobs[1] ?? Buffer.alloc(0))).toBe(true);
+  expect(zstdDecompressSync(blobs[0] ?? "").equals(expectedTar(source))).toBe(true);
 });
 
 test("a shared layer is read, hashed and compressed once", async () => {
