@@ -18,13 +18,13 @@ const STALL_MS = 500;
 const TRICKLE_MS = 5000;
 
 /** Background bytes per foreground byte when it is first tried whether the two compete: as little as can be noticed. */
-const FIRST_SHARE = 0.15;
+const FIRST_SHARE = 0.25;
 /** Each further try lets so many times more through. */
 const WIDEN = 4;
 /** From this share on the background goes as fast as it can. */
 const FULL_SHARE = 2;
 /** The foreground counts as slowed down below this part of its speed alone. */
-const SLOWED = 0.93;
+const SLOWED = 0.88;
 /** Windows until the first try: one in which buffers come to rest, and one that is measured. */
 const SETTLE = 2;
 
@@ -60,9 +60,12 @@ export class BackgroundGate {
   #share = 0;
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
+  #lastAlone: number | undefined;
   #windowStart = 0;
   #windowBytes = 0;
   #wasStarved = false;
+  /** An upload came or went in this window, or just before: buffers fill faster than the network is, and empty unseen. */
+  #isUnsettled = true;
   #lastSent = 0;
   /** Background bytes that may pass. */
   #credit = 0;
@@ -81,11 +84,11 @@ export class BackgroundGate {
       sent: (bytes) => this.#sent(bytes),
       leave: () => {
         this.#backlogs.delete(foreground);
+        this.#disturb();
         this.#wake();
       },
     };
-    // Buffers of a new connection fill faster than the network is.
-    if (this.#backlogs.size === 0 || backlog() >= BACKLOG_BYTES) this.#beginWindow();
+    if (this.#backlogs.size === 0 || backlog() >= BACKLOG_BYTES) this.#disturb();
     this.#lastSent = this.#clock.now();
     this.#backlogs.set(foreground, backlog);
     return foreground;
@@ -135,6 +138,7 @@ export class BackgroundGate {
   /** @param speed of the foreground, in bytes per ms */
   #endWindow(speed: number): void {
     if (this.#wasStarved) this.#shut(SETTLE);
+    else if (this.#isUnsettled) this.#isUnsettled = false;
     else if (this.#share === 0) this.#measuredAlone(speed);
     else if (speed < SLOWED * (this.#alone ?? speed)) {
       this.#shut(this.#nextWait);
@@ -144,7 +148,9 @@ export class BackgroundGate {
   }
 
   #measuredAlone(speed: number): void {
-    this.#alone = speed;
+    // The faster of the last two: what slows a window down is more often something else than what speeds it up.
+    this.#alone = Math.max(speed, this.#lastAlone ?? speed);
+    this.#lastAlone = speed;
     this.#wait -= 1;
     if (this.#wait <= 0) this.#open(FIRST_SHARE);
   }
@@ -158,6 +164,11 @@ export class BackgroundGate {
     this.#share = 0;
     this.#credit = 0;
     this.#wait = wait;
+  }
+
+  #disturb(): void {
+    this.#isUnsettled = true;
+    this.#beginWindow();
   }
 
   #beginWindow(): void {

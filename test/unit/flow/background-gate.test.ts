@@ -91,7 +91,7 @@ async function simulate(
 
 const MB = 1e6;
 /** How long each upload takes alone. */
-const DURATION_MS = 15_000;
+const DURATION_MS = 20_000;
 const RATES = [
   ["22 MB/s", 22_000],
   ["5 MB/s", 5000],
