@@ -3,6 +3,7 @@ import { Fault } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { BaseImage } from "../images/app-image.ts";
 import type { BuiltImage } from "../images/built-image.ts";
+import { newLayerMediaType } from "../images/layer-media-type.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -128,6 +129,15 @@ export interface AppDestination {
 export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
   const index = from?.config.rootfs.diff_ids.indexOf(diffId as DiffID) ?? -1;
   return index < 0 ? undefined : from?.layers[index];
+}
+
+/**
+ * The media type of layers upon a run image.
+ * @throws Fault for an image without layers, or that cannot take layers with this compression
+ */
+export function layerTypeUpon({ name, layers }: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
+  if (layers.length === 0) throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: name });
+  return newLayerMediaType(mediaType, compression);
 }
 
 /** @throws Fault when config and manifest of an image do not have equally many layers */

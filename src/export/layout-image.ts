@@ -1,9 +1,7 @@
 import type { LayoutImage } from "../destinations/layout/image.ts";
-import { Fault } from "../faults/fault.ts";
-import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
 import type { ImageManifest } from "../oci/manifest.ts";
-import { checkLayerCount, type RunImage, type SourceImage } from "./app-destination.ts";
+import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "./app-destination.ts";
 
 /** An image of a layout that layers may be taken from. */
 export class LayoutSource implements SourceImage {
@@ -33,9 +31,7 @@ export class LayoutRunImage extends LayoutSource implements RunImage {
   /** @throws Fault for one without layers, or that cannot take layers with this compression */
   constructor(image: LayoutImage, compression: "gzip" | "zstd") {
     super(image);
-    if (this.layers.length === 0)
-      throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: this.name });
-    this.newLayerMediaType = newLayerMediaType(this.mediaType, compression);
+    this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
   }
 
   get manifest(): ImageManifest {

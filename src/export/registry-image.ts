@@ -1,10 +1,8 @@
 import type { RemoteImage } from "../destinations/registry/image.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import { Fault } from "../faults/fault.ts";
-import { newLayerMediaType } from "../images/layer-media-type.ts";
 import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
 import type { ImageManifest } from "../oci/manifest.ts";
-import { checkLayerCount, type RunImage, type SourceImage } from "./app-destination.ts";
+import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "./app-destination.ts";
 
 /** An image of a registry that layers may be taken from. */
 export class RegistryImage implements SourceImage {
@@ -36,9 +34,7 @@ export class RegistryRunImage extends RegistryImage implements RunImage {
   /** @throws Fault for one without layers, or that cannot take layers with this compression */
   constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
     super(repository, image);
-    if (this.layers.length === 0)
-      throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: this.name });
-    this.newLayerMediaType = newLayerMediaType(this.mediaType, compression);
+    this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
   }
 
   get manifest(): ImageManifest {

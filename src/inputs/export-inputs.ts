@@ -1,5 +1,5 @@
 import type { GroupElement } from "../cnb/build-metadata.ts";
-import type { BuildpackRecord, FreeValue, LifecycleMetadata, RunImageNames } from "../cnb/metadata.ts";
+import type { BuildpackRecord, FreeValue, LifecycleMetadata } from "../cnb/metadata.ts";
 import type { PlatformApi } from "../cnb/platform-api.ts";
 import type { Fault } from "../faults/fault.ts";
 
@@ -97,6 +97,3 @@ export interface BuildpackLayers {
   /** Why the directory or its store.toml could not be read; then there are no layers. */
   readonly unreadable: Fault | undefined;
 }
-
-/** Names of the run image for the metadata label (contract 2.5). */
-export type RunImageForExport = RunImageNames;

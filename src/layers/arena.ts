@@ -1,8 +1,7 @@
+import { inputSlackBytes } from "./deflate/wasm-encoder.ts";
+
 /** Bytes of tar in a block. Part of the blob's identity: another size gives other digests (design, idea 2). */
 export const BLOCK_SIZE = 1 << 20;
-
-/** An encoder may read, but never depend on, this many bytes before and after a block's input. */
-const SLACK = 128;
 
 const WASM_PAGE = 1 << 16;
 
@@ -29,7 +28,7 @@ export interface Arena {
 }
 
 function slotSize(needs: ArenaNeeds): number {
-  return align(SLACK + BLOCK_SIZE + SLACK) + align(needs.outputCapacity);
+  return align(inputSlackBytes + BLOCK_SIZE + inputSlackBytes) + align(needs.outputCapacity);
 }
 
 function align(bytes: number): number {
@@ -46,12 +45,12 @@ export function createArena(slots: number, threads: number, needs: ArenaNeeds): 
 
 /** Offset in the arena of the tar bytes of a slot. */
 export function rawOffset(arena: Arena, slot: number): number {
-  return WASM_PAGE + slot * slotSize(arena.needs) + SLACK;
+  return WASM_PAGE + slot * slotSize(arena.needs) + inputSlackBytes;
 }
 
 /** Offset in the arena of the compressed bytes of a slot. */
 export function outputOffset(arena: Arena, slot: number): number {
-  return WASM_PAGE + slot * slotSize(arena.needs) + align(SLACK + BLOCK_SIZE + SLACK);
+  return WASM_PAGE + slot * slotSize(arena.needs) + align(inputSlackBytes + BLOCK_SIZE + inputSlackBytes);
 }
 
 /** Offset of a scratch region that no other thread has. Each thread asks once. */

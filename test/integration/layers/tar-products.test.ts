@@ -30,6 +30,18 @@ beforeAll(() => {
 });
 afterAll(() => pool.close());
 
+/** A directory with a file that can be written anew without a scan noticing: with the same size it has the same time. */
+function unnoticedFile() {
+  const root = temporaryDirectory();
+  const write = (text: string) => {
+    const path = join(root, "file");
+    writeFileSync(path, text);
+    utimesSync(path, 1_000_000_000, 1_000_000_000);
+  };
+  write("contents");
+  return { root, write };
+}
+
 const NOTHING: LayerProducts = { blob: false, tarStream: false, tarFiles: [] };
 const ZERO: LayerCounters = { reads: 0, hashes: 0, compressions: 0, uploads: 0, tarFiles: 0, tarStreams: 0 };
 
@@ -131,13 +143,7 @@ describe("a tar file", () => {
   });
 
   test("of other contents under the same size and time is a failure and leaves nothing", async () => {
-    const root = temporaryDirectory();
-    const path = join(root, "file");
-    const write = (text: string) => {
-      writeFileSync(path, text);
-      utimesSync(path, 1_000_000_000, 1_000_000_000);
-    };
-    write("contents");
+    const { root, write } = unnoticedFile();
     const directory = temporaryDirectory();
     const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
     await layer.diffId;
@@ -247,13 +253,7 @@ describe("a tar stream", () => {
   });
 
   test("rejects at its end, at the latest, when the contents are others than those hashed", async () => {
-    const root = temporaryDirectory();
-    const path = join(root, "file");
-    const write = (text: string) => {
-      writeFileSync(path, text);
-      utimesSync(path, 1_000_000_000, 1_000_000_000);
-    };
-    write("contents");
+    const { root, write } = unnoticedFile();
     const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
     await layer.diffId;
     write("CONTENTS");
