@@ -6,7 +6,7 @@ import { sleep } from "./retry.ts";
  */
 const WINDOW_BYTES = 10 << 20;
 const MIN_WINDOW_MS = 100;
-const MAX_WINDOW_MS = 1500;
+const MAX_WINDOW_MS = 1000;
 
 /** With less than this ready to send, the foreground waits for its bytes to be made, not for the network. */
 const BACKLOG_BYTES = 1 << 20;
@@ -17,18 +17,19 @@ const STALL_MS = 500;
 /** However long the gate is shut, one chunk passes now and then, so that servers do not take an upload for dead. */
 const TRICKLE_MS = 5000;
 
-/** Background bytes per foreground byte when it is first tried whether the two compete: as little as can be noticed. */
-const FIRST_SHARE = 0.25;
-/** Each further try lets so many times more through. */
-const WIDEN = 4;
-/** From this share on the background goes as fast as it can. */
-const FULL_SHARE = 2;
+/** Background bytes per foreground byte when it is tried whether the two compete: on one link the foreground keeps 3/4 of its speed. */
+const TRIED_SHARE = 1 / 3;
 /** The foreground counts as slowed down below this part of its speed alone. */
-const SLOWED = 0.88;
+const SLOWED = 0.85;
 /** Windows until the first try: one in which buffers come to rest, and one that is measured. */
 const SETTLE = 2;
 
-/** After a failed try the next waits for twice as many windows, at most this many. */
+/**
+ * Windows until the next try after a failed one, which noise may have failed, and how many times longer the wait after each
+ * further one is, at most so many windows.
+ */
+const FIRST_WAIT = 1;
+const WAIT_FACTOR = 8;
 const MAX_WAIT = 32;
 
 /** Something in the foreground: bytes that must not be slowed down. */
@@ -36,6 +37,16 @@ export interface Foreground {
   /** Bytes were taken by the network. */
   sent(bytes: number): void;
   leave(): void;
+}
+
+interface ForegroundUpload {
+  readonly backlog: () => number;
+  sentBytes: number;
+}
+
+/** What is smaller leaves no gap that a window would show. */
+function isNoticed({ sentBytes }: ForegroundUpload): boolean {
+  return sentBytes >= BACKLOG_BYTES;
 }
 
 /** The clock and the timer that the gate uses. */
@@ -50,12 +61,12 @@ const SYSTEM_CLOCK: GateClock = { now: () => performance.now(), wait: sleep };
 /**
  * Lets background transfers use what the foreground leaves idle, and nothing else (design, idea 7). Whether two uploads share
  * a link cannot be asked, so it is tried: the foreground's speed is measured alone, then a little background is let through,
- * then more as long as the foreground stays as fast. While the foreground waits for bytes to be made, the cores are what
+ * then all of it as long as the foreground stays as fast. While the foreground waits for bytes to be made, the cores are what
  * it needs, and the background waits.
  */
 export class BackgroundGate {
   readonly #clock: GateClock;
-  readonly #backlogs = new Map<Foreground, () => number>();
+  readonly #uploads = new Map<Foreground, ForegroundUpload>();
   /** Background bytes per foreground byte: 0 shut, infinite open. */
   #share = 0;
   /** Speed of the foreground alone, in bytes per ms. */
@@ -71,7 +82,7 @@ export class BackgroundGate {
   #credit = 0;
   /** Windows until the next try, and how many the one after that would wait. */
   #wait = SETTLE;
-  #nextWait = 2 * SETTLE;
+  #nextWait = FIRST_WAIT;
   #changed = Promise.withResolvers<void>();
 
   constructor(clock: GateClock = SYSTEM_CLOCK) {
@@ -80,17 +91,21 @@ export class BackgroundGate {
 
   /** @param backlog bytes that are ready to be sent and not sent yet */
   enter(backlog: () => number): Foreground {
+    const upload: ForegroundUpload = { backlog, sentBytes: 0 };
     const foreground: Foreground = {
-      sent: (bytes) => this.#sent(bytes),
+      sent: (bytes) => {
+        upload.sentBytes += bytes;
+        this.#sent(bytes);
+      },
       leave: () => {
-        this.#backlogs.delete(foreground);
-        this.#disturb();
+        this.#uploads.delete(foreground);
+        if (this.#uploads.size === 0 || isNoticed(upload)) this.#disturb();
         this.#wake();
       },
     };
-    if (this.#backlogs.size === 0 || backlog() >= BACKLOG_BYTES) this.#disturb();
+    if (this.#uploads.size === 0 || backlog() >= BACKLOG_BYTES) this.#disturb();
     this.#lastSent = this.#clock.now();
-    this.#backlogs.set(foreground, backlog);
+    this.#uploads.set(foreground, upload);
     return foreground;
   }
 
@@ -113,7 +128,7 @@ export class BackgroundGate {
   }
 
   #isOpen(): boolean {
-    if (this.#backlogs.size === 0 || this.#clock.now() - this.#lastSent > STALL_MS) return true;
+    if (this.#uploads.size === 0 || this.#clock.now() - this.#lastSent > STALL_MS) return true;
     return this.#share > 0 && this.#credit > 0;
   }
 
@@ -131,33 +146,38 @@ export class BackgroundGate {
 
   #backlog(): number {
     let bytes = 0;
-    for (const backlog of this.#backlogs.values()) bytes += backlog();
+    for (const { backlog } of this.#uploads.values()) bytes += backlog();
     return bytes;
+  }
+
+  /** What buffers hold of an upload that has handed over all it has uses the network too, unseen, as its answer is waited for. */
+  #isDraining(): boolean {
+    return [...this.#uploads.values()].some((upload) => isNoticed(upload) && upload.backlog() === 0);
   }
 
   /** @param speed of the foreground, in bytes per ms */
   #endWindow(speed: number): void {
     if (this.#wasStarved) this.#shut(SETTLE);
     else if (this.#isUnsettled) this.#isUnsettled = false;
-    else if (this.#share === 0) this.#measuredAlone(speed);
-    else if (speed < SLOWED * (this.#alone ?? speed)) {
-      this.#shut(this.#nextWait);
-      this.#nextWait = Math.min(2 * this.#nextWait, MAX_WAIT);
-    } else this.#open(this.#share * WIDEN);
+    else if (!this.#isDraining()) this.#learn(speed);
     this.#beginWindow();
   }
 
-  #measuredAlone(speed: number): void {
-    // The faster of the last two: what slows a window down is more often something else than what speeds it up.
-    this.#alone = Math.max(speed, this.#lastAlone ?? speed);
-    this.#lastAlone = speed;
-    this.#wait -= 1;
-    if (this.#wait <= 0) this.#open(FIRST_SHARE);
+  #learn(speed: number): void {
+    if (this.#share === 0) this.#measuredAlone(speed);
+    else if (speed < SLOWED * (this.#alone ?? speed)) {
+      this.#shut(this.#nextWait);
+      this.#nextWait = Math.min(WAIT_FACTOR * this.#nextWait, MAX_WAIT);
+    } else this.#share = Number.POSITIVE_INFINITY;
   }
 
-  #open(share: number): void {
-    if (this.#share === 0) this.#credit = 0;
-    this.#share = share > FULL_SHARE ? Number.POSITIVE_INFINITY : share;
+  #measuredAlone(speed: number): void {
+    this.#alone = (speed + (this.#lastAlone ?? speed)) / 2;
+    this.#lastAlone = speed;
+    this.#wait -= 1;
+    if (this.#wait > 0) return;
+    this.#credit = 0;
+    this.#share = TRIED_SHARE;
   }
 
   #shut(wait: number): void {
