@@ -132,7 +132,7 @@ async function exportApp(
       throw failTo("write export report", error, EXIT_CODES.exportFailed);
     });
   if (saved.failure !== undefined) throw saved.failure;
-  context.events({ event: "app-image-ready", elapsedMs: context.elapsedMs(), digest: saved.identifier, tags });
+  context.monitor.emit({ event: "app-image-ready", digest: saved.identifier, tags: [...tags] });
   layers.app.release();
   context.store.appIsReady();
   return layers;
@@ -179,11 +179,10 @@ async function exportCacheOf(
     if (cache === undefined) return;
     const stop = AbortSignal.any([signal, failure.signal]);
     const digest = await exportCache(context, { ...parts, cache }, stop);
-    const elapsedMs = context.elapsedMs();
-    context.events({ event: "cache-ready", elapsedMs, reference: cache.name, ...(digest && { digest }) });
+    context.monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     failure.abort(error);
     context.logger.warn(`Failed to export cache: ${messageOf(error)}`);
-    context.events({ event: "cache-failed", elapsedMs: context.elapsedMs(), reason: messageOf(error) });
+    context.monitor.emit({ event: "cache-failed", reason: messageOf(error) });
   }
 }

@@ -47,6 +47,7 @@ export type LayerContent<From> =
 
 /** One of the app image's own layers on its way. */
 export interface PlacedLayer {
+  readonly id: string;
   readonly content: LayerContent<SourceImage>;
   /** Settles when it is at the destination. */
   readonly placed: Promise<Descriptor>;

@@ -123,7 +123,8 @@ export class AppLayers {
         () => this.#release(layer),
         () => undefined,
       );
-    return { step, diffId, isReused, content, placed };
+    if (isReused) this.#context.monitor.emit({ event: "layer-reused", id: step.id, image: "app", diffId });
+    return { id: step.id, step, diffId, isReused, content, placed };
   }
 
   /** Once for each layer, as soon as its blob is everywhere where the app image needs it: disks fill up otherwise. */
@@ -140,7 +141,10 @@ export class AppLayers {
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
     const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
     const placed = this.#place(content, { id: step.id, order: 0 });
-    return { step, diffId: parseDiffId(step.diffId), isReused: true, content, placed };
+    const { id } = step;
+    const diffId = parseDiffId(step.diffId);
+    this.#context.monitor.emit({ event: "layer-reused", id, image: "app", diffId });
+    return { id, step, diffId, isReused: true, content, placed };
   }
 
   /** The layer's blob in the previous image or in the run image, if it is there under whatever name. */

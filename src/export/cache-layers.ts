@@ -1,6 +1,7 @@
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
@@ -11,6 +12,7 @@ import type { CacheLayer, CacheStore } from "./cache-store.ts";
 /** Where the cache's layers come from and go to. */
 export interface CacheEnds {
   readonly store: LayerStore;
+  readonly monitor: Monitor;
   readonly app: AppLayers;
   readonly cache: CacheStore;
 }
@@ -72,7 +74,10 @@ export class CacheLayers {
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
     const app = await this.#ends.app.byKey(step.key);
     const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
-    return await this.#ends.cache.bring({ step, layer, app }, this.#signal);
+    const { cache, monitor } = this.#ends;
+    const brought = await cache.bring({ step, layer, app }, this.#signal);
+    if (brought.isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: brought.diffId });
+    return brought;
   }
 
   /** A layer of the cache alone. */

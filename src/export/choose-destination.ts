@@ -2,6 +2,7 @@ import { DaemonConnection } from "../destinations/daemon/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { BlobFiles } from "../layers/layer.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
@@ -27,22 +28,24 @@ export interface Connections {
   /** Present for `-daemon`. */
   readonly docker: DockerClient | undefined;
   readonly logger: Logger;
+  /** Told of all that is brought to a destination. */
+  readonly monitor: Monitor;
 }
 
 /** Opens the destination that the flags say. */
 export function chooseDestination(
   inputs: ResolvedInputs,
-  { registries, docker, logger }: Connections,
+  { registries, docker, logger, monitor }: Connections,
 ): ChosenDestination {
   if (inputs.settings.layout) {
-    const app = new LayoutApp(inputs);
+    const app = new LayoutApp(inputs, monitor);
     return { app, appRepository: undefined, blobFiles: app.blobFiles, close: () => app.close() };
   }
   const blobFiles: BlobFiles = async () => undefined;
   if (docker !== undefined) {
-    const app = new DaemonApp(inputs, new DaemonConnection(docker), logger);
+    const app = new DaemonApp(inputs, new DaemonConnection(docker), logger, monitor);
     return { app, appRepository: undefined, blobFiles, close: () => app.close() };
   }
-  const app = new RegistryApp(inputs, registries);
+  const app = new RegistryApp(inputs, registries, monitor);
   return { app, appRepository: app.repository, blobFiles, close: () => undefined };
 }

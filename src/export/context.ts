@@ -1,7 +1,7 @@
 import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import type { EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { ExportDocuments } from "../inputs/read-inputs.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
@@ -15,9 +15,7 @@ export interface ExportRun extends ResolvedInputs {
   readonly appRepository: RegistryRepository | undefined;
   readonly store: LayerStore;
   readonly logger: Logger;
-  readonly events: EventSink;
-  /** ms since the export began. */
-  readonly elapsedMs: () => number;
+  readonly monitor: Monitor;
 }
 
 /** What all parts of a running export share. */

@@ -5,6 +5,7 @@ import { putTags } from "../destinations/daemon/tag.ts";
 import { Fault, failTo, messageOf } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
@@ -44,18 +45,20 @@ export class DaemonApp implements AppDestination {
   readonly #analyzed: Analyzed;
   readonly #connection: DaemonConnection;
   readonly #logger: Logger;
+  readonly #monitor: Monitor;
   readonly #opened = Promise.withResolvers<void>();
   #runImage: Promise<DaemonRunImage> | undefined;
   #load: DaemonLoad | undefined;
   #launchCache: LaunchCache | undefined;
 
-  constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger) {
+  constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger, monitor: Monitor) {
     this.name = settings.outputImage;
     this.#references = [settings.outputImage, ...settings.additionalTags].map(parseReference);
     this.#settings = settings;
     this.#analyzed = analyzed;
     this.#connection = connection;
     this.#logger = logger;
+    this.#monitor = monitor;
     this.#opened.promise.catch(() => undefined);
   }
 
@@ -102,7 +105,7 @@ export class DaemonApp implements AppDestination {
 
   async placeLayer(
     content: LayerContent<SourceImage>,
-    _layer: { readonly id: string; readonly order: number },
+    { id }: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor> {
     if (content.kind === "existing") {
@@ -110,11 +113,15 @@ export class DaemonApp implements AppDestination {
       return content.descriptor;
     }
     const { layer } = content;
+    const destination = this.#connection.docker.name;
+    const { work } = layer;
+    const transfer = this.#monitor.transfer({ destination, image: "app", layer: id, work, unit: "tar" });
     await this.#opened.promise;
     this.#load ??= this.#newLoad(signal);
     try {
-      await this.#load.send(layer);
+      await this.#load.send(layer, transfer);
     } catch (error) {
+      transfer.fail(error);
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
       // The image's ID is needed even so: saving tries once more, or tells why no name has the image.

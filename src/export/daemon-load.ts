@@ -2,6 +2,7 @@ import type { DaemonConnection } from "../destinations/daemon/connection.ts";
 import { downloadLayers } from "../destinations/daemon/download.ts";
 import type { DaemonImage } from "../destinations/daemon/image.ts";
 import { Upload } from "../destinations/daemon/upload.ts";
+import type { Transfer } from "../flow/transfer.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { DiffID } from "../oci/digest.ts";
@@ -33,11 +34,16 @@ export class DaemonLoad {
     this.#signal = signal;
   }
 
-  /** Sends a layer as it is made; once, however often it is asked for. @returns its name in the load */
-  async send(layer: Layer): Promise<string> {
+  /**
+   * Sends a layer as it is made; once, however often it is asked for.
+   * @param transfer told how far it is
+   * @returns its name in the load
+   */
+  async send(layer: Layer, transfer?: Transfer): Promise<string> {
     const known = this.#sent.get(layer);
-    const sent = known ?? this.#start(layer);
+    const sent = known ?? this.#start(layer, transfer);
     await sent.done;
+    transfer?.done(await layer.diffId, await layer.tarSize, known === undefined ? "uploaded" : "existing");
     return sent.name;
   }
 
@@ -58,16 +64,16 @@ export class DaemonLoad {
     await upload.end();
   }
 
-  #start(layer: Layer) {
+  #start(layer: Layer, transfer: Transfer | undefined) {
     const name = `layer-${this.#sent.size}.tar`;
-    const sent = { name, done: this.#stream(layer, name) };
+    const sent = { name, done: this.#stream(layer, name, transfer) };
     this.#sent.set(layer, sent);
     return sent;
   }
 
-  async #stream(layer: Layer, name: string): Promise<void> {
+  async #stream(layer: Layer, name: string, transfer: Transfer | undefined): Promise<void> {
     const size = await layer.tarSize;
-    await this.#opened().add({ name, size, open: () => layer.tarStream(this.#signal) });
+    await this.#opened().add({ name, size, open: () => counted(layer.tarStream(this.#signal), transfer) });
     layer.counters.uploads += 1;
   }
 
@@ -103,6 +109,17 @@ export class DaemonLoad {
   #opened(): Upload {
     this.#upload ??= new Upload(this.#connection, this.#name, this.#signal);
     return this.#upload;
+  }
+}
+
+/** The same chunks; the one before is taken when the next is asked for. */
+async function* counted(chunks: AsyncIterable<Uint8Array>, transfer: Transfer | undefined): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  transfer?.begin();
+  for await (const chunk of chunks) {
+    yield chunk;
+    sent += chunk.length;
+    transfer?.reach(sent);
   }
 }
 

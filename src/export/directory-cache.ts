@@ -1,6 +1,7 @@
 import type { VolumeCache } from "../caches/volume-cache.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
 import { withContext } from "../faults/fault.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
@@ -13,9 +14,11 @@ import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
 export class DirectoryCache implements CacheStore {
   readonly name: string;
   readonly #volume: VolumeCache;
+  readonly #monitor: Monitor;
 
-  constructor(name: string, volume: VolumeCache) {
+  constructor(name: string, volume: VolumeCache, monitor: Monitor) {
     this.name = name;
+    this.#monitor = monitor;
     this.#volume = volume;
   }
 
@@ -56,11 +59,25 @@ export class DirectoryCache implements CacheStore {
 
   async #add(layer: Layer, diffId: DiffID, signal: AbortSignal): Promise<void> {
     if (this.#volume.has(diffId)) return;
-    const { order } = layer.plan;
+    const { id, order } = layer.plan;
+    const { work } = layer;
+    // The tar is written while it is made.
+    const reached = () => work.madeInPass;
+    const transfer = this.#monitor.transfer({
+      destination: this.name,
+      image: "cache",
+      layer: id,
+      work,
+      unit: "tar",
+      reached,
+    });
     try {
+      transfer.begin();
       const tar = await layer.tarFile(this.#volume.stagingDir, { priority: CACHE_PRIORITY, order });
       await this.#volume.add(tar, diffId);
+      transfer.done(diffId, tar.size, "uploaded");
     } catch (error) {
+      transfer.fail(error);
       signal.throwIfAborted();
       throw withContext(`caching layer (${diffId})`, error);
     }

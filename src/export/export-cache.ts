@@ -25,12 +25,12 @@ export async function exportCache(
   { preparation, cache, app, appSaved }: CacheParts,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { logger, store } = context;
+  const { logger, store, monitor } = context;
   const endTimer = startTimer("Cache", logger);
   try {
     const old = await cache.metadata(logger, signal);
     const plan = planCache(preparation.inputs, preparation.plan, old);
-    const layers = await new CacheLayers(plan, { store, cache, app }, signal).walk(logger);
+    const layers = await new CacheLayers(plan, { store, monitor, cache, app }, signal).walk(logger);
     const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
     const record = recordCache(plan.steps, (step) => diffIds.get(step));
     return await cache.commit(layers, record, appSaved, signal);

@@ -10,7 +10,7 @@ import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { OCI_MANIFEST } from "../oci/media-types.ts";
-import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
+import { CACHE_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
 import { findLayer, type MadeContent } from "./app-destination.ts";
 import type { AppLayer } from "./app-layers.ts";
 import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
@@ -90,12 +90,12 @@ export class ImageCache implements CacheStore {
 
   /** A layer of the cache alone: uploaded while it is made, where there is nothing to compare with. */
   async #own(layer: Layer, signal: AbortSignal) {
-    const { expected, order } = layer.plan;
+    const { expected } = layer.plan;
     const made = this.#made(layer);
-    const early = expected.length === 0 ? this.#place(made, order, signal) : undefined;
+    const early = expected.length === 0 ? this.#place(made, layer.plan, signal) : undefined;
     early?.catch(() => undefined);
     const diffId = await layer.diffId;
-    return { diffId, placed: early ?? this.#place(this.#known(diffId, made) ?? made, order, signal) };
+    return { diffId, placed: early ?? this.#place(this.#known(diffId, made) ?? made, layer.plan, signal) };
   }
 
   /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
@@ -103,9 +103,7 @@ export class ImageCache implements CacheStore {
     const made = this.#made(layer);
     const known = this.#known(diffId, made);
     const place =
-      known === undefined
-        ? this.#placeShared(made, content, placed, signal)
-        : this.#place(known, layer.plan.order, signal);
+      known === undefined ? this.#placeShared(made, content, placed, signal) : this.#place(known, layer.plan, signal);
     return { diffId, placed: place };
   }
 
@@ -121,12 +119,16 @@ export class ImageCache implements CacheStore {
     const { appRepository } = this.#context;
     if (appRepository?.registry === reference.registry) {
       const descriptor = await inApp;
-      return await this.#place({ kind: "existing", descriptor, from: appRepository, otherwise: made }, order, signal);
+      return await this.#place(
+        { kind: "existing", descriptor, from: appRepository, otherwise: made },
+        made.layer.plan,
+        signal,
+      );
     }
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
     const work = { priority: CACHE_PRIORITY, order, signal };
     const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, work));
-    return isHere ? content.descriptor : await this.#place(made, order, signal);
+    return isHere ? content.descriptor : await this.#place(made, made.layer.plan, signal);
   }
 
   /** Where the old cache image has a layer with this diffID, under whatever name. */
@@ -141,8 +143,10 @@ export class ImageCache implements CacheStore {
     return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
   }
 
-  #place(content: RegistryContent, order: number, signal: AbortSignal): Promise<Descriptor> {
-    return placeLayer(content, this.#cache.repository, { priority: CACHE_PRIORITY, order, signal });
+  #place(content: RegistryContent, { id, order }: LayerPlan, signal: AbortSignal): Promise<Descriptor> {
+    const { monitor } = this.#context;
+    const placing = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
+    return placeLayer(content, this.#cache.repository, placing);
   }
 
   async #placeOf(layer: CacheLayer): Promise<Descriptor> {

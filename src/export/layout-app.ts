@@ -6,6 +6,7 @@ import { Layout } from "../destinations/layout/layout.ts";
 import { layoutPath } from "../destinations/layout/layout-path.ts";
 import { Fault, failTo, messageOf } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
@@ -49,8 +50,10 @@ export class LayoutApp implements AppDestination {
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #copies = new PriorityLimiter(COPIES);
+  readonly #monitor: Monitor;
 
-  constructor({ settings, analyzed }: ResolvedInputs) {
+  constructor({ settings, analyzed }: ResolvedInputs, monitor: Monitor) {
+    this.#monitor = monitor;
     const layoutOf = (image: string): NamedLayout => {
       const reference = parseReference(image);
       return { reference, layout: new Layout(layoutPath(settings.layoutDir, reference)) };
@@ -108,17 +111,17 @@ export class LayoutApp implements AppDestination {
 
   async placeLayer(
     content: LayerContent<SourceImage>,
-    _layer: { readonly id: string; readonly order: number },
+    { id }: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor> {
-    if (content.kind === "made") return await this.#placeMade(content, signal);
+    if (content.kind === "made") return await this.#placeMade(id, content, signal);
     try {
       await this.#copy(content.descriptor, originOf(content.from), signal);
       return content.descriptor;
     } catch (error) {
       const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
       if (!isBroken || content.otherwise === undefined) throw error;
-      return await this.#placeMade(content.otherwise, signal);
+      return await this.#placeMade(id, content.otherwise, signal);
     }
   }
 
@@ -156,12 +159,31 @@ export class LayoutApp implements AppDestination {
     return previousImage === "" ? undefined : identify("previous", previousImage).path;
   }
 
-  async #placeMade({ layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
-    const blob = await layer.blob();
-    const { digest, size } = await blob.done;
-    await this.#first.layout.create();
-    if (await putBlob(this.name, blob, signal)) layer.counters.uploads += 1;
-    return { mediaType: await mediaType, size, digest };
+  async #placeMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
+    const { work } = layer;
+    // The blob is made where it stays.
+    const reached = () => work.compressed;
+    const transfer = this.#monitor.transfer({
+      destination: this.name,
+      image: "app",
+      layer: id,
+      work,
+      unit: "blob",
+      reached,
+    });
+    try {
+      const blob = await layer.blob();
+      transfer.begin();
+      const { digest, size } = await blob.done;
+      await this.#first.layout.create();
+      const isPut = await putBlob(this.name, blob, signal);
+      if (isPut) layer.counters.uploads += 1;
+      transfer.done(digest, size, isPut ? "uploaded" : "existing");
+      return { mediaType: await mediaType, size, digest };
+    } catch (error) {
+      transfer.fail(error);
+      throw error;
+    }
   }
 
   async #copy(descriptor: Descriptor, from: string, signal: AbortSignal): Promise<void> {

@@ -26,7 +26,8 @@ export function openCache(context: ExportContext, signal: AbortSignal): OpeningC
     };
   if (cacheDir === "") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
   const volume = openVolume(context, cacheDir);
-  return { store: volume.then((opened) => new DirectoryCache(cacheDir, opened)), planned: volume.then(plannedVolume) };
+  const store = volume.then((opened) => new DirectoryCache(cacheDir, opened, context.monitor));
+  return { store, planned: volume.then(plannedVolume) };
 }
 
 async function openVolume({ store }: ExportContext, directory: string): Promise<VolumeCache> {

@@ -1,6 +1,7 @@
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import type { TagResult } from "../destinations/registry/tag.ts";
 import { messageOf } from "../faults/fault.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Reference } from "../oci/reference.ts";
@@ -11,6 +12,7 @@ import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-la
 
 /** A layer on its way to the first repository. */
 interface PushedLayer {
+  readonly id: string;
   readonly content: RegistryContent;
   readonly placed: Promise<Descriptor>;
 }
@@ -25,6 +27,7 @@ export interface AppPush {
     readonly placed: Promise<unknown>;
   };
   readonly layers: readonly PushedLayer[];
+  readonly monitor: Monitor;
 }
 
 /**
@@ -77,17 +80,19 @@ async function pushTo(
 
 /** Another repository takes the layers from the first, which has them by now: all names of an image are in one registry. */
 async function copyLayers(
-  { image, base, layers }: AppPush,
+  { image, base, layers, monitor }: AppPush,
   first: RegistryRepository,
   repository: RegistryRepository,
   signal: AbortSignal,
 ): Promise<void> {
-  const work = { priority: APP_PRIORITY, signal };
+  const work = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
   const own = image.layers.slice(base.layers.length);
   const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
     content.kind === "made" ? { kind: "existing", descriptor, from: first, otherwise: content } : content;
   await Promise.all([
-    placeBaseLayers(base.layers, base.from, repository, signal),
-    ...layers.map((layer, i) => placeLayer(contentOf(layer, own[i] as Descriptor), repository, work)),
+    placeBaseLayers(base.layers, base.from, repository, { monitor, signal }),
+    ...layers.map((layer, i) =>
+      placeLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),
+    ),
   ]);
 }

@@ -2,6 +2,7 @@ import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import { Fault, failTo } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -37,8 +38,9 @@ export class RegistryApp implements AppDestination {
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
+  readonly #monitor: Monitor;
 
-  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries) {
+  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, monitor: Monitor) {
     this.name = settings.outputImage;
     this.#reference = parseReference(settings.outputImage);
     this.#tags = settings.additionalTags.map(parseReference);
@@ -47,6 +49,7 @@ export class RegistryApp implements AppDestination {
     this.#settings = settings;
     this.#analyzed = analyzed;
     this.#registries = registries;
+    this.#monitor = monitor;
   }
 
   announce(logger: Logger): void {
@@ -85,7 +88,7 @@ export class RegistryApp implements AppDestination {
   async openLaunchCache(): Promise<void> {}
 
   placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
-    return placeBaseLayers(runImage.layers, originOf(runImage), this.repository, signal);
+    return placeBaseLayers(runImage.layers, originOf(runImage), this.repository, { monitor: this.#monitor, signal });
   }
 
   async placeLayer(
@@ -95,7 +98,8 @@ export class RegistryApp implements AppDestination {
   ): Promise<Descriptor> {
     const located = locate(content);
     try {
-      return await placeLayer(located, this.repository, { priority: APP_PRIORITY, order, signal });
+      const placing = { monitor: this.#monitor, image: "app", layer: id } as const;
+      return await placeLayer(located, this.repository, { priority: APP_PRIORITY, order, signal, ...placing });
     } catch (error) {
       const isGone = error instanceof Fault && error.code === NOT_FOUND;
       if (isGone && located.kind === "existing" && located.otherwise === undefined) throw goneFault(id, located);
@@ -110,7 +114,8 @@ export class RegistryApp implements AppDestination {
       {
         image,
         base: { layers: runImage.layers, from: originOf(runImage), placed: base },
-        layers: layers.map(({ content, placed }) => ({ content: locate(content), placed })),
+        layers: layers.map(({ id, content, placed }) => ({ id, content: locate(content), placed })),
+        monitor: this.#monitor,
       },
       [this.#reference, ...this.#tags],
       (reference) => this.#registries.repository(reference, this.#reference),

@@ -1,4 +1,7 @@
-import type { PutOptions, RegistryRepository } from "../destinations/registry/repository.ts";
+import type { Work } from "../destinations/registry/connection.ts";
+import type { RegistryRepository } from "../destinations/registry/repository.ts";
+import type { Monitor } from "../flow/monitor.ts";
+import type { Side, Transfer } from "../flow/transfer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
 import { NOT_FOUND, RegistryFault } from "../transport/registry-fault.ts";
@@ -7,6 +10,14 @@ import type { LayerContent, MadeContent } from "./app-destination.ts";
 /** The contents of a layer for a registry, which can mount and copy what is in another repository. */
 export type RegistryContent = LayerContent<RegistryRepository>;
 
+/** How a layer gets into a repository. */
+export interface Placing extends Work {
+  readonly monitor: Monitor;
+  readonly image: Side;
+  /** The layer's id; undefined for a layer of the run image. */
+  readonly layer: string | undefined;
+}
+
 /**
  * Makes sure that a layer's blob is in a repository, and tells its descriptor there. A blob that a registry lost, though an
  * image there lists it, is made again where that is possible.
@@ -14,16 +25,34 @@ export type RegistryContent = LayerContent<RegistryRepository>;
 export async function placeLayer(
   content: RegistryContent,
   repository: RegistryRepository,
-  options: PutOptions,
+  { monitor, image, layer, ...work }: Placing,
 ): Promise<Descriptor> {
-  if (content.kind === "made") return await placeMade(content, repository, options);
+  const source = content.kind === "made" ? { work: content.layer.work } : { size: content.descriptor.size };
+  const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
   try {
-    await repository.copyBlob(content.descriptor, content.from, options);
-    return content.descriptor;
+    return await place(content, repository, work, transfer);
+  } catch (error) {
+    transfer.fail(error);
+    throw error;
+  }
+}
+
+async function place(
+  content: RegistryContent,
+  repository: RegistryRepository,
+  work: Work,
+  transfer: Transfer,
+): Promise<Descriptor> {
+  if (content.kind === "made") return await placeMade(content, repository, work, transfer);
+  try {
+    const { descriptor } = content;
+    const put = await repository.copyBlob(descriptor, content.from, { ...work, ...hooksOf(transfer) });
+    transfer.done(descriptor.digest, descriptor.size, put?.outcome ?? "existing");
+    return descriptor;
   } catch (error) {
     const isGone = error instanceof RegistryFault && error.code === NOT_FOUND;
     if (!isGone || content.otherwise === undefined) throw error;
-    return await placeMade(content.otherwise, repository, options);
+    return await placeMade(content.otherwise, repository, work, transfer);
   }
 }
 
@@ -32,18 +61,29 @@ export function placeBaseLayers(
   layers: readonly Descriptor[],
   from: RegistryRepository,
   repository: RegistryRepository,
-  signal: AbortSignal,
+  { monitor, signal }: { readonly monitor: Monitor; readonly signal: AbortSignal },
 ): Promise<unknown> {
-  const options = { priority: APP_PRIORITY, signal };
-  return Promise.all(layers.map((descriptor) => repository.copyBlob(descriptor, from, options)));
+  const placing = { priority: APP_PRIORITY, signal, monitor, image: "app", layer: undefined } as const;
+  const content = (descriptor: Descriptor) => ({ kind: "existing", descriptor, from, otherwise: undefined }) as const;
+  return Promise.all(layers.map((descriptor) => placeLayer(content(descriptor), repository, placing)));
 }
 
 async function placeMade(
   { layer, mediaType }: MadeContent,
   repository: RegistryRepository,
-  options: PutOptions,
+  work: Work,
+  transfer: Transfer,
 ): Promise<Descriptor> {
-  const { digest, size, outcome } = await repository.putBlob(await layer.blob(), options);
+  const put = await repository.putBlob(await layer.blob(), { ...work, ...hooksOf(transfer) });
+  const { digest, size, outcome } = put;
   if (outcome === "uploaded") layer.counters.uploads += 1;
+  transfer.done(digest, size, outcome);
   return { mediaType: await mediaType, size, digest };
+}
+
+function hooksOf(transfer: Transfer) {
+  return {
+    onBytes: (bytes: number) => transfer.reach(bytes),
+    onBegin: (offset: number) => transfer.begin(offset),
+  };
 }

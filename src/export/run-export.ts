@@ -1,6 +1,9 @@
 import { Registries } from "../destinations/registry/registries.ts";
 import { exportImages } from "../export.ts";
+import { Fault, messageOf } from "../faults/fault.ts";
+import type { EventBody } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
+import { Monitor } from "../flow/monitor.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import { loadCompression } from "../layers/block-encoder.ts";
@@ -32,12 +35,13 @@ export async function runExport(
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
   const events = openEvents(tuning.events);
+  const monitor = new Monitor((event) => events.write(event));
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm());
   const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
-  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger });
-  const started = performance.now();
+  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
+  monitor.queues.set("uploads", () => registries.waitingUploads);
   try {
     await exportImages(
       {
@@ -45,16 +49,25 @@ export async function runExport(
         registries,
         app,
         appRepository,
-        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, blobFiles),
+        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, blobFiles, monitor),
         logger,
-        events: (event) => events.write(event),
-        elapsedMs: () => Math.round(performance.now() - started),
+        monitor,
       },
       signal,
     );
+  } catch (error) {
+    monitor.emit(failureEvent(error));
+    throw error;
   } finally {
     await Promise.all([pool.close(), registries.close()]);
     await close();
     events.close();
   }
+}
+
+function failureEvent(error: unknown): EventBody {
+  const reason = messageOf(error);
+  if (!(error instanceof Fault)) return { event: "error", reason };
+  const { code, destination, hint } = error;
+  return { event: "error", reason, code, ...(destination && { destination }), ...(hint && { hint }) };
 }

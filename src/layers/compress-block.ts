@@ -1,5 +1,7 @@
+import { threadId } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { toWire } from "../faults/wire.ts";
+import { threadClock } from "../flow/thread-clock.ts";
 import { type Arena, rawBytes } from "./arena.ts";
 import { blockLength, buildBlock } from "./block.ts";
 import type { BlockEncoder } from "./block-encoder.ts";
@@ -24,9 +26,13 @@ export async function answer(task: CompressorTask, arena: Arena, encoder: BlockE
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
+  const startMs = threadClock();
   const length = blockLength(task.tar, task.block);
   const raw = rawBytes(arena, task.slot, length);
   buildBlock(task.tar, task.block, raw);
+  const readMs = threadClock();
   const outputLength = task.compress ? encoder.encode(task.slot, length) : 0;
-  return { kind: "block-done", length, outputLength, crc32: crc32(raw) };
+  const sum = crc32(raw);
+  const times = { thread: threadId, startMs, readMs, endMs: threadClock() };
+  return { kind: "block-done", length, outputLength, crc32: sum, times };
 }

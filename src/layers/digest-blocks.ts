@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, threadId } from "node:worker_threads";
 import { Fault } from "../faults/fault.ts";
 import { toWire } from "../faults/wire.ts";
+import { threadClock } from "../flow/thread-clock.ts";
 import { type Arena, outputBytes, rawBytes } from "./arena.ts";
 import { combineCrc32 } from "./crc32-combine.ts";
 import { GZIP_HEADER, gzipTrailer } from "./gzip-frame.ts";
@@ -92,7 +93,10 @@ export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<Di
 
 function step(digester: BlockDigester, message: DigestBlock | DigestEnd, port: MessagePort): DigestReply | undefined {
   if (message.kind === "block") {
-    const progress: DigestProgress = { kind: "progress", slot: message.slot, size: digester.take(message) };
+    const startMs = threadClock();
+    const size = digester.take(message);
+    const times = { thread: threadId, startMs, endMs: threadClock() };
+    const progress: DigestProgress = { kind: "progress", slot: message.slot, size, times };
     port.postMessage(progress);
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { Fault } from "../faults/fault.ts";
+import { Monitor } from "../flow/monitor.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layer-plan.ts";
@@ -43,10 +44,18 @@ export class LayerStore {
    * @param workers compressing threads of the pool
    * @param spoolDir where compressed bytes wait for their uploads
    * @param blobFiles where they stay instead
+   * @param monitor told of all that is made
    */
-  constructor(pool: WorkerPool, workers: number, spoolDir: string, blobFiles: BlobFiles = async () => undefined) {
+  constructor(
+    pool: WorkerPool,
+    workers: number,
+    spoolDir: string,
+    blobFiles: BlobFiles = async () => undefined,
+    monitor = new Monitor(),
+  ) {
     this.#engine = {
       pool,
+      monitor,
       slots: new SlotPool(pool.arena.slots, backgroundSlots(workers)),
       passes: new PriorityLimiter(PASSES),
       disk: newDiskTurns(),
@@ -56,6 +65,9 @@ export class LayerStore {
       },
     };
     this.#scans = new PriorityLimiter(workers);
+    const { slots, passes } = this.#engine;
+    monitor.queues.set("layers", () => passes.waiting + this.#scans.waiting);
+    monitor.queues.set("blocks", () => slots.waiting);
     this.#spoolDir = spoolDir;
   }
 

@@ -1,3 +1,4 @@
+import type { LayerWork } from "../flow/layer-work.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layer-plan.ts";
 import type { Rank } from "./pass.ts";
@@ -58,6 +59,8 @@ export interface Layer {
   /** One consumer needs the layer no longer. */
   release(): void;
   readonly counters: LayerCounters;
+  /** How far it is. */
+  readonly work: LayerWork;
 }
 
 /** How often each thing was done to a layer: the proof that shared work is done once. */

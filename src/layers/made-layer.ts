@@ -1,4 +1,6 @@
 import { Fault } from "../faults/fault.ts";
+import type { LayerProduct, LayerWork } from "../flow/layer-work.ts";
+import type { Monitor } from "../flow/monitor.ts";
 import type { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
@@ -17,6 +19,7 @@ export interface LayerEngine extends PassEngine {
   /** Bounds how many layers are made at once. */
   readonly passes: PriorityLimiter;
   readonly disk: DiskTurns;
+  readonly monitor: Monitor;
   openSpool(plan: LayerPlan): Promise<SpooledBlob>;
 }
 
@@ -45,6 +48,7 @@ export class MadeLayer implements Layer {
     tarFiles: 0,
     tarStreams: 0,
   };
+  readonly work: LayerWork;
   readonly #engine: LayerEngine;
   readonly #tar: HeldTar;
   readonly #signal: AbortSignal;
@@ -58,11 +62,16 @@ export class MadeLayer implements Layer {
   constructor(plan: LayerPlan, tar: Promise<LayerTar>, engine: LayerEngine, signal: AbortSignal) {
     this.plan = plan;
     this.#engine = engine;
+    this.work = engine.monitor.layer(plan.id);
     this.#tar = new HeldTar(tar);
     this.#signal = signal;
     this.#consumersLeft = plan.consumers;
     this.tarSize = this.#tar.size();
     this.diffId = this.#hashed.promise.then(diffIdOf);
+    this.tarSize.then(
+      (size) => this.work.scanned(size),
+      () => undefined,
+    );
     // Consumers await these when they get to the layer; a failure before that must not end the process.
     for (const promise of [this.tarSize, this.diffId]) promise.catch(() => undefined);
     this.#isForStream = plan.products.tarStream && plan.expected.length === 0;
@@ -197,14 +206,18 @@ export class MadeLayer implements Layer {
         const takers = stream === undefined ? opened : [...opened, stream];
         if (!diffId && spool === undefined && takers.length === 0) throw internal("no file of a pass could be opened");
         this.#count(products, opened.length);
-        const result = await runPass(this.#engine, tar, { diffId, spool, takers }, rank, signal);
+        this.work.begin(tar.tarSize, productsOf({ diffId, blob, files: opened, ...(stream && { stream }) }));
+        const wanted = { diffId, spool, takers, work: this.work };
+        const result = await runPass(this.#engine, tar, wanted, rank, signal);
         if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
+        this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
         blob?.complete(made(result.blob));
         for (const taker of takers) taker.complete();
         return result;
       };
       return await this.#tar.pass((tar) => this.#engine.passes.run(priority, () => task(tar), order, signal));
     } catch (error) {
+      this.work.state = "failed";
       failAll(products, error);
       throw error;
     }
@@ -225,6 +238,11 @@ export class MadeLayer implements Layer {
       { hint: "Make sure that nothing writes to the layers and app directories during the export." },
     );
   }
+}
+
+function productsOf({ diffId, blob, files = [], stream }: Products): LayerProduct[] {
+  const made = { "diff-id": diffId, blob, "tar-file": files.length > 0, "tar-stream": stream };
+  return Object.entries(made).flatMap(([product, isMade]) => (isMade ? [product as LayerProduct] : []));
 }
 
 function failAll({ blob, files = [], stream }: Products, reason: unknown): void {

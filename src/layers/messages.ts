@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { WireFault } from "../faults/wire.ts";
+import type { BlockTimes } from "../flow/span-sink.ts";
 import type { LocalSource } from "../plan/layer-plan.ts";
 import type { Arena } from "./arena.ts";
 import type { Compression } from "./block-encoder.ts";
@@ -45,6 +46,7 @@ export interface BlockDone {
   /** Bytes of output; 0 when not compressed. */
   readonly outputLength: number;
   readonly crc32: number;
+  readonly times: BlockTimes;
 }
 
 /** Write a foreign tar into a spool file, normalised. */
@@ -107,6 +109,7 @@ export interface DigestProgress {
   readonly kind: "progress";
   readonly slot: number;
   readonly size: number;
+  readonly times: Omit<BlockTimes, "readMs">;
 }
 
 export interface DigestDone {

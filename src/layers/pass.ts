@@ -1,3 +1,4 @@
+import type { LayerWork } from "../flow/layer-work.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 import { BLOCK_SIZE, rawBytes } from "./arena.ts";
@@ -18,6 +19,8 @@ export interface PassProducts {
   readonly spool: Pick<SpooledBlob, "fileDescriptor" | "grow"> | undefined;
   /** What else takes the tar's bytes. Their own failures do not stop the pass; its failure is told to them. */
   readonly takers?: readonly BlockTaker[];
+  /** Told how far the pass is. */
+  readonly work?: LayerWork;
 }
 
 export interface PassResult {
@@ -67,6 +70,7 @@ class Pass {
   readonly #diffId: RunningDigest | undefined;
   readonly #blob: RunningDigest | undefined;
   readonly #takers: readonly BlockTaker[];
+  readonly #work: LayerWork | undefined;
   /** Bounds the slots that a pass with a paced taker holds. */
   readonly #window: PriorityLimiter | undefined;
   readonly #made = new Map<number, MadeBlock>();
@@ -83,12 +87,13 @@ class Pass {
     this.#tar = tar;
     this.#compress = products.spool !== undefined;
     this.#takers = products.takers ?? [];
+    this.#work = products.work;
     if (this.#takers.some(({ isPaced }) => isPaced))
       this.#window = new PriorityLimiter(Math.ceil(engine.pool.arena.slots / 2));
-    if (products.diffId) this.#diffId = this.#start(engine.pool.digest("diff-id"));
+    if (products.diffId) this.#diffId = this.#start("diff-id");
     if (products.spool !== undefined) {
       const spool = products.spool;
-      this.#blob = this.#start(engine.pool.digest("blob", spool.fileDescriptor), (size) => spool.grow(size));
+      this.#blob = this.#start("blob", spool.fileDescriptor, (size) => spool.grow(size));
     }
   }
 
@@ -117,10 +122,12 @@ class Pass {
     return [this.#diffId, this.#blob].filter((digest) => digest !== undefined);
   }
 
-  #start(digest: RunningDigest, onSize?: (size: number) => void): RunningDigest {
-    digest.port.on("message", ({ slot, size }: DigestProgress) => {
+  #start(kind: "diff-id" | "blob", spool?: number, onSize?: (size: number) => void): RunningDigest {
+    const digest = this.#engine.pool.digest(kind, spool);
+    digest.port.on("message", ({ slot, size, times }: DigestProgress) => {
       this.#leave(slot);
       onSize?.(size);
+      this.#work?.digested(kind, times);
     });
     digest.done.catch((error: unknown) => this.#failed.abort(error));
     return digest;
@@ -149,6 +156,7 @@ class Pass {
     try {
       const task = { kind: "block", tar: this.#tar, block, slot: slot.number, compress: this.#compress } as const;
       const done = await this.#engine.pool.block(task);
+      this.#work?.block(block, done);
       this.#made.set(block, { slot, done });
       this.#digestInOrder();
     } catch (error) {

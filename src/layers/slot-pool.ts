@@ -29,6 +29,11 @@ export class SlotPool {
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
+  /** How many wait for a slot. */
+  get waiting(): number {
+    return this.#limiter.waiting + this.#background.waiting;
+  }
+
   /** Waits for a slot; among waiters the smaller priority, then the smaller order goes first. */
   async acquire(priority: Priority, order: number, signal?: AbortSignal): Promise<Slot> {
     const leave = await this.#enter(priority, order, signal);

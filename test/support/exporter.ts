@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { exportEventSchema } from "../../src/flow/event-schema.ts";
 import type { ExportEvent } from "../../src/flow/events.ts";
 import type { BuildOutput } from "./build-output.ts";
 
@@ -61,10 +62,10 @@ export function flagsFor(output: BuildOutput): string[] {
   return [...paths, ...user, "-no-color"];
 }
 
-/** The events that a run wrote with `-events`. */
+/** The events that a run wrote with `-events`. @throws ZodError for one that is not what docs/events.schema.json says */
 export function readEvents(path: string): ExportEvent[] {
   return readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => line !== "")
-    .map((line): ExportEvent => JSON.parse(line));
+    .map((line) => exportEventSchema.parse(JSON.parse(line)));
 }

@@ -70,6 +70,11 @@ export class Registries {
     return repository;
   }
 
+  /** Uploads that wait until there is a place at their registry. */
+  get waitingUploads(): number {
+    return [...this.#registries.values()].reduce((sum, { uploads }) => sum + uploads.waiting, 0);
+  }
+
   /** Cuts all connections. Work that is under way fails. */
   close(): Promise<void> {
     return this.#http.close();

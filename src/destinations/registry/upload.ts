@@ -19,6 +19,8 @@ export const READY_BYTES = 4 << 20;
 export interface UploadOptions extends Work {
   /** Bytes sent so far; never less than before, whatever had to be sent again. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** An upload is open, from whose offset sending begins: 0, or more where one goes on that broke. */
+  readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
 /** Session is gone or does not continue: these are answered with a new upload. */
@@ -101,6 +103,7 @@ export class Upload {
     this.#offset = 0;
     this.#sent = 0;
     this.#isResumed = false;
+    this.#options.onBegin?.(0);
   }
 
   #forget(reason: unknown): void {
@@ -124,6 +127,7 @@ export class Upload {
     this.#location = status.location;
     this.#offset = status.offset;
     this.#isResumed = status.offset > 0;
+    this.#options.onBegin?.(status.offset);
     return false;
   }
 

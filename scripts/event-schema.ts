@@ -1,0 +1,12 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { exportEventSchema } from "../src/flow/event-schema.ts";
+
+/** The events' JSON schema (draft 2020-12) as it stands in docs/events.schema.json. */
+export function eventSchemaText(): string {
+  const schema = z.toJSONSchema(exportEventSchema, { io: "input", reused: "inline" });
+  return `${JSON.stringify({ title: "A line of -events", ...schema }, undefined, 2)}\n`;
+}
+
+if (import.meta.main) writeFileSync(join(import.meta.dirname, "..", "docs", "events.schema.json"), eventSchemaText());

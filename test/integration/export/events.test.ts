@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import type { ExportEvent } from "../../../src/flow/events.ts";
+import { refusal } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { Scene } from "./scene.ts";
+
+/** The events that are about a layer, or about the end, in short: `<event> <image>`. */
+function stepsOf(events: readonly ExportEvent[], layer: string): string[] {
+  return events.flatMap((event) => {
+    const id = "layer" in event ? event.layer : "id" in event ? event.id : undefined;
+    if (!id?.endsWith(`:${layer}`) || event.event === "layer") return [];
+    const image = "image" in event ? ` ${event.image}` : "";
+    const outcome = "outcome" in event ? ` ${event.outcome}` : "";
+    return [`${event.event}${image}${outcome}`];
+  });
+}
+
+test("events tell of a build's steps, of a rebuild's, and why an export failed; lines of the log are JSON if asked", async () => {
+  const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
+  const scene = await Scene.open(app, cache);
+  const first = await scene.export({ flags: ["-parallel"] });
+  const jdk = stepsOf(first.events, "jdk");
+  expect(jdk[0]).toBe("layer-started");
+  expect(jdk.toSorted()).toEqual([
+    "layer-compressed",
+    "layer-hashed",
+    "layer-started",
+    "upload-done app uploaded",
+    "upload-done cache uploaded",
+    "upload-started app",
+    "upload-started cache",
+  ]);
+  const kinds = first.events.map(({ event }) => event);
+  expect(kinds.filter((kind) => kind === "app-image-ready" || kind === "cache-ready")).toHaveLength(2);
+  // The run image's layer is on its way too, and has no id.
+  expect(first.events).toContainEqual(expect.not.objectContaining({ layer: expect.anything(), event: "layer" }));
+  const times = first.events.map(({ elapsedMs }) => elapsedMs);
+  expect(times).toEqual(times.toSorted((a, b) => a - b));
+
+  await scene.analyze();
+  const again = await scene.export({ flags: ["-log-format", "json", "-log-level", "debug"] });
+  expect(stepsOf(again.events, "jdk").toSorted()).toEqual([
+    "layer-hashed",
+    "layer-reused app",
+    "layer-reused cache",
+    "layer-started",
+    "upload-done app existing",
+    "upload-done cache existing",
+  ]);
+  const lines = `${again.stdout}${again.stderr}`.trimEnd().split("\n");
+  for (const line of lines)
+    expect(JSON.parse(line)).toMatchObject({ level: expect.any(Number), msg: expect.any(String) });
+
+  app.faults.add({
+    method: "PUT",
+    target: /denied\/manifests/,
+    times: 9,
+    action: { answer: refusal(403, "DENIED", "no") },
+  });
+  const failed = await scene.export({ images: [`${app.host}/denied:latest`] });
+  expect(failed.exitCode).toBe(62);
+  expect(failed.events).toContainEqual(
+    expect.objectContaining({
+      event: "error",
+      code: expect.stringMatching(/^EXPORT_/),
+      reason: expect.stringContaining("failed to export"),
+    }),
+  );
+});
