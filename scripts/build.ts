@@ -1,11 +1,25 @@
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { rolldown } from "rolldown";
+import { type Plugin, rolldown } from "rolldown";
 import { buildEncoder } from "./build-encoder.ts";
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
+
+const ABSENT = "\0absent";
+
+/**
+ * Leaves the browser's interfaces (fetch, WebSocket, caches, ...) and the mocks out of undici, whose index loads them all: they are never used
+ * here, and loading them is a tenth of the time that the command takes to start.
+ */
+const undiciForServers: Plugin = {
+  name: "undici-for-servers",
+  resolveId: (id, importer) =>
+    /[\\/]undici[\\/]index\.js$/.test(importer ?? "") && /^\.\/lib\/(web|mock)\//.test(id) ? ABSENT : undefined,
+  // The index makes one object of all these itself.
+  load: (id) => (id === ABSENT ? "exports.CacheStorage = class {};" : undefined),
+};
 
 /**
  * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there. All entries are built
@@ -21,6 +35,7 @@ export async function build(): Promise<void> {
       worker: join(root, "node_modules/piscina/dist/worker.js"),
     },
     platform: "node",
+    plugins: [undiciForServers],
     // An optional native addon of piscina for thread priorities, which we do not use.
     external: ["@napi-rs/nice"],
   });
