@@ -123,7 +123,7 @@ class Pass {
   }
 
   #start(kind: "diff-id" | "blob", spool?: number, onSize?: (size: number) => void): RunningDigest {
-    const digest = this.#engine.pool.digest(kind, spool);
+    const digest = this.#engine.pool.digest(kind, blockCount(this.#tar), spool);
     digest.port.on("message", ({ slot, size, times }: DigestProgress) => {
       this.#leave(slot);
       onSize?.(size);

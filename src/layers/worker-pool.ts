@@ -5,6 +5,7 @@ import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layer-plan.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { arenaNeeds, type Compression } from "./block-encoder.ts";
+import { DigesterThreads } from "./digester-threads.ts";
 import type { ForeignBlob } from "./foreign-tar/copy-tar.ts";
 import type {
   BlockDone,
@@ -15,8 +16,6 @@ import type {
   CopyDone,
   DigestDone,
   DigesterReply,
-  DigesterSetup,
-  DigesterTask,
   DigestTask,
   HashFileDone,
   ScanDone,
@@ -28,12 +27,6 @@ import type { TarIndex } from "./tar-index.ts";
 /** Slots in flight: three a worker, so that each always finds its next block, and two for the digesters' queue. */
 const SLOTS_PER_WORKER = 3;
 const EXTRA_SLOTS = 2;
-
-/** Two digesting threads, so that the tar and the compressed bytes of one layer are hashed side by side. */
-const DIGESTERS = 2;
-
-/** Far above the number of layers that are made at once; a digest task is idle most of the time. */
-const DIGESTS_PER_THREAD = 1024;
 
 /** A digest that goes on in a thread while its blocks are posted to `port`. */
 export interface RunningDigest {
@@ -47,11 +40,11 @@ export interface WorkerEntries {
   readonly digester: string;
 }
 
-/** The threads that do the engine's work: `workers` of them scan, read and compress; two more hash. */
+/** The threads that do the engine's work: `workers` of them scan, read and compress; one or two more hash. */
 export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
-  readonly #digesters: Piscina<DigesterTask, DigesterReply>;
+  readonly #digesters: DigesterThreads;
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
@@ -65,21 +58,12 @@ export class WorkerPool {
       // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
       atomics: "sync",
     });
-    const digesterSetup: DigesterSetup = { arena: this.arena, format: compression.kind };
-    this.#digesters = new Piscina({
-      filename: entries.digester,
-      workerData: digesterSetup,
-      minThreads: DIGESTERS,
-      maxThreads: DIGESTERS,
-      concurrentTasksPerWorker: DIGESTS_PER_THREAD,
-      // A digest task lives on messages, which a sleeping thread would not see.
-      atomics: "disabled",
-    });
-    for (const threads of [this.#compressors, this.#digesters])
-      threads.on("error", (error) => {
-        // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
-        if (!this.#isClosing) throw error;
-      });
+    // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
+    const onError = (error: unknown): void => {
+      if (!this.#isClosing) throw error;
+    };
+    this.#compressors.on("error", onError);
+    this.#digesters = new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError);
   }
 
   /** @throws Fault of the scan, rebuilt from the thread's. */
@@ -103,32 +87,25 @@ export class WorkerPool {
     return unwrap<BlockDone>(await this.#compressors.run(task));
   }
 
-  /** Starts a digest task on the less busy thread. */
-  digest(kind: DigestTask["kind"], spool = -1): RunningDigest {
+  /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
+  digest(kind: DigestTask["kind"], blocks: number, spool = -1): RunningDigest {
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool };
-    const done = this.#digesters.run(task, transfer(port2)).then((reply) => unwrap<DigestDone>(reply));
+    const done = this.#digesters.run(task, blocks > 1, port2).then((reply) => unwrap<DigestDone>(reply));
     return { port: port1, done };
   }
 
   /** Hashes a file on the less busy digesting thread. @throws Fault `read <path>: ...` */
   async hashFile(path: string): Promise<DiffID> {
-    const { sha256 } = unwrap<HashFileDone>(await this.#digesters.run({ kind: "hash-file", path }));
+    const { sha256 } = unwrap<HashFileDone>(await this.#digesters.run({ kind: "hash-file", path }, true));
     return `sha256:${sha256}` as DiffID;
   }
 
   /** Ends all threads; tasks that still run are abandoned. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await Promise.all([this.#compressors.destroy(), this.#digesters.destroy()]);
+    await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
   }
-}
-
-type RunOptions = NonNullable<Parameters<Piscina["run"]>[1]>;
-
-/** Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object. */
-function transfer(port: MessagePort): RunOptions {
-  return { transferList: [port] as unknown as NonNullable<RunOptions["transferList"]> };
 }
 
 function unwrap<Done extends { readonly kind: string }>(
