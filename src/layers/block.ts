@@ -1,11 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
-import { Fault } from "../faults/fault.ts";
+import type { Fault } from "../faults/fault.ts";
 import { isSystemError, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
 import { BLOCK_SIZE } from "./arena.ts";
+import { changedFault } from "./changed-fault.ts";
 import { isStored, type LayerTar, readStored } from "./stored-tar.ts";
 import { renderHeader, TAR_TYPE } from "./tar-header.ts";
-import { entriesBetween, type IndexedEntry, type TarIndex } from "./tar-index.ts";
+import { entriesBetween, type IndexedEntry, partOf, type TarIndex } from "./tar-index.ts";
 
 /** The code of a fault of a file that cannot be read; its destination is the file's path. */
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
@@ -18,6 +19,11 @@ export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
 /** Bytes of tar in one block: all have {@link BLOCK_SIZE}, the last has the rest. */
 export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: number): number {
   return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
+}
+
+/** What of a tar a thread needs to make one block. */
+export function blockSource(tar: LayerTar, block: number): LayerTar {
+  return isStored(tar) ? tar : partOf(tar, block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
 }
 
 /**
@@ -87,15 +93,15 @@ function readRange(
     let at = begin;
     while (at < end) {
       const read = readSync(file, into, at, end - at, position + at - begin);
-      if (read === 0) throw changed(path, `shrank below its ${entry.size} bytes`);
+      if (read === 0) throw changedFault(path, `shrank below its ${entry.size} bytes`);
       at += read;
     }
     // After the read, so that a change between scan and read cannot slip in between the two.
-    checkUnchanged(entry, path, fstatSync(file));
+    checkUnchangedFault(entry, path, fstatSync(file));
   } catch (error) {
     if (!isSystemError(error)) throw error;
     // What took the file's place may not be readable at an offset at all.
-    checkUnchanged(entry, path, fstatSync(file));
+    checkUnchangedFault(entry, path, fstatSync(file));
     throw unreadable("read", path, error);
   } finally {
     closeSync(file);
@@ -111,8 +117,8 @@ function openContents(name: ByteString, contentPath: ByteString | undefined): nu
   try {
     return openSync(fsPath(path), contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS);
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") throw changed(path, "was removed");
-    if (isSystemError(error) && error.code === "ELOOP") throw changed(path, "was replaced by a symlink");
+    if (isSystemError(error) && error.code === "ENOENT") throw changedFault(path, "was removed");
+    if (isSystemError(error) && error.code === "ELOOP") throw changedFault(path, "was replaced by a symlink");
     throw unreadable("open", path, error);
   }
 }
@@ -122,14 +128,8 @@ function unreadable(operation: "open" | "read", path: ByteString, error: unknown
   return pathFault(UNREADABLE_CONTENTS, operation, file, error, { destination: file });
 }
 
-function checkUnchanged(entry: IndexedEntry, path: ByteString, stats: Stats): void {
-  if (!stats.isFile() || stats.ino !== entry.inode) throw changed(path, "was replaced");
-  if (stats.size !== entry.size) throw changed(path, `had ${entry.size} bytes and now has ${stats.size}`);
-  if (stats.mtimeMs !== entry.mtimeMs) throw changed(path, "was written to");
-}
-
-function changed(path: ByteString, what: string): Fault {
-  return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`, {
-    hint: "Make sure that nothing writes to the layers and app directories during the export.",
-  });
+function checkUnchangedFault(entry: IndexedEntry, path: ByteString, stats: Stats): void {
+  if (!stats.isFile() || stats.ino !== entry.inode) throw changedFault(path, "was replaced");
+  if (stats.size !== entry.size) throw changedFault(path, `had ${entry.size} bytes and now has ${stats.size}`);
+  if (stats.mtimeMs !== entry.mtimeMs) throw changedFault(path, "was written to");
 }

@@ -4,6 +4,7 @@ import type { Monitor } from "../flow/monitor.ts";
 import type { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
+import { CHANGED_HINT } from "./changed-fault.ts";
 import { HeldTar } from "./held-tar.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
@@ -235,7 +236,7 @@ export class MadeLayer implements Layer {
     return new Fault(
       "EXPORT_LAYER_CHANGED",
       `contents of layer '${this.plan.id}' changed between hashing and compressing them`,
-      { hint: "Make sure that nothing writes to the layers and app directories during the export." },
+      { hint: CHANGED_HINT },
     );
   }
 }

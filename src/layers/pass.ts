@@ -2,7 +2,7 @@ import type { LayerWork } from "../flow/layer-work.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 import { BLOCK_SIZE, rawBytes } from "./arena.ts";
-import { blockCount } from "./block.ts";
+import { blockCount, blockSource } from "./block.ts";
 import type { BlockTaker } from "./block-taker.ts";
 import { combineCrc32 } from "./crc32-combine.ts";
 import type { BlockDone, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
@@ -154,7 +154,8 @@ class Pass {
 
   async #makeBlock(block: number, slot: Slot): Promise<void> {
     try {
-      const task = { kind: "block", tar: this.#tar, block, slot: slot.number, compress: this.#compress } as const;
+      const tar = blockSource(this.#tar, block);
+      const task = { kind: "block", tar, block, slot: slot.number, compress: this.#compress } as const;
       const done = await this.#engine.pool.block(task);
       this.#work?.block(block, done);
       this.#made.set(block, { slot, done });

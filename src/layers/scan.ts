@@ -3,10 +3,13 @@ import { Fault } from "../faults/fault.ts";
 import { pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
 import type { LocalSource } from "../plan/layer-plan.ts";
-import { sliceApp } from "./app-slices.ts";
+import { AppSlices, type LayersOf } from "./app-slices.ts";
 import { TAR_TYPE, type TarType } from "./tar-header.ts";
-import { buildTarIndex, type ScannedEntry, type TarIndex } from "./tar-index.ts";
-import { type Owner, scanEntry, scanParents, type WalkedPath, walk } from "./walk.ts";
+import type { ScannedEntry, TarIndex } from "./tar-index.ts";
+import { buildTarIndex, TarIndexBuilder } from "./tar-index-builder.ts";
+import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk.ts";
+
+type AppSource = Extract<LocalSource, { readonly kind: "app-slice" }>;
 
 /** Paths inside the image (platform spec, launcher; contract 3.4). */
 const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
@@ -19,9 +22,9 @@ const PROCESS_DIR = "/cnb/process";
 export function scanSource(source: LocalSource): TarIndex[] {
   switch (source.kind) {
     case "directory":
-      return [buildTarIndex([...scanParents(source.path), ...scanTree(source.path, source)])];
+      return [buildTarIndex(treeEntries(source.path, source, "walk"))];
     case "app-slice":
-      return scanApp(source.appDir, source.slices, source);
+      return scanApp(source);
     case "launcher":
       return [scanLauncher(source.path)];
     case "process-types":
@@ -29,25 +32,55 @@ export function scanSource(source: LocalSource): TarIndex[] {
   }
 }
 
-function present(entry: ScannedEntry | undefined): entry is ScannedEntry {
-  return entry !== undefined;
-}
-
-function scanTree(root: ByteString, owner: Owner): ScannedEntry[] {
-  const entries: ScannedEntry[] = [];
-  for (const { path, stats } of walk(root)) {
+function* treeEntries(root: ByteString, owner: Owner, order: WalkOrder): Generator<ScannedEntry> {
+  yield* scanParents(root);
+  for (const { path, stats } of walk(root, order)) {
     const entry = scanEntry(path, stats, owner);
-    if (entry !== undefined) entries.push(entry);
+    if (entry !== undefined) yield entry;
   }
-  return entries;
 }
 
-function scanApp(appDir: ByteString, slices: readonly (readonly ByteString[])[], owner: Owner): TarIndex[] {
+/** One layer needs no more than a walk in the right order. */
+function scanApp(source: AppSource): TarIndex[] {
+  return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
+}
+
+/** All entries are packed first, since what a slice takes is known only when all paths are. */
+function scanSlices(source: AppSource): TarIndex[] {
+  const { appDir, slices } = source;
   const parents = scanParents(appDir);
-  const toEntry = ({ path, stats }: WalkedPath) => scanEntry(path, stats, owner);
-  return sliceApp([...walk(appDir)], slices).map((paths) =>
-    buildTarIndex(paths.length === 0 ? [] : [...parents, ...paths.map(toEntry).filter(present)]),
-  );
+  const division = new AppSlices(slices);
+  const all = new TarIndexBuilder();
+  const numbers: number[] = [];
+  const skip = appDir.endsWith("/") ? appDir.length : appDir.length + 1;
+  for (const { path, stats, number, parent } of walk(appDir, "path")) {
+    division.add(path.slice(skip), parent);
+    const entry = scanEntry(path, stats, source);
+    if (entry === undefined) continue;
+    numbers.push(number);
+    all.add(entry);
+  }
+  return distribute(all, numbers, division.divide(), { parents, count: slices.length + 1 });
+}
+
+/** @param numbers of the entries' paths */
+function distribute(
+  all: TarIndexBuilder,
+  numbers: readonly number[],
+  layersOf: LayersOf,
+  { parents, count }: { readonly parents: readonly ScannedEntry[]; readonly count: number },
+): TarIndex[] {
+  const layers = Array.from({ length: count }, () => new TarIndexBuilder());
+  let at = 0;
+  for (const entry of all.drain())
+    for (const layer of layersOf(numbers[at++] as number)) addEntry(layers[layer] as TarIndexBuilder, parents, entry);
+  return layers.map((layer) => layer.build());
+}
+
+/** The directories above the app directory come first, where there is anything after them. */
+function addEntry(layer: TarIndexBuilder, parents: readonly ScannedEntry[], entry: ScannedEntry): void {
+  if (layer.isEmpty) for (const parent of parents) layer.add(parent);
+  layer.add(entry);
 }
 
 function rootOwned(name: ByteString, type: TarType, rest: Partial<ScannedEntry> = {}): ScannedEntry {

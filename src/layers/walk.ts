@@ -1,7 +1,9 @@
-import { constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { constants, lstatSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path/posix";
-import { pathFault } from "../faults/system-error.ts";
+import { isNotExist, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath, joinPath } from "../oci/byte-string.ts";
+import { CHANGED_HINT, changedFault } from "./changed-fault.ts";
+import { type DirectoryNames, readNames } from "./directory-names.ts";
 import { TAR_TYPE, type TarType } from "./tar-header.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
@@ -62,21 +64,17 @@ function readLink(path: ByteString): ByteString {
   }
 }
 
+/** A walk looks only at what was there a moment ago. */
+function missingHint(error: unknown): { readonly hint?: string } {
+  return isNotExist(error) ? { hint: CHANGED_HINT } : {};
+}
+
 /** lstat with the reference's error text. */
 export function lstat(path: ByteString): Stats {
   try {
     return lstatSync(fsPath(path));
   } catch (error) {
-    throw pathFault("EXPORT_LAYER_READ", "lstat", fromByteString(path), error);
-  }
-}
-
-/** The names in a directory in byte order. */
-export function readDirectory(path: ByteString): ByteString[] {
-  try {
-    return readdirSync(fsPath(path), { encoding: "latin1" }).sort();
-  } catch (error) {
-    throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
+    throw pathFault("EXPORT_LAYER_READ", "lstat", fromByteString(path), error, missingHint(error));
   }
 }
 
@@ -98,25 +96,95 @@ export function scanParents(path: ByteString): ScannedEntry[] {
   return parents;
 }
 
-/** A path of a walk. `depth` is 0 for the root. */
+/** A path of a walk. */
 export interface WalkedPath {
   readonly path: ByteString;
   readonly stats: Stats;
-  readonly depth: number;
+  /** Paths are numbered from 0, the root. */
+  readonly number: number;
+  /** Number of the directory that it is in; of the root its own. */
+  readonly parent: number;
 }
 
 /**
- * Go's `filepath.Walk`: lstat, then the path itself, then the children in byte order of their names, each with all that
- * is below it; symlinks are not followed. So `a`, `a/x`, `a.txt`.
+ * When a directory's contents come: `walk` is Go's `filepath.Walk`, in which they follow it at once (`a`, `a/x`, `a-b`),
+ * `path` the byte order of all full paths (`a`, `a-b`, `a/x`).
  */
-export function* walk(root: ByteString): Generator<WalkedPath> {
-  const stack: { path: ByteString; depth: number }[] = [{ path: root, depth: 0 }];
-  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    const stats = lstat(next.path);
-    yield { path: next.path, stats, depth: next.depth };
-    if (!stats.isDirectory()) continue;
-    const names = readDirectory(next.path);
-    for (let i = names.length - 1; i >= 0; i--)
-      stack.push({ path: joinPath(next.path, names[i] as ByteString), depth: next.depth + 1 });
+export type WalkOrder = "walk" | "path";
+
+/**
+ * Walks a tree: lstat, then the path itself, then its children in byte order of their names, each with all that is below
+ * it; symlinks are not followed. No more of the tree is held than the names in the directories above a path.
+ * @throws Fault when something cannot be read, or a directory is replaced while it is walked
+ */
+export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<WalkedPath> {
+  let count = 0;
+  const visit = (path: ByteString, parent: number): WalkedPath => ({
+    path,
+    stats: lstat(path),
+    number: count++,
+    parent,
+  });
+  const top = visit(root, 0);
+  yield top;
+  const open = top.stats.isDirectory() ? [new OpenDirectory(top)] : [];
+  for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
+    const inner = directory.takeWaiting(order);
+    const name = inner === undefined ? directory.takeName() : undefined;
+    if (inner !== undefined) open.push(new OpenDirectory(inner));
+    else if (name !== undefined) {
+      const walked = visit(joinPath(directory.path, name), directory.number);
+      yield walked;
+      if (walked.stats.isDirectory()) directory.wait(walked, name);
+    } else {
+      directory.check();
+      open.pop();
+    }
+  }
+}
+
+/** A directory some of whose children were walked. */
+class OpenDirectory {
+  readonly path: ByteString;
+  readonly number: number;
+  readonly #inode: number;
+  readonly #names: DirectoryNames;
+  /** Directories in it whose contents come later. The last one's come first: each one's name begins with the one's before it. */
+  readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
+
+  constructor({ path, number, stats }: WalkedPath) {
+    this.path = path;
+    this.number = number;
+    this.#inode = stats.ino;
+    this.#names = readNames(path, stats.size);
+    this.check();
+  }
+
+  takeName(): ByteString | undefined {
+    return this.#names.take();
+  }
+
+  wait(walked: WalkedPath, name: ByteString): void {
+    this.#waiting.push({ walked, name });
+  }
+
+  /** The directory whose contents come before the next name, if there is one. */
+  takeWaiting(order: WalkOrder): WalkedPath | undefined {
+    const waiting = this.#waiting.at(-1);
+    if (waiting === undefined) return undefined;
+    const { next } = this.#names;
+    if (order === "path" && next !== undefined && next < `${waiting.name}/`) return undefined;
+    this.#waiting.pop();
+    return waiting.walked;
+  }
+
+  /**
+   * Where a symlink took the place of the directory, the paths below it were somebody else's files.
+   * @throws Fault when it is no longer what the walk found
+   */
+  check(): void {
+    const stats = lstat(this.path);
+    if (stats.ino === this.#inode) return;
+    throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");
   }
 }

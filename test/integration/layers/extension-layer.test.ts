@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
 import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
-import { buildTarIndex } from "../../../src/layers/tar-index.ts";
+import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { LayerPlan } from "../../../src/plan/layer-plan.ts";

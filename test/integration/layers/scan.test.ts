@@ -13,10 +13,11 @@ import {
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { readNames } from "../../../src/layers/directory-names.ts";
 import { scanSource } from "../../../src/layers/scan.ts";
 import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
 import type { IndexedEntry } from "../../../src/layers/tar-index.ts";
-import { readDirectory, walk } from "../../../src/layers/walk.ts";
+import { walk } from "../../../src/layers/walk.ts";
 import { fsPath } from "../../../src/oci/byte-string.ts";
 import type { LocalSource } from "../../../src/plan/layer-plan.ts";
 import { allEntries, wholeTar } from "../../unit/layers/whole-tar.ts";
@@ -212,7 +213,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
     expect(thrownBy(() => scanSource({ ...source, path: `${root}/x` }))).toMatchObject({
       message: `lstat ${root}/x: no such file or directory`,
     });
-    expect(thrownBy(() => readDirectory(`${root}/x`))).toMatchObject({
+    expect(thrownBy(() => readNames(`${root}/x`, 0))).toMatchObject({
       message: `open ${root}/x: no such file or directory`,
     });
   });
@@ -220,7 +221,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   test("a single file is a walk of one", () => {
     const path = join(temporaryDirectory(), "file");
     writeFileSync(path, "");
-    expect([...walk(path)].map(({ path: name, depth }) => [name, depth])).toEqual([[path, 0]]);
+    expect([...walk(path)]).toMatchObject([{ path, number: 0, parent: 0 }]);
   });
 });
 

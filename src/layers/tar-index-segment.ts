@@ -1,0 +1,137 @@
+import { lastAtOrBefore } from "./last-at-or-before.ts";
+import { RECORD_SIZE } from "./tar-fields.ts";
+import { TAR_TYPE, type TarType } from "./tar-header.ts";
+import type { IndexedEntry } from "./tar-index.ts";
+
+/** Some thousands of a tar's entries, one after the other, in memory that all threads share. */
+export interface TarIndexSegment {
+  readonly memory: SharedArrayBuffer;
+  readonly entryCount: number;
+  /** Offset in bytes of its first entry in the tar. */
+  readonly start: number;
+  /** Different pairs of owners. */
+  readonly ownerCount: number;
+}
+
+/**
+ * Names are stored without what they share with the name before them. Every entry whose number is a multiple of this
+ * stores its whole name, so that reading can start near any entry.
+ */
+export const RESTART = 32;
+
+/** The columns of a segment: name, bytes per entry. Wide columns come first to stay aligned. */
+const COLUMNS = {
+  size: 8,
+  mtimeMs: 8,
+  inode: 8,
+  offsetRecords: 4,
+  nameEnd: 4,
+  owner: 2,
+  headerRecords: 2,
+  shared: 2,
+  linkLength: 2,
+  mode: 2,
+  type: 1,
+} as const;
+
+export const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, width) => sum + width, 0);
+
+/** A user and a group. */
+export const BYTES_PER_OWNER = 16;
+
+interface Columns {
+  /** Two numbers each. Those on disk are unsigned, those of the flags may be negative or beyond 32 bits: both fit a double. */
+  readonly owners: Float64Array;
+  /** Bytes of a file; major * 2^32 + minor of a device. */
+  readonly size: Float64Array;
+  readonly mtimeMs: Float64Array;
+  readonly inode: Float64Array;
+  /** From the segment's start to the entry's header. */
+  readonly offsetRecords: Uint32Array;
+  readonly nameEnd: Uint32Array;
+  readonly owner: Uint16Array;
+  readonly headerRecords: Uint16Array;
+  readonly shared: Uint16Array;
+  readonly linkLength: Uint16Array;
+  readonly mode: Uint16Array;
+  readonly type: Uint8Array;
+}
+
+/** A segment's memory, ready to be read. */
+export interface SegmentView {
+  readonly columns: Columns;
+  /** For each entry what its name does not share, then its link name. */
+  readonly names: Buffer;
+}
+
+/** A device's two numbers share a column. */
+export const MINOR_BASE = 2 ** 32;
+
+/** The columns and names of a segment, wherever its memory came from. */
+export function segmentView({
+  memory,
+  entryCount,
+  ownerCount,
+}: Pick<TarIndexSegment, "memory" | "entryCount" | "ownerCount">): SegmentView {
+  let at = ownerCount * BYTES_PER_OWNER;
+  const next = (width: number): number => {
+    const start = at;
+    at += width * entryCount;
+    return start;
+  };
+  const columns = {
+    owners: new Float64Array(memory, 0, 2 * ownerCount),
+    size: new Float64Array(memory, next(COLUMNS.size), entryCount),
+    mtimeMs: new Float64Array(memory, next(COLUMNS.mtimeMs), entryCount),
+    inode: new Float64Array(memory, next(COLUMNS.inode), entryCount),
+    offsetRecords: new Uint32Array(memory, next(COLUMNS.offsetRecords), entryCount),
+    nameEnd: new Uint32Array(memory, next(COLUMNS.nameEnd), entryCount),
+    owner: new Uint16Array(memory, next(COLUMNS.owner), entryCount),
+    headerRecords: new Uint16Array(memory, next(COLUMNS.headerRecords), entryCount),
+    shared: new Uint16Array(memory, next(COLUMNS.shared), entryCount),
+    linkLength: new Uint16Array(memory, next(COLUMNS.linkLength), entryCount),
+    mode: new Uint16Array(memory, next(COLUMNS.mode), entryCount),
+    type: new Uint8Array(memory, next(COLUMNS.type), entryCount),
+  };
+  return { columns, names: Buffer.from(memory, at) };
+}
+
+/** Yields the entries of a segment whose header or contents touch the tar's bytes `[from, to)`, in order. */
+export function* readSegment(segment: TarIndexSegment, from: number, to: number): Generator<IndexedEntry> {
+  const { columns, names } = segmentView(segment);
+  const offsetOf = (i: number): number => segment.start + (columns.offsetRecords[i] as number) * RECORD_SIZE;
+  const first = lastAtOrBefore(from, segment.entryCount, offsetOf);
+  let name = "";
+  for (let i = first - (first % RESTART); i < segment.entryCount; i++) {
+    const offset = offsetOf(i);
+    if (i >= first && offset >= to) return;
+    const start = i === 0 ? 0 : (columns.nameEnd[i - 1] as number);
+    const linkStart = (columns.nameEnd[i] as number) - (columns.linkLength[i] as number);
+    name = name.slice(0, columns.shared[i]) + names.toString("latin1", start, linkStart);
+    if (i < first) continue;
+    yield { ...entryAt(columns, i), name, linkName: names.toString("latin1", linkStart, columns.nameEnd[i]), offset };
+  }
+}
+
+function entryAt(columns: Columns, i: number): Omit<IndexedEntry, "name" | "linkName" | "offset"> {
+  const type = columns.type[i] as TarType;
+  const size = columns.size[i] as number;
+  const owner = 2 * (columns.owner[i] as number);
+  return {
+    type,
+    mode: columns.mode[i] as number,
+    uid: columns.owners[owner] as number,
+    gid: columns.owners[owner + 1] as number,
+    size: isDevice(type) ? 0 : size,
+    deviceMajor: isDevice(type) ? Math.floor(size / MINOR_BASE) : 0,
+    deviceMinor: isDevice(type) ? size % MINOR_BASE : 0,
+    mtimeMs: columns.mtimeMs[i] as number,
+    inode: columns.inode[i] as number,
+    headerSize: (columns.headerRecords[i] as number) * RECORD_SIZE,
+  };
+}
+
+/** True for the types that have a major and a minor number. */
+export function isDevice(type: TarType): boolean {
+  return type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
+}
