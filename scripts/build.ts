@@ -29,6 +29,7 @@ export async function build(): Promise<void> {
   const bundle = await rolldown({
     input: {
       cli: join(root, "src/cli.ts"),
+      tandem: join(root, "src/tandem.ts"),
       compressor: join(root, "workers/compressor.ts"),
       digester: join(root, "workers/digester.ts"),
       // Piscina starts threads from the file `worker.js` beside its own code.

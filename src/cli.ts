@@ -2,22 +2,19 @@ import { homedir, tmpdir } from "node:os";
 import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import { runCreator } from "./create/run-creator.ts";
 import { VERSION } from "./export/release.ts";
-import { runExport } from "./export/run-export.ts";
+import { runCommand } from "./export/run-command.ts";
 import { Fault, messageOf } from "./faults/fault.ts";
 import { readAvailableCores } from "./inputs/available-cores.ts";
 import { parseCommandLine, type RunCommand } from "./inputs/command-line.ts";
+import type { ExportSettings } from "./inputs/export-inputs.ts";
 import { warnFlagLikePositionals } from "./inputs/flag-like-positionals.ts";
 import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
 import { parseLogLevel } from "./inputs/log-level.ts";
-import { type ResolvedInputs, resolveSettings } from "./inputs/resolve-settings.ts";
 import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner, runAs } from "./privileges.ts";
 import { Log } from "./report/log.ts";
 import { stdioSink } from "./report/stdio-sink.ts";
 import { listenForStop } from "./stop-signals.ts";
-import { DockerClient } from "./transport/docker-client.ts";
-import { keychainFor } from "./transport/image-keychain.ts";
-import type { Keychain } from "./transport/keychain.ts";
 
 /** How the program was called; the rest of the environment is passed on to programs that are started. */
 const { TANDEM_INVOKED_AS: program = "exporter", ...env } = process.env;
@@ -53,40 +50,14 @@ async function run(command: RunCommand, invocation: PhaseInvocation, signal: Abo
   logger.debug("Parsing inputs...");
   const own = { program, env, cwd: process.cwd(), home: homedir(), logger };
   if (invocation.command === "creator") return runCreator(command, own, signal);
-  const inputs = await resolveSettings(command, own, logger);
-  logger.debug("Ensuring privileges...");
-  const secured = await takePrivileges(inputs, signal);
-  signal.throwIfAborted();
-  logger.debug("Executing command...");
-  await runExport(inputs, { logger, environment: env, ...secured }, signal);
+  await runCommand(command, { ...own, dropPrivileges }, signal);
   return EXIT_CODES.success;
 }
 
-/** The images that may be in a registry: beside a daemon, the cache image only. */
-function imagesOf({ settings, analyzed }: ResolvedInputs): readonly string[] {
-  const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
-  if (settings.daemon) return [cacheImage];
-  return [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage, analyzed.previousImage];
-}
-
-/** What was read and opened while the process might. */
-interface Secured {
-  readonly keychain: Keychain;
-  readonly docker: DockerClient | undefined;
-}
-
-/**
- * Reads credentials and connects to the daemon while the process may, gives cache directories away, then drops privileges
- * (contract 9.1, 10.5).
- */
-async function takePrivileges(inputs: ResolvedInputs, signal: AbortSignal): Promise<Secured> {
-  const { settings } = inputs;
-  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
-  const keychain = await keychainFor(imagesOf(inputs), env, homedir(), onIgnored, signal);
-  const docker = settings.daemon ? await DockerClient.connect(env) : undefined;
-  ensureOwner(settings.uid, settings.gid, [settings.cacheDir, settings.launchCacheDir]);
-  runAs(settings.uid, settings.gid);
-  return { keychain, docker };
+/** Gives cache directories to the user of the build, and becomes that user (contract 10.5). */
+function dropPrivileges({ uid, gid, cacheDir, launchCacheDir }: ExportSettings): void {
+  ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
+  runAs(uid, gid);
 }
 
 function report(error: unknown): number {

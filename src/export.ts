@@ -38,7 +38,7 @@ interface Beginning extends Documents {
  * writes after it has opened them are held back until then, so that a failure to open one reads the same.
  * @throws Fault with an exit code when the app image is not exported; a failed cache is only a warning
  */
-export async function exportImages(run: ExportRun, signal: AbortSignal): Promise<void> {
+export async function conductExport(run: ExportRun, signal: AbortSignal): Promise<void> {
   const { logger } = run;
   const group = await exportDocuments(run, logger).group();
   const failure = new AbortController();

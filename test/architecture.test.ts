@@ -27,8 +27,10 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   "export.ts": { may: [...STAGES, "export"] },
   export: { may: [...STAGES, "export.ts"] },
   "cli.ts": {
-    may: ["export", "create", "inputs", "report", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],
+    may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts", "stop-signals.ts"],
   },
+  // The library.
+  "tandem.ts": { may: ["export", "inputs", "faults"] },
   // The creator: runs the phases before the export as programs, then exports as the exporter does.
   create: { may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"] },
   workers: { may: ["faults", "layers"] },

@@ -1,7 +1,7 @@
 import { Registries } from "../destinations/registry/registries.ts";
-import { exportImages } from "../export.ts";
+import { conductExport } from "../export.ts";
 import { Fault, messageOf } from "../faults/fault.ts";
-import type { EventBody } from "../flow/events.ts";
+import type { EventBody, EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
 import { Monitor } from "../flow/monitor.ts";
 import type { Environment } from "../inputs/environment.ts";
@@ -22,6 +22,8 @@ export interface ProcessParts {
   readonly keychain: Keychain;
   /** For `-daemon`: opened while the process might. */
   readonly docker: DockerClient | undefined;
+  /** Gets every event, whether they are written too or not. */
+  readonly onEvent?: EventSink;
 }
 
 /**
@@ -30,12 +32,15 @@ export interface ProcessParts {
  */
 export async function runExport(
   inputs: ResolvedInputs,
-  { logger, environment, keychain, docker }: ProcessParts,
+  { logger, environment, keychain, docker, onEvent }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
   const events = openEvents(tuning.events);
-  const monitor = new Monitor((event) => events.write(event));
+  const monitor = new Monitor((event) => {
+    events.write(event);
+    onEvent?.(event);
+  });
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm());
   const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
   const { uploadConcurrency } = tuning;
@@ -43,7 +48,7 @@ export async function runExport(
   const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   try {
-    await exportImages(
+    await conductExport(
       {
         ...inputs,
         registries,

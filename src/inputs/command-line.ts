@@ -9,7 +9,7 @@ import {
 import { boolFrom, type Environment, intFrom, listFrom, stringFrom } from "./environment.ts";
 import { type Command, type FlagRow, REFERENCE_FLAGS } from "./flag-table.ts";
 import { FlagValues } from "./flag-values.ts";
-import { type FlagDefinition, parseGoFlags } from "./go-flags.ts";
+import { type FlagDefinition, type FlagValue, parseGoFlags } from "./go-flags.ts";
 import { type MachineDefaults, tuningFlags } from "./tuning-flags.ts";
 import { buildUsage } from "./usage.ts";
 
@@ -41,18 +41,30 @@ export function parseCommandLine(
   machine: MachineDefaults,
 ): CommandLine {
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
-  const rows: readonly FlagRow[] = [...REFERENCE_FLAGS, ...tuningFlags(machine)];
+  const rows = flagRows(machine);
   const holds = gates(platformApi);
   const flags = rows.filter((row) => exists(row, name, holds)).map((row) => define(row, env));
   const outcome = parseGoFlags(flags, args);
   if (outcome.kind === "help") return { kind: "exit", exitCode: EXIT_CODES.success, stderr: buildUsage(flags) };
   if (outcome.kind === "error")
     return { kind: "exit", exitCode: EXIT_CODES.flagSyntax, stderr: `${outcome.line}\n${buildUsage(flags)}` };
-  const hidden = rows.filter((row) => !exists(row, name, holds)).map((row) => define(row, env));
-  const initial = hidden.map((flag) => [flag.name, flag.initial] as const);
-  const values = new FlagValues(new Map([...initial, ...outcome.values]));
+  const hidden = rows.filter((row) => !exists(row, name, holds));
+  const values = new FlagValues(new Map([...unparsedFlags(hidden, env), ...outcome.values]));
   if (values.bool("version")) return { kind: "version" };
   return { kind: "run", platformApi, flags: values, positionals: outcome.positionals };
+}
+
+/** All flags of all commands. */
+export function flagRows(machine: MachineDefaults): readonly FlagRow[] {
+  return [...REFERENCE_FLAGS, ...tuningFlags(machine)];
+}
+
+/** The values that flags have when no command line gives them. */
+export function unparsedFlags(rows: readonly FlagRow[], env: Environment): (readonly [string, FlagValue])[] {
+  return rows.map((row) => {
+    const { name, initial } = define(row, env);
+    return [name, initial];
+  });
 }
 
 function exists(row: FlagRow, name: Command, holds: PlatformGates): boolean {

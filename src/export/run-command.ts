@@ -1,0 +1,51 @@
+import { messageOf } from "../faults/fault.ts";
+import type { EventSink } from "../flow/events.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { RunCommand } from "../inputs/command-line.ts";
+import type { Environment } from "../inputs/environment.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+import { type ResolvedInputs, resolveSettings } from "../inputs/resolve-settings.ts";
+import { DockerClient } from "../transport/docker-client.ts";
+import { keychainFor } from "../transport/image-keychain.ts";
+import { runExport } from "./run-export.ts";
+
+/** The surroundings of an export. */
+export interface CommandSurroundings {
+  readonly env: Environment;
+  /** Working directory, absolute. */
+  readonly cwd: string;
+  /** Where docker's configuration is, unless the environment says otherwise. */
+  readonly home: string;
+  readonly logger: Logger;
+  /** Gets every event. */
+  readonly onEvent?: EventSink;
+  /** Called when credentials are read and the daemon's socket is open, and before any file of the build is (contract 10.5). */
+  readonly dropPrivileges?: (settings: ExportSettings) => void;
+}
+
+/**
+ * The exporter from its parsed arguments on, in the order of contract 1.2.
+ * @throws Fault with an exit code; the signal's reason
+ */
+export async function runCommand(
+  command: RunCommand,
+  { env, cwd, home, logger, onEvent, dropPrivileges }: CommandSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const inputs = await resolveSettings(command, { env, cwd }, logger);
+  logger.debug("Ensuring privileges...");
+  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  const keychain = await keychainFor(imagesOf(inputs), env, home, onIgnored, signal);
+  const docker = inputs.settings.daemon ? await DockerClient.connect(env) : undefined;
+  dropPrivileges?.(inputs.settings);
+  signal.throwIfAborted();
+  logger.debug("Executing command...");
+  await runExport(inputs, { logger, environment: env, keychain, docker, ...(onEvent && { onEvent }) }, signal);
+}
+
+/** The images that may be in a registry: beside a daemon, the cache image only. */
+function imagesOf({ settings, analyzed }: ResolvedInputs): readonly string[] {
+  const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
+  if (settings.daemon) return [cacheImage];
+  return [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage, analyzed.previousImage];
+}

@@ -1,0 +1,89 @@
+import { PLATFORM_API_ENV, parsePlatformApi } from "../cnb/platform-api.ts";
+import { flagRows, type RunCommand, unparsedFlags } from "./command-line.ts";
+import type { Environment } from "./environment.ts";
+import { FlagValues } from "./flag-values.ts";
+import type { FlagValue } from "./go-flags.ts";
+import type { MachineDefaults } from "./tuning-flags.ts";
+
+/**
+ * What to export and how: each option but `images` is the exporter's flag of that name (contract 1.6; design, "Flags of our own"). What is
+ * left out comes from the flag's environment variable, then from its default. Paths that are not absolute are below the working directory.
+ */
+export interface ExportOptions {
+  /** Names of the app image; the first names it in the log, all point to it in the end. In layout mode they become paths. */
+  readonly images: readonly [string, ...string[]];
+  /** Directory of the layers that the buildpacks left. Default `/layers`. */
+  readonly layers?: string;
+  /** Directory of the app. Default `/workspace`. */
+  readonly app?: string;
+  /** Path of analyzed.toml. Default `<layers>/analyzed.toml`. */
+  readonly analyzed?: string;
+  /** Path of group.toml. Default `<layers>/group.toml`. */
+  readonly group?: string;
+  /** Directory of the layers that extensions made. Default `<layers>/extended`. */
+  readonly extended?: string;
+  /** Path of the launcher. Default `/cnb/lifecycle/launcher`. */
+  readonly launcher?: string;
+  /** Directory of the launcher's SBOMs. Default `/cnb/lifecycle`. */
+  readonly launcherSbom?: string;
+  /** Path of project-metadata.toml. Default `<layers>/project-metadata.toml`. */
+  readonly projectMetadata?: string;
+  /** Path that report.toml is written to. Default `<layers>/report.toml`. */
+  readonly report?: string;
+  /** Path of run.toml, from Platform API 0.12 on. Default `/cnb/run.toml`. */
+  readonly run?: string;
+  /** Path of stack.toml, before Platform API 0.12. Default `/cnb/stack.toml`. */
+  readonly stack?: string;
+  /** Name of the cache image. */
+  readonly cacheImage?: string;
+  /** Directory of the cache. */
+  readonly cacheDir?: string;
+  /** Directory in which layers are kept for the next export into a daemon. */
+  readonly launchCache?: string;
+  /** Export the app image and the cache at the same time (RFC 0125). */
+  readonly parallel?: boolean;
+  /** Export the app image into the Docker daemon that `DOCKER_HOST` names. */
+  readonly daemon?: boolean;
+  /** Export the app image as an OCI image layout below `layoutDir`. */
+  readonly layout?: boolean;
+  readonly layoutDir?: string;
+  /** The process type that starts without being asked for. */
+  readonly processType?: string;
+  /** Hosts of registries that are reached by plain HTTP or with certificates that nobody vouches for. */
+  readonly insecureRegistry?: readonly string[];
+  /** Owner of the files in the app's layers. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Threads that read and compress. Default: the cores that the process may use. */
+  readonly workers?: number;
+  /** Uploads to one registry at a time. Default 8. */
+  readonly uploadConcurrency?: number;
+  /** Of new layers. Default `gzip`; `zstd` needs a run image with an OCI manifest. */
+  readonly compression?: "gzip" | "zstd";
+  /** 1 (fastest, the default) to 9 (smallest). */
+  readonly compressionLevel?: number;
+  /** Directory where compressed layers wait for their uploads. Default: that for temporary files. */
+  readonly spoolDir?: string;
+}
+
+/**
+ * The command that a command line with these options would be.
+ * @throws Fault when CNB_PLATFORM_API in `env` is missing or unsupported
+ */
+export function commandOf(
+  { images, ...options }: ExportOptions,
+  env: Environment,
+  machine: MachineDefaults,
+): RunCommand {
+  const given = Object.entries<FlagValue | undefined>(options)
+    .filter((entry): entry is [string, FlagValue] => entry[1] !== undefined)
+    .map(([name, value]) => [flagName(name), value] as const);
+  const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
+  const initial = unparsedFlags(flagRows(machine), env);
+  return { platformApi, flags: new FlagValues(new Map([...initial, ...given])), positionals: images };
+}
+
+/** `cache-image` for `cacheImage`. */
+export function flagName(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

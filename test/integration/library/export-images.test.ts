@@ -1,0 +1,98 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/tandem.ts";
+import { refusal } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { RecordingLogger } from "../../unit/recording-logger.ts";
+import { Scene } from "../export/scene.ts";
+
+const ENV = { CNB_PLATFORM_API: "0.13" };
+
+/** A build, two registries, and the options that export it to them. */
+async function open() {
+  const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
+  const scene = await Scene.open(app, cache);
+  const { layersDir, appDir, launcher, root } = scene.output;
+  const options: ExportOptions = {
+    images: [`${app.host}/app:latest`, `${app.host}/app:v1`],
+    layers: layersDir,
+    app: appDir,
+    launcher,
+    launcherSbom: join(root, "sbom"),
+    run: join(root, "run.toml"),
+    cacheImage: `${cache.host}/cache:latest`,
+    parallel: true,
+    workers: 2,
+  };
+  return { app, cache, scene, options };
+}
+
+async function collect(events: AsyncIterable<ExportEvent>): Promise<ExportEvent[]> {
+  const all: ExportEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+test("exports both images, tells of it while it does, and says in the end what it made", async () => {
+  const { app, cache, options } = await open();
+  const logger = new RecordingLogger();
+  const exporting = exportImages(options, { env: ENV, logger });
+  const events = await collect(exporting);
+  const result = await exporting.result;
+  expect(result.app.tags).toEqual(options.images);
+  expect(result.cache?.reference).toBe(options.cacheImage);
+  expect(events).toContainEqual(result.app);
+  expect(events).toContainEqual(result.cache);
+  expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(result.app.digest);
+  expect((await verifyImage(`${cache.host}/cache:latest`)).digest).toBe(result.cache?.digest);
+  expect(logger.lines.join("\n")).toContain("*** Images (sha256:");
+  // Whoever comes too late has nothing to wait for.
+  expect(await collect(exporting)).toEqual([]);
+});
+
+test("a failure rejects the result with the command's fault, and ends the events", async () => {
+  const { app, options } = await open();
+  const denied = refusal(403, "DENIED", "no");
+  app.faults.add({ method: "PUT", target: /app\/manifests/, times: 9, action: { answer: denied } });
+  const exporting = exportImages({ ...options, cacheImage: "" }, { env: ENV });
+  const events = await collect(exporting);
+  const fault: Fault = await exporting.result.then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+  expect(fault.exitCode).toBe(62);
+  expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
+});
+
+test("an abort stops it, with the signal's reason", async () => {
+  const { options } = await open();
+  const controller = new AbortController();
+  const exporting = exportImages(options, { env: ENV, signal: controller.signal });
+  const reason = new Error("enough");
+  for await (const { event } of exporting) if (event === "layer-started") controller.abort(reason);
+  await expect(exporting.result).rejects.toBe(reason);
+});
+
+test("leaving the loop leaves the export alone", async () => {
+  const { options } = await open();
+  const exporting = exportImages(options, { env: ENV });
+  for await (const _ of exporting) break;
+  expect((await exporting.result).app.event).toBe("app-image-ready");
+});
+
+test("a package that imports the build gets it, and its process ends by itself", async () => {
+  const { options } = await open();
+  const script = `import { exportImages } from ${JSON.stringify(join(import.meta.dirname, "../../../dist/tandem.cjs"))};
+    const { app } = await exportImages(${JSON.stringify(options)}).result; console.log(app.digest);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    env: { ...process.env, ...ENV },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [digest] = await Promise.all([text(child.stdout), once(child, "close")]);
+  expect(digest).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+  expect(child.exitCode).toBe(0);
+});
