@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
+import { withoutSecrets } from "../faults/secrets.ts";
 import { pathFault } from "../faults/system-error.ts";
 import type { ExportEvent } from "../flow/events.ts";
 
@@ -29,6 +30,6 @@ export function openEvents(target: string): EventWriter {
 
 function writerTo(file: number): EventWriter["write"] {
   return (event) => {
-    writeSync(file, `${JSON.stringify(event)}\n`);
+    writeSync(file, `${withoutSecrets(JSON.stringify(event))}\n`);
   };
 }

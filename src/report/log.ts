@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as Pino, pino } from "pino";
+import { withoutSecrets } from "../faults/secrets.ts";
 import type { Logger } from "../flow/logger.ts";
 import { type LineLevel, phaseHeader, textLine } from "./log-line.ts";
 
@@ -77,9 +78,10 @@ class LogStream implements DestinationStream {
     this.#err = err;
   }
 
-  /** Empty lines around a message are for people only. */
+  /** No secret gets any further than here. Empty lines around a message are for people only. */
   prepare(message: string): string {
-    return this.settings.format === "json" ? message.trim() : message;
+    const shown = withoutSecrets(message);
+    return this.settings.format === "json" ? shown.trim() : shown;
   }
 
   write(json: string): void {

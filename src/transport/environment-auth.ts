@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Fault } from "../faults/fault.ts";
+import { keepSecret } from "../faults/secrets.ts";
 import { Credentials } from "./credentials.ts";
 
 const schema = z.record(z.string(), z.string());
@@ -30,6 +31,7 @@ export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth
       },
     );
   }
+  for (const header of Object.values(result.data ?? {})) keepSecret(header.replace(/^\S+ +/, ""));
   return new Map(Object.entries(result.data ?? {}).map(([registry, header]) => [hostOf(registry), header]));
 }
 

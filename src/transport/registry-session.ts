@@ -1,20 +1,32 @@
+import { BasicLogin } from "./basic-login.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Http, HttpAnswer } from "./http.ts";
 import { ping } from "./ping.ts";
-import type { Scheme } from "./registry-host.ts";
+import { isOnRegistry, type Scheme } from "./registry-host.ts";
+import type { RegistryLogin } from "./registry-login.ts";
 import { TokenStore } from "./token-store.ts";
+
+/** The registry that a session is with. */
+interface Contact {
+  readonly http: Http;
+  readonly registry: string;
+  readonly isInsecure: boolean;
+  readonly scheme: Scheme;
+}
 
 /** What the first contact with a registry told: its scheme, and how to be let in. */
 export class RegistrySession {
   readonly scheme: Scheme;
+  readonly #contact: Contact;
   readonly #credentials: Credentials;
-  readonly #tokens: TokenStore | undefined;
+  #login: RegistryLogin;
 
-  private constructor(scheme: Scheme, credentials: Credentials, tokens: TokenStore | undefined) {
-    this.scheme = scheme;
+  private constructor(contact: Contact, credentials: Credentials, challenge: Challenge | undefined) {
+    this.scheme = contact.scheme;
+    this.#contact = contact;
     this.#credentials = credentials;
-    this.#tokens = tokens;
+    this.#login = this.#loginFor(challenge);
   }
 
   static async open(
@@ -25,35 +37,37 @@ export class RegistrySession {
     signal?: AbortSignal,
   ): Promise<RegistrySession> {
     const { scheme, challenge } = await ping(http, registry, isInsecure, signal);
-    if (challenge?.scheme !== "bearer") return new RegistrySession(scheme, credentials, undefined);
-    const server = { http, registry, scheme, isInsecure, challenge };
-    return new RegistrySession(scheme, credentials, new TokenStore(server, credentials));
+    return new RegistrySession({ http, registry, isInsecure, scheme }, credentials, challenge);
   }
 
   /** The Authorization header for requests that need these scopes. */
   async authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
-    if (this.#tokens === undefined) return this.#credentials.authorization;
-    return `Bearer ${await this.#tokens.get(scopes, signal)}`;
+    return this.#login.authorization(scopes, signal);
   }
 
   /**
-   * The header was refused. True when asking for another one makes sense: the token had expired, or it lacked a scope
-   * that the registry now names (some do that with 403 instead of 401).
+   * The header was refused. True when asking for another one makes sense: the old one had ended, or lacked a scope that the
+   * registry names now, or the registry asks for another kind than it did at first. What another host asks for, to which a
+   * request was redirected, counts for nothing: it would say where credentials are to be sent.
    */
   refused(
-    answer: Pick<HttpAnswer, "status" | "headers">,
+    { status, headers, url }: Pick<HttpAnswer, "status" | "headers" | "url">,
     scopes: readonly string[],
     header: string | undefined,
   ): boolean {
-    if (this.#tokens === undefined || header === undefined) return false;
-    const challenge = pickChallenge(parseChallenges(answer.headers["www-authenticate"]));
-    if (challenge?.scheme !== "bearer") return false;
-    if (answer.status !== 401 && !isInsufficientScope(answer.status, challenge)) return false;
-    this.#tokens.refuse(scopes, header.slice("Bearer ".length), challenge.parameters.scope);
+    if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#contact.registry, this.scheme)) return false;
+    const challenges = parseChallenges(headers["www-authenticate"]);
+    const challenge = challenges.find(({ scheme }) => scheme === this.#login.scheme) ?? pickChallenge(challenges);
+    if (challenge === undefined) return false;
+    if (this.#login.scheme === challenge.scheme) return this.#login.refuse({ status, challenge, scopes, header });
+    if (status !== 401) return false;
+    this.#login = this.#loginFor(challenge);
     return true;
   }
-}
 
-function isInsufficientScope(status: number, challenge: Challenge): boolean {
-  return status === 403 && challenge.parameters.error === "insufficient_scope";
+  /** One that asks for nothing yet gets user and password at once, as from go-containerregistry. */
+  #loginFor(challenge: Challenge | undefined): RegistryLogin {
+    if (challenge?.scheme !== "bearer") return new BasicLogin(this.#credentials);
+    return new TokenStore({ ...this.#contact, challenge }, this.#credentials);
+  }
 }

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { Fault } from "../faults/fault.ts";
+import { keepSecret } from "../faults/secrets.ts";
 import { ensureStatus, readAll } from "./answer-body.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Http, HttpRequest } from "./http.ts";
+import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 import { isPrivateAddress } from "./private-address.ts";
 import { exchangeFollowing } from "./redirects.ts";
 import { RegistryFault } from "./registry-fault.ts";
@@ -22,13 +23,15 @@ const replySchema = z.object({
   token: z.string().default(""),
   access_token: z.string().default(""),
   refresh_token: z.string().default(""),
-  expires_in: z.number().nonnegative().catch(DEFAULT_LIFETIME_S).default(DEFAULT_LIFETIME_S),
+  expires_in: z.coerce.number().nonnegative().catch(DEFAULT_LIFETIME_S).default(DEFAULT_LIFETIME_S),
+  issued_at: z.string().catch("").default(""),
 });
 
 export interface Token {
   readonly token: string;
   /** An identity token to use from now on, "" if none was given. */
   readonly refreshToken: string;
+  /** From now on. */
   readonly lifetimeMs: number;
 }
 
@@ -41,9 +44,12 @@ export interface TokenServer {
   readonly challenge: Challenge;
 }
 
+/** The server has no such method at this URL. */
+const NO_METHOD = new Set([404, 405, 501]);
+
 /**
- * Gets a bearer token (contract 9.3; distribution v2.8.3 docs/spec/auth/token.md and oauth.md): an identity token by POST,
- * and by GET where the server does not know that; anything else by GET.
+ * Gets a bearer token (contract 9.3; distribution v2.8.3 docs/spec/auth/token.md and oauth.md): an identity token by POST, and
+ * by GET where the server does not know that; anything else by GET, and a password by POST where the server takes only that.
  * @param scopes the one that matters most first, because some registries read only that
  * @throws Fault for a realm that must not be asked; RegistryFault when it refuses
  */
@@ -54,24 +60,48 @@ export async function requestToken(
   signal?: AbortSignal,
 ): Promise<Token> {
   const realm = realmOf(server);
-  if (credentials.identityToken !== "") {
+  const post = (grant: Readonly<Record<string, string>>) =>
+    ask(server, oauthRequest(realm, server, grant, scopes, signal), () => undefined);
+  const get = () => {
+    const request = {
+      method: "GET",
+      url: tokenUrl(realm, server, scopes),
+      headersTimeoutMs: TIMEOUT_MS,
+      signal,
+    } as const;
+    return ask(server, request, (to) => (to.origin === realm.origin ? credentials.authorization : undefined));
+  };
+  const { identityToken, login } = credentials;
+  if (identityToken !== "")
+    return post({ grant_type: "refresh_token", refresh_token: identityToken }).catch(unlessUnknown(get));
+  if (login === undefined) return get();
+  return get().catch(unlessUnknown(() => post({ grant_type: "password", ...login })));
+}
+
+/** Tries the other method when the first is not known. */
+function unlessUnknown(other: () => Promise<Token>): (error: unknown) => Promise<Token> {
+  return async (error) => {
+    if (!(error instanceof RegistryFault) || !NO_METHOD.has(error.status ?? 0)) throw error;
     try {
-      return await ask(server, oauthRequest(realm, server, credentials, scopes, signal), () => undefined);
-    } catch (error) {
-      if (!(error instanceof RegistryFault) || error.status !== 404) throw error;
+      return await other();
+    } catch (second) {
+      // Neither method is known: what the first one said is as good.
+      throw second instanceof RegistryFault && NO_METHOD.has(second.status ?? 0) ? error : second;
     }
-  }
+  };
+}
+
+function tokenUrl(realm: URL, server: TokenServer, scopes: readonly string[]): URL {
   const url = new URL(realm);
   for (const scope of scopes) url.searchParams.append("scope", scope);
   url.searchParams.set("service", server.challenge.parameters.service ?? "");
-  const request = { method: "GET", url, headersTimeoutMs: TIMEOUT_MS, signal } as const;
-  return ask(server, request, (to) => (to.host === realm.host ? credentials.authorization : undefined));
+  return url;
 }
 
 function oauthRequest(
   url: URL,
   server: TokenServer,
-  credentials: Credentials,
+  grant: Readonly<Record<string, string>>,
   scopes: readonly string[],
   signal: AbortSignal | undefined,
 ): HttpRequest {
@@ -80,8 +110,7 @@ function oauthRequest(
     scope: scopes.join(" "),
     ...(service === "" ? {} : { service }),
     client_id: CLIENT_ID,
-    grant_type: "refresh_token",
-    refresh_token: credentials.identityToken,
+    ...grant,
   });
   return {
     method: "POST",
@@ -110,7 +139,15 @@ async function ask(
   // The body is not shown: it may hold a token under another name.
   if (reply === undefined || !token)
     throw new Fault("EXPORT_AUTH_TOKEN", `no token in bearer response from ${request.url.host}`);
-  return { token, refreshToken: reply.refresh_token, lifetimeMs: (reply.expires_in || DEFAULT_LIFETIME_S) * 1000 };
+  keepSecret(token);
+  const lifetimeMs = (reply.expires_in || DEFAULT_LIFETIME_S) * 1000 - ageMs(reply.issued_at, answer);
+  return { token, refreshToken: reply.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
+}
+
+/** How old a token is that the server had in store, by the server's own clock: ours may be wrong. */
+function ageMs(issuedAt: string, answer: HttpAnswer): number {
+  const age = Date.parse(headerOf(answer, "date") ?? "") - Date.parse(issuedAt);
+  return Math.max(age || 0, 0);
 }
 
 function parseReply(body: string): z.infer<typeof replySchema> | undefined {

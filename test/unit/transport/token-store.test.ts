@@ -53,10 +53,12 @@ test("many who ask at once get one token", () =>
 test("one that is refused is fetched again, once, and a scope that the registry names is put first", () =>
   withServer(300, async (server, store) => {
     const first = await store.get(SCOPES);
-    store.refuse(SCOPES, first, "repository:b:pull");
+    const challenge = { scheme: "bearer", parameters: { scope: "repository:b:pull" } };
+    const refusal = { status: 401, challenge, scopes: SCOPES, header: `Bearer ${first}` };
+    expect(store.refuse(refusal)).toBe(true);
     const second = await store.get(SCOPES);
     // A request that was under way with the old token is refused later.
-    store.refuse(SCOPES, first, "repository:b:pull");
+    store.refuse(refusal);
     expect(await store.get(SCOPES)).toBe(second);
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");
   }));

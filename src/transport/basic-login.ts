@@ -1,0 +1,37 @@
+import type { Credentials } from "./credentials.ts";
+import type { Refusal, RegistryLogin } from "./registry-login.ts";
+
+/**
+ * A registry that takes user and password with every request, as ECR does (contract 9.3). Those of a helper program or a
+ * cloud may end while an export runs, and are then asked for again.
+ */
+export class BasicLogin implements RegistryLogin {
+  readonly scheme = "basic";
+  #credentials: Credentials;
+  #isRefused = false;
+  /** Headers that no newer one came for. */
+  readonly #final = new Set<string>();
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
+
+  async authorization(): Promise<string | undefined> {
+    const header = this.#credentials.authorization;
+    if (!this.#isRefused || header === undefined) return header;
+    const fresh = await this.#credentials.renewed();
+    if (fresh?.authorization === undefined || fresh.authorization === header) this.#final.add(header);
+    else this.#credentials = fresh;
+    this.#isRefused = false;
+    return this.#credentials.authorization;
+  }
+
+  refuse({ status, header }: Refusal): boolean {
+    if (status !== 401 || header === undefined || this.#final.has(header)) return false;
+    // Another request was refused before, and newer ones are here already.
+    if (header !== this.#credentials.authorization) return true;
+    if (!this.#credentials.canRenew) return false;
+    this.#isRefused = true;
+    return true;
+  }
+}

@@ -1,0 +1,84 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { isIP } from "node:net";
+
+/** PEM. */
+export interface ServerCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const SEQUENCE = 0x30;
+const ECDSA_WITH_SHA256 = seq(Buffer.from("06082a8648ce3d040302", "hex"));
+const BASIC_CONSTRAINTS_CA = seq(
+  Buffer.from("0603551d13", "hex"),
+  Buffer.from("0101ff", "hex"),
+  tlv(4, seq(Buffer.from("0101ff", "hex"))),
+);
+const SUBJECT_ALT_NAME = Buffer.from("0603551d11", "hex");
+const COMMON_NAME = Buffer.from("0603550403", "hex");
+
+function tlv(tag: number, ...parts: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  const length = body.length < 128 ? [body.length] : [0x82, body.length >> 8, body.length & 255];
+  return Buffer.concat([Buffer.from([tag, ...length]), body]);
+}
+
+function seq(...parts: readonly Buffer[]): Buffer {
+  return tlv(SEQUENCE, ...parts);
+}
+
+function nameOf(text: string): Buffer {
+  return seq(tlv(0x31, seq(COMMON_NAME, tlv(0x0c, Buffer.from(text)))));
+}
+
+function utcTime(year: number): Buffer {
+  return tlv(0x17, Buffer.from(`${String(year).slice(2)}0101000000Z`));
+}
+
+function altName(name: string): Buffer {
+  return isIP(name) === 4 ? tlv(0x87, Buffer.from(name.split(".").map(Number))) : tlv(0x82, Buffer.from(name));
+}
+
+function pem(bytes: Buffer): string {
+  return `-----BEGIN CERTIFICATE-----\n${bytes.toString("base64").replace(/.{64}/g, "$&\n").trimEnd()}\n-----END CERTIFICATE-----\n`;
+}
+
+/** An authority of its own for each test: nobody else trusts it. X.509 as in RFC 5280, with just what TLS needs. */
+export class CertificateAuthority {
+  /** To be trusted; PEM. */
+  readonly pem: string;
+  readonly #key: KeyObject;
+  readonly #name: string;
+
+  constructor(name = `test authority ${randomBytes(4).toString("hex")}`) {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    this.#key = privateKey;
+    this.#name = name;
+    this.pem = pem(this.#certify(name, privateKey, BASIC_CONSTRAINTS_CA));
+  }
+
+  /** For a server of these host names and IPv4 addresses. */
+  issue(...names: readonly string[]): ServerCertificate {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const extension = seq(SUBJECT_ALT_NAME, tlv(4, seq(...names.map(altName))));
+    return {
+      cert: pem(this.#certify("test server", privateKey, extension)),
+      key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    };
+  }
+
+  #certify(subject: string, key: KeyObject, extension: Buffer): Buffer {
+    const toSign = seq(
+      Buffer.from("a003020102", "hex"),
+      tlv(2, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
+      ECDSA_WITH_SHA256,
+      nameOf(this.#name),
+      seq(utcTime(2020), utcTime(2049)),
+      nameOf(subject),
+      createPublicKey(key).export({ type: "spki", format: "der" }),
+      tlv(0xa3, seq(extension)),
+    );
+    const signature = sign("sha256", toSign, this.#key);
+    return seq(toSign, ECDSA_WITH_SHA256, tlv(3, Buffer.from([0]), signature));
+  }
+}
