@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { Fault, messageOf } from "../faults/fault.ts";
+import { isNotExist } from "../faults/system-error.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
 import type { Environment } from "./docker-config.ts";
 
@@ -16,8 +17,10 @@ const replySchema = z.object({ Username: z.string(), Secret: z.string() });
 
 /**
  * Asks `docker-credential-<name> get` (docker-credential-helpers protocol): the key goes to its stdin, JSON comes back.
- * A user name `<token>` marks an identity token. Credentials that the helper does not have are anonymous.
+ * A user name `<token>` marks an identity token. Credentials that the helper does not have are anonymous. What it gave can be
+ * renewed: it is asked again.
  * @param signal stops the helper, which then has failed
+ * @param timeoutMs after which it is stopped as well
  * @throws Fault when the helper is missing, fails, or answers something else; never with its answer in the message
  */
 export async function askCredentialHelper(
@@ -25,29 +28,17 @@ export async function askCredentialHelper(
   key: string,
   environment: Environment,
   signal?: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<Credentials> {
   const program = `docker-credential-${name}`;
   const failed = (reason: string) =>
     new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`);
-  const child = spawn(program, ["get"], {
-    stdio: ["pipe", "pipe", "ignore"],
-    timeout: TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
-    env: { ...environment },
+  const { exitCode, reply } = await run(program, key, environment, signal, timeoutMs).catch((error: unknown) => {
+    throw failed(isNotExist(error) ? "executable file not found in $PATH" : messageOf(error));
   });
-  const exited = once(child, "close");
-  // A helper that ends without reading its input is judged by its exit code.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(key);
-  let reply: string;
-  try {
-    [reply] = await Promise.all([text(child.stdout), exited]);
-  } catch (error) {
-    throw failed(messageOf(error));
-  }
-  if (child.exitCode !== 0) {
+  if (exitCode !== 0) {
     if (reply.trim() === NOT_FOUND) return ANONYMOUS;
-    throw failed(child.exitCode === null ? "it was stopped" : `exit status ${child.exitCode}`);
+    throw failed(exitCode === null ? "it was stopped" : `exit status ${exitCode}`);
   }
   let json: unknown;
   try {
@@ -58,7 +49,39 @@ export async function askCredentialHelper(
   const parsed = replySchema.safeParse(json);
   if (!parsed.success) throw failed("its answer has no Username and Secret");
   const { Username: username, Secret: secret } = parsed.data;
-  return username === "<token>"
-    ? new Credentials({ identityToken: secret })
-    : new Credentials({ username, password: secret });
+  const fields = username === "<token>" ? { identityToken: secret } : { username, password: secret };
+  const renew = () => askCredentialHelper(name, key, environment, undefined, timeoutMs);
+  return new Credentials(fields, { renew, isAmbient: false });
+}
+
+async function run(
+  program: string,
+  input: string,
+  environment: Environment,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Promise<{ readonly exitCode: number | null; readonly reply: string }> {
+  const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...environment } });
+  // A helper that ends without reading its input is judged by its exit code.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const onStop = () => {
+    child.kill("SIGKILL");
+    // What the helper has started may live on, and hold its output open.
+    child.stdout.destroy();
+    reject(timeout.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : stop.reason);
+  };
+  if (stop.aborted) onStop();
+  stop.addEventListener("abort", onStop, { once: true });
+  const ended = Promise.all([text(child.stdout), once(child, "close")]);
+  ended.catch(() => undefined);
+  try {
+    const [reply] = await Promise.race([ended, stopped]);
+    return { exitCode: child.exitCode, reply };
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
 }

@@ -25,6 +25,26 @@ export type DockerConfig = z.infer<typeof schema>;
 /** The variables that say where the file is. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const variableSchema = z.object({ auths: z.record(z.string(), z.object({ auth: z.string().min(1) })).default({}) });
+
+/**
+ * The credentials for a key in `DOCKER_AUTH_CONFIG`, which docker's own client takes before its file, by exactly this key
+ * (docker/cli v29 cli/config/configfile/file.go). Unlike there it needs no file beside it.
+ * @throws Fault for a value of another form
+ */
+export function variableEntryFor(environment: Environment, key: string): Credentials | undefined {
+  const value = environment.DOCKER_AUTH_CONFIG;
+  if (!value) return undefined;
+  let auths: z.infer<typeof variableSchema>["auths"];
+  try {
+    ({ auths } = variableSchema.parse(JSON.parse(value)));
+  } catch {
+    // What is wrong with it cannot be said without a part of it.
+    throw new Fault("EXPORT_AUTH_CONFIG", "DOCKER_AUTH_CONFIG: not a docker config with `auths`");
+  }
+  return Object.hasOwn(auths, key) ? entryFor({ auths: { [key]: entrySchema.parse(auths[key]) } }, key) : undefined;
+}
+
 /** Reads the first config there is (contract 9.2); undefined when there is none. */
 export async function readDockerConfig(environment: Environment, home: string): Promise<DockerConfig | undefined> {
   const path = await findConfig(environment, home);
@@ -65,9 +85,14 @@ async function isFile(path: string | undefined): Promise<boolean> {
   );
 }
 
-/** The helper program's suffix for a key, undefined when the file's own entries are to be used. */
+/**
+ * The helper program's suffix for a key, undefined when the file's own entries are to be used: also for a key whose helper is
+ * `""`, which takes it out of `credsStore`.
+ */
 export function helperFor(config: DockerConfig, key: string): string | undefined {
-  return config.credHelpers?.[key] || config.credsStore || undefined;
+  const { credHelpers, credsStore } = config;
+  const own = credHelpers && Object.hasOwn(credHelpers, key) ? credHelpers[key] : undefined;
+  return (own ?? credsStore) || undefined;
 }
 
 /**
@@ -76,7 +101,8 @@ export function helperFor(config: DockerConfig, key: string): string | undefined
  */
 export function entryFor(config: DockerConfig, key: string): Credentials | undefined {
   const auths = config.auths ?? {};
-  const entry = auths[key] ?? Object.entries(auths).find(([name]) => hostOf(name) === key)?.[1];
+  const own = Object.hasOwn(auths, key) ? auths[key] : undefined;
+  const entry = own ?? Object.entries(auths).find(([name]) => hostOf(name) === key)?.[1];
   if (entry === undefined) return undefined;
   const { auth, username, password, identitytoken, registrytoken } = entry;
   const tokens = { identityToken: identitytoken, registryToken: registrytoken };
