@@ -1,14 +1,22 @@
 import { withContext } from "../faults/fault.ts";
 import { DOCKER_HUB } from "../oci/registry-name.ts";
+import { cloudCredentials } from "./clouds/cloud-credentials.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 import { ANONYMOUS, type Credentials } from "./credentials.ts";
-import { type DockerConfig, type Environment, entryFor, helperFor, readDockerConfig } from "./docker-config.ts";
+import {
+  type DockerConfig,
+  type Environment,
+  entryFor,
+  helperFor,
+  readDockerConfig,
+  variableEntryFor,
+} from "./docker-config.ts";
 import { credentialsOfHeader, type EnvironmentAuth, parseEnvironmentAuth } from "./environment-auth.ts";
 
 /** The name under which docker stores Docker Hub's credentials, for historical reasons. */
 const HUB_KEY = `https://${DOCKER_HUB}/v1/`;
 
-/** The credentials of an export: `CNB_REGISTRY_AUTH` first, then what docker's config had at the start. */
+/** The credentials of an export: `CNB_REGISTRY_AUTH` first, then what docker's config or a cloud had at the start. */
 export class Keychain {
   readonly #environment: EnvironmentAuth;
   readonly #resolved: ReadonlyMap<string, Credentials>;
@@ -27,8 +35,9 @@ export class Keychain {
 
 /**
  * Resolves the credentials of the given registries once, while the process still has the rights to read them; any other
- * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. Unreadable configs and failing helpers count as no
- * credentials, as in the reference (contract 9.1).
+ * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. In this order: `DOCKER_AUTH_CONFIG`, docker's or podman's
+ * config with its helper programs, and for a cloud's own registries the cloud. Unreadable configs and failing helpers count
+ * as no credentials, as in the reference (contract 9.1).
  * @param onIgnored gets what went wrong, for the debug log
  * @param signal stops helpers that are still asked
  * @throws Fault `failed to resolve keychain: ...` (exit code 1) when `CNB_REGISTRY_AUTH` is not valid
@@ -42,22 +51,27 @@ export async function resolveKeychain(
 ): Promise<Keychain> {
   const resolved = new Map<string, Credentials>();
   const headers = readHeaders(environment);
-  try {
-    const config = await readDockerConfig(environment, home);
-    const wanted = new Set(config === undefined ? [] : registries.filter((registry) => !headers.has(registry)));
-    await Promise.all(
-      [...wanted].map(async (registry) => {
-        try {
-          const found = await lookUp(config ?? {}, registry, environment, signal);
-          if (!found.isAnonymous) resolved.set(registry, found);
-        } catch (error) {
-          onIgnored(error);
-        }
-      }),
-    );
-  } catch (error) {
+  const ignoring = (error: unknown) => {
+    signal?.throwIfAborted();
     onIgnored(error);
-  }
+    return undefined;
+  };
+  const config = await readDockerConfig(environment, home).catch(ignoring);
+  const sources: readonly ((registry: string) => Promise<Credentials>)[] = [
+    async (registry) => variableEntryFor(environment, keyOf(registry)) ?? ANONYMOUS,
+    async (registry) => (config === undefined ? ANONYMOUS : lookUp(config, registry, environment, signal)),
+    (registry) => cloudCredentials(registry, environment, home, signal),
+  ];
+  const resolve = async (registry: string) => {
+    for (const source of sources) {
+      const found = await source(registry).catch(ignoring);
+      if (found !== undefined && !found.isAnonymous) {
+        resolved.set(registry, found);
+        return;
+      }
+    }
+  };
+  await Promise.all([...new Set(registries)].filter((registry) => !headers.has(registry)).map(resolve));
   return new Keychain(headers, resolved);
 }
 
@@ -69,13 +83,17 @@ function readHeaders(environment: Environment): EnvironmentAuth {
   }
 }
 
+function keyOf(registry: string): string {
+  return registry === DOCKER_HUB ? HUB_KEY : registry;
+}
+
 async function lookUp(
   config: DockerConfig,
   registry: string,
   environment: Environment,
   signal: AbortSignal | undefined,
 ): Promise<Credentials> {
-  const key = registry === DOCKER_HUB ? HUB_KEY : registry;
+  const key = keyOf(registry);
   const helper = helperFor(config, key);
   if (helper !== undefined) return askCredentialHelper(helper, key, environment, signal);
   return entryFor(config, key) ?? ANONYMOUS;

@@ -42,7 +42,7 @@ export class Auth {
       const token = /^Bearer (.*)$/.exec(exchange.headers.authorization ?? "")?.[1] ?? "";
       const allowed = this.#tokens.get(token);
       if (allowed !== undefined && (scope === undefined || covers(allowed, scope))) return next(exchange);
-      const realm = `Bearer realm="http://${exchange.headers.host}/token",service="fake"`;
+      const realm = `Bearer realm="${exchange.url.origin}/token",service="fake"`;
       return unauthorized(
         scope === undefined ? realm : `${realm},scope="repository:${scope.repository}:${scope.actions.join(",")}"`,
       );

@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ServerCertificate } from "../../support/certificate.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { handleBlob } from "./blob-handler.ts";
 import { BlobStore } from "./blob-store.ts";
@@ -35,18 +37,28 @@ export class FakeRegistry implements AsyncDisposable {
   readonly #server: Server;
   readonly #handler: Handler;
 
-  private constructor(directory: string, auth: AuthOptions | undefined) {
+  /** Connections that were made to it so far. */
+  connections = 0;
+
+  private constructor(directory: string, auth: AuthOptions | undefined, tls: ServerCertificate | undefined) {
     this.storage = directory;
     this.blobs = new BlobStore(directory);
     this.manifests = new ManifestStore(this.blobs);
     this.auth = auth === undefined ? undefined : new Auth(auth);
     const route: Handler = (exchange) => this.#route(exchange);
     this.#handler = this.faults.wrap(this.auth?.guard(route) ?? route);
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response, scheme);
+    const scheme = tls === undefined ? "http" : "https";
+    this.#server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
+    this.#server.on("connection", () => {
+      this.connections += 1;
+    });
   }
 
-  static async start(options: { readonly auth?: AuthOptions } = {}): Promise<FakeRegistry> {
-    const registry = new FakeRegistry(await mkdtemp(join(tmpdir(), "fake-registry-")), options.auth);
+  static async start(
+    options: { readonly auth?: AuthOptions; readonly tls?: ServerCertificate } = {},
+  ): Promise<FakeRegistry> {
+    const registry = new FakeRegistry(await mkdtemp(join(tmpdir(), "fake-registry-")), options.auth, options.tls);
     const { promise, resolve } = Promise.withResolvers<void>();
     registry.#server.listen(0, "127.0.0.1", resolve);
     await promise;
@@ -72,12 +84,12 @@ export class FakeRegistry implements AsyncDisposable {
     await rm(this.storage, { recursive: true });
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse, scheme: string): Promise<void> {
     // A body that is left early takes its socket along, so that is kept here.
     const { method = "", headers, url: target = "", socket } = request;
     this.requests.push({ method, target, headers });
     try {
-      const url = new URL(target, `http://${headers.host}`);
+      const url = new URL(target, `${scheme}://${headers.host}`);
       const reply = await this.#handler({ method, url, headers, body: request });
       await send(reply, response);
       // A body that nobody read is in the way of the next request, and closing now could destroy the answer.

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { askCredentialHelper } from "../../../src/transport/credential-helper.ts";
 import { resolveKeychain } from "../../../src/transport/keychain.ts";
+import { ScriptedServer } from "../../fakes/scripted-server.ts";
 import { rejectionOf, thrownBy } from "../thrown-by.ts";
 
 const basic = (pair: string) => Buffer.from(pair).toString("base64");
@@ -138,6 +140,44 @@ describe("docker's config", () => {
   });
 });
 
+describe("DOCKER_AUTH_CONFIG", () => {
+  const variable = (auths: object) => ({ DOCKER_AUTH_CONFIG: JSON.stringify({ auths }) });
+  const file = () => put(".docker/config.json", { auths: { "reg.example": { auth: basic("file:x") } } });
+
+  test("comes before the file, for exactly its keys, with or without a file", async () => {
+    const environment = variable({
+      "reg.example": { auth: basic("env:x") },
+      "https://url.example/": { auth: basic("u:x") },
+    });
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("env:x")}`);
+    expect(await authorizationFor("url.example", environment)).toBeUndefined();
+    await file();
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("env:x")}`);
+    expect(await authorizationFor("reg.example", variable({ other: { auth: basic("o:x") } }))).toBe(
+      `Basic ${basic("file:x")}`,
+    );
+  });
+
+  test.each(['{"auths":{"reg.example":{"auth":""}}}', "{s3cret", '{"auths":{"reg.example":{"auth":"bm9jb2xvbg=="}}}'])(
+    "that is %s is ignored, and not told",
+    async (value) => {
+      await file();
+      const ignored: unknown[] = [];
+      const found = await resolveKeychain({ DOCKER_AUTH_CONFIG: value }, home, ["reg.example"], (error) =>
+        ignored.push(error),
+      );
+      expect(found.credentialsFor("reg.example").authorization).toBe(`Basic ${basic("file:x")}`);
+      expect(ignored).toHaveLength(1);
+      expect(inspect(ignored)).not.toContain("s3cret");
+    },
+  );
+});
+
+test("names that every object has are no registries", async () => {
+  await put(".docker/config.json", { auths: {}, credHelpers: {} });
+  expect(await authorizationFor("constructor")).toBeUndefined();
+});
+
 describe("helper programs", () => {
   async function helper(name: string, script: string): Promise<Record<string, string>> {
     await put(`bin/docker-credential-${name}`, `#!/bin/sh\n${script}\n`);
@@ -149,6 +189,44 @@ describe("helper programs", () => {
     const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"$key\\"}"`);
     await put(".docker/config.json", { credsStore: "none", credHelpers: { "reg.example": "one" } });
     expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:reg.example")}`);
+  });
+
+  test("is not asked for a registry that has an empty helper of its own", async () => {
+    const environment = await helper("all", `echo '{"Username":"helper","Secret":"x"}'`);
+    await put(".docker/config.json", {
+      credsStore: "all",
+      credHelpers: { "own.example": "" },
+      auths: { "own.example": { auth: basic("file:x") } },
+    });
+    expect(await authorizationFor("own.example", environment)).toBe(`Basic ${basic("file:x")}`);
+    expect(await authorizationFor("other.example", environment)).toBe(`Basic ${basic("helper:x")}`);
+  });
+
+  test("is asked again for newer credentials", async () => {
+    const environment = await helper(
+      "count",
+      `echo x >> "$0.calls"; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$(wc -l < "$0.calls")\\"}"`,
+    );
+    await put(".docker/config.json", { credsStore: "count" });
+    const credentials = (await resolveKeychain(environment, home, ["r"])).credentialsFor("r");
+    expect(credentials.authorization).toBe(`Basic ${basic("u:1")}`);
+    const [one, two] = await Promise.all([credentials.renewed(), credentials.renewed()]);
+    expect([one?.authorization, two?.authorization]).toEqual(Array(2).fill(`Basic ${basic("u:2")}`));
+  });
+
+  test("that hangs is stopped, also when what it started lives on", async () => {
+    const environment = await helper("slow", "sleep 5 & sleep 5");
+    const error = await rejectionOf(askCredentialHelper("slow", "r", environment, undefined, 50));
+    expect(String(error)).toContain("error getting credentials - docker-credential-slow: no answer within 0.05 s");
+  });
+
+  test("that hangs is stopped by a signal", async () => {
+    const environment = await helper("slow", "sleep 5 & sleep 5");
+    await put(".docker/config.json", { credsStore: "slow" });
+    const stop = new AbortController();
+    const resolving = resolveKeychain(environment, home, ["r"], () => undefined, stop.signal);
+    stop.abort(new Error("stopped"));
+    expect(await rejectionOf(resolving)).toMatchObject({ message: "stopped" });
   });
 
   test("is asked for Docker Hub by its URL", async () => {
@@ -167,7 +245,7 @@ describe("helper programs", () => {
   });
 
   test.each([
-    ["is missing", "", /spawn .* ENOENT/],
+    ["is missing", "", /executable file not found in \$PATH$/],
     ["fails", "echo s3cret; exit 3", /exit status 3$/],
     ["answers nonsense", "echo s3cret", /not JSON$/],
     ["answers something else", `echo '{"secret":"s3cret"}'`, /no Username and Secret$/],
@@ -196,4 +274,16 @@ test("credentials do not show in dumps", async () => {
   expect(`${inspect(keychain, { depth: 9 })}${inspect(credentials)}${JSON.stringify(credentials)}`).not.toContain(
     "s3cret",
   );
+});
+
+test("a cloud's registry has its cloud's credentials, after docker's config", async () => {
+  await using machine = await ScriptedServer.start(() => ({ body: { access_token: "machine-token" } }));
+  const environment = { GCE_METADATA_HOST: machine.host };
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("oauth2accesstoken:machine-token")}`);
+  await put(".docker/config.json", { auths: { "gcr.io": { auth: basic("file:x") } } });
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("file:x")}`);
+  expect(machine.requests).toHaveLength(1);
+  // And where the config cannot be read.
+  await put(".docker/config.json", "{");
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("oauth2accesstoken:machine-token")}`);
 });
