@@ -9,8 +9,7 @@ export interface Selection {
   readonly workers: readonly number[];
   readonly rounds: number;
   /** Of all sizes. */
-  readonly scale: number;
-  readonly isQuick: boolean;
+  readonly sizeFactor: number;
   /** Where BENCHMARKS.md and the pictures go; undefined: they are not written. */
   readonly writeTo: string | undefined;
 }
@@ -23,7 +22,7 @@ export const USAGE = `npm run bench -- [options]
   --runs n          of each contender, by turns (default 3)
   --all             every scenario on every link that it is meant for (hours)
   --quick           a tenth of the sizes, one run: to see that it works
-  --write           write BENCHMARKS.md and docs/benchmarks/*.svg
+  --write           write BENCHMARKS.md and docs/benchmarks, where figures of earlier runs are kept
   --out directory   ... there instead of in the project
 
 REFERENCE_EXPORTER=/path/to/exporter is compared in the same run where it is set.`;
@@ -60,8 +59,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     cells: scenarios.flatMap((scenario) => linksOf(scenario).map((link) => ({ scenario, link: parseLink(link) }))),
     workers: values.workers.split(",").map((text) => wholeNumber("workers", text)),
     rounds: wholeNumber("runs", values.runs ?? (values.quick ? "1" : "3")),
-    scale: values.quick ? 0.1 : 1,
-    isQuick: values.quick,
+    sizeFactor: values.quick ? 0.1 : 1,
     writeTo: values.write || values.out !== undefined ? (values.out ?? root) : undefined,
   };
 }

@@ -1,3 +1,5 @@
+import type { Entrant } from "./contender.ts";
+
 /** One bar. Values are in seconds. */
 export interface Bar {
   /** The first or the second series of the panel, which the legend names. */
@@ -9,7 +11,7 @@ export interface Bar {
 
 export interface BarGroup {
   readonly label: string;
-  readonly kind: "tandem" | "reference" | "floor";
+  readonly kind: Entrant["kind"];
   readonly bars: readonly Bar[];
 }
 
@@ -26,13 +28,13 @@ const GROUP_GAP = 12;
 
 /** The picture has its own ground, so that its colours are right wherever it stands; they follow the reader's theme. */
 const STYLE = `
-  :root { --ground: #ffffff; --text: #1f2328; --quiet: #656d76; --line: #d8dee4; --tandem: #0a7d70; --reference: #c05a12; --floor: #7d8590; }
-  @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --text: #e6edf3; --quiet: #8d96a0; --line: #30363d; --tandem: #2dc5b0; --reference: #f0883e; --floor: #8b949e; } }
+  :root { --ground: #ffffff; --text: #1f2328; --quiet: #656d76; --line: #d8dee4; --tandem: #0a7d70; --reference: #c05a12; --peer: #6f5bc4; --floor: #7d8590; }
+  @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --text: #e6edf3; --quiet: #8d96a0; --line: #30363d; --tandem: #2dc5b0; --reference: #f0883e; --peer: #a894f0; --floor: #8b949e; } }
   text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--text); }
   .title { font-size: 16px; font-weight: 600; } .panel { font-size: 13px; font-weight: 600; }
   .quiet { fill: var(--quiet); } .end { text-anchor: end; } .middle { text-anchor: middle; }
   .ground { fill: var(--ground); stroke: var(--line); } .grid { stroke: var(--line); } .spread { stroke: var(--text); }
-  .tandem { fill: var(--tandem); } .reference { fill: var(--reference); } .floor { fill: var(--floor); }
+  .tandem { fill: var(--tandem); } .reference { fill: var(--reference); } .peer { fill: var(--peer); } .floor { fill: var(--floor); }
   .second { opacity: 0.45; }`;
 
 /** Draws horizontal bars with their range over the runs, one panel below the other. @returns an SVG document */

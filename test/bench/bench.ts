@@ -8,19 +8,24 @@ import { contendersOf } from "./contenders-of.ts";
 import { describeLink } from "./link-speed.ts";
 import { machineFacts } from "./machine.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
+import { measuredNow } from "./origin.ts";
 import { writeReport } from "./report.ts";
 import { floorSentences, HEADER, resultRows } from "./result-table.ts";
 import { type Cell, runCell } from "./run-cell.ts";
-import type { MeasuredCell } from "./scenario-chart.ts";
+import { mergeResults, readResults, type StoredCell, type StoredResults, writeResults } from "./stored-results.ts";
 
-/* Measures exports of large builds, by turns with the reference exporter and with floors. `--help` says what to choose. */
+/* Measures exports of large builds, by turns with the reference exporter, peers and floors. `--help` says what to choose. */
 
 const root = dirname(dirname(import.meta.dirname));
 const program = process.env.REFERENCE_EXPORTER || undefined;
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 
-async function measureCell(cell: Cell, { workers, rounds }: Selection, tempDir: string): Promise<MeasuredCell> {
-  const { scenario, link } = cell;
+/** Keeps what was measured so far, so that nothing is lost when a later cell fails. */
+type Keep = (measured: Pick<StoredResults, "cells">) => void;
+
+async function measureCell(cell: Cell, selection: Selection, tempDir: string): Promise<StoredCell> {
+  const { scenario, link, build } = cell;
+  const { workers, rounds, sizeFactor } = selection;
   console.log(`\n${scenario.name}: ${scenario.about}\n${describeLink(link)}`);
   const results = await runCell(cell, contendersOf(scenario, link, workers, program), {
     rounds,
@@ -29,41 +34,46 @@ async function measureCell(cell: Cell, { workers, rounds }: Selection, tempDir: 
   });
   console.log(`\n${table(HEADER, resultRows(results))}\n`);
   for (const sentence of floorSentences(results)) console.log(`  ${sentence}`);
-  return { ...cell, results };
+  const { files, bytes } = build;
+  const stored = results.map(({ contender: { name, kind, mode }, runs }) => ({
+    contender: { name, kind, mode },
+    runs: [...runs],
+  }));
+  return { scenario: scenario.name, link: link.name, sizeFactor, files, bytes, ...measuredNow(), results: stored };
 }
 
-async function measureAll(selection: Selection, tempDir: string): Promise<MeasuredCell[]> {
-  const measured: MeasuredCell[] = [];
+async function measureCells(selection: Selection, tempDir: string, keep: Keep): Promise<void> {
   let current: { readonly name: string; readonly directory: string; readonly build: BenchBuild } | undefined;
   for (const { scenario, link } of selection.cells) {
     const { name } = scenario;
     if (current?.name !== name) {
       if (current !== undefined) rmSync(current.directory, { recursive: true });
       const directory = mkdtempSync(join(tempDir, "build-"));
-      current = { name, directory, build: makeBuild(directory, scenario, selection.scale) };
+      current = { name, directory, build: makeBuild(directory, scenario, selection.sizeFactor) };
     }
-    measured.push(await measureCell({ scenario, link, build: current.build }, selection, tempDir));
+    keep({ cells: [await measureCell({ scenario, link, build: current.build }, selection, tempDir)] });
   }
-  return measured;
+}
+
+function keeper({ writeTo }: Selection): Keep {
+  if (writeTo === undefined) return () => undefined;
+  const machine = machineFacts();
+  return (measured) => {
+    const results = mergeResults(readResults(writeTo), { machine, points: [], ...measured });
+    writeResults(writeTo, results);
+    writeReport(writeTo, results);
+  };
 }
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  const selection = parseSelection(args, root);
+  const selection = parseSelection(process.argv.slice(2), root);
   if (selection === undefined) return console.log(USAGE);
   await build();
   for (const fact of machineFacts()) console.log(`- ${fact}`);
   if (program === undefined) console.log("- no reference: REFERENCE_EXPORTER is not set");
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   try {
-    const cells = await measureAll(selection, tempDir);
-    if (selection.writeTo === undefined) return;
-    const shown = args.filter((arg, i) => !arg.startsWith("--out") && args[i - 1] !== "--out");
-    const command =
-      `${program === undefined ? "" : "REFERENCE_EXPORTER=… "}npm run bench -- ${shown.join(" ")}`.trimEnd();
-    const { rounds, isQuick } = selection;
-    writeReport(selection.writeTo, cells, { command, rounds, isQuick, hasReference: program !== undefined });
-    console.log(`\nWritten: BENCHMARKS.md and docs/benchmarks/*.svg`);
+    await measureCells(selection, tempDir, keeper(selection));
   } finally {
     rmSync(tempDir, { recursive: true });
   }

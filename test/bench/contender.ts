@@ -9,12 +9,12 @@ export type Mode = "series" | "parallel";
 /** What one run cost, and gave when. */
 export interface Run extends Usage {
   /** From the start of the process until the registry had the app image's manifest, in ms; undefined for floors. */
-  readonly appReadyMs?: number;
-  readonly cacheReadyMs?: number;
+  readonly appReadyMs?: number | undefined;
+  readonly cacheReadyMs?: number | undefined;
   /** Towards the registries, in bytes. */
-  readonly sentBytes?: number;
+  readonly sentBytes?: number | undefined;
   /** What the link with the most to carry needs for that alone, in ms; undefined on loopback. */
-  readonly transferMs?: number;
+  readonly transferMs?: number | undefined;
 }
 
 /** Where one run takes place: new registries, a new temporary directory. */
@@ -24,11 +24,18 @@ export interface Course {
   readonly tempDir: string;
 }
 
-/** Somebody who does the work or a part of it. */
-export interface Contender {
+/**
+ * Who takes part: ours; the reference; a peer, which makes images of the same files another way; a floor, which does a part of
+ * the work only.
+ */
+export interface Entrant {
   readonly name: string;
-  readonly kind: "tandem" | "reference" | "floor";
-  readonly mode?: Mode;
+  readonly kind: "tandem" | "reference" | "peer" | "floor";
+  readonly mode?: Mode | undefined;
+}
+
+/** Somebody who does the work or a part of it. */
+export interface Contender extends Entrant {
   /** For a floor that starts with the app image which the others end with. */
   readonly needsImage?: boolean;
   run(course: Course): Promise<Run>;

@@ -56,7 +56,7 @@ export function resultRows(results: readonly Result[]): string[][] {
   return results.map((result) => {
     const { kind, mode } = result.contender;
     const reference = results.find(({ contender }) => contender.kind === "reference" && contender.mode === mode);
-    return COLUMNS.map(({ cell }) => cell(result, kind === "floor" ? undefined : reference));
+    return COLUMNS.map(({ cell }) => cell(result, kind === "tandem" || kind === "reference" ? reference : undefined));
   });
 }
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { APP, type Contender, type Run } from "./contender.ts";
+import { APP, type Contender, type Entrant, type Run } from "./contender.ts";
 import type { Link } from "./link-speed.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { prepare } from "./prepare.ts";
@@ -10,7 +10,7 @@ import type { Scenario } from "./scenarios.ts";
 
 /** All runs of one contender. */
 export interface Result {
-  readonly contender: Contender;
+  readonly contender: Entrant;
   readonly runs: readonly Run[];
 }
 
@@ -67,7 +67,7 @@ async function runOnce(
             sentBytes: linked.reduce((total, bytes) => total + bytes, 0),
             transferMs: (Math.max(...linked) / bytesPerSecond) * 1000,
           };
-    if (contender.kind === "floor") return { run: { ...run, ...sent } };
+    if (contender.kind === "floor" || contender.kind === "peer") return { run: { ...run, ...sent } };
     const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`);
     return { run: { ...run, ...sent }, diffIds: diffIds.join() };
   } finally {

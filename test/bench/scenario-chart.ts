@@ -1,23 +1,21 @@
-import { type Bar, type BarGroup, drawBarChart, type Panel } from "./bar-chart.ts";
-import { describeLink } from "./link-speed.ts";
-import type { Cell, Result } from "./run-cell.ts";
-import { type Figure, spreadOf } from "./summary.ts";
-
-/** A cell with its results. */
-export interface MeasuredCell extends Cell {
-  readonly results: readonly Result[];
-}
+import { type BarGroup, drawBarChart, type Panel } from "./bar-chart.ts";
+import { barOf } from "./chart-bars.ts";
+import { describeLink, parseLink } from "./link-speed.ts";
+import type { Result } from "./run-cell.ts";
+import type { Scenario } from "./scenarios.ts";
+import type { StoredCell } from "./stored-results.ts";
+import type { Figure } from "./summary.ts";
 
 /**
  * The picture of one scenario: wall and CPU time on loopback; when app image and cache image were ready on links, where
  * waiting, not work, decides.
  */
-export function drawScenario(cells: readonly MeasuredCell[]): string {
-  const scenario = cells[0]?.scenario;
-  return drawBarChart(`Scenario ${scenario?.name}`, scenario?.about ?? "", cells.map(panelOf));
+export function drawScenario({ name, about }: Scenario, cells: readonly StoredCell[]): string {
+  return drawBarChart(`Scenario ${name}`, about, cells.map(panelOf));
 }
 
-function panelOf({ link, results }: MeasuredCell): Panel {
+function panelOf({ link: name, results }: StoredCell): Panel {
+  const link = parseLink(name);
   const title = describeLink(link);
   if (link.bytesPerSecond === undefined)
     return {
@@ -34,12 +32,7 @@ function panelOf({ link, results }: MeasuredCell): Panel {
   };
 }
 
-function group(result: Result, ...figures: readonly Figure[]): BarGroup {
-  const bars = figures.flatMap((figure, i): Bar[] => {
-    const spread = spreadOf(result, figure);
-    if (spread === undefined) return [];
-    const { median, least, most } = spread;
-    return [{ series: i === 0 ? 0 : 1, value: median / 1000, least: least / 1000, most: most / 1000 }];
-  });
+function group(result: Result, first: Figure, second?: Figure): BarGroup {
+  const bars = [...barOf(0, result, first), ...(second === undefined ? [] : barOf(1, result, second))];
   return { label: result.contender.name, kind: result.contender.kind, bars };
 }

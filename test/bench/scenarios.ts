@@ -70,7 +70,7 @@ export const SCENARIOS: readonly Scenario[] = [
     ...java,
     before: "nothing",
     links: ["free", "22"],
-    moreLinks: ["5", "22-shared"],
+    moreLinks: ["22-shared", "5", "5-shared"],
     modes: BOTH,
   },
   {
@@ -85,7 +85,7 @@ export const SCENARIOS: readonly Scenario[] = [
     app: compressed("text", 9),
     before: "nothing",
     links: ["free"],
-    moreLinks: ["22", "5", "22-shared"],
+    moreLinks: ["22", "22-shared", "5", "5-shared"],
     modes: BOTH,
   },
   {

@@ -26,9 +26,9 @@ test("without a choice: every scenario but the one that takes long", () => {
 });
 
 test.each([
-  [["--quick"], { rounds: 1, scale: 0.1, writeTo: undefined }],
+  [["--quick"], { rounds: 1, sizeFactor: 0.1, writeTo: undefined }],
   [["--quick", "--runs", "5", "--write"], { rounds: 5, writeTo: "/root" }],
-  [["--out", "/elsewhere"], { rounds: 3, scale: 1, writeTo: "/elsewhere" }],
+  [["--out", "/elsewhere"], { rounds: 3, sizeFactor: 1, writeTo: "/elsewhere" }],
   [["--workers", "1,4"], { workers: [1, 4] }],
 ])("%j", (args, expected) => {
   expect(parseSelection(args, "/root")).toMatchObject(expected);
