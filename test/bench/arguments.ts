@@ -10,6 +10,9 @@ export interface Selection {
   readonly rounds: number;
   /** Of all sizes. */
   readonly sizeFactor: number;
+  /** Measure how an export grows with layers, sizes and tags. */
+  readonly growth: boolean;
+
   /** Where BENCHMARKS.md and the pictures go; undefined: they are not written. */
   readonly writeTo: string | undefined;
 }
@@ -21,11 +24,14 @@ export const USAGE = `npm run bench -- [options]
   --workers a,b     compressing threads (default: 1 and the cores of this machine)
   --runs n          of each contender, by turns (default 3)
   --all             every scenario on every link that it is meant for (hours)
+  --scale           how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags; no scenario unless one is named
+  --report          write the report anew from the figures that are there; measure nothing unless something is named
   --quick           a tenth of the sizes, one run: to see that it works
   --write           write BENCHMARKS.md and docs/benchmarks, where figures of earlier runs are kept
   --out directory   ... there instead of in the project
 
-REFERENCE_EXPORTER=/path/to/exporter is compared in the same run where it is set.`;
+REFERENCE_EXPORTER=/path/to/exporter is compared in the same run where it is set. So are crane (CRANE or on the PATH), buildctl
+and buildkitd (BUILDCTL and BUILDKITD or on the PATH), skopeo, gzip and pigz.`;
 
 /**
  * @param root where `--write` writes
@@ -41,6 +47,8 @@ export function parseSelection(args: readonly string[], root: string): Selection
       workers: { type: "string", default: [...new Set([1, availableParallelism()])].join() },
       runs: { type: "string" },
       all: { type: "boolean", default: false },
+      scale: { type: "boolean", default: false },
+      report: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
       out: { type: "string" },
@@ -48,19 +56,24 @@ export function parseSelection(args: readonly string[], root: string): Selection
     },
   });
   if (values.help) return undefined;
-  const scenarios = values.scenario?.split(",").map(findScenario) ?? SCENARIOS;
+  const isOther = values.scale || values.report;
+  const scenarios = values.scenario?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
   const links = values.link?.split(",");
   const linksOf = (scenario: Scenario): readonly string[] => {
     if (links !== undefined) return links;
     if (values.all) return [...scenario.links, ...scenario.moreLinks];
     return scenario.links.length === 0 && values.scenario !== undefined ? scenario.moreLinks : scenario.links;
   };
+  const isForProject = values.write || values.report;
+  if (values.quick && isForProject && values.out === undefined)
+    throw new Error("figures of --quick are not for the project's report: give --out");
   return {
     cells: scenarios.flatMap((scenario) => linksOf(scenario).map((link) => ({ scenario, link: parseLink(link) }))),
     workers: values.workers.split(",").map((text) => wholeNumber("workers", text)),
     rounds: wholeNumber("runs", values.runs ?? (values.quick ? "1" : "3")),
     sizeFactor: values.quick ? 0.1 : 1,
-    writeTo: values.write || values.out !== undefined ? (values.out ?? root) : undefined,
+    growth: values.scale,
+    writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Entrant } from "./contender.ts";
+import { drawDocument, line, MARGIN, type Part, rect, type Tint, text, tickStep, trim, WIDTH } from "./svg.ts";
 
 /** One bar. Values are in seconds. */
 export interface Bar {
@@ -11,7 +11,7 @@ export interface Bar {
 
 export interface BarGroup {
   readonly label: string;
-  readonly kind: Entrant["kind"];
+  readonly kind: Tint;
   readonly bars: readonly Bar[];
 }
 
@@ -22,42 +22,20 @@ export interface Panel {
   readonly groups: readonly BarGroup[];
 }
 
-const [WIDTH, LEFT, RIGHT, MARGIN] = [860, 262, 96, 24] as const;
+const [LEFT, RIGHT] = [262, 96] as const;
 const BAR_HEIGHT = 13;
 const GROUP_GAP = 12;
 
-/** The picture has its own ground, so that its colours are right wherever it stands; they follow the reader's theme. */
-const STYLE = `
-  :root { --ground: #ffffff; --text: #1f2328; --quiet: #656d76; --line: #d8dee4; --tandem: #0a7d70; --reference: #c05a12; --peer: #6f5bc4; --floor: #7d8590; }
-  @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --text: #e6edf3; --quiet: #8d96a0; --line: #30363d; --tandem: #2dc5b0; --reference: #f0883e; --peer: #a894f0; --floor: #8b949e; } }
-  text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--text); }
-  .title { font-size: 16px; font-weight: 600; } .panel { font-size: 13px; font-weight: 600; }
-  .quiet { fill: var(--quiet); } .end { text-anchor: end; } .middle { text-anchor: middle; }
-  .ground { fill: var(--ground); stroke: var(--line); } .grid { stroke: var(--line); } .spread { stroke: var(--text); }
-  .tandem { fill: var(--tandem); } .reference { fill: var(--reference); } .peer { fill: var(--peer); } .floor { fill: var(--floor); }
-  .second { opacity: 0.45; }`;
-
 /** Draws horizontal bars with their range over the runs, one panel below the other. @returns an SVG document */
 export function drawBarChart(title: string, subtitle: string, panels: readonly Panel[]): string {
-  const parts = [text(MARGIN, 34, title, "title"), text(MARGIN, 54, subtitle, "quiet")];
-  let top = 74;
-  for (const panel of panels) {
-    const drawn = drawPanel(panel, top);
-    parts.push(drawn.svg);
-    top += drawn.height;
-  }
-  const height = top + 8;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
-<title>${escapeXml(`${title}: ${subtitle}`)}</title>
-<style>${STYLE}
-</style>
-<rect class="ground" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="8"/>
-${parts.join("\n")}
-</svg>
-`;
+  return drawDocument(
+    title,
+    subtitle,
+    panels.map((panel) => (top) => drawPanel(panel, top)),
+  );
 }
 
-function drawPanel({ title, series, groups }: Panel, top: number): { svg: string; height: number } {
+function drawPanel({ title, series, groups }: Panel, top: number): Part {
   const most = Math.max(...groups.flatMap(({ bars }) => bars.map((bar) => bar.most)));
   const step = tickStep(most);
   const scale = (WIDTH - LEFT - RIGHT) / (most === 0 ? 1 : most);
@@ -95,35 +73,4 @@ function legend(series: readonly [string, string], y: number): string[] {
     const x = WIDTH - RIGHT - 230 + i * 160;
     return [rect(i === 0 ? "tandem" : "tandem second", x, y - 10, 11, 11), text(x + 17, y, name, "quiet")];
   });
-}
-
-/** 1, 2 or 5 times a power of ten, so that there are up to about six of them. */
-function tickStep(most: number): number {
-  const rough = Math.max(most, 0.01) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
-}
-
-function trim(value: number): string {
-  return String(Number(value.toPrecision(3)));
-}
-
-function escapeXml(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
-function text(x: number, y: number, value: string, style: string): string {
-  return `<text x="${round(x)}" y="${round(y)}" class="${style}">${escapeXml(value)}</text>`;
-}
-
-function rect(style: string, x: number, y: number, width: number, height: number): string {
-  return `<rect class="${style}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${height}" rx="2"/>`;
-}
-
-function line(style: string, x1: number, y1: number, x2: number, y2: number): string {
-  return `<line class="${style}" x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}"/>`;
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
 }

@@ -5,14 +5,23 @@ import { build } from "../../scripts/build.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
 import { contendersOf } from "./contenders-of.ts";
+import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth-report.ts";
 import { describeLink } from "./link-speed.ts";
 import { machineFacts } from "./machine.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
+import { measureGrowth } from "./measure-growth.ts";
 import { measuredNow } from "./origin.ts";
 import { writeReport } from "./report.ts";
 import { floorSentences, HEADER, resultRows } from "./result-table.ts";
 import { type Cell, runCell } from "./run-cell.ts";
-import { mergeResults, readResults, type StoredCell, type StoredResults, writeResults } from "./stored-results.ts";
+import {
+  mergeResults,
+  readResults,
+  type StoredCell,
+  type StoredPoint,
+  type StoredResults,
+  writeResults,
+} from "./stored-results.ts";
 
 /* Measures exports of large builds, by turns with the reference exporter, peers and floors. `--help` says what to choose. */
 
@@ -21,7 +30,7 @@ const program = process.env.REFERENCE_EXPORTER || undefined;
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 
 /** Keeps what was measured so far, so that nothing is lost when a later cell fails. */
-type Keep = (measured: Pick<StoredResults, "cells">) => void;
+type Keep = (measured: Partial<StoredResults>) => void;
 
 async function measureCell(cell: Cell, selection: Selection, tempDir: string): Promise<StoredCell> {
   const { scenario, link, build } = cell;
@@ -55,11 +64,25 @@ async function measureCells(selection: Selection, tempDir: string, keep: Keep): 
   }
 }
 
+async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir: string, keep: Keep): Promise<void> {
+  const most = workers.at(-1) ?? 1;
+  const measured: StoredPoint[] = [];
+  await measureGrowth({ rounds, sizeFactor, workers: most, tempDir }, (point) => {
+    measured.push(point);
+    keep({ points: [point] });
+    console.log(`  ${point.series} ${point.amount}: ${point.runs.map(({ wallMs }) => seconds(wallMs)).join(", ")} s`);
+  });
+  for (const series of measuredSeries(measured)) {
+    console.log(`\n${series.name}: ${series.about}\n${table(GROWTH_HEADER, growthRows(series))}`);
+    console.log(growthVerdict(series).text);
+  }
+}
+
 function keeper({ writeTo }: Selection): Keep {
   if (writeTo === undefined) return () => undefined;
   const machine = machineFacts();
   return (measured) => {
-    const results = mergeResults(readResults(writeTo), { machine, points: [], ...measured });
+    const results = mergeResults(readResults(writeTo), { machine, cells: [], points: [], ...measured });
     writeResults(writeTo, results);
     writeReport(writeTo, results);
   };
@@ -73,7 +96,10 @@ async function main(): Promise<void> {
   if (program === undefined) console.log("- no reference: REFERENCE_EXPORTER is not set");
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   try {
-    await measureCells(selection, tempDir, keeper(selection));
+    const keep = keeper(selection);
+    keep({});
+    await measureCells(selection, tempDir, keep);
+    if (selection.growth) await measureSeries(selection, tempDir, keep);
   } finally {
     rmSync(tempDir, { recursive: true });
   }

@@ -54,9 +54,12 @@ interface Program {
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
-/** This project's exporter with a number of compressing threads, as platforms start it. */
-export function tandem(mode: Mode, workers: number): Contender {
-  return tandemAs({ command: join(ROOT, "bin", "exporter") }, mode, workers);
+/**
+ * This project's exporter with a number of compressing threads, as platforms start it.
+ * @param tags of the app image
+ */
+export function tandem(mode: Mode, workers: number, tags = 1): Contender {
+  return tandemAs({ command: join(ROOT, "bin", "exporter") }, mode, workers, tags);
 }
 
 /** The same from its sources, whose functions have names, with options for Node.js. */
@@ -65,12 +68,12 @@ export function tandemFromSources(mode: Mode, workers: number, nodeOptions: stri
   return tandemAs({ command: process.execPath, args: [join(ROOT, "src", "cli.ts")], env }, mode, workers);
 }
 
-function tandemAs(program: Program, mode: Mode, workers: number): Contender {
+function tandemAs(program: Program, mode: Mode, workers: number, tags = 1): Contender {
   return {
     name: `tandem ${mode}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
     kind: "tandem",
     mode,
-    run: (course) => runExporter(program, mode, course, ["-workers", String(workers), "-events", "fd:3"]),
+    run: (course) => runExporter(program, mode, course, ["-workers", String(workers), "-events", "fd:3"], tags),
   };
 }
 
@@ -84,7 +87,13 @@ export function reference(mode: Mode, command: string): Contender {
   };
 }
 
-async function runExporter(program: Program, mode: Mode, course: Course, more: readonly string[]): Promise<Run> {
+async function runExporter(
+  program: Program,
+  mode: Mode,
+  course: Course,
+  more: readonly string[],
+  tags = 1,
+): Promise<Run> {
   const { build, registries, tempDir } = course;
   const { layersDir, appDir, launcher } = build.output;
   const [app, cache] = registries.linked;
@@ -102,9 +111,18 @@ async function runExporter(program: Program, mode: Mode, course: Course, more: r
   // Only then the reference says when the cache is there.
   const log = ["-log-level", "debug"];
   const images = ["-cache-image", `${cache}/${CACHE}:latest`, ...(mode === "parallel" ? ["-parallel"] : [])];
+  const names = ["latest", ...Array.from({ length: tags - 1 }, (_, i) => `tag-${i + 1}`)];
   const usage = await measure({
     command: program.command,
-    args: [...(program.args ?? []), ...paths, ...owner, ...log, ...images, ...more, `${app}/${APP}:latest`],
+    args: [
+      ...(program.args ?? []),
+      ...paths,
+      ...owner,
+      ...log,
+      ...images,
+      ...more,
+      ...names.map((tag) => `${app}/${APP}:${tag}`),
+    ],
     env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir, ...program.env },
     onLine,
   });

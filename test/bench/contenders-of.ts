@@ -1,10 +1,11 @@
 import { type Contender, reference, tandem } from "./contender.ts";
 import { floors } from "./floors.ts";
 import type { Link } from "./link-speed.ts";
+import { peers } from "./peers.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /**
- * Who takes part, in the order of their turns: ours and the reference in each mode, then floors.
+ * Who takes part, in the order of their turns: ours and the reference in each mode, then peers (on loopback) and floors.
  * @param program the reference; undefined when there is none
  */
 export function contendersOf(
@@ -20,5 +21,6 @@ export function contendersOf(
     ...counts.map((count) => tandem(mode, count)),
     ...(program === undefined ? [] : [reference(mode, program)]),
   ]);
-  return [...exporters, ...(before === "nothing" ? floors(isLoopback) : [])];
+  if (before !== "nothing") return exporters;
+  return [...exporters, ...(isLoopback ? peers() : []), ...floors(isLoopback)];
 }

@@ -2,12 +2,8 @@ import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { APP, type Contender, type Course } from "./contender.ts";
+import { findProgram } from "./find-program.ts";
 import { measure } from "./measure.ts";
-
-/** Whether a program is on the PATH. */
-function isInstalled(program: string): boolean {
-  return spawnSync("/bin/sh", ["-c", `command -v ${program}`], { stdio: "ignore" }).status === 0;
-}
 
 /** A pipeline over every file of the build, once: the work that no exporter can leave out, and nothing else. */
 function pipeline(name: string, command: string): Contender {
@@ -47,8 +43,8 @@ export function floors(isLoopback: boolean): readonly Contender[] {
   ];
   return [
     ...(isLoopback ? pipelines : [])
-      .filter(({ program }) => isInstalled(program))
+      .filter(({ program }) => findProgram(program) !== undefined)
       .map(({ name, command }) => pipeline(name, command)),
-    ...(isInstalled("skopeo") ? [skopeo] : []),
+    ...(findProgram("skopeo") !== undefined ? [skopeo] : []),
   ];
 }

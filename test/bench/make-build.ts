@@ -1,15 +1,17 @@
-import { copyFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { copyFileSync, linkSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build-output.ts";
 import { compressedSize } from "./compressed-size.ts";
 import { type PickedFile, type PoolName, type PoolReader, readPool } from "./file-pools.ts";
-import type { Amount, Scenario } from "./scenarios.ts";
+import type { Amount, BenchLayer, Scenario, Zeros } from "./scenarios.ts";
 
 /** A scenario's build on disk. Sizes in bytes, before compression. */
 export interface BenchBuild {
   readonly output: BuildOutput;
   readonly files: number;
   readonly bytes: number;
+  /** Directories that become layers of each image, below the build's root. */
+  readonly images: Readonly<Record<"app" | "cache", readonly string[]>>;
   /** A file of the largest layer whose content may be changed; no link to a file of the machine. */
   readonly mark: string;
 }
@@ -23,11 +25,21 @@ export function makeBuild(root: string, { layers, app }: Scenario, scale: number
   const types = layers.map(({ name, launch, cache }) => [name, { from: [], launch, cache }] as const);
   const output = writeBuildOutput(root, Object.fromEntries(types), []);
   const picker = new Picker(scale);
-  for (const { name, contents } of layers) picker.fill(join(buildpackDirectory(output), name), contents);
+  for (const { name, contents } of layers) {
+    const directory = join(buildpackDirectory(output), name);
+    if (contents.pool === "zeros") picker.fillWithZeros(directory, contents);
+    else picker.fill(directory, contents);
+  }
   picker.fill(output.appDir, app);
   const mark = join(buildpackDirectory(output), layers[0]?.name ?? "", "mark");
   writeMark(mark, "");
-  return { output, files: picker.files, bytes: picker.bytes, mark };
+  const directories = (chosen: readonly BenchLayer[]): string[] =>
+    chosen.map(({ name }) => relative(root, join(buildpackDirectory(output), name)));
+  const images = {
+    app: [...directories(layers.filter(({ launch }) => launch)), relative(root, output.appDir)],
+    cache: directories(layers.filter(({ cache }) => cache)),
+  };
+  return { output, files: picker.files, bytes: picker.bytes, images, mark };
 }
 
 /** Gives a build another content, so that its first layer differs; the size stays. */
@@ -43,6 +55,16 @@ class Picker {
 
   constructor(scale: number) {
     this.#scale = scale;
+  }
+
+  fillWithZeros(directory: string, { amount }: Zeros): void {
+    const size = Math.round(amount * this.#scale);
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, "zeros");
+    writeFileSync(path, "");
+    truncateSync(path, size);
+    this.files += 1;
+    this.bytes += size;
   }
 
   fill(directory: string, { pool, unit, amount }: Amount): void {

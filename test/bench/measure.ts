@@ -19,7 +19,7 @@ export interface Usage {
   readonly wallMs: number;
   /** User and system time, in steps of 10 ms. */
   readonly cpuMs: number;
-  /** The largest resident size of the first process, in bytes. */
+  /** The largest resident sizes, in bytes, of the processes that lived at one time. */
   readonly peakBytes: number;
   /** Handed to disks, in bytes; files that were deleted again count. */
   readonly writtenBytes: number;
@@ -77,18 +77,27 @@ function parseAccounts(accounts: string): Pick<Usage, "cpuMs" | "writtenBytes"> 
   return { cpuMs: ticks * TICK_MS, writtenBytes: Number(written ?? Number.NaN) };
 }
 
-/** Reads the high-water mark of the shell's first child now and then; it only grows, so little is missed. */
+/** Reads the high-water marks of all below the shell now and then; each only grows, so little is missed. */
 function samplePeak(shell: number): { stop(): void; bytes(): number } {
   let bytes = 0;
   const sample = (): void => {
-    try {
-      const [child] = readFileSync(`/proc/${shell}/task/${shell}/children`, "utf8").split(" ");
-      const status = readFileSync(`/proc/${child}/status`, "utf8");
-      bytes = Math.max(bytes, Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
-    } catch {
-      // Not there yet, or gone.
-    }
+    bytes = Math.max(bytes, peakBelow(shell));
   };
   const timer = setInterval(sample, SAMPLE_MS);
   return { stop: () => clearInterval(timer), bytes: () => bytes };
+}
+
+function peakBelow(process: number | string): number {
+  try {
+    const children = readFileSync(`/proc/${process}/task/${process}/children`, "utf8").split(" ").filter(Boolean);
+    return children.reduce((sum, child) => sum + peakOf(child) + peakBelow(child), 0);
+  } catch {
+    // Not there yet, or gone.
+    return 0;
+  }
+}
+
+function peakOf(process: string): number {
+  const status = readFileSync(`/proc/${process}/status`, "utf8");
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }

@@ -1,13 +1,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { APP_READY_HEADER, appReadyRows, comparedCells, drawAppReady } from "./app-ready.ts";
+import { drawGrowth, GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth-report.ts";
 import { describeLink, type Link, parseLink } from "./link-speed.ts";
 import { markdownTable } from "./markdown-table.ts";
 import { introduction } from "./report-introduction.ts";
 import { floorSentences, HEADER, resultRows } from "./result-table.ts";
 import { drawScenario } from "./scenario-chart.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import type { Origin, StoredCell, StoredResults } from "./stored-results.ts";
+import type { Origin, StoredCell, StoredPoint, StoredResults } from "./stored-results.ts";
 
 const PICTURES = join("docs", "benchmarks");
 
@@ -22,7 +23,12 @@ export function writeReport(directory: string, results: StoredResults): void {
     const cells = inOrder(results.cells.filter((cell) => cell.scenario === scenario.name));
     return cells.length === 0 ? [] : [describeScenario(scenario, cells, draw)];
   });
-  const sections = [introduction(results), ...scenarios, ...describeLinks(results.cells, draw)];
+  const sections = [
+    introduction(results),
+    ...scenarios,
+    ...describeLinks(results.cells, draw),
+    ...describeGrowth(results.points, draw),
+  ];
   writeFileSync(join(directory, "BENCHMARKS.md"), `${sections.join("\n\n")}\n`);
 }
 
@@ -80,4 +86,23 @@ RFC 0125 accepted that the app image is ready later with \`-parallel\`. Here is 
 the figures are those of the tables above, of ours with the most workers.`,
     ...sections,
   ];
+}
+
+function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
+  const series = measuredSeries(points);
+  if (series.length === 0) return [];
+  const sections = series.flatMap((one) => {
+    const origins = new Set(one.measured.map(describeOrigin));
+    return [
+      `### Growth: ${one.name}`,
+      `${one.about[0]?.toUpperCase()}${one.about.slice(1)}. ${[...origins].join("; ")}.`,
+      markdownTable(GROWTH_HEADER, growthRows(one)),
+      growthVerdict(one).text,
+    ];
+  });
+  const head = `## How an export grows
+
+\`npm run bench -- --scale\`: builds that differ in one number only, on loopback, with \`-parallel\`, medians. *Each further one* is
+what a layer, MB or tag costs between a line and the line before: where that does not grow, nothing is quadratic.`;
+  return [head, draw("growth", drawGrowth(series)), ...sections];
 }

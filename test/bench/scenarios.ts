@@ -9,10 +9,19 @@ export interface Amount {
   readonly amount: number;
 }
 
+/** One file of so many zeros, which a disk need not hold. */
+export interface Zeros {
+  readonly pool: "zeros";
+  readonly unit: "bytes";
+  readonly amount: number;
+}
+
+export type Contents = Amount | Zeros;
+
 /** A layer of a scenario's build. */
 export interface BenchLayer {
   readonly name: string;
-  readonly contents: Amount;
+  readonly contents: Contents;
   readonly launch: boolean;
   readonly cache: boolean;
 }
@@ -43,11 +52,16 @@ const compressed = (pool: PoolName, megabytes: number): Amount => ({
   unit: "compressedBytes",
   amount: megabytes * MB,
 });
-const plain = (pool: PoolName, megabytes: number): Amount => ({ pool, unit: "bytes", amount: megabytes * MB });
+export const plain = (pool: PoolName, megabytes: number): Amount => ({ pool, unit: "bytes", amount: megabytes * MB });
 
-const launchOnly = (name: string, contents: Amount): BenchLayer => ({ name, contents, launch: true, cache: false });
+export const launchOnly = (name: string, contents: Contents): BenchLayer => ({
+  name,
+  contents,
+  launch: true,
+  cache: false,
+});
 const cacheOnly = (name: string, contents: Amount): BenchLayer => ({ name, contents, launch: false, cache: true });
-const shared = (name: string, contents: Amount): BenchLayer => ({ name, contents, launch: true, cache: true });
+export const shared = (name: string, contents: Contents): BenchLayer => ({ name, contents, launch: true, cache: true });
 
 /** RFC 0125's Java build, layer by layer with the sizes of its table, which are those of compressed layers. */
 const java = {

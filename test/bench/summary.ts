@@ -12,7 +12,7 @@ export interface Spread {
 export type Figure = keyof Run;
 
 /** @returns undefined when no run has that figure */
-export function spreadOf({ runs }: Result, figure: Figure): Spread | undefined {
+export function spreadOf({ runs }: Pick<Result, "runs">, figure: Figure): Spread | undefined {
   const sorted = runs.flatMap((run) => run[figure] ?? []).sort((a, b) => a - b);
   const [least, most] = [sorted[0], sorted.at(-1)];
   if (least === undefined || most === undefined) return undefined;

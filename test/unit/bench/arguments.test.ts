@@ -27,7 +27,10 @@ test("without a choice: every scenario but the one that takes long", () => {
 
 test.each([
   [["--quick"], { rounds: 1, sizeFactor: 0.1, writeTo: undefined }],
-  [["--quick", "--runs", "5", "--write"], { rounds: 5, writeTo: "/root" }],
+  [["--quick", "--runs", "5", "--out", "/elsewhere"], { rounds: 5, writeTo: "/elsewhere" }],
+  [["--write"], { writeTo: "/root" }],
+  [["--scale"], { cells: [], growth: true, writeTo: undefined }],
+  [["--report"], { cells: [], growth: false, writeTo: "/root" }],
   [["--out", "/elsewhere"], { rounds: 3, sizeFactor: 1, writeTo: "/elsewhere" }],
   [["--workers", "1,4"], { workers: [1, 4] }],
 ])("%j", (args, expected) => {
@@ -38,6 +41,7 @@ test.each([
   [["--scenario", "none"], /no scenario none/],
   [["--link", "fast"], /a link is free, .* not fast/],
   [["--runs", "0"], /--runs takes whole numbers/],
+  [["--quick", "--write"], /not for the project's report/],
   [["--workers", "1,two"], /--workers takes whole numbers/],
 ])("%j is refused", (args, message) => {
   expect(() => parseSelection(args, "/root")).toThrow(message);
