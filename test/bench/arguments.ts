@@ -12,6 +12,8 @@ export interface Selection {
   readonly sizeFactor: number;
   /** Measure how an export grows with layers, sizes and tags. */
   readonly growth: boolean;
+  /** Simulate machines with more cores. */
+  readonly curve: boolean;
 
   /** Where BENCHMARKS.md and the pictures go; undefined: they are not written. */
   readonly writeTo: string | undefined;
@@ -25,6 +27,7 @@ export const USAGE = `npm run bench -- [options]
   --runs n          of each contender, by turns (default 3)
   --all             every scenario on every link that it is meant for (hours)
   --scale           how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags; no scenario unless one is named
+  --curve           from 1 to 16 workers: measures what stages cost here and simulates machines with more cores
   --report          write the report anew from the figures that are there; measure nothing unless something is named
   --quick           a tenth of the sizes, one run: to see that it works
   --write           write BENCHMARKS.md and docs/benchmarks, where figures of earlier runs are kept
@@ -48,6 +51,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
       runs: { type: "string" },
       all: { type: "boolean", default: false },
       scale: { type: "boolean", default: false },
+      curve: { type: "boolean", default: false },
       report: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
@@ -56,7 +60,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     },
   });
   if (values.help) return undefined;
-  const isOther = values.scale || values.report;
+  const isOther = values.scale || values.curve || values.report;
   const scenarios = values.scenario?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
   const links = values.link?.split(",");
   const linksOf = (scenario: Scenario): readonly string[] => {
@@ -73,6 +77,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     rounds: wholeNumber("runs", values.runs ?? (values.quick ? "1" : "3")),
     sizeFactor: values.quick ? 0.1 : 1,
     growth: values.scale,
+    curve: values.curve,
     writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };
 }

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "../../scripts/build.ts";
 import { table } from "../demo/table.ts";
@@ -22,6 +22,8 @@ import {
   type StoredResults,
   writeResults,
 } from "./stored-results.ts";
+import { describeCurve } from "./worker-curve/curve-report.ts";
+import { measureCurve } from "./worker-curve/measure-curve.ts";
 
 /* Measures exports of large builds, by turns with the reference exporter, peers and floors. `--help` says what to choose. */
 
@@ -99,6 +101,13 @@ async function main(): Promise<void> {
     const keep = keeper(selection);
     keep({});
     await measureCells(selection, tempDir, keep);
+    const { rounds, sizeFactor } = selection;
+    if (selection.curve) {
+      const onProgress = (text: string): void => console.log(`  ${text}`);
+      const curve = await measureCurve({ rounds, sizeFactor, cores: availableParallelism(), tempDir, onProgress });
+      console.log(`\n${describeCurve(curve).join("\n\n")}\n`);
+      keep({ curve });
+    }
     if (selection.growth) await measureSeries(selection, tempDir, keep);
   } finally {
     rmSync(tempDir, { recursive: true });

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { APP, CACHE, type Contender, type Course } from "./contender.ts";
 import { measure } from "./measure.ts";
 import { quote, readyWatch, sayReady } from "./peer-script.ts";
-import { readProcessUsage } from "./process-usage.ts";
+import { parseTimes, parseWritten, peakOf, readProc } from "./proc.ts";
 
 /**
  * `buildctl build` of a Dockerfile that copies each directory into a layer of an empty image, for both images at once, by one
@@ -41,15 +41,16 @@ export function buildkit(daemon: string, client: string): Contender {
           : [`${command("cache", cache, `${cacheHost}/${CACHE}:latest`)} && ${sayReady("cache")}`]),
         "wait $one",
       ];
-      const before = readProcessUsage(running.pid);
+      const cpuMs = (): number => parseTimes(readProc(`${running.pid}/stat`)).ownMs;
+      const writtenBytes = (): number => parseWritten(readProc(`${running.pid}/io`));
+      const before = { cpuMs: cpuMs(), writtenBytes: writtenBytes() };
       const ready = readyWatch();
       const usage = await measure({ command: "/bin/sh", args: ["-c", lines.join("\n")], onLine: ready.onLine });
-      const after = readProcessUsage(running.pid);
       return {
         wallMs: usage.wallMs,
-        cpuMs: usage.cpuMs + after.cpuMs - before.cpuMs,
-        peakBytes: usage.peakBytes + after.peakBytes,
-        writtenBytes: usage.writtenBytes + after.writtenBytes - before.writtenBytes,
+        cpuMs: usage.cpuMs + cpuMs() - before.cpuMs,
+        peakBytes: usage.peakBytes + peakOf(running.pid),
+        writtenBytes: usage.writtenBytes + writtenBytes() - before.writtenBytes,
         ...ready.times(),
       };
     },

@@ -13,6 +13,8 @@ export interface Run extends Usage {
   readonly cacheReadyMs?: number | undefined;
   /** Towards the registries, in bytes. */
   readonly sentBytes?: number | undefined;
+  /** Time of the cores that the registries took, in ms. */
+  readonly registryMs?: number | undefined;
   /** What the link with the most to carry needs for that alone, in ms; undefined on loopback. */
   readonly transferMs?: number | undefined;
 }

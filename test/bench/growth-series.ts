@@ -42,6 +42,8 @@ const oneLayer = (contents: (megabytes: number) => Contents) => (megabytes: numb
 /** One file of zeros, which takes no room on the disk. */
 const zeros = (megabytes: number): Contents => ({ pool: "zeros", unit: "bytes", amount: megabytes * MB });
 
+export const oneLayerOfZeros = (megabytes: number): Scenario => oneLayer(zeros)(megabytes).scenario;
+
 export const GROWTH: readonly GrowthSeries[] = [
   {
     name: "layers",

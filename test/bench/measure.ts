@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { childrenOf, parseTimes, parseWritten, peakOf, readProc } from "./proc.ts";
 
 /** A process to measure. */
 export interface Command {
@@ -19,6 +19,8 @@ export interface Usage {
   readonly wallMs: number;
   /** User and system time, in steps of 10 ms. */
   readonly cpuMs: number;
+  /** User and system time of the first process's main thread. */
+  readonly mainThreadMs?: number | undefined;
   /** The largest resident sizes, in bytes, of the processes that lived at one time. */
   readonly peakBytes: number;
   /** Handed to disks, in bytes; files that were deleted again count. */
@@ -26,7 +28,6 @@ export interface Usage {
 }
 
 const SAMPLE_MS = 20;
-const TICK_MS = 10;
 
 /**
  * The kernel adds the times and the I/O of a process to those of the one that waits for it. So a shell waits, and tells its
@@ -54,13 +55,13 @@ export async function measure({ command, args, env = {}, onLine = () => undefine
   read(pipe(child, 2));
   read(pipe(child, 3));
   const accounts = text(pipe(child, 4));
-  const peak = samplePeak(child.pid ?? 0);
-  child.once("exit", peak.stop);
+  const sampler = startSampler(child.pid ?? 0);
+  child.once("exit", sampler.stop);
   const exited = once(child, "exit").then(since);
   await once(child, "close");
   const wallMs = await exited;
   if (child.exitCode !== 0) throw new Error(`${command} ended with ${child.exitCode}:\n${tail.join("\n")}`);
-  return { wallMs, peakBytes: peak.bytes(), ...parseAccounts(await accounts) };
+  return { wallMs, ...sampler.samples(), ...parseAccounts(await accounts) };
 }
 
 function pipe(child: ChildProcess, descriptor: number): Readable {
@@ -69,35 +70,22 @@ function pipe(child: ChildProcess, descriptor: number): Readable {
   return stream;
 }
 
-/** proc(5): fields 16 and 17 of stat are the times of waited-for children, in ticks of 1/100 s. */
 function parseAccounts(accounts: string): Pick<Usage, "cpuMs" | "writtenBytes"> {
-  const fields = accounts.slice(accounts.indexOf(") ") + 2).split(" ");
-  const ticks = Number(fields[13]) + Number(fields[14]);
-  const written = /^write_bytes: (\d+)$/m.exec(accounts)?.[1];
-  return { cpuMs: ticks * TICK_MS, writtenBytes: Number(written ?? Number.NaN) };
+  return { cpuMs: parseTimes(accounts).childrenMs, writtenBytes: parseWritten(accounts) };
 }
 
-/** Reads the high-water marks of all below the shell now and then; each only grows, so little is missed. */
-function samplePeak(shell: number): { stop(): void; bytes(): number } {
-  let bytes = 0;
+/** Reads what only grows now and then, so that little is missed: high-water marks of all below the shell, the main thread's time. */
+function startSampler(shell: number): { stop(): void; samples(): Pick<Usage, "peakBytes" | "mainThreadMs"> } {
+  let [peakBytes, mainThreadMs] = [0, 0];
   const sample = (): void => {
-    bytes = Math.max(bytes, peakBelow(shell));
+    peakBytes = Math.max(peakBytes, peakBelow(shell));
+    const first = childrenOf(shell)[0];
+    mainThreadMs = Math.max(mainThreadMs, parseTimes(readProc(`${first}/task/${first}/stat`)).ownMs);
   };
   const timer = setInterval(sample, SAMPLE_MS);
-  return { stop: () => clearInterval(timer), bytes: () => bytes };
+  return { stop: () => clearInterval(timer), samples: () => ({ peakBytes, mainThreadMs }) };
 }
 
-function peakBelow(process: number | string): number {
-  try {
-    const children = readFileSync(`/proc/${process}/task/${process}/children`, "utf8").split(" ").filter(Boolean);
-    return children.reduce((sum, child) => sum + peakOf(child) + peakBelow(child), 0);
-  } catch {
-    // Not there yet, or gone.
-    return 0;
-  }
-}
-
-function peakOf(process: string): number {
-  const status = readFileSync(`/proc/${process}/status`, "utf8");
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+function peakBelow(process: number): number {
+  return childrenOf(process).reduce((sum, child) => sum + peakOf(child) + peakBelow(child), 0);
 }

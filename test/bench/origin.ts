@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import type { Origin } from "./stored-results.ts";
+import type { Origin } from "./origin-schema.ts";
 
 /** What the figures of our exporter depend on. */
 const ENGINE = ["src", "workers", "bin", "scripts/build.ts", "package-lock.json"];

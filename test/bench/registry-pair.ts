@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import type { Link } from "./link-speed.ts";
+import { parseTimes, readProc } from "./proc.ts";
 import { startLinkProxy } from "./start-link-proxy.ts";
 
 /** Two new, empty registries behind a link, for one run. */
@@ -13,6 +14,8 @@ export interface RegistryPair extends AsyncDisposable {
   readonly linked: readonly [app: string, cache: string];
   /** What the registries hold, in bytes. */
   storedBytes(): number;
+  /** Time of the cores that the registries took until now, in ms; undefined where they are not processes of their own. */
+  cpuMs(): number | undefined;
   /** What has gone towards the registries, in bytes, on each link that there is. */
   linkedBytes(): Promise<readonly number[]>;
 }
@@ -29,12 +32,21 @@ export async function startRegistryPair(link: Link): Promise<RegistryPair> {
     direct,
     linked: [app, cache],
     storedBytes: () => registries.reduce((total, { storage }) => total + bytesBelow(storage), 0),
+    cpuMs: () => sum(registries.map((registry) => ("pid" in registry ? registryMs(registry.pid) : undefined))),
     linkedBytes: async () => (await proxy?.bytesUp()) ?? [],
     async [Symbol.asyncDispose]() {
       await proxy?.[Symbol.asyncDispose]();
       for (const registry of registries) await registry[Symbol.asyncDispose]();
     },
   };
+}
+
+function registryMs(pid: number): number {
+  return parseTimes(readProc(`${pid}/stat`)).ownMs;
+}
+
+function sum(values: readonly (number | undefined)[]): number | undefined {
+  return values.reduce((total, value) => (total === undefined || value === undefined ? undefined : total + value), 0);
 }
 
 function bytesBelow(directory: string): number {

@@ -4,11 +4,13 @@ import { APP_READY_HEADER, appReadyRows, comparedCells, drawAppReady } from "./a
 import { drawGrowth, GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth-report.ts";
 import { describeLink, type Link, parseLink } from "./link-speed.ts";
 import { markdownTable } from "./markdown-table.ts";
+import type { Origin } from "./origin-schema.ts";
 import { introduction } from "./report-introduction.ts";
 import { floorSentences, HEADER, resultRows } from "./result-table.ts";
 import { drawScenario } from "./scenario-chart.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import type { Origin, StoredCell, StoredPoint, StoredResults } from "./stored-results.ts";
+import type { StoredCell, StoredPoint, StoredResults } from "./stored-results.ts";
+import { describeCurve, drawCurve } from "./worker-curve/curve-report.ts";
 
 const PICTURES = join("docs", "benchmarks");
 
@@ -28,6 +30,7 @@ export function writeReport(directory: string, results: StoredResults): void {
     ...scenarios,
     ...describeLinks(results.cells, draw),
     ...describeGrowth(results.points, draw),
+    ...describeWorkers(results, draw),
   ];
   writeFileSync(join(directory, "BENCHMARKS.md"), `${sections.join("\n\n")}\n`);
 }
@@ -105,4 +108,9 @@ function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
 \`npm run bench -- --scale\`: builds that differ in one number only, on loopback, with \`-parallel\`, medians. *Each further one* is
 what a layer, MB or tag costs between a line and the line before: where that does not grow, nothing is quadratic.`;
   return [head, draw("growth", drawGrowth(series)), ...sections];
+}
+
+function describeWorkers({ curve }: StoredResults, draw: Draw): string[] {
+  if (curve === undefined) return [];
+  return ["## From 1 to 16 workers", draw("workers", drawCurve(curve)), ...describeCurve(curve)];
 }

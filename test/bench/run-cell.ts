@@ -56,8 +56,10 @@ async function runOnce(
   try {
     const course = { build, registries, tempDir };
     await prepare(course, scenario.before, contender);
+    const registryBefore = registries.cpuMs();
     const [storedBefore, linkedBefore] = [registries.storedBytes(), await registries.linkedBytes()];
     const run = await contender.run(course);
+    const registryMs = difference(registries.cpuMs(), registryBefore);
     const linked = (await registries.linkedBytes()).map((bytes, i) => bytes - (linkedBefore[i] ?? 0));
     const { bytesPerSecond } = link;
     const sent =
@@ -67,10 +69,14 @@ async function runOnce(
             sentBytes: linked.reduce((total, bytes) => total + bytes, 0),
             transferMs: (Math.max(...linked) / bytesPerSecond) * 1000,
           };
-    if (contender.kind === "floor" || contender.kind === "peer") return { run: { ...run, ...sent } };
+    if (contender.kind === "floor" || contender.kind === "peer") return { run: { ...run, ...sent, registryMs } };
     const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`);
-    return { run: { ...run, ...sent }, diffIds: diffIds.join() };
+    return { run: { ...run, ...sent, registryMs }, diffIds: diffIds.join() };
   } finally {
     rmSync(tempDir, { recursive: true });
   }
+}
+
+function difference(now: number | undefined, before: number | undefined): number | undefined {
+  return now === undefined || before === undefined ? undefined : now - before;
 }

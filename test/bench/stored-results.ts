@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { originSchema } from "./origin-schema.ts";
+import { curveSchema } from "./worker-curve/stored-curve.ts";
 
 const runSchema = z.object({
   wallMs: z.number(),
@@ -12,13 +14,8 @@ const runSchema = z.object({
   cacheReadyMs: z.number().optional(),
   sentBytes: z.number().optional(),
   transferMs: z.number().optional(),
-});
-
-const originSchema = z.object({
-  /** ISO 8601, the day. */
-  date: z.string(),
-  /** The last commit that changed the engine. */
-  commit: z.string(),
+  mainThreadMs: z.number().optional(),
+  registryMs: z.number().optional(),
 });
 
 const cellSchema = originSchema.extend({
@@ -51,10 +48,9 @@ const resultsSchema = z.object({
   machine: z.array(z.string()),
   cells: z.array(cellSchema),
   points: z.array(pointSchema),
+  curve: curveSchema.optional(),
 });
 
-/** When and of what something was measured. */
-export type Origin = z.infer<typeof originSchema>;
 /** One scenario on one link. */
 export type StoredCell = z.infer<typeof cellSchema>;
 /** One point of a series that shows how something grows. */
@@ -71,10 +67,12 @@ export const RESULTS = join("docs", "benchmarks", "results.json");
  */
 export function mergeResults(earlier: StoredResults | undefined, now: StoredResults): StoredResults {
   if (earlier === undefined || !isDeepStrictEqual(earlier.machine, now.machine)) return now;
+  const curve = now.curve ?? earlier.curve;
   return {
     machine: now.machine,
     cells: merge(earlier.cells, now.cells, ({ scenario, link }) => `${scenario} ${link}`),
     points: merge(earlier.points, now.points, ({ series, amount }) => `${series} ${amount}`),
+    ...(curve === undefined ? {} : { curve }),
   };
 }
 
@@ -89,7 +87,7 @@ export function readResults(directory: string): StoredResults | undefined {
 }
 
 /** Writes them with a line for each cell and point, so that a change of one is a change of one line. */
-export function writeResults(directory: string, { machine, cells, points }: StoredResults): void {
+export function writeResults(directory: string, { machine, cells, points, curve }: StoredResults): void {
   const path = join(directory, RESULTS);
   mkdirSync(dirname(path), { recursive: true });
   const lines = (items: readonly object[]): string => items.map((item) => `\n${JSON.stringify(item, shorten)}`).join();
@@ -97,6 +95,7 @@ export function writeResults(directory: string, { machine, cells, points }: Stor
     `"machine": ${JSON.stringify(machine)}`,
     `"cells": [${lines(cells)}\n]`,
     `"points": [${lines(points)}\n]`,
+    ...(curve === undefined ? [] : [`"curve": ${JSON.stringify(curve, shorten)}`]),
   ];
   writeFileSync(path, `{\n${members.join(",\n")}\n}\n`);
 }

@@ -13,7 +13,12 @@ export type Figure = keyof Run;
 
 /** @returns undefined when no run has that figure */
 export function spreadOf({ runs }: Pick<Result, "runs">, figure: Figure): Spread | undefined {
-  const sorted = runs.flatMap((run) => run[figure] ?? []).sort((a, b) => a - b);
+  return spreadOfNumbers(runs.flatMap((run) => run[figure] ?? []));
+}
+
+/** @returns undefined when there is none */
+export function spreadOfNumbers(numbers: readonly number[]): Spread | undefined {
+  const sorted = [...numbers].sort((a, b) => a - b);
   const [least, most] = [sorted[0], sorted.at(-1)];
   if (least === undefined || most === undefined) return undefined;
   const middle = sorted.length >> 1;

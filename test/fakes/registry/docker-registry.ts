@@ -54,6 +54,11 @@ export class DockerRegistry implements AsyncDisposable {
     return new DockerRegistry(host, directory, child);
   }
 
+  /** Of the registry's process. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null && this.#process.kill()) await once(this.#process, "exit");
     await rm(this.#directory, { recursive: true });

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { tandem } from "../contender.ts";
+import { oneLayerOfZeros } from "../growth-series.ts";
+import { parseLink } from "../link-speed.ts";
+import { type BenchBuild, makeBuild } from "../make-build.ts";
+import { measuredNow } from "../origin.ts";
+import { type Result, runCell } from "../run-cell.ts";
+import { SCENARIOS, type Scenario } from "../scenarios.ts";
+import { spreadOf } from "../summary.ts";
+import type { FixedCosts } from "./costs.ts";
+import { measureMessage } from "./message-cost.ts";
+import { type SimulatedRun, simulateExport } from "./simulated-export.ts";
+import { type MeasuredLayer, measureStages } from "./stage-costs.ts";
+import type { CurveCheck, CurvePoint, StageRates, StoredCurve } from "./stored-curve.ts";
+
+const MB = 1e6;
+const COUNTS = [1, 2, 4, 8, 16];
+/** Cores that no number of threads here can fill. */
+const ENOUGH = 64;
+/** What is foretold: one large layer, and a build of several. */
+const FORETOLD = ["large-1g", "java"];
+/** One layer that costs the main thread its share for each block, and nothing to send. */
+const ZEROS_MB = 4000;
+
+export interface CurveOptions {
+  readonly rounds: number;
+  readonly sizeFactor: number;
+  /** Cores of this machine. */
+  readonly cores: number;
+  readonly tempDir: string;
+  readonly onProgress: (text: string) => void;
+}
+
+/** A build with its stages' costs, and real exports of it with each number of workers. */
+interface Measured {
+  readonly scenario: Scenario;
+  readonly layers: readonly MeasuredLayer[];
+  /** By number of workers. */
+  readonly results: ReadonlyMap<number, Result>;
+}
+
+/**
+ * Measures what an export's stages cost on this machine, foretells real exports of 1 worker and of as many as there are cores,
+ * and then what machines with more cores would do.
+ */
+export async function measureCurve(options: CurveOptions): Promise<StoredCurve> {
+  const { cores, onProgress } = options;
+  const scenario = (name: string): Scenario => SCENARIOS.find((one) => one.name === name) as Scenario;
+  const tiny = await measure(scenario("tiny"), [1], options);
+  const zeros = await measure(oneLayerOfZeros(ZEROS_MB), [1], options);
+  const builds: Measured[] = [];
+  for (const name of FORETOLD) builds.push(await measure(scenario(name), [1, cores], options));
+  const fixed = { ...fixedCosts(tiny, zeros, builds[0] as Measured), messageMs: await measureMessage() };
+  const checks: CurveCheck[] = [];
+  const points: CurvePoint[] = [];
+  for (const build of builds) {
+    const name = build.scenario.name;
+    for (const [workers, result] of build.results) {
+      const run = await simulate(build, fixed, { workers, cores });
+      const check = { scenario: name, workers, predictedMs: run.wallMs, predictedAppMs: run.appReadyMs };
+      const times = (figure: "wallMs" | "appReadyMs"): number[] => result.runs.map((one) => one[figure] ?? Number.NaN);
+      checks.push({ ...check, measuredMs: times("wallMs"), measuredAppMs: times("appReadyMs") });
+      onProgress(`${name}, ${workers} workers: ${times("wallMs").join(", ")} ms, foretold ${run.wallMs.toFixed(0)} ms`);
+    }
+    // The registries of other machines take nothing from these cores, and here as fast as is sent.
+    const elsewhere = { ...fixed, registryPerMBMs: 0 };
+    for (const workers of COUNTS) {
+      for (const kind of ["as many", "enough"] as const) {
+        const run = await simulate(build, elsewhere, { workers, cores: kind === "enough" ? ENOUGH : workers });
+        points.push({ scenario: name, workers, cores: kind, wallMs: run.wallMs, shares: run.shares });
+      }
+    }
+  }
+  return { ...measuredNow(), fixed, stages: builds.map(stageRates), checks, points };
+}
+
+async function simulate(
+  { layers }: Measured,
+  fixed: FixedCosts,
+  machine: { readonly workers: number; readonly cores: number },
+): Promise<SimulatedRun> {
+  return await simulateExport(
+    layers.map(({ costs }) => costs),
+    fixed,
+    machine,
+  );
+}
+
+async function measure(scenario: Scenario, counts: readonly number[], options: CurveOptions): Promise<Measured> {
+  const { rounds, sizeFactor, tempDir, onProgress } = options;
+  const directory = mkdtempSync(join(tempDir, "build-"));
+  const build: BenchBuild = makeBuild(directory, scenario, sizeFactor);
+  const contenders = [...new Set(counts)].map((count) => tandem("parallel", count));
+  const results = await runCell({ scenario, link: parseLink("free"), build }, contenders, {
+    rounds,
+    tempDir,
+    onRun: (name, { wallMs }) => onProgress(`${scenario.name}: ${name} ${wallMs.toFixed(0)} ms`),
+  });
+  const layers = measureStages(build, tempDir);
+  rmSync(directory, { recursive: true });
+  return { scenario, layers, results: new Map(results.map((result, i) => [counts[i] ?? 0, result])) };
+}
+
+type Figure = "wallMs" | "mainThreadMs" | "registryMs" | "sentBytes";
+
+function medianOf({ results }: Measured, figure: Figure): number {
+  const result = results.get(1);
+  const median = result === undefined ? undefined : spreadOf(result, figure)?.median;
+  if (median === undefined) throw new Error(`no ${figure}: the curve needs docker-registry`);
+  return median;
+}
+
+/** Differences between exports that differ in one thing: nothing, blocks without bytes to send, blocks with bytes. */
+function fixedCosts(tiny: Measured, zeros: Measured, large: Measured): Omit<FixedCosts, "messageMs"> {
+  const beyond = (build: Measured, figure: Figure): number => medianOf(build, figure) - medianOf(tiny, figure);
+  const blocks = (build: Measured): number => build.layers.reduce((sum, { stages }) => sum + stages.length, 0);
+  const sentMB = medianOf(large, "sentBytes") / MB;
+  const mainPerBlockMs = beyond(zeros, "mainThreadMs") / blocks(zeros);
+  return {
+    startMs: medianOf(tiny, "wallMs"),
+    mainPerBlockMs,
+    mainPerMBMs: (beyond(large, "mainThreadMs") - mainPerBlockMs * blocks(large)) / sentMB,
+    registryPerMBMs: beyond(large, "registryMs") / sentMB,
+  };
+}
+
+function stageRates({ scenario, layers }: Measured): StageRates {
+  const all = layers.flatMap(({ stages }) => stages);
+  const total = (stage: keyof (typeof all)[number]): number => all.reduce((sum, block) => sum + block[stage], 0);
+  const tarMB = total("rawBytes") / MB;
+  return {
+    scenario: scenario.name,
+    tarMB,
+    outputMB: total("outputBytes") / MB,
+    blocks: all.length,
+    readMs: total("readMs") / tarMB,
+    encodeMs: total("encodeMs") / tarMB,
+    crcMs: total("crcMs") / tarMB,
+    tarHashMs: total("tarHashMs") / tarMB,
+    blobHashMs: total("blobHashMs") / tarMB,
+    writeMs: total("writeMs") / tarMB,
+  };
+}

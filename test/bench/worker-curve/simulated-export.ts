@@ -1,0 +1,201 @@
+import { BackgroundGate } from "../../../src/flow/background-gate.ts";
+import { PriorityLimiter } from "../../../src/flow/priority-limiter.ts";
+import { SlotPool } from "../../../src/layers/slot-pool.ts";
+import { APP_PRIORITY } from "../../../src/plan/layer-plan.ts";
+import type { BlockCosts, FixedCosts, LayerCosts } from "./costs.ts";
+import { SimulatedUpload } from "./simulated-upload.ts";
+import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
+
+/* The engine's rules, as in worker-pool.ts and layer-store.ts, whose numbers are not exported. */
+const SLOTS_PER_WORKER = 3;
+const EXTRA_SLOTS = 2;
+const DIGESTERS = 2;
+const PASSES = 4;
+
+/** The main thread is called for a block four times: to hand it to a thread, when it is made, and when each digest is done. */
+const CALLS_PER_BLOCK = 4;
+
+/** How busy the threads of each kind were, 0 to 1; of digesters and uploads the busiest one. */
+export interface Shares {
+  /** Of all cores together. */
+  readonly cores: number;
+  readonly workers: number;
+  readonly tarHash: number;
+  readonly blobHash: number;
+  readonly main: number;
+  readonly registry: number;
+}
+
+export interface SimulatedRun {
+  readonly wallMs: number;
+  readonly appReadyMs: number;
+  readonly shares: Shares;
+}
+
+/** Runs an export with `-parallel` to two registries on a machine that is imagined. */
+export async function simulateExport(
+  layers: readonly LayerCosts[],
+  fixed: FixedCosts,
+  { workers, cores }: { readonly workers: number; readonly cores: number },
+): Promise<SimulatedRun> {
+  const machine = new VirtualMachine(cores);
+  const simulation = new Simulation(machine, fixed, workers, cores);
+  return await machine.runUntil(simulation.run(layers));
+}
+
+/** One hash of one layer, on one of the digesting threads. */
+interface Digest {
+  readonly digester: Digester;
+  leave(): void;
+}
+
+interface Digester {
+  readonly thread: VirtualThread;
+  digests: number;
+}
+
+class Simulation {
+  readonly #machine: VirtualMachine;
+  readonly #fixed: FixedCosts;
+  readonly #workers: number;
+  readonly #cores: number;
+  readonly #main: VirtualThread;
+  readonly #compressors: PriorityLimiter;
+  readonly #slots: SlotPool;
+  readonly #scans: PriorityLimiter;
+  readonly #passes = new PriorityLimiter(PASSES);
+  readonly #gate: BackgroundGate;
+  readonly #digesters: readonly Digester[];
+  readonly #busy = { workers: 0, tarHash: 0, blobHash: 0 };
+  readonly #uploads: SimulatedUpload[] = [];
+
+  constructor(machine: VirtualMachine, fixed: FixedCosts, workers: number, cores: number) {
+    this.#machine = machine;
+    this.#cores = cores;
+    this.#fixed = fixed;
+    this.#workers = workers;
+    this.#main = new VirtualThread(machine);
+    this.#compressors = new PriorityLimiter(workers);
+    this.#scans = new PriorityLimiter(workers);
+    this.#slots = new SlotPool(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, Math.max(1, workers - 1));
+    this.#gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
+    this.#digesters = Array.from({ length: DIGESTERS }, () => ({ thread: new VirtualThread(machine), digests: 0 }));
+  }
+
+  async run(layers: readonly LayerCosts[]): Promise<SimulatedRun> {
+    await this.#machine.wait(this.#fixed.startMs);
+    const made = layers.map((layer) => this.#layer(layer));
+    const uploads = (destination: "app" | "cache"): Promise<unknown> =>
+      Promise.all(this.#uploads.filter((upload) => upload.destination === destination).map((upload) => upload.run()));
+    const cache = uploads("cache");
+    await uploads("app");
+    const appReadyMs = this.#machine.now;
+    this.#slots.liftLimit();
+    await Promise.all([cache, ...made]);
+    const wallMs = this.#machine.now;
+    const share = (busyMs: number): number => busyMs / (wallMs - this.#fixed.startMs);
+    const { workers, tarHash, blobHash } = this.#busy;
+    const registries = this.#uploads.reduce((sum, { registryMs }) => sum + registryMs, 0);
+    const all = workers + tarHash + blobHash + this.#main.busyMs + registries;
+    const registry = Math.max(0, ...this.#uploads.map(({ registryMs }) => registryMs));
+    return {
+      wallMs,
+      appReadyMs,
+      shares: {
+        cores: share(all / this.#cores),
+        workers: share(workers / this.#workers),
+        tarHash: share(tarHash),
+        blobHash: share(blobHash),
+        main: share(this.#main.busyMs),
+        registry: share(registry),
+      },
+    };
+  }
+
+  #layer(layer: LayerCosts): Promise<void> {
+    const uploads = layer.destinations.map((destination) => {
+      const gate = { gate: this.#gate, isBackground: destination === "cache" };
+      return new SimulatedUpload(this.#machine, this.#main, this.#fixed, gate, destination);
+    });
+    this.#uploads.push(...uploads);
+    return this.#make(layer, uploads);
+  }
+
+  async #make(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
+    const { priority, order, scanMs } = layer;
+    await this.#scans.run(priority, () => this.#compress(scanMs), order);
+    await this.#passes.run(priority, () => this.#pass(layer, uploads), order);
+    for (const upload of uploads) upload.complete();
+  }
+
+  async #compress(ms: number): Promise<void> {
+    this.#busy.workers += ms;
+    await this.#compressors.run(APP_PRIORITY, async () => {
+      await this.#machine.wait(this.#fixed.messageMs);
+      await this.#machine.compute(ms);
+      await this.#machine.wait(this.#fixed.messageMs);
+    });
+  }
+
+  /** As in pass.ts: blocks are made in any order and digested in order; a slot is free when both digests had it. */
+  async #pass({ blocks, priority, order }: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
+    const [tar, blob] = [this.#digest(), this.#digest()];
+    const made = new Map<number, { readonly block: BlockCosts; readonly release: () => void }>();
+    const running: Promise<void>[] = [];
+    const digests: Promise<void>[] = [];
+    let next = 0;
+    const digestInOrder = (): void => {
+      for (let ready = made.get(next); ready !== undefined; ready = made.get(++next)) {
+        const { block, release } = ready;
+        made.delete(next);
+        this.#busy.tarHash += block.tarHashMs;
+        this.#busy.blobHash += block.blobHashMs;
+        const both = [
+          this.#digestBlock(tar, block.tarHashMs),
+          this.#digestBlock(blob, block.blobHashMs).then(() => {
+            for (const upload of uploads) upload.grow(block.outputBytes);
+          }),
+        ];
+        digests.push(Promise.all(both).then(release));
+      }
+    };
+    for (const [number, block] of blocks.entries()) {
+      const { release } = await this.#slots.acquire(priority, order);
+      const make = async (): Promise<void> => {
+        await this.#call();
+        await this.#compress(block.makeMs);
+        await this.#call();
+        made.set(number, { block, release });
+        digestInOrder();
+      };
+      running.push(make());
+    }
+    await Promise.all(running);
+    await Promise.all(digests);
+    tar.leave();
+    blob.leave();
+  }
+
+  async #digestBlock({ digester }: Digest, ms: number): Promise<void> {
+    await this.#machine.wait(this.#fixed.messageMs);
+    await digester.thread.do(ms);
+    await this.#machine.wait(this.#fixed.messageMs);
+    await this.#call();
+  }
+
+  /** On the thread with the fewest digests. */
+  #digest(): Digest {
+    const digester = this.#digesters.reduce((least, one) => (one.digests < least.digests ? one : least));
+    digester.digests += 1;
+    return {
+      digester,
+      leave: () => {
+        digester.digests -= 1;
+      },
+    };
+  }
+
+  #call(): Promise<void> {
+    return this.#main.do(this.#fixed.mainPerBlockMs / CALLS_PER_BLOCK);
+  }
+}
