@@ -62,13 +62,13 @@ function drawPanel({ title, xLabel, unit, scales, lines }: LinePanel, top: numbe
 
 /** At the end of each line, moved apart where they would overlap. */
 function labels(lines: readonly Line[], right: number, toY: (y: number) => number): string[] {
-  const ends = lines.map(({ label, points }) => ({ label, y: toY(points.at(-1)?.[1] ?? 0) + 4 }));
+  const ends = lines.map(({ label, tint, points }) => ({ label, tint, y: toY(points.at(-1)?.[1] ?? 0) + 4 }));
   ends.sort((a, b) => a.y - b.y);
   let free = Number.NEGATIVE_INFINITY;
-  return ends.map(({ label, y }) => {
+  return ends.flatMap(({ label, tint, y }) => {
     const at = Math.max(y, free);
     free = at + 15;
-    return text(right + 10, at, label, "");
+    return [dot(tint, right + 22, at - 4), text(right + 32, at, label, "")];
   });
 }
 
