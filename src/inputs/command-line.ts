@@ -10,6 +10,7 @@ import { boolFrom, type Environment, intFrom, listFrom, stringFrom } from "./env
 import { type Command, type FlagRow, REFERENCE_FLAGS } from "./flag-table.ts";
 import { FlagValues } from "./flag-values.ts";
 import { type FlagDefinition, type FlagValue, parseGoFlags } from "./go-flags.ts";
+import { buildHelp, type HelpFlag } from "./help.ts";
 import { type MachineDefaults, tuningFlags } from "./tuning-flags.ts";
 import { buildUsage } from "./usage.ts";
 
@@ -43,9 +44,18 @@ export function parseCommandLine(
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   const rows = flagRows(machine);
   const holds = gates(platformApi);
-  const flags = rows.filter((row) => exists(row, name, holds)).map((row) => define(row, env));
+  const defined = rows.filter((row) => exists(row, name, holds));
+  const flags = defined.map((row) => define(row, env));
   const outcome = parseGoFlags(flags, args);
-  if (outcome.kind === "help") return { kind: "exit", exitCode: EXIT_CODES.success, stderr: buildUsage(flags) };
+  if (outcome.kind === "help")
+    return {
+      kind: "exit",
+      exitCode: EXIT_CODES.success,
+      stderr: buildHelp(
+        name,
+        defined.map((row) => help(row, env)),
+      ),
+    };
   if (outcome.kind === "error")
     return { kind: "exit", exitCode: EXIT_CODES.flagSyntax, stderr: `${outcome.line}\n${buildUsage(flags)}` };
   const hidden = rows.filter((row) => !exists(row, name, holds));
@@ -71,6 +81,11 @@ function exists(row: FlagRow, name: Command, holds: PlatformGates): boolean {
   if (row.command !== undefined && row.command !== name) return false;
   if (row.since !== undefined && !holds[row.since]) return false;
   return row.until === undefined || !holds[row.until];
+}
+
+function help(row: FlagRow, env: Environment): HelpFlag {
+  const variables = [row.env, row.alsoEnv].filter((variable) => variable !== undefined);
+  return { definition: define(row, env), variables };
 }
 
 /** The flag with its value from the environment or its default (contract 1.5). */

@@ -8,10 +8,13 @@ const TYPE_WORD = { string: " string", int: " int", list: " value", bool: "" } a
  * with the value it has when the command line does not set it.
  */
 export function buildUsage(definitions: readonly FlagDefinition[]): string {
-  const lines = [...definitions]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((flag) => `  -${flag.name}${TYPE_WORD[flag.type]}\n    \t${flag.usage}${defaultText(flag)}\n`);
+  const lines = [...definitions].sort((a, b) => (a.name < b.name ? -1 : 1)).map(flagUsage);
   return `Usage of lifecycle:\n${lines.join("")}`;
+}
+
+/** The two lines of a flag in a usage block. */
+export function flagUsage(flag: FlagDefinition): string {
+  return `  -${flag.name}${TYPE_WORD[flag.type]}\n    \t${flag.usage}${defaultText(flag)}\n`;
 }
 
 function defaultText(flag: FlagDefinition): string {

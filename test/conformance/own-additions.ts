@@ -10,6 +10,17 @@ export function withoutOwnFlags(outcome: Outcome): Outcome {
   return { ...outcome, stderr };
 }
 
+/** Makes the reference's usage block out of our answer to `-h`, which has the same flags in groups, with their variables. */
+export function asUsageBlock(outcome: Outcome): Outcome {
+  if (!outcome.stderr[0]?.startsWith("Usage: ")) return outcome;
+  const flags = outcome.stderr.flatMap((line, i, lines) =>
+    /^ {2}-/.test(line) ? [[line, lines[i + 1]?.replace(/ \[\$\w+\]/g, "") ?? ""]] : [],
+  );
+  const nameOf = ([line = ""]: string[]) => /-(\S+)/.exec(line)?.[1] ?? "";
+  const sorted = flags.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  return { ...outcome, stderr: ["Usage of lifecycle:", ...sorted.flat()] };
+}
+
 /**
  * Takes away what our errors say after the reference's text: the lines that follow the last one of `expected`, if that is
  * an error's and they are not warnings or errors of their own.

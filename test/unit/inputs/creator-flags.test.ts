@@ -11,7 +11,7 @@ function parse(args: string[], env: Record<string, string>) {
 function flagNames(api: string): string[] {
   const command = parse(["-h"], { CNB_PLATFORM_API: api });
   if (command.kind !== "exit") throw new Error(command.kind);
-  return [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "");
+  return [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "").sort();
 }
 
 const ALWAYS =

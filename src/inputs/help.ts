@@ -1,0 +1,64 @@
+import { type Command, REFERENCE_FLAGS } from "./flag-table.ts";
+import type { FlagDefinition } from "./go-flags.ts";
+import { flagUsage } from "./usage.ts";
+
+const ARGUMENTS: Readonly<Record<Command, string>> = { exporter: "<image> [<tag>...]", creator: "<image>" };
+
+/** What a person looks for first: what is exported, where from, where to. */
+const USUAL = new Set([
+  "app",
+  "buildpacks",
+  "cache-dir",
+  "cache-image",
+  "daemon",
+  "layers",
+  "layout",
+  "layout-dir",
+  "log-level",
+  "parallel",
+  "previous-image",
+  "process-type",
+  "run-image",
+  "tag",
+]);
+/** Only there to be refused by the exporter, as they are by the reference's (contract 1.7, step 4). */
+const REFUSED: Readonly<Record<Command, readonly string[]>> = { exporter: ["image", "run-image"], creator: [] };
+
+const REFERENCE_NAMES = new Set<string>(REFERENCE_FLAGS.map(({ name }) => name));
+
+/** A flag and the variables that set it. */
+export interface HelpFlag {
+  readonly definition: FlagDefinition;
+  readonly variables: readonly string[];
+}
+
+/**
+ * The answer to `-h`: the usual flags first, then the rest of the lifecycle's, then our own, each with its environment variable. Errors
+ * in flags show the reference's block instead.
+ */
+export function buildHelp(command: Command, flags: readonly HelpFlag[]): string {
+  const isRefused = ({ definition }: HelpFlag) => REFUSED[command].includes(definition.name);
+  const isOwn = ({ definition }: HelpFlag) => !REFERENCE_NAMES.has(definition.name);
+  const isUsual = ({ definition }: HelpFlag) => USUAL.has(definition.name);
+  const shown = flags.filter((flag) => !isRefused(flag));
+  const sections = [
+    section("Usual flags", shown.filter(isUsual)),
+    section(
+      "More flags of the lifecycle",
+      shown.filter((flag) => !isUsual(flag) && !isOwn(flag)),
+    ),
+    section("Flags that only this implementation has", shown.filter(isOwn)),
+    section("Only there to be refused", flags.filter(isRefused)),
+  ];
+  const head = `Usage: ${command} [<flag>...] ${ARGUMENTS[command]}\n\nThe default of a flag is its variable's value, where that is set.\n`;
+  return `${head}${sections.join("")}`;
+}
+
+function section(title: string, flags: readonly HelpFlag[]): string {
+  if (flags.length === 0) return "";
+  const lines = flags.map(({ definition, variables }) => {
+    const usage = [definition.usage, ...variables.map((name) => `[$${name}]`)].join(" ");
+    return flagUsage({ ...definition, usage });
+  });
+  return `\n${title}:\n${lines.toSorted().join("")}`;
+}
