@@ -29,6 +29,8 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   "cli.ts": {
     may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts", "stop-signals.ts"],
   },
+  // The command in one executable file.
+  "binary.ts": { may: ["cli.ts"] },
   // The library.
   "tandem.ts": { may: ["export", "inputs", "faults"] },
   // The creator: runs the phases before the export as programs, then exports as the exporter does.

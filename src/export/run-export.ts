@@ -13,7 +13,7 @@ import { openEvents } from "../report/events.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import { chooseDestination } from "./choose-destination.ts";
-import { deflateWasm, workerEntries } from "./worker-entries.ts";
+import { engineParts } from "./engine-parts.ts";
 
 /** What an export needs of the process that it runs in. */
 export interface ProcessParts {
@@ -41,8 +41,9 @@ export async function runExport(
     events.write(event);
     onEvent?.(event);
   });
-  const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm());
-  const pool = new WorkerPool(workerEntries(), tuning.workers, compression);
+  const { entries, deflateWasm } = engineParts();
+  const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm);
+  const pool = new WorkerPool(entries, tuning.workers, compression);
   const { uploadConcurrency } = tuning;
   const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
   const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });

@@ -29,9 +29,13 @@ export type Compression =
 /**
  * Loads what the compression needs, once for all threads.
  * @param level 1 (fastest) to 9 (smallest)
- * @param deflateWasm file of the DEFLATE encoder
+ * @param deflateWasm the DEFLATE encoder, or its file
  */
-export function loadCompression(kind: Compression["kind"], level: number, deflateWasm: string): Compression {
+export function loadCompression(
+  kind: Compression["kind"],
+  level: number,
+  deflateWasm: string | Uint8Array<ArrayBuffer>,
+): Compression {
   return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(deflateWasm) };
 }
 

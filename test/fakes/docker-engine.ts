@@ -82,14 +82,22 @@ export class DockerEngine implements AsyncDisposable {
       chmodSync(join(root, "bin", "busybox"), 0o755);
       symlinkSync("busybox", join(root, "bin", "sh"));
     }
+    return await this.importImage(name, root, ["ENV PATH=/bin", "LABEL run=yes"]);
+  }
+
+  /** Makes an image of a directory. @param changes instructions of a Dockerfile @returns its ID */
+  async importImage(name: string, root: string, changes: readonly string[] = []): Promise<string> {
     const archive = join(this.#directory, "rootfs.tar");
     execFileSync("tar", ["--create", "--file", archive, "--directory", root, "."]);
-    await this.docker("import", "--change", "ENV PATH=/bin", "--change", "LABEL run=yes", archive, name);
+    await this.docker("import", ...changes.flatMap((change) => ["--change", change]), archive, name);
     return (await this.inspect(name)).Id;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null && this.#process.kill()) await once(this.#process, "exit");
+    // The daemon leaves its hold on the host's network behind, where a container was on it.
+    const hostNetwork = join(this.#directory, "exec", "netns", "default");
+    if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }

@@ -30,9 +30,9 @@ export const scratchBytes = 720_896;
 /** The memory's maximum may be no larger: 65,535 pages of 64 KiB, as the module declares. The first page stays unused. */
 export const maxMemoryPages = 65_535;
 
-/** Compiles once; a module can be posted to workers. */
-export function compileDeflate(wasmPath: URL | string): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(wasmPath));
+/** Compiles once; a module can be posted to workers. @param wasm the encoder, or its file */
+export function compileDeflate(wasm: URL | string | Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  return new WebAssembly.Module(wasm instanceof Uint8Array ? wasm : readFileSync(wasm));
 }
 
 /** Makes one thread's instance on the shared memory. `scratch` is the base of a region of `scratchBytes` that no one else uses. */

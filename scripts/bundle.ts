@@ -1,0 +1,54 @@
+import { dirname, join } from "node:path";
+import { type Plugin, rolldown } from "rolldown";
+
+const root = dirname(import.meta.dirname);
+
+/** What threads load, by name. Piscina starts them from the file `worker.js` beside its own code. */
+export const THREAD_ENTRIES = {
+  compressor: join(root, "workers/compressor.ts"),
+  digester: join(root, "workers/digester.ts"),
+  worker: join(root, "node_modules/piscina/dist/worker.js"),
+};
+
+const ABSENT = "\0absent";
+
+/**
+ * Leaves the browser's interfaces (fetch, WebSocket, caches, ...) and the mocks out of undici, whose index loads them all: they are never used
+ * here, and loading them is a tenth of the time that the command takes to start.
+ */
+const undiciForServers: Plugin = {
+  name: "undici-for-servers",
+  resolveId: (id, importer) =>
+    /[\\/]undici[\\/]index\.js$/.test(importer ?? "") && /^\.\/lib\/(web|mock)\//.test(id) ? ABSENT : undefined,
+  // The index makes one object of all these itself.
+  load: (id) => (id === ABSENT ? "exports.CacheStorage = class {};" : undefined),
+};
+
+/**
+ * Bundles entries that are loaded into one process, with what they share in chunks beside them. Thread entries go together: piscina
+ * keeps a thread's state in a module that its worker and our entries must share.
+ * @param entries file by name
+ * @param isWhole each entry, of which there is one, takes all that it needs into its own file
+ */
+export async function bundle(
+  entries: Readonly<Record<string, string>>,
+  directory: string,
+  isWhole = false,
+): Promise<void> {
+  const made = await rolldown({
+    input: { ...entries },
+    platform: "node",
+    plugins: [undiciForServers],
+    // An optional native addon of piscina for thread priorities, which we do not use.
+    external: ["@napi-rs/nice"],
+  });
+  await made.write({
+    dir: directory,
+    format: "cjs",
+    minify: true,
+    codeSplitting: !isWhole,
+    entryFileNames: ({ name }) => (name === "worker" ? "worker.js" : `${name}.cjs`),
+    chunkFileNames: "chunk-[name].cjs",
+  });
+  await made.close();
+}

@@ -1,0 +1,54 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { createGunzip } from "node:zlib";
+import { extract } from "tar-stream";
+import { z } from "zod";
+
+/** Architectures by the name that images have for them, with the name that Node.js has. */
+export const ARCHITECTURES = { amd64: "x64", arm64: "arm64" } as const;
+export type Architecture = keyof typeof ARCHITECTURES;
+
+const root = dirname(import.meta.dirname);
+
+const lockSchema = z.object({
+  packages: z.record(z.string(), z.object({ version: z.string().optional(), integrity: z.string().optional() })),
+});
+
+/**
+ * The pinned Node.js of an architecture: the installed one, or the package that the lock file names, fetched and checked.
+ * @param temporary a directory that may be filled
+ * @returns its path
+ */
+export async function fetchRuntime(architecture: Architecture, temporary: string): Promise<string> {
+  const name = `node-linux-${ARCHITECTURES[architecture]}`;
+  const installed = join(root, "node_modules", name, "bin", "node");
+  if (existsSync(installed)) return installed;
+  const { packages } = lockSchema.parse(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")));
+  const { version, integrity } = packages[`node_modules/${name}`] ?? {};
+  if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not pin ${name}`);
+  const pack = ["pack", `${name}@${version}`, "--silent", "--pack-destination", temporary];
+  const file = join(temporary, execFileSync("npm", pack, { encoding: "utf8" }).trim());
+  const archive = readFileSync(file);
+  const found = `sha512-${createHash("sha512").update(archive).digest("base64")}`;
+  if (found !== integrity) throw new Error(`${name}@${version} is ${found}, and package-lock.json says ${integrity}`);
+  const node = join(temporary, "node");
+  writeFileSync(node, await readEntry(archive, "package/bin/node"));
+  chmodSync(node, 0o755);
+  return node;
+}
+
+async function readEntry(archive: Buffer, name: string): Promise<Buffer> {
+  const entries = extract();
+  const gunzip = createGunzip();
+  gunzip.on("error", (error) => entries.destroy(error));
+  gunzip.pipe(entries);
+  gunzip.end(archive);
+  for await (const entry of entries) {
+    if (entry.header.name === name) return await buffer(entry);
+    entry.resume();
+  }
+  throw new Error(`the archive has no ${name}`);
+}
