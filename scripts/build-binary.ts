@@ -28,6 +28,9 @@ const root = dirname(import.meta.dirname);
 /** What Node.js links to and minimal images lack. Their licence lets them go along with any program (GCC Runtime Library Exception). */
 const RUNTIME_LIBRARIES = ["libatomic.so.1", "libgcc_s.so.1", "libstdc++.so.6"];
 
+/** All that may be in an executable's directory: it, the link to it, and what it brings along. */
+export const BINARY_FILES = ["exporter", "creator", ...RUNTIME_LIBRARIES];
+
 /** Where Debian and its relatives have libraries of an architecture, natively and for cross-compilers. */
 export const LIBRARY_DIRECTORIES: Readonly<Record<Architecture, readonly string[]>> = {
   amd64: ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/x86_64-linux-gnu/lib"],

@@ -34,7 +34,7 @@ const indexSchema = z.object({
 const manifestSchema = z.object({
   config: descriptorSchema,
   layers: z.array(descriptorSchema),
-  annotations: z.record(z.string(), z.string()),
+  annotations: z.record(z.string(), z.string()).default({}),
 });
 const configSchema = z.object({
   rootfs: z.object({ diff_ids: z.array(z.string()) }),
