@@ -12,7 +12,7 @@ import { type BenchBuild, makeBuild } from "./make-build.ts";
 import { measureGrowth } from "./measure-growth.ts";
 import { measuredNow } from "./origin.ts";
 import { writeReport } from "./report.ts";
-import { floorSentences, HEADER, resultRows } from "./result-table.ts";
+import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import { type Cell, runCell } from "./run-cell.ts";
 import {
   mergeResults,
@@ -44,7 +44,7 @@ async function measureCell(cell: Cell, selection: Selection, tempDir: string): P
     onRun: (name, run) => console.log(`  ${name.padEnd(40)} ${seconds(run.wallMs)} s`),
   });
   console.log(`\n${table(HEADER, resultRows(results))}\n`);
-  for (const sentence of floorSentences(results)) console.log(`  ${sentence}`);
+  for (const sentence of comparisons(results)) console.log(`  ${sentence}`);
   const { files, bytes } = build;
   const stored = results.map(({ contender: { name, kind, mode }, runs }) => ({
     contender: { name, kind, mode },

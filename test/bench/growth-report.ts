@@ -13,6 +13,7 @@ export const GROWTH_HEADER: readonly string[] = [
   "",
   "wall s",
   "CPU s",
+  "main thread s",
   "peak MB",
   "each further one, wall ms",
   "CPU ms",
@@ -31,7 +32,7 @@ export function measuredSeries(points: readonly StoredPoint[]): MeasuredSeries[]
   })).filter(({ measured }) => measured.length > 1);
 }
 
-type Figure = "wallMs" | "cpuMs" | "peakBytes";
+type Figure = "wallMs" | "cpuMs" | "mainThreadMs" | "peakBytes";
 
 const medianOf = (point: StoredPoint, figure: Figure): number => spreadOf(point, figure)?.median ?? Number.NaN;
 
@@ -48,7 +49,7 @@ export function growthRows({ measured, unit }: MeasuredSeries): string[][] {
     const each = (figure: Figure): string => (before === undefined ? "-" : marginal(before, point, figure).toFixed(2));
     const name = `${point.amount.toLocaleString("en")} ${point.amount === 1 ? unit[0] : unit[1]}`;
     const peak = (medianOf(point, "peakBytes") / 1e6).toFixed(1);
-    return [name, seconds("wallMs"), seconds("cpuMs"), peak, each("wallMs"), each("cpuMs")];
+    return [name, seconds("wallMs"), seconds("cpuMs"), seconds("mainThreadMs"), peak, each("wallMs"), each("cpuMs")];
   });
 }
 

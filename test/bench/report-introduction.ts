@@ -22,6 +22,9 @@ new, empty registries and a new temporary directory; after each run of an export
   stored), *link alone* the time that the link with the most to carry needs for its bytes.
 - What a rebuild finds was exported by the same contender, unmeasured.
 - Registries, links and exporter share the cores, so the registries' work is in the wall times, not in the CPU times.
+- Peers make two images of the same directories and push them to the same registries, without what makes them images of Cloud
+  Native Buildpacks: no labels, no metadata, no look at what is there, no reproducible tars. \`crane append\` gets tars that
+  \`tar\` makes in the same time; \`buildctl\` talks to a new \`buildkitd\`, whose time and memory count, but not its start.
 - Floors do only a part of the work: the pipelines read, tar and compress every file of the build once; \`skopeo copy\`
   uploads an app image that is compressed already.`;
 }

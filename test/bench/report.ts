@@ -6,7 +6,7 @@ import { describeLink, type Link, parseLink } from "./link-speed.ts";
 import { markdownTable } from "./markdown-table.ts";
 import type { Origin } from "./origin-schema.ts";
 import { introduction } from "./report-introduction.ts";
-import { floorSentences, HEADER, resultRows } from "./result-table.ts";
+import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import { drawScenario } from "./scenario-chart.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import type { StoredCell, StoredPoint, StoredResults } from "./stored-results.ts";
@@ -48,7 +48,7 @@ function describeScenario(scenario: Scenario, cells: readonly StoredCell[], draw
   const [{ files, bytes }] = cells as readonly [StoredCell, ...StoredCell[]];
   const size = `${files.toLocaleString("en")} files, ${(bytes / 1e6).toFixed(1)} MB before compression`;
   const tables = cells.flatMap((cell) => {
-    const sentences = floorSentences(cell.results).map((sentence) => `- ${sentence}`);
+    const sentences = comparisons(cell.results).map((sentence) => `- ${sentence}`);
     return [
       `### ${name}: ${describeLink(parseLink(cell.link))}`,
       originOf(cell),

@@ -60,16 +60,16 @@ export function resultRows(results: readonly Result[]): string[][] {
   });
 }
 
-/** How our fastest run compares with each floor, a sentence each. */
-export function floorSentences(results: readonly Result[]): string[] {
+/** How our fastest way compares with each peer and floor, a sentence each. */
+export function comparisons(results: readonly Result[]): string[] {
   const ours = results.filter(({ contender }) => contender.kind === "tandem");
   const wall = (result: Result): number => spreadOf(result, "wallMs")?.median ?? Number.POSITIVE_INFINITY;
   const [best] = [...ours].sort((a, b) => wall(a) - wall(b));
   if (best === undefined) return [];
   return results
-    .filter(({ contender }) => contender.kind === "floor")
-    .map((floor) => {
-      const share = wall(best) / wall(floor);
-      return `${best.contender.name} takes ${share.toFixed(2)} x the time of \`${floor.contender.name}\`.`;
+    .filter(({ contender }) => contender.kind === "peer" || contender.kind === "floor")
+    .map((other) => {
+      const share = wall(best) / wall(other);
+      return `${best.contender.name} takes ${share.toFixed(2)} x the time of \`${other.contender.name}\`.`;
     });
 }

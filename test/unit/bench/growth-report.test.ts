@@ -26,7 +26,7 @@ test.each([
 
 test("rows are in order and say what a further one costs", () => {
   const rows = growthRows(only(layers((count) => 300 + 8 * count)));
-  expect(rows.map((row) => [row[0], row[4]])).toEqual([
+  expect(rows.map((row) => [row[0], row[5]])).toEqual([
     ["1 layer", "-"],
     ["50 layers", "8.00"],
     ["500 layers", "8.00"],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Contender, Mode } from "../../bench/contender.ts";
-import { floorSentences, HEADER, resultRows } from "../../bench/result-table.ts";
+import { comparisons, HEADER, resultRows } from "../../bench/result-table.ts";
 import type { Result } from "../../bench/run-cell.ts";
 
 function result(name: string, kind: Contender["kind"], wallMs: number, mode?: Mode): Result {
@@ -14,6 +14,7 @@ const RESULTS = [
   result("theirs series", "reference", 1000, "series"),
   result("ours parallel", "tandem", 400, "parallel"),
   result("theirs parallel", "reference", 1200, "parallel"),
+  result("peer", "peer", 800),
   result("floor", "floor", 200),
 ];
 
@@ -24,11 +25,15 @@ test("each of ours is compared with the reference in its own mode, and nothing e
     ["theirs series", "-"],
     ["ours parallel", "3.00"],
     ["theirs parallel", "-"],
+    ["peer", "-"],
     ["floor", "-"],
   ]);
 });
 
-test("the fastest of ours is compared with each floor", () => {
-  expect(floorSentences(RESULTS)).toEqual(["ours parallel takes 2.00 x the time of `floor`."]);
-  expect(floorSentences(RESULTS.slice(0, 2))).toEqual([]);
+test("the fastest of ours is compared with each peer and floor", () => {
+  expect(comparisons(RESULTS)).toEqual([
+    "ours parallel takes 0.50 x the time of `peer`.",
+    "ours parallel takes 2.00 x the time of `floor`.",
+  ]);
+  expect(comparisons(RESULTS.slice(0, 2))).toEqual([]);
 });
