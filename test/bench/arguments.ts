@@ -14,7 +14,8 @@ export interface Selection {
   readonly growth: boolean;
   /** Simulate machines with more cores. */
   readonly curve: boolean;
-
+  /** Write the report of what was measured before, and measure nothing. */
+  readonly isReport: boolean;
   /** Where BENCHMARKS.md and the pictures go; undefined: they are not written. */
   readonly writeTo: string | undefined;
 }
@@ -28,7 +29,7 @@ export const USAGE = `npm run bench -- [options]
   --all             every scenario on every link that it is meant for (hours)
   --scale           how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags; no scenario unless one is named
   --curve           from 1 to 16 workers: measures what stages cost here and simulates machines with more cores
-  --report          write the report anew from the figures that are there; measure nothing unless something is named
+  --report          write the report anew from the figures that are there, and measure nothing
   --quick           a tenth of the sizes, one run: to see that it works
   --write           write BENCHMARKS.md and docs/benchmarks, where figures of earlier runs are kept
   --out directory   ... there instead of in the project
@@ -60,7 +61,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     },
   });
   if (values.help) return undefined;
-  const isOther = values.scale || values.curve || values.report;
+  const isOther = values.scale || values.curve;
   const scenarios = values.scenario?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
   const links = values.link?.split(",");
   const linksOf = (scenario: Scenario): readonly string[] => {
@@ -78,6 +79,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     sizeFactor: values.quick ? 0.1 : 1,
     growth: values.scale,
     curve: values.curve,
+    isReport: values.report,
     writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };
 }

@@ -16,6 +16,7 @@ import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import { type Cell, runCell } from "./run-cell.ts";
 import {
   mergeResults,
+  RESULTS,
   readResults,
   type StoredCell,
   type StoredPoint,
@@ -90,18 +91,24 @@ function keeper({ writeTo }: Selection): Keep {
   };
 }
 
+function earlierResults(directory: string): StoredResults {
+  const results = readResults(directory);
+  if (results === undefined) throw new Error(`there are no figures in ${join(directory, RESULTS)}`);
+  return results;
+}
+
 async function main(): Promise<void> {
   const selection = parseSelection(process.argv.slice(2), root);
   if (selection === undefined) return console.log(USAGE);
+  const { isReport, writeTo, rounds, sizeFactor } = selection;
+  if (isReport && writeTo !== undefined) return writeReport(writeTo, earlierResults(writeTo));
   await build();
   for (const fact of machineFacts()) console.log(`- ${fact}`);
   if (program === undefined) console.log("- no reference: REFERENCE_EXPORTER is not set");
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   try {
     const keep = keeper(selection);
-    keep({});
     await measureCells(selection, tempDir, keep);
-    const { rounds, sizeFactor } = selection;
     if (selection.curve) {
       const onProgress = (text: string): void => console.log(`  ${text}`);
       const curve = await measureCurve({ rounds, sizeFactor, cores: availableParallelism(), tempDir, onProgress });

@@ -6,7 +6,7 @@ import { describeLink, type Link, parseLink } from "./link-speed.ts";
 import { markdownTable } from "./markdown-table.ts";
 import type { Origin } from "./origin-schema.ts";
 import { introduction } from "./report-introduction.ts";
-import { comparisons, HEADER, resultRows } from "./result-table.ts";
+import { comparisons, GLANCE_HEADER, glance, HEADER, resultRows } from "./result-table.ts";
 import { drawScenario } from "./scenario-chart.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import type { StoredCell, StoredPoint, StoredResults } from "./stored-results.ts";
@@ -27,12 +27,26 @@ export function writeReport(directory: string, results: StoredResults): void {
   });
   const sections = [
     introduction(results),
+    atAGlance(results.cells),
     ...scenarios,
     ...describeLinks(results.cells, draw),
     ...describeGrowth(results.points, draw),
     ...describeWorkers(results, draw),
   ];
   writeFileSync(join(directory, "BENCHMARKS.md"), `${sections.join("\n\n")}\n`);
+}
+
+/** Ours with the most workers beside the reference, both with `-parallel` where that was measured. */
+function atAGlance(all: readonly StoredCell[]): string {
+  const rows = SCENARIOS.flatMap(({ name }) =>
+    inOrder(all.filter(({ scenario }) => scenario === name)).flatMap((cell) => {
+      const row = glance(cell.results);
+      return row === undefined ? [] : [[`${name}: ${describeLink(parseLink(cell.link))}`, ...row]];
+    }),
+  );
+  const head =
+    "## At a glance\n\nOurs with the most workers and the reference, with `-parallel` where that was measured; medians.";
+  return [head, markdownTable(["", ...GLANCE_HEADER], rows)].join("\n\n");
 }
 
 type Draw = (name: string, svg: string) => string;

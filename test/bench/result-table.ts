@@ -60,6 +60,35 @@ export function resultRows(results: readonly Result[]): string[][] {
   });
 }
 
+export const GLANCE_HEADER: readonly string[] = [
+  "wall s",
+  "reference s",
+  "x faster",
+  "x less CPU",
+  "app ready s",
+  "reference s",
+  "x sooner",
+];
+
+/** Ours with the most workers beside the reference, in the last mode that both were measured in. */
+export function glance(results: readonly Result[]): string[] | undefined {
+  const last = (kind: Result["contender"]["kind"]): Result | undefined =>
+    results.findLast(({ contender }) => contender.kind === kind);
+  const [ours, reference] = [last("tandem"), last("reference")];
+  if (ours === undefined || reference === undefined) return undefined;
+  const median = (result: Result, figure: Figure): string => {
+    const spread = spreadOf(result, figure);
+    return spread === undefined ? NONE : (spread.median / 1000).toFixed(2);
+  };
+  const times = (figure: Figure): string => ratio(ours, reference, figure)?.toFixed(2) ?? NONE;
+  const [wall, ready] = (["wallMs", "appReadyMs"] as const).map((figure) => [
+    median(ours, figure),
+    median(reference, figure),
+    times(figure),
+  ]);
+  return [...(wall ?? []), times("cpuMs"), ...(ready ?? [])];
+}
+
 /** How our fastest way compares with each peer and floor, a sentence each. */
 export function comparisons(results: readonly Result[]): string[] {
   const ours = results.filter(({ contender }) => contender.kind === "tandem");

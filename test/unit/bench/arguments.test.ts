@@ -30,7 +30,7 @@ test.each([
   [["--quick", "--runs", "5", "--out", "/elsewhere"], { rounds: 5, writeTo: "/elsewhere" }],
   [["--write"], { writeTo: "/root" }],
   [["--scale"], { cells: [], growth: true, writeTo: undefined }],
-  [["--report"], { cells: [], growth: false, writeTo: "/root" }],
+  [["--report"], { isReport: true, writeTo: "/root" }],
   [["--out", "/elsewhere"], { rounds: 3, sizeFactor: 1, writeTo: "/elsewhere" }],
   [["--workers", "1,4"], { workers: [1, 4] }],
 ])("%j", (args, expected) => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Contender, Mode } from "../../bench/contender.ts";
-import { comparisons, HEADER, resultRows } from "../../bench/result-table.ts";
+import { comparisons, glance, HEADER, resultRows } from "../../bench/result-table.ts";
 import type { Result } from "../../bench/run-cell.ts";
 
 function result(name: string, kind: Contender["kind"], wallMs: number, mode?: Mode): Result {
@@ -28,6 +28,11 @@ test("each of ours is compared with the reference in its own mode, and nothing e
     ["peer", "-"],
     ["floor", "-"],
   ]);
+});
+
+test("at a glance: the last mode of both", () => {
+  expect(glance(RESULTS)).toEqual(["0.40", "1.20", "3.00", "1.00", "-", "-", "-"]);
+  expect(glance(RESULTS.slice(0, 1))).toBeUndefined();
 });
 
 test("the fastest of ours is compared with each peer and floor", () => {
