@@ -11,6 +11,7 @@ import { machineFacts } from "./machine.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
 import { measureGrowth } from "./measure-growth.ts";
 import { measuredNow } from "./origin.ts";
+import { bufferBytes, runInOwnNetwork } from "./own-network.ts";
 import { writeReport } from "./report.ts";
 import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import { type Cell, runCell } from "./run-cell.ts";
@@ -32,10 +33,12 @@ const root = dirname(dirname(import.meta.dirname));
 const program = process.env.REFERENCE_EXPORTER || undefined;
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 
+type Measured = Pick<Selection, "cells" | "workers" | "rounds" | "sizeFactor">;
+
 /** Keeps what was measured so far, so that nothing is lost when a later cell fails. */
 type Keep = (measured: Partial<StoredResults>) => void;
 
-async function measureCell(cell: Cell, selection: Selection, tempDir: string): Promise<StoredCell> {
+async function measureCell(cell: Cell, selection: Measured, tempDir: string): Promise<StoredCell> {
   const { scenario, link, build } = cell;
   const { workers, rounds, sizeFactor } = selection;
   console.log(`\n${scenario.name}: ${scenario.about}\n${describeLink(link)}`);
@@ -51,10 +54,31 @@ async function measureCell(cell: Cell, selection: Selection, tempDir: string): P
     contender: { name, kind, mode },
     runs: [...runs],
   }));
-  return { scenario: scenario.name, link: link.name, sizeFactor, files, bytes, ...measuredNow(), results: stored };
+  const network = bufferBytes();
+  return {
+    scenario: scenario.name,
+    link: link.name,
+    ...(network === undefined ? {} : { bufferBytes: network }),
+    sizeFactor,
+    files,
+    bytes,
+    ...measuredNow(),
+    results: stored,
+  };
 }
 
-async function measureCells(selection: Selection, tempDir: string, keep: Keep): Promise<void> {
+/** What this process measures: links go to one of their own, where connections buffer as little as on real ones. */
+function ownPart(selection: Selection): Selection {
+  const isOnLink = ({ link }: Selection["cells"][number]): boolean => link.bytesPerSecond !== undefined;
+  if (bufferBytes() !== undefined)
+    return { ...selection, cells: selection.cells.filter(isOnLink), growth: false, curve: false };
+  if (!selection.cells.some(isOnLink)) return selection;
+  if (runInOwnNetwork()) return { ...selection, cells: selection.cells.filter((cell) => !isOnLink(cell)) };
+  console.log("- no network of its own: links are slower than they look until the kernel's buffers are full");
+  return selection;
+}
+
+async function measureCells(selection: Measured, tempDir: string, keep: Keep): Promise<void> {
   let current: { readonly name: string; readonly directory: string; readonly build: BenchBuild } | undefined;
   for (const { scenario, link } of selection.cells) {
     const { name } = scenario;
@@ -108,14 +132,15 @@ async function main(): Promise<void> {
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   try {
     const keep = keeper(selection);
-    await measureCells(selection, tempDir, keep);
-    if (selection.curve) {
+    const { growth, curve: isCurve, ...part } = ownPart(selection);
+    await measureCells(part, tempDir, keep);
+    if (isCurve) {
       const onProgress = (text: string): void => console.log(`  ${text}`);
       const curve = await measureCurve({ rounds, sizeFactor, cores: availableParallelism(), tempDir, onProgress });
       console.log(`\n${describeCurve(curve).join("\n\n")}\n`);
       keep({ curve });
     }
-    if (selection.growth) await measureSeries(selection, tempDir, keep);
+    if (growth) await measureSeries(selection, tempDir, keep);
   } finally {
     rmSync(tempDir, { recursive: true });
   }

@@ -20,6 +20,9 @@ new, empty registries and a new temporary directory; after each run of an export
 - Layers are made of files of the machine. MB are 10^6 bytes.
 - *peak* is resident memory, *written* what was handed to disks, *sent* what went to both registries (on loopback: what they
   stored), *link alone* the time that the link with the most to carry needs for its bytes.
+- Links are a proxy that lets bytes through at a rate and late. Where Linux and root allow, it and all others are in a network of
+  their own, in which connections buffer little: else up to 32 MB would lie in the kernel before the "link", and nobody
+  who sends could tell a slow link from a fast one until those are full.
 - What a rebuild finds was exported by the same contender, unmeasured.
 - Registries, links and exporter share the cores, so the registries' work is in the wall times, not in the CPU times.
 - Peers make two images of the same directories and push them to the same registries, without what makes them images of Cloud

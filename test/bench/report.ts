@@ -74,10 +74,11 @@ function describeScenario(scenario: Scenario, cells: readonly StoredCell[], draw
   return [head, draw(name, drawScenario(scenario, cells)), ...tables].join("\n\n");
 }
 
-function originOf({ results, sizeFactor, ...origin }: StoredCell): string {
+function originOf({ results, sizeFactor, bufferBytes, ...origin }: StoredCell): string {
   const runs = Math.max(...results.map((result) => result.runs.length));
   const quick = sizeFactor === 1 ? "" : ` **Sizes times ${sizeFactor}: not for quoting.**`;
-  return `${runs} ${runs === 1 ? "run" : "runs"}, ${describeOrigin(origin)}.${quick}`;
+  const buffers = bufferBytes === undefined ? "" : ` Connections buffer at most ${bufferBytes >> 10} KiB at each end.`;
+  return `${runs} ${runs === 1 ? "run" : "runs"}, ${describeOrigin(origin)}.${buffers}${quick}`;
 }
 
 /** For people. */

@@ -21,6 +21,8 @@ const runSchema = z.object({
 const cellSchema = originSchema.extend({
   scenario: z.string(),
   link: z.string(),
+  /** What connections could buffer at each end, where that was bounded. */
+  bufferBytes: z.number().optional(),
   /** 1, or the part of all sizes that was measured. */
   sizeFactor: z.number(),
   files: z.number(),
