@@ -182,7 +182,8 @@ async function exportCacheOf(
     context.monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     failure.abort(error);
-    context.logger.warn(`Failed to export cache: ${messageOf(error)}`);
+    const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
+    context.logger.warn(`Failed to export cache: ${messageOf(error)}${hint}`);
     context.monitor.emit({ event: "cache-failed", reason: messageOf(error) });
   }
 }

@@ -47,6 +47,7 @@ export type LayerContent<From> =
 
 /** One of the app image's own layers on its way. */
 export interface PlacedLayer {
+  /** For messages. */
   readonly id: string;
   readonly content: LayerContent<SourceImage>;
   /** Settles when it is at the destination. */
@@ -72,6 +73,8 @@ export interface UnsavedImage {
 export interface SavedName {
   readonly name: string;
   readonly cause: string | undefined;
+  /** What to do about the cause. */
+  readonly hint?: string | undefined;
 }
 
 /** A saved app image, as log and report name it (contract 8.2, 8.3). */
@@ -97,8 +100,8 @@ export interface AppDestination {
   readonly name: string;
   /** What it takes of a layer that is made; known when {@link openLaunchCache} has ended. */
   readonly layerUses: readonly LayerUse[];
-  /** True when `save` needs the contents of layers again that were placed. */
-  readonly savesFromLayers: boolean;
+  /** True when `save` may need the contents of a layer again that was placed. */
+  needsAgain(content: LayerContent<SourceImage>): boolean;
   /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */
   announce(logger: Logger): void;
   /** Opens the run image (contract 5.1). @throws Fault with an exit code, at once when it is missing (D11) */

@@ -139,6 +139,10 @@ function failureOf(names: readonly SavedName[]): Fault | undefined {
   const failed = names.filter(({ cause }) => cause !== undefined);
   if (failed.length === 0) return undefined;
   const list = failed.map(({ name, cause }) => `[${name}: ${cause}]`).join(",");
-  const fault = new Fault("EXPORT_REGISTRY_TAGS", `failed to write image to the following tags: ${list}`);
+  // Names in one repository fail for one reason.
+  const hints = [...new Set(failed.flatMap(({ hint }) => hint ?? []))];
+  const fault = new Fault("EXPORT_REGISTRY_TAGS", `failed to write image to the following tags: ${list}`, {
+    ...(hints.length === 0 ? {} : { hint: hints.join("\n") }),
+  });
   return failTo("export", fault, EXIT_CODES.exportFailed);
 }

@@ -118,11 +118,10 @@ export class AppLayers {
     const content = found ?? made;
     const isReused = found !== undefined && step.previous.includes(diffId);
     const placed = early ?? this.#place(content, plan);
-    if (!this.#context.app.savesFromLayers)
-      placed.then(
-        () => this.#release(layer),
-        () => undefined,
-      );
+    const release = () => {
+      if (!this.#context.app.needsAgain(content)) this.#release(layer);
+    };
+    placed.then(release, () => undefined);
     if (isReused) this.#context.monitor.emit({ event: "layer-reused", id: step.id, image: "app", diffId });
     return { id: step.id, step, diffId, isReused, content, placed };
   }

@@ -46,6 +46,6 @@ export function chooseDestination(
     const app = new DaemonApp(inputs, new DaemonConnection(docker), logger, monitor);
     return { app, appRepository: undefined, blobFiles, close: () => app.close() };
   }
-  const app = new RegistryApp(inputs, registries, monitor);
+  const app = new RegistryApp(inputs, registries, logger, monitor);
   return { app, appRepository: app.repository, blobFiles, close: () => undefined };
 }

@@ -38,8 +38,6 @@ const SHORT_ID = 12;
  */
 export class DaemonApp implements AppDestination {
   readonly name: string;
-  /** A load that fails begins anew. */
-  readonly savesFromLayers = true;
   readonly #references: readonly Reference[];
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
@@ -60,6 +58,11 @@ export class DaemonApp implements AppDestination {
     this.#logger = logger;
     this.#monitor = monitor;
     this.#opened.promise.catch(() => undefined);
+  }
+
+  /** A load that fails begins anew. */
+  needsAgain(): boolean {
+    return true;
   }
 
   get layerUses(): readonly LayerUse[] {

@@ -1,24 +1,27 @@
 import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
+import { missingBlobs } from "../destinations/registry/missing-blobs.ts";
 import { Fault, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
+import type { BuiltImage } from "../images/built-image.ts";
 import { buildCacheImage } from "../images/cache-image.ts";
 import { newLayerMediaType } from "../images/layer-media-type.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import type { DiffID } from "../oci/digest.ts";
+import type { DiffID, Digest } from "../oci/digest.ts";
 import { OCI_MANIFEST } from "../oci/media-types.ts";
-import { CACHE_PRIORITY, type LayerPlan } from "../plan/layer-plan.ts";
+import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import { findLayer, type MadeContent } from "./app-destination.ts";
 import type { AppLayer } from "./app-layers.ts";
+import { CachePlace } from "./cache-place.ts";
 import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
 import type { ExportContext } from "./context.ts";
 import type { CacheImage } from "./open-cache-image.ts";
 import { deleteOldCacheImage, pushCacheImage } from "./push-cache-image.ts";
 import type { RegistryImage } from "./registry-image.ts";
-import { placeLayer, type RegistryContent } from "./registry-layer.ts";
+import type { RegistryContent } from "./registry-layer.ts";
 
 /**
  * The cache as an image (contract 6.4). Its blobs go to the registry as soon as they are made. What the app image has too comes
@@ -28,7 +31,7 @@ export class ImageCache implements CacheStore {
   readonly name: string;
   readonly #context: ExportContext;
   readonly #cache: CacheImage;
-  readonly #placed = new Map<CacheLayer, Promise<Descriptor>>();
+  readonly #places = new Map<CacheLayer, CachePlace>();
   /** The previous cache image, if all of it is still there. */
   #usable: RegistryImage | undefined;
 
@@ -54,15 +57,12 @@ export class ImageCache implements CacheStore {
   }
 
   async bring({ step, layer, app }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
-    const { diffId, placed } =
+    const { diffId, place } =
       app === undefined ? await this.#own(layer, signal) : await this.#share(layer, app, signal);
-    // A layer that cannot be made later may be waited for by nobody.
-    placed.catch(() => undefined);
-    releaseAfter(placed, layer);
     const isReused = step.previous === diffId;
     // Uploads go on while the next layers are looked at, and fail all together.
     const brought = { step, diffId, isReused, flaw: undefined, added: Promise.resolve() };
-    this.#placed.set(brought, placed);
+    this.#places.set(brought, place);
     return brought;
   }
 
@@ -74,61 +74,75 @@ export class ImageCache implements CacheStore {
   ): Promise<string> {
     const label = metadataLabel(metadata);
     try {
-      const placed = layers.map(async (layer) => ({ diffId: layer.diffId, descriptor: await this.#placeOf(layer) }));
-      const image = buildCacheImage(await Promise.all(placed), label);
-      await pushCacheImage(image, this.#cache, appSaved, signal);
+      let image = await this.#build(layers, label);
+      await pushCacheImage(image, this.#cache, appSaved, signal).catch(async (error: unknown) => {
+        this.#bringMissing(layers, missingBlobs(error, image) ?? raise(error));
+        image = await this.#build(layers, label);
+        await pushCacheImage(image, this.#cache, appSaved, signal);
+      });
       await deleteOldCacheImage(this.#context, this.#cache, image, signal);
       return image.manifestDescriptor.digest;
     } catch (error) {
       signal.throwIfAborted();
       throw withContext(`committing cache: saving image '${this.name}'`, error);
+    } finally {
+      for (const layer of layers) this.#placeOf(layer).release();
     }
   }
 
   /** Blobs without an image are the registry's to remove. */
   async close(): Promise<void> {}
 
+  async #build(layers: readonly CacheLayer[], label: string): Promise<BuiltImage> {
+    const placed = layers.map(async (layer) => {
+      const { descriptor } = await this.#placeOf(layer).placed;
+      return { diffId: layer.diffId, descriptor };
+    });
+    return buildCacheImage(await Promise.all(placed), label);
+  }
+
+  /** Sends what the registry turned out not to have. */
+  #bringMissing(layers: readonly CacheLayer[], digests: readonly Digest[]): void {
+    const { repository } = this.#cache;
+    const list = digests.join(", ");
+    this.#context.logger.warn(`${repository.name} does not have what it said to have, sending it: ${list}`);
+    repository.distrust(digests);
+    for (const layer of layers) this.#placeOf(layer).bringMissing(digests);
+  }
+
   /** A layer of the cache alone: uploaded while it is made, where there is nothing to compare with. */
   async #own(layer: Layer, signal: AbortSignal) {
-    const { expected } = layer.plan;
     const made = this.#made(layer);
-    const early = expected.length === 0 ? this.#place(made, layer.plan, signal) : undefined;
-    early?.catch(() => undefined);
-    const diffId = await layer.diffId;
-    return { diffId, placed: early ?? this.#place(this.#known(diffId, made) ?? made, layer.plan, signal) };
+    const isStreamed = layer.plan.expected.length === 0;
+    const known = async () => this.#known(await layer.diffId, made) ?? made;
+    const place = this.#place(isStreamed ? Promise.resolve(made) : known(), layer, signal);
+    return { diffId: await layer.diffId, place };
   }
 
   /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
   async #share(layer: Layer, { diffId, content, placed }: AppLayer, signal: AbortSignal) {
     const made = this.#made(layer);
     const known = this.#known(diffId, made);
-    const place =
-      known === undefined ? this.#placeShared(made, content, placed, signal) : this.#place(known, layer.plan, signal);
-    return { diffId, placed: place };
+    const shared = known === undefined ? this.#findShared(made, content, placed, signal) : Promise.resolve(known);
+    return { diffId, place: this.#place(shared, layer, signal) };
   }
 
   /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
-  async #placeShared(
+  async #findShared(
     made: MadeContent,
     content: AppLayer["content"],
     inApp: Promise<Descriptor>,
     signal: AbortSignal,
-  ): Promise<Descriptor> {
+  ): Promise<RegistryContent> {
     const { order } = made.layer.plan;
     const { repository, reference } = this.#cache;
     const { appRepository } = this.#context;
-    if (appRepository?.registry === reference.registry) {
-      const descriptor = await inApp;
-      return await this.#place(
-        { kind: "existing", descriptor, from: appRepository, otherwise: made },
-        made.layer.plan,
-        signal,
-      );
-    }
+    if (appRepository?.registry === reference.registry)
+      return { kind: "existing", descriptor: await inApp, from: appRepository, otherwise: made };
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
     const work = { priority: CACHE_PRIORITY, order, signal };
     const isHere = content.kind === "existing" && (await repository.hasBlob(content.descriptor.digest, work));
-    return isHere ? content.descriptor : await this.#place(made, made.layer.plan, signal);
+    return isHere ? { kind: "existing", descriptor: content.descriptor, from: repository, otherwise: made } : made;
   }
 
   /** Where the old cache image has a layer with this diffID, under whatever name. */
@@ -143,25 +157,22 @@ export class ImageCache implements CacheStore {
     return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
   }
 
-  #place(content: RegistryContent, { id, order }: LayerPlan, signal: AbortSignal): Promise<Descriptor> {
+  #place(content: Promise<RegistryContent>, layer: Layer, signal: AbortSignal): CachePlace {
     const { monitor } = this.#context;
+    const { id, order } = layer.plan;
     const placing = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
-    return placeLayer(content, this.#cache.repository, placing);
+    return new CachePlace(content, layer, this.#cache.repository, placing);
   }
 
-  async #placeOf(layer: CacheLayer): Promise<Descriptor> {
-    const placed = this.#placed.get(layer);
-    if (placed === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
-    return await placed;
+  #placeOf(layer: CacheLayer): CachePlace {
+    const place = this.#places.get(layer);
+    if (place === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
+    return place;
   }
 }
 
-/** The cache needs a layer no longer once its blob is there. */
-function releaseAfter(placed: Promise<Descriptor>, layer: Layer): void {
-  placed.then(
-    () => layer.release(),
-    () => undefined,
-  );
+function raise(error: unknown): never {
+  throw error;
 }
 
 function metadataLabel(record: CacheMetadata): string {

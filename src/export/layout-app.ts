@@ -43,8 +43,6 @@ interface NamedLayout {
 export class LayoutApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
-  /** Other layouts link the first one's blobs. */
-  readonly savesFromLayers = false;
   readonly #first: NamedLayout;
   readonly #others: readonly NamedLayout[];
   readonly #settings: ExportSettings;
@@ -64,6 +62,11 @@ export class LayoutApp implements AppDestination {
     this.name = this.#first.layout.path;
     this.#settings = settings;
     this.#analyzed = analyzed;
+  }
+
+  /** Other layouts link the first one's blobs. */
+  needsAgain(): boolean {
+    return false;
   }
 
   /** The app's layers are compressed into the layout, where they are to be; those of the cache alone are not. */

@@ -1,9 +1,11 @@
+import { missingBlobs } from "../destinations/registry/missing-blobs.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import type { TagResult } from "../destinations/registry/tag.ts";
-import { messageOf } from "../faults/fault.ts";
+import { Fault, messageOf } from "../faults/fault.ts";
 import type { Monitor } from "../flow/monitor.ts";
 import type { BuiltImage } from "../images/built-image.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
 import { RegistryFault } from "../transport/registry-fault.ts";
@@ -30,11 +32,17 @@ export interface AppPush {
   readonly monitor: Monitor;
 }
 
+/** What became of the names, and where the image was refused for want of blobs that were thought to be there. */
+export interface PushedApp {
+  /** As typed, in order, duplicates included. */
+  readonly names: readonly SavedName[];
+  readonly missing: ReadonlyMap<RegistryRepository, readonly Digest[]>;
+}
+
 /**
  * Saves the app image under all its names (contract 8.1, 9.5). Blobs go once to each repository, then all its manifests at
  * once; a name that fails does not hinder the others.
  * @param references at least one; the layers are on their way to the first one's repository
- * @returns the names as typed, in order, duplicates included
  * @throws what is not a registry's doing: a layer that cannot be made, the signal's reason
  */
 export async function pushApp(
@@ -42,21 +50,40 @@ export async function pushApp(
   references: readonly Reference[],
   repositoryOf: (reference: Reference) => RegistryRepository,
   signal: AbortSignal,
-): Promise<SavedName[]> {
+): Promise<PushedApp> {
   const [first, ...others] = Map.groupBy(references, repositoryOf);
-  if (first === undefined) return [];
+  if (first === undefined) return { names: [], missing: new Map() };
   const results = await pushTo(first[0], first[1], push, signal, async () => {
     await Promise.all([push.base.placed, ...push.layers.map(({ placed }) => placed)]);
   });
   const later = others.map(([repository, names]) =>
     pushTo(repository, names, push, signal, () => copyLayers(push, first[0], repository, signal)),
   );
-  const outcomes = new Map([results, ...(await Promise.all(later))].flat().map((result) => [result.reference, result]));
-  return references.map((reference) => savedName(outcomes.get(reference) as TagResult));
+  const all = [results, ...(await Promise.all(later))].flat();
+  const outcomes = new Map(all.map((result) => [result.reference, result]));
+  return {
+    names: references.map((reference) => savedName(outcomes.get(reference) as TagResult)),
+    missing: missingFrom(all, push.image, repositoryOf),
+  };
+}
+
+function missingFrom(
+  results: readonly TagResult[],
+  image: BuiltImage,
+  repositoryOf: (reference: Reference) => RegistryRepository,
+): PushedApp["missing"] {
+  const found = new Map<RegistryRepository, readonly Digest[]>();
+  for (const { reference, error } of results) {
+    const missing = missingBlobs(error, image);
+    if (missing !== undefined) found.set(repositoryOf(reference), missing);
+  }
+  return found;
 }
 
 function savedName({ reference, outcome, error }: TagResult): SavedName {
-  return { name: reference.original, cause: outcome === "failed" ? messageOf(error) : undefined };
+  const name = reference.original;
+  if (outcome !== "failed") return { name, cause: undefined };
+  return { name, cause: messageOf(error), hint: error instanceof Fault ? error.hint : undefined };
 }
 
 async function pushTo(

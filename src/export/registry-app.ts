@@ -3,9 +3,11 @@ import type { RegistryRepository } from "../destinations/registry/repository.ts"
 import { Fault, failTo } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { Monitor } from "../flow/monitor.ts";
+import type { BuiltImage } from "../images/built-image.ts";
 import type { Analyzed, ExportSettings } from "../inputs/export-inputs.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
 import { ownPlatform } from "../oci/manifest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
@@ -14,6 +16,7 @@ import { NOT_FOUND, RegistryFault } from "../transport/registry-fault.ts";
 import type {
   AppDestination,
   LayerContent,
+  PlacedLayer,
   RunImage,
   SavedImage,
   SourceImage,
@@ -21,7 +24,7 @@ import type {
 } from "./app-destination.ts";
 import { describeLayer } from "./describe-layer.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
-import { pushApp } from "./push-app.ts";
+import { type PushedApp, pushApp } from "./push-app.ts";
 import { RegistryImage, RegistryRunImage } from "./registry-image.ts";
 import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-layer.ts";
 
@@ -29,8 +32,6 @@ import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-la
 export class RegistryApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
-  /** Another repository than the first name's needs the blobs again. */
-  readonly savesFromLayers: boolean;
   /** The first name's, which gets every blob first. */
   readonly repository: RegistryRepository;
   readonly #reference: Reference;
@@ -38,18 +39,30 @@ export class RegistryApp implements AppDestination {
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
+  readonly #logger: Logger;
   readonly #monitor: Monitor;
+  /** Another repository than the first name's needs the blobs again. */
+  readonly #hasOtherRepositories: boolean;
+  /** Contents that are safe in the first repository. */
+  readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
-  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, monitor: Monitor) {
+  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
     this.name = settings.outputImage;
     this.#reference = parseReference(settings.outputImage);
     this.#tags = settings.additionalTags.map(parseReference);
-    this.savesFromLayers = this.#tags.some(({ repository }) => repository.name !== this.#reference.repository.name);
+    this.#hasOtherRepositories = this.#tags.some(
+      ({ repository }) => repository.name !== this.#reference.repository.name,
+    );
     this.repository = registries.repository(this.#reference);
     this.#settings = settings;
     this.#analyzed = analyzed;
     this.#registries = registries;
+    this.#logger = logger;
     this.#monitor = monitor;
+  }
+
+  needsAgain(content: LayerContent<SourceImage>): boolean {
+    return this.#hasOtherRepositories || !this.#certain.has(content);
   }
 
   announce(logger: Logger): void {
@@ -99,7 +112,10 @@ export class RegistryApp implements AppDestination {
     const located = locate(content);
     try {
       const placing = { monitor: this.#monitor, image: "app", layer: id } as const;
-      return await placeLayer(located, this.repository, { priority: APP_PRIORITY, order, signal, ...placing });
+      const work = { priority: APP_PRIORITY, order, signal, ...placing };
+      const { descriptor, isCertain } = await placeLayer(located, this.repository, work);
+      if (isCertain) this.#certain.add(content);
+      return descriptor;
     } catch (error) {
       const isGone = error instanceof Fault && error.code === NOT_FOUND;
       if (isGone && located.kind === "existing" && located.otherwise === undefined) throw goneFault(id, located);
@@ -107,10 +123,48 @@ export class RegistryApp implements AppDestination {
     }
   }
 
-  async save({ runImage, layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+  async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    const { runImage, layers, base, build } = unsaved;
     const described = layers.map((layer) => describeLayer(layer, (error) => error instanceof RegistryFault));
-    const image = build(await Promise.all(described));
-    const names = await pushApp(
+    let image = build(await Promise.all(described));
+    let pushed = await this.#push(image, { runImage, layers, base }, signal);
+    if (pushed.missing.size > 0) {
+      const again = this.#placeAgain(unsaved, pushed.missing, signal);
+      image = build(await Promise.all(again.layers.map(({ placed }) => placed)));
+      pushed = await this.#push(image, again, signal);
+    }
+    const { digest, size } = image.manifestDescriptor;
+    return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
+  }
+
+  /** Brings those of the image's layers once more that a registry turned out not to have. */
+  #placeAgain(
+    { runImage, layers, base }: UnsavedImage,
+    missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
+    signal: AbortSignal,
+  ): PlacedImage {
+    for (const [repository, digests] of missing) {
+      this.#logger.warn(`${repository.name} does not have what it said to have, sending it: ${digests.join(", ")}`);
+      repository.distrust(digests);
+    }
+    const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
+    const again = layers.map((layer): PlacedLayer => {
+      const { id, content } = layer;
+      const isHeld = content.kind === "made" || this.needsAgain(content);
+      const left = isHeld ? content : { ...content, otherwise: undefined };
+      const replace = (placed: Descriptor) =>
+        isMissing(placed) ? this.placeLayer(left, { id, order: 0 }, signal) : placed;
+      const placed = layer.placed.then(replace);
+      placed.catch(() => undefined);
+      return { id, content: left, placed };
+    });
+    const baseAgain = runImage.layers.some(isMissing) ? this.placeBaseLayers(runImage, signal) : base;
+    baseAgain.catch(() => undefined);
+    return { runImage, layers: again, base: baseAgain };
+  }
+
+  #push(image: BuiltImage, { runImage, layers, base }: PlacedImage, signal: AbortSignal): Promise<PushedApp> {
+    return pushApp(
       {
         image,
         base: { layers: runImage.layers, from: originOf(runImage), placed: base },
@@ -121,10 +175,11 @@ export class RegistryApp implements AppDestination {
       (reference) => this.#registries.repository(reference, this.#reference),
       signal,
     );
-    const { digest, size } = image.manifestDescriptor;
-    return { names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
   }
 }
+
+/** An image's layers on their way. */
+type PlacedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
 
 function originOf(image: SourceImage): RegistryRepository {
   if (image instanceof RegistryImage) return image.repository;

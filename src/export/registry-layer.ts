@@ -18,6 +18,16 @@ export interface Placing extends Work {
   readonly layer: string | undefined;
 }
 
+/** A layer whose blob is in a repository. */
+export interface PlacedBlob {
+  readonly descriptor: Descriptor;
+  /**
+   * False when there is only the registry's word for it, and when that turns out to be wrong, nothing but the layer's contents
+   * to make the blob from.
+   */
+  readonly isCertain: boolean;
+}
+
 /**
  * Makes sure that a layer's blob is in a repository, and tells its descriptor there. A blob that a registry lost, though an
  * image there lists it, is made again where that is possible.
@@ -26,7 +36,7 @@ export async function placeLayer(
   content: RegistryContent,
   repository: RegistryRepository,
   { monitor, image, layer, ...work }: Placing,
-): Promise<Descriptor> {
+): Promise<PlacedBlob> {
   const source = content.kind === "made" ? { work: content.layer.work } : { size: content.descriptor.size };
   const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
   try {
@@ -42,17 +52,17 @@ async function place(
   repository: RegistryRepository,
   work: Work,
   transfer: Transfer,
-): Promise<Descriptor> {
+): Promise<PlacedBlob> {
   if (content.kind === "made") return await placeMade(content, repository, work, transfer);
+  const { descriptor, from, otherwise } = content;
   try {
-    const { descriptor } = content;
-    const put = await repository.copyBlob(descriptor, content.from, { ...work, ...hooksOf(transfer) });
+    const put = await repository.copyBlob(descriptor, from, { ...work, ...hooksOf(transfer) });
     transfer.done(descriptor.digest, descriptor.size, put?.outcome ?? "existing");
-    return descriptor;
+    return { descriptor, isCertain: from.name !== repository.name };
   } catch (error) {
     const isGone = error instanceof RegistryFault && error.code === NOT_FOUND;
-    if (!isGone || content.otherwise === undefined) throw error;
-    return await placeMade(content.otherwise, repository, work, transfer);
+    if (!isGone || otherwise === undefined) throw error;
+    return await placeMade(otherwise, repository, work, transfer);
   }
 }
 
@@ -73,12 +83,12 @@ async function placeMade(
   repository: RegistryRepository,
   work: Work,
   transfer: Transfer,
-): Promise<Descriptor> {
+): Promise<PlacedBlob> {
   const put = await repository.putBlob(await layer.blob(), { ...work, ...hooksOf(transfer) });
   const { digest, size, outcome } = put;
   if (outcome === "uploaded") layer.counters.uploads += 1;
   transfer.done(digest, size, outcome);
-  return { mediaType: await mediaType, size, digest };
+  return { descriptor: { mediaType: await mediaType, size, digest }, isCertain: outcome === "uploaded" };
 }
 
 function hooksOf(transfer: Transfer) {

@@ -1,6 +1,7 @@
 import { Registries } from "../destinations/registry/registries.ts";
 import { conductExport } from "../export.ts";
 import { Fault, messageOf } from "../faults/fault.ts";
+import { type Clock, SYSTEM_CLOCK } from "../flow/clock.ts";
 import type { EventBody, EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
 import { Monitor } from "../flow/monitor.ts";
@@ -12,6 +13,7 @@ import { WorkerPool } from "../layers/worker-pool.ts";
 import { openEvents } from "../report/events.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
+import { PATIENCE, type Patience } from "../transport/patience.ts";
 import { chooseDestination } from "./choose-destination.ts";
 import { engineParts } from "./engine-parts.ts";
 
@@ -24,6 +26,9 @@ export interface ProcessParts {
   readonly docker: DockerClient | undefined;
   /** Gets every event, whether they are written too or not. */
   readonly onEvent?: EventSink;
+  /** Other waits than the usual ones. */
+  readonly patience?: Partial<Patience>;
+  readonly clock?: Clock;
 }
 
 /**
@@ -32,7 +37,7 @@ export interface ProcessParts {
  */
 export async function runExport(
   inputs: ResolvedInputs,
-  { logger, environment, keychain, docker, onEvent }: ProcessParts,
+  { logger, environment, keychain, docker, onEvent, patience: own, clock = SYSTEM_CLOCK }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
@@ -44,8 +49,10 @@ export async function runExport(
   const { entries, deflateWasm } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm);
   const pool = new WorkerPool(entries, tuning.workers, compression);
-  const { uploadConcurrency } = tuning;
-  const registries = new Registries({ keychain, insecureRegistries, uploadConcurrency, environment, logger });
+  const { uploadConcurrency, retryBudgetMs } = tuning;
+  const patience = { ...PATIENCE, budgetMs: retryBudgetMs, ...own };
+  const ways = { keychain, insecureRegistries, uploadConcurrency, environment, logger };
+  const registries = new Registries({ ...ways, patience, clock });
   const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   try {

@@ -1,4 +1,4 @@
-import { sleep } from "./retry.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 
 /**
  * Foreground bytes after which its speed is looked at: far more than what the kernel and a proxy take at once. Speeds of
@@ -49,15 +49,6 @@ function isNoticed({ sentBytes }: ForegroundUpload): boolean {
   return sentBytes >= BACKLOG_BYTES;
 }
 
-/** The clock and the timer that the gate uses. */
-export interface GateClock {
-  /** ms from any start. */
-  now(): number;
-  wait(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
-const SYSTEM_CLOCK: GateClock = { now: () => performance.now(), wait: sleep };
-
 /**
  * Lets background transfers use what the foreground leaves idle, and nothing else (design, idea 7). Whether two uploads share
  * a link cannot be asked, so it is tried: the foreground's speed is measured alone, then a little background is let through,
@@ -65,7 +56,7 @@ const SYSTEM_CLOCK: GateClock = { now: () => performance.now(), wait: sleep };
  * it needs, and the background waits.
  */
 export class BackgroundGate {
-  readonly #clock: GateClock;
+  readonly #clock: Clock;
   readonly #uploads = new Map<Foreground, ForegroundUpload>();
   /** Background bytes per foreground byte: 0 shut, infinite open. */
   #share = 0;
@@ -85,7 +76,7 @@ export class BackgroundGate {
   #nextWait = FIRST_WAIT;
   #changed = Promise.withResolvers<void>();
 
-  constructor(clock: GateClock = SYSTEM_CLOCK) {
+  constructor(clock: Clock = SYSTEM_CLOCK) {
     this.#clock = clock;
   }
 

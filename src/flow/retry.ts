@@ -1,24 +1,35 @@
-/** When and how often something that failed is tried again: a predicate times a back-off. All durations are in ms. */
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+
+/** When and for how long something that failed is tried again: a predicate times a back-off. All durations are in ms. */
 export interface RetryPolicy {
-  /** Tries in a row without progress, the first included; at least 1. */
-  readonly attempts: number;
   /** The wait before try number `next` (2 or more), already jittered. */
   readonly waitMs: (next: number) => number;
-  /** No further try starts when its wait would end later than this after the first failure in a row. */
+  /** Tries go on for so long after the first of failures in a row; with 0 there is one try. */
   readonly budgetMs: number;
   /** True for an error that may not happen again. */
   readonly isTemporary: (error: unknown) => boolean;
   /** How long the other side asked us to wait (its Retry-After), if it did. */
   readonly askedWaitMs: (error: unknown) => number | undefined;
+  readonly clock?: Clock;
+}
+
+/** Failures in a row, up to now. */
+export interface Failures {
+  /** At least 1. */
+  readonly count: number;
+  /** ms since the first of them. */
+  readonly sinceMs: number;
 }
 
 export interface RetryHooks {
   readonly signal?: AbortSignal | undefined;
-  /** Called before each wait. `failed` counts from 1. */
-  readonly onRetry?: (error: unknown, failed: number, waitMs: number) => void;
+  /** Called before each wait. */
+  readonly onRetry?: (error: unknown, failures: Failures, waitMs: number) => void;
+  /** Makes the error that is thrown of the last one, which was temporary but came too late, or asks for too long a wait. */
+  readonly onGiveUp?: (error: unknown, failures: Failures) => unknown;
 }
 
-/** What a try may do: say that it got somewhere, so that the count of tries and the budget start anew. */
+/** What a try may do: say that it got somewhere, so that the budget starts anew. */
 export type Progressed = () => void;
 
 /**
@@ -29,16 +40,20 @@ export function fullJitter(baseMs: number, maxMs: number, random: () => number =
   return (next) => random() * Math.min(maxMs, baseMs * 2 ** (next - 2));
 }
 
-/** Runs `task` until it succeeds, fails for good, or the policy is used up; then the last error is thrown unchanged. */
+/**
+ * Runs `task` until it succeeds, fails for good, or the budget is used up. The last try comes when the budget ends; there is
+ * none where the other side asks to wait beyond that.
+ */
 export async function retrying<T>(
   policy: RetryPolicy,
   task: (progressed: Progressed) => Promise<T>,
   hooks: RetryHooks = {},
 ): Promise<T> {
-  let failed = 0;
+  const { clock = SYSTEM_CLOCK } = policy;
+  let count = 0;
   let firstFailureMs = 0;
   const progressed = () => {
-    failed = 0;
+    count = 0;
   };
   for (;;) {
     hooks.signal?.throwIfAborted();
@@ -46,33 +61,17 @@ export async function retrying<T>(
       return await task(progressed);
     } catch (error) {
       hooks.signal?.throwIfAborted();
-      failed += 1;
-      const nowMs = performance.now();
-      if (failed === 1) firstFailureMs = nowMs;
-      if (failed >= policy.attempts || !policy.isTemporary(error)) throw error;
-      const waitMs = Math.max(policy.waitMs(failed + 1), policy.askedWaitMs(error) ?? 0);
-      if (nowMs + waitMs - firstFailureMs > policy.budgetMs) throw error;
-      hooks.onRetry?.(error, failed, waitMs);
-      await sleep(waitMs, hooks.signal);
+      if (!policy.isTemporary(error)) throw error;
+      count += 1;
+      const nowMs = clock.now();
+      if (count === 1) firstFailureMs = nowMs;
+      const failures = { count, sinceMs: nowMs - firstFailureMs };
+      const leftMs = policy.budgetMs - failures.sinceMs;
+      const askedMs = policy.askedWaitMs(error) ?? 0;
+      if (leftMs <= 0 || askedMs > leftMs) throw hooks.onGiveUp?.(error, failures) ?? error;
+      const waitMs = Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs);
+      hooks.onRetry?.(error, failures, waitMs);
+      await clock.wait(waitMs, hooks.signal);
     }
   }
-}
-
-/** Resolves after `ms`; rejects with the signal's reason as soon as that fires. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  if (signal?.aborted) {
-    reject(signal.reason);
-    return promise;
-  }
-  const onAbort = () => {
-    clearTimeout(timer);
-    reject(signal?.reason);
-  };
-  const timer = setTimeout(() => {
-    signal?.removeEventListener("abort", onAbort);
-    resolve();
-  }, ms);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return promise;
 }

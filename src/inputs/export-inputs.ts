@@ -53,6 +53,8 @@ export interface Tuning {
   readonly workers: number;
   /** Requests with a body in flight per registry, at least 1. */
   readonly uploadConcurrency: number;
+  /** How long a request to a registry is tried again after the first of failures in a row, in ms; 0: once only. */
+  readonly retryBudgetMs: number;
   readonly compression: "gzip" | "zstd";
   /** 1 to 9 for gzip. */
   readonly compressionLevel: number;

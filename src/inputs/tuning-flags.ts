@@ -39,6 +39,13 @@ export function tuningFlags(machine: MachineDefaults) {
       usage: "format of log lines, text or json",
     },
     {
+      name: "retry-budget",
+      type: "string",
+      env: "CNB_EXPORT_RETRY_BUDGET",
+      fallback: "5m",
+      usage: "how long a request to a registry is tried again while it fails; 0 for one try",
+    },
+    {
       name: "spool-dir",
       type: "string",
       env: "CNB_EXPORT_SPOOL_DIR",

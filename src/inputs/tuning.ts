@@ -3,6 +3,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../faults/fault.ts";
 import type { Tuning } from "./export-inputs.ts";
 import type { FlagValues } from "./flag-values.ts";
+import { parseGoDuration } from "./go-duration.ts";
 
 /**
  * The flags of our own, checked (design, "Flags of our own").
@@ -15,6 +16,7 @@ export function parseTuning(flags: FlagValues, cwd: string): Tuning {
     uploadConcurrency: within("upload-concurrency", flags.int("upload-concurrency"), 1),
     compression: oneOf("compression", flags.string("compression"), ["gzip", "zstd"]),
     compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),
+    retryBudgetMs: duration("retry-budget", flags.string("retry-budget")),
     spoolDir: posix.resolve(cwd, flags.string("spool-dir")),
     events: flags.string("events"),
     logFormat: parseLogFormat(flags),
@@ -33,6 +35,13 @@ function within(name: string, value: number, least: number, most = Number.MAX_SA
   if (value >= least && value <= most) return value;
   const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
   throw tuningFault(name, `a whole number ${range}`);
+}
+
+/** @returns ms */
+function duration(name: string, value: string): number {
+  const ms = parseGoDuration(value);
+  if (ms === undefined) throw tuningFault(name, "a duration such as 90s, 5m or 1h30m");
+  return ms;
 }
 
 function oneOf<Word extends string>(name: string, value: string, words: readonly Word[]): Word {

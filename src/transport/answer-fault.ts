@@ -42,11 +42,12 @@ export interface FailedAnswer {
 export function answerFault(answer: FailedAnswer): RegistryFault {
   const { method, url, status, body } = answer;
   const diagnostics = parseDiagnostics(body);
+  const waitMs = retryAfterMs(answer.retryAfter, Date.now());
   return new RegistryFault(codeOf(status), `${method} ${redactUrl(url)}: ${describe(answer, diagnostics)}`, {
     status,
     diagnostics,
-    isTemporary: isTemporaryAnswer(status, diagnostics),
-    retryAfterMs: retryAfterMs(answer.retryAfter, Date.now()),
+    isTemporary: isTemporaryAnswer(status, diagnostics, waitMs),
+    retryAfterMs: waitMs,
     destination: url.host,
   });
 }
@@ -72,9 +73,11 @@ function describe({ method, status, body }: FailedAnswer, diagnostics: readonly 
   return method === "HEAD" ? `${text} (HEAD responses have no body, use GET for details)` : text;
 }
 
-function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[]): boolean {
+function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
   if (TEMPORARY_STATUSES.has(status)) return true;
-  if (status === 401 || status === 403) return false;
+  // GitHub's rate limits come as 403 too, and then say for how long.
+  if (status === 403) return waitMs !== undefined;
+  if (status === 401) return false;
   return diagnostics.length > 0 && diagnostics.every(({ code }) => TEMPORARY_CODES.has(code));
 }
 

@@ -1,8 +1,12 @@
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
+import type { Clock } from "../flow/clock.ts";
+import { Pace } from "../flow/pace.ts";
 import type { Environment } from "./docker-config.ts";
 import { networkFault } from "./network-fault.ts";
+import { PATIENCE, type Patience } from "./patience.ts";
 import { proxyFor } from "./proxy-rules.ts";
+import { retryAfterMs } from "./retry-after.ts";
 import { readTrustedRoots } from "./trusted-roots.ts";
 
 /** Go's dialler and default transport give up after 30 s as well. */
@@ -10,9 +14,6 @@ const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Load balancers in front of registries keep an idle connection for 60 s or more; half of that is safe to reuse. */
 const KEEP_ALIVE_MS = 30_000;
-
-/** Longest silence in the middle of an answer. Bytes that move keep it going, however long all of it takes. */
-const BODY_TIMEOUT_MS = 60_000;
 
 /** One chunk before the one in the socket: a blob's chunks are used again soon after. */
 const READ_AHEAD = { highWaterMark: 1 };
@@ -51,17 +52,26 @@ export function headerOf(answer: Pick<HttpAnswer, "headers">, name: string): str
   return (Array.isArray(value) ? value[0] : value) || undefined;
 }
 
+/** Statuses with which a host may ask to be left alone for a while: GitHub does that with 403 as well. */
+const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
+
 /**
  * Single HTTP/1.1 requests over kept connections; no redirects, no credentials, no retries. HTTP/1.1 because an upload
- * on a connection of its own is not held back by the windows that HTTP/2 streams share.
+ * on a connection of its own is not held back by the windows that HTTP/2 streams share. A host that asks to be left alone
+ * gets no request until the time is over, whoever sends it.
  */
 export class Http {
+  readonly patience: Patience;
   readonly #environment: Environment;
+  readonly #clock: Clock | undefined;
   readonly #agents = new Map<string, Agent | ProxyAgent>();
+  readonly #paces = new Map<string, Pace>();
 
   /** @param environment for proxies and trusted certificates */
-  constructor(environment: Environment) {
+  constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock) {
     this.#environment = environment;
+    this.patience = patience;
+    this.#clock = clock;
   }
 
   /**
@@ -71,6 +81,8 @@ export class Http {
    */
   async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
     const { method, url, body, signal, headersTimeoutMs } = request;
+    const pace = this.#paceOf(url);
+    const startedMs = await pace.admit(signal);
     const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
     const length = streamed?.length;
     const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
@@ -87,12 +99,14 @@ export class Http {
         body: stream ?? (body instanceof Uint8Array ? body : null),
         dispatcher: this.#dispatcherFor(url, isInsecure),
         headersTimeout: headersTimeoutMs,
-        bodyTimeout: BODY_TIMEOUT_MS,
+        bodyTimeout: this.patience.stallMs,
         ...(signal === undefined ? {} : { signal }),
       });
       // A registry may answer before it has read all. Its answer is read first: to end the body ends the connection.
       answer.body.once("close", () => stream?.destroy());
-      return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
+      const { statusCode: status, headers, body: content } = answer;
+      this.#listen(pace, startedMs, { status, headers });
+      return { status, headers, body: content, url };
     } catch (error) {
       stream?.destroy();
       signal?.throwIfAborted();
@@ -103,6 +117,26 @@ export class Http {
   /** Cuts every connection, also busy ones. */
   async close(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+  }
+
+  /**
+   * A wait that nobody has the patience for is not begun: every request then fails by itself, with the host's own words.
+   */
+  #listen(pace: Pace, startedMs: number, { status, headers }: Pick<HttpAnswer, "status" | "headers">): void {
+    const askedMs = MAY_ASK_TO_WAIT.has(status)
+      ? retryAfterMs(headerOf({ headers }, "retry-after"), Date.now())
+      : undefined;
+    if (status !== 429 && askedMs === undefined) pace.served(startedMs);
+    else if ((askedMs ?? 0) <= this.patience.budgetMs) pace.refused(startedMs, askedMs);
+  }
+
+  #paceOf({ host }: URL): Pace {
+    let pace = this.#paces.get(host);
+    if (pace === undefined) {
+      pace = new Pace(this.#clock);
+      this.#paces.set(host, pace);
+    }
+    return pace;
   }
 
   #dispatcherFor(url: URL, isInsecure: boolean): Dispatcher {

@@ -1,5 +1,5 @@
 import { messageOf } from "../faults/fault.ts";
-import { sleep } from "../flow/retry.ts";
+import { sleep } from "../flow/clock.ts";
 import { isLocalRegistry } from "../oci/registry-name.ts";
 import { discard, ensureStatus } from "./answer-body.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
@@ -11,9 +11,6 @@ import { refusesTls } from "./tls-probe.ts";
 
 /** How long https may take before http is tried beside it (contract 9.3). */
 const FALLBACK_MS = 300;
-
-/** A registry that does not answer `/v2/` within this time is not there. */
-const TIMEOUT_MS = 30_000;
 
 export interface PingResult {
   readonly scheme: Scheme;
@@ -44,15 +41,23 @@ export async function ping(
     return await Promise.any([secure, plain]);
   } catch (error) {
     signal?.throwIfAborted();
-    const failures: unknown[] = error instanceof AggregateError ? error.errors : [error];
-    throw new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", failures.map(messageOf).join("; "), {
-      isTemporary: failures.some((failure) => failure instanceof RegistryFault && failure.isTemporary),
-      destination: registry,
-      cause: error,
-    });
+    throw unreachable(registry, error instanceof AggregateError ? error.errors : [error], error);
   } finally {
     lost.abort();
   }
+}
+
+/** What both schemes' failures come to. */
+function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
+  const faults = failures.filter((failure) => failure instanceof RegistryFault);
+  const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
+  return new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", failures.map(messageOf).join("; "), {
+    isTemporary: faults.some(({ isTemporary }) => isTemporary),
+    status: faults.find(({ status }) => status !== undefined)?.status,
+    retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
+    destination: registry,
+    cause,
+  });
 }
 
 async function pingWith(
@@ -64,7 +69,7 @@ async function pingWith(
 ): Promise<PingResult> {
   signal?.throwIfAborted();
   const url = new URL(`${scheme}//${registry}/v2/`);
-  const request = { method: "GET", url, headersTimeoutMs: TIMEOUT_MS, signal } as const;
+  const request = { method: "GET", url, headersTimeoutMs: http.patience.answerMs, signal } as const;
   const answer = await exchangeFollowing(http, request, {
     isInsecure,
     authorizationFor: () => undefined,

@@ -11,12 +11,6 @@ import { RegistrySession } from "./registry-session.ts";
 /** Requests without a body at a time: enough for every HEAD of an image at once, few enough not to look like an attack. */
 const SMALL_REQUESTS = 16;
 
-/** Registries answer these from their index; one that takes longer is overloaded. */
-const ANSWER_TIMEOUT_MS = 60_000;
-
-/** How long an answer may take that comes after moving a whole blob to its final place (minutes on some object stores). */
-export const COMMIT_TIMEOUT_MS = 600_000;
-
 export interface RegistryRequest {
   readonly method: HttpRequest["method"];
   /** A path that starts with `/v2/`, or the URL of an upload. */
@@ -27,6 +21,7 @@ export interface RegistryRequest {
   readonly expected: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
+  /** Until the answer begins; default: the patience for answers from an index. */
   readonly headersTimeoutMs?: number;
   /** The smaller goes first. */
   readonly priority: number;
@@ -127,7 +122,7 @@ export class RegistryClient {
     const { scheme } = await this.#connect(request.signal);
     const { method, target, headers, body, signal } = request;
     const url = typeof target === "string" ? new URL(`${scheme}//${this.registry}${target}`) : target;
-    const headersTimeoutMs = request.headersTimeoutMs ?? ANSWER_TIMEOUT_MS;
+    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.patience.answerMs;
     return { method, url, body, headersTimeoutMs, signal, ...(headers === undefined ? {} : { headers }) };
   }
 

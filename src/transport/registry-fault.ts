@@ -31,6 +31,17 @@ export class RegistryFault extends Fault {
     this.isTemporary = details.isTemporary;
     this.retryAfterMs = details.retryAfterMs;
   }
+
+  /** The same with another hint, and with what it was for. */
+  withHint(hint: string, destination: string | undefined = this.destination): RegistryFault {
+    const { status, diagnostics, isTemporary, retryAfterMs, cause } = this;
+    const details = { status, diagnostics, isTemporary, retryAfterMs, cause, hint };
+    return new RegistryFault(this.code, this.message, {
+      ...details,
+      ...(destination === undefined ? {} : { destination }),
+      ...(this.exitCode === undefined ? {} : { exitCode: this.exitCode }),
+    });
+  }
 }
 
 /** The codes of faults that say that something is not there, or may not be read. */

@@ -1,19 +1,24 @@
 import type { Digest } from "../../oci/digest.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
-/** One HEAD: whether the repository has a blob (contract 9.5). @throws RegistryFault for other answers than 200 and 404 */
+/** What a registry says of a blob; some do not answer HEAD. */
+export type Presence = "present" | "absent" | "unknown";
+
+const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
+
+/** One HEAD: whether the repository has a blob (contract 9.5). @throws RegistryFault for an answer that says nothing of it */
 export async function headBlob(
   connection: Connection,
   digest: Digest,
   actions: "pull" | "push,pull",
   work: Work,
-): Promise<boolean> {
+): Promise<Presence> {
   const { status } = await connection.client.send({
     ...work,
     method: "HEAD",
     target: pathOf(connection, `blobs/${digest}`),
     scopes: [scopeOf(connection.repository, actions)],
-    expected: [200, 404],
+    expected: Object.keys(PRESENCE).map(Number),
   });
-  return status === 200;
+  return PRESENCE[status] ?? "unknown";
 }

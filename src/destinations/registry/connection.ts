@@ -1,9 +1,14 @@
+import { messageOf } from "../../faults/fault.ts";
 import type { BackgroundGate } from "../../flow/background-gate.ts";
 import type { Logger } from "../../flow/logger.ts";
 import type { PriorityLimiter } from "../../flow/priority-limiter.ts";
 import { type RetryHooks, type RetryPolicy, retrying } from "../../flow/retry.ts";
 import type { Repository } from "../../oci/reference.ts";
+import type { Patience } from "../../transport/patience.ts";
 import type { RegistryClient } from "../../transport/registry-client.ts";
+import { RegistryFault } from "../../transport/registry-fault.ts";
+import { explained } from "./refusal.ts";
+import type { UploadWays } from "./upload-ways.ts";
 
 /** How urgent a piece of work is, and what stops it. */
 export interface Work {
@@ -40,6 +45,9 @@ export interface Connection {
   readonly uploads: PriorityLimiter;
   /** Keeps background uploads to any registry from slowing down the others. */
   readonly gate: BackgroundGate;
+  /** How this registry takes uploads. */
+  readonly ways: UploadWays;
+  readonly patience: Patience;
   readonly pushRetry: RetryPolicy;
   readonly openRetry: RetryPolicy;
   readonly logger: Logger;
@@ -56,23 +64,43 @@ export function scopeOf({ path }: Repository, actions: "pull" | "push,pull" | "p
   return `repository:${path}:${actions}`;
 }
 
-/** Runs one request of a push until it succeeds or the policy for pushes gives up. */
-export function persist<T>(connection: Connection, work: Work, task: () => Promise<T>): Promise<T> {
-  return retrying(connection.pushRetry, task, retryHooks(connection, work));
+/**
+ * Runs one request of a push until it succeeds or the budget ends.
+ * @param what the request is about, for who reads its failure: `blob sha256:...`
+ */
+export async function persist<T>(connection: Connection, work: Work, what: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await retrying(connection.pushRetry, task, retryHooks(connection, work));
+  } catch (error) {
+    work.signal?.throwIfAborted();
+    throw explained(error, { repository: connection.repository, what });
+  }
 }
 
-/** Counts and reports every repetition. */
-export function retryHooks({ counters, logger }: Connection, { signal }: Work): RetryHooks {
+/** Counts and reports every repetition, and says how it ended. */
+export function retryHooks({ counters, logger, pushRetry }: Connection, { signal }: Work): RetryHooks {
   return {
     signal,
-    onRetry: (error, _failed, waitMs) => {
+    onRetry: (error, _failures, waitMs) => {
       counters.retries += 1;
-      logger.warn(`${error instanceof Error ? error.message : error}, retrying in ${formatWait(waitMs)}`);
+      logger.warn(`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
+    },
+    onGiveUp: (error, { count, sinceMs }) => {
+      if (!(error instanceof RegistryFault)) return error;
+      const { retryAfterMs = 0 } = error;
+      if (sinceMs + retryAfterMs > pushRetry.budgetMs && retryAfterMs > 0)
+        return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
+      const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
+      return error.withHint(`Tried ${tries}; -retry-budget says for how long.`);
     },
   };
 }
 
-/** A duration as Go prints it: `100ms`, `1.5s`. */
+/** A duration as Go prints it, without fractions beyond tenths: `100ms`, `1.5s`, `5m0s`. */
 export function formatWait(waitMs: number): string {
-  return waitMs < 1000 ? `${Math.round(waitMs)}ms` : `${Math.round(waitMs / 100) / 10}s`;
+  if (waitMs < 1000) return `${Math.round(waitMs)}ms`;
+  if (waitMs < 60_000) return `${Math.round(waitMs / 100) / 10}s`;
+  const seconds = Math.round(waitMs / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
 }

@@ -14,8 +14,9 @@ import { DOCKER_MANIFEST, isDistributable, OCI_MANIFEST } from "../../oci/media-
 import type { Reference } from "../../oci/reference.ts";
 import { DENIED, NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
-import { type Connection, formatWait, pathOf, persist, scopeOf, type Work } from "./connection.ts";
+import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { getManifest, type RemoteManifest } from "./manifest.ts";
+import { OPEN_TRIES } from "./retry-policies.ts";
 
 /** An image as it is in a registry. */
 export interface RemoteImage {
@@ -34,7 +35,7 @@ const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 /**
  * Opens an image: its manifest, chosen from an index by platform, and its config, both verified (contract 5.1).
  * @throws Fault `connect to repo store "<reference>": ...`; at once when the image is missing or may not be read (D11),
- * after the reference's six tries when it might have been there later
+ * when the budget ends if it might have been there later
  */
 export async function openImage(
   connection: Connection,
@@ -47,11 +48,11 @@ export async function openImage(
   let retries = 0;
   try {
     const image = await retrying(openRetry, () => readImage(connection, reference, platform, work), {
-      signal: work.signal,
-      onRetry: (error, failed, waitMs) => {
-        retries = failed;
+      ...retryHooks(connection, work),
+      onRetry: (error, { count }, waitMs) => {
+        retries = count;
         const { message } = withContext(context, error);
-        const attempt = `attempt ${failed}/${openRetry.attempts}`;
+        const attempt = `attempt ${count}${count < OPEN_TRIES ? `/${OPEN_TRIES}` : ""}`;
         logger.warn(`Failed to open remote image (${attempt}): ${message}, retrying in ${formatWait(waitMs)}`);
       },
     });
@@ -85,9 +86,11 @@ export async function isComplete(connection: Connection, image: RemoteImage, wor
   const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
   const digests = new Set(layers.map(({ digest }) => digest));
   const found = await Promise.all(
-    [...digests].map((digest) => persist(connection, work, () => headBlob(connection, digest, "pull", work))),
+    [...digests].map((digest) =>
+      persist(connection, work, `blob ${digest}`, () => headBlob(connection, digest, "pull", work)),
+    ),
   );
-  return found.every(Boolean);
+  return !found.includes("absent");
 }
 
 async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {

@@ -11,6 +11,7 @@ import {
 } from "../../oci/media-types.ts";
 import { headerOf } from "../../transport/http.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { checkStored } from "./stored-digest.ts";
 
 /** In the reference's order (contract 9.5). */
 const ACCEPT = [
@@ -30,7 +31,7 @@ export interface RemoteManifest {
 
 /**
  * One HEAD of a tag or digest (contract 9.5 step 2): the manifest's digest, "" when the registry does not tell it, and
- * undefined when there is no such manifest or the registry will not say (404, 403).
+ * undefined when there is no such manifest or the registry will not say (404, 403; 405 and 501 where it knows no HEAD).
  */
 export async function headManifest(
   connection: Connection,
@@ -43,7 +44,7 @@ export async function headManifest(
     method: "HEAD",
     target: pathOf(connection, `manifests/${identifier}`),
     scopes: [scopeOf(connection.repository, actions)],
-    expected: [200, 403, 404],
+    expected: [200, 403, 404, 405, 501],
     headers: { accept: ACCEPT },
   });
   if (answer.status !== 200) return undefined;
@@ -78,14 +79,14 @@ export async function getManifest(connection: Connection, identifier: string, wo
   return { digest, mediaType: mediaType.trim(), bytes };
 }
 
-/** One PUT of a manifest under a tag or digest. @throws RegistryFault */
+/** One PUT of a manifest under a tag or digest. @throws RegistryFault, also when the registry made another manifest of it */
 export async function putManifest(
   connection: Connection,
   identifier: string,
-  manifest: Pick<RemoteManifest, "bytes" | "mediaType">,
+  manifest: RemoteManifest,
   work: Work,
 ): Promise<void> {
-  await connection.client.send({
+  const answer = await connection.client.send({
     ...work,
     method: "PUT",
     target: pathOf(connection, `manifests/${identifier}`),
@@ -94,6 +95,7 @@ export async function putManifest(
     headers: { "content-type": manifest.mediaType },
     body: manifest.bytes,
   });
+  checkStored(answer, manifest.digest);
 }
 
 /** One DELETE of a manifest by its digest. @throws RegistryFault; many registries do not support it */

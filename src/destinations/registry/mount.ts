@@ -1,6 +1,7 @@
+import { Fault, messageOf } from "../../faults/fault.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
-import { RegistryFault } from "../../transport/registry-fault.ts";
+import { headerOf } from "../../transport/http.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
 /** A blob that is wanted, and another repository of the same registry that has it. */
@@ -9,8 +10,14 @@ export interface MountSource {
   readonly from: Repository;
 }
 
-/** Either the blob is there now, or an upload was opened at this URL. */
-export type Opened = { readonly mounted: true } | { readonly mounted: false; readonly location: URL };
+/** Either the blob is there now, or an upload was opened. */
+export type Opened = { readonly mounted: true } | ({ readonly mounted: false } & OpenedUpload);
+
+export interface OpenedUpload {
+  readonly location: URL;
+  /** The fewest bytes that the registry takes in a chunk that is not the last (`OCI-Chunk-Min-Length`); 0: any number. */
+  readonly chunkMinBytes: number;
+}
 
 /**
  * Opens an upload (distribution-spec v1.1.1, "Pushing a blob in chunks"), or mounts the blob instead of it ("Mounting a blob
@@ -24,9 +31,10 @@ export async function openUpload(connection: Connection, source: MountSource | u
   try {
     return await post(connection, `?${query}`, [scopeOf(source.from, "pull")], work);
   } catch (error) {
-    if (!(error instanceof RegistryFault)) throw error;
     work.signal?.throwIfAborted();
-    connection.logger.debug(`${error.message}, uploading instead of mounting`);
+    // Also a token server that gives nothing for the other repository.
+    if (!(error instanceof Fault)) throw error;
+    connection.logger.debug(`${messageOf(error)}, uploading instead of mounting`);
     return post(connection, "", [], work);
   }
 }
@@ -42,5 +50,6 @@ async function post(connection: Connection, query: string, scopes: readonly stri
   });
   // Without a mount, 201 would be an answer to something that was not asked.
   if (answer.status === 201 && query !== "") return { mounted: true };
-  return { mounted: false, location: await connection.client.location(answer) };
+  const chunkMinBytes = Number(headerOf(answer, "oci-chunk-min-length") ?? 0) || 0;
+  return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
 }

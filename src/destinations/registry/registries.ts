@@ -1,15 +1,17 @@
 import { BackgroundGate } from "../../flow/background-gate.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../flow/clock.ts";
 import type { Logger } from "../../flow/logger.ts";
 import { PriorityLimiter } from "../../flow/priority-limiter.ts";
-import type { RetryPolicy } from "../../flow/retry.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../transport/docker-config.ts";
 import { Http } from "../../transport/http.ts";
 import type { Keychain } from "../../transport/keychain.ts";
+import { PATIENCE, type Patience } from "../../transport/patience.ts";
 import { RegistryClient } from "../../transport/registry-client.ts";
 import type { RegistryCounters } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
-import { OPEN_RETRY, PUSH_RETRY } from "./retry-policies.ts";
+import { openRetry, pushRetry } from "./retry-policies.ts";
+import type { UploadWays } from "./upload-ways.ts";
 
 export interface RegistriesOptions {
   readonly keychain: Keychain;
@@ -20,15 +22,16 @@ export interface RegistriesOptions {
   /** For proxies and trusted certificates. */
   readonly environment: Environment;
   readonly logger: Logger;
-  /** Default: minutes of patience. */
-  readonly pushRetry?: RetryPolicy;
-  /** Default: the reference's. */
-  readonly openRetry?: RetryPolicy;
+  /** Default: {@link PATIENCE}. */
+  readonly patience?: Patience;
+  /** For the waits between tries. */
+  readonly clock?: Clock;
 }
 
 interface Registry {
   readonly client: RegistryClient;
   readonly uploads: PriorityLimiter;
+  readonly ways: UploadWays;
 }
 
 /**
@@ -38,6 +41,8 @@ interface Registry {
 export class Registries {
   readonly counters: RegistryCounters = { uploads: 0, resentBytes: 0, mounts: 0, existing: 0, retries: 0 };
   readonly #options: RegistriesOptions;
+  readonly #patience: Patience;
+  readonly #clock: Clock;
   readonly #http: Http;
   readonly #gate = new BackgroundGate();
   readonly #registries = new Map<string, Registry>();
@@ -45,7 +50,9 @@ export class Registries {
 
   constructor(options: RegistriesOptions) {
     this.#options = options;
-    this.#http = new Http(options.environment);
+    this.#patience = options.patience ?? PATIENCE;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#http = new Http(options.environment, this.#patience, this.#clock);
   }
 
   /**
@@ -60,9 +67,10 @@ export class Registries {
     const repository = new RegistryRepository({
       ...this.#registry(reference.registry, isInsecure),
       repository: reference.repository,
-      pushRetry: this.#options.pushRetry ?? PUSH_RETRY,
       gate: this.#gate,
-      openRetry: this.#options.openRetry ?? OPEN_RETRY,
+      patience: this.#patience,
+      pushRetry: pushRetry(this.#patience, this.#clock),
+      openRetry: openRetry(this.#patience, this.#clock),
       logger: this.#options.logger,
       counters: this.counters,
     });
@@ -87,6 +95,7 @@ export class Registries {
     const registry = {
       client: new RegistryClient(name, this.#http, isInsecure, () => this.#options.keychain.credentialsFor(name)),
       uploads: new PriorityLimiter(this.#options.uploadConcurrency),
+      ways: { isMonolithic: false, needsLength: false },
     };
     this.#registries.set(key, registry);
     return registry;

@@ -5,11 +5,13 @@ import type { Digest } from "../../oci/digest.ts";
 import { isDistributable } from "../../oci/media-types.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
-import { headBlob } from "./blob.ts";
+import { headBlob, type Presence } from "./blob.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifest.ts";
 import { memoryBlob } from "./memory-blob.ts";
+import type { MountSource } from "./mount.ts";
+import { explained } from "./refusal.ts";
 import { remoteBlob } from "./remote-blob.ts";
 import { putTags, type TagResult } from "./tag.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
@@ -35,6 +37,10 @@ export class RegistryRepository {
   readonly #uploads = new SingleFlight<GrowingBlob | Digest, PutBlob>();
   /** Blobs that are known to be here. */
   readonly #present = new Set<Digest>();
+  /** Blobs whose bytes were sent here. */
+  readonly #sent = new Set<Digest>();
+  /** Blobs that were said to be here, until the registry refused a manifest because they are not. */
+  readonly #missing = new Set<Digest>();
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -67,15 +73,23 @@ export class RegistryRepository {
   /** True when there is a manifest under the tag or digest. */
   async hasManifest(reference: Reference, work: Work): Promise<boolean> {
     const head = () => headManifest(this.#connection, reference.identifier, "pull", work);
-    return (await persist(this.#connection, work, head)) !== undefined;
+    return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
   }
 
   async hasBlob(digest: Digest, work: Work): Promise<boolean> {
-    if (this.#present.has(digest)) return true;
-    const head = () => headBlob(this.#connection, digest, "push,pull", work);
-    const isHere = await persist(this.#connection, work, head);
-    if (isHere) this.#present.add(digest);
-    return isHere;
+    return (await this.#presence(digest, work)) === "present";
+  }
+
+  /**
+   * The registry refused a manifest because it has not these blobs. Those that it said to have are sent the next time that they
+   * are put; those that were sent it may still be storing.
+   */
+  distrust(digests: Iterable<Digest>): void {
+    for (const digest of digests) {
+      if (this.#sent.has(digest)) continue;
+      this.#present.delete(digest);
+      this.#missing.add(digest);
+    }
   }
 
   /**
@@ -100,11 +114,7 @@ export class RegistryRepository {
    */
   async copyBlob(descriptor: Descriptor, from: RegistryRepository, options: PutOptions): Promise<PutBlob | undefined> {
     if (!isDistributable(descriptor.mediaType)) return undefined;
-    if (from.name === this.name && !(await this.hasBlob(descriptor.digest, options)))
-      throw new RegistryFault(NOT_FOUND, `blob ${descriptor.digest} is not in ${this.name}`, {
-        isTemporary: false,
-        destination: this.name,
-      });
+    if (from.name === this.name) return await this.#keepBlob(descriptor, options);
     const blob = remoteBlob(from.#connection, descriptor, options);
     return this.#putComplete(blob, descriptor, { ...options, mountFrom: [from] });
   }
@@ -120,18 +130,63 @@ export class RegistryRepository {
 
   /** Deletes a manifest by its digest; one that was never pushed must not be asked for (D17). @throws RegistryFault */
   deleteManifest(digest: Digest, work: Work): Promise<void> {
-    return persist(this.#connection, work, () => deleteManifest(this.#connection, digest, work));
+    return persist(this.#connection, work, `manifest ${digest}`, () => deleteManifest(this.#connection, digest, work));
+  }
+
+  async #presence(digest: Digest, work: Work): Promise<Presence> {
+    if (this.#present.has(digest)) return "present";
+    if (this.#missing.has(digest)) return "absent";
+    const head = () => headBlob(this.#connection, digest, "push,pull", work);
+    const presence = await persist(this.#connection, work, `blob ${digest}`, head);
+    if (presence === "present") this.#present.add(digest);
+    return presence;
+  }
+
+  /** A blob that an image of this repository lists is there, or cannot be looked for, or is gone. */
+  async #keepBlob({ digest, size }: Descriptor, options: PutOptions): Promise<PutBlob> {
+    const presence = await this.#presence(digest, options);
+    if (presence === "absent")
+      throw new RegistryFault(NOT_FOUND, `blob ${digest} is not in ${this.name}`, {
+        isTemporary: false,
+        destination: this.name,
+        hint: "An image there lists it all the same: restore it, or push that image again.",
+      });
+    this.#connection.counters.existing += 1;
+    options.onBytes?.(size);
+    return { digest, size, outcome: "existing" };
   }
 
   async #put(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
     // Waits without holding a place at the registry.
     await blob.reaches(READY_BYTES - 1);
-    const finished = await Promise.race([blob.done, undefined]);
+    const { isMonolithic, needsLength } = this.#connection.ways;
+    const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
     if (finished !== undefined) return this.#putComplete(blob, finished, options);
-    await new Upload(this.#connection, blob, options).run(undefined);
+    await this.#upload(blob, undefined, undefined, options);
     const { digest, size } = await blob.done;
-    this.#present.add(digest);
+    this.#found(digest, "uploaded");
     return { digest, size, outcome: "uploaded" };
+  }
+
+  async #upload(
+    blob: GrowingBlob,
+    digest: Digest | undefined,
+    mount: MountSource | undefined,
+    options: PutOptions,
+  ): Promise<"uploaded" | "mounted"> {
+    try {
+      return await new Upload(this.#connection, blob, options).run(mount);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const what = `blob ${digest ?? (await Promise.race([blob.done, undefined]))?.digest ?? "that is still being made"}`;
+      throw explained(error, { repository: this.#connection.repository, what });
+    }
+  }
+
+  #found(digest: Digest, outcome: PutBlob["outcome"]): void {
+    this.#present.add(digest);
+    if (outcome === "uploaded") this.#sent.add(digest);
+    this.#missing.delete(digest);
   }
 
   #putComplete(
@@ -142,7 +197,7 @@ export class RegistryRepository {
     const put = async (signal: AbortSignal): Promise<PutBlob> => {
       const work = { ...options, signal };
       const outcome = await this.#settle(blob, digest, work);
-      this.#present.add(digest);
+      this.#found(digest, outcome);
       options.onBytes?.(size);
       return { digest, size, outcome };
     };
@@ -154,9 +209,10 @@ export class RegistryRepository {
       this.#connection.counters.existing += 1;
       return "existing";
     }
-    const source = options.mountFrom?.find((other) => this.#canMountFrom(other));
+    const isDistrusted = this.#missing.has(digest);
+    const source = isDistrusted ? undefined : options.mountFrom?.find((other) => this.#canMountFrom(other));
     const mount = source === undefined ? undefined : { digest, from: source.#connection.repository };
-    return new Upload(this.#connection, blob, options).run(mount);
+    return this.#upload(blob, digest, mount, options);
   }
 
   #canMountFrom(other: RegistryRepository): boolean {

@@ -24,11 +24,17 @@ export function putTags(
 ): Promise<TagResult[]> {
   const put = async (reference: Reference): Promise<TagResult> => {
     const { identifier } = reference;
+    let isSent = false;
     try {
-      const found = await persist(connection, work, () => headManifest(connection, identifier, "push,pull", work));
-      if (found === manifest.digest) return { reference, outcome: "unchanged" };
-      await persist(connection, work, () => putManifest(connection, identifier, manifest, work));
-      return { reference, outcome: "pushed" };
+      // A PUT whose answer was lost is seen by the next try.
+      const outcome = await persist(connection, work, `manifest ${identifier}`, async () => {
+        const found = await headManifest(connection, identifier, "push,pull", work);
+        if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
+        isSent = true;
+        await putManifest(connection, identifier, manifest, work);
+        return "pushed";
+      });
+      return { reference, outcome };
     } catch (error) {
       work.signal?.throwIfAborted();
       return { reference, outcome: "failed", error };

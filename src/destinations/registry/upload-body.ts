@@ -2,12 +2,6 @@ import type { GrowingBlob } from "../../layers/layer.ts";
 import type { StreamedBody } from "../../transport/http.ts";
 import { RegistryFault } from "../../transport/registry-fault.ts";
 
-/**
- * Longest time that a connection may take none of the bytes that wait for it. How long all of an upload takes does not
- * matter, and waiting for bytes that are still being made does not count.
- */
-const STALL_MS = 60_000;
-
 export interface BodyRange {
   readonly from: number;
   /** The end, exclusive; undefined: as far as the blob goes. */
@@ -15,8 +9,15 @@ export interface BodyRange {
   readonly length: number | undefined;
 }
 
-/** Who takes part in the sending. */
+/** Who takes part in the sending, and who it is for. */
 export interface BodyHooks {
+  /** For the fault's message. */
+  readonly destination: string;
+  /**
+   * Longest time in ms that a connection may take none of the bytes that wait for it. How long all of an upload takes does
+   * not matter, and waiting for bytes that are still being made does not count.
+   */
+  readonly stallMs: number;
   /** Resolves when so many bytes may be sent. */
   readonly admit: (bytes: number) => Promise<void>;
   /** Told where in the blob the connection has got to. */
@@ -31,24 +32,13 @@ export class UploadBody implements StreamedBody {
   readonly #range: BodyRange;
   readonly #hooks: BodyHooks;
   readonly #stalled = new AbortController();
-  readonly #destination: string;
 
-  /**
-   * @param destination for the fault's message
-   */
-  constructor(
-    blob: GrowingBlob,
-    range: BodyRange,
-    destination: string,
-    hooks: BodyHooks,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(blob: GrowingBlob, range: BodyRange, hooks: BodyHooks, signal: AbortSignal | undefined) {
     this.length = range.length;
     this.signal = signal === undefined ? this.#stalled.signal : AbortSignal.any([signal, this.#stalled.signal]);
     this.#blob = blob;
     this.#range = range;
     this.#hooks = hooks;
-    this.#destination = destination;
   }
 
   readonly open = (): AsyncIterable<Uint8Array> => this.#read();
@@ -60,7 +50,7 @@ export class UploadBody implements StreamedBody {
     for await (const chunk of this.#blob.read(from, this.signal)) {
       const part = chunk.subarray(0, Math.min(chunk.length, to - position));
       await this.#hooks.admit(part.length);
-      const timer = setTimeout(() => this.#stall(), STALL_MS);
+      const timer = setTimeout(() => this.#stall(), this.#hooks.stallMs);
       try {
         yield part;
       } finally {
@@ -73,9 +63,8 @@ export class UploadBody implements StreamedBody {
   }
 
   #stall(): void {
-    const message = `upload to ${this.#destination} stopped moving for ${STALL_MS / 1000}s`;
-    this.#stalled.abort(
-      new RegistryFault("EXPORT_REGISTRY_STALLED", message, { isTemporary: true, destination: this.#destination }),
-    );
+    const { destination, stallMs } = this.#hooks;
+    const message = `upload to ${destination} stopped moving for ${stallMs / 1000}s`;
+    this.#stalled.abort(new RegistryFault("EXPORT_REGISTRY_STALLED", message, { isTemporary: true, destination }));
   }
 }

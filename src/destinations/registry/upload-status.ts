@@ -1,5 +1,5 @@
 import { headerOf } from "../../transport/http.ts";
-import { type Answer, COMMIT_TIMEOUT_MS } from "../../transport/registry-client.ts";
+import type { Answer } from "../../transport/registry-client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
 
 /** Where an interrupted upload can go on. */
@@ -27,8 +27,6 @@ export async function readUploadStatus(
     target: location,
     scopes: [scopeOf(connection.repository, "push,pull")],
     expected: [200, 204],
-    // Some registries first finish writing what the broken connection left behind.
-    headersTimeoutMs: COMMIT_TIMEOUT_MS,
   });
   const offset = offsetOf(answer);
   if (offset === undefined || offset > sent) return undefined;
@@ -36,9 +34,11 @@ export async function readUploadStatus(
   return { location: next === undefined ? location : await connection.client.location(answer), offset };
 }
 
-/** The number of bytes that a Range header `0-<last>` stands for. `0-0` is how registries write "none". */
+/**
+ * The number of bytes that a Range header `0-<last>` stands for. `0-0` is how some registries write "none", and others one
+ * byte: it is not believed.
+ */
 function offsetOf(answer: Answer): number | undefined {
   const last = /^(?:bytes[= ])?0-(\d+)$/.exec(headerOf(answer, "range") ?? "")?.[1];
-  if (last === undefined) return undefined;
-  return last === "0" ? 0 : Number(last) + 1;
+  return last === undefined || last === "0" ? undefined : Number(last) + 1;
 }

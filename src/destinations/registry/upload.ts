@@ -1,12 +1,15 @@
 import { type Progressed, retrying } from "../../flow/retry.ts";
 import type { GrowingBlob } from "../../layers/layer.ts";
+import type { Digest } from "../../oci/digest.ts";
 import { headerOf } from "../../transport/http.ts";
-import { COMMIT_TIMEOUT_MS } from "../../transport/registry-client.ts";
-import { DENIED, isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
+import type { Answer } from "../../transport/registry-client.ts";
+import { isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
 import { type Connection, isBackground, retryHooks, scopeOf, type Work } from "./connection.ts";
-import { type MountSource, openUpload } from "./mount.ts";
-import { UploadBody } from "./upload-body.ts";
+import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
+import { checkStored } from "./stored-digest.ts";
+import { type BodyRange, UploadBody } from "./upload-body.ts";
+import { classifyFailure } from "./upload-failure.ts";
 import { readUploadStatus } from "./upload-status.ts";
 
 /**
@@ -16,6 +19,9 @@ import { readUploadStatus } from "./upload-status.ts";
  */
 export const READY_BYTES = 4 << 20;
 
+/** Times in a row, without any progress, that an upload is begun anew because the registry lost it. */
+const MOST_LOSSES = 4;
+
 export interface UploadOptions extends Work {
   /** Bytes sent so far; never less than before, whatever had to be sent again. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
@@ -23,18 +29,17 @@ export interface UploadOptions extends Work {
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
-/** Session is gone or does not continue: these are answered with a new upload. */
-const LOST_CODES = new Set(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"]);
-
 /**
  * The upload of one blob: POST, one streamed PATCH, PUT (contract 9.5). What breaks is resumed where the registry says that
- * it stopped, if it says so credibly, and begun anew otherwise; the bytes are read again from the blob, never made again.
+ * it stopped, if it says so credibly, and begun anew otherwise; the bytes are read again from the blob, never made again. A
+ * registry that has no PATCH gets all in the PUT.
  */
 export class Upload {
   readonly #connection: Connection;
   readonly #blob: GrowingBlob;
   readonly #options: UploadOptions;
   #location: URL | undefined;
+  #chunkMinBytes = 0;
   /** Bytes that the registry has in the open upload. */
   #offset = 0;
   /** Bytes that were given to connections in the open upload. */
@@ -43,8 +48,9 @@ export class Upload {
   #hasFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;
-  /** The last error, if it meant that the upload it came from cannot go on. */
-  #lostBy: unknown;
+  #losses = 0;
+  /** Whether the last failure may be one that does not happen again. */
+  #mayTryAgain = false;
   #isResumed = false;
   #mayResume = true;
 
@@ -61,9 +67,8 @@ export class Upload {
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     const { pushRetry, uploads } = this.#connection;
     const { priority, order, signal } = this.#options;
-    const policy = { ...pushRetry, isTemporary: (error: unknown) => isTemporary(error) || error === this.#lostBy };
     const outcome = await retrying(
-      policy,
+      { ...pushRetry, isTemporary: () => this.#mayTryAgain },
       // The place is given back between two tries.
       async (progressed) => {
         // Waits before it takes a place, and before it opens an upload that would stand still.
@@ -82,14 +87,15 @@ export class Upload {
       if (this.#location === undefined) {
         const opened = await openUpload(this.#connection, this.#hasFailed ? undefined : mount, this.#options);
         if (opened.mounted) return "mounted";
-        this.#begin(opened.location);
+        this.#begin(opened);
       }
-      await this.#send(progressed);
-      await this.#commit();
+      await this.#transfer(progressed);
       return "uploaded";
     } catch (error) {
       this.#hasFailed = true;
-      if (this.#isLost(error)) this.#forget(error);
+      const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
+      this.#mayTryAgain = isLost ? this.#losses++ < MOST_LOSSES : isTemporary(error);
+      if (isLost) this.#forget();
       throw error;
     }
   }
@@ -98,16 +104,16 @@ export class Upload {
     if (isBackground(this.#options)) await this.#connection.gate.admit(bytes, this.#options.signal);
   }
 
-  #begin(location: URL): void {
+  #begin({ location, chunkMinBytes }: OpenedUpload): void {
     this.#location = location;
+    this.#chunkMinBytes = chunkMinBytes;
     this.#offset = 0;
     this.#sent = 0;
     this.#isResumed = false;
     this.#options.onBegin?.(0);
   }
 
-  #forget(reason: unknown): void {
-    this.#lostBy = reason;
+  #forget(): void {
     if (this.#isResumed) this.#mayResume = false;
     this.#location = undefined;
   }
@@ -116,17 +122,18 @@ export class Upload {
   async #recover(): Promise<boolean> {
     if (this.#hasCommitted) {
       const { digest } = await this.#blob.done;
-      if (await headBlob(this.#connection, digest, "push,pull", this.#options)) return true;
+      if ((await headBlob(this.#connection, digest, "push,pull", this.#options)) === "present") return true;
     }
     if (this.#location === undefined) return false;
-    const status = this.#mayResume ? await this.#readStatus(this.#location) : undefined;
+    const isResumable = this.#mayResume && !this.#connection.ways.isMonolithic;
+    const status = isResumable ? await this.#readStatus(this.#location) : undefined;
     if (status === undefined) {
       this.#location = undefined;
       return false;
     }
     this.#location = status.location;
     this.#offset = status.offset;
-    this.#isResumed = status.offset > 0;
+    this.#isResumed = true;
     this.#options.onBegin?.(status.offset);
     return false;
   }
@@ -142,84 +149,128 @@ export class Upload {
     }
   }
 
+  async #transfer(progressed: Progressed): Promise<void> {
+    if (this.#connection.ways.isMonolithic) return this.#putWhole(progressed);
+    try {
+      await this.#send(progressed);
+    } catch (error) {
+      if (!this.#learn(error)) throw error;
+      this.#location = undefined;
+      const opened = await openUpload(this.#connection, undefined, this.#options);
+      if (opened.mounted) throw error;
+      this.#begin(opened);
+      return this.#transfer(progressed);
+    }
+    await this.#commit();
+  }
+
+  /** True when the registry refused the way in which a blob was sent, and there is another one. */
+  #learn(error: unknown): boolean {
+    const { ways, logger } = this.#connection;
+    const failure = classifyFailure(error, this.#isResumed);
+    if (failure === "monolithic") ways.isMonolithic = true;
+    else if (failure === "length" && !ways.needsLength) ways.needsLength = true;
+    else return false;
+    const way = failure === "length" ? "with its length" : "in one piece";
+    logger.debug(`${error instanceof Error ? error.message : error}, sending the blob ${way}`);
+    return true;
+  }
+
   /** Sends all that the registry lacks: in one go from the start, in pieces of a known length after a failure. */
   async #send(progressed: Progressed): Promise<void> {
+    const pieceBytes = Math.max(READY_BYTES, this.#chunkMinBytes);
     while (this.#offset > 0) {
-      const isGrowing = await this.#blob.reaches(this.#offset + READY_BYTES - 1);
+      const isGrowing = await this.#blob.reaches(this.#offset + pieceBytes - 1);
       const end = isGrowing ? this.#blob.available : (await this.#blob.done).size;
       if (end === this.#offset) return;
       await this.#patch(end, end - this.#offset, progressed);
     }
-    const finished = await Promise.race([this.#blob.done, undefined]);
+    const { needsLength } = this.#connection.ways;
+    const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
     await this.#patch(undefined, finished?.size, progressed);
   }
 
   async #patch(to: number | undefined, length: number | undefined, progressed: Progressed): Promise<void> {
-    const { client, repository, counters, gate } = this.#connection;
+    const range = { from: this.#offset, to, length };
+    const headers = to === undefined ? {} : { "content-range": `${range.from}-${to - 1}` };
+    const target = this.#location as URL;
+    const answer = await this.#sendBytes("PATCH", target, range, headers, [201, 202, 204], progressed);
+    this.#offset = to ?? (await this.#blob.done).size;
+    if (headerOf(answer, "location") !== undefined) this.#location = await this.#connection.client.location(answer);
+  }
+
+  async #putWhole(progressed: Progressed): Promise<void> {
+    const { digest, size } = await this.#blob.done;
+    this.#hasCommitted = true;
+    const range = { from: 0, to: size, length: size };
+    const answer = await this.#sendBytes("PUT", this.#commitTarget(digest), range, {}, [201, 204], progressed);
+    checkStored(answer, digest);
+    this.#options.onBytes?.(size);
+  }
+
+  async #commit(): Promise<void> {
+    const { client, repository, patience } = this.#connection;
+    const { digest, size } = await this.#blob.done;
+    this.#hasCommitted = true;
+    const answer = await client.send({
+      ...this.#options,
+      method: "PUT",
+      target: this.#commitTarget(digest),
+      scopes: [scopeOf(repository, "push,pull")],
+      expected: [201, 204],
+      headers: { "content-type": "application/octet-stream", "content-length": "0" },
+      headersTimeoutMs: patience.commitMs,
+    });
+    checkStored(answer, digest);
+    this.#options.onBytes?.(size);
+  }
+
+  #commitTarget(digest: Digest): URL {
+    const target = new URL(this.#location as URL);
+    target.searchParams.set("digest", digest);
+    return target;
+  }
+
+  async #sendBytes(
+    method: "PATCH" | "PUT",
+    target: URL,
+    range: BodyRange,
+    headers: Readonly<Record<string, string>>,
+    expected: readonly number[],
+    progressed: Progressed,
+  ): Promise<Answer> {
+    const { client, repository, counters, gate, patience } = this.#connection;
     const { priority, signal } = this.#options;
-    const from = this.#offset;
+    const { from, to } = range;
     const againTo = this.#mostSent;
     let position = from;
     const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
     const onPosition = (reached: number) => {
-      foreground?.sent(reached - position);
+      // Less than before when a refused token made the request be sent again.
+      foreground?.sent(Math.max(0, reached - position));
       position = reached;
       this.#sent = Math.max(this.#sent, position);
       if (position <= this.#mostSent) return;
       this.#mostSent = position;
+      this.#losses = 0;
       progressed();
       this.#options.onBytes?.(position);
     };
-    const hooks = { onPosition, admit: (bytes: number) => this.#admit(bytes) };
-    const body = new UploadBody(this.#blob, { from, to, length }, repository.name, hooks, signal);
+    const { name: destination } = repository;
+    const hooks = { destination, stallMs: patience.stallMs, onPosition, admit: (bytes: number) => this.#admit(bytes) };
+    const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
     const sending = client.send({
-      method: "PATCH",
-      target: this.#location ?? "",
+      method,
+      target,
       scopes: [scopeOf(repository, "push,pull")],
-      expected: [201, 202, 204],
-      headers: {
-        "content-type": "application/octet-stream",
-        ...(to === undefined ? {} : { "content-range": `${from}-${to - 1}` }),
-      },
+      expected,
+      headers: { "content-type": "application/octet-stream", ...headers },
       body,
-      headersTimeoutMs: COMMIT_TIMEOUT_MS,
+      headersTimeoutMs: patience.commitMs,
       priority,
       signal: body.signal,
     });
-    const answer = await sending.finally(() => foreground?.leave());
-    this.#offset = to ?? (await this.#blob.done).size;
-    if (headerOf(answer, "location") !== undefined) this.#location = await client.location(answer);
-  }
-
-  async #commit(): Promise<void> {
-    const { client, repository } = this.#connection;
-    const { digest, size } = await this.#blob.done;
-    const target = new URL(this.#location ?? "");
-    target.searchParams.set("digest", digest);
-    this.#hasCommitted = true;
-    await client.send({
-      ...this.#options,
-      method: "PUT",
-      target,
-      scopes: [scopeOf(repository, "push,pull")],
-      expected: [201, 204],
-      headers: { "content-type": "application/octet-stream", "content-length": "0" },
-      headersTimeoutMs: COMMIT_TIMEOUT_MS,
-    });
-    this.#options.onBytes?.(size);
-  }
-
-  /**
-   * True for an answer that says that the open upload cannot go on although the registry is well. A wrong digest counts
-   * only after a resumption: ECR is known to report an offset that is not true.
-   */
-  #isLost(error: unknown): boolean {
-    if (!(error instanceof RegistryFault) || this.#location === undefined) return false;
-    if (error.status === 416) return true;
-    if (error.code === DENIED) return false;
-    const codes = error.diagnostics.map(({ code }) => code);
-    if (codes.some((code) => LOST_CODES.has(code))) return true;
-    return this.#isResumed && (codes.includes("DIGEST_INVALID") || (error.status ?? 500) < 500);
+    return await sending.finally(() => foreground?.leave());
   }
 }

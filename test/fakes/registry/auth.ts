@@ -21,6 +21,8 @@ interface Scope {
 export class Auth {
   /** Tokens handed out so far, each with what was asked for. */
   readonly issued: string[] = [];
+  /** Nobody is asked for anything. */
+  isSuspended = false;
   readonly #options: AuthOptions;
   readonly #tokens = new Map<string, readonly Scope[]>();
 
@@ -35,6 +37,7 @@ export class Auth {
 
   guard(next: Handler): Handler {
     return async (exchange) => {
+      if (this.isSuspended) return next(exchange);
       if (this.#options.kind === "basic")
         return this.#isBasic(exchange) ? next(exchange) : unauthorized('Basic realm="fake"');
       if (exchange.url.pathname === "/token") return this.#issue(exchange);

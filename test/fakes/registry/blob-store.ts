@@ -1,6 +1,6 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { copyFile, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 
@@ -75,6 +75,15 @@ export class BlobStore {
 
   unlink(repository: string, digest: string): void {
     this.#members.get(repository)?.delete(digest);
+  }
+
+  /** Gives a repository of another store this blob. */
+  async copyTo(digest: string, other: BlobStore, repository: string): Promise<void> {
+    if (!other.#sizes.has(digest)) {
+      await copyFile(this.#pathOf(digest), other.#pathOf(digest));
+      other.#sizes.set(digest, this.sizeOf(digest));
+    }
+    other.link(repository, digest);
   }
 
   async begin(repository: string): Promise<PendingUpload> {

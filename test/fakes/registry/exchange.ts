@@ -7,12 +7,24 @@ export interface Exchange {
   readonly url: URL;
   readonly headers: IncomingHttpHeaders;
   readonly body: AsyncIterable<Buffer>;
+  /** Resolves when the client's connection is gone. */
+  readonly closed: Promise<void>;
+}
+
+/** What happens to a connection in the middle of an answer. */
+export interface Interruption {
+  /** Bytes of the answer that are sent, its head included. */
+  readonly afterBytes: number;
+  readonly then: "reset" | "silence";
 }
 
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer | Readable;
+  readonly interruption?: Interruption;
+  /** Bytes that are sent at a time, each when the one before is out; default: as many as there are. */
+  readonly bytesAtATime?: number;
 }
 
 export type Handler = (exchange: Exchange) => Promise<Reply>;

@@ -1,11 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { ServerCertificate } from "../../support/certificate.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { handleBlob } from "./blob-handler.ts";
@@ -13,6 +11,7 @@ import { BlobStore } from "./blob-store.ts";
 import { DropConnection, type Exchange, type Handler, type Reply, refusal } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { ManifestStore } from "./manifest-handler.ts";
+import { send } from "./send.ts";
 
 /** One request as it arrived; for assertions. */
 export interface RequestRecord {
@@ -20,6 +19,11 @@ export interface RequestRecord {
   /** Path and query. */
   readonly target: string;
   readonly headers: IncomingMessage["headers"];
+}
+
+export interface FakeOptions {
+  readonly auth?: AuthOptions;
+  readonly tls?: ServerCertificate;
 }
 
 /**
@@ -36,6 +40,7 @@ export class FakeRegistry implements AsyncDisposable {
   readonly storage: string;
   readonly #server: Server;
   readonly #handler: Handler;
+  readonly #closed = new WeakMap<Socket, Promise<void>>();
 
   /** Connections that were made to it so far. */
   connections = 0;
@@ -55,9 +60,7 @@ export class FakeRegistry implements AsyncDisposable {
     });
   }
 
-  static async start(
-    options: { readonly auth?: AuthOptions; readonly tls?: ServerCertificate } = {},
-  ): Promise<FakeRegistry> {
+  static async start(options: FakeOptions = {}): Promise<FakeRegistry> {
     const registry = new FakeRegistry(await mkdtemp(join(tmpdir(), "fake-registry-")), options.auth, options.tls);
     const { promise, resolve } = Promise.withResolvers<void>();
     registry.#server.listen(0, "127.0.0.1", resolve);
@@ -90,14 +93,23 @@ export class FakeRegistry implements AsyncDisposable {
     this.requests.push({ method, target, headers });
     try {
       const url = new URL(target, `${scheme}://${headers.host}`);
-      const reply = await this.#handler({ method, url, headers, body: request });
-      await send(reply, response);
+      const reply = await this.#handler({ method, url, headers, body: request, closed: this.#closedOf(socket) });
+      if (await send(reply, response)) return;
       // A body that nobody read is in the way of the next request, and closing now could destroy the answer.
       request.resume();
     } catch (error) {
       if (!(error instanceof DropConnection) && !isCut(error)) console.error(error);
       socket.resetAndDestroy();
     }
+  }
+
+  #closedOf(socket: Socket): Promise<void> {
+    const known = this.#closed.get(socket);
+    if (known !== undefined) return known;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once("close", () => resolve());
+    this.#closed.set(socket, promise);
+    return promise;
   }
 
   async #route(exchange: Exchange): Promise<Reply> {
@@ -115,12 +127,6 @@ export class FakeRegistry implements AsyncDisposable {
 
 function json(value: unknown): Reply {
   return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(value) };
-}
-
-async function send({ status, headers, body }: Reply, response: ServerResponse): Promise<void> {
-  response.writeHead(status, headers);
-  if (body instanceof Readable) await pipeline(body, response);
-  else response.end(body);
 }
 
 /** The client went away in the middle of its request. */

@@ -39,7 +39,7 @@ describe("the app image fails", () => {
     const { scene } = await scenes();
     const gone = "127.0.0.1:9";
     writeAnalyzed(scene.output, `${gone}/run@sha256:${"0".repeat(64)}`);
-    const run = await scene.export({ images: [`${gone}/app`] });
+    const run = await scene.export({ images: [`${gone}/app`], flags: ["-retry-budget", "400ms"] });
     expect(run.exitCode).toBe(1);
     expect(run.stderr).toContain("Warning: Failed to open remote image (attempt 1/6): connect to repo store");
     expect(run.stderr).toMatch(
@@ -155,9 +155,12 @@ describe("the cache fails", () => {
     const run = await scene.export({ flags });
     expect(run.exitCode).toBe(0);
     const saving = `committing cache: saving image '${scene.cacheImage}'`;
-    expect(run.stderr).toBe(
-      `Warning: Failed to export cache: ${saving}: POST http://${cache.host}/v2/cache/blobs/uploads/: DENIED: requested access to the resource is denied\n`,
+    const [warning, hint, ...others] = run.stderr.split("\n");
+    expect(warning).toBe(
+      `Warning: Failed to export cache: ${saving}: POST http://${cache.host}/v2/cache/blobs/uploads/: DENIED: requested access to the resource is denied`,
     );
+    expect(hint).toMatch(/^Give credentials that may push to .*\/cache, in CNB_REGISTRY_AUTH .* \(HTTP 403 for blob /);
+    expect(others).toEqual([""]);
     await verifyImage(scene.appImage);
     expect(run.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));
     expect(run.events).toContainEqual(expect.objectContaining({ event: "layer", id: "samples/java:jdk", uploads: 1 }));

@@ -42,7 +42,8 @@ describe("a name that fails", () => {
     expect(run.exitCode).toBe(62);
     const cause = `PUT http://${registry.host}/v2/app/manifests/v1: DENIED: requested access to the resource is denied`;
     expect(run.stderr).toBe(
-      `ERROR: failed to export: failed to write image to the following tags: [${images[1]}: ${cause}]\n`,
+      `ERROR: failed to export: failed to write image to the following tags: [${images[1]}: ${cause}]\n` +
+        `Give credentials that may push to ${registry.host}/app, in CNB_REGISTRY_AUTH or docker's config.json. (HTTP 403 for manifest v1 of ${registry.host}/app)\n`,
     );
     expect(run.stdout).toContain(`      ${images[0]}\n      ${images[1]} - ${cause}\n      ${images[2]}\n`);
     const saved = [images[0] ?? "", images[2] ?? ""];

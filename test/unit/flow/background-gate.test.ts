@@ -1,34 +1,9 @@
 import { expect, test } from "vitest";
-import { BackgroundGate, type Foreground, type GateClock } from "../../../src/flow/background-gate.ts";
+import { BackgroundGate, type Foreground } from "../../../src/flow/background-gate.ts";
+import { SimulatedClock } from "../simulated-clock.ts";
 
 const CHUNK = 128 << 10;
 const STEP_MS = 5;
-
-/** Time that passes when the simulation says so. */
-class SimulatedClock implements GateClock {
-  #now = 0;
-  #waiting: { readonly at: number; readonly resolve: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  wait(ms: number, signal?: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting.push({ at: this.#now + ms, resolve });
-    signal?.addEventListener("abort", () => reject(signal.reason));
-    return promise;
-  }
-
-  async advance(ms: number): Promise<void> {
-    this.#now += ms;
-    const due = this.#waiting.filter(({ at }) => at <= this.#now);
-    this.#waiting = this.#waiting.filter(({ at }) => at > this.#now);
-    for (const { resolve } of due) resolve();
-    // Lets the background go through its awaits.
-    for (let i = 0; i < 20; i++) await Promise.resolve();
-  }
-}
 
 interface Transfer {
   /** Bytes that the network took. */

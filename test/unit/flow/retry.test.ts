@@ -1,14 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { fullJitter, type RetryPolicy, retrying, sleep } from "../../../src/flow/retry.ts";
+import { type Failures, fullJitter, type RetryPolicy, retrying } from "../../../src/flow/retry.ts";
+import { SkippingClock } from "../../fakes/skipping-clock.ts";
 import { rejectionOf } from "../thrown-by.ts";
 
-const POLICY: RetryPolicy = {
-  attempts: 3,
-  waitMs: () => 0,
-  budgetMs: 1000,
-  isTemporary: (error) => error === "temporary",
-  askedWaitMs: () => undefined,
-};
+/** One that fails is tried after 400 ms, for a second. */
+function policy(changes: Partial<RetryPolicy> = {}): RetryPolicy & { readonly clock: SkippingClock } {
+  return {
+    waitMs: () => 400,
+    budgetMs: 1000,
+    isTemporary: (error: unknown) => error === "temporary",
+    askedWaitMs: () => undefined,
+    ...changes,
+    clock: new SkippingClock(),
+  };
+}
 
 /** Throws the given errors one after the other, then succeeds with the number of calls. */
 function failing(...errors: unknown[]) {
@@ -20,46 +25,66 @@ function failing(...errors: unknown[]) {
   };
 }
 
+const ALWAYS: string[] = Array(100).fill("temporary");
+
 describe("retrying", () => {
-  test("repeats what is temporary, up to the number of attempts", async () => {
-    expect(await retrying(POLICY, failing("temporary", "temporary"))).toBe(3);
-    const task = failing("temporary", "temporary", "temporary");
-    expect(await rejectionOf(retrying(POLICY, task))).toBe("temporary");
-    expect(await task()).toBe(4);
+  test("repeats what is temporary until the budget ends, and then once more", async () => {
+    expect(await retrying(policy(), failing("temporary", "temporary"))).toBe(3);
+    const limited = policy();
+    const task = failing(...ALWAYS);
+    expect(await rejectionOf(retrying(limited, task))).toBe("temporary");
+    expect(limited.clock.waits).toEqual([400, 400, 200]);
   });
 
-  test("does not repeat anything else", async () => {
+  test("does not repeat anything else, nor without a budget", async () => {
     const task = failing("for good");
-    expect(await rejectionOf(retrying(POLICY, task))).toBe("for good");
+    expect(await rejectionOf(retrying(policy(), task))).toBe("for good");
     expect(await task()).toBe(2);
+    const once = policy({ budgetMs: 0 });
+    expect(await rejectionOf(retrying(once, failing("temporary")))).toBe("temporary");
+    expect(once.clock.waits).toEqual([]);
   });
 
-  test("counts anew after progress", async () => {
+  test("the budget begins anew after progress", async () => {
     let calls = 0;
     const task = async (progressed: () => void) => {
       calls += 1;
-      if (calls < 10) {
-        progressed();
+      if (calls < 30) {
+        if (calls % 3 === 0) progressed();
         throw "temporary";
       }
       return calls;
     };
-    expect(await retrying(POLICY, task)).toBe(10);
+    expect(await retrying(policy(), task)).toBe(30);
   });
 
   test("waits as long as it was asked to, if the budget allows", async () => {
-    const waits: number[] = [];
-    const hooks = { onRetry: (_error: unknown, _failed: number, waitMs: number) => waits.push(waitMs) };
-    await retrying({ ...POLICY, waitMs: () => 1, askedWaitMs: () => 7 }, failing("temporary"), hooks);
-    expect(waits).toEqual([7]);
-    const beyond = retrying({ ...POLICY, askedWaitMs: () => 1001 }, failing("temporary"), hooks);
-    expect(await rejectionOf(beyond)).toBe("temporary");
-    expect(waits).toEqual([7]);
+    const asked = policy({ askedWaitMs: () => 700 });
+    await retrying(asked, failing("temporary"));
+    expect(asked.clock.waits).toEqual([700]);
+    const tooLong = policy({ askedWaitMs: () => 1001 });
+    expect(await rejectionOf(retrying(tooLong, failing("temporary")))).toBe("temporary");
+    expect(tooLong.clock.waits).toEqual([]);
+  });
+
+  test("tells how often and for how long it failed", async () => {
+    const seen: Failures[] = [];
+    const failure = retrying(policy(), failing(...ALWAYS), {
+      onRetry: (_error, failures) => seen.push(failures),
+      onGiveUp: (error, { count, sinceMs }) => `${error}: ${count} in ${sinceMs}`,
+    });
+    expect(await rejectionOf(failure)).toBe("temporary: 4 in 1000");
+    expect(seen).toEqual([
+      { count: 1, sinceMs: 0 },
+      { count: 2, sinceMs: 400 },
+      { count: 3, sinceMs: 800 },
+    ]);
   });
 
   test("an abort ends the wait with its reason", async () => {
     const controller = new AbortController();
-    const waiting = retrying({ ...POLICY, waitMs: () => 60_000, budgetMs: 100_000 }, failing("temporary"), {
+    const { clock: _, ...real } = policy({ waitMs: () => 60_000, budgetMs: 1e6 });
+    const waiting = retrying(real, failing("temporary"), {
       signal: controller.signal,
       onRetry: () => controller.abort("stopped"),
     });
@@ -71,8 +96,4 @@ test("full jitter takes a random part of a wait that doubles up to its limit", (
   const most = fullJitter(100, 1000, () => 0.999999);
   expect([2, 3, 4, 5, 6, 20].map((next) => Math.round(most(next)))).toEqual([100, 200, 400, 800, 1000, 1000]);
   expect(fullJitter(100, 1000, () => 0)(5)).toBe(0);
-});
-
-test("a sleep under a signal that has fired does not begin", async () => {
-  expect(await rejectionOf(sleep(60_000, AbortSignal.abort("late")))).toBe("late");
 });

@@ -73,6 +73,7 @@ test("defaults", async () => {
     tuning: {
       workers: 2,
       uploadConcurrency: 8,
+      retryBudgetMs: 300_000,
       compression: "gzip",
       compressionLevel: 1,
       spoolDir: "/tmp",
@@ -194,6 +195,11 @@ describe("failures", () => {
       "compression",
       { args: ["-compression", "xz", "app"] },
       `${resolving}-compression (CNB_EXPORT_COMPRESSION) must be one of gzip, zstd`,
+    ],
+    [
+      "budget",
+      { args: ["-retry-budget", "5", "app"] },
+      `${resolving}-retry-budget (CNB_EXPORT_RETRY_BUDGET) must be a duration such as 90s, 5m or 1h30m`,
     ],
   ])("%s", async (_name, run, message) => {
     expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });

@@ -1,0 +1,242 @@
+import { describe, expect, test } from "vitest";
+import { Fault } from "../../src/faults/fault.ts";
+import { type Reply, refusal } from "../fakes/registry/exchange.ts";
+import type { FaultAction } from "../fakes/registry/faults.ts";
+import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
+
+const OTHER = `sha256:${"0".repeat(64)}`;
+
+/** The only error of a push, wherever it comes from. */
+async function failureOf(scene: PushScene): Promise<Fault> {
+  const failure = await scene.push().then(
+    ({ tag }) => tag?.error,
+    (error: unknown) => error,
+  );
+  expect(failure).toBeInstanceOf(Fault);
+  return failure as Fault;
+}
+
+function stored(digest: string): FaultAction {
+  return { change: (reply) => ({ ...reply, headers: { ...reply.headers, "docker-content-digest": digest } }) };
+}
+
+interface Refused {
+  readonly name: string;
+  readonly method: string;
+  readonly target: RegExp;
+  readonly action: FaultAction;
+  /** The registry's own words, or ours where it has none. */
+  readonly message: string;
+  readonly hint: RegExp;
+  /** The manifest is there all the same. */
+  readonly isStored?: boolean;
+}
+
+function answered(reply: Reply): FaultAction {
+  return { answer: reply };
+}
+
+const REFUSED: readonly Refused[] = [
+  {
+    name: "401",
+    method: "POST",
+    target: UPLOADS,
+    action: answered(refusal(401, "UNAUTHORIZED", "authentication required")),
+    message: "UNAUTHORIZED: authentication required",
+    hint: /^Give credentials that may push to .*team\/app, .* \(HTTP 401 for blob sha256:.* of .*team\/app\)$/,
+  },
+  {
+    name: "403",
+    method: "PATCH",
+    target: UPLOADS,
+    action: answered(refusal(403, "DENIED", "requested access to the resource is denied")),
+    message: "DENIED: requested access to the resource is denied",
+    hint: /^Give credentials .* \(HTTP 403 for blob sha256:/,
+  },
+  {
+    name: "403 for a quota",
+    method: "POST",
+    target: UPLOADS,
+    action: answered(refusal(403, "DENIED", "the quota of project team is exceeded")),
+    message: "DENIED: the quota of project team is exceeded",
+    hint: /^Make room in .*, or raise the quota of .*team\/app\. \(HTTP 403 /,
+  },
+  {
+    name: "a repository that is not there",
+    method: "POST",
+    target: UPLOADS,
+    action: answered(refusal(404, "NAME_UNKNOWN", "the repository does not exist")),
+    message: "NAME_UNKNOWN: the repository does not exist",
+    hint: /^Create .*team\/app first: .* \(HTTP 404 for blob sha256:/,
+  },
+  {
+    name: "a proxy's limit of bodies",
+    method: "PATCH",
+    target: UPLOADS,
+    action: answered({ status: 413, body: "<html>413 Request Entity Too Large</html>" }),
+    message: "unexpected status code 413 Request Entity Too Large: <html>413 Request Entity Too Large</html>",
+    hint: /a proxy before it, limits the size of a request's body .* \(HTTP 413 for blob sha256:/,
+  },
+  {
+    name: "a mirror",
+    method: "POST",
+    target: UPLOADS,
+    action: answered(refusal(405, "UNSUPPORTED", "The operation is unsupported.")),
+    message: "UNSUPPORTED: The operation is unsupported.",
+    hint: /take pushes\? .* \(HTTP 405 /,
+  },
+  {
+    name: "another digest",
+    method: "PUT",
+    target: UPLOADS,
+    action: answered(refusal(400, "DIGEST_INVALID", "provided digest did not match uploaded content")),
+    message: "DIGEST_INVALID: provided digest did not match uploaded content",
+    hint: /^What .* got is not what was sent.* \(HTTP 400 for blob sha256:/,
+  },
+  {
+    name: "a full disk",
+    method: "PUT",
+    target: UPLOADS,
+    action: answered({ status: 507, body: "no space left on device" }),
+    message: "unexpected status code 507 Insufficient Storage: no space left on device",
+    hint: /^Make room in .* \(HTTP 507 /,
+  },
+  {
+    name: "a blob that is stored under another digest",
+    method: "PUT",
+    target: UPLOADS,
+    action: stored(OTHER),
+    message: `the registry stored ${OTHER} instead of sha256:`,
+    hint: /^What it got is not what was sent.* \(HTTP 201 for blob sha256:/,
+  },
+  {
+    name: "a manifest that is stored under another digest",
+    method: "PUT",
+    target: MANIFESTS,
+    action: stored(OTHER),
+    message: `the registry stored ${OTHER} instead of sha256:`,
+    hint: /^What it got is not what was sent.* \(HTTP 201 for manifest v1 of/,
+    isStored: true,
+  },
+  {
+    name: "a manifest that it does not like",
+    method: "PUT",
+    target: MANIFESTS,
+    action: answered(refusal(400, "MANIFEST_INVALID", "manifest invalid", { reason: "unknown media type" })),
+    message: "MANIFEST_INVALID: manifest invalid; map[reason:unknown media type]",
+    hint: /does not take this kind of manifest.* \(HTTP 400 for manifest v1 of/,
+  },
+  {
+    name: "a name that it does not like",
+    method: "PUT",
+    target: MANIFESTS,
+    action: answered(refusal(404, "NAME_INVALID", "invalid repository name")),
+    message: "NAME_INVALID: invalid repository name",
+    hint: /^\(HTTP 404 for manifest v1 of .*team\/app\)$/,
+  },
+  {
+    name: "a HEAD",
+    method: "HEAD",
+    target: BLOBS,
+    action: answered({ status: 400 }),
+    message: "unexpected status code 400 Bad Request (HEAD responses have no body, use GET for details)",
+    hint: /^\(HTTP 400 for blob sha256:/,
+  },
+  {
+    name: "an upload by an answer without a Location",
+    method: "POST",
+    target: UPLOADS,
+    action: answered({ status: 202 }),
+    message: "missing Location header",
+    hint: /^/,
+  },
+  {
+    name: "an upload by a Location that is no URL",
+    method: "POST",
+    target: UPLOADS,
+    action: answered({ status: 202, headers: { location: "ftp://host/x" } }),
+    message: "missing Location header",
+    hint: /^/,
+  },
+  {
+    name: "an upload by a Location in a private network",
+    method: "POST",
+    target: UPLOADS,
+    action: answered({ status: 202, headers: { location: "http://169.254.169.254/latest?token=x" } }),
+    message: 'SSRF protection: Location header from "127.0.0.1" to private/link-local host "169.254.169.254" denied',
+    hint: /^/,
+  },
+  {
+    name: "an upload by a redirect to a private network",
+    method: "PATCH",
+    target: UPLOADS,
+    action: answered({ status: 307, headers: { location: "http://10.0.0.1/x" } }),
+    message: 'SSRF protection: redirect from "127.0.0.1" to private/link-local host "10.0.0.1" denied',
+    hint: /^/,
+  },
+  {
+    name: "an upload by a redirect that would lose the body",
+    method: "PATCH",
+    target: UPLOADS,
+    action: answered({ status: 302, headers: { location: "/elsewhere" } }),
+    message: "unexpected status code 302 Found",
+    hint: /^\(HTTP 302 for blob sha256:/,
+  },
+];
+
+describe("what cannot help is asked once, and is one clear error", () => {
+  test.each(REFUSED)("$name ($method)", async ({ method, target, action, message, hint, isStored = false }) => {
+    await using scene = await PushScene.open();
+    scene.fail(method, target, action, ALWAYS);
+    const failure = await failureOf(scene);
+    expect(failure.message).toContain(message);
+    expect(failure.destination).toContain(scene.server.host);
+    expect(failure.hint ?? "").toMatch(hint);
+    expect(scene.server.count(method, target)).toBe(1);
+    expect(scene.registries.counters.retries).toBe(0);
+    expect(scene.logger.lines.filter((line) => !line.startsWith("debug"))).toEqual([]);
+    expect(scene.server.manifests.find(REPOSITORY, "v1") !== undefined).toBe(isStored);
+  });
+});
+
+describe("what might have helped ends with the budget", () => {
+  test("after minutes, with the last answer and the number of tries", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("PUT", MANIFESTS, { answer: refusal(503, "UNAVAILABLE", "storage is being moved") }, ALWAYS);
+    const failure = await failureOf(scene);
+    expect(failure.message).toContain("UNAVAILABLE: storage is being moved");
+    const tries = scene.server.count("PUT", MANIFESTS);
+    expect(tries).toBeGreaterThan(20);
+    expect(failure.hint).toBe(
+      `Tried ${tries} times in 5m0s; -retry-budget says for how long. (HTTP 503 for manifest v1 of ${scene.repository.name})`,
+    );
+    expect(scene.clock.now()).toBeGreaterThanOrEqual(300_000);
+    expect(scene.clock.now()).toBeLessThan(301_000);
+  });
+
+  test("at once, where the registry asks for more time than there is", async () => {
+    await using scene = await PushScene.open();
+    const reply = { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } };
+    scene.fail("POST", UPLOADS, { answer: reply }, ALWAYS);
+    const failure = await failureOf(scene);
+    expect(failure.message).toContain("TOOMANYREQUESTS: pull rate limit");
+    expect(failure.hint).toMatch(/^It asks to wait 1h0m0s, longer than -retry-budget allows\. \(HTTP 429 for blob/);
+    expect(scene.clock.waits).toEqual([]);
+  });
+
+  test("with one try, where the budget is 0", async () => {
+    await using scene = await PushScene.open({ budgetMs: 0 });
+    scene.fail("POST", UPLOADS, { answer: { status: 500 } }, ALWAYS);
+    expect((await failureOf(scene)).hint).toMatch(/^Tried once; /);
+    expect(scene.server.count("POST", UPLOADS)).toBe(1);
+  });
+
+  test("after a few whole uploads, where the registry loses every one", async () => {
+    await using scene = await PushScene.open();
+    const lost = refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+    scene.fail("PUT", UPLOADS, { answer: lost }, ALWAYS);
+    const failure = await failureOf(scene);
+    expect(failure.message).toContain("BLOB_UPLOAD_UNKNOWN");
+    expect(scene.server.count("POST", UPLOADS)).toBe(5);
+  });
+});

@@ -1,0 +1,137 @@
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import { SkippingClock } from "../fakes/skipping-clock.ts";
+import { startExporter } from "../support/exporter.ts";
+import { exportInProcess } from "../support/in-process-export.ts";
+import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
+import { verifyImage } from "../support/verify-image.ts";
+import { RecordingLogger } from "../unit/recording-logger.ts";
+import { type LastingFault, lastingFault, passingFault } from "./soak/faults.ts";
+import { type ExpectedImages, type SoakExport, SoakScene } from "./soak/scene.ts";
+import { type Ended, judge, type Verdict } from "./soak/verdict.ts";
+
+/** `SOAK=500 SOAK_SEED=1 npm test -- test/faults/soak` runs longer ones. */
+const EXPORTS = Number(process.env.SOAK ?? 15);
+const SEED = Number(process.env.SOAK_SEED ?? 1);
+/** One in so many is run by the command itself, in real time; the others in this process, where waits take none. */
+const BY_COMMAND_EVERY = 25;
+/** Silence is real in this process, too. */
+const PATIENCE = { answerMs: 1500, commitMs: 1500, stallMs: 1500 };
+
+function draw(random: SeededRandom, id: string): SoakExport {
+  const names = [`app-${id}:latest`, `app-${id}:v2`, `app-${id}-more:v1`];
+  return {
+    id,
+    isRebuild: random.below(2) === 0,
+    isOneRegistry: random.below(2) === 0,
+    isParallel: random.below(2) === 0,
+    names: names.slice(0, 1 + random.below(3)),
+  };
+}
+
+async function runInProcess(scene: SoakScene, run: SoakExport): Promise<Ended> {
+  const logger = new RecordingLogger();
+  const { credentials, tempDir } = scene;
+  const clock = new SkippingClock();
+  const surroundings = { logger, credentials, tempDir, clock, patience: PATIENCE };
+  const { exitCode, error } = await exportInProcess(scene.argsOf(run), surroundings);
+  return { exitCode, reason: `${error?.message}\n${error?.hint}`, lines: logger.lines, happened: scene.settle() };
+}
+
+async function runCommand(scene: SoakScene, run: SoakExport): Promise<Ended> {
+  const env = { CNB_REGISTRY_AUTH: JSON.stringify(scene.credentials), CNB_EXPORT_RETRY_BUDGET: "40s" };
+  const { exitCode, stderr } = await startExporter(scene.argsOf(run), env).ended;
+  const reason = stderr.slice(Math.max(0, stderr.indexOf("ERROR: ")));
+  return { exitCode: exitCode ?? -1, reason, lines: stderr.split("\n"), happened: scene.settle() };
+}
+
+/** Exports both builds without faults. */
+async function expectations(scene: SoakScene): Promise<Readonly<Record<"first" | "second", ExpectedImages>>> {
+  const found: ExpectedImages[] = [];
+  for (const [i, id] of ["first", "second"].entries()) {
+    const run = { id, isRebuild: i === 1, isOneRegistry: true, isParallel: false, names: [`app-${id}:latest`] };
+    await scene.prepare(run);
+    const ended = await runInProcess(scene, run);
+    expect(ended).toMatchObject({ exitCode: 0 });
+    const app = await verifyImage(`${scene.app.host}/app-${id}:latest`);
+    const cache = await verifyImage(scene.cacheNameOf(run));
+    if (i === 0) scene.setPrior(app, cache);
+    found.push({ app: app.digest, cache: cache.digest });
+  }
+  const [first, second] = found as [ExpectedImages, ExpectedImages];
+  expect(second.app).not.toBe(first.app);
+  return { first, second };
+}
+
+/** Half of the exports get faults that pass, a third of those besides get one that lasts. */
+function plan(random: SeededRandom, scene: SoakScene, isByCommand: boolean): LastingFault | undefined {
+  const count = 1 + random.below(6);
+  for (let i = 0; i < count; i++) {
+    const registry = random.below(3) === 0 ? scene.cache : scene.app;
+    const rule = passingFault(random, registry);
+    // Takes minutes of the real patience.
+    if (isByCommand && /silence|Retry-After/.test(rule.name ?? "")) continue;
+    registry.faults.add(rule);
+  }
+  if (random.below(4) !== 0) return undefined;
+  const { rule, name, ends } = lastingFault(random);
+  for (const registry of [scene.app, scene.cache]) registry.faults.add({ ...rule, name });
+  return { rule, name, ends };
+}
+
+test(
+  `${EXPORTS} exports with random faults (seed ${SEED})`,
+  async () => {
+    const scene = await SoakScene.open();
+    const expected = await expectations(scene);
+    const tally = new Map<string, number>();
+    const verdicts: (Verdict & { readonly ms: number })[] = [];
+    const findings: string[] = [];
+    for (let i = 0; i < EXPORTS; i++) {
+      // Each has a seed of its own, so that it can be run alone: SOAK_ONLY=<number>.
+      if (process.env.SOAK_ONLY !== undefined && Number(process.env.SOAK_ONLY) !== i) continue;
+      const random = seededRandom(SEED * 100_003 + i);
+      const run = draw(random, String(i));
+      const isByCommand = i % BY_COMMAND_EVERY === BY_COMMAND_EVERY / 2 - 0.5;
+      await scene.prepare(run);
+      const names = [...run.names.map((name) => `${scene.app.host}/${name}`), scene.cacheNameOf(run)];
+      const before = new Map(names.map((name) => [name, scene.tagOf(name)]));
+      const lasting = plan(random, scene, isByCommand);
+      const startMs = performance.now();
+      const ended = await (isByCommand ? runCommand(scene, run) : runInProcess(scene, run));
+      const ms = performance.now() - startMs;
+      for (const name of ended.happened) tally.set(name, (tally.get(name) ?? 0) + 1);
+      const verdict = await judge(scene, run, before, run.isRebuild ? expected.second : expected.first, lasting, ended);
+      verdicts.push({ ...verdict, ms });
+      for (const finding of verdict.findings) {
+        const about = `${JSON.stringify(run)} with ${ended.happened.join(", ")}`;
+        findings.push(
+          `export ${i}: ${finding}\n  ${about}\n  ${ended.lines.filter((line) => !/^(debug|info)/.test(line)).join("\n  ")}`,
+        );
+      }
+    }
+    console.log(summary(verdicts, tally));
+    expect(findings).toEqual([]);
+    // Spools have no names.
+    expect(readdirSync(scene.tempDir)).toEqual([]);
+  },
+  60_000 + EXPORTS * 30_000,
+);
+
+function summary(verdicts: readonly (Verdict & { readonly ms: number })[], tally: ReadonlyMap<string, number>): string {
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+  const count = (is: (verdict: Verdict) => boolean) => verdicts.filter(is).length;
+  const faults = [...tally]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([name, times]) => `${String(times).padStart(6)}  ${name}`);
+  return [
+    `exports            ${verdicts.length}`,
+    `  survived         ${count(({ exitCode }) => exitCode === 0)}, with their cache ${count(({ isCacheSaved }) => isCacheSaved)}`,
+    `  failed           ${count(({ exitCode }) => exitCode === 62)} with 62, ${count(({ exitCode }) => exitCode === 1)} with 1`,
+    `bytes verified     ${sum(verdicts.map(({ verifiedBytes }) => verifiedBytes))}`,
+    `tags moved wrongly ${sum(verdicts.map(({ wrongTags }) => wrongTags))}`,
+    `longest export     ${(Math.max(...verdicts.map(({ ms }) => ms)) / 1000).toFixed(1)} s`,
+    `faults             ${sum([...tally.values()])}`,
+    ...faults,
+  ].join("\n");
+}

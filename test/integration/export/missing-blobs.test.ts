@@ -1,0 +1,125 @@
+import { rmSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { digestOf as digestOfBytes } from "../../../src/oci/digest.ts";
+import { type Reply, refusal } from "../../fakes/registry/exchange.ts";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { layerWork, Scene } from "./scene.ts";
+
+/** A scene that was exported once, with another build's output in it and the digests of what is in the registry. */
+async function rebuilt(flags: readonly string[] = []) {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  expect(await scene.export({ flags })).toMatchObject({ exitCode: 0, stderr: "" });
+  const app = await scene.analyze();
+  const cache = await verifyImage(scene.cacheImage);
+  scene.change("libraries");
+  const digestOf = (layer: number, image = app) => image.layers[layer]?.digest ?? "";
+  return { registry, scene, app, cache, digestOf };
+}
+
+/** The registry says that it has a blob, and from then on has it not. */
+function vanishAfterHead(registry: FakeRegistry, repository: string, digest: string): void {
+  const vanish = async (proceed: () => Promise<Reply>): Promise<Reply> => {
+    const reply = await proceed();
+    registry.blobs.unlink(repository, digest);
+    return reply;
+  };
+  registry.faults.add({
+    method: "HEAD",
+    target: new RegExp(`/${repository}/blobs/${digest}`),
+    action: { around: vanish },
+  });
+}
+
+/** The run image's layer comes first, then those of the buildpack in the order of their names. */
+const JDK = 1;
+const LIBRARIES = 2;
+
+describe("a blob that was there, and is not when the manifest comes", () => {
+  test.for([[], ["-parallel"]])("is made and sent after all, once (%j)", async (flags) => {
+    const { registry, scene, app, digestOf } = await rebuilt();
+    vanishAfterHead(registry, "app", digestOf(JDK));
+    const run = await scene.export({ flags });
+    expect(run.stderr).toBe(
+      `Warning: ${registry.host}/app does not have what it said to have, sending it: ${digestOf(JDK)}\n`,
+    );
+    expect(run.exitCode).toBe(0);
+    expect(registry.faults.unused).toBe(0);
+    expect((await verifyImage(scene.appImage)).layers[JDK]).toEqual(app.layers[JDK]);
+    await verifyImage(scene.cacheImage);
+    expect(layerWork(run.events).jdk).toMatchObject({ compressions: 1, uploads: 1 });
+    expect(registry.count("PUT", /app\/manifests/)).toBe(3);
+  });
+
+  test("is found without its name, too", async () => {
+    const { registry, scene, digestOf } = await rebuilt();
+    vanishAfterHead(registry, "app", digestOf(JDK));
+    const silent = refusal(404, "MANIFEST_BLOB_UNKNOWN", "some blob is unknown");
+    registry.faults.add({ method: "PUT", target: /app\/manifests/, action: { answer: silent } });
+    const run = await scene.export();
+    expect(run.exitCode).toBe(0);
+    await verifyImage(scene.appImage);
+  });
+
+  test("that cannot be made again is one error, and no name is moved", async () => {
+    const { registry, scene, app, digestOf } = await rebuilt();
+    rmSync(scene.layerPath("libraries"), { recursive: true });
+    scene.change("jdk");
+    vanishAfterHead(registry, "app", digestOf(LIBRARIES));
+    const run = await scene.export({ cache: "" });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toContain(
+      `ERROR: failed to export: saving image: layer 'samples/java:libraries': blob ${digestOf(LIBRARIES)} is gone from ${registry.host}/app`,
+    );
+    expect(run.stderr).toContain("\nRestore the blob, or build again");
+    expect(digestOfBytes(registry.manifests.find("app", "latest") ?? Buffer.alloc(0))).toBe(app.digest);
+  });
+
+  test("of the cache alone is made again", async () => {
+    const { registry, scene, cache } = await rebuilt();
+    const maven = cache.layers[1]?.digest ?? "";
+    scene.change("jdk");
+    // First it is asked whether the old cache is whole.
+    const whole = { change: (reply: Reply) => reply };
+    registry.faults.add({ method: "HEAD", target: new RegExp(`/cache/blobs/${maven}`), action: whole });
+    vanishAfterHead(registry, "cache", maven);
+    const run = await scene.export();
+    expect(run.stderr).toBe(
+      `Warning: ${registry.host}/cache does not have what it said to have, sending it: ${maven}\n`,
+    );
+    expect(run.exitCode).toBe(0);
+    expect((await verifyImage(scene.cacheImage)).layers[1]?.digest).toBe(maven);
+    expect(layerWork(run.events).maven).toMatchObject({ compressions: 1, uploads: 1 });
+  });
+});
+
+test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy (%j)", async (flags) => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const lie = refusal(201, "", "");
+  const target = /\/cache\/blobs\/uploads\/\?mount=/;
+  registry.faults.add({ method: "POST", target, action: { answer: lie }, times: 1 });
+  const run = await scene.export({ flags });
+  expect(run.exitCode).toBe(0);
+  expect(run.stderr).toMatch(/^Warning: .*\/cache does not have what it said to have, sending it: sha256:.*\n$/);
+  await verifyImage(scene.cacheImage);
+  // The copy comes from the app image's repository.
+  expect(layerWork(run.events).jdk).toMatchObject({ compressions: 1 });
+});
+
+test("a blob that was sent and is lost at once is one error, and no name is moved", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const lose = async (proceed: () => Promise<Reply>): Promise<Reply> => {
+    const reply = await proceed();
+    registry.blobs.unlink("app", reply.headers?.["docker-content-digest"] ?? "");
+    return reply;
+  };
+  registry.faults.add({ method: "PUT", target: /\/app\/blobs/, times: 3, action: { around: lose } });
+  const run = await scene.export({ cache: "" });
+  expect(run.exitCode).toBe(62);
+  expect(run.stderr).toMatch(/ERROR: failed to export: failed to write image .*MANIFEST_BLOB_UNKNOWN: blob unknown/);
+  expect(run.stderr).toContain(`(HTTP 400 for manifest latest of ${registry.host}/app)`);
+  expect(registry.manifests.find("app", "latest")).toBeUndefined();
+});

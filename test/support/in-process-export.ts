@@ -1,0 +1,43 @@
+import { runExport } from "../../src/export/run-export.ts";
+import { Fault } from "../../src/faults/fault.ts";
+import type { Clock } from "../../src/flow/clock.ts";
+import type { Logger } from "../../src/flow/logger.ts";
+import { parseCommandLine } from "../../src/inputs/command-line.ts";
+import { resolveSettings } from "../../src/inputs/resolve-settings.ts";
+import { Keychain } from "../../src/transport/keychain.ts";
+import type { Patience } from "../../src/transport/patience.ts";
+
+/** What a process would have around an export. */
+export interface ExportSurroundings {
+  readonly logger: Logger;
+  /** What CNB_REGISTRY_AUTH would hold. */
+  readonly credentials: Readonly<Record<string, string>>;
+  readonly patience: Partial<Patience>;
+  readonly clock: Clock;
+  readonly tempDir: string;
+}
+
+/** How the command would have ended. */
+export interface ExportEnd {
+  readonly exitCode: number;
+  readonly error: Fault | undefined;
+}
+
+/** An export as `bin/exporter` does it, without its process. @throws what is no fault */
+export async function exportInProcess(args: readonly string[], surroundings: ExportSurroundings): Promise<ExportEnd> {
+  const { logger, credentials, patience, clock, tempDir } = surroundings;
+  const env = { CNB_PLATFORM_API: "0.13" };
+  const command = parseCommandLine("exporter", args, env, { cores: 2, tempDir });
+  if (command.kind !== "run") throw new Error(`the command line is a ${command.kind}`);
+  const own = { program: "exporter", env, cwd: tempDir, home: tempDir, logger };
+  try {
+    const inputs = await resolveSettings(command, own, logger);
+    const keychain = new Keychain(new Map(Object.entries(credentials)), new Map());
+    const parts = { logger, environment: env, keychain, docker: undefined, patience, clock };
+    await runExport(inputs, parts, new AbortController().signal);
+    return { exitCode: 0, error: undefined };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { exitCode: error.exitCode ?? 1, error };
+  }
+}

@@ -1,0 +1,89 @@
+import { expect } from "vitest";
+import type { Registries } from "../../src/destinations/registry/registries.ts";
+import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
+import type { TagResult } from "../../src/destinations/registry/tag.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import { PATIENCE, type Patience } from "../../src/transport/patience.ts";
+import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
+import type { FaultAction } from "../fakes/registry/faults.ts";
+import { type FakeOptions, FakeRegistry } from "../fakes/registry/registry.ts";
+import { testImage } from "../fakes/registry/test-image.ts";
+import { testRegistries } from "../fakes/registry/test-registries.ts";
+import { SkippingClock } from "../fakes/skipping-clock.ts";
+import { RecordingLogger } from "../unit/recording-logger.ts";
+
+const WORK = { priority: 0 };
+
+/** For silence that a test waits for. What is only slow may be taken for it, and is tried again. */
+export const IMPATIENT: Partial<Patience> = { answerMs: 100, commitMs: 100, stallMs: 100 };
+
+export const REPOSITORY = "team/app";
+export const UPLOADS = /\/blobs\/uploads\//;
+export const BLOBS = /\/blobs\/sha256/;
+export const MANIFESTS = /\/manifests\//;
+export const ALWAYS = Number.POSITIVE_INFINITY;
+
+/** What was pushed, and what became of its name. */
+export interface Push {
+  readonly blob: TestBlob;
+  readonly tag: TagResult | undefined;
+}
+
+/** A registry that fails as it is told, and what pushes to it. Waits between tries take no time. */
+export class PushScene implements AsyncDisposable {
+  readonly server: FakeRegistry;
+  readonly logger = new RecordingLogger();
+  readonly clock = new SkippingClock();
+  readonly registries: Registries;
+  readonly repository: RegistryRepository;
+
+  private constructor(server: FakeRegistry, patience: Partial<Patience>, credentials: string | undefined) {
+    this.server = server;
+    this.registries = testRegistries(
+      this.logger,
+      credentials === undefined ? {} : { [server.host]: `Basic ${Buffer.from(credentials).toString("base64")}` },
+      { clock: this.clock, patience: { ...PATIENCE, ...patience } },
+    );
+    this.repository = this.registries.repository(parseReference(`${server.host}/${REPOSITORY}`));
+  }
+
+  static async open(
+    patience: Partial<Patience> = {},
+    options: FakeOptions = {},
+    credentials?: string,
+  ): Promise<PushScene> {
+    return new PushScene(await FakeRegistry.start(options), patience, credentials);
+  }
+
+  fail(method: string, target: RegExp, action: FaultAction, times = 1): void {
+    this.server.faults.add({ method, target, action, times });
+  }
+
+  /** Pushes an image with one layer and its config under one tag. @throws what the blobs' puts throw */
+  async push(size = 1 << 20, seed = 1): Promise<Push> {
+    const layer = seededBytes(size, seed);
+    const blob = TestBlob.complete(layer);
+    const { config, manifest } = testImage([layer]);
+    await this.repository.putBlob(blob, WORK);
+    await this.repository.putBytes(config, WORK);
+    const name = parseReference(`${this.server.host}/${REPOSITORY}:v${seed}`);
+    const [tag] = await this.repository.putTags([name], manifest, WORK);
+    return { blob, tag };
+  }
+
+  /** Pushes, and checks that all is there to the byte: the fake compares every digest. */
+  async pushWhole(size?: number, seed = 1): Promise<Push> {
+    const push = await this.push(size, seed);
+    expect(push.tag).toMatchObject({ outcome: "pushed" });
+    expect(this.server.blobs.has(REPOSITORY, push.blob.digest)).toBe(true);
+    expect(this.server.manifests.find(REPOSITORY, `v${seed}`)).toBeDefined();
+    return push;
+  }
+
+  /** Also checks that all that was to fail did so. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.registries.close();
+    await this.server[Symbol.asyncDispose]();
+    expect(this.server.faults.unused).toBe(0);
+  }
+}

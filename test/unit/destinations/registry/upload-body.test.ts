@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { UploadBody } from "../../../../src/destinations/registry/upload-body.ts";
+import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
+
+const STALL_MS = 60_000;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function open(blob: TestBlob) {
+  const hooks = {
+    destination: "reg.example/app",
+    stallMs: STALL_MS,
+    admit: async () => undefined,
+    onPosition: () => undefined,
+  };
+  const body = new UploadBody(blob, { from: 0, to: undefined, length: undefined }, hooks, undefined);
+  return { body, chunks: body.open()[Symbol.asyncIterator]() };
+}
+
+test("a connection that takes a little at a time may take for ever", async () => {
+  const { body, chunks } = open(TestBlob.complete(seededBytes(1 << 20, 1)));
+  while (!(await chunks.next()).done) vi.advanceTimersByTime(STALL_MS - 1);
+  expect(body.signal.aborted).toBe(false);
+});
+
+test("one that takes nothing of what waits is left", async () => {
+  const { body, chunks } = open(TestBlob.complete(seededBytes(1 << 20, 1)));
+  await chunks.next();
+  await chunks.next();
+  vi.advanceTimersByTime(STALL_MS);
+  expect(body.signal.reason).toMatchObject({
+    code: "EXPORT_REGISTRY_STALLED",
+    message: "upload to reg.example/app stopped moving for 60s",
+    isTemporary: true,
+  });
+});
+
+test("waiting for bytes that are still being made is nobody's fault", async () => {
+  const blob = new TestBlob(seededBytes(1 << 20, 1));
+  blob.growTo(64 << 10);
+  const { body, chunks } = open(blob);
+  await chunks.next();
+  const next = chunks.next();
+  vi.advanceTimersByTime(10 * STALL_MS);
+  expect(body.signal.aborted).toBe(false);
+  blob.complete();
+  expect((await next).done).toBe(false);
+});
