@@ -58,6 +58,8 @@ export interface ExportOptions {
   readonly workers?: number;
   /** Uploads to one registry at a time. Default 8. */
   readonly uploadConcurrency?: number;
+  /** How long a request to a registry is tried again while it fails, as `90s`, `5m` (the default) or `1h30m`; `0`: one try. */
+  readonly retryBudget?: string;
   /** Of new layers. Default `gzip`; `zstd` needs a run image with an OCI manifest. */
   readonly compression?: "gzip" | "zstd";
   /** 1 (fastest, the default) to 9 (smallest). */

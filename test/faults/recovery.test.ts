@@ -115,6 +115,18 @@ test("a registry that stops reading is left, and asked again", async () => {
   expect(blob.reads.length).toBeGreaterThan(1);
 });
 
+test("a commit may take far longer than other answers (moby issue 53700)", async () => {
+  await using scene = await PushScene.open({ answerMs: 100, stallMs: 100 });
+  const slow = async (proceed: () => Promise<Reply>): Promise<Reply> => {
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    return proceed();
+  };
+  scene.fail("PUT", UPLOADS, { around: slow });
+  await scene.pushWhole();
+  // The layer's and the config's.
+  expect(scene.server.count("PUT", UPLOADS)).toBe(2);
+});
+
 describe("Location", () => {
   const locations: Readonly<Record<string, (location: string, host: string) => string>> = {
     absolute: (location, host) => `http://${host}${location}`,
@@ -252,17 +264,25 @@ describe("an upload that was interrupted", () => {
     await scene.pushWhole(SIZE);
   });
 
-  test("is begun anew where the registry takes only small pieces (GHCR: 416 above 4 MiB)", async () => {
+  test.each<[string, Reply]>([
+    ["GHCR: none above 4 MiB", { status: 416 }],
+    ["Google Artifact Registry: none at all", refusal(400, "UNSUPPORTED", "You must use monolithic uploads")],
+    ["others", refusal(405, "UNSUPPORTED", "The operation is unsupported.")],
+    ["others", { status: 501 }],
+    ["others", refusal(400, "RANGE_INVALID", "invalid content range")],
+  ])("is begun anew where the registry does not take its rest in pieces (%s)", async (_name, answer) => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { dropAfterBytes: 2 * MIB });
     scene.server.faults.add({
       method: "PATCH",
       target: UPLOADS,
-      when: ({ headers }) => headers["content-range"] !== undefined && Number(headers["content-length"]) > 4 * MIB,
-      action: { answer: { status: 416 } },
+      when: ({ headers }) => headers["content-range"] !== undefined,
+      action: { answer },
     });
     const { blob } = await scene.pushWhole(SIZE);
     expect(blob.reads).toEqual([0, 2 * MIB, 0]);
+    // It takes what everybody takes.
+    expect(scene.server.count("PATCH", UPLOADS)).toBe(4);
   });
 
   test("goes on in pieces that are as large as the registry wants them", async () => {

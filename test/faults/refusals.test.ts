@@ -212,6 +212,11 @@ describe("what might have helped ends with the budget", () => {
     );
     expect(scene.clock.now()).toBeGreaterThanOrEqual(300_000);
     expect(scene.clock.now()).toBeLessThan(301_000);
+    // One warning in ten seconds or less often, and the others for who wants to know all.
+    const warnings = scene.logger.lines.filter((line) => line.startsWith("warn"));
+    expect(warnings.length).toBeGreaterThan(10);
+    expect(warnings.length).toBeLessThanOrEqual(31);
+    expect(scene.logger.lines.filter((line) => line.includes("retrying in"))).toHaveLength(tries - 1);
   });
 
   test("at once, where the registry asks for more time than there is", async () => {

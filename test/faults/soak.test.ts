@@ -63,7 +63,7 @@ async function expectations(scene: SoakScene): Promise<Readonly<Record<"first" |
   return { first, second };
 }
 
-/** Half of the exports get faults that pass, a third of those besides get one that lasts. */
+/** Each export gets faults that pass; a fourth of them get one that lasts besides. */
 function plan(random: SeededRandom, scene: SoakScene, isByCommand: boolean): LastingFault | undefined {
   const count = 1 + random.below(6);
   for (let i = 0; i < count; i++) {
@@ -103,11 +103,12 @@ test(
       for (const name of ended.happened) tally.set(name, (tally.get(name) ?? 0) + 1);
       const verdict = await judge(scene, run, before, run.isRebuild ? expected.second : expected.first, lasting, ended);
       verdicts.push({ ...verdict, ms });
+      const warnings = ended.lines.filter((line) => !/^(debug|info)/.test(line));
       for (const finding of verdict.findings) {
         const about = `${JSON.stringify(run)} with ${ended.happened.join(", ")}`;
-        findings.push(
-          `export ${i}: ${finding}\n  ${about}\n  ${ended.lines.filter((line) => !/^(debug|info)/.test(line)).join("\n  ")}`,
-        );
+        findings.push([`export ${i}: ${finding}`, about, ...warnings].join("\n  "));
+        // At once: a long soak takes half an hour.
+        console.log(findings.at(-1));
       }
     }
     console.log(summary(verdicts, tally));

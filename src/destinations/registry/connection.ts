@@ -8,6 +8,7 @@ import type { Patience } from "../../transport/patience.ts";
 import type { RegistryClient } from "../../transport/registry-client.ts";
 import { RegistryFault } from "../../transport/registry-fault.ts";
 import { explained } from "./refusal.ts";
+import type { RetryNotices } from "./retry-notices.ts";
 import type { UploadWays } from "./upload-ways.ts";
 
 /** How urgent a piece of work is, and what stops it. */
@@ -48,6 +49,7 @@ export interface Connection {
   /** How this registry takes uploads. */
   readonly ways: UploadWays;
   readonly patience: Patience;
+  readonly notices: RetryNotices;
   readonly pushRetry: RetryPolicy;
   readonly openRetry: RetryPolicy;
   readonly logger: Logger;
@@ -78,12 +80,12 @@ export async function persist<T>(connection: Connection, work: Work, what: strin
 }
 
 /** Counts and reports every repetition, and says how it ended. */
-export function retryHooks({ counters, logger, pushRetry }: Connection, { signal }: Work): RetryHooks {
+export function retryHooks({ counters, logger, pushRetry, notices }: Connection, { signal }: Work): RetryHooks {
   return {
     signal,
-    onRetry: (error, _failures, waitMs) => {
+    onRetry: (error, { count }, waitMs) => {
       counters.retries += 1;
-      logger.warn(`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
+      logger[notices.isDue(count) ? "warn" : "debug"](`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
     },
     onGiveUp: (error, { count, sinceMs }) => {
       if (!(error instanceof RegistryFault)) return error;

@@ -10,6 +10,7 @@ import { PATIENCE, type Patience } from "../../transport/patience.ts";
 import { RegistryClient } from "../../transport/registry-client.ts";
 import type { RegistryCounters } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
+import { RetryNotices } from "./retry-notices.ts";
 import { openRetry, pushRetry } from "./retry-policies.ts";
 import type { UploadWays } from "./upload-ways.ts";
 
@@ -32,6 +33,7 @@ interface Registry {
   readonly client: RegistryClient;
   readonly uploads: PriorityLimiter;
   readonly ways: UploadWays;
+  readonly notices: RetryNotices;
 }
 
 /**
@@ -96,6 +98,7 @@ export class Registries {
       client: new RegistryClient(name, this.#http, isInsecure, () => this.#options.keychain.credentialsFor(name)),
       uploads: new PriorityLimiter(this.#options.uploadConcurrency),
       ways: { isMonolithic: false, needsLength: false },
+      notices: new RetryNotices(this.#clock),
     };
     this.#registries.set(key, registry);
     return registry;

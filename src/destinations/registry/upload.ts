@@ -45,6 +45,8 @@ export class Upload {
   /** Bytes that were given to connections in the open upload. */
   #sent = 0;
   #mostSent = 0;
+  /** Bytes that the registry said to have, at most. */
+  #mostStored = 0;
   #hasFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;
@@ -83,7 +85,7 @@ export class Upload {
 
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
     try {
-      if (this.#hasFailed && (await this.#recover())) return "uploaded";
+      if (this.#hasFailed && (await this.#recover(progressed))) return "uploaded";
       if (this.#location === undefined) {
         const opened = await openUpload(this.#connection, this.#hasFailed ? undefined : mount, this.#options);
         if (opened.mounted) return "mounted";
@@ -119,7 +121,7 @@ export class Upload {
   }
 
   /** Finds out what the last try left behind; true when that is the whole blob. */
-  async #recover(): Promise<boolean> {
+  async #recover(progressed: Progressed): Promise<boolean> {
     if (this.#hasCommitted) {
       const { digest } = await this.#blob.done;
       if ((await headBlob(this.#connection, digest, "push,pull", this.#options)) === "present") return true;
@@ -134,6 +136,9 @@ export class Upload {
     this.#location = status.location;
     this.#offset = status.offset;
     this.#isResumed = true;
+    // What connections took may have been lost on the way, so that only this tells that an upload gets further.
+    if (status.offset > this.#mostStored) progressed();
+    this.#mostStored = Math.max(this.#mostStored, status.offset);
     this.#options.onBegin?.(status.offset);
     return false;
   }

@@ -177,6 +177,8 @@ export const PASSING: Readonly<Record<string, Draw>> = {
   }),
   "a redirect to another host": () => ({
     ...PATCHES,
+    // That gets no token, and so must be one that wants none.
+    when: ({ headers }) => headers.authorization === undefined,
     action: {
       around: async (_proceed, { url, headers }) => {
         const host = `localhost:${headers.host?.split(":")[1]}`;

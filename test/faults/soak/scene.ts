@@ -8,7 +8,7 @@ import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, buildpackDirectory, writeAnalyzed } from "../../support/build-output.ts";
 import { flagsFor } from "../../support/exporter.ts";
 import { pushRunImage } from "../../support/run-image.ts";
-import { type VerifiedImage, verifyImage } from "../../support/verify-image.ts";
+import type { VerifiedImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
 
 const CREDENTIALS = "user:secret";
@@ -90,8 +90,8 @@ export class SoakScene {
     let previous = "";
     if (run.isRebuild && this.#prior !== undefined) {
       const repository = run.names[0]?.split(":")[0] ?? "";
-      await copyImage(this.app, "app-first", this.app, repository);
-      await copyImage(this.app, "cache-first", this.cacheRegistryOf(run), `cache-${run.id}`);
+      await copyImage(this.app, "app-first", this.#prior.app, this.app, repository);
+      await copyImage(this.app, "cache-first", this.#prior.cache, this.cacheRegistryOf(run), `cache-${run.id}`);
       previous = previousImageToml(`${this.app.host}/${repository}`, this.#prior.app);
     }
     writeAnalyzed(output, this.#runImage, previous);
@@ -139,8 +139,13 @@ export class SoakScene {
 }
 
 /** Gives a repository the image `latest` of another one. */
-async function copyImage(from: FakeRegistry, source: string, to: FakeRegistry, target: string): Promise<void> {
-  const { layers } = await verifyImage(`${from.host}/${source}:latest`);
+async function copyImage(
+  from: FakeRegistry,
+  source: string,
+  { layers }: VerifiedImage,
+  to: FakeRegistry,
+  target: string,
+): Promise<void> {
   const bytes = from.manifests.find(source, "latest") ?? Buffer.alloc(0);
   const { config }: { config: { digest: string } } = JSON.parse(bytes.toString("utf8"));
   for (const { digest } of [config, ...layers]) await from.blobs.copyTo(digest, to.blobs, target);

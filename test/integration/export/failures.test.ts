@@ -5,7 +5,7 @@ import { type Exchange, type Reply, refusal } from "../../fakes/registry/exchang
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { Scene } from "./scene.ts";
+import { layerWork, Scene } from "./scene.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 const denied = refusal(403, "DENIED", "requested access to the resource is denied");
@@ -145,6 +145,25 @@ describe("an upload breaks", () => {
     await verifyImage(scene.cacheImage);
     const resumed = app.requests.filter(({ method, headers }) => method === "PATCH" && headers["content-range"]);
     expect(resumed[0]?.headers["content-range"]).toMatch(/^[1-9]/);
+    for (const work of Object.values(layerWork(run.events))) expect(work.compressions).toBe(1);
+  });
+
+  test("again and again, and nothing is compressed again", async () => {
+    const { app, cache, scene } = await scenes();
+    for (const registry of [app, cache]) {
+      registry.faults.add({ method: "PATCH", target: /blobs/, times: 3, action: { dropAfterBytes: 1000 } });
+      registry.faults.add({ method: "PUT", target: /blobs/, times: 2, action: { answer: { status: 502 } } });
+      // Whatever broke begins anew.
+      registry.faults.add({ method: "GET", target: /uploads/, times: ALWAYS, action: { answer: { status: 404 } } });
+    }
+    const run = await scene.export({ flags: ["-parallel"] });
+    expect(run.exitCode).toBe(0);
+    const work = layerWork(run.events);
+    expect(Object.keys(work).length).toBeGreaterThan(3);
+    for (const [layer, { compressions }] of Object.entries(work))
+      expect({ layer, compressions }).toEqual({ layer, compressions: 1 });
+    await verifyImage(scene.appImage);
+    await verifyImage(scene.cacheImage);
   });
 });
 

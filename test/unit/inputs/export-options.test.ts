@@ -33,6 +33,7 @@ const ALL: Required<ExportOptions> = {
   gid: 2,
   workers: 4,
   uploadConcurrency: 5,
+  retryBudget: "90s",
   compression: "zstd",
   compressionLevel: 6,
   spoolDir: "/spool",
