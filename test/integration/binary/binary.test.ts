@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,20 +7,17 @@ import { buildBinary, LIBRARY_DIRECTORIES } from "../../../scripts/build-binary.
 import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
+import { ARCHITECTURE, writeLibcRoot } from "../../support/libc-root.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { Scene } from "../export/scene.ts";
 
-const architecture = process.arch === "arm64" ? "arm64" : "amd64";
 const hasPatchelf = spawnSync("patchelf", ["--version"]).status === 0;
-
-/** What a program that is linked to libc and nothing else needs. */
-const LIBC = ["libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"];
 
 const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));
 const lifecycle = join(directory, "lifecycle");
 
 beforeAll(async () => {
-  await buildBinary({ architecture, directory: lifecycle, libraries: LIBRARY_DIRECTORIES[architecture] });
+  await buildBinary({ architecture: ARCHITECTURE, directory: lifecycle, libraries: LIBRARY_DIRECTORIES[ARCHITECTURE] });
   symlinkSync("exporter", join(lifecycle, "lifecycle"));
 }, 120_000);
 
@@ -97,18 +94,10 @@ describe.skipIf(problem !== undefined)(
   },
 );
 
-/** A root with the C library, its loader, a directory for temporary files, and the executable with what is beside it. */
+/** A root with the C library, and the executable with what is beside it. */
 function onlyLibc(): string {
   const root = join(directory, "only-libc");
-  const loader = execFileSync("patchelf", ["--print-interpreter", join(lifecycle, "exporter")], {
-    encoding: "utf8",
-  }).trim();
-  for (const path of ["tmp", "lib", "cnb", join(loader, "..")]) mkdirSync(join(root, path), { recursive: true });
-  copyFileSync(realpathSync(loader), join(root, loader));
-  for (const name of LIBC) {
-    const path = LIBRARY_DIRECTORIES[architecture].map((place) => join(place, name)).find(existsSync);
-    copyFileSync(realpathSync(path ?? name), join(root, "lib", name));
-  }
+  writeLibcRoot(root);
   cpSync(lifecycle, join(root, "cnb", "lifecycle"), { recursive: true, verbatimSymlinks: true });
   return root;
 }
