@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
 import type { Clock } from "../flow/clock.ts";
 import { Pace } from "../flow/pace.ts";
@@ -64,6 +65,7 @@ export class Http {
   readonly patience: Patience;
   readonly #environment: Environment;
   readonly #clock: Clock | undefined;
+  #trusted: { readonly secureContext?: SecureContext } | undefined;
   readonly #agents = new Map<string, Agent | ProxyAgent>();
   readonly #paces = new Map<string, Pace>();
 
@@ -139,6 +141,15 @@ export class Http {
     return pace;
   }
 
+  /** Made once: for every connection anew it would take longer than the handshake. */
+  #trust(): { readonly secureContext?: SecureContext } {
+    if (this.#trusted === undefined) {
+      const ca = readTrustedRoots(this.#environment);
+      this.#trusted = ca === undefined ? {} : { secureContext: createSecureContext({ ca }) };
+    }
+    return this.#trusted;
+  }
+
   #dispatcherFor(url: URL, isInsecure: boolean): Dispatcher {
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
     // Certificates are read only when a host is spoken to over TLS.
@@ -146,8 +157,7 @@ export class Http {
     const key = `${isInsecure} ${isTls} ${proxy?.href ?? ""}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
-    const ca = isTls && !isInsecure ? readTrustedRoots(this.#environment) : undefined;
-    const tls = { ...(ca === undefined ? {} : { ca }), ...(isInsecure ? { rejectUnauthorized: false } : {}) };
+    const tls = isInsecure ? { rejectUnauthorized: false } : isTls ? this.#trust() : {};
     const options = {
       keepAliveTimeout: KEEP_ALIVE_MS,
       allowH2: false,

@@ -78,5 +78,7 @@ async function pingWith(
   await ensureStatus(request, answer, [200, 401]);
   await discard(answer);
   const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
-  return { scheme: answer.url.protocol === "http:" ? "http:" : "https:", challenge: pickChallenge(challenges) };
+  // A redirect to http does not make a registry one that may be sent passwords in the clear.
+  const isPlain = scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && answer.url.protocol === "http:");
+  return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
 }

@@ -1,7 +1,7 @@
 import { Fault } from "../faults/fault.ts";
 import { discard } from "./answer-body.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
-import { isPrivateAddress } from "./private-address.ts";
+import { isLoopback, isPrivateAddress } from "./private-address.ts";
 import { redactUrl } from "./redact.ts";
 
 /** As in Go's http.Client. */
@@ -13,6 +13,8 @@ export interface RedirectRules {
   readonly isInsecure: boolean;
   /** The Authorization header for a URL; undefined for every host that must not see one. */
   readonly authorizationFor: (url: URL) => string | undefined;
+  /** Where a Location leads; undefined for nowhere. Default: where it says. */
+  readonly resolve?: (location: string, base: URL) => URL | undefined;
   /** @throws when a redirect to this URL must not be followed */
   readonly check: (to: URL) => void;
 }
@@ -32,7 +34,7 @@ export async function exchangeFollowing(http: Http, request: HttpRequest, rules:
     if (location === undefined || !(isReading ? READING : REPEATING).has(answer.status)) return answer;
     await discard(answer);
     if (redirects === MAX_REDIRECTS) throw redirectFault(request, "stopped after 10 redirects");
-    const next = URL.parse(location, url);
+    const next = rules.resolve?.(location, url) ?? URL.parse(location, url);
     if (next === null || !/^https?:$/.test(next.protocol)) throw redirectFault(request, "redirect to an invalid URL");
     rules.check(next);
     url = next;
@@ -43,9 +45,13 @@ function redirectFault(request: HttpRequest, reason: string): Fault {
   return new Fault("EXPORT_REGISTRY_REDIRECT", `${request.method} ${redactUrl(request.url)}: ${reason}`);
 }
 
-/** @throws Fault when `to` is on another host than `from` and names an address of a private network (contract 9.3) */
+/**
+ * @throws Fault when `to` is on another host than `from` and names an address of a private network (contract 9.3). A registry
+ * on this very machine may name it.
+ */
 export function refusePrivate(what: string, from: URL, to: URL): void {
   if (to.hostname === from.hostname || !isPrivateAddress(to)) return;
+  if (to.hostname === "localhost" && isLoopback(from)) return;
   throw new Fault(
     "EXPORT_REGISTRY_REDIRECT",
     `SSRF protection: ${what} from "${from.hostname}" to private/link-local host "${to.hostname}" denied`,

@@ -114,6 +114,7 @@ export class RegistryClient {
     return exchangeFollowing(this.#http, request, {
       isInsecure: this.#isInsecure,
       authorizationFor: (url) => (isOnRegistry(url, this.registry, session.scheme) ? header : undefined),
+      resolve: (location, base) => resolveLocation(location, base, this.registry, session.scheme),
       check: (to) => refusePrivate("redirect", request.url, to),
     });
   }

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { withoutSecrets } from "../../../src/faults/secrets.ts";
 import { isPrivateAddress } from "../../../src/transport/private-address.ts";
 import { proxyFor } from "../../../src/transport/proxy-rules.ts";
 import { isOnRegistry, resolveLocation } from "../../../src/transport/registry-host.ts";
+import { thrownBy } from "../thrown-by.ts";
 
 const PROXIES = { HTTP_PROXY: "http://plain:1", HTTPS_PROXY: "secure:2" };
 
@@ -28,6 +30,124 @@ test.each([
   expect(proxyFor(new URL(url), { ...PROXIES, NO_PROXY: noProxy })?.href).toBe(proxy);
 });
 
+// Facts of golang.org/x/net http/httpproxy/proxy_test.go: TestProxyForURL, with its default URL.
+const EXAMPLE = "http://example.com";
+test.each<[string, Record<string, string>, string, string | undefined]>([
+  ["an address", { HTTP_PROXY: "127.0.0.1:8080" }, EXAMPLE, "http://127.0.0.1:8080/"],
+  ["a name with a port", { HTTP_PROXY: "cache.corp.example.com:1234" }, EXAMPLE, "http://cache.corp.example.com:1234/"],
+  ["a name", { HTTP_PROXY: "cache.corp.example.com" }, EXAMPLE, "http://cache.corp.example.com/"],
+  ["a name that looks like a scheme", { HTTP_PROXY: "localhost" }, EXAMPLE, "http://localhost/"],
+  ["one with TLS", { HTTP_PROXY: "https://cache.corp.example.com" }, EXAMPLE, "https://cache.corp.example.com/"],
+  ["one with TLS at an address", { HTTP_PROXY: "https://127.0.0.1:8080" }, EXAMPLE, "https://127.0.0.1:8080/"],
+  ["SOCKS", { HTTP_PROXY: "socks5://127.0.0.1" }, EXAMPLE, "socks5://127.0.0.1"],
+  [
+    "its own for http",
+    { HTTP_PROXY: "http.proxy.tld", HTTPS_PROXY: "secure.proxy.tld" },
+    "http://insecure.tld/",
+    "http://http.proxy.tld/",
+  ],
+  [
+    "its own for https",
+    { HTTP_PROXY: "http.proxy.tld", HTTPS_PROXY: "secure.proxy.tld" },
+    "https://secure.tld/",
+    "http://secure.proxy.tld/",
+  ],
+  [
+    "one with TLS for https",
+    { HTTPS_PROXY: "https://secure.proxy.tld" },
+    "https://secure.tld/",
+    "https://secure.proxy.tld/",
+  ],
+  ["none for https", { HTTP_PROXY: "http.proxy.tld" }, "https://secure.tld/", undefined],
+  [
+    "one for https in a CGI program",
+    { HTTPS_PROXY: "https://secure.proxy.tld", REQUEST_METHOD: "PUT" },
+    "https://secure.tld/",
+    "https://secure.proxy.tld/",
+  ],
+  ["none", {}, EXAMPLE, undefined],
+  ["nonsense", { HTTP_PROXY: "a b" }, EXAMPLE, undefined],
+  [
+    "a name of another script by its end",
+    { NO_PROXY: ".示例.com", HTTP_PROXY: "proxy" },
+    "http://www.示例.com",
+    undefined,
+  ],
+  ["a name in punycode", { NO_PROXY: "xn--fsq092h.com", HTTP_PROXY: "proxy" }, "http://www.示例.com", undefined],
+  ["a name of another script", { NO_PROXY: "示例.com", HTTP_PROXY: "proxy" }, "http://www.xn--fsq092h.com", undefined],
+])("the proxy is %s", (_what, environment, url, proxy) => {
+  expect(proxyFor(new URL(url), environment)?.href).toBe(proxy);
+});
+
+// The same file, TestUseProxy; all at port 80.
+const NO_PROXY =
+  "foobar.com, .barbaz.net, *.wildcard.io, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, 2001:db8::52:0:1, [2001:db8::52:0:2]:443, [2001:db8::52:0:3]:80, 2002:db8:a::45/64";
+const HOSTS: readonly (readonly [host: string, uses: boolean])[] = [
+  ["localhost", false],
+  ["127.0.0.1", false],
+  ["127.0.0.2", false],
+  ["[::1]", false],
+  ["[::2]", true],
+  ["192.168.1.1", false],
+  ["192.168.1.2", true],
+  ["192.168.1.3", false],
+  ["192.168.1.4", true],
+  ["10.0.0.2", false],
+  ["[2001:db8::52:0:1]", false],
+  ["[2001:db8::52:0:2]", true],
+  ["[2001:db8::52:0:3]", false],
+  ["[2002:db8:a::123]", false],
+  ["[fe80::424b:c8be:1643:a1b6]", true],
+  ["barbaz.net", true],
+  ["www.barbaz.net", false],
+  ["foobar.com", false],
+  ["www.foobar.com", false],
+  ["foofoobar.com", true],
+  ["baz.com", true],
+  ["localhost.net", true],
+  ["local.localhost", true],
+  ["barbarbaz.net", true],
+  ["wildcard.io", true],
+  ["nested.wildcard.io", false],
+  ["awildcard.io", true],
+];
+
+test.each(HOSTS)("%s uses the proxy: %s", (host, uses) => {
+  const url = new URL(`http://${host}`);
+  expect(proxyFor(url, { HTTP_PROXY: "proxy", NO_PROXY }) !== undefined).toBe(uses);
+  expect(proxyFor(url, { HTTP_PROXY: "proxy", NO_PROXY: "*" })).toBeUndefined();
+});
+
+test.each([
+  ["192.168.1.1", "1.1", true],
+  ["192.168.1.1", ".1.1", true],
+  ["a.1.2.3.4.example", "1.2.3.4", true],
+  ["example.com", ":1", true],
+  ["example.com", "example.com:", false],
+  ["[2001:db8::1]", "2001:0db8:0::1", false],
+])("%s with NO_PROXY=%s uses the proxy: %s", (host, noProxy, uses) => {
+  const environment = { HTTP_PROXY: "proxy", NO_PROXY: noProxy };
+  expect(proxyFor(new URL(`http://${host}`), environment) !== undefined).toBe(uses);
+});
+
+test.each([
+  [
+    { HTTP_PROXY: "http://10.1.2.3:8080", REQUEST_METHOD: "PUT" },
+    /^refusing to use HTTP_PROXY value in CGI environment/,
+  ],
+  [{ HTTP_PROXY: "foo://host" }, /unknown proxy scheme: foo$/],
+])("%j is refused", (environment, message) => {
+  expect(thrownBy(() => proxyFor(new URL("http://r.example/"), environment))).toMatchObject({
+    message: expect.stringMatching(message),
+  });
+});
+
+test("a proxy's password is kept from messages, as it is and as it is sent", () => {
+  proxyFor(new URL("http://r.example/"), { HTTP_PROXY: "http://me:pass%40word-of-proxy@proxy" });
+  const sent = Buffer.from("me:pass@word-of-proxy").toString("base64");
+  expect(withoutSecrets(`pass@word-of-proxy ${sent}`)).toBe("[redacted] [redacted]");
+});
+
 test("HTTP_PROXY is not for https, and lower case counts", () => {
   expect(proxyFor(new URL("https://r/"), { HTTP_PROXY: "http://plain:1" })).toBeUndefined();
   expect(proxyFor(new URL("http://r/"), { http_proxy: "http://plain:1" })?.href).toBe("http://plain:1/");
@@ -44,6 +164,17 @@ test.each([
   ["http://[::ffff:10.0.0.1]/", true],
   ["http://8.8.8.8/", false],
   ["http://metadata.internal/", false],
+  ["http://metadata.google.internal./", true],
+  ["http://metadata/", true],
+  ["http://localhost:2375/", true],
+  ["http://a.localhost/", true],
+  ["http://2130706433/", true],
+  ["http://0x7f.1/", true],
+  ["http://100.100.100.200/", true],
+  ["http://100.100.100.201/", false],
+  ["http://[64:ff9b::169.254.169.254]/", true],
+  ["http://[64:ff9b::8.8.8.8]/", false],
+  ["http://[64:ff9b::1]/", false],
 ])("%s is private: %s", (url, isPrivate) => {
   expect(isPrivateAddress(new URL(url))).toBe(isPrivate);
 });
