@@ -154,7 +154,7 @@ export class Http {
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
     // Certificates are read only when a host is spoken to over TLS.
     const isTls = url.protocol === "https:" || proxy?.protocol === "https:";
-    const key = `${isInsecure} ${isTls} ${proxy?.href ?? ""}`;
+    const key = `${isInsecure} ${isTls} ${proxy === undefined ? "" : `${url.protocol} ${proxy.href}`}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
     const tls = isInsecure ? { rejectUnauthorized: false } : isTls ? this.#trust() : {};
@@ -166,8 +166,23 @@ export class Http {
     const agent =
       proxy === undefined
         ? new Agent(options)
-        : new ProxyAgent({ ...options, uri: proxy.href, requestTls: tls, proxyTls: tls });
+        : new ProxyAgent({
+            ...options,
+            ...proxyLogin(proxy),
+            uri: proxy.href,
+            requestTls: tls,
+            proxyTls: tls,
+            // Like Go: many proxies tunnel to port 443 only.
+            proxyTunnel: url.protocol === "https:",
+          });
     this.#agents.set(key, agent);
     return agent;
   }
+}
+
+/** A user without a password is one too, unlike for undici. */
+function proxyLogin({ username, password }: URL): { readonly token?: string } {
+  if (username === "") return {};
+  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { token: `Basic ${Buffer.from(login).toString("base64")}` };
 }
