@@ -92,7 +92,9 @@ async function exportBoth(context: ExportContext, beginning: Beginning, signal: 
     exportCacheOf(context, { ...layers, images: beginning.images, appSaved: appSaved.promise }, stop);
   let cache: Promise<void> | undefined;
   try {
-    const layers = await exportApp(context, beginning, stop, (prepared) => {
+    // A name that may not be pushed ends the app image's export as its push would, but early.
+    const appStop = AbortSignal.any([stop, beginning.images.refused]);
+    const layers = await exportApp(context, beginning, appStop, (prepared) => {
       if (context.settings.parallel) cache = startCache(prepared);
     });
     appSaved.resolve();
@@ -178,6 +180,7 @@ async function exportCacheOf(
     const cache = await images.cache.store;
     if (cache === undefined) return;
     const stop = AbortSignal.any([signal, failure.signal]);
+    cache.access.catch((error: unknown) => failure.abort(error));
     const digest = await exportCache(context, { ...parts, cache }, stop);
     context.monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {

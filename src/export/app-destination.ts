@@ -104,6 +104,8 @@ export interface AppDestination {
   needsAgain(content: LayerContent<SourceImage>): boolean;
   /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */
   announce(logger: Logger): void;
+  /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code when it may not */
+  checkAccess(signal: AbortSignal): Promise<void>;
   /** Opens the run image (contract 5.1). @throws Fault with an exit code, at once when it is missing (D11) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */

@@ -29,6 +29,8 @@ export interface CacheLayer {
 export interface CacheStore {
   /** As given. */
   readonly name: string;
+  /** Rejects, early, when the cache may not be saved: with the fault of {@link commit}. */
+  readonly access: Promise<void>;
   /**
    * What the previous cache has, with the log lines about its state; empty for none.
    * @throws Fault `metadata for previous cache: ...`

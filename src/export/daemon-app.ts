@@ -77,6 +77,8 @@ export class DaemonApp implements AppDestination {
     warnInvalidEpoch(this.#settings, logger);
   }
 
+  async checkAccess(): Promise<void> {}
+
   openRunImage(signal: AbortSignal): Promise<RunImage> {
     this.#runImage ??= this.#openRunImage(signal);
     return this.#runImage;

@@ -13,6 +13,7 @@ import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
  */
 export class DirectoryCache implements CacheStore {
   readonly name: string;
+  readonly access = Promise.resolve();
   readonly #volume: VolumeCache;
   readonly #monitor: Monitor;
 

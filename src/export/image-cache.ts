@@ -29,6 +29,7 @@ import type { RegistryContent } from "./registry-layer.ts";
  */
 export class ImageCache implements CacheStore {
   readonly name: string;
+  readonly access: Promise<void>;
   readonly #context: ExportContext;
   readonly #cache: CacheImage;
   readonly #places = new Map<CacheLayer, CachePlace>();
@@ -37,6 +38,11 @@ export class ImageCache implements CacheStore {
 
   constructor(context: ExportContext, cache: CacheImage) {
     this.name = cache.name;
+    this.access = cache.access.catch((error: unknown) => {
+      throw savingFault(this.name, error);
+    });
+    // Who does not make a cache does not ask.
+    this.access.catch(() => undefined);
     this.#context = context;
     this.#cache = cache;
   }
@@ -84,7 +90,7 @@ export class ImageCache implements CacheStore {
       return image.manifestDescriptor.digest;
     } catch (error) {
       signal.throwIfAborted();
-      throw withContext(`committing cache: saving image '${this.name}'`, error);
+      throw savingFault(this.name, error);
     } finally {
       for (const layer of layers) this.#placeOf(layer).release();
     }
@@ -173,6 +179,10 @@ export class ImageCache implements CacheStore {
 
 function raise(error: unknown): never {
   throw error;
+}
+
+function savingFault(name: string, error: unknown): Fault {
+  return withContext(`committing cache: saving image '${name}'`, error);
 }
 
 function metadataLabel(record: CacheMetadata): string {

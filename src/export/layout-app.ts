@@ -84,6 +84,8 @@ export class LayoutApp implements AppDestination {
     logger.info(`Using app image: ${this.name}`);
   }
 
+  async checkAccess(): Promise<void> {}
+
   async openRunImage(): Promise<RunImage> {
     const path = this.#runImagePath();
     try {

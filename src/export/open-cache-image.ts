@@ -11,6 +11,8 @@ export interface CacheImage {
   readonly name: string;
   readonly reference: Reference;
   readonly repository: RegistryRepository;
+  /** Rejects when the name may not be pushed. */
+  readonly access: Promise<void>;
   readonly previous: RegistryImage | undefined;
   /** There is something under the name that cannot be an image, so that it is of no use as a previous one. */
   readonly isCorrupt: boolean;
@@ -25,12 +27,14 @@ export async function openCacheImage(context: ExportContext, signal: AbortSignal
   try {
     const reference = parseReference(name);
     const repository = context.registries.repository(reference);
+    const access = repository.checkPush({ priority: CACHE_PRIORITY, signal });
+    access.catch(() => undefined);
     const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
       // A broken cache is made anew, like one whose layers are gone (contract 6.4), and does not break builds for good.
       if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
       throw error;
     });
-    return { name, reference, repository, ...opened };
+    return { name, reference, repository, access, ...opened };
   } catch (error) {
     signal.throwIfAborted();
     throw failTo("create image cache", withContext(`accessing cache image "${name}"`, error));

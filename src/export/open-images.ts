@@ -1,12 +1,15 @@
 import type { RunImage, SourceImage } from "./app-destination.ts";
 import type { ExportContext } from "./context.ts";
 import { type OpeningCache, openCache } from "./open-cache.ts";
+import { refusalSignal } from "./push-access.ts";
 
 /** The cache, and the images that an export reads from, on their way. */
 export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
+  /** Fires when the app image may not be saved, and nothing that is opened here has failed. */
+  readonly refused: AbortSignal;
   /** Settles when the app image's destination has its launch cache, if it has one. */
   readonly launchCache: Promise<void>;
   /** Rejects like the first of them that fails, in the reference's order. */
@@ -26,5 +29,6 @@ export function openImages(context: ExportContext, signal: AbortSignal): Opening
   const all = inOrder();
   // Nobody waits for them if something else fails first.
   all.catch(() => undefined);
-  return { cache, runImage, previous, launchCache, all };
+  const refused = refusalSignal(context.app.checkAccess(signal), all);
+  return { cache, runImage, previous, refused, launchCache, all };
 }

@@ -24,6 +24,7 @@ import type {
 } from "./app-destination.ts";
 import { describeLayer } from "./describe-layer.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
+import { checkNames } from "./push-access.ts";
 import { type PushedApp, pushApp } from "./push-app.ts";
 import { RegistryImage, RegistryRunImage } from "./registry-image.ts";
 import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-layer.ts";
@@ -69,6 +70,10 @@ export class RegistryApp implements AppDestination {
     const { previousImage } = this.#analyzed;
     if (previousImage !== "") logger.info(`Reusing layers from image '${previousImage}'`);
     warnInvalidEpoch(this.#settings, logger);
+  }
+
+  checkAccess(signal: AbortSignal): Promise<void> {
+    return checkNames([this.#reference, ...this.#tags], (reference) => this.#repositoryOf(reference), signal);
   }
 
   async openRunImage(signal: AbortSignal): Promise<RunImage> {
@@ -172,9 +177,13 @@ export class RegistryApp implements AppDestination {
         monitor: this.#monitor,
       },
       [this.#reference, ...this.#tags],
-      (reference) => this.#registries.repository(reference, this.#reference),
+      (reference) => this.#repositoryOf(reference),
       signal,
     );
+  }
+
+  #repositoryOf(reference: Reference): RegistryRepository {
+    return this.#registries.repository(reference, this.#reference);
   }
 }
 

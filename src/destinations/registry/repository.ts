@@ -11,6 +11,7 @@ import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifest.ts";
 import { memoryBlob } from "./memory-blob.ts";
 import type { MountSource } from "./mount.ts";
+import { checkPush } from "./push-access.ts";
 import { explained } from "./refusal.ts";
 import { remoteBlob } from "./remote-blob.ts";
 import { putTags, type TagResult } from "./tag.ts";
@@ -63,6 +64,11 @@ export class RegistryRepository {
   /** See {@link findImage}. */
   findImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage | undefined> {
     return findImage(this.#connection, reference, platform, work);
+  }
+
+  /** See {@link checkPush}. */
+  checkPush(work: Work): Promise<void> {
+    return checkPush(this.#connection, work);
   }
 
   /** True when every blob of the image is there. */

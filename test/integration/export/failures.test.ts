@@ -178,7 +178,9 @@ describe("the cache fails", () => {
     expect(warning).toBe(
       `Warning: Failed to export cache: ${saving}: POST http://${cache.host}/v2/cache/blobs/uploads/: DENIED: requested access to the resource is denied`,
     );
-    expect(hint).toMatch(/^Give credentials that may push to .*\/cache, in CNB_REGISTRY_AUTH .* \(HTTP 403 for blob /);
+    expect(hint).toMatch(
+      /^Give credentials that may push to .*\/cache, in CNB_REGISTRY_AUTH .* \(HTTP 403 for an upload of /,
+    );
     expect(others).toEqual([""]);
     await verifyImage(scene.appImage);
     expect(run.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));

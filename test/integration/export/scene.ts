@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { ExportEvent } from "../../../src/flow/events.ts";
 import type { DockerRegistry } from "../../fakes/registry/docker-registry.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { FakeRegistry, type RequestRecord } from "../../fakes/registry/registry.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
@@ -166,9 +166,23 @@ export function asFake(registry: AnyRegistry): FakeRegistry {
   throw new Error("only the fake keeps its requests");
 }
 
+const OPENING = /^\/v2\/(.+)\/blobs\/uploads\/$/;
+
+/** All requests but those by which a repository is asked, once, whether it may be pushed to. */
+export function pushRequests(registry: FakeRegistry): readonly RequestRecord[] {
+  const asked = new Set<string>();
+  return registry.requests.filter(({ method, target }) => {
+    if (method === "DELETE") return !target.includes("/blobs/uploads/");
+    const repository = method === "POST" ? OPENING.exec(target)?.[1] : undefined;
+    if (repository === undefined || asked.has(repository)) return true;
+    asked.add(repository);
+    return false;
+  });
+}
+
 /** Requests that carry bytes of blobs, or open uploads. */
 export function uploadRequests(registry: FakeRegistry): string[] {
-  return registry.requests
+  return pushRequests(registry)
     .filter(
       ({ method, target }) => method === "POST" || method === "PATCH" || (method === "PUT" && /blobs/.test(target)),
     )

@@ -26,7 +26,7 @@ describe("-parallel", () => {
       return proceed();
     };
     app.faults.add({ method: "PUT", target: /app\/manifests/, action: { around: name } });
-    cache.faults.add({ method: "POST", target: /cache\/blobs/, action: { around: upload } });
+    cache.faults.add({ method: "PATCH", target: /cache\/blobs/, action: { around: upload } });
     expect((await scene.export({ env, flags })).exitCode).toBe(0);
     return order[0];
   }
