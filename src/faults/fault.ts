@@ -1,3 +1,5 @@
+import { withoutSecrets } from "./secrets.ts";
+
 /** The stages a fault can come from; the middle word of every fault code. */
 export type FaultStage =
   | "API"
@@ -42,11 +44,11 @@ export class Fault extends Error {
   readonly destination: string | undefined;
 
   constructor(code: FaultCode, message: string, details: FaultDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(withoutSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "Fault";
     this.code = code;
     this.exitCode = details.exitCode;
-    this.hint = details.hint;
+    this.hint = details.hint === undefined ? undefined : withoutSecrets(details.hint);
     this.destination = details.destination;
   }
 }

@@ -1,0 +1,52 @@
+import { type AddressInfo, connect } from "node:net";
+import { createServer } from "node:tls";
+import { expect, onTestFinished, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { previousImageToml } from "../../support/analyzed.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { Scene } from "./scene.ts";
+
+/** One store behind two doors: plain http, and https with a certificate that nobody trusts. */
+async function secureScene() {
+  const plain = await FakeRegistry.start();
+  const scene = await Scene.open(plain);
+  const [, port] = plain.host.split(":");
+  const door = createServer(new CertificateAuthority().issue("127.0.0.1"), (outside) => {
+    const inside = connect(Number(port), "127.0.0.1");
+    outside.pipe(inside).pipe(outside);
+    for (const [socket, other] of [
+      [outside, inside],
+      [inside, outside],
+    ] as const)
+      socket.on("error", () => other.destroy()).on("close", () => other.destroy());
+  });
+  // Who does not trust it hangs up.
+  door.on("tlsClientError", () => undefined);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  door.listen(0, "127.0.0.1", resolve);
+  await promise;
+  onTestFinished(() => void door.close());
+  return { scene, plain, host: `127.0.0.1:${(door.address() as AddressInfo).port}` };
+}
+
+test("app, cache, run and previous image may all be in an insecure registry", async () => {
+  const { scene, plain, host } = await secureScene();
+  const inside = (image: string) => image.replace(plain.host, host);
+  writeAnalyzed(scene.output, inside(scene.runImage));
+  const request = { images: [`${host}/app:latest`, `${host}/app:v1`], cache: `${host}/cache:latest` };
+  const refused = await scene.export(request);
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stderr).toMatch(/x509: certificate signed by unknown authority/);
+
+  const flags = ["-insecure-registry", host];
+  expect(await scene.export({ ...request, flags })).toMatchObject({ exitCode: 0, stderr: "" });
+  const pushed = await verifyImage(scene.appImage);
+  await verifyImage(scene.cacheImage);
+
+  writeAnalyzed(scene.output, inside(scene.runImage), previousImageToml(`${host}/app`, pushed));
+  const again = await scene.export({ ...request, env: { CNB_INSECURE_REGISTRIES: host } });
+  expect(again).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(again.stdout).toContain("Reusing layer 'samples/java:jdk'");
+});
