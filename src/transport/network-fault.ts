@@ -33,6 +33,11 @@ const UNTRUSTED = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+/** True for the fault of a server that is there, and that nothing but another certificate or setting makes one to talk to. */
+export function isUntrusted({ cause }: RegistryFault): boolean {
+  return UNTRUSTED.has(codeOf(cause) ?? "");
+}
+
 function hintFor(code: string, url: URL): string | undefined {
   if (UNTRUSTED.has(code))
     return "Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry.";

@@ -4,6 +4,7 @@ import { isLocalRegistry } from "../oci/registry-name.ts";
 import { discard, ensureStatus } from "./answer-body.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Http } from "./http.ts";
+import { isUntrusted } from "./network-fault.ts";
 import { exchangeFollowing, refusePrivate } from "./redirects.ts";
 import { RegistryFault } from "./registry-fault.ts";
 import type { Scheme } from "./registry-host.ts";
@@ -50,13 +51,16 @@ export async function ping(
 /** What both schemes' failures come to. */
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
+  const hint = faults.find(isUntrusted)?.hint;
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", failures.map(messageOf).join("; "), {
-    isTemporary: faults.some(({ isTemporary }) => isTemporary),
+    // What http made of a server that speaks TLS says nothing about what may be later.
+    isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isUntrusted),
     status: faults.find(({ status }) => status !== undefined)?.status,
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 

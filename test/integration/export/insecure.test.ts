@@ -39,6 +39,11 @@ test("app, cache, run and previous image may all be in an insecure registry", as
   const refused = await scene.export(request);
   expect(refused.exitCode).toBe(1);
   expect(refused.stderr).toMatch(/x509: certificate signed by unknown authority/);
+  // Not tried again, which would not help; and what does is said.
+  expect(refused.stderr).not.toMatch(/retrying in/);
+  expect(refused.stderr).toMatch(
+    /^Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry\./m,
+  );
 
   const flags = ["-insecure-registry", host];
   expect(await scene.export({ ...request, flags })).toMatchObject({ exitCode: 0, stderr: "" });
