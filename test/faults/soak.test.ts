@@ -6,7 +6,7 @@ import { exportInProcess } from "../support/in-process-export.ts";
 import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
 import { verifyImage } from "../support/verify-image.ts";
 import { RecordingLogger } from "../unit/recording-logger.ts";
-import { type LastingFault, lastingFault, passingFault } from "./soak/faults.ts";
+import { type LastingFault, lastingFault, passingFaults } from "./soak/faults.ts";
 import { type ExpectedImages, type SoakExport, SoakScene } from "./soak/scene.ts";
 import { type Ended, judge, type Verdict } from "./soak/verdict.ts";
 
@@ -18,7 +18,7 @@ const FROM = Number(process.env.SOAK_FROM ?? 0);
 /** One in so many is run by the command itself, in real time; the others in this process, where waits take none. */
 const BY_COMMAND_EVERY = 25;
 /** Silence is real in this process, too. */
-const PATIENCE = { answerMs: 1500, commitMs: 1500, stallMs: 1500 };
+const PATIENCE = { answerMs: 3000, commitMs: 3000, stallMs: 3000 };
 
 function draw(random: SeededRandom, id: string): SoakExport {
   const names = [`app-${id}:latest`, `app-${id}:v2`, `app-${id}-more:v1`];
@@ -67,10 +67,8 @@ async function expectations(scene: SoakScene): Promise<Readonly<Record<"first" |
 
 /** Each export gets faults that pass; a fourth of them get one that lasts besides. */
 function plan(random: SeededRandom, scene: SoakScene, isByCommand: boolean): LastingFault | undefined {
-  const count = 1 + random.below(6);
-  for (let i = 0; i < count; i++) {
-    const registry = random.below(3) === 0 ? scene.cache : scene.app;
-    const rule = passingFault(random, registry);
+  const someRegistry = () => (random.below(3) === 0 ? scene.cache : scene.app);
+  for (const { registry, rule } of passingFaults(random, someRegistry, 1 + random.below(6))) {
     // Takes minutes of the real patience.
     if (isByCommand && /silence|Retry-After/.test(rule.name ?? "")) continue;
     registry.faults.add(rule);
@@ -105,7 +103,7 @@ test(
       verdicts.push({ ...verdict, ms });
       const warnings = ended.lines.filter((line) => !/^(debug|info)/.test(line));
       for (const finding of verdict.findings) {
-        const about = `${JSON.stringify(run)} with ${ended.happened.join(", ")}`;
+        const about = `${JSON.stringify(run)} with ${[...new Set(ended.happened)].join(", ")}`;
         findings.push([`export ${i}: ${finding}`, about, ...warnings].join("\n  "));
         // At once: a long soak takes half an hour.
         console.log(findings.at(-1));

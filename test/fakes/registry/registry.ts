@@ -55,6 +55,8 @@ export class FakeRegistry implements AsyncDisposable {
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response, scheme);
     const scheme = tls === undefined ? "http" : "https";
     this.#server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
+    // A client that is slow to read has a whole answer in its buffers for longer than Node's five seconds.
+    this.#server.keepAliveTimeout = 60_000;
     this.#server.on("connection", () => {
       this.connections += 1;
     });

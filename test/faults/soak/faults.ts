@@ -73,6 +73,12 @@ function vanish(registry: FakeRegistry): FaultAction {
   };
 }
 
+/** Once in an export: no client goes on asking where a token is refused that it got a moment ago. */
+const EXPIRY = "tokens that expire";
+
+/** It damages images that are there already. */
+export const VANISHING = "a blob that vanishes after its HEAD";
+
 /** What passes, by name: an export survives any of these, and several of them together. */
 export const PASSING: Readonly<Record<string, Draw>> = {
   "a sick answer": (random) => ({
@@ -160,14 +166,13 @@ export const PASSING: Readonly<Record<string, Draw>> = {
     action: answered(pick(random, [401, 403, 404, 405, 500])),
   }),
   "a mount that did not happen": () => ({ method: "POST", target: /\/cache.*mount=/, action: answered(201) }),
-  "a blob that vanishes after its HEAD": (_random, registry) => ({
+  [VANISHING]: (_random, registry) => ({
     method: "HEAD",
     target: /\/v2\/(?:app|cache).*\/blobs\//,
     action: vanish(registry),
   }),
-  "tokens that expire": (random, registry) => ({
+  [EXPIRY]: (random, registry) => ({
     ...somewhere(random),
-    times: 1 + random.below(2),
     action: {
       around: (proceed) => {
         registry.auth?.expireTokens();
@@ -226,9 +231,13 @@ export function lastingFault(random: SeededRandom): LastingFault {
   return { name: `lasting ${what} for ${method}`, ends, rule: { method, target, times, action } };
 }
 
-/** A fault that every export survives. */
-export function passingFault(random: SeededRandom, registry: FakeRegistry): FaultRule {
-  const name = pick(random, Object.keys(PASSING));
-  const draw = PASSING[name] as Draw;
-  return { name, ...draw(random, registry) };
+/** Faults that every export survives, also together. */
+export function passingFaults(random: SeededRandom, registryOf: () => FakeRegistry, count: number) {
+  const names = Array.from({ length: count }, () => pick(random, Object.keys(PASSING)));
+  const drawn = names.filter((name, i) => name !== EXPIRY || names.indexOf(name) === i);
+  return drawn.map((name) => {
+    const registry = registryOf();
+    const rule: FaultRule = { name, ...(PASSING[name] as Draw)(random, registry) };
+    return { registry, rule };
+  });
 }

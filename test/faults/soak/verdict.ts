@@ -1,6 +1,6 @@
 import type { ExportEnd } from "../../support/in-process-export.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import type { LastingFault } from "./faults.ts";
+import { type LastingFault, VANISHING } from "./faults.ts";
 import type { ExpectedImages, SoakExport, SoakScene } from "./scene.ts";
 
 /** What one export came to. */
@@ -62,7 +62,8 @@ export async function judge(
     }
     // Names in one repository share all blobs.
     const image = `${name.replace(/:[^:/]*$/, "")}@${found}`;
-    if (found === undefined || verified.has(image)) continue;
+    const isDamaged = happened.includes(VANISHING) && found === before.get(name);
+    if (found === undefined || isDamaged || verified.has(image)) continue;
     verified.add(image);
     verifiedBytes += await verifiedSize(name, findings);
   }
