@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildEncoder } from "./build-encoder.ts";
+import { buildTimelinePage } from "./build-timeline-page.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 
@@ -70,10 +71,12 @@ async function inject(node: string, executable: string, architecture: Architectu
   const threads = join(temporary, "threads");
   await bundle(THREAD_ENTRIES, threads);
   await bundle({ embedded: join(root, "workers/embedded.ts") }, join(temporary, "embedded"), true);
+  await buildTimelinePage(join(temporary, "timeline.html"));
   const assets = [
     ...readdirSync(threads).map((name) => [name, join(threads, name)]),
     ["embedded.cjs", join(temporary, "embedded", "embedded.cjs")],
     ["encoder.wasm", join(root, "dist", "encoder.wasm")],
+    ["timeline.html", join(temporary, "timeline.html")],
   ];
   const config = {
     main: join(temporary, "main", "binary.cjs"),

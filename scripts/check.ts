@@ -7,6 +7,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const steps: readonly (readonly string[])[] = [
   ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
   [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"],
+  [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit", "--project", "timeline-page"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)],
 ];
 for (const [command = "", ...args] of steps) {

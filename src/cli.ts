@@ -12,14 +12,15 @@ import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
 import { parseLogLevel } from "./inputs/log-level.ts";
 import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner, runAs } from "./privileges.ts";
+import { CommandOutput } from "./report/command-output.ts";
 import { Log } from "./report/log.ts";
 import { stdioSink } from "./report/stdio-sink.ts";
 import { listenForStop } from "./stop-signals.ts";
 
 /** How the program was called; the rest of the environment is passed on to programs that are started. */
 const { TANDEM_INVOKED_AS: program = "exporter", ...env } = process.env;
-const [out, err] = [stdioSink(1), stdioSink(2)];
-const logger = new Log(out, err);
+const output = new CommandOutput(stdioSink(1), stdioSink(2));
+const logger = new Log(output.out, output.err);
 
 /** The whole command, in the order of contract 1.2. @returns the exit code */
 async function main(signal: AbortSignal): Promise<number> {
@@ -29,7 +30,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const command = parseCommandLine(invocation.command, invocation.args, env, machine);
   if (command.kind === "version") return printVersion();
   if (command.kind === "exit") {
-    err.write(command.stderr);
+    output.err.write(command.stderr);
     return command.exitCode;
   }
   return run(command, invocation, signal);
@@ -48,7 +49,7 @@ async function run(command: RunCommand, invocation: PhaseInvocation, signal: Abo
   warnFlagLikePositionals(positionals, logger);
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");
-  const own = { program, env, cwd: process.cwd(), home: homedir(), logger };
+  const own = { program, env, cwd: process.cwd(), home: homedir(), logger, output };
   if (invocation.command === "creator") return runCreator(command, own, signal);
   await runCommand(command, { ...own, dropPrivileges }, signal);
   return EXIT_CODES.success;

@@ -34,7 +34,10 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   // The library.
   "tandem.ts": { may: ["export", "inputs", "faults"] },
   // The creator: runs the phases before the export as programs, then exports as the exporter does.
-  create: { may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"] },
+  create: {
+    may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],
+    types: ["report"],
+  },
   workers: { may: ["faults", "layers"] },
 };
 

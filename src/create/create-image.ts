@@ -6,6 +6,7 @@ import type { CreateInputs } from "../inputs/create-inputs.ts";
 import { readCreatedInputs } from "../inputs/created-inputs.ts";
 import type { Environment } from "../inputs/environment.ts";
 import { runAs } from "../privileges.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -22,6 +23,7 @@ export interface CreateParts {
   readonly user: User;
   readonly environment: Environment;
   readonly logger: Logger & { phase(name: string): void };
+  readonly output: CommandOutput;
   readonly keychain: Keychain;
   /** For `-daemon`. */
   readonly docker: DockerClient | undefined;
@@ -35,10 +37,11 @@ export interface CreateParts {
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const exitCode = await runPhases(inputs, parts, signal);
   if (exitCode !== EXIT_CODES.success) return exitCode;
-  const { logger, keychain, docker, user } = parts;
+  const { logger, output, keychain, docker, user } = parts;
   logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  await runExport(await readCreatedInputs(inputs.settings, logger), { logger, environment, keychain, docker }, signal);
+  const exportInputs = await readCreatedInputs(inputs.settings, logger);
+  await runExport(exportInputs, { logger, output, environment, keychain, docker }, signal);
   return EXIT_CODES.success;
 }
 

@@ -6,6 +6,7 @@ import type { Environment } from "../inputs/environment.ts";
 import type { ExportSettings } from "../inputs/export-inputs.ts";
 import { resolveCreate } from "../inputs/resolve-create.ts";
 import { ensureOwner, runAs } from "../privileges.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import { DockerClient } from "../transport/docker-client.ts";
 import { keychainFor } from "../transport/image-keychain.ts";
 import { createImage } from "./create-image.ts";
@@ -21,11 +22,12 @@ export interface CreatorProcess {
   /** Where docker's configuration is. */
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
+  readonly output: CommandOutput;
 }
 
 /** The creator from its arguments on (contract 1.2 step 10, 13). @returns the exit code @throws Fault */
 export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
-  const { env, logger } = process;
+  const { env, logger, output } = process;
   const inputs = await resolveCreate(command, process, logger);
   const { settings, runImages } = inputs;
   const lifecycle = findLifecycle(process.program, env, process.cwd);
@@ -39,7 +41,7 @@ export async function runCreator(command: RunCommand, process: CreatorProcess, s
   const user = takeUser(settings, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  return createImage(inputs, { lifecycle, user, environment: env, logger, keychain, docker }, signal);
+  return createImage(inputs, { lifecycle, user, environment: env, logger, output, keychain, docker }, signal);
 }
 
 /** A daemon does not hang up during the build on a connection over which something was asked. */

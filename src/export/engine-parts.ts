@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { getRawAsset, isSea } from "node:sea";
+import { getAsset, getRawAsset, isSea } from "node:sea";
 import type { WorkerEntries } from "../layers/worker-pool.ts";
 
 /** Where the parts of the engine are that are no code of the main thread. */
@@ -21,6 +22,13 @@ export function engineParts(): EngineParts {
     return { entries: entriesIn(directory, "cjs"), deflateWasm: join(directory, "encoder.wasm") };
   const root = join(directory, "..", "..");
   return { entries: entriesIn(join(root, "workers"), "ts"), deflateWasm: join(root, "dist", "encoder.wasm") };
+}
+
+/** The page that shows a timeline, without one; the build leaves it where the encoder is. @throws Error when it cannot be read */
+export function timelinePage(): string {
+  if (isSea()) return getAsset("timeline.html", "utf8");
+  const { deflateWasm } = engineParts();
+  return readFileSync(join(String(deflateWasm), "..", "timeline.html"), "utf8");
 }
 
 function entriesIn(directory: string, extension: string): WorkerEntries {

@@ -5,6 +5,7 @@ import type { RunCommand } from "../inputs/command-line.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ExportSettings } from "../inputs/export-inputs.ts";
 import { type ResolvedInputs, resolveSettings } from "../inputs/resolve-settings.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import { DockerClient } from "../transport/docker-client.ts";
 import { keychainFor } from "../transport/image-keychain.ts";
 import { runExport } from "./run-export.ts";
@@ -17,6 +18,8 @@ export interface CommandSurroundings {
   /** Where docker's configuration is, unless the environment says otherwise. */
   readonly home: string;
   readonly logger: Logger;
+  /** What the log is printed on, for progress on a terminal. */
+  readonly output?: CommandOutput;
   /** Gets every event. */
   readonly onEvent?: EventSink;
   /** Called when credentials are read and the daemon's socket is open, and before any file of the build is (contract 10.5). */
@@ -29,7 +32,7 @@ export interface CommandSurroundings {
  */
 export async function runCommand(
   command: RunCommand,
-  { env, cwd, home, logger, onEvent, dropPrivileges }: CommandSurroundings,
+  { env, cwd, home, logger, output, onEvent, dropPrivileges }: CommandSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
   const inputs = await resolveSettings(command, { env, cwd }, logger);
@@ -40,7 +43,7 @@ export async function runCommand(
   dropPrivileges?.(inputs.settings);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  await runExport(inputs, { logger, environment: env, keychain, docker, ...(onEvent && { onEvent }) }, signal);
+  await runExport(inputs, { logger, output, environment: env, keychain, docker, onEvent }, signal);
 }
 
 /** The images that may be in a registry: beside a daemon, the cache image only. */

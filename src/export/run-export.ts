@@ -1,31 +1,32 @@
 import { Registries } from "../destinations/registry/registries.ts";
 import { conductExport } from "../export.ts";
-import { Fault, messageOf } from "../faults/fault.ts";
 import { type Clock, SYSTEM_CLOCK } from "../flow/clock.ts";
-import type { EventBody, EventSink } from "../flow/events.ts";
+import type { EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
-import { Monitor } from "../flow/monitor.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
 import { loadCompression } from "../layers/block-encoder.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
-import { openEvents } from "../report/events.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import { PATIENCE, type Patience } from "../transport/patience.ts";
 import { chooseDestination } from "./choose-destination.ts";
 import { engineParts } from "./engine-parts.ts";
+import { watchExport } from "./watch-export.ts";
 
 /** What an export needs of the process that it runs in. */
 export interface ProcessParts {
   readonly logger: Logger;
+  /** What the log is printed on, for progress on a terminal; a program that exports shows progress itself. */
+  readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly keychain: Keychain;
   /** For `-daemon`: opened while the process might. */
   readonly docker: DockerClient | undefined;
   /** Gets every event, whether they are written too or not. */
-  readonly onEvent?: EventSink;
+  readonly onEvent?: EventSink | undefined;
   /** Other waits than the usual ones. */
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
@@ -37,15 +38,12 @@ export interface ProcessParts {
  */
 export async function runExport(
   inputs: ResolvedInputs,
-  { logger, environment, keychain, docker, onEvent, patience: own, clock = SYSTEM_CLOCK }: ProcessParts,
+  { logger, output, environment, keychain, docker, onEvent, patience: own, clock = SYSTEM_CLOCK }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
-  const events = openEvents(tuning.events);
-  const monitor = new Monitor((event) => {
-    events.write(event);
-    onEvent?.(event);
-  });
+  const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent });
+  const { monitor } = watch;
   const { entries, deflateWasm } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm);
   const pool = new WorkerPool(entries, tuning.workers, compression);
@@ -55,6 +53,7 @@ export async function runExport(
   const registries = new Registries({ ...ways, patience, clock });
   const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
   monitor.queues.set("uploads", () => registries.waitingUploads);
+  let failure: unknown;
   try {
     await conductExport(
       {
@@ -69,18 +68,12 @@ export async function runExport(
       signal,
     );
   } catch (error) {
-    monitor.emit(failureEvent(error));
+    failure = error;
     throw error;
   } finally {
+    watch.end(failure);
     await Promise.all([pool.close(), registries.close()]);
     await close();
-    events.close();
+    watch.close();
   }
-}
-
-function failureEvent(error: unknown): EventBody {
-  const reason = messageOf(error);
-  if (!(error instanceof Fault)) return { event: "error", reason };
-  const { code, destination, hint } = error;
-  return { event: "error", reason, code, ...(destination && { destination }), ...(hint && { hint }) };
 }

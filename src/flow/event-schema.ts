@@ -104,6 +104,19 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     tarFiles: count("Files written with the uncompressed tar, for stores of files"),
     tarStreams: count("Streams of the uncompressed tar, for daemons"),
   }),
+  kind("summary", "At the end of an export that succeeded.", {
+    made: count("Layers that were compressed or sent"),
+    reused: count("Layers that an image that was there before has"),
+    readBytes: bytes("Read, counted as tars"),
+    tarBytes: bytes("Tars that were compressed"),
+    compressedBytes: bytes("What became of them"),
+    sentBytes: bytes("Sent to all destinations"),
+    appReadyMs: z.optional(z.number()).meta({ description: "Milliseconds until the app image was ready" }),
+    limit: z
+      .optional(z.string())
+      .meta({ description: "What held the export up most: `cores`, `disk`, `answers`, or a destination" }),
+    limitPart: z.optional(z.number()).meta({ description: "For which part of its time, 0 to 1" }),
+  }),
   kind("error", "The export failed. What was under way ends after it.", {
     reason,
     code: z.optional(z.string()).meta({ description: "Stable name of the kind of failure, `EXPORT_...`" }),

@@ -10,6 +10,10 @@ import { Transfer, type TransferPlan } from "./transfer.ts";
 export class Monitor {
   readonly layers: LayerWork[] = [];
   readonly transfers: Transfer[] = [];
+  /** ms from the export's begin until the app image was ready; undefined before. */
+  appReadyMs: number | undefined;
+  /** Ids of the layers that an image that was there before has. */
+  readonly reused = new Set<string>();
   /** How many wait at each queue, by its name. */
   readonly queues = new Map<string, () => number>();
   readonly #events: EventSink;
@@ -36,6 +40,8 @@ export class Monitor {
   /** Tells of an event. @returns when it happened, in ms since the export began */
   emit(event: EventBody): number {
     const elapsedMs = this.elapsedMs();
+    if (event.event === "app-image-ready") this.appReadyMs = elapsedMs;
+    if (event.event === "layer-reused") this.reused.add(event.id);
     const { event: kind, ...members } = event;
     // Each body with a time is an event; the compiler does not see that across a union.
     this.#events({ event: kind, elapsedMs: Math.round(elapsedMs), ...members } as Parameters<EventSink>[0]);

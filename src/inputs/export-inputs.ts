@@ -60,7 +60,11 @@ export interface Tuning {
   readonly compressionLevel: number;
   /** Where compressed blobs wait; absolute. */
   readonly spoolDir: string;
+  /** Where events go: a path, a number of an open file, or "". */
   readonly events: string;
+  readonly progress: "auto" | "tty" | "plain" | "none";
+  /** Where a timeline is written, absolute, ending in `.html` or `.json`; "" for nowhere. */
+  readonly timeline: string;
   readonly logFormat: "text" | "json";
 }
 

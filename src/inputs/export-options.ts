@@ -66,6 +66,8 @@ export interface ExportOptions {
   readonly compressionLevel?: number;
   /** Directory where compressed layers wait for their uploads. Default: that for temporary files. */
   readonly spoolDir?: string;
+  /** Path that a timeline is written to, ending in `.html` or `.json`. */
+  readonly timeline?: string;
 }
 
 /**

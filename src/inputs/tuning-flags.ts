@@ -39,6 +39,14 @@ export function tuningFlags(machine: MachineDefaults) {
       usage: "format of log lines, text or json",
     },
     {
+      name: "progress",
+      type: "string",
+      env: "CNB_EXPORT_PROGRESS",
+      fallback: "auto",
+      usage:
+        "how progress is shown, as bars on a terminal (tty), as lines (plain), not at all (none), or what fits (auto)",
+    },
+    {
       name: "retry-budget",
       type: "string",
       env: "CNB_EXPORT_RETRY_BUDGET",
@@ -51,6 +59,12 @@ export function tuningFlags(machine: MachineDefaults) {
       env: "CNB_EXPORT_SPOOL_DIR",
       fallback: machine.tempDir,
       usage: "path to directory where compressed layers wait for their upload",
+    },
+    {
+      name: "timeline",
+      type: "string",
+      env: "CNB_EXPORT_TIMELINE",
+      usage: "path to write what was done when, as a page (.html) or for Perfetto (.json)",
     },
     {
       name: "upload-concurrency",

@@ -19,6 +19,8 @@ export function parseTuning(flags: FlagValues, cwd: string): Tuning {
     retryBudgetMs: duration("retry-budget", flags.string("retry-budget")),
     spoolDir: posix.resolve(cwd, flags.string("spool-dir")),
     events: flags.string("events"),
+    progress: oneOf("progress", flags.string("progress"), ["auto", "tty", "plain", "none"]),
+    timeline: parseTimeline(cwd, flags.string("timeline")),
     logFormat: parseLogFormat(flags),
   };
 }
@@ -29,6 +31,12 @@ export function parseTuning(flags: FlagValues, cwd: string): Tuning {
  */
 export function parseLogFormat(flags: FlagValues): Tuning["logFormat"] {
   return oneOf("log-format", flags.string("log-format"), ["text", "json"]);
+}
+
+function parseTimeline(cwd: string, path: string): string {
+  if (path === "") return "";
+  if (!/\.(html|json)$/.test(path)) throw tuningFault("timeline", "a file whose name ends in .html or .json");
+  return posix.resolve(cwd, path);
 }
 
 function within(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {

@@ -110,6 +110,8 @@ async function build(
     chownSync(path, BUILD_USER, BUILD_USER);
   }
   const env: Record<string, string> = { PATH: "/bin", HOME: `${CASE_ROOT}/home`, TZ: "UTC" };
+  // Exports that last tell how far they are, and a busy machine makes all of them last.
+  env.CNB_EXPORT_PROGRESS = "none";
   if (given.platformApi !== null) env.CNB_PLATFORM_API = given.platformApi;
   for (const [name, value] of Object.entries(given.env)) env[name] = fill(value);
   const run = await subject.run(given.program, given.args.map(fill), env);

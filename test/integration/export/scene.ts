@@ -133,13 +133,17 @@ export class Scene {
   }
 
   start(request: ExportRequest = {}): { readonly running: RunningExporter; readonly eventsPath: string } {
-    const { images = [this.appImage], cache = this.cacheImage, flags = [], env = {} } = request;
     const eventsPath = join(this.output.root, `events-${this.#exports++}.jsonl`);
+    const flags = ["-events", eventsPath, ...(request.flags ?? [])];
+    return { running: startExporter(this.arguments({ ...request, flags }), request.env), eventsPath };
+  }
+
+  /** What the command is called with. */
+  arguments({ images = [this.appImage], cache = this.cacheImage, flags = [] }: ExportRequest): string[] {
     const cacheFlags = cache === "" ? [] : ["-cache-image", cache];
     // Not those of a builder image, if that is where the tests run.
     const builder = ["-launcher-sbom", join(this.output.root, "sbom"), "-run", join(this.output.root, "run.toml")];
-    const all = [...flagsFor(this.output), ...builder, ...cacheFlags, "-events", eventsPath, ...flags, ...images];
-    return { running: startExporter(all, env), eventsPath };
+    return [...flagsFor(this.output), ...builder, ...cacheFlags, ...flags, ...images];
   }
 
   async export(request: ExportRequest = {}): Promise<Exported> {

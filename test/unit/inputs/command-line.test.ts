@@ -79,8 +79,8 @@ describe("flags of a Platform API", () => {
     expect(always).toEqual(
       (
         "analyzed app cache-dir cache-image compression compression-level daemon events gid group image launch-cache " +
-        "launcher layers log-format log-level no-color parallel process-type project-metadata report retry-budget " +
-        "run-image spool-dir stack uid upload-concurrency version workers"
+        "launcher layers log-format log-level no-color parallel process-type progress project-metadata report retry-budget " +
+        "run-image spool-dir stack timeline uid upload-concurrency version workers"
       ).split(" "),
     );
   });

@@ -16,8 +16,8 @@ function flagNames(api: string): string[] {
 
 const ALWAYS =
   "app buildpacks cache-dir cache-image compression compression-level daemon events gid launch-cache launcher layers " +
-  "log-format log-level no-color order parallel platform previous-image process-type project-metadata report " +
-  "retry-budget run-image skip-restore spool-dir stack tag uid upload-concurrency version workers";
+  "log-format log-level no-color order parallel platform previous-image process-type progress project-metadata report " +
+  "retry-budget run-image skip-restore spool-dir stack tag timeline uid upload-concurrency version workers";
 
 test.each([
   ["0.7", ""],

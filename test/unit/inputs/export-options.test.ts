@@ -37,10 +37,20 @@ const ALL: Required<ExportOptions> = {
   compression: "zstd",
   compressionLevel: 6,
   spoolDir: "/spool",
+  timeline: "/t.html",
 };
 
 /** Flags that are the command line's own affair: how it logs and shows, and two that are only there to be refused. */
-const COMMAND_LINE_ONLY = ["version", "log-level", "no-color", "log-format", "events", "image", "run-image"];
+const COMMAND_LINE_ONLY = [
+  "version",
+  "log-level",
+  "no-color",
+  "log-format",
+  "events",
+  "progress",
+  "image",
+  "run-image",
+];
 
 test("each flag of the exporter has an option", () => {
   const flags = [...REFERENCE_FLAGS, ...tuningFlags(MACHINE)]

@@ -78,6 +78,8 @@ test("defaults", async () => {
       compressionLevel: 1,
       spoolDir: "/tmp",
       events: "",
+      progress: "auto",
+      timeline: "",
       logFormat: "text",
     },
   });

@@ -1,0 +1,34 @@
+import type { LineSink } from "../log.ts";
+
+/** A terminal. */
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  /** Has written when it returns. */
+  write(text: string): void;
+  /** @returns stops listening */
+  onResize(listener: () => void): () => void;
+}
+
+/** Size of a terminal that does not tell: what terminals have had since the VT100. */
+const UNKNOWN = { columns: 80, rows: 24 };
+
+/**
+ * The terminal that standard output is, or is taken for.
+ * @param sink standard output
+ */
+export function standardScreen(sink: LineSink, stdout: NodeJS.WriteStream = process.stdout): Screen {
+  return {
+    get columns() {
+      return stdout.columns > 0 ? stdout.columns : UNKNOWN.columns;
+    },
+    get rows() {
+      return stdout.rows > 0 ? stdout.rows : UNKNOWN.rows;
+    },
+    write: (text) => sink.write(text),
+    onResize: (listener) => {
+      stdout.on("resize", listener);
+      return () => stdout.off("resize", listener);
+    },
+  };
+}

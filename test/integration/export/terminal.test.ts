@@ -1,0 +1,89 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { HeadlessTerminal } from "../../support/headless-terminal.ts";
+import { Scene } from "./scene.ts";
+
+const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
+
+/** util-linux's, which gives a program a terminal of its own. */
+const hasScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");
+
+const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Runs the command on a pseudo-terminal. @param onOutput told of all that it has written so far */
+async function runOnTerminal(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  onOutput: (all: string) => void = () => undefined,
+): Promise<{ readonly exitCode: number | null; readonly output: string }> {
+  const command = `stty cols 70 rows 20; exec ${[EXPORTER, ...args].map(quoted).join(" ")}`;
+  const child = spawn("script", ["-qec", command, "/dev/null"], {
+    env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", TERM: "xterm", LANG: "C.UTF-8", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+    onOutput(output);
+  });
+  const [exitCode] = await once(child, "close");
+  return { exitCode, output };
+}
+
+/** What somebody sees who looks at the terminal at the end. */
+async function seen(output: string): Promise<string[]> {
+  const terminal = new HeadlessTerminal(70, 20);
+  terminal.write(output);
+  return terminal.lines();
+}
+
+/** An export whose first upload waits until `isSeen` is true of what the command has written. */
+async function heldExport(env: Readonly<Record<string, string>>, isSeen: (output: string) => boolean) {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const looked = Promise.withResolvers<void>();
+  registry.faults.add({
+    method: "PATCH",
+    target: /app\/blobs/,
+    action: {
+      around: async (proceed) => {
+        await looked.promise;
+        return proceed();
+      },
+    },
+  });
+  const run = await runOnTerminal(scene.arguments({ cache: "" }), env, (output) => {
+    if (isSeen(output)) looked.resolve();
+  });
+  return { ...run, lines: await seen(run.output) };
+}
+
+const missing = hasScript ? "" : " (needs util-linux's script)";
+
+test.skipIf(!hasScript)(`bars are drawn on a terminal and gone at the end${missing}`, async () => {
+  const { exitCode, output, lines } = await heldExport({}, (text) => /app image .*━?/.test(text) && text.includes("→"));
+  expect(exitCode).toBe(0);
+  expect(output).toContain("\u001b[?2026h");
+  expect(lines.filter((line) => /[→━─]/.test(line))).toEqual([]);
+  expect(lines).toContain("Adding layer 'samples/java:jdk'");
+  expect(lines.filter((line) => line.startsWith("*** Images"))).toHaveLength(1);
+  // The cursor was hidden, and is not any more.
+  expect(output.lastIndexOf("\u001b[?25h")).toBeGreaterThan(output.lastIndexOf("\u001b[?25l"));
+});
+
+test
+  .skipIf(!hasScript)
+  .for([
+    [{ TERM: "dumb" }],
+    [{ CI: "true" }],
+    [{ CNB_EXPORT_PROGRESS: "none" }],
+    [{ CNB_LOG_LEVEL: "warn" }],
+    [{ CNB_EXPORT_LOG_FORMAT: "json" }],
+  ] as const)(`nothing moves on a terminal with %j${missing}`, async ([env]) => {
+  const { exitCode, output } = await heldExport(env, () => true);
+  expect(exitCode).toBe(0);
+  expect(output).not.toContain("\u001b");
+});

@@ -1,0 +1,54 @@
+import xterm from "@xterm/headless";
+import type { Screen } from "../../src/report/progress/screen.ts";
+
+/** A terminal in memory, which shows what one on a desk would show. */
+export class HeadlessTerminal implements Screen {
+  /** Everything that was written, as it came. */
+  readonly written: string[] = [];
+  readonly #terminal: InstanceType<typeof xterm.Terminal>;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(columns: number, rows: number) {
+    // As a tty's driver does.
+    this.#terminal = new xterm.Terminal({ cols: columns, rows, convertEol: true, allowProposedApi: true });
+  }
+
+  get columns(): number {
+    return this.#terminal.cols;
+  }
+
+  get rows(): number {
+    return this.#terminal.rows;
+  }
+
+  write(text: string): void {
+    this.written.push(text);
+    this.#terminal.write(text);
+  }
+
+  onResize(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** As when a window's border is pulled. */
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#settle();
+    this.#terminal.resize(columns, rows);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** All lines, those scrolled away first, without blanks at the end of each and of all. */
+  async lines(): Promise<string[]> {
+    await this.#settle();
+    const { active } = this.#terminal.buffer;
+    const lines: string[] = [];
+    for (let i = 0; i < active.length; i += 1) lines.push(active.getLine(i)?.translateToString(true) ?? "");
+    while (lines.at(-1) === "") lines.pop();
+    return lines;
+  }
+
+  async #settle(): Promise<void> {
+    await new Promise<void>((resolve) => this.#terminal.write("", resolve));
+  }
+}
