@@ -42,7 +42,8 @@ function barsOf(
 ): Bar[] {
   const made = spans.filter(([, kind]) => kind === "make");
   const hashed = spans.filter(([, kind]) => kind === "diff-id");
-  const isCompressed = layer.size > 0;
+  // Also of one that was stopped half-way, whose blob has no size.
+  const isCompressed = spans.some(([, kind]) => kind === "blob");
   const bars = [
     ...stage(
       made,
