@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { startRegistry } from "../fakes/registry/registry-kinds.ts";
 import type { Link } from "./link-speed.ts";
 import { parseTimes, readProc } from "./proc.ts";
 import { startLinkProxy } from "./start-link-proxy.ts";
@@ -22,8 +21,7 @@ export interface RegistryPair extends AsyncDisposable {
 
 /** Debian's registry where it is installed, else the project's own. */
 export async function startRegistryPair(link: Link): Promise<RegistryPair> {
-  const start = () => (dockerRegistryProblem() === undefined ? DockerRegistry.start() : FakeRegistry.start());
-  const registries = [await start(), await start()] as const;
+  const registries = [await startRegistry(), await startRegistry()] as const;
   const direct = [registries[0].host, registries[1].host] as const;
   const { bytesPerSecond } = link;
   const proxy = bytesPerSecond === undefined ? undefined : await startLinkProxy({ ...link, bytesPerSecond }, direct);

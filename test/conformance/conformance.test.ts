@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
+import { RealRegistry } from "../fakes/registry/real-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { dockerRegistryProblem } from "../fakes/registry/registry-kinds.ts";
+import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
 import { expectConformance } from "./compare.ts";
 import { environmentProblem } from "./environment.ts";
 import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
@@ -55,7 +57,7 @@ else {
     const some = cases.filter((recorded) => WITH_DOCKER_REGISTRY.includes(recorded.case.name));
     test.for(some.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
       using subject = new Subject(EXPORTER);
-      const ours = await playCase(recorded, subject, () => DockerRegistry.start());
+      const ours = await playCase(recorded, subject, () => RealRegistry.start(DOCKER_REGISTRY));
       expectConformance(recorded.case, ours, recordedOutcome(recorded));
     });
   });

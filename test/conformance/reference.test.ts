@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { startRegistry } from "../fakes/registry/registry-kinds.ts";
 import { expectConformance } from "./compare.ts";
 import { environmentProblem } from "./environment.ts";
 import { playCase } from "./play-case.ts";
@@ -17,7 +16,6 @@ const problem = environmentProblem();
 if (executable === undefined) test.skip("conformance with a live reference: needs REFERENCE_EXPORTER=<its path>");
 else if (problem !== undefined) test.skip(`conformance with a live reference: ${problem}`);
 else {
-  const startRegistry = () => (dockerRegistryProblem() === undefined ? DockerRegistry.start() : FakeRegistry.start());
   describe("conformance with a live reference", () => {
     test.for(recordedCases().map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
       using reference = new Subject(executable);

@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
 import type { ExportEvent } from "../../src/flow/events.ts";
-import { DockerRegistry, dockerRegistryProblem } from "../fakes/registry/docker-registry.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { dockerRegistryProblem, startRegistry } from "../fakes/registry/registry-kinds.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
 import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/exporter.ts";
 import { pushRunImage } from "../support/run-image.ts";
@@ -88,8 +87,7 @@ function showTimes(exports: readonly Export[]): void {
 await build();
 const root = mkdtempSync(join(tmpdir(), "tandem-demo-"));
 const problem = dockerRegistryProblem();
-const start = () => (problem === undefined ? DockerRegistry.start() : FakeRegistry.start());
-const registries = [await start(), await start()] as const;
+const registries = [await startRegistry(), await startRegistry()] as const;
 try {
   console.log(`Two registries on ${registries.map(({ host }) => host).join(" and ")}: ${problem ?? "docker-registry"}`);
   console.log("Making a build's output ...");

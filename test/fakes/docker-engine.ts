@@ -1,10 +1,12 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import type { Certificate } from "../support/certificate-authority.ts";
+import { findProgram } from "../support/find-program.ts";
+import { freePort } from "../support/free-port.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 const run = promisify(execFile);
 
@@ -18,41 +20,54 @@ export function dockerEngineProblem(): string | undefined {
   return `${missing.join(", ")} not installed (Debian: apt-get install docker.io busybox-static)`;
 }
 
-function findProgram(name: string): string | undefined {
-  const directories = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"];
-  return directories.map((directory) => join(directory, name)).find((path) => existsSync(path));
+/** Who may speak to a daemon over TCP: whoever shows a certificate of this authority. */
+export interface DockerTls {
+  /** A file in PEM. */
+  readonly authority: string;
+  readonly server: Certificate;
 }
 
 /** A docker daemon of our own: without a network, with storage and socket in a directory that ends with it. */
 export class DockerEngine implements AsyncDisposable {
   /** For DOCKER_HOST. */
   readonly host: string;
+  /** The same over TLS; undefined when it was started without. */
+  readonly tlsHost: string | undefined;
   readonly #directory: string;
-  readonly #process: ChildProcess;
+  readonly #process: ServerProcess;
 
-  private constructor(host: string, directory: string, process: ChildProcess) {
-    this.host = host;
+  private constructor(
+    hosts: { readonly plain: string; readonly tls?: string },
+    directory: string,
+    process: ServerProcess,
+  ) {
+    this.host = hosts.plain;
+    this.tlsHost = hosts.tls;
     this.#directory = directory;
     this.#process = process;
   }
 
-  /** @throws Error with the end of the daemon's log when it does not come up, as in a container without its rights */
-  static async start(): Promise<DockerEngine> {
+  /**
+   * @param tls listen to TCP as well
+   * @throws Error with the end of the daemon's log when it does not come up, as in a container without its rights
+   */
+  static async start(tls?: DockerTls): Promise<DockerEngine> {
     const directory = mkdtempSync(join(tmpdir(), "docker-engine-"));
-    const host = `unix://${join(directory, "docker.sock")}`;
+    const plain = `unix://${join(directory, "docker.sock")}`;
+    const hosts = tls === undefined ? { plain } : { plain, tls: `tcp://127.0.0.1:${await freePort()}` };
     const args = [
-      ["--host", host],
+      ["--host", plain],
       ["--data-root", join(directory, "data")],
       ["--exec-root", join(directory, "exec")],
       ["--pidfile", join(directory, "pid")],
       ["--storage-driver", "vfs", "--bridge", "none", "--iptables=false"],
+      tls === undefined ? [] : tlsFlags(hosts.tls ?? "", tls),
     ].flat();
-    const child = spawn(findProgram("dockerd") ?? "dockerd", args, { stdio: ["ignore", "ignore", "pipe"] });
     try {
-      await listening(child);
-      return new DockerEngine(host, directory, child);
+      const path = findProgram("dockerd") ?? "dockerd";
+      const process = await ServerProcess.start({ path, args }, join(directory, "docker.sock"));
+      return new DockerEngine(hosts, directory, process);
     } catch (error) {
-      child.kill();
       rmSync(directory, { recursive: true, force: true });
       throw error;
     }
@@ -94,7 +109,7 @@ export class DockerEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode === null && this.#process.kill()) await once(this.#process, "exit");
+    await this.#process[Symbol.asyncDispose]();
     // The daemon leaves its hold on the host's network behind, where a container was on it.
     const hostNetwork = join(this.#directory, "exec", "netns", "default");
     if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
@@ -114,17 +129,7 @@ export interface Inspected {
   };
 }
 
-/** Waits for the line that says so. The rest of the log is read and dropped, or the pipe would fill up. */
-async function listening(child: ChildProcess): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const lines: string[] = [];
-  if (child.stderr === null) throw new Error("dockerd has no stderr");
-  createInterface(child.stderr).on("line", (line) => {
-    lines.push(line);
-    if (lines.length > 5) lines.shift();
-    if (line.includes("API listen on")) resolve();
-  });
-  child.once("error", reject);
-  child.once("exit", () => reject(new Error(`dockerd ended:\n${lines.join("\n")}`)));
-  await promise;
+function tlsFlags(host: string, { authority, server }: DockerTls): string[] {
+  const { certificate, key } = server;
+  return ["--host", host, "--tlsverify", "--tlscacert", authority, "--tlscert", certificate, "--tlskey", key];
 }

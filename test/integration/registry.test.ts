@@ -4,9 +4,8 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_LAYER_GZIP } from "../../src/oci/media-types.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
-import type { DockerRegistry } from "../fakes/registry/docker-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
-import { REGISTRY_KINDS } from "../fakes/registry/registry-kinds.ts";
+import { type AnyRegistry, REGISTRY_KINDS } from "../fakes/registry/registry-kinds.ts";
 import { testImage, testIndex } from "../fakes/registry/test-image.ts";
 import { testRegistries } from "../fakes/registry/test-registries.ts";
 import { RecordingLogger } from "../unit/recording-logger.ts";
@@ -16,7 +15,7 @@ const WORK = { priority: 0 };
 const AMD64 = { os: "linux", architecture: "amd64" };
 
 describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
-  let server: FakeRegistry | DockerRegistry;
+  let server: AnyRegistry;
   let registries: Registries;
 
   beforeAll(async () => {

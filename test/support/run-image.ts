@@ -3,11 +3,25 @@ import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
-/** The bytes of a small OCI run image with one layer. */
-export async function smallRunImage(): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
+/** A program of a run image, or another file of it. */
+export interface RunImageFile {
+  readonly content: string | Buffer;
+  readonly mode: number;
+}
+
+const OS_RELEASE: Readonly<Record<string, RunImageFile>> = {
+  "etc/os-release": { content: 'ID="demo"\n', mode: 0o644 },
+};
+
+/** The bytes of a small OCI run image with one layer. @param files of that layer, by their paths */
+export async function smallRunImage(
+  files: Readonly<Record<string, RunImageFile>> = OS_RELEASE,
+): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
   const archive = pack();
-  archive.entry({ name: "etc/os-release", mtime: new Date(0) }, 'ID="demo"\n');
+  for (const [name, { content, mode }] of Object.entries(files))
+    archive.entry({ name, mode, mtime: new Date(0) }, content);
   archive.finalize();
   const tar = await buffer(archive);
   const layer = gzipSync(tar);
@@ -31,36 +45,28 @@ export async function smallRunImage(): Promise<Readonly<Record<"layer" | "config
 }
 
 /**
- * Pushes that image to a registry over plain http.
+ * Pushes a small run image to a registry.
  * @param repository `<host>:<port>/<path>`
- * @param credentials of a registry with basic authentication
+ * @param image one of other files than the usual
  * @returns its reference by digest, as analyzed.toml names it
  */
-export async function pushRunImage(repository: string, credentials?: string): Promise<string> {
-  const { layer, config, manifest } = await smallRunImage();
-  const base = apiUrl(repository);
-  const headers = credentials === undefined ? {} : { authorization: `Basic ${btoa(credentials)}` };
-  for (const bytes of [layer, config]) await putBlob(base, bytes, headers);
-  await send(`${base}/manifests/latest`, "PUT", { ...headers, "content-type": OCI_MANIFEST }, manifest);
+export async function pushRunImage(
+  repository: string,
+  access: RegistryAccess = OPEN_ACCESS,
+  image = smallRunImage(),
+): Promise<string> {
+  const { layer, config, manifest } = await image;
+  const base = access.repositoryUrl(repository);
+  for (const bytes of [layer, config]) await putBlob(access, base, bytes);
+  const headers = { "content-type": OCI_MANIFEST };
+  await access.send(`${base}/manifests/latest`, { method: "PUT", headers, body: new Uint8Array(manifest) });
   return `${repository}@${digestOf(manifest)}`;
 }
 
-function apiUrl(repository: string): string {
-  const slash = repository.indexOf("/");
-  return `http://${repository.slice(0, slash)}/v2/${repository.slice(slash + 1)}`;
-}
-
-type Headers = Readonly<Record<string, string>>;
-
-async function putBlob(base: string, bytes: Buffer, headers: Headers): Promise<void> {
-  const opened = await send(`${base}/blobs/uploads/`, "POST", headers);
+async function putBlob(access: RegistryAccess, base: string, bytes: Buffer): Promise<void> {
+  const opened = await access.send(`${base}/blobs/uploads/`, { method: "POST" });
   const location = new URL(opened.headers.get("location") ?? "", base);
   location.searchParams.set("digest", digestOf(bytes));
-  await send(location.href, "PUT", { ...headers, "content-type": "application/octet-stream" }, bytes);
-}
-
-async function send(url: string, method: string, headers: Headers, body?: Buffer): Promise<Response> {
-  const response = await fetch(url, { method, body: body === undefined ? null : new Uint8Array(body), headers });
-  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${await response.text()}`);
-  return response;
+  const headers = { "content-type": "application/octet-stream" };
+  await access.send(location.href, { method: "PUT", headers, body: new Uint8Array(bytes) });
 }

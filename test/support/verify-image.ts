@@ -3,6 +3,7 @@ import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { z } from "zod";
+import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
 const manifestSchema = z.object({
   config: z.object({ digest: z.string(), size: z.number() }),
@@ -31,17 +32,16 @@ const ACCEPT = [
 ].join(", ");
 
 /**
- * Pulls an image from a registry over plain http and recomputes every digest, size and diffID that it claims.
+ * Pulls an image from a registry and recomputes every digest, size and diffID that it claims.
  * @param name `<host>:<port>/<repository>:<tag>`
  * @throws Error that names what does not match
  */
-export async function verifyImage(name: string): Promise<VerifiedImage> {
-  const slash = name.indexOf("/");
+export async function verifyImage(name: string, access: RegistryAccess = OPEN_ACCESS): Promise<VerifiedImage> {
   const colon = name.lastIndexOf(":");
-  const base = `http://${name.slice(0, slash)}/v2/${name.slice(slash + 1, colon)}`;
-  const bytes = await fetchBytes(`${base}/manifests/${name.slice(colon + 1)}`, { accept: ACCEPT });
+  const base = access.repositoryUrl(name.slice(0, colon));
+  const bytes = await fetchBytes(access, `${base}/manifests/${name.slice(colon + 1)}`, { accept: ACCEPT });
   const manifest = manifestSchema.parse(JSON.parse(bytes.toString("utf8")));
-  const configBytes = await fetchBytes(`${base}/blobs/${manifest.config.digest}`);
+  const configBytes = await fetchBytes(access, `${base}/blobs/${manifest.config.digest}`);
   same("config digest", digestOf(configBytes), manifest.config.digest);
   same("config size", configBytes.length, manifest.config.size);
   const { rootfs, config } = configSchema.parse(JSON.parse(configBytes.toString("utf8")));
@@ -50,7 +50,7 @@ export async function verifyImage(name: string): Promise<VerifiedImage> {
   const layers = [];
   for (const [i, layer] of manifest.layers.entries()) {
     const compression = layer.digest === diffIds[i] ? "none" : layer.mediaType.endsWith("+zstd") ? "zstd" : "gzip";
-    const pulled = await pullLayer(`${base}/blobs/${layer.digest}`, compression);
+    const pulled = await pullLayer(access, `${base}/blobs/${layer.digest}`, compression);
     same(`digest of layer ${i}`, pulled.digest, layer.digest);
     same(`size of layer ${i}`, pulled.size, layer.size);
     same(`diffID of layer ${i}`, pulled.diffId, diffIds[i]);
@@ -67,20 +67,14 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
-async function open(url: string, headers: Record<string, string>): Promise<Response> {
-  const response = await fetch(url, { headers });
-  if (!response.ok) throw new Error(`GET ${url}: ${response.status}`);
-  return response;
-}
-
-async function fetchBytes(url: string, headers: Record<string, string> = {}): Promise<Buffer> {
-  return Buffer.from(await (await open(url, headers)).arrayBuffer());
+async function fetchBytes(access: RegistryAccess, url: string, headers: Record<string, string> = {}): Promise<Buffer> {
+  return Buffer.from(await (await access.send(url, { headers })).arrayBuffer());
 }
 
 const DECOMPRESSORS = { gzip: createGunzip, zstd: createZstdDecompress, none: () => new PassThrough() };
 
-async function pullLayer(url: string, compression: keyof typeof DECOMPRESSORS) {
-  const { body } = await open(url, {});
+async function pullLayer(access: RegistryAccess, url: string, compression: keyof typeof DECOMPRESSORS) {
+  const { body } = await access.send(url);
   if (body === null) throw new Error(`GET ${url}: no body`);
   const compressed = createHash("sha256");
   const tar = createHash("sha256");

@@ -5,6 +5,7 @@ import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BUILD_USER, Builder } from "../../support/builder.ts";
 import { type ExporterRun, startProgram } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
+import { RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
@@ -186,7 +187,8 @@ describe.skipIf(REFERENCE === "")("with the phases of the reference", () => {
     const { registry, builder: on } = await builder();
     const closed = await FakeRegistry.start({ auth: { kind: "basic", username: "robot", password: "secret" } });
     onTestFinished(() => closed[Symbol.asyncDispose]());
-    await pushRunImage(`${closed.host}/run`, "robot:secret");
+    const login = { username: "robot", password: "secret" };
+    await pushRunImage(`${closed.host}/run`, new RegistryAccess({ login }));
     // Of the user that the creator is started as, and closed to the user of the build.
     const config = tempTree({
       "config.json": JSON.stringify({ auths: { [closed.host]: { auth: btoa("robot:secret") } } }),

@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import { type AnyRegistry, REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { type AnyRegistry, asFake, layerWork, pushRequests, Scene, uploadRequests } from "./scene.ts";
+import { asFake, layerWork, pushRequests, Scene, uploadRequests } from "./scene.ts";
 
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
 

@@ -2,17 +2,16 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { ExportEvent } from "../../../src/flow/events.ts";
-import type { DockerRegistry } from "../../fakes/registry/docker-registry.ts";
 import { FakeRegistry, type RequestRecord } from "../../fakes/registry/registry.ts";
+import type { AnyRegistry } from "../../fakes/registry/registry-kinds.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
+import { OPEN_ACCESS, type RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { type VerifiedImage, verifyImage } from "../../support/verify-image.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
-
-export type AnyRegistry = FakeRegistry | DockerRegistry;
 
 /** The command that ended, and what it wrote with `-events`. */
 export interface Exported extends ExporterRun {
@@ -83,26 +82,38 @@ export class Scene {
   readonly app: AnyRegistry;
   readonly cache: AnyRegistry;
   readonly runImage: string;
+  readonly #access: RegistryAccess;
   #exports = 0;
 
-  private constructor(output: BuildOutput, app: AnyRegistry, cache: AnyRegistry, runImage: string) {
+  private constructor(
+    output: BuildOutput,
+    app: AnyRegistry,
+    cache: AnyRegistry,
+    runImage: string,
+    access: RegistryAccess,
+  ) {
     this.output = output;
     this.app = app;
     this.cache = cache;
     this.runImage = runImage;
+    this.#access = access;
   }
 
-  /** @param cache a registry of its own for the cache image, or the app's */
+  /**
+   * @param cache a registry of its own for the cache image, or the app's
+   * @param access what it takes to be let into the app's
+   */
   static async open(
     app: AnyRegistry,
     cache: AnyRegistry = app,
     layers: Readonly<Record<string, LayerContents>> = LAYERS,
+    access: RegistryAccess = OPEN_ACCESS,
   ): Promise<Scene> {
     for (const registry of new Set([app, cache])) onTestFinished(() => registry[Symbol.asyncDispose]());
     const output = writeBuild(layers);
-    const runImage = await pushRunImage(`${app.host}/run`);
+    const runImage = await pushRunImage(`${app.host}/run`, access);
     writeAnalyzed(output, runImage);
-    return new Scene(output, app, cache, runImage);
+    return new Scene(output, app, cache, runImage, access);
   }
 
   get appImage(): string {
@@ -127,7 +138,7 @@ export class Scene {
 
   /** analyzed.toml for a rebuild upon an image that was pushed. */
   async analyze(image = this.appImage): Promise<VerifiedImage> {
-    const pushed = await verifyImage(image);
+    const pushed = await verifyImage(image, this.#access);
     writeAnalyzed(this.output, this.runImage, previousImageToml(image.slice(0, image.lastIndexOf(":")), pushed));
     return pushed;
   }

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { RealRegistry } from "../../fakes/registry/real-registry.ts";
+import {
+  DOCKER_REGISTRY,
+  type Guard,
+  OTHER_REGISTRIES,
+  type RegistryProgram,
+} from "../../fakes/registry/registry-program.ts";
+import { TokenServer } from "../../fakes/registry/token-server.ts";
+import { CertificateAuthority, certificateProblem } from "../../support/certificate-authority.ts";
+import { RegistryAccess } from "../../support/registry-access.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { layerWork, Scene } from "./scene.ts";
+
+const LOGIN = { username: "robot", password: "hunter2-not-for-logs" };
+const BASIC = btoa(`${LOGIN.username}:${LOGIN.password}`);
+
+/** The password above, by bcrypt at its lowest cost: the one form that registries read. */
+const HTPASSWD = "robot:$2b$04$mQlvf3.EuTPu3HbOsGRPQOQNeHXPjensKs1W4Dbo9py8h5B4eKlc2\n";
+
+const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
+const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
+
+const opensslProblem = certificateProblem();
+const REGISTRIES = [DOCKER_REGISTRY, ...OTHER_REGISTRIES];
+for (const { name, path, remedy } of REGISTRIES)
+  if (path === undefined) console.warn(`Exports to ${name} are skipped: it is not installed (${remedy})`);
+if (opensslProblem !== undefined) console.warn(`Exports to registries with TLS are skipped: ${opensslProblem}`);
+
+/** A registry that speaks TLS with a certificate of a private authority, and wants a login. */
+async function closedScene(program: RegistryProgram, kind: Guard["kind"]) {
+  const directory = tempTree({ htpasswd: HTPASSWD });
+  const authority = new CertificateAuthority(directory);
+  const guard = await startGuard(kind, directory, authority);
+  const registry = await RealRegistry.start(program, { tls: authority.issue("registry"), guard });
+  const access = new RegistryAccess({ authority: authority.pem, login: LOGIN });
+  const scene = await Scene.open(registry, registry, undefined, access);
+  return { scene, access, trust: { SSL_CERT_FILE: authority.certificate } };
+}
+
+async function startGuard(kind: Guard["kind"], directory: string, authority: CertificateAuthority): Promise<Guard> {
+  if (kind === "basic") return { kind, htpasswd: join(directory, "htpasswd") };
+  const signer = authority.issue("tokens");
+  const server = await TokenServer.start(LOGIN, signer);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const { realm, service, issuer } = server;
+  return { kind, realm, service, issuer, authority: authority.certificate, signer: signer.certificate };
+}
+
+const CLOSED = REGISTRIES.flatMap((program) => program.guards.map((kind) => ({ program, kind, name: program.name })));
+
+describe.for(CLOSED)("$name with TLS and $kind authentication", ({ program, kind }) => {
+  const closed = test.skipIf(program.path === undefined || opensslProblem !== undefined);
+
+  closed.for(["gzip", "zstd"])("takes %s: both images, tags, and rebuilds", async (compression) => {
+    const { scene, access, trust } = await closedScene(program, kind);
+    const { host } = scene.app;
+    const images = ["app:latest", "app:v1", "other:v2"].map((name) => `${host}/${name}`);
+    const request = { images, flags: ["-parallel", "-compression", compression, "-log-level", "debug"] };
+    const header = { CNB_REGISTRY_AUTH: JSON.stringify({ [host]: `Basic ${BASIC}` }), ...trust };
+    const first = await scene.export({ ...request, env: header });
+    expect(first).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(`${first.stdout}${JSON.stringify(first.events)}`).not.toMatch(new RegExp(`${LOGIN.password}|${BASIC}`));
+    const [app, ...tagged] = await Promise.all(images.map((image) => verifyImage(image, access)));
+    const cache = await verifyImage(scene.cacheImage, access);
+    for (const image of tagged) expect(image.digest).toBe(app?.digest);
+    for (const { mediaType } of [...(app?.layers.slice(1) ?? []), ...cache.layers])
+      expect(mediaType).toBe(`application/vnd.oci.image.layer.v1.tar+${compression}`);
+    expect(cache.layers[0]).toEqual(app?.layers[1]);
+    // Three repositories have it, two of them by mount.
+    expect(layerWork(first.events)).toMatchObject({ jdk: ONCE, libraries: ONCE, maven: ONCE });
+
+    const config = tempTree({ "config.json": JSON.stringify({ auths: { [host]: { auth: BASIC } } }) });
+    const login = { DOCKER_CONFIG: config, ...trust };
+    await scene.analyze();
+    const again = await scene.export({ ...request, env: login });
+    expect(again).toMatchObject({ exitCode: 0, stderr: "" });
+    for (const work of Object.values(layerWork(again.events))) expect(work).toEqual(HASHED);
+    expect(await verifyImage(scene.appImage, access)).toEqual(app);
+
+    scene.change("jdk");
+    const changed = await scene.export({ ...request, env: login });
+    expect(changed).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(layerWork(changed.events)).toMatchObject({ jdk: { compressions: 1, uploads: 1 }, libraries: HASHED });
+    const now = await verifyImage(scene.appImage, access);
+    expect(now.layers.filter(({ digest }, i) => digest !== app?.layers[i]?.digest)).toHaveLength(1);
+    expect((await verifyImage(scene.cacheImage, access)).layers[0]).toEqual(now.layers[1]);
+  });
+
+  closed("lets nobody in with a wrong password, and is not trusted without its authority", async () => {
+    const { scene, trust } = await closedScene(program, kind);
+    const auth = (secret: string) => ({ CNB_REGISTRY_AUTH: JSON.stringify({ [scene.app.host]: `Basic ${secret}` }) });
+    const wrong = btoa(`${LOGIN.username}:wrong`);
+    const refused = await scene.export({ cache: "", env: { ...auth(wrong), ...trust } });
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.stderr).toMatch(/UNAUTHORIZED|401/);
+    expect(refused.stderr).not.toContain(wrong);
+    const untrusted = await scene.export({ cache: "", env: auth(BASIC) });
+    expect(untrusted.exitCode).not.toBe(0);
+    expect(untrusted.stderr).toContain("x509: certificate signed by unknown authority");
+  });
+});

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
+
+/** Between two looks at whether a server listens. */
+const LOOK_EVERY_MS = 10;
+
+/** How a server is started. */
+export interface ServerCommand {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A server in a process of its own, which ends with it. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+  }
+
+  /**
+   * @param address where it is going to listen: a port of the loopback address, or the path of a socket
+   * @throws Error with the end of what it wrote when it ends instead of listening
+   */
+  static async start(
+    { path, args, env = process.env }: ServerCommand,
+    address: number | string,
+  ): Promise<ServerProcess> {
+    const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
+    const lines: string[] = [];
+    // Read to the end, or the pipes would fill up.
+    for (const stream of [child.stdout, child.stderr])
+      createInterface(stream).on("line", (line) => {
+        lines.push(line);
+        if (lines.length > 8) lines.shift();
+      });
+    const ended = Promise.withResolvers<never>();
+    child.once("error", ended.reject);
+    child.once("close", () => ended.reject(new Error(`${path} ended:\n${lines.join("\n")}`)));
+    const looking = new AbortController();
+    try {
+      await Promise.race([ended.promise, untilListening(address, looking.signal)]);
+    } finally {
+      looking.abort();
+      // From here on it may end.
+      ended.promise.catch(() => undefined);
+    }
+    return new ServerProcess(child);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.kill()) await once(this.#process, "exit");
+  }
+}
+
+async function untilListening(address: number | string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await accepts(address))) await setTimeout(LOOK_EVERY_MS);
+}
+
+async function accepts(address: number | string): Promise<boolean> {
+  const socket = typeof address === "number" ? connect(address, "127.0.0.1") : connect(address);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
