@@ -1,5 +1,7 @@
+import { errors } from "undici";
 import { Fault, type FaultCode, messageOf } from "../faults/fault.ts";
 import { goErrnoText, isSystemError } from "../faults/system-error.ts";
+import { certificateFailure } from "./certificate-failure.ts";
 import type { DockerHost } from "./docker-host.ts";
 
 /** The code of the fault that says that a daemon does not have something. */
@@ -30,8 +32,12 @@ function messageIn(body: string, status: number): string {
 }
 
 /** The fault of a request that got no complete answer; a fault that came out of the request's own body passes unchanged. */
-export function dockerNetworkFault(error: unknown, { name, socketPath }: DockerHost): unknown {
+export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
   if (error instanceof Fault) return error;
+  if (tls !== undefined && isCoded(error)) {
+    const fault = tlsFault(error, name);
+    if (fault !== undefined) return fault;
+  }
   const reason = isSystemError(error) ? goErrnoText(error) : messageOf(error);
   const destination = { destination: name, cause: error };
   if (!isSystemError(error) || error.syscall !== "connect")
@@ -51,5 +57,27 @@ export function dockerNetworkFault(error: unknown, { name, socketPath }: DockerH
     "EXPORT_DAEMON_UNREACHABLE",
     `failed to connect to the docker API at ${name}; check if the path is correct and if the daemon is running: ${dial}: connect: ${reason}`,
     destination,
+  );
+}
+
+function isCoded(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+/** What went wrong between two who ask each other for certificates; undefined when it was something else. */
+function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
+  const options = { destination: name, cause: error };
+  const failure = certificateFailure(error.code);
+  if (failure !== undefined)
+    return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${failure}`, {
+      ...options,
+      hint: "ca.pem in DOCKER_CERT_PATH has to hold the authority of the daemon's certificate.",
+    });
+  // A daemon that refuses a certificate hangs up, and undici tells of that before it has read the reason.
+  if (!(error instanceof errors.SocketError) || error.socket?.bytesRead !== 0) return undefined;
+  return new Fault(
+    "EXPORT_DAEMON_TLS",
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${error.message}`,
+    { ...options, hint: "cert.pem in DOCKER_CERT_PATH has to be of an authority that the daemon knows." },
   );
 }

@@ -1,4 +1,5 @@
 import { messageOf } from "../faults/fault.ts";
+import { certificateFailure, isUntrustedCode } from "./certificate-failure.ts";
 import { redactUrl } from "./redact.ts";
 import { RegistryFault } from "./registry-fault.ts";
 
@@ -21,25 +22,15 @@ const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolea
   HPE_INVALID_EOF_STATE: ["unexpected EOF", true],
   ERR_SSL_WRONG_VERSION_NUMBER: ["http: server gave HTTP response to HTTPS client", false],
   ERR_SSL_PACKET_LENGTH_TOO_LONG: ["http: server gave HTTP response to HTTPS client", false],
-  CERT_HAS_EXPIRED: ["tls: failed to verify certificate: x509: certificate has expired or is not yet valid", false],
 };
-
-/** OpenSSL's ways to say that nobody we trust vouches for a certificate. */
-const UNTRUSTED = new Set([
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
 
 /** True for the fault of a server that is there, and that nothing but another certificate or setting makes one to talk to. */
 export function isUntrusted({ cause }: RegistryFault): boolean {
-  return UNTRUSTED.has(codeOf(cause) ?? "");
+  return isUntrustedCode(codeOf(cause) ?? "");
 }
 
 function hintFor(code: string, url: URL): string | undefined {
-  if (UNTRUSTED.has(code))
+  if (isUntrustedCode(code))
     return "Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry.";
   // A plain http server answers a TLS handshake with something that is not TLS, and the other way round.
   const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
@@ -47,8 +38,8 @@ function hintFor(code: string, url: URL): string | undefined {
 }
 
 function describe(code: string, error: unknown): readonly [text: string, isTemporary: boolean] {
-  if (UNTRUSTED.has(code))
-    return ["tls: failed to verify certificate: x509: certificate signed by unknown authority", false];
+  const failure = certificateFailure(code);
+  if (failure !== undefined) return [failure, false];
   return KNOWN[code] ?? [messageOf(error).trim(), false];
 }
 

@@ -1,5 +1,14 @@
 import { execFile, execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -10,12 +19,23 @@ import { ServerProcess } from "../support/server-process.ts";
 
 const run = promisify(execFile);
 
-const PROGRAMS = ["dockerd", "docker", "busybox"];
+/** Each with the variable of the environment that may name another path. */
+const PROGRAMS = [
+  ["dockerd", "DOCKERD"],
+  ["docker", "DOCKER_CLI"],
+  ["busybox", "BUSYBOX"],
+] as const;
+
+const [dockerd = "dockerd", docker = "docker", busybox = "busybox"] = PROGRAMS.map(([name, variable]) =>
+  findProgram(name, variable),
+);
 
 /** Why no docker daemon can run on this machine; undefined when one can be tried. */
-export function dockerEngineProblem(): string | undefined {
+function dockerEngineProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "a docker daemon needs root";
-  const missing = PROGRAMS.filter((name) => findProgram(name) === undefined);
+  const missing = PROGRAMS.filter(([name, variable]) => findProgram(name, variable) === undefined).map(
+    ([name]) => name,
+  );
   if (missing.length === 0) return undefined;
   return `${missing.join(", ")} not installed (Debian: apt-get install docker.io busybox-static)`;
 }
@@ -26,6 +46,15 @@ export interface DockerTls {
   readonly authority: string;
   readonly server: Certificate;
 }
+
+/** Where a daemon keeps images: as docker always did, or in containerd's store. */
+type Store = "classic" | "containerd";
+
+/** The newer store is chosen with DOCKER_STORE, on a machine whose docker has it (23 and newer). */
+const STORE: Store = process.env.DOCKER_STORE === "containerd" ? "containerd" : "classic";
+
+/** What stores layers in plain directories, on any file system. */
+const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "native" };
 
 /** A docker daemon of our own: without a network, with storage and socket in a directory that ends with it. */
 export class DockerEngine implements AsyncDisposable {
@@ -47,30 +76,40 @@ export class DockerEngine implements AsyncDisposable {
     this.#process = process;
   }
 
-  /**
-   * @param tls listen to TCP as well
-   * @throws Error with the end of the daemon's log when it does not come up, as in a container without its rights
-   */
+  /** @returns why there is none, if there cannot be one here; a container without rights shows that only now */
+  static async startIfPossible(tls?: DockerTls): Promise<DockerEngine | string> {
+    const problem = dockerEngineProblem();
+    if (problem !== undefined) return problem;
+    return DockerEngine.start(tls).catch((error: unknown) => String(error));
+  }
+
+  /** @throws Error with the end of the daemon's log when it does not come up */
   static async start(tls?: DockerTls): Promise<DockerEngine> {
     const directory = mkdtempSync(join(tmpdir(), "docker-engine-"));
     const plain = `unix://${join(directory, "docker.sock")}`;
     const hosts = tls === undefined ? { plain } : { plain, tls: `tcp://127.0.0.1:${await freePort()}` };
+    const config = join(directory, "daemon.json");
+    writeFileSync(config, JSON.stringify({ features: { "containerd-snapshotter": STORE === "containerd" } }));
     const args = [
-      ["--host", plain],
+      ["--config-file", config, "--host", plain],
       ["--data-root", join(directory, "data")],
       ["--exec-root", join(directory, "exec")],
       ["--pidfile", join(directory, "pid")],
-      ["--storage-driver", "vfs", "--bridge", "none", "--iptables=false"],
+      ["--storage-driver", DRIVERS[STORE], "--bridge", "none", "--iptables=false"],
       tls === undefined ? [] : tlsFlags(hosts.tls ?? "", tls),
     ].flat();
     try {
-      const path = findProgram("dockerd") ?? "dockerd";
-      const process = await ServerProcess.start({ path, args }, join(directory, "docker.sock"));
+      const process = await ServerProcess.start({ path: dockerd, args }, join(directory, "docker.sock"));
       return new DockerEngine(hosts, directory, process);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** Whether it wants all layers of every image, also those that it has. */
+  get wantsAllLayers(): boolean {
+    return STORE === "containerd";
   }
 
   get socketPath(): string {
@@ -79,8 +118,13 @@ export class DockerEngine implements AsyncDisposable {
 
   /** Runs docker's own client. @returns what it printed */
   async docker(...args: readonly string[]): Promise<string> {
-    const { stdout } = await run("docker", ["--host", this.host, ...args]);
+    const { stdout } = await run(docker, ["--host", this.host, ...args]);
     return stdout.trim();
+  }
+
+  /** The first number of its version. */
+  async majorVersion(): Promise<number> {
+    return Number.parseInt(await this.docker("version", "--format", "{{.Server.Version}}"), 10);
   }
 
   /** An image's JSON, as the daemon shows it. */
@@ -93,7 +137,7 @@ export class DockerEngine implements AsyncDisposable {
     const root = join(this.#directory, "rootfs");
     if (!existsSync(root)) {
       mkdirSync(join(root, "bin"), { recursive: true });
-      copyFileSync(findProgram("busybox") ?? "", join(root, "bin", "busybox"));
+      copyFileSync(busybox, join(root, "bin", "busybox"));
       chmodSync(join(root, "bin", "busybox"), 0o755);
       symlinkSync("busybox", join(root, "bin", "sh"));
     }

@@ -49,6 +49,7 @@ export function writeBuildOutput(
 [[buildpacks]]
 id = "${id}"
 version = "${version}"
+api = "${api}"
 [[processes]]
 type = "web"
 command = ["java"]

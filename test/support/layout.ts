@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
@@ -27,14 +27,15 @@ export function blobFile(path: string, digest: string): string {
   return join(path, "blobs", ...digest.split(":"));
 }
 
+const annotationsSchema = z.record(z.string(), z.string()).default({});
 const descriptorSchema = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
 const indexSchema = z.object({
-  manifests: z.tuple([descriptorSchema.extend({ annotations: z.record(z.string(), z.string()) })]),
+  manifests: z.tuple([descriptorSchema.extend({ annotations: annotationsSchema })]),
 });
 const manifestSchema = z.object({
   config: descriptorSchema,
   layers: z.array(descriptorSchema),
-  annotations: z.record(z.string(), z.string()).default({}),
+  annotations: annotationsSchema,
 });
 const configSchema = z.object({
   rootfs: z.object({ diff_ids: z.array(z.string()) }),
@@ -62,7 +63,8 @@ export function verifyLayout(path: string): VerifiedLayout {
   const layers = manifest.layers.map((layer, i) => {
     const diffId = rootfs.diff_ids[i] ?? "";
     const isHere = existsSync(blobFile(path, layer.digest));
-    if (isHere && digestOf(gunzipSync(readVerified(path, layer))) !== diffId)
+    const decompress = layer.mediaType.endsWith("+zstd") ? zstdDecompressSync : gunzipSync;
+    if (isHere && digestOf(decompress(readVerified(path, layer))) !== diffId)
       throw new Error(`layer ${i} of ${path} is not ${diffId}`);
     return { digest: layer.digest, diffId, isHere };
   });

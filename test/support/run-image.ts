@@ -5,7 +5,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
-/** A program of a run image, or another file of it. */
+/** A program of a run image, or another file of it; or a directory, whose path ends in `/`. */
 export interface RunImageFile {
   readonly content: string | Buffer;
   readonly mode: number;
@@ -21,7 +21,7 @@ export async function smallRunImage(
 ): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
   const archive = pack();
   for (const [name, { content, mode }] of Object.entries(files))
-    archive.entry({ name, mode, mtime: new Date(0) }, content);
+    archive.entry({ name, mode, type: name.endsWith("/") ? "directory" : "file", mtime: new Date(0) }, content);
   archive.finalize();
   const tar = await buffer(archive);
   const layer = gzipSync(tar);

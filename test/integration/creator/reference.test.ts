@@ -3,51 +3,21 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BUILD_USER, Builder } from "../../support/builder.ts";
-import { type ExporterRun, startProgram } from "../../support/exporter.ts";
+import type { ExporterRun } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
+import { CREATOR } from "./fake-build.ts";
 import { readImage } from "./image-document.ts";
-
-/** Programs `analyzer`, `detector`, `restorer`, `builder`, and for comparison `creator`, of the reference. */
-const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";
-if (REFERENCE === "")
-  console.warn("Builds with real phases are skipped: REFERENCE_LIFECYCLE_DIR does not name a lifecycle's directory.");
-
-const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creator");
-
-interface Build {
-  readonly api?: string;
-  readonly creator: string;
-  readonly image: string;
-  /** The cache image; absent: none. */
-  readonly cache?: string;
-  readonly flags?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-}
+import { create, REFERENCE } from "./reference-build.ts";
 
 async function builder(): Promise<{ readonly registry: FakeRegistry; readonly builder: Builder }> {
   const registry = await FakeRegistry.start();
   onTestFinished(() => registry[Symbol.asyncDispose]());
   await pushRunImage(`${registry.host}/run`);
   return { registry, builder: new Builder(`${registry.host}/run:latest`) };
-}
-
-function create(
-  on: Builder,
-  { api = "0.13", creator, image, cache, flags = [], env = {} }: Build,
-): Promise<ExporterRun> {
-  const own = creator === CREATOR ? ["-spool-dir", join(on.root, "spool")] : [];
-  const cacheFlags = cache === undefined ? [] : ["-cache-image", cache];
-  return startProgram(creator, [...on.flags(api), ...cacheFlags, ...own, ...flags, image], {
-    CNB_PLATFORM_API: api,
-    CNB_LIFECYCLE_DIR: REFERENCE,
-    HOME: join(on.root, "home"),
-    USER: "builder",
-    ...env,
-  }).ended;
 }
 
 /** Builds with the reference and with ours, in the same directories, one after the other. */

@@ -1,25 +1,20 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { lifecycleToml } from "../../support/analyzed.ts";
-import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
-import { type ExporterRun, flagsFor, readEvents, runExporter } from "../../support/exporter.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { layerWork, noise } from "./scene.ts";
+import { buildOutput, DaemonScene } from "./daemon-scene.ts";
+import { layerWork } from "./scene.ts";
 
-/** Says what the image was started as, if the run image's shell, the launcher and the link to it are all there. */
-const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
-
-const engine = await startEngine();
+const engine = await DockerEngine.startIfPossible();
 if (typeof engine === "string") console.warn(`Tests of exports into docker are skipped: ${engine}`);
 
-async function startEngine(): Promise<DockerEngine | string> {
-  const problem = dockerEngineProblem();
-  if (problem !== undefined) return problem;
-  return DockerEngine.start().catch((error: unknown) => String(error));
+function openScene(): Promise<DaemonScene> {
+  if (typeof engine === "string") throw new Error(engine);
+  return DaemonScene.open(engine);
 }
 
 afterAll(async () => {
@@ -28,7 +23,7 @@ afterAll(async () => {
 
 describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   test("takes a first build, and runs it", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const run = await scene.export(["first:1"]);
     expect(run).toMatchObject({ exitCode: 0 });
     const image = await scene.engine.inspect("first:1");
@@ -48,7 +43,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("gets each layer in the pass that hashes it, and nothing is compressed", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const run = await scene.export(["passes"]);
     const once = { reads: 1, hashes: 1, compressions: 0, uploads: 1 };
     const work = layerWork(run.events);
@@ -56,8 +51,8 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     for (const layer of Object.values(work)) expect(layer).toEqual(once);
   });
 
-  test("is sent nothing that it has: an unchanged build is the same image", async () => {
-    const scene = await Scene.open();
+  test("is not sent what it has, if it can do without: an unchanged build is the same image", async () => {
+    const scene = await openScene();
     await scene.export(["same"]);
     const first = await scene.engine.inspect("same");
     await scene.analyze("same");
@@ -66,12 +61,11 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     expect(run.stdout).toContain("Reusing layer 'samples/java:jdk'\n");
     expect(run.stdout).toContain("Reused 1/1 app layer(s)\n");
     expect((await scene.engine.inspect("same")).Id).toBe(first.Id);
-    for (const layer of Object.values(layerWork(run.events)))
-      expect(layer).toEqual({ reads: 1, hashes: 1, compressions: 0, uploads: 0 });
+    for (const layer of Object.values(layerWork(run.events))) expect(layer).toEqual(scene.workOnKnown);
   });
 
   test("is sent what changed and what comes above it", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     await scene.export(["changed"]);
     const first = await scene.engine.inspect("changed");
     await scene.analyze("changed");
@@ -79,7 +73,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const run = await scene.export(["changed"]);
     expect(run.exitCode).toBe(0);
     const { jdk, libraries, config } = layerWork(run.events);
-    expect([jdk?.uploads, libraries?.uploads, config?.uploads]).toEqual([0, 1, 1]);
+    expect([jdk?.uploads, libraries?.uploads, config?.uploads]).toEqual([scene.workOnKnown.uploads, 1, 1]);
     const second = await scene.engine.inspect("changed");
     const differing = second.RootFS.Layers.filter((diffId) => !first.RootFS.Layers.includes(diffId));
     expect(differing).toHaveLength(1);
@@ -87,7 +81,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("gives out a layer that the builder has no contents of, from under other layers", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     await scene.export(["metadata-only"]);
     const first = await scene.engine.inspect("metadata-only");
     await scene.analyze("metadata-only");
@@ -105,7 +99,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("leaves a launch cache behind, with all layers of the image from the same pass", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const run = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
     expect(run).toMatchObject({ exitCode: 0 });
     const [, ...own] = (await scene.engine.inspect("launch-cached")).RootFS.Layers;
@@ -115,11 +109,11 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const again = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
     expect(again).toMatchObject({ exitCode: 0 });
     expect(scene.cachedLayers()).toEqual([...own].sort());
-    for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject({ reads: 1, uploads: 0 });
+    for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject(scene.workOnKnown);
   });
 
   test("is sent from the launch cache what the builder has no contents of", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
     const first = await scene.engine.inspect("from-launch-cache");
     await scene.analyze("from-launch-cache");
@@ -133,7 +127,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("is left without a launch cache that cannot be opened", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const run = await scene.export(["no-launch-cache"], ["-launch-cache", "/nowhere/launch"]);
     expect(run.exitCode).toBe(1);
     expect(run.stderr).toContain(
@@ -142,7 +136,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("keeps the image under the names that can be given, and the others are shown as they were typed", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const digested = `tags@sha256:${"0".repeat(64)}`;
     const run = await scene.export(["tags", "tags:2", digested, "other.example/tags"]);
     expect(run.exitCode).toBe(62);
@@ -157,7 +151,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("is said not to have a run image that it does not have", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const missing = "f".repeat(64);
     writeAnalyzed(scene.output, missing);
     const run = await scene.export(["no-run-image"]);
@@ -167,7 +161,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("serves an export that is root no longer, over a socket that is root's", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const { root, layersDir } = scene.output;
     for (const path of [root, layersDir]) chownSync(path, 1000, 1000);
     chmodSync(scene.engine.socketPath, 0o600);
@@ -177,7 +171,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("takes the app image while a directory takes the cache, from one pass", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const cacheDir = join(scene.output.root, "cache");
     mkdirSync(cacheDir);
     const run = await scene.export(["with-directory"], ["-cache-dir", cacheDir, "-parallel"]);
@@ -191,7 +185,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
   });
 
   test("takes the app image while a registry takes the cache image, from one pass", async () => {
-    const scene = await Scene.open();
+    const scene = await openScene();
     const registry = await FakeRegistry.start();
     const cacheImage = `${registry.host}/cache:latest`;
     const run = await scene.export(["with-cache"], ["-cache-image", cacheImage, "-parallel"]);
@@ -222,84 +216,3 @@ test("a host of an unknown kind is an error before anything is done", async () =
   expect(run.exitCode).toBe(1);
   expect(run.stderr).toContain("ERROR: failed to initialize docker client: unable to parse docker host `ssh://host`\n");
 });
-
-function buildOutput(): BuildOutput {
-  const from = tempTree({
-    "jdk/lib/modules": noise(3 << 20, 1),
-    "libraries/a.js": "module.exports = 1;\n".repeat(9000),
-    "app/index.html": "<p>hello</p>\n",
-  });
-  const layers = {
-    jdk: { from: [join(from, "jdk")], launch: true, cache: true },
-    libraries: { from: [join(from, "libraries")], launch: true, cache: false },
-  };
-  const output = writeBuildOutput(tempTree(), layers, []);
-  mkdirSync(output.appDir, { recursive: true });
-  writeFileSync(join(output.appDir, "index.html"), "<p>hello</p>\n");
-  writeFileSync(output.launcher, LAUNCHER);
-  chmodSync(output.launcher, 0o755);
-  return output;
-}
-
-/** One build's output, and a run image in the daemon. */
-class Scene {
-  readonly engine: DockerEngine;
-  readonly output: BuildOutput;
-  readonly runImage: string;
-
-  private constructor(docker: DockerEngine, output: BuildOutput, runImage: string) {
-    this.engine = docker;
-    this.output = output;
-    this.runImage = runImage;
-  }
-
-  static async open(): Promise<Scene> {
-    if (typeof engine === "string") throw new Error(engine);
-    const output = buildOutput();
-    const runImage = await engine.importRunImage("run:base");
-    writeAnalyzed(output, runImage.slice("sha256:".length));
-    return new Scene(engine, output, runImage);
-  }
-
-  /** analyzed.toml for a rebuild upon an image of the daemon. */
-  async analyze(name: string): Promise<void> {
-    const { Id, Config } = await this.engine.inspect(name);
-    const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
-    writeAnalyzed(this.output, this.runImage.slice("sha256:".length), previous);
-  }
-
-  /** Layers go by name, so a new one comes between the run image and one whose contents are not here any more. */
-  replaceLibraries(): void {
-    const directory = join(this.output.layersDir, "samples_java");
-    rmSync(join(directory, "libraries"), { recursive: true });
-    mkdirSync(join(directory, "agent"));
-    writeFileSync(join(directory, "agent", "a"), "a\n");
-    writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
-  }
-
-  launchCache(): string {
-    const path = join(this.output.root, "launch-cache");
-    mkdirSync(path, { recursive: true });
-    return path;
-  }
-
-  /** diffIDs of the layers that the launch cache has. */
-  cachedLayers(): string[] {
-    const names = readdirSync(join(this.launchCache(), "committed"));
-    return names.map((name) => name.replace(/\.tar$/, "")).sort();
-  }
-
-  async export(images: readonly string[], flags: readonly string[] = []) {
-    const events = join(this.output.layersDir, "events.jsonl");
-    writeFileSync(events, "");
-    chmodSync(events, 0o666);
-    const ownFlags = ["-daemon", "-log-level", "debug", "-report", join(this.output.root, "report.toml")];
-    const args = [...flagsFor(this.output), ...ownFlags, "-events", events, ...flags, ...images];
-    const run: ExporterRun = await runExporter(args, { DOCKER_HOST: this.engine.host });
-    return { ...run, events: readEvents(events) };
-  }
-
-  report(): string {
-    return readFileSync(join(this.output.root, "report.toml"), "utf8");
-  }
-}

@@ -1,0 +1,142 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
+import { startRegistry } from "../../fakes/registry/registry-kinds.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { CertificateAuthority, certificateProblem } from "../../support/certificate-authority.ts";
+import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { findProgram } from "../../support/find-program.ts";
+import { OPEN_ACCESS } from "../../support/registry-access.ts";
+import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { Scene, writeBuild } from "../export/scene.ts";
+import { AS_BUILD_USER, expectUnpacked, makeOdd } from "./odd-build.ts";
+
+/** The real one, where there is a reference lifecycle. */
+const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");
+
+/** What the build's process says when it runs: `java -jar app.jar`, found on the PATH that a launcher sets. */
+const JAVA = '#!/bin/sh\necho "java $* in $PWD"\n';
+
+/** Everybody's certificates in one directory, as docker's own client wants them. */
+class Certificates {
+  readonly directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
+  readonly authority = new CertificateAuthority(this.directory);
+  readonly server = this.authority.issue("server");
+
+  constructor() {
+    const { certificate, key } = this.authority.issue("client");
+    copyFileSync(certificate, join(this.directory, "cert.pem"));
+    copyFileSync(key, join(this.directory, "key.pem"));
+  }
+}
+
+async function startEngine() {
+  const problem = certificateProblem();
+  if (problem !== undefined) return problem;
+  const certificates = new Certificates();
+  const { authority, server } = certificates;
+  const engine = await DockerEngine.startIfPossible({ authority: authority.certificate, server });
+  return typeof engine === "string" ? engine : { engine, certificates };
+}
+
+const started = await startEngine();
+if (typeof started === "string") console.warn(`Tests of images in docker are skipped: ${started}`);
+
+describe.skipIf(typeof started === "string")("a docker daemon", () => {
+  // Nothing of this is looked at when it is a reason to skip.
+  const { engine, certificates } = started as Exclude<typeof started, string>;
+
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+    rmSync(certificates.directory, { recursive: true });
+  });
+
+  test.for(["gzip", "zstd"])(
+    "pulls an image with %s, runs it, and has its files as they were built",
+    async (compression, { skip }) => {
+      skip(compression === "zstd" && (await engine.majorVersion()) < 23, "docker unpacks zstd from version 23 on");
+      const scene = await Scene.open(await startRegistry());
+      const { output } = scene;
+      const shell = { content: readFileSync(findProgram("busybox") ?? ""), mode: 0o755 };
+      const runImage = smallRunImage({ "bin/": { content: "", mode: 0o755 }, "bin/sh": shell });
+      writeAnalyzed(output, await pushRunImage(`${scene.app.host}/run`, OPEN_ACCESS, runImage));
+      const java = scene.layerPath("jdk", "bin", "java");
+      mkdirSync(scene.layerPath("jdk", "bin"));
+      writeFileSync(java, JAVA);
+      chmodSync(java, 0o755);
+      if (process.env.REFERENCE_LIFECYCLE_DIR) copyFileSync(LAUNCHER, output.launcher);
+      else writeFileSync(output.launcher, `#!/bin/sh\nexec ${java} -jar app.jar\n`);
+      chmodSync(output.launcher, 0o755);
+      makeOdd(output);
+      const run = await scene.export({ flags: [...AS_BUILD_USER, "-compression", compression], cache: "" });
+      expect(run).toMatchObject({ exitCode: 0 });
+
+      await engine.docker("pull", "--quiet", scene.appImage);
+      const said = await engine.docker("run", "--rm", "--network", "none", scene.appImage);
+      expect(said).toBe(`java -jar app.jar in ${output.appDir}`);
+      const container = await engine.docker("create", "--network", "none", scene.appImage);
+      const directory = tempTree();
+      await engine.docker("export", "--output", join(directory, "rootfs.tar"), container);
+      const rootfs = join(directory, "rootfs");
+      mkdirSync(rootfs);
+      execFileSync("tar", ["-x", "-f", join(directory, "rootfs.tar"), "-C", rootfs, "-p", "--numeric-owner"]);
+      expectUnpacked(output, rootfs);
+    },
+  );
+
+  describe("over TLS", () => {
+    /** Exports to the daemon's TCP port with these certificates. */
+    async function exported(image: string, env: Readonly<Record<string, string>>) {
+      const output = writeBuild();
+      writeAnalyzed(output, (await engine.importRunImage("run:tls")).slice("sha256:".length));
+      const flags = [...flagsFor(output), "-daemon", "-run", join(output.root, "run.toml"), image];
+      return await runExporter(flags, { DOCKER_HOST: engine.tlsHost ?? "", ...env });
+    }
+
+    /** The client's certificate, and the authority of another. */
+    function strangersDirectory(): string {
+      const directory = tempTree();
+      new CertificateAuthority(directory);
+      for (const name of ["cert.pem", "key.pem"])
+        copyFileSync(join(certificates.directory, name), join(directory, name));
+      return directory;
+    }
+
+    test("takes an image from a client that shows its certificate", async () => {
+      const env = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates.directory };
+      const run = await exported("tls", env);
+      expect(run).toMatchObject({ exitCode: 0 });
+      const { Id } = await engine.inspect("tls");
+      expect(run.stdout).toContain(`*** Images (${Id.slice("sha256:".length, "sha256:".length + 12)}):\n      tls\n`);
+    });
+
+    test("is not believed when another authority signed its certificate, unless that does not matter", async () => {
+      const DOCKER_CERT_PATH = strangersDirectory();
+      const run = await exported("stranger", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH });
+      expect(run.exitCode).toBe(1);
+      expect(run.stderr).toContain("x509: certificate signed by unknown authority");
+      expect(await exported("unverified", { DOCKER_CERT_PATH })).toMatchObject({ exitCode: 0 });
+    });
+
+    test("lets nobody in whose certificate is a stranger's, or who has none", async () => {
+      const directory = tempTree();
+      const { certificate, key } = new CertificateAuthority(directory).issue("client");
+      for (const [from, to] of [
+        [certificates.authority.certificate, "ca.pem"],
+        [certificate, "cert.pem"],
+        [key, "key.pem"],
+      ] as const)
+        copyFileSync(from, join(directory, to));
+      const refused = await exported("refused", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: directory });
+      expect(refused.exitCode).toBe(1);
+      expect(refused.stderr).toContain("the server probably has client authentication (--tlsverify) enabled; ");
+      const nobody = await exported("nobody", {});
+      expect(nobody.exitCode).toBe(1);
+      expect(nobody.stderr).toContain("Client sent an HTTP request to an HTTPS server");
+    });
+  });
+});

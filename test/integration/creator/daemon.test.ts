@@ -1,0 +1,70 @@
+import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
+import { Builder } from "../../support/builder.ts";
+import { CREATOR } from "./fake-build.ts";
+import { create, REFERENCE } from "./reference-build.ts";
+
+const engine = REFERENCE === "" ? "there are no real phases" : await DockerEngine.startIfPossible();
+if (typeof engine === "string") console.warn(`Builds with real phases into docker are skipped: ${engine}`);
+
+afterAll(async () => {
+  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
+});
+
+describe.skipIf(typeof engine === "string")("creator -daemon with the phases of the reference", () => {
+  // Not looked at when it is a reason to skip.
+  const docker = engine as DockerEngine;
+
+  async function builder(): Promise<Builder> {
+    await docker.importRunImage("samples/run:latest");
+    const on = new Builder("samples/run:latest");
+    copyFileSync(join(REFERENCE, "launcher"), join(on.root, "launcher"));
+    chmodSync(join(on.root, "launcher"), 0o755);
+    mkdirSync(join(on.root, "launch-cache"));
+    return on;
+  }
+
+  const build = (on: Builder, creator: string, image: string, ...flags: readonly string[]) =>
+    create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker.host } });
+
+  test("builds an image that runs, the same again when nothing changed, and another when something did", async () => {
+    const on = await builder();
+    const caches = ["-cache-dir", join(on.root, "home"), "-launch-cache", join(on.root, "launch-cache")];
+    const first = await build(on, CREATOR, "created", ...caches);
+    expect(first).toMatchObject({ exitCode: 0 });
+    expect(first.stdout).toContain("jdk: making jdk\njdk: making launch-only\n");
+    const image = await docker.inspect("created");
+    expect(await docker.docker("run", "--rm", "--network", "none", "created")).toBe("one");
+
+    on.forget();
+    const again = await build(on, CREATOR, "created", ...caches);
+    expect(again).toMatchObject({ exitCode: 0 });
+    expect(again.stdout).not.toContain("making");
+    expect(again.stdout).toContain("maven: found repository\n");
+    expect(again.stdout).toContain("Reusing layer 'samples/jdk:launch-only'\n");
+    expect((await docker.inspect("created")).Id).toBe(image.Id);
+
+    on.forget();
+    on.write("workspace/value", "two\n");
+    const changed = await build(on, CREATOR, "created", ...caches);
+    expect(changed).toMatchObject({ exitCode: 0 });
+    expect(changed.stdout).toContain("Adding layer 'samples/jdk:jdk'\n");
+    expect(await docker.docker("run", "--rm", "--network", "none", "created")).toBe("two");
+  });
+
+  test("the reference's image", async () => {
+    const on = await builder();
+    const ids: string[] = [];
+    for (const [creator, name] of [
+      [join(REFERENCE, "creator"), "theirs"],
+      [CREATOR, "ours"],
+    ] as const) {
+      on.forget();
+      expect(await build(on, creator, name)).toMatchObject({ exitCode: 0 });
+      ids.push((await docker.inspect(name)).Id);
+    }
+    expect(ids[1]).toBe(ids[0]);
+  });
+});

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { Builder } from "../../support/builder.ts";
+import { type ExporterRun, startProgram } from "../../support/exporter.ts";
+import { CREATOR } from "./fake-build.ts";
+
+/** Programs `analyzer`, `detector`, `restorer`, `builder`, and for comparison `creator`, of the reference. */
+export const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";
+if (REFERENCE === "")
+  console.warn("Builds with real phases are skipped: REFERENCE_LIFECYCLE_DIR does not name a lifecycle's directory.");
+
+/** What is built, and how. */
+export interface Build {
+  readonly api?: string;
+  readonly creator: string;
+  readonly image: string;
+  /** The cache image; absent: none. */
+  readonly cache?: string;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a creator to its end, with the phases of the reference. */
+export function create(
+  on: Builder,
+  { api = "0.13", creator, image, cache, flags = [], env = {} }: Build,
+): Promise<ExporterRun> {
+  const own = creator === CREATOR ? ["-spool-dir", join(on.root, "spool")] : [];
+  const cacheFlags = cache === undefined ? [] : ["-cache-image", cache];
+  return startProgram(creator, [...on.flags(api), ...cacheFlags, ...own, ...flags, image], {
+    CNB_PLATFORM_API: api,
+    CNB_LIFECYCLE_DIR: REFERENCE,
+    HOME: join(on.root, "home"),
+    USER: "builder",
+    ...env,
+  }).ended;
+}

@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
+import { join } from "node:path";
+
+/** What to say of every file instead of what the disk has. */
+export interface Normalised {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeMs: number;
+}
+
+/**
+ * Everything in a directory, and itself as ".": a line for each path with kind, mode, owner, time, and what it holds. Two trees
+ * are the same when this is.
+ */
+export function readTree(root: string, normalised?: Normalised): Readonly<Record<string, string>> {
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
+  return Object.fromEntries([".", ...paths].map((path) => [path, describe(join(root, path), normalised)]));
+}
+
+function describe(path: string, normalised: Normalised | undefined): string {
+  const stats = lstatSync(path);
+  const { uid, gid, mtimeMs } = normalised ?? stats;
+  const mode = (stats.mode & 0o7777).toString(8);
+  return `${kindOf(stats)} ${mode} ${uid}:${gid} ${new Date(mtimeMs).toISOString()} ${contentOf(path, stats)}`;
+}
+
+function kindOf(stats: Stats): string {
+  return stats.isDirectory() ? "directory" : stats.isSymbolicLink() ? "link" : stats.isFile() ? "file" : "other";
+}
+
+function contentOf(path: string, stats: Stats): string {
+  if (stats.isSymbolicLink()) return readlinkSync(path);
+  if (!stats.isFile()) return "";
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
