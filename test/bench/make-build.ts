@@ -1,4 +1,4 @@
-import { copyFileSync, linkSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, linkSync, lstatSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build-output.ts";
 import { compressedSize } from "./compressed-size.ts";
@@ -17,7 +17,8 @@ export interface BenchBuild {
 }
 
 /**
- * Makes the output of a build from files of this machine: hard links where they are on one file system, copies elsewhere.
+ * Makes the output of a build from files of this machine: hard links where they are on one file system, copies elsewhere and
+ * where a file is needed once more.
  * The same machine gives the same build. Layers of a scenario share no file until the machine has no more of a kind.
  * @param scale of all amounts: 1 is the scenario as it is
  */
@@ -52,6 +53,8 @@ class Picker {
   bytes = 0;
   readonly #scale: number;
   readonly #pools = new Map<PoolName, PoolReader>();
+  /** Inodes that are linked. A second link would be the same file, which tar and buildkit store without its contents. */
+  readonly #linked = new Set<number>();
 
   constructor(scale: number) {
     this.#scale = scale;
@@ -81,23 +84,26 @@ class Picker {
       const worth = unit === "files" ? 1 : unit === "bytes" ? file.size : compressedSize(file);
       const target = join(directory, `round-${round}`, file.path);
       mkdirSync(dirname(target), { recursive: true });
-      const size = worth <= left || unit === "files" ? place(file, target) : placePart(file, target, left / worth);
+      const isWhole = worth <= left || unit === "files";
+      const size = isWhole ? this.#place(file, target) : placePart(file, target, left / worth);
       left -= worth;
       this.files += 1;
       this.bytes += size;
     }
   }
-}
-
-/** @returns the size in bytes */
-function place({ path, size }: PickedFile, target: string): number {
-  try {
-    linkSync(path, target);
-  } catch {
-    // Another file system, or files of others, which systems may not let us link.
-    copyFileSync(path, target);
+  /** @returns the size in bytes */
+  #place({ path, size }: PickedFile, target: string): number {
+    const { ino } = lstatSync(path);
+    try {
+      if (this.#linked.has(ino)) copyFileSync(path, target);
+      else linkSync(path, target);
+    } catch {
+      // Another file system, or files of others, which systems may not let us link.
+      copyFileSync(path, target);
+    }
+    this.#linked.add(ino);
+    return size;
   }
-  return size;
 }
 
 /** The start of the last file of an amount, so that the amount is met. */
