@@ -66,7 +66,7 @@ export function growthVerdict({ measured, unit }: MeasuredSeries): {
   const start = middle === first ? medianOf(first, "wallMs") / first.amount : marginal(first, middle, "wallMs");
   // Where a few units cost less than what a run varies by, only the end says something.
   const isLinear = end <= DEARER * Math.max(start, 0) || end * (last.amount - middle.amount) < 100;
-  const costs = `${end.toFixed(2)} ms for each ${unit[0]} at the end, ${start.toFixed(2)} ms before`;
+  const costs = `${end.toFixed(2)} ms for each ${unit[0]} at the end, ${start > 0 ? `${start.toFixed(2)} ms` : "nothing that can be measured"} before`;
   return { isLinear, text: `${isLinear ? "Not more than linear" : "**More than linear**"}: ${costs}; ${memory}.` };
 }
 

@@ -32,7 +32,7 @@ export async function runCell(
   { rounds, tempDir, onRun }: { rounds: number; tempDir: string; onRun: (name: string, run: Run) => void },
 ): Promise<readonly Result[]> {
   const results = contenders.map((contender) => ({ contender, runs: [] as Run[] }));
-  let layers: string | undefined;
+  let layers: readonly string[] | undefined;
   for (let round = 0; round < rounds; round++) {
     for (const [i, contender] of contenders.entries()) {
       const { run, diffIds } = await runOnce(cell, contender, tempDir);
@@ -40,7 +40,9 @@ export async function runCell(
       onRun(contender.name, run);
       if (diffIds === undefined) continue;
       layers ??= diffIds;
-      if (layers !== diffIds) throw new Error(`${contender.name} exported other layers than the ones before`);
+      const other = diffIds.filter((diffId, n) => diffId !== layers?.[n]);
+      if (other.length > 0 || layers.length !== diffIds.length)
+        throw new Error(`${contender.name} exported other layers than the ones before: ${other}`);
     }
   }
   return results;
@@ -50,7 +52,7 @@ async function runOnce(
   { scenario, link, build }: Cell,
   contender: Contender,
   parent: string,
-): Promise<{ run: Run; diffIds?: string }> {
+): Promise<{ run: Run; diffIds?: readonly string[] }> {
   const tempDir = mkdtempSync(join(parent, "run-"));
   await using registries = await startRegistryPair(link);
   try {
@@ -71,7 +73,7 @@ async function runOnce(
           };
     if (contender.kind === "floor" || contender.kind === "peer") return { run: { ...run, ...sent, registryMs } };
     const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`);
-    return { run: { ...run, ...sent, registryMs }, diffIds: diffIds.join() };
+    return { run: { ...run, ...sent, registryMs }, diffIds };
   } finally {
     rmSync(tempDir, { recursive: true });
   }

@@ -90,7 +90,7 @@ export function describeCurve(curve: StoredCurve): readonly string[] {
     `What a machine with more cores would do is simulated (\`npm run bench -- --curve\`, ${curve.date}, engine of commit ${curve.commit}).
 
 - *Measured on this machine*: for every block of every layer what reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the
-  compressed bytes and writing the spool take of one thread (least of three passes); a message between threads
+  compressed bytes and writing the spool take of one thread while the other cores are busy (median of three passes); a message between threads
   (${(fixed.messageMs * 1000).toFixed(0)} µs); the main thread's time for each block (${(fixed.mainPerBlockMs * 1000).toFixed(0)} µs, from 4 GB of zeros) and each MB sent
   (${(fixed.mainPerMBMs * 1000).toFixed(0)} µs); the registries' time for each MB (${(fixed.registryPerMBMs * 1000).toFixed(0)} µs); an export of next to nothing (${fixed.startMs.toFixed(0)} ms).
 - *Simulated*: the scheduling, event by event: workers, two digesting threads that take blocks in order, the main thread that is

@@ -97,7 +97,7 @@ async function measure(scenario: Scenario, counts: readonly number[], options: C
     tempDir,
     onRun: (name, { wallMs }) => onProgress(`${scenario.name}: ${name} ${wallMs.toFixed(0)} ms`),
   });
-  const layers = measureStages(build, tempDir);
+  const layers = await measureStages(build, tempDir);
   rmSync(directory, { recursive: true });
   return { scenario, layers, results: new Map(results.map((result, i) => [counts[i] ?? 0, result])) };
 }

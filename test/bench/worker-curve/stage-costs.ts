@@ -1,31 +1,18 @@
-import { createHash } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
-import { createArena, outputBytes, rawBytes } from "../../../src/layers/arena.ts";
-import { blockCount, blockLength, buildBlock } from "../../../src/layers/block.ts";
-import { arenaNeeds, createEncoder, loadCompression } from "../../../src/layers/block-encoder.ts";
+import { Worker } from "node:worker_threads";
+import { blockCount } from "../../../src/layers/block.ts";
 import { scanSource } from "../../../src/layers/scan.ts";
 import type { TarIndex } from "../../../src/layers/tar-index.ts";
 import { toByteString } from "../../../src/oci/byte-string.ts";
-import { encoderWasm } from "../../support/encoder-harness.ts";
 import type { BenchBuild } from "../make-build.ts";
+import { spreadOfNumbers } from "../summary.ts";
 import type { BlockCosts, LayerCosts } from "./costs.ts";
+import { type BlockStages, newSink, type StageRunner, stageRunner } from "./stage-runner.ts";
 
-/** The least time of so many passes counts: what else the machine does makes a stage slower, never faster. */
+/** The median of so many passes counts. */
 const PASSES = 3;
-
-/** What each stage of each block of a layer took of one thread, in ms. */
-export interface BlockStages {
-  readonly readMs: number;
-  readonly encodeMs: number;
-  readonly crcMs: number;
-  readonly tarHashMs: number;
-  readonly blobHashMs: number;
-  readonly writeMs: number;
-  readonly rawBytes: number;
-  readonly outputBytes: number;
-}
 
 /** A layer's stages, and who takes it. */
 export interface MeasuredLayer {
@@ -35,36 +22,61 @@ export interface MeasuredLayer {
 
 /**
  * Runs every stage of the engine over the layers of a build, one after the other in this thread, and takes the time of each
- * for each block.
+ * for each block, while the other cores make blocks too.
  * @param tempDir for what is written
  */
-export function measureStages({ output, images }: BenchBuild, tempDir: string): MeasuredLayer[] {
-  const run = stageRunner();
+export async function measureStages({ output, images }: BenchBuild, tempDir: string): Promise<MeasuredLayer[]> {
   const directory = mkdtempSync(join(tempDir, "stages-"));
   const spool = openSync(join(directory, "spool"), "w+");
-  const owner = { uid: 0, gid: 0 };
+  const paths = [...new Set([...images.app, ...images.cache])];
+  const absolute = (path: string): string => toByteString(join(output.root, path));
+  const neighbours = startNeighbours(absolute(paths[0] ?? ""));
   try {
-    return [...new Set([...images.app, ...images.cache])].map((path, order) => {
-      const source = { kind: "directory", path: toByteString(join(output.root, path)), ...owner } as const;
+    const runner = stageRunner();
+    return paths.map((path, order) => {
       const started = performance.now();
-      const [index] = scanSource(source);
+      const [index] = scanSource({ kind: "directory", path: absolute(path), uid: 0, gid: 0 });
       const scanMs = performance.now() - started;
       if (index === undefined) throw new Error(`no tar index for ${path}`);
-      const passes = Array.from({ length: PASSES }, () => run(index, spool));
-      const stages = (passes[0] ?? []).map((block, i) =>
-        leastOf(
-          block,
-          passes.map((pass) => pass[i] ?? block),
-        ),
-      );
+      const stages = measureLayer(runner, index, spool);
       const destinations = (["app", "cache"] as const).filter((image) => images[image].includes(path));
       const priority = destinations.includes("app") ? 0 : 1;
       return { costs: { priority, order, scanMs, blocks: stages.map(blockCosts), destinations }, stages };
     });
   } finally {
+    await Promise.all(neighbours.map((neighbour) => neighbour.terminate()));
     closeSync(spool);
     rmSync(directory, { recursive: true });
   }
+}
+
+function startNeighbours(path: string): Worker[] {
+  const count = availableParallelism() - 1;
+  const options = { workerData: { path } };
+  return Array.from({ length: count }, () => new Worker(new URL("./busy-neighbour.ts", import.meta.url), options));
+}
+
+function measureLayer(runner: StageRunner, index: TarIndex, spool: number): BlockStages[] {
+  const passes = Array.from({ length: PASSES }, () => {
+    const sink = newSink(spool);
+    return Array.from({ length: blockCount(index) }, (_, block) => runner.run(index, block, sink));
+  });
+  return (passes[0] ?? []).map((first, i) => middleOf(passes.map((pass) => pass[i] ?? first)));
+}
+
+function middleOf(passes: readonly BlockStages[]): BlockStages {
+  const middle = (stage: keyof BlockStages): number =>
+    spreadOfNumbers(passes.map((pass) => pass[stage]))?.median ?? Number.NaN;
+  return {
+    readMs: middle("readMs"),
+    encodeMs: middle("encodeMs"),
+    crcMs: middle("crcMs"),
+    tarHashMs: middle("tarHashMs"),
+    blobHashMs: middle("blobHashMs"),
+    writeMs: middle("writeMs"),
+    rawBytes: middle("rawBytes"),
+    outputBytes: middle("outputBytes"),
+  };
 }
 
 function blockCosts(stages: BlockStages): BlockCosts {
@@ -74,49 +86,4 @@ function blockCosts(stages: BlockStages): BlockCosts {
     blobHashMs: stages.blobHashMs + stages.writeMs,
     outputBytes: stages.outputBytes,
   };
-}
-
-function leastOf(first: BlockStages, passes: readonly BlockStages[]): BlockStages {
-  const least = (stage: keyof BlockStages): number => Math.min(...passes.map((pass) => pass[stage]));
-  return {
-    ...first,
-    readMs: least("readMs"),
-    encodeMs: least("encodeMs"),
-    crcMs: least("crcMs"),
-    tarHashMs: least("tarHashMs"),
-    blobHashMs: least("blobHashMs"),
-    writeMs: least("writeMs"),
-  };
-}
-
-function stageRunner(): (index: TarIndex, spool: number) => BlockStages[] {
-  const compression = loadCompression("gzip", 1, encoderWasm.pathname);
-  const arena = createArena(1, 1, arenaNeeds(compression));
-  const encoder = createEncoder(arena, compression);
-  return (index, spool) => {
-    const [tarHash, blobHash] = [createHash("sha256"), createHash("sha256")];
-    let position = 0;
-    return Array.from({ length: blockCount(index) }, (_, block) => {
-      const length = blockLength(index, block);
-      const raw = rawBytes(arena, 0, length);
-      const readMs = timed(() => buildBlock(index, block, raw));
-      let size = 0;
-      const encodeMs = timed(() => {
-        size = encoder.encode(0, length);
-      });
-      const output = outputBytes(arena, 0, size);
-      const crcMs = timed(() => crc32(raw));
-      const tarHashMs = timed(() => tarHash.update(raw));
-      const blobHashMs = timed(() => blobHash.update(output));
-      const writeMs = timed(() => writeSync(spool, output, 0, size, position));
-      position += size;
-      return { readMs, encodeMs, crcMs, tarHashMs, blobHashMs, writeMs, rawBytes: length, outputBytes: size };
-    });
-  };
-}
-
-function timed(work: () => unknown): number {
-  const started = performance.now();
-  work();
-  return performance.now() - started;
 }

@@ -1,0 +1,16 @@
+import { workerData } from "node:worker_threads";
+import { z } from "zod";
+import { blockCount } from "../../../src/layers/block.ts";
+import { scanSource } from "../../../src/layers/scan.ts";
+import { stageRunner } from "./stage-runner.ts";
+
+/*
+ * A thread that makes blocks for ever, so that another core is as busy as in an export while stages are measured: cores share
+ * caches and memory. It is ended from outside.
+ */
+
+const { path } = z.object({ path: z.string() }).parse(workerData);
+const run = stageRunner();
+const [index] = scanSource({ kind: "directory", path, uid: 0, gid: 0 });
+if (index === undefined) throw new Error(`no tar index for ${path}`);
+for (let block = 0; ; block = (block + 1) % blockCount(index)) run.make(index, block);
