@@ -3,6 +3,9 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { filesBelow } from "../support/files-below.ts";
 
+/** Caches that tools write among the modules, now and then while something is measured. */
+const WRITTEN = /\/node_modules\/\.[^/]+\//;
+
 /** A file of the machine and its size in bytes. */
 export interface PickedFile {
   readonly path: string;
@@ -57,7 +60,7 @@ export function* readPool(name: PoolName): PoolReader {
     const given = new Set<string>();
     for (const folder of folders) {
       for (const path of shuffled(filesBelow(folder, pattern))) {
-        if (given.has(path)) continue;
+        if (given.has(path) || WRITTEN.test(path)) continue;
         const { size } = lstatSync(path);
         if (size < sizes[0] || size > sizes[1]) continue;
         given.add(path);

@@ -97,7 +97,9 @@ export function describeCurve(curve: StoredCurve): readonly string[] {
   called four times for each block, uploads that follow the spool. Slots, priorities, the limit of layers at once and the gate
   that lets cache uploads through are the exporter's own classes on a simulated clock. Threads share the cores evenly.
 - *Not simulated*: cores that slow each other down through shared memory and caches, disks and networks that are slower than
-  this machine's, garbage collection. So the figures for many cores are the most that the scheduling allows.`,
+  this machine's, files that wait to be written back, other programs, garbage collection. So the figures for many cores are the
+  most that the scheduling allows: take the shape of the curve and its limits, not its seconds; the first table shows by how
+  much real exports here are slower.`,
     "Real exports on this machine's cores, registries on the same cores, and what the simulation says of them:",
     checksTable(curve),
     "What the stages cost:",
