@@ -14,7 +14,7 @@ import { rejectionOf } from "../unit/thrown-by.ts";
 const WORK = { priority: 0 };
 const AMD64 = { os: "linux", architecture: "amd64" };
 
-describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
+describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => {
   let server: AnyRegistry;
   let registries: Registries;
 
@@ -77,7 +77,8 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
     const to = registries.repository(at("mount/to"));
     await from.putBlob(TestBlob.complete(layer), WORK);
     const mounted = TestBlob.complete(layer);
-    expect(await to.putBlob(mounted, { ...WORK, mountFrom: [from] })).toMatchObject({ outcome: "mounted" });
+    const outcome = quirks.includes("shares blobs") ? "existing" : "mounted";
+    expect(await to.putBlob(mounted, { ...WORK, mountFrom: [from] })).toMatchObject({ outcome });
     expect(mounted.reads).toEqual([]);
     expect(await to.hasBlob(digestOf(layer), WORK)).toBe(true);
 
@@ -128,8 +129,9 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
     const repository = own.repository(reference);
     const error = await rejectionOf(repository.openImage(reference, AMD64, WORK));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_NOT_FOUND", destination: reference.name });
+    const words = quirks.includes("other words") ? "" : "MANIFEST_UNKNOWN: manifest unknown; map[Tag:tag]";
     expect(String(error)).toContain(
-      `connect to repo store "${reference}": GET http://${server.host}/v2/none/such/manifests/tag: MANIFEST_UNKNOWN: manifest unknown; map[Tag:tag]`,
+      `connect to repo store "${reference}": GET http://${server.host}/v2/none/such/manifests/tag: ${words}`,
     );
     expect(logger.lines).toEqual([]);
     expect(await repository.findImage(reference, AMD64, WORK)).toBeUndefined();
@@ -137,7 +139,7 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing }) => {
     await own.close();
   });
 
-  test.skipIf(isMissing)("deletes a manifest by its digest", async () => {
+  test.skipIf(isMissing || quirks.includes("keeps tags"))("deletes a manifest by its digest", async () => {
     const { config, manifest } = testImage([]);
     const reference = at("delete/cache:latest");
     const repository = registries.repository(reference);

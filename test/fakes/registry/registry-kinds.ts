@@ -1,6 +1,6 @@
 import { RealRegistry } from "./real-registry.ts";
 import { FakeRegistry } from "./registry.ts";
-import { DOCKER_REGISTRY, OTHER_REGISTRIES } from "./registry-program.ts";
+import { DOCKER_REGISTRY, OTHER_REGISTRIES, type Quirk } from "./registry-program.ts";
 
 export type AnyRegistry = FakeRegistry | RealRegistry;
 
@@ -8,6 +8,7 @@ export type AnyRegistry = FakeRegistry | RealRegistry;
 export interface RegistryKind {
   readonly name: string;
   readonly isMissing: boolean;
+  readonly quirks: readonly Quirk[];
   readonly start: () => Promise<AnyRegistry>;
 }
 
@@ -28,10 +29,10 @@ if (problem !== undefined) console.warn(`The suite against a real registry is sk
 
 /** Every kind there is; a suite that uses them says so when Debian's is missing. Others take part where they are installed. */
 export const REGISTRY_KINDS: readonly RegistryKind[] = [
-  { name: "the fake", isMissing: false, start: () => FakeRegistry.start() },
-  { name: "docker-registry", isMissing: problem !== undefined, start: () => RealRegistry.start(DOCKER_REGISTRY) },
+  { name: "the fake", isMissing: false, quirks: [], start: () => FakeRegistry.start() },
+  { ...DOCKER_REGISTRY, isMissing: problem !== undefined, start: () => RealRegistry.start(DOCKER_REGISTRY) },
   ...OTHER_REGISTRIES.filter(({ path }) => path !== undefined).map((program) => ({
-    name: program.name,
+    ...program,
     isMissing: false,
     start: () => RealRegistry.start(program),
   })),

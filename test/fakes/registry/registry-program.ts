@@ -29,9 +29,19 @@ export interface RegistrySetup {
   readonly guard?: Guard;
 }
 
+/** Where a registry goes its own way. */
+export type Quirk =
+  /** A blob that one repository has is there in all of them, so that nothing is left to mount. */
+  | "shares blobs"
+  /** A tag stays when its manifest is deleted. */
+  | "keeps tags"
+  /** What is missing is told in other words than distribution 2's. */
+  | "other words";
+
 /** A registry server that may be installed. */
 export interface RegistryProgram {
   readonly name: string;
+  readonly quirks: readonly Quirk[];
   /** Where it is; undefined when it is not here. */
   readonly path: string | undefined;
   /** What to do so that it is. */
@@ -90,6 +100,7 @@ function writeConfig({ directory }: RegistrySetup, config: unknown): string {
 /** Debian's docker-registry: distribution 2.8. */
 export const DOCKER_REGISTRY: RegistryProgram = {
   name: "docker-registry",
+  quirks: [],
   path: findProgram("docker-registry"),
   remedy: "Debian: apt-get install docker-registry",
   guards: ["basic", "bearer"],
@@ -98,6 +109,7 @@ export const DOCKER_REGISTRY: RegistryProgram = {
 
 const DISTRIBUTION_3: RegistryProgram = {
   name: "distribution 3",
+  quirks: ["other words"],
   path: findProgram("registry3", "REGISTRY3"),
   remedy: "go install github.com/distribution/distribution/v3/cmd/registry, and its path in REGISTRY3",
   guards: ["basic", "bearer"],
@@ -106,6 +118,7 @@ const DISTRIBUTION_3: RegistryProgram = {
 
 const ZOT: RegistryProgram = {
   name: "zot",
+  quirks: ["other words", "shares blobs"],
   path: findProgram("zot", "ZOT"),
   remedy: "build zotregistry.dev/zot, and put its path in ZOT",
   guards: ["basic", "bearer"],
@@ -114,6 +127,7 @@ const ZOT: RegistryProgram = {
 
 const OLAREG: RegistryProgram = {
   name: "olareg",
+  quirks: ["other words"],
   path: findProgram("olareg", "OLAREG"),
   remedy: "build github.com/olareg/olareg, and put its path in OLAREG",
   guards: [],
@@ -129,6 +143,7 @@ const OLAREG: RegistryProgram = {
 /** The registry that go-containerregistry has for tests. */
 const CRANE_REGISTRY: RegistryProgram = {
   name: "crane registry",
+  quirks: ["other words", "shares blobs", "keeps tags"],
   path: findProgram("crane", "CRANE"),
   remedy: "go install github.com/google/go-containerregistry/cmd/crane, and its path in CRANE",
   guards: [],
