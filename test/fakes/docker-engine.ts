@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Certificate } from "../support/certificate-authority.ts";
+import type { CertificateFile } from "../support/certificate-files.ts";
 import { findProgram } from "../support/find-program.ts";
 import { freePort } from "../support/free-port.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -31,7 +31,7 @@ const [dockerd = "dockerd", docker = "docker", busybox = "busybox"] = PROGRAMS.m
 );
 
 /** Why no docker daemon can run on this machine; undefined when one can be tried. */
-function dockerEngineProblem(): string | undefined {
+export function dockerEngineProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "a docker daemon needs root";
   const missing = PROGRAMS.filter(([name, variable]) => findProgram(name, variable) === undefined).map(
     ([name]) => name,
@@ -44,7 +44,7 @@ function dockerEngineProblem(): string | undefined {
 export interface DockerTls {
   /** A file in PEM. */
   readonly authority: string;
-  readonly server: Certificate;
+  readonly server: CertificateFile;
 }
 
 /** Where a daemon keeps images: as docker always did, or in containerd's store. */
@@ -53,8 +53,8 @@ type Store = "classic" | "containerd";
 /** The newer store is chosen with DOCKER_STORE, on a machine whose docker has it (23 and newer). */
 const STORE: Store = process.env.DOCKER_STORE === "containerd" ? "containerd" : "classic";
 
-/** What stores layers in plain directories, on any file system. */
-const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "native" };
+/** Of the first, the one that needs no file system of a special kind. */
+const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "overlayfs" };
 
 /** A docker daemon of our own: without a network, with storage and socket in a directory that ends with it. */
 export class DockerEngine implements AsyncDisposable {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Certificate } from "../../support/certificate-authority.ts";
+import type { CertificateFile } from "../../support/certificate-files.ts";
 import { findProgram } from "../../support/find-program.ts";
 import type { ServerCommand } from "../../support/server-process.ts";
 
@@ -25,7 +25,7 @@ export interface RegistrySetup {
   readonly directory: string;
   /** For what is pushed. */
   readonly storage: string;
-  readonly tls?: Certificate;
+  readonly tls?: CertificateFile;
   readonly guard?: Guard;
 }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { Certificate } from "../../support/certificate-authority.ts";
+import type { CertificateFile } from "../../support/certificate-files.ts";
 import type { Login } from "../../support/registry-access.ts";
 
 const LIFETIME_S = 300;
@@ -16,9 +16,9 @@ export class TokenServer implements AsyncDisposable {
   readonly issued: string[] = [];
   readonly #server: Server;
   readonly #login: Login;
-  readonly #signer: Certificate;
+  readonly #signer: CertificateFile;
 
-  private constructor(login: Login, signer: Certificate) {
+  private constructor(login: Login, signer: CertificateFile) {
     this.#login = login;
     this.#signer = signer;
     const tls = { cert: readFileSync(signer.certificate), key: readFileSync(signer.key) };
@@ -32,7 +32,7 @@ export class TokenServer implements AsyncDisposable {
   }
 
   /** @param signer what the registry has to trust, and clients too, because it is spoken to over TLS: that, or its authority */
-  static async start(login: Login, signer: Certificate): Promise<TokenServer> {
+  static async start(login: Login, signer: CertificateFile): Promise<TokenServer> {
     const server = new TokenServer(login, signer);
     server.#server.listen(0, "127.0.0.1");
     await once(server.#server, "listening");

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { startRegistry } from "../../fakes/registry/registry-kinds.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
-import { CertificateAuthority, certificateProblem } from "../../support/certificate-authority.ts";
+import { CertificateFiles } from "../../support/certificate-files.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { OPEN_ACCESS } from "../../support/registry-access.ts";
@@ -21,26 +21,18 @@ const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");
 /** What the build's process says when it runs: `java -jar app.jar`, found on the PATH that a launcher sets. */
 const JAVA = '#!/bin/sh\necho "java $* in $PWD"\n';
 
-/** Everybody's certificates in one directory, as docker's own client wants them. */
-class Certificates {
-  readonly directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
-  readonly authority = new CertificateAuthority(this.directory);
-  readonly server = this.authority.issue("server");
-
-  constructor() {
-    const { certificate, key } = this.authority.issue("client");
-    copyFileSync(certificate, join(this.directory, "cert.pem"));
-    copyFileSync(key, join(this.directory, "key.pem"));
-  }
-}
-
+/** A daemon that listens to TLS, and the certificates of both sides, named as docker's own client wants its. */
 async function startEngine() {
-  const problem = certificateProblem();
-  if (problem !== undefined) return problem;
-  const certificates = new Certificates();
-  const { authority, server } = certificates;
-  const engine = await DockerEngine.startIfPossible({ authority: authority.certificate, server });
-  return typeof engine === "string" ? engine : { engine, certificates };
+  const directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
+  const certificates = new CertificateFiles(directory);
+  certificates.issue("");
+  const engine = await DockerEngine.startIfPossible({
+    authority: certificates.authority,
+    server: certificates.issue("server-"),
+  });
+  if (typeof engine !== "string") return { engine, directory };
+  rmSync(directory, { recursive: true });
+  return engine;
 }
 
 const started = await startEngine();
@@ -48,11 +40,11 @@ if (typeof started === "string") console.warn(`Tests of images in docker are ski
 
 describe.skipIf(typeof started === "string")("a docker daemon", () => {
   // Nothing of this is looked at when it is a reason to skip.
-  const { engine, certificates } = started as Exclude<typeof started, string>;
+  const { engine, directory: certificates } = started as Exclude<typeof started, string>;
 
   afterAll(async () => {
     await engine[Symbol.asyncDispose]();
-    rmSync(certificates.directory, { recursive: true });
+    rmSync(certificates, { recursive: true });
   });
 
   test.for(["gzip", "zstd"])(
@@ -97,17 +89,16 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
       return await runExporter(flags, { DOCKER_HOST: engine.tlsHost ?? "", ...env });
     }
 
-    /** The client's certificate, and the authority of another. */
-    function strangersDirectory(): string {
+    /** What one side has of the daemon's authority, and the rest of another. */
+    function strangers(...ours: readonly string[]): string {
       const directory = tempTree();
-      new CertificateAuthority(directory);
-      for (const name of ["cert.pem", "key.pem"])
-        copyFileSync(join(certificates.directory, name), join(directory, name));
+      new CertificateFiles(directory).issue("");
+      for (const name of ours) copyFileSync(join(certificates, name), join(directory, name));
       return directory;
     }
 
     test("takes an image from a client that shows its certificate", async () => {
-      const env = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates.directory };
+      const env = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates };
       const run = await exported("tls", env);
       expect(run).toMatchObject({ exitCode: 0 });
       const { Id } = await engine.inspect("tls");
@@ -115,7 +106,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
     });
 
     test("is not believed when another authority signed its certificate, unless that does not matter", async () => {
-      const DOCKER_CERT_PATH = strangersDirectory();
+      const DOCKER_CERT_PATH = strangers("cert.pem", "key.pem");
       const run = await exported("stranger", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH });
       expect(run.exitCode).toBe(1);
       expect(run.stderr).toContain("x509: certificate signed by unknown authority");
@@ -123,15 +114,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
     });
 
     test("lets nobody in whose certificate is a stranger's, or who has none", async () => {
-      const directory = tempTree();
-      const { certificate, key } = new CertificateAuthority(directory).issue("client");
-      for (const [from, to] of [
-        [certificates.authority.certificate, "ca.pem"],
-        [certificate, "cert.pem"],
-        [key, "key.pem"],
-      ] as const)
-        copyFileSync(from, join(directory, to));
-      const refused = await exported("refused", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: directory });
+      const refused = await exported("refused", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: strangers("ca.pem") });
       expect(refused.exitCode).toBe(1);
       expect(refused.stderr).toContain("the server probably has client authentication (--tlsverify) enabled; ");
       const nobody = await exported("nobody", {});

@@ -8,7 +8,7 @@ import {
   type RegistryProgram,
 } from "../../fakes/registry/registry-program.ts";
 import { TokenServer } from "../../fakes/registry/token-server.ts";
-import { CertificateAuthority, certificateProblem } from "../../support/certificate-authority.ts";
+import { CertificateFiles } from "../../support/certificate-files.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
@@ -23,36 +23,34 @@ const HTPASSWD = "robot:$2b$04$mQlvf3.EuTPu3HbOsGRPQOQNeHXPjensKs1W4Dbo9py8h5B4e
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 
-const opensslProblem = certificateProblem();
 const REGISTRIES = [DOCKER_REGISTRY, ...OTHER_REGISTRIES];
 for (const { name, path, remedy } of REGISTRIES)
   if (path === undefined) console.warn(`Exports to ${name} are skipped: it is not installed (${remedy})`);
-if (opensslProblem !== undefined) console.warn(`Exports to registries with TLS are skipped: ${opensslProblem}`);
 
 /** A registry that speaks TLS with a certificate of a private authority, and wants a login. */
 async function closedScene(program: RegistryProgram, kind: Guard["kind"]) {
   const directory = tempTree({ htpasswd: HTPASSWD });
-  const authority = new CertificateAuthority(directory);
-  const guard = await startGuard(kind, directory, authority);
-  const registry = await RealRegistry.start(program, { tls: authority.issue("registry"), guard });
-  const access = new RegistryAccess({ authority: authority.pem, login: LOGIN });
+  const certificates = new CertificateFiles(directory);
+  const guard = await startGuard(kind, directory, certificates);
+  const registry = await RealRegistry.start(program, { tls: certificates.issue("registry-"), guard });
+  const access = new RegistryAccess({ authority: certificates.pem, login: LOGIN });
   const scene = await Scene.open(registry, registry, undefined, access);
-  return { scene, access, trust: { SSL_CERT_FILE: authority.certificate } };
+  return { scene, access, trust: { SSL_CERT_FILE: certificates.authority } };
 }
 
-async function startGuard(kind: Guard["kind"], directory: string, authority: CertificateAuthority): Promise<Guard> {
+async function startGuard(kind: Guard["kind"], directory: string, certificates: CertificateFiles): Promise<Guard> {
   if (kind === "basic") return { kind, htpasswd: join(directory, "htpasswd") };
-  const signer = authority.issue("tokens");
+  const signer = certificates.issue("tokens-");
   const server = await TokenServer.start(LOGIN, signer);
   onTestFinished(() => server[Symbol.asyncDispose]());
   const { realm, service, issuer } = server;
-  return { kind, realm, service, issuer, authority: authority.certificate, signer: signer.certificate };
+  return { kind, realm, service, issuer, authority: certificates.authority, signer: signer.certificate };
 }
 
 const CLOSED = REGISTRIES.flatMap((program) => program.guards.map((kind) => ({ program, kind, name: program.name })));
 
 describe.for(CLOSED)("$name with TLS and $kind authentication", ({ program, kind }) => {
-  const closed = test.skipIf(program.path === undefined || opensslProblem !== undefined);
+  const closed = test.skipIf(program.path === undefined);
 
   closed.for(["gzip", "zstd"])("takes %s: both images, tags, and rebuilds", async (compression) => {
     const { scene, access, trust } = await closedScene(program, kind);
