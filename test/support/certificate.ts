@@ -19,8 +19,13 @@ const COMMON_NAME = Buffer.from("0603550403", "hex");
 
 function tlv(tag: number, ...parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts);
-  const length = body.length < 128 ? [body.length] : [0x82, body.length >> 8, body.length & 255];
-  return Buffer.concat([Buffer.from([tag, ...length]), body]);
+  return Buffer.concat([Buffer.from([tag, ...lengthOf(body)]), body]);
+}
+
+/** As short as it can be: Go takes no other. */
+function lengthOf({ length }: Buffer): readonly number[] {
+  if (length < 128) return [length];
+  return length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
 }
 
 function seq(...parts: readonly Buffer[]): Buffer {
