@@ -16,7 +16,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
-import { DockerRegistry, dockerRegistryProblem } from "../../fakes/registry/docker-registry.ts";
+import { RealRegistry } from "../../fakes/registry/real-registry.ts";
+import { dockerRegistryProblem } from "../../fakes/registry/registry-kinds.ts";
+import { DOCKER_REGISTRY } from "../../fakes/registry/registry-program.ts";
 import { writeLibcRoot } from "../../support/libc-root.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -78,7 +80,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
   const root = mkdtempSync(join(tmpdir(), "tandem-pack-"));
   const below = (...path: readonly string[]) => join(root, ...path);
   let engine: DockerEngine;
-  let registry: DockerRegistry;
+  let registry: RealRegistry;
 
   function write(path: string, content: string, mode = 0o644): void {
     mkdirSync(dirname(below(path)), { recursive: true });
@@ -102,7 +104,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
 
   beforeAll(async () => {
     engine = await DockerEngine.start();
-    registry = await DockerRegistry.start();
+    registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();
     await pushLifecycleImage(archive);
