@@ -8,7 +8,8 @@ const tls = { ca: Buffer.from(""), cert: Buffer.from(""), key: Buffer.from(""), 
 const host: DockerHost = { name, socketPath: undefined, origin: "https://docker:2376", basePath: "", tls, version: "" };
 
 const coded = (code: string) => Object.assign(new Error("in Node's words"), { code });
-const hungUp = (bytesRead: number) => new errors.SocketError("other side closed", { bytesRead, bytesWritten: 9 });
+const hungUp = (bytesRead: number) =>
+  Object.assign(new errors.SocketError("other side closed"), { socket: { bytesRead, bytesWritten: 9 } });
 
 test.each([
   [
