@@ -38,9 +38,13 @@ export interface FaultDetails {
  * flag or reference concerned and never contains a credential.
  */
 export class Fault extends Error {
+  /** What kind of failure it is: `EXPORT_<stage>_<what>`. */
   readonly code: FaultCode;
+  /** What the command exits with. */
   readonly exitCode: number | undefined;
+  /** What to do about it. */
   readonly hint: string | undefined;
+  /** The registry, repository, path or image concerned. */
   readonly destination: string | undefined;
 
   constructor(code: FaultCode, message: string, details: FaultDetails = {}) {

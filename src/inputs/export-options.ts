@@ -46,13 +46,15 @@ export interface ExportOptions {
   readonly daemon?: boolean;
   /** Export the app image as an OCI image layout below `layoutDir`. */
   readonly layout?: boolean;
+  /** Directory below which layouts are, the run image's too. */
   readonly layoutDir?: string;
   /** The process type that starts without being asked for. */
   readonly processType?: string;
   /** Hosts of registries that are reached by plain HTTP or with certificates that nobody vouches for. */
   readonly insecureRegistry?: readonly string[];
-  /** Owner of the files in the app's layers. */
+  /** User that owns the files in layers. */
   readonly uid?: number;
+  /** Group that owns the files in layers. */
   readonly gid?: number;
   /** Threads that read and compress. Default: the cores that the process may use. */
   readonly workers?: number;
