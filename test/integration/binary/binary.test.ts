@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildBinary, LIBRARY_DIRECTORIES } from "../../../scripts/build-binary.ts";
-import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
 import { ARCHITECTURE, writeLibcRoot } from "../../support/libc-root.ts";
@@ -70,29 +70,22 @@ test("it takes no options of Node.js, neither as arguments nor from the environm
   expect(run.status).toBe(2);
 });
 
-const problem = hasPatchelf ? dockerEngineProblem() : "patchelf not installed";
+const engine = hasPatchelf ? await DockerEngine.startIfPossible() : "patchelf is not installed";
+if (typeof engine === "string") {
+  test.skip(`in a container with nothing but libc: ${engine}`, () => undefined);
+} else {
+  afterAll(() => engine[Symbol.asyncDispose]());
 
-describe.skipIf(problem !== undefined)(
-  `in a container with nothing but libc${problem === undefined ? "" : `: ${problem}`}`,
-  () => {
-    let engine: DockerEngine;
-
-    beforeAll(async () => {
-      engine = await DockerEngine.start();
-      await engine.importImage("only-libc", onlyLibc());
-    }, 120_000);
-    afterAll(() => engine[Symbol.asyncDispose]());
-
-    test("the executable exports both images", async () => {
-      const { opened, args } = await scene();
-      const { root } = opened.output;
-      const where = ["--rm", "--network", "host", "--volume", `${root}:${root}`, "--env", "CNB_PLATFORM_API=0.13"];
-      await engine.docker("run", ...where, "only-libc", "/cnb/lifecycle/exporter", ...args);
-      await verifyImage(opened.appImage);
-      await verifyImage(opened.cacheImage);
-    });
-  },
-);
+  test("in a container with nothing but libc the executable exports both images", async () => {
+    await engine.importImage("only-libc", onlyLibc());
+    const { opened, args } = await scene();
+    const { root } = opened.output;
+    const where = ["--rm", "--network", "host", "--volume", `${root}:${root}`, "--env", "CNB_PLATFORM_API=0.13"];
+    await engine.docker("run", ...where, "only-libc", "/cnb/lifecycle/exporter", ...args);
+    await verifyImage(opened.appImage);
+    await verifyImage(opened.cacheImage);
+  });
+}
 
 /** A root with the C library, and the executable with what is beside it. */
 function onlyLibc(): string {

@@ -15,9 +15,8 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
-import { DockerEngine, dockerEngineProblem } from "../../fakes/docker-engine.ts";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { RealRegistry } from "../../fakes/registry/real-registry.ts";
-import { dockerRegistryProblem } from "../../fakes/registry/registry-kinds.ts";
 import { DOCKER_REGISTRY } from "../../fakes/registry/registry-program.ts";
 import { writeLibcRoot } from "../../support/libc-root.ts";
 import { verifyImage } from "../../support/verify-image.ts";
@@ -32,10 +31,13 @@ function problem(): string | undefined {
     return "PACK and REFERENCE_LIFECYCLE_DIR do not name pack and a lifecycle's directory";
   if (spawnSync("patchelf", ["--version"]).status !== 0)
     return "patchelf is not installed (Debian: apt-get install patchelf)";
-  return dockerEngineProblem() ?? dockerRegistryProblem();
+  return DOCKER_REGISTRY.path === undefined
+    ? `docker-registry is not installed (${DOCKER_REGISTRY.remedy})`
+    : undefined;
 }
 
-const whyNot = problem();
+const started = problem() ?? (await DockerEngine.startIfPossible());
+const whyNot = typeof started === "string" ? started : undefined;
 if (whyNot !== undefined) console.warn(`Builds with pack are skipped: ${whyNot}.`);
 
 const USER = 1000;
@@ -77,9 +79,10 @@ printf '[[processes]]\\ntype = "web"\\ncommand = ["hello"]\\ndefault = true\\n' 
 `;
 
 describe.skipIf(whyNot !== undefined)("pack", () => {
+  // Where there is none, nothing below runs.
+  const engine = started as DockerEngine;
   const root = mkdtempSync(join(tmpdir(), "tandem-pack-"));
   const below = (...path: readonly string[]) => join(root, ...path);
-  let engine: DockerEngine;
   let registry: RealRegistry;
 
   function write(path: string, content: string, mode = 0o644): void {
@@ -103,7 +106,6 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
   }
 
   beforeAll(async () => {
-    engine = await DockerEngine.start();
     registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();
@@ -118,7 +120,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
 
   afterAll(async () => {
     await registry?.[Symbol.asyncDispose]();
-    await engine?.[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
     rmSync(root, { recursive: true });
   });
 

@@ -1,0 +1,89 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { REFERENCE_FLAGS } from "../../../src/inputs/flag-table.ts";
+import { tuningFlags } from "../../../src/inputs/tuning-flags.ts";
+
+const read = (path: string): unknown => parse(readFileSync(join(import.meta.dirname, "../../../deploy", path), "utf8"));
+
+const variable = z.strictObject({ name: z.string(), value: z.string() });
+const mount = z.strictObject({ name: z.string(), mountPath: z.string().startsWith("/") });
+const described = z.strictObject({ name: z.string(), description: z.string(), default: z.string().optional() });
+
+/** What the example uses of a Task (Tekton v1, pipelines docs/tasks.md). */
+const taskSchema = z.strictObject({
+  apiVersion: z.literal("tekton.dev/v1"),
+  kind: z.literal("Task"),
+  metadata: z.strictObject({
+    name: z.string(),
+    labels: z.record(z.string(), z.string()),
+    annotations: z.record(z.string(), z.string()),
+  }),
+  spec: z.strictObject({
+    description: z.string(),
+    params: z.array(described),
+    results: z.array(described),
+    workspaces: z.array(
+      z.strictObject({ name: z.string(), description: z.string().optional(), optional: z.boolean().optional() }),
+    ),
+    stepTemplate: z.strictObject({ env: z.array(variable), volumeMounts: z.array(mount) }),
+    steps: z.array(
+      z.strictObject({
+        name: z.string(),
+        image: z.string(),
+        command: z.array(z.string()).optional(),
+        args: z.array(z.string()).optional(),
+        script: z.string().optional(),
+        env: z.array(variable).optional(),
+        securityContext: z.strictObject({ runAsUser: z.int() }).optional(),
+        computeResources: z
+          .strictObject({ requests: z.record(z.string(), z.string()), limits: z.record(z.string(), z.string()) })
+          .optional(),
+        volumeMounts: z.array(mount).optional(),
+      }),
+    ),
+    volumes: z.array(
+      z.strictObject({ name: z.string(), emptyDir: z.strictObject({ sizeLimit: z.string().optional() }) }),
+    ),
+  }),
+});
+
+/** kpack v1alpha2, ClusterLifecycle. */
+const clusterLifecycleSchema = z.strictObject({
+  apiVersion: z.literal("kpack.io/v1alpha2"),
+  kind: z.literal("ClusterLifecycle"),
+  metadata: z.strictObject({ name: z.string() }),
+  spec: z.strictObject({
+    image: z.string(),
+    serviceAccountRef: z.strictObject({ name: z.string(), namespace: z.string() }),
+  }),
+});
+
+test("the Tekton task is a task, and what it refers to is there", () => {
+  const { spec } = taskSchema.parse(read("tekton/task.yaml"));
+  const text = JSON.stringify(spec);
+  const names = (pattern: RegExp) => new Set([...text.matchAll(pattern)].map((match) => match[1]));
+  expect(names(/\$\(params\.(\w+)\)/g)).toEqual(new Set(spec.params.map(({ name }) => name)));
+  expect(names(/\$\(workspaces\.(\w+)\.path\)/g)).toEqual(new Set(spec.workspaces.map(({ name }) => name)));
+  expect(names(/\$\(results\.(\w+)\.path\)/g)).toEqual(new Set(spec.results.map(({ name }) => name)));
+  const mounted = [...spec.stepTemplate.volumeMounts, ...spec.steps.flatMap(({ volumeMounts = [] }) => volumeMounts)];
+  expect(new Set(mounted.map(({ name }) => name))).toEqual(new Set(spec.volumes.map(({ name }) => name)));
+});
+
+test("its variables are the exporter's", () => {
+  const { spec } = taskSchema.parse(read("tekton/task.yaml"));
+  const flags = [...REFERENCE_FLAGS, ...tuningFlags({ cores: 1, tempDir: "/tmp" })];
+  const known = new Set([
+    "CNB_PLATFORM_API",
+    "DOCKER_CONFIG",
+    ...flags.flatMap((flag) => ("env" in flag ? [flag.env] : [])),
+  ]);
+  const used = [spec.stepTemplate, ...spec.steps].flatMap(({ env = [] }) => env.map(({ name }) => name));
+  expect(used.filter((name) => !known.has(name))).toEqual([]);
+});
+
+test("the ClusterLifecycle is one", () => {
+  expect(clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec.image).toMatch(/:0\.21\.0$/);
+});
