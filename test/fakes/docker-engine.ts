@@ -31,7 +31,7 @@ const [dockerd = "dockerd", docker = "docker", busybox = "busybox"] = PROGRAMS.m
 );
 
 /** Why no docker daemon can run on this machine; undefined when one can be tried. */
-export function dockerEngineProblem(): string | undefined {
+function dockerEngineProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "a docker daemon needs root";
   const missing = PROGRAMS.filter(([name, variable]) => findProgram(name, variable) === undefined).map(
     ([name]) => name,
