@@ -26,9 +26,9 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   // The conductor and its parts are the only ones that join the stages.
   "export.ts": { may: [...STAGES, "export"] },
   export: { may: [...STAGES, "export.ts"] },
-  "cli.ts": {
-    may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts", "stop-signals.ts"],
-  },
+  "cli.ts": { may: ["program.ts", "report", "faults", "privileges.ts", "stop-signals.ts"] },
+  // The command without its process.
+  "program.ts": { may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts"] },
   // The command in one executable file.
   "binary.ts": { may: ["cli.ts"] },
   // The library.

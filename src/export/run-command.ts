@@ -8,7 +8,7 @@ import { type ResolvedInputs, resolveSettings } from "../inputs/resolve-settings
 import type { CommandOutput } from "../report/command-output.ts";
 import { DockerClient } from "../transport/docker-client.ts";
 import { keychainFor } from "../transport/image-keychain.ts";
-import { runExport } from "./run-export.ts";
+import { runExport, type StartThreads } from "./run-export.ts";
 
 /** The surroundings of an export. */
 export interface CommandSurroundings {
@@ -24,6 +24,7 @@ export interface CommandSurroundings {
   readonly onEvent?: EventSink;
   /** Called when credentials are read and the daemon's socket is open, and before any file of the build is (contract 10.5). */
   readonly dropPrivileges?: (settings: ExportSettings) => void;
+  readonly startThreads?: StartThreads | undefined;
 }
 
 /**
@@ -32,7 +33,7 @@ export interface CommandSurroundings {
  */
 export async function runCommand(
   command: RunCommand,
-  { env, cwd, home, logger, output, onEvent, dropPrivileges }: CommandSurroundings,
+  { env, cwd, home, logger, output, onEvent, dropPrivileges, startThreads }: CommandSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
   const inputs = await resolveSettings(command, { env, cwd }, logger);
@@ -43,7 +44,8 @@ export async function runCommand(
   dropPrivileges?.(inputs.settings);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  await runExport(inputs, { logger, output, environment: env, keychain, docker, onEvent }, signal);
+  const parts = { logger, output, environment: env, keychain, docker, onEvent, startThreads };
+  await runExport(inputs, parts, signal);
 }
 
 /** The images that may be in a registry: beside a daemon, the cache image only. */

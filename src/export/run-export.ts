@@ -5,7 +5,7 @@ import type { EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
-import { loadCompression } from "../layers/block-encoder.ts";
+import { type Compression, loadCompression } from "../layers/block-encoder.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { WorkerPool } from "../layers/worker-pool.ts";
 import type { CommandOutput } from "../report/command-output.ts";
@@ -15,6 +15,9 @@ import { PATIENCE, type Patience } from "../transport/patience.ts";
 import { chooseDestination } from "./choose-destination.ts";
 import { engineParts } from "./engine-parts.ts";
 import { watchExport } from "./watch-export.ts";
+
+/** Starts an export's threads, which it closes in the end. A process of many exports may lend the same ones again. */
+export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
 /** What an export needs of the process that it runs in. */
 export interface ProcessParts {
@@ -30,6 +33,7 @@ export interface ProcessParts {
   /** Other waits than the usual ones. */
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
+  readonly startThreads?: StartThreads | undefined;
 }
 
 /**
@@ -38,7 +42,17 @@ export interface ProcessParts {
  */
 export async function runExport(
   inputs: ResolvedInputs,
-  { logger, output, environment, keychain, docker, onEvent, patience: own, clock = SYSTEM_CLOCK }: ProcessParts,
+  {
+    logger,
+    output,
+    environment,
+    keychain,
+    docker,
+    onEvent,
+    patience: own,
+    clock = SYSTEM_CLOCK,
+    startThreads,
+  }: ProcessParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { tuning, insecureRegistries } = inputs.settings;
@@ -46,7 +60,7 @@ export async function runExport(
   const { monitor } = watch;
   const { entries, deflateWasm } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm);
-  const pool = new WorkerPool(entries, tuning.workers, compression);
+  const pool = startThreads?.(tuning.workers, compression) ?? new WorkerPool(entries, tuning.workers, compression);
   const { uploadConcurrency, retryBudgetMs } = tuning;
   const patience = { ...PATIENCE, budgetMs: retryBudgetMs, ...own };
   const ways = { keychain, insecureRegistries, uploadConcurrency, environment, logger };

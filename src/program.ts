@@ -1,0 +1,101 @@
+import { tmpdir } from "node:os";
+import { EXIT_CODES } from "./cnb/exit-codes.ts";
+import { runCreator } from "./create/run-creator.ts";
+import { VERSION } from "./export/release.ts";
+import { runCommand } from "./export/run-command.ts";
+import type { StartThreads } from "./export/run-export.ts";
+import { Fault, messageOf } from "./faults/fault.ts";
+import { readAvailableCores } from "./inputs/available-cores.ts";
+import { parseCommandLine, type RunCommand } from "./inputs/command-line.ts";
+import type { Environment } from "./inputs/environment.ts";
+import type { ExportSettings } from "./inputs/export-inputs.ts";
+import { warnFlagLikePositionals } from "./inputs/flag-like-positionals.ts";
+import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
+import { parseLogLevel } from "./inputs/log-level.ts";
+import { parseLogFormat } from "./inputs/tuning.ts";
+import { ensureOwner } from "./privileges.ts";
+import { CommandOutput } from "./report/command-output.ts";
+import { type LineSink, Log } from "./report/log.ts";
+
+/** What the program needs to know of the process that it runs in. */
+export interface ProgramProcess {
+  /** Path by which it was started. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Environment;
+  /** Working directory, absolute. */
+  readonly cwd: string;
+  /** Where docker's configuration is. */
+  readonly home: string;
+  readonly out: LineSink;
+  readonly err: LineSink;
+  /** Makes the process run as a user and a group. @throws Fault */
+  readonly runAs: (uid: number, gid: number) => void;
+  readonly startThreads?: StartThreads;
+}
+
+/** The whole program, in the order of contract 1.2; what goes wrong is in the log. @returns the exit code */
+export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
+  const output = new CommandOutput(process.out, process.err);
+  const logger = new Log(output.out, output.err);
+  try {
+    return await parseAndRun({ ...process, output, logger }, signal);
+  } catch (error) {
+    return report(error, logger);
+  }
+}
+
+/** The process, and what is said there. */
+interface Surroundings extends ProgramProcess {
+  readonly output: CommandOutput;
+  readonly logger: Log;
+}
+
+async function parseAndRun(process: Surroundings, signal: AbortSignal): Promise<number> {
+  const { logger, output } = process;
+  const invocation = parseInvocation(process.program, process.args);
+  if (invocation.kind === "version") return printVersion(logger);
+  const machine = { cores: readAvailableCores(), tempDir: tmpdir() };
+  const command = parseCommandLine(invocation.command, invocation.args, process.env, machine);
+  if (command.kind === "version") return printVersion(logger);
+  if (command.kind === "exit") {
+    output.err.write(command.stderr);
+    return command.exitCode;
+  }
+  return run(command, invocation, process, signal);
+}
+
+function printVersion(logger: Log): number {
+  logger.info(VERSION);
+  return EXIT_CODES.success;
+}
+
+async function run(
+  command: RunCommand,
+  invocation: PhaseInvocation,
+  own: Surroundings,
+  signal: AbortSignal,
+): Promise<number> {
+  const { logger, runAs } = own;
+  const { flags, positionals } = command;
+  const look = { isColoured: !flags.bool("no-color"), format: parseLogFormat(flags) };
+  logger.configure({ ...look, level: "debug" });
+  logger.configure({ ...look, level: parseLogLevel(flags.string("log-level")) });
+  warnFlagLikePositionals(positionals, logger);
+  logger.debug(`Starting ${invocation.phase}...`);
+  logger.debug("Parsing inputs...");
+  if (invocation.command === "creator") return runCreator(command, own, signal);
+  // Gives cache directories to the user of the build, and becomes that user (contract 10.5).
+  const dropPrivileges = ({ uid, gid, cacheDir, launchCacheDir }: ExportSettings) => {
+    ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
+    runAs(uid, gid);
+  };
+  await runCommand(command, { ...own, dropPrivileges }, signal);
+  return EXIT_CODES.success;
+}
+
+function report(error: unknown, logger: Log): number {
+  const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
+  logger.error(`${messageOf(error)}${hint}`);
+  return (error instanceof Fault ? error.exitCode : undefined) ?? EXIT_CODES.failed;
+}
