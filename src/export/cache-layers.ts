@@ -5,7 +5,7 @@ import type { Monitor } from "../flow/monitor.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
-import type { CacheLayerStep, CachePlan, CacheStep } from "../plan/plan-cache.ts";
+import type { CacheFaultStep, CacheLayerStep, CachePlan, CacheStep } from "../plan/plan-cache.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { CacheLayer, CacheStore } from "./cache-store.ts";
 
@@ -47,6 +47,7 @@ export class CacheLayers {
   async walk(logger: Logger): Promise<CacheLayer[]> {
     const layers: CacheLayer[] = [];
     for (const step of this.#plan.steps) {
+      if (step.kind === "fault") throw step.fault;
       announce(step, logger);
       if (step.kind !== "layer") continue;
       try {
@@ -107,7 +108,7 @@ function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
   return layer;
 }
 
-function announce(step: CacheStep, logger: Logger): void {
+function announce(step: Exclude<CacheStep, CacheFaultStep>, logger: Logger): void {
   if (step.kind === "buildpack") logBuildpackDirectory(step.layers, logger);
   else if (step.kind === "no-contents") logger.warn(`Failed to cache layer '${step.id}' because it has no contents`);
   else if (step.role.kind === "cache-sbom") logger.debug(`Found SBOM of type cache for at ${step.role.path}`);

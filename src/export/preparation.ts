@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
 import { withContext } from "../faults/fault.ts";
 import type { BuildpackLayers } from "../inputs/export-inputs.ts";
 import { copyLifecycleSboms } from "../inputs/sbom-copies.ts";
+import { findSboms } from "../inputs/sbom-directory.ts";
 import { type AppPlan, type PlanInputs, planApp } from "../plan/plan-app.ts";
 import type { ExportContext } from "./context.ts";
 import { readExtendedImage } from "./extended-image.ts";
@@ -28,7 +28,7 @@ export async function prepare(
 ): Promise<Preparation> {
   const { settings, analyzed, documents, logger } = context;
   const { layersDir, launcherSbomDir } = settings;
-  if (gates(settings.platformApi).copiesSboms) copyLifecycleSboms(layersDir, launcherSbomDir, logger);
+  if (gates(settings.platformApi).copiesSboms) await copyLifecycleSboms(layersDir, launcherSbomDir, logger);
   const build = await documents.buildMetadata().catch((error: unknown) => {
     throw withContext("read build metadata", error);
   });
@@ -41,8 +41,8 @@ export async function prepare(
     extensions: extended?.layers ?? [],
     buildpacks,
     build,
-    hasLaunchSbom: existsSync(join(layersDir, "sbom", "launch")),
-    hasCacheSbom: existsSync(join(layersDir, "sbom", "cache")),
+    hasLaunchSbom: await findSboms(join(layersDir, "sbom", "launch")),
+    hasCacheSbom: await findSboms(join(layersDir, "sbom", "cache")),
     appUses: context.app.layerUses,
     cache: await caches.cache.planned,
   };

@@ -1,15 +1,8 @@
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
+import { lstat, open, readdir, readlink, stat, symlink } from "node:fs/promises";
+import { join } from "node:path";
 import { withContext } from "../faults/fault.ts";
+import { makeDirectories } from "../faults/make-directories.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
 import type { Logger } from "../flow/logger.ts";
 
@@ -18,56 +11,58 @@ const LIFECYCLE_DIR = "/cnb/lifecycle";
 const EXTENSIONS = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"] as const;
 const OWNER = "buildpacksio_lifecycle";
 
+const CODE = "EXPORT_INPUT_SBOM";
+
 /**
  * Copies the SBOMs of the lifecycle and of the launcher into `<layers>/sbom`, from where they get into layers
  * (contract 4.1; API >= 0.11).
  * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
  * @throws Fault `failed to copy buildpacksio SBOMs: ...`
  */
-export function copyLifecycleSboms(layersDir: string, launcherSbomDir: string, logger: Logger): void {
+export async function copyLifecycleSboms(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
   try {
-    copyDefaultSboms("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);
+    await copyDefaultSboms("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);
     const launcherTarget = join(layersDir, "sbom", "launch", OWNER, "launcher");
     if (launcherSbomDir === "" || launcherSbomDir === LIFECYCLE_DIR)
-      copyDefaultSboms("launcher", launcherTarget, logger);
-    else copyAllSboms(launcherSbomDir, launcherTarget, logger);
+      await copyDefaultSboms("launcher", launcherTarget, logger);
+    else await copyAllSboms(launcherSbomDir, launcherTarget, logger);
   } catch (error) {
-    throw withContext("failed to copy buildpacksio SBOMs", error, "EXPORT_INPUT_SBOM");
+    throw withContext("failed to copy buildpacksio SBOMs", error, CODE);
   }
 }
 
-function copyDefaultSboms(component: string, target: string, logger: Logger): void {
+async function copyDefaultSboms(component: string, target: string, logger: Logger): Promise<void> {
   for (const extension of EXTENSIONS) {
     const name = `${component}.${extension}`;
     const source = join(LIFECYCLE_DIR, name);
-    if (!exists(source)) {
+    if (!(await exists(source))) {
       logger.warn(`Did not find SBOM ${name} in ${LIFECYCLE_DIR}`);
       continue;
     }
     const destination = join(target, extension);
-    mkdirSync(target, { recursive: true });
+    await makeDirectories(target, CODE);
     logger.debug(`Copying SBOM ${name} to ${destination}`);
-    copy(source, destination);
+    await copy(source, destination);
   }
 }
 
-function exists(path: string): boolean {
+async function exists(path: string): Promise<boolean> {
   try {
-    statSync(path);
+    await stat(path);
     return true;
   } catch (error) {
     if (isNotExist(error)) return false;
-    throw pathFault("EXPORT_INPUT_SBOM", "stat", path, error);
+    throw pathFault(CODE, "stat", path, error);
   }
 }
 
-function copyAllSboms(source: string, target: string, logger: Logger): void {
-  const names = listSboms(source, logger);
-  mkdirSync(target, { recursive: true, mode: 0o755 });
+async function copyAllSboms(source: string, target: string, logger: Logger): Promise<void> {
+  const names = await listSboms(source, logger);
+  await makeDirectories(target, CODE);
   for (const name of names) {
-    const destination = join(target, basename(name));
+    const destination = join(target, name);
     try {
-      copy(join(source, name), destination);
+      await copy(join(source, name), destination);
     } catch (error) {
       logger.warn(`failed while copying SBOM from ${join(source, name)} to ${destination}`);
       throw error;
@@ -75,24 +70,54 @@ function copyAllSboms(source: string, target: string, logger: Logger): void {
   }
 }
 
-function listSboms(directory: string, logger: Logger): string[] {
+async function listSboms(directory: string, logger: Logger): Promise<string[]> {
   try {
-    return readdirSync(directory, { withFileTypes: true })
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
       .filter((entry) => !entry.isDirectory() && EXTENSIONS.some((extension) => entry.name.endsWith(extension)))
       .map((entry) => entry.name)
       .sort();
   } catch (error) {
     logger.warn(`Failed to list contents of directory ${directory}`);
-    throw pathFault("EXPORT_INPUT_SBOM", "open", directory, error);
+    throw pathFault(CODE, "open", directory, error);
   }
 }
 
-/** A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one. */
-function copy(source: string, destination: string): void {
+/**
+ * A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one, a directory is
+ * copied whole. Anything else is left out.
+ */
+async function copy(source: string, destination: string): Promise<void> {
+  const stats = await attempt("lstat", source, () => lstat(source));
+  if (stats.isDirectory()) await copyDirectory(source, destination);
+  else if (stats.isFile()) await copyFile(source, destination);
+  else if (stats.isSymbolicLink()) {
+    const target = await attempt("readlink", source, () => readlink(source));
+    await attempt("symlink", `${target} ${destination}`, () => symlink(target, destination));
+  }
+}
+
+async function copyDirectory(source: string, destination: string): Promise<void> {
+  await makeDirectories(destination, CODE);
+  const names = await attempt("open", source, () => readdir(source));
+  for (const name of names.sort()) await copy(join(source, name), join(destination, name));
+}
+
+async function copyFile(source: string, destination: string): Promise<void> {
+  await using from = await openFile(source, "r");
+  await using to = await openFile(destination, "w");
+  await attempt("write", destination, async () => to.writeFile(await from.readFile()));
+}
+
+function openFile(path: string, flags: "r" | "w"): Promise<FileHandle> {
+  return attempt("open", path, () => open(path, flags));
+}
+
+/** @throws Fault that begins with `<operation> <operand>: `, as Go's errors do */
+async function attempt<Result>(operation: string, operand: string, call: () => Promise<Result>): Promise<Result> {
   try {
-    if (lstatSync(source).isSymbolicLink()) symlinkSync(readlinkSync(source), destination);
-    else writeFileSync(destination, readFileSync(source));
+    return await call();
   } catch (error) {
-    throw pathFault("EXPORT_INPUT_SBOM", "open", source, error);
+    throw pathFault(CODE, operation, operand, error);
   }
 }

@@ -13,7 +13,7 @@ export function isCached(layer: BuildpackLayer): boolean {
 
 /** True when the directory of cached SBOMs becomes a layer of the cache. */
 export function isSbomCached({ settings, hasCacheSbom }: PlanInputs): boolean {
-  return hasCacheSbom && gates(settings.platformApi).hasSbomLayers;
+  return hasCacheSbom === true && gates(settings.platformApi).hasSbomLayers;
 }
 
 /** The source of the cache's SBOM layer. */

@@ -6,6 +6,7 @@ import {
   CREATED_BY_SBOM,
 } from "../cnb/created-by.ts";
 import { LAYER_IDS } from "../cnb/layer-ids.ts";
+import { withContext } from "../faults/fault.ts";
 import { toByteString } from "../oci/byte-string.ts";
 import type { AppStep } from "./app-step.ts";
 import { layersDirectorySource } from "./directory-source.ts";
@@ -14,10 +15,16 @@ import { processTypesFault } from "./process-types-fault.ts";
 import type { WantedLayers } from "./wanted-layers.ts";
 
 /** The step for the SBOMs of what is launched; only where that directory exists (contract 4, row 3). */
-export function launchSbomStep({ settings, previous }: PlanInputs, wanted: WantedLayers): AppStep {
+export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  const { settings, previous, hasLaunchSbom } = inputs;
+  if (hasLaunchSbom === false) return;
+  if (hasLaunchSbom !== true) {
+    yield { kind: "fault", role: undefined, fault: withContext("failed to read layers config sbom", hasLaunchSbom) };
+    return;
+  }
   const id = LAYER_IDS.launchSbom;
   const diffIds = previous.sbom === undefined ? [] : [previous.sbom];
-  return {
+  yield {
     kind: "layer",
     role: { kind: "launch-sbom", path: posix.join(settings.layersDir, "sbom", "launch") },
     id,

@@ -2,13 +2,14 @@ import type { BuildMetadata } from "../cnb/build-metadata.ts";
 import { EMPTY_CACHE_METADATA } from "../cnb/cache-metadata.ts";
 import type { CacheMetadata, LifecycleMetadata } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
+import type { Fault } from "../faults/fault.ts";
 import type { BuildpackLayers, ExportSettings } from "../inputs/export-inputs.ts";
 import type { AppStep } from "./app-step.ts";
 import { cachedSources } from "./cached-sources.ts";
 import { type ExtensionLayer, extensionSteps } from "./extension-steps.ts";
 import { launchSteps } from "./launch-steps.ts";
 import { APP_PRIORITY, type LayerPlan } from "./layer-plan.ts";
-import { launcherSteps, launchSbomStep } from "./lifecycle-steps.ts";
+import { launcherSteps, launchSbomSteps } from "./lifecycle-steps.ts";
 import { sliceSteps } from "./slice-steps.ts";
 import { type LayerUse, WantedLayers } from "./wanted-layers.ts";
 
@@ -22,10 +23,10 @@ export interface PlanInputs {
   /** Of the group, in its order. */
   readonly buildpacks: readonly BuildpackLayers[];
   readonly build: Pick<BuildMetadata, "slices" | "processes">;
-  /** `<layers>/sbom/launch` exists. */
-  readonly hasLaunchSbom: boolean;
-  /** `<layers>/sbom/cache` exists. */
-  readonly hasCacheSbom: boolean;
+  /** `<layers>/sbom/launch` exists; a fault where that cannot be told. */
+  readonly hasLaunchSbom: boolean | Fault;
+  /** The same for `<layers>/sbom/cache`. */
+  readonly hasCacheSbom: boolean | Fault;
   /** What the destination takes of each of the app image's layers: a daemon takes tars as they are, a launch cache files. */
   readonly appUses: readonly LayerUse[];
   /** The cache that will take layers too. */
@@ -76,7 +77,7 @@ export function planApp(inputs: PlanInputs): AppPlan {
 function* appSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   yield* extensionSteps(inputs.extensions, wanted);
   for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, wanted);
-  if (gates(inputs.settings.platformApi).hasSbomLayers && inputs.hasLaunchSbom) yield launchSbomStep(inputs, wanted);
+  if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, wanted);
   yield* sliceSteps(inputs, wanted);
   yield* launcherSteps(inputs, wanted);
 }

@@ -2,6 +2,8 @@ import { posix } from "node:path";
 import { CREATED_BY_SBOM, createdByBuildpack } from "../cnb/created-by.ts";
 import { LAYER_IDS } from "../cnb/layer-ids.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
+import { gates } from "../cnb/platform-api.ts";
+import { Fault, withContext } from "../faults/fault.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../inputs/export-inputs.ts";
 import { cachedBefore, cacheSbomSource, isCached, isSbomCached } from "./cached-sources.ts";
 import { directorySource } from "./directory-source.ts";
@@ -10,7 +12,7 @@ import { type AppPlan, cacheUse, type PlanInputs } from "./plan-app.ts";
 import { layerKey, WantedLayers } from "./wanted-layers.ts";
 
 /** One thing to do for the cache, in the order of contract 6.2. */
-export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep;
+export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
 
 /** A buildpack's directory begins: its cached layers follow. */
 export interface CacheBuildpackStep {
@@ -38,6 +40,12 @@ export interface CacheLayerStep {
 export interface NoContentsStep {
   readonly kind: "no-contents";
   readonly id: string;
+}
+
+/** The cache cannot be exported. It is the last step. */
+export interface CacheFaultStep {
+  readonly kind: "fault";
+  readonly fault: Fault;
 }
 
 /** The cache's layers: those to be made for the cache alone, and what is to be done in which order. */
@@ -71,7 +79,10 @@ function* cacheSteps(inputs: PlanInputs, old: CacheMetadata, want: Want): Genera
       else if (layer.cache) yield { kind: "no-contents", id: layer.id };
     }
   }
+  const { hasCacheSbom, settings } = inputs;
   if (isSbomCached(inputs)) yield sbomStep(inputs, old, want);
+  else if (hasCacheSbom instanceof Fault && gates(settings.platformApi).hasSbomLayers)
+    yield { kind: "fault", fault: withContext("failed to read layers SBOM", hasCacheSbom) };
 }
 
 function layerStep(

@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { posix } from "node:path";
 import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
 import type { BomEntry } from "../cnb/build-metadata.ts";
 import { withContext } from "../faults/fault.ts";
@@ -44,7 +44,7 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
  */
 export async function writeReport(path: string, report: ExportReport): Promise<void> {
   try {
-    await makeDirectories(dirname(path), "EXPORT_REPORT_DIRECTORY");
+    await makeDirectories(posix.normalize(posix.dirname(path)), "EXPORT_REPORT_DIRECTORY");
     await writeFile(path, reportToml(report)).catch((error: unknown) => {
       throw pathFault("EXPORT_REPORT_WRITE", "open", path, error);
     });

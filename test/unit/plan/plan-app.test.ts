@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
+import { Fault } from "../../../src/faults/fault.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import type { AppStep } from "../../../src/plan/app-step.ts";
 import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/plan-app.ts";
@@ -75,6 +76,15 @@ describe("planApp", () => {
       { source: { kind: "extension", index: 2, ...blob }, order: 0, expected: [], consumers: 1 },
       { source: { kind: "extension", index: 5, ...blob }, order: 1, expected: [], consumers: 1 },
     ]);
+  });
+
+  it("ends with a fault where it cannot be told whether there are SBOMs, from API 0.8 on", () => {
+    const hasLaunchSbom = new Fault("EXPORT_INPUT_SBOM", "open /layers/sbom/launch: permission denied");
+    const last = planApp(planInputs({ hasLaunchSbom })).steps.at(-1);
+    expect(last?.kind === "fault" && last.fault.message).toBe(
+      "failed to read layers config sbom: open /layers/sbom/launch: permission denied",
+    );
+    expect(planApp(planInputs({ hasLaunchSbom }, "0.7")).steps.at(-1)?.kind).not.toBe("fault");
   });
 
   it("plans everything in the order of contract 4", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
+import { Fault } from "../../../src/faults/fault.ts";
 import { recordCache } from "../../../src/plan/cache-record.ts";
 import { planApp } from "../../../src/plan/plan-app.ts";
 import { planCache } from "../../../src/plan/plan-cache.ts";
@@ -78,6 +79,17 @@ describe("planCache", () => {
         },
       })),
     );
+  });
+
+  it("ends with a fault where it cannot be told whether there are SBOMs", () => {
+    const hasCacheSbom = new Fault("EXPORT_INPUT_SBOM", "open /layers/sbom/cache: permission denied");
+    const inputs = planInputs({ hasCacheSbom, cache: { kind: "image" } });
+    const [step] = planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).steps;
+    expect(step?.kind === "fault" && step.fault.message).toBe(
+      "failed to read layers SBOM: open /layers/sbom/cache: permission denied",
+    );
+    const old = planInputs({ hasCacheSbom, cache: { kind: "image" } }, "0.7");
+    expect(planCache(old, planApp(old), EMPTY_CACHE_METADATA).steps).toEqual([]);
   });
 
   it("has no SBOM layer below API 0.8", () => {

@@ -87,6 +87,9 @@ describe("writeReport", () => {
       const below = await rejectionOf(writeReport(join(file, "report.toml"), REPORT));
       expect(below).toBeInstanceOf(Fault);
       expect(below).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
+      // Go's filepath.Dir cleans what it returns.
+      const unclean = await rejectionOf(writeReport(`${directory}/.//file/x/report.toml`, REPORT));
+      expect(unclean).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
       const itself = await rejectionOf(writeReport(directory, REPORT));
       expect(itself).toMatchObject({ message: `failed to write report file: open ${directory}: is a directory` });
     } finally {
