@@ -1,10 +1,22 @@
-import { isDeepStrictEqual } from "node:util";
 import { VERSION } from "../../src/export/release.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
-import { editConfig, listLayersOnce, nameOciLayers } from "./image-edits.ts";
+import {
+  asCrash,
+  asSilentCrash,
+  besideCrash,
+  errorsOfFailure,
+  stopCache,
+  warnOfParallel,
+  withoutOtherBlobs,
+  withoutRunAfterFailure,
+  withoutSbomsOfFailure,
+  withoutStaging,
+} from "./failure-edits.ts";
+import { nameOciLayers } from "./image-edits.ts";
+import { appConfig, errorLine, instead, listOnce, mapValues, outcomes, run } from "./outcome-edits.ts";
 import { asUsageBlock, withoutOwnFlags } from "./own-additions.ts";
 import type { Played } from "./play-case.ts";
-import type { ConformanceCase, LayoutTexts, Outcome } from "./recorded-case.ts";
+import type { ConformanceCase, LayoutTexts } from "./recorded-case.ts";
 import { splitStreams } from "./streams.ts";
 
 /** Where we are not what the reference is, on purpose. */
@@ -16,17 +28,20 @@ export interface IntendedDifference {
   /** Makes what we should do out of what the reference does. */
   readonly expect?: (played: Played) => Played;
   /** Takes out of what we do what cannot be compared; both sides then lack it. */
-  readonly ours?: (played: Played) => Played;
+  readonly ours?: (played: Played, reference: Played) => Played;
 }
 
 const everywhere = () => true;
+const isGenerated = ({ name }: ConformanceCase) => name.startsWith("generated-");
+
+const BAD_BUILDPACK_API = /(?<=failed to parse buildpack API )'.*'(?= for buildpack)/;
 
 /** The table, in the order in which its rows apply. */
 export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   { why: "D26: warnings and errors go to stderr", cases: everywhere, expect: outcomes(splitStreams) },
   {
     why: "our own flags are in the usage block too, and -h shows all in groups",
-    cases: ({ name }) => name.startsWith("cli-"),
+    cases: everywhere,
     ours: outcomes((outcome) => withoutOwnFlags(asUsageBlock(outcome))),
   },
   {
@@ -36,27 +51,13 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
   {
     why: "TOML errors name the file, and have the words of another parser",
-    cases: [
-      "analyzed-metadata-wrong-types",
-      "err-analyzed-bad",
-      "err-build-toml-bad-api-0-8",
-      "err-group-bad",
-      "err-group-syntax",
-      "err-metadata-bad-type",
-      "err-metadata-dup-key",
-      "err-metadata-syntax",
-      "process-command-bad-type",
-      "project-metadata-bad",
-      "run-toml-bad",
-      "stack-toml-bad",
-      "store-toml-syntax",
-    ],
-    expect: run(errorLine(/: toml: .*/, ": {path}: toml: {reason}")),
-    ours: run(errorLine(/: \/\S+\.toml: toml: .*/, ": {path}: toml: {reason}")),
+    cases: everywhere,
+    expect: outcomes(errorLine(/: toml: .*/, ": {path}: toml: {reason}")),
+    ours: outcomes(errorLine(/: \/\S+\.toml: toml: .*/, ": {path}: toml: {reason}")),
   },
   {
     why: "D1: a reused cache layer is in the cache image once",
-    cases: ({ name }) => /rebuild/.test(name),
+    cases: ({ name, previous }) => /rebuild/.test(name) || previous !== undefined,
     expect: listOnce,
   },
   {
@@ -163,6 +164,30 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     expect: run(errorLine("'<nil>'", "'x'")),
   },
   {
+    why: "D20, in any other case",
+    cases: isGenerated,
+    expect: outcomes(errorLine(BAD_BUILDPACK_API, "{api}")),
+    ours: outcomes(errorLine(BAD_BUILDPACK_API, "{api}")),
+  },
+  {
+    why: "the staging of a cache that fails is cleared",
+    cases: isGenerated,
+    expect: outcomes(withoutStaging),
+    ours: outcomes(withoutStaging),
+  },
+  {
+    why: "a layout's blobs are there before its image is, and stay when that fails",
+    cases: isGenerated,
+    expect: withoutOtherBlobs,
+    ours: withoutOtherBlobs,
+  },
+  {
+    why: "SBOMs are copied while images are still opened, so that they may be there when that fails",
+    cases: isGenerated,
+    expect: outcomes(withoutSbomsOfFailure),
+    ours: outcomes(withoutSbomsOfFailure),
+  },
+  {
     why: "D21: a PATH with an equals sign is kept",
     cases: ["run-path-equals-only"],
     expect: run(appConfig("PATH=/cnb/process:/cnb/lifecycle:", "PATH=/cnb/process:/cnb/lifecycle:/a=b:/c")),
@@ -188,12 +213,40 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
   {
     why: "RFC 0125's warning, which the reference's exporter lacks",
-    cases: ["parallel-no-cache"],
-    expect: run((outcome) => {
-      const warning =
-        "Warning: parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.";
-      return { ...outcome, stderr: outcome.stderr.toSpliced(1, 0, warning) };
-    }),
+    cases: ({ args }) => args.includes("-parallel"),
+    expect: outcomes(warnOfParallel),
+  },
+  {
+    why: "D5: when the app image fails, the cache beside it is stopped, and stays what it was",
+    cases: ({ unordered }) => unordered,
+    expect: stopCache,
+    ours: outcomes(errorsOfFailure),
+  },
+  {
+    why: "D5: the build after a stopped one has another cache",
+    cases: ({ unordered }) => unordered,
+    expect: withoutRunAfterFailure,
+    ours: withoutRunAfterFailure,
+  },
+  {
+    why: "D10, of some crashes",
+    cases: isGenerated,
+    expect: outcomes(asSilentCrash),
+  },
+  {
+    why: "D10: no crash",
+    cases: everywhere,
+    expect: (played) => {
+      const run = asCrash(played.run);
+      const isThere = run === played.run ? played.previousCacheManifestStillThere : undefined;
+      return { previous: played.previous && asCrash(played.previous), run, previousCacheManifestStillThere: isThere };
+    },
+    ours: (played, { previous, run: last }) => {
+      const ended = besideCrash(played.run, last);
+      const isThere = ended === played.run ? played.previousCacheManifestStillThere : undefined;
+      const first = played.previous && besideCrash(played.previous, previous);
+      return { previous: first, run: ended, previousCacheManifestStillThere: isThere };
+    },
   },
 ];
 
@@ -205,66 +258,6 @@ export function differencesOf(given: ConformanceCase): readonly IntendedDifferen
   return INTENDED_DIFFERENCES.filter(({ cases }) =>
     typeof cases === "function" ? cases(given) : cases.includes(given.name),
   );
-}
-
-type Edit = (outcome: Outcome) => Outcome;
-
-/** An edit of the last build. */
-function run(edit: Edit): (played: Played) => Played {
-  return (played) => ({ ...played, run: edit(played.run) });
-}
-
-/** An edit of every build. */
-function outcomes(edit: Edit): (played: Played) => Played {
-  return (played) => ({ ...played, run: edit(played.run), previous: played.previous && edit(played.previous) });
-}
-
-function mapValues<Value>(
-  record: Readonly<Record<string, Value>>,
-  edit: (value: Value) => Value,
-): Record<string, Value> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, edit(value)]));
-}
-
-/** Replaces a part of the error's line. */
-function errorLine(from: string | RegExp, to: string): Edit {
-  return (outcome) => ({
-    ...outcome,
-    stderr: outcome.stderr.map((line) => (line.startsWith("ERROR: ") ? line.replace(from, to) : line)),
-  });
-}
-
-/** An error instead of a panic; none when nothing is logged. */
-function instead(exitCode: number, message?: string): Edit {
-  return (outcome) => {
-    const lines = outcome.stderr.filter((line) => !line.startsWith("panic: "));
-    return { ...outcome, exitCode, stderr: message === undefined ? lines : [...lines, `ERROR: ${message}`] };
-  };
-}
-
-/** Edits the app image's config. */
-function appConfig(from: string, to: string): Edit {
-  const quote = (text: string) => JSON.stringify(text);
-  return (outcome) => ({
-    ...outcome,
-    images: mapValues(outcome.images, (image) => editConfig(image, quote(from), quote(to))),
-  });
-}
-
-/** A cache image whose layers are the ones it had before is the one it was before. */
-function listOnce({ previous, run: outcome, previousCacheManifestStillThere }: Played): Played {
-  const cache = outcome.images["{cacheDigest}"];
-  if (cache === undefined) return { previous, run: outcome, previousCacheManifestStillThere };
-  const once = listLayersOnce(cache);
-  const { "{cacheDigest}": _, ...images } = outcome.images;
-  if (!isDeepStrictEqual(once, previous?.images["{previous.cacheDigest}"]))
-    return {
-      previous,
-      run: { ...outcome, images: { ...images, "{cacheDigest}": once } },
-      previousCacheManifestStillThere,
-    };
-  const registry = mapValues(outcome.registry, (name) => name.replace("{cacheDigest}", "{previous.cacheDigest}"));
-  return { previous, run: { ...outcome, registry, images }, previousCacheManifestStillThere: true };
 }
 
 /** The digests are equally long, so that no size changes. */

@@ -13,7 +13,7 @@ import type { RunImage } from "./run-image.ts";
 export const RUN_LAYOUT = join(CASE_ROOT, "run");
 
 /** Where cases have their layouts made. */
-const LAYOUTS = join(CASE_ROOT, "layouts");
+export const LAYOUTS = join(CASE_ROOT, "layouts");
 
 const descriptorSchema = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
 const indexSchema = z.object({ manifests: z.tuple([descriptorSchema]) });
@@ -77,7 +77,9 @@ function describeLayout(path: string, scene: Scene, name: string): LayoutTexts {
     normalise(text.replaceAll(scene.places.runImage, "{runImage}"), scene.places, scene.digests);
   const files = readdirSync(join(path, "blobs", "sha256")).map((file) => {
     const mode = (statSync(join(path, "blobs", "sha256", file)).mode & 0o7777).toString(8).padStart(4, "0");
-    return `${mode} ${blobNames.get(`sha256:${file}`) ?? file}`;
+    // What an earlier build has left is named by its compressor.
+    const isKnown = scene.runImageLayers.has(`sha256:${file}`);
+    return `${mode} ${blobNames.get(`sha256:${file}`) ?? (isKnown ? file : "{other}")}`;
   });
   return {
     index: normal(index.replace(`"size": ${entry.size}`, '"size": {manifestSize}')),

@@ -4,10 +4,12 @@ import {
   chownSync,
   lchownSync,
   linkSync,
+  lutimesSync,
   mkdirSync,
   readdirSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -39,6 +41,9 @@ export function materialise(files: readonly CaseFile[], substitute: (text: strin
   if (files.some(isOutside)) rmSync(CNB_ROOT, { recursive: true, force: true });
   const wanted = files.filter((file) => !(isSecond && file.type === "dir" && KEPT.includes(file.path ?? "")));
   for (const file of wanted) writeOne(file, substitute);
+  // What is made in a directory changes its time.
+  for (const { path, pathBase64, mtime } of wanted)
+    if (mtime !== undefined) lutimesSync(locate(path, pathBase64), mtime, mtime);
 }
 
 /** True for a file that is not below the case's root. */
@@ -59,12 +64,13 @@ function writeOne(file: CaseFile, substitute: (text: string) => string): void {
   else if (type === "file") writeFileSync(path, contentOf(file, substitute), { flag: "wx" });
   else makeSpecial(file, path.toString());
   lchownSync(path, file.uid, file.gid);
+  if (file.size !== undefined) truncateSync(path, file.size);
   if (type !== "symlink") chmodSync(path, Number.parseInt(file.mode ?? (type === "file" ? "0644" : "0755"), 8));
 }
 
 function makeSpecial({ type, major, minor }: CaseFile, path: string): void {
   if (type === "fifo") execFileSync("mkfifo", [path]);
-  else if (type === "char") execFileSync("mknod", [path, "c", String(major), String(minor)]);
+  else if (type !== "socket") execFileSync("mknod", [path, type.charAt(0), String(major), String(minor)]);
   else makeSocket(path);
 }
 

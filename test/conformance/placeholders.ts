@@ -1,3 +1,5 @@
+import type { PreviousAnalyzed } from "./previous-analyzed.ts";
+
 /** What a case's texts name that is different in every run. Hosts are `<address>:<port>`. */
 export interface Places {
   /** Registries that run, one or two. A case without a run image has none. */
@@ -6,6 +8,7 @@ export interface Places {
   readonly runImage: string;
   /** Digest of the app image of the build before; empty when there was none. */
   readonly previousApp: string;
+  readonly previousAnalyzed: PreviousAnalyzed;
 }
 
 /** Nothing listens on the discard port. */
@@ -19,6 +22,8 @@ export function hostName(index: number): string {
 /** Fills a case's placeholders. */
 export function substitute(text: string, places: Places): string {
   return text
+    .replaceAll("{previous.image}", () => places.previousAnalyzed.image)
+    .replaceAll("{previous.metadata}", () => places.previousAnalyzed.metadata)
     .replaceAll("{registry}", places.hosts[0] ?? NOWHERE)
     .replaceAll("{registry2}", places.hosts[1] ?? NOWHERE)
     .replaceAll("{runImage}", places.runImage)

@@ -1,14 +1,15 @@
 import { chownSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { takeTurn } from "./exclusive.ts";
-import { RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
+import { LAYOUTS, RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
 import { CASE_ROOT, CNB_ROOT, isOutside, materialise } from "./materialise.ts";
 import { observe, type Scene } from "./observe.ts";
 import { NOWHERE, type Places, substitute } from "./placeholders.ts";
+import { analyzePrevious, NOTHING_ANALYZED } from "./previous-analyzed.ts";
 import type { ConformanceCase, Outcome, RecordedCase } from "./recorded-case.ts";
 import { pushRunImage, readManifest } from "./registry-api.ts";
 import { buildRunImage, type RunImage } from "./run-image.ts";
-import type { Subject } from "./subject.ts";
+import type { Runner } from "./subject.ts";
 
 /** A registry over plain http. */
 export interface RegistryPlace extends AsyncDisposable {
@@ -24,13 +25,21 @@ export interface Played {
   readonly previousCacheManifestStillThere: boolean | undefined;
 }
 
+/** A case, and of its recorded facts those that are needed to play it. */
+export interface PlayedCase {
+  readonly case: ConformanceCase;
+  readonly facts: Pick<RecordedCase["facts"], "analyzedToml" | "runImage">;
+}
+
+const NO_PREVIOUS = { previousApp: "", previousAnalyzed: NOTHING_ANALYZED };
+
 /** The user that analyzed.toml belongs to. */
 const BUILD_USER = 1000;
 
 /** Plays a case from beginning to end, on registries of its own. */
 export async function playCase(
-  { case: given, facts }: RecordedCase,
-  subject: Subject,
+  { case: given, facts }: PlayedCase,
+  subject: Runner,
   startRegistry: () => Promise<RegistryPlace>,
 ): Promise<Played> {
   await using stack = new AsyncDisposableStack();
@@ -53,24 +62,24 @@ export async function playCase(
   const first = { ...given, ...given.previous };
   const previous = await build(first, first.files, scene, subject, "previous.");
   const digestOf = (name: string) => [...scene.digests].find((entry) => entry[1] === name)?.[0];
-  const places = { ...scene.places, previousApp: digestOf("{previous.appDigest}") ?? "" };
+  const previousApp = digestOf("{previous.appDigest}") ?? "";
+  const places = { ...scene.places, previousApp, previousAnalyzed: analyzePrevious(previous, LAYOUTS) };
   const run = await build(given, given.files, { ...scene, places }, subject, "", facts.analyzedToml);
   const cache = digestOf("{previous.cacheDigest}");
-  const [registry] = places.hosts;
-  const previousCacheManifestStillThere =
-    cache === undefined || registry === undefined
-      ? undefined
-      : (await readManifest(registry, "cache", cache)) !== undefined;
+  const found = places.hosts.map((host) => cache !== undefined && readManifest(host, "cache", cache));
+  const isThere = (await Promise.all(found)).some((manifest) => manifest);
+  const previousCacheManifestStillThere = cache === undefined || found.length === 0 ? undefined : isThere;
   return { previous, run, previousCacheManifestStillThere };
 }
 
 async function setScene(
   given: ConformanceCase,
-  facts: RecordedCase["facts"],
+  facts: PlayedCase["facts"],
   start: () => Promise<string>,
 ): Promise<Scene> {
   const image = given.runImage && buildRunImage(given.runImage);
-  if (image?.digest !== facts.runImage?.digest) throw new Error("the run image is not the recorded one");
+  if (facts.runImage !== undefined && image?.digest !== facts.runImage?.digest)
+    throw new Error("the run image is not the recorded one");
   const places = await findPlaces(given, image, start);
   return { places, digests: new Map(), runImage: image, runImageLayers: image?.layerDigests ?? new Set() };
 }
@@ -80,15 +89,15 @@ async function findPlaces(
   image: RunImage | undefined,
   start: () => Promise<string>,
 ): Promise<Places> {
-  if (image === undefined) return { hosts: [], runImage: `${NOWHERE}/run`, previousApp: "" };
+  if (image === undefined) return { hosts: [], runImage: `${NOWHERE}/run`, ...NO_PREVIOUS };
   if (given.runLayout !== undefined) {
     const hosts = JSON.stringify(given).includes("{registry}") ? [await start()] : [];
-    return { hosts, runImage: `${RUN_LAYOUT}@${image.digest}`, previousApp: "" };
+    return { hosts, runImage: `${RUN_LAYOUT}@${image.digest}`, ...NO_PREVIOUS };
   }
   const registry = await start();
   const others = JSON.stringify(given).includes("{registry2}") ? [await start()] : [];
   await pushRunImage(registry, image);
-  return { hosts: [registry, ...others], runImage: `${registry}/run@${image.digest}`, previousApp: "" };
+  return { hosts: [registry, ...others], runImage: `${registry}/run@${image.digest}`, ...NO_PREVIOUS };
 }
 
 /** @param analyzedToml replaces the file of the case, unless that has one of its own */
@@ -96,7 +105,7 @@ async function build(
   given: ConformanceCase,
   files: ConformanceCase["files"],
   scene: Scene,
-  subject: Subject,
+  subject: Runner,
   label: string,
   analyzedToml?: string,
 ): Promise<Outcome> {

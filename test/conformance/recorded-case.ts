@@ -7,7 +7,7 @@ const fileSchema = z.object({
   /** Relative to the case's root, or absolute. */
   path: z.string().optional(),
   pathBase64: z.base64().optional(),
-  type: z.enum(["file", "dir", "symlink", "fifo", "hardlink", "char", "socket"]).default("file"),
+  type: z.enum(["file", "dir", "symlink", "fifo", "hardlink", "char", "block", "socket"]).default("file"),
   /** Octal; by default 0644 of files and 0755 of directories. */
   mode: z.string().optional(),
   uid: z.number().default(1000),
@@ -15,6 +15,10 @@ const fileSchema = z.object({
   content: z.string().optional(),
   base64: z.base64().optional(),
   repeat: z.object({ text: z.string(), count: z.number() }).optional(),
+  /** Bytes that the file is extended to, by a hole. */
+  size: z.number().optional(),
+  /** Seconds. */
+  mtime: z.number().optional(),
   /** Of a symlink: its text. Of a hardlink: a path relative to the case's root. */
   target: z.string().optional(),
   targetBase64: z.base64().optional(),
@@ -131,6 +135,10 @@ const recordedSchema = z.object({
   }),
 });
 
+/** A case as it is written down, with defaults left out. */
+export type CaseInput = z.input<typeof caseSchema>;
+export type FileInput = z.input<typeof fileSchema>;
+export type RunImageInput = z.input<typeof runImageSchema>;
 export type CaseFile = z.output<typeof fileSchema>;
 export type RunImageSpec = z.output<typeof runImageSchema>;
 export type ConformanceCase = z.output<typeof caseSchema>;
@@ -141,6 +149,11 @@ export type TreeEntry = z.output<typeof treeEntrySchema>;
 
 /** A case with what the reference made of it. */
 export type RecordedCase = z.output<typeof recordedSchema>;
+
+/** Fills in what a case leaves to defaults. */
+export function completeCase(input: CaseInput): ConformanceCase {
+  return caseSchema.parse(input);
+}
 
 /** All recorded cases, by name. */
 export function recordedCases(): RecordedCase[] {

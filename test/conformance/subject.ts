@@ -13,8 +13,13 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
+/** Runs the command in the case's root with exactly this environment, as the user who runs the tests. */
+export interface Runner {
+  run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun>;
+}
+
 /** The command under test, ours or the reference, reachable by the names that a lifecycle has. */
-export class Subject implements Disposable {
+export class Subject implements Disposable, Runner {
   readonly #directory = mkdtempSync(join(tmpdir(), "conformance-subject-"));
 
   /** @param executable absolute path; it must find out itself by which name it was started */
@@ -22,7 +27,6 @@ export class Subject implements Disposable {
     for (const program of ["exporter", "lifecycle"]) symlinkSync(executable, join(this.#directory, program));
   }
 
-  /** Runs it in the case's root with exactly this environment, as the user who runs the tests. */
   async run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun> {
     const script = 'umask 022; exec "$0" "$@"';
     const child = spawn("/bin/sh", ["-c", script, join(this.#directory, program), ...args], {

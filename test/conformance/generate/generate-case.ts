@@ -1,0 +1,38 @@
+import { type CaseInput, type ConformanceCase, completeCase } from "../recorded-case.ts";
+import { breakInputs } from "./broken-inputs.ts";
+import { processTypes } from "./build-metadata.ts";
+import { drawBuildOutput } from "./build-output.ts";
+import { drawDestination } from "./destination.ts";
+import { drawAnalyzed, drawAnalyzedAgain } from "./documents.ts";
+import { Draw } from "./draw.ts";
+import { drawInvocation, PLATFORM_APIS } from "./invocation.ts";
+import { drawNextBuild } from "./next-build.ts";
+import { drawRunImage } from "./run-images.ts";
+
+/** The whole input of an export, or of two in a row, that follows from a seed. */
+export function generateCase(seed: number): ConformanceCase {
+  const draw = new Draw(seed);
+  const platformApi = draw.pick(PLATFORM_APIS);
+  const destination = drawDestination(draw, platformApi);
+  const output = drawBuildOutput(draw);
+  const { files: pointedAt, ...invocation } = drawInvocation(
+    draw,
+    platformApi,
+    destination,
+    processTypes(output.files),
+  );
+  const around = [...destination.files, ...pointedAt];
+  const input: CaseInput = {
+    name: `generated-${seed}`,
+    ...invocation,
+    runImage: drawRunImage(draw, destination.kind === "layout"),
+    ...(destination.kind === "layout" ? { runLayout: draw.pick(["complete", "sparse"]) } : {}),
+    files: [...output.files, ...around, { path: "layers/analyzed.toml", content: drawAnalyzed(draw) }],
+  };
+  const isBroken = draw.chance(0.15);
+  if (draw.chance(0.65)) return completeCase(isBroken ? breakInputs(draw, input) : input);
+  const analyzed = { path: "layers/analyzed.toml", content: drawAnalyzedAgain(draw) };
+  const next: CaseInput = { ...input, files: [...drawNextBuild(draw, output), ...around, analyzed] };
+  const { files, args, env } = input;
+  return completeCase({ ...(isBroken ? breakInputs(draw, next) : next), previous: { files, args, env } });
+}
