@@ -260,37 +260,6 @@ describe("tags", () => {
 });
 
 describe("odd answers", () => {
-  test.each([
-    ["absolute", (location: string) => `http://${server.host}${location}`],
-    // Registries behind a proxy that ends TLS do this the other way round.
-    ["with the wrong scheme", (location: string) => `https://${server.host}${location}`],
-  ])("a Location that is %s", async (_name, change) => {
-    fault("POST", {
-      change: (reply) => ({ ...reply, headers: { ...reply.headers, location: change(reply.headers?.location ?? "") } }),
-    });
-    await expectUploaded(TestBlob.complete(seededBytes(1000, 13)));
-  });
-
-  test("a Location in a private network is refused", async () => {
-    fault("POST", {
-      change: (reply) => ({ ...reply, headers: { location: "http://169.254.169.254/latest?token=x" } }),
-    });
-    const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 14)), WORK));
-    expect(String(error)).toContain(
-      'SSRF protection: Location header from "127.0.0.1" to private/link-local host "169.254.169.254"',
-    );
-  });
-
-  test("a mount that is refused with an error is replaced by an upload", async () => {
-    const layer = seededBytes(1000, 15);
-    const from = registries.repository(parseReference(`${server.host}/team/other`));
-    await from.putBlob(TestBlob.complete(layer), WORK);
-    fault("POST", { answer: refusal(405, "UNSUPPORTED", "no mounts") }, /mount=/);
-    const put = await repository.putBlob(TestBlob.complete(layer), { ...WORK, mountFrom: [from] });
-    expect(put.outcome).toBe("uploaded");
-    expect(registries.counters.retries).toBe(0);
-  });
-
   test("the upload that a registry opens instead of mounting is used", async () => {
     const blob = TestBlob.complete(seededBytes(1000, 16));
     const from = registries.repository(parseReference(`${server.host}/team/other`));

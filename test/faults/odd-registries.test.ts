@@ -1,0 +1,237 @@
+import { describe, expect, test } from "vitest";
+import { digestOf } from "../../src/oci/digest.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
+import { type Exchange, type Reply, refusal } from "../fakes/registry/exchange.ts";
+import type { FaultAction } from "../fakes/registry/faults.ts";
+import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
+
+const MIB = 1 << 20;
+
+const changed = (change: Partial<Reply>): FaultAction => ({ change: (reply) => ({ ...reply, ...change }) });
+const withHeaders = (change: (headers: Readonly<Record<string, string>>) => Record<string, string>): FaultAction => ({
+  change: (reply) => ({ ...reply, headers: change(reply.headers ?? {}) }),
+});
+const without = (...names: readonly string[]): FaultAction =>
+  withHeaders((headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))));
+
+describe("Location", () => {
+  const locations: Readonly<Record<string, (location: string, host: string) => string>> = {
+    absolute: (location, host) => `http://${host}${location}`,
+    "with the wrong scheme": (location, host) => `https://${host}${location}`,
+    "without the scheme": (location, host) => `//${host}${location}`,
+    "relative to the request": (location) => location.replace(/^.*\//, ""),
+    "with a query that is to be kept": (location) => `${location}&a=b%2Fc&d=%20`,
+    "on another host": (location, host) => `http://localhost:${host.split(":")[1]}${location}`,
+  };
+  test.each(Object.keys(locations))("that is %s", async (name) => {
+    await using scene = await PushScene.open({}, {}, "user:secret");
+    const change = withHeaders((headers) => ({
+      ...headers,
+      location: locations[name]?.(headers.location ?? "", scene.server.host) ?? "",
+    }));
+    scene.fail("POST", UPLOADS, change);
+    await scene.pushWhole();
+    const elsewhere = scene.server.requests.filter(({ headers }) => headers.host?.startsWith("localhost"));
+    expect(elsewhere.length > 0).toBe(name === "on another host");
+    for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
+  });
+
+  test("that a PATCH does not have leaves the one from before", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, without("location"));
+    await scene.pushWhole();
+  });
+});
+
+describe("redirects", () => {
+  test.each(["POST", "PATCH", "PUT"])(
+    "of a %s go to another host with the body and without credentials",
+    async (method) => {
+      await using scene = await PushScene.open({}, {}, "user:secret");
+      const redirect = async (_proceed: unknown, { url, headers }: Exchange): Promise<Reply> => {
+        const host = `localhost:${headers.host?.split(":")[1]}`;
+        return { status: 307, headers: { location: `http://${host}${url.pathname}${url.search}` } };
+      };
+      scene.fail(method, UPLOADS, { around: redirect });
+      const { blob } = await scene.pushWhole();
+      const elsewhere = scene.server.requests.filter(({ headers }) => headers.host?.startsWith("localhost"));
+      // The answers' relative Locations lead there, too.
+      expect(elsewhere.map((request) => request.method)).toContain(method);
+      for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
+      expect(blob.reads).toHaveLength(method === "PATCH" ? 2 : 1);
+    },
+  );
+});
+
+describe("missing headers", () => {
+  test("no digest in any answer", async () => {
+    await using scene = await PushScene.open();
+    for (const method of ["HEAD", "PUT"]) scene.fail(method, /./, without("docker-content-digest"), 3);
+    await scene.pushWhole();
+  });
+
+  test("no Range in any answer", async () => {
+    await using scene = await PushScene.open();
+    for (const method of ["POST", "PATCH"]) scene.fail(method, UPLOADS, without("range"));
+    await scene.pushWhole();
+  });
+});
+
+describe("registries that lack something", () => {
+  test.each([405, 501])("HEAD (%i)", async (status) => {
+    await using scene = await PushScene.open();
+    scene.server.faults.add({ method: "HEAD", target: /./, times: 3, action: { answer: { status } } });
+    await scene.pushWhole();
+    expect(scene.server.count("POST", UPLOADS)).toBe(2);
+  });
+
+  test.each<[string, Reply]>([
+    ["405", { status: 405 }],
+    ["501", { status: 501 }],
+    ["404 of a proxy", { status: 404, body: "<html>" }],
+    ["UNSUPPORTED", refusal(400, "UNSUPPORTED", "use monolithic uploads")],
+  ])("PATCH (%s), so that blobs are put in one piece", async (_name, answer) => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { answer });
+    const { blob } = await scene.pushWhole(6 * MIB);
+    expect(scene.server.count("PATCH", UPLOADS)).toBe(1);
+    expect(blob.reads).toEqual([0, 0]);
+    // What one upload found out the next ones know.
+    await scene.pushWhole(1000, 2);
+    expect(scene.server.count("PATCH", UPLOADS)).toBe(1);
+    expect(scene.logger.lines.filter((line) => line.startsWith("warn"))).toEqual([]);
+  });
+
+  test("PATCH, and a PUT that breaks is sent again as a whole", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { answer: { status: 405 } });
+    scene.fail("PUT", UPLOADS, { dropAfterBytes: 2 * MIB });
+    scene.fail("PUT", UPLOADS, { dropAnswer: true });
+    const { blob } = await scene.pushWhole(6 * MIB);
+    expect(blob.reads).toEqual([0, 0, 0]);
+  });
+
+  test("bodies of unknown length (411), so that a blob is completed first", async () => {
+    await using scene = await PushScene.open();
+    scene.server.faults.add({
+      method: "PATCH",
+      target: UPLOADS,
+      times: ALWAYS,
+      when: ({ headers }) => headers["content-length"] === undefined,
+      action: { answer: { status: 411 } },
+    });
+    const blob = new TestBlob(seededBytes(6 * MIB, 1));
+    blob.growTo(5 * MIB);
+    const put = scene.repository.putBlob(blob, { priority: 0 });
+    while (scene.server.count("PATCH", UPLOADS) === 0) await new Promise((resolve) => setImmediate(resolve));
+    blob.complete();
+    expect(await put).toMatchObject({ outcome: "uploaded" });
+    expect(scene.server.count("PATCH", UPLOADS)).toBe(2);
+  });
+});
+
+describe("an upload that was interrupted", () => {
+  const BROKEN_AT = 6_000_000;
+  const SIZE = 10 * MIB;
+
+  test.each<[string, FaultAction]>([
+    ["is unknown", { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") }],
+    ["is refused", { answer: refusal(405, "UNSUPPORTED", "no status") }],
+    ["lies upwards", withHeaders((headers) => ({ ...headers, range: "0-99999999" }))],
+    ["lies downwards", withHeaders((headers) => ({ ...headers, range: "0-999999" }))],
+    // aws/containers-roadmap issue 2831
+    ["stands at the first byte", withHeaders((headers) => ({ ...headers, range: "0-0" }))],
+    ["is no range", withHeaders((headers) => ({ ...headers, range: "bytes=lots" }))],
+    ["has no Range", without("range")],
+    ["leads nowhere", withHeaders((headers) => ({ ...headers, location: "/v2/gone/blobs/uploads/1" }))],
+  ])("and whose status %s is whole in the end", async (_name, action) => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { dropAfterBytes: BROKEN_AT });
+    scene.fail("GET", UPLOADS, action);
+    await scene.pushWhole(SIZE);
+  });
+
+  test.each<[string, Reply]>([
+    ["GHCR: none above 4 MiB", { status: 416 }],
+    ["Google Artifact Registry: none at all", refusal(400, "UNSUPPORTED", "You must use monolithic uploads")],
+    ["others", refusal(405, "UNSUPPORTED", "The operation is unsupported.")],
+    ["others", { status: 501 }],
+    ["others", refusal(400, "RANGE_INVALID", "invalid content range")],
+  ])("is begun anew where the registry does not take its rest in pieces (%s)", async (_name, answer) => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { dropAfterBytes: 2 * MIB });
+    scene.server.faults.add({
+      method: "PATCH",
+      target: UPLOADS,
+      when: ({ headers }) => headers["content-range"] !== undefined,
+      action: { answer },
+    });
+    const { blob } = await scene.pushWhole(SIZE);
+    expect(blob.reads).toEqual([0, 2 * MIB, 0]);
+    // It takes what everybody takes.
+    expect(scene.server.count("PATCH", UPLOADS)).toBe(4);
+  });
+
+  test("goes on in pieces that are as large as the registry wants them", async () => {
+    await using scene = await PushScene.open();
+    scene.fail(
+      "POST",
+      UPLOADS,
+      withHeaders((headers) => ({ ...headers, "oci-chunk-min-length": String(8 * MIB) })),
+    );
+    scene.fail("PATCH", UPLOADS, { dropAfterBytes: MIB });
+    const blob = new TestBlob(seededBytes(20 * MIB, 3));
+    blob.growTo(5 * MIB);
+    const put = scene.repository.putBlob(blob, { priority: 0 });
+    while (scene.server.count("GET", UPLOADS) === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Enough for a piece of the usual size.
+    blob.growTo(8 * MIB);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    blob.growTo(11 * MIB);
+    while (scene.server.count("PATCH", UPLOADS) < 2) await new Promise((resolve) => setImmediate(resolve));
+    blob.complete();
+    await put;
+    const pieces = scene.server.requests.flatMap(({ headers }) => headers["content-range"] ?? []);
+    for (const piece of pieces.slice(0, -1)) {
+      const [from = 0, to = 0] = piece.split("-").map(Number);
+      expect(to + 1 - from).toBeGreaterThanOrEqual(8 * MIB);
+    }
+    expect(scene.server.blobs.has(REPOSITORY, blob.digest)).toBe(true);
+  });
+
+  test.each(["PATCH", "PUT"])("is begun anew when a %s says that it is gone", async (method) => {
+    await using scene = await PushScene.open();
+    scene.fail(method, UPLOADS, { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") }, 3);
+    await scene.pushWhole(SIZE);
+    // Of the layer; the config has one more.
+    expect(scene.server.count("POST", UPLOADS)).toBe(5);
+  });
+
+  test("is begun anew after a proxy's 400", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { answer: { status: 400, body: "<html>400 Bad Request</html>" } });
+    await scene.pushWhole(SIZE);
+  });
+});
+
+describe("mounts", () => {
+  test.each<[string, FaultAction]>([
+    ["401", { answer: refusal(401, "UNAUTHORIZED", "authentication required") }],
+    ["403", { answer: refusal(403, "DENIED", "no access to team/other") }],
+    ["404", { answer: refusal(404, "NAME_UNKNOWN", "repository name not known to registry") }],
+    ["405", { answer: refusal(405, "UNSUPPORTED", "no mounts") }],
+    ["500", { answer: { status: 500 } }],
+    ["a reset", { dropAnswer: true }],
+    ["an upload without a Location", changed({ status: 202, headers: {} })],
+  ])("that end with %s become uploads", async (_name, action) => {
+    await using scene = await PushScene.open();
+    const layer = seededBytes(1000, 15);
+    const from = scene.registries.repository(parseReference(`${scene.server.host}/team/other`));
+    await from.putBlob(TestBlob.complete(layer), { priority: 0 });
+    scene.fail("POST", /mount=/, action);
+    const put = await scene.repository.putBlob(TestBlob.complete(layer), { priority: 0, mountFrom: [from] });
+    expect(put).toEqual({ digest: digestOf(layer), size: 1000, outcome: "uploaded" });
+    expect(scene.registries.counters.retries).toBe(0);
+  });
+});
