@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { TomlDate } from "smol-toml";
 import type { z } from "zod";
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
@@ -65,10 +65,26 @@ function decode(bytes: Uint8Array, file: string): unknown {
   }
 }
 
+/**
+ * Longest TOML file in bytes. What is in one ends up in an image's config, and one that long is read by no registry nor by us;
+ * and a parser makes some hundred bytes of each.
+ */
+const MAX_TOML_BYTES = 8 << 20;
+
 async function readBytes(path: ByteString): Promise<Uint8Array> {
   try {
-    return await readFile(fsPath(path));
+    await using file = await open(fsPath(path));
+    const { size } = await file.stat();
+    if (size <= MAX_TOML_BYTES) return await file.readFile();
+    throw new Fault(
+      "EXPORT_INPUT_READ",
+      `read ${fromByteString(path)}: it has ${size} bytes, more than ${MAX_TOML_BYTES}`,
+      {
+        hint: "Let the buildpack or platform that wrote it keep large data in files of a layer.",
+      },
+    );
   } catch (error) {
+    if (error instanceof Fault) throw error;
     const operation = isSystemError(error) && error.syscall === "read" ? "read" : "open";
     throw pathFault("EXPORT_INPUT_READ", operation, fromByteString(path), error);
   }

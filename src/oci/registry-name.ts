@@ -9,9 +9,13 @@ const BRACKETED = /^\[[0-9A-Fa-f:.]+\](?::\d*)?$/;
 /** Characters that Go's net/url lets through unescaped in a host, with at most one colon, before the port's digits. */
 const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=<>"]|[^\x20-\x7e\p{Cc}])*(?::\d*)?$/u;
 
-/** True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go). */
+/**
+ * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go), if there
+ * can be a URL with it at all: the reference finds that out when it connects. "" stands for Docker Hub.
+ */
 export function isRegistryName(name: string): boolean {
-  return name.startsWith("[") ? BRACKETED.test(name) : HOST.test(name);
+  const isAuthority = name.startsWith("[") ? BRACKETED.test(name) : HOST.test(name);
+  return isAuthority && (name === "" || URL.canParse(`https://${name}/`));
 }
 
 /** The registry meant by what was written before the first slash; "" is Docker Hub. */

@@ -5,7 +5,7 @@
  */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
   const text = value?.trim() ?? "";
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER);
   // An HTTP date begins with the day's name; Date.parse alone would take "-1" or "5.5" for a date.
   if (!/^[A-Za-z]{3,9},? /.test(text)) return undefined;
   const atMs = Date.parse(text);

@@ -181,3 +181,43 @@ test.skipIf(process.getuid?.() === 0)("a file without permission is not missing"
     message: `failed to read run file: open ${path}: permission denied`,
   });
 });
+
+describe("documents that are made to hurt", () => {
+  const cases: [string, string, RegExp][] = [
+    ["a chain of dotted keys", `${"a.".repeat(100_000)}a = 1`, /: toml: tables are nested more than 1000 levels deep$/],
+    ["inline tables in each other", `x = ${"{a=".repeat(100_000)}`, /: toml: line 1: .*nested/],
+    ["arrays in each other", `x = ${"[".repeat(100_000)}`, /: toml: line 1: .*nested/],
+    [
+      "a number of a hundred thousand digits",
+      `x = ${"9".repeat(100_000)}`,
+      /: toml: 9{40}\.\.\. \(100000 digits\) is out of range for int64$/,
+    ],
+    ["9 MB", `x = "${"a".repeat(9e6)}"`, /^read .*f\.toml: it has 9000006 bytes, more than 8388608$/],
+  ];
+  test.each(cases)("%s", async (_, content, message) => {
+    const fault = await rejectionOf(read(content));
+    expect(fault).toMatchObject({
+      code: expect.stringMatching(/^EXPORT_INPUT/),
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test("names of JavaScript's own are keys like any other", async () => {
+    const content =
+      "[free]\n__proto__ = { a = 1 }\nconstructor.prototype.b = 2\n[map.__proto__]\nid = 'x'\n[__proto__]\ntext = 'y'\n";
+    const document = await read(content);
+    expect(Object.entries(document.free as object)).toEqual([
+      ["__proto__", { a: 1n }],
+      ["constructor", { prototype: { b: 2n } }],
+    ]);
+    expect(document.map).toEqual(new Map([["__proto__", expect.objectContaining({ id: "x" })]]));
+    expect(document.text).toBe("");
+    expect(({} as Record<string, unknown>).a).toBeUndefined();
+  });
+
+  test("more digits of a second than there are nanoseconds", async () => {
+    expect((await read("any = 1979-05-27T07:32:00.12345678912Z")).any).toEqual(
+      new TomlDate("1979-05-27T07:32:00.123Z"),
+    );
+  });
+});

@@ -79,3 +79,10 @@ test.each([
 ])("%j as Go prints it", (value, text) => {
   expect(goValue(value)).toBe(text);
 });
+
+test("a detail that is nested without end is cut, and so is a wait", () => {
+  const body = `{"errors":[{"code":"X","detail":${"[".repeat(20_000)}${"]".repeat(20_000)}}]}`;
+  const { message } = answerFault({ method: "GET", url: URL_, status: 400, retryAfter: undefined, body });
+  expect(message).toMatch(/X: ; \[{51}\.\.\.\]{51}$/);
+  expect(retryAfterMs("9".repeat(400), 0)).toBe(Number.MAX_SAFE_INTEGER);
+});
