@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { buildEncoder } from "./build-encoder.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
+import { writeSbom } from "./sbom.ts";
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
@@ -31,4 +32,7 @@ function warmUp(): void {
   if (status !== 0) throw new Error(`the built command does not start:\n${stderr}`);
 }
 
-if (import.meta.main) await build();
+if (import.meta.main) {
+  await build();
+  writeSbom();
+}

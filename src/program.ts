@@ -16,6 +16,7 @@ import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner } from "./privileges.ts";
 import { CommandOutput } from "./report/command-output.ts";
 import { type LineSink, Log } from "./report/log.ts";
+import { overdue } from "./stop-signals.ts";
 
 /** What the program needs to know of the process that it runs in. */
 export interface ProgramProcess {
@@ -39,7 +40,7 @@ export async function runProgram(process: ProgramProcess, signal: AbortSignal): 
   const output = new CommandOutput(process.out, process.err);
   const logger = new Log(output.out, output.err);
   try {
-    return await parseAndRun({ ...process, output, logger }, signal);
+    return await Promise.race([parseAndRun({ ...process, output, logger }, signal), overdue(signal)]);
   } catch (error) {
     return report(error, logger);
   }

@@ -16,6 +16,19 @@ export class StopFault extends Fault {
   }
 }
 
+/** How long the command may take to end what is under way. The rest of the second is for the process to end. */
+const GRACE_MS = 700;
+
+/**
+ * Rejects with the signal's reason some time after it was aborted, however much is still under way then: nothing that is left
+ * to be done makes anything whole that would otherwise be half.
+ */
+export function overdue(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => setTimeout(() => reject(signal.reason), GRACE_MS).unref(), { once: true });
+  return promise;
+}
+
 /** Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits. */
 export function listenForStop(): AbortSignal {
   const controller = new AbortController();

@@ -1,6 +1,7 @@
 import { Fault } from "../faults/fault.ts";
 import { Monitor } from "../flow/monitor.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import { untilAborted } from "../flow/until-aborted.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layer-plan.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
@@ -113,16 +114,19 @@ export class LayerStore {
   }
 
   async #scan(source: LocalSource, { priority, order }: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
-    return await this.#scans.run(priority, () => this.#engine.pool.scan(source), order, signal);
+    // A walk of a huge tree goes on until its thread ends; nobody waits for it.
+    const scan = () => untilAborted(this.#engine.pool.scan(source), signal);
+    return await this.#scans.run(priority, scan, order, signal);
   }
 
   async #copy(source: ExtensionSource, { priority, order }: Rank, signal: AbortSignal): Promise<StoredTar> {
     const copy = async (): Promise<StoredTar> => {
       const spool = await openNamelessFile(this.#spoolDir);
       try {
-        return await this.#engine.pool.copy(source, spool);
+        return await untilAborted(this.#engine.pool.copy(source, spool), signal);
       } catch (error) {
-        await closeSpoolFile(spool);
+        // A copy that was given up still writes to the descriptor, whose number may not become another file's.
+        if (!signal.aborted) await closeSpoolFile(spool);
         throw error;
       }
     };

@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { Fault, messageOf } from "../faults/fault.ts";
 import { fromWire } from "../faults/wire.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layer-plan.ts";
@@ -45,6 +46,9 @@ export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
   readonly #digesters: DigesterThreads;
+  /** Those who wait for an answer. When a thread dies all are told, since it may have been theirs. */
+  readonly #waiting = new Set<(fault: Fault) => void>();
+  #death: Fault | undefined;
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
@@ -60,7 +64,7 @@ export class WorkerPool {
     });
     // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
     const onError = (error: unknown): void => {
-      if (!this.#isClosing) throw error;
+      if (!this.#isClosing) this.#bury(error);
     };
     this.#compressors.on("error", onError);
     this.#digesters = new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError);
@@ -68,7 +72,7 @@ export class WorkerPool {
 
   /** @throws Fault of the scan, rebuilt from the thread's. */
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
-    const done = unwrap<ScanDone>(await this.#compressors.run({ kind: "scan", source }));
+    const done = unwrap<ScanDone>(await this.#answerOf(this.#compressors.run({ kind: "scan", source })));
     return done.indexes;
   }
 
@@ -78,27 +82,45 @@ export class WorkerPool {
    * @throws Fault of the copy, e.g. a corrupt blob
    */
   async copy(source: ForeignBlob, spool: number): Promise<StoredTar> {
-    const { tarSize } = unwrap<CopyDone>(await this.#compressors.run({ kind: "copy", source, spool }));
+    const { tarSize } = unwrap<CopyDone>(await this.#answerOf(this.#compressors.run({ kind: "copy", source, spool })));
     return { fileDescriptor: spool, tarSize };
   }
 
   /** @throws Fault of the block, e.g. a file that changed. */
   async block(task: BlockTask): Promise<BlockDone> {
-    return unwrap<BlockDone>(await this.#compressors.run(task));
+    return unwrap<BlockDone>(await this.#answerOf(this.#compressors.run(task)));
   }
 
   /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
   digest(kind: DigestTask["kind"], blocks: number, spool = -1): RunningDigest {
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool };
-    const done = this.#digesters.run(task, blocks > 1, port2).then((reply) => unwrap<DigestDone>(reply));
+    const answer = this.#answerOf(this.#digesters.run(task, blocks > 1, port2));
+    const done = answer.then((reply) => unwrap<DigestDone>(reply));
     return { port: port1, done };
   }
 
   /** Hashes a file on the less busy digesting thread. @throws Fault `read <path>: ...` */
   async hashFile(path: string): Promise<DiffID> {
-    const { sha256 } = unwrap<HashFileDone>(await this.#digesters.run({ kind: "hash-file", path }, true));
+    const { sha256 } = unwrap<HashFileDone>(
+      await this.#answerOf(this.#digesters.run({ kind: "hash-file", path }, true)),
+    );
     return `sha256:${sha256}` as DiffID;
+  }
+
+  /** A thread answers every task, also with what went wrong; a task that fails by itself has lost its thread. */
+  async #answerOf<Reply>(answer: Promise<Reply>): Promise<Reply> {
+    answer.catch((error: unknown) => this.#bury(error));
+    if (this.#death !== undefined) throw this.#death;
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    this.#waiting.add(reject);
+    answer.then(resolve, () => undefined);
+    return await promise.finally(() => this.#waiting.delete(reject));
+  }
+
+  #bury(error: unknown): void {
+    this.#death ??= deathFault(error);
+    for (const reject of this.#waiting) reject(this.#death);
   }
 
   /** Ends all threads; tasks that still run are abandoned. */
@@ -106,6 +128,13 @@ export class WorkerPool {
     this.#isClosing = true;
     await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
   }
+}
+
+function deathFault(error: unknown): Fault {
+  return new Fault("EXPORT_LAYER_THREAD", `a worker thread died: ${messageOf(error)}`, {
+    cause: error,
+    hint: "Give the export more memory, or fewer threads with -workers.",
+  });
 }
 
 function unwrap<Done extends { readonly kind: string }>(

@@ -44,6 +44,8 @@ export interface Connection {
   readonly repository: Repository;
   /** Uploads in flight at this registry. */
   readonly uploads: PriorityLimiter;
+  /** Tries of uploads, of which the aborted ones are taken back. */
+  readonly tries: Set<Promise<unknown>>;
   /** Keeps background uploads to any registry from slowing down the others. */
   readonly gate: BackgroundGate;
   /** How this registry takes uploads. */

@@ -1,5 +1,6 @@
 import { RegistryFault } from "../../transport/registry-fault.ts";
-import { type Connection, persist, scopeOf, type Work } from "./connection.ts";
+import { cancelUpload } from "./cancel-upload.ts";
+import { type Connection, persist, type Work } from "./connection.ts";
 import { openUpload } from "./mount.ts";
 
 /** Answers to an upload that no later one will get a better answer to: not you, not there, not here. */
@@ -23,15 +24,5 @@ export async function checkPush(connection: Connection, work: Work): Promise<voi
     return;
   }
   // Nobody waits for it, and a registry that cannot do it forgets the upload by itself.
-  cancelUpload(connection, location, work).catch(() => undefined);
-}
-
-async function cancelUpload(connection: Connection, location: URL, work: Work): Promise<void> {
-  await connection.client.send({
-    ...work,
-    method: "DELETE",
-    target: location,
-    scopes: [scopeOf(connection.repository, "push,pull")],
-    expected: [200, 202, 204],
-  });
+  void cancelUpload(connection, location, work);
 }

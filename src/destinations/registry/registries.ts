@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { BackgroundGate } from "../../flow/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../flow/clock.ts";
 import type { Logger } from "../../flow/logger.ts";
@@ -8,6 +9,7 @@ import { Http } from "../../transport/http.ts";
 import type { Keychain } from "../../transport/keychain.ts";
 import { PATIENCE, type Patience } from "../../transport/patience.ts";
 import { RegistryClient } from "../../transport/registry-client.ts";
+import { CANCEL_MS } from "./cancel-upload.ts";
 import type { RegistryCounters } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { RetryNotices } from "./retry-notices.ts";
@@ -49,6 +51,7 @@ export class Registries {
   readonly #gate = new BackgroundGate();
   readonly #registries = new Map<string, Registry>();
   readonly #repositories = new Map<string, RegistryRepository>();
+  readonly #tries = new Set<Promise<unknown>>();
 
   constructor(options: RegistriesOptions) {
     this.#options = options;
@@ -69,6 +72,7 @@ export class Registries {
     const repository = new RegistryRepository({
       ...this.#registry(reference.registry, isInsecure),
       repository: reference.repository,
+      tries: this.#tries,
       gate: this.#gate,
       patience: this.#patience,
       pushRetry: pushRetry(this.#patience, this.#clock),
@@ -85,9 +89,11 @@ export class Registries {
     return [...this.#registries.values()].reduce((sum, { uploads }) => sum + uploads.waiting, 0);
   }
 
-  /** Cuts all connections. Work that is under way fails. */
-  close(): Promise<void> {
-    return this.#http.close();
+  /** Cuts all connections, after a moment for uploads that were aborted to be taken back. Work that is under way fails. */
+  async close(): Promise<void> {
+    if (this.#tries.size > 0)
+      await Promise.race([Promise.allSettled(this.#tries), delay(CANCEL_MS, undefined, { ref: false })]);
+    await this.#http.close();
   }
 
   #registry(name: string, isInsecure: boolean): Registry {

@@ -5,6 +5,7 @@ import { headerOf } from "../../transport/http.ts";
 import type { Answer } from "../../transport/registry-client.ts";
 import { isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
+import { CANCEL_MS, cancelUpload } from "./cancel-upload.ts";
 import { type Connection, isBackground, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
 import { checkStored } from "./stored-digest.ts";
@@ -75,12 +76,19 @@ export class Upload {
       async (progressed) => {
         // Waits before it takes a place, and before it opens an upload that would stand still.
         await this.#admit(0);
-        return uploads.run(priority, () => this.#attempt(mount, progressed), order, signal);
+        return uploads.run(priority, () => this.#tracked(this.#attempt(mount, progressed)), order, signal);
       },
       retryHooks(this.#connection, this.#options),
     );
     this.#connection.counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
     return outcome;
+  }
+
+  #tracked<T>(attempt: Promise<T>): Promise<T> {
+    const { tries } = this.#connection;
+    const tracked = attempt.finally(() => tries.delete(tracked));
+    tries.add(tracked);
+    return tracked;
   }
 
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
@@ -95,6 +103,10 @@ export class Upload {
       return "uploaded";
     } catch (error) {
       this.#hasFailed = true;
+      if (this.#options.signal?.aborted && this.#location !== undefined) {
+        const { priority } = this.#options;
+        await cancelUpload(this.#connection, this.#location, { priority, signal: AbortSignal.timeout(CANCEL_MS) });
+      }
       const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
       this.#mayTryAgain = isLost ? this.#losses++ < MOST_LOSSES : isTemporary(error);
       if (isLost) this.#forget();

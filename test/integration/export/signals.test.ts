@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { Reply } from "../../fakes/registry/exchange.ts";
@@ -23,13 +23,19 @@ async function held(where: "app" | "cache", method: string, target: RegExp) {
 }
 
 /** Sends a signal when the held request is there, and waits for the end. */
-async function stop({ scene, arrived }: Awaited<ReturnType<typeof held>>, signal: NodeJS.Signals, flags: string[]) {
+async function stop(
+  { scene, arrived, app }: Awaited<ReturnType<typeof held>>,
+  signal: NodeJS.Signals,
+  flags: string[],
+) {
   const { running } = scene.start({ flags });
   await arrived;
+  // One that only asked whether pushing is allowed was taken back before.
+  const before = app.count("DELETE", /uploads/);
   const sentMs = performance.now();
   running.process.kill(signal);
   const run = await running.ended;
-  return { ...run, tookMs: performance.now() - sentMs };
+  return { ...run, tookMs: performance.now() - sentMs, takenBack: app.count("DELETE", /uploads/) - before };
 }
 
 describe("a signal during an upload", () => {
@@ -46,6 +52,8 @@ describe("a signal during an upload", () => {
     expect(run.tookMs).toBeLessThan(1000);
     expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
+    // The upload that was stopped, which a registry keeps for days otherwise.
+    expect(run.takenBack).toBeGreaterThan(0);
     expect(readdirSync(spool)).toEqual([]);
     expect(readdirSync(setting.scene.output.layersDir)).not.toContain("report.toml");
   });
@@ -67,6 +75,44 @@ describe("a signal during an upload", () => {
     expect(run.tookMs).toBeLessThan(1000);
     expect(setting.app.count("PUT", /\/app\//)).toBe(0);
   });
+});
+
+test("a registry that does not answer when an upload is taken back does not hold up the end", async () => {
+  const setting = await held("app", "PATCH", /app\/blobs/);
+  const never = () => new Promise<Reply>(() => undefined);
+  void setting.arrived.then(() =>
+    setting.app.faults.add({ method: "DELETE", target: /uploads/, times: 100, action: { around: never } }),
+  );
+  const run = await stop(setting, "SIGTERM", ["-parallel"]);
+  expect(run.exitCode).toBe(143);
+  expect(run.tookMs).toBeLessThan(1200);
+});
+
+test("a second signal ends it without more ado", async () => {
+  const setting = await held("app", "PATCH", /app\/blobs/);
+  const again = async (): Promise<Reply> => {
+    running.process.kill("SIGINT");
+    return new Promise<never>(() => undefined);
+  };
+  const { running } = setting.scene.start({});
+  await setting.arrived;
+  setting.app.faults.add({ method: "DELETE", target: /uploads/, action: { around: again } });
+  running.process.kill("SIGTERM");
+  expect(await running.ended).toMatchObject({ exitCode: 130 });
+});
+
+test("a signal during the walk of a large tree", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const directory = scene.layerPath("libraries", "many");
+  mkdirSync(directory);
+  for (let i = 0; i < 20_000; i++) writeFileSync(join(directory, `${i}`), "");
+  const { running } = scene.start({ flags: ["-workers", "1", "-log-level", "debug"] });
+  // The layers of the buildpack are being walked when this is there.
+  await new Promise((resolve) => running.process.stdout?.once("data", resolve));
+  const sentMs = performance.now();
+  running.process.kill("SIGTERM");
+  expect(await running.ended).toMatchObject({ exitCode: 143 });
+  expect(performance.now() - sentMs).toBeLessThan(1200);
 });
 
 test("a signal stops a credential helper that waits for a person", async () => {

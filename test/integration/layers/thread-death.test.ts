@@ -1,0 +1,32 @@
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { loadCompression } from "../../../src/layers/block-encoder.ts";
+import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { rejectionOf } from "../../unit/thrown-by.ts";
+
+/** What a thread does with a task, or before it. */
+const ENDS = [
+  {
+    how: "ends in an error",
+    code: 'module.exports = () => new Promise(() => setImmediate(() => { throw new Error("oh"); }));',
+    says: /^oh$/,
+  },
+  { how: "exits", code: "module.exports = () => process.exit(3);", says: /exited with code: 3/ },
+  { how: "does not start", code: 'throw new Error("no start");', says: /no start/ },
+] as const;
+
+test.for(ENDS)("a thread that $how fails all that waits, with its cause", async ({ code, says }) => {
+  const entry = join(tempTree({ "dying.cjs": code }), "dying.cjs");
+  const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
+  onTestFinished(() => pool.close());
+  const tasks = [1, 2, 3].map(() => pool.scan({ kind: "process-types", types: [] }));
+  for (const task of tasks)
+    expect(await rejectionOf(task)).toMatchObject({
+      code: "EXPORT_LAYER_THREAD",
+      message: expect.stringMatching(/^a worker thread died: /),
+      cause: expect.objectContaining({ message: expect.stringMatching(says) }),
+      hint: expect.stringContaining("-workers"),
+    });
+  expect(await rejectionOf(pool.hashFile(entry))).toMatchObject({ code: "EXPORT_LAYER_THREAD" });
+});

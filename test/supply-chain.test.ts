@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+
+const root = join(import.meta.dirname, "..");
+
+const lockSchema = z.object({
+  lockfileVersion: z.literal(3),
+  packages: z.record(
+    z.string(),
+    z.object({
+      version: z.string().default(""),
+      resolved: z.string().default(""),
+      integrity: z.string().default(""),
+      hasInstallScript: z.boolean().default(false),
+      link: z.boolean().default(false),
+    }),
+  ),
+});
+const ownSchema = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  devDependencies: z.record(z.string(), z.string()),
+  optionalDependencies: z.record(z.string(), z.string()).default({}),
+});
+
+function read(name: string): unknown {
+  return JSON.parse(readFileSync(join(root, name), "utf8"));
+}
+
+const lock = lockSchema.parse(read("package-lock.json"));
+const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
+
+/** Of packages that run a program when they are installed; each needs a reason. None is part of the release. */
+const MAY_RUN_AT_INSTALL: ReadonlySet<string> = new Set(["node_modules/fsevents"]);
+
+describe("package-lock.json", () => {
+  test("every package comes from the npm registry, and is what it was: a SHA-512 of its archive", () => {
+    const others = packages.filter(
+      ([, { resolved, integrity, link }]) =>
+        link || !resolved.startsWith("https://registry.npmjs.org/") || !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity),
+    );
+    expect(others.map(([path]) => path)).toEqual([]);
+    expect(packages.length).toBeGreaterThan(30);
+  });
+
+  test("no package runs a program when it is installed", () => {
+    const running = packages.filter(
+      ([path, { hasInstallScript }]) => hasInstallScript && !MAY_RUN_AT_INSTALL.has(path),
+    );
+    expect(running.map(([path]) => path)).toEqual([]);
+  });
+
+  test("a package is always the one of its path, under no other name", () => {
+    for (const [path, { resolved }] of packages) {
+      const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+      expect(resolved).toMatch(`https://registry.npmjs.org/${name}/-/`);
+    }
+  });
+});
+
+test("what we ask for is an exact version, and the lock file's", () => {
+  const { dependencies, devDependencies, optionalDependencies } = ownSchema.parse(read("package.json"));
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })) {
+    expect({ name, version }).toEqual({ name, version: expect.stringMatching(/^\d+\.\d+\.\d+$/) });
+    expect(lock.packages[`node_modules/${name}`]?.version).toBe(version);
+  }
+});
