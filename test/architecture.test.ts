@@ -28,7 +28,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   export: { may: [...STAGES, "export.ts"] },
   "cli.ts": { may: ["program.ts", "report", "faults", "privileges.ts", "stop-signals.ts"] },
   // The command without its process.
-  "program.ts": { may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts"] },
+  "program.ts": { may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts", "stop-signals.ts"] },
   // The command in one executable file.
   "binary.ts": { may: ["cli.ts"] },
   // The library.
