@@ -21,8 +21,8 @@ const TRICKLE_MS = 5000;
 const TRIED_SHARE = 1 / 3;
 /** The foreground counts as slowed down below this part of its speed alone. */
 const SLOWED = 0.85;
-/** Windows until the first try: one in which buffers come to rest, and one that is measured. */
-const SETTLE = 2;
+/** Windows that are measured until the first try, after one in which buffers come to rest. */
+const SETTLE = 1;
 
 /**
  * Windows until the next try after a failed one, which noise may have failed, and how many times longer the wait after each
@@ -66,7 +66,7 @@ export class BackgroundGate {
   #windowStart = 0;
   #windowBytes = 0;
   #wasStarved = false;
-  /** An upload came or went in this window, or just before: buffers fill faster than the network is, and empty unseen. */
+  /** An upload came in this window, or just before: buffers fill faster than the network is. */
   #isUnsettled = true;
   #lastSent = 0;
   /** Background bytes that may pass. */
@@ -90,11 +90,15 @@ export class BackgroundGate {
       },
       leave: () => {
         this.#uploads.delete(foreground);
-        if (this.#uploads.size === 0 || isNoticed(upload)) this.#disturb();
+        // What was still in buffers is through; the others have its share at once.
+        if (this.#uploads.size === 0 || isNoticed(upload)) this.#beginWindow();
         this.#wake();
       },
     };
-    if (this.#uploads.size === 0 || backlog() >= BACKLOG_BYTES) this.#disturb();
+    if (this.#uploads.size === 0 || backlog() >= BACKLOG_BYTES) {
+      this.#isUnsettled = true;
+      this.#beginWindow();
+    }
     this.#lastSent = this.#clock.now();
     this.#uploads.set(foreground, upload);
     return foreground;
@@ -175,11 +179,6 @@ export class BackgroundGate {
     this.#share = 0;
     this.#credit = 0;
     this.#wait = wait;
-  }
-
-  #disturb(): void {
-    this.#isUnsettled = true;
-    this.#beginWindow();
   }
 
   #beginWindow(): void {
