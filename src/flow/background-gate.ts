@@ -28,8 +28,8 @@ const SETTLE = 1;
  * Windows until the next try after a failed one, which noise may have failed, and how many times longer the wait after each
  * further one is, at most so many windows.
  */
-const FIRST_WAIT = 1;
-const WAIT_FACTOR = 8;
+const FIRST_WAIT = 8;
+const WAIT_FACTOR = 2;
 const MAX_WAIT = 32;
 
 /** Something in the foreground: bytes that must not be slowed down. */
