@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { withoutSecrets } from "../../faults/secrets.ts";
 import { pathFault } from "../../faults/system-error.ts";
 import type { Timeline } from "./timeline.ts";
 import { traceEvents } from "./trace-events.ts";
@@ -14,7 +15,7 @@ const PLACE = "<!-- timeline -->";
 export function writeTimeline(path: string, timeline: Timeline, page: () => string): void {
   const text = path.endsWith(".json") ? JSON.stringify(traceEvents(timeline)) : timelineHtml(timeline, page());
   try {
-    writeFileSync(path, text);
+    writeFileSync(path, withoutSecrets(text));
   } catch (error) {
     throw pathFault("EXPORT_REPORT_TIMELINE", "open", path, error, { hint: "Give a writable file with -timeline." });
   }

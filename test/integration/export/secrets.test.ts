@@ -87,7 +87,10 @@ async function planted() {
     const ended = await scene.export({
       ...places,
       ...request,
-      flags: ["-log-level", "debug", "-parallel", "-retry-budget", "2s", ...flags],
+      flags: [
+        ...["-log-level", "debug", "-parallel", "-retry-budget", "2s", "-progress", "plain"],
+        ...["-timeline", join(temp, "timeline.html"), ...flags],
+      ],
       env: { ...environment(home, app.host), TMPDIR: temp, ...env },
     });
     const tokens = [app, cache].flatMap(({ requests }) =>
