@@ -41,8 +41,13 @@ export function isPrivateAddress(url: URL): boolean {
   return PRIVATE.check(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
 }
 
+/** True when a registry may not send us there. One on this very machine may name the machine, as `localhost`. */
+export function isPrivateFrom(registry: URL, url: URL): boolean {
+  return isPrivateAddress(url) && !(url.hostname === "localhost" && isLoopback(registry));
+}
+
 /** True for this machine, by whatever address or name. */
-export function isLoopback(url: URL): boolean {
+function isLoopback(url: URL): boolean {
   const host = hostOf(url);
   return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }

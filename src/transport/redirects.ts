@@ -1,7 +1,7 @@
 import { Fault } from "../faults/fault.ts";
 import { discard } from "./answer-body.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
-import { isLoopback, isPrivateAddress } from "./private-address.ts";
+import { isPrivateFrom } from "./private-address.ts";
 import { redactUrl } from "./redact.ts";
 
 /** As in Go's http.Client. */
@@ -50,8 +50,7 @@ function redirectFault(request: HttpRequest, reason: string): Fault {
  * on this very machine may name it.
  */
 export function refusePrivate(what: string, from: URL, to: URL): void {
-  if (to.hostname === from.hostname || !isPrivateAddress(to)) return;
-  if (to.hostname === "localhost" && isLoopback(from)) return;
+  if (to.hostname === from.hostname || !isPrivateFrom(from, to)) return;
   throw new Fault(
     "EXPORT_REGISTRY_REDIRECT",
     `SSRF protection: ${what} from "${from.hostname}" to private/link-local host "${to.hostname}" denied`,

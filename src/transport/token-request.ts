@@ -5,7 +5,7 @@ import { ensureStatus, readAll } from "./answer-body.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
-import { isPrivateAddress } from "./private-address.ts";
+import { isPrivateFrom } from "./private-address.ts";
 import { exchangeFollowing } from "./redirects.ts";
 import { RegistryFault } from "./registry-fault.ts";
 import type { Scheme } from "./registry-host.ts";
@@ -178,6 +178,6 @@ function checkRealm(url: URL, server: TokenServer): void {
     throw refuse(`realm scheme "http" not allowed for a secure registry; use https`);
   if (scheme !== "http" && scheme !== "https")
     throw refuse(`realm scheme "${scheme}" not allowed; must be https (or http for insecure registries)`);
-  if (url.host !== server.registry && isPrivateAddress(url))
+  if (url.host !== server.registry && isPrivateFrom(new URL(`${server.scheme}//${server.registry}`), url))
     throw refuse(`realm host "${url.hostname}" is a private or link-local address`);
 }

@@ -193,3 +193,17 @@ test("a registry token that is refused is final", () => {
   const store = new TokenStore({ ...server, challenge }, new Credentials({ registryToken: "own" }));
   expect(store.refuse({ status: 401, challenge, scopes: SCOPES, header: "Bearer own" })).toBe(false);
 });
+
+test.each([
+  ["127.0.0.1:5000", true],
+  ["localhost:5000", true],
+  ["10.0.0.1:5000", false],
+  ["reg.example", false],
+])("a token server that is called localhost serves a registry at %s: %s", async (registry, isServed) => {
+  const { scripted, server } = await startServer(() => GIVEN);
+  const realm = `http://localhost:${scripted.host.split(":")[1]}/token`;
+  const asked = requestToken({ ...server, registry, challenge: { scheme: "bearer", parameters: { realm } } }, JANE, []);
+  if (isServed) expect(await asked).toMatchObject({ token: "t" });
+  else expect(await rejectionOf(asked)).toMatchObject({ code: "EXPORT_AUTH_REALM" });
+  expect(scripted.requests).toHaveLength(isServed ? 1 : 0);
+});
