@@ -1,4 +1,5 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import * as durable from "../faults/durable-file.ts";
 import type { Fault } from "../faults/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../faults/system-error.ts";
 
@@ -50,9 +51,7 @@ export async function renameTo(from: string, to: string): Promise<void> {
 /** Writes a file and waits until it is on the disk. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   try {
-    await using file = await open(path, "w", 0o666);
-    await file.writeFile(text);
-    await file.sync();
+    await durable.writeDurably(path, text);
   } catch (error) {
     throw fault("write", path, error);
   }
@@ -61,8 +60,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
 /** Waits until a directory's names are on the disk. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
-    await using directory = await open(path, "r");
-    await directory.sync();
+    await durable.syncDirectory(path);
   } catch (error) {
     throw fault("fsync", path, error);
   }

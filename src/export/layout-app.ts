@@ -30,8 +30,11 @@ import { describeLayer } from "./describe-layer.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
 import { LayoutRunImage, LayoutSource } from "./layout-image.ts";
 
-/** Blobs that are copied at once: Node has four threads for files, and the layers being made need some of them. */
-const COPIES = 2;
+/**
+ * Blobs that are copied, or waited for until they are on the disk, at once: Node has four threads for files, and the layers
+ * being made need some of them.
+ */
+const WRITES = 2;
 
 /** One name of the image, and its layout. */
 interface NamedLayout {
@@ -47,7 +50,7 @@ export class LayoutApp implements AppDestination {
   readonly #others: readonly NamedLayout[];
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
-  readonly #copies = new PriorityLimiter(COPIES);
+  readonly #writes = new PriorityLimiter(WRITES);
   readonly #monitor: Monitor;
 
   constructor({ settings, analyzed }: ResolvedInputs, monitor: Monitor) {
@@ -73,7 +76,7 @@ export class LayoutApp implements AppDestination {
   readonly blobFiles: BlobFiles = async ({ priority }) => {
     if (priority !== APP_PRIORITY) return undefined;
     // If there can be no layout, saving says so.
-    return await this.#first.layout.workDirectory().catch(() => undefined);
+    return await this.#first.layout.create().catch(() => undefined);
   };
 
   announce(logger: Logger): void {
@@ -151,7 +154,7 @@ export class LayoutApp implements AppDestination {
 
   /** Removes what is left of layers that were being made. */
   close(): void {
-    this.#first.layout.close();
+    for (const { layout } of [this.#first, ...this.#others]) layout.close();
   }
 
   /** As it was analyzed: the settings of a creator have the name that it was chosen by. */
@@ -181,7 +184,8 @@ export class LayoutApp implements AppDestination {
       transfer.begin();
       const { digest, size } = await blob.done;
       await this.#first.layout.create();
-      const isPut = await putBlob(this.name, blob, signal);
+      const put = () => putBlob(this.name, blob, signal);
+      const isPut = await this.#writes.run(APP_PRIORITY, put, 0, signal);
       if (isPut) layer.counters.uploads += 1;
       transfer.done(digest, size, isPut ? "uploaded" : "existing");
       return { mediaType: await mediaType, size, digest };
@@ -193,7 +197,7 @@ export class LayoutApp implements AppDestination {
 
   async #copy(descriptor: Descriptor, from: string, signal: AbortSignal): Promise<void> {
     await this.#first.layout.create();
-    await this.#copies.run(APP_PRIORITY, () => copyBlob(this.name, descriptor, from), 0, signal);
+    await this.#writes.run(APP_PRIORITY, () => copyBlob(this.name, descriptor, from), 0, signal);
   }
 
   async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {

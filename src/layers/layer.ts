@@ -22,8 +22,8 @@ export interface GrowingBlob {
    */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /**
-   * Gives the file that holds the complete blob this name, where that file has one (see {@link BlobFiles}): no byte is copied,
-   * and readers go on. False when there is none, or when it was moved before.
+   * Gives the file that holds the complete blob this name, where that file has one (see {@link BlobFiles}), as soon as its
+   * bytes are on the disk: none is copied, and readers go on. False when there is no file, or when it was moved before.
    */
   moveTo?(path: string): Promise<boolean>;
 }

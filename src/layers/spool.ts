@@ -20,6 +20,7 @@ const RING_SIZE = 2 * READ_SIZE;
 const read = promisify(fs.read);
 const unlink = promisify(fs.unlink);
 const rename = promisify(fs.rename);
+const sync = promisify(fs.fsync);
 
 interface Finished {
   readonly digest: Digest;
@@ -133,6 +134,7 @@ export class SpooledBlob implements GrowingBlob {
     const old = this.#path;
     if (old === undefined) return false;
     this.#path = undefined;
+    await sync(this.fileDescriptor);
     await rename(old, path);
     return true;
   }

@@ -1,10 +1,12 @@
-import { writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, lstat, writeFile } from "node:fs/promises";
 import { posix } from "node:path";
 import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
 import type { BomEntry } from "../cnb/build-metadata.ts";
+import { replaceDurably } from "../faults/durable-file.ts";
 import { withContext } from "../faults/fault.ts";
 import { makeDirectories } from "../faults/make-directories.ts";
-import { pathFault } from "../faults/system-error.ts";
+import { isNotExist, pathFault } from "../faults/system-error.ts";
 import { goStruct, unlessEmpty } from "../oci/go-json.ts";
 import { goToml } from "./go-toml.ts";
 
@@ -39,16 +41,40 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
 }
 
 /**
- * Writes report.toml, with the directories above it.
+ * Writes report.toml, with the directories above it. Where it can be, it is replaced in one step, so that a platform never
+ * reads a part of it.
  * @throws Fault `failed to write report file: ...`
  */
 export async function writeReport(path: string, report: ExportReport): Promise<void> {
   try {
     await makeDirectories(posix.normalize(posix.dirname(path)), "EXPORT_REPORT_DIRECTORY");
-    await writeFile(path, reportToml(report)).catch((error: unknown) => {
+    await write(path, reportToml(report)).catch((error: unknown) => {
       throw pathFault("EXPORT_REPORT_WRITE", "open", path, error);
     });
   } catch (error) {
     throw withContext("failed to write report file", error);
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  if (await isReplaceable(path)) {
+    try {
+      return await replaceDurably(path, text, posix.join(posix.dirname(path), `.${posix.basename(path)}.making`));
+    } catch {
+      // A file that is mounted cannot be replaced, nor one in a directory of somebody else's; it may still be written.
+    }
+  }
+  await writeFile(path, text);
+}
+
+/** What is no file of its own, such as a link or a terminal, has to stay what it is. */
+async function isReplaceable(path: string): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (!found.isFile() || found.nlink > 1) return false;
+    await access(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    return isNotExist(error);
   }
 }

@@ -38,8 +38,17 @@ export function metadataOf({ added, kept }: CacheContents): CacheMetadata {
 
 /** Opens the cache in a directory, adds and keeps layers, and commits. */
 export async function writeCache(directory: string, contents: CacheContents): Promise<void> {
+  await (await staged(directory, contents)).commit(metadataOf(contents));
+}
+
+/** The same for a launch cache, which has no metadata. */
+export async function writeLaunchCache(directory: string, contents: CacheContents): Promise<void> {
+  await (await staged(directory, contents)).commit();
+}
+
+async function staged(directory: string, { kept, added }: CacheContents): Promise<VolumeCache> {
   const cache = await openCache(directory);
-  for (const text of Object.values(contents.kept)) cache.keep(diffIdOfText(text));
-  for (const text of Object.values(contents.added)) await addText(cache, text);
-  await cache.commit(metadataOf(contents));
+  for (const text of Object.values(kept)) cache.keep(diffIdOfText(text));
+  for (const text of Object.values(added)) await addText(cache, text);
+  return cache;
 }

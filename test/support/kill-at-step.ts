@@ -1,36 +1,84 @@
-import promises from "node:fs/promises";
+import fs from "node:fs";
+import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
-import { writeCache } from "./cache-writer.ts";
 
 /*
- * node kill-at-step.ts <step> <directory> <contents as JSON>: writes a cache and kills itself before the change to the
- * file system with that number, counted from 1, so that a test can look at what every moment leaves behind.
+ * node kill-at-step.ts <step> <store> <directory> <contents as JSON>: writes a store and kills itself before the step with that
+ * number, counted from 1, so that a test can look at what every moment leaves behind. A step is a change to the file system
+ * or a wait for the disk. With a step that does not come it prints all of them.
  */
-const [, , step = "", directory = "", contents = ""] = process.argv;
-let steps = 0;
+const [, , step = "", store = "", directory = "", contents = ""] = process.argv;
+const steps: string[] = [];
+/** Paths of open files. */
+const open = new Map<number, string>();
 
-function count(): void {
-  steps += 1;
-  if (steps === Number(step)) process.kill(process.pid, "SIGKILL");
+function count(what: string): void {
+  steps.push(what);
+  if (steps.length === Number(step)) process.kill(process.pid, "SIGKILL");
 }
 
-const { mkdir, open, rename, rm } = promises;
+const { open: openFile, mkdir, rename, rm, copyFile, link } = promises;
 promises.mkdir = ((...args: Parameters<typeof mkdir>) => {
-  count();
+  count(`mkdir ${args[0]}`);
   return mkdir(...args);
 }) as typeof mkdir;
-promises.open = (...args) => {
-  count();
-  return open(...args);
+promises.open = async (...args) => {
+  const [path, flags] = args;
+  if (flags !== "r") count(`open ${path}`);
+  return counted(await openFile(...args), String(path));
 };
-promises.rename = (...args) => {
-  count();
-  return rename(...args);
+promises.rename = (from, to) => {
+  count(`rename ${from} ${to}`);
+  return rename(from, to);
 };
 promises.rm = (...args) => {
-  count();
+  count(`rm ${args[0]}`);
   return rm(...args);
 };
+promises.copyFile = (...args) => {
+  count(`copy ${args[0]} ${args[1]}`);
+  return copyFile(...args);
+};
+promises.link = (from, to) => {
+  count(`link ${from} ${to}`);
+  return link(from, to);
+};
+
+function counted(file: FileHandle, path: string): FileHandle {
+  const { sync } = file;
+  file.sync = () => {
+    count(`sync ${path}`);
+    return sync.call(file);
+  };
+  return file;
+}
+
+const callbacks = { open: fs.open, fsync: fs.fsync, rename: fs.rename };
+// The project's own code calls them with all arguments.
+fs.open = ((path: fs.PathLike, flags: string, mode: number, done: (error: unknown, file: number) => void) => {
+  count(`open ${path}`);
+  callbacks.open(path, flags, mode, (error, file) => {
+    if (error === null) open.set(file, String(path));
+    done(error, file);
+  });
+}) as typeof fs.open;
+fs.fsync = ((file: number, done: fs.NoParamCallback) => {
+  count(`sync ${open.get(file)}`);
+  callbacks.fsync(file, done);
+}) as typeof fs.fsync;
+fs.rename = ((from: fs.PathLike, to: fs.PathLike, done: fs.NoParamCallback) => {
+  count(`rename ${from} ${to}`);
+  callbacks.rename(from, to, done);
+}) as typeof fs.rename;
 syncBuiltinESMExports();
 
-await writeCache(directory, JSON.parse(contents));
+// Modules that take such a function when they are loaded have to come after this.
+const write = {
+  cache: async () => (await import("./cache-writer.ts")).writeCache(directory, JSON.parse(contents)),
+  "launch-cache": async () => (await import("./cache-writer.ts")).writeLaunchCache(directory, JSON.parse(contents)),
+  layout: async () => (await import("./layout-writer.ts")).writeLayout(directory, JSON.parse(contents)),
+  report: async () => (await import("../../src/report/report-toml.ts")).writeReport(directory, JSON.parse(contents)),
+}[store];
+if (write === undefined) throw new Error(`no store ${store}`);
+await write();
+console.log(steps.join("\n"));

@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, link, lstat, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, lstat, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFile, writeDurably } from "../../faults/durable-file.ts";
 import { Fault } from "../../faults/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../../faults/system-error.ts";
 import type { GrowingBlob } from "../../layers/layer.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";
 import { readDocument } from "./document.ts";
+import { workPath } from "./work-directory.ts";
 
 /** Layers are made under another name first, as Go's os.CreateTemp does it; that is where their mode comes from. */
 const LAYER_MODE = 0o600;
@@ -76,9 +78,14 @@ export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
   throw new Fault("EXPORT_LAYOUT_DIGEST", `${path} has the digest ${found}`, { destination: root });
 }
 
+/*
+ * Blobs are put into a layout whose directories are there (`Layout.create`). One appears under its digest only when it is
+ * complete and on the disk: a blob of the right size is left alone (contract 11.3), so nothing less may have the name.
+ */
+
 /**
- * Puts a layer's blob into a layout whose `blobs/sha256` is there. The file that the blob was made in becomes the blob, where
- * there is one; otherwise the bytes are written as they grow. A blob of the right size is left alone (contract 11.3).
+ * Puts a layer's blob into a layout. The file that the blob was made in becomes the blob, where there is one; otherwise the
+ * bytes are written as they grow.
  * @returns false when it was there
  */
 export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
@@ -112,6 +119,7 @@ export async function copyBlob(root: string, blob: Sized, from: string): Promise
     underTemporaryName(root, digest, async (temporary) => {
       await copyFile(blobPath(from, digest), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await chmod(temporary, LAYER_MODE);
+      await syncFile(temporary);
     }),
   );
   return true;
@@ -133,15 +141,17 @@ export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
   const digest = digestOf(bytes);
   if (await isThere(root, { digest, size: bytes.length })) return;
   await written(blobPath(root, digest), () =>
-    underTemporaryName(root, digest, (temporary) => writeFile(temporary, bytes, { flag: "wx", mode: DOCUMENT_MODE })),
+    underTemporaryName(root, digest, (temporary) =>
+      writeDurably(temporary, bytes, { flag: "wx", mode: DOCUMENT_MODE }),
+    ),
   );
 }
 
 async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
-  const temporary = join(root, "blobs", "sha256", randomUUID());
+  const temporary = temporaryIn(root);
   try {
     return await written(temporary, async () => {
-      await writeFile(temporary, blob.read(0, signal), { flag: "wx", mode: LAYER_MODE });
+      await writeDurably(temporary, blob.read(0, signal), { flag: "wx", mode: LAYER_MODE });
       const made = await blob.done;
       if (await isThere(root, made)) return false;
       await rename(temporary, blobPath(root, made.digest));
@@ -152,16 +162,18 @@ async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal
   }
 }
 
-/** A blob appears under its digest only when it is complete. */
 async function underTemporaryName(root: string, digest: Digest, make: (path: string) => Promise<void>): Promise<void> {
-  const path = blobPath(root, digest);
-  const temporary = `${path}.${randomUUID()}`;
+  const temporary = temporaryIn(root);
   try {
     await make(temporary);
-    await rename(temporary, path);
+    await rename(temporary, blobPath(root, digest));
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+function temporaryIn(root: string): string {
+  return join(workPath(root), randomUUID());
 }
 
 /** @param path for messages */

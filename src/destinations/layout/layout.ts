@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { replaceDurably, syncDirectory } from "../../faults/durable-file.ts";
 import { makeDirectories } from "../../faults/make-directories.ts";
 import { pathFault } from "../../faults/system-error.ts";
 import type { BuiltImage } from "../../images/built-image.ts";
 import { putBytes } from "./blob.ts";
 import { indexJson, OCI_LAYOUT_TEXT } from "./index-json.ts";
+import { makeWorkDirectory, removeWorkDirectory, workPath } from "./work-directory.ts";
 
 /** A layout could not be made at all. */
 export const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
@@ -15,31 +16,26 @@ const MODE = 0o777;
 
 /**
  * A layout that an image is written to. It is the image's only when `index.json` says so, which comes last, at once and
- * complete; until then what was there before is still valid. Blobs of earlier images stay (contract 11.3).
+ * complete, and after everything that it names is on the disk: whatever kills the process or the machine, what was there
+ * before is valid until the new image is. Blobs of earlier images stay (contract 11.3).
  */
 export class Layout {
   readonly path: string;
-  #created: Promise<void> | undefined;
-  #workDirectory: Promise<string> | undefined;
-  #workPath: string | undefined;
+  #created: Promise<string> | undefined;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** Makes its directories. @throws Fault with {@link NOT_CREATED} */
-  create(): Promise<void> {
-    this.#created ??= makeDirectories(join(this.path, "blobs", "sha256"), NOT_CREATED);
+  /**
+   * Makes its directories, and one for what is being made; {@link close} removes that one, and this those of processes
+   * that were killed.
+   * @returns that directory
+   * @throws Fault with {@link NOT_CREATED}
+   */
+  create(): Promise<string> {
+    this.#created ??= this.#create();
     return this.#created;
-  }
-
-  /** A directory in the layout for blobs that are being made; {@link close} removes it. @throws Fault */
-  workDirectory(): Promise<string> {
-    this.#workDirectory ??= this.create().then(() => {
-      this.#workPath = mkdtempSync(join(this.path, ".making-"));
-      return this.#workPath;
-    });
-    return this.#workDirectory;
   }
 
   /**
@@ -51,24 +47,35 @@ export class Layout {
     await this.create();
     await putBytes(this.path, configBytes);
     await putBytes(this.path, manifestBytes);
+    await this.#sync(join(this.path, "blobs", "sha256"), join(this.path, "blobs"));
     await this.#replace("oci-layout", OCI_LAYOUT_TEXT);
     await this.#replace("index.json", indexJson(manifestDescriptor, refName));
   }
 
   /** Removes what is left of blobs that were being made. Synchronous, so that it also works while the process is ending. */
   close(): void {
-    if (this.#workPath !== undefined) rmSync(this.#workPath, { recursive: true, force: true });
+    if (this.#created !== undefined) removeWorkDirectory(this.path);
+  }
+
+  async #create(): Promise<string> {
+    await makeDirectories(join(this.path, "blobs", "sha256"), NOT_CREATED);
+    await makeWorkDirectory(this.path, NOT_CREATED);
+    return workPath(this.path);
+  }
+
+  async #sync(...directories: readonly string[]): Promise<void> {
+    for (const directory of directories) {
+      await syncDirectory(directory).catch((error: unknown) => {
+        throw pathFault("EXPORT_LAYOUT_WRITE", "fsync", directory, error);
+      });
+    }
   }
 
   async #replace(name: string, text: string): Promise<void> {
     const path = join(this.path, name);
-    const temporary = `${path}.${process.pid}`;
-    try {
-      await writeFile(temporary, text, { mode: MODE });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
+    const temporary = join(workPath(this.path), randomUUID());
+    await replaceDurably(path, text, temporary, MODE).catch((error: unknown) => {
       throw pathFault("EXPORT_LAYOUT_WRITE", "open", path, error);
-    }
+    });
   }
 }

@@ -1,4 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -74,6 +83,35 @@ describe("writeReport", () => {
       await writeReport(path, { ...REPORT, tags: ["a much longer tag than all of the others that come later"] });
       await writeReport(path, REPORT);
       expect(readFileSync(path, "utf8")).toBe(TEXT);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it("leaves a link and a file with two names what they are, as files that are mounted have to stay", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "report-"));
+    try {
+      const [target, path, twin] = [join(directory, "target"), join(directory, "report.toml"), join(directory, "twin")];
+      writeFileSync(target, "old");
+      symlinkSync(target, path);
+      await writeReport(path, REPORT);
+      expect(readlinkSync(path)).toBe(target);
+      linkSync(target, twin);
+      await writeReport(twin, { ...REPORT, tags: ["b"] });
+      expect(readFileSync(target, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it("writes into the file where it cannot be replaced", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "report-"));
+    const path = join(directory, "report.toml");
+    try {
+      mkdirSync(join(directory, ".report.toml.making"));
+      for (const tag of ["a much longer tag than the other one", "b"])
+        await writeReport(path, { ...REPORT, tags: [tag] });
+      expect(readFileSync(path, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
     } finally {
       rmSync(directory, { recursive: true });
     }

@@ -2,6 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSy
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { blobPath, copyBlob, linkBlob, putBlob, putBytes, readBlob } from "../../../../src/destinations/layout/blob.ts";
+import { Layout } from "../../../../src/destinations/layout/layout.ts";
+import { workPath } from "../../../../src/destinations/layout/work-directory.ts";
 import { SpooledBlob } from "../../../../src/layers/spool.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
 import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
@@ -15,15 +17,15 @@ const { signal } = new AbortController();
 let root = "";
 let other = "";
 
-beforeEach(() => {
-  root = newLayout();
-  other = newLayout();
+beforeEach(async () => {
+  root = await newLayout();
+  other = await newLayout();
 });
 
-function newLayout(): string {
-  const path = temporaryDirectory();
-  mkdirSync(join(path, "blobs", "sha256"), { recursive: true });
-  return path;
+async function newLayout(): Promise<string> {
+  const layout = new Layout(temporaryDirectory());
+  await layout.create();
+  return layout.path;
 }
 
 function write(layout: string, bytes: Uint8Array = BYTES): void {
@@ -31,6 +33,7 @@ function write(layout: string, bytes: Uint8Array = BYTES): void {
 }
 
 function names(): string[] {
+  expect(readdirSync(workPath(root))).toEqual([]);
   return readdirSync(join(root, "blobs", "sha256"));
 }
 

@@ -30,6 +30,7 @@ test("an image replaces the one before it; old blobs stay", async () => {
       { ...image.manifestDescriptor, annotations: { "org.opencontainers.image.ref.name": "latest" } },
     ]);
   }
+  layout.close();
   expect(readdirSync(layout.path).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
   expect(readdirSync(join(layout.path, "blobs", "sha256"))).toHaveLength(4);
 });
@@ -46,8 +47,8 @@ test("index.json stays as it was when a blob cannot be written", async () => {
 
 test("closing removes what was not finished", async () => {
   const layout = new Layout(temporaryDirectory());
-  const directory = await layout.workDirectory();
-  expect(await layout.workDirectory()).toBe(directory);
+  const directory = await layout.create();
+  expect(await layout.create()).toBe(directory);
   writeFileSync(join(directory, "half a layer"), "x");
   layout.close();
   expect(readdirSync(layout.path)).toEqual(["blobs"]);

@@ -1,0 +1,48 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { DockerApi } from "../fakes/docker-api.ts";
+import { noise, writeBuild } from "../integration/export/scene.ts";
+import { writeAnalyzed } from "../support/build-output.ts";
+import { flagsFor, startExporter } from "../support/exporter.ts";
+import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { readCommitted } from "../support/tar-store.ts";
+
+test(
+  `killed ${KILLS} times at any moment (CRASH_SEED=${SEED}), the command leaves the tars of the old launch cache or of the new one`,
+  async () => {
+    const kills = new RandomKills();
+    const [api, host] = await DockerApi.start({ apiVersion: "1.41", storage: "classic", knowsBase: true });
+    onTestFinished(() => api[Symbol.asyncDispose]());
+    const output = writeBuild();
+    writeAnalyzed(output, "run");
+    const launchCache = join(output.root, "launch-cache");
+    mkdirSync(launchCache);
+    const reportPath = join(output.root, "report.toml");
+    const flags = [...flagsFor(output), "-daemon", "-launch-cache", launchCache, "-report", reportPath, "app"];
+    const start = () => startExporter(flags, { DOCKER_HOST: host });
+    const report = () => readFileSync(reportPath, "utf8");
+    let { wallMs } = await start().ended;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const [before, reportBefore] = [readCommitted(launchCache), report()];
+      writeFileSync(join(output.layersDir, "samples_java", "libraries", "changed"), noise(kills.random(4 << 20), kill));
+      await kills.kill(start(), wallMs);
+      const [left, reportLeft] = [readCommitted(launchCache), report()];
+      expect(left.flaws).toEqual([]);
+      const next = await start().ended;
+      expect(next).toMatchObject({ exitCode: 0 });
+      ({ wallMs } = next);
+      const after = readCommitted(launchCache);
+      expect(after.flaws).toEqual([]);
+      // jdk, libraries, app, launcher, config, process-types
+      expect(after.tars).toHaveLength(6);
+      expect(readdirSync(launchCache)).toEqual(["committed"]);
+      const has = ({ tars }: typeof left) => tars.every((name) => left.tars.includes(name));
+      expect(has(before) || has(after)).toBe(true);
+      expect([reportBefore, report()]).toContain(reportLeft);
+      kills.count(has(after) ? "new" : "old");
+    }
+    kills.report("launch caches");
+  },
+  KILLS_TIMEOUT_MS,
+);

@@ -1,0 +1,62 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { LayoutScene } from "../integration/export/layout-scene.ts";
+import { noise } from "../integration/export/scene.ts";
+import { verifyLayout } from "../support/layout.ts";
+import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+
+const TAGS = ["latest", "v2"];
+
+test(
+  `killed ${KILLS} times at any moment (CRASH_SEED=${SEED}), the command leaves layouts with the old image or the new one`,
+  async () => {
+    const kills = new RandomKills();
+    const scene = await LayoutScene.open();
+    const libraries = join(scene.output.layersDir, "samples_java", "libraries", "changed");
+    const report = () => readFileSync(join(scene.output.layersDir, "report.toml"), "utf8");
+    const images = () => TAGS.map((tag) => verifyLayout(scene.pathOf(tag)).digest);
+    let { wallMs } = await scene.export("app", "app:v2");
+    for (let kill = 0; kill < KILLS; kill++) {
+      const [before, reportBefore] = [images(), report()];
+      writeFileSync(libraries, noise(kills.random(4 << 20), kill + 1));
+      // A build upon the last image, or one that knows of none.
+      if (kill % 2 === 1) scene.analyze();
+      await kills.kill(scene.start("app", "app:v2"), wallMs);
+      const [left, reportLeft] = [images(), report()];
+      const next = await scene.export("app", "app:v2");
+      expect(next).toMatchObject({ exitCode: 0 });
+      ({ wallMs } = next);
+      const [after, reportAfter] = [images(), report()];
+      for (const [i, digest] of left.entries()) expect([before[i], after[i]]).toContain(digest);
+      expect([reportBefore, reportAfter]).toContain(reportLeft);
+      for (const tag of TAGS) expectClean(scene.pathOf(tag));
+      expect(readdirSync(scene.output.layersDir).filter((name) => name.includes("making"))).toEqual([]);
+      kills.count(left[0] === before[0] ? "old" : "new");
+    }
+    kills.report("layouts");
+  },
+  KILLS_TIMEOUT_MS,
+);
+
+test("killed before its first image is complete, the command leaves what the next run cleans up", async () => {
+  const scene = await LayoutScene.open();
+  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), noise(30 << 20, 7));
+  const running = scene.start("app");
+  const half = () =>
+    (existsSync(scene.pathOf()) ? readdirSync(scene.pathOf()) : []).filter((name) => name.startsWith(".making-"));
+  await expect.poll(half, { interval: 2, timeout: 20_000 }).toHaveLength(1);
+  running.process.kill("SIGKILL");
+  await running.ended;
+  expect(half()).toHaveLength(1);
+  expect(existsSync(join(scene.pathOf(), "index.json"))).toBe(false);
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  expectClean(scene.pathOf());
+});
+
+/** Nothing is there but images: every blob is what its name says, and nothing else has a name. */
+function expectClean(path: string): void {
+  verifyLayout(path);
+  expect(readdirSync(path).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+  for (const name of readdirSync(join(path, "blobs", "sha256"))) expect(name).toMatch(/^[0-9a-f]{64}$/);
+}

@@ -1,0 +1,57 @@
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { digestOf } from "../../src/oci/digest.ts";
+import { expectOneChange, killedSteps, stepsOf } from "../support/killed-steps.ts";
+import { verifyLayout } from "../support/layout.ts";
+import { writeLayout } from "../support/layout-writer.ts";
+import { tempTree } from "../unit/temp-tree.ts";
+
+const OLD = { copied: "run image", made: "one" };
+const NEW = { copied: "newer run image", made: "two" };
+
+const diffIdsOf = (contents: typeof OLD) => Object.values(contents).map((text) => digestOf(Buffer.from(text)));
+
+/** The image of a layout of which every byte is right. */
+function imageOf(directory: string): string[] {
+  const { layers } = verifyLayout(join(directory, "app"));
+  expect(layers.every(({ isHere }) => isHere)).toBe(true);
+  return layers.map(({ diffId }) => diffId);
+}
+
+test("killed before any of its steps, a layout has the old image or the new one, and the next run cleans up", async () => {
+  const found: ("old" | "new")[] = [];
+  for await (const { path } of killedSteps("layout", NEW, (directory) => writeLayout(directory, OLD))) {
+    const image = imageOf(path);
+    expect([diffIdsOf(OLD), diffIdsOf(NEW)]).toContainEqual(image);
+    found.push(image.join() === diffIdsOf(OLD).join() ? "old" : "new");
+    await writeLayout(path, NEW);
+    expect(imageOf(path)).toEqual(diffIdsOf(NEW));
+    expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+    // Config, manifest and two layers of either image.
+    expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
+  }
+  expectOneChange(found);
+});
+
+test("what gets its name in a layout is on the disk, and what the index names is before the index is", () => {
+  const directory = tempTree();
+  const steps = stepsOf("layout", directory, NEW);
+  const synced = (path: string, before: number) => steps.slice(0, before).includes(`sync ${path}`);
+  const renames = steps.flatMap((step, at) => {
+    const [what, from = "", to = ""] = step.split(" ");
+    return what === "rename" ? [{ from, to, at }] : [];
+  });
+  const app = join(directory, "app");
+  // Two layers, config, manifest, oci-layout, index.json.
+  expect(renames).toHaveLength(6);
+  for (const { from, at } of renames) expect({ from, isSynced: synced(from, at) }).toEqual({ from, isSynced: true });
+  const index = renames.at(-1);
+  expect(index?.to).toBe(join(app, "index.json"));
+  for (const to of new Set(renames.slice(0, -1).map((rename) => rename.to))) {
+    const named = renames.findIndex((rename) => rename.to === to);
+    const between = steps.slice(renames[named]?.at, index?.at);
+    expect(between).toContain(`sync ${dirname(to)}`);
+  }
+  expect(steps.slice(index?.at)).toContain(`sync ${app}`);
+});
