@@ -132,7 +132,7 @@ export class DockerEngine implements AsyncDisposable {
     return JSON.parse(await this.docker("image", "inspect", image))[0];
   }
 
-  /** Makes a run image with a shell in it. @returns its ID */
+  /** Makes a run image with a shell in it, and its name. @returns its ID */
   async importRunImage(name: string): Promise<string> {
     const root = join(this.#directory, "rootfs");
     if (!existsSync(root)) {
@@ -141,6 +141,7 @@ export class DockerEngine implements AsyncDisposable {
       chmodSync(join(root, "bin", "busybox"), 0o755);
       symlinkSync("busybox", join(root, "bin", "sh"));
     }
+    writeFileSync(join(root, "name"), name);
     return await this.importImage(name, root, ["ENV PATH=/bin", "LABEL run=yes"]);
   }
 

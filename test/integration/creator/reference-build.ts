@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import type { Builder } from "../../support/builder.ts";
 import { type ExporterRun, startProgram } from "../../support/exporter.ts";
+import { REFERENCE, warnWithoutReference } from "../../support/reference-lifecycle.ts";
 import { CREATOR } from "./fake-build.ts";
 
-/** Programs `analyzer`, `detector`, `restorer`, `builder`, and for comparison `creator`, of the reference. */
-export const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";
-if (REFERENCE === "")
-  console.warn("Builds with real phases are skipped: REFERENCE_LIFECYCLE_DIR does not name a lifecycle's directory.");
+warnWithoutReference("Builds with real phases");
 
 /** What is built, and how. */
 export interface Build {

@@ -5,13 +5,14 @@ import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BUILD_USER, Builder } from "../../support/builder.ts";
 import type { ExporterRun } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
+import { REFERENCE } from "../../support/reference-lifecycle.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
 import { CREATOR } from "./fake-build.ts";
 import { readImage } from "./image-document.ts";
-import { create, REFERENCE } from "./reference-build.ts";
+import { create } from "./reference-build.ts";
 
 async function builder(): Promise<{ readonly registry: FakeRegistry; readonly builder: Builder }> {
   const registry = await FakeRegistry.start();

@@ -1,21 +1,23 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listTree } from "../../conformance/disk-tree.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { type ExporterRun, flagsFor, startProgram } from "../../support/exporter.ts";
+import type { ExporterRun } from "../../support/exporter.ts";
+import {
+  BOTH_WAYS,
+  EXPORTERS,
+  type ExporterName,
+  REFERENCE,
+  restoreLayers,
+  warnWithoutReference,
+} from "../../support/reference-lifecycle.ts";
 import { readCommitted } from "../../support/tar-store.ts";
 import { Scene } from "./scene.ts";
 
-/** Programs `exporter` and `restorer` of the reference. */
-const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";
-if (REFERENCE === "")
-  console.warn("Exchanges of caches are skipped: REFERENCE_LIFECYCLE_DIR does not name a lifecycle's directory.");
+warnWithoutReference("Exchanges of caches");
 
-const EXPORTERS = { reference: join(REFERENCE, "exporter"), ours: "" } as const;
-const OWN_USER = ["-uid", String(process.getuid?.() ?? 0), "-gid", String(process.getgid?.() ?? 0)];
 const CACHED = ["jdk", "maven"];
-type Exporter = keyof typeof EXPORTERS;
 
 /** A build that either exporter can export, into one cache directory each. */
 class Exchange {
@@ -32,32 +34,15 @@ class Exchange {
   }
 
   /** @param into name of the cache directory */
-  async export(exporter: Exporter, into: string, flags: readonly string[] = []): Promise<ExporterRun> {
+  async export(exporter: ExporterName, into: string, flags: readonly string[] = []): Promise<ExporterRun> {
     const cacheDir = ["-cache-dir", this.cacheDir(into), ...flags];
-    const run =
-      exporter === "ours"
-        ? await this.scene.export({ cache: "", flags: cacheDir })
-        : await startProgram(EXPORTERS[exporter], [...flagsFor(this.scene.output), ...cacheDir, this.scene.appImage])
-            .ended;
+    const run = await this.scene.export({ ...EXPORTERS[exporter], cache: "", flags: cacheDir });
     expect(run).toMatchObject({ exitCode: 0 });
     return run;
   }
 
-  /**
-   * Removes the cached layers' contents and restores them from a cache with the reference's restorer. Their [types], which a
-   * restorer leaves out and a buildpack writes again, are what they were.
-   */
-  async restore(from: string): Promise<ExporterRun> {
-    const { layersDir } = this.scene.output;
-    const tomls = CACHED.map((name) => this.scene.layerPath(`${name}.toml`)).map(
-      (path) => [path, readFileSync(path)] as const,
-    );
-    for (const name of CACHED) rmSync(this.scene.layerPath(name), { recursive: true });
-    const flags = ["-layers", layersDir, "-cache-dir", this.cacheDir(from), "-no-color", ...OWN_USER];
-    const run = await startProgram(join(REFERENCE, "restorer"), flags).ended;
-    expect(run).toMatchObject({ exitCode: 0 });
-    for (const [path, toml] of tomls) writeFileSync(path, toml);
-    return run;
+  restore(from: string): Promise<ExporterRun> {
+    return restoreLayers(this.scene, CACHED, ["-cache-dir", this.cacheDir(from)]);
   }
 
   /** What the cached layers hold. */
@@ -95,10 +80,7 @@ describe.skipIf(REFERENCE === "")("caches of both exporters", () => {
     expect(new Set(runs.map((run) => cacheLines(run).join()))).toHaveProperty("size", 1);
   });
 
-  test.for([
-    ["ours", "reference"],
-    ["reference", "ours"],
-  ] as const)("written by %s are reused by %s", async ([writer, reader]) => {
+  test.for(BOTH_WAYS)("written by %s are reused by %s", async ([writer, reader]) => {
     const on = await exchange();
     await on.export(writer, "shared");
     await on.scene.analyze();

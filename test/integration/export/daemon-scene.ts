@@ -48,11 +48,11 @@ export class DaemonScene {
     return new DaemonScene(engine, output, runImage);
   }
 
-  /** analyzed.toml for a rebuild upon an image of the daemon. */
-  async analyze(name: string): Promise<void> {
+  /** analyzed.toml for a rebuild upon an image of the daemon, and upon a run image. */
+  async analyze(name: string, runImage = this.runImage): Promise<void> {
     const { Id, Config } = await this.engine.inspect(name);
     const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
-    writeAnalyzed(this.output, this.runImage.slice("sha256:".length), previous);
+    writeAnalyzed(this.output, runImage.slice("sha256:".length), previous);
   }
 
   /** Layers go by name, so a new one comes between the run image and one whose contents are not here any more. */

@@ -6,7 +6,14 @@ import { FakeRegistry, type RequestRecord } from "../../fakes/registry/registry.
 import type { AnyRegistry } from "../../fakes/registry/registry-kinds.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
-import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
+import {
+  type ExporterRun,
+  flagsFor,
+  type RunningExporter,
+  readEvents,
+  startExporter,
+  startProgram,
+} from "../../support/exporter.ts";
 import { OPEN_ACCESS, type RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
 import { type VerifiedImage, verifyImage } from "../../support/verify-image.ts";
@@ -25,6 +32,8 @@ export interface ExportRequest {
   readonly cache?: string;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Another exporter than ours, without the flags that are ours alone. */
+  readonly program?: string;
 }
 
 /** Bytes that do not compress, the same for the same seed. */
@@ -144,9 +153,11 @@ export class Scene {
   }
 
   start(request: ExportRequest = {}): { readonly running: RunningExporter; readonly eventsPath: string } {
+    const { program, env } = request;
     const eventsPath = join(this.output.root, `events-${this.#exports++}.jsonl`);
+    if (program !== undefined) return { running: startProgram(program, this.arguments(request), env), eventsPath };
     const flags = ["-events", eventsPath, ...(request.flags ?? [])];
-    return { running: startExporter(this.arguments({ ...request, flags }), request.env), eventsPath };
+    return { running: startExporter(this.arguments({ ...request, flags }), env), eventsPath };
   }
 
   /** What the command is called with. */
@@ -161,7 +172,7 @@ export class Scene {
     const { running, eventsPath } = this.start(request);
     const run = await running.ended;
     const stderr = run.stderr.replace(MISSING_SBOMS, "");
-    return { ...run, stderr, events: run.exitCode === 0 || run.exitCode === 62 ? readEvents(eventsPath) : [] };
+    return { ...run, stderr, events: existsSync(eventsPath) ? readEvents(eventsPath) : [] };
   }
 }
 

@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DockerEngine } from "../../fakes/docker-engine.ts";
+import { REFERENCE, runPhase, warnWithoutReference } from "../../support/reference-lifecycle.ts";
+import { DaemonScene } from "./daemon-scene.ts";
+
+warnWithoutReference("Rebases in docker");
+
+const engine = REFERENCE === "" ? "there is no reference" : await DockerEngine.startIfPossible();
+if (REFERENCE !== "" && typeof engine === "string") console.warn(`Rebases in docker are skipped: ${engine}`);
+
+afterAll(async () => {
+  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
+});
+
+describe.skipIf(typeof engine === "string")("an image in a docker daemon", () => {
+  test("is rebased by the reference, runs, and is built upon", async () => {
+    if (typeof engine === "string") throw new Error(engine);
+    const scene = await DaemonScene.open(engine);
+    expect(await scene.export(["rebased"])).toMatchObject({ exitCode: 0 });
+    const before = await engine.inspect("rebased");
+    const newRun = await engine.importRunImage("run:newer");
+    const report = ["-report", join(scene.output.root, "rebase.toml")];
+    const env = { DOCKER_HOST: engine.host };
+    // Forced, because metadata without a run.toml names no run image that may be taken.
+    await runPhase("rebaser", ["-daemon", "-force", "-run-image", "run:newer", ...report, "rebased"], env);
+    const after = await engine.inspect("rebased");
+    const { RootFS } = await engine.inspect("run:newer");
+    expect(after.RootFS.Layers).toEqual([...RootFS.Layers, ...before.RootFS.Layers.slice(1)]);
+    expect(RootFS.Layers[0]).not.toBe(before.RootFS.Layers[0]);
+    const metadata = JSON.parse(after.Config.Labels["io.buildpacks.lifecycle.metadata"] ?? "");
+    expect(metadata.runImage).toMatchObject({ topLayer: RootFS.Layers[0], reference: newRun.replace("sha256:", "") });
+    const { appDir } = scene.output;
+    const started = await engine.docker("run", "--rm", "--network", "none", "rebased");
+    expect(started).toBe(`/cnb/process/web in ${appDir}, PATH /cnb/process:/cnb/lifecycle:/bin`);
+    const looked = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "rebased", "-c"];
+    expect(await engine.docker(...looked, "read line < /name; echo $line")).toBe("run:newer");
+
+    await scene.analyze("rebased", newRun);
+    const run = await scene.export(["rebased"]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    expect(run.stdout).not.toContain("Adding layer");
+    expect((await engine.inspect("rebased")).RootFS).toEqual(after.RootFS);
+  });
+});
