@@ -1,14 +1,10 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { gates } from "../cnb/platform-api.ts";
-import { runExport } from "../export/run-export.ts";
+import { type ProcessParts, runExport } from "../export/run-export.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { CreateInputs } from "../inputs/create-inputs.ts";
 import { readCreatedInputs } from "../inputs/created-inputs.ts";
-import type { Environment } from "../inputs/environment.ts";
 import { runAs } from "../privileges.ts";
-import type { CommandOutput } from "../report/command-output.ts";
-import type { DockerClient } from "../transport/docker-client.ts";
-import type { Keychain } from "../transport/keychain.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments } from "./phase-arguments.ts";
 import { phaseEnvironment } from "./phase-environment.ts";
@@ -17,16 +13,11 @@ import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./r
 import type { User } from "./user.ts";
 
 /** What the creator needs of the process that it runs in. */
-export interface CreateParts {
+export interface CreateParts extends ProcessParts {
   readonly lifecycle: Lifecycle;
   /** Whose the build is; the process becomes that user before the build. */
   readonly user: User;
-  readonly environment: Environment;
   readonly logger: Logger & { phase(name: string): void };
-  readonly output: CommandOutput;
-  readonly keychain: Keychain;
-  /** For `-daemon`. */
-  readonly docker: DockerClient | undefined;
 }
 
 /**
@@ -37,11 +28,10 @@ export interface CreateParts {
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const exitCode = await runPhases(inputs, parts, signal);
   if (exitCode !== EXIT_CODES.success) return exitCode;
-  const { logger, output, keychain, docker, user } = parts;
+  const { logger, user } = parts;
   logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  const exportInputs = await readCreatedInputs(inputs.settings, logger);
-  await runExport(exportInputs, { logger, output, environment, keychain, docker }, signal);
+  await runExport(await readCreatedInputs(inputs.settings, logger), { ...parts, environment }, signal);
   return EXIT_CODES.success;
 }
 

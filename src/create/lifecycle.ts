@@ -3,21 +3,19 @@ import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageOf } from "../faults/fault.ts";
 import type { Environment } from "../inputs/environment.ts";
+import { LIFECYCLE_DIR_ENV, lifecycleDirectory } from "../inputs/lifecycle-directory.ts";
 import type { Phase } from "./phase-arguments.ts";
-
-const LIFECYCLE_DIR_ENV = "CNB_LIFECYCLE_DIR";
 
 /** Of each phase the path of its program. */
 export type Lifecycle = Readonly<Record<Phase, string>>;
 
 /**
- * Finds the programs of the phases: in CNB_LIFECYCLE_DIR, else beside the creator as it was called, which is where a
- * lifecycle has them.
+ * Finds the programs of the phases.
  * @param program path by which the creator was started
  * @throws Fault that names the first program that cannot be run
  */
 export function findLifecycle(program: string, env: Environment, cwd: string): Lifecycle {
-  const directory = posix.resolve(cwd, env[LIFECYCLE_DIR_ENV] || posix.dirname(program));
+  const directory = lifecycleDirectory(program, env, cwd);
   const find = (phase: Phase) => {
     const path = posix.join(directory, phase);
     checkProgram(phase, path);

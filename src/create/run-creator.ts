@@ -1,4 +1,5 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { readLauncherRelease } from "../export/launcher-release.ts";
 import { Fault, messageOf } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { RunCommand } from "../inputs/command-line.ts";
@@ -41,7 +42,9 @@ export async function runCreator(command: RunCommand, process: CreatorProcess, s
   const user = takeUser(settings, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  return createImage(inputs, { lifecycle, user, environment: env, logger, output, keychain, docker }, signal);
+  const launcherRelease = readLauncherRelease(process.program, env, process.cwd, signal);
+  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
+  return createImage(inputs, secured, signal);
 }
 
 /** A daemon does not hang up during the build on a connection over which something was asked. */

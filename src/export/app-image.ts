@@ -1,4 +1,4 @@
-import type { GroupElement } from "../cnb/build-metadata.ts";
+import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { RunImageNames } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
@@ -18,7 +18,6 @@ import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 import type { OpeningImages } from "./open-images.ts";
 import type { Preparation } from "./preparation.ts";
-import { LAUNCHER_RELEASE } from "./release.ts";
 
 /** What the app image is made from. */
 export interface AppParts {
@@ -52,7 +51,7 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
     const runImage = await parts.images.runImage;
     // Nothing is saved if the cache or the previous image cannot be opened.
     await parts.images.all;
-    const config = appConfig(context, parts, runImage, layers);
+    const config = appConfig(context, parts, runImage, layers, await context.launcherRelease);
     const bom = await context.documents.buildBom(parts.group);
     const build = builder(context, runImage, layers, config);
     const saved = await save(context, { runImage, layers, base, build }, signal);
@@ -68,6 +67,7 @@ function appConfig(
   { preparation, project, extendedConfig, runImageNames }: AppParts,
   runImage: RunImage,
   layers: readonly AppLayer[],
+  launcher: LauncherRelease,
 ): ContainerConfig {
   const { settings, logger } = context;
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
@@ -76,7 +76,7 @@ function appConfig(
     runImage: { topLayer: runImageTopLayer(runImage.config), reference: runImage.reference, ...named },
     stack: runImageNames,
   });
-  const inputs = { ...settings, lifecycle, build: preparation.build, project, launcher: LAUNCHER_RELEASE };
+  const inputs = { ...settings, lifecycle, build: preparation.build, project, launcher };
   return appContainerConfig(extendedConfig ?? runImage.config.config, runImage.config.os, inputs, logger);
 }
 

@@ -1,3 +1,4 @@
+import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import type { Logger } from "../flow/logger.ts";
@@ -14,6 +15,7 @@ export interface ExportRun extends ResolvedInputs {
   /** Where the app image's blobs go if it goes to a registry; a cache image in that registry mounts them from there. */
   readonly appRepository: RegistryRepository | undefined;
   readonly store: LayerStore;
+  readonly launcherRelease: Promise<LauncherRelease>;
   readonly logger: Logger;
   readonly monitor: Monitor;
 }

@@ -8,10 +8,13 @@ import { type ResolvedInputs, resolveSettings } from "../inputs/resolve-settings
 import type { CommandOutput } from "../report/command-output.ts";
 import { DockerClient } from "../transport/docker-client.ts";
 import { keychainFor } from "../transport/image-keychain.ts";
+import { readLauncherRelease } from "./launcher-release.ts";
 import { runExport, type StartThreads } from "./run-export.ts";
 
 /** The surroundings of an export. */
 export interface CommandSurroundings {
+  /** Path by which the command was started; absent for an export from another program. */
+  readonly program?: string;
   readonly env: Environment;
   /** Working directory, absolute. */
   readonly cwd: string;
@@ -33,7 +36,7 @@ export interface CommandSurroundings {
  */
 export async function runCommand(
   command: RunCommand,
-  { env, cwd, home, logger, output, onEvent, dropPrivileges, startThreads }: CommandSurroundings,
+  { program, env, cwd, home, logger, output, onEvent, dropPrivileges, startThreads }: CommandSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
   const inputs = await resolveSettings(command, { env, cwd }, logger);
@@ -44,7 +47,8 @@ export async function runCommand(
   dropPrivileges?.(inputs.settings);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  const parts = { logger, output, environment: env, keychain, docker, onEvent, startThreads };
+  const launcherRelease = readLauncherRelease(program, env, cwd, signal);
+  const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
   await runExport(inputs, parts, signal);
 }
 

@@ -1,3 +1,4 @@
+import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { Registries } from "../destinations/registry/registries.ts";
 import { conductExport } from "../export.ts";
 import { type Clock, SYSTEM_CLOCK } from "../flow/clock.ts";
@@ -34,27 +35,17 @@ export interface ProcessParts {
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
+  /** For the build metadata label; never rejects. */
+  readonly launcherRelease: Promise<LauncherRelease>;
 }
 
 /**
  * Sets up threads and connections, exports, and takes them down again.
  * @throws Fault with an exit code; the signal's reason
  */
-export async function runExport(
-  inputs: ResolvedInputs,
-  {
-    logger,
-    output,
-    environment,
-    keychain,
-    docker,
-    onEvent,
-    patience: own,
-    clock = SYSTEM_CLOCK,
-    startThreads,
-  }: ProcessParts,
-  signal: AbortSignal,
-): Promise<void> {
+export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, signal: AbortSignal): Promise<void> {
+  const { logger, output, environment, keychain, docker, launcherRelease, onEvent } = parts;
+  const { patience: own, clock = SYSTEM_CLOCK, startThreads } = parts;
   const { tuning, insecureRegistries } = inputs.settings;
   const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent });
   const { monitor } = watch;
@@ -76,6 +67,7 @@ export async function runExport(
         app,
         appRepository,
         store: new LayerStore(pool, tuning.workers, tuning.spoolDir, blobFiles, monitor),
+        launcherRelease,
         logger,
         monitor,
       },

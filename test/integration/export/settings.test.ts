@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Reply } from "../../fakes/registry/exchange.ts";
@@ -38,6 +38,18 @@ describe("-parallel", () => {
     { env: { CNB_PARALLEL_EXPORT: "true" }, flags: ["-parallel=false"], beside: false },
   ])("$env $flags: the cache beside the app image is $beside", async ({ env, flags, beside }) => {
     expect(await firstOf(env, flags, beside)).toBe(beside ? "cache" : "app");
+  });
+});
+
+test("the launcher's release in the label is that of the lifecycle which the exporter belongs to", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const directory = tempTree({ lifecycle: "#!/bin/sh\necho 0.21.17+4bd4b13\n" });
+  chmodSync(join(directory, "lifecycle"), 0o755);
+  expect(await scene.export({ cache: "", env: { CNB_LIFECYCLE_DIR: directory } })).toMatchObject({ exitCode: 0 });
+  const { labels } = await verifyImage(scene.appImage);
+  expect(JSON.parse(labels["io.buildpacks.build.metadata"] ?? "").launcher).toEqual({
+    version: "0.21.17",
+    source: { git: { repository: "github.com/buildpacks/lifecycle", commit: "4bd4b13" } },
   });
 });
 
