@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
-import { expectOneChange, killedSteps, stepsOf } from "../support/killed-steps.ts";
+import { expectOneChange, killedSteps, STEPS_TIMEOUT_MS, stepsOf } from "../support/killed-steps.ts";
 import { verifyLayout } from "../support/layout.ts";
 import { writeLayout } from "../support/layout-writer.ts";
 import { tempTree } from "../unit/temp-tree.ts";
@@ -19,20 +19,24 @@ function imageOf(directory: string): string[] {
   return layers.map(({ diffId }) => diffId);
 }
 
-test("killed before any of its steps, a layout has the old image or the new one, and the next run cleans up", async () => {
-  const found: ("old" | "new")[] = [];
-  for await (const { path } of killedSteps("layout", NEW, (directory) => writeLayout(directory, OLD))) {
-    const image = imageOf(path);
-    expect([diffIdsOf(OLD), diffIdsOf(NEW)]).toContainEqual(image);
-    found.push(image.join() === diffIdsOf(OLD).join() ? "old" : "new");
-    await writeLayout(path, NEW);
-    expect(imageOf(path)).toEqual(diffIdsOf(NEW));
-    expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
-    // Config, manifest and two layers of either image.
-    expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
-  }
-  expectOneChange(found);
-});
+test(
+  "killed before any of its steps, a layout has the old image or the new one, and the next run cleans up",
+  async () => {
+    const found: ("old" | "new")[] = [];
+    for await (const { path } of killedSteps("layout", NEW, (directory) => writeLayout(directory, OLD))) {
+      const image = imageOf(path);
+      expect([diffIdsOf(OLD), diffIdsOf(NEW)]).toContainEqual(image);
+      found.push(image.join() === diffIdsOf(OLD).join() ? "old" : "new");
+      await writeLayout(path, NEW);
+      expect(imageOf(path)).toEqual(diffIdsOf(NEW));
+      expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+      // Config, manifest and two layers of either image.
+      expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
+    }
+    expectOneChange(found);
+  },
+  STEPS_TIMEOUT_MS,
+);
 
 test("what gets its name in a layout is on the disk, and what the index names is before the index is", () => {
   const directory = tempTree();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { cacheMetadataJson } from "../../src/cnb/cache-metadata.ts";
 import { diffIdOfText, metadataOf, writeCache, writeLaunchCache } from "../support/cache-writer.ts";
-import { expectOneChange, killedSteps } from "../support/killed-steps.ts";
+import { expectOneChange, killedSteps, STEPS_TIMEOUT_MS } from "../support/killed-steps.ts";
 import { readCommitted } from "../support/tar-store.ts";
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
@@ -13,30 +13,38 @@ const jsonOf = (contents: typeof NEW | typeof OLD) => `${cacheMetadataJson(metad
 const tarsOf = ({ added, kept }: typeof NEW | typeof OLD) =>
   Object.values<string>({ ...kept, ...added }).map((text) => `${diffIdOfText(text)}.tar`);
 
-test("killed before any of its steps, a cache is the old one or the new one, and the next run makes the new one", async () => {
-  const found: ("old" | "new")[] = [];
-  for await (const { path } of killedSteps("cache", NEW, (directory) => writeCache(directory, OLD))) {
-    const { metadata, flaws } = readCommitted(path);
-    expect(flaws).toEqual([]);
-    expect([jsonOf(OLD), jsonOf(NEW)]).toContain(metadata);
-    found.push(metadata === jsonOf(OLD) ? "old" : "new");
-    await writeCache(path, metadata === jsonOf(NEW) ? AGAIN : NEW);
-    expect(readCommitted(path)).toMatchObject({ metadata: jsonOf(NEW), flaws: [] });
-    expect([...readCommitted(path).tars].sort()).toEqual(tarsOf(NEW).sort());
-  }
-  expectOneChange(found);
-});
+test(
+  "killed before any of its steps, a cache is the old one or the new one, and the next run makes the new one",
+  async () => {
+    const found: ("old" | "new")[] = [];
+    for await (const { path } of killedSteps("cache", NEW, (directory) => writeCache(directory, OLD))) {
+      const { metadata, flaws } = readCommitted(path);
+      expect(flaws).toEqual([]);
+      expect([jsonOf(OLD), jsonOf(NEW)]).toContain(metadata);
+      found.push(metadata === jsonOf(OLD) ? "old" : "new");
+      await writeCache(path, metadata === jsonOf(NEW) ? AGAIN : NEW);
+      expect(readCommitted(path)).toMatchObject({ metadata: jsonOf(NEW), flaws: [] });
+      expect([...readCommitted(path).tars].sort()).toEqual(tarsOf(NEW).sort());
+    }
+    expectOneChange(found);
+  },
+  STEPS_TIMEOUT_MS,
+);
 
-test("killed before any of its steps, a launch cache has all tars of the old one or of the new one, and none that is cut", async () => {
-  const found: ("old" | "new")[] = [];
-  for await (const { path } of killedSteps("launch-cache", NEW, (directory) => writeLaunchCache(directory, OLD))) {
-    const { tars, flaws } = readCommitted(path);
-    expect(flaws).toEqual([]);
-    const has = (contents: typeof NEW | typeof OLD) => tarsOf(contents).every((name) => tars.includes(name));
-    expect(has(OLD) || has(NEW)).toBe(true);
-    found.push(has(NEW) ? "new" : "old");
-    await writeLaunchCache(path, has(NEW) ? AGAIN : NEW);
-    expect([...readCommitted(path).tars].sort()).toEqual(tarsOf(NEW).sort());
-  }
-  expectOneChange(found);
-});
+test(
+  "killed before any of its steps, a launch cache has all tars of the old one or of the new one, and none that is cut",
+  async () => {
+    const found: ("old" | "new")[] = [];
+    for await (const { path } of killedSteps("launch-cache", NEW, (directory) => writeLaunchCache(directory, OLD))) {
+      const { tars, flaws } = readCommitted(path);
+      expect(flaws).toEqual([]);
+      const has = (contents: typeof NEW | typeof OLD) => tarsOf(contents).every((name) => tars.includes(name));
+      expect(has(OLD) || has(NEW)).toBe(true);
+      found.push(has(NEW) ? "new" : "old");
+      await writeLaunchCache(path, has(NEW) ? AGAIN : NEW);
+      expect([...readCommitted(path).tars].sort()).toEqual(tarsOf(NEW).sort());
+    }
+    expectOneChange(found);
+  },
+  STEPS_TIMEOUT_MS,
+);

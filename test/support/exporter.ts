@@ -16,7 +16,8 @@ export interface ExporterRun {
   readonly wallMs: number;
 }
 
-const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
+/** The command under test. */
+export const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
 
 /** Tests look at the whole log, and a busy machine may take as long as exports that show progress. */
 const QUIET = { CNB_EXPORT_PROGRESS: "none" };

@@ -4,17 +4,19 @@ import { syncBuiltinESMExports } from "node:module";
 
 /*
  * node kill-at-step.ts <step> <store> <directory> <contents as JSON>: writes a store and kills itself before the step with that
- * number, counted from 1, so that a test can look at what every moment leaves behind. A step is a change to the file system
- * or a wait for the disk. With a step that does not come it prints all of them.
+ * number, counted from 1, so that a test can look at what every moment leaves behind. A step is a change to the file system.
+ * With a step that does not come it prints all of them, and between them each wait for the disk, which a kill does not see.
  */
 const [, , step = "", store = "", directory = "", contents = ""] = process.argv;
-const steps: string[] = [];
+const trace: string[] = [];
+let steps = 0;
 /** Paths of open files. */
 const open = new Map<number, string>();
 
 function count(what: string): void {
-  steps.push(what);
-  if (steps.length === Number(step)) process.kill(process.pid, "SIGKILL");
+  trace.push(what);
+  steps += 1;
+  if (steps === Number(step)) process.kill(process.pid, "SIGKILL");
 }
 
 const { open: openFile, mkdir, rename, rm, copyFile, link } = promises;
@@ -47,7 +49,7 @@ promises.link = (from, to) => {
 function counted(file: FileHandle, path: string): FileHandle {
   const { sync } = file;
   file.sync = () => {
-    count(`sync ${path}`);
+    trace.push(`sync ${path}`);
     return sync.call(file);
   };
   return file;
@@ -63,7 +65,7 @@ fs.open = ((path: fs.PathLike, flags: string, mode: number, done: (error: unknow
   });
 }) as typeof fs.open;
 fs.fsync = ((file: number, done: fs.NoParamCallback) => {
-  count(`sync ${open.get(file)}`);
+  trace.push(`sync ${open.get(file)}`);
   callbacks.fsync(file, done);
 }) as typeof fs.fsync;
 fs.rename = ((from: fs.PathLike, to: fs.PathLike, done: fs.NoParamCallback) => {
@@ -81,4 +83,4 @@ const write = {
 }[store];
 if (write === undefined) throw new Error(`no store ${store}`);
 await write();
-console.log(steps.join("\n"));
+console.log(trace.join("\n"));

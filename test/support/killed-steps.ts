@@ -5,6 +5,9 @@ import { tempTree } from "../unit/temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
 
+/** Each step is a process of its own. */
+export const STEPS_TIMEOUT_MS = 180_000;
+
 /** What kill-at-step.ts can write. */
 export type Store = "cache" | "launch-cache" | "layout" | "report";
 

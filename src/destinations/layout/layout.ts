@@ -22,6 +22,7 @@ const MODE = 0o777;
 export class Layout {
   readonly path: string;
   #created: Promise<string> | undefined;
+  #isOpen = false;
 
   constructor(path: string) {
     this.path = path;
@@ -54,12 +55,15 @@ export class Layout {
 
   /** Removes what is left of blobs that were being made. Synchronous, so that it also works while the process is ending. */
   close(): void {
-    if (this.#created !== undefined) removeWorkDirectory(this.path);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    removeWorkDirectory(this.path);
   }
 
   async #create(): Promise<string> {
     await makeDirectories(join(this.path, "blobs", "sha256"), NOT_CREATED);
     await makeWorkDirectory(this.path, NOT_CREATED);
+    this.#isOpen = true;
     return workPath(this.path);
   }
 

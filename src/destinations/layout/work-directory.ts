@@ -11,6 +11,9 @@ const START = 19;
 /** This process among all since the machine was started. */
 const OWN = ownerOf("self") ?? String(process.pid);
 
+/** How many in this process have made each directory, and not removed it. */
+const users = new Map<string, number>();
+
 /**
  * The directory in a layout in which this process makes what is not part of the image yet. It is on the file system of the
  * blobs, so that what is complete only has to be renamed.
@@ -29,12 +32,20 @@ export async function makeWorkDirectory(layout: string, code: FaultCode): Promis
   for (const name of leftIn(layout)) {
     if (!isOwned(name.slice(PREFIX.length))) removeIfPossible(join(layout, name));
   }
-  await makeDirectories(workPath(layout), code);
+  const path = workPath(layout);
+  await makeDirectories(path, code);
+  users.set(path, (users.get(path) ?? 0) + 1);
 }
 
-/** Synchronous, so that it also works while the process is ending. */
+/** One who made it needs it no longer. Synchronous, so that it also works while the process is ending. */
 export function removeWorkDirectory(layout: string): void {
-  removeIfPossible(workPath(layout));
+  const path = workPath(layout);
+  const others = (users.get(path) ?? 1) - 1;
+  if (others > 0) users.set(path, others);
+  else {
+    users.delete(path);
+    removeIfPossible(path);
+  }
 }
 
 function leftIn(layout: string): string[] {

@@ -42,6 +42,15 @@ test("those of processes that are gone are removed, with what is in them, and no
   }
 });
 
+test("the last one in this process who needs it removes it", async () => {
+  const layout = temporaryDirectory();
+  for (let times = 0; times < 2; times++) await makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
+  removeWorkDirectory(layout);
+  expect(readdirSync(layout)).toHaveLength(1);
+  removeWorkDirectory(layout);
+  expect(readdirSync(layout)).toEqual([]);
+});
+
 test("one that cannot be made is named", async () => {
   const layout = join(temporaryDirectory(), "file");
   writeFileSync(layout, "");
