@@ -24,7 +24,7 @@ export interface Preparation {
 export async function prepare(
   context: ExportContext,
   group: readonly GroupElement[],
-  caches: Pick<OpeningImages, "cache" | "launchCache">,
+  images: Pick<OpeningImages, "cache" | "launchCache" | "previous">,
 ): Promise<Preparation> {
   const { settings, analyzed, documents, logger } = context;
   const { layersDir, launcherSbomDir } = settings;
@@ -32,21 +32,28 @@ export async function prepare(
   const build = await documents.buildMetadata().catch((error: unknown) => {
     throw withContext("read build metadata", error);
   });
-  const extended = await readExtendedImage(settings);
+  const extensions = (await readExtendedImage(settings))?.layers ?? [];
   const buildpacks = await readBuildpacks(context, group);
-  await caches.launchCache;
+  await images.launchCache;
   const inputs: PlanInputs = {
     settings,
     previous: analyzed.metadata,
-    extensions: extended?.layers ?? [],
+    extensions,
+    previousDiffIds: extensions.length === 0 ? [] : await diffIdsOf(images.previous),
     buildpacks,
     build,
     hasLaunchSbom: await findSboms(join(layersDir, "sbom", "launch")),
     hasCacheSbom: await findSboms(join(layersDir, "sbom", "cache")),
     appUses: context.app.layerUses,
-    cache: await caches.cache.planned,
+    cache: await images.cache.planned,
   };
   return { build, inputs, plan: planApp(inputs) };
+}
+
+/** None of one that cannot be opened: the export waits for it later, and fails then. */
+async function diffIdsOf(image: OpeningImages["previous"]): Promise<readonly string[]> {
+  const opened = await image.catch(() => undefined);
+  return opened?.config.rootfs.diff_ids ?? [];
 }
 
 /** Reads the group's directories in order, up to the first that cannot be read, with which the plan ends. */

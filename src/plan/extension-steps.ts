@@ -17,8 +17,16 @@ export interface ExtensionLayer {
   readonly size: number;
 }
 
-/** The steps for the layers of extensions, which are always added and never recorded. */
-export function* extensionSteps(layers: readonly ExtensionLayer[], wanted: WantedLayers): Generator<AppStep> {
+/**
+ * The steps for the layers of extensions. No metadata records them and no log says that one is reused, but a blob that the
+ * previous image has is not made again (design, idea 5).
+ * @param previous diffIDs of the previous image's
+ */
+export function* extensionSteps(
+  layers: readonly ExtensionLayer[],
+  previous: readonly string[],
+  wanted: WantedLayers,
+): Generator<AppStep> {
   for (const { createdBy, ...blob } of layers) {
     const id = `${extensionOf(createdBy) ?? "from extensions"}:extended-layer-${blob.index}`;
     yield {
@@ -26,7 +34,7 @@ export function* extensionSteps(layers: readonly ExtensionLayer[], wanted: Wante
       role: { kind: "extension" },
       id,
       createdBy,
-      key: wanted.want(id, { kind: "extension", ...blob }, []),
+      key: wanted.want(id, { kind: "extension", ...blob }, previous),
       previous: [],
       making: `failed to create layer from tar path ${fromByteString(blob.path)}`,
       adding: "failed to add or reuse extension layer",

@@ -10,6 +10,7 @@ import { type ExtensionLayer, extensionSteps } from "./extension-steps.ts";
 import { launchSteps } from "./launch-steps.ts";
 import { APP_PRIORITY, type LayerPlan } from "./layer-plan.ts";
 import { launcherSteps, launchSbomSteps } from "./lifecycle-steps.ts";
+import { unrecordedLayers } from "./previous-record.ts";
 import { sliceSteps } from "./slice-steps.ts";
 import { type LayerUse, WantedLayers } from "./wanted-layers.ts";
 
@@ -20,6 +21,8 @@ export interface PlanInputs {
   readonly previous: LifecycleMetadata;
   /** Layers that image extensions provide, from the bottom. */
   readonly extensions: readonly ExtensionLayer[];
+  /** All diffIDs of the previous image, from the bottom; none where there is nothing to compare with them. */
+  readonly previousDiffIds: readonly string[];
   /** Of the group, in its order. */
   readonly buildpacks: readonly BuildpackLayers[];
   readonly build: Pick<BuildMetadata, "slices" | "processes">;
@@ -75,7 +78,7 @@ export function planApp(inputs: PlanInputs): AppPlan {
 }
 
 function* appSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
-  yield* extensionSteps(inputs.extensions, wanted);
+  yield* extensionSteps(inputs.extensions, unrecordedLayers(inputs.previous, inputs.previousDiffIds), wanted);
   for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, wanted);
   if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, wanted);
   yield* sliceSteps(inputs, wanted);

@@ -1,4 +1,4 @@
-import type { BuildpackRecord, LayerRecord } from "../cnb/metadata.ts";
+import type { BuildpackRecord, LayerRecord, LifecycleMetadata } from "../cnb/metadata.ts";
 
 /** What earlier metadata says of a layer; of a buildpack's versions the first counts (contract 4.2, 6.5). */
 export function recordOf(
@@ -7,4 +7,15 @@ export function recordOf(
   layerName: string,
 ): LayerRecord | undefined {
   return records.find(({ key }) => key === buildpackId)?.layers.get(layerName);
+}
+
+/**
+ * The layers of the previous image that are neither its run image's nor recorded: those of extensions (contract 12).
+ * @param diffIds all of the previous image's, from the bottom
+ */
+export function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[]): string[] {
+  const { app, sbom, buildpacks, config, launcher, processTypes, runImage } = previous;
+  const launch = buildpacks.flatMap(({ layers }) => [...layers.values()].map(({ diffId }) => diffId));
+  const recorded = new Set([...app, sbom, ...launch, config, launcher, processTypes]);
+  return diffIds.slice(diffIds.lastIndexOf(runImage.topLayer) + 1).filter((diffId) => !recorded.has(diffId));
 }

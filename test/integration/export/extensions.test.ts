@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -26,6 +26,7 @@ const RUN_IMAGES = { blob: Buffer.from("of the run image"), createdBy: "ADD file
 const XATTRS = vector("pax: xattrs");
 const GNU = vector("gnu: long names and links");
 const PLAIN = vector("ustar: every type");
+const OTHER = vector("ustar: prefix");
 const LAYERS: readonly ExtendedLayer[] = [
   RUN_IMAGES,
   { blob: gzipSync(XATTRS.tar), createdBy: createdByExtension("RUN apt", "samples/apt") },
@@ -87,17 +88,43 @@ describe("an export upon a run image that extensions have extended", () => {
     expect((await configOf(scene.appImage)).config.User).toBe("1000:1000");
   });
 
-  test("adds them again in a rebuild, which reuses the others", async () => {
+  test("makes and sends those anew that changed, and says nothing of them", async () => {
     const scene = await Scene.open(await FakeRegistry.start());
     extend(scene.output);
     await scene.export();
     const before = await scene.analyze();
     appendFileSync(join(scene.output.layersDir, "analyzed.toml"), "extend = true\n");
+    const unchanged = await scene.export();
+    expect(unchanged).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await scene.analyze()).toEqual(before);
+    const hashed = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
+    for (const work of Object.values(layerWork(unchanged.events))) expect(work).toEqual(hashed);
+    expect(unchanged.stdout).not.toContain("extended-layer");
+
+    const changed = [...LAYERS.slice(0, 3), { blob: OTHER.tar, createdBy: createdByExtension("COPY . .", "x") }];
+    const extendedDir = join(scene.output.layersDir, "extended");
+    rmSync(extendedDir, { recursive: true });
+    writeExtendedLayout(extendedDir, changed, CONFIG);
     const run = await scene.export();
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
-    expect((await scene.analyze()).layers).toEqual(before.layers);
+    const after = (await verifyImage(scene.appImage)).layers.map(({ diffId }) => diffId);
+    expect(after).toEqual(before.layers.map(({ diffId }, i) => (i === 3 ? OTHER.diffId : diffId)));
     const work = layerWork(run.events);
-    expect(work["extended-layer-1"]).toMatchObject({ reads: 1, hashes: 1, compressions: 1 });
+    expect(work["extended-layer-2"]).toEqual(hashed);
+    expect(work["extended-layer-3"]).toMatchObject({ hashes: 1, compressions: 1, uploads: 1 });
+  });
+
+  test("takes none for one of an extension that is another layer of the previous image", async () => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    await scene.export();
+    await scene.analyze();
+    extend(scene.output);
+    const run = await scene.export();
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    // There is nothing to compare with, so it is compressed in the pass that hashes it.
+    const once = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
+    const work = layerWork(run.events);
+    for (const number of [1, 2, 3]) expect(work[`extended-layer-${number}`]).toEqual(once);
     expect(work.jdk).toMatchObject({ compressions: 0 });
   });
 

@@ -54,7 +54,20 @@ describe("planApp", () => {
     ]);
   });
 
-  it("plans the layers of extensions before all others, each on its own, and never compares them", () => {
+  it("compares the layers of extensions with those of the previous image that no metadata has", () => {
+    const [base, top, extension, app, launch] = ["a", "b", "c", "d", "e"].map(diffIdOfDigit);
+    const previousDiffIds = [base, top, extension, app, launch].filter((diffId) => diffId !== undefined);
+    const { previous } = planInputs();
+    const runImage = { ...previous.runImage, topLayer: top ?? "" };
+    const buildpacks = [record("y", { jdk: launch ?? "" })];
+    const source = { index: 2, createdBy: "", path: "/e", digest: A as Digest, size: 7 };
+    const known = { ...previous, runImage, app: [app ?? ""], buildpacks };
+    const { steps, layers } = planApp(planInputs({ extensions: [source], previousDiffIds, previous: known }));
+    expect(layers[0]).toMatchObject({ source: { kind: "extension" }, expected: [extension] });
+    expect(steps[0]).toMatchObject({ previous: [] });
+  });
+
+  it("plans the layers of extensions before all others, each on its own", () => {
     const blob = { path: "/e/blobs/sha256/x", digest: A as Digest, size: 7 };
     const extensions = [
       { ...blob, index: 2, createdBy: "Layer: 'RUN a', Created by extension: x/ext" },

@@ -51,6 +51,7 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
       stack: { image: "", mirrors: [] },
     },
     extensions: [],
+    previousDiffIds: [],
     buildpacks: [],
     build: { slices: [], processes: null },
     hasLaunchSbom: false,
