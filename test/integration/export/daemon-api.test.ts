@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
@@ -98,6 +98,49 @@ test("an error anywhere in the answer to a load fails every name as it was typed
   expect(stdout).toContain(`*** Images ():\n      app - ${cause}\n      app:2 - ${cause}\n`);
   expect(stderr).toContain(`following tags: [app: ${cause}],[app:2: ${cause}]\n`);
   expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
+});
+
+test("a launch cache is committed with the image, and stays as it was without", async () => {
+  const { api, output, run } = await scene(CLASSIC);
+  const launchCache = join(output.root, "launch-cache");
+  const committed = join(launchCache, "committed");
+  mkdirSync(launchCache);
+  expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 0 });
+  const before = readdirSync(committed).sort();
+  expect(before).toEqual(
+    api.loads[0]?.layers
+      .slice(1)
+      .map((layer) => `${digestOf(layer)}.tar`)
+      .sort(),
+  );
+  writeFileSync(join(output.appDir, "new"), "new\n");
+  // Without the base, and with it.
+  for (const load of [2, 3]) api.answers.set(load, '{"errorDetail":{"message":"disk full"}}\r\n');
+  expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 62 });
+  expect(readdirSync(committed).sort()).toEqual(before);
+  expect(readdirSync(launchCache)).toEqual(["committed"]);
+  expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 0 });
+  expect(readdirSync(committed).sort()).not.toEqual(before);
+});
+
+test("a launch cache that cannot be committed fails the export, in the reference's words", async () => {
+  const { output, run } = await scene(CLASSIC);
+  const launchCache = join(output.root, "launch-cache");
+  mkdirSync(launchCache);
+  // Nothing can be renamed into another file system.
+  symlinkSync("/proc", join(launchCache, "committed"));
+  const failed = await run("-launch-cache", launchCache, "app");
+  expect(failed).toMatchObject({ exitCode: 62 });
+  expect(failed.stderr).toMatch(
+    /^ERROR: failed to export: saving image: failed to commit cache: .*invalid cross-device/m,
+  );
+});
+
+test("the image to reuse layers of is named", async () => {
+  const { output, run } = await scene(CLASSIC);
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  writeAnalyzed(output, "run", '[image]\nreference = "0123"\n');
+  expect((await run("app")).stdout).toContain("Reusing layers from image with id '0123'\n");
 });
 
 test("layers of extensions go on top of the run image's, with the extended config", async () => {

@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Reply } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { EXPORTER, flagsFor, startProgram } from "../../support/exporter.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { Scene } from "./scene.ts";
 
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.warn("Tests of dropped privileges are skipped: they need root.");
 
+const OTHER_USER = ["-uid", "4242", "-gid", "4243"];
 const USER = ["-uid", "1000", "-gid", "1000"];
 
 /** The layers directory belongs to the user, as in a build. */
@@ -34,6 +36,18 @@ test.skipIf(!isRoot)("root becomes the user of the build before it exports", asy
   await verifyImage(scene.appImage);
   await verifyImage(scene.cacheImage);
   expect(statSync(join(scene.output.layersDir, "report.toml"))).toMatchObject({ uid: 1000, gid: 1000 });
+});
+
+test("a process that may not become the user of the build says so, before it exports", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const may = ["--bounding-set", "-setuid,-setgid", "--inh-caps", "-setuid,-setgid"];
+  const [program, ...args] = isRoot ? ["setpriv", ...may, EXPORTER] : [EXPORTER];
+  const run = await startProgram(program ?? "", [...args, ...flagsFor(scene.output), ...OTHER_USER, scene.appImage])
+    .ended;
+  expect(run).toMatchObject({ exitCode: 1 });
+  expect(run.stderr).toContain("ERROR: failed to exec as user 4242:4243: operation not permitted\n");
+  expect(registry.count("POST", /app/)).toBe(0);
 });
 
 test.skipIf(!isRoot)("what that user may not read is an error that names it", async () => {
