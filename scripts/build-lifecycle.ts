@@ -167,10 +167,7 @@ async function writeImage(
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const layout = new Layout(path);
-  await layout.create();
   const blob = await layer.blob();
-  await putBlob(path, blob, signal);
   const { digest, size } = await blob.done;
   const config = emptyImageConfig({ os: "linux", architecture });
   const built = serialiseImage(
@@ -189,7 +186,14 @@ async function writeImage(
     },
     OCI_MANIFEST,
   );
-  await layout.putImage(built, "latest");
+  const layout = new Layout(path);
+  try {
+    await layout.create();
+    await putBlob(path, blob, signal);
+    await layout.putImage(built, "latest");
+  } finally {
+    layout.close();
+  }
 }
 
 /** As kpack and others read them (lifecycle tools/image/main.go). */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
@@ -68,6 +68,7 @@ test("the image has the lifecycle in its last layer and the labels that kpack re
   const { digest, labels, layers } = verifyLayout(image);
   expect(verifyLayout(imageAgain).digest).toBe(digest);
   expect(layers).toMatchObject([{ isHere: true }]);
+  expect(readdirSync(image).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
   expect(labels["io.buildpacks.lifecycle.version"]).toBe("0.21.0");
   expect(JSON.parse(labels["io.buildpacks.lifecycle.apis"] ?? "")).toEqual({
     buildpack: { supported: ["0.7", "0.12"], deprecated: [] },
