@@ -1,3 +1,4 @@
+import { readLauncherRelease } from "../../src/export/launcher-release.ts";
 import { runExport } from "../../src/export/run-export.ts";
 import { Fault } from "../../src/faults/fault.ts";
 import type { Clock } from "../../src/flow/clock.ts";
@@ -33,8 +34,10 @@ export async function exportInProcess(args: readonly string[], surroundings: Exp
   try {
     const inputs = await resolveSettings(command, own, logger);
     const keychain = new Keychain(new Map(Object.entries(credentials)), new Map());
-    const parts = { logger, environment: env, keychain, docker: undefined, patience, clock };
-    await runExport(inputs, parts, new AbortController().signal);
+    const { signal } = new AbortController();
+    const launcherRelease = readLauncherRelease(undefined, env, tempDir, signal);
+    const parts = { logger, environment: env, keychain, docker: undefined, launcherRelease, patience, clock };
+    await runExport(inputs, parts, signal);
     return { exitCode: 0, error: undefined };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
