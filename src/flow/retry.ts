@@ -6,6 +6,8 @@ export interface RetryPolicy {
   readonly waitMs: (next: number) => number;
   /** Tries go on for so long after the first of failures in a row; with 0 there is one try. */
   readonly budgetMs: number;
+  /** Less than `budgetMs` after an error that is unlikely to pass; undefined after any other. */
+  readonly shortBudgetMs?: (error: unknown) => number | undefined;
   /** True for an error that may not happen again. */
   readonly isTemporary: (error: unknown) => boolean;
   /** How long the other side asked us to wait (its Retry-After), if it did. */
@@ -66,7 +68,8 @@ export async function retrying<T>(
       const nowMs = clock.now();
       if (count === 1) firstFailureMs = nowMs;
       const failures = { count, sinceMs: nowMs - firstFailureMs };
-      const leftMs = policy.budgetMs - failures.sinceMs;
+      const budgetMs = Math.min(policy.budgetMs, policy.shortBudgetMs?.(error) ?? policy.budgetMs);
+      const leftMs = budgetMs - failures.sinceMs;
       const askedMs = policy.askedWaitMs(error) ?? 0;
       if (leftMs <= 0 || askedMs > leftMs) throw hooks.onGiveUp?.(error, failures) ?? error;
       const waitMs = Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs);

@@ -1,7 +1,7 @@
 import { messageOf } from "../faults/fault.ts";
 import { certificateFailure, isUntrustedCode } from "./certificate-failure.ts";
 import { redactUrl } from "./redact.ts";
-import { RegistryFault } from "./registry-fault.ts";
+import { RegistryFault, UNREACHABLE } from "./registry-fault.ts";
 
 /** Node's and undici's error codes in Go's words; the value's second part says whether another try may help. */
 const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolean]>> = {
@@ -53,7 +53,7 @@ export function networkFault(method: string, url: URL, error: unknown): unknown 
   const [text, isTemporary] = describe(code, error);
   const hint = hintFor(code, url);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  return new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
+  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
     isTemporary,
     destination: url.host,
     cause: error,

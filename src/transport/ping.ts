@@ -6,7 +6,7 @@ import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Http } from "./http.ts";
 import { isUntrusted } from "./network-fault.ts";
 import { exchangeFollowing, refusePrivate } from "./redirects.ts";
-import { RegistryFault } from "./registry-fault.ts";
+import { RegistryFault, UNREACHABLE } from "./registry-fault.ts";
 import type { Scheme } from "./registry-host.ts";
 import { refusesTls } from "./tls-probe.ts";
 
@@ -53,7 +53,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
   const hint = faults.find(isUntrusted)?.hint;
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
-  return new RegistryFault("EXPORT_REGISTRY_UNREACHABLE", failures.map(messageOf).join("; "), {
+  return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
     // What http made of a server that speaks TLS says nothing about what may be later.
     isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isUntrusted),
     status: faults.find(({ status }) => status !== undefined)?.status,

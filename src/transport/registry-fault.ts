@@ -1,5 +1,8 @@
 import { Fault, type FaultCode, type FaultDetails } from "../faults/fault.ts";
 
+/** The code of a fault of a request that nobody answered. */
+export const UNREACHABLE = "EXPORT_REGISTRY_UNREACHABLE";
+
 /** One element of a registry's error body (distribution-spec v1.1.1, "Error Codes"). */
 export interface Diagnostic {
   readonly code: string;

@@ -36,6 +36,20 @@ describe("retrying", () => {
     expect(limited.clock.waits).toEqual([400, 400, 200]);
   });
 
+  test("gives up sooner after an error that is unlikely to pass", async () => {
+    const short = { shortBudgetMs: (error: unknown) => (error === "hopeless" ? 500 : undefined) };
+    const limited = policy({ ...short, isTemporary: () => true });
+    expect(await rejectionOf(retrying(limited, failing(...Array(9).fill("hopeless"))))).toBe("hopeless");
+    expect(limited.clock.waits).toEqual([400, 100]);
+    const whole = policy({ ...short, isTemporary: () => true });
+    expect(await rejectionOf(retrying(whole, failing(...ALWAYS)))).toBe("temporary");
+    expect(whole.clock.waits).toEqual([400, 400, 200]);
+    // It is not longer than the whole one.
+    const shorter = policy({ ...short, isTemporary: () => true, budgetMs: 300 });
+    await rejectionOf(retrying(shorter, failing(...Array(9).fill("hopeless"))));
+    expect(shorter.clock.waits).toEqual([300]);
+  });
+
   test("does not repeat anything else, nor without a budget", async () => {
     const task = failing("for good");
     expect(await rejectionOf(retrying(policy(), task))).toBe("for good");
