@@ -63,9 +63,7 @@ export class WorkerPool {
       atomics: "sync",
     });
     // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
-    const onError = (error: unknown): void => {
-      if (!this.#isClosing) this.#bury(error);
-    };
+    const onError = (error: unknown): void => this.#bury(error);
     this.#compressors.on("error", onError);
     this.#digesters = new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError);
   }
@@ -118,7 +116,9 @@ export class WorkerPool {
     return await promise.finally(() => this.#waiting.delete(reject));
   }
 
+  /** Whoever still waits when the threads are ended has been left by then. */
   #bury(error: unknown): void {
+    if (this.#isClosing) return;
     this.#death ??= deathFault(error);
     for (const reject of this.#waiting) reject(this.#death);
   }
