@@ -114,7 +114,7 @@ test(
     // Spools have no names.
     expect(readdirSync(scene.tempDir)).toEqual([]);
   },
-  60_000 + EXPORTS * 30_000,
+  60_000 + EXPORTS * 120_000,
 );
 
 function summary(verdicts: readonly (Verdict & { readonly ms: number })[], tally: ReadonlyMap<string, number>): string {
