@@ -72,7 +72,8 @@ export async function retrying<T>(
       const leftMs = budgetMs - failures.sinceMs;
       const askedMs = policy.askedWaitMs(error) ?? 0;
       if (leftMs <= 0 || askedMs > leftMs) throw hooks.onGiveUp?.(error, failures) ?? error;
-      const waitMs = Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs);
+      // Whole ms: what is left of a budget may be less than a clock can tell.
+      const waitMs = Math.ceil(Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs));
       hooks.onRetry?.(error, failures, waitMs);
       await clock.wait(waitMs, hooks.signal);
     }

@@ -19,8 +19,13 @@ export class SkippingClock implements Clock {
       return promise;
     }
     this.waits.push(ms);
-    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
-    this.#sleepers.push({ at: this.#now + ms, wake: resolve });
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const wake = () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    };
+    this.#sleepers.push({ at: this.#now + ms, wake });
     this.#sleepers.sort((a, b) => a.at - b.at);
     this.#tick();
     return promise;

@@ -50,6 +50,12 @@ describe("retrying", () => {
     expect(shorter.clock.waits).toEqual([300]);
   });
 
+  test("comes to the end of a budget of which next to nothing is left", async () => {
+    const fractions = policy({ waitMs: () => 0.1, budgetMs: 2 + 1e-10 });
+    await rejectionOf(retrying(fractions, failing(...ALWAYS)));
+    expect(fractions.clock.waits).toEqual([1, 1, 1]);
+  });
+
   test("does not repeat anything else, nor without a budget", async () => {
     const task = failing("for good");
     expect(await rejectionOf(retrying(policy(), task))).toBe("for good");
