@@ -35,6 +35,13 @@ export function errorLine(from: string | RegExp, to: string): Edit {
   });
 }
 
+/** Takes away what is told of tries. */
+export function withoutTries(outcome: Outcome): Outcome {
+  const isTry = (line: string) => /^Tried \d+ times|retrying in [\d.]+m?s$/.test(line);
+  const others = (lines: readonly string[]) => lines.filter((line) => !isTry(line));
+  return { ...outcome, stdout: others(outcome.stdout), stderr: others(outcome.stderr) };
+}
+
 /** An error instead of a panic; none when nothing is logged. */
 export function instead(exitCode: number, message?: string): Edit {
   return (outcome) => {
