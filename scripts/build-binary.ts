@@ -95,9 +95,14 @@ async function inject(node: string, executable: string, architecture: Architectu
   execFileSync(process.execPath, ["--build-sea", file], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
+/** The path of a library in the first of some directories that has it. */
+export function findLibrary(name: string, directories: readonly string[]): string | undefined {
+  return directories.map((directory) => join(directory, name)).find(existsSync);
+}
+
 function bringLibraries(executable: string, directories: readonly string[]): readonly string[] {
   const needs = `it needs ${RUNTIME_LIBRARIES.join(", ")} where it runs`;
-  const found = RUNTIME_LIBRARIES.map((name) => directories.map((place) => join(place, name)).find(existsSync));
+  const found = RUNTIME_LIBRARIES.map((name) => findLibrary(name, directories));
   const missing = RUNTIME_LIBRARIES.filter((_, i) => found[i] === undefined);
   if (missing.length > 0) return [`no ${missing.join(", ")} of its architecture here: ${needs}`];
   try {

@@ -1,9 +1,9 @@
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { RealRegistry } from "../fakes/registry/real-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import { dockerRegistryProblem } from "../fakes/registry/registry-kinds.ts";
 import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
+import { EXPORTER } from "../support/exporter.ts";
 import { expectConformance } from "./compare.ts";
 import { environmentProblem } from "./environment.ts";
 import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
@@ -11,8 +11,6 @@ import { type Played, playCase } from "./play-case.ts";
 import { type RecordedCase, recordedCases } from "./recorded-case.ts";
 import { referenceExporter } from "./reference-exporter.ts";
 import { Subject } from "./subject.ts";
-
-const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
 
 /** Cases that are played against the registry they were recorded with too: what a registry can make different. */
 const WITH_DOCKER_REGISTRY = [

@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync, realpathSync } from "node:fs";
+import { copyFileSync, mkdirSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { LIBRARY_DIRECTORIES } from "../../scripts/build-binary.ts";
+import { findLibrary, LIBRARY_DIRECTORIES } from "../../scripts/build-binary.ts";
 
 /** The architecture of this machine, as images have it. */
 export const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
@@ -16,7 +16,7 @@ export function writeLibcRoot(root: string): void {
   for (const path of ["tmp", "lib", dirname(loader)]) mkdirSync(join(root, path), { recursive: true });
   copyFileSync(realpathSync(loader), join(root, loader));
   for (const name of LIBC) {
-    const path = LIBRARY_DIRECTORIES[ARCHITECTURE].map((place) => join(place, name)).find(existsSync);
+    const path = findLibrary(name, LIBRARY_DIRECTORIES[ARCHITECTURE]);
     copyFileSync(realpathSync(path ?? name), join(root, "lib", name));
   }
 }

@@ -1,5 +1,5 @@
-import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { EXPORTER } from "../../support/exporter.ts";
 import { comparableOf } from "../comparable.ts";
 import { environmentProblem } from "../environment.ts";
 import { playCase } from "../play-case.ts";
@@ -8,8 +8,6 @@ import { compactFacts, expandFacts, readGeneratedFacts, shortDigest } from "./co
 import { generateCase } from "./generate-case.ts";
 import { InProcess } from "./in-process.ts";
 import { startOpenRegistry } from "./open-registry.ts";
-
-const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 
 const problem = environmentProblem();
 

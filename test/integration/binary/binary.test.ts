@@ -7,11 +7,12 @@ import { buildBinary, LIBRARY_DIRECTORIES } from "../../../scripts/build-binary.
 import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
+import { findProgram } from "../../support/find-program.ts";
 import { ARCHITECTURE, writeLibcRoot } from "../../support/libc-root.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { Scene } from "../export/scene.ts";
 
-const hasPatchelf = spawnSync("patchelf", ["--version"]).status === 0;
+const hasPatchelf = findProgram("patchelf") !== undefined;
 
 const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));
 const lifecycle = join(directory, "lifecycle");

@@ -1,4 +1,4 @@
-import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -18,6 +18,7 @@ import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { RealRegistry } from "../../fakes/registry/real-registry.ts";
 import { DOCKER_REGISTRY } from "../../fakes/registry/registry-program.ts";
+import { findProgram } from "../../support/find-program.ts";
 import { writeLibcRoot } from "../../support/libc-root.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -29,8 +30,7 @@ const run = promisify(execFile);
 function problem(): string | undefined {
   if (PACK === "" || PHASES === "")
     return "PACK and REFERENCE_LIFECYCLE_DIR do not name pack and a lifecycle's directory";
-  if (spawnSync("patchelf", ["--version"]).status !== 0)
-    return "patchelf is not installed (Debian: apt-get install patchelf)";
+  if (findProgram("patchelf") === undefined) return "patchelf is not installed (Debian: apt-get install patchelf)";
   return DOCKER_REGISTRY.path === undefined
     ? `docker-registry is not installed (${DOCKER_REGISTRY.remedy})`
     : undefined;
