@@ -1,14 +1,13 @@
-import { messageOf } from "../faults/fault.ts";
 import type { EventSink } from "../flow/events.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { RunCommand } from "../inputs/command-line.ts";
 import type { Environment } from "../inputs/environment.ts";
 import type { ExportSettings } from "../inputs/export-inputs.ts";
-import { type ResolvedInputs, resolveSettings } from "../inputs/resolve-settings.ts";
+import { resolveSettings } from "../inputs/resolve-settings.ts";
 import type { CommandOutput } from "../report/command-output.ts";
 import { DockerClient } from "../transport/docker-client.ts";
-import { keychainFor } from "../transport/image-keychain.ts";
 import { readLauncherRelease } from "./launcher-release.ts";
+import { readKeychain } from "./read-keychain.ts";
 import { runExport, type StartThreads } from "./run-export.ts";
 
 /** The surroundings of an export. */
@@ -41,8 +40,9 @@ export async function runCommand(
 ): Promise<void> {
   const inputs = await resolveSettings(command, { env, cwd }, logger);
   logger.debug("Ensuring privileges...");
-  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
-  const keychain = await keychainFor(imagesOf(inputs), env, home, onIgnored, signal);
+  const { runImage } = inputs.settings;
+  const others = [runImage, inputs.analyzed.previousImage];
+  const keychain = await readKeychain(inputs.settings, others, { env, home, logger }, signal);
   const docker = inputs.settings.daemon ? await DockerClient.connect(env) : undefined;
   dropPrivileges?.(inputs.settings);
   signal.throwIfAborted();
@@ -50,11 +50,4 @@ export async function runCommand(
   const launcherRelease = readLauncherRelease(program, env, cwd, signal);
   const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
   await runExport(inputs, parts, signal);
-}
-
-/** The images that may be in a registry: beside a daemon, the cache image only. */
-function imagesOf({ settings, analyzed }: ResolvedInputs): readonly string[] {
-  const { cacheImage, outputImage, additionalTags, previousImage, buildImage, runImage } = settings;
-  if (settings.daemon) return [cacheImage];
-  return [cacheImage, outputImage, ...additionalTags, previousImage, buildImage, runImage, analyzed.previousImage];
 }

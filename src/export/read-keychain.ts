@@ -1,0 +1,32 @@
+import { messageOf } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
+import type { Environment } from "../inputs/environment.ts";
+import type { ExportSettings } from "../inputs/export-inputs.ts";
+import { keychainFor } from "../transport/image-keychain.ts";
+import type { Keychain } from "../transport/keychain.ts";
+
+/** Where credentials are looked for, and told of when they cannot be used. */
+interface KeychainSources {
+  readonly env: Environment;
+  /** Where docker's configuration is, unless the environment says otherwise. */
+  readonly home: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Credentials for all images of an export that may be in a registry; beside a daemon that is the cache image only (contract 9.1).
+ * @param others images besides those that the flags name
+ * @throws Fault; the signal's reason
+ */
+export function readKeychain(
+  settings: ExportSettings,
+  others: readonly string[],
+  { env, home, logger }: KeychainSources,
+  signal: AbortSignal,
+): Promise<Keychain> {
+  const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;
+  const named = [outputImage, ...additionalTags, previousImage, buildImage, ...others];
+  const images = settings.daemon ? [cacheImage] : [cacheImage, ...named];
+  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  return keychainFor(images, env, home, onIgnored, signal);
+}
