@@ -137,6 +137,7 @@ async function exportApp(
   context.monitor.emit({ event: "app-image-ready", digest: saved.identifier, tags: [...tags] });
   layers.app.release();
   context.store.appIsReady();
+  context.registries.appIsReady();
   return layers;
 }
 

@@ -58,6 +58,8 @@ function isNoticed({ sentBytes }: ForegroundUpload): boolean {
 export class BackgroundGate {
   readonly #clock: Clock;
   readonly #uploads = new Map<Foreground, ForegroundUpload>();
+  /** Between two uploads there is more to come: answers, commits, blobs that are being made. */
+  #isHeld = false;
   /** Background bytes per foreground byte: 0 shut, infinite open. */
   #share = 0;
   /** Speed of the foreground alone, in bytes per ms. */
@@ -80,7 +82,11 @@ export class BackgroundGate {
     this.#clock = clock;
   }
 
-  /** @param backlog bytes that are ready to be sent and not sent yet */
+  /**
+   * The first foreground shuts the gate until {@link foregroundIsOver}, also while no upload is in the foreground: a commit
+   * keeps a registry busy that may share the cores.
+   * @param backlog bytes that are ready to be sent and not sent yet
+   */
   enter(backlog: () => number): Foreground {
     const upload: ForegroundUpload = { backlog, sentBytes: 0 };
     const foreground: Foreground = {
@@ -101,7 +107,14 @@ export class BackgroundGate {
     }
     this.#lastSent = this.#clock.now();
     this.#uploads.set(foreground, upload);
+    this.#isHeld = true;
     return foreground;
+  }
+
+  /** There will be no foreground any more. */
+  foregroundIsOver(): void {
+    this.#isHeld = false;
+    this.#wake();
   }
 
   /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. */
@@ -123,7 +136,8 @@ export class BackgroundGate {
   }
 
   #isOpen(): boolean {
-    if (this.#uploads.size === 0 || this.#clock.now() - this.#lastSent > STALL_MS) return true;
+    if (this.#uploads.size === 0 && !this.#isHeld) return true;
+    if (this.#clock.now() - this.#lastSent > STALL_MS) return true;
     return this.#share > 0 && this.#credit > 0;
   }
 

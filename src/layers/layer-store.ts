@@ -114,8 +114,16 @@ export class LayerStore {
   }
 
   async #scan(source: LocalSource, { priority, order }: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
-    // A walk of a huge tree goes on until its thread ends; nobody waits for it.
-    const scan = () => untilAborted(this.#engine.pool.scan(source), signal);
+    const scan = async () => {
+      // What only the cache takes is not even looked at while blocks of the app image wait for a thread.
+      const slot = priority === 0 ? undefined : await this.#engine.slots.acquire(priority, order, signal);
+      try {
+        // A walk of a huge tree goes on until its thread ends; nobody waits for it.
+        return await untilAborted(this.#engine.pool.scan(source), signal);
+      } finally {
+        slot?.release();
+      }
+    };
     return await this.#scans.run(priority, scan, order, signal);
   }
 

@@ -84,6 +84,11 @@ export class Registries {
     return repository;
   }
 
+  /** The app image is ready: uploads for the cache need not make way any more. */
+  appIsReady(): void {
+    this.#gate.foregroundIsOver();
+  }
+
   /** Uploads that wait until there is a place at their registry. */
   get waitingUploads(): number {
     return [...this.#registries.values()].reduce((sum, { uploads }) => sum + uploads.waiting, 0);

@@ -91,6 +91,7 @@ class Simulation {
     await uploads("app");
     const appReadyMs = this.#machine.now;
     this.#slots.liftLimit();
+    this.#gate.foregroundIsOver();
     await Promise.all([cache, ...made]);
     const wallMs = this.#machine.now;
     const share = (busyMs: number): number => busyMs / (wallMs - this.#fixed.startMs);
@@ -122,10 +123,17 @@ class Simulation {
   }
 
   async #make(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
-    const { priority, order, scanMs } = layer;
-    await this.#scans.run(priority, () => this.#compress(scanMs), order);
+    const { priority, order } = layer;
+    await this.#scans.run(priority, () => this.#scan(layer), order);
     await this.#passes.run(priority, () => this.#pass(layer, uploads), order);
     for (const upload of uploads) upload.complete();
+  }
+
+  async #scan({ priority, order, scanMs }: LayerCosts): Promise<void> {
+    if (priority === APP_PRIORITY) return await this.#compress(scanMs);
+    const { release } = await this.#slots.acquire(priority, order);
+    await this.#compress(scanMs);
+    release();
   }
 
   async #compress(ms: number): Promise<void> {

@@ -116,6 +116,23 @@ test("a shared layer is read, hashed and compressed once", async () => {
   await spoolsClosed(spoolDir);
 });
 
+test("what only the cache takes is not scanned while blocks of the app image wait for a thread", async () => {
+  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+  const [scans, blocks] = [vi.spyOn(pool, "scan"), vi.spyOn(pool, "block")];
+  onTestFinished(() => {
+    scans.mockRestore();
+    blocks.mockRestore();
+  });
+  const size = 3 * pool.arena.slots;
+  const app = store.layer(planOf(directorySource(filledDirectory(size)), { key: "app" }), NEVER);
+  await vi.waitUntil(() => blocks.mock.calls.length > 0, { interval: 1 });
+  const cache = store.layer(planOf(directorySource(filledDirectory(1)), { key: "cache", priority: 1 }), NEVER);
+  await Promise.all([bytesOf(app), bytesOf(cache)]);
+  expect(scans.mock.invocationCallOrder[1]).toBeGreaterThan(blocks.mock.invocationCallOrder[size - 1] as number);
+  app.release();
+  cache.release();
+});
+
 describe("hash first (design, idea 5)", () => {
   test("what is known already is not compressed", async () => {
     const source = directorySource(filledDirectory(3));

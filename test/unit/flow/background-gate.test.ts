@@ -139,6 +139,28 @@ test("small uploads come and go without a new measurement", async () => {
   expect(passed).toBeGreaterThan(70 * MB);
 });
 
+test("between two uploads the background waits for what comes next, until nothing does or the foreground stands still", async () => {
+  const clock = new SimulatedClock();
+  const gate = new BackgroundGate(clock);
+  const upload = gate.enter(() => 0);
+  upload.sent(CHUNK);
+  upload.leave();
+  let passed = 0;
+  const pass = () => gate.admit(CHUNK).then(() => passed++);
+  void pass();
+  await clock.advance(400);
+  expect(passed).toBe(0);
+  await clock.advance(600);
+  expect(passed).toBe(1);
+  gate.enter(() => 0).leave();
+  void pass();
+  await clock.advance(STEP_MS);
+  expect(passed).toBe(1);
+  gate.foregroundIsOver();
+  await clock.advance(STEP_MS);
+  expect(passed).toBe(2);
+});
+
 test("without a foreground everything passes", async () => {
   const gate = new BackgroundGate(new SimulatedClock());
   await gate.admit(100 * MB);
