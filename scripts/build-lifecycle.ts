@@ -27,7 +27,7 @@ import type { Layer } from "../src/layers/layer.ts";
 import { LayerStore } from "../src/layers/layer-store.ts";
 import { WorkerPool } from "../src/layers/worker-pool.ts";
 import { type Digest, digestOf } from "../src/oci/digest.ts";
-import { emptyImageConfig } from "../src/oci/image-config.ts";
+import { emptyImageConfig, imageConfigBytes } from "../src/oci/image-config.ts";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../src/oci/media-types.ts";
 import { APP_PRIORITY } from "../src/plan/layer-plan.ts";
 import { BINARY_FILES, buildBinary, LIBRARY_DIRECTORIES } from "./build-binary.ts";
@@ -171,13 +171,13 @@ async function writeImage(
   const { digest, size } = await blob.done;
   const config = emptyImageConfig({ os: "linux", architecture });
   const built = serialiseImage(
-    {
+    imageConfigBytes({
       ...config,
       created: NORMALISED_TIME,
       history: [blankEntry(NORMALISED_TIME)],
       rootfs: { ...config.rootfs, diff_ids: [await layer.diffId] },
       config: { ...config.config, Labels: labelsOf(descriptor), WorkingDir: "/layers" },
-    },
+    }),
     {
       schemaVersion: 2,
       mediaType: OCI_MANIFEST,

@@ -61,6 +61,8 @@ export interface UnsavedImage {
   readonly layers: readonly PlacedLayer[];
   /** What {@link AppDestination.placeBaseLayers} returned. */
   readonly base: Promise<unknown>;
+  /** Known before any of `layers` is placed. */
+  readonly configBytes: Buffer;
   /**
    * The image's bytes.
    * @param descriptors one for each of `layers`

@@ -5,10 +5,9 @@ import { gates } from "../cnb/platform-api.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata-label.ts";
 import { Fault, failTo, withContext } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
-import { appContainerConfig, buildAppImage } from "../images/app-image.ts";
+import { appConfigBytes, appContainerConfig, buildAppImage } from "../images/app-image.ts";
 import { createdTime } from "../images/created.ts";
 import { runImageTopLayer } from "../images/run-image-top-layer.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { recordLifecycle } from "../plan/lifecycle-record.ts";
 import type { ExportReport } from "../report/report-toml.ts";
@@ -53,8 +52,8 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
     await parts.images.all;
     const config = appConfig(context, parts, runImage, layers, await context.launcherRelease);
     const bom = await context.documents.buildBom(parts.group);
-    const build = builder(context, runImage, layers, config);
-    const saved = await save(context, { runImage, layers, base, build }, signal);
+    const image = () => ({ ...unsavedImage(context, runImage, layers, config), base });
+    const saved = await save(context, image, signal);
     return { report: reportOf(saved, bom), identifier: saved.identifier, failure: failureOf(saved.names) };
   } catch (error) {
     signal.throwIfAborted();
@@ -81,11 +80,15 @@ function appConfig(
 }
 
 /** Builds and saves, with the lines about the saved names (contract 8.2). */
-async function save({ app, logger }: ExportContext, image: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+async function save(
+  { app, logger }: ExportContext,
+  image: () => UnsavedImage,
+  signal: AbortSignal,
+): Promise<SavedImage> {
   const endTimer = startTimer(`Saving ${app.name}...`, logger);
   try {
     logger.info(`Saving ${app.name}...`);
-    const saved = await app.save(image, signal);
+    const saved = await app.save(image(), signal);
     logSaved(saved, logger);
     return saved;
   } catch (error) {
@@ -96,21 +99,21 @@ async function save({ app, logger }: ExportContext, image: UnsavedImage, signal:
   }
 }
 
-function builder(
+function unsavedImage(
   { settings }: ExportContext,
   runImage: RunImage,
   layers: readonly AppLayer[],
   config: ContainerConfig,
-): UnsavedImage["build"] {
-  return (descriptors, annotations = {}) => {
-    const described = layers.map(({ diffId, step }, i) => ({
-      diffId,
-      createdBy: step.createdBy,
-      descriptor: descriptors[i] as Descriptor,
-    }));
-    const created = createdTime(settings.sourceDateEpoch);
-    const { keepsHistory } = gates(settings.platformApi);
-    return buildAppImage(runImage, described, config, { created, keepsHistory, annotations });
+): Omit<UnsavedImage, "base"> {
+  const described = layers.map(({ diffId, step }) => ({ diffId, createdBy: step.createdBy }));
+  const created = createdTime(settings.sourceDateEpoch);
+  const { keepsHistory } = gates(settings.platformApi);
+  const configBytes = appConfigBytes(runImage, described, config, { created, keepsHistory });
+  return {
+    runImage,
+    layers,
+    configBytes,
+    build: (descriptors, annotations) => buildAppImage(runImage, configBytes, descriptors, annotations),
   };
 }
 

@@ -6,7 +6,7 @@ import { Fault, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { BuiltImage } from "../images/built-image.ts";
-import { buildCacheImage } from "../images/cache-image.ts";
+import { buildCacheImage, cacheConfigBytes } from "../images/cache-image.ts";
 import { newLayerMediaType } from "../images/layer-media-type.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -19,7 +19,7 @@ import { CachePlace } from "./cache-place.ts";
 import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
 import type { ExportContext } from "./context.ts";
 import type { CacheImage } from "./open-cache-image.ts";
-import { deleteOldCacheImage, pushCacheImage } from "./push-cache-image.ts";
+import { deleteOldCacheImage, pushCacheEarly, pushCacheImage } from "./push-cache-image.ts";
 import type { RegistryImage } from "./registry-image.ts";
 import type { RegistryContent } from "./registry-layer.ts";
 
@@ -78,16 +78,26 @@ export class ImageCache implements CacheStore {
     appSaved: Promise<void>,
     signal: AbortSignal,
   ): Promise<string> {
-    const label = metadataLabel(metadata);
+    const diffIds = layers.map(({ diffId }) => diffId);
+    const configBytes = cacheConfigBytes(diffIds, metadataLabel(metadata));
     try {
-      let image = await this.#build(layers, label);
-      await pushCacheImage(image, this.#cache, appSaved, signal).catch(async (error: unknown) => {
-        this.#bringMissing(layers, missingBlobs(error, image) ?? raise(error));
-        image = await this.#build(layers, label);
-        await pushCacheImage(image, this.#cache, appSaved, signal);
+      let image: BuiltImage | undefined;
+      const push = async (): Promise<BuiltImage> => {
+        const early = pushCacheEarly(configBytes, layers.length === 0, this.#cache, signal);
+        const placed = await Promise.all(layers.map((layer) => this.#placeOf(layer).placed));
+        const descriptors = placed.map(({ descriptor }) => descriptor);
+        image = buildCacheImage(configBytes, descriptors);
+        await pushCacheImage(image, early, this.#cache, appSaved, signal);
+        return image;
+      };
+      const pushed = await push().catch((error: unknown) => {
+        const missing = image && missingBlobs(error, image);
+        if (missing === undefined) throw error;
+        this.#bringMissing(layers, missing);
+        return push();
       });
-      await deleteOldCacheImage(this.#context, this.#cache, image, signal);
-      return image.manifestDescriptor.digest;
+      await deleteOldCacheImage(this.#context, this.#cache, pushed, signal);
+      return pushed.manifestDescriptor.digest;
     } catch (error) {
       signal.throwIfAborted();
       throw savingFault(this.name, error);
@@ -98,14 +108,6 @@ export class ImageCache implements CacheStore {
 
   /** Blobs without an image are the registry's to remove. */
   async close(): Promise<void> {}
-
-  async #build(layers: readonly CacheLayer[], label: string): Promise<BuiltImage> {
-    const placed = layers.map(async (layer) => {
-      const { descriptor } = await this.#placeOf(layer).placed;
-      return { diffId: layer.diffId, descriptor };
-    });
-    return buildCacheImage(await Promise.all(placed), label);
-  }
 
   /** Sends what the registry turned out not to have. */
   #bringMissing(layers: readonly CacheLayer[], digests: readonly Digest[]): void {
@@ -175,10 +177,6 @@ export class ImageCache implements CacheStore {
     if (place === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
     return place;
   }
-}
-
-function raise(error: unknown): never {
-  throw error;
 }
 
 function savingFault(name: string, error: unknown): Fault {

@@ -10,6 +10,7 @@ import type { Reference } from "../oci/reference.ts";
 import { APP_PRIORITY } from "../plan/layer-plan.ts";
 import { RegistryFault } from "../transport/registry-fault.ts";
 import type { SavedName } from "./app-destination.ts";
+import type { EarlyPush } from "./early-push.ts";
 import { placeBaseLayers, placeLayer, type RegistryContent } from "./registry-layer.ts";
 
 /** A layer on its way to the first repository. */
@@ -22,6 +23,8 @@ interface PushedLayer {
 /** What is to be pushed: the image, and where each of its layers comes from. */
 export interface AppPush {
   readonly image: BuiltImage;
+  /** In the first repository. */
+  readonly early: EarlyPush;
   /** The run image's layers, where they are, and their way to the first repository. */
   readonly base: {
     readonly layers: readonly Descriptor[];
@@ -53,11 +56,12 @@ export async function pushApp(
 ): Promise<PushedApp> {
   const [first, ...others] = Map.groupBy(references, repositoryOf);
   if (first === undefined) return { names: [], missing: new Map() };
-  const results = await pushTo(first[0], first[1], push, signal, async () => {
-    await Promise.all([push.base.placed, ...push.layers.map(({ placed }) => placed)]);
-  });
+  const placed = push.layers.map((layer) => layer.placed);
+  const results = await pushTo(first[0], first[1], push, signal, () =>
+    Promise.all([push.early.blobs, push.base.placed, ...placed]),
+  );
   const later = others.map(([repository, names]) =>
-    pushTo(repository, names, push, signal, () => copyLayers(push, first[0], repository, signal)),
+    pushTo(repository, names, push, signal, () => copyBlobs(push, first[0], repository, signal)),
   );
   const all = [results, ...(await Promise.all(later))].flat();
   const outcomes = new Map(all.map((result) => [result.reference, result]));
@@ -89,15 +93,16 @@ function savedName({ reference, outcome, error }: TagResult): SavedName {
 async function pushTo(
   repository: RegistryRepository,
   references: readonly Reference[],
-  { image }: AppPush,
+  { image, early }: AppPush,
   signal: AbortSignal,
-  placeLayers: () => Promise<void>,
+  placeBlobs: () => Promise<unknown>,
 ): Promise<TagResult[]> {
   const work = { priority: APP_PRIORITY, signal };
   const { digest, mediaType } = image.manifestDescriptor;
   try {
-    await Promise.all([placeLayers(), repository.putBytes(image.configBytes, work)]);
-    return await repository.putTags(references, { digest, mediaType, bytes: Buffer.from(image.manifestBytes) }, work);
+    await placeBlobs();
+    const manifest = { digest, mediaType, bytes: Buffer.from(image.manifestBytes) };
+    return await repository.putTags(references, manifest, work, early.lookups);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof RegistryFault)) throw error;
@@ -105,8 +110,8 @@ async function pushTo(
   }
 }
 
-/** Another repository takes the layers from the first, which has them by now: all names of an image are in one registry. */
-async function copyLayers(
+/** Another repository takes the blobs from the first, which has them by now: all names of an image are in one registry. */
+async function copyBlobs(
   { image, base, layers, monitor }: AppPush,
   first: RegistryRepository,
   repository: RegistryRepository,
@@ -117,6 +122,7 @@ async function copyLayers(
   const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
     content.kind === "made" ? { kind: "existing", descriptor, from: first, otherwise: content } : content;
   await Promise.all([
+    repository.putBytes(image.configBytes, work),
     placeBaseLayers(base.layers, base.from, repository, { monitor, signal }),
     ...layers.map((layer, i) =>
       placeLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),

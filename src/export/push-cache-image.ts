@@ -4,42 +4,34 @@ import type { BuiltImage } from "../images/built-image.ts";
 import { EMPTY_LAYER_BYTES } from "../images/cache-image.ts";
 import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import type { ExportContext } from "./context.ts";
+import { type EarlyPush, pushEarly } from "./early-push.ts";
 import type { CacheImage } from "./open-cache-image.ts";
+
+/** Starts to put the config, and the empty layer of an image without any. */
+export function pushCacheEarly(
+  configBytes: Uint8Array,
+  isEmpty: boolean,
+  { repository, reference }: CacheImage,
+  signal: AbortSignal,
+): EarlyPush {
+  const blobs = isEmpty ? [configBytes, EMPTY_LAYER_BYTES] : [configBytes];
+  return pushEarly(repository, { blobs, names: [reference] }, { priority: CACHE_PRIORITY, signal });
+}
 
 /** Puts a cache image whose layers are in its repository; its name points to it once the app image was saved. */
 export async function pushCacheImage(
   image: BuiltImage,
-  cache: CacheImage,
+  { blobs, lookups }: EarlyPush,
+  { repository, reference }: CacheImage,
   appSaved: Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  await putConfig(image, cache, signal);
+  await blobs;
   await appSaved;
-  await putManifest(image, cache, signal);
-}
-
-/** Puts the config, and the empty layer of an image without any. */
-async function putConfig(image: BuiltImage, { repository }: CacheImage, signal: AbortSignal): Promise<void> {
-  const work = { priority: CACHE_PRIORITY, signal };
-  const isEmpty = image.layers.length === 1 && image.layers[0]?.size === EMPTY_LAYER_BYTES.length;
-  await Promise.all([
-    repository.putBytes(image.configBytes, work),
-    isEmpty ? repository.putBytes(EMPTY_LAYER_BYTES, work) : undefined,
-  ]);
-}
-
-async function putManifest(
-  image: BuiltImage,
-  { repository, reference }: CacheImage,
-  signal: AbortSignal,
-): Promise<void> {
   const work = { priority: CACHE_PRIORITY, signal };
   const { digest, mediaType } = image.manifestDescriptor;
-  const [result] = await repository.putTags(
-    [reference],
-    { digest, mediaType, bytes: Buffer.from(image.manifestBytes) },
-    work,
-  );
+  const manifest = { digest, mediaType, bytes: Buffer.from(image.manifestBytes) };
+  const [result] = await repository.putTags([reference], manifest, work, lookups);
   if (result?.outcome === "failed") throw result.error;
 }
 

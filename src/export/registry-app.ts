@@ -23,6 +23,7 @@ import type {
   UnsavedImage,
 } from "./app-destination.ts";
 import { describeLayer } from "./describe-layer.ts";
+import { type EarlyPush, pushEarly } from "./early-push.ts";
 import { warnInvalidEpoch } from "./epoch-warning.ts";
 import { checkNames } from "./push-access.ts";
 import { type PushedApp, pushApp } from "./push-app.ts";
@@ -36,7 +37,10 @@ export class RegistryApp implements AppDestination {
   /** The first name's, which gets every blob first. */
   readonly repository: RegistryRepository;
   readonly #reference: Reference;
-  readonly #tags: readonly Reference[];
+  /** All names, the reference first. */
+  readonly #names: readonly Reference[];
+  /** Those in {@link repository}. */
+  readonly #firstNames: readonly Reference[];
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
@@ -50,10 +54,9 @@ export class RegistryApp implements AppDestination {
   constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
     this.name = settings.outputImage;
     this.#reference = parseReference(settings.outputImage);
-    this.#tags = settings.additionalTags.map(parseReference);
-    this.#hasOtherRepositories = this.#tags.some(
-      ({ repository }) => repository.name !== this.#reference.repository.name,
-    );
+    this.#names = [this.#reference, ...settings.additionalTags.map(parseReference)];
+    this.#firstNames = this.#names.filter(({ repository }) => repository.name === this.#reference.repository.name);
+    this.#hasOtherRepositories = this.#firstNames.length < this.#names.length;
     this.repository = registries.repository(this.#reference);
     this.#settings = settings;
     this.#analyzed = analyzed;
@@ -73,7 +76,7 @@ export class RegistryApp implements AppDestination {
   }
 
   checkAccess(signal: AbortSignal): Promise<void> {
-    return checkNames([this.#reference, ...this.#tags], (reference) => this.#repositoryOf(reference), signal);
+    return checkNames(this.#names, (reference) => this.#repositoryOf(reference), signal);
   }
 
   async openRunImage(signal: AbortSignal): Promise<RunImage> {
@@ -129,14 +132,15 @@ export class RegistryApp implements AppDestination {
   }
 
   async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
-    const { runImage, layers, base, build } = unsaved;
+    const { layers, configBytes, build } = unsaved;
+    const early = this.#pushEarly(configBytes, signal);
     const described = layers.map((layer) => describeLayer(layer, (error) => error instanceof RegistryFault));
     let image = build(await Promise.all(described));
-    let pushed = await this.#push(image, { runImage, layers, base }, signal);
+    let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {
       const again = this.#placeAgain(unsaved, pushed.missing, signal);
       image = build(await Promise.all(again.layers.map(({ placed }) => placed)));
-      pushed = await this.#push(image, again, signal);
+      pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
     }
     const { digest, size } = image.manifestDescriptor;
     return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
@@ -168,15 +172,27 @@ export class RegistryApp implements AppDestination {
     return { runImage, layers: again, base: baseAgain };
   }
 
-  #push(image: BuiltImage, { runImage, layers, base }: PlacedImage, signal: AbortSignal): Promise<PushedApp> {
+  /** What need not wait for the layers. */
+  #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {
+    const parts = { blobs: [configBytes], names: this.#firstNames };
+    return pushEarly(this.repository, parts, { priority: APP_PRIORITY, signal });
+  }
+
+  #push(
+    image: BuiltImage,
+    { runImage, layers, base }: PlacedImage,
+    early: EarlyPush,
+    signal: AbortSignal,
+  ): Promise<PushedApp> {
     return pushApp(
       {
         image,
+        early,
         base: { layers: runImage.layers, from: originOf(runImage), placed: base },
         layers: layers.map(({ id, content, placed }) => ({ id, content: locate(content), placed })),
         monitor: this.#monitor,
       },
-      [this.#reference, ...this.#tags],
+      this.#names,
       (reference) => this.#repositoryOf(reference),
       signal,
     );

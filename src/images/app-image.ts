@@ -1,7 +1,7 @@
 import type { Logger } from "../flow/logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { ContainerConfig, ImageConfig } from "../oci/image-config.ts";
+import { type ContainerConfig, type ImageConfig, imageConfigBytes } from "../oci/image-config.ts";
 import type { ManifestMembers } from "../oci/manifest-json.ts";
 import { type BuiltImage, serialiseImage } from "./built-image.ts";
 import { chooseEntrypoint } from "./entrypoint.ts";
@@ -17,9 +17,8 @@ export interface BaseImage {
   readonly mediaType: string;
 }
 
-/** A layer of the app image that is not the run image's. */
+/** A layer of the app image that is not the run image's, as its config tells of it. */
 export interface ImageLayer {
-  readonly descriptor: Descriptor;
   readonly diffId: DiffID;
   readonly createdBy: string;
 }
@@ -30,14 +29,12 @@ export interface AppImageInputs extends EnvironmentInputs, LabelInputs {
   readonly processType: string;
 }
 
-/** How the app image is dated and marked. */
+/** How the app image is dated. */
 export interface AppImageMarks {
   /** From createdTime. */
   readonly created: string;
   /** False below Platform API 0.12. */
   readonly keepsHistory: boolean;
-  /** To set besides the run image's. */
-  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -61,37 +58,49 @@ export function appContainerConfig(
 }
 
 /**
- * The app image: the run image with layers on top and another `config` (contract 5.1, 5.3, 5.6). Media types, annotations
- * and artifactType stay the run image's.
- * @param layers from the bottom
+ * The app image's config: the run image's with more layers and another `config` (contract 5.1, 5.3, 5.6). It is known as soon
+ * as all layers are hashed, before they have descriptors.
+ * @param layers from the bottom, without the run image's
+ */
+export function appConfigBytes(
+  { config: base }: BaseImage,
+  layers: readonly ImageLayer[],
+  config: ContainerConfig,
+  { created, keepsHistory }: AppImageMarks,
+): Buffer {
+  const diffIds = base.rootfs.diff_ids;
+  const createdBy = layers.map((layer) => layer.createdBy);
+  return imageConfigBytes({
+    ...base,
+    config,
+    created,
+    container: "",
+    history: imageHistory(base.history, diffIds.length, createdBy, created, keepsHistory),
+    rootfs: { ...base.rootfs, diff_ids: [...diffIds, ...layers.map(({ diffId }) => diffId)] },
+  });
+}
+
+/**
+ * The app image: the run image's manifest with more layers (contract 5.1). Media types, annotations and artifactType stay the
+ * run image's.
+ * @param configBytes from {@link appConfigBytes}
+ * @param layers from the bottom, without the run image's
+ * @param annotations to set besides the run image's
  */
 export function buildAppImage(
   base: BaseImage,
-  layers: readonly ImageLayer[],
-  config: ContainerConfig,
-  { created, keepsHistory, annotations }: AppImageMarks,
+  configBytes: Buffer,
+  layers: readonly Descriptor[],
+  annotations: Readonly<Record<string, string>> = {},
 ): BuiltImage {
-  const diffIds = base.config.rootfs.diff_ids;
+  const { manifest, mediaType } = base;
   return serialiseImage(
+    configBytes,
     {
-      ...base.config,
-      config,
-      created,
-      container: "",
-      history: imageHistory(
-        base.config.history,
-        diffIds.length,
-        layers.map(({ createdBy }) => createdBy),
-        created,
-        keepsHistory,
-      ),
-      rootfs: { ...base.config.rootfs, diff_ids: [...diffIds, ...layers.map(({ diffId }) => diffId)] },
+      ...manifest,
+      layers: [...manifest.layers, ...layers],
+      annotations: { ...manifest.annotations, ...annotations },
     },
-    {
-      ...base.manifest,
-      layers: [...base.manifest.layers, ...layers.map(({ descriptor }) => descriptor)],
-      annotations: { ...base.manifest.annotations, ...annotations },
-    },
-    base.mediaType,
+    mediaType,
   );
 }

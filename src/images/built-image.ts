@@ -1,6 +1,5 @@
 import type { Descriptor } from "../oci/descriptor.ts";
 import { digestOf } from "../oci/digest.ts";
-import { type ImageConfig, imageConfigBytes } from "../oci/image-config.ts";
 import { type ManifestMembers, manifestBytes } from "../oci/manifest-json.ts";
 
 /** An image as its bytes: what is pushed besides the layers. */
@@ -19,8 +18,7 @@ export interface BuiltImage {
  * embedded copy of the config are the new config's (contract 5.1).
  * @param mediaType the manifest's, for the registry
  */
-export function serialiseImage(config: ImageConfig, manifest: ManifestMembers, mediaType: string): BuiltImage {
-  const configBytes = imageConfigBytes(config);
+export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {
   const configDescriptor: Descriptor = {
     ...manifest.config,
     digest: digestOf(configBytes),

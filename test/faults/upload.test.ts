@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
+import type { TagLookups } from "../../src/destinations/registry/tag.ts";
 import { Fault } from "../../src/faults/fault.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { PATIENCE, type Patience } from "../../src/transport/patience.ts";
@@ -256,6 +257,29 @@ describe("tags", () => {
     const results = await repository.putTags(names, manifest, WORK);
     expect(results.map(({ outcome }) => outcome)).toEqual(["pushed", "failed", "pushed"]);
     expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
+  });
+
+  test("one that was looked up early is not asked for again, unless it seems to need no push", async () => {
+    const [old, image] = [testImage([]), testImage([], "arm64")];
+    for (const { config } of [old, image]) await repository.putBytes(config, WORK);
+    const reference = parseReference(`${server.host}/team/app:name`);
+    const heads = () => server.count("HEAD", /manifests\/name/);
+    const push = async ({ manifest }: typeof image, lookups: TagLookups) => {
+      const [result] = await repository.putTags([reference], manifest, WORK, lookups);
+      return result?.outcome;
+    };
+    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("pushed");
+    expect(heads()).toBe(1);
+    const lookups = repository.lookUpTags([reference], WORK);
+    await lookups.get(reference);
+    expect(await push(image, new Map())).toBe("pushed");
+    // Somebody moved the name since it was looked up.
+    expect(await push(old, lookups)).toBe("pushed");
+    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("unchanged");
+    expect(heads()).toBe(6);
+    fault("HEAD", { answer: { status: 500 } }, /manifests/);
+    expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("unchanged");
+    expect(registries.counters.retries).toBe(0);
   });
 });
 

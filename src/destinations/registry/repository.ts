@@ -14,7 +14,7 @@ import type { MountSource } from "./mount.ts";
 import { checkPush } from "./push-access.ts";
 import { explained } from "./refusal.ts";
 import { remoteBlob } from "./remote-blob.ts";
-import { putTags, type TagResult } from "./tag.ts";
+import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tag.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
 export interface PutOptions extends UploadOptions {
@@ -130,8 +130,14 @@ export class RegistryRepository {
     references: readonly Reference[],
     manifest: { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string },
     work: Work,
+    lookups?: TagLookups,
   ): Promise<TagResult[]> {
-    return putTags(this.#connection, references, manifest, work);
+    return putTags(this.#connection, references, manifest, work, lookups);
+  }
+
+  /** See {@link lookUpTags}. */
+  lookUpTags(references: readonly Reference[], work: Work): TagLookups {
+    return lookUpTags(this.#connection, references, work);
   }
 
   /** Deletes a manifest by its digest; one that was never pushed must not be asked for (D17). @throws RegistryFault */

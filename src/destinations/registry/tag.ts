@@ -11,9 +11,23 @@ export interface TagResult {
   readonly error?: unknown;
 }
 
+/** What names of a repository point to, as they were looked up early; undefined where that failed. */
+export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
+
+/**
+ * Looks up names while an image's blobs are still on their way, so that its manifests can follow those at once. A failure is left
+ * to {@link putTags}.
+ */
+export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
+  const lookUp = async ({ identifier }: Reference) =>
+    (await headManifest(connection, identifier, "push,pull", work)) ?? "nothing";
+  return new Map(references.map((reference) => [reference, lookUp(reference).catch(() => undefined)]));
+}
+
 /**
  * Puts an image whose blobs are there under every given name of its repository, all names at once. A name that has the
  * manifest already is left alone (contract 9.5 step 2). One that fails does not hinder the others.
+ * @param lookups what is known of the names already
  * @returns the results in the order of the names
  */
 export function putTags(
@@ -21,15 +35,20 @@ export function putTags(
   references: readonly Reference[],
   manifest: { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string },
   work: Work,
+  lookups: TagLookups = new Map(),
 ): Promise<TagResult[]> {
   const put = async (reference: Reference): Promise<TagResult> => {
     const { identifier } = reference;
+    const early = await lookups.get(reference);
+    // Somebody may have moved a name since that needs no push.
+    let isOther = early !== undefined && early !== manifest.digest;
     let isSent = false;
     try {
       // A PUT whose answer was lost is seen by the next try.
       const outcome = await persist(connection, work, `manifest ${identifier}`, async () => {
-        const found = await headManifest(connection, identifier, "push,pull", work);
+        const found = isOther ? undefined : await headManifest(connection, identifier, "push,pull", work);
         if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
+        isOther = false;
         isSent = true;
         await putManifest(connection, identifier, manifest, work);
         return "pushed";

@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import type { Reply } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
 import { verifyImage } from "../../support/verify-image.ts";
@@ -53,6 +54,26 @@ describe.for(REGISTRY_KINDS)("a first build against $name", ({ start, isMissing 
     // One GET is the verification's.
     expect(body).toHaveLength(1);
   });
+});
+
+test.for(MODES)("in $mode the manifest alone waits for the last layer", async ({ flags }) => {
+  const registries = [await FakeRegistry.start(), await FakeRegistry.start()] as const;
+  const scene = await Scene.open(...registries);
+  // Layers and the config.
+  const blobsOf = { app: 7 + 1, cache: 2 + 1 };
+  for (const [i, registry] of registries.entries()) {
+    const repository = i === 0 ? "app" : "cache";
+    const early = () =>
+      registry.count("PUT", /blobs\/uploads/) === blobsOf[repository] &&
+      registry.count("HEAD", /manifests\/latest/) === 1;
+    const hold = async (proceed: () => Promise<Reply>): Promise<Reply> => {
+      await vi.waitUntil(early, { interval: 1, timeout: 4000 });
+      return await proceed();
+    };
+    registry.faults.add({ method: "PUT", target: new RegExp(`${repository}/blobs/uploads`), action: { around: hold } });
+  }
+  expect(await scene.export({ flags })).toMatchObject({ exitCode: 0, stderr: "" });
+  for (const registry of registries) expect(registry.faults.unused).toBe(0);
 });
 
 test("the images do not depend on workers, order or time", async () => {

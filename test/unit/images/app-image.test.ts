@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { appContainerConfig, type BaseImage, buildAppImage } from "../../../src/images/app-image.ts";
+import { appConfigBytes, appContainerConfig, type BaseImage, buildAppImage } from "../../../src/images/app-image.ts";
 import { createdTime } from "../../../src/images/created.ts";
 import { newLayerMediaType } from "../../../src/images/layer-media-type.ts";
 import { runImageTopLayer } from "../../../src/images/run-image-top-layer.ts";
@@ -32,7 +32,8 @@ function base(config: object = {}, manifest: Partial<BaseImage["manifest"]> = {}
 }
 
 const MARKS = { created: "now", keepsHistory: true };
-const ON_TOP = [{ descriptor: { ...LAYER, urls: ["u"] }, diffId: NEW, createdBy: "ours" }];
+const ON_TOP = { ...LAYER, urls: ["u"] };
+const EMPTY = Buffer.from("{}");
 
 describe("appContainerConfig", () => {
   it("sets everything of ours and logs it in the reference's order", () => {
@@ -65,7 +66,9 @@ describe("appContainerConfig", () => {
 describe("buildAppImage", () => {
   it("puts layers on the run image and dates everything", () => {
     const run = base({ container: "gone", container_config: { Cmd: ["gone"] }, created: "old", author: "kept" });
-    const image = buildAppImage(run, ON_TOP, { ...emptyContainerConfig(), User: "u" }, MARKS);
+    const layers = [{ diffId: NEW, createdBy: "ours" }];
+    const configBytes = appConfigBytes(run, layers, { ...emptyContainerConfig(), User: "u" }, MARKS);
+    const image = buildAppImage(run, configBytes, [ON_TOP]);
     const config =
       `{"architecture":"amd64","author":"kept","created":"now",` +
       `"history":[{"created":"now"},{"created":"now","created_by":"ours"}],"os":"linux",` +
@@ -93,7 +96,7 @@ describe("buildAppImage", () => {
         artifactType: "t",
       },
     );
-    const image = buildAppImage(run, [], emptyContainerConfig(), { ...MARKS, annotations: { a: "2" } });
+    const image = buildAppImage(run, EMPTY, [], { a: "2" });
     const data = Buffer.from(image.configBytes).toString("base64");
     const written = Buffer.from(image.manifestBytes).toString();
     expect(written).toContain(`"data":"${data}","annotations":{"c":"1"}}`);
@@ -102,7 +105,7 @@ describe("buildAppImage", () => {
 
   it("pushes a manifest that does not say its media type as what the registry called it", () => {
     const run = { ...base({}, { mediaType: undefined }), mediaType: OCI_MANIFEST };
-    const image = buildAppImage(run, [], emptyContainerConfig(), MARKS);
+    const image = buildAppImage(run, EMPTY, []);
     expect(Buffer.from(image.manifestBytes).toString()).toMatch(/^\{"schemaVersion":2,"config":/);
     expect(image.manifestDescriptor.mediaType).toBe(OCI_MANIFEST);
   });

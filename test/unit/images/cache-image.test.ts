@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cacheMetadataJson, EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
-import { buildCacheImage, EMPTY_LAYER_BYTES } from "../../../src/images/cache-image.ts";
+import { buildCacheImage, cacheConfigBytes, EMPTY_LAYER_BYTES } from "../../../src/images/cache-image.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../../src/oci/media-types.ts";
 
@@ -21,11 +21,8 @@ describe("buildCacheImage", () => {
   it("lists layers once each, as OCI layers whatever they were before", () => {
     const diffIds = ["1", "2"].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`));
     const mediaTypes = [DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD];
-    const layers = diffIds.map((diffId, index) => ({
-      diffId,
-      descriptor: { mediaType: mediaTypes[index] ?? "", size: 7, digest, annotations: { a: "b" } },
-    }));
-    const image = buildCacheImage(layers, cacheMetadataJson(EMPTY_CACHE_METADATA));
+    const layers = mediaTypes.map((mediaType) => ({ mediaType, size: 7, digest, annotations: { a: "b" } }));
+    const image = buildCacheImage(cacheConfigBytes(diffIds, cacheMetadataJson(EMPTY_CACHE_METADATA)), layers);
     const bytes = Buffer.from(config(diffIds));
     expect(Buffer.from(image.configBytes).toString()).toBe(bytes.toString());
     const rest = `"size":7,"digest":"${digest}","annotations":{"a":"b"}}`;
@@ -38,7 +35,7 @@ describe("buildCacheImage", () => {
   });
 
   it("has one empty, uncompressed layer when there are none", () => {
-    const image = buildCacheImage([], cacheMetadataJson(EMPTY_CACHE_METADATA));
+    const image = buildCacheImage(cacheConfigBytes([], cacheMetadataJson(EMPTY_CACHE_METADATA)), []);
     expect(digestOf(EMPTY_LAYER_BYTES)).toBe(EMPTY_DIGEST);
     expect(image.layers).toEqual([
       { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", size: 1024, digest: EMPTY_DIGEST },
