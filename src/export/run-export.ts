@@ -66,7 +66,11 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
         registries,
         app,
         appRepository,
-        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, blobFiles, monitor),
+        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, {
+          blobFiles,
+          monitor,
+          isAppAhead: () => registries.isAppAhead,
+        }),
         launcherRelease,
         logger,
         monitor,

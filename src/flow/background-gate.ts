@@ -4,7 +4,7 @@ import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
  * Foreground bytes after which its speed is looked at: far more than what the kernel and a proxy take at once. Speeds of
  * shorter windows vary by more than what is to be noticed.
  */
-const WINDOW_BYTES = 10 << 20;
+const WINDOW_BYTES = 3 << 20;
 const MIN_WINDOW_MS = 100;
 const MAX_WINDOW_MS = 1000;
 
@@ -17,20 +17,20 @@ const STALL_MS = 500;
 /** However long the gate is shut, one chunk passes now and then, so that servers do not take an upload for dead. */
 const TRICKLE_MS = 5000;
 
-/** Background bytes per foreground byte when it is tried whether the two compete: on one link the foreground keeps 3/4 of its speed. */
-const TRIED_SHARE = 1 / 3;
+/** Background bytes per foreground byte when it is tried whether the two compete: on one link the foreground keeps 2/3 of its speed. */
+const TRIED_SHARE = 1 / 2;
 /** The foreground counts as slowed down below this part of its speed alone. */
-const SLOWED = 0.85;
-/** Windows that are measured until the first try, after one in which buffers come to rest. */
-const SETTLE = 1;
+const SLOWED = 0.83;
 
 /**
- * Windows until the next try after a failed one, which noise may have failed, and how many times longer the wait after each
- * further one is, at most so many windows.
+ * What tries may cost: background bytes that may have slowed the foreground down, as a part of those that it has sent and is known
+ * to have left. On one link that is the part of its time by which it is later.
  */
-const FIRST_WAIT = 8;
-const WAIT_FACTOR = 2;
-const MAX_WAIT = 32;
+const TRY_COST = 0.02;
+
+/** A foreground that has this much left for its network, at the speed it has, waits for nothing else. */
+const AHEAD_MS = 250;
+const AHEAD_BYTES = 6 << 20;
 
 /** Something in the foreground: bytes that must not be slowed down. */
 export interface Foreground {
@@ -65,6 +65,8 @@ export class BackgroundGate {
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
   #lastAlone: number | undefined;
+  /** Of the last window, whatever happened in it; 0 before. */
+  #lastSpeed = 0;
   #windowStart = 0;
   #windowBytes = 0;
   #wasStarved = false;
@@ -73,9 +75,10 @@ export class BackgroundGate {
   #lastSent = 0;
   /** Background bytes that may pass. */
   #credit = 0;
-  /** Windows until the next try, and how many the one after that would wait. */
-  #wait = SETTLE;
-  #nextWait = FIRST_WAIT;
+  #foregroundBytes = 0;
+  /** Background bytes while the gate was open in this window, and those that may have cost time. */
+  #openBytes = 0;
+  #costBytes = 0;
   #changed = Promise.withResolvers<void>();
 
   constructor(clock: Clock = SYSTEM_CLOCK) {
@@ -103,6 +106,7 @@ export class BackgroundGate {
     };
     if (this.#uploads.size === 0 || backlog() >= BACKLOG_BYTES) {
       this.#isUnsettled = true;
+      if (this.#share === TRIED_SHARE) this.#shut();
       this.#beginWindow();
     }
     this.#lastSent = this.#clock.now();
@@ -133,6 +137,15 @@ export class BackgroundGate {
     }
     signal?.throwIfAborted();
     this.#credit -= bytes;
+    if (this.#share === Number.POSITIVE_INFINITY) this.#openBytes += bytes;
+    else this.#costBytes += bytes;
+  }
+
+  /** The foreground has so much ready for its network that what makes its bytes need not hurry. */
+  get isForegroundAhead(): boolean {
+    const elapsed = this.#clock.now() - this.#windowStart;
+    const speed = Math.max(this.#lastSpeed, elapsed >= MIN_WINDOW_MS ? this.#windowBytes / elapsed : 0);
+    return speed > 0 && this.#backlog() >= Math.max(AHEAD_BYTES, AHEAD_MS * speed);
   }
 
   #isOpen(): boolean {
@@ -145,6 +158,7 @@ export class BackgroundGate {
     const now = this.#clock.now();
     this.#lastSent = now;
     this.#windowBytes += bytes;
+    this.#foregroundBytes += bytes;
     this.#credit += this.#share === Number.POSITIVE_INFINITY ? this.#share : bytes * this.#share;
     this.#wasStarved ||= this.#backlog() < BACKLOG_BYTES;
     const elapsed = now - this.#windowStart;
@@ -166,7 +180,8 @@ export class BackgroundGate {
 
   /** @param speed of the foreground, in bytes per ms */
   #endWindow(speed: number): void {
-    if (this.#wasStarved) this.#shut(SETTLE);
+    this.#lastSpeed = speed;
+    if (this.#wasStarved) this.#shut();
     else if (this.#isUnsettled) this.#isUnsettled = false;
     else if (!this.#isDraining()) this.#learn(speed);
     this.#beginWindow();
@@ -175,29 +190,33 @@ export class BackgroundGate {
   #learn(speed: number): void {
     if (this.#share === 0) this.#measuredAlone(speed);
     else if (speed < SLOWED * (this.#alone ?? speed)) {
-      this.#shut(this.#nextWait);
-      this.#nextWait = Math.min(WAIT_FACTOR * this.#nextWait, MAX_WAIT);
+      this.#costBytes += this.#openBytes;
+      this.#shut();
     } else this.#share = Number.POSITIVE_INFINITY;
   }
 
   #measuredAlone(speed: number): void {
     this.#alone = (speed + (this.#lastAlone ?? speed)) / 2;
     this.#lastAlone = speed;
-    this.#wait -= 1;
-    if (this.#wait > 0) return;
     this.#credit = 0;
-    this.#share = TRIED_SHARE;
+    if (this.#mayTry(speed)) this.#share = TRIED_SHARE;
   }
 
-  #shut(wait: number): void {
+  /** Noise may have failed the last try; but each may cost. */
+  #mayTry(speed: number): boolean {
+    const cost = TRIED_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
+    return this.#costBytes + cost <= TRY_COST * (this.#foregroundBytes + this.#backlog());
+  }
+
+  #shut(): void {
     this.#share = 0;
     this.#credit = 0;
-    this.#wait = wait;
   }
 
   #beginWindow(): void {
     this.#windowStart = this.#clock.now();
     this.#windowBytes = 0;
+    this.#openBytes = 0;
     this.#wasStarved = false;
   }
 

@@ -62,6 +62,12 @@ export class PriorityLimiter {
     }
   }
 
+  /** The first one that waits with this priority or a larger one goes next, before all others. */
+  promote(priority: number): void {
+    const at = this.#waiting.findIndex(({ rank }) => rank[0] >= priority);
+    if (at > 0) this.#waiting.unshift(...this.#waiting.splice(at, 1));
+  }
+
   /** Lets so many more in, at once and from now on. */
   widen(places: number): void {
     for (let i = 0; i < places; i++) this.#leave();

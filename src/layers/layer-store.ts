@@ -29,6 +29,15 @@ function backgroundSlots(workers: number): number {
   return Math.max(1, workers - 1);
 }
 
+export interface LayerStoreOptions {
+  /** Where compressed bytes stay instead. */
+  readonly blobFiles?: BlobFiles;
+  /** Told of all that is made. */
+  readonly monitor?: Monitor;
+  /** True while the app image has more than enough ready for its network, so that the cache's layers may go on. */
+  readonly isAppAhead?: () => boolean;
+}
+
 /**
  * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
  * one's request started, however the two are scheduled.
@@ -44,21 +53,18 @@ export class LayerStore {
   /**
    * @param workers compressing threads of the pool
    * @param spoolDir where compressed bytes wait for their uploads
-   * @param blobFiles where they stay instead
-   * @param monitor told of all that is made
    */
   constructor(
     pool: WorkerPool,
     workers: number,
     spoolDir: string,
-    blobFiles: BlobFiles = async () => undefined,
-    monitor = new Monitor(),
+    { blobFiles = async () => undefined, monitor = new Monitor(), isAppAhead }: LayerStoreOptions = {},
   ) {
     this.#engine = {
       pool,
       monitor,
-      slots: new SlotPool(pool.arena.slots, backgroundSlots(workers)),
-      passes: new PriorityLimiter(PASSES),
+      slots: new SlotPool(pool.arena.slots, backgroundSlots(workers), isAppAhead),
+      passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
       disk: newDiskTurns(),
       openSpool: async (plan) => {
         const directory = await blobFiles(plan);
@@ -67,7 +73,7 @@ export class LayerStore {
     };
     this.#scans = new PriorityLimiter(workers);
     const { slots, passes } = this.#engine;
-    monitor.queues.set("layers", () => passes.waiting + this.#scans.waiting);
+    monitor.queues.set("layers", () => passes.app.waiting + passes.cache.waiting + this.#scans.waiting);
     monitor.queues.set("blocks", () => slots.waiting);
     this.#spoolDir = spoolDir;
   }

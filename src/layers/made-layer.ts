@@ -17,8 +17,8 @@ import { TarStream } from "./tar-stream.ts";
 
 /** What all layers of an export share. */
 export interface LayerEngine extends PassEngine {
-  /** Bounds how many layers are made at once. */
-  readonly passes: PriorityLimiter;
+  /** Bounds how many layers are made at once: of those that the app image takes, and of the rest, which waits for blocks anyway. */
+  readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
   openSpool(plan: LayerPlan): Promise<SpooledBlob>;
@@ -216,7 +216,8 @@ export class MadeLayer implements Layer {
         for (const taker of takers) taker.complete();
         return result;
       };
-      return await this.#tar.pass((tar) => this.#engine.passes.run(priority, () => task(tar), order, signal));
+      const passes = this.#engine.passes[priority === 0 ? "app" : "cache"];
+      return await this.#tar.pass((tar) => passes.run(priority, () => task(tar), order, signal));
     } catch (error) {
       this.work.state = "failed";
       failAll(products, error);

@@ -16,16 +16,19 @@ export class SlotPool {
   /** What is not of the highest priority gets a part of the slots only, until {@link liftLimit}. */
   readonly #background: PriorityLimiter;
   readonly #reserved: number;
+  readonly #isAppAhead: () => boolean;
   readonly #free: number[];
 
   /**
    * @param slots in all
    * @param background slots for all that does not have the highest priority, 0
+   * @param isAppAhead true while what has the highest priority need not be made faster: the others get their slots first
    */
-  constructor(slots: number, background = slots) {
+  constructor(slots: number, background = slots, isAppAhead: () => boolean = () => false) {
     this.#limiter = new PriorityLimiter(slots);
     this.#background = new PriorityLimiter(background);
     this.#reserved = slots - background;
+    this.#isAppAhead = isAppAhead;
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
@@ -54,7 +57,10 @@ export class SlotPool {
   }
 
   async #enter(priority: Priority, order: number, signal: AbortSignal | undefined): Promise<() => void> {
-    if (priority === 0) return await this.#limiter.acquire(priority, order, signal);
+    if (priority === 0) {
+      if (this.#isAppAhead()) this.#limiter.promote(1);
+      return await this.#limiter.acquire(priority, order, signal);
+    }
     const leaveBackground = await this.#background.acquire(priority, order, signal);
     try {
       const leave = await this.#limiter.acquire(priority, order, signal);

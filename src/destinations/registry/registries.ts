@@ -84,6 +84,11 @@ export class Registries {
     return repository;
   }
 
+  /** The app image has so many bytes ready to be sent that its uploads do not wait for more. */
+  get isAppAhead(): boolean {
+    return this.#gate.isForegroundAhead;
+  }
+
   /** The app image is ready: uploads for the cache need not make way any more. */
   appIsReady(): void {
     this.#gate.foregroundIsOver();

@@ -63,7 +63,7 @@ class Simulation {
   readonly #compressors: PriorityLimiter;
   readonly #slots: SlotPool;
   readonly #scans: PriorityLimiter;
-  readonly #passes = new PriorityLimiter(PASSES);
+  readonly #passes = { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) };
   readonly #gate: BackgroundGate;
   readonly #digesters: readonly Digester[];
   readonly #busy = { workers: 0, tarHash: 0, blobHash: 0 };
@@ -77,8 +77,10 @@ class Simulation {
     this.#main = new VirtualThread(machine);
     this.#compressors = new PriorityLimiter(workers);
     this.#scans = new PriorityLimiter(workers);
-    this.#slots = new SlotPool(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, Math.max(1, workers - 1));
-    this.#gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
+    const gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
+    const slots = workers * SLOTS_PER_WORKER + EXTRA_SLOTS;
+    this.#slots = new SlotPool(slots, Math.max(1, workers - 1), () => gate.isForegroundAhead);
+    this.#gate = gate;
     this.#digesters = Array.from({ length: DIGESTERS }, () => ({ thread: new VirtualThread(machine), digests: 0 }));
   }
 
@@ -125,7 +127,8 @@ class Simulation {
   async #make(layer: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
     const { priority, order } = layer;
     await this.#scans.run(priority, () => this.#scan(layer), order);
-    await this.#passes.run(priority, () => this.#pass(layer, uploads), order);
+    const passes = this.#passes[priority === APP_PRIORITY ? "app" : "cache"];
+    await passes.run(priority, () => this.#pass(layer, uploads), order);
     for (const upload of uploads) upload.complete();
   }
 

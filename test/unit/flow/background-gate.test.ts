@@ -83,7 +83,37 @@ test.each(RATES)("on two links of %s the background takes its own", async (_name
   const size = rate * DURATION_MS;
   const { front, back } = await simulate("separate", rate, size);
   expect(front).toBeLessThan((size / rate) * 1.01 + 20);
-  expect(back).toBeLessThan((size / rate) * 1.25);
+  expect(back).toBeLessThan((size / rate) * 1.1);
+});
+
+test("a foreground that is over soon pays for no try", async () => {
+  const size = 50 * MB;
+  const { front } = await simulate("shared", 22_000, size);
+  expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
+});
+
+test("the foreground is ahead while it has much ready, for the speed that it is sent at", async () => {
+  const clock = new SimulatedClock();
+  const gate = new BackgroundGate(clock);
+  expect(gate.isForegroundAhead).toBe(false);
+  let backlog = 100 * MB;
+  const foreground = gate.enter(() => backlog);
+  // Nobody knows yet how fast the network is.
+  expect(gate.isForegroundAhead).toBe(false);
+  const send = async (bytes: number) => {
+    foreground.sent(bytes);
+    await clock.advance(200);
+  };
+  await send(4 * MB);
+  expect(gate.isForegroundAhead).toBe(true);
+  backlog = 4 * MB;
+  expect(gate.isForegroundAhead).toBe(false);
+  backlog = 100 * MB;
+  await send(200 * MB);
+  await send(200 * MB);
+  expect(gate.isForegroundAhead).toBe(false);
+  foreground.leave();
+  expect(gate.isForegroundAhead).toBe(false);
 });
 
 test("while the foreground waits for its bytes to be made, the background waits", async () => {

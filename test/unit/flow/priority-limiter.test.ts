@@ -33,6 +33,28 @@ describe("order", () => {
     expect(limiter.waiting).toBe(0);
   });
 
+  test("whoever is promoted goes before all others, once", async () => {
+    const limiter = new PriorityLimiter(1);
+    limiter.promote(1);
+    const release = await limiter.acquire(0);
+    const went: string[] = [];
+    const all = [
+      [0, "app-a"],
+      [0, "app-b"],
+      [1, "cache-a"],
+      [1, "cache-b"],
+    ].map(async ([priority, name]) => {
+      const leave = await limiter.acquire(Number(priority));
+      went.push(String(name));
+      leave();
+    });
+    limiter.promote(2);
+    limiter.promote(1);
+    release();
+    await Promise.all(all);
+    expect(went).toEqual(["cache-a", "app-a", "app-b", "cache-b"]);
+  });
+
   test("never more holders than places, and no place is lost", async () => {
     const limiter = new PriorityLimiter(3);
     let holders = 0;
