@@ -63,14 +63,14 @@ test.for(MODES)("in $mode the manifest alone waits for the last layer", async ({
   const blobsOf = { app: 7 + 1, cache: 2 + 1 };
   for (const [i, registry] of registries.entries()) {
     const repository = i === 0 ? "app" : "cache";
+    const uploads = new RegExp(`${repository}/blobs/uploads`);
     const early = () =>
-      registry.count("PUT", /blobs\/uploads/) === blobsOf[repository] &&
-      registry.count("HEAD", /manifests\/latest/) === 1;
+      registry.count("PUT", uploads) === blobsOf[repository] && registry.count("HEAD", /manifests\/latest/) === 1;
     const hold = async (proceed: () => Promise<Reply>): Promise<Reply> => {
       await vi.waitUntil(early, { interval: 1, timeout: 4000 });
       return await proceed();
     };
-    registry.faults.add({ method: "PUT", target: new RegExp(`${repository}/blobs/uploads`), action: { around: hold } });
+    registry.faults.add({ method: "PUT", target: uploads, action: { around: hold } });
   }
   expect(await scene.export({ flags })).toMatchObject({ exitCode: 0, stderr: "" });
   for (const registry of registries) expect(registry.faults.unused).toBe(0);
