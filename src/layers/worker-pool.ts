@@ -29,6 +29,12 @@ import type { TarIndex } from "./tar-index.ts";
 const SLOTS_PER_WORKER = 3;
 const EXTRA_SLOTS = 2;
 
+/**
+ * How long one compressing thread works alone, in ms, unless there is a layer of more than one block before. Threads that start
+ * at once get in each other's way, and a small export is over before the second one has started.
+ */
+const ALONE_MS = 200;
+
 /** A digest that goes on in a thread while its blocks are posted to `port`. */
 export interface RunningDigest {
   readonly port: MessagePort;
@@ -49,6 +55,8 @@ export class WorkerPool {
   /** Those who wait for an answer. When a thread dies all are told, since it may have been theirs. */
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
+  readonly #workers: number;
+  readonly #startTimer: NodeJS.Timeout;
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
@@ -57,14 +65,16 @@ export class WorkerPool {
     this.#compressors = new Piscina({
       filename: entries.compressor,
       workerData: compressorSetup,
-      minThreads: workers,
-      maxThreads: workers,
+      minThreads: 1,
+      maxThreads: 1,
       // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
       atomics: "sync",
     });
     // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
     const onError = (error: unknown): void => this.#bury(error);
     this.#compressors.on("error", onError);
+    this.#workers = workers;
+    this.#startTimer = setTimeout(() => this.#startAll(), ALONE_MS);
     this.#digesters = new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError);
   }
 
@@ -91,6 +101,7 @@ export class WorkerPool {
 
   /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
   digest(kind: DigestTask["kind"], blocks: number, spool = -1): RunningDigest {
+    if (blocks > 1) this.#startAll();
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool };
     const answer = this.#answerOf(this.#digesters.run(task, blocks > 1, port2));
@@ -104,6 +115,13 @@ export class WorkerPool {
       await this.#answerOf(this.#digesters.run({ kind: "hash-file", path }, true)),
     );
     return `sha256:${sha256}` as DiffID;
+  }
+
+  #startAll(): void {
+    clearTimeout(this.#startTimer);
+    const { options } = this.#compressors;
+    options.maxThreads = this.#workers;
+    options.minThreads = this.#workers;
   }
 
   /** A thread answers every task, also with what went wrong; a task that fails by itself has lost its thread. */
@@ -126,6 +144,7 @@ export class WorkerPool {
   /** Ends all threads; tasks that still run are abandoned. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    clearTimeout(this.#startTimer);
     await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
   }
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
@@ -114,6 +115,30 @@ test("a shared layer is read, hashed and compressed once", async () => {
   expect(openSpools(spoolDir)).toBe(1);
   cache.release();
   await spoolsClosed(spoolDir);
+});
+
+test("an export of small layers starts no more threads than it needs", async () => {
+  let started = 0;
+  const count = () => {
+    started += 1;
+  };
+  subscribe("worker_threads", count);
+  onTestFinished(() => void unsubscribe("worker_threads", count));
+  // However slow the machine is, the time after which the other threads start in any case is not over.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+  vi.useRealTimers();
+  onTestFinished(() => own.close());
+  const store = new LayerStore(own, 3, temporaryDirectory());
+  const make = async (blocks: number, key: string) => {
+    const layer = store.layer(planOf(directorySource(filledDirectory(blocks)), { key }), NEVER);
+    await bytesOf(layer);
+    layer.release();
+  };
+  await Promise.all([make(0, "a"), make(0, "b"), make(0, "c")]);
+  expect(started).toBe(2);
+  await make(3 * own.arena.slots, "large");
+  expect(started).toBe(5);
 });
 
 test("what only the cache takes is not scanned while blocks of the app image wait for a thread", async () => {
