@@ -44,6 +44,14 @@ interface ForegroundUpload {
   sentBytes: number;
 }
 
+/** Background that has not been let through yet. */
+interface Waiter {
+  readonly bytes: number;
+  /** When. */
+  readonly asked: number;
+  readonly resolve: () => void;
+}
+
 /** What is smaller leaves no gap that a window would show. */
 function isNoticed({ sentBytes }: ForegroundUpload): boolean {
   return sentBytes >= BACKLOG_BYTES;
@@ -79,7 +87,9 @@ export class BackgroundGate {
   /** Background bytes while the gate was open in this window, and those that may have cost time. */
   #openBytes = 0;
   #costBytes = 0;
-  #changed = Promise.withResolvers<void>();
+  /** In the order in which they asked. */
+  readonly #waiters = new Set<Waiter>();
+  #watch: AbortController | undefined;
 
   constructor(clock: Clock = SYSTEM_CLOCK) {
     this.#clock = clock;
@@ -121,21 +131,45 @@ export class BackgroundGate {
     this.#wake();
   }
 
-  /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. */
-  async admit(bytes: number, signal?: AbortSignal): Promise<void> {
-    const asked = this.#clock.now();
-    while (!this.#isOpen() && this.#clock.now() - asked < TRICKLE_MS) {
-      signal?.throwIfAborted();
-      // The foreground says when something changes, but not that it stalls.
-      const stop = new AbortController();
-      const tick = this.#clock.wait(
-        STALL_MS,
-        signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
-      );
-      await Promise.race([this.#changed.promise, tick.catch(() => undefined)]);
-      stop.abort();
+  /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. Who asks first goes first. */
+  admit(bytes: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#waiters.size === 0 && this.#isOpen()) {
+      this.#take(bytes);
+      return Promise.resolve();
     }
-    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { bytes, asked: this.#clock.now(), resolve };
+    const onAbort = () => {
+      this.#waiters.delete(waiter);
+      if (this.#waiters.size === 0) this.#watch?.abort();
+      reject(signal?.reason);
+    };
+    this.#waiters.add(waiter);
+    if (this.#watch === undefined) void this.#watchStalls();
+    if (signal === undefined) return promise;
+    signal.addEventListener("abort", onAbort, { once: true });
+    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+  }
+
+  /** The foreground says when something changes, but not that it stalls. */
+  async #watchStalls(): Promise<void> {
+    const watch = new AbortController();
+    this.#watch = watch;
+    try {
+      while (this.#waiters.size > 0) {
+        await this.#clock.wait(STALL_MS, watch.signal);
+        this.#wake();
+      }
+    } catch {
+      // Nobody waits any more.
+    } finally {
+      this.#watch = undefined;
+      if (this.#waiters.size > 0) void this.#watchStalls();
+    }
+  }
+
+  #take(bytes: number): void {
     this.#credit -= bytes;
     if (this.#share === Number.POSITIVE_INFINITY) this.#openBytes += bytes;
     else this.#costBytes += bytes;
@@ -220,9 +254,14 @@ export class BackgroundGate {
     this.#wasStarved = false;
   }
 
+  /** Lets go who may go: one look at each change, however many wait. */
   #wake(): void {
-    const { resolve } = this.#changed;
-    this.#changed = Promise.withResolvers<void>();
-    resolve();
+    for (const waiter of this.#waiters) {
+      if (!this.#isOpen() && this.#clock.now() - waiter.asked < TRICKLE_MS) return;
+      this.#waiters.delete(waiter);
+      this.#take(waiter.bytes);
+      waiter.resolve();
+    }
+    this.#watch?.abort();
   }
 }

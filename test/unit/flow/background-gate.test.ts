@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { BackgroundGate, type Foreground } from "../../../src/flow/background-gate.ts";
+import type { Clock } from "../../../src/flow/clock.ts";
 import { SimulatedClock } from "../simulated-clock.ts";
 
 const CHUNK = 128 << 10;
@@ -215,6 +216,32 @@ test("a foreground that stands still stops nothing for long, and a shut gate let
   expect(passed).toBe(1);
   for (let i = 0; i < 300; i++) await clock.advance(STEP_MS * 2);
   expect(passed).toBeGreaterThan(10);
+});
+
+test("however many wait, a change is looked at once, and who asked first goes first", async () => {
+  const clock = new SimulatedClock();
+  let waits = 0;
+  const counting: Clock = {
+    now: () => clock.now(),
+    wait: (ms, signal) => {
+      waits += 1;
+      return clock.wait(ms, signal);
+    },
+  };
+  const gate = new BackgroundGate(counting);
+  const foreground = gate.enter(() => 0);
+  const went: number[] = [];
+  const all = Array.from({ length: 500 }, (_, i) => gate.admit(0).then(() => went.push(i)));
+  for (let i = 0; i < 100; i++) {
+    foreground.sent(1000);
+    await clock.advance(STEP_MS);
+  }
+  expect(went).toEqual([]);
+  expect(waits).toBeLessThan(5);
+  gate.foregroundIsOver();
+  foreground.leave();
+  await Promise.all(all);
+  expect(went).toEqual(Array.from({ length: 500 }, (_, i) => i));
 });
 
 test("waiting ends with the signal", async () => {
