@@ -1,4 +1,5 @@
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /**
  * Foreground bytes after which its speed is looked at: far more than what the kernel and a proxy take at once. Speeds of
@@ -132,40 +133,34 @@ export class BackgroundGate {
   }
 
   /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. Who asks first goes first. */
-  admit(bytes: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#waiters.size === 0 && this.#isOpen()) {
-      this.#take(bytes);
-      return Promise.resolve();
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  async admit(bytes: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#waiters.size === 0 && this.#isOpen()) return this.#take(bytes);
+    const { promise, resolve } = Promise.withResolvers<void>();
     const waiter: Waiter = { bytes, asked: this.#clock.now(), resolve };
-    const onAbort = () => {
-      this.#waiters.delete(waiter);
-      if (this.#waiters.size === 0) this.#watch?.abort();
-      reject(signal?.reason);
-    };
     this.#waiters.add(waiter);
     if (this.#watch === undefined) void this.#watchStalls();
-    if (signal === undefined) return promise;
-    signal.addEventListener("abort", onAbort, { once: true });
-    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+    try {
+      await (signal === undefined ? promise : untilAborted(promise, signal));
+    } finally {
+      this.#leave(waiter);
+    }
+  }
+
+  #leave(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+    if (this.#waiters.size > 0) return;
+    this.#watch?.abort();
+    this.#watch = undefined;
   }
 
   /** The foreground says when something changes, but not that it stalls. */
   async #watchStalls(): Promise<void> {
     const watch = new AbortController();
     this.#watch = watch;
-    try {
-      while (this.#waiters.size > 0) {
-        await this.#clock.wait(STALL_MS, watch.signal);
-        this.#wake();
-      }
-    } catch {
-      // Nobody waits any more.
-    } finally {
-      this.#watch = undefined;
-      if (this.#waiters.size > 0) void this.#watchStalls();
+    while (this.#watch === watch) {
+      await this.#clock.wait(STALL_MS, watch.signal).catch(() => undefined);
+      this.#wake();
     }
   }
 
@@ -258,10 +253,9 @@ export class BackgroundGate {
   #wake(): void {
     for (const waiter of this.#waiters) {
       if (!this.#isOpen() && this.#clock.now() - waiter.asked < TRICKLE_MS) return;
-      this.#waiters.delete(waiter);
+      this.#leave(waiter);
       this.#take(waiter.bytes);
       waiter.resolve();
     }
-    this.#watch?.abort();
   }
 }

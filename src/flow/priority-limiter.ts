@@ -11,6 +11,11 @@ function before(a: Waiter, b: Waiter): boolean {
   return a.sequence < b.sequence;
 }
 
+/** True for work that must not slow down other work: whatever does not have the highest priority, 0. */
+export function isBackground({ priority }: { readonly priority: number }): boolean {
+  return priority > 0;
+}
+
 /**
  * At most `capacity` holders at a time. When one leaves, the waiter with the smallest priority goes next, among equals
  * the one with the smallest order, then the one who came first (design, idea 7).

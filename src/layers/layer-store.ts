@@ -1,6 +1,6 @@
 import { Fault } from "../faults/fault.ts";
 import { Monitor } from "../flow/monitor.ts";
-import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import { isBackground, PriorityLimiter } from "../flow/priority-limiter.ts";
 import { untilAborted } from "../flow/until-aborted.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layer-plan.ts";
@@ -119,10 +119,11 @@ export class LayerStore {
     return single((await scan).slice(source.index));
   }
 
-  async #scan(source: LocalSource, { priority, order }: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
+  async #scan(source: LocalSource, rank: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
+    const { priority, order } = rank;
     const scan = async () => {
       // What only the cache takes is not even looked at while blocks of the app image wait for a thread.
-      const slot = priority === 0 ? undefined : await this.#engine.slots.acquire(priority, order, signal);
+      const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
       try {
         // A walk of a huge tree goes on until its thread ends; nobody waits for it.
         return await untilAborted(this.#engine.pool.scan(source), signal);

@@ -1,7 +1,7 @@
 import { Fault } from "../faults/fault.ts";
 import type { LayerProduct, LayerWork } from "../flow/layer-work.ts";
 import type { Monitor } from "../flow/monitor.ts";
-import type { PriorityLimiter } from "../flow/priority-limiter.ts";
+import { isBackground, type PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
 import { CHANGED_HINT } from "./changed-fault.ts";
@@ -216,7 +216,7 @@ export class MadeLayer implements Layer {
         for (const taker of takers) taker.complete();
         return result;
       };
-      const passes = this.#engine.passes[priority === 0 ? "app" : "cache"];
+      const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
       return await this.#tar.pass((tar) => passes.run(priority, () => task(tar), order, signal));
     } catch (error) {
       this.work.state = "failed";

@@ -1,4 +1,4 @@
-import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import { isBackground, PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 
 /** A slot of the arena, held until released. */
@@ -57,7 +57,7 @@ export class SlotPool {
   }
 
   async #enter(priority: Priority, order: number, signal: AbortSignal | undefined): Promise<() => void> {
-    if (priority === 0) {
+    if (!isBackground({ priority })) {
       if (this.#isAppAhead()) this.#limiter.promote(1);
       return await this.#limiter.acquire(priority, order, signal);
     }

@@ -20,11 +20,6 @@ export interface Work {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** True for work that must not slow down other work: whatever does not have the highest priority, 0. */
-export function isBackground({ priority }: Work): boolean {
-  return priority > 0;
-}
-
 /** How often each thing was done for all repositories of an export. */
 export interface RegistryCounters {
   /** Blobs whose bytes were sent to the end. */

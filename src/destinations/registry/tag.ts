@@ -39,16 +39,16 @@ export function putTags(
 ): Promise<TagResult[]> {
   const put = async (reference: Reference): Promise<TagResult> => {
     const { identifier } = reference;
-    const early = await lookups.get(reference);
-    // Somebody may have moved a name since that needs no push.
-    let isOther = early !== undefined && early !== manifest.digest;
+    let known = await lookups.get(reference);
+    // It may have been moved since.
+    if (known === manifest.digest) known = undefined;
     let isSent = false;
     try {
       // A PUT whose answer was lost is seen by the next try.
       const outcome = await persist(connection, work, `manifest ${identifier}`, async () => {
-        const found = isOther ? undefined : await headManifest(connection, identifier, "push,pull", work);
+        const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
         if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
-        isOther = false;
+        known = undefined;
         isSent = true;
         await putManifest(connection, identifier, manifest, work);
         return "pushed";

@@ -1,3 +1,4 @@
+import { isBackground } from "../../flow/priority-limiter.ts";
 import { type Progressed, retrying } from "../../flow/retry.ts";
 import type { GrowingBlob } from "../../layers/layer.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -6,7 +7,7 @@ import type { Answer } from "../../transport/registry-client.ts";
 import { isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
 import { headBlob } from "./blob.ts";
 import { CANCEL_MS, cancelUpload } from "./cancel-upload.ts";
-import { type Connection, isBackground, retryHooks, scopeOf, type Work } from "./connection.ts";
+import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
 import { checkStored } from "./stored-digest.ts";
 import { type BodyRange, UploadBody } from "./upload-body.ts";
