@@ -1,0 +1,113 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { expect, test } from "vitest";
+import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const CODE_FOLDERS = ["src", "workers", "test", "scripts", "timeline-page", "bin"];
+const IGNORED = new Set(["node_modules", "dist", ".git"]);
+
+interface Source {
+  /** Relative to the repository. */
+  readonly path: string;
+  readonly text: string;
+}
+
+function filesBelow(folder: string, isWanted: (name: string) => boolean): Source[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry): Source[] => {
+    if (IGNORED.has(entry.name)) return [];
+    const path = posix.join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(path, isWanted);
+    if (!entry.isFile() || !isWanted(entry.name)) return [];
+    return [{ path, text: readFileSync(join(root, path), "utf8") }];
+  });
+}
+
+const documents = filesBelow(".", (name) => name.endsWith(".md"));
+const code = CODE_FOLDERS.flatMap((folder) => filesBelow(folder, (name) => !name.endsWith(".md")));
+const parsed = new Map<string, MarkdownDocument>(documents.map(({ path, text }) => [path, parseMarkdown(text)]));
+
+/** Why a path with an optional anchor leads nowhere; undefined if it resolves. */
+function flawOf(path: string, anchor: string | undefined): string | undefined {
+  const target = posix.normalize(path);
+  if (!existsSync(join(root, target))) return `no ${target}`;
+  const document = parsed.get(target);
+  if (anchor === undefined || document === undefined) return undefined;
+  return document.anchors.has(anchor) ? undefined : `no #${anchor} in ${target}`;
+}
+
+test("every relative link and anchor of every Markdown document resolves", () => {
+  const broken = [...parsed].flatMap(([path, { links }]) =>
+    links
+      .filter(({ target }) => !/^[a-z]+:/.test(target))
+      .flatMap(({ target, line }) => {
+        const [file = "", anchor] = target.split("#");
+        const flaw = flawOf(file === "" ? path : posix.join(dirname(path), file), anchor);
+        return flaw === undefined ? [] : [`${path}:${line}: ${flaw}`];
+      }),
+  );
+  expect(broken).toEqual([]);
+});
+
+test("link definitions and references to them match", () => {
+  const flaws = [...parsed].flatMap(([path, { defined, used }]) => [
+    ...[...used].filter((id) => !defined.has(id)).map((id) => `${path}: [${id}] is not defined`),
+    ...[...defined].filter((id) => !used.has(id)).map((id) => `${path}: [${id}] is not used`),
+  ]);
+  expect(flaws).toEqual([]);
+});
+
+test("no two headings of docs/compatibility.md share an anchor", () => {
+  expect(parsed.get("docs/compatibility.md")?.ambiguous).toEqual([]);
+});
+
+/** `docs/<path>.md#<anchor>` or a page of decisions, as comments and messages cite them. */
+const CITATION = /(?<![\w/])docs\/(?:decisions\/[\w-]+\.md(?:#(?<section>[\w-]+))?|[\w./-]*?\w\.md#(?<anchor>[\w-]+))/g;
+
+test("every section and decision that code cites exists", () => {
+  const broken = code.flatMap(({ path, text }) =>
+    [...text.matchAll(CITATION)].flatMap((match) => {
+      const flaw = flawOf(match[0].split("#")[0] ?? "", match.groups?.anchor ?? match.groups?.section);
+      return flaw === undefined ? [] : [`${path}:${lineOf(text, match.index)}: ${flaw}`];
+    }),
+  );
+  expect(broken).toEqual([]);
+});
+
+const GITHUB_FILE =
+  /https:\/\/(?:github\.com\/[\w.-]+\/[\w.-]+\/(?:blob|tree|raw|edit)|raw\.githubusercontent\.com\/[\w.-]+\/[\w.-]+)\/(?<ref>[^/\s)>"`]+)/g;
+/** A commit, or a tag that is a version. */
+const PINNED = /^(?:[\da-f]{40}|(?:v|go)?\d+\.\d+[\w.-]*)$/;
+
+test("links to files on GitHub are pinned to a commit or a version", () => {
+  const floating = [...documents, ...code].flatMap(({ path, text }) =>
+    [...text.matchAll(GITHUB_FILE)]
+      .filter(({ groups }) => !PINNED.test(groups?.ref ?? ""))
+      .map((match) => `${path}:${lineOf(text, match.index)}: ${match[0]}`),
+  );
+  expect(floating).toEqual([]);
+});
+
+/** Names of error codes, without those that only begin one (`EXPORT_DAEMON_`) and without variables (`CNB_EXPORT_...`). */
+const ERROR_CODE = /(?<![\w])EXPORT_[A-Z_]*[A-Z](?![\w$])/g;
+/** Code that is completed from a word: the prefix, and the literals that may be put behind it. */
+const CODE_TEMPLATE = /`(?<prefix>EXPORT_[A-Z_]+_)\$\{/g;
+
+test("every error code that a document names exists in the source", () => {
+  const sources = [
+    ...filesBelow("src", (name) => name.endsWith(".ts")),
+    ...filesBelow("workers", (name) => name.endsWith(".ts")),
+  ];
+  const known = new Set(sources.flatMap(({ text }) => [...text.matchAll(ERROR_CODE)].map(([name]) => name)));
+  for (const { text } of sources)
+    for (const { groups } of text.matchAll(CODE_TEMPLATE))
+      for (const [, word = ""] of text.matchAll(/"([A-Z_]+)"/g)) known.add(`${groups?.prefix}${word}`);
+  const unknown = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(ERROR_CODE)].filter(([name]) => !known.has(name)).map(([name]) => `${path}: ${name}`),
+  );
+  expect(unknown).toEqual([]);
+});
+
+function lineOf(text: string, index: number): number {
+  return text.slice(0, index).split("\n").length;
+}
