@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildEncoder } from "./build-encoder.ts";
+import { buildEncoders, ENCODERS } from "./build-encoder.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
@@ -51,7 +51,7 @@ interface BinaryOptions {
 
 /** Makes the executable of one architecture. @returns what there is to say about it */
 export async function buildBinary({ architecture, directory, libraries }: BinaryOptions): Promise<readonly string[]> {
-  await buildEncoder();
+  await buildEncoders();
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const temporary = mkdtempSync(join(tmpdir(), "tandem-binary-"));
@@ -75,7 +75,7 @@ async function inject(node: string, executable: string, architecture: Architectu
   const assets = [
     ...readdirSync(threads).map((name) => [name, join(threads, name)]),
     ["embedded.cjs", join(temporary, "embedded", "embedded.cjs")],
-    ["encoder.wasm", join(root, "dist", "encoder.wasm")],
+    ...ENCODERS.map(({ name }) => [name, join(root, "dist", name)]),
     ["timeline.html", join(temporary, "timeline.html")],
   ];
   const config = {

@@ -1,66 +1,70 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/**
- * Compiles the DEFLATE encoder (AssemblyScript) to dist/encoder.wasm. Unchanged sources are not compiled again: a hash of all that
- * the output depends on lies beside it. The compiler itself is loaded only when it is needed.
- */
 const root = fileURLToPath(new URL("..", import.meta.url));
-const sources = new URL("../src/layers/deflate/assembly/", import.meta.url);
+const dist = join(root, "dist");
+const sources = join(root, "src", "layers", "deflate", "assembly");
+
+/** The builds of the DEFLATE encoder in dist/, with their flags for the compiler. */
+export const ENCODERS = [
+  { name: "encoder.wasm", flags: ["--enable", "simd"] },
+  { name: "encoder-scalar.wasm", flags: [] },
+] as const;
 
 /** The part of the compiler's API that is used here (assemblyscript's dist/asc.d.ts). */
 interface Compiler {
   main(argv: readonly string[]): Promise<{ readonly error: Error | null; readonly stderr: { toString(): string } }>;
 }
 
-export async function buildEncoder(): Promise<"built" | "unchanged"> {
-  const output = `${root}dist/encoder.wasm`;
+/**
+ * Compiles the DEFLATE encoder (AssemblyScript) to dist/. Unchanged sources are not compiled again: a hash of all that the output
+ * depends on lies beside it. The compiler itself is loaded only when it is needed.
+ */
+export async function buildEncoders(): Promise<"built" | "unchanged"> {
   const hash = sourceHash();
-  if (builtHash(output) === hash) return "unchanged";
+  const hashFile = join(dist, "encoder.source");
+  if (ENCODERS.every(({ name }) => existsSync(join(dist, name))) && readIfPossible(hashFile) === hash)
+    return "unchanged";
 
   // Not a literal: the compiler's types would put a browser's globals into ours.
   const compiler = "assemblyscript/asc";
   const { default: asc }: { default: Compiler } = await import(compiler);
-  const config = fileURLToPath(new URL("asconfig.json", sources));
+  mkdirSync(dist, { recursive: true });
+  for (const { name, flags } of ENCODERS) await compile(asc, join(dist, name), flags);
+  writeFileSync(hashFile, hash);
+  return "built";
+}
+
+async function compile(asc: Compiler, output: string, flags: readonly string[]): Promise<void> {
   const temporary = `${output}.${randomUUID()}`;
-  mkdirSync(`${root}dist`, { recursive: true });
-  const arguments_ = [
-    "encode-block.ts",
-    "--config",
-    config,
-    "--baseDir",
-    fileURLToPath(sources),
-    "--outFile",
-    temporary,
-  ];
-  const { error, stderr } = await asc.main(arguments_);
+  const paths = ["--config", join(sources, "asconfig.json"), "--baseDir", sources, "--outFile", temporary];
+  const { error, stderr } = await asc.main(["encode-block.ts", ...paths, ...flags]);
   if (error) throw new Error(`the DEFLATE encoder does not compile:\n${stderr.toString()}`, { cause: error });
   // Renamed only when whole, so that a build that runs beside this one never sees a part.
   renameSync(temporary, output);
-  writeFileSync(`${output}.source`, hash);
-  return "built";
 }
 
 function sourceHash(): string {
   const hash = createHash("sha256");
   const { version } = createRequire(import.meta.url)("assemblyscript/package.json") as { version: string };
   hash.update(version);
+  hash.update(JSON.stringify(ENCODERS));
   for (const name of readdirSync(sources).sort()) {
     hash.update(`\0${name}\0`);
-    hash.update(readFileSync(new URL(name, sources)));
+    hash.update(readFileSync(join(sources, name)));
   }
   return hash.digest("hex");
 }
 
-function builtHash(output: string): string | undefined {
+function readIfPossible(path: string): string | undefined {
   try {
-    readFileSync(output);
-    return readFileSync(`${output}.source`, "utf8");
+    return readFileSync(path, "utf8");
   } catch {
     return undefined;
   }
 }
 
-if (import.meta.main) console.log(`dist/encoder.wasm: ${await buildEncoder()}`);
+if (import.meta.main) console.log(`the DEFLATE encoder: ${await buildEncoders()}`);

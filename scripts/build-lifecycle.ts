@@ -126,9 +126,9 @@ async function writeBoth(
   [archive, image]: readonly [string, string],
   temporary: string,
 ): Promise<void> {
-  const { entries: threads, deflateWasm } = engineParts();
+  const { entries: threads, deflate } = engineParts();
   const workers = availableParallelism();
-  const pool = new WorkerPool(threads, workers, loadCompression("gzip", LEVEL, deflateWasm));
+  const pool = new WorkerPool(threads, workers, loadCompression("gzip", LEVEL, ...deflate));
   const store = new LayerStore(pool, workers, temporary);
   const signal = new AbortController().signal;
   try {

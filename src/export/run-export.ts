@@ -49,8 +49,8 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
   const { tuning, insecureRegistries } = inputs.settings;
   const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent });
   const { monitor } = watch;
-  const { entries, deflateWasm } = engineParts();
-  const compression = loadCompression(tuning.compression, tuning.compressionLevel, deflateWasm);
+  const { entries, deflate } = engineParts();
+  const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
   const pool = startThreads?.(tuning.workers, compression) ?? new WorkerPool(entries, tuning.workers, compression);
   const { uploadConcurrency, retryBudgetMs } = tuning;
   const patience = { ...PATIENCE, budgetMs: retryBudgetMs, ...own };

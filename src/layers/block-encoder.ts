@@ -9,7 +9,13 @@ import {
   rawOffset,
   takeScratch,
 } from "./arena.ts";
-import { compileDeflate, instantiateDeflate, maxOutputBytes, scratchBytes } from "./deflate/wasm-encoder.ts";
+import {
+  compileDeflate,
+  type DeflateWasm,
+  instantiateDeflate,
+  maxOutputBytes,
+  scratchBytes,
+} from "./deflate/wasm-encoder.ts";
 
 /** Compresses blocks where they lie. One per thread; it may keep a scratch region of the arena to itself. */
 export interface BlockEncoder {
@@ -29,14 +35,14 @@ export type Compression =
 /**
  * Loads what the compression needs, once for all threads.
  * @param level 1 (fastest) to 9 (smallest)
- * @param deflateWasm the DEFLATE encoder, or its file
+ * @param deflate builds of the DEFLATE encoder, the fastest first
  */
 export function loadCompression(
   kind: Compression["kind"],
   level: number,
-  deflateWasm: string | Uint8Array<ArrayBuffer>,
+  ...deflate: readonly [DeflateWasm, ...DeflateWasm[]]
 ): Compression {
-  return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(deflateWasm) };
+  return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(...deflate) };
 }
 
 /** zstd's worst case for a block (ZSTD_compressBound in zstd.h) is below this. */

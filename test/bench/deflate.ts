@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { constants, crc32, deflateRawSync, inflateRawSync, zstdCompressSync } from "node:zlib";
-import { buildEncoder } from "../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../scripts/build-encoder.ts";
 import { maxBlockBytes } from "../../src/layers/deflate/wasm-encoder.ts";
 import { type CorpusName, readCorpus } from "../support/corpus.ts";
 import { createEncoderHarness } from "../support/encoder-harness.ts";
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 
-await buildEncoder();
+await buildEncoders();
 const harness = createEncoderHarness();
 
 interface Contender {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { buildEncoder } from "../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../scripts/build-encoder.ts";
 import { readCorpus } from "../support/corpus.ts";
 import { createFuzzer } from "../support/fuzz-deflate.ts";
 
@@ -17,7 +17,7 @@ const { values } = parseArgs({
   },
 });
 
-await buildEncoder();
+await buildEncoders();
 const corpora = (["libraries", "text", "compressed"] as const).map((name) =>
   readCorpus(name, Number(values.megabytes) * 1e6),
 );

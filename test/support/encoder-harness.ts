@@ -25,6 +25,9 @@ const pageBytes = 65_536;
 /** dist/encoder.wasm, as the build leaves it. */
 export const encoderWasm = new URL("../../dist/encoder.wasm", import.meta.url);
 
+/** The build for CPUs without SIMD. */
+export const scalarEncoderWasm = new URL("../../dist/encoder-scalar.wasm", import.meta.url);
+
 export function createEncoderHarness(module = compileDeflate(encoderWasm)): EncoderHarness {
   const scratch = pageBytes;
   const input = scratch + scratchBytes + inputSlackBytes;

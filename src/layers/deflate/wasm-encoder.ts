@@ -30,9 +30,22 @@ export const scratchBytes = 720_896;
 /** The memory's maximum may be no larger: 65,535 pages of 64 KiB, as the module declares. The first page stays unused. */
 export const maxMemoryPages = 65_535;
 
-/** Compiles once; a module can be posted to workers. @param wasm the encoder, or its file */
-export function compileDeflate(wasm: URL | string | Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  return new WebAssembly.Module(wasm instanceof Uint8Array ? wasm : readFileSync(wasm));
+/** A build of the encoder, or its file. */
+export type DeflateWasm = URL | string | Uint8Array<ArrayBuffer>;
+
+/**
+ * Compiles once; a module can be posted to workers.
+ * @param others builds for CPUs that cannot run the first; all give the same bytes
+ */
+export function compileDeflate(wasm: DeflateWasm, ...others: readonly DeflateWasm[]): WebAssembly.Module {
+  const code = wasm instanceof Uint8Array ? wasm : readFileSync(wasm);
+  try {
+    return new WebAssembly.Module(code);
+  } catch (error) {
+    const [next, ...rest] = others;
+    if (next === undefined) throw error;
+    return compileDeflate(next, ...rest);
+  }
 }
 
 /** Makes one thread's instance on the shared memory. `scratch` is the base of a region of `scratchBytes` that no one else uses. */

@@ -10,5 +10,5 @@ export const WORKER_ENTRIES: WorkerEntries = {
 
 /** The DEFLATE encoder at its fastest; the build before the tests makes it. */
 export function fastestGzip(): Compression {
-  return loadCompression("gzip", 1, fileURLToPath(new URL("../../../dist/encoder.wasm", import.meta.url)));
+  return loadCompression("gzip", 1, new URL("../../../dist/encoder.wasm", import.meta.url));
 }

@@ -1,5 +1,6 @@
 import { CHAIN, HASH3_TABLE, HASH_TABLE, LITERALS, SEQUENCES, WINDOW, scratch } from "./layout";
 import { copyLiterals, endSequences, putLongSequence, startSequences } from "./sequences";
+import { commonBytes16 } from "./vector";
 
 /**
  * The matcher of the thorough levels: chains of all positions with an equal hash of 4 bytes, walked from the nearest on, and lazy
@@ -70,11 +71,11 @@ function enter(base: usize, at: usize): void {
 
 /** Length of the match with a candidate, at most `room`. */
 @inline
-function matchLength(at: usize, bytes: v128, candidate: usize, room: usize): usize {
-  let length = <usize>ctz<u32>(~i8x16.bitmask(i8x16.eq(bytes, v128.load(candidate))));
+function matchLength(at: usize, candidate: usize, room: usize): usize {
+  let length = <usize>commonBytes16(at, candidate);
   if (length == 16) {
     while (length < room) {
-      const equal = <usize>ctz<u32>(~i8x16.bitmask(i8x16.eq(v128.load(at + length), v128.load(candidate + length))));
+      const equal = <usize>commonBytes16(at + length, candidate + length);
       length += equal;
       if (equal < 16) break;
     }
@@ -90,13 +91,12 @@ function matchLength(at: usize, bytes: v128, candidate: usize, room: usize): usi
 function longest(base: usize, at: usize, end: usize, best: usize, candidates: u32): usize {
   const room = end - at;
   if (best >= room) return best;
-  const bytes = v128.load(at);
   let last = load<u32>(at + best - 3);
   let candidate = <usize>load<u32>(base + slotOf(load<u32>(at)), HASH_TABLE);
   while (at - candidate - 1 < WINDOW) {
     // What is longer than the best so far agrees with it in one byte more. Nothing beyond the end is compared.
     if (load<u32>(candidate + best - 3) == last) {
-      const length = matchLength(at, bytes, candidate, room);
+      const length = matchLength(at, candidate, room);
       if (length > best) {
         best = length;
         foundDistance = at - candidate;

@@ -1,5 +1,6 @@
 import { HASH_TABLE, LITERALS, SEQUENCES, WINDOW, scratch } from "./layout";
 import { copyLiterals, endSequences, putLongSequence, putSequence, startSequences } from "./sequences";
+import { commonBytes16, commonBytes32 } from "./vector";
 
 /**
  * The matcher of the fast levels: one candidate for each hash of 5 bytes. Two neighbouring positions are tried together, and
@@ -30,20 +31,6 @@ function enterPair(base: usize, at: usize, bits: u64): void {
   store<u32>(base + slotOf(word >> 8, bits), <u32>at + 1, HASH_TABLE);
 }
 
-/** Equal bytes among the first 16. */
-@inline
-function commonBytes(bytes: v128, candidate: usize): u32 {
-  return ctz<u32>(~i8x16.bitmask(i8x16.eq(bytes, v128.load(candidate))));
-}
-
-/** Equal bytes among the first 32. */
-@inline
-function commonBytes32(at: usize, candidate: usize): usize {
-  const low = i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(candidate)));
-  const high = i8x16.bitmask(i8x16.eq(v128.load(at, 16), v128.load(candidate, 16)));
-  return <usize>ctz<u64>(~(<u64>(<u32>low) | (<u64>(<u32>high) << 16)));
-}
-
 /**
  * Makes the sequences of one sub-block that starts at `start` and ends at `subEnd` or, where a match crosses that, with the match.
  * Returns its end. A candidate is an address; an empty entry is 0, which is out of every window.
@@ -69,8 +56,8 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
 
     const distance0 = at - candidate0;
     const distance1 = at + 1 - candidate1;
-    const length0 = select<u32>(commonBytes(v128.load(at), candidate0), 0, distance0 - 1 < WINDOW);
-    const length1 = select<u32>(commonBytes(v128.load(at, 1), candidate1), 0, distance1 - 1 < WINDOW);
+    const length0 = select<u32>(commonBytes16(at, candidate0), 0, distance0 - 1 < WINDOW);
+    const length1 = select<u32>(commonBytes16(at + 1, candidate1), 0, distance1 - 1 < WINDOW);
     const isSecond = length1 > length0;
     let length = <usize>select<u32>(length1, length0, isSecond);
     if (length < 4) {

@@ -8,6 +8,7 @@ import {
   LENGTH_SYMBOL,
   scratch,
 } from "./layout";
+import { copy16 } from "./vector";
 
 /**
  * What a matcher makes of a sub-block: sequences (a run of literals, then a match), the literals themselves, and the literals
@@ -36,7 +37,7 @@ export function endSequences(sequences: usize, literals: usize, from: usize, run
 export function copyLiterals(literals: usize, from: usize, run: usize): void {
   let copied: usize = 0;
   do {
-    v128.store(literals + copied, v128.load(from + copied));
+    copy16(literals + copied, from + copied);
     copied += 16;
   } while (copied < run);
 }
@@ -90,10 +91,11 @@ export function countSymbols(): void {
   }
   for (; literal < end; literal++) count(base, 0, load<u8>(literal));
 
-  for (let at = base; at < base + 1024; at += 16) {
-    const low = i32x4.add(v128.load(at, LITERAL_COUNTS), v128.load(at, LITERAL_COUNTS + 1024));
-    const high = i32x4.add(v128.load(at, LITERAL_COUNTS + 2048), v128.load(at, LITERAL_COUNTS + 3072));
-    v128.store(at, i32x4.add(low, high), SYMBOL_COUNTS);
+  for (let at = base; at < base + 1024; at += 8) {
+    // Two counts in each word: none of them overflows.
+    const low = load<u64>(at, LITERAL_COUNTS) + load<u64>(at, LITERAL_COUNTS + 1024);
+    const high = load<u64>(at, LITERAL_COUNTS + 2048) + load<u64>(at, LITERAL_COUNTS + 3072);
+    store<u64>(at, low + high, SYMBOL_COUNTS);
   }
   memory.fill(base + SYMBOL_COUNTS + 1024, 0, 128);
   store<u32>(base + 1024, 1, SYMBOL_COUNTS);

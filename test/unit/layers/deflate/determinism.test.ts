@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import {
   compileDeflate,
   inputSlackBytes,
@@ -12,9 +12,9 @@ import {
 } from "../../../../src/layers/deflate/wasm-encoder.ts";
 import { copies, inputKinds, makeInput, words } from "../../../support/deflate-inputs.ts";
 import type { EncodeWorkerData } from "../../../support/encode-worker.ts";
-import { createEncoderHarness, encoderWasm } from "../../../support/encoder-harness.ts";
+import { createEncoderHarness, encoderWasm, scalarEncoderWasm } from "../../../support/encoder-harness.ts";
 
-await buildEncoder();
+await buildEncoders();
 const module = compileDeflate(encoderWasm);
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const lengths = [1, 15, 16, 17, 18, 100, 65_535, 65_551, 131_070, 200_000];
@@ -73,6 +73,16 @@ describe("the bytes depend on input and level alone", () => {
       harness.bytes.set(data, harness.input + offset);
       const size = harness.deflate.encode(harness.input + offset, data.length, harness.output, level);
       expect(hash(harness.bytes.subarray(harness.output, harness.output + size))).toBe(first);
+    }
+  });
+
+  test.each(levels)("not on whether the CPU has SIMD, level %i", (level) => {
+    const [simd, scalar] = [createEncoderHarness(module), createEncoderHarness(compileDeflate(scalarEncoderWasm))];
+    for (const [name, kind] of Object.entries(inputKinds)) {
+      for (const length of lengths) {
+        const data = makeInput(kind, length, length * 5 + level);
+        expect(hash(scalar.encode(data, level)), `${name}, length ${length}`).toBe(hash(simd.encode(data, level)));
+      }
     }
   });
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { createFuzzer } from "../../../support/fuzz-deflate.ts";
 
-await buildEncoder();
+await buildEncoders();
 
 test("a short run of the fuzzer, always the same one", { timeout: 60_000 }, () => {
   const { run, counts } = createFuzzer({ levels: [1, 1, 2, 3, 4, 5, 6, 7, 8, 9], corpora: [], lengthBits: 18 });

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { inputKinds, makeInput } from "../../../support/deflate-inputs.ts";
 import { createEncoderHarness } from "../../../support/encoder-harness.ts";
 
-await buildEncoder();
+await buildEncoders();
 const harness = createEncoderHarness();
 const inputs = Object.values(inputKinds).map((kind, seed) => makeInput(kind, 200_000, 40 + seed));
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { createEncoderHarness } from "../../../support/encoder-harness.ts";
 import { type Inflated, inflate } from "../../../support/inflate.ts";
 import { type SeededRandom, seededRandom } from "../../../support/seeded-random.ts";
 
-await buildEncoder();
+await buildEncoders();
 const harness = createEncoderHarness();
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 

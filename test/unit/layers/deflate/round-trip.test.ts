@@ -1,12 +1,12 @@
 import { inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { buildEncoder } from "../../../../scripts/build-encoder.ts";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { maxBlockBytes } from "../../../../src/layers/deflate/wasm-encoder.ts";
 import { type InputKind, inputKinds, makeInput, words, zeros } from "../../../support/deflate-inputs.ts";
 import { createEncoderHarness } from "../../../support/encoder-harness.ts";
 import { inflate } from "../../../support/inflate.ts";
 
-await buildEncoder();
+await buildEncoders();
 const harness = createEncoderHarness();
 const finalBlock = Buffer.from([3, 0]);
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
