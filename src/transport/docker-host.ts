@@ -3,14 +3,12 @@ import { join } from "node:path";
 import { Fault } from "../faults/fault.ts";
 import { pathFault } from "../faults/system-error.ts";
 import type { Environment } from "./docker-config.ts";
+import { type Certificates, trustedAuthorities } from "./secure-context.ts";
 
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
-/** What TLS to a daemon is spoken with; PEM. */
-export interface DockerTls {
-  readonly ca: Buffer;
-  readonly cert: Buffer;
-  readonly key: Buffer;
+/** What TLS to a daemon is spoken with. */
+export interface DockerTls extends Certificates {
   /** False: whatever certificate the daemon shows is good. */
   readonly rejectUnauthorized: boolean;
 }
@@ -43,9 +41,8 @@ export function readDockerHost(environment: Environment): DockerHost {
   if (scheme === "unix")
     return { name, socketPath: address, origin: "http://localhost", basePath: "", tls: undefined, version };
   if (!["tcp", "http", "https"].includes(scheme)) throw unparsable(name);
-  const tls = scheme === "http" ? undefined : readTls(environment);
-  const isTls = scheme === "https" || tls !== undefined;
-  const { origin, pathname } = parseUrl(`${isTls ? "https" : "http"}://${address}`, name);
+  const tls = scheme === "http" ? undefined : readTls(scheme, environment);
+  const { origin, pathname } = parseUrl(`${tls === undefined ? "http" : "https"}://${address}`, name);
   return { name, socketPath: undefined, origin, basePath: pathname.replace(/\/+$/, ""), tls, version };
 }
 
@@ -61,9 +58,10 @@ function unparsable(name: string): Fault {
   });
 }
 
-function readTls(environment: Environment): DockerTls | undefined {
+function readTls(scheme: string, environment: Environment): DockerTls | undefined {
   const { DOCKER_CERT_PATH: directory, DOCKER_TLS_VERIFY: verify } = environment;
-  if (!directory) return undefined;
+  if (!directory)
+    return scheme === "https" ? { ca: trustedAuthorities(environment), rejectUnauthorized: true } : undefined;
   const [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map((name) => readPem(join(directory, name)));
   return { ca: ca as Buffer, cert: cert as Buffer, key: key as Buffer, rejectUnauthorized: Boolean(verify) };
 }

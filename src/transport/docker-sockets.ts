@@ -5,6 +5,7 @@ import { buildConnector, Client } from "undici";
 import { Fault, messageOf } from "../faults/fault.ts";
 import { goErrnoText, isSystemError } from "../faults/system-error.ts";
 import type { DockerHost } from "./docker-host.ts";
+import { tlsSettings } from "./secure-context.ts";
 
 /** As undici has it for everything that is dialled. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -57,7 +58,7 @@ export class DockerSockets {
     const dial = buildConnector({
       timeout: CONNECT_TIMEOUT_MS,
       ...(socketPath === undefined ? {} : { socketPath }),
-      ...tls,
+      ...(tls === undefined ? {} : tlsSettings(tls, tls.rejectUnauthorized)),
     });
     let opened = this.#opened[connection];
     const take: buildConnector.connector = (options, callback) => {

@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import { createSecureContext, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
 import type { Clock } from "../flow/clock.ts";
 import { Pace } from "../flow/pace.ts";
@@ -8,7 +7,7 @@ import { networkFault } from "./network-fault.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
 import { proxyFor } from "./proxy-rules.ts";
 import { retryAfterMs } from "./retry-after.ts";
-import { readTrustedRoots } from "./trusted-roots.ts";
+import { type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./secure-context.ts";
 
 /** Go's dialler and default transport give up after 30 s as well. */
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -65,7 +64,7 @@ export class Http {
   readonly patience: Patience;
   readonly #environment: Environment;
   readonly #clock: Clock | undefined;
-  #trusted: { readonly secureContext?: SecureContext } | undefined;
+  #verifying: TlsSettings | undefined;
   readonly #agents = new Map<string, Agent | ProxyAgent>();
   readonly #paces = new Map<string, Pace>();
 
@@ -142,12 +141,9 @@ export class Http {
   }
 
   /** Made once: for every connection anew it would take longer than the handshake. */
-  #trust(): { readonly secureContext?: SecureContext } {
-    if (this.#trusted === undefined) {
-      const ca = readTrustedRoots(this.#environment);
-      this.#trusted = ca === undefined ? {} : { secureContext: createSecureContext({ ca }) };
-    }
-    return this.#trusted;
+  #verify(): TlsSettings {
+    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
+    return this.#verifying;
   }
 
   #dispatcherFor(url: URL, isInsecure: boolean): Dispatcher {
@@ -157,7 +153,7 @@ export class Http {
     const key = `${isInsecure} ${isTls} ${proxy === undefined ? "" : `${url.protocol} ${proxy.href}`}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
-    const tls = isInsecure ? { rejectUnauthorized: false } : isTls ? this.#trust() : {};
+    const tls = isInsecure ? unverifiedTls() : isTls ? this.#verify() : {};
     const options = {
       keepAliveTimeout: KEEP_ALIVE_MS,
       allowH2: false,

@@ -1,4 +1,5 @@
 import { connect } from "node:tls";
+import { unverifiedTls } from "./secure-context.ts";
 
 /** A server that is asked in TLS and does not understand answers at once; one that says nothing is left to the real attempt. */
 const PROBE_TIMEOUT_MS = 300;
@@ -15,7 +16,7 @@ export async function refusesTls(authority: string, signal?: AbortSignal): Promi
   const { hostname, port } = new URL(`https://${authority}`);
   const host = hostname.replace(/^\[|\]$/g, "");
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host, port: Number(port || 443), ca: [], rejectUnauthorized: false });
+  const socket = connect({ host, port: Number(port || 443), ...unverifiedTls() });
   const onAbort = () => resolve(false);
   signal?.addEventListener("abort", onAbort, { once: true });
   socket.setTimeout(PROBE_TIMEOUT_MS, () => resolve(false));

@@ -45,6 +45,11 @@ test("app, cache, run and previous image may all be in an insecure registry", as
     /^Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry\./m,
   );
 
+  // Nor does the variable help by which Node's own clients stop verifying.
+  const unverified = await scene.export({ ...request, env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } });
+  expect(unverified.exitCode).toBe(1);
+  expect(unverified.stderr).toMatch(/x509: certificate signed by unknown authority/);
+
   const flags = ["-insecure-registry", host];
   expect(await scene.export({ ...request, flags })).toMatchObject({ exitCode: 0, stderr: "" });
   const pushed = await verifyImage(scene.appImage);

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readDockerHost } from "../../../src/transport/docker-host.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
 import { tempTree } from "../temp-tree.ts";
 import { thrownBy } from "../thrown-by.ts";
 
@@ -10,7 +12,6 @@ test.each([
   ["tcp://docker:2375", undefined, "http://docker:2375", ""],
   ["tcp://docker:2375/prefix/", undefined, "http://docker:2375", "/prefix"],
   ["http://127.0.0.1:1", undefined, "http://127.0.0.1:1", ""],
-  ["https://docker:2376", undefined, "https://docker:2376", ""],
 ])("DOCKER_HOST=%s", (DOCKER_HOST, socketPath, origin, basePath) => {
   expect(readDockerHost({ DOCKER_HOST })).toMatchObject({ socketPath, origin, basePath, tls: undefined });
 });
@@ -37,6 +38,17 @@ test.each([
     rejectUnauthorized,
   });
 });
+
+test.each([{}, { DOCKER_TLS_VERIFY: "" }])(
+  "https without certificates trusts the system's authorities (%j)",
+  (more) => {
+    const SSL_CERT_FILE = join(tempTree({ "ca.pem": new CertificateAuthority().pem }), "ca.pem");
+    const host = readDockerHost({ DOCKER_HOST: "https://docker:2376", SSL_CERT_FILE, ...more });
+    expect(host.origin).toBe("https://docker:2376");
+    expect(host.tls?.rejectUnauthorized).toBe(true);
+    expect(host.tls?.ca).toContain(readFileSync(SSL_CERT_FILE, "utf8").trim());
+  },
+);
 
 test("a certificate that is not there is named", () => {
   const DOCKER_CERT_PATH = tempTree({ "ca.pem": "", "key.pem": "" });
