@@ -12,16 +12,23 @@ export const THREAD_ENTRIES = {
 
 const ABSENT = "\0absent";
 
+/** Requests name their dispatcher here. undici would make its own the dispatcher of the host's `fetch`. */
+const NO_GLOBAL_DISPATCHER =
+  "exports.getGlobalDispatcher = exports.setGlobalDispatcher = () => {}; exports.installedExports = [];";
+
 /**
  * Leaves the browser's interfaces (fetch, WebSocket, caches, ...) and the mocks out of undici, whose index loads them all: they are never used
- * here, and loading them is a tenth of the time that the command takes to start.
+ * here, and loading them is a tenth of the time that the command takes to start. Leaves its global dispatcher out, too.
  */
 const undiciForServers: Plugin = {
   name: "undici-for-servers",
   resolveId: (id, importer) =>
     /[\\/]undici[\\/]index\.js$/.test(importer ?? "") && /^\.\/lib\/(web|mock)\//.test(id) ? ABSENT : undefined,
-  // The index makes one object of all these itself.
-  load: (id) => (id === ABSENT ? "exports.CacheStorage = class {};" : undefined),
+  load(id) {
+    if (/[\\/]undici[\\/]lib[\\/]global\.js$/.test(id)) return NO_GLOBAL_DISPATCHER;
+    // The index makes one object of all these itself.
+    return id === ABSENT ? "exports.CacheStorage = class {};" : undefined;
+  },
 };
 
 /**

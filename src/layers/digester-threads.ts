@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import type { DigesterReply, DigesterSetup, DigesterTask } from "./messages.ts";
+import { ownThreadOptions } from "./thread-options.ts";
 
 /** So that the tar and the compressed bytes of one layer are hashed side by side. */
 const MOST_THREADS = 2;
@@ -69,6 +70,7 @@ export class DigesterThreads {
       concurrentTasksPerWorker: TASKS_PER_THREAD,
       // A digest task lives on messages, which a sleeping thread would not see.
       atomics: "disabled",
+      ...ownThreadOptions(),
     });
     pool.on("error", this.#onError);
     const thread: Thread = { pool, running: 0 };

@@ -24,6 +24,7 @@ import type {
 } from "./messages.ts";
 import type { StoredTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
+import { ownThreadOptions } from "./thread-options.ts";
 
 /** Slots in flight: three a worker, so that each always finds its next block, and two for the digesters' queue. */
 const SLOTS_PER_WORKER = 3;
@@ -69,6 +70,7 @@ export class WorkerPool {
       maxThreads: 1,
       // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
       atomics: "sync",
+      ...ownThreadOptions(),
     });
     // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
     const onError = (error: unknown): void => this.#bury(error);

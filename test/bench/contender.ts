@@ -51,7 +51,6 @@ export const CACHE = "bench/cache";
 interface Program {
   readonly command: string;
   readonly args?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -64,10 +63,9 @@ export function tandem(mode: Mode, workers: number, tags = 1): Contender {
   return tandemAs({ command: join(ROOT, "bin", "exporter") }, mode, workers, tags);
 }
 
-/** The same from its sources, whose functions have names, with options for Node.js. */
-export function tandemFromSources(mode: Mode, workers: number, nodeOptions: string): Contender {
-  const env = { TANDEM_INVOKED_AS: "exporter", NODE_OPTIONS: nodeOptions };
-  return tandemAs({ command: process.execPath, args: [join(ROOT, "src", "cli.ts")], env }, mode, workers);
+/** The same from its sources, whose functions have names, with flags for Node.js. */
+export function tandemFromSources(mode: Mode, workers: number, flags: readonly string[]): Contender {
+  return tandemAs({ command: process.execPath, args: [...flags, join(ROOT, "src", "cli.ts")] }, mode, workers);
 }
 
 function tandemAs(program: Program, mode: Mode, workers: number, tags = 1): Contender {
@@ -125,7 +123,7 @@ async function runExporter(
       ...more,
       ...names.map((tag) => `${app}/${APP}:${tag}`),
     ],
-    env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir, ...program.env },
+    env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir },
     onLine,
   });
   if (failure !== "") throw new Error(failure);

@@ -37,8 +37,13 @@ async function main(): Promise<void> {
   const profiles = values.keep ?? join(tempDir, "profiles");
   try {
     const output = makeBuild(join(tempDir, "build"), scenario, values.quick ? 0.1 : 1);
-    const nodeOptions = `--cpu-prof --cpu-prof-dir=${profiles}`;
-    const contender = tandemFromSources(values.series ? "series" : "parallel", Number(values.workers), nodeOptions);
+    const flags = [
+      "--cpu-prof",
+      `--cpu-prof-dir=${profiles}`,
+      "--import",
+      join(import.meta.dirname, "profile-threads.ts"),
+    ];
+    const contender = tandemFromSources(values.series ? "series" : "parallel", Number(values.workers), flags);
     await runCell({ scenario, link: parseLink(values.link), build: output }, [contender], {
       rounds: 1,
       tempDir,

@@ -8,6 +8,7 @@ import { refusal } from "../../fakes/registry/exchange.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { RecordingLogger } from "../../unit/recording-logger.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
 import { Scene } from "../export/scene.ts";
 
 const ENV = { CNB_PLATFORM_API: "0.13" };
@@ -84,9 +85,11 @@ test("leaving the loop leaves the export alone", async () => {
   expect((await exporting.result).app.event).toBe("app-image-ready");
 });
 
+const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/tandem.cjs"));
+
 test("a package that imports the build gets it, and its process ends by itself", async () => {
   const { options } = await open();
-  const script = `import { exportImages } from ${JSON.stringify(join(import.meta.dirname, "../../../dist/tandem.cjs"))};
+  const script = `import { exportImages } from ${LIBRARY};
     const { app } = await exportImages(${JSON.stringify(options)}).result; console.log(app.digest);`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     env: { ...process.env, ...ENV },
@@ -95,4 +98,28 @@ test("a package that imports the build gets it, and its process ends by itself",
   const [digest] = await Promise.all([text(child.stdout), once(child, "close")]);
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}\n$/);
   expect(child.exitCode).toBe(0);
+});
+
+test("depends on no option or variable of its host's Node.js, and changes nothing in its host", async () => {
+  const { options } = await open();
+  const { app } = await exportImages({ ...options, parallel: false }, { env: ENV }).result;
+  const directory = tempTree({ "preload.cjs": 'console.log("loaded in thread", require("worker_threads").threadId);' });
+  const preload = join(directory, "preload.cjs");
+  const script = `import tls from "node:tls";
+    const dispatchers = [1, 2].map((version) => Symbol.for("undici.globalDispatcher." + version));
+    const state = () => JSON.stringify([
+      process.env, process.execArgv, process.cwd(), process.umask(), process.eventNames().filter((name) => /^SIG/.test(name)),
+      tls.DEFAULT_MIN_VERSION, tls.DEFAULT_CIPHERS, dispatchers.map((name) => name in globalThis),
+    ]);
+    const before = state();
+    const { exportImages } = await import(${LIBRARY});
+    const { app } = await exportImages(${JSON.stringify({ ...options, parallel: false })}).result;
+    console.log(app.digest, state() === before ? "unchanged" : before + " became " + state());`;
+  const hostile = { NODE_OPTIONS: `--require=${preload}`, PISCINA_DISABLE_ATOMICS: "1", UNDICI_NO_WASM_SIMD: "1" };
+  const child = spawn(process.execPath, ["--require", preload, "--input-type=module", "-e", script], {
+    env: { PATH: process.env.PATH, ...ENV, ...hostile },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [output] = await Promise.all([text(child.stdout), once(child, "close")]);
+  expect(output).toBe(`loaded in thread 0\n${app.digest} unchanged\n`);
 });
