@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { runtimeList } from "../src/process-inputs.ts";
 import { buildEncoders, ENCODERS } from "./build-encoder.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
@@ -38,8 +40,8 @@ export const LIBRARY_DIRECTORIES: Readonly<Record<Architecture, readonly string[
   arm64: ["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
 };
 
-/** As bin/exporter starts Node.js. */
-const NODE_OPTIONS = ["--max-semi-space-size=4", "--disable-warning=ExperimentalWarning"];
+/** How Node.js is started, as by bin/exporter. */
+const RUNTIME = join(root, "bin", "runtime.sh");
 
 interface BinaryOptions {
   readonly architecture: Architecture;
@@ -77,6 +79,7 @@ async function inject(node: string, executable: string, architecture: Architectu
     ["embedded.cjs", join(temporary, "embedded", "embedded.cjs")],
     ...ENCODERS.map(({ name }) => [name, join(root, "dist", name)]),
     ["timeline.html", join(temporary, "timeline.html")],
+    ["runtime.sh", RUNTIME],
   ];
   const config = {
     main: join(temporary, "main", "binary.cjs"),
@@ -85,7 +88,7 @@ async function inject(node: string, executable: string, architecture: Architectu
     disableExperimentalSEAWarning: true,
     // Compiled code is of the machine that compiles.
     useCodeCache: ARCHITECTURES[architecture] === process.arch,
-    execArgv: NODE_OPTIONS,
+    execArgv: runtimeList(readFileSync(RUNTIME, "utf8"), "node_flags"),
     // Arguments and NODE_OPTIONS are the command's own affair.
     execArgvExtension: "none",
     assets: Object.fromEntries(assets),

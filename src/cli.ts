@@ -1,13 +1,21 @@
-import { homedir } from "node:os";
 import { runAs } from "./privileges.ts";
+import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
 import { runProgram } from "./program.ts";
 import { stdioSink } from "./report/stdio-sink.ts";
 import { listenForStop } from "./stop-signals.ts";
 
-/** How the program was called; the rest of the environment is passed on to programs that are started. */
-const { TANDEM_INVOKED_AS: program = "exporter", ...env } = process.env;
-const [args, cwd, home] = [process.argv.slice(2), process.cwd(), homedir()];
+const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
+const env = givenEnvironment(process.env);
+const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 
-runProgram({ program, args, env, cwd, home, out: stdioSink(1), err: stdioSink(2), runAs }, listenForStop()).then(
-  (exitCode) => process.exit(exitCode),
+// Node.js starts no thread in a directory that was deleted.
+if (cwd === "") process.chdir("/");
+
+// What is left there is for the clouds' SDKs, and for the programs that those start.
+for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];
+process.env.HOME = home;
+
+const signal = listenForStop(signalsIgnoredAtStart(ignored));
+runProgram({ program, args, env, cwd, home, out: stdioSink(1), err: stdioSink(2), runAs }, signal).then((exitCode) =>
+  process.exit(exitCode),
 );

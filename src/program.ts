@@ -1,4 +1,3 @@
-import { tmpdir } from "node:os";
 import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import { runCreator } from "./create/run-creator.ts";
 import { VERSION } from "./export/release.ts";
@@ -14,6 +13,7 @@ import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
 import { parseLogLevel } from "./inputs/log-level.ts";
 import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner } from "./privileges.ts";
+import { temporaryDirectory } from "./process-inputs.ts";
 import { CommandOutput } from "./report/command-output.ts";
 import { type LineSink, Log } from "./report/log.ts";
 import { overdue } from "./stop-signals.ts";
@@ -56,7 +56,7 @@ async function parseAndRun(process: Surroundings, signal: AbortSignal): Promise<
   const { logger, output } = process;
   const invocation = parseInvocation(process.program, process.args);
   if (invocation.kind === "version") return printVersion(logger);
-  const machine = { cores: readAvailableCores(), tempDir: tmpdir() };
+  const machine = { cores: readAvailableCores(), tempDir: temporaryDirectory(process.env) };
   const command = parseCommandLine(invocation.command, invocation.args, process.env, machine);
   if (command.kind === "version") return printVersion(logger);
   if (command.kind === "exit") {

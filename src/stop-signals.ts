@@ -29,10 +29,17 @@ export function overdue(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
-/** Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits. */
-export function listenForStop(): AbortSignal {
+/** Signals that end a Node.js process and that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify` alone). */
+const HARMLESS_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"] as const;
+
+/**
+ * Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits.
+ * @param ignored stop signals that the process was started to ignore
+ */
+export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
+  for (const signal of [...HARMLESS_SIGNALS, ...ignored]) process.on(signal, () => undefined);
+  for (const signal of (["SIGHUP", "SIGINT", "SIGTERM"] as const).filter((name) => !ignored.includes(name)))
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(STOP_SIGNALS[signal]);
       controller.abort(new StopFault(signal));

@@ -1,4 +1,3 @@
-import { homedir, tmpdir } from "node:os";
 import { runCommand } from "./export/run-command.ts";
 import { Fault } from "./faults/fault.ts";
 import type { EventSink, ExportEvent } from "./flow/events.ts";
@@ -6,6 +5,7 @@ import type { Logger } from "./flow/logger.ts";
 import { readAvailableCores } from "./inputs/available-cores.ts";
 import type { Environment } from "./inputs/environment.ts";
 import { commandOf, type ExportOptions } from "./inputs/export-options.ts";
+import { homeDirectory, temporaryDirectory, workingDirectory } from "./process-inputs.ts";
 
 /**
  * The exporter as a library. The command `exporter` is this, behind a parser for its arguments.
@@ -97,11 +97,17 @@ function watch(
 
 async function begin(
   options: ExportOptions,
-  { env = process.env, cwd = process.cwd(), home = homedir(), logger = SILENT, signal }: ExportSurroundings,
+  {
+    env = process.env,
+    cwd = workingDirectory(),
+    home = homeDirectory(env),
+    logger = SILENT,
+    signal,
+  }: ExportSurroundings,
   tell: EventSink,
 ): Promise<ExportResult> {
   await new Promise((resolve) => setImmediate(resolve));
-  const command = commandOf(options, env, { cores: readAvailableCores(), tempDir: tmpdir() });
+  const command = commandOf(options, env, { cores: readAvailableCores(), tempDir: temporaryDirectory(env) });
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
   const onEvent = (event: ExportEvent): void => {

@@ -26,13 +26,27 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   // The conductor and its parts are the only ones that join the stages.
   "export.ts": { may: [...STAGES, "export"] },
   export: { may: [...STAGES, "export.ts"] },
-  "cli.ts": { may: ["program.ts", "report", "faults", "privileges.ts", "stop-signals.ts"] },
+  "cli.ts": { may: ["program.ts", "report", "faults", "privileges.ts", "process-inputs.ts", "stop-signals.ts"] },
   // The command without its process.
-  "program.ts": { may: ["export", "create", "inputs", "report", "faults", "cnb", "privileges.ts", "stop-signals.ts"] },
+  "program.ts": {
+    may: [
+      "export",
+      "create",
+      "inputs",
+      "report",
+      "faults",
+      "cnb",
+      "privileges.ts",
+      "process-inputs.ts",
+      "stop-signals.ts",
+    ],
+  },
+  // What the process was given, for the command and the library.
+  "process-inputs.ts": { may: [], types: ["inputs"] },
   // The command in one executable file.
-  "binary.ts": { may: ["cli.ts"] },
+  "binary.ts": { may: ["cli.ts", "process-inputs.ts"] },
   // The library.
-  "tandem.ts": { may: ["export", "inputs", "faults"] },
+  "tandem.ts": { may: ["export", "inputs", "faults", "process-inputs.ts"] },
   // The creator: runs the phases before the export as programs, then exports as the exporter does.
   create: {
     may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],

@@ -37,10 +37,10 @@ export async function readLauncherRelease(
   cwd: string,
   signal: AbortSignal,
 ): Promise<LauncherRelease> {
-  const directory = lifecycleDirectory(program, env, cwd);
-  if (directory === undefined) return UNKNOWN;
-  const lifecycle = join(directory, "lifecycle");
   try {
+    const directory = lifecycleDirectory(program, env, cwd);
+    if (directory === undefined) return UNKNOWN;
+    const lifecycle = join(directory, "lifecycle");
     // Linked to this one, it knows no more than this one.
     if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return UNKNOWN;
     const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };

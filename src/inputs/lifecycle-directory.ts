@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { absolutePath } from "./absolute-path.ts";
 import type { Environment } from "./environment.ts";
 
 /** The environment variable that names the directory of a lifecycle's programs. */
@@ -13,5 +14,5 @@ export function lifecycleDirectory(program: string, env: Environment, cwd: strin
 export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined;
 export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined {
   const directory = env[LIFECYCLE_DIR_ENV] || (program === undefined ? undefined : posix.dirname(program));
-  return directory === undefined ? undefined : posix.resolve(cwd, directory);
+  return directory === undefined ? undefined : absolutePath(cwd, directory);
 }

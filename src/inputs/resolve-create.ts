@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { RunImageNames } from "../cnb/metadata.ts";
 import { gates } from "../cnb/platform-api.ts";
 import { failTo } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import { parseReference } from "../oci/reference.ts";
+import { absolutePath } from "./absolute-path.ts";
 import { argumentFault } from "./argument-fault.ts";
 import { hasCache, warnUnusedLaunchCache, warnWithoutCache } from "./cache-warnings.ts";
 import type { RunCommand } from "./command-line.ts";
@@ -88,7 +88,7 @@ function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
 
 /** @param layersDir as it was given */
 function buildSettings({ flags }: RunCommand, layersDir: string, cwd: string): BuildSettings {
-  const absolute = (path: string) => (path === "" ? path : posix.resolve(cwd, path));
+  const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
   return {
     buildConfigDir: absolute(flags.string("build-config")),
     buildpacksDir: absolute(flags.string("buildpacks")),
@@ -102,5 +102,5 @@ function buildSettings({ flags }: RunCommand, layersDir: string, cwd: string): B
 /** The layers directory's order.toml if there is one, else the builder image's; unless a path was given. */
 function orderPath(given: string, layersDir: string, cwd: string): string {
   const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
-  return given === DEFAULT_ORDER && !existsSync(posix.resolve(cwd, path)) ? BUILDER_ORDER : path;
+  return given === DEFAULT_ORDER && !existsSync(absolutePath(cwd, path)) ? BUILDER_ORDER : path;
 }

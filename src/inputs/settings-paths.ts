@@ -1,4 +1,4 @@
-import { posix } from "node:path";
+import { absolutePath } from "./absolute-path.ts";
 import { LAYERS_PLACEHOLDER } from "./flag-table.ts";
 import type { ReferenceSettings } from "./initial-settings.ts";
 
@@ -24,10 +24,10 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
 /**
  * Makes the directories absolute that the reference makes absolute (contract 1.7, step 2). App and layers
  * directory become the working directory when empty, as they do at the start of the reference's export.
- * @param cwd absolute
+ * @param cwd absolute, or "" when it was deleted
  */
 export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
-  const absolute = (path: string) => posix.resolve(cwd, path);
+  const absolute = (path: string) => absolutePath(cwd, path);
   const absoluteIfGiven = (path: string) => (path === "" ? path : absolute(path));
   return {
     ...settings,

@@ -1,13 +1,13 @@
-import { posix } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../faults/fault.ts";
+import { absolutePath } from "./absolute-path.ts";
 import type { Tuning } from "./export-inputs.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { parseGoDuration } from "./go-duration.ts";
 
 /**
  * The flags of our own, checked (design, "Flags of our own").
- * @param cwd absolute; the spool directory is resolved against it
+ * @param cwd absolute, or "" when it was deleted; the spool directory is resolved against it
  * @throws Fault with exit code 3 that names flag, variable and what is allowed
  */
 export function parseTuning(flags: FlagValues, cwd: string): Tuning {
@@ -17,7 +17,7 @@ export function parseTuning(flags: FlagValues, cwd: string): Tuning {
     compression: oneOf("compression", flags.string("compression"), ["gzip", "zstd"]),
     compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),
     retryBudgetMs: duration("retry-budget", flags.string("retry-budget")),
-    spoolDir: posix.resolve(cwd, flags.string("spool-dir")),
+    spoolDir: absolutePath(cwd, flags.string("spool-dir")),
     events: flags.string("events"),
     progress: oneOf("progress", flags.string("progress"), ["auto", "tty", "plain", "none"]),
     timeline: parseTimeline(cwd, flags.string("timeline")),
@@ -36,7 +36,7 @@ export function parseLogFormat(flags: FlagValues): Tuning["logFormat"] {
 function parseTimeline(cwd: string, path: string): string {
   if (path === "") return "";
   if (!/\.(html|json)$/.test(path)) throw tuningFault("timeline", "a file whose name ends in .html or .json");
-  return posix.resolve(cwd, path);
+  return absolutePath(cwd, path);
 }
 
 function within(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
