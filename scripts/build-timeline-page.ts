@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -18,5 +19,7 @@ export async function buildTimelinePage(output: string): Promise<void> {
   const page = read("page.html")
     .replace("<!-- style -->", () => `<style>\n${read("page.css")}</style>`)
     .replace("<!-- script -->", () => `<script>\n${script}</script>`);
-  writeFileSync(output, page);
+  const temporary = `${output}.${randomUUID()}`;
+  writeFileSync(temporary, page);
+  renameSync(temporary, output);
 }

@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildEncoders } from "./build-encoder.ts";
-import { buildTimelinePage } from "./build-timeline-page.ts";
+import { buildParts } from "./build-parts.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
 import { writeSbom } from "./sbom.ts";
 
@@ -16,7 +15,7 @@ const dist = join(root, "dist");
 export async function build(): Promise<void> {
   const entries = { cli: join(root, "src/cli.ts"), tandem: join(root, "src/tandem.ts"), ...THREAD_ENTRIES };
   await bundle(entries, dist);
-  await Promise.all([buildEncoders(), buildTimelinePage(join(dist, "timeline.html"))]);
+  await buildParts();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
   warmUp();

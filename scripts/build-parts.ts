@@ -1,0 +1,39 @@
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { buildEncoders } from "./build-encoder.ts";
+
+const root = dirname(import.meta.dirname);
+const dist = join(root, "dist");
+
+/** Builds what the command needs beside its code. Builds at the same time do no harm: each product is renamed when it is complete. */
+export async function buildParts(): Promise<void> {
+  makeDirectory();
+  // Loaded only now: an installation without development dependencies lacks what it needs.
+  const { buildTimelinePage } = await import("./build-timeline-page.ts");
+  await Promise.all([buildEncoders(), buildTimelinePage(join(dist, "timeline.html"))]);
+}
+
+/** Not recursive: on a read-only file system that would fail with ENOENT (Node.js 26.10). */
+function makeDirectory(): void {
+  try {
+    mkdirSync(dist);
+  } catch (error) {
+    if (!existsSync(dist)) throw error;
+  }
+}
+
+/** For bin/exporter, in a checkout where nothing was built: what goes wrong is one line. */
+async function main(): Promise<void> {
+  try {
+    makeDirectory();
+    accessSync(dist, constants.W_OK);
+    console.error("tandem is not built: building what its sources need, once ...");
+    await buildParts();
+  } catch (error) {
+    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, " ");
+    console.error(`ERROR: tandem is not built (${reason}): run npm run build in ${root}`);
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.main) await main();

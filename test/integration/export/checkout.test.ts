@@ -1,0 +1,109 @@
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { runExporter, startProgram } from "../../support/exporter.ts";
+import { findProgram } from "../../support/find-program.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { Scene } from "./scene.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const isRoot = process.getuid?.() === 0;
+
+/** What a clone has, without what npm installs and the build makes. @returns its directory */
+function checkOut(): string {
+  const directory = tempTree();
+  for (const name of ["bin", "package.json", "scripts", "src", "timeline-page", "tsconfig.json", "workers"])
+    cpSync(join(root, name), join(directory, name), { recursive: true });
+  return directory;
+}
+
+/** All that is installed here, but for some packages. */
+function install(directory: string, without: readonly string[] = []): void {
+  const modules = join(directory, "node_modules");
+  mkdirSync(modules);
+  for (const name of readdirSync(join(root, "node_modules")).filter((entry) => !without.includes(entry)))
+    symlinkSync(join(root, "node_modules", name), join(modules, name));
+}
+
+const exporterOf = (directory: string) => join(directory, "bin", "exporter");
+
+test("a checkout in which nothing was built builds what it needs, also when two start at once", {
+  timeout: 180_000,
+}, async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const plain = await runExporter(scene.arguments({ cache: "" }));
+  const directory = checkOut();
+  install(directory);
+  const timelines = [1, 2].map((run) => join(scene.output.root, `timeline-${run}.html`));
+  const runs = timelines.map((timeline) => {
+    const flags = ["-timeline", timeline, "-report", `${timeline}.toml`];
+    return startProgram(exporterOf(directory), scene.arguments({ cache: "", flags })).ended;
+  });
+  for (const run of await Promise.all(runs)) {
+    expect(run.stderr).toMatch(/^tandem is not built: building what its sources need, once \.\.\.\n/);
+    expect(run.stderr).not.toContain("ERROR");
+    expect(run.stdout).toBe(plain.stdout);
+    expect(run.exitCode).toBe(0);
+  }
+  const products = ["encoder-scalar.wasm", "encoder.source", "encoder.wasm", "timeline.html"];
+  expect(readdirSync(join(directory, "dist")).sort()).toEqual(products);
+  const again = await startProgram(exporterOf(directory), scene.arguments({ cache: "" })).ended;
+  expect(again).toMatchObject({ exitCode: 0, stderr: plain.stderr });
+});
+
+test.skipIf(!isRoot)("a checkout that cannot be written says in one line how to build it", async () => {
+  const directory = checkOut();
+  install(directory);
+  const mount = `mount --bind '${directory}' '${directory}' && mount -o remount,bind,ro '${directory}' && exec "$@"`;
+  const program = ["--mount", "sh", "-c", mount, "sh", exporterOf(directory)];
+  const run = await startProgram("unshare", program).ended;
+  expect(run.stderr).toMatch(/^ERROR: tandem is not built \(EROFS: [^\n]*\): run npm run build in [^\n]*\n$/);
+  expect(run.stderr).toContain(`in ${directory}\n`);
+  expect(run.exitCode).toBe(1);
+});
+
+test.each([
+  {
+    lacks: "what builds",
+    without: ["assemblyscript"],
+    says: /^ERROR: tandem is not built \([^\n]+\): run npm run build/m,
+  },
+  {
+    lacks: "one product of the build",
+    without: [],
+    says: /tandem is not built \(\S+timeline\.html is missing\): run npm run build in/,
+  },
+])("a checkout that lacks $lacks says how to build it", async ({ without, says }) => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const directory = checkOut();
+  install(directory, without);
+  if (without.length === 0) {
+    cpSync(join(root, "dist"), join(directory, "dist"), { recursive: true });
+    rmSync(join(directory, "dist", "timeline.html"));
+  }
+  const flags = ["-timeline", join(scene.output.root, "timeline.html")];
+  const run = await startProgram(exporterOf(directory), scene.arguments({ cache: "", flags })).ended;
+  expect(run.stderr).toMatch(says);
+});
+
+/** A directory for PATH with what a start script needs. */
+function programs(node?: string): string {
+  const directory = tempTree();
+  symlinkSync(findProgram("readlink") ?? "", join(directory, "readlink"));
+  if (node === undefined) return directory;
+  writeFileSync(join(directory, "node"), `#!/bin/sh\necho ${node}\n`);
+  chmodSync(join(directory, "node"), 0o755);
+  return directory;
+}
+
+test.each([
+  [undefined, /^ERROR: there is no Node\.js: install Node\.js 26 or newer, or run npm ci in [^\n]*\n$/],
+  ["v20.20.2", /^ERROR: \S+\/node is Node\.js v20\.20\.2: install Node\.js 26 or newer, or run npm ci in [^\n]*\n$/],
+  ["", /^ERROR: \S+\/node is Node\.js of an unknown version: install Node\.js 26 or newer, or run npm ci in [^\n]*\n$/],
+  ["v26.0.0", /^ERROR: tandem is not built: run npm run build in [^\n]*\n$/],
+])("without node_modules and with Node.js %j on the PATH one line says what to do", async (node, says) => {
+  const run = await startProgram(exporterOf(checkOut()), [], { PATH: programs(node) }).ended;
+  expect(run.stderr).toMatch(says);
+  expect(run.exitCode).toBe(1);
+});
