@@ -2,7 +2,7 @@ import { Fault, withContext } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
 import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
-import { UNREADABLE_CONTENTS } from "../layers/block.ts";
+import { UNREADABLE_CONTENTS } from "../layers/file-contents.ts";
 import type { Layer } from "../layers/layer.ts";
 import { fromByteString } from "../oci/byte-string.ts";
 import type { Descriptor } from "../oci/descriptor.ts";

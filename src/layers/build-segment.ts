@@ -34,7 +34,7 @@ export function buildSegment(entries: readonly ScannedEntry[], start: number): T
     const headerRecords = headerSize(entry) / RECORD_SIZE;
     columns.size[i] = isDevice(entry.type) ? entry.deviceMajor * MINOR_BASE + entry.deviceMinor : entry.size;
     columns.mtimeMs[i] = entry.mtimeMs;
-    columns.inode[i] = entry.inode;
+    columns.ctimeMs[i] = entry.ctimeMs;
     columns.offsetRecords[i] = offsetRecords;
     columns.nameEnd[i] = nameEnd;
     columns.owner[i] = owners.indexOf(entry);

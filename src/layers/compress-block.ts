@@ -29,10 +29,10 @@ function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): Co
   const startMs = threadClock();
   const length = blockLength(task.tar, task.block);
   const raw = rawBytes(arena, task.slot, length);
-  buildBlock(task.tar, task.block, raw);
+  const touched = buildBlock(task.tar, task.block, raw);
   const readMs = threadClock();
   const outputLength = task.compress ? encoder.encode(task.slot, length) : 0;
   const sum = crc32(raw);
   const times = { thread: threadId, startMs, readMs, endMs: threadClock() };
-  return { kind: "block-done", length, outputLength, crc32: sum, times };
+  return { kind: "block-done", length, outputLength, crc32: sum, touched, times };
 }

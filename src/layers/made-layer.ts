@@ -4,7 +4,7 @@ import type { Monitor } from "../flow/monitor.ts";
 import { isBackground, type PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, TarFilePlan } from "../plan/layer-plan.ts";
-import { CHANGED_HINT } from "./changed-fault.ts";
+import { CHANGED_HINT, changedFault } from "./changed-fault.ts";
 import { HeldTar } from "./held-tar.ts";
 import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import type { DigestDone } from "./messages.ts";
@@ -210,7 +210,7 @@ export class MadeLayer implements Layer {
         this.work.begin(tar.tarSize, productsOf({ diffId, blob, files: opened, ...(stream && { stream }) }));
         const wanted = { diffId, spool, takers, work: this.work };
         const result = await runPass(this.#engine, tar, wanted, rank, signal);
-        if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed();
+        if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
         this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
         blob?.complete(made(result.blob));
         for (const taker of takers) taker.complete();
@@ -233,7 +233,8 @@ export class MadeLayer implements Layer {
     if (stream !== undefined) this.counters.tarStreams += 1;
   }
 
-  #changed(): Fault {
+  #changed({ touched }: PassResult): Fault {
+    if (touched !== undefined) return changedFault(touched, "was written to");
     return new Fault(
       "EXPORT_LAYER_CHANGED",
       `contents of layer '${this.plan.id}' changed between hashing and compressing them`,

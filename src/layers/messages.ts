@@ -4,6 +4,7 @@ import type { BlockTimes } from "../flow/span-sink.ts";
 import type { LocalSource } from "../plan/layer-plan.ts";
 import type { Arena } from "./arena.ts";
 import type { Compression } from "./block-encoder.ts";
+import type { TouchedFile } from "./file-contents.ts";
 import type { ForeignBlob } from "./foreign-tar/copy-tar.ts";
 import type { LayerTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
@@ -46,6 +47,8 @@ export interface BlockDone {
   /** Bytes of output; 0 when not compressed. */
   readonly outputLength: number;
   readonly crc32: number;
+  /** Files that were touched since the scan. */
+  readonly touched: readonly TouchedFile[];
   readonly times: BlockTimes;
 }
 

@@ -1,14 +1,16 @@
 import type { LayerWork } from "../flow/layer-work.ts";
 import { PriorityLimiter } from "../flow/priority-limiter.ts";
+import type { ByteString } from "../oci/byte-string.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 import { BLOCK_SIZE, rawBytes } from "./arena.ts";
 import { blockCount, blockSource } from "./block.ts";
 import type { BlockTaker } from "./block-taker.ts";
 import { combineCrc32 } from "./crc32-combine.ts";
-import type { BlockDone, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
+import type { BlockDone, BlockTask, DigestBlock, DigestDone, DigestEnd, DigestProgress } from "./messages.ts";
 import type { Slot, SlotPool } from "./slot-pool.ts";
 import type { SpooledBlob } from "./spool.ts";
 import type { LayerTar } from "./stored-tar.ts";
+import { TouchedFiles } from "./touched-files.ts";
 import type { RunningDigest, WorkerPool } from "./worker-pool.ts";
 
 /** What one pass over a layer's source is to make. */
@@ -28,6 +30,8 @@ export interface PassResult {
   readonly blob: DigestDone | undefined;
   /** CRC-32 of the tar. */
   readonly crc32: number;
+  /** A file that was touched since the scan. */
+  readonly touched: ByteString | undefined;
 }
 
 /** Queue position: the smaller priority first, then the smaller order. */
@@ -79,6 +83,7 @@ class Pass {
   /** How many digests and takers still need a slot, by slot number. */
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
   readonly #failed = new AbortController();
+  readonly #touched = new TouchedFiles();
   #nextToDigest = 0;
   #crc32 = 0;
 
@@ -108,14 +113,18 @@ class Pass {
       await this.#makeBlocks(rank, stop);
       await Promise.all(this.#running);
       stop.throwIfAborted();
+      await this.#touched.verify((block) => this.#makeAgain(block, rank, stop));
       complete = true;
+    } catch (error) {
+      this.#failed.abort(error);
+      throw error;
     } finally {
       await this.#finish(complete);
       stop.removeEventListener("abort", failTakers);
     }
     const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
     stop.throwIfAborted();
-    return { diffId, blob, crc32: this.#crc32 };
+    return { diffId, blob, crc32: this.#crc32, touched: this.#touched.example };
   }
 
   #digests(): RunningDigest[] {
@@ -154,16 +163,29 @@ class Pass {
 
   async #makeBlock(block: number, slot: Slot): Promise<void> {
     try {
-      const tar = blockSource(this.#tar, block);
-      const task = { kind: "block", tar, block, slot: slot.number, compress: this.#compress } as const;
-      const done = await this.#engine.pool.block(task);
+      const done = await this.#engine.pool.block(this.#task(block, slot, this.#compress));
       this.#work?.block(block, done);
+      this.#touched.add(block, done);
       this.#made.set(block, { slot, done });
       this.#digestInOrder();
     } catch (error) {
       slot.release();
       this.#failed.abort(error);
     }
+  }
+
+  /** Makes a block that no digest is waiting for. */
+  async #makeAgain(block: number, rank: Rank, stop: AbortSignal): Promise<BlockDone> {
+    const slot = await this.#acquire(rank, stop);
+    try {
+      return await this.#engine.pool.block(this.#task(block, slot, false));
+    } finally {
+      slot.release();
+    }
+  }
+
+  #task(block: number, slot: Slot, compress: boolean): BlockTask {
+    return { kind: "block", tar: blockSource(this.#tar, block), block, slot: slot.number, compress };
   }
 
   #digestInOrder(): void {

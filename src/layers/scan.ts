@@ -84,7 +84,7 @@ function addEntry(layer: TarIndexBuilder, parents: readonly ScannedEntry[], entr
 }
 
 function rootOwned(name: ByteString, type: TarType, rest: Partial<ScannedEntry> = {}): ScannedEntry {
-  const nothing = { size: 0, linkName: "", deviceMajor: 0, deviceMinor: 0, mtimeMs: 0, inode: 0 };
+  const nothing = { size: 0, linkName: "", deviceMajor: 0, deviceMinor: 0, mtimeMs: 0, ctimeMs: 0 };
   return { name, type, mode: 0o755, uid: 0, gid: 0, ...nothing, ...rest };
 }
 
@@ -106,7 +106,7 @@ function scanLauncher(path: ByteString): TarIndex {
   const entries = [
     rootOwned("/cnb", TAR_TYPE.directory),
     rootOwned("/cnb/lifecycle", TAR_TYPE.directory),
-    rootOwned(LAUNCHER_PATH, TAR_TYPE.file, { size: stats.size, mtimeMs: stats.mtimeMs, inode: stats.ino }),
+    rootOwned(LAUNCHER_PATH, TAR_TYPE.file, { size: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs }),
   ];
   return buildTarIndex(entries, path);
 }

@@ -23,7 +23,7 @@ export const RESTART = 32;
 const COLUMNS = {
   size: 8,
   mtimeMs: 8,
-  inode: 8,
+  ctimeMs: 8,
   offsetRecords: 4,
   nameEnd: 4,
   owner: 2,
@@ -45,7 +45,7 @@ interface Columns {
   /** Bytes of a file; major * 2^32 + minor of a device. */
   readonly size: Float64Array;
   readonly mtimeMs: Float64Array;
-  readonly inode: Float64Array;
+  readonly ctimeMs: Float64Array;
   /** From the segment's start to the entry's header. */
   readonly offsetRecords: Uint32Array;
   readonly nameEnd: Uint32Array;
@@ -83,7 +83,7 @@ export function segmentView({
     owners: new Float64Array(memory, 0, 2 * ownerCount),
     size: new Float64Array(memory, next(COLUMNS.size), entryCount),
     mtimeMs: new Float64Array(memory, next(COLUMNS.mtimeMs), entryCount),
-    inode: new Float64Array(memory, next(COLUMNS.inode), entryCount),
+    ctimeMs: new Float64Array(memory, next(COLUMNS.ctimeMs), entryCount),
     offsetRecords: new Uint32Array(memory, next(COLUMNS.offsetRecords), entryCount),
     nameEnd: new Uint32Array(memory, next(COLUMNS.nameEnd), entryCount),
     owner: new Uint16Array(memory, next(COLUMNS.owner), entryCount),
@@ -126,7 +126,7 @@ function entryAt(columns: Columns, i: number): Omit<IndexedEntry, "name" | "link
     deviceMajor: isDevice(type) ? Math.floor(size / MINOR_BASE) : 0,
     deviceMinor: isDevice(type) ? size % MINOR_BASE : 0,
     mtimeMs: columns.mtimeMs[i] as number,
-    inode: columns.inode[i] as number,
+    ctimeMs: columns.ctimeMs[i] as number,
     headerSize: (columns.headerRecords[i] as number) * RECORD_SIZE,
   };
 }

@@ -7,7 +7,8 @@ import { readSegment, type TarIndexSegment } from "./tar-index-segment.ts";
 export interface FileIdentity {
   /** Modification time in ms with its fraction, as node:fs gives it. */
   readonly mtimeMs: number;
-  readonly inode: number;
+  /** Time of the last change of the file or what describes it, in the same unit. Programs cannot set it. */
+  readonly ctimeMs: number;
 }
 
 /** An entry as a scan finds it, before its place in the tar is known. */

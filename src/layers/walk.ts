@@ -4,6 +4,7 @@ import { isNotExist, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath, joinPath } from "../oci/byte-string.ts";
 import { CHANGED_HINT, changedFault } from "./changed-fault.ts";
 import { type DirectoryNames, readNames } from "./directory-names.ts";
+import { isSameVersion } from "./file-contents.ts";
 import { TAR_TYPE, type TarType } from "./tar-header.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
@@ -41,7 +42,7 @@ export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefin
     deviceMajor: isDevice ? deviceMajor(stats.rdev) : 0,
     deviceMinor: isDevice ? deviceMinor(stats.rdev) : 0,
     mtimeMs: stats.mtimeMs,
-    inode: stats.ino,
+    ctimeMs: stats.ctimeMs,
   };
 }
 
@@ -147,7 +148,7 @@ export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<Wa
 class OpenDirectory {
   readonly path: ByteString;
   readonly number: number;
-  readonly #inode: number;
+  readonly #stats: Stats;
   readonly #names: DirectoryNames;
   /** Directories in it whose contents come later. The last one's come first: each one's name begins with the one's before it. */
   readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
@@ -155,7 +156,7 @@ class OpenDirectory {
   constructor({ path, number, stats }: WalkedPath) {
     this.path = path;
     this.number = number;
-    this.#inode = stats.ino;
+    this.#stats = stats;
     this.#names = readNames(path, stats.size);
     this.check();
   }
@@ -184,7 +185,8 @@ class OpenDirectory {
    */
   check(): void {
     const stats = lstat(this.path);
-    if (stats.ino === this.#inode) return;
+    // A file system that makes up inode numbers keeps the times.
+    if (stats.isDirectory() && (stats.ino === this.#stats.ino || isSameVersion(stats, this.#stats))) return;
     throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");
   }
 }

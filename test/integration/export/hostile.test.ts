@@ -209,6 +209,32 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
   });
 });
 
+describe.skipIf(!isRoot)("a file of /proc in the build's output, which reports no bytes", () => {
+  /** Puts a file of the kernel's there; false where this process may not. */
+  function bind(path: string): boolean {
+    writeFileSync(path, "");
+    try {
+      execFileSync("mount", ["--bind", "/proc/version", path], { stdio: "pipe" });
+    } catch {
+      return false;
+    }
+    onTestFinished(() => void execFileSync("umount", ["-l", path]));
+    return true;
+  }
+
+  test.for(["layer", "app"] as const)("is not published empty (%s)", async (where, context) => {
+    const { registry, scene } = await open();
+    const path = where === "app" ? join(scene.output.appDir, "version") : scene.layerPath("jdk", "version");
+    if (!bind(path)) return context.skip("this container may not mount a file");
+    const run = await scene.export();
+    expect(run.exitCode).toBe(62);
+    const added = where === "app" ? `failed to add file ${path} to archive: ` : "";
+    expect(run.stderr).toContain(`${added}read ${path}: archive/tar: write too long\n`);
+    expect(run.stderr.match(/^ERROR: /gm)).toHaveLength(1);
+    for (const name of ["app", "cache"]) expect(registry.manifests.find(name, "latest")).toBeUndefined();
+  });
+});
+
 test("a previous image whose label names layers that it does not have", async () => {
   const { registry, scene } = await open();
   expect((await scene.export()).exitCode).toBe(0);

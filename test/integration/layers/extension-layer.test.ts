@@ -40,8 +40,8 @@ function normalisedTar(blocks: number): Buffer {
 }
 
 function fileIndex(path: string) {
-  const { size, mtimeMs, ino } = statSync(path);
-  return buildTarIndex([madeEntry(path, { size, mtimeMs, inode: ino })]);
+  const { size, mtimeMs, ctimeMs } = statSync(path);
+  return buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);
 }
 
 function blobPlan(blob: Uint8Array, order = 0): LayerPlan {

@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   appendFileSync,
+  chmodSync,
+  copyFileSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -16,7 +18,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
-import { blockCount, buildBlock } from "../../../src/layers/block.ts";
+import { blockCount, blockLength, buildBlock } from "../../../src/layers/block.ts";
 import { scanSource } from "../../../src/layers/scan.ts";
 import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
 import { entriesBetween, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
@@ -77,9 +79,9 @@ describe("whole tars have the contract's diffIDs (3.7)", () => {
   test.each(cases)("%s", (_, contents, entries, bytes, sha256) => {
     const path = join(temporaryDirectory(), "contents");
     writeFileSync(path, contents);
-    const { mtimeMs, ino: inode } = statSync(path);
+    const { mtimeMs, ctimeMs } = statSync(path);
     const index = buildTarIndex(
-      entries.map((entry) => ({ ...entry, mtimeMs, inode })),
+      entries.map((entry) => ({ ...entry, mtimeMs, ctimeMs })),
       path,
     );
     const tar = wholeTar(index);
@@ -157,16 +159,8 @@ describe("a file that is not what the scan saw is named", () => {
   const CONTENTS = "contents";
   const changes: [string, (path: string) => void, string][] = [
     ["grown", (path) => appendFileSync(path, "more"), "had 8 bytes and now has 12"],
-    ["shrunk", (path) => truncateSync(path, 3), "shrank below its 8 bytes"],
-    ["emptied", (path) => truncateSync(path, 0), "shrank below its 8 bytes"],
-    [
-      "rewritten with the same size",
-      (path) => {
-        writeFileSync(path, "CONTENTS");
-        utimesSync(path, 1, 2);
-      },
-      "was written to",
-    ],
+    ["shrunk", (path) => truncateSync(path, 3), "had 8 bytes and now has 3"],
+    ["emptied", (path) => truncateSync(path, 0), "had 8 bytes and now has 0"],
     ["removed", (path) => rmSync(path), "was removed"],
     [
       "replaced by a symlink",
@@ -175,16 +169,6 @@ describe("a file that is not what the scan saw is named", () => {
         symlinkSync(`${path}.moved`, path);
       },
       "was replaced by a symlink",
-    ],
-    [
-      "replaced by another file with the same size and time",
-      (path) => {
-        const { atime, mtime } = lstatSync(path);
-        writeFileSync(`${path}.new`, CONTENTS);
-        utimesSync(`${path}.new`, atime, mtime);
-        renameSync(`${path}.new`, path);
-      },
-      "was replaced",
     ],
     [
       "replaced by a FIFO, which must not be waited for",
@@ -253,12 +237,94 @@ describe("a file that is not what the scan saw is named", () => {
   });
 });
 
+describe("a file that was touched after the scan is read, and reported", () => {
+  const touches: [string, (path: string) => void, string][] = [
+    ["its times were set", (path) => utimesSync(path, 1, 2), "contents"],
+    ["its mode was changed", (path) => chmodSync(path, 0o600), "contents"],
+    [
+      "a copy with its times took its place",
+      (path) => {
+        const { atime, mtime } = lstatSync(path);
+        copyFileSync(path, `${path}.new`);
+        utimesSync(`${path}.new`, atime, mtime);
+        renameSync(`${path}.new`, path);
+      },
+      "contents",
+    ],
+    ["it was rewritten before anything was read", (path) => writeFileSync(path, "CONTENTS"), "CONTENTS"],
+    [
+      "and its time of modification set back",
+      (path) => {
+        const { atime, mtime } = lstatSync(path);
+        writeFileSync(path, "CONTENTS");
+        utimesSync(path, atime, mtime);
+      },
+      "CONTENTS",
+    ],
+  ];
+  test.each(touches)("%s", (_, touch, contents) => {
+    const root = temporaryDirectory();
+    const path = join(root, "file");
+    writeFileSync(path, "contents");
+    const index = scan(root);
+    touch(path);
+    const block = Buffer.alloc(index.tarSize);
+    const start = block.length - 1024 - 512;
+    expect(buildBlock(index, 0, block)).toEqual([{ path, start, size: 8 }]);
+    expect(block.toString("latin1", start, start + 8)).toBe(contents);
+  });
+
+  test("every part of a large one by its own block", () => {
+    const root = temporaryDirectory();
+    const path = join(root, "file");
+    writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE, 1));
+    const index = scan(root);
+    utimesSync(path, 1, 2);
+    const [first] = [...entriesBetween(index, index.tarSize - 2048, index.tarSize)];
+    for (const block of [0, 1, 2, 3])
+      expect(buildBlock(index, block, Buffer.alloc(blockLength(index, block)))).toEqual([
+        { path, start: (first?.offset ?? 0) + 512, size: 3 * BLOCK_SIZE },
+      ]);
+  });
+});
+
+describe("a file that does not have the size that it reports fails in the reference's words", () => {
+  /** In an index of its own; its own name or the entry's. */
+  function indexOf(path: string): TarIndex {
+    const { size, mtimeMs, ctimeMs } = statSync(path);
+    return buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);
+  }
+
+  test.each([
+    ["no bytes, and has some", "/proc/version", /^read \/proc\/version: archive\/tar: write too long$/],
+    ["a page, and has less", "/sys/kernel/uevent_seqnum", /: archive\/tar: missed writing \d{4} bytes$/],
+  ])("%s", (_, path, says) => {
+    expect(thrownBy(() => wholeTar(indexOf(path)))).toMatchObject({
+      code: "EXPORT_LAYER_CONTENTS",
+      message: expect.stringMatching(says),
+      destination: path,
+      hint: expect.stringContaining("Remove it"),
+    });
+  });
+
+  test("at the very end of a block", () => {
+    const headers = Array.from({ length: BLOCK_SIZE / 512 - 1 }, (_, i) =>
+      madeEntry(`/directory-${i}`, { type: TAR_TYPE.directory }),
+    );
+    const { mtimeMs, ctimeMs } = statSync("/proc/version");
+    const index = buildTarIndex([...headers, madeEntry("/proc/version", { mtimeMs, ctimeMs })]);
+    expect(thrownBy(() => buildBlock(index, 0, Buffer.alloc(BLOCK_SIZE)))).toMatchObject({
+      message: "read /proc/version: archive/tar: write too long",
+    });
+  });
+});
+
 test("contents from another path are followed through a symlink, also under the entry's own name", () => {
   const root = temporaryDirectory();
   const path = join(root, "launcher");
   writeFileSync(join(root, "real"), "binary");
   symlinkSync("real", path);
-  const { size, mtimeMs, ino: inode } = statSync(path);
-  const index = buildTarIndex([madeEntry(path, { size, mtimeMs, inode })], path);
+  const { size, mtimeMs, ctimeMs } = statSync(path);
+  const index = buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })], path);
   expect(wholeTar(index).toString("latin1", 512, 518)).toBe("binary");
 });

@@ -14,7 +14,7 @@ export function madeEntry(name: string, rest: Partial<ScannedEntry> = {}): Scann
     deviceMajor: 0,
     deviceMinor: 0,
     mtimeMs: 0,
-    inode: 0,
+    ctimeMs: 0,
     ...rest,
   };
 }

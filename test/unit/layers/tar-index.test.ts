@@ -41,7 +41,7 @@ test.each([1, 31, 32, 33, 63, 64, 65, 100])("%i entries come back as they went i
       deviceMajor: isDevice ? 4095 - i : 0,
       deviceMinor: isDevice ? 1048575 - i : 0,
       mtimeMs: 1724320000123.4565 + i,
-      inode: 2 ** 52 + i,
+      ctimeMs: 1724320000789.25 + i,
     });
   });
   const index = buildTarIndex(entries);
