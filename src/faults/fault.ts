@@ -1,4 +1,5 @@
 import { withoutSecrets } from "./secrets.ts";
+import { shortageHint } from "./shortage.ts";
 
 /** The stages a fault can come from; the middle word of every fault code. */
 export type FaultStage =
@@ -16,6 +17,7 @@ export type FaultStage =
   | "REPORT"
   | "PRIVILEGES"
   | "PHASE"
+  | "LIMIT"
   | "CANCELLED"
   | "INTERNAL";
 
@@ -26,7 +28,7 @@ export type FaultCode = `EXPORT_${FaultStage}_${string}` | `EXPORT_${FaultStage}
 export interface FaultDetails {
   /** Exit code of the process if this fault ends it (contract 1.9); absent: decided by who wraps it. */
   readonly exitCode?: number;
-  /** One sentence that tells the user what to do about it. */
+  /** One sentence that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first. */
   readonly hint?: string;
   /** The registry, repository, path or image that the failing operation was for. */
   readonly destination?: string;
@@ -52,7 +54,8 @@ export class Fault extends Error {
     this.name = "Fault";
     this.code = code;
     this.exitCode = details.exitCode;
-    this.hint = details.hint === undefined ? undefined : withoutSecrets(details.hint);
+    const hint = shortageHint(details.cause) ?? details.hint;
+    this.hint = hint === undefined ? undefined : withoutSecrets(hint);
     this.destination = details.destination;
   }
 }

@@ -2,6 +2,7 @@ import type { Dirent } from "node:fs";
 import { opendir, readdir, readFile } from "node:fs/promises";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { messageOf, withContext } from "../faults/fault.ts";
+import { isShortage } from "../faults/shortage.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
 import type { Logger } from "../flow/logger.ts";
 import { type ByteString, fromByteString, fsPath, joinPath, toByteString } from "../oci/byte-string.ts";
@@ -24,7 +25,9 @@ export async function readBuildpackLayers(layersDir: string, buildpack: GroupEle
     entries = items.map((item) => fromByteString(item.name));
     const hasStore = items.some((item) => item.name === "store.toml" && !item.isDirectory());
     const store = hasStore ? await readStore(joinPath(path, "store.toml"), buildpack.id) : undefined;
-    const layers = await Promise.all(layerNames(items).map((name) => readLayer(path, name, buildpack.id)));
+    const layers: BuildpackLayer[] = [];
+    // One after the other: a build of hundreds of layers would need as many descriptors at a time.
+    for (const name of layerNames(items)) layers.push(await readLayer(path, name, buildpack.id));
     return { buildpack, path, entries, layers, store, unreadable: undefined };
   } catch (error) {
     const unreadable = withContext(`reading layers for buildpack '${buildpack.id}'`, error, "EXPORT_INPUT_LAYERS");
@@ -77,6 +80,7 @@ async function readLayer(directory: ByteString, name: ByteString, buildpackId: s
     await checkShaFile(`${path}.sha`);
     return { ...layer, ...toml, malformed: undefined };
   } catch (error) {
+    if (isShortage(error)) throw error;
     return { ...layer, build: false, launch: false, cache: false, data: null, malformed: messageOf(error) };
   }
 }
@@ -88,6 +92,7 @@ async function hasContents(path: ByteString): Promise<boolean> {
     await directory.close();
     return true;
   } catch (error) {
+    if (isShortage(error)) throw pathFault("EXPORT_INPUT_LAYERS", "open", fromByteString(path), error);
     return !isNotExist(error);
   }
 }

@@ -31,10 +31,10 @@ export async function askCredentialHelper(
   timeoutMs = TIMEOUT_MS,
 ): Promise<Credentials> {
   const program = `docker-credential-${name}`;
-  const failed = (reason: string) =>
-    new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`);
+  const failed = (reason: string, cause?: unknown) =>
+    new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`, { cause });
   const { exitCode, reply } = await run(program, key, environment, signal, timeoutMs).catch((error: unknown) => {
-    throw failed(isNotExist(error) ? "executable file not found in $PATH" : messageOf(error));
+    throw failed(isNotExist(error) ? "executable file not found in $PATH" : messageOf(error), error);
   });
   if (exitCode !== 0) {
     if (reply.trim() === NOT_FOUND) return ANONYMOUS;

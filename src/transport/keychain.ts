@@ -1,4 +1,5 @@
 import { withContext } from "../faults/fault.ts";
+import { isShortage } from "../faults/shortage.ts";
 import { DOCKER_HUB } from "../oci/registry-name.ts";
 import { cloudCredentials } from "./clouds/cloud-credentials.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
@@ -53,6 +54,8 @@ export async function resolveKeychain(
   const headers = readHeaders(environment);
   const ignoring = (error: unknown) => {
     signal?.throwIfAborted();
+    // Credentials that cannot be read for want of descriptors or processes are not absent.
+    if (isShortage(error)) throw error;
     onIgnored(error);
     return undefined;
   };

@@ -8,6 +8,8 @@ const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolea
   ECONNREFUSED: ["connect: connection refused", true],
   ECONNRESET: ["read: connection reset by peer", true],
   ECONNABORTED: ["software caused connection abort", true],
+  EMFILE: ["too many open files", true],
+  ENFILE: ["too many open files in system", true],
   EPIPE: ["write: broken pipe", true],
   ETIMEDOUT: ["connect: connection timed out", true],
   EHOSTUNREACH: ["connect: no route to host", true],
