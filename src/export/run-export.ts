@@ -13,6 +13,7 @@ import type { CommandOutput } from "../report/command-output.ts";
 import type { DockerClient } from "../transport/docker-client.ts";
 import type { Keychain } from "../transport/keychain.ts";
 import { PATIENCE, type Patience } from "../transport/patience.ts";
+import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
 import { chooseDestination } from "./choose-destination.ts";
 import { engineParts } from "./engine-parts.ts";
 import { watchExport } from "./watch-export.ts";
@@ -47,14 +48,18 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
   const { logger, output, environment, keychain, docker, launcherRelease, onEvent } = parts;
   const { patience: own, clock = SYSTEM_CLOCK, startThreads } = parts;
   const { tuning, insecureRegistries } = inputs.settings;
+  const isUnguarded = process.execArgv.includes("--disable-wasm-trap-handler");
+  const { workers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
+  if (workers < tuning.workers)
+    logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent });
   const { monitor } = watch;
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
-  const pool = startThreads?.(tuning.workers, compression) ?? new WorkerPool(entries, tuning.workers, compression);
-  const { uploadConcurrency, retryBudgetMs } = tuning;
-  const patience = { ...PATIENCE, budgetMs: retryBudgetMs, ...own };
-  const ways = { keychain, insecureRegistries, uploadConcurrency, environment, logger };
+  const pool = startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
+  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own };
+  const connections = connectionsFor(uploadConcurrency);
+  const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
   const registries = new Registries({ ...ways, patience, clock });
   const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
   monitor.queues.set("uploads", () => registries.waitingUploads);
@@ -66,7 +71,8 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
         registries,
         app,
         appRepository,
-        store: new LayerStore(pool, tuning.workers, tuning.spoolDir, {
+        store: new LayerStore(pool, workers, tuning.spoolDir, {
+          mostSpools: spools,
           blobFiles,
           monitor,
           isAppAhead: () => registries.isAppAhead,

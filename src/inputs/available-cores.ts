@@ -13,7 +13,7 @@ export function readAvailableCores(): number {
   return limitByQuota(availableParallelism(), readKernelFile);
 }
 
-function readKernelFile(path: string): string | undefined {
+export function readKernelFile(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch {
@@ -23,7 +23,7 @@ function readKernelFile(path: string): string | undefined {
 
 /** `cores`, or the smallest quota of the process's cgroup and the groups around it, rounded up. */
 export function limitByQuota(cores: number, read: ReadKernelFile): number {
-  const quotas = cgroupDirectories(read).flatMap((directory) => quotaOf(directory, read) ?? []);
+  const quotas = cgroupDirectories("cpu", read).flatMap((directory) => quotaOf(directory, read) ?? []);
   return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
 }
 
@@ -31,12 +31,13 @@ export function limitByQuota(cores: number, read: ReadKernelFile): number {
  * Where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with no
  * controllers for v2 (cgroups(7)). Inside a container the mount often shows only the own group, as the root.
  */
-function cgroupDirectories(read: ReadKernelFile): string[] {
-  const directories = new Set(["/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"]);
+export function cgroupDirectories(controller: "cpu" | "pids", read: ReadKernelFile): string[] {
+  const directories = new Set(["/sys/fs/cgroup", `/sys/fs/cgroup/${controller}`]);
+  if (controller === "cpu") directories.add("/sys/fs/cgroup/cpu,cpuacct");
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
     const [, controllers, ...rest] = line.split(":");
     if (controllers === undefined) continue;
-    if (controllers !== "" && !controllers.split(",").includes("cpu")) continue;
+    if (controllers !== "" && !controllers.split(",").includes(controller)) continue;
     const mount = controllers === "" ? "/sys/fs/cgroup" : `/sys/fs/cgroup/${controllers}`;
     for (let path = posix.join("/", rest.join(":")); path !== "/"; path = posix.dirname(path))
       directories.add(posix.join(mount, path));

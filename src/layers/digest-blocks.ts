@@ -40,14 +40,14 @@ function diffIdDigester(arena: Arena): BlockDigester {
 }
 
 /** Frames the compressed blocks, for gzip as one member, appends them to the spool and digests what it appended. */
-function blobDigester({ arena, format }: DigesterSetup, spool: number): BlockDigester {
+function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: DigestTask): BlockDigester {
   const hash = createHash("sha256");
   let size = 0;
   let tarSize = 0;
   let crc32 = 0;
   const append = (bytes: Uint8Array): void => {
     hash.update(bytes);
-    writeSpool(spool, bytes, size, "compressed layer");
+    writeSpool(spool, bytes, offset + size, "compressed layer");
     size += bytes.length;
   };
   if (format === "gzip") append(GZIP_HEADER);
@@ -76,7 +76,7 @@ export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<Di
     resolve(reply);
   };
   try {
-    const digester = task.kind === "blob" ? blobDigester(setup, task.spool) : diffIdDigester(setup.arena);
+    const digester = task.kind === "blob" ? blobDigester(setup, task) : diffIdDigester(setup.arena);
     task.port.on("message", (message: DigestBlock | DigestEnd) => {
       try {
         const done = step(digester, message, task.port);

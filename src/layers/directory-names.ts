@@ -1,6 +1,7 @@
 import { opendirSync, readdirSync } from "node:fs";
 import { pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
+import { waitForDescriptor } from "./wait-for-descriptor.ts";
 
 /** Names in byte order, taken one by one. */
 export interface DirectoryNames {
@@ -28,7 +29,7 @@ const READ_NAMES = 1024;
  */
 export function readNames(path: ByteString, size: number): DirectoryNames {
   try {
-    return size < LARGE_DIRECTORY ? new FewNames(path) : new ManyNames(path);
+    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new FewNames(path) : new ManyNames(path)));
   } catch (error) {
     throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
   }

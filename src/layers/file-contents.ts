@@ -4,6 +4,7 @@ import { isSystemError, pathFault } from "../faults/system-error.ts";
 import { type ByteString, fromByteString, fsPath } from "../oci/byte-string.ts";
 import { changedFault } from "./changed-fault.ts";
 import type { FileIdentity, IndexedEntry } from "./tar-index.ts";
+import { waitForDescriptor } from "./wait-for-descriptor.ts";
 
 /** The code of a fault of a file that cannot be read; its destination is the file's path. */
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
@@ -111,7 +112,8 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 function openContents(name: ByteString, contentPath: ByteString | undefined): number {
   const path = contentPath ?? name;
   try {
-    return openSync(fsPath(path), contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS);
+    const flags = contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS;
+    return waitForDescriptor(() => openSync(fsPath(path), flags));
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") throw changedFault(path, "was removed");
     if (isSystemError(error) && error.code === "ELOOP") throw changedFault(path, "was replaced by a symlink");

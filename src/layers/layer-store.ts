@@ -4,12 +4,15 @@ import { isBackground, PriorityLimiter } from "../flow/priority-limiter.ts";
 import { untilAborted } from "../flow/until-aborted.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layer-plan.ts";
+import type { Arena } from "./arena.ts";
+import { blockCount } from "./block.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { type LayerEngine, MadeLayer } from "./made-layer.ts";
 import type { Rank } from "./pass.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { SpooledBlob } from "./spool.ts";
 import { closeSpoolFile, openNamelessFile } from "./spool-file.ts";
+import { SpoolFiles } from "./spool-files.ts";
 import type { LayerTar, StoredTar } from "./stored-tar.ts";
 import { newDiskTurns } from "./tar-file.ts";
 import type { TarIndex } from "./tar-index.ts";
@@ -36,6 +39,8 @@ export interface LayerStoreOptions {
   readonly monitor?: Monitor;
   /** True while the app image has more than enough ready for its network, so that the cache's layers may go on. */
   readonly isAppAhead?: () => boolean;
+  /** Spool files that may be open at a time, at least 1; as many tars may be. */
+  readonly mostSpools?: number;
 }
 
 /**
@@ -58,17 +63,24 @@ export class LayerStore {
     pool: WorkerPool,
     workers: number,
     spoolDir: string,
-    { blobFiles = async () => undefined, monitor = new Monitor(), isAppAhead }: LayerStoreOptions = {},
+    {
+      blobFiles = async () => undefined,
+      monitor = new Monitor(),
+      isAppAhead,
+      mostSpools = Number.POSITIVE_INFINITY,
+    }: LayerStoreOptions = {},
   ) {
+    const spools = new SpoolFiles(spoolDir, mostSpools);
     this.#engine = {
       pool,
       monitor,
       slots: new SlotPool(pool.arena.slots, backgroundSlots(workers), isAppAhead),
       passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
-      disk: newDiskTurns(),
-      openSpool: async (plan) => {
+      disk: newDiskTurns(mostSpools),
+      openSpool: async (plan, tarSize) => {
         const directory = await blobFiles(plan);
-        return await SpooledBlob.create(directory ?? spoolDir, directory !== undefined);
+        if (directory !== undefined) return await SpooledBlob.named(directory);
+        return SpooledBlob.in(await spools.open(mostBytes(pool.arena, tarSize)));
       },
     };
     this.#scans = new PriorityLimiter(workers);
@@ -147,6 +159,14 @@ export class LayerStore {
     };
     return await this.#scans.run(priority, copy, order, signal);
   }
+}
+
+/** What a blob's frame has around its blocks, in bytes, and more. */
+const FRAME_BYTES = 1024;
+
+/** Bytes that the blob of a tar can have. */
+function mostBytes({ needs }: Arena, tarSize: number): number {
+  return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
 }
 
 function single(indexes: readonly TarIndex[]): TarIndex {

@@ -21,7 +21,8 @@ export interface LayerEngine extends PassEngine {
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
-  openSpool(plan: LayerPlan): Promise<SpooledBlob>;
+  /** @param tarSize bytes of the tar that the blob is made of */
+  openSpool(plan: LayerPlan, tarSize: number): Promise<SpooledBlob>;
 }
 
 /** What one pass is to make. */
@@ -201,7 +202,9 @@ export class MadeLayer implements Layer {
     try {
       const { priority, order } = rank;
       const task = async (tar: LayerTar): Promise<PassResult> => {
-        const spool = await blob?.open(this.#engine.openSpool(this.plan));
+        const spool = await blob?.open(this.#engine.openSpool(this.plan, tar.tarSize));
+        const leave = files.length === 0 ? undefined : await this.#engine.disk.files.acquire(priority, order, signal);
+        if (leave !== undefined) void Promise.allSettled(files.map(({ done }) => done)).then(leave);
         const opened: TarFile[] = [];
         for (const file of files) if (await file.open(tar.tarSize)) opened.push(file);
         const takers = stream === undefined ? opened : [...opened, stream];

@@ -90,6 +90,8 @@ export interface DigestTask {
   readonly port: MessagePort;
   /** File descriptor of the spool; only for `blob`. Threads of a process share descriptors. */
   readonly spool: number;
+  /** Where the blob begins there, in bytes. */
+  readonly offset: number;
 }
 
 /** To the thread: the next block. */

@@ -18,7 +18,7 @@ export interface PassProducts {
   /** Hash the tar. */
   readonly diffId: boolean;
   /** Compress, and append the blob to this spool. */
-  readonly spool: Pick<SpooledBlob, "fileDescriptor" | "grow"> | undefined;
+  readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
   /** What else takes the tar's bytes. Their own failures do not stop the pass; its failure is told to them. */
   readonly takers?: readonly BlockTaker[];
   /** Told how far the pass is. */
@@ -98,7 +98,7 @@ class Pass {
     if (products.diffId) this.#diffId = this.#start("diff-id");
     if (products.spool !== undefined) {
       const spool = products.spool;
-      this.#blob = this.#start("blob", spool.fileDescriptor, (size) => spool.grow(size));
+      this.#blob = this.#start("blob", spool, (size) => spool.grow(size));
     }
   }
 
@@ -131,7 +131,7 @@ class Pass {
     return [this.#diffId, this.#blob].filter((digest) => digest !== undefined);
   }
 
-  #start(kind: "diff-id" | "blob", spool?: number, onSize?: (size: number) => void): RunningDigest {
+  #start(kind: "diff-id" | "blob", spool?: PassProducts["spool"], onSize?: (size: number) => void): RunningDigest {
     const digest = this.#engine.pool.digest(kind, blockCount(this.#tar), spool);
     digest.port.on("message", ({ slot, size, times }: DigestProgress) => {
       this.#leave(slot);

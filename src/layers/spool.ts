@@ -3,7 +3,8 @@ import { promisify } from "node:util";
 import { Fault } from "../faults/fault.ts";
 import type { Digest } from "../oci/digest.ts";
 import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
-import { closeSpoolFile, openNamelessFile, openSpoolFile } from "./spool-file.ts";
+import { closeSpoolFile, openSpoolFile } from "./spool-file.ts";
+import type { SpoolRoom } from "./spool-files.ts";
 
 /**
  * Bytes of a chunk: what a socket takes at once, so that it asks for more only when all of it is gone. Memory is used again,
@@ -36,6 +37,9 @@ export class SpooledBlob implements GrowingBlob {
   readonly done: Promise<Finished>;
   /** For the thread that appends. */
   readonly fileDescriptor: number;
+  /** Where the blob begins in the file, in bytes. */
+  readonly offset: number;
+  readonly #close: () => Promise<void>;
   readonly #finish: (value: Finished) => void;
   readonly #fail: (reason: unknown) => void;
   #available = 0;
@@ -48,8 +52,10 @@ export class SpooledBlob implements GrowingBlob {
   /** The file's name, until it has another or none. */
   #path: string | undefined;
 
-  private constructor(fileDescriptor: number, path: string | undefined) {
+  private constructor({ fileDescriptor, offset, release }: SpoolRoom, path: string | undefined) {
     this.fileDescriptor = fileDescriptor;
+    this.offset = offset;
+    this.#close = release;
     this.#path = path;
     const { promise, resolve, reject } = Promise.withResolvers<Finished>();
     this.done = promise;
@@ -59,14 +65,15 @@ export class SpooledBlob implements GrowingBlob {
     promise.catch(() => undefined);
   }
 
-  /**
-   * @param directory where the file lives, which needs room for the compressed bytes
-   * @param keepsName for {@link moveTo}
-   */
-  static async create(directory: string, keepsName = false): Promise<SpooledBlob> {
-    if (!keepsName) return new SpooledBlob(await openNamelessFile(directory), undefined);
+  /** A blob in a file without a name. */
+  static in(room: SpoolRoom): SpooledBlob {
+    return new SpooledBlob(room, undefined);
+  }
+
+  /** A blob in a file of its own that has a name, for {@link moveTo}. @param directory which needs room for the blob */
+  static async named(directory: string): Promise<SpooledBlob> {
     const { file, path } = await openSpoolFile(directory);
-    return new SpooledBlob(file, path);
+    return new SpooledBlob({ fileDescriptor: file, offset: 0, release: () => closeSpoolFile(file) }, path);
   }
 
   get available(): number {
@@ -114,7 +121,7 @@ export class SpooledBlob implements GrowingBlob {
         const isGrowing = await this.#reaches(position + CHUNK_SIZE - 1, signal);
         const ready = Math.min(READ_SIZE, RING_SIZE - next, this.#available - position);
         const length = isGrowing ? ready - (ready % CHUNK_SIZE) : ready;
-        const { bytesRead } = await read(this.fileDescriptor, ring, next, length, position);
+        const { bytesRead } = await read(this.fileDescriptor, ring, next, length, this.offset + position);
         if (bytesRead === 0)
           throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
         const end = next + bytesRead;
@@ -161,7 +168,7 @@ export class SpooledBlob implements GrowingBlob {
       this.#readers === 0 && (this.#ended === "failed" || (this.#ended === "complete" && this.#isReleased));
     if (!isUnused || this.#isClosed) return;
     this.#isClosed = true;
-    await closeSpoolFile(this.fileDescriptor);
+    await this.#close();
     if (this.#path !== undefined) await unlink(this.#path).catch(() => undefined);
   }
 

@@ -24,13 +24,20 @@ const MODE = 0o666;
  * wait for what was written to be on the disk, which takes as long as the disk does.
  */
 export interface DiskTurns {
+  /** A pass has one for all its files until they are complete: files that wait to be synced are open. */
+  readonly files: PriorityLimiter;
   readonly writes: PriorityLimiter;
   readonly syncs: PriorityLimiter;
 }
 
-/** One set of turns for all files. */
-export function newDiskTurns(): DiskTurns {
-  return { writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
+/** Passes whose files may be open. */
+const FEWEST_FILES = 4;
+const MOST_FILES = 64;
+
+/** One set of turns for all files. @param files as many passes may have files that are open, from 4 to 64 */
+export function newDiskTurns(files = MOST_FILES): DiskTurns {
+  const places = Math.max(FEWEST_FILES, Math.min(MOST_FILES, files));
+  return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
 }
 
 /** A finished tar on disk, under a name of its own; whoever wants it under another renames it. */

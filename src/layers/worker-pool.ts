@@ -22,6 +22,7 @@ import type {
   ScanDone,
   TaskFailed,
 } from "./messages.ts";
+import type { SpooledBlob } from "./spool.ts";
 import type { StoredTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
 import { ownThreadOptions } from "./thread-options.ts";
@@ -35,6 +36,9 @@ const EXTRA_SLOTS = 2;
  * at once get in each other's way, and a small export is over before the second one has started.
  */
 const ALONE_MS = 200;
+
+/** Where a digest appends the blob. */
+type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
 /** A digest that goes on in a thread while its blocks are posted to `port`. */
 export interface RunningDigest {
@@ -63,21 +67,26 @@ export class WorkerPool {
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
     this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, arenaNeeds(compression));
     const compressorSetup: CompressorSetup = { arena: this.arena, compression };
-    this.#compressors = new Piscina({
-      filename: entries.compressor,
-      workerData: compressorSetup,
-      minThreads: 1,
-      maxThreads: 1,
-      // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
-      atomics: "sync",
-      ...ownThreadOptions(),
-    });
+    this.#compressors = started(
+      () =>
+        new Piscina({
+          filename: entries.compressor,
+          workerData: compressorSetup,
+          minThreads: 1,
+          maxThreads: 1,
+          // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
+          atomics: "sync",
+          ...ownThreadOptions(),
+        }),
+    );
     // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
     const onError = (error: unknown): void => this.#bury(error);
     this.#compressors.on("error", onError);
     this.#workers = workers;
     this.#startTimer = setTimeout(() => this.#startAll(), ALONE_MS);
-    this.#digesters = new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError);
+    this.#digesters = started(
+      () => new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError),
+    );
   }
 
   /** @throws Fault of the scan, rebuilt from the thread's. */
@@ -102,10 +111,10 @@ export class WorkerPool {
   }
 
   /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
-  digest(kind: DigestTask["kind"], blocks: number, spool = -1): RunningDigest {
+  digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
     if (blocks > 1) this.#startAll();
     const { port1, port2 } = new MessageChannel();
-    const task: DigestTask = { kind, port: port2, spool };
+    const task: DigestTask = { kind, port: port2, spool: spool?.fileDescriptor ?? -1, offset: spool?.offset ?? 0 };
     const answer = this.#answerOf(this.#digesters.run(task, blocks > 1, port2));
     const done = answer.then((reply) => unwrap<DigestDone>(reply));
     return { port: port1, done };
@@ -122,8 +131,12 @@ export class WorkerPool {
   #startAll(): void {
     clearTimeout(this.#startTimer);
     const { options } = this.#compressors;
-    options.maxThreads = this.#workers;
-    options.minThreads = this.#workers;
+    try {
+      options.maxThreads = this.#workers;
+      options.minThreads = this.#workers;
+    } catch (error) {
+      this.#bury(error);
+    }
   }
 
   /** A thread answers every task, also with what went wrong; a task that fails by itself has lost its thread. */
@@ -148,6 +161,15 @@ export class WorkerPool {
     this.#isClosing = true;
     clearTimeout(this.#startTimer);
     await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
+  }
+}
+
+/** @throws Fault when the first thread cannot be started */
+function started<Threads>(start: () => Threads): Threads {
+  try {
+    return start();
+  } catch (error) {
+    throw deathFault(error);
   }
 }
 

@@ -68,8 +68,14 @@ export class Http {
   readonly #agents = new Map<string, Agent | ProxyAgent>();
   readonly #paces = new Map<string, Pace>();
 
-  /** @param environment for proxies and trusted certificates */
-  constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock) {
+  readonly #connections: number | undefined;
+
+  /**
+   * @param environment for proxies and trusted certificates
+   * @param connections per host; requests beyond wait for one
+   */
+  constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock, connections?: number) {
+    this.#connections = connections;
     this.#environment = environment;
     this.patience = patience;
     this.#clock = clock;
@@ -158,6 +164,7 @@ export class Http {
       keepAliveTimeout: KEEP_ALIVE_MS,
       allowH2: false,
       connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
+      ...(this.#connections === undefined ? {} : { connections: this.#connections }),
     };
     const agent =
       proxy === undefined

@@ -27,7 +27,7 @@ export async function writeLayout(directory: string, { copied, made }: LayoutCon
   if (base === undefined || own === undefined) throw new Error("there are two layers");
   mkdirSync(join(other, "blobs", "sha256"), { recursive: true });
   writeFileSync(blobFile(other, base.digest), layers[0]?.blob ?? "");
-  const spool = await SpooledBlob.create(await layout.create(), true);
+  const spool = await SpooledBlob.named(await layout.create());
   writeSync(spool.fileDescriptor, layers[1]?.blob ?? Buffer.alloc(0));
   spool.complete(own);
   await copyBlob(layout.path, base, other);

@@ -22,6 +22,8 @@ export interface RegistriesOptions {
   readonly insecureRegistries: readonly string[];
   /** Uploads in flight per registry, at least 1. */
   readonly uploadConcurrency: number;
+  /** Connections per registry. More than uploads; default: as many as requests. */
+  readonly connections?: number;
   /** For proxies and trusted certificates. */
   readonly environment: Environment;
   readonly logger: Logger;
@@ -57,7 +59,7 @@ export class Registries {
     this.#options = options;
     this.#patience = options.patience ?? PATIENCE;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#http = new Http(options.environment, this.#patience, this.#clock);
+    this.#http = new Http(options.environment, this.#patience, this.#clock, options.connections);
   }
 
   /**

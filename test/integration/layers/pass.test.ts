@@ -7,7 +7,6 @@ import { BLOCK_SIZE } from "../../../src/layers/arena.ts";
 import { blockCount } from "../../../src/layers/block.ts";
 import { type PassEngine, runPass } from "../../../src/layers/pass.ts";
 import { SlotPool } from "../../../src/layers/slot-pool.ts";
-import { SpooledBlob } from "../../../src/layers/spool.ts";
 import type { ScannedEntry, TarIndex } from "../../../src/layers/tar-index.ts";
 import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
@@ -15,6 +14,7 @@ import type { Digest } from "../../../src/oci/digest.ts";
 import { copyOf } from "../../support/copy-of.ts";
 import { madeEntry } from "../../unit/layers/made-entry.ts";
 import { wholeTar } from "../../unit/layers/whole-tar.ts";
+import { ownSpool } from "../../unit/own-spool.ts";
 import { randomIntegers } from "../../unit/random-integers.ts";
 import { temporaryDirectory } from "../../unit/temporary-directory.ts";
 import { rejectionOf } from "../../unit/thrown-by.ts";
@@ -55,7 +55,7 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
   const engine = newEngine();
   const index = indexOf(temporaryDirectory(), 20);
   const tar = wholeTar(index);
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   const { diffId, blob } = await runPass(engine, index, { diffId: true, spool }, RANK, NEVER);
   if (blob === undefined) throw new Error("no blob");
   spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
@@ -81,7 +81,7 @@ test.each([0, 1, 10, 19])("a change of file %i fails the pass with its name, and
   const engine = newEngine();
   const directory = temporaryDirectory();
   const index = indexOf(directory, 20, broken);
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   const fault = await rejectionOf(runPass(engine, index, { diffId: true, spool }, RANK, NEVER));
   spool.fail(fault);
   expect(fault).toMatchObject({
@@ -191,7 +191,7 @@ test("a full disk fails the pass, and frees all slots", async () => {
   const engine = newEngine();
   const full = openSync("/dev/full", "w");
   onTestFinished(() => closeSync(full));
-  const products = { diffId: true, spool: { fileDescriptor: full, grow: () => undefined } };
+  const products = { diffId: true, spool: { fileDescriptor: full, offset: 0, grow: () => undefined } };
   const index = indexOf(temporaryDirectory(), 20);
   expect(await rejectionOf(runPass(engine, index, products, RANK, NEVER))).toMatchObject({
     code: "EXPORT_LAYER_SPOOL",
@@ -211,7 +211,7 @@ test("abort before, and while blocks are made", async () => {
 
   const busy = newEngine();
   const controller = new AbortController();
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   const running = runPass(busy, index, { diffId: true, spool }, RANK, controller.signal);
   await spool.reaches(20); // more than the gzip header: some block went all the way
   controller.abort(reason);

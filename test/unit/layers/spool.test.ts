@@ -2,8 +2,10 @@ import { readdirSync, writeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { CHUNKS_IN_FLIGHT } from "../../../src/layers/layer.ts";
 import { SpooledBlob } from "../../../src/layers/spool.ts";
+import { SpoolFiles } from "../../../src/layers/spool-files.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { openSpools, spoolsClosed } from "../open-spools.ts";
+import { ownSpool } from "../own-spool.ts";
 import { temporaryDirectory } from "../temporary-directory.ts";
 import { rejectionOf } from "../thrown-by.ts";
 
@@ -27,7 +29,7 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 test("readers follow at their own pace, from any offset, also one who comes after the end", async () => {
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   const early = textOf(spool.read(0));
   const middle = textOf(spool.read(4));
   append(spool, "abc");
@@ -43,7 +45,7 @@ test("readers follow at their own pace, from any offset, also one who comes afte
 });
 
 test("reaches", async () => {
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   const answers = [spool.reaches(0), spool.reaches(2), spool.reaches(3)];
   append(spool, "abc");
   complete(spool);
@@ -53,7 +55,7 @@ test("reaches", async () => {
 
 test("a failure reaches readers who wait and those who come later", async () => {
   const directory = temporaryDirectory();
-  const spool = await SpooledBlob.create(directory);
+  const spool = await ownSpool(directory);
   append(spool, "abc");
   const waiting = textOf(spool.read(0));
   const fault = new Error("maker failed");
@@ -67,7 +69,7 @@ test("a failure reaches readers who wait and those who come later", async () => 
 });
 
 test("an aborted reader leaves at once, though nothing more is made", async () => {
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   append(spool, "abc");
   const controller = new AbortController();
   const reason = new Error("upload aborted");
@@ -83,7 +85,7 @@ test("an aborted reader leaves at once, though nothing more is made", async () =
 });
 
 test("progress that comes after the end does not shorten the blob", async () => {
-  const spool = await SpooledBlob.create(temporaryDirectory());
+  const spool = await ownSpool(temporaryDirectory());
   append(spool, "abcdef");
   complete(spool);
   spool.grow(3);
@@ -95,7 +97,7 @@ test("progress that comes after the end does not shorten the blob", async () => 
 describe("the file has no name, and is closed", () => {
   test("when it is released after its end", async () => {
     const directory = temporaryDirectory();
-    const spool = await SpooledBlob.create(directory);
+    const spool = await ownSpool(directory);
     expect(readdirSync(directory)).toEqual([]);
     expect(openSpools(directory)).toBe(1);
     complete(spool);
@@ -105,7 +107,7 @@ describe("the file has no name, and is closed", () => {
 
   test.each(["complete", "fail"] as const)("when it was released before and then ends: %s", async (end) => {
     const directory = temporaryDirectory();
-    const spool = await SpooledBlob.create(directory);
+    const spool = await ownSpool(directory);
     await spool.release();
     expect(openSpools(directory)).toBe(1);
     if (end === "complete") complete(spool);
@@ -115,13 +117,13 @@ describe("the file has no name, and is closed", () => {
 
   test("when it failed, though nobody releases it", async () => {
     const directory = temporaryDirectory();
-    const spool = await SpooledBlob.create(directory);
+    const spool = await ownSpool(directory);
     spool.fail(new Error("failed"));
     await spoolsClosed(directory);
   });
 
   test("once: who reads after that gets a fault, not another file", async () => {
-    const spool = await SpooledBlob.create(temporaryDirectory());
+    const spool = await ownSpool(temporaryDirectory());
     append(spool, "abc");
     complete(spool);
     await spool.release();
@@ -131,7 +133,7 @@ describe("the file has no name, and is closed", () => {
 
   test("not before the last reader left", async () => {
     const directory = temporaryDirectory();
-    const spool = await SpooledBlob.create(directory);
+    const spool = await ownSpool(directory);
     append(spool, "abc");
     complete(spool);
     const reader = spool.read(0)[Symbol.asyncIterator]();
@@ -145,7 +147,7 @@ describe("the file has no name, and is closed", () => {
 
 test("a directory that is not there is a fault that names it and the flag", async () => {
   const directory = `${temporaryDirectory()}/nothing`;
-  const fault = await rejectionOf(SpooledBlob.create(directory));
+  const fault = await rejectionOf(ownSpool(directory));
   expect(fault).toMatchObject({ code: "EXPORT_LAYER_SPOOL", hint: expect.stringContaining("-spool-dir") });
   expect(fault).toHaveProperty("message", expect.stringContaining(`failed to create a spool file in ${directory}: `));
 });
@@ -153,7 +155,7 @@ test("a directory that is not there is a fault that names it and the flag", asyn
 test.each([1, 2, 5, 9])(
   "chunks stay as they are until %i times 64 KiB more were appended and four more asked for",
   async (step) => {
-    const spool = await SpooledBlob.create(temporaryDirectory());
+    const spool = await ownSpool(temporaryDirectory());
     const letters = Array.from({ length: 60 }, (_, i) => String.fromCharCode(33 + i));
     const text = letters.map((letter) => letter.repeat(64 << 10)).join("");
     const held: Uint8Array[] = [];
@@ -180,11 +182,52 @@ test.each([
   ["is complete and never moved", complete],
 ])("a file with a name that %s is removed when it is closed", async (_name, end) => {
   const directory = temporaryDirectory();
-  const spool = await SpooledBlob.create(directory, true);
+  const spool = await SpooledBlob.named(directory);
   append(spool, "abc");
   expect(readdirSync(directory)).toHaveLength(1);
   end(spool);
   await spool.release();
   await spoolsClosed(directory);
   await expect.poll(() => readdirSync(directory)).toEqual([]);
+});
+
+describe("spool files that may be open", () => {
+  test("are shared by blobs beyond their number, each in room of its own", async () => {
+    const directory = temporaryDirectory();
+    const files = new SpoolFiles(directory, 2);
+    const rooms = await Promise.all([100, 200, 300, 400, 500].map((bytes) => files.open(bytes)));
+    expect(openSpools(directory)).toBe(2);
+    const byFile = Map.groupBy(rooms, ({ fileDescriptor }) => fileDescriptor);
+    expect([...byFile.values()].map((shared) => shared.map(({ offset }) => offset))).toEqual([
+      [0, 100, 400],
+      [0, 200],
+    ]);
+  });
+
+  test("are closed when the last blob in them is released, and make place for others", async () => {
+    const directory = temporaryDirectory();
+    const files = new SpoolFiles(directory, 1);
+    const [first, second] = [await files.open(10), await files.open(10)];
+    await first.release();
+    expect(openSpools(directory)).toBe(1);
+    await second.release();
+    expect(openSpools(directory)).toBe(0);
+    expect(await files.open(10)).toMatchObject({ offset: 0 });
+    expect(openSpools(directory)).toBe(1);
+  });
+
+  test("have each blob's bytes only for its readers", async () => {
+    const files = new SpoolFiles(temporaryDirectory(), 1);
+    const [first, second] = [SpooledBlob.in(await files.open(10)), SpooledBlob.in(await files.open(10))];
+    for (const [spool, text] of [
+      [first, "the first"],
+      [second, "and second"],
+    ] as const) {
+      writeSync(spool.fileDescriptor, text, spool.offset);
+      spool.complete({ digest, size: text.length });
+    }
+    expect(await textOf(first.read(4))).toBe("first");
+    expect(await textOf(second.read(0))).toBe("and second");
+    await Promise.all([first.release(), second.release()]);
+  });
 });

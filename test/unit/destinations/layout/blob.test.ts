@@ -7,6 +7,7 @@ import { workPath } from "../../../../src/destinations/layout/work-directory.ts"
 import { SpooledBlob } from "../../../../src/layers/spool.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
 import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
+import { ownSpool } from "../../own-spool.ts";
 import { temporaryDirectory } from "../../temporary-directory.ts";
 import { rejectionOf } from "../../thrown-by.ts";
 
@@ -65,7 +66,7 @@ describe("putBlob", () => {
 
   const spooled = async (keepsName: boolean) => {
     const directory = temporaryDirectory();
-    const spool = await SpooledBlob.create(directory, keepsName);
+    const spool = await (keepsName ? SpooledBlob.named(directory) : ownSpool(directory));
     writeFileSync(spool.fileDescriptor, BYTES);
     spool.complete(BLOB);
     return { spool, directory };

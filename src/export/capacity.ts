@@ -1,0 +1,194 @@
+import { readdirSync } from "node:fs";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, type FaultCode } from "../faults/fault.ts";
+import { processLimit } from "../faults/shortage.ts";
+import { cgroupDirectories, readKernelFile } from "../inputs/available-cores.ts";
+
+/** How much of an export may go on at a time. */
+export interface Capacity {
+  /** Compressing threads, at least 1. */
+  readonly workers: number;
+  /** Uploads per registry, at least 1. */
+  readonly uploadConcurrency: number;
+  /** Spool files that may be open, at least 1; as many tars of a cache directory may be. */
+  readonly spools: number;
+}
+
+/** A resource of the process, in its own unit. */
+export interface Supply {
+  /** Absent for no limit. */
+  readonly limit?: number | undefined;
+  readonly used: number;
+}
+
+export interface Supplies {
+  readonly openFiles: Supply;
+  /** Bytes. */
+  readonly addressSpace: Supply;
+  /** Bytes of private memory that can be written to, also where nothing was written yet. */
+  readonly data: Supply;
+  /** Those of the container, or of the user. */
+  readonly threads: Supply;
+}
+
+/* Measured with Node 26 on linux/amd64. */
+
+/** Descriptors of a thread's event loop: epoll, io_uring, eventfd, both ends of a pipe. */
+const THREAD_DESCRIPTORS = 5;
+
+/** Beside the compressing threads. */
+const DIGESTERS = 2;
+
+/** Registries that are used at a time: the app's and the cache's. Others have their turn before. */
+const REGISTRIES = 2;
+
+/** Descriptors of four operations of Node's own threads, pipes of a program, the log of events, and the fewest tars. */
+const PASSING_DESCRIPTORS = 12;
+
+const LEAST_SPOOLS = 2;
+
+/** `lifecycle -version`, a credential helper. */
+const PROGRAMS = 1;
+
+/** Bytes of address space that a thread reserves, and that the HTTP parser does. */
+const THREAD_ADDRESSES = 0.8e9;
+const PARSER_ADDRESSES = 4.8e9;
+
+/** Node reserves guard regions around each WebAssembly memory from this limit on: 12 GB more. */
+const GUARDED_FROM = 2 ** 34;
+const GUARD_ADDRESSES = 12e9;
+
+const THREAD_DATA = 0.54e9;
+
+/** What the process has; nothing is limited where the system does not say. */
+export function readSupplies(): Supplies {
+  const status = readKernelFile("/proc/self/status") ?? "";
+  const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
+  return {
+    openFiles: { limit: processLimit("Max open files"), used: openDescriptors() },
+    addressSpace: { limit: processLimit("Max address space"), used: bytes("VmSize") },
+    data: { limit: processLimit("Max data size"), used: bytes("VmData") },
+    threads: tightest([...containerThreads(), ...userThreads()]),
+  };
+}
+
+function openDescriptors(): number {
+  try {
+    // The listing itself has one.
+    return readdirSync("/proc/self/fd").length - 1;
+  } catch {
+    return 0;
+  }
+}
+
+function tightest(supplies: readonly Supply[]): Supply {
+  return supplies.reduce((least, supply) => (left(supply) < left(least) ? supply : least), { used: 0 });
+}
+
+/** Limits of the process's cgroup and the groups around it. */
+function containerThreads(): Supply[] {
+  return cgroupDirectories("pids", readKernelFile).flatMap((directory) => {
+    const [limit, used] = ["pids.max", "pids.current"].map((name) => Number(readKernelFile(`${directory}/${name}`)));
+    // `max` means no limit; the root group has no files.
+    return Number.isInteger(limit) && Number.isInteger(used) ? [{ limit, used: used as number }] : [];
+  });
+}
+
+/** Limits of a user above this are not counted against, because that takes longer the more processes there are. */
+const MOST_COUNTED = 4096;
+
+/** Root has no such limit. Processes of other containers count, and cannot be seen. */
+function userThreads(): Supply[] {
+  const [limit, uid] = [processLimit("Max processes"), process.getuid?.() ?? 0];
+  if (uid === 0 || limit === undefined || limit > MOST_COUNTED) return [];
+  const counts = readdirSync("/proc").map((pid) => {
+    const status = /^\d+$/.test(pid) ? (readKernelFile(`/proc/${pid}/status`) ?? "") : "";
+    const isOwn = new RegExp(`^Uid:\\t${uid}\\t`, "m").test(status);
+    return isOwn ? Number(/^Threads:\t(\d+)$/m.exec(status)?.[1] ?? 0) : 0;
+  });
+  return [{ limit, used: counts.reduce((sum, count) => sum + count, 0) }];
+}
+
+interface Resource {
+  readonly name: keyof Supplies;
+  readonly code: FaultCode;
+  readonly text: string;
+  /** Shows and raises the limit. */
+  readonly command: string;
+  /** @param isGuarded whether Node reserves guard regions */
+  readonly needed: (capacity: Wanted, isGuarded: boolean) => number;
+}
+
+type Wanted = Omit<Capacity, "spools">;
+
+const RESOURCES: readonly Resource[] = [
+  {
+    name: "openFiles",
+    code: "EXPORT_LIMIT_OPEN_FILES",
+    text: "open files",
+    command: "ulimit -n",
+    needed: ({ workers, uploadConcurrency }) =>
+      (workers + DIGESTERS) * THREAD_DESCRIPTORS +
+      workers +
+      REGISTRIES * connectionsFor(uploadConcurrency) +
+      LEAST_SPOOLS +
+      PASSING_DESCRIPTORS,
+  },
+  {
+    name: "addressSpace",
+    code: "EXPORT_LIMIT_ADDRESS_SPACE",
+    text: "bytes of address space",
+    command: "ulimit -v",
+    needed: ({ workers }, isGuarded) =>
+      PARSER_ADDRESSES + (isGuarded ? GUARD_ADDRESSES : 0) + (workers + DIGESTERS) * THREAD_ADDRESSES,
+  },
+  {
+    name: "data",
+    code: "EXPORT_LIMIT_DATA",
+    text: "bytes of data",
+    command: "ulimit -d",
+    needed: ({ workers }) => (workers + DIGESTERS) * THREAD_DATA,
+  },
+  {
+    name: "threads",
+    code: "EXPORT_LIMIT_THREADS",
+    text: "processes and threads",
+    command: "ulimit -u, and pids.max of the container",
+    needed: ({ workers }) => workers + DIGESTERS + PROGRAMS,
+  },
+];
+
+/**
+ * The most that the supplies allow, up to what is wanted.
+ * @param isUnguarded whether Node was told not to reserve guard regions
+ * @throws Fault naming the limit that does not allow one worker and one upload
+ */
+export function fitCapacity(wanted: Wanted, supplies: Supplies, isUnguarded: boolean): Capacity {
+  const isGuarded = !isUnguarded && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
+  const lacking = (capacity: Wanted) =>
+    RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(supplies[name]));
+  let capacity: Wanted = { workers: 1, uploadConcurrency: 1 };
+  const missing = lacking(capacity);
+  if (missing !== undefined) throw limitFault(missing, supplies[missing.name], missing.needed(capacity, isGuarded));
+  for (const key of ["workers", "uploadConcurrency"] as const)
+    for (let more = 2; more <= wanted[key] && lacking({ ...capacity, [key]: more }) === undefined; more++)
+      capacity = { ...capacity, [key]: more };
+  const spare = left(supplies.openFiles) - (RESOURCES[0] as Resource).needed(capacity, isGuarded);
+  return { ...capacity, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
+}
+
+/** Connections to one registry: each upload may need one more for the blob that it copies, and others ask questions. */
+export function connectionsFor(uploadConcurrency: number): number {
+  return 2 * uploadConcurrency + 2;
+}
+
+function left({ limit = Number.POSITIVE_INFINITY, used }: Supply): number {
+  return limit - used;
+}
+
+function limitFault({ code, text, command }: Resource, { limit, used }: Supply, needed: number): Fault {
+  return new Fault(code, `this process may have ${limit} ${text}, and the export needs ${Math.ceil(used + needed)}`, {
+    exitCode: EXIT_CODES.exportFailed,
+    hint: `Raise the limit (${command}).`,
+  });
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { connectionsFor, fitCapacity, readSupplies, type Supplies } from "../../../src/export/capacity.ts";
+import { thrownBy } from "../thrown-by.ts";
+
+const WANTED = { workers: 8, uploadConcurrency: 8 };
+
+function supplies(rest: Partial<Supplies> = {}): Supplies {
+  const none = { used: 0 };
+  return { openFiles: none, addressSpace: none, data: none, threads: none, ...rest };
+}
+
+test("without limits all that is wanted is done", () => {
+  expect(fitCapacity(WANTED, supplies(), false)).toEqual({ ...WANTED, spools: Number.POSITIVE_INFINITY });
+});
+
+describe("a limit bounds", () => {
+  test.each([
+    [
+      "workers, uploads and spools to what the least descriptors allow",
+      60,
+      { workers: 1, uploadConcurrency: 1, spools: 2 },
+    ],
+    ["uploads after workers", 102, { workers: 8, uploadConcurrency: 1, spools: 2 }],
+    ["spools only", 138, { workers: 8, uploadConcurrency: 8, spools: 6 }],
+  ])("%s (%i open files)", (_, limit, expected) => {
+    expect(fitCapacity(WANTED, supplies({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
+  });
+
+  test.each([
+    ["addressSpace", 12e9],
+    ["data", 3e9],
+    ["threads", 7],
+  ] as const)("workers (%s)", (name, limit) => {
+    const { workers, uploadConcurrency } = fitCapacity(WANTED, supplies({ [name]: { limit, used: 0 } }), false);
+    expect(workers).toBeGreaterThan(1);
+    expect(workers).toBeLessThan(8);
+    expect(uploadConcurrency).toBe(8);
+  });
+
+  test("workers more where Node reserves guard regions", () => {
+    const limited = supplies({ addressSpace: { limit: 20e9, used: 0 } });
+    expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
+    expect(fitCapacity(WANTED, limited, false).workers).toBe(2);
+  });
+});
+
+test.each([
+  [
+    "openFiles",
+    "EXPORT_LIMIT_OPEN_FILES",
+    /^this process may have 30 open files, and the export needs \d+$/,
+    "ulimit -n",
+  ],
+  ["addressSpace", "EXPORT_LIMIT_ADDRESS_SPACE", /30 bytes of address space/, "ulimit -v"],
+  ["data", "EXPORT_LIMIT_DATA", /30 bytes of data/, "ulimit -d"],
+  ["threads", "EXPORT_LIMIT_THREADS", /30 processes and threads/, "pids.max"],
+] as const)("a limit of %s below the least is an error that names it", (name, code, message, hint) => {
+  const limited = supplies({ [name]: { limit: 30, used: 29 } });
+  expect(thrownBy(() => fitCapacity(WANTED, limited, false))).toMatchObject({
+    code,
+    message: expect.stringMatching(message),
+    hint: expect.stringContaining(hint),
+    exitCode: 62,
+  });
+});
+
+test("more connections than uploads, so that a blob can be read from the registry that it is sent to", () => {
+  for (const uploads of [1, 2, 8]) expect(connectionsFor(uploads)).toBeGreaterThanOrEqual(2 * uploads + 2);
+});
+
+test("this process has descriptors and memory", () => {
+  const { openFiles, addressSpace, data } = readSupplies();
+  for (const { used } of [openFiles, addressSpace, data]) expect(used).toBeGreaterThan(0);
+});

@@ -1,0 +1,7 @@
+import { SpooledBlob } from "../../src/layers/spool.ts";
+import { SpoolFiles } from "../../src/layers/spool-files.ts";
+
+/** A blob in a nameless file of its own. */
+export async function ownSpool(directory: string): Promise<SpooledBlob> {
+  return SpooledBlob.in(await new SpoolFiles(directory, 1).open(0));
+}
