@@ -1,7 +1,5 @@
 import { EXIT_CODES } from "./cnb/exit-codes.ts";
-import { runCreator } from "./create/run-creator.ts";
 import { VERSION } from "./export/release.ts";
-import { runCommand } from "./export/run-command.ts";
 import type { StartThreads } from "./export/run-export.ts";
 import { Fault, messageOf } from "./faults/fault.ts";
 import { readAvailableCores } from "./inputs/available-cores.ts";
@@ -85,12 +83,16 @@ async function run(
   warnFlagLikePositionals(positionals, logger);
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");
-  if (invocation.command === "creator") return runCreator(command, own, signal);
+  if (invocation.command === "creator") {
+    const { runCreator } = await import("./create/run-creator.ts");
+    return runCreator(command, own, signal);
+  }
   // Gives cache directories to the user of the build, and becomes that user (contract 10.5).
   const dropPrivileges = ({ uid, gid, cacheDir, launchCacheDir }: ExportSettings) => {
     ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
     runAs(uid, gid);
   };
+  const { runCommand } = await import("./export/run-command.ts");
   await runCommand(command, { ...own, dropPrivileges }, signal);
   return EXIT_CODES.success;
 }
