@@ -1,122 +1,144 @@
-import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runtimeList } from "../src/process-inputs.ts";
 import { buildEncoders, ENCODERS } from "./build-encoder.ts";
+import { buildLauncher } from "./build-launcher.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
+import { runScript, runTool } from "./build-tool.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
+import { copyDebianLibraries, LIBRARIES, LOADER } from "./debian-libraries.ts";
+import { strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
+import { collectLicenses } from "./licenses.ts";
 
-const USAGE = `npm run build:binary -- [--arch amd64,arm64] [--out dist/binary] [--runtime-libraries directory]
+const USAGE = `npm run build:binary -- [--arch amd64,arm64] [--out dist/binary]
 
-Makes one executable file for each architecture, <out>/linux-<arch>/exporter, and the link creator to it. Node.js is in it; what Node.js
-itself needs beside libc (libstdc++, libgcc_s, libatomic) is looked for on this machine, or in --runtime-libraries, and put beside
-the executable, where it is found first. That takes patchelf; without it the libraries must be where the executable is to run.`;
+Makes <out>/linux-<arch>: exporter, creator, and all that they need, for any Linux image on that architecture. Needs apt and dpkg with a
+Debian mirror (DEBIAN_MIRROR names another), Python 3 with pip, and for the other architecture qemu-user-static.`;
 
 const root = dirname(import.meta.dirname);
 
-/** What Node.js links to and minimal images lack. Their licence lets them go along with any program (GCC Runtime Library Exception). */
-const RUNTIME_LIBRARIES = ["libatomic.so.1", "libgcc_s.so.1", "libstdc++.so.6"];
+/** The single executable, which the launcher starts. */
+const PROGRAM = "tandem";
 
-/** All that may be in an executable's directory: it, the link to it, and what it brings along. */
-export const BINARY_FILES = ["exporter", "creator", ...RUNTIME_LIBRARIES];
+const LICENSES = "tandem.LICENSES";
 
-/** Where Debian and its relatives have libraries of an architecture, natively and for cross-compilers. */
-export const LIBRARY_DIRECTORIES: Readonly<Record<Architecture, readonly string[]>> = {
-  amd64: ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/x86_64-linux-gnu/lib"],
-  arm64: ["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
-};
+/** All that is in the executable's directory. Platforms take only files that are directly beside the lifecycle's. */
+export const BINARY_FILES = ["exporter", "creator", PROGRAM, LOADER, ...LIBRARIES, LICENSES];
 
 /** How Node.js is started, as by bin/exporter. */
 const RUNTIME = join(root, "bin", "runtime.sh");
 
-interface BinaryOptions {
-  readonly architecture: Architecture;
-  /** The executable and what goes with it. */
-  readonly directory: string;
-  /** Where its runtime libraries are. */
-  readonly libraries: readonly string[];
-}
+/** Makes V8's caches of compiled code the same each time. */
+const REPRODUCIBLE = "--random-seed=1";
 
-/** Makes the executable of one architecture. @returns what there is to say about it */
-export async function buildBinary({ architecture, directory, libraries }: BinaryOptions): Promise<readonly string[]> {
-  await buildEncoders();
+/** Nothing of this machine's environment but the PATH, on which emulators are found. */
+const START_ENVIRONMENT = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
+
+const EMULATORS = { amd64: "qemu-x86_64-static", arm64: "qemu-aarch64-static" } as const;
+
+/**
+ * Makes the executable of one architecture, and starts it.
+ * @param directory where it is when it starts; removed first, so that a build that fails leaves none
+ */
+export async function buildBinary(architecture: Architecture, directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(dirname(directory), { recursive: true });
   const temporary = mkdtempSync(join(tmpdir(), "tandem-binary-"));
+  const made = mkdtempSync(`${resolve(directory)}.`);
   try {
-    const executable = join(directory, "exporter");
-    await inject(await fetchRuntime(architecture, temporary), executable, architecture, temporary);
-    symlinkSync("exporter", join(directory, "creator"));
-    return [executable, ...bringLibraries(executable, libraries)];
+    const files = { architecture, temporary, made };
+    const libraryLicenses = copyDebianLibraries(architecture, made);
+    chmodSync(join(made, LOADER), 0o755);
+    const runtime = await fetchRuntime(architecture, temporary);
+    const bundled = await buildProgram(files, runtime.node);
+    copyFileSync(buildLauncher(architecture), join(made, "exporter"));
+    chmodSync(join(made, "exporter"), 0o755);
+    symlinkSync("exporter", join(made, "creator"));
+    writeFileSync(join(made, LICENSES), collectLicenses(bundled, runtime.license, libraryLicenses));
+    chmodSync(made, 0o755);
+    checkStart(files);
+    renameSync(made, directory);
   } finally {
+    rmSync(made, { recursive: true, force: true });
     rmSync(temporary, { recursive: true });
   }
 }
 
-/** Puts the command and the threads' code into a copy of Node.js. */
-async function inject(node: string, executable: string, architecture: Architecture, temporary: string): Promise<void> {
-  await bundle({ binary: join(root, "src/binary.ts") }, join(temporary, "main"), true);
-  const threads = join(temporary, "threads");
-  await bundle(THREAD_ENTRIES, threads);
-  await bundle({ embedded: join(root, "workers/embedded.ts") }, join(temporary, "embedded"), true);
+interface Files {
+  readonly architecture: Architecture;
+  readonly temporary: string;
+  /** The executable's directory, until it is complete. */
+  readonly made: string;
+}
+
+/** Puts the command and the threads' code into a copy of Node.js. @returns paths of the sources */
+async function buildProgram(files: Files, runtime: Buffer): Promise<readonly string[]> {
+  const { temporary, made } = files;
+  const node = join(temporary, "node-stripped");
+  const flags = runtimeList(readFileSync(RUNTIME, "utf8"), "node_flags");
+  writeFileSync(node, strip(runtime), { mode: 0o755 });
+  const modules = join(temporary, "modules");
+  const sources = await bundle({ cli: join(root, "src/cli.ts"), ...THREAD_ENTRIES }, modules);
+  for (const entry of ["src/binary.ts", "workers/embedded.ts", "scripts/compile-modules.ts"])
+    await bundle({ [basename(entry, ".ts")]: join(root, entry) }, join(temporary, "start"), true);
+  runProgram(files, node, [...flags, REPRODUCIBLE, join(temporary, "start", "compile-modules.cjs"), modules]);
+  await buildEncoders();
   await buildTimelinePage(join(temporary, "timeline.html"));
   const assets = [
-    ...readdirSync(threads).map((name) => [name, join(threads, name)]),
-    ["embedded.cjs", join(temporary, "embedded", "embedded.cjs")],
-    ...ENCODERS.map(({ name }) => [name, join(root, "dist", name)]),
-    ["timeline.html", join(temporary, "timeline.html")],
-    ["runtime.sh", RUNTIME],
+    ...readdirSync(modules).map((name) => join(modules, name)),
+    join(temporary, "start", "embedded.cjs"),
+    ...ENCODERS.map(({ name }) => join(root, "dist", name)),
+    join(temporary, "timeline.html"),
+    RUNTIME,
   ];
   const config = {
-    main: join(temporary, "main", "binary.cjs"),
-    output: executable,
+    // Part of the result, so that it may not name the temporary directory.
+    main: join("start", "binary.cjs"),
+    output: join(made, PROGRAM),
     executable: node,
     disableExperimentalSEAWarning: true,
-    // Compiled code is of the machine that compiles.
-    useCodeCache: ARCHITECTURES[architecture] === process.arch,
-    execArgv: runtimeList(readFileSync(RUNTIME, "utf8"), "node_flags"),
+    execArgv: flags,
     // Arguments and NODE_OPTIONS are the command's own affair.
     execArgvExtension: "none",
-    assets: Object.fromEntries(assets),
+    assets: Object.fromEntries(assets.map((path) => [basename(path), path])),
   };
   const file = join(temporary, "sea.json");
   writeFileSync(file, JSON.stringify(config));
-  execFileSync(process.execPath, ["--build-sea", file], { stdio: ["ignore", "ignore", "inherit"] });
+  runTool(process.execPath, ["--build-sea", file], { cwd: temporary });
+  return sources;
 }
 
-/** The path of a library in the first of some directories that has it. */
-export function findLibrary(name: string, directories: readonly string[]): string | undefined {
-  return directories.map((directory) => join(directory, name)).find(existsSync);
+const isNative = (architecture: Architecture) => ARCHITECTURES[architecture] === process.arch;
+
+/** @throws Error when the executable does not start */
+function checkStart(files: Files): void {
+  const { architecture, made } = files;
+  const version = isNative(architecture)
+    ? runTool(join(made, "exporter"), ["-version"], { env: START_ENVIRONMENT })
+    : runProgram(files, join(made, PROGRAM), ["-version"]);
+  if (version.trim() === "") throw new Error(`${made}: -version prints nothing`);
 }
 
-function bringLibraries(executable: string, directories: readonly string[]): readonly string[] {
-  const needs = `it needs ${RUNTIME_LIBRARIES.join(", ")} where it runs`;
-  const found = RUNTIME_LIBRARIES.map((name) => findLibrary(name, directories));
-  const missing = RUNTIME_LIBRARIES.filter((_, i) => found[i] === undefined);
-  if (missing.length > 0) return [`no ${missing.join(", ")} of its architecture here: ${needs}`];
-  try {
-    execFileSync("patchelf", ["--set-rpath", "$ORIGIN", executable], { stdio: ["ignore", "ignore", "inherit"] });
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    return [`patchelf is not here: ${needs}`];
-  }
-  for (const [i, name] of RUNTIME_LIBRARIES.entries())
-    copyFileSync(realpathSync(found[i] ?? ""), join(dirname(executable), name));
-  return [];
+/** Runs a program of the architecture as the launcher does: with the loader and the libraries that were made for it. */
+function runProgram({ architecture, made }: Files, program: string, args: readonly string[]): string {
+  const loader = [join(made, LOADER), "--inhibit-cache", "--library-path", made, program, ...args];
+  const [command = "", ...rest] = isNative(architecture) ? loader : [EMULATORS[architecture], ...loader];
+  const remedy = `Install qemu-user-static, or build for this machine's architecture only: --arch`;
+  return runTool(command, rest, { env: START_ENVIRONMENT, remedy });
 }
 
 async function main(): Promise<void> {
@@ -124,20 +146,19 @@ async function main(): Promise<void> {
     options: {
       arch: { type: "string", default: Object.keys(ARCHITECTURES).join(",") },
       out: { type: "string", default: join(root, "dist", "binary") },
-      "runtime-libraries": { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return console.log(USAGE);
-  for (const name of values.arch.split(",")) {
-    if (!(name in ARCHITECTURES))
-      throw new Error(`--arch ${name}: it is one of ${Object.keys(ARCHITECTURES).join(", ")}`);
-    const architecture = name as Architecture;
-    const given = values["runtime-libraries"];
-    const libraries = given === undefined ? LIBRARY_DIRECTORIES[architecture] : [given];
+  const architectures = values.arch.split(",");
+  const unknown = architectures.find((name) => !(name in ARCHITECTURES));
+  if (unknown !== undefined)
+    throw new Error(`--arch ${unknown}: it is one of ${Object.keys(ARCHITECTURES).join(", ")}`);
+  for (const architecture of architectures as Architecture[]) {
     const directory = join(values.out, `linux-${architecture}`);
-    console.log((await buildBinary({ architecture, directory, libraries })).join("\n  "));
+    await buildBinary(architecture, directory);
+    console.log(directory);
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runScript(main);

@@ -1,209 +1,107 @@
-import { createHash } from "node:crypto";
 import {
-  createWriteStream,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
 } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { parse } from "smol-toml";
-import { z } from "zod";
-import { putBlob } from "../src/destinations/layout/blob.ts";
-import { Layout } from "../src/destinations/layout/layout.ts";
-import { engineParts } from "../src/export/engine-parts.ts";
-import { serialiseImage } from "../src/images/built-image.ts";
-import { NORMALISED_TIME } from "../src/images/created.ts";
-import { blankEntry } from "../src/images/history.ts";
-import { loadCompression } from "../src/layers/block-encoder.ts";
-import type { Layer } from "../src/layers/layer.ts";
-import { LayerStore } from "../src/layers/layer-store.ts";
-import { WorkerPool } from "../src/layers/worker-pool.ts";
-import { type Digest, digestOf } from "../src/oci/digest.ts";
-import { emptyImageConfig, imageConfigBytes } from "../src/oci/image-config.ts";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../src/oci/media-types.ts";
-import { APP_PRIORITY } from "../src/plan/layer-plan.ts";
-import { BINARY_FILES, buildBinary, LIBRARY_DIRECTORIES } from "./build-binary.ts";
-import type { Architecture } from "./fetch-runtime.ts";
-import { type ArchiveEntry, architectureOf, packArchive, readArchive } from "./lifecycle-archive.ts";
+import { BINARY_FILES, buildBinary } from "./build-binary.ts";
+import { runScript } from "./build-tool.ts";
+import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
+import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
+import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
-const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz> [--out dist/lifecycle] [--binary directory]
+const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary]
 
-Takes a release archive of the lifecycle and writes two things with its exporter and creator replaced:
-<out>/<name>+tandem.tgz, for builder.toml's lifecycle.uri or pack's --lifecycle-…; and <out>/image, an OCI image layout for kpack's ClusterLifecycle
-(push it with, for instance, skopeo copy oci:<out>/image docker://…). --binary: what build:binary made, instead of making it.`;
-
-/** Compressed once and pulled often. */
-const LEVEL = 6;
-
-const RELEASE = "lifecycle";
-
-/** What there is in lifecycle.toml for the image's labels. */
-const apiSetSchema = z.object({ supported: z.array(z.string()).min(1), deprecated: z.array(z.string()).default([]) });
-const descriptorSchema = z.object({
-  apis: z.object({ buildpack: apiSetSchema, platform: apiSetSchema }),
-  lifecycle: z.object({ version: z.string() }),
-});
-type LifecycleDescriptor = z.infer<typeof descriptorSchema>;
+Takes release archives of one lifecycle, at most one for each architecture, and writes them with exporter and creator replaced:
+<out>/<name>+tandem.tgz for builder.toml's lifecycle.uri, and <out>/image, an OCI image layout with the lifecycle image for all of
+these architectures. --binary: what build:binary made, instead of making it.`;
 
 export interface LifecycleOptions {
-  /** Release archive. */
-  readonly archive: string;
-  /** Where both results go. */
+  /** Paths of release archives. */
+  readonly archives: readonly string[];
+  /** Directory of the results. Those of an earlier build are removed, whether this one succeeds or not. */
   readonly out: string;
-  /** The executable and what goes with it; undefined to make it. */
-  readonly binary: string | undefined;
+  /** The directory that build:binary made; undefined to make it. */
+  readonly binary?: string;
 }
 
-/** Replaces the exporter and the creator of a lifecycle. @returns the paths of the archive and of the image layout */
-export async function buildLifecycle({ archive, out, binary }: LifecycleOptions): Promise<readonly [string, string]> {
-  const temporary = mkdtempSync(join(tmpdir(), "tandem-lifecycle-"));
+/** Paths of the results. */
+export interface BuiltLifecycle {
+  /** In the order of the given ones. */
+  readonly archives: readonly string[];
+  /** An OCI image layout. */
+  readonly image: string;
+}
+
+/** Replaces the exporter and the creator of a lifecycle. @throws Error; then there is no result */
+export async function buildLifecycle({ archives, out, binary }: LifecycleOptions): Promise<BuiltLifecycle> {
+  const results = { archives: archives.map((path) => join(out, tandemName(path))), image: join(out, "image") };
+  for (const path of [...results.archives, results.image]) rmSync(path, { recursive: true, force: true });
+  const released: ReleasedLifecycle[] = [];
+  for (const path of archives) released.push(await readLifecycle(path));
+  checkTogether(released);
+  mkdirSync(out, { recursive: true });
+  const temporary = mkdtempSync(join(resolve(out), ".making-"));
+  const compressor = new TarCompressor(temporary);
   try {
-    const released = await readArchive(archive);
-    const { architecture, descriptor } = inspect(released, archive);
-    const directory = binary ?? join(temporary, "binary");
-    if (binary === undefined)
-      await buildBinary({ architecture, directory, libraries: LIBRARY_DIRECTORIES[architecture] });
-    const entries = replace(released, directory);
-    mkdirSync(out, { recursive: true });
-    const results = [
-      join(out, basename(archive).replace(/\.(tgz|tar\.gz)$/, "+tandem.tgz")),
-      join(out, "image"),
-    ] as const;
-    await writeBoth(entries, { architecture, descriptor }, results, temporary);
+    const base = await compressor.compress(BASE_FILES, "/");
+    const made: CompressedTar[] = [];
+    const images: LifecycleImage[] = [];
+    for (const { architecture, descriptor, entries } of released) {
+      const directory = join(binary ?? join(temporary, "binary"), `linux-${architecture}`);
+      if (binary === undefined) await buildBinary(architecture, directory);
+      const replaced = replace(entries, directory);
+      made.push(await compressor.compress(replaced, ""));
+      images.push({ architecture, descriptor, layers: [base, await compressor.compress(replaced, "/cnb/")] });
+    }
+    const layout = join(temporary, "image");
+    writeImageLayout(layout, images);
+    for (const [i, { path }] of made.entries()) renameSync(path, results.archives[i] ?? "");
+    renameSync(layout, results.image);
     return results;
   } finally {
+    await compressor.close();
     rmSync(temporary, { recursive: true });
   }
 }
 
-interface Inspected {
-  readonly architecture: Architecture;
-  readonly descriptor: LifecycleDescriptor;
+function tandemName(archive: string): string {
+  return `${basename(archive).replace(/\.(tgz|tar\.gz)$/, "")}+tandem.tgz`;
 }
 
-/** @throws Error that names the archive and what it lacks */
-function inspect(entries: readonly ArchiveEntry[], archive: string): Inspected {
-  const contentOf = (name: string): Buffer => {
-    const content = entries.find((entry) => entry.name === name)?.content;
-    if (Buffer.isBuffer(content)) return content;
-    throw new Error(`${archive} is no release archive of the lifecycle: it has no file ${name}`);
-  };
-  const architecture = architectureOf(contentOf(`${RELEASE}/launcher`));
-  if (architecture === undefined)
-    throw new Error(`${archive}: its launcher is neither for linux/amd64 nor for linux/arm64`);
-  const descriptor = descriptorSchema.safeParse(parse(contentOf("lifecycle.toml").toString("utf8")));
-  if (descriptor.success) return { architecture, descriptor: descriptor.data };
-  throw new Error(`${archive}: lifecycle.toml: ${z.prettifyError(descriptor.error)}`);
+/** @throws Error unless one image can be made of all */
+function checkTogether([first, ...others]: readonly ReleasedLifecycle[]): void {
+  const names = [first, ...others].map((released) => basename(released?.path ?? ""));
+  if (new Set(names).size < names.length) throw new Error(`archives need different names: ${names.join(", ")}`);
+  const [seen, said] = [new Map([[first?.architecture, first?.path]]), JSON.stringify(first?.descriptor)];
+  for (const { path, architecture, descriptor } of others) {
+    const same = seen.get(architecture);
+    if (same !== undefined) throw new Error(`${same} and ${path} are both for linux/${architecture}`);
+    seen.set(architecture, path);
+    if (JSON.stringify(descriptor) !== said)
+      throw new Error(`${first?.path} and ${path} are different lifecycles: lifecycle.toml has other versions or APIs`);
+  }
 }
 
 /** The archive's entries with the executable's files in the place of those of the same name, or behind all. */
 function replace(released: readonly ArchiveEntry[], directory: string): ArchiveEntry[] {
-  const own = BINARY_FILES.map((name) => join(directory, name))
-    .filter(existsSync)
-    .map(ownEntry);
+  if (!existsSync(directory)) throw new Error(`${directory} does not exist\nMake it with npm run build:binary`);
+  const own = BINARY_FILES.map((name) => ownEntry(join(directory, name)));
   const names = new Set(own.map(({ name }) => name));
   return [...released.filter(({ name }) => !names.has(name)), ...own];
 }
 
 function ownEntry(path: string): ArchiveEntry {
-  const name = `${RELEASE}/${basename(path)}`;
+  const name = `${PROGRAMS}/${basename(path)}`;
   if (lstatSync(path).isSymbolicLink()) return { name, mode: 0o777, content: { linkTo: readlinkSync(path) } };
   return { name, mode: statSync(path).mode & 0o777, content: readFileSync(path) };
-}
-
-/** Both tars are compressed by the exporter's engine, at the same time. */
-async function writeBoth(
-  entries: readonly ArchiveEntry[],
-  inspected: Inspected,
-  [archive, image]: readonly [string, string],
-  temporary: string,
-): Promise<void> {
-  const { entries: threads, deflate } = engineParts();
-  const workers = availableParallelism();
-  const pool = new WorkerPool(threads, workers, loadCompression("gzip", LEVEL, ...deflate));
-  const store = new LayerStore(pool, workers, temporary);
-  const signal = new AbortController().signal;
-  try {
-    const compress = async (prefix: string, order: number) =>
-      store.layer(await planOf(entries, prefix, order, join(temporary, `${order}.tar`)), signal);
-    const [forPack, forImage] = [await compress("", 0), await compress("/cnb/", 1)];
-    await pipeline((await forPack.blob()).read(0, signal), createWriteStream(archive));
-    forPack.release();
-    await writeImage(forImage, inspected, image, signal);
-    forImage.release();
-  } finally {
-    await pool.close();
-  }
-}
-
-async function planOf(entries: readonly ArchiveEntry[], prefix: string, order: number, path: string) {
-  await pipeline(packArchive(entries, prefix), createWriteStream(path));
-  const bytes = readFileSync(path);
-  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
-  return {
-    key: path,
-    id: `${RELEASE}-${order}`,
-    source: { kind: "extension", index: order, path, digest, size: bytes.length },
-    priority: APP_PRIORITY,
-    order,
-    expected: [],
-    products: { blob: true, tarStream: false, tarFiles: [] },
-    consumers: 1,
-  } as const;
-}
-
-/** The image that the lifecycle's own tools/image makes, without a base: platforms take its last layer and its labels. */
-async function writeImage(
-  layer: Layer,
-  { architecture, descriptor }: Inspected,
-  path: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const blob = await layer.blob();
-  const { digest, size } = await blob.done;
-  const config = emptyImageConfig({ os: "linux", architecture });
-  const built = serialiseImage(
-    imageConfigBytes({
-      ...config,
-      created: NORMALISED_TIME,
-      history: [blankEntry(NORMALISED_TIME)],
-      rootfs: { ...config.rootfs, diff_ids: [await layer.diffId] },
-      config: { ...config.config, Labels: labelsOf(descriptor), WorkingDir: "/layers" },
-    }),
-    {
-      schemaVersion: 2,
-      mediaType: OCI_MANIFEST,
-      config: { mediaType: OCI_CONFIG, size: 0, digest: digestOf(new Uint8Array()) },
-      layers: [{ mediaType: OCI_LAYER_GZIP, digest, size }],
-    },
-    OCI_MANIFEST,
-  );
-  const layout = new Layout(path);
-  try {
-    await layout.create();
-    await putBlob(path, blob, signal);
-    await layout.putImage(built, "latest");
-  } finally {
-    layout.close();
-  }
-}
-
-/** As kpack and others read them (lifecycle tools/image/main.go). */
-function labelsOf({ apis, lifecycle }: LifecycleDescriptor): Map<string, string> {
-  const oldest = { buildpack: apis.buildpack.supported[0], platform: apis.platform.supported[0] };
-  return new Map([
-    ["io.buildpacks.builder.metadata", JSON.stringify({ lifecycle, api: oldest })],
-    ["io.buildpacks.lifecycle.apis", JSON.stringify(apis)],
-    ["io.buildpacks.lifecycle.version", lifecycle.version],
-  ]);
 }
 
 async function main(): Promise<void> {
@@ -215,13 +113,15 @@ async function main(): Promise<void> {
       help: { type: "boolean", default: false },
     },
   });
-  const [archive, ...more] = positionals;
-  if (values.help || archive === undefined || more.length > 0) {
+  if (values.help || positionals.length === 0) {
     console.log(USAGE);
     process.exitCode = values.help ? 0 : 2;
     return;
   }
-  for (const path of await buildLifecycle({ archive, out: values.out, binary: values.binary })) console.log(path);
+  const { out, binary } = values;
+  const options = { archives: positionals, out, ...(binary !== undefined && { binary }) };
+  const { archives, image } = await buildLifecycle(options);
+  for (const path of [...archives, image]) console.log(path);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runScript(main);

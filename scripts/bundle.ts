@@ -36,12 +36,13 @@ const undiciForServers: Plugin = {
  * keeps a thread's state in a module that its worker and our entries must share.
  * @param entries file by name
  * @param isWhole each entry, of which there is one, takes all that it needs into its own file
+ * @returns paths of all files that are in the bundles
  */
 export async function bundle(
   entries: Readonly<Record<string, string>>,
   directory: string,
   isWhole = false,
-): Promise<void> {
+): Promise<readonly string[]> {
   const made = await rolldown({
     input: { ...entries },
     platform: "node",
@@ -49,7 +50,7 @@ export async function bundle(
     // An optional native addon of piscina for thread priorities, which we do not use.
     external: ["@napi-rs/nice"],
   });
-  await made.write({
+  const { output } = await made.write({
     dir: directory,
     format: "cjs",
     minify: true,
@@ -58,4 +59,5 @@ export async function bundle(
     chunkFileNames: "chunk-[name].cjs",
   });
   await made.close();
+  return output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
 }

@@ -1,11 +1,11 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { z } from "zod";
+import { runTool } from "./build-tool.ts";
 
 /** Architectures by the name that images have for them, with the name that Node.js has. */
 export const ARCHITECTURES = { amd64: "x64", arm64: "arm64" } as const;
@@ -17,27 +17,32 @@ const lockSchema = z.object({
   packages: z.record(z.string(), z.object({ version: z.string().optional(), integrity: z.string().optional() })),
 });
 
+/** Files of the pinned package of Node.js. */
+export interface Runtime {
+  readonly node: Buffer;
+  readonly license: Buffer;
+}
+
 /**
  * The pinned Node.js of an architecture: the installed one, or the package that the lock file names, fetched and checked.
  * @param temporary a directory that may be filled
- * @returns its path
  */
-export async function fetchRuntime(architecture: Architecture, temporary: string): Promise<string> {
+export async function fetchRuntime(architecture: Architecture, temporary: string): Promise<Runtime> {
   const name = `node-linux-${ARCHITECTURES[architecture]}`;
-  const installed = join(root, "node_modules", name, "bin", "node");
-  if (existsSync(installed)) return installed;
+  const installed = join(root, "node_modules", name);
+  if (existsSync(installed))
+    return { node: readFileSync(join(installed, "bin", "node")), license: readFileSync(join(installed, "LICENSE")) };
   const { packages } = lockSchema.parse(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")));
   const { version, integrity } = packages[`node_modules/${name}`] ?? {};
   if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not pin ${name}`);
-  const pack = ["pack", `${name}@${version}`, "--silent", "--pack-destination", temporary];
-  const file = join(temporary, execFileSync("npm", pack, { encoding: "utf8" }).trim());
+  const file = join(
+    temporary,
+    runTool("npm", ["pack", `${name}@${version}`, "--silent", "--pack-destination", temporary]).trim(),
+  );
   const archive = readFileSync(file);
   const found = `sha512-${createHash("sha512").update(archive).digest("base64")}`;
   if (found !== integrity) throw new Error(`${name}@${version} is ${found}, and package-lock.json says ${integrity}`);
-  const node = join(temporary, "node");
-  writeFileSync(node, await readEntry(archive, "package/bin/node"));
-  chmodSync(node, 0o755);
-  return node;
+  return { node: await readEntry(archive, "package/bin/node"), license: await readEntry(archive, "package/LICENSE") };
 }
 
 async function readEntry(archive: Buffer, name: string): Promise<Buffer> {

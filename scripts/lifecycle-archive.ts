@@ -1,50 +1,103 @@
 import { createReadStream } from "node:fs";
 import { buffer } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { parse } from "smol-toml";
 import { extract, type Header, type Pack, pack } from "tar-stream";
+import { z } from "zod";
+import { architectureOf } from "./elf.ts";
 import type { Architecture } from "./fetch-runtime.ts";
 
-/** A file or a link of a lifecycle; directories are made where they are needed. */
+/** A file, a link or a directory; directories above others need no entry. */
 export interface ArchiveEntry {
   /** Path in the archive: `lifecycle.toml`, or `lifecycle/<file>`. */
   readonly name: string;
   readonly mode: number;
-  readonly content: Buffer | { readonly linkTo: string };
+  readonly content: Buffer | { readonly linkTo: string } | "directory";
 }
+
+/** Labels have the members in this order, which is that of the reference's structs (tools/image/main.go). */
+const apiSetSchema = z.object({ deprecated: z.array(z.string()).default([]), supported: z.array(z.string()).min(1) });
+const descriptorSchema = z.object({
+  apis: z.object({ buildpack: apiSetSchema, platform: apiSetSchema }),
+  lifecycle: z.object({ version: z.string() }),
+});
+
+/** What lifecycle.toml says. */
+export type LifecycleDescriptor = z.infer<typeof descriptorSchema>;
+
+export interface ReleasedLifecycle {
+  /** Path of the archive. */
+  readonly path: string;
+  readonly entries: readonly ArchiveEntry[];
+  readonly architecture: Architecture;
+  readonly descriptor: LifecycleDescriptor;
+}
+
+/** The directory of the programs in an archive. */
+export const PROGRAMS = "lifecycle";
+
+/** Programs that platforms look for (pack's internal/builder/lifecycle.go). */
+const PHASES = ["analyzer", "builder", "creator", "detector", "exporter", "launcher", "restorer"];
 
 /** The time of all files, as the lifecycle's own packager has it (archive.NormalizedModTime). */
 const MTIME = new Date(Date.UTC(1980, 0, 1, 0, 0, 1));
 
-/** ELF's e_machine (offset 18) of the architectures that there are executables for. */
-const MACHINES: Readonly<Record<number, Architecture>> = { 62: "amd64", 183: "arm64" };
+/** Reads a release archive of the lifecycle (.tgz). @throws Error that names the archive and what is wrong with it */
+export async function readLifecycle(path: string): Promise<ReleasedLifecycle> {
+  const entries = await readArchive(path);
+  const contentOf = (name: string): Buffer => {
+    const content = entries.find((entry) => entry.name === name)?.content;
+    if (Buffer.isBuffer(content)) return content;
+    throw new Error(`${path} is no release archive of the lifecycle: it has no file ${name}`);
+  };
+  const descriptor = parseDescriptor(contentOf("lifecycle.toml").toString("utf8"), path);
+  const names = new Set(entries.map(({ name }) => name));
+  const missing = PHASES.filter((name) => !names.has(`${PROGRAMS}/${name}`));
+  if (missing.length > 0)
+    throw new Error(`${path} is no release archive of the lifecycle: it has no ${PROGRAMS}/${missing.join(", ")}`);
+  const architecture = architectureOf(contentOf(`${PROGRAMS}/launcher`));
+  if (architecture !== undefined) return { path, entries, architecture, descriptor };
+  throw new Error(`${path}: its launcher is neither for linux/amd64 nor for linux/arm64`);
+}
 
-/** Reads a release archive of the lifecycle (.tgz). Rejects when it is none. */
+function parseDescriptor(text: string, path: string): LifecycleDescriptor {
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    throw new Error(`${path}: lifecycle.toml is not valid TOML`, { cause: error });
+  }
+  const descriptor = descriptorSchema.safeParse(document);
+  if (descriptor.success) return descriptor.data;
+  throw new Error(`${path}: lifecycle.toml: ${z.prettifyError(descriptor.error)}`);
+}
+
+/** @throws Error for a file that is no .tgz, or is truncated */
 export async function readArchive(path: string): Promise<ArchiveEntry[]> {
   const entries: ArchiveEntry[] = [];
   const tar = extract();
-  const gunzip = createGunzip();
-  const file = createReadStream(path);
-  for (const stream of [file, gunzip]) stream.on("error", (error) => tar.destroy(error));
-  file.pipe(gunzip).pipe(tar);
-  for await (const entry of tar) {
-    const { name, type, mode = 0o644, linkname } = entry.header;
-    if (type === "file") entries.push({ name: clean(name), mode, content: await buffer(entry) });
-    else if (type === "symlink") entries.push({ name: clean(name), mode, content: { linkTo: linkname ?? "" } });
-    else if (type === "link")
-      throw new Error(`${path}: ${name} is a hard link, which neither pack nor kpack would take along`);
-    entry.resume();
+  const piped = pipeline(createReadStream(path), createGunzip(), tar);
+  // Reading the entries fails as well, and is waited for first.
+  piped.catch(() => undefined);
+  try {
+    for await (const entry of tar) {
+      const { name, type, mode = 0o644, linkname } = entry.header;
+      if (type === "file") entries.push({ name: clean(name), mode, content: await buffer(entry) });
+      else if (type === "symlink") entries.push({ name: clean(name), mode, content: { linkTo: linkname ?? "" } });
+      else if (type === "link")
+        throw new Error(`${name} is a hard link, which neither pack nor kpack would take along`);
+      entry.resume();
+    }
+    await piped;
+  } catch (error) {
+    throw new Error(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
   return entries;
 }
 
 function clean(name: string): string {
   return name.replace(/^(\.?\/)+/, "");
-}
-
-/** For which architecture a program is. */
-export function architectureOf(program: Buffer): Architecture | undefined {
-  if (program.subarray(0, 4).toString("latin1") !== "\x7fELF") return undefined;
-  return MACHINES[program.readUInt16LE(18)];
 }
 
 /** Writes entries as a tar, below a directory that is made first with all above it. @param prefix "" or `/a/b/` */
@@ -58,7 +111,8 @@ export function packArchive(entries: readonly ArchiveEntry[], prefix: string): P
   for (const name of new Set(directories)) tar.entry({ ...owned, name, type: "directory", mode: 0o755 });
   for (const { name, mode, content } of entries) {
     const header: Partial<Header> & { name: string } = { ...owned, name: prefix + name, mode };
-    if (Buffer.isBuffer(content)) tar.entry(header, content);
+    if (content === "directory") tar.entry({ ...header, type: "directory" });
+    else if (Buffer.isBuffer(content)) tar.entry(header, content);
     else tar.entry({ ...header, type: "symlink", linkname: content.linkTo });
   }
   tar.finalize();

@@ -44,7 +44,8 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   // What the process was given, for the command and the library.
   "process-inputs.ts": { may: [], types: ["inputs"] },
   // The command in one executable file.
-  "binary.ts": { may: ["cli.ts", "process-inputs.ts"] },
+  "binary.ts": { may: ["asset-modules.ts", "process-inputs.ts"] },
+  "asset-modules.ts": { may: [] },
   // The library.
   "tandem.ts": { may: ["export", "inputs", "faults", "process-inputs.ts"] },
   // The creator: runs the phases before the export as programs, then exports as the exporter does.
@@ -52,7 +53,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
     may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],
     types: ["report"],
   },
-  workers: { may: ["faults", "layers"] },
+  workers: { may: ["faults", "layers", "asset-modules.ts"] },
 };
 
 /** The words and tools that everything may use which may use faults. */

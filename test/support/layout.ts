@@ -29,6 +29,9 @@ export function blobFile(path: string, digest: string): string {
 
 const annotationsSchema = z.record(z.string(), z.string()).default({});
 const descriptorSchema = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
+const imageIndexSchema = z.object({
+  manifests: z.array(descriptorSchema.extend({ platform: z.object({ architecture: z.string(), os: z.string() }) })),
+});
 const indexSchema = z.object({
   manifests: z.tuple([descriptorSchema.extend({ annotations: annotationsSchema })]),
 });
@@ -38,6 +41,8 @@ const manifestSchema = z.object({
   annotations: annotationsSchema,
 });
 const configSchema = z.object({
+  architecture: z.string(),
+  os: z.string(),
   rootfs: z.object({ diff_ids: z.array(z.string()) }),
   config: z.object({ Labels: z.record(z.string(), z.string()) }),
 });
@@ -55,11 +60,22 @@ export interface VerifiedLayout {
   readonly blobs: ReadonlySet<string>;
 }
 
-/** Reads a layout and recomputes every digest, size and diffID of what is there. @throws Error that names what is wrong */
-export function verifyLayout(path: string): VerifiedLayout {
-  const [entry] = indexSchema.parse(JSON.parse(readFileSync(join(path, "index.json"), "utf8"))).manifests;
+/**
+ * Reads a layout and recomputes every digest, size and diffID of what is there.
+ * @param architecture of an image for several, on linux
+ * @throws Error that names what is wrong
+ */
+export function verifyLayout(path: string, architecture?: string): VerifiedLayout {
+  const [{ annotations, ...top }] = indexSchema.parse(
+    JSON.parse(readFileSync(join(path, "index.json"), "utf8")),
+  ).manifests;
+  const entry = { ...(architecture === undefined ? top : imageFor(path, top, architecture)), annotations };
   const manifest = manifestSchema.parse(JSON.parse(readVerified(path, entry).toString()));
-  const { rootfs, config } = configSchema.parse(JSON.parse(readVerified(path, manifest.config).toString()));
+  const { rootfs, config, ...platform } = configSchema.parse(
+    JSON.parse(readVerified(path, manifest.config).toString()),
+  );
+  if (architecture !== undefined && (platform.architecture !== architecture || platform.os !== "linux"))
+    throw new Error(`the image of ${path} for linux/${architecture} is for ${platform.os}/${platform.architecture}`);
   const layers = manifest.layers.map((layer, i) => {
     const diffId = rootfs.diff_ids[i] ?? "";
     const isHere = existsSync(blobFile(path, layer.digest));
@@ -78,6 +94,14 @@ export function verifyLayout(path: string): VerifiedLayout {
     labels: config.Labels,
     blobs: new Set([entry.digest, manifest.config.digest, ...here]),
   };
+}
+
+function imageFor(path: string, index: z.infer<typeof descriptorSchema>, architecture: string) {
+  const { manifests } = imageIndexSchema.parse(JSON.parse(readVerified(path, index).toString()));
+  const found = manifests.filter(({ platform }) => platform.architecture === architecture && platform.os === "linux");
+  if (found[0] === undefined || found.length > 1)
+    throw new Error(`${path} has ${found.length} images for linux/${architecture}`);
+  return found[0];
 }
 
 function readVerified(path: string, { digest, size }: z.infer<typeof descriptorSchema>): Buffer {

@@ -14,15 +14,6 @@ export const HIDDEN_VARIABLES = [
 /** What the loader of a dynamically linked shell writes about, or ends for, before the start script's first line. */
 const ACTS_ON_THE_SHELL = new Set(["LD_AUDIT", "LD_DEBUG", "LD_PRELOAD", "LD_SHOW_AUXV", "LD_TRACE_LOADED_OBJECTS"]);
 
-/** What the loader and Node.js act upon, for good, before the executable's first line of JavaScript. */
-const ACTS_ON_BINARY = new Set([
-  "LD_LIBRARY_PATH",
-  "NODE_CHANNEL_FD",
-  "NODE_REPL_EXTERNAL_MODULE",
-  "NODE_UNIQUE_ID",
-  "SIMDUTF_FORCE_IMPLEMENTATION",
-]);
-
 /** No value that any variable could have, with all that shells and lists of variables stumble over. */
 const NONSENSE = "nonsense, and\nNODE_OPTIONS=--no-such-option \"$HOME\" '`id`' \\ ";
 
@@ -62,11 +53,6 @@ export function hostileEnvironment(): Readonly<Record<string, string>> {
   };
   const names = HIDDEN_VARIABLES.filter((name) => !ACTS_ON_THE_SHELL.has(name));
   return Object.fromEntries(names.map((name) => [name, values[name] ?? NONSENSE]));
-}
-
-/** The same for an executable, in which Node.js itself is the first to see it. */
-export function hostileToBinary(): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(hostileEnvironment()).filter(([name]) => !ACTS_ON_BINARY.has(name)));
 }
 
 /** What a process was given when it was started, by its `environ` of proc(5). */

@@ -1,97 +1,297 @@
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import {
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildBinary, LIBRARY_DIRECTORIES } from "../../../scripts/build-binary.ts";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BINARY_FILES, buildBinary } from "../../../scripts/build-binary.ts";
+import { fetchPackage } from "../../../scripts/debian-libraries.ts";
+import { NameServer } from "../../fakes/name-server.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
-import { findProgram } from "../../support/find-program.ts";
-import { ARCHITECTURE, writeLibcRoot } from "../../support/libc-root.ts";
+import { RegistryAccess } from "../../support/registry-access.ts";
+import {
+  ARBITRARY_USER,
+  linkInto,
+  makeRoot,
+  QEMU_ARM64,
+  rootProblem,
+  runEmulated,
+  runInRoot,
+} from "../../support/root-file-system.ts";
+import { pushRunImage } from "../../support/run-image.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { Scene } from "../export/scene.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+import { Scene, writeBuild } from "../export/scene.ts";
 
-const hasPatchelf = findProgram("patchelf") !== undefined;
-
-const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));
-const lifecycle = join(directory, "lifecycle");
-
-beforeAll(async () => {
-  await buildBinary({ architecture: ARCHITECTURE, directory: lifecycle, libraries: LIBRARY_DIRECTORIES[ARCHITECTURE] });
-  symlinkSync("exporter", join(lifecycle, "lifecycle"));
-}, 120_000);
-
-afterAll(() => rmSync(directory, { recursive: true }));
-
-/** An export's arguments, both images in one registry. */
-async function scene() {
-  const registry = await FakeRegistry.start();
-  const opened = await Scene.open(registry);
-  const builder = ["-launcher-sbom", join(opened.output.root, "sbom"), "-run", join(opened.output.root, "run.toml")];
-  const args = [
-    ...flagsFor(opened.output),
-    ...builder,
-    "-parallel",
-    "-cache-image",
-    opened.cacheImage,
-    opened.appImage,
-  ];
-  return { opened, args };
+/** A package of Debian whose files make a root. */
+interface Package {
+  readonly path: string;
+  readonly sha256: string;
 }
 
-test.each([
-  ["exporter", []],
-  ["lifecycle", ["export"]],
-])("called as %s it exports what the command does", async (name, words) => {
-  const { opened, args } = await scene();
-  const ours = await startProgram(join(lifecycle, name), [...words, ...args]).ended;
-  expect(ours.stderr).not.toContain("ERROR");
-  expect(ours.exitCode).toBe(0);
-  const [app, cache] = [await verifyImage(opened.appImage), await verifyImage(opened.cacheImage)];
-  await opened.export({ flags: ["-parallel"] });
-  expect((await verifyImage(opened.appImage)).digest).toBe(app.digest);
-  expect((await verifyImage(opened.cacheImage)).digest).toBe(cache.digest);
-});
+const MUSL = {
+  path: "pool/main/m/musl/musl_1.2.3-1_amd64.deb",
+  sha256: "4fc1e3d9b579f5c682ca99a4d45aec08d72a2e6b82b4c2e1bbcb7095466ae96d",
+};
+const GLIBC_2_31 = {
+  path: "pool/main/g/glibc/libc6_2.31-13+deb11u11_amd64.deb",
+  sha256: "05f7264da867b37f4c5ce49266b558ea1e81e05a9464f623152fca70f3550282",
+};
+const problem = binaryBuildProblem();
+const noRoots = problem ?? rootProblem();
+const noEmulation =
+  noRoots ??
+  (NATIVE === "arm64" ? "this is no other architecture" : undefined) ??
+  (QEMU_ARM64 === undefined ? "qemu-user-static is not installed" : undefined);
+for (const [what, why] of [
+  ["The single executable", problem],
+  ["The single executable in other images", noRoots],
+  ["The single executable for linux/arm64", noEmulation],
+])
+  if (why !== undefined) console.warn(`${what} is not tested: ${why}.`);
 
-test("called as creator, on the PATH, it looks for the other phases beside itself", async () => {
-  const { args } = await scene();
-  const run = spawnSync("sh", ["-c", 'creator "$@"', "sh", ...args.filter((arg) => arg !== "-parallel")], {
-    env: { PATH: `${lifecycle}:${process.env.PATH}`, CNB_PLATFORM_API: "0.13" },
-    encoding: "utf8",
-  });
-  expect(run.stderr).toContain(join(realpathSync(lifecycle), "analyzer"));
-  expect(run.status).not.toBe(0);
-});
+describe.skipIf(problem !== undefined)("the single executable", () => {
+  const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));
+  const [lifecycle, arm64] = [join(directory, "lifecycle"), join(directory, "arm64")];
 
-test("it takes no options of Node.js, neither as arguments nor from the environment", () => {
-  const env = { CNB_PLATFORM_API: "0.13", NODE_OPTIONS: "--no-such-option" };
-  const run = spawnSync(join(lifecycle, "exporter"), ["--max-old-space-size=1"], { env, encoding: "utf8" });
-  expect(run.stderr).toContain("flag provided but not defined: -max-old-space-size");
-  expect(run.status).toBe(2);
-});
+  beforeAll(async () => {
+    await buildBinary(NATIVE, lifecycle);
+    if (noEmulation === undefined) await buildBinary("arm64", arm64);
+    symlinkSync("exporter", join(lifecycle, "lifecycle"));
+  }, 300_000);
 
-const engine = hasPatchelf ? await DockerEngine.startIfPossible() : "patchelf is not installed";
-if (typeof engine === "string") {
-  test.skip(`in a container with nothing but libc: ${engine}`, () => undefined);
-} else {
-  afterAll(() => engine[Symbol.asyncDispose]());
+  afterAll(() => rmSync(directory, { recursive: true }));
 
-  test("in a container with nothing but libc the executable exports both images", async () => {
-    await engine.importImage("only-libc", onlyLibc());
-    const { opened, args } = await scene();
+  /** An export's arguments, both images in one registry. */
+  async function scene() {
+    const registry = await FakeRegistry.start();
+    const opened = await Scene.open(registry);
     const { root } = opened.output;
-    const where = ["--rm", "--network", "host", "--volume", `${root}:${root}`, "--env", "CNB_PLATFORM_API=0.13"];
-    await engine.docker("run", ...where, "only-libc", "/cnb/lifecycle/exporter", ...args);
-    await verifyImage(opened.appImage);
-    await verifyImage(opened.cacheImage);
+    const builder = ["-launcher-sbom", join(root, "sbom"), "-run", join(root, "run.toml")];
+    const images = ["-parallel", "-cache-image", opened.cacheImage, opened.appImage];
+    return { opened, args: [...flagsFor(opened.output), ...builder, ...images] };
+  }
+
+  test.each([
+    ["exporter", []],
+    ["lifecycle", ["export"]],
+  ])("called as %s, exports what the command exports", async (name, words) => {
+    const { opened, args } = await scene();
+    const ours = await startProgram(join(lifecycle, name), [...words, ...args]).ended;
+    expect(ours.stderr).not.toContain("ERROR");
+    expect(ours.exitCode).toBe(0);
+    const [app, cache] = [await verifyImage(opened.appImage), await verifyImage(opened.cacheImage)];
+    await opened.export({ flags: ["-parallel"] });
+    expect((await verifyImage(opened.appImage)).digest).toBe(app.digest);
+    expect((await verifyImage(opened.cacheImage)).digest).toBe(cache.digest);
   });
+
+  test("called as creator, on the PATH, looks for the other phases beside itself", async () => {
+    const { args } = await scene();
+    const run = spawnSync("sh", ["-c", 'creator "$@"', "sh", ...args.filter((arg) => arg !== "-parallel")], {
+      env: { PATH: `${lifecycle}:${process.env.PATH}`, CNB_PLATFORM_API: "0.13" },
+      encoding: "utf8",
+    });
+    expect(run.stderr).toContain(join(realpathSync(lifecycle), "analyzer"));
+    expect(run.status).not.toBe(0);
+  });
+
+  const version = (program: string, env: Readonly<Record<string, string>> = {}) =>
+    spawnSync(program, ["-version"], { env: { CNB_PLATFORM_API: "0.13", ...env }, encoding: "utf8" });
+
+  test("starts through a link from another directory", () => {
+    const link = join(tempTree(), "exporter");
+    symlinkSync(join(lifecycle, "exporter"), link);
+    expect(version(link).status).toBe(0);
+  });
+
+  test("takes no options of Node.js, neither as arguments nor from the environment", () => {
+    const env = { CNB_PLATFORM_API: "0.13", NODE_OPTIONS: "--no-such-option" };
+    const run = spawnSync(join(lifecycle, "exporter"), ["--max-old-space-size=1"], { env, encoding: "utf8" });
+    expect(run.stderr).toContain("flag provided but not defined: -max-old-space-size");
+    expect(run.status).toBe(2);
+  });
+
+  test("the loader, the C library and OpenSSL react to no variable of the environment", () => {
+    const [plain, config] = [
+      version(join(lifecycle, "exporter")),
+      join(tempTree({ "openssl.cnf": "[[" }), "openssl.cnf"),
+    ];
+    const hostile = {
+      LD_PRELOAD: "/nonexistent.so",
+      LD_LIBRARY_PATH: "/nonexistent",
+      LD_DEBUG: "all",
+      LD_TRACE_LOADED_OBJECTS: "1",
+      GLIBC_TUNABLES: "glibc.malloc.check=99",
+      OPENSSL_CONF: config,
+      NODE_EXTRA_CA_CERTS: "/nonexistent.pem",
+    };
+    const run = version(join(lifecycle, "exporter"), hostile);
+    expect({ ...run, pid: 0 }).toEqual({ ...plain, pid: 0 });
+  });
+
+  test("the phases that creator starts get the environment as it was", async () => {
+    const phases = tempTree();
+    for (const name of ["analyzer", "detector", "restorer", "builder", "launcher"])
+      writeFileSync(join(phases, name), "#!/bin/sh\nenv\nexit 3\n", { mode: 0o755 });
+    const given = { LD_LIBRARY_PATH: "/given", NODE_OPTIONS: "--given", CNB_LIFECYCLE_DIR: phases };
+    const args = [
+      "-layers",
+      tempTree(),
+      "-app",
+      tempTree(),
+      "-uid",
+      "1000",
+      "-gid",
+      "1000",
+      "-run-image",
+      "r.example/run",
+    ];
+    const run = await startProgram(join(lifecycle, "creator"), [...args, "r.example/app"], given).ended;
+    for (const [name, value] of Object.entries(given)) expect(run.stdout).toContain(`${name}=${value}\n`);
+    expect(run.stdout).not.toContain("TANDEM_");
+  });
+
+  test("a second build gives the same bytes", async () => {
+    const again = join(directory, "again");
+    await buildBinary(NATIVE, again);
+    for (const name of BINARY_FILES.filter((file) => file !== "creator"))
+      expect(readFileSync(join(again, name)).equals(readFileSync(join(lifecycle, name))), name).toBe(true);
+    expect(readlinkSync(join(again, "creator"))).toBe("exporter");
+  }, 300_000);
+
+  test("its directory has the licenses of Node.js, the C library, GCC's libraries and bundled packages", () => {
+    const text = readFileSync(join(lifecycle, "tandem.LICENSES"), "utf8");
+    for (const part of [
+      "Node.js is licensed for use as follows",
+      "GNU LESSER GENERAL PUBLIC LICENSE",
+      "GCC RUNTIME LIBRARY EXCEPTION",
+      "undici 7",
+    ])
+      expect(text).toContain(part);
+  });
+
+  describe("in a root file system of its own", () => {
+    const NAME = "registry.example";
+    const authority = new CertificateAuthority();
+    const access = new RegistryAccess({ authority: authority.pem });
+    let registry: FakeRegistry;
+    let names: NameServer;
+
+    beforeAll(async () => {
+      registry = await FakeRegistry.start({ tls: authority.issue(NAME, "127.0.0.1") });
+      names = await NameServer.start(NAME);
+    });
+    afterAll(async () => {
+      await registry[Symbol.asyncDispose]();
+      await names[Symbol.asyncDispose]();
+    });
+
+    /** A root with a lifecycle and with a build's output, and the arguments of its export to the registry by its name. */
+    async function rootWith(files: Readonly<Record<string, string>>, programs: string) {
+      const root = tempTree();
+      makeRoot(root, { "ca.pem": authority.pem, ...SBOMS, ...files });
+      linkInto(root, "cnb/lifecycle", programs);
+      const output = writeBuild();
+      const byName = (image: string) => image.replace(/^127\.0\.0\.1/, NAME);
+      writeAnalyzed(output, byName(await pushRunImage(`${registry.host}/run`, access)));
+      cpSync(output.root, join(root, "build"), { recursive: true, verbatimSymlinks: true });
+      giveTo(join(root, "build"), ARBITRARY_USER);
+      const at = (name: string) => `/build/${name}`;
+      const [app, cache] = ["app", "cache"].map((name) => `${registry.host}/${randomUUID()}-${name}:latest`);
+      const paths = ["-layers", at("layers"), "-app", at("workspace"), "-launcher", at("launcher")];
+      const user = ["-uid", String(ARBITRARY_USER), "-gid", String(ARBITRARY_USER)];
+      const builder = ["-run", at("run.toml"), "-launcher-sbom", at("sbom"), "-no-color", "-progress", "none"];
+      const images = ["-cache-image", byName(cache ?? ""), byName(app ?? "")];
+      const args = ["/cnb/lifecycle/exporter", ...paths, ...user, ...builder, ...images];
+      return { root, app: app ?? "", cache: cache ?? "", run: { args, env: ROOT_ENVIRONMENT } };
+    }
+
+    /** What the exporter looks for in a builder image. */
+    const SBOMS = Object.fromEntries(
+      ["cdx", "spdx", "syft"].map((kind) => [`cnb/lifecycle/lifecycle.sbom.${kind}.json`, "{}\n"]),
+    );
+    const DNS = { "etc/resolv.conf": `nameserver ${NameServer.address}\n` };
+    const HOSTS = { "etc/hosts": `127.0.0.1 localhost ${NAME}\n` };
+    const DESKTOP = {
+      "etc/nsswitch.conf":
+        "passwd: files systemd\nhosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns myhostname\n",
+    };
+    const PASSWD = { "etc/passwd": "root:x:0:0::/root:/bin/sh\n" };
+    const PROC = { "proc/.keep": "" };
+
+    async function exportIn(files: Readonly<Record<string, string>>, packages: readonly string[] = []): Promise<void> {
+      const { root, app, cache, run } = await rootWith(files, lifecycle);
+      for (const path of packages) execFileSync("dpkg-deb", ["--extract", path, root]);
+      expect(await runInRoot(root, run)).toMatchObject({ exitCode: 0, stderr: "" });
+      await verifyImage(app, access);
+      await verifyImage(cache, access);
+    }
+
+    test.skipIf(noRoots !== undefined).each([
+      ["resolv.conf", DNS],
+      ["a hosts file", HOSTS],
+      ["both, /proc, and a user database", { ...DNS, ...HOSTS, ...PASSWD, ...PROC }],
+    ])("with nothing but %s, exports both images as a user without a name", async (_what, files) => {
+      await exportIn(files);
+    });
+
+    for (const [what, files, pin] of [
+      ["musl", { ...DNS, ...PASSWD, ...PROC }, MUSL],
+      ["an older C library and unknown name services", { ...DNS, ...DESKTOP, ...PASSWD, ...PROC }, GLIBC_2_31],
+    ] as const) {
+      const fetched = noRoots ?? fetchOrSay(pin);
+      test.skipIf(typeof fetched === "string")(
+        `with ${what}, exports both images as a user without a name`,
+        async () => {
+          await exportIn(files, typeof fetched === "string" ? [] : [fetched.file]);
+        },
+      );
+    }
+
+    test.skipIf(noEmulation !== undefined)(
+      "for linux/arm64, exports both images",
+      async () => {
+        const { root, app, cache, run } = await rootWith({ ...DNS, ...PROC }, arm64);
+        expect(await runEmulated(root, run)).toMatchObject({ exitCode: 0, stderr: "" });
+        await verifyImage(app, access);
+        await verifyImage(cache, access);
+      },
+      300_000,
+    );
+  });
+});
+
+const ROOT_ENVIRONMENT = {
+  PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+  CNB_PLATFORM_API: "0.13",
+  SSL_CERT_FILE: "/ca.pem",
+  HOME: "/",
+};
+
+/** @returns why the package is not to be had, or the file */
+function fetchOrSay({ path, sha256 }: Package): string | { readonly file: string } {
+  try {
+    return { file: fetchPackage(path, sha256) };
+  } catch (error) {
+    console.warn(`The executable is not tested with ${path}: ${error}`);
+    return String(error);
+  }
 }
 
-/** A root with the C library, and the executable with what is beside it. */
-function onlyLibc(): string {
-  const root = join(directory, "only-libc");
-  writeLibcRoot(root);
-  cpSync(lifecycle, join(root, "cnb", "lifecycle"), { recursive: true, verbatimSymlinks: true });
-  return root;
+function giveTo(path: string, user: number): void {
+  execFileSync("chown", ["--recursive", "--no-dereference", `${user}:${user}`, path]);
 }

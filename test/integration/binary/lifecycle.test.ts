@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
+import { BINARY_FILES } from "../../../scripts/build-binary.ts";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { readArchive } from "../../../scripts/lifecycle-archive.ts";
 import { blobFile, verifyLayout } from "../../support/layout.ts";
@@ -17,88 +18,142 @@ deprecated = ["0.7"]
 version = "0.21.0"
 `;
 
+const ELF_MACHINES = { amd64: 62, arm64: 183 } as const;
+type Architecture = keyof typeof ELF_MACHINES;
+
+/** The header of a program, which is all that is read of one. */
+function elf(machine: number): Buffer {
+  const header = Buffer.alloc(64);
+  header.write("\x7fELF\x02\x01", "latin1");
+  header.writeUInt16LE(machine, 18);
+  return header;
+}
+
 /** A release archive with programs that are none, but for the one that says the architecture. */
-function release(changes: Readonly<Record<string, string>> = {}): string {
+function release(
+  architecture: Architecture = "amd64",
+  changes: Readonly<Record<string, string | Buffer>> = {},
+  phases: readonly string[] = ["analyzer", "builder", "creator", "detector", "exporter", "restorer"],
+): string {
   const root = tempTree({
     "lifecycle.toml": DESCRIPTOR,
     "lifecycle/lifecycle": "the phases",
+    "lifecycle/launcher": elf(ELF_MACHINES[architecture]),
     "lifecycle/launcher.sbom.cdx.json": "{}",
     ...changes,
   });
-  if (!("lifecycle/launcher" in changes)) copyFileSync("/bin/true", join(root, "lifecycle", "launcher"));
-  for (const phase of ["analyzer", "builder", "creator", "detector", "exporter", "restorer"])
-    symlinkSync("lifecycle", join(root, "lifecycle", phase));
-  const archive = join(tempTree({}), "lifecycle-v0.21.0+linux.tgz");
+  for (const phase of phases) symlinkSync("lifecycle", join(root, "lifecycle", phase));
+  const archive = join(tempTree(), `lifecycle-v0.21.0+linux.${architecture}.tgz`);
   execFileSync("tar", ["--create", "--gzip", "--file", archive, "--directory", root, "./lifecycle.toml", "lifecycle"]);
   return archive;
 }
 
 /** What build:binary leaves, in small. */
 function binary(): string {
-  const directory = tempTree({ exporter: "our exporter", "libatomic.so.1": "a library", "somebody's.txt": "else" });
-  symlinkSync("exporter", join(directory, "creator"));
+  const directory = tempTree();
+  for (const architecture of ["amd64", "arm64"]) {
+    const path = join(directory, `linux-${architecture}`);
+    mkdirSync(path);
+    for (const name of BINARY_FILES) {
+      if (name === "creator") symlinkSync("exporter", join(path, name));
+      else writeFileSync(join(path, name), `our ${name} for ${architecture}`);
+    }
+    writeFileSync(join(path, "else.txt"), "not ours");
+  }
   return directory;
 }
 
-test("exporter and creator are replaced, and nothing else, in the form that pack takes", async () => {
-  const [archive] = await buildLifecycle({ archive: release(), out: tempTree({}), binary: binary() });
-  expect(archive).toMatch(/\/lifecycle-v0\.21\.0\+linux\+tandem\.tgz$/);
-  const entries = new Map((await readArchive(archive)).map(({ name, content }) => [name, content]));
-  expect([...entries.keys()].sort()).toEqual([
-    "lifecycle.toml",
-    ...["analyzer", "builder", "creator", "detector", "exporter", "launcher", "launcher.sbom.cdx.json"].map(
-      (name) => `lifecycle/${name}`,
-    ),
-    ...["libatomic.so.1", "lifecycle", "restorer"].map((name) => `lifecycle/${name}`),
-  ]);
-  expect(entries.get("lifecycle/exporter")).toEqual(Buffer.from("our exporter"));
+test("replaces exporter and creator in the archive, and nothing else, in the form that pack takes", async () => {
+  const { archives } = await buildLifecycle({ archives: [release()], out: tempTree(), binary: binary() });
+  expect(archives.map((path) => basename(path))).toEqual(["lifecycle-v0.21.0+linux.amd64+tandem.tgz"]);
+  const entries = new Map((await readArchive(archives[0] ?? "")).map(({ name, content }) => [name, content]));
+  const kept = ["analyzer", "builder", "detector", "launcher", "launcher.sbom.cdx.json", "lifecycle", "restorer"];
+  const programs = [...kept, ...BINARY_FILES].map((name) => `lifecycle/${name}`);
+  expect([...entries.keys()].sort()).toEqual(["lifecycle.toml", ...programs].sort());
+  expect(entries.get("lifecycle/exporter")).toEqual(Buffer.from("our exporter for amd64"));
   expect(entries.get("lifecycle/creator")).toEqual({ linkTo: "exporter" });
   expect(entries.get("lifecycle/analyzer")).toEqual({ linkTo: "lifecycle" });
   expect(entries.get("lifecycle/lifecycle")).toEqual(Buffer.from("the phases"));
   expect(entries.get("lifecycle.toml")).toEqual(Buffer.from(DESCRIPTOR));
+  // pack takes files that are directly in the directory of the programs, and no others.
+  expect([...entries.keys()].filter((name) => name.split("/").length > 2)).toEqual([]);
 });
 
-test("the image has the lifecycle in its last layer and the labels that kpack reads; the same input gives the same bytes", async () => {
-  const [archive, parts] = [release(), binary()];
-  const [[tgz, image], [again, imageAgain]] = [
-    await buildLifecycle({ archive, out: tempTree({}), binary: parts }),
-    await buildLifecycle({ archive, out: tempTree({}), binary: parts }),
-  ];
-  expect(readFileSync(again).equals(readFileSync(tgz))).toBe(true);
-  const { digest, labels, layers } = verifyLayout(image);
-  expect(verifyLayout(imageAgain).digest).toBe(digest);
-  expect(layers).toMatchObject([{ isHere: true }]);
+test("writes one image for both architectures, with the lifecycle image's labels and certificate authorities", async () => {
+  const archives = [release("amd64"), release("arm64")];
+  const { image } = await buildLifecycle({ archives, out: tempTree(), binary: binary() });
   expect(readdirSync(image).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
-  expect(labels["io.buildpacks.lifecycle.version"]).toBe("0.21.0");
-  expect(JSON.parse(labels["io.buildpacks.lifecycle.apis"] ?? "")).toEqual({
-    buildpack: { supported: ["0.7", "0.12"], deprecated: [] },
-    platform: { supported: ["0.7", "0.15"], deprecated: ["0.7"] },
-  });
-  expect(JSON.parse(labels["io.buildpacks.builder.metadata"] ?? "")).toEqual({
-    lifecycle: { version: "0.21.0" },
-    api: { buildpack: "0.7", platform: "0.7" },
-  });
-  const names = (await readArchive(blobFile(image, layers[0]?.digest ?? ""))).map(({ name }) => name);
-  expect(names).toContain("cnb/lifecycle/exporter");
-  expect(names).toContain("cnb/lifecycle.toml");
+  for (const architecture of ["amd64", "arm64"]) {
+    const { labels, layers, refName } = verifyLayout(image, architecture);
+    expect(refName).toBe("latest");
+    expect(labels).toEqual({
+      "io.buildpacks.lifecycle.version": "0.21.0",
+      "io.buildpacks.lifecycle.apis":
+        '{"buildpack":{"deprecated":[],"supported":["0.7","0.12"]},"platform":{"deprecated":["0.7"],"supported":["0.7","0.15"]}}',
+      "io.buildpacks.builder.metadata": '{"lifecycle":{"version":"0.21.0"},"api":{"buildpack":"0.7","platform":"0.7"}}',
+    });
+    const [base = [], lifecycle = []] = await Promise.all(
+      layers.map(({ digest }) => readArchive(blobFile(image, digest))),
+    );
+    const authorities = base.find(({ name }) => name === "etc/ssl/certs/ca-certificates.crt")?.content;
+    expect(String(authorities).match(/BEGIN CERTIFICATE/g)?.length).toBeGreaterThan(100);
+    const exporter = lifecycle.find(({ name }) => name === "cnb/lifecycle/exporter")?.content;
+    expect(exporter).toEqual(Buffer.from(`our exporter for ${architecture}`));
+    expect(lifecycle.map(({ name }) => name)).toContain("cnb/lifecycle.toml");
+  }
 });
 
-test.each([
-  ["no lifecycle.toml", { "lifecycle.toml": "" }, /lifecycle\.toml: /],
+test("the same input gives the same bytes", async () => {
+  const options = { archives: [release()], binary: binary() };
+  const [first, second] = [
+    await buildLifecycle({ ...options, out: tempTree() }),
+    await buildLifecycle({ ...options, out: tempTree() }),
+  ];
+  expect(readFileSync(second.archives[0] ?? "").equals(readFileSync(first.archives[0] ?? ""))).toBe(true);
+  expect(readFileSync(join(second.image, "index.json"))).toEqual(readFileSync(join(first.image, "index.json")));
+});
+
+function truncated(): string {
+  const archive = release();
+  truncateSync(archive, 300);
+  return archive;
+}
+
+function otherVersion(): string {
+  return release("arm64", { "lifecycle.toml": DESCRIPTOR.replace("0.21.0", "0.21.1") });
+}
+
+test.each<readonly [string, () => readonly string[], RegExp]>([
+  ["no lifecycle.toml", () => [release("amd64", { "lifecycle.toml": "" })], /lifecycle\.toml: /],
+  ["a lifecycle.toml that is no TOML", () => [release("amd64", { "lifecycle.toml": "[" })], /is not valid TOML/],
   [
-    "a launcher for something else",
-    { "lifecycle/launcher": "MZ" },
-    /its launcher is neither for linux\/amd64 nor for linux\/arm64/,
+    "no detector",
+    () => [release("amd64", {}, ["analyzer", "builder", "creator", "exporter", "restorer"])],
+    /no lifecycle\/detector/,
   ],
-])("an archive with %s is refused", async (_what, changes, message) => {
-  await expect(buildLifecycle({ archive: release(changes), out: tempTree({}), binary: binary() })).rejects.toThrow(
-    message,
-  );
+  ["a launcher for something else", () => [release("amd64", { "lifecycle/launcher": "MZ" })], /launcher is neither/],
+  ["a truncated file", () => [truncated()], /\.tgz: unexpected end of file/],
+  ["a file that is none", () => [join(tempTree({ "a.tgz": "text" }), "a.tgz")], /a\.tgz: incorrect header check/],
+  ["no file", () => ["/nonexistent.tgz"], /\/nonexistent\.tgz: ENOENT/],
+  ["the same architecture twice", () => [release(), join(copied(release()))], /are both for linux\/amd64/],
+  ["two versions", () => [release(), otherVersion()], /are different lifecycles/],
+  ["two files of one name", () => [release(), release()], /need different names/],
+])("refuses %s, and leaves no result, not even an earlier one", async (_what, make, message) => {
+  const out = tempTree();
+  await buildLifecycle({ archives: [release()], out, binary: binary() });
+  await expect(buildLifecycle({ archives: make(), out, binary: binary() })).rejects.toThrow(message);
+  expect(existsSync(join(out, "image"))).toBe(false);
+  expect(readdirSync(out).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
-test("what is no archive is refused", async () => {
-  const archive = join(tempTree({ "file.tgz": "text" }), "file.tgz");
-  await expect(buildLifecycle({ archive, out: tempTree({}), binary: binary() })).rejects.toThrow(
-    /incorrect header check/,
-  );
+/** The same archive under another name. */
+function copied(archive: string): string {
+  const copy = join(tempTree(), "other.tgz");
+  writeFileSync(copy, readFileSync(archive));
+  return copy;
+}
+
+test("names the directory of an executable that was not built", async () => {
+  const options = { archives: [release()], out: tempTree(), binary: "/nonexistent" };
+  await expect(buildLifecycle(options)).rejects.toThrow("/nonexistent/linux-amd64 does not exist");
 });

@@ -1,0 +1,153 @@
+/*
+ * `exporter` and `creator` of a lifecycle: a static program without a C library, for any image on its architecture. It starts the
+ * dynamic loader beside it, ld.so, which loads the program `tandem` and all of its libraries from the same directory.
+ *
+ * The environment is handed over under other names: PATH becomes TANDEM_ENV_PATH. So neither the loader nor the C library, Node.js, V8 or
+ * OpenSSL react to variables that the platform or a user set for other programs. src/binary.ts restores the names.
+ * TANDEM_IGNORED_SIGNALS tells which signals were ignored, because Node.js resets them before any script runs.
+ */
+
+#if defined(__x86_64__)
+enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_execve = 59, SYS_exit = 60, SYS_readlinkat = 267 };
+
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
+
+static long system_call(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_rt_sigaction = 134, SYS_execve = 221, SYS_mmap = 222 };
+
+__asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start\n");
+
+static long system_call(long number, long a, long b, long c, long d, long e, long f) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
+#else
+#error "no such architecture"
+#endif
+
+enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
+enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
+enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1 };
+enum { PATH_LIMIT = 4096 };
+/* What a shell answers for a program that it cannot execute. */
+enum { CANNOT_EXECUTE = 126 };
+
+static long length(const char *text) {
+  long n = 0;
+  while (text[n]) n++;
+  return n;
+}
+
+static const char *last_slash(const char *path) {
+  const char *last = 0;
+  for (; *path; path++)
+    if (*path == '/') last = path;
+  return last;
+}
+
+_Noreturn static void fail(const char *what, const char *name, long error) {
+  char digits[4] = {'0' + error / 100 % 10, '0' + error / 10 % 10, '0' + error % 10, 0};
+  const char *words[] = {"ERROR: failed to ", what, " ", name, ": error ", digits, " of the system\n"};
+  for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+    system_call(SYS_write, 2, (long)words[i], length(words[i]), 0, 0, 0);
+  system_call(SYS_exit, CANNOT_EXECUTE, 0, 0, 0, 0, 0);
+  __builtin_unreachable();
+}
+
+/* Zeroed memory, which is never freed: execve() follows. */
+static void *allocate(long size) {
+  long result = system_call(SYS_mmap, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (result < 0 && result > -4096) fail("allocate", "memory", -result);
+  return (void *)result;
+}
+
+/* Appends a text to a buffer. @returns the new end of the buffer, where a zero is */
+static char *append(char *end, const char *text) {
+  while ((*end = *text++)) end++;
+  return end;
+}
+
+/* Appends the signals that are ignored, in hexadecimal: SigIgn of proc(5), which needs no /proc. */
+static void append_ignored_signals(char *end) {
+  unsigned long mask = 0;
+  for (int signal = SIGNALS; signal >= 1; signal--) {
+    long action[4 + SIGNALS / 8] = {0};
+    system_call(SYS_rt_sigaction, signal, 0, (long)action, SIGNAL_SET_SIZE, 0, 0);
+    mask = mask << 1 | (action[0] == SIG_IGN);
+  }
+  while (*end) end++;
+  for (int shift = 60; shift >= 0; shift -= 4) *end++ = "0123456789abcdef"[mask >> shift & 15];
+}
+
+/*
+ * Writes the directory of this program, with a slash. Without /proc, it is that of the path that was executed; a link from another
+ * directory does not work there.
+ */
+static void find_directory(char *directory, const char *executed) {
+  long size = system_call(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)directory, PATH_LIMIT - 1, 0, 0);
+  if (size > 0) {
+    directory[size] = 0;
+  } else {
+    if (length(executed) > PATH_LIMIT - 3) fail("find", executed, 36);
+    append(append(directory, last_slash(executed) ? "" : "./"), executed);
+  }
+  *(char *)(last_slash(directory) + 1) = 0;
+}
+
+/* @param stack argc, the arguments, 0, the environment, 0, the auxiliary vector: what the kernel leaves for a new program */
+_Noreturn __attribute__((used)) void start(long *stack) {
+  long argc = stack[0];
+  char **argv = (char **)(stack + 1);
+  char **environment = argv + argc + 1;
+  long variables = 0, text_size = 0;
+  for (; environment[variables]; variables++) text_size += length(environment[variables]);
+  const char *executed = argv[0];
+  for (long *auxiliary = (long *)(environment + variables + 1); auxiliary[0] != AT_NULL; auxiliary += 2)
+    if (auxiliary[0] == AT_EXECFN) executed = (const char *)auxiliary[1];
+  const char *name = argc > 0 ? argv[0] : "exporter";
+
+  char *directory = allocate(4 * PATH_LIMIT + length(name));
+  find_directory(directory, executed);
+  char *loader = directory + PATH_LIMIT, *program = loader + PATH_LIMIT + 8, *called = program + PATH_LIMIT + 8;
+  append(append(loader, directory), "ld.so");
+  append(append(program, directory), "tandem");
+  /* A name that was found on the PATH says no directory. */
+  append(append(called, last_slash(name) ? "" : directory), name);
+
+  const char *options[] = {called, "--inhibit-cache", "--library-path", directory, "--argv0", called, program};
+  long count = sizeof options / sizeof *options;
+  const char **arguments = allocate((count + argc + 1) * sizeof *arguments);
+  for (long i = 0; i < count; i++) arguments[i] = options[i];
+  for (long i = 1; i < argc; i++) arguments[count + i - 1] = argv[i];
+
+  static const char prefix[] = "TANDEM_ENV_";
+  static const char ignored[] = "TANDEM_IGNORED_SIGNALS=";
+  char **renamed = allocate((variables + 2) * sizeof *renamed);
+  char *text = allocate(text_size + variables * sizeof prefix + sizeof ignored + SIGNALS / 4);
+  for (long i = 0; i < variables; i++) {
+    renamed[i] = text;
+    text = append(append(text, prefix), environment[i]) + 1;
+  }
+  append(text, ignored);
+  append_ignored_signals(text);
+  renamed[variables] = text;
+  fail("execute", loader, -system_call(SYS_execve, (long)loader, (long)arguments, (long)renamed, 0, 0, 0));
+}

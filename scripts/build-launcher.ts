@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { runTool } from "./build-tool.ts";
+import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
+
+const root = dirname(import.meta.dirname);
+const source = join(root, "launcher", "launcher.c");
+const requirements = join(root, "launcher", "requirements.txt");
+
+const TARGETS = { amd64: "x86_64-freestanding-none", arm64: "aarch64-freestanding-none" } as const;
+
+const FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-s", "-static", "-ffreestanding", "-nostdlib"];
+
+/**
+ * Compiles launcher/launcher.c for all architectures, unless that was done from the same source.
+ * @returns the launcher of an architecture
+ * @throws Error when the pinned compiler cannot be had
+ */
+export function buildLauncher(architecture: Architecture): string {
+  const dist = join(root, "dist");
+  const key = createHash("sha256").update(readFileSync(source)).update(readFileSync(requirements)).digest("hex");
+  const directory = join(dist, `launcher-${key.slice(0, 16)}`);
+  if (!existsSync(directory)) compile(dist, directory);
+  return join(directory, architecture);
+}
+
+function compile(dist: string, directory: string): void {
+  mkdirSync(dist, { recursive: true });
+  const temporary = mkdtempSync(join(dist, "launcher-"));
+  try {
+    const compiler = join(temporary, "compiler");
+    const options = ["--quiet", "--target", compiler, "--no-deps", "--no-compile", "--require-hashes"];
+    runTool("python3", ["-m", "pip", "install", ...options, "--requirement", requirements], {
+      remedy: "Install Python 3 with pip (Debian: apt-get install python3-pip)",
+    });
+    mkdirSync(join(temporary, "made"));
+    const env = {
+      ...process.env,
+      ZIG_GLOBAL_CACHE_DIR: join(temporary, "cache"),
+      ZIG_LOCAL_CACHE_DIR: join(temporary, "cache"),
+    };
+    for (const name of Object.keys(ARCHITECTURES) as Architecture[]) {
+      const output = join(temporary, "made", name);
+      const args = ["cc", "-target", TARGETS[name], ...FLAGS, "-o", output, source];
+      runTool(join(compiler, "ziglang", "zig"), args, { remedy: "Build on linux/amd64 or linux/arm64", env });
+    }
+    renameSync(join(temporary, "made"), directory);
+  } finally {
+    rmSync(temporary, { recursive: true });
+  }
+}

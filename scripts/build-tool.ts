@@ -1,0 +1,39 @@
+import { spawnSync } from "node:child_process";
+
+/** What a failing program said, at most: the end of it. */
+const MOST_OUTPUT = 2000;
+
+export interface ToolOptions {
+  /** What to do when it is not installed, in the imperative. */
+  readonly remedy?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+/**
+ * Runs a program that a build needs.
+ * @returns its standard output
+ * @throws Error that names a program that is missing with its remedy, or one that failed with its output
+ */
+export function runTool(
+  program: string,
+  args: readonly string[],
+  { remedy = "", env = process.env, cwd }: ToolOptions = {},
+): string {
+  const { error, status, signal, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", env, cwd });
+  if (error !== undefined && "code" in error && error.code === "ENOENT")
+    throw new Error(`${program} is not installed\n${remedy}`.trim());
+  if (error !== undefined) throw error;
+  if (status === 0) return stdout;
+  throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MOST_OUTPUT)}`);
+}
+
+/** Runs a script's main function. What goes wrong is one message, without a stack trace. */
+export async function runScript(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`ERROR: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+}

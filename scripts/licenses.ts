@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
+import { z } from "zod";
+
+const root = dirname(import.meta.dirname);
+
+const packageSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  license: z.string().default("see its source"),
+});
+
+/**
+ * The licenses of all that is in the single executable's directory, as one text.
+ * @param sources paths of the files that are in the bundles
+ * @param runtime license of Node.js and of what it contains
+ * @param libraries licenses of the C library and GCC's
+ */
+export function collectLicenses(sources: readonly string[], runtime: Buffer, libraries: string): string {
+  const parts = [
+    ["tandem and its launcher", readFileSync(join(root, "LICENSE"), "utf8")],
+    ["Node.js", runtime.toString("utf8")],
+    ["C library, dynamic loader and GCC's libraries", libraries],
+    ...[...packagesOf(sources)].map(([text, names]) => [names.join(", "), text]),
+  ];
+  return parts.map(([title = "", text = ""]) => `${"=".repeat(80)}\n${title}\n\n${text.trim()}\n`).join("\n");
+}
+
+/** Names and versions of packages by license, since many have the same. */
+function packagesOf(sources: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const marker = `${sep}node_modules${sep}`;
+  const directories = sources.flatMap((path) => {
+    const start = path.lastIndexOf(marker) + marker.length;
+    const [scope = "", name = ""] = path.slice(start).split(sep);
+    return path.includes(marker) ? [path.slice(0, start) + (scope.startsWith("@") ? join(scope, name) : scope)] : [];
+  });
+  const names = new Map<string, string[]>();
+  for (const directory of [...new Set(directories)].sort()) {
+    const { name, version, license } = packageSchema.parse(
+      JSON.parse(readFileSync(join(directory, "package.json"), "utf8")),
+    );
+    const file = readdirSync(directory).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+    const text = file === undefined ? `License: ${license}` : readFileSync(join(directory, file), "utf8").trim();
+    names.set(text, [...(names.get(text) ?? []), `${name} ${version}`]);
+  }
+  return names;
+}

@@ -1,0 +1,67 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { buildBinary } from "../../../scripts/build-binary.ts";
+import { runTool } from "../../../scripts/build-tool.ts";
+import { fetchPackage } from "../../../scripts/debian-libraries.ts";
+import { architectureOf, strip } from "../../../scripts/elf.ts";
+import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
+import { tempTree } from "../../unit/temp-tree.ts";
+
+/** Sets a variable of this process's environment until the test is over. */
+function setVariable(name: string, value: string): void {
+  const before = process.env[name];
+  process.env[name] = value;
+  onTestFinished(() => {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  });
+}
+
+test("a tool that is missing is named, with what to do", () => {
+  expect(() => runTool("no-such-tool", [], { remedy: "Install it" })).toThrow(
+    /^no-such-tool is not installed\nInstall it$/,
+  );
+});
+
+test("a tool that fails is named with its arguments, its exit code, and what it said", () => {
+  const fail = () => runTool("sh", ["-c", "echo the cause >&2; exit 7"]);
+  expect(fail).toThrow(/^sh -c .*: exit code 7\nthe cause\n$/);
+});
+
+describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
+  const SHA256 = "0".repeat(64);
+
+  test("with another digest is refused, with both digests", () => {
+    setVariable("DEBIAN_MIRROR", `file:${tempTree({ "pool/a/odd_1.deb": "altered" })}`);
+    expect(() => fetchPackage("pool/a/odd_1.deb", SHA256)).toThrow(
+      new RegExp(`^file:.*/pool/a/odd_1.deb has the SHA-256 [0-9a-f]{64}, and .* pins ${SHA256}$`),
+    );
+  });
+
+  test("that no mirror has is named, with the mirrors' answers and what to do", () => {
+    setVariable("DEBIAN_MIRROR", `file:${tempTree()}`);
+    expect(() => fetchPackage("pool/a/gone_1.deb", SHA256)).toThrow(
+      /^no Debian mirror has pool\/a\/gone_1\.deb\n[\s\S]*File not found[\s\S]*\nBuild on a machine whose apt has a Debian mirror/,
+    );
+  });
+
+  test("a build without its tools is one error, and leaves nothing", async () => {
+    const root = tempTree();
+    setVariable("PATH", "/nonexistent");
+    await expect(buildBinary(NATIVE, join(root, "linux"))).rejects.toThrow(/^dpkg-deb is not installed\nInstall dpkg$/);
+    expect(readdirSync(root)).toEqual([]);
+  });
+});
+
+test("strips a program, which still runs; a truncated one is refused", () => {
+  const program = readFileSync(process.execPath);
+  const stripped = strip(program);
+  expect(stripped.length).toBeLessThan(0.8 * program.length);
+  expect(architectureOf(stripped)).toBe(NATIVE);
+  const path = join(tempTree(), "node");
+  writeFileSync(path, stripped, { mode: 0o755 });
+  expect(spawnSync(path, ["--print", "1 + 1"], { encoding: "utf8" }).stdout).toBe("2\n");
+  expect(() => strip(program.subarray(0, stripped.length - 1))).toThrow(/bytes and its segments end at/);
+});
