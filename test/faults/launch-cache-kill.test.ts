@@ -34,8 +34,8 @@ test(
       ({ wallMs } = next);
       const after = readCommitted(launchCache);
       expect(after.flaws).toEqual([]);
-      // jdk, libraries, app, launcher, config, process-types
-      expect(after.tars).toHaveLength(6);
+      // jdk, libraries, SBOM, app, launcher, config, process-types
+      expect(after.tars).toHaveLength(7);
       expect(readdirSync(launchCache)).toEqual(["committed"]);
       const has = ({ tars }: typeof left) => tars.every((name) => left.tars.includes(name));
       expect(has(before) || has(after)).toBe(true);

@@ -25,7 +25,8 @@ function write(path: string, text: string): void {
 
 /**
  * Writes the output of a finished build under `root`: one buildpack with the given layers, an app, metadata.toml with a
- * process `web`, group.toml and a launcher. analyzed.toml is written per export, by {@link writeAnalyzed}.
+ * process `web`, group.toml and a launcher; and the builder's run.toml and SBOM of the launcher. analyzed.toml is written per
+ * export, by {@link writeAnalyzed}.
  * @param app directories that become the app
  */
 export function writeBuildOutput(
@@ -60,6 +61,8 @@ buildpack-id = "${id}"
   );
   const launcher = join(root, "launcher");
   write(launcher, '#!/bin/sh\nexec "$@"\n');
+  write(join(root, "sbom", "launcher.sbom.cdx.json"), "{}\n");
+  write(join(root, "run.toml"), '[[images]]\nimage = "samples/run"\n');
   return { root, layersDir, appDir, launcher };
 }
 

@@ -58,10 +58,13 @@ export function runExporter(args: readonly string[], env: Readonly<Record<string
   return startExporter(args, env).ended;
 }
 
-/** The flags that point the exporter at a build's output. */
-export function flagsFor(output: BuildOutput): string[] {
-  const { layersDir, appDir, launcher } = output;
-  const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher];
+/**
+ * The flags that point the exporter at a build's output, and at nothing below /cnb, where the tests may run in a builder
+ * image, or beside the conformance tests, which put one's files there.
+ */
+export function flagsFor({ root, layersDir, appDir, launcher }: BuildOutput): string[] {
+  const builder = ["-launcher-sbom", join(root, "sbom"), "-run", join(root, "run.toml")];
+  const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher, ...builder];
   const user = ["-uid", String(process.getuid?.() ?? 0), "-gid", String(process.getgid?.() ?? 0)];
   return [...paths, ...user, "-no-color"];
 }

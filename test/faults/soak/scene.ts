@@ -111,10 +111,9 @@ export class SoakScene {
 
   argsOf(run: SoakExport): string[] {
     const output = this.outputOf(run);
-    const builder = ["-launcher-sbom", join(output.root, "sbom"), "-run", join(output.root, "run.toml")];
     const cache = ["-cache-image", this.cacheNameOf(run), ...(run.isParallel ? ["-parallel"] : [])];
     const names = run.names.map((name) => `${this.app.host}/${name}`);
-    return [...flagsFor(output), ...builder, ...cache, "-spool-dir", this.tempDir, "-workers", "1", ...names];
+    return [...flagsFor(output), ...cache, "-spool-dir", this.tempDir, "-workers", "1", ...names];
   }
 
   /** The names that report.toml lists; none where there is no report. */

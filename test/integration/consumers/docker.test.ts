@@ -85,7 +85,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
     async function exported(image: string, env: Readonly<Record<string, string>>) {
       const output = writeBuild();
       writeAnalyzed(output, (await engine.importRunImage("run:tls")).slice("sha256:".length));
-      const flags = [...flagsFor(output), "-daemon", "-run", join(output.root, "run.toml"), image];
+      const flags = [...flagsFor(output), "-daemon", image];
       return await runExporter(flags, { DOCKER_HOST: engine.tlsHost ?? "", ...env });
     }
 

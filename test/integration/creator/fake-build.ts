@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
@@ -74,7 +74,6 @@ export class FakeBuild {
     writeAnalyzed(output, runImage);
     writeFileSync(join(output.root, "run.toml"), `[[images]]\nimage = "${registry.host}/run:latest"\n`);
     writeFileSync(join(output.root, "stack.toml"), `[run-image]\nimage = "${registry.host}/run:latest"\n`);
-    mkdirSync(join(output.root, "sbom"));
     const lifecycle = tempTree();
     for (const phase of PHASES) writeFileSync(join(lifecycle, phase), FAKE_PHASE, { mode: 0o755 });
     const records = tempTree();
