@@ -9,7 +9,7 @@ import { readExtendedConfig } from "./export/extended-config.ts";
 import { emitLayers } from "./export/layer-events.ts";
 import { type OpeningImages, openImages } from "./export/open-images.ts";
 import { type Preparation, prepare } from "./export/preparation.ts";
-import { Fault, failTo, messageOf } from "./faults/fault.ts";
+import { Fault, failTo, messageAndHint, messageOf } from "./faults/fault.ts";
 import { HeldLogger } from "./flow/held-logger.ts";
 import type { Logger } from "./flow/logger.ts";
 import { guardDockerfiles } from "./inputs/experimental.ts";
@@ -63,7 +63,7 @@ export async function conductExport(run: ExportRun, signal: AbortSignal): Promis
     throw error;
   } finally {
     await images.cache.store.then(
-      (cache) => cache?.close(),
+      (cache) => (cache instanceof Fault ? undefined : cache?.close()),
       () => undefined,
     );
   }
@@ -180,14 +180,14 @@ async function exportCacheOf(
   try {
     const cache = await images.cache.store;
     if (cache === undefined) return;
+    if (cache instanceof Fault) throw cache;
     const stop = AbortSignal.any([signal, failure.signal]);
     cache.access.catch((error: unknown) => failure.abort(error));
     const digest = await exportCache(context, { ...parts, cache }, stop);
     context.monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     failure.abort(error);
-    const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
-    context.logger.warn(`Failed to export cache: ${messageOf(error)}${hint}`);
+    context.logger.warn(`Failed to export cache: ${messageAndHint(error)}`);
     context.monitor.emit({ event: "cache-failed", reason: messageOf(error) });
   }
 }

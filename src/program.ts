@@ -1,7 +1,7 @@
 import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import { VERSION } from "./export/release.ts";
 import type { StartThreads } from "./export/run-export.ts";
-import { Fault, messageOf } from "./faults/fault.ts";
+import { Fault, messageAndHint } from "./faults/fault.ts";
 import { readAvailableCores } from "./inputs/available-cores.ts";
 import { parseCommandLine, type RunCommand } from "./inputs/command-line.ts";
 import type { Environment } from "./inputs/environment.ts";
@@ -98,7 +98,6 @@ async function run(
 }
 
 function report(error: unknown, logger: Log): number {
-  const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
-  logger.error(`${messageOf(error)}${hint}`);
+  logger.error(messageAndHint(error));
   return (error instanceof Fault ? error.exitCode : undefined) ?? EXIT_CODES.failed;
 }

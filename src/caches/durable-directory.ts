@@ -1,11 +1,27 @@
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
 import * as durable from "../faults/durable-file.ts";
-import type { Fault } from "../faults/fault.ts";
+import { Fault } from "../faults/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../faults/system-error.ts";
+import { OwnedDirectory } from "../flow/owned-directory.ts";
 
 /*
  * Steps of a change to directories that must survive a kill at any moment. Faults are in Go's words, `<operation> <path>: <reason>`.
  */
+
+/** Another export uses the cache directory. */
+const IN_USE = "EXPORT_CACHE_IN_USE";
+
+/** True for the fault of a cache that another export uses. */
+export function isInUse(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === IN_USE;
+}
+
+export function inUse(directory: string): Fault {
+  return new Fault(IN_USE, `another export uses this cache directory: ${directory}`, {
+    hint: "Give each export a cache directory of its own, or run them one after the other.",
+  });
+}
 
 function fault(operation: string, path: string, error: unknown): Fault {
   return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
@@ -21,12 +37,23 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Makes a directory with the mode that the umask leaves of 0777, if there is none. */
-export async function makeDirectory(path: string): Promise<void> {
+/** Creates a directory that no other export may use meanwhile. @returns undefined if another one does */
+export function claim(path: string): OwnedDirectory | undefined {
   try {
-    await mkdir(path, { recursive: true });
+    return OwnedDirectory.claim(path);
   } catch (error) {
-    throw fault("mkdir", path, error);
+    const { syscall = "open", path: failed = path } = isSystemError(error) ? error : {};
+    throw fault(syscall, failed, error);
+  }
+}
+
+/** Makes a second name of a file, or a copy where the file's owner alone may do that. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
+    await durable.syncFile(to);
+  } catch (error) {
+    throw fault("link", `${from} ${to}`, error);
   }
 }
 

@@ -1,63 +1,76 @@
-import { constants } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { constants, existsSync } from "node:fs";
 import { access, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../cnb/cache-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
 import type { CacheMetadata } from "../cnb/metadata.ts";
 import { Fault, messageOf, withContext } from "../faults/fault.ts";
+import { makeDirectories } from "../faults/make-directories.ts";
 import { isNotExist, isSystemError, pathFault } from "../faults/system-error.ts";
+import type { OwnedDirectory } from "../flow/owned-directory.ts";
 import type { MadeTar } from "../layers/tar-file.ts";
 import type { DiffID } from "../oci/digest.ts";
-import { makeDirectory, namesIn, removeAll, renameTo, syncDirectory, writeDurably } from "./durable-directory.ts";
+import { type CacheDirectories, commitStaged } from "./commit-staged.ts";
+import { claim, inUse, isInUse, namesIn, removeAll, renameTo, writeDurably } from "./durable-directory.ts";
 
 /** Hashes a file, on a thread of its own. */
 export type HashFile = (path: string) => Promise<DiffID>;
 
+/** Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running. */
+const WORK = "staging-tandem";
+
 /**
- * A directory of layer tars, as the reference keeps it (contract 6.3): `committed/<diffID>.tar` and, for a build cache, one file
- * of metadata. The volume cache and the launch cache are such directories.
+ * A directory of layer tars, as the reference keeps it (lifecycle cache/volume_cache.go): `committed/<diffID>.tar` and, for a
+ * build cache, one file of metadata. The volume cache and the launch cache are such directories.
  *
- * New tars are made in `staging`. The reference commits by renaming that to `committed`, and a build that is killed between
- * its two renames has no cache. Here each new tar is renamed into `committed`, then the metadata is replaced, then what the
- * new cache does not have is removed: whenever it is killed, `committed` is the old cache or the new one, with some tars too
- * many, and whoever reads it next needs to know nothing of that.
+ * The reference commits by renaming `staging` to `committed`, and a build that is killed between its two renames has no cache.
+ * Here each new tar is renamed into `committed`, then the metadata is replaced, then what the new cache does not have is
+ * removed: whenever it is killed, `committed` is the old cache or the new one, with some tars too many, and whoever reads it
+ * next needs to know nothing of that. This only holds for one writer at a time, so an open cache owns the directory.
  */
 export class VolumeCache {
   /** Where new tars are made. */
   readonly stagingDir: string;
-  readonly #committedDir: string;
+  readonly #directories: CacheDirectories;
+  readonly #owned: OwnedDirectory;
   readonly #hashFile: HashFile;
   /** Names of the tars that the new cache has: those in staging, and those that stay. */
   readonly #added = new Set<string>();
   readonly #kept = new Set<string>();
   #isCommitted = false;
 
-  private constructor(directory: string, hashFile: HashFile) {
-    this.stagingDir = join(directory, "staging");
-    this.#committedDir = join(directory, "committed");
+  private constructor(directory: string, owned: OwnedDirectory, hashFile: HashFile) {
+    // On file systems without locks the next export clears the work directory; with a name of its own this one notices.
+    this.stagingDir = join(owned.path, randomUUID());
+    this.#directories = {
+      directory,
+      staging: this.stagingDir,
+      committed: join(directory, "committed"),
+      backup: join(directory, "committed-backup"),
+    };
+    this.#owned = owned;
     this.#hashFile = hashFile;
   }
 
   /**
    * Opens the cache in a directory, which must exist, and brings what an earlier run left behind in order: a commit of the
    * reference's that was cut in two is undone, and what was staged is removed.
-   * @throws Fault `stat <directory>: no such file or directory` and the like
+   * @throws Fault `stat <directory>: no such file or directory` and the like; {@link isInUse} if another export has it open
    */
   static async open(directory: string, hashFile: HashFile): Promise<VolumeCache> {
     await statOf(directory);
-    const cache = new VolumeCache(directory, hashFile);
-    const backup = join(directory, "committed-backup");
-    await named(`initializing staging directory '${cache.stagingDir}'`, async () => {
-      await removeAll(cache.stagingDir);
-      await makeDirectory(cache.stagingDir);
-    });
-    await named(`removing backup directory '${backup}'`, async () => {
-      const isCut = (await namesIn(backup)).length > 0 && (await namesIn(cache.#committedDir)).length === 0;
-      if (isCut) await renameTo(backup, cache.#committedDir);
-      else await removeAll(backup);
-    });
-    await named(`creating committed directory '${cache.#committedDir}'`, () => makeDirectory(cache.#committedDir));
-    return cache;
+    const work = join(directory, WORK);
+    const owned = await named(`initializing staging directory '${work}'`, async () => claim(work));
+    if (owned === undefined) throw inUse(directory);
+    const cache = new VolumeCache(directory, owned, hashFile);
+    try {
+      await cache.#prepare();
+      return cache;
+    } catch (error) {
+      await cache.close();
+      throw error;
+    }
   }
 
   /**
@@ -65,7 +78,7 @@ export class VolumeCache {
    * @throws Fault `opening metadata file ...`
    */
   async metadata(): Promise<CacheMetadata> {
-    const path = join(this.#committedDir, CACHE_METADATA_LABEL);
+    const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
       return parseCacheMetadata(await readFile(path, "utf8"));
     } catch (error) {
@@ -130,6 +143,12 @@ export class VolumeCache {
     }
   }
 
+  /** @returns the fault to report for an error: if another export has taken the work directory, that explains it */
+  explain(error: unknown): unknown {
+    const isTaken = !existsSync(this.stagingDir) && existsSync(this.#directories.directory);
+    return isTaken || isInUse(error) ? inUse(this.#directories.directory) : error;
+  }
+
   /**
    * Makes the new cache the committed one.
    * @param metadata of a build cache; a launch cache has none
@@ -139,33 +158,52 @@ export class VolumeCache {
     this.#refuseCommitted();
     this.#isCommitted = true;
     const staged = join(this.stagingDir, CACHE_METADATA_LABEL);
-    // First, because it needs room on the disk, and renames do not.
-    if (metadata !== undefined)
-      await named("setting cache metadata", () => writeDurably(staged, metadataText(metadata)));
-    await named("committing cache", async () => {
-      for (const name of this.#added) await renameTo(join(this.stagingDir, name), join(this.#committedDir, name));
-      await syncDirectory(this.#committedDir);
-      if (metadata !== undefined) await renameTo(staged, join(this.#committedDir, CACHE_METADATA_LABEL));
-      await syncDirectory(this.#committedDir);
-      await this.#removeOld(metadata !== undefined);
-    });
+    try {
+      // First, because it needs room on the disk, and renames do not.
+      if (metadata !== undefined)
+        await named("setting cache metadata", () => writeDurably(staged, metadataText(metadata)));
+      await named("committing cache", () =>
+        commitStaged({
+          ...this.#directories,
+          added: [...this.#added],
+          kept: [...this.#kept],
+          documents: metadata === undefined ? [] : [CACHE_METADATA_LABEL],
+        }),
+      );
+    } catch (error) {
+      throw this.explain(error);
+    }
     await this.close();
   }
 
-  /** Frees what was staged and not committed. What cannot be removed now is when the cache is opened next. */
+  /** Frees what was staged and not committed, and lets the next export in. The next open removes leftovers. */
   async close(): Promise<void> {
     await removeAll(this.stagingDir).catch(() => undefined);
+    this.#owned.release();
   }
 
-  async #removeOld(hasMetadata: boolean): Promise<void> {
-    for (const name of await namesIn(this.#committedDir)) {
-      const isNew = this.#added.has(name) || this.#kept.has(name) || (hasMetadata && name === CACHE_METADATA_LABEL);
-      if (!isNew) await removeAll(join(this.#committedDir, name));
-    }
+  async #prepare(): Promise<void> {
+    await named(`initializing staging directory '${this.#owned.path}'`, async () => {
+      for (const path of this.#owned.contents()) await removeAll(path);
+      await makeDirectories(this.stagingDir, "EXPORT_CACHE_DIRECTORY");
+    });
+    // Left by a phase of the reference that was killed.
+    await removeAll(join(this.#directories.directory, "staging")).catch(() => undefined);
+    await named(`removing backup directory '${this.#directories.backup}'`, async () => {
+      const isCut =
+        (await namesIn(this.#directories.backup)).length > 0 &&
+        (await namesIn(this.#directories.committed)).length === 0;
+      if (isCut) await renameTo(this.#directories.backup, this.#directories.committed);
+      // It only wastes space if it is another user's.
+      else await removeAll(this.#directories.backup).catch(() => undefined);
+    });
+    await named(`creating committed directory '${this.#directories.committed}'`, () =>
+      makeDirectories(this.#directories.committed, "EXPORT_CACHE_DIRECTORY"),
+    );
   }
 
   #committed(diffId: DiffID): string {
-    return join(this.#committedDir, fileName(diffId));
+    return join(this.#directories.committed, fileName(diffId));
   }
 
   #refuseCommitted(): void {
@@ -195,9 +233,9 @@ async function statOf(directory: string): Promise<void> {
   }
 }
 
-async function named(what: string, task: () => Promise<void>): Promise<void> {
+async function named<T>(what: string, task: () => Promise<T>): Promise<T> {
   try {
-    await task();
+    return await task();
   } catch (error) {
     throw withContext(what, error);
   }

@@ -2,7 +2,7 @@ import type { HashFile } from "../caches/volume-cache.ts";
 import type { DaemonConnection } from "../destinations/daemon/connection.ts";
 import { type DaemonImage, findImage, readId } from "../destinations/daemon/image.ts";
 import { putTags } from "../destinations/daemon/tag.ts";
-import { Fault, failTo, messageOf } from "../faults/fault.ts";
+import { Fault, failTo, messageAndHint, messageOf } from "../faults/fault.ts";
 import { goQuote } from "../faults/go-quote.ts";
 import type { Logger } from "../flow/logger.ts";
 import type { Monitor } from "../flow/monitor.ts";
@@ -48,6 +48,7 @@ export class DaemonApp implements AppDestination {
   #runImage: Promise<DaemonRunImage> | undefined;
   #load: DaemonLoad | undefined;
   #launchCache: LaunchCache | undefined;
+  #launchCacheFault: Fault | undefined;
 
   constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger, monitor: Monitor) {
     this.name = settings.outputImage;
@@ -102,7 +103,10 @@ export class DaemonApp implements AppDestination {
 
   async openLaunchCache(hashFile: HashFile): Promise<void> {
     const { launchCacheDir } = this.#settings;
-    if (launchCacheDir !== "") this.#launchCache = await LaunchCache.open(launchCacheDir, hashFile);
+    if (launchCacheDir === "") return;
+    const opened = await LaunchCache.open(launchCacheDir, hashFile);
+    if (opened instanceof Fault) this.#launchCacheFault = opened;
+    else this.#launchCache = opened;
   }
 
   /** Those that the daemon has under the image are not sent. */
@@ -150,7 +154,7 @@ export class DaemonApp implements AppDestination {
         signal,
       );
       const results = await putTags(this.#connection, id, this.#references, signal);
-      if (results[0]?.cause === undefined) await this.#launchCache?.commit();
+      if (results[0]?.cause === undefined) await this.#commitLaunchCache();
       const names = results.map(({ reference, cause }) => ({ name: reference.original, cause }));
       return { names, ...identify(id), manifestSize };
     } catch (error) {
@@ -233,6 +237,12 @@ export class DaemonApp implements AppDestination {
     if (layer.kind !== "saved") return layer;
     const tar = await this.#launchCache?.find(layer.diffId);
     return tar === undefined ? layer : { kind: "cached", tar };
+  }
+
+  /** One that another export uses is left to that one; the reference fails here whatever the reason. */
+  async #commitLaunchCache(): Promise<void> {
+    const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
+    if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${messageAndHint(fault)}`);
   }
 
   #newLoad(signal: AbortSignal): DaemonLoad {

@@ -80,7 +80,7 @@ export class DirectoryCache implements CacheStore {
     } catch (error) {
       transfer.fail(error);
       signal.throwIfAborted();
-      throw withContext(`caching layer (${diffId})`, error);
+      throw withContext(`caching layer (${diffId})`, this.#volume.explain(error));
     }
   }
 }

@@ -1,7 +1,8 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { isInUse } from "../caches/durable-directory.ts";
 import { type HashFile, VolumeCache } from "../caches/volume-cache.ts";
-import { failTo } from "../faults/fault.ts";
+import { type Fault, failTo } from "../faults/fault.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { DiffID } from "../oci/digest.ts";
 
@@ -24,11 +25,15 @@ export class LaunchCache {
     this.#volume = volume;
   }
 
-  /** @throws Fault `failed to create launch cache: ...` with exit code 1 */
-  static async open(directory: string, hashFile: HashFile): Promise<LaunchCache> {
+  /**
+   * @returns the fault if another export uses the directory, which does not end this one
+   * @throws Fault `failed to create launch cache: ...` with exit code 1
+   */
+  static async open(directory: string, hashFile: HashFile): Promise<LaunchCache | Fault> {
     try {
       return new LaunchCache(await VolumeCache.open(directory, hashFile));
     } catch (error) {
+      if (isInUse(error)) return error;
       throw failTo("create launch cache", error);
     }
   }
@@ -56,13 +61,20 @@ export class LaunchCache {
     return { size, open: () => createReadStream(path) };
   }
 
-  /** Makes the new cache the one for the next build. @throws Fault `failed to commit cache: ...` */
-  async commit(): Promise<void> {
+  /**
+   * Makes the new cache the one for the next build.
+   * @returns the fault if another export has taken the directory
+   * @throws Fault `failed to commit cache: ...`
+   */
+  async commit(): Promise<Fault | undefined> {
     try {
       await Promise.all(this.#bringing);
       await this.#volume.commit();
+      return undefined;
     } catch (error) {
-      throw failTo("commit cache", error);
+      const cause = this.#volume.explain(error);
+      if (isInUse(cause)) return cause;
+      throw failTo("commit cache", cause);
     }
   }
 

@@ -1,6 +1,7 @@
+import { isInUse } from "../caches/durable-directory.ts";
 import { VolumeCache } from "../caches/volume-cache.ts";
 import { EMPTY_CACHE_METADATA } from "../cnb/cache-metadata.ts";
-import { failTo } from "../faults/fault.ts";
+import { Fault, failTo } from "../faults/fault.ts";
 import type { PlannedCache } from "../plan/plan-app.ts";
 import type { CacheStore } from "./cache-store.ts";
 import type { ExportContext } from "./context.ts";
@@ -10,8 +11,11 @@ import { openCacheImage } from "./open-cache-image.ts";
 
 /** The cache on its way. */
 export interface OpeningCache {
-  /** Undefined when there is to be none. Rejects with a Fault with an exit code (contract 6.1). */
-  readonly store: Promise<CacheStore | undefined>;
+  /**
+   * Undefined when there is to be none; a fault for one that cannot be saved, which does not end the export. Rejects with a
+   * Fault with an exit code (contract 6.1).
+   */
+  readonly store: Promise<CacheStore | Fault | undefined>;
   /** What the app image's plan needs to know of it: of an image only that there is one. */
   readonly planned: Promise<PlannedCache | undefined>;
 }
@@ -26,14 +30,18 @@ export function openCache(context: ExportContext, signal: AbortSignal): OpeningC
     };
   if (cacheDir === "") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
   const volume = openVolume(context, cacheDir);
-  const store = volume.then((opened) => new DirectoryCache(cacheDir, opened, context.monitor));
-  return { store, planned: volume.then(plannedVolume) };
+  const store = volume.then((opened) =>
+    opened instanceof Fault ? opened : new DirectoryCache(cacheDir, opened, context.monitor),
+  );
+  return { store, planned: volume.then((opened) => (opened instanceof Fault ? undefined : plannedVolume(opened))) };
 }
 
-async function openVolume({ store }: ExportContext, directory: string): Promise<VolumeCache> {
+/** @returns a fault for a directory that another export uses */
+async function openVolume({ store }: ExportContext, directory: string): Promise<VolumeCache | Fault> {
   try {
     return await VolumeCache.open(directory, (path) => store.hashFile(path));
   } catch (error) {
+    if (isInUse(error)) return error;
     throw failTo("create volume cache", error);
   }
 }

@@ -65,6 +65,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The message of anything that was thrown, with its hint on a second line. */
+export function messageAndHint(error: unknown): string {
+  const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
+  return `${messageOf(error)}${hint}`;
+}
+
 /**
  * Puts `context: ` before a fault's message and keeps everything else about it, as Go's `%w` wrapping does in the
  * reference's texts.

@@ -1,7 +1,8 @@
+import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { cacheMetadataJson } from "../../src/cnb/cache-metadata.ts";
-import { diffIdOfText, metadataOf, writeCache, writeLaunchCache } from "../support/cache-writer.ts";
-import { expectOneChange, killedSteps, STEPS_TIMEOUT_MS } from "../support/killed-steps.ts";
+import { type CacheContents, diffIdOfText, metadataOf, writeCache, writeLaunchCache } from "../support/cache-writer.ts";
+import { expectOneChange, killedSteps, pausedSteps, STEPS_TIMEOUT_MS } from "../support/killed-steps.ts";
 import { readCommitted } from "../support/tar-store.ts";
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
@@ -9,9 +10,9 @@ const NEW = { added: { b: "three", c: "four" }, kept: { a: "one" } };
 /** The new cache upon itself: all of it is kept. */
 const AGAIN = { added: {}, kept: { ...NEW.kept, ...NEW.added } };
 
-const jsonOf = (contents: typeof NEW | typeof OLD) => `${cacheMetadataJson(metadataOf(contents))}\n`;
-const tarsOf = ({ added, kept }: typeof NEW | typeof OLD) =>
-  Object.values<string>({ ...kept, ...added }).map((text) => `${diffIdOfText(text)}.tar`);
+const jsonOf = (contents: CacheContents) => `${cacheMetadataJson(metadataOf(contents))}\n`;
+const tarsOf = ({ added, kept }: CacheContents) =>
+  Object.values({ ...kept, ...added }).map((text) => `${diffIdOfText(text)}.tar`);
 
 test(
   "killed before any of its steps, a cache is the old one or the new one, and the next run makes the new one",
@@ -45,6 +46,39 @@ test(
       expect([...readCommitted(path).tars].sort()).toEqual(tarsOf(NEW).sort());
     }
     expectOneChange(found);
+  },
+  STEPS_TIMEOUT_MS,
+);
+
+const IN_USE = "another export uses this cache directory";
+/** What another export makes of it meanwhile. */
+const OTHER = { added: { d: "five" }, kept: {} };
+
+test(
+  "paused before any of its steps while another export opens its cache, a cache is one of the two's, and whole",
+  async () => {
+    const found: string[] = [];
+    for await (const { path, resume } of pausedSteps("cache", NEW, (directory) => writeCache(directory, OLD))) {
+      const before = readCommitted(path);
+      const failure = await writeCache(path, OTHER).then(
+        () => undefined,
+        (error: unknown) => String(error),
+      );
+      // While the other one has it, nothing of it is touched.
+      if (failure !== undefined) expect(readCommitted(path)).toEqual(before);
+      expect(readCommitted(path).flaws).toEqual([]);
+      const failureOfPaused = await resume();
+      for (const text of [failure, failureOfPaused]) if (text !== undefined) expect(text).toContain(IN_USE);
+      const { metadata, tars, flaws } = readCommitted(path);
+      expect(flaws).toEqual([]);
+      const winner = metadata === jsonOf(NEW) ? NEW : OTHER;
+      expect(metadata).toBe(jsonOf(winner));
+      expect([...tars].sort()).toEqual(tarsOf(winner).sort());
+      expect(readdirSync(path)).toEqual(["committed"]);
+      found.push(failure === undefined ? "other" : "paused");
+    }
+    // The other one is first as long as there is no lock, and again when it is released.
+    expect(found.join(" ")).toMatch(/^(other )+(paused )+other( other)*$/);
   },
   STEPS_TIMEOUT_MS,
 );

@@ -36,19 +36,27 @@ export function metadataOf({ added, kept }: CacheContents): CacheMetadata {
   return { sbom: "", buildpacks: [{ key: "b", version: "1", layers }] };
 }
 
-/** Opens the cache in a directory, adds and keeps layers, and commits. */
+/** Opens the cache in a directory, adds and keeps layers, commits, and closes it. */
 export async function writeCache(directory: string, contents: CacheContents): Promise<void> {
-  await (await staged(directory, contents)).commit(metadataOf(contents));
+  await write(directory, contents, (cache) => cache.commit(metadataOf(contents)));
 }
 
 /** The same for a launch cache, which has no metadata. */
 export async function writeLaunchCache(directory: string, contents: CacheContents): Promise<void> {
-  await (await staged(directory, contents)).commit();
+  await write(directory, contents, (cache) => cache.commit());
 }
 
-async function staged(directory: string, { kept, added }: CacheContents): Promise<VolumeCache> {
+async function write(
+  directory: string,
+  { kept, added }: CacheContents,
+  commit: (cache: VolumeCache) => Promise<void>,
+): Promise<void> {
   const cache = await openCache(directory);
-  for (const text of Object.values(kept)) cache.keep(diffIdOfText(text));
-  for (const text of Object.values(added)) await addText(cache, text);
-  return cache;
+  try {
+    for (const text of Object.values(kept)) cache.keep(diffIdOfText(text));
+    for (const text of Object.values(added)) await addText(cache, text);
+    await commit(cache);
+  } finally {
+    await cache.close();
+  }
 }

@@ -3,11 +3,12 @@ import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 
 /*
- * node kill-at-step.ts <step> <store> <directory> <contents as JSON>: writes a store and kills itself before the step with that
- * number, counted from 1, so that a test can look at what every moment leaves behind. A step is a change to the file system.
+ * node kill-at-step.ts <step> <signal> <store> <directory> <contents as JSON>: writes a store and sends itself a signal before the
+ * step with that number, counted from 1: SIGKILL, so that a test can look at what every moment leaves behind, or SIGSTOP, so that
+ * something else can happen meanwhile. A step is a change to the file system.
  * With a step that does not come it prints all of them, and between them each wait for the disk, which a kill does not see.
  */
-const [, , step = "", store = "", directory = "", contents = ""] = process.argv;
+const [, , step = "", signal = "", store = "", directory = "", contents = ""] = process.argv;
 const trace: string[] = [];
 let steps = 0;
 /** Paths of open files. */
@@ -16,7 +17,7 @@ const open = new Map<number, string>();
 function count(what: string): void {
   trace.push(what);
   steps += 1;
-  if (steps === Number(step)) process.kill(process.pid, "SIGKILL");
+  if (steps === Number(step)) process.kill(process.pid, signal);
 }
 
 const { open: openFile, mkdir, rename, rm, copyFile, link } = promises;
@@ -54,6 +55,28 @@ function counted(file: FileHandle, path: string): FileHandle {
   };
   return file;
 }
+
+const { mkdirSync, rmSync, unlinkSync, rmdirSync, openSync } = fs;
+fs.mkdirSync = ((...args: Parameters<typeof mkdirSync>) => {
+  count(`mkdir ${args[0]}`);
+  return mkdirSync(...args);
+}) as typeof fs.mkdirSync;
+fs.openSync = (...args) => {
+  if (args[1] !== "r") count(`open ${args[0]}`);
+  return openSync(...args);
+};
+fs.rmSync = (...args) => {
+  count(`rm ${args[0]}`);
+  rmSync(...args);
+};
+fs.unlinkSync = (path) => {
+  count(`unlink ${path}`);
+  unlinkSync(path);
+};
+fs.rmdirSync = (...args) => {
+  count(`rmdir ${args[0]}`);
+  rmdirSync(...args);
+};
 
 const callbacks = { open: fs.open, fsync: fs.fsync, rename: fs.rename };
 // The project's own code calls them with all arguments.

@@ -1,6 +1,10 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { text } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
+import { expect, onTestFinished } from "vitest";
 import { tempTree } from "../unit/temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
@@ -13,7 +17,7 @@ export type Store = "cache" | "launch-cache" | "layout" | "report";
 
 /** @returns the steps that it took; undefined when it was killed before one */
 function write(store: Store, path: string, contents: unknown, step: number): readonly string[] | undefined {
-  const args = [SCRIPT, String(step), store, path, JSON.stringify(contents)];
+  const args = [SCRIPT, String(step), "SIGKILL", store, path, JSON.stringify(contents)];
   const { signal, status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (signal === "SIGKILL") return undefined;
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -41,6 +45,53 @@ export async function* killedSteps(
     await prepare(path);
     isKilled = write(store, path, contents, step) === undefined;
     yield { path, isKilled };
+  }
+}
+
+/** A writer that is paused, or has ended. */
+export interface PausedWriter {
+  readonly path: string;
+  readonly isPaused: boolean;
+  /** Lets it go on to its end. @returns what it wrote to standard error, if it failed */
+  resume(): Promise<string | undefined>;
+}
+
+/**
+ * Pauses a writer before its first step, then another before its second, and so on; the last one is not paused.
+ * @param prepare writes what is there before
+ * @param stride how many steps to go on by
+ */
+export async function* pausedSteps(
+  store: Store,
+  contents: unknown,
+  prepare: (path: string) => Promise<void>,
+  stride = 1,
+): AsyncGenerator<PausedWriter> {
+  for (let step = 1, isPaused = true; isPaused; step += stride) {
+    const path = tempTree();
+    await prepare(path);
+    const args = [SCRIPT, String(step), "SIGSTOP", store, path, JSON.stringify(contents)];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const closed = once(child, "close");
+    const stderr = text(child.stderr);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    isPaused = await hasPaused(child);
+    const resume = async () => {
+      child.kill("SIGCONT");
+      await closed;
+      return child.exitCode === 0 ? undefined : await stderr;
+    };
+    yield { path, isPaused, resume };
+  }
+}
+
+/** Waits until a process is stopped, or has ended. */
+async function hasPaused(child: ChildProcess): Promise<boolean> {
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) return false;
+    // proc(5): the state comes after the name in parentheses.
+    if (/^.*\) T /s.test(readFileSync(`/proc/${child.pid}/stat`, "utf8"))) return true;
+    await setTimeout(5);
   }
 }
 

@@ -13,6 +13,8 @@ function tarName(text: string): string {
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
 
+const WORK = "staging-tandem";
+
 /** A directory with a committed cache of the layers `one` and `two`. */
 async function cacheOfTwo(): Promise<string> {
   const directory = tempTree();
@@ -30,31 +32,45 @@ describe("open", () => {
   test("names what it cannot do", async () => {
     const file = join(tempTree({ file: "" }), "file");
     expect(await rejectionOf(openCache(file))).toMatchObject({
-      message: expect.stringMatching(`^initializing staging directory '${file}/staging': .*: not a directory$`),
+      message: `initializing staging directory '${file}/${WORK}': mkdir ${file}/${WORK}: not a directory`,
     });
   });
 
-  test("makes staging and committed, with the modes that the umask leaves", async () => {
+  test("refuses a file in the place of the committed cache", async () => {
+    const directory = tempTree({ committed: "" });
+    const path = join(directory, "committed");
+    expect(await rejectionOf(openCache(directory))).toMatchObject({
+      message: `creating committed directory '${path}': mkdir ${path}: not a directory`,
+    });
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
+  test("makes directories for staged and committed tars, with the modes that the umask leaves", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
-    expect(readdirSync(directory).sort()).toEqual(["committed", "staging"]);
-    for (const name of ["committed", "staging"])
-      expect(statSync(join(directory, name)).mode & 0o777).toBe(0o777 & ~process.umask());
+    expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
+    for (const path of [join(directory, "committed"), cache.stagingDir])
+      expect(statSync(path).mode & 0o777).toBe(0o777 & ~process.umask());
     expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
   });
 
-  test("removes what a run before it staged, and a finished commit's backup", async () => {
-    const directory = await cacheOfTwo();
-    const before = readCommitted(directory);
-    mkdirSync(join(directory, "staging", "deep"), { recursive: true });
-    writeFileSync(join(directory, "staging", "x.tar.part"), "half a tar");
-    mkdirSync(join(directory, "committed-backup"));
-    writeFileSync(join(directory, "committed-backup", tarName("zero")), "zero");
-    await openCache(directory);
-    expect(readdirSync(directory).sort()).toEqual(["committed", "staging"]);
-    expect(readdirSync(join(directory, "staging"))).toEqual([]);
-    expect(readCommitted(directory)).toEqual(before);
-  });
+  test.each([WORK, "staging"])(
+    "removes what a run before it left in %s, and a finished commit's backup",
+    async (left) => {
+      const directory = await cacheOfTwo();
+      const before = readCommitted(directory);
+      mkdirSync(join(directory, left, "deep"), { recursive: true });
+      writeFileSync(join(directory, left, "deep", "x.tar.part"), "half a tar");
+      mkdirSync(join(directory, "committed-backup"));
+      writeFileSync(join(directory, "committed-backup", tarName("zero")), "zero");
+      const cache = await openCache(directory);
+      expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
+      expect(readdirSync(cache.stagingDir)).toEqual([]);
+      await cache.close();
+      expect(readdirSync(directory)).toEqual(["committed"]);
+      expect(readCommitted(directory)).toEqual(before);
+    },
+  );
 
   test.each(["is not there", "is empty"])(
     "takes back the reference's backup when the committed cache %s",
@@ -64,11 +80,82 @@ describe("open", () => {
       renameSync(join(directory, "committed"), join(directory, "committed-backup"));
       if (state === "is empty") mkdirSync(join(directory, "committed"));
       const cache = await openCache(directory);
-      expect(readdirSync(directory).sort()).toEqual(["committed", "staging"]);
+      expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
       expect(readCommitted(directory)).toEqual(before);
       expect(await cache.metadata()).toEqual(metadataOf(OLD));
     },
   );
+});
+
+describe("while a cache is open", () => {
+  const inUse = (directory: string) => ({
+    code: "EXPORT_CACHE_IN_USE",
+    message: `another export uses this cache directory: ${directory}`,
+    hint: "Give each export a cache directory of its own, or run them one after the other.",
+  });
+
+  test("no other export can open it, until it is closed or committed", async () => {
+    const directory = tempTree();
+    for (const end of ["close", "commit"] as const) {
+      const cache = await openCache(directory);
+      expect(await rejectionOf(openCache(directory))).toMatchObject(inUse(directory));
+      await addText(cache, "one");
+      await cache[end]();
+    }
+    expect(readCommitted(directory)).toMatchObject({ tars: [tarName("one")], flaws: [] });
+    await (await openCache(directory)).close();
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
+  test("it is free again after an attempt that failed", async () => {
+    const directory = tempTree({ committed: "" });
+    await rejectionOf(openCache(directory));
+    rmSync(join(directory, "committed"));
+    await (await openCache(directory)).close();
+  });
+
+  test("the reference's phases may open it, which removes `staging` and a backup", async () => {
+    const directory = await cacheOfTwo();
+    const cache = await openCache(directory);
+    cache.keep(diffIdOfText("one"));
+    await addText(cache, "three");
+    for (const name of ["staging", "committed-backup"]) rmSync(join(directory, name), { recursive: true, force: true });
+    mkdirSync(join(directory, "staging"));
+    const contents = { added: { c: "three" }, kept: { a: "one" } };
+    await cache.commit(metadataOf(contents));
+    expect(await (await openCache(directory)).metadata()).toEqual(metadataOf(contents));
+  });
+
+  test("an export that takes it all the same, where there are no locks, keeps it", async () => {
+    const directory = await cacheOfTwo();
+    const before = readCommitted(directory);
+    const cache = await openCache(directory);
+    await addText(cache, "three");
+    rmSync(join(directory, WORK), { recursive: true });
+    const other = await openCache(directory);
+    expect(cache.explain(new Error("no such file"))).toMatchObject(inUse(directory));
+    expect(await rejectionOf(cache.commit(metadataOf({ added: { c: "three" }, kept: {} })))).toMatchObject(
+      inUse(directory),
+    );
+    await cache.close();
+    expect(readCommitted(directory)).toEqual(before);
+    await addText(other, "four");
+    await other.commit(metadataOf({ added: { d: "four" }, kept: {} }));
+    expect(readCommitted(directory)).toMatchObject({ tars: [tarName("four")], flaws: [] });
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
+  test("it is not committed if another has removed a tar that was to stay", async () => {
+    const directory = await cacheOfTwo();
+    const { metadata } = readCommitted(directory);
+    const cache = await openCache(directory);
+    cache.keep(diffIdOfText("one"));
+    await addText(cache, "three");
+    rmSync(join(directory, "committed", tarName("one")));
+    const commit = cache.commit(metadataOf({ added: { c: "three" }, kept: { a: "one" } }));
+    expect(await rejectionOf(commit)).toMatchObject(inUse(directory));
+    expect(readCommitted(directory).metadata).toBe(metadata);
+  });
 });
 
 test.each(["", "{", "[]", '{"buildpacks": 1}'])("metadata %j is none", async (text) => {
