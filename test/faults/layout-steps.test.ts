@@ -1,8 +1,8 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
-import { expectOneChange, killedSteps, STEPS_TIMEOUT_MS, stepsOf } from "../support/killed-steps.ts";
+import { expectOneChange, killedSteps, pausedSteps, STEPS_TIMEOUT_MS, stepsOf } from "../support/killed-steps.ts";
 import { verifyLayout } from "../support/layout.ts";
 import { writeLayout } from "../support/layout-writer.ts";
 import { tempTree } from "../unit/temp-tree.ts";
@@ -17,6 +17,10 @@ function imageOf(directory: string): string[] {
   const { layers } = verifyLayout(join(directory, "app"));
   expect(layers.every(({ isHere }) => isHere)).toBe(true);
   return layers.map(({ diffId }) => diffId);
+}
+
+function workDirectories(directory: string): string[] {
+  return readdirSync(join(directory, "app")).filter((name) => name.startsWith(".making-"));
 }
 
 test(
@@ -34,6 +38,26 @@ test(
       expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
     }
     expectOneChange(found);
+  },
+  STEPS_TIMEOUT_MS,
+);
+
+test(
+  "paused before every third of its steps while another export writes the layout, both write their image whole",
+  async () => {
+    const isLocked: boolean[] = [];
+    for await (const { path, resume } of pausedSteps("layout", NEW, async () => undefined, 3)) {
+      const [making] = existsSync(join(path, "app")) ? workDirectories(path) : [];
+      isLocked.push(making !== undefined && existsSync(join(path, "app", making, "lock")));
+      await writeLayout(path, OLD);
+      expect([diffIdsOf(OLD), diffIdsOf(NEW)]).toContainEqual(imageOf(path));
+      if (isLocked.at(-1)) expect(workDirectories(path)).toEqual([making]);
+      expect(await resume()).toBeUndefined();
+      expect([diffIdsOf(OLD), diffIdsOf(NEW)]).toContainEqual(imageOf(path));
+      expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+      expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
+    }
+    expect(new Set(isLocked)).toEqual(new Set([false, true]));
   },
   STEPS_TIMEOUT_MS,
 );

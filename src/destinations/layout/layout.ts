@@ -62,7 +62,7 @@ export class Layout {
 
   async #create(): Promise<string> {
     await makeDirectories(join(this.path, "blobs", "sha256"), NOT_CREATED);
-    await makeWorkDirectory(this.path, NOT_CREATED);
+    makeWorkDirectory(this.path, NOT_CREATED);
     this.#isOpen = true;
     return workPath(this.path);
   }

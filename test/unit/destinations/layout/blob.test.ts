@@ -34,7 +34,7 @@ function write(layout: string, bytes: Uint8Array = BYTES): void {
 }
 
 function names(): string[] {
-  expect(readdirSync(workPath(root))).toEqual([]);
+  expect(readdirSync(workPath(root))).toEqual(["lock"]);
   return readdirSync(join(root, "blobs", "sha256"));
 }
 

@@ -1,6 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -8,54 +6,46 @@ import {
   removeWorkDirectory,
   workPath,
 } from "../../../../src/destinations/layout/work-directory.ts";
+import { startOwner } from "../../../support/start-owner.ts";
 import { temporaryDirectory } from "../../temporary-directory.ts";
+import { thrownBy } from "../../thrown-by.ts";
 
-/** When a process was started, in clock ticks (proc(5)); its name has a space and a parenthesis. */
-function startOf(pid: number): string {
-  return (
-    readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ")[19] ?? ""
-  );
-}
-
-test("those of processes that are gone are removed, with what is in them, and nothing else", async () => {
+test("those of exports that are gone are removed, with what is in them, and nothing else", async () => {
   const layout = temporaryDirectory();
-  const living = spawn("/bin/sh", ["-c", 'exec -a "a b) c" sleep 60'], { stdio: "ignore" });
-  try {
-    await once(living, "spawn");
-    const pid = Number(living.pid);
-    const kept = [`.making-${pid}-${startOf(pid)}`, "blobs", ".making"];
-    const gone = [".making-4194305-1", `.making-${pid}-1`, `.making-${process.pid}-1`, ".making-", ".making-x"];
-    for (const name of [...kept, ...gone]) {
-      mkdirSync(join(layout, name));
-      writeFileSync(join(layout, name, "half a layer"), "");
-    }
-    await makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
-    const own = basename(workPath(layout));
-    expect(readdirSync(layout).sort()).toEqual([...kept, own].sort());
-    expect(own).toBe(`.making-${process.pid}-${startOf(process.pid)}`);
-    removeWorkDirectory(layout);
-    expect(readdirSync(layout).sort()).toEqual(kept.sort());
-  } finally {
-    living.kill();
+  const [killed, living] = [".making-killed", ".making-living"];
+  // A name with process ID and start time is an earlier release's.
+  const gone = [killed, `.making-${process.pid}-1`, ".making-"];
+  const kept = [living, "blobs", ".making"];
+  for (const name of [...gone, ...kept]) {
+    mkdirSync(join(layout, name, "deep"), { recursive: true });
+    writeFileSync(join(layout, name, "deep", "half a layer"), "");
   }
+  await (await startOwner(join(layout, killed))).kill();
+  const owner = await startOwner(join(layout, living));
+  makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
+  expect(readdirSync(layout).sort()).toEqual([...kept, basename(workPath(layout))].sort());
+  expect(readdirSync(join(layout, living)).sort()).toEqual(["deep", "lock"]);
+  removeWorkDirectory(layout);
+  expect(readdirSync(layout).sort()).toEqual(kept.sort());
+  await owner.kill();
 });
 
-test("the last one in this process who needs it removes it", async () => {
+test("the last one in this process who needs it removes it", () => {
   const layout = temporaryDirectory();
-  for (let times = 0; times < 2; times++) await makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
+  for (let times = 0; times < 2; times++) makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
+  writeFileSync(join(workPath(layout), "half a layer"), "");
   removeWorkDirectory(layout);
   expect(readdirSync(layout)).toHaveLength(1);
   removeWorkDirectory(layout);
   expect(readdirSync(layout)).toEqual([]);
+  removeWorkDirectory(layout);
 });
 
-test("one that cannot be made is named", async () => {
+test("one that cannot be made is named", () => {
   const layout = join(temporaryDirectory(), "file");
   writeFileSync(layout, "");
-  await expect(makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE")).rejects.toMatchObject({
+  expect(thrownBy(() => makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE"))).toMatchObject({
     code: "EXPORT_LAYOUT_CREATE",
-    message: `mkdir ${layout}: not a directory`,
+    message: expect.stringMatching(`^mkdir ${layout}/\\.making-[-0-9a-f]+: not a directory$`),
   });
 });
