@@ -1,5 +1,6 @@
-import { open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomUUID } from "node:crypto";
+import { open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { isSystemError } from "./system-error.ts";
 
 /** What the umask leaves of it. */
@@ -52,4 +53,21 @@ export async function replaceDurably(path: string, content: string, temporary: s
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/**
+ * The same with a temporary file beside the old one. Several processes may do it at once: each removes all temporary files once,
+ * so that those of killed processes do not stay, and starts over if another removed its own.
+ */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const [directory, prefix] = [dirname(path), `.${basename(path)}.making`];
+  for (const name of await readdir(directory))
+    if (name.startsWith(prefix)) await rm(join(directory, name), { force: true }).catch(() => undefined);
+  for (;;) {
+    try {
+      return await replaceDurably(path, content, join(directory, `${prefix}-${randomUUID()}`));
+    } catch (error) {
+      if (!isSystemError(error) || error.code !== "ENOENT" || error.syscall !== "rename") throw error;
+    }
+  }
 }

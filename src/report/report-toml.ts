@@ -3,7 +3,7 @@ import { access, lstat, writeFile } from "node:fs/promises";
 import { posix } from "node:path";
 import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
 import type { BomEntry } from "../cnb/build-metadata.ts";
-import { replaceDurably } from "../faults/durable-file.ts";
+import { replaceFile } from "../faults/durable-file.ts";
 import { withContext } from "../faults/fault.ts";
 import { makeDirectories } from "../faults/make-directories.ts";
 import { isNotExist, pathFault } from "../faults/system-error.ts";
@@ -59,7 +59,7 @@ export async function writeReport(path: string, report: ExportReport): Promise<v
 async function write(path: string, text: string): Promise<void> {
   if (await isReplaceable(path)) {
     try {
-      return await replaceDurably(path, text, posix.join(posix.dirname(path), `.${posix.basename(path)}.making`));
+      return await replaceFile(path, text);
     } catch {
       // A file that is mounted cannot be replaced, nor one in a directory of somebody else's; it may still be written.
     }

@@ -1,7 +1,7 @@
 import {
   linkSync,
-  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -106,12 +106,25 @@ describe("writeReport", () => {
 
   it("writes into the file where it cannot be replaced", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
-    const path = join(directory, "report.toml");
+    // Beside it there is no room for a name that is longer still.
+    const path = join(directory, "r".repeat(250));
     try {
-      mkdirSync(join(directory, ".report.toml.making"));
       for (const tag of ["a much longer tag than the other one", "b"])
         await writeReport(path, { ...REPORT, tags: [tag] });
       expect(readFileSync(path, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it("leaves one whole report when several write it at once, and nothing else", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "report-"));
+    const path = join(directory, "report.toml");
+    try {
+      const reports = Array.from({ length: 20 }, (_, i) => ({ ...REPORT, tags: [`${i}`.repeat(1 + 100 * i)] }));
+      await Promise.all(reports.map((report) => writeReport(path, report)));
+      expect(reports.map(reportToml)).toContain(readFileSync(path, "utf8"));
+      expect(readdirSync(directory)).toEqual(["report.toml"]);
     } finally {
       rmSync(directory, { recursive: true });
     }
