@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, open, readdir, readlink, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -103,13 +104,19 @@ async function copyDirectory(source: string, destination: string): Promise<void>
   for (const name of names.sort()) await copy(join(source, name), join(destination, name));
 }
 
+/** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not written again. */
 async function copyFile(source: string, destination: string): Promise<void> {
-  await using from = await openFile(source, "r");
-  await using to = await openFile(destination, "w");
-  await attempt("write", destination, async () => to.writeFile(await from.readFile()));
+  await using from = await openFile(source, constants.O_RDONLY);
+  await using to = await openFile(destination, constants.O_RDWR | constants.O_CREAT);
+  await attempt("write", destination, async () => {
+    const content = await from.readFile();
+    if (content.equals(await to.readFile())) return;
+    for (let at = 0; at < content.length; ) at += (await to.write(content, at, content.length - at, at)).bytesWritten;
+    await to.truncate(content.length);
+  });
 }
 
-function openFile(path: string, flags: "r" | "w"): Promise<FileHandle> {
+function openFile(path: string, flags: number): Promise<FileHandle> {
   return attempt("open", path, () => open(path, flags));
 }
 

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { copyLifecycleSboms } from "../../../src/inputs/sbom-copies.ts";
@@ -23,6 +32,19 @@ describe("copyLifecycleSboms", () => {
     expect(readlinkSync(join(target, "l.sbom.spdx.json"))).toBe("/nowhere");
     for (const name of ["f.sbom.cdx.json", "other.txt", "x.sbom.syft.json"])
       expect(lstatSync(join(target, name), { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it("leaves an equal copy alone, which another export may be reading, and replaces a longer one", async () => {
+    const [layers, source] = [tempTree(), tempTree({ "a.sbom.cdx.json": "same", "b.sbom.cdx.json": "new" })];
+    const target = join(layers, ...TARGET);
+    mkdirSync(target, { recursive: true });
+    writeFileSync(join(target, "a.sbom.cdx.json"), "same");
+    writeFileSync(join(target, "b.sbom.cdx.json"), "older");
+    const time = new Date("2020-01-01T00:00:00Z");
+    utimesSync(join(target, "a.sbom.cdx.json"), time, time);
+    await copyLifecycleSboms(layers, source, new RecordingLogger());
+    expect(statSync(join(target, "a.sbom.cdx.json")).mtime).toEqual(time);
+    expect(readFileSync(join(target, "b.sbom.cdx.json"), "utf8")).toBe("new");
   });
 
   it.each<[string, (layers: string, source: string) => void, (layers: string, source: string) => string]>([
