@@ -1,0 +1,242 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "smol-toml";
+import { expect, onTestFinished, test } from "vitest";
+import { parseCacheMetadata } from "../../src/cnb/cache-metadata.ts";
+import { DockerApi } from "../fakes/docker-api.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { MISSING_SBOMS } from "../integration/export/scene.ts";
+import { type BuildOutput, buildpackDirectory, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
+import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../support/exporter.ts";
+import { verifyLayout, writeRunLayout } from "../support/layout.ts";
+import { RandomKills } from "../support/random-kills.ts";
+import { pushRunImage } from "../support/run-image.ts";
+import { diffIdsOf, readCommitted } from "../support/tar-store.ts";
+import { verifyImage } from "../support/verify-image.ts";
+import { tempTree } from "../unit/temp-tree.ts";
+
+const EXPORTS = Number(process.env.CONCURRENT_EXPORTS ?? 4);
+const ROUNDS = Number(process.env.CONCURRENT_ROUNDS ?? 2);
+const TIMEOUT_MS = 60_000 + EXPORTS * ROUNDS * 10_000;
+
+/** A round of exports that begin together: whether all are of one build, and whether half of them are killed. */
+interface Round {
+  readonly isSame: boolean;
+  readonly hasKills: boolean;
+}
+
+const SHAPES: readonly Round[] = [
+  { isSame: false, hasKills: false },
+  { isSame: true, hasKills: true },
+  { isSame: true, hasKills: false },
+  { isSame: false, hasKills: true },
+];
+
+const rounds = Array.from({ length: ROUNDS }, (_, i) => SHAPES[i % SHAPES.length] as Round);
+
+/** A build whose two cached layers can be changed. */
+function smallBuild(runImage: string): BuildOutput {
+  const from = tempTree({ "layer/lib/data": "data\n".repeat(100_000), "app/index.html": "<p>hello</p>\n" });
+  const layer = { from: [join(from, "layer")], cache: true };
+  const layers = { jdk: { ...layer, launch: true }, maven: { ...layer, launch: false } };
+  const output = writeBuildOutput(tempTree(), layers, [join(from, "app")]);
+  writeAnalyzed(output, runImage);
+  return output;
+}
+
+/** The builds of a round, by number of the export. Their layers differ in any case, because paths are part of a layer. */
+class Builds {
+  readonly #outputs: readonly BuildOutput[];
+
+  constructor(runImage: string) {
+    this.#outputs = Array.from({ length: EXPORTS }, () => smallBuild(runImage));
+  }
+
+  /** Changes the cached layers. @returns what each export is of */
+  next({ isSame }: Round): readonly BuildOutput[] {
+    for (const output of this.#outputs)
+      for (const layer of ["jdk", "maven"])
+        writeFileSync(join(buildpackDirectory(output), layer, "made"), `${layer}\n`, { flag: "a" });
+    return this.#outputs.map((output) => (isSame ? this.#outputs[0] : undefined) ?? output);
+  }
+}
+
+function start(
+  output: BuildOutput,
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningExporter {
+  return startExporter([...flagsFor(output), ...flags], env);
+}
+
+/** A launch cache is none of these. */
+const NO_CACHE = "Warning: No cached data will be used, no cache specified.\n";
+
+const kills = new RandomKills();
+/** How long an export took that was not alone. */
+let wallMs = 3000;
+
+/** @returns what became of those that were not killed, by number */
+async function together(
+  outputs: readonly BuildOutput[],
+  begin: (output: BuildOutput, i: number) => RunningExporter,
+  { hasKills }: Round,
+): Promise<ReadonlyMap<number, ExporterRun>> {
+  const running = outputs.map(begin);
+  await Promise.all(running.map((run, i) => (hasKills && i % 2 === 1 ? kills.kill(run, wallMs) : run.ended)));
+  const ended = new Map<number, ExporterRun>();
+  for (const [i, run] of running.entries()) if (run.process.signalCode === null) ended.set(i, await run.ended);
+  wallMs = Math.max(...[...ended.values()].map((run) => run.wallMs));
+  return ended;
+}
+
+/** All exports ended well, those that were too late for the cache with a warning. @returns how many were not */
+function winners(runs: ReadonlyMap<number, ExporterRun>, what: string, directory: string): number {
+  const tooLate = `Warning: Failed to export ${what}: another export uses this cache directory: ${directory}
+Give each export a cache directory of its own, or run them one after the other.
+`;
+  const warnings = [...runs.values()].map(({ exitCode, stderr }) => {
+    expect(exitCode, stderr).toBe(0);
+    return stderr.replace(MISSING_SBOMS, "").replace(NO_CACHE, "");
+  });
+  for (const warning of warnings) expect(["", tooLate]).toContain(warning);
+  return warnings.filter((warning) => warning === "").length;
+}
+
+/** The cache is one export's: all that its metadata lists, and nothing else. */
+function expectOneCache(directory: string): void {
+  const { metadata, tars, flaws } = readCommitted(directory);
+  expect(flaws).toEqual([]);
+  expect(
+    diffIdsOf(parseCacheMetadata(metadata))
+      .map((diffId) => `${diffId}.tar`)
+      .sort(),
+  ).toEqual([...tars].sort());
+  expect(tars).toHaveLength(2);
+}
+
+async function openRegistry(): Promise<{ readonly host: string; readonly runImage: string }> {
+  const registry = await FakeRegistry.start();
+  onTestFinished(() => registry[Symbol.asyncDispose]());
+  return { host: registry.host, runImage: await pushRunImage(`${registry.host}/run`) };
+}
+
+test(
+  `${EXPORTS} exports with one cache directory all export their app image, and the cache is one's of them`,
+  async () => {
+    const { host, runImage } = await openRegistry();
+    const builds = new Builds(runImage);
+    const cacheDir = tempTree();
+    const begin = (output: BuildOutput, i: number) => {
+      const flags = ["-cache-dir", cacheDir, ...(i % 4 < 2 ? [] : ["-parallel"])];
+      return start(output, [...flags, `${host}/app-${i}:latest`]);
+    };
+    for (const round of rounds) {
+      const outputs = builds.next(round);
+      const runs = await together(outputs, begin, round);
+      const count = winners(runs, "cache", cacheDir);
+      for (const i of runs.keys()) await verifyImage(`${host}/app-${i}:latest`);
+      expect(readCommitted(cacheDir).flaws).toEqual([]);
+      if (!round.hasKills) {
+        expect(count).toBeGreaterThan(0);
+        expectOneCache(cacheDir);
+      }
+      const next = await begin(outputs[0] as BuildOutput, 0).ended;
+      expect(winners(new Map([[0, next]]), "cache", cacheDir)).toBe(1);
+      expectOneCache(cacheDir);
+      expect(readdirSync(cacheDir)).toEqual(["committed"]);
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  `${EXPORTS} exports with one launch cache all export their app image, and the cache is one's of them`,
+  async () => {
+    const [api, host] = await DockerApi.start({ apiVersion: "1.41", storage: "classic", knowsBase: true });
+    onTestFinished(() => api[Symbol.asyncDispose]());
+    const builds = new Builds("run");
+    const directory = tempTree();
+    const begin = (output: BuildOutput, i: number) =>
+      start(output, ["-daemon", "-launch-cache", directory, `app-${i}`], { DOCKER_HOST: host });
+    /** The tars of each image that was loaded, without those of the run image. */
+    const loaded = () =>
+      api.loads.map(({ config }) => {
+        const [, ...own] = config.rootfs.diff_ids;
+        return own.map((diffId) => `${diffId}.tar`).sort();
+      });
+    for (const round of rounds) {
+      const outputs = builds.next(round);
+      api.loads.length = 0;
+      const runs = await together(outputs, begin, round);
+      const count = winners(runs, "launch cache", directory);
+      expect(api.loads.length).toBeGreaterThanOrEqual(runs.size);
+      expect(readCommitted(directory).flaws).toEqual([]);
+      if (!round.hasKills) {
+        expect(count).toBeGreaterThan(0);
+        expect(loaded()).toContainEqual([...readCommitted(directory).tars].sort());
+      }
+      const next = await begin(outputs[0] as BuildOutput, 0).ended;
+      expect(winners(new Map([[0, next]]), "launch cache", directory)).toBe(1);
+      expect(readCommitted(directory).flaws).toEqual([]);
+      expect([...readCommitted(directory).tars].sort()).toEqual(loaded().at(-1));
+      expect(readdirSync(directory)).toEqual(["committed"]);
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test.for(["one name", "a name each"])(
+  `${EXPORTS} exports to layouts in one directory, with %s, all export their app image`,
+  { timeout: TIMEOUT_MS },
+  async (names) => {
+    // All lower case, because the reference refuses other paths in analyzed.toml.
+    const root = join(tmpdir(), `tandem-layouts-${randomUUID()}`);
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    const builds = new Builds(await writeRunLayout(join(root, "run")));
+    const layoutDir = join(root, "layouts");
+    const nameOf = (i: number) => (names === "one name" ? "app" : `app-${i}`);
+    const pathOf = (i: number) => join(layoutDir, "index.docker.io", "library", nameOf(i), "latest");
+    const begin = (output: BuildOutput, i: number) =>
+      start(output, ["-layout", "-layout-dir", layoutDir, nameOf(i)], { CNB_EXPERIMENTAL_MODE: "quiet" });
+    for (const round of rounds) {
+      const outputs = builds.next(round);
+      const runs = await together(outputs, begin, round);
+      for (const { exitCode, stderr } of runs.values()) expect(exitCode, stderr).toBe(0);
+      const digests = [...runs.keys()].map((i) => verifyLayout(pathOf(i)).digest);
+      expect(new Set(digests).size).toBe(round.isSame || names === "one name" ? 1 : runs.size);
+      for (const [i, output] of outputs.entries()) {
+        if (round.hasKills) expect(await begin(output, i).ended).toMatchObject({ exitCode: 0 });
+        expect(readdirSync(pathOf(i)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+      }
+    }
+  },
+);
+
+test(
+  `${EXPORTS} exports of one build at once, with the same files, make the same image`,
+  async () => {
+    const { host, runImage } = await openRegistry();
+    const output = smallBuild(runImage);
+    const [cacheDir, spool, events] = [tempTree(), tempTree(), join(output.root, "events.jsonl")];
+    const shared = ["-cache-dir", cacheDir, "-spool-dir", spool, "-events", events];
+    const begin = (_: BuildOutput, i: number) => start(output, [...shared, `${host}/app-${i}:latest`]);
+    for (let round = 0; round < ROUNDS; round++) {
+      const runs = await together(Array(EXPORTS).fill(output), begin, { isSame: true, hasKills: false });
+      expect(winners(runs, "cache", cacheDir)).toBeGreaterThan(0);
+      const images = await Promise.all([...runs.keys()].map((i) => verifyImage(`${host}/app-${i}:latest`)));
+      expect(new Set(images.map(({ digest }) => digest)).size).toBe(1);
+      expectOneCache(cacheDir);
+      const report = parse(readFileSync(join(output.layersDir, "report.toml"), "utf8"));
+      expect(report).toMatchObject({ image: { digest: images[0]?.digest } });
+      expect(readdirSync(spool)).toEqual([]);
+      expect(readdirSync(cacheDir)).toEqual(["committed"]);
+      expect(readdirSync(output.layersDir).filter((name) => name.startsWith("."))).toEqual([]);
+    }
+    const ready = readEvents(events).filter(({ event }) => event === "app-image-ready");
+    expect(ready).toHaveLength(EXPORTS * ROUNDS);
+  },
+  TIMEOUT_MS,
+);
