@@ -1,10 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 
 const SCRIPT = join(import.meta.dirname, "directory-owner.ts");
+
+/** Whether strace can make calls of a program fail, as on file systems that tests do not have. */
+export const canTrace = spawnSync("strace", ["-qq", "-o", "/dev/null", "true"]).status === 0;
 
 /** A process that has tried to claim a directory. */
 export interface Owner {

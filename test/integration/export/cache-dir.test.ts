@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
 import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import { canTrace, startOwner } from "../../support/start-owner.ts";
 import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 import { asFake, type Exported, layerWork, Scene } from "./scene.ts";
@@ -117,6 +119,28 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(expectCache(cacheDir, 2)).toEqual(before);
   });
 
+  test("is left to another export that uses it, with a warning", async () => {
+    const { scene, cacheDir, run } = await built(flags);
+    const before = expectCache(cacheDir, 2);
+    const owner = await startOwner(join(cacheDir, "staging-tandem"));
+    scene.change("jdk");
+    const exported = await run(flags);
+    const reason = `another export uses this cache directory: ${cacheDir}`;
+    const hint = "Give each export a cache directory of its own, or run them one after the other.";
+    expect(exported).toMatchObject({
+      exitCode: 0,
+      stderr: `Warning: Failed to export cache: ${reason}\n${hint}\n`,
+    });
+    expect(exported.events).toContainEqual(expect.objectContaining({ event: "cache-failed", reason }));
+    // Nothing is made for the cache alone.
+    expect(cacheWork(exported)).toEqual({ jdk: [2, 1, 0], maven: [undefined, undefined, undefined] });
+    await verifyImage(scene.appImage);
+    expect(readCommitted(cacheDir)).toEqual(before);
+    await owner.release();
+    expect(await run(flags)).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(expectCache(cacheDir, 2)).not.toEqual(before);
+  });
+
   test("is left alone when the app image cannot be exported", async () => {
     const { scene, cacheDir, run } = await built(flags);
     const before = expectCache(cacheDir, 2);
@@ -125,6 +149,16 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     expect(await run(flags)).toMatchObject({ exitCode: 62 });
     expect(expectCache(cacheDir, 2)).toEqual(before);
   });
+});
+
+test("one on a file system without locks is saved all the same", async (context) => {
+  if (!canTrace) return context.skip("there is no strace, or it may not trace");
+  const { scene, cacheDir } = await sceneWithCache();
+  const lock = join(cacheDir, "staging-tandem", "lock");
+  const failing = ["-f", "-qq", "-o", "/dev/null", "-P", lock, "-e", "inject=fcntl:error=ENOSYS"];
+  const args = scene.arguments({ cache: "", flags: ["-cache-dir", cacheDir] });
+  expect(await startProgram("strace", [...failing, EXPORTER, ...args]).ended).toMatchObject({ exitCode: 0 });
+  expectCache(cacheDir, 2);
 });
 
 test("one lost is filled in the pass that hashes for the app image", async () => {
@@ -165,6 +199,36 @@ test.skipIf(process.getuid?.() !== 0)("a tar that the build's user cannot read i
   );
   expect(expectCache(cacheDir, 2)).toEqual(before);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a damaged tar is replaced by a user who may write beside `committed`, but not into it",
+  async () => {
+    const { scene, cacheDir, run } = await sceneWithCache();
+    const user = ["-uid", "1234", "-gid", "1000"];
+    for (const path of [scene.output.root, scene.output.layersDir]) chownSync(path, 1234, 1000);
+    expect(await run(user)).toMatchObject({ exitCode: 0, stderr: "" });
+    const before = expectCache(cacheDir, 2);
+    const [damaged = "", whole = ""] = before.tars;
+    writeFileSync(join(cacheDir, "committed", damaged), "damaged");
+    for (const path of ["", "committed", ...[damaged, whole, METADATA_FILE].map((name) => `committed/${name}`)])
+      chownSync(join(cacheDir, path), 0, 0);
+    chmodSync(cacheDir, 0o777);
+    await scene.analyze();
+    const exported = await run(user);
+    expect(exported.exitCode).toBe(0);
+    expect(exported.stderr).toMatch(
+      /^Warning: Skipping reuse for layer \S+: expected layer contents to have SHA .*\n$/,
+    );
+    const committed = readCommitted(cacheDir);
+    expect(committed.flaws).toEqual([]);
+    expect([...committed.tars].sort()).toEqual([damaged, whole].sort());
+    expect(statSync(join(cacheDir, "committed"))).toMatchObject({ uid: 1234 });
+    // What is root's only root can remove; it does not hinder the next export.
+    expect(readdirSync(cacheDir).sort()).toEqual(["committed", "committed-backup"]);
+    expect(await run(user)).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readCommitted(cacheDir)).toEqual(committed);
+  },
+);
 
 test("one with the app image's registry failing at the end stays the old one", async () => {
   const { scene, cacheDir, run } = await built();

@@ -9,6 +9,7 @@ import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../fakes
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
+import { startOwner } from "../../support/start-owner.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
 
 const CLASSIC = { apiVersion: "1.41", storage: "classic", knowsBase: true } as const;
@@ -134,6 +135,27 @@ test("a launch cache that cannot be committed fails the export, in the reference
   expect(failed.stderr).toMatch(
     /^ERROR: failed to export: saving image: failed to commit cache: .*invalid cross-device/m,
   );
+});
+
+test("a launch cache that another export uses is left to that one, with a warning", async () => {
+  const { api, output, run } = await scene(CLASSIC);
+  const launchCache = join(output.root, "launch-cache");
+  mkdirSync(launchCache);
+  expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 0 });
+  const before = readdirSync(join(launchCache, "committed"));
+  const owner = await startOwner(join(launchCache, "staging-tandem"));
+  writeFileSync(join(output.appDir, "new"), "new\n");
+  const { exitCode, stderr } = await run("-launch-cache", launchCache, "app");
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain(
+    `Warning: Failed to export launch cache: another export uses this cache directory: ${launchCache}\nGive each export `,
+  );
+  expectSent(api.loads.at(-1) as ReceivedLoad);
+  expect(readdirSync(join(launchCache, "committed"))).toEqual(before);
+  await owner.release();
+  expect(await run("-launch-cache", launchCache, "app")).toMatchObject({ exitCode: 0 });
+  expect(readdirSync(join(launchCache, "committed"))).not.toEqual(before);
+  expect(readdirSync(launchCache)).toEqual(["committed"]);
 });
 
 test("the image to reuse layers of is named", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { OwnedDirectory } from "../../../src/flow/owned-directory.ts";
-import { startOwner } from "../../support/start-owner.ts";
+import { canTrace, startOwner } from "../../support/start-owner.ts";
 import { tempTree } from "../temp-tree.ts";
 import { thrownBy } from "../thrown-by.ts";
 
@@ -17,7 +17,6 @@ const canUnshare = spawnSync("unshare", [...IN_CONTAINER.slice(1), "true"]).stat
 
 /** Makes every lock of a file in a directory fail, as file systems without locks do. */
 const withoutLocks = (path: string) => ["strace", "-f", "-qq", "-o", "/dev/null", "-P", join(path, "lock")];
-const canTrace = spawnSync("strace", ["-qq", "-o", "/dev/null", "true"]).status === 0;
 
 describe("a directory", () => {
   test("has one owner at a time, in one process and in several", async () => {
