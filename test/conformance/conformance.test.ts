@@ -1,16 +1,10 @@
-import { describe, expect, test } from "vitest";
-import { RealRegistry } from "../fakes/registry/real-registry.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { afterAll, describe, expect, test } from "vitest";
 import { dockerRegistryProblem } from "../fakes/registry/registry-kinds.ts";
-import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
-import { EXPORTER } from "../support/exporter.ts";
 import { expectConformance } from "./compare.ts";
-import { environmentProblem } from "./environment.ts";
 import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
-import { type Played, playCase } from "./play-case.ts";
+import type { Played } from "./play-case.ts";
 import { type RecordedCase, recordedCases } from "./recorded-case.ts";
-import { referenceExporter } from "./reference-exporter.ts";
-import { Subject } from "./subject.ts";
+import { chooseSubject, OUR_COMMAND, type Play, Stage, stageProblem } from "./stage.ts";
 
 /** Cases that are played against the registry they were recorded with too: what a registry can make different. */
 const WITH_DOCKER_REGISTRY = [
@@ -28,35 +22,61 @@ const WITH_DOCKER_REGISTRY = [
   "run-oci",
 ];
 
+/** Cases that the command plays in a process of its own too: what a process can make different. */
+const BY_COMMAND = [
+  "chown-other-user",
+  "cli-double-dash",
+  "cli-help-0-15",
+  "cli-lifecycle-export-path",
+  "cli-lifecycle-version",
+  "cli-no-args",
+  "color-warning-cache-dir",
+  "env-inputs",
+  "epoch-timezone",
+  "err-report-unwritable",
+  "full-api-0-15",
+  "layout-rebuild",
+  "parallel-rebuild-cache-dir",
+  "paths-not-clean",
+  "sbom-cnb-defaults",
+];
+
 function recordedOutcome({ facts }: RecordedCase): Played {
   const { previous, run, previousCacheManifestStillThere } = facts;
   return { previous, run, previousCacheManifestStillThere };
 }
 
-// With a reference at hand the live comparison takes this one's place: both need the same directory.
-const problem = referenceExporter() === undefined ? environmentProblem() : "the live comparison runs instead";
+const problem = stageProblem();
 
 if (problem !== undefined) test.skip(`conformance with the recorded reference: ${problem}`);
 else {
+  const stage = new Stage();
+  afterAll(() => stage[Symbol.asyncDispose]());
   const cases = recordedCases();
+  const named = (names: readonly string[]) => cases.filter((recorded) => names.includes(recorded.case.name));
+  const rows = (some: readonly RecordedCase[]) => some.map((recorded) => [recorded.case.name, recorded] as const);
+  const expectPlay = async (recorded: RecordedCase, how: Pick<Play, "subject" | "registry">) =>
+    expectConformance(recorded.case, await stage.play({ recorded, ...how }), recordedOutcome(recorded));
+
   describe("conformance with the recorded reference", () => {
-    test("every case that the table of intended differences names is there", () => {
+    test("every case that is named here or in the table of intended differences is there", () => {
       const names = new Set(cases.map((recorded) => recorded.case.name));
-      const named = INTENDED_DIFFERENCES.flatMap((row) => (typeof row.cases === "function" ? [] : row.cases));
-      expect(named.filter((name) => !names.has(name))).toEqual([]);
+      const inTable = INTENDED_DIFFERENCES.flatMap((row) => (typeof row.cases === "function" ? [] : row.cases));
+      const all = [...inTable, ...WITH_DOCKER_REGISTRY, ...BY_COMMAND];
+      expect(all.filter((name) => !names.has(name))).toEqual([]);
     });
-    test.for(cases.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
-      using subject = new Subject(EXPORTER);
-      const ours = await playCase(recorded, subject, () => FakeRegistry.start());
-      expectConformance(recorded.case, ours, recordedOutcome(recorded));
+    test.for(rows(cases))("%s", async ([, recorded]) => {
+      await expectPlay(recorded, { subject: chooseSubject(recorded.case, recorded.facts.run), registry: "fake" });
+    });
+  });
+  describe("the same by the command", () => {
+    test.for(rows(named(BY_COMMAND)))("%s", async ([, recorded]) => {
+      await expectPlay(recorded, { subject: OUR_COMMAND, registry: "fake" });
     });
   });
   describe.skipIf(dockerRegistryProblem())("the same with docker-registry", () => {
-    const some = cases.filter((recorded) => WITH_DOCKER_REGISTRY.includes(recorded.case.name));
-    test.for(some.map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
-      using subject = new Subject(EXPORTER);
-      const ours = await playCase(recorded, subject, () => RealRegistry.start(DOCKER_REGISTRY));
-      expectConformance(recorded.case, ours, recordedOutcome(recorded));
+    test.for(rows(named(WITH_DOCKER_REGISTRY)))("%s", async ([, recorded]) => {
+      await expectPlay(recorded, { subject: OUR_COMMAND, registry: "docker-registry" });
     });
   });
 }

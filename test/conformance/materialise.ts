@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
-  chownSync,
+  existsSync,
   lchownSync,
   linkSync,
   lutimesSync,
@@ -18,8 +18,21 @@ import type { CaseFile } from "./recorded-case.ts";
 /** Where every case lives: layer tars hold absolute paths, so it is the place where the cases were recorded. */
 export const CASE_ROOT = "/tmp/tandem-case";
 
-/** What a case of absolute paths puts its files under. It must not exist before. */
-export const CNB_ROOT = "/cnb";
+/** What a case of absolute paths puts its files under. */
+const CNB_ROOT = "/cnb";
+
+/** A file that only the root directory of a stage has. */
+export const STAGE_MARK = "/tandem-stage";
+
+/** @throws Error outside a stage, where the files would be the machine's */
+function clear(kept: readonly string[]): void {
+  if (!existsSync(STAGE_MARK)) throw new Error(`only a stage may remove ${CNB_ROOT} and ${CASE_ROOT}`);
+  rmSync(CNB_ROOT, { recursive: true, force: true });
+  mkdirSync(CASE_ROOT, { recursive: true });
+  for (const name of readdirSync(CASE_ROOT))
+    if (!kept.includes(name)) rmSync(join(CASE_ROOT, name), { recursive: true });
+  chmodSync(CASE_ROOT, 0o755);
+}
 
 /** The bytes of a regular file. @param substitute fills placeholders in its text */
 export function contentOf(file: CaseFile, substitute: (text: string) => string): Buffer {
@@ -33,22 +46,12 @@ const KEPT = ["cache", "layouts"];
 
 /** Writes a case's files below {@link CASE_ROOT}, in order. @param isSecond what an earlier build made stays */
 export function materialise(files: readonly CaseFile[], substitute: (text: string) => string, isSecond: boolean): void {
-  mkdirSync(CASE_ROOT, { recursive: true });
-  for (const name of readdirSync(CASE_ROOT))
-    if (!isSecond || !KEPT.includes(name)) rmSync(join(CASE_ROOT, name), { recursive: true });
-  chmodSync(CASE_ROOT, 0o755);
-  chownSync(CASE_ROOT, 0, 0);
-  if (files.some(isOutside)) rmSync(CNB_ROOT, { recursive: true, force: true });
+  clear(isSecond ? KEPT : []);
   const wanted = files.filter((file) => !(isSecond && file.type === "dir" && KEPT.includes(file.path ?? "")));
   for (const file of wanted) writeOne(file, substitute);
   // What is made in a directory changes its time.
   for (const { path, pathBase64, mtime } of wanted)
     if (mtime !== undefined) lutimesSync(locate(path, pathBase64), mtime, mtime);
-}
-
-/** True for a file that is not below the case's root. */
-export function isOutside(file: CaseFile): boolean {
-  return file.path?.startsWith("/") ?? false;
 }
 
 function writeOne(file: CaseFile, substitute: (text: string) => string): void {

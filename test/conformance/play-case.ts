@@ -1,8 +1,7 @@
-import { chownSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { takeTurn } from "./exclusive.ts";
 import { LAYOUTS, RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
-import { CASE_ROOT, CNB_ROOT, isOutside, materialise } from "./materialise.ts";
+import { CASE_ROOT, materialise } from "./materialise.ts";
 import { observe, type Scene } from "./observe.ts";
 import { NOWHERE, type Places, substitute } from "./placeholders.ts";
 import { analyzePrevious, NOTHING_ANALYZED } from "./previous-analyzed.ts";
@@ -36,19 +35,13 @@ const NO_PREVIOUS = { previousApp: "", previousAnalyzed: NOTHING_ANALYZED };
 /** The user that analyzed.toml belongs to. */
 const BUILD_USER = 1000;
 
-/** Plays a case from beginning to end, on registries of its own. */
+/** Plays a case from beginning to end, on registries of its own. Only a stage's process may (stage.ts). */
 export async function playCase(
   { case: given, facts }: PlayedCase,
   subject: Runner,
   startRegistry: () => Promise<RegistryPlace>,
 ): Promise<Played> {
   await using stack = new AsyncDisposableStack();
-  stack.use(await takeTurn());
-  stack.defer(() => rmSync(CASE_ROOT, { recursive: true, force: true }));
-  if (given.files.some(isOutside)) {
-    if (existsSync(CNB_ROOT)) throw new Error(`${CNB_ROOT} is in the way`);
-    stack.defer(() => rmSync(CNB_ROOT, { recursive: true, force: true }));
-  }
   const start = async () => stack.use(await startRegistry()).host;
   const scene = await setScene(given, facts, start);
   if (given.previous === undefined) {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -18,8 +18,8 @@ export interface Runner {
   run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun>;
 }
 
-/** The command under test, ours or the reference, reachable by the names that a lifecycle has. */
-export class Subject implements Disposable, Runner {
+/** The command under test, ours or the reference, reachable by the names that a lifecycle has. Its files end with the stage. */
+export class Subject implements Runner {
   readonly #directory = mkdtempSync(join(tmpdir(), "conformance-subject-"));
 
   /** @param executable absolute path; it must find out itself by which name it was started */
@@ -37,9 +37,5 @@ export class Subject implements Disposable, Runner {
     const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
     await once(child, "close");
     return { exitCode: child.exitCode, stdout: await stdout, stderr: await stderr };
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.#directory, { recursive: true });
   }
 }

@@ -2,36 +2,29 @@ import { isDeepStrictEqual } from "node:util";
 import { afterAll, describe, test } from "vitest";
 import { comparableOf, expectedOf } from "../comparable.ts";
 import { expectConformance } from "../compare.ts";
-import { environmentProblem } from "../environment.ts";
-import { type Played, playCase } from "../play-case.ts";
+import type { Played } from "../play-case.ts";
 import type { ConformanceCase } from "../recorded-case.ts";
-import { referenceExporter } from "../reference-exporter.ts";
-import { Subject } from "../subject.ts";
+import { referenceExporter, Stage, stageProblem } from "../stage.ts";
 import { generateCase } from "./generate-case.ts";
-import { InProcess } from "./in-process.ts";
-import { startOpenRegistry } from "./open-registry.ts";
 import { shrinkCase } from "./shrink-case.ts";
 
 const count = Number(process.env.GENERATED_CASES ?? "0");
 const firstSeed = Number(process.env.GENERATED_SEED ?? "1");
-const executable = referenceExporter();
-const problem = environmentProblem();
+const path = referenceExporter();
+const problem = stageProblem();
 
-if (executable === undefined || count === 0)
+if (path === undefined || count === 0)
   test.skip(
     "generated cases with a live reference: needs REFERENCE_EXPORTER=<its path> and GENERATED_CASES=<how many>",
   );
 else if (problem !== undefined) test.skip(`generated cases with a live reference: ${problem}`);
 else {
-  const subject = new InProcess();
-  const reference = new Subject(executable);
-  afterAll(async () => {
-    reference[Symbol.dispose]();
-    await subject[Symbol.asyncDispose]();
-  });
+  const stage = new Stage();
+  afterAll(() => stage[Symbol.asyncDispose]());
   const playBoth = async (given: ConformanceCase): Promise<{ readonly ours: Played; readonly theirs: Played }> => {
-    const theirs = await playCase({ case: given, facts: {} }, reference, startOpenRegistry);
-    return { theirs, ours: await playCase({ case: given, facts: {} }, subject, startOpenRegistry) };
+    const play = { recorded: { case: given, facts: {} }, registry: "fake" } as const;
+    const theirs = await stage.play({ ...play, subject: { path } });
+    return { theirs, ours: await stage.play({ ...play, subject: "in-process" }) };
   };
   const differs = async (given: ConformanceCase): Promise<boolean> => {
     try {

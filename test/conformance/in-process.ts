@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { engineParts } from "../../../src/export/engine-parts.ts";
-import type { Compression } from "../../../src/layers/block-encoder.ts";
-import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import { runProgram } from "../../../src/program.ts";
-import type { LineSink } from "../../../src/report/log.ts";
-import { CASE_ROOT } from "../materialise.ts";
-import type { CommandRun, Runner } from "../subject.ts";
+import { engineParts } from "../../src/export/engine-parts.ts";
+import type { Compression } from "../../src/layers/block-encoder.ts";
+import { WorkerPool } from "../../src/layers/worker-pool.ts";
+import { runProgram } from "../../src/program.ts";
+import type { LineSink } from "../../src/report/log.ts";
+import { CASE_ROOT } from "./materialise.ts";
+import type { CommandRun, Runner } from "./subject.ts";
 
 const ROOT = 0;
 
@@ -25,15 +25,12 @@ class LastingPool extends WorkerPool {
 export class InProcess implements Runner, AsyncDisposable {
   #pool: LastingPool | undefined;
 
-  constructor() {
-    // Of the process too, since dates are printed in it.
-    process.env.TZ = "UTC";
-  }
-
   async run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun> {
     const [out, err] = [new Lines(), new Lines()];
     const before = { cwd: process.cwd(), umask: process.umask(0o022) };
     process.chdir(CASE_ROOT);
+    // Of the process too, since dates are printed in it.
+    process.env.TZ = env.TZ ?? "UTC";
     try {
       const own = { program, args, env, cwd: CASE_ROOT, home: env.HOME ?? join(CASE_ROOT, "home") };
       const startThreads = (_: number, compression: Compression) => this.#threads(compression);

@@ -1,0 +1,42 @@
+import { chmodSync } from "node:fs";
+import { inspect } from "node:util";
+import { RealRegistry } from "../fakes/registry/real-registry.ts";
+import { FakeRegistry } from "../fakes/registry/registry.ts";
+import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
+import { InProcess } from "./in-process.ts";
+import { playCase } from "./play-case.ts";
+import type { Play, PlayAnswer } from "./stage.ts";
+import { Subject } from "./subject.ts";
+
+/* What runs in the root directory that stage.ts makes: plays the cases that it is sent, one after the other. */
+
+const subjects = new Map<string, Subject>();
+const inProcess = new InProcess();
+
+const REGISTRIES = {
+  /** It stores what is pushed while this process is another user. */
+  fake: async () => {
+    const registry = await FakeRegistry.start();
+    chmodSync(registry.storage, 0o777);
+    return registry;
+  },
+  "docker-registry": () => RealRegistry.start(DOCKER_REGISTRY),
+};
+
+function subjectOf(path: string): Subject {
+  const known = subjects.get(path) ?? new Subject(path);
+  subjects.set(path, known);
+  return known;
+}
+
+async function answer({ recorded, subject, registry }: Play): Promise<PlayAnswer> {
+  try {
+    const runner = subject === "in-process" ? inProcess : subjectOf(subject.path);
+    return { played: await playCase(recorded, runner, REGISTRIES[registry]) };
+  } catch (error) {
+    return { error: inspect(error) };
+  }
+}
+
+process.on("message", async (play: Play) => process.send?.(await answer(play)));
+process.on("disconnect", () => process.exit());
