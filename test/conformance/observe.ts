@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
+import type { CommandRun } from "../support/in-process.ts";
 import { listTree } from "./disk-tree.ts";
 import { describeLayouts } from "./layouts.ts";
 import { CASE_ROOT } from "./materialise.ts";
@@ -10,7 +11,6 @@ import { type DigestNames, hostName, normalise, type Places } from "./placeholde
 import type { ConformanceCase, Outcome } from "./recorded-case.ts";
 import { listManifests, readBlob, type TaggedManifest } from "./registry-api.ts";
 import type { RunImage } from "./run-image.ts";
-import type { CommandRun } from "./subject.ts";
 
 const manifestSchema = z.object({
   config: z.object({ digest: z.string() }),

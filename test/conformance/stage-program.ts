@@ -3,10 +3,9 @@ import { inspect } from "node:util";
 import { RealRegistry } from "../fakes/registry/real-registry.ts";
 import { FakeRegistry } from "../fakes/registry/registry.ts";
 import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
-import { InProcess } from "./in-process.ts";
 import { playCase } from "./play-case.ts";
 import type { Play, PlayAnswer } from "./stage.ts";
-import { Subject } from "./subject.ts";
+import { InProcess, Subject } from "./subject.ts";
 
 /* What runs in the root directory that stage.ts makes: plays the cases that it is sent, one after the other. */
 

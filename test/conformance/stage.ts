@@ -29,7 +29,11 @@ done
 mkdir -m 1777 "$root/tmp"
 : > "$root${STAGE_MARK}"
 while [ "$1" != -- ]; do
-  [ -e "$root$1" ] || { mkdir -p "$root$1" && mount --rbind "$1" "$root$1"; }
+  if [ ! -e "$root$1" ]; then
+    mkdir -p "$root\${1%/*}"
+    if [ -d "$1" ]; then mkdir "$root$1"; else : > "$root$1"; fi
+    mount --rbind "$1" "$root$1"
+  fi
   shift
 done
 shift

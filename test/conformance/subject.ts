@@ -4,14 +4,8 @@ import { mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { type CommandRun, InProcessCommand } from "../support/in-process.ts";
 import { CASE_ROOT } from "./materialise.ts";
-
-/** How a run of the command ended. */
-export interface CommandRun {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Runs the command in the case's root with exactly this environment, as the user who runs the tests. */
 export interface Runner {
@@ -38,4 +32,34 @@ export class Subject implements Runner {
     await once(child, "close");
     return { exitCode: child.exitCode, stdout: await stdout, stderr: await stderr };
   }
+}
+
+const ROOT = 0;
+
+/**
+ * Our command in the stage's process. What it needs of a process is lent to it: working directory, umask, time zone, and a user,
+ * which can be taken back because it is only the effective one. One run at a time.
+ */
+export class InProcess implements Runner {
+  readonly #command = new InProcessCommand(1);
+
+  async run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandRun> {
+    process.chdir(CASE_ROOT);
+    process.umask(0o022);
+    // Of the process too, since dates are printed in it.
+    process.env.TZ = env.TZ ?? "UTC";
+    try {
+      const home = env.HOME ?? join(CASE_ROOT, "home");
+      return await this.#command.run({ program, args, env, cwd: CASE_ROOT, home, runAs: become });
+    } finally {
+      become(ROOT, ROOT);
+    }
+  }
+}
+
+/** Of all threads of the process. Root's rights go and come with the effective user. */
+function become(uid: number, gid: number): void {
+  if (uid === ROOT) process.seteuid?.(uid);
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
 }

@@ -20,7 +20,8 @@ test(
     mkdirSync(cacheDir);
     const request = (kill: number) => {
       const flags = ["-spool-dir", spool, ...(kill % 2 === 0 ? [] : ["-parallel"])];
-      return kill % 4 < 2 ? { cache: "", flags: [...flags, "-cache-dir", cacheDir] } : { flags };
+      const given = kill % 4 < 2 ? { cache: "", flags: [...flags, "-cache-dir", cacheDir] } : { flags };
+      return { ...given, byCommand: true };
     };
     /** What is there, each verified to the last byte: an image with a layer that is missing or torn fails the test. */
     const look = async () => {

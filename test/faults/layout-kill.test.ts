@@ -16,7 +16,7 @@ test(
     const libraries = join(scene.output.layersDir, "samples_java", "libraries", "changed");
     const report = () => readFileSync(join(scene.output.layersDir, "report.toml"), "utf8");
     const images = () => TAGS.map((tag) => verifyLayout(scene.pathOf(tag)).digest);
-    let { wallMs } = await scene.export("app", "app:v2");
+    let { wallMs } = await scene.start("app", "app:v2").ended;
     for (let kill = 0; kill < KILLS; kill++) {
       const [before, reportBefore] = [images(), report()];
       writeFileSync(libraries, noise(kills.random(4 << 20), kill + 1));
@@ -24,7 +24,7 @@ test(
       if (kill % 2 === 1) scene.analyze();
       await kills.kill(scene.start("app", "app:v2"), wallMs);
       const [left, reportLeft] = [images(), report()];
-      const next = await scene.export("app", "app:v2");
+      const next = await scene.start("app", "app:v2").ended;
       expect(next).toMatchObject({ exitCode: 0 });
       ({ wallMs } = next);
       const [after, reportAfter] = [images(), report()];

@@ -6,21 +6,22 @@ import { text } from "node:stream/consumers";
 import { exportEventSchema } from "../../src/flow/event-schema.ts";
 import type { ExportEvent } from "../../src/flow/events.ts";
 import type { BuildOutput } from "./build-output.ts";
+import type { CommandRun } from "./in-process.ts";
 
 /** How a run of the command ended. */
-export interface ExporterRun {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** From start to exit. */
+export interface ExporterRun extends CommandRun {
+  /** From start to end. */
   readonly wallMs: number;
 }
 
 /** The command under test. */
 export const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
 
-/** Tests look at the whole log, and a busy machine may take as long as exports that show progress. */
-const QUIET = { CNB_EXPORT_PROGRESS: "none" };
+/**
+ * What the command gets unless a test says otherwise. Tests look at the whole log, and a busy machine may take as long as exports
+ * that show progress; the credentials of whoever runs the tests are none of its business.
+ */
+export const DEFAULT_ENVIRONMENT = { CNB_PLATFORM_API: "0.13", CNB_EXPORT_PROGRESS: "none", HOME: "/nonexistent" };
 
 /** A run of the command that is still going on. */
 export interface RunningExporter {
@@ -41,7 +42,7 @@ export function startProgram(
 ): RunningExporter {
   const started = performance.now();
   const child = spawn(program, args, {
-    env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", ...QUIET, ...env },
+    env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [text(child.stdout), text(child.stderr)];

@@ -60,7 +60,9 @@ test.each(Object.entries(CLOUDS))(
     const scene = await Scene.open(await FakeRegistry.start());
     const ca = join(tempTree(), "ca.pem");
     writeFileSync(ca, authority.pem);
+    // The SDK for Amazon looks into the environment of its process.
     const run = await scene.export({
+      byCommand: true,
       images: [`${cloud.host}/app:latest`],
       cache: `${cloud.host}/cache:latest`,
       flags: ["-log-level", "debug"],

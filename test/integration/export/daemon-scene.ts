@@ -3,8 +3,9 @@ import { join } from "node:path";
 import type { DockerEngine } from "../../fakes/docker-engine.ts";
 import { lifecycleToml } from "../../support/analyzed.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
-import { type ExporterRun, flagsFor, readEvents, runExporter } from "../../support/exporter.ts";
+import { flagsFor, readEvents } from "../../support/exporter.ts";
 import { tempTree } from "../../unit/temp-tree.ts";
+import { exportInProcess } from "./export-in-process.ts";
 import { noise } from "./scene.ts";
 
 /** Says what the image was started as, if the run image's shell, the launcher and the link to it are all there. */
@@ -88,7 +89,7 @@ export class DaemonScene {
     chmodSync(events, 0o666);
     const ownFlags = ["-daemon", "-log-level", "debug", "-report", join(this.output.root, "report.toml")];
     const args = [...flagsFor(this.output), ...ownFlags, "-events", events, ...flags, ...images];
-    const run: ExporterRun = await runExporter(args, { DOCKER_HOST: this.engine.host });
+    const run = await exportInProcess(args, { DOCKER_HOST: this.engine.host });
     return { ...run, events: readEvents(events) };
   }
 

@@ -15,7 +15,7 @@ const MODES = [
 describe.for(REGISTRY_KINDS)("a first build against $name", ({ start, isMissing }) => {
   test.skipIf(isMissing).for(MODES)("to two registries in $mode: shared work is done once", async ({ flags }) => {
     const scene = await Scene.open(await start(), await start());
-    const run = await scene.export({ flags });
+    const run = await scene.export({ flags, byCommand: true });
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
     const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
     // run image, jdk, libraries, SBOM, app, launcher, config, process-types

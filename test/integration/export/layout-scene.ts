@@ -7,7 +7,10 @@ import { previousImageToml } from "../../support/analyzed.ts";
 import { type BuildOutput, writeAnalyzed } from "../../support/build-output.ts";
 import { flagsFor, type RunningExporter, readEvents, startExporter } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
+import { exportInProcess } from "./export-in-process.ts";
 import { type Exported, writeBuild } from "./scene.ts";
+
+const ENVIRONMENT = { CNB_EXPERIMENTAL_MODE: "quiet" };
 
 /** One build's output, and a place for layouts. It is all gone when the test is over. */
 export class LayoutScene {
@@ -48,14 +51,17 @@ export class LayoutScene {
 
   async export(...args: readonly string[]): Promise<Exported> {
     rmSync(this.#eventsPath, { force: true });
-    const run = await this.start(...args).ended;
+    const run = await exportInProcess(this.#arguments(args), ENVIRONMENT);
     return { ...run, events: run.exitCode === 0 ? readEvents(this.#eventsPath) : [] };
   }
 
   start(...args: readonly string[]): RunningExporter {
+    return startExporter(this.#arguments(args), ENVIRONMENT);
+  }
+
+  #arguments(args: readonly string[]): string[] {
     const layout = ["-layout", "-layout-dir", this.layoutDir, "-launcher-sbom", join(this.output.root, "sbom")];
-    const all = [...flagsFor(this.output), ...layout, "-events", this.#eventsPath, ...args];
-    return startExporter(all, { CNB_EXPERIMENTAL_MODE: "quiet" });
+    return [...flagsFor(this.output), ...layout, "-events", this.#eventsPath, ...args];
   }
 
   get #eventsPath(): string {

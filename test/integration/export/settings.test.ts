@@ -131,7 +131,7 @@ describe("-spool-dir", () => {
       const spool = join(tempTree(), "spool");
       mkdirSync(spool);
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", spool]);
-      onTestFinished(() => void execFileSync("umount", [spool]));
+      onTestFinished(() => void execFileSync("umount", ["--lazy", spool]));
       const run = await scene.export({ flags: ["-spool-dir", spool] });
       expect(run.exitCode).toBe(62);
       expect(run.stderr).toMatch(/ERROR: failed to export: .*failed to write compressed layer to the spool: ENOSPC/);

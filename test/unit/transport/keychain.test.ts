@@ -186,9 +186,9 @@ describe("helper programs", () => {
   }
 
   test("gets the key on stdin and answers with JSON", async () => {
-    const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"$key\\"}"`);
+    const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"for $key\\"}"`);
     await put(".docker/config.json", { credsStore: "none", credHelpers: { "reg.example": "one" } });
-    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:reg.example")}`);
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:for reg.example")}`);
   });
 
   test("is not asked for a registry that has an empty helper of its own", async () => {
