@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { exportEventSchema } from "../../src/flow/event-schema.ts";
@@ -42,7 +43,7 @@ export function startProgram(
 ): RunningExporter {
   const started = performance.now();
   const child = spawn(program, args, {
-    env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
+    env: { PATH: process.env.PATH ?? "", TMPDIR: tmpdir(), ...DEFAULT_ENVIRONMENT, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [text(child.stdout), text(child.stderr)];

@@ -1,6 +1,79 @@
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { build } from "../../scripts/build.ts";
 
-/** Before the first test: what `bin/exporter` starts is built from the sources as they are now. */
-export async function setup(): Promise<void> {
+/** Where programs of this kind could write without being asked to. */
+const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
+
+/**
+ * Runs before the first test: builds what `bin/exporter` starts from the sources as they are now, and makes the temporary directory
+ * of this run, which all tests have for TMPDIR.
+ * @returns what runs after the last test: it fails the run when something is left
+ */
+export async function setup(): Promise<() => Promise<void>> {
   await build();
+  const outside = process.env.TMPDIR;
+  const scratch = mkdtempSync(join(tmpdir(), "tandem-tests-"));
+  // As /tmp: some tests run programs as other users.
+  chmodSync(scratch, 0o1777);
+  process.env.TMPDIR = scratch;
+  // A program that has another TMPDIR is found by this.
+  process.env.TANDEM_TEST_RUN = scratch;
+  const before = ELSEWHERE.map(stateOf);
+  return async () => {
+    if (outside === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = outside;
+    const mounts = mountsBelow(scratch);
+    const left = [
+      ...readdirSync(scratch).map((name) => `file ${join(scratch, name)}`),
+      ...mounts.map((path) => `mount ${path}`),
+      ...(await remainingProcesses(scratch)).map((command) => `process ${command}`),
+      ...ELSEWHERE.filter((path, i) => stateOf(path) !== before[i]).map((path) => `changed ${path}`),
+    ];
+    // What is mounted is not to be removed.
+    if (mounts.length === 0) rmSync(scratch, { recursive: true });
+    if (left.length === 0) return;
+    console.error(`FAILED: the tests left behind\n${left.join("\n")}`);
+    // Vitest itself says what an error here is, and ends well.
+    process.exitCode = 1;
+  };
+}
+
+/** Changes when something is made, removed or renamed in a directory. */
+function stateOf(path: string): string {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? "absent" : `${stats.ino} ${stats.mtimeMs}`;
+}
+
+function mountsBelow(directory: string): string[] {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "");
+  return points.filter((point) => point.startsWith(`${directory}/`));
+}
+
+/** What was just told to end gets a moment. */
+async function remainingProcesses(directory: string): Promise<string[]> {
+  for (let look = 0; look < 20 && processesOf(directory).length > 0; look++) await setTimeout(100);
+  return processesOf(directory);
+}
+
+/** Command lines of processes that name the directory in their arguments or environment, or work in it; without the tests' own. */
+function processesOf(directory: string): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
+    try {
+      const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      const names = [command, readFileSync(`/proc/${pid}/environ`, "utf8"), readlinkSync(`/proc/${pid}/cwd`)];
+      // Children of this process run the tests.
+      if (parent === process.pid || !names.some((text) => text.includes(directory))) return [];
+      return [`${pid}: ${command.replaceAll("\0", " ")}`];
+    } catch {
+      // It has ended, or is somebody else's.
+      return [];
+    }
+  });
 }

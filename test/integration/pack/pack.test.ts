@@ -80,7 +80,7 @@ printf '[[processes]]\\ntype = "web"\\ncommand = ["hello"]\\ndefault = true\\n' 
 describe.skipIf(whyNot !== undefined)("pack", () => {
   // Where there is none, nothing below runs.
   const engine = started as DockerEngine;
-  const root = mkdtempSync(join(tmpdir(), "tandem-pack-"));
+  let root = "";
   const below = (...path: readonly string[]) => join(root, ...path);
   let registry: RealRegistry;
 
@@ -105,6 +105,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
   }
 
   beforeAll(async () => {
+    root = mkdtempSync(join(tmpdir(), "tandem-pack-"));
     registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();

@@ -179,6 +179,9 @@ test("names that every object has are no registries", async () => {
 });
 
 describe("helper programs", () => {
+  /** Goes on, and holds the output open, until the test is over. */
+  const ENDLESS = 'wait() { while [ -e "$0" ]; do sleep 0.05; done; }\nwait & wait';
+
   async function helper(name: string, script: string): Promise<Record<string, string>> {
     await put(`bin/docker-credential-${name}`, `#!/bin/sh\n${script}\n`);
     await chmod(join(home, `bin/docker-credential-${name}`), 0o755);
@@ -215,13 +218,13 @@ describe("helper programs", () => {
   });
 
   test("that hangs is stopped, also when what it started lives on", async () => {
-    const environment = await helper("slow", "sleep 5 & sleep 5");
+    const environment = await helper("slow", ENDLESS);
     const error = await rejectionOf(askCredentialHelper("slow", "r", environment, undefined, 50));
     expect(String(error)).toContain("error getting credentials - docker-credential-slow: no answer within 0.05 s");
   });
 
   test("that hangs is stopped by a signal", async () => {
-    const environment = await helper("slow", "sleep 5 & sleep 5");
+    const environment = await helper("slow", ENDLESS);
     await put(".docker/config.json", { credsStore: "slow" });
     const stop = new AbortController();
     const resolving = resolveKeychain(environment, home, ["r"], () => undefined, stop.signal);
