@@ -19,17 +19,25 @@ const NOWHERE: EventWriter = { write: () => undefined, close: () => undefined };
 export function openEvents(target: string): EventWriter {
   if (target === "") return NOWHERE;
   const descriptor = /^(?:fd:)?(\d+)$/.exec(target)?.[1];
-  if (descriptor !== undefined) return { write: writerTo(Number(descriptor)), close: () => undefined };
+  if (descriptor !== undefined) return writerTo(Number(descriptor), () => undefined);
   try {
     const file = openSync(target, "a");
-    return { write: writerTo(file), close: () => closeSync(file) };
+    return writerTo(file, () => closeSync(file));
   } catch (error) {
     throw pathFault("EXPORT_REPORT_EVENTS", "open", target, error, { hint: "Give a writable file with -events." });
   }
 }
 
-function writerTo(file: number): EventWriter["write"] {
-  return (event) => {
-    writeSync(file, `${withoutSecrets(JSON.stringify(event))}\n`);
+/** Events of tasks that outlive a failed export are dropped: after close() the descriptor may belong to another file. */
+function writerTo(file: number, release: () => void): EventWriter {
+  let isOpen = true;
+  return {
+    write(event) {
+      if (isOpen) writeSync(file, `${withoutSecrets(JSON.stringify(event))}\n`);
+    },
+    close() {
+      isOpen = false;
+      release();
+    },
   };
 }

@@ -1,0 +1,33 @@
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { ExportEvent } from "../../../src/flow/events.ts";
+import { openEvents } from "../../../src/report/events.ts";
+import { tempTree } from "../temp-tree.ts";
+
+const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
+
+test("a closed writer leaves the file alone that gets its descriptor next", () => {
+  const directory = tempTree();
+  const events = openEvents(join(directory, "events.jsonl"));
+  events.write(EVENT);
+  events.close();
+  const next = openSync(join(directory, "next"), "w");
+  try {
+    events.write(EVENT);
+  } finally {
+    closeSync(next);
+  }
+  expect(readFileSync(join(directory, "next"), "utf8")).toBe("");
+  expect(readFileSync(join(directory, "events.jsonl"), "utf8")).toBe(`${JSON.stringify(EVENT)}\n`);
+});
+
+test("a closed writer leaves a descriptor open that it was given, and writes to it no more", () => {
+  const path = join(tempTree(), "events.jsonl");
+  const file = openSync(path, "a");
+  const events = openEvents(`fd:${file}`);
+  events.close();
+  events.write(EVENT);
+  closeSync(file);
+  expect(readFileSync(path, "utf8")).toBe("");
+});
