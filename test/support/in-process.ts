@@ -14,12 +14,50 @@ export interface CommandRun {
 /** What a run needs besides. */
 export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads">;
 
-/** Threads that are lent to one export after the other. */
+/**
+ * Threads that are lent to one export after the other. An export that closes them while they are at work ends them, as it always
+ * does: they would go on with its files, whose descriptors are other files' by then.
+ */
 class LastingPool extends WorkerPool {
-  override async close(): Promise<void> {}
+  #atWork = 0;
+  isEnded = false;
+
+  override scan(...task: Parameters<WorkerPool["scan"]>): ReturnType<WorkerPool["scan"]> {
+    return this.#count(super.scan(...task));
+  }
+
+  override copy(...task: Parameters<WorkerPool["copy"]>): ReturnType<WorkerPool["copy"]> {
+    return this.#count(super.copy(...task));
+  }
+
+  override block(...task: Parameters<WorkerPool["block"]>): ReturnType<WorkerPool["block"]> {
+    return this.#count(super.block(...task));
+  }
+
+  override digest(...task: Parameters<WorkerPool["digest"]>): ReturnType<WorkerPool["digest"]> {
+    const digest = super.digest(...task);
+    this.#count(digest.done).catch(() => undefined);
+    return digest;
+  }
+
+  override hashFile(...task: Parameters<WorkerPool["hashFile"]>): ReturnType<WorkerPool["hashFile"]> {
+    return this.#count(super.hashFile(...task));
+  }
+
+  override async close(): Promise<void> {
+    if (this.#atWork > 0) await this.end();
+  }
 
   async end(): Promise<void> {
+    this.isEnded = true;
     await super.close();
+  }
+
+  async #count<Done>(answer: Promise<Done>): Promise<Done> {
+    this.#atWork += 1;
+    return await answer.finally(() => {
+      this.#atWork -= 1;
+    });
   }
 }
 
@@ -40,15 +78,15 @@ export class InProcessCommand implements AsyncDisposable {
     const [out, err] = [new Lines(), new Lines()];
     const startThreads = (workers: number, compression: Compression) => this.#lend(workers, compression);
     const exitCode = await runProgram({ ...invocation, out, err, startThreads }, new AbortController().signal);
-    // What a failed export has left undone is nothing for the next one to wait for.
-    if (exitCode !== 0) await this[Symbol.asyncDispose]();
     return { exitCode, stdout: out.text, stderr: err.text };
   }
 
   #lend(wanted: number, compression: Compression): WorkerPool {
     const workers = this.#workers ?? wanted;
     const key = `${workers} ${compression.kind} ${compression.level}`;
-    const pool = this.#pools.get(key) ?? new LastingPool(engineParts().entries, workers, compression);
+    const known = this.#pools.get(key);
+    if (known !== undefined && !known.isEnded) return known;
+    const pool = new LastingPool(engineParts().entries, workers, compression);
     this.#pools.set(key, pool);
     return pool;
   }
