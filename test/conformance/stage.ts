@@ -101,6 +101,7 @@ export class Stage implements AsyncDisposable {
     this.#root = newRoot();
     const [command = "", ...args] = enter(this.#root, [
       process.execPath,
+      ...process.execArgv,
       join(import.meta.dirname, "stage-program.ts"),
     ]);
     this.#process = spawn(command, args, {

@@ -1,4 +1,5 @@
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -15,7 +16,9 @@ const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
 export async function setup(): Promise<() => Promise<void>> {
   await build();
   const outside = process.env.TMPDIR;
-  const scratch = mkdtempSync(join(tmpdir(), "tandem-tests-"));
+  // Short, for the paths of sockets below it, and all lower case, because the reference refuses other layouts in analyzed.toml.
+  const scratch = join(tmpdir(), `tandem-tests-${randomBytes(4).toString("hex")}`);
+  mkdirSync(scratch);
   // As /tmp: some tests run programs as other users.
   chmodSync(scratch, 0o1777);
   process.env.TMPDIR = scratch;

@@ -71,7 +71,11 @@ async function fetchBytes(access: RegistryAccess, url: string, headers: Record<s
   return Buffer.from(await (await access.send(url, { headers })).arrayBuffer());
 }
 
-const DECOMPRESSORS = { gzip: createGunzip, zstd: createZstdDecompress, none: () => new PassThrough() };
+const DECOMPRESSORS = {
+  gzip: () => createGunzip({ chunkSize: 1 << 18 }),
+  zstd: () => createZstdDecompress({ chunkSize: 1 << 18 }),
+  none: () => new PassThrough(),
+};
 
 async function pullLayer(access: RegistryAccess, url: string, compression: keyof typeof DECOMPRESSORS) {
   const { body } = await access.send(url);
