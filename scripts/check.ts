@@ -1,20 +1,43 @@
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { dirname } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
-/** Everything that `npm test` checks, in the order in which a mistake is found soonest. Arguments go to vitest. */
+/**
+ * Everything that `npm test` checks: format, lint and types beside the tests. Arguments go to vitest; `--quick` runs what takes less
+ * than a minute: unit tests without the encoder's exhaustive ones, and the recorded conformance cases.
+ */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const QUICK = [
+  "test/unit",
+  "test/architecture.test.ts",
+  "test/supply-chain.test.ts",
+  "test/conformance/conformance.test.ts",
+  "--exclude=test/unit/layers/deflate/{determinism,round-trip}.test.ts",
+];
+const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"];
+
+const given = process.argv.slice(2);
+const tests = given.flatMap((argument) => (argument === "--quick" ? QUICK : [argument]));
 const steps: readonly (readonly string[])[] = [
   ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
-  [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"],
-  [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit", "--project", "timeline-page"],
-  [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)],
+  TSC,
+  [...TSC, "--project", "timeline-page"],
+  [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
 ];
-for (const [command = "", ...args] of steps) {
+
+/** Output of the tests is shown as it comes, that of the others when they are done. @returns whether all is well */
+async function run([command = "", ...args]: readonly string[]): Promise<boolean> {
   const started = performance.now();
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (error !== undefined) throw error;
+  const isTests = args.includes("run");
+  const child = spawn(command, args, { cwd: root, stdio: ["inherit", isTests ? "inherit" : "pipe", "inherit"] });
+  const [output, [status]] = await Promise.all([child.stdout === null ? "" : text(child.stdout), once(child, "close")]);
   const name = [command, ...args].map((part) => part.replace(`${root}/`, "")).join(" ");
-  console.log(`${status === 0 ? "ok" : "FAILED"}  ${name}  ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  if (status !== 0) process.exit(status ?? 1);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${output}${status === 0 ? "ok" : "FAILED"}  ${name}  ${seconds} s`);
+  return status === 0;
 }
+
+const isWell = await Promise.all(steps.map(run));
+if (isWell.includes(false)) process.exitCode = 1;
