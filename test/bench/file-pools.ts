@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { filesBelow } from "../support/files-below.ts";
+import { filesBelow } from "../support/file-tree.ts";
 
 /** Caches that tools write among the modules, now and then while something is measured. */
 const WRITTEN = /\/node_modules\/\.[^/]+\//;

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
-import { dockerRegistryProblem } from "../fakes/registry/registry-kinds.ts";
+import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 
 /** What the figures depend on; nothing that names the machine. */
 export function machineFacts(): string[] {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { startRegistry } from "../fakes/registry/registry-kinds.ts";
+import { startRegistry } from "../support/registry/registry-kinds.ts";
 import type { Link } from "./link-speed.ts";
 import { parseTimes, readProc } from "./proc.ts";
 import { startLinkProxy } from "./start-link-proxy.ts";

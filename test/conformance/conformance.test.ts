@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { dockerRegistryProblem } from "../fakes/registry/registry-kinds.ts";
+import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 import { expectConformance } from "./compare.ts";
 import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
 import type { Played } from "./play-case.ts";

@@ -1,8 +1,8 @@
 import { chmodSync } from "node:fs";
 import { inspect } from "node:util";
-import { RealRegistry } from "../fakes/registry/real-registry.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
-import { DOCKER_REGISTRY } from "../fakes/registry/registry-program.ts";
+import { RealRegistry } from "../support/registry/real-registry.ts";
+import { FakeRegistry } from "../support/registry/registry.ts";
+import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { playCase } from "./play-case.ts";
 import type { Play, PlayAnswer } from "./stage.ts";
 import { InProcess, Subject } from "./subject.ts";

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { parseReference } from "../../src/oci/reference.ts";
-import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
-import type { Reply } from "../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
-import { testRegistries } from "../fakes/registry/test-registries.ts";
+import { ManualClock } from "../support/clock.ts";
+import { TestBlob } from "../support/growing-blob.ts";
 import { UPLOADS } from "../support/push-scene.ts";
-import { RecordingLogger } from "../unit/recording-logger.ts";
-import { SimulatedClock } from "../unit/simulated-clock.ts";
+import { seededBytes } from "../support/random.ts";
+import { RecordingLogger } from "../support/recording-logger.ts";
+import type { Reply } from "../support/registry/exchange.ts";
+import { FakeRegistry } from "../support/registry/registry.ts";
+import { testRegistries } from "../support/registry/test-registries.ts";
 
 const WORK = { priority: 0 };
 
@@ -16,7 +17,7 @@ test.each([
 ] as const)("a %s for one request keeps all others from the host until its time is over", async (_name, busy) => {
   await using server = await FakeRegistry.start();
   await using other = await FakeRegistry.start();
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const registries = testRegistries(new RecordingLogger(), {}, { clock });
   const [app, cache, elsewhere] = [`${server.host}/app`, `${server.host}/cache`, `${other.host}/app`].map((name) =>
     registries.repository(parseReference(name)),
@@ -28,7 +29,7 @@ test.each([
   server.faults.add({ method: "POST", target: UPLOADS, action: { answer: busy satisfies Reply } });
   const refused = put(app, 3);
   // The wait for the next try, which nobody but the refused request began.
-  while (clock.waits.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  while (clock.pending.length === 0) await new Promise((resolve) => setImmediate(resolve));
   const before = server.requests.length;
   const held = [put(app, 4), put(app, 5), put(cache, 6), put(cache, 7)];
   await put(elsewhere, 8);

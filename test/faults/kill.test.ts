@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { FakeRegistry } from "../fakes/registry/registry.ts";
-import { Scene } from "../integration/export/scene.ts";
 import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { FakeRegistry } from "../support/registry/registry.ts";
+import { Scene } from "../support/scenes/scene.ts";
 import { readCommitted } from "../support/tar-store.ts";
+import { tempTree } from "../support/temp-tree.ts";
 import { verifyImage } from "../support/verify-image.ts";
-import { tempTree } from "../unit/temp-tree.ts";
 
 const KINDS = ["app", "volume cache", "cache image"] as const;
 

@@ -1,11 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { DockerApi } from "../fakes/docker-api.ts";
-import { noise, writeBuild } from "../integration/export/scene.ts";
 import { writeAnalyzed } from "../support/build-output.ts";
+import { DockerApi } from "../support/docker-api.ts";
 import { flagsFor, startExporter } from "../support/exporter.ts";
+import { seededBytes } from "../support/random.ts";
 import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { writeBuild } from "../support/scenes/scene.ts";
 import { readCommitted } from "../support/tar-store.ts";
 
 test(
@@ -25,7 +26,10 @@ test(
     let { wallMs } = await start().ended;
     for (let kill = 0; kill < KILLS; kill++) {
       const [before, reportBefore] = [readCommitted(launchCache), report()];
-      writeFileSync(join(output.layersDir, "samples_java", "libraries", "changed"), noise(kills.random(4 << 20), kill));
+      writeFileSync(
+        join(output.layersDir, "samples_java", "libraries", "changed"),
+        seededBytes(kills.random(4 << 20), kill),
+      );
       await kills.kill(start(), wallMs);
       const [left, reportLeft] = [readCommitted(launchCache), report()];
       expect(left.flaws).toEqual([]);

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { LayoutScene } from "../integration/export/layout-scene.ts";
-import { noise } from "../integration/export/scene.ts";
 import { verifyLayout } from "../support/layout.ts";
+import { seededBytes } from "../support/random.ts";
 import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { LayoutScene } from "../support/scenes/layout-scene.ts";
 
 const TAGS = ["latest", "v2"];
 
@@ -19,7 +19,7 @@ test(
     let { wallMs } = await scene.start("app", "app:v2").ended;
     for (let kill = 0; kill < KILLS; kill++) {
       const [before, reportBefore] = [images(), report()];
-      writeFileSync(libraries, noise(kills.random(4 << 20), kill + 1));
+      writeFileSync(libraries, seededBytes(kills.random(4 << 20), kill + 1));
       // A build upon the last image, or one that knows of none.
       if (kill % 2 === 1) scene.analyze();
       await kills.kill(scene.start("app", "app:v2"), wallMs);
@@ -41,7 +41,7 @@ test(
 
 test("killed before its first image is complete, the command leaves what the next run cleans up", async () => {
   const scene = await LayoutScene.open();
-  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), noise(30 << 20, 7));
+  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), seededBytes(30 << 20, 7));
   const running = scene.start("app");
   const half = () =>
     (existsSync(scene.pathOf()) ? readdirSync(scene.pathOf()) : []).filter((name) => name.startsWith(".making-"));

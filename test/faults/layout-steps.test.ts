@@ -5,7 +5,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { expectOneChange, killedSteps, pausedSteps, STEPS_TIMEOUT_MS, stepsOf } from "../support/killed-steps.ts";
 import { verifyLayout } from "../support/layout.ts";
 import { writeLayout } from "../support/layout-writer.ts";
-import { tempTree } from "../unit/temp-tree.ts";
+import { tempTree } from "../support/temp-tree.ts";
 
 const OLD = { copied: "run image", made: "one" };
 const NEW = { copied: "newer run image", made: "two" };

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
-import { type Exchange, type Reply, refusal } from "../fakes/registry/exchange.ts";
-import type { FaultAction } from "../fakes/registry/faults.ts";
+import { TestBlob } from "../support/growing-blob.ts";
 import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
+import { seededBytes } from "../support/random.ts";
+import { type Exchange, type Reply, refusal } from "../support/registry/exchange.ts";
+import type { FaultAction } from "../support/registry/faults.ts";
 
 const MIB = 1 << 20;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { type Reply, refusal } from "../fakes/registry/exchange.ts";
-import type { FaultAction } from "../fakes/registry/faults.ts";
 import { BLOBS, IMPATIENT, MANIFESTS, PushScene, UPLOADS } from "../support/push-scene.ts";
+import { type Reply, refusal } from "../support/registry/exchange.ts";
+import type { FaultAction } from "../support/registry/faults.ts";
 
 const MIB = 1 << 20;
 

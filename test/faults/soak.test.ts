@@ -1,14 +1,14 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { SkippingClock } from "../fakes/skipping-clock.ts";
+import { SkippingClock } from "../support/clock.ts";
 import { startExporter } from "../support/exporter.ts";
 import { exportInProcess } from "../support/in-process-export.ts";
-import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
+import { type SeededRandom, seededRandom } from "../support/random.ts";
+import { RecordingLogger } from "../support/recording-logger.ts";
+import { type LastingFault, lastingFault, passingFaults } from "../support/soak/faults.ts";
+import { type ExpectedImages, type SoakExport, SoakScene } from "../support/soak/scene.ts";
+import { type Ended, judge, type Verdict } from "../support/soak/verdict.ts";
 import { verifyImage } from "../support/verify-image.ts";
-import { RecordingLogger } from "../unit/recording-logger.ts";
-import { type LastingFault, lastingFault, passingFaults } from "./soak/faults.ts";
-import { type ExpectedImages, type SoakExport, SoakScene } from "./soak/scene.ts";
-import { type Ended, judge, type Verdict } from "./soak/verdict.ts";
 
 /** `SOAK=500 SOAK_SEED=1 npm test -- test/faults/soak` runs longer ones; each export has a seed of its own. */
 const EXPORTS = Number(process.env.SOAK ?? 15);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parserTargets, runCase } from "../support/fuzz/run-targets.ts";
-import { temporaryDirectory } from "../unit/temporary-directory.ts";
+import { tempTree } from "../support/temp-tree.ts";
 
 /** Cases of each target; those that touch files take longer. */
 const CASES: Readonly<Record<string, number>> = { "toml-documents": 60, json: 150 };
@@ -21,12 +21,12 @@ test.for(["references", "challenges", "retry-after", "locations", "globs", "quot
 test.for(["toml", "json", "tars", "toml-documents"])("the same: %s", (name) => short(name));
 
 async function short(name: string): Promise<void> {
-  const target = parserTargets(temporaryDirectory()).find((candidate) => candidate.name === name);
+  const target = parserTargets(tempTree()).find((candidate) => candidate.name === name);
   if (target === undefined) return expect.fail("there is no such target");
   const seeds = Array.from({ length: CASES[name] ?? 400 }, (_, seed) => seed);
   for (const seed of [...(FOUND[name] ?? []), ...seeds]) await runCase(target, seed);
 }
 
 test("every target is run", () => {
-  expect(parserTargets(temporaryDirectory()).map(({ name }) => name)).toHaveLength(12);
+  expect(parserTargets(tempTree()).map(({ name }) => name)).toHaveLength(12);
 });

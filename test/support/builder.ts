@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { tempTree } from "../unit/temp-tree.ts";
+import { tempTree } from "./temp-tree.ts";
 
 const DETECT = "#!/bin/sh\nexit 0\n";
 

@@ -1,5 +1,7 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { isIP } from "node:net";
+import { join } from "node:path";
 
 /** PEM. */
 export interface ServerCertificate {
@@ -85,5 +87,41 @@ export class CertificateAuthority {
     );
     const signature = sign("sha256", toSign, this.#key);
     return seq(toSign, ECDSA_WITH_SHA256, tlv(3, Buffer.from([0]), signature));
+  }
+}
+
+/** Files in PEM, for programs that want files. */
+export interface CertificateFile {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** An authority whose certificate, and those that it signs, are in files. */
+export class CertificateFiles {
+  /** The authority's own certificate; a file in PEM. */
+  readonly authority: string;
+  /** The same, itself. */
+  readonly pem: string;
+  readonly #directory: string;
+  readonly #authority = new CertificateAuthority();
+
+  /** @param directory where all files go */
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.pem = this.#authority.pem;
+    this.authority = join(directory, "ca.pem");
+    writeFileSync(this.authority, this.pem);
+  }
+
+  /** A certificate for a server on the loopback address, or for a client, in `<name>cert.pem` and `<name>key.pem`. */
+  issue(name: string): CertificateFile {
+    const { cert, key } = this.#authority.issue("127.0.0.1", "localhost");
+    const files = {
+      certificate: join(this.#directory, `${name}cert.pem`),
+      key: join(this.#directory, `${name}key.pem`),
+    };
+    writeFileSync(files.certificate, cert);
+    writeFileSync(files.key, key);
+    return files;
   }
 }

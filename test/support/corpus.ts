@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { filesBelow } from "./files-below.ts";
+import { filesBelow } from "./file-tree.ts";
 
 /** Real data for benchmarks and fuzzing: files of the machine, each behind a tar header, as layers hold them. */
 export type CorpusName = "libraries" | "text" | "compressed";

@@ -1,4 +1,4 @@
-import { type SeededRandom, seededRandom } from "./seeded-random.ts";
+import { type SeededRandom, seededRandom } from "./random.ts";
 
 /** Inputs made for the encoder: each kind drives it another way. Equal seeds and lengths give equal bytes. */
 export type InputKind = (length: number, random: SeededRandom) => Uint8Array;

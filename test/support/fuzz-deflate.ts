@@ -3,7 +3,7 @@ import { compileDeflate, inputSlackBytes, maxBlockBytes } from "../../src/layers
 import { type InputKind, inputKinds } from "./deflate-inputs.ts";
 import { createEncoderHarness, type EncoderHarness, encoderWasm } from "./encoder-harness.ts";
 import { inflate } from "./inflate.ts";
-import { type SeededRandom, seededRandom } from "./seeded-random.ts";
+import { type SeededRandom, seededRandom } from "./random.ts";
 
 /**
  * Differential fuzzing of the encoder: what is compressed must inflate to itself, stay within its bound and be the same from an encoder

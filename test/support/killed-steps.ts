@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
-import { tempTree } from "../unit/temp-tree.ts";
+import { tempTree } from "./temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
 

@@ -4,13 +4,14 @@ import type { RegistryRepository } from "../../src/destinations/registry/reposit
 import type { TagResult } from "../../src/destinations/registry/tag.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { PATIENCE, type Patience } from "../../src/transport/patience.ts";
-import { seededBytes, TestBlob } from "../fakes/growing-blob.ts";
-import type { FaultAction } from "../fakes/registry/faults.ts";
-import { type FakeOptions, FakeRegistry } from "../fakes/registry/registry.ts";
-import { testImage } from "../fakes/registry/test-image.ts";
-import { testRegistries } from "../fakes/registry/test-registries.ts";
-import { SkippingClock } from "../fakes/skipping-clock.ts";
-import { RecordingLogger } from "../unit/recording-logger.ts";
+import { SkippingClock } from "./clock.ts";
+import { TestBlob } from "./growing-blob.ts";
+import { seededBytes } from "./random.ts";
+import { RecordingLogger } from "./recording-logger.ts";
+import type { FaultAction } from "./registry/faults.ts";
+import { type FakeOptions, FakeRegistry } from "./registry/registry.ts";
+import { testImage } from "./registry/test-image.ts";
+import { testRegistries } from "./registry/test-registries.ts";
 
 const WORK = { priority: 0 };
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { randomIntegers } from "../unit/random-integers.ts";
 import type { RunningExporter } from "./exporter.ts";
+import { seededRandom } from "./random.ts";
 
 /** How often the command is killed. */
 export const KILLS = Number(process.env.CRASH_KILLS ?? 4);
@@ -9,7 +9,7 @@ export const KILLS_TIMEOUT_MS = 60_000 + KILLS * 10_000;
 
 /** Random moments that the seed repeats, as far as a machine does. */
 export class RandomKills {
-  readonly random = randomIntegers(SEED);
+  readonly random = seededRandom(SEED).below;
   readonly #found = { old: 0, new: 0 };
 
   /** Kills a run at a moment within a little more than the time that it takes. @returns when it is gone */

@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import type { Scene } from "../integration/export/scene.ts";
 import { type ExporterRun, startProgram } from "./exporter.ts";
+import type { Scene } from "./scenes/scene.ts";
 
 /** Where the programs of the reference are: `analyzer`, `exporter` and so on; "" where there are none. */
 export const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";

@@ -1,4 +1,4 @@
-import { type SeededRandom, seededRandom } from "../../support/seeded-random.ts";
+import { type SeededRandom, seededRandom } from "../../support/random.ts";
 
 /** Decisions that a seed repeats. */
 export class Draw {

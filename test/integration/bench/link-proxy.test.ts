@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { startLinkProxy } from "../../bench/start-link-proxy.ts";
-import { seededRandom } from "../../support/seeded-random.ts";
+import { seededRandom } from "../../support/random.ts";
 
 const LINK = { name: "test", bytesPerSecond: 50e6, roundTripMs: 2, isShared: false };
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type BenchBuild, makeBuild } from "../../bench/make-build.ts";
 import type { Scenario } from "../../bench/scenarios.ts";
 import { buildpackDirectory } from "../../support/build-output.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const SCENARIO: Scenario = {
   name: "test",
@@ -40,10 +40,7 @@ function layerOf({ output }: BenchBuild, name: string): Map<string, number> {
 const sum = (files: Map<string, number>): number => [...files.values()].reduce((total, size) => total + size, 0);
 
 test("amounts are met, layers share no file, and a second build is the same", () => {
-  const builds = [
-    makeBuild(temporaryDirectory(), SCENARIO, 0.1),
-    makeBuild(temporaryDirectory(), SCENARIO, 0.1),
-  ] as const;
+  const builds = [makeBuild(tempTree(), SCENARIO, 0.1), makeBuild(tempTree(), SCENARIO, 0.1)] as const;
   const [text, more, many] = ["text", "more", "many"].map((name) => layerOf(builds[0], name));
   if (text === undefined || more === undefined || many === undefined) throw new Error("a layer is missing");
   expect(sum(text)).toBe(100_000);

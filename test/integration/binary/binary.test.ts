@@ -15,12 +15,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BINARY_FILES, buildBinary } from "../../../scripts/build-binary.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
-import { NameServer } from "../../fakes/name-server.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
+import { NameServer } from "../../support/name-server.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import {
   ARBITRARY_USER,
@@ -32,9 +32,9 @@ import {
   runInRoot,
 } from "../../support/root-file-system.ts";
 import { pushRunImage } from "../../support/run-image.ts";
+import { Scene, writeBuild } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene, writeBuild } from "../export/scene.ts";
 
 /** A package of Debian whose files make a root. */
 interface Package {

@@ -7,7 +7,7 @@ import { runTool } from "../../../scripts/build-tool.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
 import { architectureOf, strip } from "../../../scripts/elf.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 /** Sets a variable of this process's environment until the test is over. */
 function setVariable(name: string, value: string): void {

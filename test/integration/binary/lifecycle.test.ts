@@ -6,7 +6,7 @@ import { BINARY_FILES } from "../../../scripts/build-binary.ts";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { readArchive } from "../../../scripts/lifecycle-archive.ts";
 import { blobFile, verifyLayout } from "../../support/layout.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const DESCRIPTOR = `[apis.buildpack]
 supported = ["0.7", "0.12"]

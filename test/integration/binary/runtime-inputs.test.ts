@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildBinary } from "../../../scripts/build-binary.ts";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { startProgram } from "../../support/exporter.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import { environmentOf, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
+import { asFake, Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { asFake, Scene } from "../export/scene.ts";
 
 /* What test/integration/export/runtime-inputs.test.ts shows of the command, for the executable. */
 

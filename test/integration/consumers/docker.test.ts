@@ -3,17 +3,17 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
-import { startRegistry } from "../../fakes/registry/registry-kinds.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
-import { CertificateFiles } from "../../support/certificate-files.ts";
+import { CertificateFiles } from "../../support/certificate.ts";
+import { AS_BUILD_USER, expectUnpacked, makeOdd } from "../../support/consumers/odd-build.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
+import { startRegistry } from "../../support/registry/registry-kinds.ts";
 import { OPEN_ACCESS } from "../../support/registry-access.ts";
 import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene, writeBuild } from "../export/scene.ts";
-import { AS_BUILD_USER, expectUnpacked, makeOdd } from "./odd-build.ts";
+import { Scene, writeBuild } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 /** The real one, where there is a reference lifecycle. */
 const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");

@@ -1,11 +1,11 @@
 import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
 import { Builder } from "../../support/builder.ts";
+import { CREATOR } from "../../support/creator/fake-build.ts";
+import { create } from "../../support/creator/reference-build.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
 import { REFERENCE } from "../../support/reference-lifecycle.ts";
-import { CREATOR } from "./fake-build.ts";
-import { create } from "./reference-build.ts";
 
 const engine = REFERENCE === "" ? "there are no real phases" : await DockerEngine.startIfPossible();
 if (typeof engine === "string") console.warn(`Builds with real phases into docker are skipped: ${engine}`);

@@ -2,9 +2,9 @@ import { appendFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { BUILD_USER } from "../../support/builder.ts";
-import { isRunning } from "../../support/is-running.ts";
+import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
+import { isRunning } from "../../support/server-process.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { CREATOR, FakeBuild, PHASES } from "./fake-build.ts";
 
 const isRoot = process.getuid?.() === 0;
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`;

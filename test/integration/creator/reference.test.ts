@@ -1,18 +1,18 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BUILD_USER, Builder } from "../../support/builder.ts";
+import { CREATOR } from "../../support/creator/fake-build.ts";
+import { readImage } from "../../support/creator/image-document.ts";
+import { create } from "../../support/creator/reference-build.ts";
 import type { ExporterRun } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { REFERENCE } from "../../support/reference-lifecycle.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { pushRunImage } from "../../support/run-image.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { CREATOR } from "./fake-build.ts";
-import { readImage } from "./image-document.ts";
-import { create } from "./reference-build.ts";
 
 async function builder(): Promise<{ readonly registry: FakeRegistry; readonly builder: Builder }> {
   const registry = await FakeRegistry.start();

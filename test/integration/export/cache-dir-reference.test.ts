@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listTree } from "../../conformance/disk-tree.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import type { ExporterRun } from "../../support/exporter.ts";
 import {
   BOTH_WAYS,
@@ -12,8 +11,9 @@ import {
   restoreLayers,
   warnWithoutReference,
 } from "../../support/reference-lifecycle.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
 import { readCommitted } from "../../support/tar-store.ts";
-import { Scene } from "./scene.ts";
 
 warnWithoutReference("Exchanges of caches");
 

@@ -3,12 +3,12 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, sta
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { asFake, type Exported, layerWork, Scene } from "../../support/scenes/scene.ts";
 import { canTrace, startOwner } from "../../support/start-owner.ts";
 import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { asFake, type Exported, layerWork, Scene } from "./scene.ts";
 
 const MODES = [{ flags: [] }, { flags: ["-parallel"] }];
 

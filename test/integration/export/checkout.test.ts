@@ -1,11 +1,11 @@
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { runExporter, startProgram } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "./scene.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const isRoot = process.getuid?.() === 0;

@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { RealRegistry } from "../../fakes/registry/real-registry.ts";
+import { CertificateFiles } from "../../support/certificate.ts";
+import { RealRegistry } from "../../support/registry/real-registry.ts";
 import {
   DOCKER_REGISTRY,
   type Guard,
   OTHER_REGISTRIES,
   type RegistryProgram,
-} from "../../fakes/registry/registry-program.ts";
-import { TokenServer } from "../../fakes/registry/token-server.ts";
-import { CertificateFiles } from "../../support/certificate-files.ts";
+} from "../../support/registry/registry-program.ts";
+import { TokenServer } from "../../support/registry/token-server.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
+import { layerWork, Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { layerWork, Scene } from "./scene.ts";
 
 const LOGIN = { username: "robot", password: "hunter2-not-for-logs" };
 const BASIC = btoa(`${LOGIN.username}:${LOGIN.password}`);

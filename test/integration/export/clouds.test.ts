@@ -1,13 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ConnectProxy } from "../../fakes/connect-proxy.ts";
-import type { AuthOptions } from "../../fakes/registry/auth.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { ScriptedServer } from "../../fakes/scripted-server.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "./scene.ts";
+import { ConnectProxy } from "../../support/connect-proxy.ts";
+import type { AuthOptions } from "../../support/registry/auth.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const PASSWORD = "cloud-password-not-for-logs";
 const TOKEN = "cloud-token-not-for-logs";

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { AuthOptions } from "../../fakes/registry/auth.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { type Exported, Scene } from "./scene.ts";
+import type { AuthOptions } from "../../support/registry/auth.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { type Exported, Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const USER = "robot";
 const PASSWORD = "hunter2-not-for-logs";

@@ -5,12 +5,12 @@ import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../fakes/docker-api.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
+import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../support/docker-api.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
 import { startOwner } from "../../support/start-owner.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const CLASSIC = { apiVersion: "1.41", storage: "classic", knowsBase: true } as const;
 const CONTAINERD = { apiVersion: "1.49", storage: "containerd", knowsBase: false } as const;

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
 import { REFERENCE, runPhase, warnWithoutReference } from "../../support/reference-lifecycle.ts";
-import { DaemonScene } from "./daemon-scene.ts";
+import { DaemonScene } from "../../support/scenes/daemon-scene.ts";
 
 warnWithoutReference("Rebases in docker");
 

@@ -1,13 +1,13 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { buildOutput, DaemonScene } from "../../support/scenes/daemon-scene.ts";
+import { layerWork } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { buildOutput, DaemonScene } from "./daemon-scene.ts";
-import { layerWork } from "./scene.ts";
 
 const engine = await DockerEngine.startIfPossible();
 if (typeof engine === "string") console.warn(`Tests of exports into docker are skipped: ${engine}`);

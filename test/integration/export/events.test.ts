@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { ExportEvent } from "../../../src/flow/events.ts";
-import { refusal } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { Scene } from "./scene.ts";
+import { refusal } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
 
 /** The events that are about a layer, or about the end, in short: `<event> <image>`. */
 function stepsOf(events: readonly ExportEvent[], layer: string): string[] {

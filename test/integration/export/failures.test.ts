@@ -1,11 +1,11 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type Exchange, type Reply, refusal } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
+import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { layerWork, Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { layerWork, Scene } from "./scene.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 const denied = refusal(403, "DENIED", "requested access to the resource is denied");

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from "vitest";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { REGISTRY_KINDS } from "../../fakes/registry/registry-kinds.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
+import { asFake, layerWork, Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { asFake, layerWork, Scene } from "./scene.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 

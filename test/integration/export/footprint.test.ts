@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { readEvents } from "../../support/exporter.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "./scene.ts";
 
 const MIB = 1 << 20;
 

@@ -3,12 +3,13 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
+import { seededBytes } from "../../support/random.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { noise, Scene } from "./scene.ts";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -144,7 +145,7 @@ describe("what a registry has under the run image's name", () => {
 
 /** A file system of some megabytes; undefined where this process may not mount one. */
 function smallDisk(mebibytes: number, options = ""): string | undefined {
-  const path = temporaryDirectory();
+  const path = tempTree();
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m${options}`, "tmpfs", path], { stdio: "pipe" });
   } catch {
@@ -188,7 +189,7 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
     const request = { cache: "", flags: ["-cache-dir", cacheDir] };
     expect(await scene.export(request)).toMatchObject({ exitCode: 0, stderr: "" });
     const committed = readdirSync(join(cacheDir, "committed"));
-    writeFileSync(scene.layerPath("jdk", "more"), noise(5 << 20, 9));
+    writeFileSync(scene.layerPath("jdk", "more"), seededBytes(5 << 20, 9));
     const run = await scene.export(request);
     expect(run.exitCode).toBe(0);
     expect(run.stderr).toMatch(/^Warning: .*no space left on device/m);

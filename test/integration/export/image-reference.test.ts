@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { beforeEach, describe, expect, test } from "vitest";
 import { listTree } from "../../conformance/disk-tree.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
+import { readImage } from "../../support/creator/image-document.ts";
 import {
   BOTH_WAYS,
   EXPORTERS,
@@ -15,10 +15,10 @@ import {
   runPhase,
   warnWithoutReference,
 } from "../../support/reference-lifecycle.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
+import { asFake, layerWork, Scene, uploadRequests } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { readImage } from "../creator/image-document.ts";
-import { asFake, layerWork, Scene, uploadRequests } from "./scene.ts";
 
 warnWithoutReference("Exchanges of images");
 

@@ -1,12 +1,12 @@
 import { type AddressInfo, connect } from "node:net";
 import { createServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { previousImageToml } from "../../support/analyzed.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { Scene } from "./scene.ts";
 
 /** One store behind two doors: plain http, and https with a certificate that nobody trusts. */
 async function secureScene() {

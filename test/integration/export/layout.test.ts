@@ -2,12 +2,13 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { seededBytes } from "../../support/random.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { LayoutScene } from "../../support/scenes/layout-scene.ts";
+import { layerWork } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { LayoutScene } from "./layout-scene.ts";
-import { layerWork, noise } from "./scene.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 
@@ -181,7 +182,7 @@ test("an export that fails leaves the image that was there", async () => {
 
 test("an export that is stopped leaves no half of a layer, and no image", async () => {
   const scene = await LayoutScene.open();
-  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), noise(100 << 20, 7));
+  writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), seededBytes(100 << 20, 7));
   const running = scene.start("app");
   const making = () => {
     const name = existsSync(scene.pathOf()) && readdirSync(scene.pathOf()).find((entry) => /^\.making-/.test(entry));

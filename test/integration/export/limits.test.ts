@@ -1,11 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import { seededBytes } from "../../support/random.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { noise, Scene } from "./scene.ts";
 
 /** More layers than there are descriptors. */
 const LAYERS = 60;
@@ -16,7 +17,8 @@ async function open(): Promise<{ readonly registry: FakeRegistry; readonly scene
   const layers = Object.fromEntries(Array.from({ length: LAYERS }, (_, i) => [`layer-${i}`, layer]));
   const scene = await Scene.open(registry, registry, layers);
   // Layers of the same contents would be one blob.
-  for (const [i, name] of Object.keys(layers).entries()) writeFileSync(scene.layerPath(name, "own"), noise(10_000, i));
+  for (const [i, name] of Object.keys(layers).entries())
+    writeFileSync(scene.layerPath(name, "own"), seededBytes(10_000, i));
   return { registry, scene };
 }
 
@@ -39,7 +41,7 @@ describe("with few descriptors", () => {
 
   test("60 layers are exported with a cache directory", async () => {
     const { scene } = await open();
-    const cacheDir = join(temporaryDirectory(), "cache");
+    const cacheDir = join(tempTree(), "cache");
     mkdirSync(cacheDir);
     const run = await runLimited(scene, "ulimit -n 64", ["-cache-dir", cacheDir], "");
     expect(run.stderr).not.toMatch(/too many open files|EMFILE|Failed/);

@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { digestOf as digestOfBytes } from "../../../src/oci/digest.ts";
-import { type Reply, refusal } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { type Reply, refusal } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { layerWork, Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { layerWork, Scene } from "./scene.ts";
 
 /** A scene that was exported once, with another build's output in it and the digests of what is in the registry. */
 async function rebuilt(flags: readonly string[] = []) {

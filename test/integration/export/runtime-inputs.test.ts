@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import {
   environmentOf,
   HIDDEN_VARIABLES,
@@ -12,8 +12,8 @@ import {
   listeningSockets,
   threadNames,
 } from "../../support/runtime-inputs.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "./scene.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 /*
  * Only the command's own flags and variables change what it does (SECURITY.md, "The runtime's own inputs").

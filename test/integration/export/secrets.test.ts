@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Exchange, Reply } from "../../fakes/registry/exchange.ts";
-import type { FaultRule } from "../../fakes/registry/faults.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { type ExportRequest, Scene } from "./scene.ts";
+import type { Exchange, Reply } from "../../support/registry/exchange.ts";
+import type { FaultRule } from "../../support/registry/faults.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { type ExportRequest, Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 const base64 = (text: string) => Buffer.from(text).toString("base64");

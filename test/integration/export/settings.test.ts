@@ -2,11 +2,12 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { seededBytes } from "../../support/random.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { noise, Scene } from "./scene.ts";
 
 describe("-parallel", () => {
   /** Which came first: the cache's first upload, or the app image's name, which may wait for that upload. */
@@ -147,7 +148,7 @@ test("hundreds of layers do not need hundreds of places at any queue", async () 
     Array.from({ length: 150 }, (_, i) => [`layer-${i}`, { from: ["libraries"], launch: true, cache: i % 2 === 0 }]),
   );
   const scene = await Scene.open(registry, registry, many);
-  for (const [i, name] of Object.keys(many).entries()) writeFileSync(scene.layerPath(name, "own"), noise(64, i));
+  for (const [i, name] of Object.keys(many).entries()) writeFileSync(scene.layerPath(name, "own"), seededBytes(64, i));
   const run = await scene.export({ flags: ["-parallel"] });
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
   expect((await verifyImage(scene.appImage)).layers).toHaveLength(156);

@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import type { Reply } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { isRunning } from "../../support/is-running.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { isRunning } from "../../support/server-process.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "./scene.ts";
 
 /** Two registries, of which one holds a request that matches until the test is over. */
 async function held(where: "app" | "cache", method: string, target: RegExp) {

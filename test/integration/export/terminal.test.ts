@@ -2,9 +2,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { HeadlessTerminal } from "../../support/headless-terminal.ts";
-import { Scene } from "./scene.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { refusal } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
 import { BrowserPage, browserProblem } from "../../support/headless-browser.ts";
-import { Scene } from "./scene.ts";
+import { refusal } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
 
 /** The first place from the top where a worker's block is, found as somebody would. */
 const FIND_BLOCK = `(() => {

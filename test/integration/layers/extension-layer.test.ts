@@ -10,15 +10,13 @@ import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { LayerPlan } from "../../../src/plan/layer-plan.ts";
-import { copyOf } from "../../support/copy-of.ts";
-import { madeEntry } from "../../unit/layers/made-entry.ts";
-import { wholeTar } from "../../unit/layers/whole-tar.ts";
-import { spoolsClosed } from "../../unit/open-spools.ts";
-import { randomIntegers } from "../../unit/random-integers.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
-import { NEVER, planOf } from "./layer-plans.ts";
-import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+import { copyOf } from "../../support/growing-blob.ts";
+import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { spoolsClosed } from "../../support/open-spools.ts";
+import { seededRandom } from "../../support/random.ts";
+import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
@@ -29,8 +27,8 @@ afterAll(() => pool.close());
 
 /** A tar of `blocks` MiB and some, normalised already, so that its copy is the same. */
 function normalisedTar(blocks: number): Buffer {
-  const random = randomIntegers(blocks);
-  const path = join(temporaryDirectory(), "file");
+  const random = seededRandom(blocks).below;
+  const path = join(tempTree(), "file");
   const noise = Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32));
   writeFileSync(path, Buffer.concat(Array.from({ length: blocks * 2 }, () => Buffer.from(noise.buffer))));
   const directories = Array.from({ length: 3000 }, (_, i) =>
@@ -45,14 +43,14 @@ function fileIndex(path: string) {
 }
 
 function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
-  const path = join(temporaryDirectory(), "blob");
+  const path = join(tempTree(), "blob");
   writeFileSync(path, blob);
   const source = { kind: "extension", index: order, path, digest: digestOf(blob), size: blob.length } as const;
   return planOf(source, { key: `extension:${order}`, order });
 }
 
 test("the tars of extensions are made again from their blobs, side by side, and leave nothing open", async () => {
-  const spoolDir = temporaryDirectory();
+  const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const tars = [normalisedTar(3), normalisedTar(1), normalisedTar(2)];
   const layers = tars.map((tar, i) => store.layer(blobPlan(i === 1 ? tar : gzipSync(tar), i), NEVER));
@@ -69,7 +67,7 @@ test("the tars of extensions are made again from their blobs, side by side, and 
 });
 
 test("a blob that is cut fails its layer, whoever asks and for what, and leaves nothing open", async () => {
-  const spoolDir = temporaryDirectory();
+  const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const layer = store.layer(blobPlan(gzipSync(normalisedTar(2)).subarray(0, -100)), NEVER);
   const fault = { code: "EXPORT_LAYER_BLOB", message: expect.stringContaining("corrupt or truncated gzip data") };
@@ -83,7 +81,7 @@ test("a blob that is cut fails its layer, whoever asks and for what, and leaves 
 });
 
 test("a spool directory that is not there is an error that says so", async () => {
-  const store = new LayerStore(pool, WORKERS, join(temporaryDirectory(), "nowhere"));
+  const store = new LayerStore(pool, WORKERS, join(tempTree(), "nowhere"));
   const layer = store.layer(blobPlan(gzipSync(normalisedTar(1))), NEVER);
   expect(await rejectionOf(layer.diffId)).toMatchObject({ code: "EXPORT_LAYER_SPOOL" });
 });

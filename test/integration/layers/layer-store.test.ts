@@ -9,20 +9,21 @@ import { loadCompression } from "../../../src/layers/block-encoder.ts";
 import type { GrowingBlob, Layer } from "../../../src/layers/layer.ts";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import { copyOf } from "../../support/copy-of.ts";
-import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
+import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,
   directorySource,
   expectedTar,
+  fastestGzip,
   filledDirectory,
   NEVER,
   OTHER_DIFF_ID,
   planOf,
-} from "./layer-plans.ts";
-import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+  WORKER_ENTRIES,
+} from "../../support/layer-plans.ts";
+import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
@@ -56,7 +57,7 @@ test("the digest does not depend on the number of workers, and the blob is the t
     [1, 2, 5].map(async (workers) => {
       const own = new WorkerPool(WORKER_ENTRIES, workers, fastestGzip());
       try {
-        const layer = new LayerStore(own, workers, temporaryDirectory()).layer(planOf(source), NEVER);
+        const layer = new LayerStore(own, workers, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
         const { digest, size } = await (await layer.blob()).done;
         const result = { diffId: await layer.diffId, tarSize: await layer.tarSize, digest, size };
@@ -84,7 +85,7 @@ test("zstd: the digest does not depend on the number of workers, and the blob is
     [1, 3].map(async (workers) => {
       const own = new WorkerPool(WORKER_ENTRIES, workers, loadCompression("zstd", 1, ""));
       try {
-        const layer = new LayerStore(own, workers, temporaryDirectory()).layer(planOf(source), NEVER);
+        const layer = new LayerStore(own, workers, tempTree()).layer(planOf(source), NEVER);
         const bytes = await bytesOf(layer);
         layer.release();
         return bytes;
@@ -98,7 +99,7 @@ test("zstd: the digest does not depend on the number of workers, and the blob is
 });
 
 test("a shared layer is read, hashed and compressed once", async () => {
-  const spoolDir = temporaryDirectory();
+  const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const scans = vi.spyOn(pool, "scan");
   onTestFinished(() => scans.mockRestore());
@@ -129,7 +130,7 @@ test("an export of small layers starts no more threads than it needs", async () 
   const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
   vi.useRealTimers();
   onTestFinished(() => own.close());
-  const store = new LayerStore(own, 3, temporaryDirectory());
+  const store = new LayerStore(own, 3, tempTree());
   const make = async (blocks: number, key: string) => {
     const layer = store.layer(planOf(directorySource(filledDirectory(blocks)), { key }), NEVER);
     await bytesOf(layer);
@@ -142,7 +143,7 @@ test("an export of small layers starts no more threads than it needs", async () 
 });
 
 test("what only the cache takes is not scanned while blocks of the app image wait for a thread", async () => {
-  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+  const store = new LayerStore(pool, WORKERS, tempTree());
   const [scans, blocks] = [vi.spyOn(pool, "scan"), vi.spyOn(pool, "block")];
   onTestFinished(() => {
     scans.mockRestore();
@@ -162,7 +163,7 @@ describe("hash first (design, idea 5)", () => {
   test("what is known already is not compressed", async () => {
     const source = directorySource(filledDirectory(3));
     const diffId = diffIdOf(expectedTar(source));
-    const spoolDir = temporaryDirectory();
+    const spoolDir = tempTree();
     const layer = new LayerStore(pool, WORKERS, spoolDir).layer(
       planOf(source, { expected: [OTHER_DIFF_ID, diffId] }),
       NEVER,
@@ -175,7 +176,7 @@ describe("hash first (design, idea 5)", () => {
 
   test("what is not is compressed when asked for, once, to the same blob", async () => {
     const source = directorySource(filledDirectory(3));
-    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const store = new LayerStore(pool, WORKERS, tempTree());
     const direct = store.layer(planOf(source, { key: "direct" }), NEVER);
     const hashed = store.layer(planOf(source, { key: "hashed", expected: [OTHER_DIFF_ID] }), NEVER);
     expect(await hashed.diffId).toBe(await direct.diffId);
@@ -191,7 +192,7 @@ describe("hash first (design, idea 5)", () => {
 
   test("a file that changes between the two passes is a fault that names it", async () => {
     const root = filledDirectory(3);
-    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const store = new LayerStore(pool, WORKERS, tempTree());
     const layer = store.layer(planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }), NEVER);
     await layer.diffId;
     appendFileSync(join(root, "large-1"), "more");
@@ -206,7 +207,7 @@ describe("hash first (design, idea 5)", () => {
 
   test("a file that is touched between the two passes is exported as it is", async () => {
     const root = filledDirectory(3);
-    const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
+    const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
       planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }),
       NEVER,
     );
@@ -217,11 +218,11 @@ describe("hash first (design, idea 5)", () => {
   });
 
   test("contents that change under the same size and time of modification are noticed by their checksum", async () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, "contents");
     utimesSync(path, 1_000_000_000, 1_000_000_000);
-    const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
+    const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
       planOf(directorySource(root), { expected: [OTHER_DIFF_ID] }),
       NEVER,
     );
@@ -237,7 +238,7 @@ describe("hash first (design, idea 5)", () => {
 });
 
 test("readers of a growing spool get the same bytes, each at its own pace", async () => {
-  const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(
+  const layer = new LayerStore(pool, WORKERS, tempTree()).layer(
     planOf(directorySource(filledDirectory(10)), { consumers: 3 }),
     NEVER,
   );
@@ -263,9 +264,9 @@ test("readers of a growing spool get the same bytes, each at its own pace", asyn
 
 describe("a failure stays with its layer", () => {
   test("a source that is not there", async () => {
-    const spoolDir = temporaryDirectory();
+    const spoolDir = tempTree();
     const store = new LayerStore(pool, WORKERS, spoolDir);
-    const path = join(temporaryDirectory(), "nothing");
+    const path = join(tempTree(), "nothing");
     const layer = store.layer(planOf(directorySource(path)), NEVER);
     const fault = { code: "EXPORT_LAYER_READ", message: `lstat ${path}: no such file or directory` };
     expect(await rejectionOf(layer.diffId)).toMatchObject(fault);
@@ -278,7 +279,7 @@ describe("a failure stays with its layer", () => {
 
   test("files that vanish while the layer is made", async () => {
     const root = filledDirectory(40);
-    const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+    const store = new LayerStore(pool, WORKERS, tempTree());
     const other = store.layer(planOf(directorySource(filledDirectory(6)), { key: "other" }), NEVER);
     const layer = store.layer(planOf(directorySource(root)), NEVER);
     await layer.tarSize;
@@ -294,7 +295,7 @@ describe("a failure stays with its layer", () => {
   });
 
   test("a spool directory that is not there; a hash needs none", async () => {
-    const spoolDir = join(temporaryDirectory(), "nothing");
+    const spoolDir = join(tempTree(), "nothing");
     const store = new LayerStore(pool, WORKERS, spoolDir);
     const source = directorySource(filledDirectory(2));
     const layer = store.layer(planOf(source), NEVER);
@@ -308,7 +309,7 @@ describe("a failure stays with its layer", () => {
   });
 
   test("a full disk", async (context) => {
-    const disk = temporaryDirectory();
+    const disk = tempTree();
     try {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "pipe" });
     } catch {
@@ -328,7 +329,7 @@ describe("a failure stays with its layer", () => {
 });
 
 test("abort stops a layer, wherever it is, with the signal's reason", async () => {
-  const spoolDir = temporaryDirectory();
+  const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const controller = new AbortController();
   const reason = new Error("stop");
@@ -352,7 +353,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
 });
 
 test("release before the blob is made frees the spool when it is", async () => {
-  const spoolDir = temporaryDirectory();
+  const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const layer = store.layer(planOf(directorySource(filledDirectory(4))), NEVER);
   layer.release();
@@ -361,11 +362,11 @@ test("release before the blob is made frees the spool when it is", async () => {
 });
 
 test("the slices of an app are scanned once; an empty one is the empty tar", async () => {
-  const appDir = temporaryDirectory();
+  const appDir = tempTree();
   mkdirSync(join(appDir, "static"));
   for (const name of ["main.js", "static/a.css", "static/b.css"]) writeFileSync(join(appDir, name), name);
   const slices = [["static/*"], ["nothing"]];
-  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
+  const store = new LayerStore(pool, WORKERS, tempTree());
   const scans = vi.spyOn(pool, "scan");
   onTestFinished(() => scans.mockRestore());
   const layers = [0, 1, 2].map((index) =>
@@ -384,8 +385,8 @@ test("the slices of an app are scanned once; an empty one is the empty tar", asy
 });
 
 test("more layers than are made at once, all different", async () => {
-  const store = new LayerStore(pool, WORKERS, temporaryDirectory());
-  const root = temporaryDirectory();
+  const store = new LayerStore(pool, WORKERS, tempTree());
+  const root = tempTree();
   const layers = Array.from({ length: 60 }, (_, i) => {
     const path = join(root, `layer-${i}`);
     mkdirSync(path);
@@ -400,7 +401,7 @@ test("more layers than are made at once, all different", async () => {
 });
 
 test("a layer that waits for its turn holds no spool", async () => {
-  const spools = temporaryDirectory();
+  const spools = tempTree();
   const store = new LayerStore(pool, WORKERS, spools);
   const plans = Array.from({ length: 40 }, (_, i) =>
     planOf(directorySource(filledDirectory(1)), { key: `layer-${i}`, order: i }),

@@ -2,11 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import type { LocalSource } from "../../../src/plan/layer-plan.ts";
-import { mountOddFileSystem } from "../../fakes/odd-file-system.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
-import { directorySource, NEVER, planOf } from "./layer-plans.ts";
-import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+import { directorySource, fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { mountOddFileSystem } from "../../support/odd-file-system.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;
 const NO_MOUNT = "this process may not mount a FUSE file system";
@@ -19,7 +18,7 @@ afterAll(() => pool.close());
 
 async function tarOf(source: LocalSource): Promise<string> {
   const products = { blob: false, tarStream: true, tarFiles: [] };
-  const layer = new LayerStore(pool, WORKERS, temporaryDirectory()).layer(planOf(source, { products }), NEVER);
+  const layer = new LayerStore(pool, WORKERS, tempTree()).layer(planOf(source, { products }), NEVER);
   const chunks: Uint8Array[] = [];
   for await (const chunk of layer.tarStream()) chunks.push(chunk);
   layer.release();

@@ -11,14 +11,13 @@ import type { ScannedEntry, TarIndex } from "../../../src/layers/tar-index.ts";
 import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
-import { copyOf } from "../../support/copy-of.ts";
-import { madeEntry } from "../../unit/layers/made-entry.ts";
-import { wholeTar } from "../../unit/layers/whole-tar.ts";
-import { ownSpool } from "../../unit/own-spool.ts";
-import { randomIntegers } from "../../unit/random-integers.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
-import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+import { copyOf } from "../../support/growing-blob.ts";
+import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { ownSpool } from "../../support/own-spool.ts";
+import { seededRandom } from "../../support/random.ts";
+import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {
@@ -31,7 +30,7 @@ const NEVER = new AbortController().signal;
 
 /** Many more blocks than slots. `broken` makes the file with that number one that changed. */
 function indexOf(directory: string, files: number, broken?: number): TarIndex {
-  const random = randomIntegers(files);
+  const random = seededRandom(files).below;
   const entries = Array.from({ length: files }, (_, i): ScannedEntry => {
     const name = join(directory, `file-${String(i).padStart(3, "0")}`);
     writeFileSync(name, Buffer.alloc(BLOCK_SIZE / 2 + random(BLOCK_SIZE), `contents ${i} ${random(1000)}`));
@@ -53,9 +52,9 @@ async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
 
 test("a pass hashes and compresses the whole tar, and frees all slots", async () => {
   const engine = newEngine();
-  const index = indexOf(temporaryDirectory(), 20);
+  const index = indexOf(tempTree(), 20);
   const tar = wholeTar(index);
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   const { diffId, blob } = await runPass(engine, index, { diffId: true, spool }, RANK, NEVER);
   if (blob === undefined) throw new Error("no blob");
   spool.complete({ digest: `sha256:${blob.sha256}` as Digest, size: blob.size });
@@ -79,9 +78,9 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
 
 test.each([0, 1, 10, 19])("a change of file %i fails the pass with its name, and frees all slots", async (broken) => {
   const engine = newEngine();
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   const index = indexOf(directory, 20, broken);
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   const fault = await rejectionOf(runPass(engine, index, { diffId: true, spool }, RANK, NEVER));
   spool.fail(fault);
   expect(fault).toMatchObject({
@@ -118,7 +117,7 @@ describe("a file of several blocks that changes between two of them", () => {
   }
 
   function largeFile(): string {
-    const path = join(temporaryDirectory(), "large");
+    const path = join(tempTree(), "large");
     writeFileSync(path, Buffer.alloc((BLOCKS - 1) * BLOCK_SIZE, "contents"));
     untilNextTick(path);
     return path;
@@ -126,7 +125,7 @@ describe("a file of several blocks that changes between two of them", () => {
 
   /** Until a change of the file gets another time. */
   function untilNextTick(path: string): void {
-    const other = join(temporaryDirectory(), "other");
+    const other = join(tempTree(), "other");
     do writeFileSync(other, "");
     while (statSync(other).ctimeMs === statSync(path).ctimeMs);
   }
@@ -192,7 +191,7 @@ test("a full disk fails the pass, and frees all slots", async () => {
   const full = openSync("/dev/full", "w");
   onTestFinished(() => closeSync(full));
   const products = { diffId: true, spool: { fileDescriptor: full, offset: 0, grow: () => undefined } };
-  const index = indexOf(temporaryDirectory(), 20);
+  const index = indexOf(tempTree(), 20);
   expect(await rejectionOf(runPass(engine, index, products, RANK, NEVER))).toMatchObject({
     code: "EXPORT_LAYER_SPOOL",
     message: "failed to write compressed layer to the spool: ENOSPC: no space left on device, write",
@@ -203,7 +202,7 @@ test("a full disk fails the pass, and frees all slots", async () => {
 
 test("abort before, and while blocks are made", async () => {
   const engine = newEngine();
-  const index = indexOf(temporaryDirectory(), 20);
+  const index = indexOf(tempTree(), 20);
   const reason = new Error("stop");
   const products = { diffId: true, spool: undefined };
   expect(await rejectionOf(runPass(engine, index, products, RANK, AbortSignal.abort(reason)))).toBe(reason);
@@ -211,7 +210,7 @@ test("abort before, and while blocks are made", async () => {
 
   const busy = newEngine();
   const controller = new AbortController();
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   const running = runPass(busy, index, { diffId: true, spool }, RANK, controller.signal);
   await spool.reaches(20); // more than the gzip header: some block went all the way
   controller.abort(reason);
@@ -222,7 +221,7 @@ test("abort before, and while blocks are made", async () => {
 
 test("two passes share the slots; the more urgent one's blocks go first", async () => {
   const engine = newEngine();
-  const [app, cache] = [indexOf(temporaryDirectory(), 40), indexOf(temporaryDirectory(), 40)];
+  const [app, cache] = [indexOf(tempTree(), 40), indexOf(tempTree(), 40)];
   const blocks = vi.spyOn(pool, "block");
   onTestFinished(() => blocks.mockRestore());
   const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => engine.slots.acquire(0, 0)));

@@ -20,9 +20,9 @@ import type { IndexedEntry } from "../../../src/layers/tar-index.ts";
 import { walk } from "../../../src/layers/walk.ts";
 import { fsPath } from "../../../src/oci/byte-string.ts";
 import type { LocalSource } from "../../../src/plan/layer-plan.ts";
-import { allEntries, wholeTar } from "../../unit/layers/whole-tar.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { thrownBy } from "../../unit/thrown-by.ts";
+import { allEntries, wholeTar } from "../../support/tar-entries.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -40,7 +40,7 @@ function scanDirectory(path: string): Map<string, IndexedEntry> {
 
 describe("a directory layer (contract 3.3, 3.4)", () => {
   test("modes keep setuid, setgid and sticky and lose the file type", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     for (const [name, mode] of [
       ["suid", 0o4755],
       ["sgid", 0o2755],
@@ -65,7 +65,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("every name of a hard-linked file is a file with contents", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     writeFileSync(join(root, "a"), "same contents");
     linkSync(join(root, "a"), join(root, "b"));
     const entries = scanDirectory(root);
@@ -76,7 +76,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("FIFOs are kept, sockets are skipped", async () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     execFileSync("mkfifo", ["-m", "640", join(root, "fifo")]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(root, "socket"), resolve));
@@ -88,7 +88,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
 
   test("devices have the numbers that mknod was given", (context) => {
     if (!isRoot) return context.skip("needs root to make a device node");
-    const root = temporaryDirectory();
+    const root = tempTree();
     const nodes = [
       ["char", "c", 1, 3],
       ["large", "c", 4095, 1048575],
@@ -113,7 +113,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("symlinks are not followed; their targets are raw bytes", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     mkdirSync(join(root, "directory"));
     writeFileSync(join(root, "directory", "x"), "");
     symlinkSync("directory", join(root, "link"));
@@ -130,7 +130,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("names that are not UTF-8, and names of 255 bytes", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const long = `${"\xc3\xa9".repeat(127)}z`;
     for (const name of ["\xff\xfe", "a\x80", long, "new\nline", "\\", " "])
       writeFileSync(fsPath(`${root}/${name}`), `contents of ${name}`, "latin1");
@@ -142,7 +142,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("40 levels, each parent before what is below it", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     let path = root;
     for (let level = 0; level < 40; level++) {
       path = join(path, `level-${level}`);
@@ -157,7 +157,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("the order is by name within a directory, the tree below at once", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     for (const name of ["a", "B", "a b", "é", "_", "a0"]) mkdirSync(join(root, name));
     for (const name of ["a/x", "a.txt", "a-b", "a/-", "é/y", "Z", "~"]) writeFileSync(join(root, name), "");
     expect([...scanDirectory(root).keys()]).toEqual([
@@ -179,7 +179,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("parents come first with their own mode and owner, symlinks followed, the root with none", () => {
-    const root = realpathSync(temporaryDirectory());
+    const root = realpathSync(tempTree());
     mkdirSync(join(root, "real"));
     mkdirSync(join(root, "real", "layer"));
     chmodSync(join(root, "real"), 0o2751);
@@ -204,7 +204,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("what is not there is the reference's error", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const source = { kind: "directory", path: `${root}/x/y`, uid: 0, gid: 0 } as const;
     expect(thrownBy(() => scanSource(source))).toMatchObject({
       code: "EXPORT_LAYER_READ",
@@ -219,7 +219,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 
   test("a single file is a walk of one", () => {
-    const path = join(temporaryDirectory(), "file");
+    const path = join(tempTree(), "file");
     writeFileSync(path, "");
     expect([...walk(path)]).toMatchObject([{ path, number: 0, parent: 0 }]);
   });
@@ -227,7 +227,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
 
 describe("app slices (contract 3.4, 4.3)", () => {
   test("full-path order, parents only where there are entries, one index per slice and the rest", () => {
-    const app = join(temporaryDirectory(), "app");
+    const app = join(tempTree(), "app");
     mkdirSync(join(app, "a"), { recursive: true });
     for (const name of ["a/x", "a.txt", "a-b", "b"]) writeFileSync(join(app, name), "");
     const source = { kind: "app-slice", appDir: app, slices: [["a*"], ["nothing"]], index: 0, uid: 1, gid: 2 } as const;
@@ -245,7 +245,7 @@ describe("app slices (contract 3.4, 4.3)", () => {
   });
 
   test("a socket is in no slice", async () => {
-    const app = temporaryDirectory();
+    const app = tempTree();
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(app, "socket"), resolve));
     onTestFinished(() => new Promise<void>((resolve) => void server.close(() => resolve())));
@@ -264,7 +264,7 @@ describe("app slices (contract 3.4, 4.3)", () => {
 
 describe("the launcher and the process types (contract 3.4)", () => {
   test("a launcher behind a symlink is read; its own mode and owner are not used", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     writeFileSync(join(root, "binary"), "#!launcher");
     chmodSync(join(root, "binary"), 0o600);
     symlinkSync("binary", join(root, "launcher"));
@@ -280,14 +280,14 @@ describe("the launcher and the process types (contract 3.4)", () => {
   });
 
   test("a directory as launcher fails as the reference does when it reads it", () => {
-    const path = temporaryDirectory();
+    const path = tempTree();
     expect(thrownBy(() => scanSource({ kind: "launcher", path }))).toMatchObject({
       message: `failed to write launcher to layer: read ${path}: is a directory`,
     });
   });
 
   test("a missing launcher is the reference's error (contract 4.4)", () => {
-    const path = join(temporaryDirectory(), "launcher");
+    const path = join(tempTree(), "launcher");
     expect(thrownBy(() => scanSource({ kind: "launcher", path }))).toMatchObject({
       code: "EXPORT_LAYER_LAUNCHER",
       message: `failed to stat launcher at path '${path}': stat ${path}: no such file or directory`,

@@ -8,20 +8,21 @@ import type { Layer, LayerCounters } from "../../../src/layers/layer.ts";
 import { LayerStore } from "../../../src/layers/layer-store.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
 import type { LayerProducts } from "../../../src/plan/layer-plan.ts";
-import { copyOf } from "../../support/copy-of.ts";
-import { openSpools, spoolsClosed } from "../../unit/open-spools.ts";
-import { temporaryDirectory } from "../../unit/temporary-directory.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
+import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,
   directorySource,
   expectedTar,
+  fastestGzip,
   filledDirectory,
   NEVER,
   OTHER_DIFF_ID,
   planOf,
-} from "./layer-plans.ts";
-import { fastestGzip, WORKER_ENTRIES } from "./worker-entries.ts";
+  WORKER_ENTRIES,
+} from "../../support/layer-plans.ts";
+import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
@@ -32,7 +33,7 @@ afterAll(() => pool.close());
 
 /** A directory with a file that can be written anew without a scan noticing: with the same size it has the same time. */
 function unnoticedFile() {
-  const root = temporaryDirectory();
+  const root = tempTree();
   const write = (text: string) => {
     const path = join(root, "file");
     writeFileSync(path, text);
@@ -46,7 +47,7 @@ const NOTHING: LayerProducts = { blob: false, tarStream: false, tarFiles: [] };
 const ZERO: LayerCounters = { reads: 0, hashes: 0, compressions: 0, uploads: 0, tarFiles: 0, tarStreams: 0 };
 
 function newStore(): LayerStore {
-  return new LayerStore(pool, WORKERS, temporaryDirectory());
+  return new LayerStore(pool, WORKERS, tempTree());
 }
 
 async function blobOf(layer: Layer): Promise<Buffer> {
@@ -54,7 +55,7 @@ async function blobOf(layer: Layer): Promise<Buffer> {
 }
 
 function mountSmallDisk(sizeMib: number): string | undefined {
-  const disk = temporaryDirectory();
+  const disk = tempTree();
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", disk], { stdio: "pipe" });
   } catch {
@@ -67,7 +68,7 @@ function mountSmallDisk(sizeMib: number): string | undefined {
 /** Nothing that the layer before left behind keeps another from being made, with all products. */
 async function expectWorks(store: LayerStore): Promise<void> {
   const source = directorySource(filledDirectory(3 * pool.arena.slots));
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   const products = { blob: true, tarStream: true, tarFiles: [{ directory, expected: [] }] };
   const layer = store.layer(planOf(source, { key: "works", products }), NEVER);
   const tar = expectedTar(source);
@@ -98,7 +99,7 @@ test("what nobody wants is not made", async () => {
 describe("a tar file", () => {
   test("is made with the hash alone, on the disk, with the mode that the umask gives", async () => {
     const source = directorySource(filledDirectory(12));
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const products = { ...NOTHING, tarFiles: [{ directory, expected: [] }] };
     const layer = newStore().layer(planOf(source, { products }), NEVER);
     const tar = expectedTar(source);
@@ -117,7 +118,7 @@ describe("a tar file", () => {
     const root = filledDirectory(4);
     const source = directorySource(root);
     const tar = expectedTar(source);
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const products = { ...NOTHING, tarFiles: [{ directory, expected: [diffIdOf(tar)] }] };
     const layer = newStore().layer(planOf(source, { products }), NEVER);
     await layer.diffId;
@@ -132,7 +133,7 @@ describe("a tar file", () => {
 
   test("that turns out to be needed is made in the pass that compresses", async () => {
     const source = directorySource(filledDirectory(4));
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [OTHER_DIFF_ID] }] };
     const layer = newStore().layer(planOf(source, { products, expected: [OTHER_DIFF_ID] }), NEVER);
     const tar = expectedTar(source);
@@ -144,7 +145,7 @@ describe("a tar file", () => {
 
   test("of other contents under the same size and time is a failure and leaves nothing", async () => {
     const { root, write } = unnoticedFile();
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const layer = newStore().layer(planOf(directorySource(root), { products: NOTHING }), NEVER);
     await layer.diffId;
     write("CONTENTS");
@@ -154,7 +155,7 @@ describe("a tar file", () => {
   });
 
   test.for(["no directory", "a full disk"])("on %s fails alone; the blob is made", async (place, context) => {
-    const directory = place === "no directory" ? join(temporaryDirectory(), "nothing") : mountSmallDisk(2);
+    const directory = place === "no directory" ? join(tempTree(), "nothing") : mountSmallDisk(2);
     if (directory === undefined) return context.skip("may not mount a small disk here");
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const store = newStore();
@@ -176,7 +177,7 @@ describe("a tar file", () => {
     const source = directorySource(filledDirectory(2 * pool.arena.slots));
     const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
     await layer.diffId;
-    const fault = await rejectionOf(layer.tarFile(join(temporaryDirectory(), "nothing")));
+    const fault = await rejectionOf(layer.tarFile(join(tempTree(), "nothing")));
     expect(fault).toMatchObject({ message: expect.stringMatching(/: no such file or directory$/) });
     expect(layer.counters).toEqual({ ...ZERO, reads: 1, hashes: 1 });
     layer.release();
@@ -202,7 +203,7 @@ describe("a tar file", () => {
 
   test("of a layer that cannot be made is removed", async () => {
     const root = filledDirectory(20);
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const store = newStore();
     const products = { ...NOTHING, tarFiles: [{ directory, expected: [] }] };
     const layer = store.layer(planOf(directorySource(root), { products }), NEVER);
@@ -264,7 +265,7 @@ describe("a tar stream", () => {
   test("whose reader leaves does not hold up the hash, nor the file", async () => {
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const store = newStore();
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const products = { ...STREAM, tarFiles: [{ directory, expected: [] }] };
     const layer = store.layer(planOf(source, { products }), NEVER);
     for await (const _ of layer.tarStream()) break;
@@ -316,7 +317,7 @@ describe("a tar stream", () => {
     const reason = new Error("stop");
     controller.abort(reason);
     expect(await rejectionOf(aborted.diffId)).toBe(reason);
-    const missing = planOf(directorySource(join(temporaryDirectory(), "nothing")), { key: "none", products: STREAM });
+    const missing = planOf(directorySource(join(tempTree(), "nothing")), { key: "none", products: STREAM });
     expect(await rejectionOf(store.layer(missing, NEVER).diffId)).toMatchObject({ code: "EXPORT_LAYER_READ" });
     expect(await rejectionOf(buffer(store.layer(missing, NEVER).tarStream()))).toMatchObject({
       code: "EXPORT_LAYER_READ",

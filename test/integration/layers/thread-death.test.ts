@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { loadCompression } from "../../../src/layers/block-encoder.ts";
 import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 /** What a thread does with a task, or before it. */
 const ENDS = [

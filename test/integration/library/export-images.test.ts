@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/tandem.ts";
-import { refusal } from "../../fakes/registry/exchange.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { refusal } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-import { RecordingLogger } from "../../unit/recording-logger.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { Scene } from "../export/scene.ts";
 
 const ENV = { CNB_PLATFORM_API: "0.13" };
 

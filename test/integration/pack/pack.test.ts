@@ -14,11 +14,11 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
-import { DockerEngine } from "../../fakes/docker-engine.ts";
-import { RealRegistry } from "../../fakes/registry/real-registry.ts";
-import { DOCKER_REGISTRY } from "../../fakes/registry/registry-program.ts";
 import { binaryBuildProblem } from "../../support/binary-build.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
 import { findProgram } from "../../support/find-program.ts";
+import { RealRegistry } from "../../support/registry/real-registry.ts";
+import { DOCKER_REGISTRY } from "../../support/registry/registry-program.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 /* pack itself builds an app, with a builder whose lifecycle has our exporter and creator, against a real daemon and a real registry. */

@@ -1,6 +1,6 @@
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { parseGoFlags } from "../../../src/inputs/go-flags.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf } from "./target.ts";
 

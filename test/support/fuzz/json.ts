@@ -4,7 +4,7 @@ import { isIndex, parseIndex, parseManifest } from "../../../src/oci/manifest.ts
 import { manifestBytes } from "../../../src/oci/manifest-json.ts";
 import { answerFault } from "../../../src/transport/answer-fault.ts";
 import { parseEnvironmentAuth } from "../../../src/transport/environment-auth.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 

@@ -1,4 +1,4 @@
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 
 /** One of several. */
 export function pick<T>(random: SeededRandom, from: readonly T[]): T {

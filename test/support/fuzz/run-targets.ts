@@ -1,4 +1,4 @@
-import { seededRandom } from "../seeded-random.ts";
+import { seededRandom } from "../random.ts";
 import { commandLines, flags } from "./flags.ts";
 import { globs, quotes } from "./globs.ts";
 import { challenges, locations, waits } from "./headers.ts";

@@ -1,5 +1,5 @@
 import { Fault } from "../../../src/faults/fault.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 
 /** A parser of something from outside, as the fuzzer sees it. A case is its seed and nothing else. */
 export interface FuzzTarget<Input = unknown> {

@@ -3,7 +3,7 @@ import { encodeHeader } from "../../../src/layers/foreign-tar/encode-header.ts";
 import { tarFault } from "../../../src/layers/foreign-tar/entry.ts";
 import { TarReader } from "../../../src/layers/foreign-tar/tar-reader.ts";
 import { paddedSize, paxRecord, sealBlock, TRAILER_SIZE } from "../../../src/layers/tar-fields.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 import { pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, violated } from "./target.ts";
 

@@ -11,7 +11,7 @@ import { parseToml } from "../../../src/inputs/parse-toml.ts";
 import { readProjectMetadata } from "../../../src/inputs/project-metadata.ts";
 import { readRun } from "../../../src/inputs/run.ts";
 import { goJson } from "../../../src/oci/go-json.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, outcomeOf } from "./target.ts";
 

@@ -2,12 +2,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readCpuProfile } from "../../bench/cpu-profile.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const frame = (functionName: string, url = "") => ({ functionName, url, lineNumber: 9 });
 
 test("self times are summed by function, waiting apart", () => {
-  const path = join(temporaryDirectory(), "CPU.20260101.000000.77.3.002.cpuprofile");
+  const path = join(tempTree(), "CPU.20260101.000000.77.3.002.cpuprofile");
   const profile = {
     nodes: [
       { id: 1, callFrame: frame("(idle)") },

@@ -6,7 +6,7 @@ import {
   type StoredResults,
   writeResults,
 } from "../../bench/stored-results.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 function cell(scenario: string, link: string, commit: string): StoredCell {
   const run = { wallMs: 1234.567891, cpuMs: 10, peakBytes: 5, writtenBytes: 0 };
@@ -41,7 +41,7 @@ test("figures of another machine are dropped", () => {
 });
 
 test("what was written is read again, with a line for each cell", () => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   expect(readResults(directory)).toBeUndefined();
   writeResults(directory, results("one", cell("java", "free", "a"), cell("go", "free", "a")));
   const read = readResults(directory);

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
 import { addText, diffIdOfText, metadataOf, openCache, writeCache } from "../../support/cache-writer.ts";
 import { METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
-import { tempTree } from "../../unit/temp-tree.ts";
-import { rejectionOf } from "../../unit/thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 function tarName(text: string): string {
   return `${diffIdOfText(text)}.tar`;

@@ -3,7 +3,7 @@ import type { BuildMetadata, Process } from "../../../src/cnb/build-metadata.ts"
 import { buildMetadataLabel } from "../../../src/cnb/build-metadata-label.ts";
 import { parsePlatformApi } from "../../../src/cnb/platform-api.ts";
 import { Fault } from "../../../src/faults/fault.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const RELEASE = { version: "0.0.0", repository: "", commit: "" };
 const LAUNCHER = '"launcher":{"version":"0.0.0","source":{"git":{"repository":"","commit":""}}}';

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { lifecycleMetadataLabel } from "../../../src/cnb/lifecycle-metadata.ts";
 import type { LayerRecord, LifecycleMetadata } from "../../../src/cnb/metadata.ts";
 import { Fault } from "../../../src/faults/fault.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const NO_NAMES = { image: "", mirrors: [] };
 const LEAST: LifecycleMetadata = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { formatApiVersion } from "../../../src/cnb/api-version.ts";
 import { gates, type PlatformGate, parsePlatformApi, SUPPORTED_PLATFORM_APIS } from "../../../src/cnb/platform-api.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const MISSING =
   "failed to get platform API version; please set 'CNB_PLATFORM_API' to specify the desired platform API version";

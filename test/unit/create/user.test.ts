@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lookUpUser } from "../../../src/create/user.ts";
-import { tempTree } from "../temp-tree.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh
 # cnb:x:1000:1000::/commented:/bin/sh

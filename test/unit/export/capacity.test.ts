@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connectionsFor, fitCapacity, readSupplies, type Supplies } from "../../../src/export/capacity.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const WANTED = { workers: 8, uploadConcurrency: 8 };
 

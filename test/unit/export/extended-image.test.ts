@@ -6,8 +6,8 @@ import { readExtendedImage } from "../../../src/export/extended-image.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
 import { blobFile } from "../../support/layout.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const BASE = { blob: Buffer.from("run image's"), createdBy: "ADD file", isRunImages: true };
 const APT = { blob: Buffer.from("apt"), createdBy: createdByExtension("RUN apt", "x/apt") };

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { replaceDurably, syncDirectory, writeDurably } from "../../../src/faults/durable-file.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 test("a file is replaced, whatever an earlier process left under the temporary name", async () => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   const [path, temporary] = [join(directory, "file"), join(directory, "temporary")];
   writeFileSync(path, "old");
   writeFileSync(temporary, "a longer half of something");
@@ -16,7 +16,7 @@ test("a file is replaced, whatever an earlier process left under the temporary n
 });
 
 test("one that cannot be replaced stays, and nothing is left", async () => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   await expect(replaceDurably(directory, "new", join(directory, "temporary"))).rejects.toMatchObject({
     syscall: "rename",
   });
@@ -24,7 +24,7 @@ test("one that cannot be replaced stays, and nothing is left", async () => {
 });
 
 test("a stream is written", async () => {
-  const path = join(temporaryDirectory(), "file");
+  const path = join(tempTree(), "file");
   await writeDurably(
     path,
     (async function* () {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Fault, withContext } from "../../../src/faults/fault.ts";
 import { isShortage, processLimit, shortageHint } from "../../../src/faults/shortage.ts";
 import { pathFault } from "../../../src/faults/system-error.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: words, ${syscall}`), { code, syscall });

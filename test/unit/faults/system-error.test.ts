@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { goErrnoText, isNotExist, isSystemError, pathFault } from "../../../src/faults/system-error.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 // Printed by Go 1.26 on Linux: syscall.Errno's name, number and Error().
 test.each([
@@ -50,7 +50,7 @@ test("an error without a number keeps its message", () => {
 });
 
 test("errors of node:fs are told from others, and become Go's path errors", () => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   writeFileSync(`${directory}/file`, "");
   const missing = thrownBy(() => readFileSync(`${directory}/nothing`));
   const notDirectory = thrownBy(() => readFileSync(`${directory}/file/below`));

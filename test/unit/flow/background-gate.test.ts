@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { BackgroundGate, type Foreground } from "../../../src/flow/background-gate.ts";
 import type { Clock } from "../../../src/flow/clock.ts";
-import { SimulatedClock } from "../simulated-clock.ts";
+import { ManualClock } from "../../support/clock.ts";
 
 const CHUNK = 128 << 10;
 const STEP_MS = 5;
@@ -27,7 +27,7 @@ async function simulate(
   size: number,
   makeRate = Number.POSITIVE_INFINITY,
 ) {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const [front, back]: [Transfer, Transfer] = [
     { sent: 0, queued: 0, doneAt: undefined },
@@ -94,7 +94,7 @@ test("a foreground that is over soon pays for no try", async () => {
 });
 
 test("the foreground is ahead while it has much ready, for the speed that it is sent at", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   expect(gate.isForegroundAhead).toBe(false);
   let backlog = 100 * MB;
@@ -124,7 +124,7 @@ test("while the foreground waits for its bytes to be made, the background waits"
 });
 
 /** Bytes of background that a gate lets through while `feed` says what the foreground sends in each step. */
-async function admitted(gate: BackgroundGate, clock: SimulatedClock, steps: number, feed: (step: number) => void) {
+async function admitted(gate: BackgroundGate, clock: ManualClock, steps: number, feed: (step: number) => void) {
   let passed = 0;
   void (async () => {
     for (;;) {
@@ -141,7 +141,7 @@ async function admitted(gate: BackgroundGate, clock: SimulatedClock, steps: numb
 }
 
 test("the tail of an upload in the network's buffers is not taken for a slower foreground", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const speed = 22_000 * STEP_MS;
   let tail = 0;
@@ -158,7 +158,7 @@ test("the tail of an upload in the network's buffers is not taken for a slower f
 });
 
 test("small uploads come and go without a new measurement", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const large = gate.enter(() => 100 * MB);
   const passed = await admitted(gate, clock, 1200, () => {
@@ -171,7 +171,7 @@ test("small uploads come and go without a new measurement", async () => {
 });
 
 test("between two uploads the background waits for what comes next, until nothing does or the foreground stands still", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const upload = gate.enter(() => 0);
   upload.sent(CHUNK);
@@ -193,12 +193,12 @@ test("between two uploads the background waits for what comes next, until nothin
 });
 
 test("without a foreground everything passes", async () => {
-  const gate = new BackgroundGate(new SimulatedClock());
+  const gate = new BackgroundGate(new ManualClock());
   await gate.admit(100 * MB);
 });
 
 test("a foreground that stands still stops nothing for long, and a shut gate lets a chunk pass now and then", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const foreground = gate.enter(() => 0);
   let passed = 0;
@@ -219,7 +219,7 @@ test("a foreground that stands still stops nothing for long, and a shut gate let
 });
 
 test("however many wait, a change is looked at once, and who asked first goes first", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   let waits = 0;
   const counting: Clock = {
     now: () => clock.now(),
@@ -245,7 +245,7 @@ test("however many wait, a change is looked at once, and who asked first goes fi
 });
 
 test("waiting ends with the signal", async () => {
-  const gate = new BackgroundGate(new SimulatedClock());
+  const gate = new BackgroundGate(new ManualClock());
   gate.enter(() => 0);
   const controller = new AbortController();
   const waiting = gate.admit(1, controller.signal);

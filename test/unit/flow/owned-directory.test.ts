@@ -6,8 +6,8 @@ import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { OwnedDirectory } from "../../../src/flow/owned-directory.ts";
 import { canTrace, startOwner } from "../../support/start-owner.ts";
-import { tempTree } from "../temp-tree.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const CONTENDER = join(import.meta.dirname, "..", "..", "support", "directory-contender.ts");
 

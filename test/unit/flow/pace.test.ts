@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Pace } from "../../../src/flow/pace.ts";
-import { SimulatedClock } from "../simulated-clock.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { ManualClock } from "../../support/clock.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
-let clock: SimulatedClock;
+let clock: ManualClock;
 let pace: Pace;
 let started: number[];
 
 beforeEach(() => {
-  clock = new SimulatedClock();
+  clock = new ManualClock();
   pace = new Pace(clock, () => 0);
   started = [];
 });
@@ -46,29 +46,29 @@ describe("a host that asks to be left alone", () => {
     for (let i = 0; i < 7; i++) {
       pace.refused(clock.now(), undefined);
       await ask(1);
-      pauses.push(...clock.waits);
-      await clock.advance(clock.waits[0] ?? 0);
+      pauses.push(...clock.pending);
+      await clock.advance(clock.pending[0] ?? 0);
     }
     expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     await clock.advance(5000);
     pace.served(clock.now());
     pace.refused(clock.now(), undefined);
     await ask(1);
-    expect(clock.waits).toEqual([1000]);
+    expect(clock.pending).toEqual([1000]);
   });
 
   test("means one pause with all that it refuses at the same time", async () => {
     await clock.advance(10);
     for (const sentMs of [10, 9, 8]) pace.refused(sentMs, undefined);
     await ask(1);
-    expect(clock.waits).toEqual([1000]);
+    expect(clock.pending).toEqual([1000]);
   });
 
   test("means the longest of the waits that it asks for", async () => {
     pace.refused(0, 9000);
     pace.refused(0, 1000);
     await ask(1);
-    expect(clock.waits).toEqual([9000]);
+    expect(clock.pending).toEqual([9000]);
   });
 
   test("a random part is added, so that those who were refused together do not come together", async () => {
@@ -76,7 +76,7 @@ describe("a host that asks to be left alone", () => {
     own.refused(0, 1000);
     void own.admit();
     await clock.advance(0);
-    expect(clock.waits).toEqual([1050]);
+    expect(clock.pending).toEqual([1050]);
   });
 
   test("an answer to a request from before does not end the pause", async () => {
@@ -86,7 +86,7 @@ describe("a host that asks to be left alone", () => {
     await clock.advance(1000);
     pace.refused(clock.now(), undefined);
     await ask(1);
-    expect(clock.waits).toEqual([2000]);
+    expect(clock.pending).toEqual([2000]);
   });
 });
 

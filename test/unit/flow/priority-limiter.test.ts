@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { PriorityLimiter } from "../../../src/flow/priority-limiter.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 /** Lets all reactions to what is settled by now run. */
 async function settled(): Promise<void> {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Failures, fullJitter, type RetryPolicy, retrying } from "../../../src/flow/retry.ts";
-import { SkippingClock } from "../../fakes/skipping-clock.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { SkippingClock } from "../../support/clock.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 /** One that fails is tried after 400 ms, for a second. */
 function policy(changes: Partial<RetryPolicy> = {}): RetryPolicy & { readonly clock: SkippingClock } {

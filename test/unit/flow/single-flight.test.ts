@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { SingleFlight } from "../../../src/flow/single-flight.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 test("work under one key is done once at a time, and again after a failure", async () => {
   const flights = new SingleFlight<string, number>();

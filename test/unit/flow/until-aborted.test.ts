@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { untilAborted } from "../../../src/flow/until-aborted.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const STOP = new Error("stopped");
 

@@ -6,9 +6,9 @@ import { runImageTopLayer } from "../../../src/images/run-image-top-layer.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { emptyContainerConfig, emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/media-types.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { thrownBy } from "../thrown-by.ts";
-import { labelInputs } from "./label-inputs.ts";
+import { labelInputs } from "../../support/label-inputs.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const DIGEST = digestOf(Buffer.from("layer"));
 const OLD = parseDiffId(`sha256:${"0".repeat(64)}`);

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
 import { Fault } from "../../../src/faults/fault.ts";
 import { chooseEntrypoint } from "../../../src/images/entrypoint.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const WEB: Process = {
   type: "web",

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { appLabels } from "../../../src/images/labels.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { thrownBy } from "../thrown-by.ts";
-import { labelInputs } from "./label-inputs.ts";
+import { labelInputs } from "../../support/label-inputs.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const PLATFORM_KEYS = [
   "io.buildpacks.lifecycle.metadata",

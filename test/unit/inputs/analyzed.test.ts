@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { readAnalyzed } from "../../../src/inputs/analyzed.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 async function read(content: string) {
   return readAnalyzed(`${tempTree({ "analyzed.toml": content })}/analyzed.toml`, new RecordingLogger());

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readBuildBom } from "../../../src/inputs/build-bom.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = (id: string) => ({ id, version: "1", api: "0.7", homepage: "h", optional: true, extension: false });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readBuildMetadata } from "../../../src/inputs/build-metadata.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 async function read(content: string, minor = 12) {
   return readBuildMetadata(tempTree({ "config/metadata.toml": content }), { major: 0, minor });

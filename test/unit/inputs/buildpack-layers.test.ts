@@ -2,8 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { logBuildpackDirectory, readBuildpackLayers } from "../../../src/inputs/buildpack-layers.ts";
 import type { BuildpackLayers } from "../../../src/inputs/export-inputs.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const BUILDPACK = {
   id: "samples/java",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type CommandLine, parseCommandLine } from "../../../src/inputs/command-line.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
 

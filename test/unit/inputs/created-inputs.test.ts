@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { readCreatedInputs } from "../../../src/inputs/created-inputs.ts";
 import { resolveCreate } from "../../../src/inputs/resolve-create.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const DIGEST = `reg.example/run@sha256:${"a".repeat(64)}`;
 

@@ -3,9 +3,9 @@ import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { guardDockerfiles } from "../../../src/inputs/experimental.ts";
 import { initialSettings } from "../../../src/inputs/initial-settings.ts";
 import { parseTuning } from "../../../src/inputs/tuning.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 function settingsOf(api: string, extendedDir: string, mode: string) {
   const env = { CNB_PLATFORM_API: api, CNB_EXTENDED_DIR: extendedDir, CNB_EXPERIMENTAL_MODE: mode };

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readGroup } from "../../../src/inputs/group.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 test("buildpacks in order, extensions left out", async () => {
   const root = tempTree({

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseInvocation } from "../../../src/inputs/invocation.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([
   ["/cnb/lifecycle/exporter", ["-h"], { kind: "phase", command: "exporter", phase: "exporter", args: ["-h"] }],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseLogLevel } from "../../../src/inputs/log-level.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([
   ["debug", "debug"],

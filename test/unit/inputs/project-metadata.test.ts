@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { readProjectMetadata } from "../../../src/inputs/project-metadata.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 async function read(content: string) {
   return readProjectMetadata(`${tempTree({ "p.toml": content })}/p.toml`, new RecordingLogger());

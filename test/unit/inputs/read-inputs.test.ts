@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { exportDocuments } from "../../../src/inputs/read-inputs.ts";
 import { resolveSettings } from "../../../src/inputs/resolve-settings.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const FILES = {
   "analyzed.toml": '[run-image]\nreference = "r.example/run"\nimage = "r.example/switched"',

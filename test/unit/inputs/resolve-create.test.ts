@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { resolveCreate } from "../../../src/inputs/resolve-create.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 interface Run {
   readonly args?: readonly string[];

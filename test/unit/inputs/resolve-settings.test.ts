@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/inputs/command-line.ts";
 import { type ResolvedInputs, resolveSettings } from "../../../src/inputs/resolve-settings.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const ANALYZED = `[run-image]\nreference = "reg.example/run@sha256:${"a".repeat(64)}"\n`;
 const NO_CACHE = "warn No cached data will be used, no cache specified.";

@@ -2,9 +2,9 @@ import { describe, expect, test, vi } from "vitest";
 import { readRun } from "../../../src/inputs/run.ts";
 import { chooseRunImage } from "../../../src/inputs/run-image.ts";
 import { readStack } from "../../../src/inputs/stack.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = { id: "ext", version: "", api: "", homepage: "", optional: true, extension: true };
 const BUILD = { bom: null, buildpacks: null, labels: [], processes: null, slices: [], defaultProcessType: "" };

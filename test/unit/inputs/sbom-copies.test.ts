@@ -12,9 +12,9 @@ import {
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { copyLifecycleSboms } from "../../../src/inputs/sbom-copies.ts";
-import { RecordingLogger } from "../recording-logger.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 /** Where the launcher's go. */
 const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];

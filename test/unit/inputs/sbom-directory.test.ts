@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { findSboms } from "../../../src/inputs/sbom-directory.ts";
-import { tempTree } from "../temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 it("tells whether a directory of SBOMs is there, or why that cannot be told", async () => {
   const root = tempTree({ "sbom/launch/": "", file: "" });

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { isMissingFile, readDocument, readDocumentIfPresent, readToml } from "../../../src/inputs/toml.ts";
 import { flag, freeTable, freeValue, mapOf, table, text, texts } from "../../../src/inputs/toml-schema.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = table({ id: text, optional: flag });
 const schema = table({

@@ -23,11 +23,10 @@ import { scanSource } from "../../../src/layers/scan.ts";
 import { TAR_TYPE } from "../../../src/layers/tar-header.ts";
 import { entriesBetween, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
 import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
-import { randomIntegers } from "../random-integers.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
-import { thrownBy } from "../thrown-by.ts";
-import { madeEntry } from "./made-entry.ts";
-import { wholeTar } from "./whole-tar.ts";
+import { seededRandom } from "../../support/random.ts";
+import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 describe("whole tars have the contract's diffIDs (3.7)", () => {
   const directory = { type: TAR_TYPE.directory, mode: 0o755 };
@@ -77,7 +76,7 @@ describe("whole tars have the contract's diffIDs (3.7)", () => {
     ],
   ];
   test.each(cases)("%s", (_, contents, entries, bytes, sha256) => {
-    const path = join(temporaryDirectory(), "contents");
+    const path = join(tempTree(), "contents");
     writeFileSync(path, contents);
     const { mtimeMs, ctimeMs } = statSync(path);
     const index = buildTarIndex(
@@ -92,8 +91,8 @@ describe("whole tars have the contract's diffIDs (3.7)", () => {
 
 /** A directory with files of every length around a record, a block and a few blocks. */
 function filledDirectory(): string {
-  const root = temporaryDirectory();
-  const random = randomIntegers(5);
+  const root = tempTree();
+  const random = seededRandom(5).below;
   for (const [i, size] of [0, 1, 511, 512, 513, 0, 3000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 7].entries())
     writeFileSync(join(root, `${String(i).padStart(2, "0")}-é`), Buffer.alloc(size, random(256) + 1));
   mkdirSync(join(root, "x".repeat(200)));
@@ -121,7 +120,7 @@ test("the reader of another program sees the files", () => {
 test("any partition of a tar is the whole, whatever the buffers held", () => {
   const index = scan(filledDirectory());
   const whole = wholeTar(index);
-  const random = randomIntegers(17);
+  const random = seededRandom(17).below;
   for (const most of [700, 40_000, 2_000_000]) {
     // Pieces of up to 700 bytes only around what is interesting; the inside of large files looks all the same.
     const until = most === 700 ? 60_000 : index.tarSize;
@@ -137,7 +136,7 @@ test("any partition of a tar is the whole, whatever the buffers held", () => {
 });
 
 test("a sparse file of more than 8 GiB has its size in a PAX record and can be made in any place", () => {
-  const root = temporaryDirectory();
+  const root = tempTree();
   const size = 2 ** 33 + 1000;
   const path = join(root, "big");
   writeFileSync(path, "begin");
@@ -188,7 +187,7 @@ describe("a file that is not what the scan saw is named", () => {
     ],
   ];
   test.each(changes)("%s", (_, change, what) => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "fi\u00e9le");
     writeFileSync(path, CONTENTS);
     utimesSync(path, 1_000_000_000, 1_000_000_000);
@@ -202,7 +201,7 @@ describe("a file that is not what the scan saw is named", () => {
   });
 
   test("an empty file that grew", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "empty");
     writeFileSync(path, "");
     const index = scan(root);
@@ -214,7 +213,7 @@ describe("a file that is not what the scan saw is named", () => {
   });
 
   test("a directory above it replaced by a file", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "directory", "file");
     mkdirSync(join(root, "directory"));
     writeFileSync(path, CONTENTS);
@@ -225,7 +224,7 @@ describe("a file that is not what the scan saw is named", () => {
   });
 
   test("seen from a block in the middle of the file", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE));
     const index = scan(root);
@@ -263,7 +262,7 @@ describe("a file that was touched after the scan is read, and reported", () => {
     ],
   ];
   test.each(touches)("%s", (_, touch, contents) => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, "contents");
     const index = scan(root);
@@ -275,7 +274,7 @@ describe("a file that was touched after the scan is read, and reported", () => {
   });
 
   test("every part of a large one by its own block", () => {
-    const root = temporaryDirectory();
+    const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE, 1));
     const index = scan(root);
@@ -320,7 +319,7 @@ describe("a file that does not have the size that it reports fails in the refere
 });
 
 test("contents from another path are followed through a symlink, also under the entry's own name", () => {
-  const root = temporaryDirectory();
+  const root = tempTree();
   const path = join(root, "launcher");
   writeFileSync(join(root, "real"), "binary");
   symlinkSync("real", path);

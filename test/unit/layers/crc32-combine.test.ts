@@ -1,10 +1,10 @@
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
 import { combineCrc32 } from "../../../src/layers/crc32-combine.ts";
-import { randomIntegers } from "../random-integers.ts";
+import { seededRandom } from "../../support/random.ts";
 
 test("the CRC of the whole from those of its parts, at random splits", () => {
-  const random = randomIntegers(23);
+  const random = seededRandom(23).below;
   for (let round = 0; round < 200; round++) {
     const bytes = Buffer.from(Array.from({ length: random(5000) }, () => random(256)));
     let combined = 0;

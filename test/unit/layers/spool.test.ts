@@ -4,10 +4,10 @@ import { CHUNKS_IN_FLIGHT } from "../../../src/layers/layer.ts";
 import { SpooledBlob } from "../../../src/layers/spool.ts";
 import { SpoolFiles } from "../../../src/layers/spool-files.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
-import { openSpools, spoolsClosed } from "../open-spools.ts";
-import { ownSpool } from "../own-spool.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { ownSpool } from "../../support/own-spool.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const digest = `sha256:${"0".repeat(64)}` as Digest;
 
@@ -29,7 +29,7 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 test("readers follow at their own pace, from any offset, also one who comes after the end", async () => {
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   const early = textOf(spool.read(0));
   const middle = textOf(spool.read(4));
   append(spool, "abc");
@@ -45,7 +45,7 @@ test("readers follow at their own pace, from any offset, also one who comes afte
 });
 
 test("reaches", async () => {
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   const answers = [spool.reaches(0), spool.reaches(2), spool.reaches(3)];
   append(spool, "abc");
   complete(spool);
@@ -54,7 +54,7 @@ test("reaches", async () => {
 });
 
 test("a failure reaches readers who wait and those who come later", async () => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   const spool = await ownSpool(directory);
   append(spool, "abc");
   const waiting = textOf(spool.read(0));
@@ -69,7 +69,7 @@ test("a failure reaches readers who wait and those who come later", async () => 
 });
 
 test("an aborted reader leaves at once, though nothing more is made", async () => {
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   append(spool, "abc");
   const controller = new AbortController();
   const reason = new Error("upload aborted");
@@ -85,7 +85,7 @@ test("an aborted reader leaves at once, though nothing more is made", async () =
 });
 
 test("progress that comes after the end does not shorten the blob", async () => {
-  const spool = await ownSpool(temporaryDirectory());
+  const spool = await ownSpool(tempTree());
   append(spool, "abcdef");
   complete(spool);
   spool.grow(3);
@@ -96,7 +96,7 @@ test("progress that comes after the end does not shorten the blob", async () => 
 
 describe("the file has no name, and is closed", () => {
   test("when it is released after its end", async () => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const spool = await ownSpool(directory);
     expect(readdirSync(directory)).toEqual([]);
     expect(openSpools(directory)).toBe(1);
@@ -106,7 +106,7 @@ describe("the file has no name, and is closed", () => {
   });
 
   test.each(["complete", "fail"] as const)("when it was released before and then ends: %s", async (end) => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const spool = await ownSpool(directory);
     await spool.release();
     expect(openSpools(directory)).toBe(1);
@@ -116,14 +116,14 @@ describe("the file has no name, and is closed", () => {
   });
 
   test("when it failed, though nobody releases it", async () => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const spool = await ownSpool(directory);
     spool.fail(new Error("failed"));
     await spoolsClosed(directory);
   });
 
   test("once: who reads after that gets a fault, not another file", async () => {
-    const spool = await ownSpool(temporaryDirectory());
+    const spool = await ownSpool(tempTree());
     append(spool, "abc");
     complete(spool);
     await spool.release();
@@ -132,7 +132,7 @@ describe("the file has no name, and is closed", () => {
   });
 
   test("not before the last reader left", async () => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const spool = await ownSpool(directory);
     append(spool, "abc");
     complete(spool);
@@ -146,7 +146,7 @@ describe("the file has no name, and is closed", () => {
 });
 
 test("a directory that is not there is a fault that names it and the flag", async () => {
-  const directory = `${temporaryDirectory()}/nothing`;
+  const directory = `${tempTree()}/nothing`;
   const fault = await rejectionOf(ownSpool(directory));
   expect(fault).toMatchObject({ code: "EXPORT_LAYER_SPOOL", hint: expect.stringContaining("-spool-dir") });
   expect(fault).toHaveProperty("message", expect.stringContaining(`failed to create a spool file in ${directory}: `));
@@ -155,7 +155,7 @@ test("a directory that is not there is a fault that names it and the flag", asyn
 test.each([1, 2, 5, 9])(
   "chunks stay as they are until %i times 64 KiB more were appended and four more asked for",
   async (step) => {
-    const spool = await ownSpool(temporaryDirectory());
+    const spool = await ownSpool(tempTree());
     const letters = Array.from({ length: 60 }, (_, i) => String.fromCharCode(33 + i));
     const text = letters.map((letter) => letter.repeat(64 << 10)).join("");
     const held: Uint8Array[] = [];
@@ -181,7 +181,7 @@ test.each([
   ["fails", (spool: SpooledBlob) => spool.fail(new Error("maker failed"))],
   ["is complete and never moved", complete],
 ])("a file with a name that %s is removed when it is closed", async (_name, end) => {
-  const directory = temporaryDirectory();
+  const directory = tempTree();
   const spool = await SpooledBlob.named(directory);
   append(spool, "abc");
   expect(readdirSync(directory)).toHaveLength(1);
@@ -193,7 +193,7 @@ test.each([
 
 describe("spool files that may be open", () => {
   test("are shared by blobs beyond their number, each in room of its own", async () => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const files = new SpoolFiles(directory, 2);
     const rooms = await Promise.all([100, 200, 300, 400, 500].map((bytes) => files.open(bytes)));
     expect(openSpools(directory)).toBe(2);
@@ -205,7 +205,7 @@ describe("spool files that may be open", () => {
   });
 
   test("are closed when the last blob in them is released, and make place for others", async () => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const files = new SpoolFiles(directory, 1);
     const [first, second] = [await files.open(10), await files.open(10)];
     await first.release();
@@ -217,7 +217,7 @@ describe("spool files that may be open", () => {
   });
 
   test("have each blob's bytes only for its readers", async () => {
-    const files = new SpoolFiles(temporaryDirectory(), 1);
+    const files = new SpoolFiles(tempTree(), 1);
     const [first, second] = [SpooledBlob.in(await files.open(10)), SpooledBlob.in(await files.open(10))];
     for (const [spool, text] of [
       [first, "the first"],

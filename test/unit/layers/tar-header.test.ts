@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { headerSize, renderHeader, TAR_TYPE, type TarType } from "../../../src/layers/tar-header.ts";
-import { madeEntry } from "./made-entry.ts";
+import { madeEntry } from "../../support/tar-entries.ts";
 
 const typeSchema = z.string().transform((type) => type.charCodeAt(0) as TarType);
 const rowSchema = z.tuple([

@@ -5,8 +5,7 @@ import { paddedSize } from "../../../src/layers/tar-fields.ts";
 import { TAR_TYPE, type TarType } from "../../../src/layers/tar-header.ts";
 import { entriesBetween, type ScannedEntry, type TarIndex } from "../../../src/layers/tar-index.ts";
 import { buildTarIndex } from "../../../src/layers/tar-index-builder.ts";
-import { madeEntry } from "./made-entry.ts";
-import { allEntries } from "./whole-tar.ts";
+import { allEntries, madeEntry } from "../../support/tar-entries.ts";
 
 function end(entry: { offset: number; headerSize: number; size: number }): number {
   return entry.offset + entry.headerSize + paddedSize(entry.size);

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readNames } from "../../../src/layers/directory-names.ts";
 import { walk } from "../../../src/layers/walk.ts";
-import { tempTree } from "../temp-tree.ts";
-import { temporaryDirectory } from "../temporary-directory.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const TREE = Object.fromEntries(
   ["a/x", "a/x-/y", "a/x.txt", "a-/b", "a--/c", "a-b", "a.txt", "a0", "a b/z/1", "B", "é/f"].map((path) => [path, ""]),
@@ -49,7 +48,7 @@ describe("orders", () => {
 });
 
 test("a directory with very many names gives them in order, though it is read in runs", () => {
-  const root = temporaryDirectory();
+  const root = tempTree();
   const count = 33_000;
   for (let i = 0; i < count; i++) writeFileSync(join(root, `f${(i * 7919) % count}`), "");
   const few = readNames(root, 0);

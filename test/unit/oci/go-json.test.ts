@@ -2,8 +2,8 @@ import { TomlDate } from "smol-toml";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/faults/fault.ts";
 import { type GoValue, goJson, goStruct, unlessEmpty } from "../../../src/oci/go-json.ts";
-import { inTimeZone } from "../in-time-zone.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { inTimeZone } from "../../support/in-time-zone.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 describe("goJson", () => {
   it.each<[string, GoValue, string]>([

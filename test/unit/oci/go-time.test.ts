@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { goUnixTime } from "../../../src/oci/go-time.ts";
-import { inTimeZone } from "../in-time-zone.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { inTimeZone } from "../../support/in-time-zone.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 describe("goUnixTime", () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/faults/fault.ts";
 import { emptyImageConfig, imageConfigBytes, parseImageConfig } from "../../../src/oci/image-config.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const DIFF_ID = `sha256:${"a".repeat(64)}`;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ownPlatform, parseIndex, parseManifest, selectManifest } from "../../../src/oci/manifest.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const DESCRIPTOR = { mediaType: "m", size: 1, digest: DIGEST };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { parseReference, Repository } from "../../../src/oci/reference.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { recordLifecycle } from "../../../src/plan/lifecycle-record.ts";
 import { planApp } from "../../../src/plan/plan-app.ts";
-import { buildpack, layer, planInputs, record } from "./plan-inputs.ts";
+import { buildpack, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const RUN_IMAGE = {
   runImage: { topLayer: "t", reference: "r", image: "", mirrors: [] },

@@ -4,7 +4,7 @@ import { Fault } from "../../../src/faults/fault.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import type { AppStep } from "../../../src/plan/app-step.ts";
 import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/plan-app.ts";
-import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");
 const B = diffIdOfDigit("b");

@@ -4,7 +4,7 @@ import { Fault } from "../../../src/faults/fault.ts";
 import { recordCache } from "../../../src/plan/cache-record.ts";
 import { planApp } from "../../../src/plan/plan-app.ts";
 import { planCache } from "../../../src/plan/plan-cache.ts";
-import { buildpack, diffIdOfDigit, layer, planInputs, record } from "./plan-inputs.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");
 const BUILDPACKS = [

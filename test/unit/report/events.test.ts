@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ExportEvent } from "../../../src/flow/events.ts";
 import { openEvents } from "../../../src/report/events.ts";
-import { tempTree } from "../temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
 

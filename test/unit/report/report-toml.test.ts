@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/faults/fault.ts";
 import { type ExportReport, reportToml, writeReport } from "../../../src/report/report-toml.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const REPORT: ExportReport = {
   tags: ["reg.example/app:latest", "reg.example/app:v2"],

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { goDuration } from "../../../src/report/go-duration.ts";
 import { startTimer } from "../../../src/report/timer.ts";
-import { inTimeZone } from "../in-time-zone.ts";
-import { RecordingLogger } from "../recording-logger.ts";
+import { inTimeZone } from "../../support/in-time-zone.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 
 describe("goDuration", () => {
   it.each([

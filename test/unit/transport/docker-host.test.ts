@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readDockerHost } from "../../../src/transport/docker-host.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { tempTree } from "../temp-tree.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([
   ["", "/var/run/docker.sock", "http://localhost", ""],

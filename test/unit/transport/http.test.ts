@@ -2,12 +2,12 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/faults/secrets.ts";
 import { discard, readAll } from "../../../src/transport/answer-body.ts";
 import { Http, type HttpRequest } from "../../../src/transport/http.ts";
-import { ConnectProxy, type ProxyOptions } from "../../fakes/connect-proxy.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { ScriptedServer } from "../../fakes/scripted-server.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { ConnectProxy, type ProxyOptions } from "../../support/connect-proxy.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const NAME = "server.example";
 const authority = new CertificateAuthority();

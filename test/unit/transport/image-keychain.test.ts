@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { keychainFor } from "../../../src/transport/image-keychain.ts";
-import { tempTree } from "../temp-tree.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 test("an image that cannot be parsed does not keep the others from their credentials", async () => {
   const env = { DOCKER_CONFIG: tempTree({ "config.json": '{"auths":{"reg.example":{"auth":"dTpw"}}}' }) };

@@ -5,8 +5,8 @@ import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askCredentialHelper } from "../../../src/transport/credential-helper.ts";
 import { resolveKeychain } from "../../../src/transport/keychain.ts";
-import { ScriptedServer } from "../../fakes/scripted-server.ts";
-import { rejectionOf, thrownBy } from "../thrown-by.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
 const basic = (pair: string) => Buffer.from(pair).toString("base64");
 

@@ -3,7 +3,7 @@ import { withoutSecrets } from "../../../src/faults/secrets.ts";
 import { isPrivateAddress } from "../../../src/transport/private-address.ts";
 import { proxyFor } from "../../../src/transport/proxy-rules.ts";
 import { isOnRegistry, resolveLocation } from "../../../src/transport/registry-host.ts";
-import { thrownBy } from "../thrown-by.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
 
 const PROXIES = { HTTP_PROXY: "http://plain:1", HTTPS_PROXY: "secure:2" };
 

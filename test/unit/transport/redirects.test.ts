@@ -3,11 +3,11 @@ import { Credentials } from "../../../src/transport/credentials.ts";
 import { Http } from "../../../src/transport/http.ts";
 import { refusePrivate } from "../../../src/transport/redirects.ts";
 import { RegistryClient } from "../../../src/transport/registry-client.ts";
-import { ConnectProxy } from "../../fakes/connect-proxy.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../fakes/scripted-server.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { tempTree } from "../temp-tree.ts";
-import { rejectionOf, thrownBy } from "../thrown-by.ts";
+import { ConnectProxy } from "../../support/connect-proxy.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
 const JANE = new Credentials({ username: "jane", password: "s3cret" });
 const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;

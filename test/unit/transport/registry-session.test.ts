@@ -2,8 +2,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { Credentials } from "../../../src/transport/credentials.ts";
 import { Http } from "../../../src/transport/http.ts";
 import { RegistryClient } from "../../../src/transport/registry-client.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../fakes/scripted-server.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const JANE = new Credentials({ username: "jane", password: "s3cret" });
 const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;

@@ -5,10 +5,10 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { readAll } from "../../../src/transport/answer-body.ts";
 import { DockerClient } from "../../../src/transport/docker-client.ts";
 import { Http, type HttpRequest } from "../../../src/transport/http.ts";
-import { ConnectProxy } from "../../fakes/connect-proxy.ts";
-import { ScriptedServer } from "../../fakes/scripted-server.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { ConnectProxy } from "../../support/connect-proxy.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const authority = new CertificateAuthority();
 const certificate = authority.issue("server.example", "localhost", "127.0.0.1");

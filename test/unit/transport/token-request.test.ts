@@ -3,8 +3,8 @@ import { Credentials } from "../../../src/transport/credentials.ts";
 import { Http } from "../../../src/transport/http.ts";
 import { requestToken } from "../../../src/transport/token-request.ts";
 import { TokenStore } from "../../../src/transport/token-store.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../fakes/scripted-server.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const SCOPES = ["repository:a:push,pull", "repository:b:pull"];
 const JANE = new Credentials({ username: "jane", password: "s3cret" });

@@ -3,8 +3,8 @@ import { Credentials } from "../../../src/transport/credentials.ts";
 import { Http } from "../../../src/transport/http.ts";
 import { requestToken } from "../../../src/transport/token-request.ts";
 import { TokenStore } from "../../../src/transport/token-store.ts";
-import { FakeRegistry } from "../../fakes/registry/registry.ts";
-import { rejectionOf } from "../thrown-by.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
 
 const SCOPES = ["repository:a:pull"];
 const JANE = new Credentials({ username: "jane", password: "s3cret" });

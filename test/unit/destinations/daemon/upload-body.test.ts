@@ -3,7 +3,7 @@ import { buffer } from "node:stream/consumers";
 import { extract } from "tar-stream";
 import { expect, test } from "vitest";
 import { TAR_END, tarEntry, type UploadEntry } from "../../../../src/destinations/daemon/upload-body.ts";
-import { rejectionOf } from "../../thrown-by.ts";
+import { rejectionOf } from "../../../support/thrown-by.ts";
 
 function entry(name: string, ...chunks: string[]): UploadEntry {
   const bytes = chunks.map((chunk) => Buffer.from(chunk));

@@ -6,10 +6,11 @@ import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import { workPath } from "../../../../src/destinations/layout/work-directory.ts";
 import { SpooledBlob } from "../../../../src/layers/spool.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
-import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
-import { ownSpool } from "../../own-spool.ts";
-import { temporaryDirectory } from "../../temporary-directory.ts";
-import { rejectionOf } from "../../thrown-by.ts";
+import { TestBlob } from "../../../support/growing-blob.ts";
+import { ownSpool } from "../../../support/own-spool.ts";
+import { seededBytes } from "../../../support/random.ts";
+import { tempTree } from "../../../support/temp-tree.ts";
+import { rejectionOf } from "../../../support/thrown-by.ts";
 
 const BYTES = seededBytes(300_000, 1);
 const BLOB = { digest: digestOf(BYTES), size: BYTES.length };
@@ -24,7 +25,7 @@ beforeEach(async () => {
 });
 
 async function newLayout(): Promise<string> {
-  const layout = new Layout(temporaryDirectory());
+  const layout = new Layout(tempTree());
   await layout.create();
   return layout.path;
 }
@@ -65,7 +66,7 @@ describe("putBlob", () => {
   });
 
   const spooled = async (keepsName: boolean) => {
-    const directory = temporaryDirectory();
+    const directory = tempTree();
     const spool = await (keepsName ? SpooledBlob.named(directory) : ownSpool(directory));
     writeFileSync(spool.fileDescriptor, BYTES);
     spool.complete(BLOB);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseIdentifier } from "../../../../src/destinations/layout/identifier.ts";
-import { thrownBy } from "../../thrown-by.ts";
+import { thrownBy } from "../../../support/thrown-by.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
 

@@ -5,8 +5,8 @@ import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import type { BuiltImage } from "../../../../src/images/built-image.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/media-types.ts";
-import { temporaryDirectory } from "../../temporary-directory.ts";
-import { rejectionOf } from "../../thrown-by.ts";
+import { tempTree } from "../../../support/temp-tree.ts";
+import { rejectionOf } from "../../../support/thrown-by.ts";
 
 function imageOf(text: string): BuiltImage {
   const [configBytes, manifestBytes] = [Buffer.from(`config ${text}`), Buffer.from(`manifest ${text}`)];
@@ -21,7 +21,7 @@ function imageOf(text: string): BuiltImage {
 }
 
 test("an image replaces the one before it; old blobs stay", async () => {
-  const layout = new Layout(join(temporaryDirectory(), "a", "b"));
+  const layout = new Layout(join(tempTree(), "a", "b"));
   for (const text of ["one", "two"]) {
     const image = imageOf(text);
     await layout.putImage(image, "latest");
@@ -36,7 +36,7 @@ test("an image replaces the one before it; old blobs stay", async () => {
 });
 
 test("index.json stays as it was when a blob cannot be written", async () => {
-  const layout = new Layout(temporaryDirectory());
+  const layout = new Layout(tempTree());
   await layout.putImage(imageOf("one"), "latest");
   const before = readFileSync(join(layout.path, "index.json"), "utf8");
   const image = imageOf("two");
@@ -46,7 +46,7 @@ test("index.json stays as it was when a blob cannot be written", async () => {
 });
 
 test("closing removes what was not finished", async () => {
-  const layout = new Layout(temporaryDirectory());
+  const layout = new Layout(tempTree());
   const directory = await layout.create();
   expect(await layout.create()).toBe(directory);
   writeFileSync(join(directory, "half a layer"), "x");
@@ -56,7 +56,7 @@ test("closing removes what was not finished", async () => {
 });
 
 test("one that cannot be made says which directory", async () => {
-  const root = temporaryDirectory();
+  const root = tempTree();
   writeFileSync(join(root, "file"), "");
   const layout = new Layout(join(root, "file", "app"));
   expect(await rejectionOf(layout.create())).toMatchObject({

@@ -7,11 +7,11 @@ import {
   workPath,
 } from "../../../../src/destinations/layout/work-directory.ts";
 import { startOwner } from "../../../support/start-owner.ts";
-import { temporaryDirectory } from "../../temporary-directory.ts";
-import { thrownBy } from "../../thrown-by.ts";
+import { tempTree } from "../../../support/temp-tree.ts";
+import { thrownBy } from "../../../support/thrown-by.ts";
 
 test("those of exports that are gone are removed, with what is in them, and nothing else", async () => {
-  const layout = temporaryDirectory();
+  const layout = tempTree();
   const [killed, living] = [".making-killed", ".making-living"];
   // A name with process ID and start time is an earlier release's.
   const gone = [killed, `.making-${process.pid}-1`, ".making-"];
@@ -31,7 +31,7 @@ test("those of exports that are gone are removed, with what is in them, and noth
 });
 
 test("the last one in this process who needs it removes it", () => {
-  const layout = temporaryDirectory();
+  const layout = tempTree();
   for (let times = 0; times < 2; times++) makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
   writeFileSync(join(workPath(layout), "half a layer"), "");
   removeWorkDirectory(layout);
@@ -42,7 +42,7 @@ test("the last one in this process who needs it removes it", () => {
 });
 
 test("one that cannot be made is named", () => {
-  const layout = join(temporaryDirectory(), "file");
+  const layout = join(tempTree(), "file");
   writeFileSync(layout, "");
   expect(thrownBy(() => makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE"))).toMatchObject({
     code: "EXPORT_LAYOUT_CREATE",

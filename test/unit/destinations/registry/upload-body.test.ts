@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { UploadBody } from "../../../../src/destinations/registry/upload-body.ts";
-import { seededBytes, TestBlob } from "../../../fakes/growing-blob.ts";
+import { TestBlob } from "../../../support/growing-blob.ts";
+import { seededBytes } from "../../../support/random.ts";
 
 const STALL_MS = 60_000;
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { createEncoderHarness } from "../../../support/encoder-harness.ts";
 import { type Inflated, inflate } from "../../../support/inflate.ts";
-import { type SeededRandom, seededRandom } from "../../../support/seeded-random.ts";
+import { type SeededRandom, seededRandom } from "../../../support/random.ts";
 
 await buildEncoders();
 const harness = createEncoderHarness();

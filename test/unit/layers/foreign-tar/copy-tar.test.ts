@@ -3,7 +3,7 @@ import { constants, gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { digestOf } from "../../../../src/oci/digest.ts";
-import { copied } from "./copied-tar.ts";
+import { copied } from "../../../support/copied-tar.ts";
 
 /** What the reference's TarLayer made of tars: named ones, then random ones with every kind of oddity. */
 const vectors = z

@@ -6,15 +6,15 @@ import { CommandOutput } from "../../../../src/report/command-output.ts";
 import { Log } from "../../../../src/report/log.ts";
 import type { ProgressMode } from "../../../../src/report/progress/progress-mode.ts";
 import { showProgress } from "../../../../src/report/progress/show-progress.ts";
-import { ManualTicker } from "../../../support/manual-ticker.ts";
-import { RecordingLogger } from "../../recording-logger.ts";
+import { ManualClock } from "../../../support/clock.ts";
+import { RecordingLogger } from "../../../support/recording-logger.ts";
 
 const MB = 1e6;
 const APP = { destination: "reg.example/app", image: "app", layer: "a:b", unit: "blob" } as const;
 const TIMES = { thread: 1, startMs: 0, readMs: 1, endMs: 2 };
 
 async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "json" = "text") {
-  const ticker = new ManualTicker();
+  const ticker = new ManualClock();
   const events: ExportEvent[] = [];
   const monitor = new Monitor((event) => events.push(event), ticker.now);
   const logger = new RecordingLogger();
@@ -36,7 +36,7 @@ async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "js
 }
 
 /** Sends at a steady speed for so many seconds. */
-function send(transfer: Transfer, ticker: ManualTicker, seconds: number, bytesPerSecond: number): void {
+function send(transfer: Transfer, ticker: ManualClock, seconds: number, bytesPerSecond: number): void {
   const from = transfer.sent;
   for (let i = 1; i <= seconds; i += 1) {
     transfer.reach(from + i * bytesPerSecond);

@@ -4,7 +4,7 @@ import { Activity, type HeldUp } from "../../../../src/report/summary/activity.t
 import { advice, type Setup } from "../../../../src/report/summary/advice.ts";
 import { type Summary, summarize } from "../../../../src/report/summary/summarize.ts";
 import { summaryLines } from "../../../../src/report/summary/summary-lines.ts";
-import { ManualTicker } from "../../../support/manual-ticker.ts";
+import { ManualClock } from "../../../support/clock.ts";
 
 const MB = 1e6;
 const APP = { destination: "reg.example/app", image: "app", layer: "a:b", unit: "blob" } as const;
@@ -12,7 +12,7 @@ const CACHE = { ...APP, destination: "reg.example/cache", image: "cache" } as co
 const SETUP: Setup = { workers: 2, cores: 2, compression: "gzip", compressionLevel: 1, parallel: true };
 
 function watched() {
-  const ticker = new ManualTicker();
+  const ticker = new ManualClock();
   const monitor = new Monitor(() => undefined, ticker.now);
   const cpu = { ms: 0 };
   const activity = new Activity(monitor, 2, () => cpu.ms);

@@ -6,7 +6,7 @@ import { SEVERAL, type Span, SpanList } from "../../../../src/report/timeline/sp
 import type { Timeline } from "../../../../src/report/timeline/timeline.ts";
 import { traceEvents } from "../../../../src/report/timeline/trace-events.ts";
 import { timelineHtml } from "../../../../src/report/timeline/write-timeline.ts";
-import { ManualTicker } from "../../../support/manual-ticker.ts";
+import { ManualClock } from "../../../support/clock.ts";
 
 function span(startMs: number, thread = 1, layer = "a:b"): Span {
   return { thread, layer, kind: "make", startMs, endMs: startMs + 5, busyMs: 5, readMs: 1, blocks: 1 };
@@ -72,7 +72,7 @@ test("a series keeps fewer and fewer looks of a longer and longer time", () => {
 
 /** A small export: two layers, one for both images; the second fails to get to the cache. */
 function recorded(): Timeline {
-  const ticker = new ManualTicker();
+  const ticker = new ManualClock();
   const recorder = new TimelineRecorder(() => 5000, new Date(0));
   const monitor = new Monitor((event) => recorder.event(event), ticker.now, recorder);
   monitor.queues.set("blocks", () => 3);

@@ -3,9 +3,9 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { withoutSecrets } from "../../../../src/faults/secrets.ts";
 import { cloudCredentials } from "../../../../src/transport/clouds/cloud-credentials.ts";
 import { parseEcrRegistry } from "../../../../src/transport/clouds/ecr-registry.ts";
-import { type ReceivedRequest, ScriptedServer } from "../../../fakes/scripted-server.ts";
-import { tempTree } from "../../temp-tree.ts";
-import { rejectionOf } from "../../thrown-by.ts";
+import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
+import { tempTree } from "../../../support/temp-tree.ts";
+import { rejectionOf } from "../../../support/thrown-by.ts";
 
 const REGISTRY = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
 const basic = (login: string) => `Basic ${Buffer.from(login).toString("base64")}`;

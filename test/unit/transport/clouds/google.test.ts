@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../../src/faults/secrets.ts";
 import { cloudCredentials } from "../../../../src/transport/clouds/cloud-credentials.ts";
-import { ConnectProxy } from "../../../fakes/connect-proxy.ts";
-import { type ReceivedRequest, ScriptedServer } from "../../../fakes/scripted-server.ts";
 import { CertificateAuthority } from "../../../support/certificate.ts";
-import { tempTree } from "../../temp-tree.ts";
-import { rejectionOf } from "../../thrown-by.ts";
+import { ConnectProxy } from "../../../support/connect-proxy.ts";
+import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
+import { tempTree } from "../../../support/temp-tree.ts";
+import { rejectionOf } from "../../../support/thrown-by.ts";
 
 const basic = (token: string) => `Basic ${Buffer.from(`oauth2accesstoken:${token}`).toString("base64")}`;
 const formOf = ({ body }: ReceivedRequest) => Object.fromEntries(new URLSearchParams(body));

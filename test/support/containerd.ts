@@ -1,0 +1,84 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { findProgram } from "./find-program.ts";
+import { ServerProcess } from "./server-process.ts";
+
+const run = promisify(execFile);
+
+const PROGRAMS = ["containerd", "ctr"];
+
+/** Needs no file system of a special kind. */
+const SNAPSHOTTER = "native";
+
+/** Why no containerd can run on this machine; undefined when one can be tried. */
+export function containerdProblem(): string | undefined {
+  if (process.getuid?.() !== 0) return "containerd needs root";
+  const missing = PROGRAMS.filter((name) => findProgram(name) === undefined);
+  return missing.length === 0 ? undefined : `${missing.join(", ")} not installed (Debian: apt-get install containerd)`;
+}
+
+/** A containerd of our own, with its state in a directory that ends with it. */
+export class Containerd implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #process: ServerProcess;
+
+  private constructor(directory: string, process: ServerProcess) {
+    this.#directory = directory;
+    this.#process = process;
+  }
+
+  /** @throws Error with the end of its log when it does not come up */
+  static async start(): Promise<Containerd> {
+    const directory = mkdtempSync(join(tmpdir(), "containerd-"));
+    const config = join(directory, "config.toml");
+    writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
+    const socket = socketOf(directory);
+    const paths = ["--root", join(directory, "root"), "--state", join(directory, "state"), "--address", socket];
+    const command = { path: findProgram("containerd") ?? "containerd", args: ["--config", config, ...paths] };
+    try {
+      return new Containerd(directory, await ServerProcess.start(command, socket));
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Pulls an image over http, and unpacks it. */
+  async pull(image: string): Promise<void> {
+    await this.#ctr("images", "pull", "--plain-http", "--snapshotter", SNAPSHOTTER, image);
+  }
+
+  /** What it says of an image that it has: reference, media type, digest, whether all is there and unpacked. */
+  async check(image: string): Promise<string> {
+    return await this.#ctr("images", "check", "--snapshotter", SNAPSHOTTER, `name==${image}`);
+  }
+
+  /** Shows the files of an image to a function. */
+  async withMounted(image: string, look: (rootfs: string) => void): Promise<void> {
+    const target = join(this.#directory, "mounted");
+    mkdirSync(target, { recursive: true });
+    await this.#ctr("images", "mount", "--snapshotter", SNAPSHOTTER, image, target);
+    try {
+      look(target);
+    } finally {
+      await this.#ctr("images", "unmount", "--snapshotter", SNAPSHOTTER, "--rm", target);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #ctr(...args: readonly string[]): Promise<string> {
+    const { stdout } = await run("ctr", ["--address", socketOf(this.#directory), ...args]);
+    return stdout.trim();
+  }
+}
+
+function socketOf(directory: string): string {
+  return join(directory, "containerd.sock");
+}

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../../src/faults/fault.ts";
+import { copyTar } from "../../src/layers/foreign-tar/copy-tar.ts";
+import { closeSpoolFile, openNamelessFile } from "../../src/layers/spool-file.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { tempTree } from "./temp-tree.ts";
+
+/** What a copy came to: the tar, or why there is none. */
+export type Copied = { readonly tar: Buffer; readonly diffId: string } | { readonly error: string };
+
+/** Copies the tar of a blob, whose descriptor is right unless another is given. */
+export async function copied(
+  blob: Uint8Array,
+  descriptor = { digest: digestOf(blob), size: blob.length },
+): Promise<Copied> {
+  const directory = tempTree({ blob });
+  const spool = await openNamelessFile(directory);
+  try {
+    const tarSize = await copyTar({ path: join(directory, "blob"), ...descriptor }, spool);
+    const tar = readFileSync(`/proc/self/fd/${spool}`);
+    if (tar.length !== tarSize) throw new Error(`${tarSize} bytes were reported, ${tar.length} are there`);
+    return { tar, diffId: `sha256:${createHash("sha256").update(tar).digest("hex")}` };
+  } catch (error) {
+    return { error: messageOf(error) };
+  } finally {
+    await closeSpoolFile(spool);
+  }
+}

@@ -1,0 +1,148 @@
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
+import { BUILD_USER } from "../builder.ts";
+import { type RunningExporter, startProgram } from "../exporter.ts";
+import { FakeRegistry } from "../registry/registry.ts";
+import { pushRunImage } from "../run-image.ts";
+import { tempTree } from "../temp-tree.ts";
+
+export const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creator");
+
+export const PHASES = ["analyzer", "detector", "restorer", "builder"] as const;
+export type PhaseName = (typeof PHASES)[number];
+
+/** Writes down how it was called, speaks on both streams, and does what the test wants of it. */
+const FAKE_PHASE = `#!/bin/sh
+name=$(basename "$0")
+record=$FAKE_DIR/$name.record
+{
+  printf 'arg %s\\n' "$@"
+  echo "user $(id -u):$(id -g)"
+  env | grep -E '^(CNB_|HOME=|USER=|TANDEM)' | sort | sed 's/^/env /'
+} > "$record.part"
+mv "$record.part" "$record"
+echo "$name speaks"
+echo "$name warns" >&2
+if [ -f "$FAKE_DIR/$name.sh" ]; then . "$FAKE_DIR/$name.sh"; fi
+`;
+
+/** How a phase was called. */
+export interface PhaseCall {
+  readonly args: readonly string[];
+  /** `uid:gid` */
+  readonly user: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a creator is started with, besides what every test of it needs. */
+export interface CreateRequest {
+  readonly api?: string;
+  readonly program?: string;
+  readonly flags?: readonly string[];
+  readonly images?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Instead of those of the build's user. */
+  readonly user?: readonly string[];
+}
+
+/** A lifecycle whose phases are scripts, and the output of a finished build, so that the export has something to take. */
+export class FakeBuild {
+  readonly registry: FakeRegistry;
+  readonly output: BuildOutput;
+  /** Where the phases are. */
+  readonly lifecycle: string;
+  /** What they write down. */
+  readonly #records: string;
+
+  private constructor(registry: FakeRegistry, output: BuildOutput, lifecycle: string, records: string) {
+    this.registry = registry;
+    this.output = output;
+    this.lifecycle = lifecycle;
+    this.#records = records;
+  }
+
+  static async open(): Promise<FakeBuild> {
+    const registry = await FakeRegistry.start();
+    onTestFinished(() => registry[Symbol.asyncDispose]());
+    const runImage = await pushRunImage(`${registry.host}/run`);
+    const sources = tempTree({ "jdk/java": "java\n", "app/index.html": "<p>hello</p>\n" });
+    const output = writeBuildOutput(tempTree(), { jdk: { from: [join(sources, "jdk")], launch: true, cache: true } }, [
+      join(sources, "app"),
+    ]);
+    writeAnalyzed(output, runImage);
+    writeFileSync(join(output.root, "run.toml"), `[[images]]\nimage = "${registry.host}/run:latest"\n`);
+    writeFileSync(join(output.root, "stack.toml"), `[run-image]\nimage = "${registry.host}/run:latest"\n`);
+    const lifecycle = tempTree();
+    for (const phase of PHASES) writeFileSync(join(lifecycle, phase), FAKE_PHASE, { mode: 0o755 });
+    const records = tempTree();
+    for (const path of [output.root, lifecycle, records]) chmodSync(path, 0o755);
+    chownSync(records, BUILD_USER.uid, BUILD_USER.gid);
+    return new FakeBuild(registry, output, lifecycle, records);
+  }
+
+  /** What a phase does besides writing down how it was called. @param script lines of a shell script */
+  script(phase: PhaseName, script: string): void {
+    this.write(`${phase}.sh`, script);
+  }
+
+  /** Writes a file into `$FAKE_DIR`. */
+  write(name: string, content: string): void {
+    writeFileSync(join(this.#records, name), content);
+  }
+
+  /** How a phase was called; undefined when it was not. */
+  call(phase: PhaseName): PhaseCall | undefined {
+    const path = join(this.#records, `${phase}.record`);
+    if (!existsSync(path)) return undefined;
+    const lines = readFileSync(path, "utf8").split("\n");
+    const after = (word: string) =>
+      lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
+    const pairs = after("env").map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]);
+    return { args: after("arg"), user: after("user")[0] ?? "", env: Object.fromEntries(pairs) };
+  }
+
+  /** The phases that were called. */
+  get called(): readonly PhaseName[] {
+    return PHASES.filter((phase) => this.call(phase) !== undefined);
+  }
+
+  /** A file that a phase's script wrote into `$FAKE_DIR`. */
+  record(name: string): string {
+    const path = join(this.#records, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  get image(): string {
+    return `${this.registry.host}/app:latest`;
+  }
+
+  start({
+    api = "0.12",
+    program = CREATOR,
+    flags = [],
+    images = [this.image],
+    env = {},
+    user,
+  }: CreateRequest = {}): RunningExporter {
+    const { root, layersDir, appDir, launcher } = this.output;
+    const minor = Number(api.slice(2));
+    const own = user ?? ["-uid", String(BUILD_USER.uid), "-gid", String(BUILD_USER.gid)];
+    const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher];
+    const run = minor >= 12 ? ["-run", join(root, "run.toml")] : ["-stack", join(root, "stack.toml")];
+    const sbom = minor >= 11 ? ["-launcher-sbom", join(root, "sbom")] : [];
+    return startProgram(program, [...paths, ...run, ...sbom, ...own, ...flags, ...images], {
+      CNB_PLATFORM_API: api,
+      CNB_LIFECYCLE_DIR: this.lifecycle,
+      FAKE_DIR: this.#records,
+      HOME: "/root-home",
+      USER: "starter",
+      ...env,
+    });
+  }
+
+  create(request: CreateRequest = {}) {
+    return this.start(request).ended;
+  }
+}

@@ -1,0 +1,34 @@
+import { join } from "node:path";
+import type { Builder } from "../builder.ts";
+import { type ExporterRun, startProgram } from "../exporter.ts";
+import { REFERENCE, warnWithoutReference } from "../reference-lifecycle.ts";
+import { CREATOR } from "./fake-build.ts";
+
+warnWithoutReference("Builds with real phases");
+
+/** What is built, and how. */
+export interface Build {
+  readonly api?: string;
+  readonly creator: string;
+  readonly image: string;
+  /** The cache image; absent: none. */
+  readonly cache?: string;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a creator to its end, with the phases of the reference. */
+export function create(
+  on: Builder,
+  { api = "0.13", creator, image, cache, flags = [], env = {} }: Build,
+): Promise<ExporterRun> {
+  const own = creator === CREATOR ? ["-spool-dir", join(on.root, "spool")] : [];
+  const cacheFlags = cache === undefined ? [] : ["-cache-image", cache];
+  return startProgram(creator, [...on.flags(api), ...cacheFlags, ...own, ...flags, image], {
+    CNB_PLATFORM_API: api,
+    CNB_LIFECYCLE_DIR: REFERENCE,
+    HOME: join(on.root, "home"),
+    USER: "builder",
+    ...env,
+  }).ended;
+}

@@ -1,0 +1,92 @@
+import { createHash } from "node:crypto";
+import type { GrowingBlob } from "../../src/layers/layer.ts";
+import { type Digest, digestOf } from "../../src/oci/digest.ts";
+
+/** A blob in memory that a test grows by hand; it counts how often and from where it is read. */
+export class TestBlob implements GrowingBlob {
+  readonly done: Promise<{ readonly digest: Digest; readonly size: number }>;
+  /** The offset of every reader that was started. */
+  readonly reads: number[] = [];
+  readonly #settle: PromiseWithResolvers<{ readonly digest: Digest; readonly size: number }>;
+  readonly #bytes: Buffer;
+  readonly #chunkSize: number;
+  #available = 0;
+  #failure: unknown;
+  #isComplete = false;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(bytes: Buffer, chunkSize = 64 << 10) {
+    this.#bytes = bytes;
+    this.#chunkSize = chunkSize;
+    this.#settle = Promise.withResolvers();
+    this.done = this.#settle.promise;
+    this.done.catch(() => undefined);
+  }
+
+  /** A blob that is complete from the start. */
+  static complete(bytes: Buffer): TestBlob {
+    const blob = new TestBlob(bytes);
+    blob.complete();
+    return blob;
+  }
+
+  get digest(): Digest {
+    return digestOf(this.#bytes);
+  }
+
+  get available(): number {
+    return this.#available;
+  }
+
+  growTo(size: number): void {
+    this.#available = size;
+    this.#wakeReaders();
+  }
+
+  complete(): void {
+    this.#available = this.#bytes.length;
+    this.#isComplete = true;
+    const digest = `sha256:${createHash("sha256").update(this.#bytes).digest("hex")}` as Digest;
+    this.#settle.resolve({ digest, size: this.#bytes.length });
+    this.#wakeReaders();
+  }
+
+  fail(reason: unknown): void {
+    this.#failure = reason;
+    this.#isComplete = true;
+    this.#settle.reject(reason);
+    this.#wakeReaders();
+  }
+
+  async reaches(bytes: number): Promise<boolean> {
+    while (this.#available <= bytes) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#isComplete) return false;
+      await this.#wake.promise;
+    }
+    return true;
+  }
+
+  async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    this.reads.push(from);
+    for (let position = from; await this.reaches(position); ) {
+      signal?.throwIfAborted();
+      const end = Math.min(this.#available, position + this.#chunkSize);
+      yield this.#bytes.subarray(position, end);
+      position = end;
+    }
+  }
+
+  #wakeReaders(): void {
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers();
+    resolve();
+  }
+}
+
+/** All bytes of a blob's reader, copied chunk by chunk: a chunk's memory is used again. */
+export async function copyOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const copies: Buffer[] = [];
+  for await (const chunk of chunks) copies.push(Buffer.from(chunk));
+  return Buffer.concat(copies);
+}

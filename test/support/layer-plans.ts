@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BLOCK_SIZE } from "../../src/layers/arena.ts";
+import { type Compression, loadCompression } from "../../src/layers/block-encoder.ts";
+import { scanSource } from "../../src/layers/scan.ts";
+import type { WorkerEntries } from "../../src/layers/worker-pool.ts";
+import type { DiffID } from "../../src/oci/digest.ts";
+import type { LayerPlan, LayerSource, LocalSource } from "../../src/plan/layer-plan.ts";
+import { seededRandom } from "./random.ts";
+import { wholeTar } from "./tar-entries.ts";
+import { tempTree } from "./temp-tree.ts";
+
+/** A signal that does not fire. */
+export const NEVER = new AbortController().signal;
+
+/** No layer's. */
+export const OTHER_DIFF_ID = `sha256:${"1".repeat(64)}` as DiffID;
+
+export function directorySource(path: string): LocalSource {
+  return { kind: "directory", path, uid: 1000, gid: 1000 };
+}
+
+export function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): LayerPlan {
+  const products = { blob: true, tarStream: false, tarFiles: [] };
+  return { key: "key", id: "bp:layer", source, priority: 0, order: 0, expected: [], products, consumers: 1, ...rest };
+}
+
+/** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
+export function filledDirectory(blocks: number): string {
+  const root = tempTree();
+  const random = seededRandom(blocks).below;
+  for (let i = 0; i < blocks; i++) {
+    const half = Buffer.alloc(BLOCK_SIZE / 2, `line ${i} of some text\n`);
+    const noise = Buffer.from(Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32)).buffer);
+    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, noise]));
+    writeFileSync(join(root, `small-${i}`), String(i));
+  }
+  return root;
+}
+
+export function expectedTar(source: LocalSource, index = 0): Buffer {
+  const scanned = scanSource(source)[index];
+  if (scanned === undefined) throw new Error("no index");
+  return wholeTar(scanned);
+}
+
+export function diffIdOf(tar: Buffer): DiffID {
+  return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
+}
+
+/** The thread entries as they are in development. */
+export const WORKER_ENTRIES: WorkerEntries = {
+  compressor: fileURLToPath(new URL("../../workers/compressor.ts", import.meta.url)),
+  digester: fileURLToPath(new URL("../../workers/digester.ts", import.meta.url)),
+};
+
+/** The DEFLATE encoder at its fastest; the build before the tests makes it. */
+export function fastestGzip(): Compression {
+  return loadCompression("gzip", 1, new URL("../../dist/encoder.wasm", import.meta.url));
+}

@@ -1,0 +1,39 @@
+/** Random numbers that a seed repeats (the generator is Mulberry32). */
+export interface SeededRandom {
+  /** 32 bits, unsigned. */
+  next(): number;
+  /** An integer from 0 up to but without `limit`. */
+  below(limit: number): number;
+  /** Small numbers often, large ones seldom: even over the number of bits, up to `bits`. */
+  skewed(bits: number): number;
+  bytes(length: number): Uint8Array;
+}
+
+export function seededRandom(seed: number): SeededRandom {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let value = Math.imul(state ^ (state >>> 15), state | 1);
+    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
+    return (value ^ (value >>> 14)) >>> 0;
+  };
+  const below = (limit: number): number => next() % limit;
+  return {
+    next,
+    below,
+    skewed: (bits) => next() >>> (32 - below(bits) - 1),
+    bytes: (length) => {
+      const bytes = new Uint8Array(length);
+      for (let i = 0; i < length; i++) bytes[i] = next() >>> 24;
+      return bytes;
+    },
+  };
+}
+
+/** Bytes that do not compress, and do not repeat, so that a part sent twice or left out changes the digest. */
+export function seededBytes(size: number, seed: number): Buffer {
+  const random = seededRandom(seed);
+  const words = new Uint32Array(Math.ceil(size / 4));
+  for (let i = 0; i < words.length; i++) words[i] = random.next();
+  return Buffer.from(words.buffer).subarray(0, size);
+}

@@ -1,0 +1,44 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, ServerProcess } from "../server-process.ts";
+import type { RegistryProgram, RegistrySetup } from "./registry-program.ts";
+
+/** A real registry on a free port of the loopback address, with storage that ends with it. */
+export class RealRegistry implements AsyncDisposable {
+  readonly host: string;
+  /** The directory that holds what was pushed. */
+  readonly storage: string;
+  readonly #directory: string;
+  readonly #process: ServerProcess;
+
+  private constructor(setup: RegistrySetup, process: ServerProcess) {
+    this.host = `127.0.0.1:${setup.port}`;
+    this.storage = setup.storage;
+    this.#directory = setup.directory;
+    this.#process = process;
+  }
+
+  /** @param options who may come in, and by which protocol. @throws Error when the program is not there or does not come up */
+  static async start(
+    program: RegistryProgram,
+    options: Pick<RegistrySetup, "tls" | "guard"> = {},
+  ): Promise<RealRegistry> {
+    const { path, name, remedy } = program;
+    if (path === undefined) throw new Error(`${name} is not installed (${remedy})`);
+    const directory = await mkdtemp(join(tmpdir(), "registry-"));
+    const setup = { ...options, port: await freePort(), directory, storage: join(directory, "data") };
+    await mkdir(setup.storage);
+    return new RealRegistry(setup, await ServerProcess.start(program.command(path, setup), setup.port));
+  }
+
+  /** Of the registry's process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+    await rm(this.#directory, { recursive: true });
+  }
+}

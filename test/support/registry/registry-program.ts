@@ -1,0 +1,157 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CertificateFile } from "../certificate.ts";
+import { findProgram } from "../find-program.ts";
+import type { ServerCommand } from "../server-process.ts";
+
+/** How a registry lets only those in who log in. */
+export type Guard =
+  /** `htpasswd` holds the users. */
+  | { readonly kind: "basic"; readonly htpasswd: string }
+  /** `signer` is a file in PEM with the certificate of who signs tokens, `authority` one with that of its authority. */
+  | {
+      readonly kind: "bearer";
+      readonly realm: string;
+      readonly service: string;
+      readonly issuer: string;
+      readonly signer: string;
+      readonly authority: string;
+    };
+
+/** What a registry that is started is told. */
+export interface RegistrySetup {
+  readonly port: number;
+  /** For its files, besides those that it holds. */
+  readonly directory: string;
+  /** For what is pushed. */
+  readonly storage: string;
+  readonly tls?: CertificateFile;
+  readonly guard?: Guard;
+}
+
+/** Where a registry goes its own way. */
+export type Quirk =
+  /** A blob that one repository has is there in all of them, so that nothing is left to mount. */
+  | "shares blobs"
+  /** A tag stays when its manifest is deleted. */
+  | "keeps tags"
+  /** What is missing is told in other words than distribution 2's. */
+  | "other words";
+
+/** A registry server that may be installed. */
+export interface RegistryProgram {
+  readonly name: string;
+  readonly quirks: readonly Quirk[];
+  /** Where it is; undefined when it is not here. */
+  readonly path: string | undefined;
+  /** What to do so that it is. */
+  readonly remedy: string;
+  /** The guards that it can be started with. */
+  readonly guards: readonly Guard["kind"][];
+  command(path: string, setup: RegistrySetup): ServerCommand;
+}
+
+/** JSON is YAML, which the registry reads. */
+function distributionCommand(path: string, setup: RegistrySetup): ServerCommand {
+  const { port, tls, guard } = setup;
+  const addr = `127.0.0.1:${port}`;
+  const auth =
+    guard?.kind === "basic"
+      ? { htpasswd: { realm: "test", path: guard.htpasswd } }
+      : guard && {
+          token: { realm: guard.realm, service: guard.service, issuer: guard.issuer, rootcertbundle: guard.authority },
+        };
+  const config = writeConfig(setup, {
+    version: 0.1,
+    log: { level: "info" },
+    storage: { filesystem: { rootdirectory: setup.storage }, delete: { enabled: true } },
+    http: { addr, ...(tls && { tls: { certificate: tls.certificate, key: tls.key } }) },
+    ...(auth && { auth }),
+  });
+  const env = { PATH: "/usr/bin:/bin", OTEL_TRACES_EXPORTER: "none" };
+  return { path, args: ["serve", config], env };
+}
+
+function zotCommand(path: string, setup: RegistrySetup): ServerCommand {
+  const { port, storage, tls, guard } = setup;
+  const auth =
+    guard?.kind === "basic"
+      ? { htpasswd: { path: guard.htpasswd } }
+      : guard && { bearer: { realm: guard.realm, service: guard.service, cert: guard.signer } };
+  const config = writeConfig(setup, {
+    distSpecVersion: "1.1.1",
+    storage: { rootDirectory: storage },
+    http: {
+      ...{ address: "127.0.0.1", port: String(port), compat: ["docker2s2"] },
+      ...(tls && { tls: { cert: tls.certificate, key: tls.key } }),
+      ...(auth && { auth }),
+    },
+    log: { level: "info" },
+  });
+  return { path, args: ["serve", config] };
+}
+
+function writeConfig({ directory }: RegistrySetup, config: unknown): string {
+  const path = join(directory, "config.json");
+  writeFileSync(path, JSON.stringify(config));
+  return path;
+}
+
+/** Debian's docker-registry: distribution 2.8. */
+export const DOCKER_REGISTRY: RegistryProgram = {
+  name: "docker-registry",
+  quirks: [],
+  path: findProgram("docker-registry"),
+  remedy: "Debian: apt-get install docker-registry",
+  guards: ["basic", "bearer"],
+  command: distributionCommand,
+};
+
+const DISTRIBUTION_3: RegistryProgram = {
+  name: "distribution 3",
+  quirks: ["other words"],
+  path: findProgram("registry3", "REGISTRY3"),
+  remedy: "go install github.com/distribution/distribution/v3/cmd/registry, and its path in REGISTRY3",
+  guards: ["basic", "bearer"],
+  command: distributionCommand,
+};
+
+const ZOT: RegistryProgram = {
+  name: "zot",
+  quirks: ["other words", "shares blobs"],
+  path: findProgram("zot", "ZOT"),
+  remedy: "build zotregistry.dev/zot, and put its path in ZOT",
+  guards: ["basic", "bearer"],
+  command: zotCommand,
+};
+
+const OLAREG: RegistryProgram = {
+  name: "olareg",
+  quirks: ["other words"],
+  path: findProgram("olareg", "OLAREG"),
+  remedy: "build github.com/olareg/olareg, and put its path in OLAREG",
+  guards: [],
+  command: (path, { port, storage, tls }) => ({
+    path,
+    args: [
+      ...["serve", "--addr", "127.0.0.1", "--port", String(port), "--dir", storage, "--api-delete"],
+      ...(tls ? ["--tls-cert", tls.certificate, "--tls-key", tls.key] : []),
+    ],
+  }),
+};
+
+/** The registry that go-containerregistry has for tests. */
+const CRANE_REGISTRY: RegistryProgram = {
+  name: "crane registry",
+  quirks: ["other words", "shares blobs", "keeps tags"],
+  path: findProgram("crane", "CRANE"),
+  remedy: "go install github.com/google/go-containerregistry/cmd/crane, and its path in CRANE",
+  guards: [],
+  command: (path, { port, storage }) => ({
+    path,
+    args: ["registry", "serve", "--address", `127.0.0.1:${port}`, "--disk", storage],
+  }),
+};
+
+/** Those that only a machine has that was prepared for it. */
+export const OTHER_REGISTRIES: readonly RegistryProgram[] = [DISTRIBUTION_3, ZOT, OLAREG, CRANE_REGISTRY];

@@ -1,0 +1,21 @@
+import { Registries, type RegistriesOptions } from "../../../src/destinations/registry/registries.ts";
+import type { Logger } from "../../../src/flow/logger.ts";
+import { Keychain } from "../../../src/transport/keychain.ts";
+import { SkippingClock } from "../clock.ts";
+
+/** The real thing, without waits between tries. `headers` is what CNB_REGISTRY_AUTH would hold. */
+export function testRegistries(
+  logger: Logger,
+  headers: Readonly<Record<string, string>> = {},
+  options: Partial<RegistriesOptions> = {},
+): Registries {
+  return new Registries({
+    keychain: new Keychain(new Map(Object.entries(headers)), new Map()),
+    insecureRegistries: [],
+    uploadConcurrency: 4,
+    environment: {},
+    logger,
+    clock: new SkippingClock(),
+    ...options,
+  });
+}

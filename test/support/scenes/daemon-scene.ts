@@ -1,0 +1,99 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { lifecycleToml } from "../analyzed.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
+import type { DockerEngine } from "../docker-engine.ts";
+import { flagsFor, readEvents } from "../exporter.ts";
+import { seededBytes } from "../random.ts";
+import { tempTree } from "../temp-tree.ts";
+import { exportInProcess } from "./export-in-process.ts";
+
+/** Says what the image was started as, if the run image's shell, the launcher and the link to it are all there. */
+const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
+
+/** The output of a small build whose process can be started in a run image with a shell. */
+export function buildOutput(): BuildOutput {
+  const from = tempTree({
+    "jdk/lib/modules": seededBytes(3 << 20, 1),
+    "libraries/a.js": "module.exports = 1;\n".repeat(9000),
+    "app/index.html": "<p>hello</p>\n",
+  });
+  const layers = {
+    jdk: { from: [join(from, "jdk")], launch: true, cache: true },
+    libraries: { from: [join(from, "libraries")], launch: true, cache: false },
+  };
+  const output = writeBuildOutput(tempTree(), layers, []);
+  mkdirSync(output.appDir, { recursive: true });
+  writeFileSync(join(output.appDir, "index.html"), "<p>hello</p>\n");
+  writeFileSync(output.launcher, LAUNCHER);
+  chmodSync(output.launcher, 0o755);
+  return output;
+}
+
+/** One build's output, and a run image in the daemon. */
+export class DaemonScene {
+  readonly engine: DockerEngine;
+  readonly output: BuildOutput;
+  readonly runImage: string;
+
+  private constructor(engine: DockerEngine, output: BuildOutput, runImage: string) {
+    this.engine = engine;
+    this.output = output;
+    this.runImage = runImage;
+  }
+
+  static async open(engine: DockerEngine): Promise<DaemonScene> {
+    const output = buildOutput();
+    const runImage = await engine.importRunImage("run:base");
+    writeAnalyzed(output, runImage.slice("sha256:".length));
+    return new DaemonScene(engine, output, runImage);
+  }
+
+  /** analyzed.toml for a rebuild upon an image of the daemon, and upon a run image. */
+  async analyze(name: string, runImage = this.runImage): Promise<void> {
+    const { Id, Config } = await this.engine.inspect(name);
+    const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
+    writeAnalyzed(this.output, runImage.slice("sha256:".length), previous);
+  }
+
+  /** Layers go by name, so a new one comes between the run image and one whose contents are not here any more. */
+  replaceLibraries(): void {
+    const directory = join(this.output.layersDir, "samples_java");
+    rmSync(join(directory, "libraries"), { recursive: true });
+    mkdirSync(join(directory, "agent"));
+    writeFileSync(join(directory, "agent", "a"), "a\n");
+    writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
+  }
+
+  /** What is done for a layer that the daemon has already. */
+  get workOnKnown() {
+    const uploads = this.engine.wantsAllLayers ? 1 : 0;
+    return { reads: 1 + uploads, hashes: 1, compressions: 0, uploads };
+  }
+
+  launchCache(): string {
+    const path = join(this.output.root, "launch-cache");
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** diffIDs of the layers that the launch cache has. */
+  cachedLayers(): string[] {
+    const names = readdirSync(join(this.launchCache(), "committed"));
+    return names.map((name) => name.replace(/\.tar$/, "")).sort();
+  }
+
+  async export(images: readonly string[], flags: readonly string[] = []) {
+    const events = join(this.output.layersDir, "events.jsonl");
+    writeFileSync(events, "");
+    chmodSync(events, 0o666);
+    const ownFlags = ["-daemon", "-log-level", "debug", "-report", join(this.output.root, "report.toml")];
+    const args = [...flagsFor(this.output), ...ownFlags, "-events", events, ...flags, ...images];
+    const run = await exportInProcess(args, { DOCKER_HOST: this.engine.host });
+    return { ...run, events: readEvents(events) };
+  }
+
+  report(): string {
+    return readFileSync(join(this.output.root, "report.toml"), "utf8");
+  }
+}

@@ -1,0 +1,217 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { ExportEvent } from "../../../src/flow/events.ts";
+import { previousImageToml } from "../analyzed.ts";
+import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
+import {
+  type ExporterRun,
+  flagsFor,
+  type RunningExporter,
+  readEvents,
+  startExporter,
+  startProgram,
+} from "../exporter.ts";
+import { seededBytes } from "../random.ts";
+import { FakeRegistry, type RequestRecord } from "../registry/registry.ts";
+import type { AnyRegistry } from "../registry/registry-kinds.ts";
+import { OPEN_ACCESS, type RegistryAccess } from "../registry-access.ts";
+import { pushRunImage } from "../run-image.ts";
+import { tempTree } from "../temp-tree.ts";
+import { type VerifiedImage, verifyImage } from "../verify-image.ts";
+import { exportInProcess } from "./export-in-process.ts";
+
+/** The command that ended, and what it wrote with `-events`. */
+export interface Exported extends ExporterRun {
+  readonly events: readonly ExportEvent[];
+}
+
+export interface ExportRequest {
+  /** All that comes after the flags: output image and tags. Default: `<app registry>/app:latest`. */
+  readonly images?: readonly string[];
+  /** The cache image; "" for none. Default: `<cache registry>/cache:latest`. */
+  readonly cache?: string;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Another exporter than ours, without the flags that are ours alone. */
+  readonly program?: string;
+  /** In a process of its own, where that makes a difference; the others take less time in the test's. */
+  readonly byCommand?: boolean;
+}
+
+/** What a machine that is no builder image lacks. */
+export const MISSING_SBOMS = /^Warning: Did not find SBOM .* in \/cnb\/lifecycle\n/gm;
+
+const MIB = 1 << 20;
+
+/** The layer that both images take is long enough to be uploaded while it is made. */
+const LAYERS: Readonly<Record<string, LayerContents>> = {
+  jdk: { from: ["jdk"], launch: true, cache: true },
+  libraries: { from: ["libraries"], launch: true, cache: false },
+  maven: { from: ["maven"], launch: false, cache: true },
+};
+
+const JDK = seededBytes(6 * MIB, 1);
+const MAVEN = seededBytes(MIB, 2);
+
+function sources(): string {
+  return tempTree({
+    "jdk/lib/modules": JDK,
+    "jdk/bin/java": "#!/bin/sh\n".repeat(500),
+    "libraries/a.js": "module.exports = 1;\n".repeat(9000),
+    "libraries/deep/er/b.js": "exports.b = 2;\n".repeat(500),
+    "maven/repository.jar": MAVEN,
+    "app/index.html": "<p>hello</p>\n".repeat(300),
+    "app/app.jar": seededBytes(100_000, 3),
+  });
+}
+
+/** The output of a build, without an analyzed.toml. It is gone when the test is over. */
+export function writeBuild(layers: Readonly<Record<string, LayerContents>> = LAYERS): BuildOutput {
+  const from = sources();
+  const placed = Object.entries(layers).map(
+    ([name, layer]) => [name, { ...layer, from: layer.from.map((path) => join(from, path)) }] as const,
+  );
+  const output = writeBuildOutput(tempTree(), Object.fromEntries(placed), [join(from, "app")]);
+  return output;
+}
+
+/** One build's output, and the registries to which it is exported. It is all gone when the test is over. */
+export class Scene {
+  readonly output: BuildOutput;
+  readonly app: AnyRegistry;
+  readonly cache: AnyRegistry;
+  readonly runImage: string;
+  readonly #access: RegistryAccess;
+  #exports = 0;
+
+  private constructor(
+    output: BuildOutput,
+    app: AnyRegistry,
+    cache: AnyRegistry,
+    runImage: string,
+    access: RegistryAccess,
+  ) {
+    this.output = output;
+    this.app = app;
+    this.cache = cache;
+    this.runImage = runImage;
+    this.#access = access;
+  }
+
+  /**
+   * @param cache a registry of its own for the cache image, or the app's
+   * @param access what it takes to be let into the app's
+   */
+  static async open(
+    app: AnyRegistry,
+    cache: AnyRegistry = app,
+    layers: Readonly<Record<string, LayerContents>> = LAYERS,
+    access: RegistryAccess = OPEN_ACCESS,
+  ): Promise<Scene> {
+    for (const registry of new Set([app, cache])) onTestFinished(() => registry[Symbol.asyncDispose]());
+    const output = writeBuild(layers);
+    const runImage = await pushRunImage(`${app.host}/run`, access);
+    writeAnalyzed(output, runImage);
+    return new Scene(output, app, cache, runImage, access);
+  }
+
+  get appImage(): string {
+    return `${this.app.host}/app:latest`;
+  }
+
+  get cacheImage(): string {
+    return `${this.cache.host}/cache:latest`;
+  }
+
+  /** Where a layer's contents are. */
+  layerPath(layer: string, ...rest: readonly string[]): string {
+    return join(this.output.layersDir, "samples_java", layer, ...rest);
+  }
+
+  /** Writes into a layer, as another build would have. */
+  change(layer: string, content = "changed\n"): void {
+    const path = this.layerPath(layer, "changed.txt");
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+  }
+
+  /** analyzed.toml for a rebuild upon an image that was pushed. */
+  async analyze(image = this.appImage): Promise<VerifiedImage> {
+    const pushed = await verifyImage(image, this.#access);
+    writeAnalyzed(this.output, this.runImage, previousImageToml(image.slice(0, image.lastIndexOf(":")), pushed));
+    return pushed;
+  }
+
+  start(request: ExportRequest = {}): { readonly running: RunningExporter; readonly eventsPath: string } {
+    const { program, env } = request;
+    if (program !== undefined) return { running: startProgram(program, this.arguments(request), env), eventsPath: "" };
+    const [args, eventsPath] = this.#withEvents(request);
+    return { running: startExporter(args, env), eventsPath };
+  }
+
+  #withEvents(request: ExportRequest): readonly [string[], string] {
+    const eventsPath = join(this.output.root, `events-${this.#exports++}.jsonl`);
+    return [this.arguments({ ...request, flags: ["-events", eventsPath, ...(request.flags ?? [])] }), eventsPath];
+  }
+
+  /** What the command is called with. */
+  arguments({ images = [this.appImage], cache = this.cacheImage, flags = [] }: ExportRequest): string[] {
+    const cacheFlags = cache === "" ? [] : ["-cache-image", cache];
+    return [...flagsFor(this.output), ...cacheFlags, ...flags, ...images];
+  }
+
+  async export(request: ExportRequest = {}): Promise<Exported> {
+    const [run, eventsPath] = await this.#run(request);
+    const stderr = run.stderr.replace(MISSING_SBOMS, "");
+    return { ...run, stderr, events: existsSync(eventsPath) ? readEvents(eventsPath) : [] };
+  }
+
+  async #run(request: ExportRequest): Promise<readonly [ExporterRun, string]> {
+    if (request.program === undefined && !request.byCommand) {
+      const [args, eventsPath] = this.#withEvents(request);
+      return [await exportInProcess(args, request.env), eventsPath];
+    }
+    const { running, eventsPath } = this.start(request);
+    return [await running.ended, eventsPath];
+  }
+}
+
+/** What was done for each layer, by its name. */
+export function layerWork(events: readonly ExportEvent[]) {
+  const rows = events.flatMap((event) => {
+    if (event.event !== "layer") return [];
+    const { id, reads, hashes, compressions, uploads } = event;
+    return [[id.replace(/^.*[:/]/, ""), { reads, hashes, compressions, uploads }] as const];
+  });
+  return Object.fromEntries(rows);
+}
+
+/** The registry whose requests can be looked at. */
+export function asFake(registry: AnyRegistry): FakeRegistry {
+  if (registry instanceof FakeRegistry) return registry;
+  throw new Error("only the fake keeps its requests");
+}
+
+const OPENING = /^\/v2\/(.+)\/blobs\/uploads\/$/;
+
+/** All requests but those by which a repository is asked, once, whether it may be pushed to. */
+export function pushRequests(registry: FakeRegistry): readonly RequestRecord[] {
+  const asked = new Set<string>();
+  return registry.requests.filter(({ method, target }) => {
+    if (method === "DELETE") return !target.includes("/blobs/uploads/");
+    const repository = method === "POST" ? OPENING.exec(target)?.[1] : undefined;
+    if (repository === undefined || asked.has(repository)) return true;
+    asked.add(repository);
+    return false;
+  });
+}
+
+/** Requests that carry bytes of blobs, or open uploads. */
+export function uploadRequests(registry: FakeRegistry): string[] {
+  return pushRequests(registry)
+    .filter(
+      ({ method, target }) => method === "POST" || method === "PATCH" || (method === "PUT" && /blobs/.test(target)),
+    )
+    .map(({ method, target }) => `${method} ${target}`);
+}

@@ -1,0 +1,38 @@
+import { BLOCK_SIZE } from "../../src/layers/arena.ts";
+import { blockCount, blockLength, buildBlock } from "../../src/layers/block.ts";
+import { TAR_TYPE } from "../../src/layers/tar-header.ts";
+import type { ScannedEntry } from "../../src/layers/tar-index.ts";
+import { entriesBetween, type IndexedEntry, type TarIndex } from "../../src/layers/tar-index.ts";
+
+/** The whole tar of an index, made block by block. Every block starts out dirty. */
+export function wholeTar(index: TarIndex): Buffer {
+  const tar = Buffer.alloc(index.tarSize, 0xaa);
+  for (let block = 0; block < blockCount(index); block++) {
+    const start = block * BLOCK_SIZE;
+    buildBlock(index, block, tar.subarray(start, start + blockLength(index, block)));
+  }
+  return tar;
+}
+
+/** All entries of an index. */
+export function allEntries(index: TarIndex): IndexedEntry[] {
+  return [...entriesBetween(index, 0, index.tarSize)];
+}
+
+/** A scanned entry of an empty file 0644 0:0, but for what the test says. */
+export function madeEntry(name: string, rest: Partial<ScannedEntry> = {}): ScannedEntry {
+  return {
+    name,
+    type: TAR_TYPE.file,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    linkName: "",
+    deviceMajor: 0,
+    deviceMinor: 0,
+    mtimeMs: 0,
+    ctimeMs: 0,
+    ...rest,
+  };
+}
