@@ -22,7 +22,12 @@ export const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter")
  * What the command gets unless a test says otherwise. Tests look at the whole log, and a busy machine may take as long as exports
  * that show progress; the credentials of whoever runs the tests are none of its business.
  */
-export const DEFAULT_ENVIRONMENT = { CNB_PLATFORM_API: "0.13", CNB_EXPORT_PROGRESS: "none", HOME: "/nonexistent" };
+export const DEFAULT_ENVIRONMENT = {
+  CNB_PLATFORM_API: "0.13",
+  CNB_EXPORT_PROGRESS: "none",
+  HOME: "/nonexistent",
+  TMPDIR: tmpdir(),
+};
 
 /** A run of the command that is still going on. */
 export interface RunningExporter {
@@ -43,7 +48,7 @@ export function startProgram(
 ): RunningExporter {
   const started = performance.now();
   const child = spawn(program, args, {
-    env: { PATH: process.env.PATH ?? "", TMPDIR: tmpdir(), ...DEFAULT_ENVIRONMENT, ...env },
+    env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [text(child.stdout), text(child.stderr)];

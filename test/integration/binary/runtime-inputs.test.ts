@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildBinary } from "../../../scripts/build-binary.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
-import { startProgram } from "../../support/exporter.ts";
+import { DEFAULT_ENVIRONMENT, startProgram } from "../../support/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { environmentOf, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
@@ -47,7 +47,7 @@ test.skipIf(problem !== undefined)(
     expect(hostile.stdout).toContain(/sha256:\w{64}/.exec(plain.stdout)?.[0]);
     await verifyImage(scene.appImage);
     const helper = environmentOf(readFileSync(join(home, "helper"), "utf8"));
-    expect(helper).toEqual({ CNB_PLATFORM_API: "0.13", CNB_EXPORT_PROGRESS: "none", ...env });
+    expect(helper).toEqual({ ...DEFAULT_ENVIRONMENT, ...env });
   },
 );
 

@@ -17,8 +17,8 @@ async function sceneWithCache(directory?: string) {
   const scene = await Scene.open(await FakeRegistry.start());
   const cacheDir = directory ?? join(scene.output.root, "cache");
   mkdirSync(cacheDir, { recursive: true });
-  const run = (flags: readonly string[] = [], byCommand = false) =>
-    scene.export({ cache: "", flags: ["-cache-dir", cacheDir, "-log-level", "debug", ...flags], byCommand });
+  const run = (flags: readonly string[] = []) =>
+    scene.export({ cache: "", flags: ["-cache-dir", cacheDir, "-log-level", "debug", ...flags] });
   return { scene, cacheDir, run };
 }
 
@@ -185,14 +185,14 @@ test.skipIf(process.getuid?.() !== 0)("a tar that the build's user cannot read i
   const { scene, cacheDir, run } = await sceneWithCache();
   const user = ["-uid", "1000", "-gid", "1000"];
   for (const path of [scene.output.root, scene.output.layersDir]) chownSync(path, 1000, 1000);
-  expect(await run(user, true)).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(await run(user)).toMatchObject({ exitCode: 0, stderr: "" });
   const before = expectCache(cacheDir, 2);
   for (const path of before.tars.map((name) => join(cacheDir, "committed", name))) {
     expect(statSync(path)).toMatchObject({ uid: 1000, gid: 1000 });
     chmodSync(path, 0);
   }
   await scene.analyze();
-  const exported = await run(user, true);
+  const exported = await run(user);
   expect(exported.exitCode).toBe(0);
   expect(exported.stderr).toMatch(
     /^(Warning: Skipping reuse for layer .*: failed to read cache layer with SHA 'sha256:.*' due to insufficient permissions\n){2}$/,

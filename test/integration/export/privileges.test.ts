@@ -55,7 +55,7 @@ test.skipIf(!isRoot)("what that user may not read is an error that names it", as
   giveAway(scene);
   const path = scene.layerPath("libraries", "secret");
   writeFileSync(path, "root's", { mode: 0o600 });
-  const run = await scene.export({ flags: USER, byCommand: true });
+  const run = await scene.export({ flags: USER });
   expect(run.exitCode).toBe(62);
   expect(run.stderr).toMatch(`ERROR: failed to export: creating layer: open ${path}: permission denied`);
 });
@@ -66,7 +66,7 @@ test.skipIf(!isRoot)("cache directories are given to the user first", async () =
   const launchCache = join(scene.output.root, "launch-cache");
   mkdirSync(join(launchCache, "committed"), { recursive: true, mode: 0o755 });
   writeFileSync(join(launchCache, "committed", "layer.tar"), "");
-  const run = await scene.export({ flags: [...USER, "-launch-cache", launchCache], byCommand: true });
+  const run = await scene.export({ flags: [...USER, "-launch-cache", launchCache] });
   expect(run.exitCode).toBe(0);
   for (const path of [launchCache, join(launchCache, "committed"), join(launchCache, "committed", "layer.tar")])
     expect(statSync(path)).toMatchObject({ uid: 1000, gid: 1000 });

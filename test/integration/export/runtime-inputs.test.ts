@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import { DEFAULT_ENVIRONMENT, EXPORTER, startProgram } from "../../support/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import {
@@ -75,11 +75,11 @@ exit 1
       ...Object.fromEntries("name value key root node cli program version".split(" ").map((name) => [name, "theirs"])),
       EMPTY: "",
     };
-    expect(await scene.export({ env })).toMatchObject({ exitCode: 0 });
+    expect(await scene.export({ env, byCommand: true })).toMatchObject({ exitCode: 0 });
     const helper = environmentOf(readFileSync(join(directory, "helper"), "utf8"));
     // A shell adds these to the environment of what it starts; which, is up to the shell.
     for (const name of ["PWD", "OLDPWD", "SHLVL", "_"]) delete helper[name];
-    expect(helper).toEqual({ CNB_PLATFORM_API: "0.13", CNB_EXPORT_PROGRESS: "none", ...env });
+    expect(helper).toEqual({ ...DEFAULT_ENVIRONMENT, ...env });
     const command = environmentOf(readFileSync(join(directory, "command"), "utf8"));
     const own = ["NODE_COMPILE_CACHE", "NODE_COMPILE_CACHE_PORTABLE"];
     expect(HIDDEN_VARIABLES.filter((name) => name in command && !own.includes(name))).toEqual([]);
