@@ -2,8 +2,8 @@
 # lines `tandem_name='words'`, for the single executable. SECURITY.md ("The runtime's own inputs") has the reasons.
 
 # No inspector on SIGUSR1, and no OpenSSL configuration, whether the machine's can be read or not. Short-lived objects are few and
-# small in every thread: a quarter of Node's default space for them saves 40 MB.
-tandem_node_flags='--disable-sigusr1 --openssl-config=/dev/null --max-semi-space-size=4 --disable-warning=ExperimentalWarning'
+# small: an eighth of Node's default space for them in the main thread saves 20 MB. Other threads have limits of their own.
+tandem_node_flags='--disable-sigusr1 --openssl-config=/dev/null --max-semi-space-size=2 --disable-warning=ExperimentalWarning'
 
 # Variables that Node.js, OpenSSL, libuv, ICU, simdutf, simdjson, the C library and its loader read by themselves.
 tandem_runtime_variables='

@@ -1,8 +1,12 @@
+import { setFlagsFromString } from "node:v8";
 import { runAs } from "./privileges.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
 import { runProgram } from "./program.ts";
 import { stdioSink } from "./report/stdio-sink.ts";
 import { listenForStop } from "./stop-signals.ts";
+
+// The option that bounds the main thread's young generation would overrule the smaller limits of other threads.
+setFlagsFromString("--max-semi-space-size=0");
 
 const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
 const env = givenEnvironment(process.env);

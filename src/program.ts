@@ -2,13 +2,13 @@ import { EXIT_CODES } from "./cnb/exit-codes.ts";
 import { VERSION } from "./export/release.ts";
 import type { StartThreads } from "./export/run-export.ts";
 import { Fault, messageAndHint } from "./faults/fault.ts";
-import { readAvailableCores } from "./inputs/available-cores.ts";
 import { parseCommandLine, type RunCommand } from "./inputs/command-line.ts";
 import type { Environment } from "./inputs/environment.ts";
 import type { ExportSettings } from "./inputs/export-inputs.ts";
 import { warnFlagLikePositionals } from "./inputs/flag-like-positionals.ts";
 import { type PhaseInvocation, parseInvocation } from "./inputs/invocation.ts";
 import { parseLogLevel } from "./inputs/log-level.ts";
+import { readMachine } from "./inputs/machine.ts";
 import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner } from "./privileges.ts";
 import { temporaryDirectory } from "./process-inputs.ts";
@@ -54,7 +54,7 @@ async function parseAndRun(process: Surroundings, signal: AbortSignal): Promise<
   const { logger, output } = process;
   const invocation = parseInvocation(process.program, process.args);
   if (invocation.kind === "version") return printVersion(logger);
-  const machine = { cores: readAvailableCores(), tempDir: temporaryDirectory(process.env) };
+  const machine = readMachine(temporaryDirectory(process.env));
   const command = parseCommandLine(invocation.command, invocation.args, process.env, machine);
   if (command.kind === "version") return printVersion(logger);
   if (command.kind === "exit") {

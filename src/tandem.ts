@@ -2,9 +2,9 @@ import { runCommand } from "./export/run-command.ts";
 import { Fault } from "./faults/fault.ts";
 import type { EventSink, ExportEvent } from "./flow/events.ts";
 import type { Logger } from "./flow/logger.ts";
-import { readAvailableCores } from "./inputs/available-cores.ts";
 import type { Environment } from "./inputs/environment.ts";
 import { commandOf, type ExportOptions } from "./inputs/export-options.ts";
+import { readMachine } from "./inputs/machine.ts";
 import { homeDirectory, temporaryDirectory, workingDirectory } from "./process-inputs.ts";
 
 /**
@@ -107,7 +107,7 @@ async function begin(
   tell: EventSink,
 ): Promise<ExportResult> {
   await new Promise((resolve) => setImmediate(resolve));
-  const command = commandOf(options, env, { cores: readAvailableCores(), tempDir: temporaryDirectory(env) });
+  const command = commandOf(options, env, readMachine(temporaryDirectory(env)));
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
   const onEvent = (event: ExportEvent): void => {

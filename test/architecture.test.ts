@@ -169,6 +169,27 @@ test.each([
   expect(problem({ file, target, isTypeOnly })).toBeDefined();
 });
 
+/** What a file and all that it imports statically load that is not this project's. */
+function loadedBy(entry: string): Set<string> {
+  const seen = new Set([entry]);
+  for (const file of seen)
+    for (const { target, isTypeOnly } of importsOf(file, (texts.get(file) ?? "").replaceAll(DYNAMIC, "")))
+      if (!isTypeOnly) seen.add(target);
+  const imports = [...seen].flatMap((file) => [...(texts.get(file) ?? "").matchAll(PACKAGE)]);
+  return new Set(imports.flatMap(([, type, name]) => (type === undefined && name !== undefined ? [name] : [])));
+}
+
+const DYNAMIC = /\bimport\(/g;
+const PACKAGE = /^import\s(type\s)?[^;]*?from\s"([^."][^"]*)"/gm;
+
+/* Each thread has all modules of its own: those of node:crypto take half a megabyte. */
+test.each([
+  ["workers/compressor.ts", ["node:fs", "node:os", "node:path/posix", "node:util", "node:worker_threads", "node:zlib"]],
+  ["workers/digester.ts", ["node:crypto", "node:fs", "node:os", "node:util", "node:worker_threads"]],
+])("%s loads little into its thread", (entry, expected) => {
+  expect([...loadedBy(entry)].sort()).toEqual(expected);
+});
+
 test("no source file has more than 300 lines", () => {
   const long = files.filter((file) => (texts.get(file) ?? "").split("\n").length > 301);
   expect(long).toEqual([]);

@@ -1,4 +1,4 @@
-import { workerData } from "piscina";
+import { workerData } from "node:worker_threads";
 import { createEncoder } from "../src/layers/block-encoder.ts";
 import { answer } from "../src/layers/compress-block.ts";
 import type { CompressorReply, CompressorSetup, CompressorTask } from "../src/layers/messages.ts";

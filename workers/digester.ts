@@ -1,4 +1,4 @@
-import { workerData } from "piscina";
+import { workerData } from "node:worker_threads";
 import { digestBlocks } from "../src/layers/digest-blocks.ts";
 import { hashFile } from "../src/layers/hash-file.ts";
 import type { DigesterReply, DigesterSetup, DigesterTask } from "../src/layers/messages.ts";

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, type FaultCode } from "../faults/fault.ts";
 import { processLimit } from "../faults/shortage.ts";
-import { cgroupDirectories, readKernelFile } from "../inputs/available-cores.ts";
+import { cgroupDirectories, readKernelFile } from "../inputs/machine.ts";
 
 /** How much of an export may go on at a time. */
 export interface Capacity {

@@ -11,7 +11,8 @@ import { type Command, type FlagRow, REFERENCE_FLAGS } from "./flag-table.ts";
 import { FlagValues } from "./flag-values.ts";
 import { type FlagDefinition, type FlagValue, parseGoFlags } from "./go-flags.ts";
 import { buildHelp, type HelpFlag } from "./help.ts";
-import { type MachineDefaults, tuningFlags } from "./tuning-flags.ts";
+import type { Machine } from "./machine.ts";
+import { tuningFlags } from "./tuning-flags.ts";
 import { buildUsage } from "./usage.ts";
 
 /**
@@ -26,6 +27,7 @@ export type CommandLine =
 /** Parsed and not yet resolved: `resolveSettings` does the rest. */
 export interface RunCommand {
   readonly platformApi: PlatformApi;
+  readonly machine: Machine;
   readonly flags: FlagValues;
   /** `<image> [<tag>...]`, for the creator `<image>`; unchecked. */
   readonly positionals: readonly string[];
@@ -39,7 +41,7 @@ export function parseCommandLine(
   name: Command,
   args: readonly string[],
   env: Environment,
-  machine: MachineDefaults,
+  machine: Machine,
 ): CommandLine {
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   const rows = flagRows(machine);
@@ -61,11 +63,11 @@ export function parseCommandLine(
   const hidden = rows.filter((row) => !exists(row, name, holds));
   const values = new FlagValues(new Map([...unparsedFlags(hidden, env), ...outcome.values]));
   if (values.bool("version")) return { kind: "version" };
-  return { kind: "run", platformApi, flags: values, positionals: outcome.positionals };
+  return { kind: "run", platformApi, machine, flags: values, positionals: outcome.positionals };
 }
 
 /** All flags of all commands. */
-export function flagRows(machine: MachineDefaults): readonly FlagRow[] {
+export function flagRows(machine: Machine): readonly FlagRow[] {
   return [...REFERENCE_FLAGS, ...tuningFlags(machine)];
 }
 

@@ -51,6 +51,8 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
 export interface Tuning {
   /** Compressing threads, at least 1. */
   readonly workers: number;
+  /** The most workers that memory allows. */
+  readonly fittingWorkers: number;
   /** Requests with a body in flight per registry, at least 1. */
   readonly uploadConcurrency: number;
   /** How long a request to a registry is tried again after the first of failures in a row, in ms; 0: once only. */

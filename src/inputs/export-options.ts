@@ -3,7 +3,7 @@ import { flagRows, type RunCommand, unparsedFlags } from "./command-line.ts";
 import type { Environment } from "./environment.ts";
 import { FlagValues } from "./flag-values.ts";
 import type { FlagValue } from "./go-flags.ts";
-import type { MachineDefaults } from "./tuning-flags.ts";
+import type { Machine } from "./machine.ts";
 
 /**
  * What to export and how: each option but `images` is the exporter's flag of that name (contract 1.6; design, "Flags of our own"). What is
@@ -56,7 +56,7 @@ export interface ExportOptions {
   readonly uid?: number;
   /** Group that owns the files in layers. */
   readonly gid?: number;
-  /** Threads that read and compress. Default: the cores that the process may use. */
+  /** Threads that read and compress. Default: the cores that the process may use, fewer where memory is short. */
   readonly workers?: number;
   /** Uploads to one registry at a time. Default 8. */
   readonly uploadConcurrency?: number;
@@ -76,17 +76,13 @@ export interface ExportOptions {
  * The command that a command line with these options would be.
  * @throws Fault when CNB_PLATFORM_API in `env` is missing or unsupported
  */
-export function commandOf(
-  { images, ...options }: ExportOptions,
-  env: Environment,
-  machine: MachineDefaults,
-): RunCommand {
+export function commandOf({ images, ...options }: ExportOptions, env: Environment, machine: Machine): RunCommand {
   const given = Object.entries<FlagValue | undefined>(options)
     .filter((entry): entry is [string, FlagValue] => entry[1] !== undefined)
     .map(([name, value]) => [flagName(name), value] as const);
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   const initial = unparsedFlags(flagRows(machine), env);
-  return { platformApi, flags: new FlagValues(new Map([...initial, ...given])), positionals: images };
+  return { platformApi, machine, flags: new FlagValues(new Map([...initial, ...given])), positionals: images };
 }
 
 /** `cache-image` for `cacheImage`. */

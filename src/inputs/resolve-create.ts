@@ -64,7 +64,7 @@ async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger
   if (settings.parallel && !hasCache(settings))
     logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
   const build = buildSettings(command, initial.layersDir, cwd);
-  return { settings: { ...settings, tuning: parseTuning(flags, cwd) }, build, runImages };
+  return { settings: { ...settings, tuning: parseTuning(command, cwd, logger) }, build, runImages };
 }
 
 /**

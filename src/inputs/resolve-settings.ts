@@ -57,7 +57,7 @@ async function resolve(command: RunCommand, process: ProcessContext, logger: Log
   checkReferences(settings);
   checkSameRegistry(settings);
   warnIneffectiveParallel(settings, logger);
-  return { settings: { ...settings, tuning: parseTuning(command.flags, process.cwd) }, analyzed };
+  return { settings: { ...settings, tuning: parseTuning(command, process.cwd, logger) }, analyzed };
 }
 
 /** The exporter takes the run image from analyzed.toml; its flags only exist to be refused (contract 1.7, step 4). */

@@ -1,15 +1,9 @@
 import type { FlagRow } from "./flag-table.ts";
-
-/** Defaults that depend on the machine. */
-export interface MachineDefaults {
-  /** Cores that this process may use, at least 1. */
-  readonly cores: number;
-  /** The directory for temporary files. */
-  readonly tempDir: string;
-}
+import type { Machine } from "./machine.ts";
+import { defaultWorkers } from "./worker-count.ts";
 
 /** Flags of our own, at every Platform API (design, "Flags of our own"). */
-export function tuningFlags(machine: MachineDefaults) {
+export function tuningFlags(machine: Machine) {
   return [
     {
       name: "compression",
@@ -77,7 +71,7 @@ export function tuningFlags(machine: MachineDefaults) {
       name: "workers",
       type: "int",
       env: "CNB_EXPORT_WORKERS",
-      fallback: machine.cores,
+      fallback: defaultWorkers(machine),
       usage: "number of threads that read and compress layers",
     },
   ] as const satisfies readonly FlagRow[];

@@ -1,18 +1,22 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../faults/fault.ts";
+import type { Logger } from "../flow/logger.ts";
 import { absolutePath } from "./absolute-path.ts";
+import type { RunCommand } from "./command-line.ts";
 import type { Tuning } from "./export-inputs.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { parseGoDuration } from "./go-duration.ts";
+import { boundWorkers, fittingWorkers, MAX_WORKERS } from "./worker-count.ts";
 
 /**
  * The flags of our own, checked (design, "Flags of our own").
  * @param cwd absolute, or "" when it was deleted; the spool directory is resolved against it
  * @throws Fault with exit code 3 that names flag, variable and what is allowed
  */
-export function parseTuning(flags: FlagValues, cwd: string): Tuning {
+export function parseTuning({ flags, machine }: RunCommand, cwd: string, logger: Logger): Tuning {
   return {
-    workers: within("workers", flags.int("workers"), 1),
+    workers: boundWorkers(within("workers", flags.int("workers"), 1, MAX_WORKERS), machine, logger),
+    fittingWorkers: fittingWorkers(machine.memory),
     uploadConcurrency: within("upload-concurrency", flags.int("upload-concurrency"), 1),
     compression: oneOf("compression", flags.string("compression"), ["gzip", "zstd"]),
     compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),

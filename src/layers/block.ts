@@ -1,8 +1,12 @@
 import { BLOCK_SIZE } from "./arena.ts";
 import { type FilePart, readPart, type TouchedFile } from "./file-contents.ts";
 import { isStored, type LayerTar, readStored } from "./stored-tar.ts";
+import { RECORD_SIZE } from "./tar-fields.ts";
 import { renderHeader, TAR_TYPE } from "./tar-header.ts";
 import { entriesBetween, type IndexedEntry, partOf, type TarIndex } from "./tar-index.ts";
+
+/** A buffer for each of a layer's files would leave a thread with megabytes of garbage. */
+const record = Buffer.alloc(RECORD_SIZE);
 
 /** How many blocks a tar has. */
 export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
@@ -55,7 +59,7 @@ function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: num
   const end = start + entry.headerSize;
   if (end <= 0) return filled;
   into.fill(0, filled, Math.max(filled, start));
-  const header = renderHeader(entry);
+  const header = renderHeader(entry, record);
   const copied = header.copy(into, Math.max(0, start), Math.max(0, -start));
   return Math.max(0, start) + copied;
 }

@@ -5,8 +5,7 @@ import { threadClock } from "../flow/thread-clock.ts";
 import { type Arena, rawBytes } from "./arena.ts";
 import { blockLength, buildBlock } from "./block.ts";
 import type { BlockEncoder } from "./block-encoder.ts";
-import { copyTar } from "./foreign-tar/copy-tar.ts";
-import type { BlockTask, CompressorReply, CompressorTask } from "./messages.ts";
+import type { BlockTask, CompressorReply, CompressorTask, CopyTask } from "./messages.ts";
 import { scanSource } from "./scan.ts";
 
 /** Answers a task of the compressing pool; a failure is an answer too, so that its fields survive the thread border. */
@@ -16,13 +15,19 @@ export async function answer(task: CompressorTask, arena: Arena, encoder: BlockE
       case "scan":
         return { kind: "scan-done", indexes: scanSource(task.source) };
       case "copy":
-        return { kind: "copy-done", tarSize: await copyTar(task.source, task.spool) };
+        return { kind: "copy-done", tarSize: await copyTar(task) };
       case "block":
         return compressBlock(task, arena, encoder);
     }
   } catch (error) {
     return { kind: "failed", fault: toWire(error) };
   }
+}
+
+/** The code for foreign tars and for their digests would take half a megabyte of each thread, and few exports need it. */
+async function copyTar({ source, spool }: CopyTask): Promise<number> {
+  const foreign = await import("./foreign-tar/copy-tar.ts");
+  return await foreign.copyTar(source, spool);
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {

@@ -1,6 +1,15 @@
 import { isBackground, PriorityLimiter } from "../flow/priority-limiter.ts";
 import type { Priority } from "../plan/layer-plan.ts";
 
+/**
+ * Slots of so many compressing threads: each makes one block and finds the next, and two lie with the digesters. Blocks wait for one
+ * before them that takes longer, so that fewer slots make exports slower: simulated, by 3 % with one and a half a thread. From eight
+ * threads on the hash of one layer is the limit, and one more slot a thread is enough.
+ */
+export function slotCount(threads: number): number {
+  return Math.min(2 * threads + 2, threads + 10);
+}
+
 /** A slot of the arena, held until released. */
 export interface Slot {
   readonly number: number;

@@ -54,14 +54,15 @@ export function headerSize(entry: TarEntry): number {
 /**
  * The header records of an entry as Go's archive/tar writes them for a header without declared format: USTAR when every
  * field fits, else a PAX extended header before it (contract 3.5, 3.6).
+ * @param record where a header of one record, as most are, is rendered and returned
  * @throws Fault when a device number is out of range or the PAX records exceed 1 MiB
  */
-export function renderHeader(entry: TarEntry): Buffer {
+export function renderHeader(entry: TarEntry, record: Buffer = Buffer.alloc(RECORD_SIZE)): Buffer {
   if (fitsUstar(entry)) {
     const split = splitName(entry.name);
-    const block = Buffer.alloc(RECORD_SIZE);
-    writeBlock(block, entry, split?.suffix ?? entry.name, entry.linkName, split?.prefix ?? "");
-    return block;
+    record.fill(0);
+    writeBlock(record, entry, split?.suffix ?? entry.name, entry.linkName, split?.prefix ?? "");
+    return record;
   }
   const records = paxRecords(entry);
   const bytes = Buffer.alloc(2 * RECORD_SIZE + paddedSize(records.length));

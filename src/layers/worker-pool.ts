@@ -22,14 +22,11 @@ import type {
   ScanDone,
   TaskFailed,
 } from "./messages.ts";
+import { slotCount } from "./slot-pool.ts";
 import type { SpooledBlob } from "./spool.ts";
 import type { StoredTar } from "./stored-tar.ts";
 import type { TarIndex } from "./tar-index.ts";
 import { ownThreadOptions } from "./thread-options.ts";
-
-/** Slots in flight: three a worker, so that each always finds its next block, and two for the digesters' queue. */
-const SLOTS_PER_WORKER = 3;
-const EXTRA_SLOTS = 2;
 
 /**
  * How long one compressing thread works alone, in ms, unless there is a layer of more than one block before. Threads that start
@@ -65,7 +62,7 @@ export class WorkerPool {
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
-    this.arena = createArena(workers * SLOTS_PER_WORKER + EXTRA_SLOTS, workers, arenaNeeds(compression));
+    this.arena = createArena(slotCount(workers), workers, arenaNeeds(compression));
     const compressorSetup: CompressorSetup = { arena: this.arena, compression };
     this.#compressors = started(
       () =>

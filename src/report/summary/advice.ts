@@ -3,6 +3,8 @@ import type { Summary } from "./summarize.ts";
 /** How the export was set up, as far as flags could change it. */
 export interface Setup {
   readonly workers: number;
+  /** The most that memory allows. */
+  readonly fittingWorkers: number;
   /** That this process may use. */
   readonly cores: number;
   readonly compression: "gzip" | "zstd";
@@ -21,12 +23,14 @@ const SMALLER_LEVEL = 5;
 
 /** Which flag would help most; "" when none would. */
 export function advice({ appReadyMs, totalMs, heldUp }: Summary, setup: Setup): string {
-  const { workers, cores, compression, compressionLevel, parallel } = setup;
+  const { workers, fittingWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
   if (!parallel && behindMs > LATE_CACHE * totalMs) return "-parallel makes the cache beside the app image";
   switch (heldUp?.holdup.kind) {
     case "cores":
-      if (workers < cores) return `-workers ${cores} uses all cores`;
+      if (workers < Math.min(cores, fittingWorkers))
+        return `-workers ${Math.min(cores, fittingWorkers)} uses more cores`;
+      if (workers < cores) return "more memory makes room for more workers";
       return compressionLevel > 1 ? "-compression-level 1 is faster" : "more cores make it faster";
     case "disk":
       return "a faster disk for the layers makes it faster";

@@ -1,14 +1,12 @@
 import { BackgroundGate } from "../../../src/flow/background-gate.ts";
 import { PriorityLimiter } from "../../../src/flow/priority-limiter.ts";
-import { SlotPool } from "../../../src/layers/slot-pool.ts";
+import { SlotPool, slotCount } from "../../../src/layers/slot-pool.ts";
 import { APP_PRIORITY } from "../../../src/plan/layer-plan.ts";
 import type { BlockCosts, FixedCosts, LayerCosts } from "./costs.ts";
 import { SimulatedUpload } from "./simulated-upload.ts";
 import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
 
 /* The engine's rules, as in worker-pool.ts and layer-store.ts, whose numbers are not exported. */
-const SLOTS_PER_WORKER = 3;
-const EXTRA_SLOTS = 2;
 const DIGESTERS = 2;
 const PASSES = 4;
 
@@ -78,8 +76,7 @@ class Simulation {
     this.#compressors = new PriorityLimiter(workers);
     this.#scans = new PriorityLimiter(workers);
     const gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
-    const slots = workers * SLOTS_PER_WORKER + EXTRA_SLOTS;
-    this.#slots = new SlotPool(slots, Math.max(1, workers - 1), () => gate.isForegroundAhead);
+    this.#slots = new SlotPool(slotCount(workers), Math.max(1, workers - 1), () => gate.isForegroundAhead);
     this.#gate = gate;
     this.#digesters = Array.from({ length: DIGESTERS }, () => ({ thread: new VirtualThread(machine), digests: 0 }));
   }

@@ -11,7 +11,7 @@ function settingsOf(api: string, extendedDir: string, mode: string) {
   const env = { CNB_PLATFORM_API: api, CNB_EXTENDED_DIR: extendedDir, CNB_EXPERIMENTAL_MODE: mode };
   const command = parseCommandLine("exporter", ["app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
-  return { ...initialSettings(command, env), tuning: parseTuning(command.flags, "/") };
+  return { ...initialSettings(command, env), tuning: parseTuning(command, "/", new RecordingLogger()) };
 }
 
 describe("the guard on extensions", () => {

@@ -72,6 +72,7 @@ test("defaults", async () => {
     isSourceDateEpochInvalid: false,
     tuning: {
       workers: 2,
+      fittingWorkers: 512,
       uploadConcurrency: 8,
       retryBudgetMs: 300_000,
       compression: "gzip",
@@ -176,12 +177,12 @@ describe("failures", () => {
     [
       "workers",
       { args: ["-workers", "0", "app"] },
-      `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number of at least 1`,
+      `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number from 1 to 512`,
     ],
     [
       "workers from the environment",
       { env: { CNB_EXPORT_WORKERS: "many" } },
-      `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number of at least 1`,
+      `${resolving}-workers (CNB_EXPORT_WORKERS) must be a whole number from 1 to 512`,
     ],
     [
       "uploads",

@@ -9,7 +9,14 @@ import { ManualClock } from "../../../support/clock.ts";
 const MB = 1e6;
 const APP = { destination: "reg.example/app", image: "app", layer: "a:b", unit: "blob" } as const;
 const CACHE = { ...APP, destination: "reg.example/cache", image: "cache" } as const;
-const SETUP: Setup = { workers: 2, cores: 2, compression: "gzip", compressionLevel: 1, parallel: true };
+const SETUP: Setup = {
+  workers: 2,
+  fittingWorkers: 50,
+  cores: 2,
+  compression: "gzip",
+  compressionLevel: 1,
+  parallel: true,
+};
 
 function watched() {
   const ticker = new ManualClock();
@@ -139,7 +146,19 @@ const held = (kind: "cores" | "disk" | "answers", part = 0.9): HeldUp => ({ hold
 
 test.each([
   ["cores", { heldUp: held("cores") }, {}, "more cores make it faster"],
-  ["cores that are not used", { heldUp: held("cores") }, { cores: 8 }, "-workers 8 uses all cores"],
+  ["cores that are not used", { heldUp: held("cores") }, { cores: 8 }, "-workers 8 uses more cores"],
+  [
+    "cores for which memory has no room",
+    { heldUp: held("cores") },
+    { cores: 8, fittingWorkers: 2 },
+    "more memory makes room for more workers",
+  ],
+  [
+    "cores of which some have room",
+    { heldUp: held("cores") },
+    { cores: 8, fittingWorkers: 4 },
+    "-workers 4 uses more cores",
+  ],
   ["cores, at a slow level", { heldUp: held("cores") }, { compressionLevel: 6 }, "-compression-level 1 is faster"],
   ["disk", { heldUp: held("disk") }, {}, "a faster disk for the layers makes it faster"],
   ["answers", { heldUp: held("answers") }, {}, ""],
