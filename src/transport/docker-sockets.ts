@@ -70,6 +70,7 @@ export class DockerSockets {
     };
     return new Client(origin, {
       pipelining: 1,
+      allowH2: false,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       connect: take,

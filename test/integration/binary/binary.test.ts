@@ -179,7 +179,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       "Node.js is licensed for use as follows",
       "GNU LESSER GENERAL PUBLIC LICENSE",
       "GCC RUNTIME LIBRARY EXCEPTION",
-      "undici 7",
+      "undici 8",
     ])
       expect(text).toContain(part);
   });
