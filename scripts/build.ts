@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { buildParts } from "./build-parts.ts";
+import { buildTypes } from "./build-types.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
 import { writeSbom } from "./sbom.ts";
 
@@ -11,14 +12,16 @@ const dist = join(root, "dist");
 /**
  * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there. All entries are built
  * together, because piscina keeps a thread's state in a module that its worker and our entries must share.
+ * @returns paths of all files that are in the bundles
  */
-export async function build(): Promise<void> {
+export async function build(): Promise<readonly string[]> {
   const entries = { cli: join(root, "src/cli.ts"), tandem: join(root, "src/tandem.ts"), ...THREAD_ENTRIES };
-  await bundle(entries, dist);
+  const files = await bundle(entries, dist);
   await buildParts();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
   warmUp();
+  return files;
 }
 
 /** Starts the command once, so that it leaves its compiled code behind: half of the time that starting takes. */
@@ -32,6 +35,7 @@ function warmUp(): void {
 }
 
 if (import.meta.main) {
-  await build();
-  writeSbom();
+  const files = await build();
+  buildTypes("tandem.ts", join(dist, "types"));
+  writeSbom(files, join(dist, "sbom.cdx.json"));
 }

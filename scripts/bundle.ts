@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
 
 const root = dirname(import.meta.dirname);
@@ -70,4 +70,15 @@ export async function bundle(
   });
   await made.close();
   return output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
+}
+
+/** Directories of the packages that files of a bundle come from, each once and in order. @param files as {@link bundle} returns them */
+export function packageDirectories(files: readonly string[]): readonly string[] {
+  const marker = `${sep}node_modules${sep}`;
+  const directories = files.flatMap((path) => {
+    const start = path.lastIndexOf(marker) + marker.length;
+    const [scope = "", name = ""] = path.slice(start).split(sep);
+    return path.includes(marker) ? [path.slice(0, start) + (scope.startsWith("@") ? join(scope, name) : scope)] : [];
+  });
+  return [...new Set(directories)].sort();
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
+import { packageDirectories } from "./bundle.ts";
 
 const root = dirname(import.meta.dirname);
 
@@ -28,14 +29,8 @@ export function collectLicenses(sources: readonly string[], runtime: Buffer, lib
 
 /** Names and versions of packages by license, since many have the same. */
 function packagesOf(sources: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const marker = `${sep}node_modules${sep}`;
-  const directories = sources.flatMap((path) => {
-    const start = path.lastIndexOf(marker) + marker.length;
-    const [scope = "", name = ""] = path.slice(start).split(sep);
-    return path.includes(marker) ? [path.slice(0, start) + (scope.startsWith("@") ? join(scope, name) : scope)] : [];
-  });
   const names = new Map<string, string[]>();
-  for (const directory of [...new Set(directories)].sort()) {
+  for (const directory of packageDirectories(sources)) {
     const { name, version, license } = packageSchema.parse(
       JSON.parse(readFileSync(join(directory, "package.json"), "utf8")),
     );

@@ -1,28 +1,30 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { packageDirectories } from "./bundle.ts";
 
 const root = dirname(import.meta.dirname);
 
+const component = z.looseObject({ "bom-ref": z.string(), name: z.string() });
+const dependency = z.looseObject({ ref: z.string(), dependsOn: z.array(z.string()) });
+const bomSchema = z.looseObject({ components: z.array(component), dependencies: z.array(dependency) });
+
 /**
- * Writes the SBOM of the release into dist/ (CycloneDX): all packages that the bundles and the runtime come from, as the lock
- * file has them, so that it needs neither the network nor an installation.
+ * Writes the SBOM of the release (CycloneDX): the packages in the bundles and the runtime, as the lock file has them. Needs
+ * neither the network nor an installation.
+ * @param files that are in the bundles
  */
-export function writeSbom(): void {
-  const args = [
-    "sbom",
-    "--sbom-format",
-    "cyclonedx",
-    "--sbom-type",
-    "application",
-    "--omit",
-    "dev",
-    "--package-lock-only",
-  ];
+export function writeSbom(files: readonly string[], file: string): void {
+  const packages = new Set(packageDirectories(files).map((path) => path.replace(/.*[\\/]node_modules[\\/]/, "")));
+  const args = ["sbom", "--sbom-format", "cyclonedx", "--sbom-type", "application", "--package-lock-only"];
   const { status, stdout, stderr } = spawnSync("npm", args, { cwd: root, encoding: "utf8" });
   if (status !== 0) throw new Error(`npm sbom failed:\n${stderr}`);
-  mkdirSync(join(root, "dist"), { recursive: true });
-  writeFileSync(join(root, "dist", "sbom.cdx.json"), stdout);
+  const bom = bomSchema.parse(JSON.parse(stdout));
+  const components = bom.components.filter(({ name }) => packages.has(name) || name.startsWith("node-linux-"));
+  const refs = new Set(components.map((each) => each["bom-ref"]));
+  const dependencies = bom.dependencies
+    .filter(({ ref }) => refs.has(ref))
+    .map((each) => ({ ...each, dependsOn: each.dependsOn.filter((ref) => refs.has(ref)) }));
+  writeFileSync(file, `${JSON.stringify({ ...bom, components, dependencies }, undefined, 2)}\n`);
 }
-
-if (import.meta.main) writeSbom();

@@ -27,7 +27,7 @@ function isLinked() {
 
 if (!isLinked() && mtime(installed) < mtime(join(root, "package-lock.json"))) {
   console.error("Installing dependencies (npm ci) ...");
-  const status = run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+  const status = run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
   if (status !== 0) process.exit(status);
 }
 const node = existsSync(runtime) ? runtime : process.execPath;

@@ -1,0 +1,51 @@
+import { execFileSync } from "node:child_process";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+
+const root = dirname(import.meta.dirname);
+
+/** `from "./x.ts"` and `import("./x.ts")`, as TypeScript writes them in declarations. */
+const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
+
+/**
+ * Writes the library's type declarations: that of its entry and of every file that it names.
+ * @param entry of the library, below src/
+ * @param directory emptied first
+ */
+export function buildTypes(entry: string, directory: string): void {
+  const temporary = mkdtempSync(join(tmpdir(), "tandem-types-"));
+  try {
+    const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+    const config = join(temporary, "tsconfig.json");
+    const compilerOptions = {
+      noEmit: false,
+      declaration: true,
+      emitDeclarationOnly: true,
+      rootDir: root,
+      outDir: temporary,
+      typeRoots: [join(root, "node_modules", "@types")],
+    };
+    const ambient = globSync("{src,workers}/**/*.d.ts", { cwd: root }).map((name) => join(root, name));
+    const files = [join(root, "src", entry), ...ambient];
+    const text = { extends: join(root, "tsconfig.json"), compilerOptions, files, include: [], exclude: [] };
+    writeFileSync(config, JSON.stringify(text));
+    execFileSync(process.execPath, [compiler, "--project", config], { stdio: ["ignore", "inherit", "inherit"] });
+    rmSync(directory, { recursive: true, force: true });
+    copyDeclarations(join(temporary, "src"), entry.replace(/\.ts$/, ""), directory);
+  } finally {
+    rmSync(temporary, { recursive: true });
+  }
+}
+
+/** Copies a declaration and those that it imports. TypeScript leaves `.ts` in their imports, which only compilers of sources take. */
+function copyDeclarations(from: string, name: string, to: string, done = new Set<string>()): void {
+  if (done.has(name)) return;
+  done.add(name);
+  const text = readFileSync(join(from, `${name}.d.ts`), "utf8");
+  const target = join(to, `${name}.d.ts`);
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, text.replace(RELATIVE_IMPORT, '$1"$2.js"'));
+  for (const [, , path = ""] of text.matchAll(RELATIVE_IMPORT))
+    copyDeclarations(from, relative(from, join(from, dirname(name), path)), to, done);
+}

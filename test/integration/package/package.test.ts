@@ -1,0 +1,119 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { filesBelow } from "../../support/file-tree.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const temporary = mkdtempSync(join(tmpdir(), "tandem-package-"));
+const project = join(temporary, "project");
+const installed = join(project, "node_modules", "tandem");
+const files: string[] = [];
+/** npm is the machine's; what it runs finds the runtime of this project first. */
+const env = { ...process.env, CNB_PLATFORM_API: "0.13" };
+
+function run(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, { cwd: project, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** `npm pack` in a copy of the checkout, because it builds, and other tests use this one's build. */
+function pack(): string {
+  const checkout = join(temporary, "checkout");
+  const names = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  for (const name of names.split("\0").filter((path) => path !== "" && !path.startsWith("fixtures/"))) {
+    mkdirSync(dirname(join(checkout, name)), { recursive: true });
+    cpSync(join(root, name), join(checkout, name));
+  }
+  symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+  const args = ["pack", "--silent", "--pack-destination", temporary];
+  execFileSync("npm", args, { cwd: checkout, stdio: ["ignore", "ignore", "inherit"] });
+  return join(temporary, readdirSync(temporary).find((name) => name.endsWith(".tgz")) ?? "no archive");
+}
+
+beforeAll(() => {
+  const archive = pack();
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "name": "consumer", "private": true }');
+  run("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error", archive]);
+  // Before the programs run, which leave compiled code beside the bundle.
+  files.push(...filesBelow(installed, /./));
+}, 300_000);
+afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+
+describe("a project that installs the package", () => {
+  const use =
+    'const { app } = { app: exportImages({ images: ["registry.example/app"] }) }; app.result.catch((error) => console.log(error.code));';
+
+  test("imports it from an ES module", () => {
+    writeFileSync(join(project, "use.mjs"), `import { exportImages } from "tandem";\n${use}`);
+    expect(run(process.execPath, ["use.mjs"])).toMatch(/^EXPORT_\w+\n$/);
+  });
+
+  test("requires it from CommonJS", () => {
+    writeFileSync(join(project, "use.cjs"), `const { exportImages } = require("tandem");\n${use}`);
+    expect(run(process.execPath, ["use.cjs"])).toMatch(/^EXPORT_\w+\n$/);
+  });
+
+  test("compiles against its declarations, with libraries checked", () => {
+    const source = `
+      import { type ExportEvent, type ExportOptions, exportImages, Fault } from "tandem";
+      const options: ExportOptions = { images: ["registry.example/app"], parallel: true };
+      export async function ready(): Promise<string> {
+        for await (const event of exportImages(options)) if (event.event === "app-image-ready") return event.digest;
+        throw new Fault("EXPORT_INTERNAL", "no image");
+      }
+      // @ts-expect-error there is no such member
+      export const absent = (event: ExportEvent) => event.absent;`;
+    writeFileSync(join(project, "use.ts"), source);
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2024",
+      lib: ["es2024", "dom", "esnext.disposable"],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: [],
+    };
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+    const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+    const { status, stdout } = spawnSync(process.execPath, [compiler], { cwd: project, encoding: "utf8" });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+  });
+
+  test.each(["exporter", "creator"])("runs the program %s", (name) => {
+    const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
+    const version = execFileSync(join(project, "node_modules", ".bin", name), ["-version"], {
+      env: { ...env, PATH },
+      encoding: "utf8",
+    });
+    expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  test("gets a few megabytes, and nothing of the machine that packed it", () => {
+    const bytes = [...filesBelow(join(project, "node_modules"), /./)].reduce(
+      (sum, path) => sum + statSync(path).size,
+      0,
+    );
+    expect(files.map((path) => path.slice(installed.length))).toContain("/dist/tandem.cjs");
+    expect(bytes).toBeLessThan(10e6);
+    expect(
+      files.filter((path) => /compiled|\.source$|\/(src|test|node_modules)\//.test(path.slice(installed.length))),
+    ).toEqual([]);
+    const machine = files.filter((path) => readFileSync(path, "latin1").includes(join(temporary, "checkout")));
+    expect(machine).toEqual([]);
+  });
+});
