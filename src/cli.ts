@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runAs } from "./privileges.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
 import { runProgram } from "./program.ts";
-import { stdioSink } from "./report/stdio-sink.ts";
+import { standardOutput } from "./report/output.ts";
 import { listenForStop } from "./stop-signals.ts";
 
 // The option that bounds the main thread's young generation would overrule the smaller limits of other threads.
@@ -19,7 +19,6 @@ if (cwd === "") process.chdir("/");
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];
 process.env.HOME = home;
 
-const signal = listenForStop(signalsIgnoredAtStart(ignored));
-runProgram({ program, args, env, cwd, home, out: stdioSink(1), err: stdioSink(2), runAs }, signal).then((exitCode) =>
-  process.exit(exitCode),
-);
+const stop = listenForStop(signalsIgnoredAtStart(ignored));
+const [out, err] = [standardOutput(1), standardOutput(2)];
+void runProgram({ program, args, env, cwd, home, out, err, runAs }, stop).then((exitCode) => process.exit(exitCode));

@@ -130,7 +130,8 @@ async function exportApp(
   const { layers, saved } = await makeApp(context, beginning, signal, onPrepared);
   const { tags } = saved.report;
   if (tags.length > 0)
-    await writeReport(context.settings.reportPath, saved.report).catch((error: unknown) => {
+    await writeReport(context.settings.reportPath, saved.report, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
       throw failTo("write export report", error, EXIT_CODES.exportFailed);
     });
   if (saved.failure !== undefined) throw saved.failure;

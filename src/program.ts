@@ -13,7 +13,8 @@ import { parseLogFormat } from "./inputs/tuning.ts";
 import { ensureOwner } from "./privileges.ts";
 import { temporaryDirectory } from "./process-inputs.ts";
 import { CommandOutput } from "./report/command-output.ts";
-import { type LineSink, Log } from "./report/log.ts";
+import { Log } from "./report/log.ts";
+import type { OutputSink } from "./report/output.ts";
 import { overdue } from "./stop-signals.ts";
 
 /** What the program needs to know of the process that it runs in. */
@@ -26,8 +27,8 @@ export interface ProgramProcess {
   readonly cwd: string;
   /** Where docker's configuration is. */
   readonly home: string;
-  readonly out: LineSink;
-  readonly err: LineSink;
+  readonly out: OutputSink;
+  readonly err: OutputSink;
   /** Makes the process run as a user and a group. @throws Fault */
   readonly runAs: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads;
@@ -37,11 +38,20 @@ export interface ProgramProcess {
 export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
   const output = new CommandOutput(process.out, process.err);
   const logger = new Log(output.out, output.err);
-  try {
-    return await Promise.race([parseAndRun({ ...process, output, logger }, signal), overdue(signal)]);
-  } catch (error) {
-    return report(error, logger);
-  }
+  const tooLate = overdue(signal);
+  const work = Promise.race([parseAndRun({ ...process, output, logger }, signal), tooLate]);
+  const exitCode = await work.catch((error: unknown) => report(error, logger));
+  await Promise.race([finishLog(output, signal), tooLate]).catch(() => undefined);
+  return signal.aborted ? exitCodeOf(signal.reason) : exitCode;
+}
+
+/** How long the log's reader may pause when the command was stopped. */
+const STOPPED_PATIENCE_MS = 200;
+
+/** Waits for the readers of the log as long as they take, unless the command is stopped. */
+async function finishLog(output: CommandOutput, signal: AbortSignal): Promise<void> {
+  await output.finish({ signal });
+  await output.finish({ patienceMs: STOPPED_PATIENCE_MS });
 }
 
 /** The process, and what is said there. */
@@ -61,7 +71,10 @@ async function parseAndRun(process: Surroundings, signal: AbortSignal): Promise<
     output.err.write(command.stderr);
     return command.exitCode;
   }
-  return run(command, invocation, process, signal);
+  const exitCode = await run(command, invocation, process, signal);
+  // A stop that came too late to change the images may have cut the events.
+  signal.throwIfAborted();
+  return exitCode;
 }
 
 function printVersion(logger: Log): number {
@@ -99,5 +112,9 @@ async function run(
 
 function report(error: unknown, logger: Log): number {
   logger.error(messageAndHint(error));
+  return exitCodeOf(error);
+}
+
+function exitCodeOf(error: unknown): number {
   return (error instanceof Fault ? error.exitCode : undefined) ?? EXIT_CODES.failed;
 }

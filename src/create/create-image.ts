@@ -5,11 +5,17 @@ import type { Logger } from "../flow/logger.ts";
 import type { CreateInputs } from "../inputs/create-inputs.ts";
 import { readCreatedInputs } from "../inputs/created-inputs.ts";
 import { runAs } from "../privileges.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments } from "./phase-arguments.ts";
 import { phaseEnvironment } from "./phase-environment.ts";
 import { runPhase } from "./phase-process.ts";
-import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
+import {
+  refuseExtensions,
+  refuseMissingCache,
+  refuseMissingEventsDirectory,
+  refuseMissingRunImage,
+} from "./refusals.ts";
 import type { User } from "./user.ts";
 
 /** What the creator needs of the process that it runs in. */
@@ -18,6 +24,7 @@ export interface CreateParts extends ProcessParts {
   /** Whose the build is; the process becomes that user before the build. */
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
+  readonly output: CommandOutput;
 }
 
 /**
@@ -48,6 +55,7 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
     return runOne(phase, inputs, parts, startAs, signal);
   };
   refuseMissingCache(settings);
+  refuseMissingEventsDirectory(settings);
   const analyzed = await run("ANALYZING", "analyzer");
   if (analyzed !== EXIT_CODES.success) return analyzed;
   await refuseMissingRunImage(settings, logger);
@@ -65,12 +73,13 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
 async function runOne(
   phase: Phase,
   inputs: CreateInputs,
-  { lifecycle, user, environment, logger }: CreateParts,
+  { lifecycle, user, environment, logger, output }: CreateParts,
   startAs: User | undefined,
   signal: AbortSignal,
 ): Promise<number> {
   const start = {
     program: lifecycle[phase],
+    output,
     args: phaseArguments(phase, inputs),
     env: phaseEnvironment(phase, inputs, user, environment),
     ...(startAs === undefined ? {} : { user: startAs }),

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { Fault, messageOf } from "../faults/fault.ts";
 import type { Environment } from "../inputs/environment.ts";
+import type { CommandOutput } from "../report/command-output.ts";
 import { StopFault } from "../stop-signals.ts";
 import type { Phase } from "./phase-arguments.ts";
 
@@ -11,23 +12,26 @@ export interface PhaseStart {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Environment;
+  /** Where its output goes. */
+  readonly output: CommandOutput;
   /** The user to start it as; absent: the creator's own. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /**
- * Runs a phase to its end; its output goes where the creator's goes. When the creator is asked to stop, the phase and all
+ * Runs a phase to its end; its output goes where the creator's goes, after it. When the creator is asked to stop, the phase and all
  * processes that it started are asked by the same signal, and it has the time it needs to end; when the creator's process
  * ends before, they are killed.
  * @returns its exit code
  * @throws Fault when it cannot be started, or a signal ended it; the abort signal's reason
  */
 export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSignal): Promise<number> {
+  const streams = await start.output.passOn(signal);
   signal.throwIfAborted();
   // In a process group of its own, so that what a buildpack started can be stopped with it.
   const child = spawn(start.program, start.args, {
     env: start.env,
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", ...streams],
     detached: true,
     ...start.user,
   });

@@ -52,7 +52,7 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
   const { workers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent });
+  const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent }, signal);
   const { monitor } = watch;
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
@@ -90,6 +90,6 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
     watch.end(failure);
     await Promise.all([pool.close(), registries.close()]);
     await close();
-    watch.close();
+    await watch.close();
   }
 }

@@ -36,15 +36,21 @@ export interface Watch {
   readonly monitor: Monitor;
   /** The export is over: progress goes, the rest is written. @param failure what it failed with, undefined for nothing */
   end(failure: unknown): void;
-  /** Nothing will happen any more. */
-  close(): void;
+  /** Nothing will happen any more. Waits for readers, and warns of what could not be written. */
+  close(): Promise<void>;
 }
+
+/** How long the readers of events and timeline may pause at the end. */
+const PATIENCE_MS = 10_000;
+
+/** The same when the export was stopped. */
+const STOPPED_PATIENCE_MS = 200;
 
 /**
  * Opens all that watches an export, as the flags say: events, progress, summary and timeline.
  * @throws Fault when the file of events cannot be opened
  */
-export async function watchExport(settings: ExportSettings, audience: Audience): Promise<Watch> {
+export async function watchExport(settings: ExportSettings, audience: Audience, signal: AbortSignal): Promise<Watch> {
   const { tuning } = settings;
   const { logger, output } = audience;
   const events = openEvents(tuning.events);
@@ -71,6 +77,16 @@ export async function watchExport(settings: ExportSettings, audience: Audience):
     mode.kind === "none" && !hasEvents ? undefined : activity.watch(ticker),
     recorder?.watch(monitor, ticker),
   ];
+  const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
+  const patienceMs = () => (signal.aborted ? STOPPED_PATIENCE_MS : PATIENCE_MS);
+  const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
+    try {
+      await writeTimeline(tuning.timeline, from.timeline(monitor, `tandem ${VERSION}`), timelinePage, patienceMs());
+    } catch (error) {
+      warn("timeline", messageOf(error));
+    }
+  };
+  let timeline: Promise<void> | undefined;
   const end = (failure: unknown): void => {
     for (const stop of stops) stop?.();
     if (failure === undefined) {
@@ -79,14 +95,14 @@ export async function watchExport(settings: ExportSettings, audience: Audience):
       if (isSummaryDue(mode, summary))
         for (const line of summaryLines(summary, { ...tuning, cores, parallel: settings.parallel })) logger.info(line);
     } else monitor.emit(failureEvent(failure));
-    if (recorder === undefined) return;
-    try {
-      writeTimeline(tuning.timeline, recorder.timeline(monitor, `tandem ${VERSION}`), timelinePage);
-    } catch (error) {
-      logger.warn(`Failed to write timeline: ${messageOf(error)}`);
-    }
+    if (recorder !== undefined) timeline = saveTimeline(recorder);
   };
-  return { monitor, end, close: () => events.close() };
+  const close = async (): Promise<void> => {
+    const lost = await events.close(patienceMs());
+    if (lost !== undefined) warn("events", lost);
+    await timeline;
+  };
+  return { monitor, end, close };
 }
 
 /** Who wants warnings only, or lines of JSON, wants no bars. A program that exports has events, and lines only if it asks. */

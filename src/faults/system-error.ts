@@ -42,6 +42,11 @@ export function goErrnoText(error: NodeJS.ErrnoException): string {
   return GO_TEXT_BY_NUMBER.get(-error.errno) ?? getSystemErrorMessage(error.errno);
 }
 
+/** What failed of opening and writing a file, as a word for {@link pathFault}. */
+export function operationOf(error: unknown): "open" | "write" {
+  return isSystemError(error) && error.syscall !== "write" ? "open" : "write";
+}
+
 /**
  * An fs error as Go's `*PathError` prints it: `<operation> <path>: <text>`.
  * @param operation Go's word for the failed call, e.g. `open`, `lstat`, `stat`.

@@ -62,8 +62,8 @@ export interface Tuning {
   readonly compressionLevel: number;
   /** Where compressed blobs wait; absolute. */
   readonly spoolDir: string;
-  /** Where events go: a path, a number of an open file, or "". */
-  readonly events: string;
+  /** Where events go: an absolute path, the number of an open descriptor, or "". */
+  readonly events: string | number;
   readonly progress: "auto" | "tty" | "plain" | "none";
   /** Where a timeline is written, absolute, ending in `.html` or `.json`; "" for nowhere. */
   readonly timeline: string;

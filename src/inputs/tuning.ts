@@ -3,6 +3,7 @@ import { Fault } from "../faults/fault.ts";
 import type { Logger } from "../flow/logger.ts";
 import { absolutePath } from "./absolute-path.ts";
 import type { RunCommand } from "./command-line.ts";
+import { parseEventTarget } from "./event-target.ts";
 import type { Tuning } from "./export-inputs.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { parseGoDuration } from "./go-duration.ts";
@@ -10,7 +11,7 @@ import { boundWorkers, fittingWorkers, MAX_WORKERS } from "./worker-count.ts";
 
 /**
  * The flags of our own, checked (design, "Flags of our own").
- * @param cwd absolute, or "" when it was deleted; the spool directory is resolved against it
+ * @param cwd absolute, or "" when it was deleted; relative paths are resolved against it
  * @throws Fault with exit code 3 that names flag, variable and what is allowed
  */
 export function parseTuning({ flags, machine }: RunCommand, cwd: string, logger: Logger): Tuning {
@@ -22,7 +23,7 @@ export function parseTuning({ flags, machine }: RunCommand, cwd: string, logger:
     compressionLevel: within("compression-level", flags.int("compression-level"), 1, 9),
     retryBudgetMs: duration("retry-budget", flags.string("retry-budget")),
     spoolDir: absolutePath(cwd, flags.string("spool-dir")),
-    events: flags.string("events"),
+    events: parseEventTarget(flags.string("events"), cwd),
     progress: oneOf("progress", flags.string("progress"), ["auto", "tty", "plain", "none"]),
     timeline: parseTimeline(cwd, flags.string("timeline")),
     logFormat: parseLogFormat(flags),

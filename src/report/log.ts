@@ -2,11 +2,7 @@ import { type DestinationStream, type Logger as Pino, pino } from "pino";
 import { withoutSecrets } from "../faults/secrets.ts";
 import type { Logger } from "../flow/logger.ts";
 import { type LineLevel, phaseHeader, textLine } from "./log-line.ts";
-
-/** Takes whole lines, each with its newline, and has written them when the call returns. */
-export interface LineSink {
-  write(lines: string): void;
-}
+import type { LineSink } from "./output.ts";
 
 /** How the log looks and what it leaves out. */
 export interface LogSettings {
@@ -22,7 +18,7 @@ const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "t
 
 /**
  * The log: pino, with the reference's lines for people. Warnings and errors go to the second sink, all else to the first
- * (D26). Lines are written whole and at once, so that none is lost at exit and no two of them mix.
+ * (D26). Lines are written whole, so that no two of them mix.
  */
 export class Log implements Logger {
   readonly #pino: Pino;

@@ -1,14 +1,15 @@
 import { constants } from "node:fs";
-import { access, lstat, writeFile } from "node:fs/promises";
+import { access, lstat } from "node:fs/promises";
 import { posix } from "node:path";
 import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
 import type { BomEntry } from "../cnb/build-metadata.ts";
 import { replaceFile } from "../faults/durable-file.ts";
 import { withContext } from "../faults/fault.ts";
 import { makeDirectories } from "../faults/make-directories.ts";
-import { isNotExist, pathFault } from "../faults/system-error.ts";
+import { isNotExist, operationOf, pathFault } from "../faults/system-error.ts";
 import { goStruct, unlessEmpty } from "../oci/go-json.ts";
 import { goToml } from "./go-toml.ts";
+import { writeDocument } from "./output.ts";
 
 /** What report.toml says of the export (contract 8.3). */
 export interface ExportReport {
@@ -43,20 +44,22 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
 /**
  * Writes report.toml, with the directories above it. Where it can be, it is replaced in one step, so that a platform never
  * reads a part of it.
- * @throws Fault `failed to write report file: ...`
+ * @param signal ends the wait for the reader of a FIFO
+ * @throws Fault `failed to write report file: ...`; the signal's reason
  */
-export async function writeReport(path: string, report: ExportReport): Promise<void> {
+export async function writeReport(path: string, report: ExportReport, signal?: AbortSignal): Promise<void> {
   try {
     await makeDirectories(posix.normalize(posix.dirname(path)), "EXPORT_REPORT_DIRECTORY");
-    await write(path, reportToml(report)).catch((error: unknown) => {
-      throw pathFault("EXPORT_REPORT_WRITE", "open", path, error);
+    await write(path, reportToml(report), signal).catch((error: unknown) => {
+      throw pathFault("EXPORT_REPORT_WRITE", operationOf(error), path, error);
     });
   } catch (error) {
+    signal?.throwIfAborted();
     throw withContext("failed to write report file", error);
   }
 }
 
-async function write(path: string, text: string): Promise<void> {
+async function write(path: string, text: string, signal: AbortSignal | undefined): Promise<void> {
   if (await isReplaceable(path)) {
     try {
       return await replaceFile(path, text);
@@ -64,7 +67,7 @@ async function write(path: string, text: string): Promise<void> {
       // A file that is mounted cannot be replaced, nor one in a directory of somebody else's; it may still be written.
     }
   }
-  await writeFile(path, text);
+  await writeDocument(path, text, signal === undefined ? {} : { signal });
 }
 
 /** What is no file of its own, such as a link or a terminal, has to stay what it is. */

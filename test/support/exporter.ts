@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Stream } from "node:stream";
 import { text } from "node:stream/consumers";
 import { exportEventSchema } from "../../src/flow/event-schema.ts";
 import type { ExportEvent } from "../../src/flow/events.ts";
@@ -11,6 +12,8 @@ import type { CommandRun } from "./in-process.ts";
 
 /** How a run of the command ended. */
 export interface ExporterRun extends CommandRun {
+  /** As a shell counts it: also of a process that a signal ended. */
+  readonly status: number;
   /** From start to end. */
   readonly wallMs: number;
 }
@@ -40,22 +43,35 @@ export function startExporter(args: readonly string[], env: Readonly<Record<stri
   return startProgram(EXPORTER, args, env);
 }
 
+/** What a program is started with instead of pipes that are read. */
+export interface Streams {
+  readonly stdout?: number | Stream;
+  readonly stderr?: number | Stream;
+  /** The descriptor 3. */
+  readonly third?: number | Stream;
+}
+
 /** Starts a program of a lifecycle as a platform does. */
 export function startProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  { stdout, stderr, third }: Streams = {},
 ): RunningExporter {
   const started = performance.now();
+  const stdio: StdioOptions = ["ignore", stdout ?? "pipe", stderr ?? "pipe", ...(third === undefined ? [] : [third])];
   const child = spawn(program, args, {
     env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio,
   });
-  const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
+  const texts = [child.stdout, child.stderr].map((stream) => (stream === null ? "" : text(stream)));
   const end = async (): Promise<ExporterRun> => {
     await once(child, "close");
     const wallMs = performance.now() - started;
-    return { exitCode: child.exitCode, stdout: await stdout, stderr: await stderr, wallMs };
+    const [out = "", err = ""] = await Promise.all(texts);
+    const { exitCode, signalCode } = child;
+    const status = exitCode ?? 128 + constants.signals[signalCode ?? "SIGKILL"];
+    return { exitCode, status, stdout: out, stderr: err, wallMs };
   };
   return { process: child, ended: end() };
 }

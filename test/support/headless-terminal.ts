@@ -5,6 +5,7 @@ import type { Screen } from "../../src/report/progress/screen.ts";
 export class HeadlessTerminal implements Screen {
   /** Everything that was written, as it came. */
   readonly written: string[] = [];
+  isBehind = false;
   readonly #terminal: InstanceType<typeof xterm.Terminal>;
   readonly #listeners = new Set<() => void>();
 

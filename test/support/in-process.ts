@@ -2,7 +2,7 @@ import { engineParts } from "../../src/export/engine-parts.ts";
 import type { Compression } from "../../src/layers/block-encoder.ts";
 import { WorkerPool } from "../../src/layers/worker-pool.ts";
 import { type ProgramProcess, runProgram } from "../../src/program.ts";
-import type { LineSink } from "../../src/report/log.ts";
+import { RecordedOutput } from "./recorded-output.ts";
 
 /** How a run of the command ended. */
 export interface CommandRun {
@@ -75,7 +75,7 @@ export class InProcessCommand implements AsyncDisposable {
   }
 
   async run(invocation: Invocation): Promise<CommandRun> {
-    const [out, err] = [new Lines(), new Lines()];
+    const [out, err] = [new RecordedOutput(), new RecordedOutput()];
     const startThreads = (workers: number, compression: Compression) => this.#lend(workers, compression);
     const exitCode = await runProgram({ ...invocation, out, err, startThreads }, new AbortController().signal);
     return { exitCode, stdout: out.text, stderr: err.text };
@@ -95,13 +95,5 @@ export class InProcessCommand implements AsyncDisposable {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.end()));
-  }
-}
-
-class Lines implements LineSink {
-  text = "";
-
-  write(lines: string): void {
-    this.text += lines;
   }
 }

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { createLogUpdate } from "log-update";
 import stringWidth from "string-width";
 import type { LinePrinter } from "../command-output.ts";
-import type { LineSink } from "../log.ts";
+import type { LineSink } from "../output.ts";
 import type { Screen } from "./screen.ts";
 
 /** What a terminal shows between these two appears at once, so that nothing flickers (terminals that do not know them ignore them). */
@@ -41,9 +41,9 @@ export class Drawing implements LinePrinter {
     screen.write(HIDE_CURSOR);
   }
 
-  /** Shows a picture of several lines instead of the one before; "" for none. */
+  /** Shows a picture of several lines instead of the one before; "" for none. Skipped while the terminal is behind. */
   draw(picture: string): void {
-    if (this.#hasEnded) return;
+    if (this.#hasEnded || this.#screen.isBehind) return;
     this.#picture = picture;
     this.#show();
     this.#frames.flush();

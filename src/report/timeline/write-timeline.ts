@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
 import { withoutSecrets } from "../../faults/secrets.ts";
-import { pathFault } from "../../faults/system-error.ts";
+import { operationOf, pathFault } from "../../faults/system-error.ts";
+import { writeDocument } from "../output.ts";
 import type { Timeline } from "./timeline.ts";
 import { traceEvents } from "./trace-events.ts";
 
@@ -10,14 +10,21 @@ const PLACE = "<!-- timeline -->";
 /**
  * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a page that needs nothing else.
  * @param page the page without a timeline
- * @throws Fault `open <path>: ...`
+ * @param patienceMs how long to wait for the reader of a FIFO
+ * @throws Fault `open <path>: ...` or `write <path>: ...`
  */
-export function writeTimeline(path: string, timeline: Timeline, page: () => string): void {
+export async function writeTimeline(
+  path: string,
+  timeline: Timeline,
+  page: () => string,
+  patienceMs: number,
+): Promise<void> {
   const text = path.endsWith(".json") ? JSON.stringify(traceEvents(timeline)) : timelineHtml(timeline, page());
   try {
-    writeFileSync(path, withoutSecrets(text));
+    await writeDocument(path, withoutSecrets(text), { patienceMs });
   } catch (error) {
-    throw pathFault("EXPORT_REPORT_TIMELINE", "open", path, error, { hint: "Give a writable file with -timeline." });
+    const hint = "Give a writable file with -timeline.";
+    throw pathFault("EXPORT_REPORT_TIMELINE", operationOf(error), path, error, { hint });
   }
 }
 

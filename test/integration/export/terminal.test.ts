@@ -1,10 +1,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { HeadlessTerminal } from "../../support/headless-terminal.ts";
+import { waitsToWrite } from "../../support/process-state.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { unreadPipe } from "../../support/unread-pipe.ts";
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 
@@ -86,4 +91,37 @@ test
   const { exitCode, output } = await heldExport(env, () => true);
   expect(exitCode).toBe(0);
   expect(output).not.toContain("\u001b");
+});
+
+test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${missing}`, async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry);
+  const arrived = Promise.withResolvers<void>();
+  const around = () => {
+    arrived.resolve();
+    return new Promise<Reply>(() => undefined);
+  };
+  registry.faults.add({ method: "PATCH", target: /app\/blobs/, action: { around } });
+  const directory = tempTree();
+  const said = (name: string) => {
+    const path = join(directory, name);
+    return existsSync(path) ? readFileSync(path, "utf8").trim() : "";
+  };
+  const own = ["sh", "-c", `echo $$ > ${directory}/pid; exec "$0" "$@"`, EXPORTER, "-progress", "tty"];
+  const command = [...own, ...scene.arguments({ cache: "", flags: ["-log-level", "debug"] })].map(quoted).join(" ");
+  // What nobody reads has filled the terminal before the exporter starts.
+  const filling = `yes & echo $! > ${directory}/yes; while ! [ -f ${directory}/go ]; do sleep 0.05; done`;
+  const child = spawn("script", ["-qec", `${filling}; ${command}; echo $? > ${directory}/status`, "/dev/null"], {
+    env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", TERM: "xterm", LANG: "C.UTF-8" },
+    stdio: ["ignore", unreadPipe().writer, "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), { timeout: 20_000 });
+  onTestFinished(() => void process.kill(Number(said("yes")), "SIGKILL"));
+  writeFileSync(join(directory, "go"), "");
+  await arrived.promise;
+  const sentMs = performance.now();
+  process.kill(Number(said("pid")), "SIGTERM");
+  await vi.waitFor(() => expect(said("status")).toBe("143"), { timeout: 5_000, interval: 10 });
+  expect(performance.now() - sentMs).toBeLessThan(1000);
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
 import { BUILD_USER } from "../builder.ts";
-import { type RunningExporter, startProgram } from "../exporter.ts";
+import { type RunningExporter, type Streams, startProgram } from "../exporter.ts";
 import { FakeRegistry } from "../registry/registry.ts";
 import { pushRunImage } from "../run-image.ts";
 import { tempTree } from "../temp-tree.ts";
@@ -45,6 +45,7 @@ export interface CreateRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of those of the build's user. */
   readonly user?: readonly string[];
+  readonly streams?: Streams;
 }
 
 /** A lifecycle whose phases are scripts, and the output of a finished build, so that the export has something to take. */
@@ -125,6 +126,7 @@ export class FakeBuild {
     images = [this.image],
     env = {},
     user,
+    streams,
   }: CreateRequest = {}): RunningExporter {
     const { root, layersDir, appDir, launcher } = this.output;
     const minor = Number(api.slice(2));
@@ -132,14 +134,15 @@ export class FakeBuild {
     const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher];
     const run = minor >= 12 ? ["-run", join(root, "run.toml")] : ["-stack", join(root, "stack.toml")];
     const sbom = minor >= 11 ? ["-launcher-sbom", join(root, "sbom")] : [];
-    return startProgram(program, [...paths, ...run, ...sbom, ...own, ...flags, ...images], {
+    const variables = {
       CNB_PLATFORM_API: api,
       CNB_LIFECYCLE_DIR: this.lifecycle,
       FAKE_DIR: this.#records,
       HOME: "/root-home",
       USER: "starter",
       ...env,
-    });
+    };
+    return startProgram(program, [...paths, ...run, ...sbom, ...own, ...flags, ...images], variables, streams);
   }
 
   create(request: CreateRequest = {}) {

@@ -7,11 +7,11 @@ import { tempTree } from "../../support/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
 
-test("a closed writer leaves the file alone that gets its descriptor next", () => {
+test("a closed writer leaves the file alone that gets its descriptor next", async () => {
   const directory = tempTree();
   const events = openEvents(join(directory, "events.jsonl"));
   events.write(EVENT);
-  events.close();
+  await events.close(0);
   const next = openSync(join(directory, "next"), "w");
   try {
     events.write(EVENT);
@@ -22,11 +22,11 @@ test("a closed writer leaves the file alone that gets its descriptor next", () =
   expect(readFileSync(join(directory, "events.jsonl"), "utf8")).toBe(`${JSON.stringify(EVENT)}\n`);
 });
 
-test("a closed writer leaves a descriptor open that it was given, and writes to it no more", () => {
+test("a closed writer leaves a descriptor open that it was given, and writes to it no more", async () => {
   const path = join(tempTree(), "events.jsonl");
   const file = openSync(path, "a");
-  const events = openEvents(`fd:${file}`);
-  events.close();
+  const events = openEvents(file);
+  await events.close(0);
   events.write(EVENT);
   closeSync(file);
   expect(readFileSync(path, "utf8")).toBe("");

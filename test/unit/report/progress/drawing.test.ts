@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LineSink } from "../../../../src/report/log.ts";
+import type { LineSink } from "../../../../src/report/output.ts";
 import { Drawing } from "../../../../src/report/progress/drawing.ts";
 import { HeadlessTerminal } from "../../../support/headless-terminal.ts";
 
@@ -25,6 +25,20 @@ test("pictures replace each other, and lines of the log stay above them", async 
   expect(await terminal.lines()).toEqual(["first", "second", "third", "a 50%", "b 20%"]);
   drawing.draw("b 90%");
   expect(await terminal.lines()).toEqual(["first", "second", "third", "b 90%"]);
+});
+
+test("no pictures pile up for a terminal that is behind, and lines of the log still do", () => {
+  const { terminal, drawing, log } = drawn();
+  drawing.draw("a 10%");
+  terminal.isBehind = true;
+  terminal.written.length = 0;
+  for (let percent = 11; percent < 90; percent += 1) drawing.draw(`a ${percent}%`);
+  expect(terminal.written).toEqual([]);
+  log("line");
+  expect(terminal.written.join("")).toContain("line\n");
+  terminal.isBehind = false;
+  drawing.draw("a 90%");
+  expect(terminal.written.join("")).toContain("a 90%");
 });
 
 test("nothing is left of it at the end, and the cursor is there again", async () => {

@@ -7,6 +7,7 @@ import { Log } from "../../../../src/report/log.ts";
 import type { ProgressMode } from "../../../../src/report/progress/progress-mode.ts";
 import { showProgress } from "../../../../src/report/progress/show-progress.ts";
 import { ManualClock } from "../../../support/clock.ts";
+import { RecordedOutput } from "../../../support/recorded-output.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 
 const MB = 1e6;
@@ -18,8 +19,9 @@ async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "js
   const events: ExportEvent[] = [];
   const monitor = new Monitor((event) => events.push(event), ticker.now);
   const logger = new RecordingLogger();
-  const written: string[] = [];
-  const output = new CommandOutput({ write: (text) => void written.push(text) }, { write: () => undefined });
+  const out = new RecordedOutput();
+  const { written } = out;
+  const output = new CommandOutput(out, new RecordedOutput());
   const log = new Log(output.out, output.err);
   log.configure({ level: "info", isColoured: false, format });
   const style = { isColoured: false, isUnicode: false };

@@ -1,0 +1,28 @@
+import { constants, readFileSync } from "node:fs";
+
+const ACCESS_MODE = 0o3;
+
+/** What a descriptor is open for (fcntl(2), F_GETFL), read from procfs, because Node has no call for it. */
+export interface DescriptorFlags {
+  readonly isReadOnly: boolean;
+  readonly isNonBlocking: boolean;
+}
+
+/** @returns for a descriptor that is not open, or without procfs: writable, blocking */
+export function readDescriptorFlags(descriptor: number): DescriptorFlags {
+  const flags = read(descriptor);
+  return {
+    isReadOnly: (flags & ACCESS_MODE) === constants.O_RDONLY,
+    isNonBlocking: (flags & constants.O_NONBLOCK) !== 0,
+  };
+}
+
+/** `flags:` of proc_pid_fdinfo(5), in octal. */
+function read(descriptor: number): number {
+  try {
+    const octal = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];
+    return octal === undefined ? constants.O_WRONLY : Number.parseInt(octal, 8);
+  } catch {
+    return constants.O_WRONLY;
+  }
+}

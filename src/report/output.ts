@@ -1,0 +1,205 @@
+import { constants, fstatSync, type Stats, statSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { type NonBlocking, nonBlocking, openNonBlocking, restoreBlocking } from "./non-blocking.ts";
+
+/** Takes whole lines, each with its newline. Never waits for a reader, and never throws. */
+export interface LineSink {
+  write(lines: string): void;
+}
+
+/** A sink whose reader may be behind. */
+export interface OutputSink extends LineSink {
+  /** Bytes that the reader has not taken yet. */
+  readonly pendingBytes: number;
+  /** Why the last write failed; undefined if it did not. What it should have written is lost. */
+  readonly failure: unknown;
+  /** False if the last write failed, or the next one will because the reader is gone. */
+  isWritable(): boolean;
+  /**
+   * Waits for the reader.
+   * @returns false as soon as the reader has taken nothing for `patienceMs`, or `signal` is aborted
+   */
+  finish(patience?: Patience): Promise<boolean>;
+}
+
+/** How long to wait for a reader; absent members: for ever. */
+export interface Patience {
+  readonly patienceMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A pipe takes all or nothing of a write of so many bytes, so that the lines of two processes never mix (PIPE_BUF, pipe(7)). */
+const ATOMIC_BYTES = 4096;
+
+/** Until the next try while the reader is behind: doubled each time that it took nothing. */
+const SHORTEST_WAIT_MS = 1;
+const LONGEST_WAIT_MS = 32;
+
+const NEWLINE = 10;
+
+/**
+ * The sink of the log, progress, events and documents. Writes at once as much as the reader takes, and keeps the rest in memory
+ * until the reader goes on: the process never blocks in a write, where it would not see a signal, and a slow reader misses nothing.
+ * A failed write loses its lines. Later lines are tried again, because the disk may have room by then.
+ */
+export class Output implements OutputSink {
+  #failure: unknown;
+  readonly #target: NonBlocking;
+  /** Being written, from `#start` on. */
+  #bytes = Buffer.alloc(0);
+  #start = 0;
+  #nextLines: string[] = [];
+  #nextBytes = 0;
+  /** All that the reader has taken. */
+  #takenBytes = 0;
+  #waitMs = SHORTEST_WAIT_MS;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(target: NonBlocking) {
+    this.#target = target;
+  }
+
+  get pendingBytes(): number {
+    return this.#bytes.length - this.#start + this.#nextBytes;
+  }
+
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  write(lines: string): void {
+    this.#nextLines.push(lines);
+    this.#nextBytes += Buffer.byteLength(lines);
+    if (this.#retry === undefined) this.#drain();
+  }
+
+  isWritable(): boolean {
+    return this.#failure === undefined && this.#target.hasReader();
+  }
+
+  async finish({ patienceMs = Number.POSITIVE_INFINITY, signal }: Patience = {}): Promise<boolean> {
+    let [takenBytes, sinceMs] = [this.#takenBytes, performance.now()];
+    while (this.pendingBytes > 0) {
+      await delay(this.#waitMs);
+      const nowMs = performance.now();
+      if (this.#takenBytes > takenBytes) [takenBytes, sinceMs] = [this.#takenBytes, nowMs];
+      else if (nowMs - sinceMs >= patienceMs || signal?.aborted) return false;
+    }
+    return true;
+  }
+
+  /** Drops what the reader has not taken. */
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#drop();
+    this.#target.close();
+  }
+
+  #drain(): void {
+    this.#retry = undefined;
+    try {
+      while (this.#hasBytes()) {
+        const taken = this.#target.write(this.#bytes, this.#start, this.#chunkBytes());
+        if (taken === 0) {
+          this.#retryLater();
+          return;
+        }
+        this.#start += taken;
+        this.#takenBytes += taken;
+        this.#waitMs = SHORTEST_WAIT_MS;
+      }
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = error;
+      this.#drop();
+    }
+  }
+
+  #hasBytes(): boolean {
+    if (this.#start === this.#bytes.length) {
+      this.#bytes = Buffer.from(this.#nextLines.join(""));
+      [this.#start, this.#nextLines, this.#nextBytes] = [0, [], 0];
+    }
+    return this.#bytes.length > 0;
+  }
+
+  /** Length of the next write: whole lines that are written as one, or a longer line. */
+  #chunkBytes(): number {
+    const left = this.#bytes.length - this.#start;
+    if (left <= ATOMIC_BYTES) return left;
+    const last = this.#bytes.lastIndexOf(NEWLINE, this.#start + ATOMIC_BYTES - 1);
+    const end = last >= this.#start ? last : this.#bytes.indexOf(NEWLINE, this.#start);
+    return end < 0 ? left : end + 1 - this.#start;
+  }
+
+  #retryLater(): void {
+    this.#retry = setTimeout(() => this.#drain(), this.#waitMs);
+    this.#waitMs = Math.min(2 * this.#waitMs, LONGEST_WAIT_MS);
+  }
+
+  #drop(): void {
+    this.#bytes = Buffer.alloc(0);
+    [this.#start, this.#nextLines, this.#nextBytes] = [0, [], 0];
+  }
+}
+
+/** Standard output and error by file. Two outputs on one pipe would overtake each other, so descriptors of one file share one. */
+const standard = new Map<string, Output>();
+
+/** Standard output or error. */
+export function standardOutput(descriptor: 1 | 2): Output {
+  restoreBlocking(descriptor);
+  const identity = identityOf(fstatSync(descriptor));
+  const output = standard.get(identity) ?? new Output(nonBlocking(descriptor));
+  standard.set(identity, output);
+  return output;
+}
+
+/** An output, which may be that of standard output or error and then stays open. */
+export interface OpenedOutput {
+  readonly output: OutputSink;
+  /** Drops what the reader has not taken. */
+  close(): void;
+}
+
+/**
+ * Opens a descriptor that the process was started with, or a path: a file, which is created where there is none, a device, or a FIFO,
+ * also one that has no reader yet.
+ * @param disposition of a path: `O_APPEND` or `O_TRUNC`
+ * @throws the system's error
+ */
+export function openOutput(target: string | number, disposition: number = constants.O_APPEND): OpenedOutput {
+  const shared = findStandard(target);
+  if (shared !== undefined) return { output: shared, close: () => undefined };
+  const output = new Output(typeof target === "number" ? nonBlocking(target) : openNonBlocking(target, disposition));
+  return { output, close: () => output.close() };
+}
+
+/**
+ * Writes a whole document to a path, which may be a FIFO.
+ * @throws the system's error; an Error if nothing has read it in the end
+ */
+export async function writeDocument(path: string, text: string, patience: Patience = {}): Promise<void> {
+  const { output, close } = openOutput(path, constants.O_TRUNC);
+  try {
+    output.write(text);
+    const isTaken = await output.finish(patience);
+    if (output.failure !== undefined) throw output.failure;
+    if (!isTaken) throw new Error("nothing reads it");
+  } finally {
+    close();
+  }
+}
+
+function findStandard(target: string | number): Output | undefined {
+  try {
+    return standard.get(identityOf(typeof target === "number" ? fstatSync(target) : statSync(target)));
+  } catch {
+    // Opening it says why.
+    return undefined;
+  }
+}
+
+function identityOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}

@@ -1,0 +1,116 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
+import type { RunningExporter, Streams } from "../../support/exporter.ts";
+import { handlesSigterm, waitsToWrite } from "../../support/process-state.ts";
+import { isRunning } from "../../support/server-process.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { brokenPipe, fill, makeFifo, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
+import { verifyImage } from "../../support/verify-image.ts";
+
+const WAIT = { timeout: 30_000, interval: 20 };
+const FLAGS = ["-no-color"];
+
+async function expectStop({ process, ended }: RunningExporter): Promise<void> {
+  const sentMs = performance.now();
+  process.kill("SIGTERM");
+  expect((await ended).status).toBe(143);
+  expect(performance.now() - sentMs).toBeLessThan(1000);
+}
+
+describe("while nobody reads the log", () => {
+  test.each([
+    ["pipe", async () => unreadPipe()],
+    ["socket", unreadSocket],
+  ] as const)("of a full %s, a signal ends the creator before the first phase", async (_, open) => {
+    const build = await FakeBuild.open();
+    const { writer } = await open();
+    const running = build.start({ flags: FLAGS, streams: { stdout: writer } });
+    await vi.waitFor(() => expect(handlesSigterm(running.process.pid)).toBe(true), WAIT);
+    await expectStop(running);
+    expect(build.called).toEqual([]);
+  });
+
+  test("a signal ends a phase that waits to write", async () => {
+    const build = await FakeBuild.open();
+    build.script("builder", 'echo $$ > "$FAKE_DIR/pid"; exec yes\n');
+    const running = build.start({ flags: FLAGS, streams: { stdout: unreadPipe(makeFifo(), false).writer } });
+    await vi.waitFor(() => expect(waitsToWrite(Number(build.record("pid")))).toBe(true), WAIT);
+    await expectStop(running);
+    await vi.waitFor(() => expect(isRunning(Number(build.record("pid")))).toBe(false), WAIT);
+  });
+
+  test("the export is complete, and a signal ends the wait for the reader", async () => {
+    const build = await FakeBuild.open();
+    build.script("builder", 'while ! [ -f "$FAKE_DIR/go" ]; do sleep 0.05; done\n');
+    const fifo = makeFifo();
+    const running = build.start({ flags: FLAGS, streams: { stdout: unreadPipe(fifo, false).writer } });
+    await vi.waitFor(() => expect(build.called).toContain("builder"), WAIT);
+    fill(fifo);
+    build.write("go", "");
+    await vi.waitFor(() => expect(build.registry.manifests.find("app", "latest")).toBeDefined(), WAIT);
+    await expectStop(running);
+    await verifyImage(build.image);
+  });
+});
+
+test.each([
+  ["pipe", async () => unreadPipe()],
+  ["socket", unreadSocket],
+] as const)("a slow reader of a %s gets the lines of creator and phases in order", async (_, open) => {
+  const build = await FakeBuild.open();
+  const { writer, read } = await open();
+  const running = build.start({ flags: FLAGS, streams: { stdout: writer } });
+  await vi.waitFor(() => expect(handlesSigterm(running.process.pid)).toBe(true), WAIT);
+  expect(await read()).toMatch(
+    /^===> ANALYZING\nanalyzer speaks\n===> DETECTING\ndetector speaks\n===> RESTORING\nrestorer speaks\n===> BUILDING\nbuilder speaks\n===> EXPORTING\nAdding layer(?:.*\n)+$/,
+  );
+  expect((await running.ended).exitCode).toBe(0);
+});
+
+function full(): number {
+  const descriptor = openSync("/dev/full", constants.O_WRONLY);
+  onTestFinished(() => closeSync(descriptor));
+  return descriptor;
+}
+
+test.each<[string, () => Streams]>([
+  ["a full device", () => ({ stdout: full(), stderr: full() })],
+  ["a pipe without a reader", () => ({ stdout: brokenPipe() })],
+  ["a pipe without a reader for errors", () => ({ stderr: brokenPipe() })],
+  [
+    "a pipe without a reader for both streams",
+    () => {
+      const pipe = brokenPipe();
+      return { stdout: pipe, stderr: pipe };
+    },
+  ],
+])("a log that goes to %s fails neither a phase nor the export", async (_, open) => {
+  const build = await FakeBuild.open();
+  // As a buildpack whose author wants every failure to end it.
+  for (const phase of PHASES) build.script(phase, "set -e; echo said; /bin/echo said >&2; /bin/echo said\n");
+  const run = await build.start({ flags: FLAGS, streams: open() }).ended;
+  expect(run.exitCode).toBe(0);
+  expect(build.called).toEqual(PHASES);
+  await verifyImage(build.image);
+});
+
+test.each(["-log-level=error", "-log-format=json"])("the same with %s", async (flag) => {
+  const build = await FakeBuild.open();
+  build.script("builder", "set -e; /bin/echo said\n");
+  const run = await build.start({ flags: [flag], streams: { stdout: brokenPipe() } }).ended;
+  expect(run.exitCode).toBe(0);
+});
+
+test("events that cannot be written are an error before the first phase", async () => {
+  const build = await FakeBuild.open();
+  const path = join(tempTree(), "none", "events.jsonl");
+  const none = await build.create({ flags: [...FLAGS, "-events", path] });
+  expect(none.exitCode).toBe(1);
+  expect(none.stderr).toContain(`ERROR: open ${path}: no such file or directory\nGive a writable file with -events.\n`);
+  const closed = await build.create({ flags: [...FLAGS, "-events", "fd:5"] });
+  expect(closed.exitCode).toBe(3);
+  expect(closed.stderr).toContain("-events (CNB_EXPORT_EVENTS) is fd:5");
+  expect(build.called).toEqual([]);
+});

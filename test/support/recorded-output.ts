@@ -1,0 +1,24 @@
+import type { OutputSink } from "../../src/report/output.ts";
+
+/** An output whose reader takes everything at once. */
+export class RecordedOutput implements OutputSink {
+  readonly pendingBytes = 0;
+  readonly failure = undefined;
+  readonly written: string[] = [];
+
+  get text(): string {
+    return this.written.join("");
+  }
+
+  write(lines: string): void {
+    this.written.push(lines);
+  }
+
+  isWritable(): boolean {
+    return true;
+  }
+
+  async finish(): Promise<boolean> {
+    return true;
+  }
+}
