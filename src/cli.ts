@@ -3,7 +3,7 @@ import { runAs } from "./privileges.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
 import { runProgram } from "./program.ts";
 import { standardOutput } from "./report/output.ts";
-import { listenForStop } from "./stop-signals.ts";
+import { exitProcess, listenForStop } from "./stop-signals.ts";
 
 // The option that bounds the main thread's young generation would overrule the smaller limits of other threads.
 setFlagsFromString("--max-semi-space-size=0");
@@ -21,4 +21,6 @@ process.env.HOME = home;
 
 const stop = listenForStop(signalsIgnoredAtStart(ignored));
 const [out, err] = [standardOutput(1), standardOutput(2)];
-void runProgram({ program, args, env, cwd, home, out, err, runAs }, stop).then((exitCode) => process.exit(exitCode));
+void runProgram({ program, args, env, cwd, home, out, err, runAs }, stop).then((exitCode) =>
+  exitProcess(exitCode, stop),
+);

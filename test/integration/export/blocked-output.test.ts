@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { describe, expect, test, vi } from "vitest";
 import { exportEventSchema } from "../../../src/flow/event-schema.ts";
 import { EXPORTER, type RunningExporter, type Streams, startProgram } from "../../support/exporter.ts";
-import { blocks } from "../../support/process-state.ts";
+import { blocks, waitsToOpenFifo } from "../../support/process-state.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, Scene } from "../../support/scenes/scene.ts";
@@ -213,4 +213,11 @@ describe("documents", () => {
     await expectStop(running, "SIGHUP");
     closeSync(reader);
   });
+});
+
+test("a signal ends the wait for the writer of an input", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const running = start(scene, ["-group", makeFifo("group.toml")]);
+  await vi.waitFor(() => expect(waitsToOpenFifo(running.process.pid)).toBe(true), WAIT);
+  await expectStop(running, "SIGTERM");
 });

@@ -1,10 +1,13 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { EXPORTER, flagsFor, startProgram } from "../../support/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { Scene } from "../../support/scenes/scene.ts";
+import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
@@ -144,3 +147,36 @@ test("an end by force leaves no spool file either", async () => {
   await once(running.process, "close");
   expect(readdirSync(spool)).toEqual([]);
 });
+
+/** Answers nothing, and says in `$1` that it listens and that it was asked. */
+const SILENT_NAME_SERVER = `
+  import { createSocket } from "node:dgram";
+  import { writeFileSync } from "node:fs";
+  const say = (what) => writeFileSync(process.argv[2] + "/" + what, String(process.pid));
+  createSocket("udp4").on("message", () => say("asked")).bind(53, "127.0.0.1", () => say("listening"));
+`;
+
+const hasNamespaces =
+  process.getuid?.() === 0 && spawnSync("unshare", ["-m", "-n", "ip", "link", "set", "lo", "up"]).status === 0;
+
+test.skipIf(!hasNamespaces)(
+  `a signal does not wait for a name server that is silent${hasNamespaces ? "" : " (needs root, unshare and ip)"}`,
+  async () => {
+    const output = writeBuild();
+    writeAnalyzed(output, "registry.example/run@sha256:".concat("0".repeat(64)));
+    const directory = tempTree({ "resolv.conf": "nameserver 127.0.0.1\n", "server.mjs": SILENT_NAME_SERVER });
+    const script = `
+      ip link set lo up && mount --bind ${directory}/resolv.conf /etc/resolv.conf || exit 1
+      ${process.execPath} ${directory}/server.mjs ${directory} > /dev/null 2>&1 &
+      while ! [ -f ${directory}/listening ]; do sleep 0.02; done
+      exec "$@"`;
+    const exporter = [EXPORTER, ...flagsFor(output), "registry.example/app"];
+    const running = startProgram("unshare", ["-m", "-n", "sh", "-c", script, "sh", ...exporter]);
+    await vi.waitFor(() => expect(existsSync(join(directory, "asked"))).toBe(true), { timeout: 20_000 });
+    onTestFinished(() => void process.kill(Number(readFileSync(join(directory, "listening"), "utf8"))));
+    const sentMs = performance.now();
+    running.process.kill("SIGTERM");
+    expect((await running.ended).status).toBe(143);
+    expect(performance.now() - sentMs).toBeLessThan(1000);
+  },
+);
