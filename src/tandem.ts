@@ -31,7 +31,7 @@ export interface ExportSurroundings {
   readonly cwd?: string;
   /** Home directory, for docker's configuration. */
   readonly home?: string;
-  /** Takes the lines of the log; without it there is none. */
+  /** Takes the lines of the log; without it there is none. A line for which it throws is lost, and nothing else. */
   readonly logger?: Logger;
   /** Stops the export: uploads are cancelled, caches stay as they were, and the result is the signal's reason. */
   readonly signal?: AbortSignal;
@@ -115,7 +115,20 @@ async function begin(
     if (event.event === "cache-ready") cache = event;
     tell(event);
   };
-  await runCommand(command, { env, cwd, home, logger, onEvent }, signal ?? new AbortController().signal);
+  const surroundings = { env, cwd, home, logger: guarded(logger), onEvent };
+  await runCommand(command, surroundings, signal ?? new AbortController().signal);
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };
+}
+
+/** A logger that throws loses its line; the export goes on. */
+function guarded(logger: Logger): Logger {
+  const log = (level: keyof Logger) => (message: string) => {
+    try {
+      logger[level](message);
+    } catch {
+      // There is nowhere left to say so.
+    }
+  };
+  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }

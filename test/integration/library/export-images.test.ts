@@ -55,6 +55,25 @@ test("exports both images, tells of it while it does, and says in the end what i
   expect(await collect(exporting)).toEqual([]);
 });
 
+test("a logger that throws fails nothing", async () => {
+  const { app, options } = await open();
+  const fail = () => {
+    throw new Error("the log is full");
+  };
+  const { result } = exportImages(options, { env: ENV, logger: { debug: fail, info: fail, warn: fail, error: fail } });
+  const { digest } = (await result).app;
+  expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(digest);
+});
+
+test("events that nobody reads are one warning of the logger", async () => {
+  const { options } = await open();
+  const logger = new RecordingLogger();
+  await exportImages(options, { env: { ...ENV, CNB_EXPORT_EVENTS: "/dev/full" }, logger }).result;
+  expect(logger.lines.filter((line) => line.includes("events"))).toEqual([
+    "warn Failed to write events: write /dev/full: no space left on device",
+  ]);
+});
+
 test("a failure rejects the result with the command's fault, and ends the events", async () => {
   const { app, options } = await open();
   const denied = refusal(403, "DENIED", "no");
