@@ -33,7 +33,8 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const runImage = await scene.engine.inspect(scene.runImage);
     expect(image.RootFS.Layers.slice(0, 1)).toEqual(runImage.RootFS.Layers);
     const label = JSON.parse(image.Config.Labels["io.buildpacks.lifecycle.metadata"] ?? "");
-    expect(label.runImage).toEqual({ topLayer: runImage.RootFS.Layers[0], reference: runImage.Id.slice(7) });
+    const [topLayer] = runImage.RootFS.Layers;
+    expect(label.runImage).toEqual({ topLayer, reference: runImage.Id.slice(7), image: "samples/run" });
     expect(image.Config.Labels.run).toBe("yes");
     const { appDir } = scene.output;
     const started = await scene.engine.docker("run", "--rm", "--network", "none", "first:1");
@@ -47,7 +48,8 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const run = await scene.export(["passes"]);
     const once = { reads: 1, hashes: 1, compressions: 0, uploads: 1 };
     const work = layerWork(run.events);
-    expect(Object.keys(work).sort()).toEqual(["config", "jdk", "launcher", "libraries", "process-types", "slice-1"]);
+    const ids = ["config", "jdk", "launch.sbom", "launcher", "libraries", "process-types", "slice-1"];
+    expect(Object.keys(work).sort()).toEqual(ids);
     for (const layer of Object.values(work)) expect(layer).toEqual(once);
   });
 
