@@ -32,11 +32,12 @@ interface Beginning extends Documents {
 }
 
 /**
- * Exports the app image and, if there is a cache, the cache image (contract 1.2 step 12, 7).
+ * Exports the app image and, if there is one, the cache (docs/compatibility.md#order-of-operations,
+ * docs/compatibility.md#parallel-export).
  *
- * The cache and the images to build upon are opened while the first layers are already made. Log lines that the reference
- * writes after it has opened them are held back until then, so that a failure to open one reads the same.
- * @throws Fault with an exit code when the app image is not exported; a failed cache is only a warning
+ * The cache and the base images are opened while the first layers are already being built. Log lines that the reference
+ * writes after opening them are held back until then, so that a failure to open one reads the same.
+ * @throws Fault with an exit code if the app image is not exported; a failed cache is only a warning
  */
 export async function conductExport(run: ExportRun, signal: AbortSignal): Promise<void> {
   const { logger } = run;
@@ -80,8 +81,8 @@ async function begin(run: ExportRun, logger: Logger): Promise<Documents> {
 }
 
 /**
- * The app image, and the cache after it or, with `-parallel`, beside it (design, idea 7). When the app image fails, all
- * that is under way for either is stopped.
+ * Exports the app image, then the cache or, with `-parallel`, both side by side
+ * (docs/compatibility.md#parallel-export). If the app image fails, all work for either is cancelled.
  */
 async function exportBoth(context: ExportContext, beginning: Beginning, signal: AbortSignal): Promise<void> {
   const failure = new AbortController();
@@ -117,9 +118,10 @@ interface PreparedLayers {
 }
 
 /**
- * Exports the app image and writes report.toml at once, however long the cache takes (contract 7, 8). The report lists the
- * names that were saved, also if others failed (D27); where none was, there is nothing to report.
- * @param onPrepared called when the app's layers are on their way
+ * Exports the app image and writes report.toml at once, however long the cache takes (docs/compatibility.md#report).
+ * The report lists the saved names even if others failed (docs/compatibility.md#report-after-partial-failure); without
+ * any saved name there is no report.
+ * @param onPrepared called when the app's layers are in progress
  */
 async function exportApp(
   context: ExportContext,
@@ -171,7 +173,10 @@ interface CacheBeginning extends PreparedLayers {
   readonly appSaved: Promise<void>;
 }
 
-/** Exports the cache, if there is to be one. Its failure is a warning (contract 6.1), and ends all work for it. */
+/**
+ * Exports the cache, if there is one. Its failure is a warning (docs/compatibility.md#cache-selection) and cancels all
+ * work for it.
+ */
 async function exportCacheOf(
   context: ExportContext,
   { images, ...parts }: CacheBeginning,

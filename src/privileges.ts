@@ -7,8 +7,8 @@ const GROUP_WRITE = 0o020;
 const WORLD_WRITE = 0o002;
 
 /**
- * Gives cache directories to the user that the export runs as, where that user cannot write to them (contract 10.5).
- * Directories that do not exist are left out.
+ * Chowns cache directories to the user of the export if that user cannot write to them
+ * (docs/compatibility.md#users-and-permissions). Directories that do not exist are skipped.
  * @throws Fault `failed to chown volumes: ...`
  */
 export function ensureOwner(uid: number, gid: number, paths: readonly string[]): void {
@@ -63,7 +63,8 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
 }
 
 /**
- * Makes the process run as the given user and group, for good. Supplementary groups and HOME stay (contract 10.5).
+ * Switches the process permanently to the given user and group. Supplementary groups and HOME stay
+ * (docs/compatibility.md#users-and-permissions).
  * @throws Fault `failed to exec as user <uid>:<gid>: operation not permitted`
  */
 export function runAs(uid: number, gid: number): void {

@@ -34,7 +34,10 @@ export interface ProgramProcess {
   readonly startThreads?: StartThreads;
 }
 
-/** The whole program, in the order of contract 1.2; what goes wrong is in the log. @returns the exit code */
+/**
+ * Runs the whole program in the order of docs/compatibility.md#order-of-operations and logs its errors. @returns the
+ * exit code
+ */
 export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
   const output = new CommandOutput(process.out, process.err);
   const logger = new Log(output.out, output.err);
@@ -100,7 +103,8 @@ async function run(
     const { runCreator } = await import("./create/run-creator.ts");
     return runCreator(command, own, signal);
   }
-  // Gives cache directories to the user of the build, and becomes that user (contract 10.5).
+  // Chowns cache directories to the user of the build, then becomes that user
+  // (docs/compatibility.md#users-and-permissions).
   const dropPrivileges = ({ uid, gid, cacheDir, launchCacheDir }: ExportSettings) => {
     ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
     runAs(uid, gid);

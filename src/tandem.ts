@@ -57,8 +57,8 @@ export interface Export extends AsyncIterable<ExportEvent> {
 const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Exports the app image of a build and, if there is a cache, the cache (contract 7). It begins in the next turn of the event loop, so
- * that nothing is missed by a loop over its events that begins in this one.
+ * Exports the app image of a build and, if there is one, the cache (docs/compatibility.md#parallel-export). It starts
+ * in the next turn of the event loop, so that a loop over its events that begins in this turn misses nothing.
  * @param options what to export and how
  * @param surroundings where; environment, directories and log
  */

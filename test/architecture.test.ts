@@ -4,7 +4,10 @@ import { expect, test } from "vitest";
 
 const STAGES = ["faults", "cnb", "inputs", "transport", "plan", "layers", "images", "destinations", "caches", "report"];
 
-/** The table of design.md. `may`: folders a folder may import; `types`: those it may import types from, nothing else. */
+/**
+ * One row of the table of imports. `may`: folders that a folder may import; `types`: those of which it may import types
+ * only.
+ */
 interface Allowed {
   readonly may: readonly string[];
   readonly types?: readonly string[];

@@ -99,8 +99,9 @@ export class VolumeCache {
   }
 
   /**
-   * Looks whether the committed tar of a layer is there, can be read, and is what its name says (D16: else it is made again).
-   * @returns the reference's words for what is wrong with it; undefined when nothing is
+   * Checks that a layer's committed tar exists, is readable and matches its name; otherwise the layer is rebuilt
+   * (docs/compatibility.md#unreadable-cache-layers).
+   * @returns the reference's words for the flaw; undefined if there is none
    */
   async flawOf(diffId: DiffID): Promise<string | undefined> {
     const path = this.#committed(diffId);

@@ -5,9 +5,10 @@ import type { BuildMetadata, GroupElement, LauncherRelease, Process } from "./bu
 import { gates, type PlatformApi } from "./platform-api.ts";
 
 /**
- * The value of the label `io.buildpacks.build.metadata`, equal to the byte to the reference's (contract 5.4).
- * @throws Fault `parse build metadata: ...` for values that JSON cannot hold, and, below Platform API 0.10, for a process
- *   without a command, with which the reference crashes.
+ * The value of the label `io.buildpacks.build.metadata`, byte-identical to the reference's
+ * (docs/compatibility.md#labels).
+ * @throws Fault `parse build metadata: ...` for values that JSON cannot hold and, below Platform API 0.10, for a
+ *   process without a command, on which the reference crashes (docs/compatibility.md#no-crashes)
  */
 export function buildMetadataLabel(metadata: BuildMetadata, launcher: LauncherRelease, api: PlatformApi): string {
   const { omitsBom, hasCommandArray } = gates(api);

@@ -10,7 +10,7 @@ export interface GroupElement {
   readonly extension: boolean;
 }
 
-/** A process of metadata.toml (contract 2.3), after the API < 0.10 rule was applied. */
+/** A process of metadata.toml, after applying the rule for API < 0.10 (docs/compatibility.md#build-metadata). */
 export interface Process {
   readonly type: string;
   /** null when absent: the label prints that as null, an empty array as []. */
@@ -32,7 +32,10 @@ export interface BomEntry {
   readonly buildpack: { readonly id: string; readonly version: string; readonly optional: boolean };
 }
 
-/** metadata.toml (contract 2.3). null = key absent, which the label keeps apart from an empty array. */
+/**
+ * metadata.toml (docs/compatibility.md#build-metadata). null means that the key is absent, which the label
+ * distinguishes from an empty array.
+ */
 export interface BuildMetadata {
   readonly bom: readonly BomEntry[] | null;
   readonly buildpacks: readonly GroupElement[] | null;

@@ -2,13 +2,14 @@ import { Fault } from "../faults/fault.ts";
 import { isSupportedApi, parseApiVersion } from "./api-version.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
-/** Buildpack APIs that this exporter accepts in group.toml; none of them is deprecated (contract 1.3). */
+/** Buildpack APIs accepted in group.toml; none is deprecated (docs/compatibility.md#api-versions). */
 export const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
 
 /**
- * Checks the Buildpack API of every element of the group, in order (contract 1.3). Where the reference prints `<nil>` for
- * a version that does not parse, the version itself is printed (D20).
- * @throws Fault with exit code 12 for the first element that fails.
+ * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For a version
+ * that does not parse the reference prints `<nil>`; this prints the version
+ * (docs/compatibility.md#unparsable-buildpack-api).
+ * @throws Fault with exit code 12 for the first element that fails
  */
 export function checkBuildpackApis(
   group: readonly { readonly id: string; readonly version: string; readonly api: string }[],

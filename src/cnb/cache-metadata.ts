@@ -7,9 +7,9 @@ import type { BuildpackRecord, CacheMetadata } from "./metadata.ts";
 export const EMPTY_CACHE_METADATA: CacheMetadata = { sbom: "", buildpacks: [] };
 
 /**
- * The metadata of a cache image's label and, with a newline after it, of a volume cache's file: equal to the byte to the
- * reference's (contract 6.2).
- * @throws Fault for layer data that JSON cannot hold.
+ * The metadata of a cache image's label and, with a line feed added, of a volume cache's file, byte-identical to the
+ * reference's (docs/compatibility.md#cache-metadata).
+ * @throws Fault for layer data that JSON cannot hold
  */
 export function cacheMetadataJson(metadata: CacheMetadata): string {
   return goJson(goStruct({ sbom: shaJson(metadata.sbom), buildpacks: buildpackRecordsJson(metadata.buildpacks) }));
@@ -38,7 +38,10 @@ const cacheMetadataSchema = z
   .object({ sbom: z.object({ sha: text }).nullish(), buildpacks: z.array(buildpackSchema).nullish() })
   .transform(({ sbom, buildpacks }): CacheMetadata => ({ sbom: sbom?.sha ?? "", buildpacks: buildpacks ?? [] }));
 
-/** Reads the metadata of a previous cache. Whatever cannot be decoded counts as empty (contract 6.3, 6.4). */
+/**
+ * Reads the metadata of a previous cache; metadata that cannot be decoded counts as empty
+ * (docs/compatibility.md#cache-metadata).
+ */
 export function parseCacheMetadata(json: string | undefined): CacheMetadata {
   if (json === undefined) return EMPTY_CACHE_METADATA;
   try {

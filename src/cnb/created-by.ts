@@ -1,4 +1,4 @@
-/** The `created_by` of each kind of layer in an image's history (contract 4; lifecycle layers/factory.go). */
+/** The `created_by` of each kind of layer in an image's history (docs/compatibility.md#layer-order). */
 export const CREATED_BY_LAUNCHER = "Buildpacks Application Launcher";
 export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
 export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";
@@ -14,7 +14,10 @@ export function createdByBuildpack(
 
 const BY_EXTENSION = /^Layer: '.*', Created by extension: (.+)$/s;
 
-/** The id of the image extension that a layer's `created_by` names (D14); undefined if it names none. */
+/**
+ * The id of the image extension that a layer's `created_by` names; undefined if it names none
+ * (docs/compatibility.md#extension-ids).
+ */
 export function extensionOf(createdBy: string): string | undefined {
   return BY_EXTENSION.exec(createdBy)?.[1];
 }

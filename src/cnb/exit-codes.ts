@@ -1,6 +1,6 @@
 /**
- * Exit codes of exporter and creator (contract 1.9; lifecycle cmd/exit.go and platform/exit.go). The platform spec reserves
- * 1-10 for generic errors, 11-12 for APIs and a block of ten for each phase, of which 20-29 is detect and 60-69 is export.
+ * Exit codes of exporter and creator (docs/compatibility.md#exit-codes). The platform specification reserves 1-10 for
+ * generic errors, 11-12 for APIs, and a block of ten for each phase, of which 20-29 is detect and 60-69 is export.
  */
 export const EXIT_CODES = {
   /** Also when only the cache export failed. */

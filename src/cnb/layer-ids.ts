@@ -1,4 +1,7 @@
-/** Ids of the layers that no buildpack made, as the reference's log shows them (contract 4, 6.2). */
+/**
+ * Ids, as logged, of the layers that no buildpack made (docs/compatibility.md#layer-order,
+ * docs/compatibility.md#cache-layers).
+ */
 export const LAYER_IDS = {
   launchSbom: "buildpacksio/lifecycle:launch.sbom",
   cacheSbom: "buildpacksio/lifecycle:cache.sbom",

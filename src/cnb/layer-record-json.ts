@@ -1,7 +1,10 @@
 import { type GoStruct, type GoValue, goStruct } from "../oci/go-json.ts";
 import type { BuildpackRecord, LayerRecord } from "./metadata.ts";
 
-/** The member `buildpacks` of the lifecycle and of the cache metadata: null when the group is empty (contract 5.4, 6.2). */
+/**
+ * The member `buildpacks` of the lifecycle and the cache metadata: null for an empty group
+ * (docs/compatibility.md#labels, docs/compatibility.md#cache-metadata).
+ */
 export function buildpackRecordsJson(records: readonly BuildpackRecord[]): GoValue {
   return records.length === 0 ? null : records.map(buildpackRecordJson);
 }

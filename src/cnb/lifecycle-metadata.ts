@@ -4,9 +4,10 @@ import { buildpackRecordsJson, shaJson } from "./layer-record-json.ts";
 import type { LifecycleMetadata, RunImageNames } from "./metadata.ts";
 
 /**
- * The value of the label `io.buildpacks.lifecycle.metadata`, equal to the byte to the reference's (contract 5.4). For
- * Platform API < 0.12 the names in `runImage` must be empty; those in `stack` are always written.
- * @throws Fault `marshall metadata: ...` for layer data that JSON cannot hold.
+ * The value of the label `io.buildpacks.lifecycle.metadata`, byte-identical to the reference's
+ * (docs/compatibility.md#labels). Below Platform API 0.12 the names in `runImage` must be empty; those in `stack` are
+ * always written.
+ * @throws Fault `marshall metadata: ...` for layer data that JSON cannot hold
  */
 export function lifecycleMetadataLabel(metadata: LifecycleMetadata): string {
   const { app, sbom, buildpacks, config, launcher, processTypes, runImage, stack } = metadata;

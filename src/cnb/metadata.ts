@@ -23,7 +23,10 @@ export interface LayerRecord {
   readonly cache: boolean;
 }
 
-/** One buildpack's part of the lifecycle or cache metadata (contract 5.4, 6.2). */
+/**
+ * One buildpack's part of the lifecycle or cache metadata (docs/compatibility.md#labels,
+ * docs/compatibility.md#cache-metadata).
+ */
 export interface BuildpackRecord {
   readonly key: string;
   readonly version: string;
@@ -38,7 +41,7 @@ export interface RunImageNames {
   readonly mirrors: readonly string[];
 }
 
-/** The lifecycle metadata label (contract 5.4); also the `[metadata]` table of analyzed.toml. */
+/** The lifecycle metadata label (docs/compatibility.md#labels), and the `[metadata]` table of analyzed.toml. */
 export interface LifecycleMetadata {
   readonly app: readonly string[];
   readonly sbom: string | undefined;
@@ -50,7 +53,10 @@ export interface LifecycleMetadata {
   readonly stack: RunImageNames;
 }
 
-/** The label of a cache image and the metadata file of a volume cache (contract 6.2). `sbom` is "" when there is none. */
+/**
+ * The label of a cache image and the metadata file of a volume cache (docs/compatibility.md#cache-metadata). `sbom` is
+ * "" if there is none.
+ */
 export interface CacheMetadata {
   readonly sbom: string;
   readonly buildpacks: readonly BuildpackRecord[];

@@ -5,15 +5,15 @@ import { EXIT_CODES } from "./exit-codes.ts";
 /** A Platform API version, compared numerically. The parsing, the supported list and the gates are in this file. */
 export type PlatformApi = ApiVersion;
 
-/** Platform APIs that this exporter speaks; none of them is deprecated (contract 1.3). */
+/** Supported Platform APIs; none is deprecated (docs/compatibility.md#api-versions). */
 export const SUPPORTED_PLATFORM_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14", "0.15"] as const;
 
 /** The environment variable that chooses the Platform API; there is no flag for it. */
 export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
 
 /**
- * Checks and parses the value of CNB_PLATFORM_API (contract 1.3).
- * @throws Fault with exit code 11 and the reference's text when it is missing, unparsable or unsupported.
+ * Parses and checks the value of CNB_PLATFORM_API (docs/compatibility.md#api-versions).
+ * @throws Fault with exit code 11 and the reference's text if it is missing, malformed or unsupported
  */
 export function parsePlatformApi(raw: string | undefined): PlatformApi {
   if (raw === undefined || raw.trim() === "")
@@ -38,7 +38,10 @@ function apiFault(what: "MISSING" | "SYNTAX" | "UNSUPPORTED", message: string): 
   });
 }
 
-/** The first minor version of API 0 in which each behaviour holds (contract 15); nothing else may decide by an API's number. */
+/**
+ * The first minor version of API 0 that has each behavior (docs/compatibility.md#platform-api-gates). No other code
+ * compares API versions.
+ */
 const SINCE_MINOR = {
   hasSbomLayers: 8,
   honoursSourceDateEpoch: 9,

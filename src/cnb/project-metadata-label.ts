@@ -2,7 +2,7 @@ import { withContext } from "../faults/fault.ts";
 import { goJson, goStruct, unlessEmpty } from "../oci/go-json.ts";
 import type { FreeValue } from "./metadata.ts";
 
-/** project-metadata.toml (contract 2, 5.4); undefined source = no `[source]` table. */
+/** project-metadata.toml (docs/compatibility.md#labels); an undefined source means no `[source]` table. */
 export interface ProjectMetadata {
   readonly source:
     | undefined
@@ -14,8 +14,9 @@ export interface ProjectMetadata {
 }
 
 /**
- * The value of the label `io.buildpacks.project.metadata`, equal to the byte to the reference's (contract 5.4).
- * @throws Fault `parse project metadata: ...` for values that JSON cannot hold.
+ * The value of the label `io.buildpacks.project.metadata`, byte-identical to the reference's
+ * (docs/compatibility.md#labels).
+ * @throws Fault `parse project metadata: ...` for values that JSON cannot hold
  */
 export function projectMetadataLabel({ source }: ProjectMetadata): string {
   if (source === undefined) return "{}";

@@ -28,8 +28,8 @@ export interface CreateParts extends ProcessParts {
 }
 
 /**
- * Runs the phases of a build, and exports what they made (contract 13).
- * @returns the exit code: that of the phase that failed, which has said why, or 0
+ * Runs the phases of a build, then exports the result (docs/compatibility.md#creator).
+ * @returns 0, or the exit code of the phase that failed and has reported why
  * @throws Fault with an exit code; the signal's reason
  */
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {

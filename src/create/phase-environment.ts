@@ -4,11 +4,11 @@ import type { Phase } from "./phase-arguments.ts";
 import type { User } from "./user.ts";
 
 /**
- * The environment of a phase: the creator's, with the settings that not every Platform API has a flag for (variables are
- * never gated by API, contract 1.5), and without what makes a phase by itself do something else than as a part of the
- * reference's creator.
- * @param user of whom detector and builder have HOME and USER (contract 10.5); the others read credentials before they become
- *   that user
+ * The environment of a phase: the creator's, plus the settings that have no flag at every Platform API (the API never
+ * gates variables, docs/compatibility.md#environment-variables), minus the variables that make a standalone phase
+ * behave unlike a phase of the reference's creator.
+ * @param user whose HOME and USER detector and builder get (docs/compatibility.md#users-and-permissions); the other
+ *   phases read credentials before they switch to that user
  */
 export function phaseEnvironment(
   phase: Phase,

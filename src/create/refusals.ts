@@ -9,8 +9,8 @@ import type { ExportSettings } from "../inputs/export-inputs.ts";
 import { hasDetectedExtensions } from "../inputs/group.ts";
 
 /**
- * The reference's creator opens the cache before the first phase, so a directory that is not there is found before
- * anything is built (contract 13).
+ * The reference's creator opens the cache before the first phase, so a missing directory is reported before anything is
+ * built (docs/compatibility.md#creator).
  * @throws Fault `failed to create volume cache: ...`
  */
 export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): void {
@@ -36,8 +36,8 @@ export function refuseMissingEventsDirectory({ tuning: { events } }: ExportSetti
 }
 
 /**
- * The analyzer leaves the reference of a run image that it did not find empty. The reference builds all the same, and then
- * cannot export (D11).
+ * The analyzer leaves the reference of a missing run image empty. The reference builds anyway and then cannot export
+ * (docs/compatibility.md#missing-run-image).
  * @throws Fault with exit code 1
  */
 export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSettings, logger: Logger): Promise<void> {
@@ -51,7 +51,7 @@ export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSe
 }
 
 /**
- * Extensions need a build in phases, with the extender among them (contract 13).
+ * Builds with extensions must run in separate phases, including the extender (docs/compatibility.md#creator).
  * @throws Fault with exit code 22
  */
 export async function refuseExtensions({ groupPath }: ExportSettings): Promise<void> {

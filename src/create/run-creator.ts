@@ -26,7 +26,9 @@ export interface CreatorProcess {
   readonly output: CommandOutput;
 }
 
-/** The creator from its arguments on (contract 1.2 step 10, 13). @returns the exit code @throws Fault */
+/**
+ * Runs the creator from its parsed arguments on (docs/compatibility.md#creator). @returns the exit code @throws Fault
+ */
 export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
   const { env, logger, output } = process;
   const inputs = await resolveCreate(command, process, logger);
@@ -51,8 +53,9 @@ async function connectDocker(env: Environment, signal: AbortSignal): Promise<Doc
 }
 
 /**
- * Gives caches and layers to the user of the build, and makes sure that the process can become that user (contract 10.5).
- * Root stays root for now: the phases that need its rights give them up themselves.
+ * Chowns caches and layers to the user of the build, and makes sure that the process can become that user
+ * (docs/compatibility.md#users-and-permissions). Root stays root for now: the phases that need its rights drop them
+ * themselves.
  */
 function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSettings, env: Environment): User {
   ensureOwner(uid, gid, [cacheDir, launchCacheDir, layersDir]);

@@ -12,8 +12,9 @@ export interface User {
 }
 
 /**
- * HOME and USER of a user from the user database (contract 10.5). A user that is not in it keeps those of the environment,
- * as in the reference. USER is the login name; the reference takes the full name, which is mostly empty.
+ * HOME and USER of a user from the user database (docs/compatibility.md#users-and-permissions). A user who is not
+ * listed keeps those of the environment, as in the reference. USER is the login name; the reference uses the full name,
+ * which is mostly empty.
  * @throws Fault `failed to set environment for user <uid>: ...`
  */
 export function lookUpUser(uid: number, gid: number, env: Environment, database = "/etc/passwd"): User {

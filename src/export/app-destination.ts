@@ -79,7 +79,7 @@ export interface SavedName {
   readonly hint?: string | undefined;
 }
 
-/** A saved app image, as log and report name it (contract 8.2, 8.3). */
+/** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
 export interface SavedImage {
   /** As typed, or as the destination calls them; in order, duplicates included. */
   readonly names: readonly SavedName[];
@@ -104,15 +104,24 @@ export interface AppDestination {
   readonly layerUses: readonly LayerUse[];
   /** True when `save` may need the contents of a layer again that was placed. */
   needsAgain(content: LayerContent<SourceImage>): boolean;
-  /** Tells what is about to be opened (contract 8.6). @throws Fault for a name that the destination cannot have */
+  /**
+   * Logs what is about to be opened (docs/compatibility.md#log-order). @throws Fault for a name that the destination
+   * cannot have
+   */
   announce(logger: Logger): void;
   /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code when it may not */
   checkAccess(signal: AbortSignal): Promise<void>;
-  /** Opens the run image (contract 5.1). @throws Fault with an exit code, at once when it is missing (D11) */
+  /**
+   * Opens the run image (docs/compatibility.md#run-image). @throws Fault with an exit code, at once if it is missing
+   * (docs/compatibility.md#missing-run-image)
+   */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
-  /** Opens the launch cache, if the destination has one (contract 6.6). @throws Fault with an exit code */
+  /**
+   * Opens the launch cache, if the destination has one (docs/compatibility.md#launch-cache). @throws Fault with an exit
+   * code
+   */
   openLaunchCache(hashFile: HashFile): Promise<void>;
   /** Starts to bring the run image's layers to the destination. */
   placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
@@ -127,8 +136,9 @@ export interface AppDestination {
     signal: AbortSignal,
   ): Promise<Descriptor>;
   /**
-   * Saves the image under all its names; a name that fails does not hinder the others (contract 8.1).
-   * @throws what no name can be blamed for: a layer that cannot be made, the signal's reason
+   * Saves the image under all its names; a name that fails does not stop the others
+   * (docs/compatibility.md#image-names).
+   * @throws errors that concern no single name: a layer that cannot be built, the signal's reason
    */
   save(image: UnsavedImage, signal: AbortSignal): Promise<SavedImage>;
 }

@@ -39,7 +39,8 @@ export interface SavedApp {
 }
 
 /**
- * Assembles the app image from its layers and saves it (contract 5, 8.1, 8.2).
+ * Assembles the app image from its layers and saves it (docs/compatibility.md#app-image,
+ * docs/compatibility.md#saving-and-logging).
  * @throws Fault `failed to export: ...` with exit code 62; the signal's reason
  */
 export async function saveAppImage(context: ExportContext, parts: AppParts, signal: AbortSignal): Promise<SavedApp> {
@@ -79,7 +80,7 @@ function appConfig(
   return appContainerConfig(extendedConfig ?? runImage.config.config, runImage.config.os, inputs, logger);
 }
 
-/** Builds and saves, with the lines about the saved names (contract 8.2). */
+/** Builds and saves the image, and logs the saved names (docs/compatibility.md#save-messages). */
 async function save(
   { app, logger }: ExportContext,
   image: () => UnsavedImage,

@@ -37,8 +37,9 @@ export interface AppSources {
 }
 
 /**
- * The app image's layers on their way. All start at once; where there is nothing to compare with, a layer is uploaded while
- * it is made (design, ideas 5 and 6). {@link walk} then goes through them in the reference's order and writes its log.
+ * The app image's layers in progress. All start at once; a layer with nothing to compare with is uploaded while it is
+ * compressed (docs/decisions/0004-hash-first.md). {@link walk} then visits them in the reference's order and writes its
+ * log.
  */
 export class AppLayers {
   readonly #context: ExportContext;
@@ -74,7 +75,8 @@ export class AppLayers {
   }
 
   /**
-   * Waits for the diffID of every layer in order, with the reference's log lines (contract 4.2-4.4, 8.6).
+   * Waits for the diffID of every layer in order, with the reference's log lines
+   * (docs/compatibility.md#app-image-layers, docs/compatibility.md#log-order).
    * @returns the layers from the bottom
    * @throws Fault of the first step that fails
    */

@@ -41,8 +41,9 @@ export class CacheLayers {
   }
 
   /**
-   * Waits for every layer in order, with the reference's log lines (contract 6.2, 6.5). A layer that cannot be made or added is
-   * left out with a warning; for the SBOM layer that ends the cache export.
+   * Waits for every layer in order, with the reference's log lines (docs/compatibility.md#cache-layers,
+   * docs/compatibility.md#cache-layer-reuse). A layer that cannot be built or added is skipped with a warning; a
+   * failing SBOM layer ends the cache export.
    */
   async walk(logger: Logger): Promise<CacheLayer[]> {
     const layers: CacheLayer[] = [];
@@ -93,7 +94,8 @@ export class CacheLayers {
     const isMadeBefore = step.role.kind === "cache-sbom" || this.#ends.app.byKey(step.key) !== undefined;
     if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
     if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${id}: ${flaw}`);
-    // The reference says both of a reused layer (D1); here it is listed once all the same.
+    // The reference logs both lines for a reused layer; here it is still listed once
+    // (docs/compatibility.md#cached-layers-listed-once).
     for (const verb of isReused ? ["Reusing", "Adding"] : ["Adding"]) {
       logger.info(`${verb} cache layer '${id}'`);
       logger.debug(`Layer '${id}' SHA: ${diffId}`);

@@ -25,7 +25,10 @@ export interface CacheLayer {
   readonly added: Promise<void>;
 }
 
-/** Where a cache is kept: in an image or in a directory. Nothing else in an export knows which (contract 6). */
+/**
+ * Where a cache is kept: in an image or in a directory. Nothing else in an export knows which
+ * (docs/compatibility.md#cache-selection).
+ */
 export interface CacheStore {
   /** As given. */
   readonly name: string;
@@ -39,8 +42,8 @@ export interface CacheStore {
   /** Brings a layer into the new cache. @throws Fault when the layer cannot be made */
   bring(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
   /**
-   * Makes the new cache of these layers, once it is known that the app image was saved, so that no cache belongs to an app
-   * image that failed (D5). Until then the previous one is untouched.
+   * Makes the new cache of these layers, once the app image is saved, so that no cache belongs to a failed app image
+   * (docs/compatibility.md#parallel-failures). Until then the previous cache is untouched.
    * @returns the digest of a cache image; undefined for a directory
    * @throws Fault `setting cache metadata: ...`, `committing cache: ...`
    */

@@ -33,8 +33,9 @@ import { LaunchCache } from "./launch-cache.ts";
 const SHORT_ID = 12;
 
 /**
- * The app image in a docker daemon, where the run image and the previous image are as well (contract 10). Layers are sent as
- * they are made, in one load that begins with the first of them, when both images are known.
+ * The app image in a Docker daemon that also has the run image and the previous image
+ * (docs/compatibility.md#docker-daemon). Layers are sent while they are built, in one load that starts with the first
+ * layer once both images are known.
  */
 export class DaemonApp implements AppDestination {
   readonly name: string;
@@ -160,7 +161,7 @@ export class DaemonApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      // Under the names as they were typed, which is how they are shown (D18).
+      // Under the names as typed, which is how they are shown (docs/compatibility.md#daemon-failures-by-name).
       const names = this.#references.map(({ original }) => ({ name: original, cause: messageOf(error) }));
       return { names, ...identify(""), manifestSize };
     }
@@ -176,7 +177,7 @@ export class DaemonApp implements AppDestination {
     const image = await this.#find(runImage, signal);
     const destination = this.#connection.docker.name;
     if (image === undefined)
-      // Said as it is and at once, where the reference goes on with an empty image (D11).
+      // Reported at once, where the reference goes on with an empty image (docs/compatibility.md#missing-run-image).
       throw failTo(
         "create new app image",
         new Fault("EXPORT_DAEMON_RUN_IMAGE", `run image ${goQuote(runImage)} is not in the docker daemon`, {

@@ -7,8 +7,8 @@ import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from "../oci/media-
 import type { RunImage, SourceImage } from "./app-destination.ts";
 
 /**
- * What the reference takes for the size of a layer that stays in the daemon. A daemon's images have no manifests; the one
- * that is made for the report's `manifest-size` has layers' diffIDs for digests (contract 10.4).
+ * The reference's size of a layer that stays in the daemon. A daemon's images have no manifests; the manifest made for
+ * the report's `manifest-size` has diffIDs for layer digests (docs/compatibility.md#daemon-manifest-size).
  */
 const UNKNOWN_SIZE = -1;
 

@@ -12,10 +12,11 @@ export function originOf(image: SourceImage): DaemonImage {
 }
 
 /**
- * Where each layer of an image that is loaded comes from. A daemon with classic storage keeps layers by all that is below
- * them: it has those of the run image, and those of the previous image up to the first that differs (contract 10.3).
+ * Chooses where each layer of a loaded image comes from. A daemon with classic storage identifies layers by everything
+ * below them: it has those of the run image, and those of the previous image up to the first difference
+ * (docs/compatibility.md#daemon-load).
  * @param contents of the layers on top of the run image, from the bottom
- * @param omitsKnown whether to leave out what the daemon has; false where it wants complete images
+ * @param omitsKnown whether to omit layers that the daemon has; false if it needs complete images
  */
 export function chooseLayers(
   base: DaemonImage,

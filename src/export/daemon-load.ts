@@ -19,7 +19,7 @@ export type LoadedLayer =
   /** The daemon has it, but under other layers. */
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
-/** One attempt to load an image into a daemon, in docker's own form of a saved image (contract 10.3). */
+/** One attempt to load an image into a daemon, in Docker's own archive format (docs/compatibility.md#daemon-load). */
 export class DaemonLoad {
   readonly #connection: DaemonConnection;
   readonly #name: string;

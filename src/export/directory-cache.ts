@@ -8,8 +8,8 @@ import { CACHE_PRIORITY } from "../plan/layer-plan.ts";
 import type { CacheInput, CacheLayer, CacheStore } from "./cache-store.ts";
 
 /**
- * The cache as a directory of tars (contract 6.3). A new layer's tar is made in the pass that makes what the app image takes of
- * it; one that the previous cache has stays where it is, once it was found to be whole.
+ * The cache as a directory of tars (docs/compatibility.md#cache-directory). A new layer's tar is written in the pass
+ * that makes the app image's products; a tar of the previous cache stays in place once it is verified.
  */
 export class DirectoryCache implements CacheStore {
   readonly name: string;

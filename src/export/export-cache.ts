@@ -17,7 +17,7 @@ export interface CacheParts {
 }
 
 /**
- * Makes the cache and saves it (contract 6.2).
+ * Makes and saves the cache (docs/compatibility.md#cache-layers).
  * @returns the digest of a cache image; undefined for a directory
  */
 export async function exportCache(

@@ -6,9 +6,9 @@ import type { ExportRun } from "./context.ts";
 import { readExtendedImage } from "./extended-image.ts";
 
 /**
- * The `config` that takes the place of the run image's when extensions have changed it (contract 5.1 a, 12). Never in a
- * layout, as in the reference.
- * @returns undefined when the run image's stays
+ * The `config` of the extended run image, if it replaces the run image's (docs/compatibility.md#inherited-config).
+ * Never in a layout, as in the reference.
+ * @returns undefined if the run image's config stays
  * @throws Fault `failed to get extended image config: ...` with exit code 1
  */
 export async function readExtendedConfig(

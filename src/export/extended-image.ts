@@ -14,7 +14,7 @@ import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.t
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../oci/media-types.ts";
 import type { ExtensionLayer } from "../plan/extension-steps.ts";
 
-/** The run image as image extensions have extended it (contract 12). */
+/** The run image as image extensions changed it (docs/compatibility.md#image-extensions). */
 export interface ExtendedImage {
   readonly config: ImageConfig;
   /** Layers that extensions provide, from the bottom; the run image's own are not there. */

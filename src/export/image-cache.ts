@@ -24,8 +24,8 @@ import type { RegistryImage } from "./registry-image.ts";
 import type { RegistryContent } from "./registry-layer.ts";
 
 /**
- * The cache as an image (contract 6.4). Its blobs go to the registry as soon as they are made. What the app image has too comes
- * from the same pass, and within one registry from the app image's repository.
+ * The cache as an image (docs/compatibility.md#cache-image). Blobs are pushed as soon as they are compressed. Layers
+ * that the app image needs too come from the same pass and, within one registry, from the app image's repository.
  */
 export class ImageCache implements CacheStore {
   readonly name: string;

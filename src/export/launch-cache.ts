@@ -14,8 +14,8 @@ export interface CachedTar {
 }
 
 /**
- * The tars of the app image's layers in a directory beside a daemon, so that none has to be read out of the daemon again
- * (contract 6.6). A new layer's tar is made in the pass that sends it.
+ * The tars of the app image's layers in a directory beside a daemon, so that no layer has to be read out of the daemon
+ * again (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it.
  */
 export class LaunchCache {
   readonly #volume: VolumeCache;

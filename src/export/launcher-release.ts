@@ -25,11 +25,12 @@ const BETWEEN_RELEASES = /-\d+$/;
 const run = promisify(execFile);
 
 /**
- * The lifecycle release that the build metadata label names as the launcher's (contract 5.4): that of the program
- * `lifecycle` which stands beside this one or in CNB_LIFECYCLE_DIR. The reference's exporter, which is that program, has it
- * from its build; a builder image has it nowhere else.
- * @param program path by which this one was started; undefined for an export from a program that is part of no lifecycle
- * @returns the values of an unknown release where there is no such program; never rejects
+ * The lifecycle release that the build metadata label names as the launcher's (docs/compatibility.md#launcher-release):
+ * that of the program `lifecycle` beside this one or in CNB_LIFECYCLE_DIR. The reference's exporter has these values
+ * compiled in; a builder image has them nowhere else.
+ * @param program path by which this one was started; undefined for an export from a program that is part of no
+ *   lifecycle
+ * @returns the values of an unknown release if there is no such program; never rejects
  */
 export async function readLauncherRelease(
   program: string | undefined,

@@ -42,7 +42,10 @@ interface NamedLayout {
   readonly layout: Layout;
 }
 
-/** The app image in an OCI layout on disk, where the run image and the previous image are in layouts as well (contract 11). */
+/**
+ * The app image in an OCI layout on disk; run image and previous image are layouts as well
+ * (docs/compatibility.md#oci-layout).
+ */
 export class LayoutApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
@@ -60,7 +63,7 @@ export class LayoutApp implements AppDestination {
       return { reference, layout: new Layout(layoutPath(settings.layoutDir, reference)) };
     };
     this.#first = layoutOf(settings.outputImage);
-    // The reference takes a tag itself for a path (D13).
+    // The reference interprets a tag as a path (docs/compatibility.md#layout-tags).
     this.#others = settings.additionalTags.map(layoutOf);
     this.name = this.#first.layout.path;
     this.#settings = settings;

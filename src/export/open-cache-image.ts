@@ -21,7 +21,10 @@ export interface CacheImage {
 /** What is wrong with bytes that a registry gave out, rather than with the registry. */
 const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
 
-/** Opens the cache image (contract 6.1, 6.4). @throws Fault `failed to create image cache: accessing cache image ...` */
+/**
+ * Opens the cache image (docs/compatibility.md#cache-selection). @throws Fault
+ * `failed to create image cache: accessing cache image ...`
+ */
 export async function openCacheImage(context: ExportContext, signal: AbortSignal): Promise<CacheImage> {
   const name = context.settings.cacheImage;
   try {
@@ -30,7 +33,8 @@ export async function openCacheImage(context: ExportContext, signal: AbortSignal
     const access = repository.checkPush({ priority: CACHE_PRIORITY, signal });
     access.catch(() => undefined);
     const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
-      // A broken cache is made anew, like one whose layers are gone (contract 6.4), and does not break builds for good.
+      // A damaged cache image is replaced, like one whose layers are gone (docs/compatibility.md#damaged-cache-images);
+      // it must not break builds for good.
       if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
       throw error;
     });

@@ -12,15 +12,17 @@ import { openCacheImage } from "./open-cache-image.ts";
 /** The cache on its way. */
 export interface OpeningCache {
   /**
-   * Undefined when there is to be none; a fault for one that cannot be saved, which does not end the export. Rejects with a
-   * Fault with an exit code (contract 6.1).
+   * Undefined when there is to be none; a fault for one that cannot be saved, which does not end the export. Rejects
+   * with a Fault with an exit code (docs/compatibility.md#cache-selection).
    */
   readonly store: Promise<CacheStore | Fault | undefined>;
   /** What the app image's plan needs to know of it: of an image only that there is one. */
   readonly planned: Promise<PlannedCache | undefined>;
 }
 
-/** Starts to open the cache (contract 6.1): a cache image goes before a directory. */
+/**
+ * Starts to open the cache (docs/compatibility.md#cache-selection); a cache image takes precedence over a directory.
+ */
 export function openCache(context: ExportContext, signal: AbortSignal): OpeningCache {
   const { cacheImage, cacheDir } = context.settings;
   if (cacheImage !== "")

@@ -18,7 +18,8 @@ export interface Preparation {
 }
 
 /**
- * Reads what the builder left behind and plans the app image (contract 4.1, 4.2). From here on layers can be made.
+ * Reads the builder's output and plans the app image (docs/compatibility.md#sbom-copies,
+ * docs/compatibility.md#build-output). From here on layers can be built.
  * @throws Fault; the caller adds `failed to export`
  */
 export async function prepare(

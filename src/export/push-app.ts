@@ -43,10 +43,10 @@ export interface PushedApp {
 }
 
 /**
- * Saves the app image under all its names (contract 8.1, 9.5). Blobs go once to each repository, then all its manifests at
- * once; a name that fails does not hinder the others.
- * @param references at least one; the layers are on their way to the first one's repository
- * @throws what is not a registry's doing: a layer that cannot be made, the signal's reason
+ * Saves the app image under all its names (docs/compatibility.md#image-names, docs/compatibility.md#pushing-images):
+ * blobs once per repository, then its manifests at once. A name that fails does not stop the others.
+ * @param references at least one; the layers are being pushed to the first one's repository
+ * @throws errors that are not the registry's: a layer that cannot be built, the signal's reason
  */
 export async function pushApp(
   push: AppPush,

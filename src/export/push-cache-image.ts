@@ -36,8 +36,8 @@ export async function pushCacheImage(
 }
 
 /**
- * Below Platform API 0.13: deletes the image that the tag pointed to before; one that there was, unlike in the reference
- * (contract 6.4, D17). Failing that is a warning.
+ * Below Platform API 0.13: deletes the image that the tag pointed to before, if there was one
+ * (docs/compatibility.md#no-delete-of-unpushed-images). A failure is a warning.
  */
 export async function deleteOldCacheImage(
   { settings, logger }: ExportContext,

@@ -14,7 +14,8 @@ interface KeychainSources {
 }
 
 /**
- * Credentials for all images of an export that may be in a registry; beside a daemon that is the cache image only (contract 9.1).
+ * Credentials for all images of an export that may be in a registry; with a daemon only for the cache image
+ * (docs/compatibility.md#credentials).
  * @param others images besides those that the flags name
  * @throws Fault; the signal's reason
  */

@@ -24,13 +24,16 @@ export interface CommandSurroundings {
   readonly output?: CommandOutput;
   /** Gets every event. */
   readonly onEvent?: EventSink;
-  /** Called when credentials are read and the daemon's socket is open, and before any file of the build is (contract 10.5). */
+  /**
+   * Called after credentials are read and the daemon's socket is open, before any file of the build is read
+   * (docs/compatibility.md#users-and-permissions).
+   */
   readonly dropPrivileges?: (settings: ExportSettings) => void;
   readonly startThreads?: StartThreads | undefined;
 }
 
 /**
- * The exporter from its parsed arguments on, in the order of contract 1.2.
+ * Runs the exporter from its parsed arguments on (docs/compatibility.md#order-of-operations).
  * @throws Fault with an exit code; the signal's reason
  */
 export async function runCommand(

@@ -26,7 +26,10 @@ export type FaultCode = `EXPORT_${FaultStage}_${string}` | `EXPORT_${FaultStage}
 
 /** What a fault may carry besides its message. */
 export interface FaultDetails {
-  /** Exit code of the process if this fault ends it (contract 1.9); absent: decided by who wraps it. */
+  /**
+   * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); absent if the wrapping code
+   * decides.
+   */
   readonly exitCode?: number;
   /** One sentence that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first. */
   readonly hint?: string;

@@ -30,7 +30,7 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException & 
   return error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error;
 }
 
-/** True when the error says that the file does not exist; the contract's only meaning of "missing" (section 2). */
+/** True if the file does not exist: the only meaning of "missing" (docs/compatibility.md#missing-files). */
 export function isNotExist(error: unknown): boolean {
   return isSystemError(error) && error.code === "ENOENT";
 }

@@ -59,10 +59,10 @@ function isNoticed({ sentBytes }: ForegroundUpload): boolean {
 }
 
 /**
- * Lets background transfers use what the foreground leaves idle, and nothing else (design, idea 7). Whether two uploads share
- * a link cannot be asked, so it is tried: the foreground's speed is measured alone, then a little background is let through,
- * then all of it as long as the foreground stays as fast. While the foreground waits for bytes to be made, the cores are what
- * it needs, and the background waits.
+ * Lets background transfers use what the foreground leaves idle (docs/decisions/0005-background-gate.md). There is no
+ * way to ask whether two uploads share a link, so the gate probes: it measures the foreground's speed alone, then
+ * admits a little background, then all of it while the foreground stays as fast. While the foreground waits for bytes
+ * to be compressed it needs the cores, and the background waits.
  */
 export class BackgroundGate {
   readonly #clock: Clock;

@@ -1,6 +1,6 @@
 /**
- * What the rest of the exporter needs of a logger: the reference's levels and lines (contract 8.4). A message is a whole
- * line, with or without its newline.
+ * The reference's log levels (docs/compatibility.md#log-lines). A message is a whole line, with or without its line
+ * feed.
  */
 export interface Logger {
   debug(message: string): void;

@@ -17,8 +17,8 @@ export function isBackground({ priority }: { readonly priority: number }): boole
 }
 
 /**
- * At most `capacity` holders at a time. When one leaves, the waiter with the smallest priority goes next, among equals
- * the one with the smallest order, then the one who came first (design, idea 7).
+ * At most `capacity` holders at a time. On release the waiter with the smallest priority goes next, then the one with
+ * the smallest order, then the earliest.
  */
 export class PriorityLimiter {
   #free: number;

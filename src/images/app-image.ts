@@ -39,8 +39,9 @@ export interface AppImageMarks {
 
 /**
  * Labels, environment, working directory, entrypoint and no command, with the reference's log lines in its order
- * (contract 5.1 c-e, 5.4, 5.5).
- * @param base the run image's `config`, or that of its extension where that replaces it (contract 5.1 a)
+ * (docs/compatibility.md#inherited-config, docs/compatibility.md#labels,
+ * docs/compatibility.md#environment-and-entrypoint).
+ * @param base the run image's `config`, or that of its extension if that replaces it
  * @param os of the run image
  */
 export function appContainerConfig(
@@ -58,8 +59,9 @@ export function appContainerConfig(
 }
 
 /**
- * The app image's config: the run image's with more layers and another `config` (contract 5.1, 5.3, 5.6). It is known as soon
- * as all layers are hashed, before they have descriptors.
+ * The app image's config: the run image's with more layers and another `config`
+ * (docs/compatibility.md#inherited-config, docs/compatibility.md#created-time). It is known as soon as all layers are
+ * hashed, before they have descriptors.
  * @param layers from the bottom, without the run image's
  */
 export function appConfigBytes(
@@ -81,8 +83,8 @@ export function appConfigBytes(
 }
 
 /**
- * The app image: the run image's manifest with more layers (contract 5.1). Media types, annotations and artifactType stay the
- * run image's.
+ * The app image: the run image's manifest with more layers (docs/compatibility.md#inherited-config). Media types,
+ * annotations and artifactType stay the run image's.
  * @param configBytes from {@link appConfigBytes}
  * @param layers from the bottom, without the run image's
  * @param annotations to set besides the run image's

@@ -14,8 +14,8 @@ export interface BuiltImage {
 }
 
 /**
- * Serialises an image. The manifest's config descriptor keeps its members; digest, size and, if it was present, the
- * embedded copy of the config are the new config's (contract 5.1).
+ * Serializes an image. The manifest's config descriptor keeps its members; digest, size and, if present, the embedded
+ * copy of the config are refreshed (docs/compatibility.md#inherited-config).
  * @param mediaType the manifest's, for the registry
  */
 export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {

@@ -7,12 +7,16 @@ import { type BuiltImage, serialiseImage } from "./built-image.ts";
 import { NORMALISED_TIME } from "./created.ts";
 import { blankEntry } from "./history.ts";
 
-/** The only layer of a cache image without layers: an empty tar, which containerd needs, uncompressed (contract 6.4). */
+/**
+ * The only layer of a cache image without layers: an empty, uncompressed tar, because containerd rejects images without
+ * layers (docs/compatibility.md#cache-image).
+ */
 export const EMPTY_LAYER_BYTES: Uint8Array = new Uint8Array(1024);
 
 /**
- * The config of a cache image (contract 6.4). Each layer is listed once, where the reference lists reused ones twice (D1); where
- * there are none, `EMPTY_LAYER_BYTES` is one.
+ * The config of a cache image (docs/compatibility.md#cache-image). Each layer is listed once, where the reference lists
+ * reused layers twice (docs/compatibility.md#cached-layers-listed-once); without layers, `EMPTY_LAYER_BYTES` is the
+ * only one.
  * @param metadata the label's JSON
  */
 export function cacheConfigBytes(layers: readonly DiffID[], metadata: string): Buffer {
@@ -48,7 +52,7 @@ export function buildCacheImage(configBytes: Buffer, layers: readonly Descriptor
   );
 }
 
-/** Whatever a reused layer was called before, here it is an OCI layer (contract 5.2). */
+/** Reused layers get the OCI media type too, whatever they had before (docs/compatibility.md#media-types). */
 function cacheLayerMediaType({ mediaType }: Descriptor): string {
   return mediaType === OCI_LAYER_ZSTD ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
 }

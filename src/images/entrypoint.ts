@@ -7,9 +7,10 @@ const PROCESS_DIR = "/cnb/process";
 const LAUNCHER = "/cnb/lifecycle/launcher";
 
 /**
- * The path that the app image starts with (contract 5.5). The type that a buildpack made the default is not checked.
+ * The path that the app image starts with (docs/compatibility.md#environment-and-entrypoint). A buildpack's default
+ * type is not checked.
  * @param requested the user's default process type, "" for none
- * @throws Fault `determining entrypoint: ...` when there is no process of the requested type
+ * @throws Fault `determining entrypoint: ...` if there is no process of the requested type
  */
 export function chooseEntrypoint(
   requested: string,

@@ -10,9 +10,10 @@ export interface EnvironmentInputs {
 }
 
 /**
- * The environment of the app image: the run image's with the CNB variables set, and `PATH` prefixed (contract 5.5).
+ * The environment of the app image: the run image's with the CNB variables set and `PATH` prefixed
+ * (docs/compatibility.md#environment-and-entrypoint).
  * @param env entries `NAME=value` of the run image
- * @param os of the image; names are compared without regard to case on windows only
+ * @param os of the image; names are case-insensitive on windows only
  */
 export function appEnvironment(
   env: readonly string[],
@@ -36,7 +37,10 @@ export function appEnvironment(
   return withVariable(result, "PATH", path, os);
 }
 
-/** The first entry's value, "" if there is none. Unlike in the reference it is kept whole when it has a `=` in it (D21). */
+/**
+ * The first entry's value, "" if there is none. Unlike the reference it finds values that contain `=`
+ * (docs/compatibility.md#path-with-equals-sign).
+ */
 function variableValue(env: readonly string[], name: string): string {
   return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
 }

@@ -6,10 +6,10 @@ export function blankEntry(created: string): HistoryEntry {
 }
 
 /**
- * One history entry for every layer, each with the image's time (contract 5.3; imgutil NormalizedHistory). The run image's
- * entries for empty layers are dropped; if what is left does not fit its layers, all of them are blank.
+ * One history entry for every layer, each with the image's time (docs/compatibility.md#history). The run image's
+ * entries for empty layers are dropped; if the rest does not match its layers, all of them become blank.
  * @param base the run image's history
- * @param baseLayers how many layers the run image has
+ * @param baseLayers number of the run image's layers
  * @param createdBy of the layers on top, from the bottom
  * @param keeps false below Platform API 0.12: all entries are blank
  */

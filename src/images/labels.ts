@@ -24,9 +24,9 @@ export interface LabelInputs {
 }
 
 /**
- * The run image's labels with those of the app image set (contract 5.4). Buildpack labels come after the platform's and
- * may override them; of several with one key the last counts.
- * @throws Fault for metadata that JSON cannot hold, after the log lines of the labels before it, as the reference does
+ * The run image's labels with those of the app image set (docs/compatibility.md#labels). Buildpack labels come after
+ * the platform's and may override them; of several with one key the last wins.
+ * @throws Fault for metadata that JSON cannot hold, after logging the labels before it, as the reference does
  */
 export function appLabels(
   base: ReadonlyMap<string, string>,

@@ -2,9 +2,9 @@ import { Fault } from "../faults/fault.ts";
 import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
 
 /**
- * The media type of a new layer: that of the manifest's kind, where the reference writes docker's into OCI manifests too
- * (contract 5.2, D12).
- * @throws Fault for zstd in a docker manifest, whose media types have no name for it
+ * The media type of a new layer: that of the manifest's kind, where the reference writes Docker's into OCI manifests
+ * too (docs/compatibility.md#oci-layer-media-types).
+ * @throws Fault for zstd in a Docker manifest, whose media types have no name for it
  */
 export function newLayerMediaType(manifestMediaType: string, compression: "gzip" | "zstd"): string {
   if (manifestMediaType !== OCI_MANIFEST) {

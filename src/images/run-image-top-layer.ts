@@ -3,8 +3,9 @@ import type { DiffID } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 
 /**
- * The diffID of the run image's last layer, from before anything was put on top (contract 5.4, `topLayer`).
- * @throws Fault `image has no layers`; the caller adds what it was for
+ * The diffID of the run image's last layer, before anything was added on top (docs/compatibility.md#labels,
+ * `topLayer`).
+ * @throws Fault `image has no layers`; the caller adds the context
  */
 export function runImageTopLayer(config: ImageConfig): DiffID {
   const top = config.rootfs.diff_ids.at(-1);

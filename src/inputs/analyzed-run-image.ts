@@ -2,9 +2,9 @@ import { Fault } from "../faults/fault.ts";
 import type { Analyzed } from "./export-inputs.ts";
 
 /**
- * The run image's reference as it was analyzed.
+ * The run image's reference as analyzed.
  * @param path of analyzed.toml, for the hint
- * @throws Fault when it, or its table, is missing, where the reference crashes (D10)
+ * @throws Fault if it, or its table, is missing, where the reference crashes (docs/compatibility.md#no-crashes)
  */
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";

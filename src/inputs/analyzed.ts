@@ -67,7 +67,7 @@ const analyzedSchema = table({
 );
 
 /**
- * Reads analyzed.toml (contract 2.1). A missing file is a warning and an empty document.
+ * Reads analyzed.toml (docs/compatibility.md#analyzed-metadata). A missing file is a warning and an empty document.
  * @throws Fault `failed to read analyzed file: ...`
  */
 export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {

@@ -2,7 +2,10 @@ import type { BomEntry } from "../cnb/build-metadata.ts";
 import { groupElement } from "./group-element.ts";
 import { freeTable, table, text } from "./toml-schema.ts";
 
-/** An element of the legacy `[[bom]]` of metadata.toml and build.toml (contract 2.3, 8.3). */
+/**
+ * An element of the legacy `[[bom]]` of metadata.toml and build.toml (docs/compatibility.md#build-metadata,
+ * docs/compatibility.md#report).
+ */
 export const bomEntry = table({
   name: text,
   version: text,

@@ -10,8 +10,8 @@ const buildSchema = table({ bom: z.array(bomEntry).default([]) });
 
 /**
  * The legacy build BOM for report.toml below API 0.9: the entries of every `<layers>/<bp>/build.toml` in group order,
- * each attributed to its buildpack (contract 8.3). A missing file has no entries.
- * @throws Fault when a file cannot be read or decoded
+ * each attributed to its buildpack (docs/compatibility.md#report). A missing file has no entries.
+ * @throws Fault if a file cannot be read or decoded
  */
 export async function readBuildBom(layersDir: string, group: readonly GroupElement[]): Promise<readonly BomEntry[]> {
   const entries: BomEntry[] = [];

@@ -57,8 +57,8 @@ const metadataSchema = table({
 });
 
 /**
- * Reads `<layers>/config/metadata.toml` (contract 2.3).
- * @throws Fault `failed to read build metadata file: ...`, also when there is no such file
+ * Reads `<layers>/config/metadata.toml` (docs/compatibility.md#build-metadata).
+ * @throws Fault `failed to read build metadata file: ...`, also if the file is missing
  */
 export async function readBuildMetadata(layersDir: string, api: PlatformApi): Promise<BuildMetadata> {
   const path = posix.join(layersDir, "config", "metadata.toml");
@@ -71,7 +71,10 @@ export async function readBuildMetadata(layersDir: string, api: PlatformApi): Pr
   return { ...metadata, processes, defaultProcessType };
 }
 
-/** Below API 0.10 a command is one word; the others go before the arguments, which are then never null (contract 2.3). */
+/**
+ * Below API 0.10 a command is one word; the others are prepended to the arguments, which are then never null
+ * (docs/compatibility.md#build-metadata).
+ */
 function withOneCommand(process: Process): Process {
   const [first, ...others] = process.command ?? [];
   if (first === undefined) return process;

@@ -12,10 +12,11 @@ import { readLayerToml } from "./layer-toml.ts";
 import { readStore } from "./store.ts";
 
 /**
- * Reads the directory `<layers>/<bp>` with the TOML files in it (contract 2.4).
- * A missing directory is an empty one. Paths are byte strings; names, ids and entries are text.
+ * Reads the directory `<layers>/<bp>` and its TOML files (docs/compatibility.md#buildpack-layers). A missing directory
+ * is an empty one. Paths are byte strings; names, ids and entries are text.
  * @param layersDir absolute
- * @returns with `unreadable`, `reading layers for buildpack '<id>': ...`, when the directory or its store.toml cannot be read
+ * @returns with `unreadable`, `reading layers for buildpack '<id>': ...`, if the directory or its store.toml cannot be
+ *   read
  */
 export async function readBuildpackLayers(layersDir: string, buildpack: GroupElement): Promise<BuildpackLayers> {
   const path = toByteString(buildpackDirectory(layersDir, buildpack.id));
@@ -35,7 +36,10 @@ export async function readBuildpackLayers(layersDir: string, buildpack: GroupEle
   }
 }
 
-/** The debug lines of reading a directory; the app image and the cache each have them where they come to it (contract 8.6). */
+/**
+ * The debug lines of reading a directory; app image and cache both log them when they reach it
+ * (docs/compatibility.md#log-order).
+ */
 export function logBuildpackDirectory({ path, entries }: BuildpackLayers, logger: Logger): void {
   logger.debug(`Reading buildpack directory: ${fromByteString(path)}`);
   for (const entry of entries) logger.debug(`Reading buildpack directory item: ${entry}`);

@@ -1,12 +1,12 @@
 import type { Logger } from "../flow/logger.ts";
 import type { ReferenceSettings } from "./initial-settings.ts";
 
-/** Contract 1.7, step 5. */
+/** Step 5 of docs/compatibility.md#input-resolution. */
 export function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
   if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
 }
 
-/** Contract 1.7, step 6. */
+/** Step 6 of docs/compatibility.md#input-resolution. */
 export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
 }

@@ -34,8 +34,9 @@ export interface RunCommand {
 }
 
 /**
- * Steps 1 to 5 of contract 1.2: the Platform API, then flags with environment and defaults behind them.
- * @throws Fault with exit code 11 when CNB_PLATFORM_API is missing or unsupported, whatever the arguments are.
+ * Steps 1 to 3 of docs/compatibility.md#order-of-operations: the Platform API, then flags with environment and defaults
+ * behind them.
+ * @throws Fault with exit code 11 if CNB_PLATFORM_API is missing or unsupported, whatever the arguments are
  */
 export function parseCommandLine(
   name: Command,
@@ -90,7 +91,7 @@ function help(row: FlagRow, env: Environment): HelpFlag {
   return { definition: define(row, env), variables };
 }
 
-/** The flag with its value from the environment or its default (contract 1.5). */
+/** The flag with its value from the environment or its default (docs/compatibility.md#environment-variables). */
 function define(
   { name, type, usage, env: variable = "", alsoEnv = "", fallback }: FlagRow,
   env: Environment,

@@ -1,6 +1,6 @@
 import type { ExportSettings } from "./export-inputs.ts";
 
-/** What the creator is told for the phases before the export (contract 13). */
+/** Settings of the creator for the phases before the export (docs/compatibility.md#creator). */
 export interface BuildSettings {
   /** Absolute. */
   readonly buildConfigDir: string;

@@ -7,8 +7,8 @@ import type { Logger } from "../flow/logger.ts";
 import type { ExportSettings } from "./export-inputs.ts";
 
 /**
- * Refuses or announces an experimental feature as CNB_EXPERIMENTAL_MODE says (contract 11.1): `quiet` is silent, `error`
- * fails, any other word warns.
+ * Rejects or announces an experimental feature as CNB_EXPERIMENTAL_MODE says
+ * (docs/compatibility.md#experimental-features): `quiet` is silent, `error` fails, any other word warns.
  * @throws Fault with exit code 1, after an error line that names the feature
  */
 export function guardExperimental(feature: string, mode: string, logger: Logger): void {
@@ -25,12 +25,15 @@ export function guardExperimental(feature: string, mode: string, logger: Logger)
   });
 }
 
-/** The guard on layout mode; the last step of the arguments (contract 1.7). */
+/** The guard on layout mode, the last step of docs/compatibility.md#input-resolution. */
 export function guardLayout(settings: ExportSettings, logger: Logger): void {
   if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
 }
 
-/** The guard on extensions below API 0.13, if `<extended>/run` has entries (contract 11.1). */
+/**
+ * The guard on extensions below API 0.13, if `<extended>/run` has entries
+ * (docs/compatibility.md#experimental-features).
+ */
 export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
   if (gates(settings.platformApi).allowsDockerfiles) return;
   if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);

@@ -3,7 +3,10 @@ import type { BuildpackRecord, FreeValue, LifecycleMetadata } from "../cnb/metad
 import type { PlatformApi } from "../cnb/platform-api.ts";
 import type { Fault } from "../faults/fault.ts";
 
-/** Flags, environment and defaults, resolved and checked (contract 1.5-1.7). Paths are as the contract says: some absolute, some as given. */
+/**
+ * Flags, environment and defaults, resolved and checked. docs/compatibility.md#input-resolution says which paths are
+ * absolute.
+ */
 export interface ExportSettings {
   readonly platformApi: PlatformApi;
   readonly analyzedPath: string;
@@ -26,7 +29,10 @@ export interface ExportSettings {
   readonly logLevel: LogLevel;
   readonly noColor: boolean;
   readonly parallel: boolean;
-  /** CNB_PREVIOUS_IMAGE and CNB_BUILD_IMAGE: only validated, and their registries' credentials resolved (contract 1.7, 9.1). */
+  /**
+   * CNB_PREVIOUS_IMAGE and CNB_BUILD_IMAGE: validated, and their registries' credentials resolved
+   * (docs/compatibility.md#input-resolution, docs/compatibility.md#credentials).
+   */
   readonly previousImage: string;
   readonly buildImage: string;
   readonly processType: string;
@@ -38,7 +44,7 @@ export interface ExportSettings {
   readonly uid: number;
   readonly outputImage: string;
   readonly additionalTags: readonly string[];
-  /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (contract 5.3). */
+  /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (docs/compatibility.md#created-time). */
   readonly sourceDateEpoch: bigint | undefined;
   /** SOURCE_DATE_EPOCH is set and honoured at this API, but is no number; the warning comes when the app image is set up. */
   readonly isSourceDateEpochInvalid: boolean;
@@ -47,7 +53,7 @@ export interface ExportSettings {
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
 
-/** Flags of our own (design, "Flags of our own"). */
+/** Settings that the lifecycle does not have; README.md lists their flags. */
 export interface Tuning {
   /** Compressing threads, at least 1. */
   readonly workers: number;
@@ -70,7 +76,7 @@ export interface Tuning {
   readonly logFormat: "text" | "json";
 }
 
-/** analyzed.toml (contract 2.1). */
+/** analyzed.toml (docs/compatibility.md#analyzed-metadata). */
 export interface Analyzed {
   /** `image.reference`: the previous image, "" if none. */
   readonly previousImage: string;
@@ -79,7 +85,7 @@ export interface Analyzed {
   readonly metadata: LifecycleMetadata;
 }
 
-/** One layer that a buildpack left in its directory (contract 2.4). */
+/** One layer in a buildpack's directory (docs/compatibility.md#buildpack-layers). */
 export interface BuildpackLayer {
   readonly name: string;
   /** `<bpID>:<name>` */

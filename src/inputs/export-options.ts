@@ -6,8 +6,9 @@ import type { FlagValue } from "./go-flags.ts";
 import type { Machine } from "./machine.ts";
 
 /**
- * What to export and how: each option but `images` is the exporter's flag of that name (contract 1.6; design, "Flags of our own"). What is
- * left out comes from the flag's environment variable, then from its default. Paths that are not absolute are below the working directory.
+ * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
+ * README.md). Omitted options come from the flag's environment variable, then from its default. Relative paths are
+ * resolved against the working directory.
  */
 export interface ExportOptions {
   /** Names of the app image; the first names it in the log, all point to it in the end. In layout mode they become paths. */

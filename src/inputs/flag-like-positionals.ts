@@ -1,6 +1,9 @@
 import type { Logger } from "../flow/logger.ts";
 
-/** Warns of every positional that looks like a flag, for it came too late to be one (contract 1.2 step 7, 8.5). */
+/**
+ * Warns about positional arguments that look like flags, which come too late to be parsed
+ * (docs/compatibility.md#odd-lines).
+ */
 export function warnFlagLikePositionals(positionals: readonly string[], logger: Logger): void {
   for (const argument of positionals.filter((text) => text.startsWith("-")))
     logger.warn(

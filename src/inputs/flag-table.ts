@@ -7,7 +7,10 @@ export interface FlagRow {
   readonly type: FlagInitial["type"];
   /** The only command that has the flag; absent: all have it. */
   readonly command?: Command;
-  /** Environment variable. It counts at every Platform API, even where the flag does not exist (contract 1.5). */
+  /**
+   * Environment variable. It applies at every Platform API, even where the flag does not exist
+   * (docs/compatibility.md#environment-variables).
+   */
   readonly env?: string;
   /** A second environment variable that sets a bool. */
   readonly alsoEnv?: string;
@@ -23,13 +26,16 @@ export interface FlagRow {
 /** What the program does, by the name it was started by. */
 export type Command = "exporter" | "creator";
 
-/** Stands for the layers directory in a default, until the flags are parsed (contract 1.7, step 1). */
+/**
+ * Stands for the layers directory in a default until the flags are parsed (step 1 of
+ * docs/compatibility.md#input-resolution).
+ */
 export const LAYERS_PLACEHOLDER = "<layers>";
 
-/** Where order.toml is unless somebody says otherwise; without that file it is the builder image's (contract 13). */
+/** Default path of order.toml; without that file the builder image's is used (docs/compatibility.md#creator). */
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
 
-/** The reference's flags with its usage texts (contract 1.6, 13). */
+/** The reference's flags with its usage texts (docs/compatibility.md#flags, docs/compatibility.md#creator). */
 export const REFERENCE_FLAGS = [
   {
     name: "analyzed",

@@ -25,8 +25,8 @@ export type FlagOutcome =
   | { readonly kind: "error"; readonly line: string };
 
 /**
- * Parses a command line by the grammar of Go's flag package (contract 1.4): one dash or two, `-x=v` or `-x v`, bools
- * without a following argument, flags end at the first argument that is none.
+ * Parses a command line by the grammar of Go's flag package (docs/compatibility.md#flag-syntax): one dash or two,
+ * `-x=v` or `-x v`, booleans without a following argument; flags end at the first argument that is not a flag.
  */
 export function parseGoFlags(definitions: readonly FlagDefinition[], args: readonly string[]): FlagOutcome {
   const byName = new Map(definitions.map((definition) => [definition.name, definition]));

@@ -1,4 +1,7 @@
-/** Texts to values as Go's strconv reads them, for flags (contract 1.4) and the environment (contract 1.5). */
+/**
+ * Parses values as Go's strconv does, for flags (docs/compatibility.md#flag-syntax) and the environment
+ * (docs/compatibility.md#environment-variables).
+ */
 
 const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);

@@ -1,6 +1,9 @@
 import { flag, table, text } from "./toml-schema.ts";
 
-/** An element of group.toml, and of metadata.toml's `buildpacks` and `extensions` (contract 2.2, 2.3). */
+/**
+ * An element of group.toml, and of metadata.toml's `buildpacks` and `extensions`
+ * (docs/compatibility.md#buildpack-group, docs/compatibility.md#build-metadata).
+ */
 export const groupElement = table({
   id: text,
   version: text,

@@ -10,9 +10,9 @@ const groupSchema = table({
 });
 
 /**
- * Reads the buildpacks of group.toml in order (contract 2.2). Its extensions are checked for form and not returned: an
- * export has no use for them.
- * @throws Fault `failed to read group file: ...`, also when there is no such file
+ * Reads the buildpacks of group.toml in order (docs/compatibility.md#buildpack-group). Its extensions are validated and
+ * not returned: an export does not use them.
+ * @throws Fault `failed to read group file: ...`, also if the file is missing
  */
 export async function readGroup(path: string): Promise<readonly GroupElement[]> {
   return (await readDocument("group file", path, groupSchema)).group;

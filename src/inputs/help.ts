@@ -21,7 +21,7 @@ const USUAL = new Set([
   "run-image",
   "tag",
 ]);
-/** Only there to be refused by the exporter, as they are by the reference's (contract 1.7, step 4). */
+/** Rejected by the exporter, as by the reference's (step 4 of docs/compatibility.md#input-resolution). */
 const REFUSED: Readonly<Record<Command, readonly string[]>> = { exporter: ["image", "run-image"], creator: [] };
 
 const REFERENCE_NAMES = new Set<string>(REFERENCE_FLAGS.map(({ name }) => name));

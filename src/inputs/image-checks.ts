@@ -3,13 +3,13 @@ import { parseReference } from "../oci/reference.ts";
 import { argumentFault } from "./argument-fault.ts";
 import type { ReferenceSettings } from "./initial-settings.ts";
 
-/** @throws Fault when the first argument names nothing (contract 1.7, step 3) */
+/** @throws Fault if the first argument is empty (step 3 of docs/compatibility.md#input-resolution) */
 export function requireOutputImage({ outputImage }: ReferenceSettings): void {
   if (outputImage === "") throw argumentFault("image argument is required");
 }
 
 /**
- * Every image that was named must parse, used or not (contract 1.7, step 7).
+ * Every named image must parse, used or not (step 7 of docs/compatibility.md#input-resolution).
  * @throws Fault `could not parse reference: <text>`
  */
 export function checkReferences(settings: ReferenceSettings): void {
@@ -19,8 +19,9 @@ export function checkReferences(settings: ReferenceSettings): void {
 }
 
 /**
- * The app image and its tags go to one registry; the cache image may be anywhere (contract 1.7, step 8).
- * @throws Fault when there are several
+ * The app image and its tags must share one registry; the cache image may be anywhere (step 8 of
+ * docs/compatibility.md#input-resolution).
+ * @throws Fault if there are several
  */
 export function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;

@@ -8,7 +8,7 @@ import { parseLogLevel } from "./log-level.ts";
 /** Everything but the flags of our own, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
 
-/** The settings as flags and environment give them, before anything is resolved (contract 1.6). */
+/** The settings from flags and environment, before anything is resolved (docs/compatibility.md#flags). */
 export function initialSettings({ platformApi, flags, positionals }: RunCommand, env: Environment): ReferenceSettings {
   const [outputImage = "", ...additionalTags] = positionals;
   return {
@@ -48,7 +48,7 @@ export function initialSettings({ platformApi, flags, positionals }: RunCommand,
   };
 }
 
-/** Contract 5.3. */
+/** See docs/compatibility.md#created-time. */
 function sourceDateEpoch(text: string, isHonoured: boolean) {
   if (!isHonoured || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
   const seconds = parseGoDecimal(text);

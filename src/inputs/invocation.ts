@@ -3,7 +3,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, type FaultDetails } from "../faults/fault.ts";
 import type { Command } from "./flag-table.ts";
 
-/** Which words of the command line choose the command, and which are its flags (contract 1.1). */
+/** The command that the command line selects, and its arguments (docs/compatibility.md#program-names). */
 export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
 /** A command to run. */

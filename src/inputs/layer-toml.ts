@@ -5,7 +5,7 @@ import { type ByteString, fromByteString } from "../oci/byte-string.ts";
 import { isMissingFile, readToml } from "./toml.ts";
 import { flag, freeValue, isTable, table } from "./toml-schema.ts";
 
-/** What a `<layer>.toml` says (contract 2.4). */
+/** The contents of a `<layer>.toml` (docs/compatibility.md#buildpack-layers). */
 export interface LayerToml {
   readonly data: FreeValue;
   readonly build: boolean;
@@ -33,8 +33,8 @@ const layerSchema = z.preprocess(
 );
 
 /**
- * Reads a layer's TOML file (contract 2.4). A missing file means no flags and no metadata.
- * @throws Fault when it cannot be read or decoded, or has its flags outside of `[types]`
+ * Reads a layer's TOML file (docs/compatibility.md#buildpack-layers). A missing file means no flags and no metadata.
+ * @throws Fault if it cannot be read or decoded, or has its flags outside of `[types]`
  */
 export async function readLayerToml(path: ByteString): Promise<LayerToml> {
   try {

@@ -12,8 +12,8 @@ const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
 ]);
 
 /**
- * The level of `-log-level`, in any case (contract 1.6).
- * @throws Fault with exit code 1 for any other word (contract 1.2, step 6).
+ * The level of `-log-level`, in any case (docs/compatibility.md#flags).
+ * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
  */
 export function parseLogLevel(text: string): LogLevel {
   const level = LEVELS.get(text.toLowerCase());

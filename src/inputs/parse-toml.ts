@@ -7,9 +7,9 @@ import { isTable, type Table } from "./toml-schema.ts";
 const HAS_TEMPORAL = "Temporal" in globalThis;
 
 /**
- * Decodes a TOML document as BurntSushi/toml would (contract 2): integers have 64 bits and are BigInts, so that they are
- * told from floats; dates are TomlDates; a byte order mark is skipped.
- * @throws Error with a reason of one line, starting with `line <n>: ` where the place is known
+ * Decodes a TOML document as BurntSushi/toml does (docs/compatibility.md#toml-decoding): integers have 64 bits and are
+ * BigInts, which distinguishes them from floats; dates are TomlDates; a byte order mark is skipped.
+ * @throws Error with a one-line reason, starting with `line <n>: ` where the place is known
  */
 export function parseToml(bytes: Uint8Array): Table {
   return normaliseTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);

@@ -9,7 +9,7 @@ const projectSchema = table({
 });
 
 /**
- * Reads project-metadata.toml (contract 2). A missing file is a debug line and no source.
+ * Reads project-metadata.toml (docs/compatibility.md#missing-files). A missing file is a debug line and no source.
  * @throws Fault `failed to read project metadata file: ...`
  */
 export async function readProjectMetadata(path: string, logger: Logger): Promise<ProjectMetadata> {

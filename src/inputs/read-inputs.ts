@@ -16,9 +16,10 @@ import { chooseRunImage } from "./run-image.ts";
 import { readStack } from "./stack.ts";
 
 /**
- * The documents that an export reads after its arguments are resolved, each once and when it is asked for, because log
- * lines and the first error depend on the order (contract 1.2 step 12, 8.6). Listed in the reference's order. Faults
- * carry an exit code only where the contract gives one; the caller's wrapping decides otherwise.
+ * The documents that an export reads after its arguments are resolved, each once and on demand, because log lines and
+ * the first error depend on the order (docs/compatibility.md#order-of-operations, docs/compatibility.md#log-order).
+ * Listed in the reference's order. Faults carry an exit code only where docs/compatibility.md states one; otherwise the
+ * wrapping code decides.
  */
 export interface ExportDocuments {
   /** group.toml with its Buildpack APIs checked (exit 12). */

@@ -24,11 +24,11 @@ import { parseTuning } from "./tuning.ts";
 const BUILDER_ORDER = "/cnb/order.toml";
 
 /**
- * The reference's `Args` for the creator (contract 13): checks the arguments and fills in what depends on others, in its
- * order, then guards layout mode.
+ * The reference's `Args` for the creator (docs/compatibility.md#creator): checks the arguments and fills in dependent
+ * settings, in its order, then guards layout mode.
  *
- * Whether there is any run image to choose is checked here, so that a wrong argument is found before any phase runs; which
- * of its mirrors can be read needs the network and is left to the analyzer.
+ * This checks that there is a run image to choose, so that a wrong argument is reported before any phase runs. Finding
+ * a readable mirror needs the network and is left to the analyzer.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveCreate(

@@ -27,8 +27,8 @@ export interface ResolvedInputs {
 }
 
 /**
- * The reference's `Args` (contract 1.7): checks the arguments and fills in what depends on others, in its order, then
- * guards layout mode.
+ * The reference's `Args` (docs/compatibility.md#input-resolution): checks the arguments and fills in dependent
+ * settings, in its order, then guards layout mode.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveSettings(
@@ -60,14 +60,17 @@ async function resolve(command: RunCommand, process: ProcessContext, logger: Log
   return { settings: { ...settings, tuning: parseTuning(command, process.cwd, logger) }, analyzed };
 }
 
-/** The exporter takes the run image from analyzed.toml; its flags only exist to be refused (contract 1.7, step 4). */
+/**
+ * The exporter takes the run image from analyzed.toml; its flags are always rejected (step 4 of
+ * docs/compatibility.md#input-resolution).
+ */
 function refuseRunImageFlags({ flags }: RunCommand, env: Environment): void {
   const runImage = flags.string("run-image");
   if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
   if (flags.string("image") !== "") throw argumentFault("-image is unsupported");
 }
 
-/** RFC 0125's warning, which the reference's exporter forgot (contract 7.4). */
+/** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */
 function warnIneffectiveParallel(settings: ReferenceSettings, logger: Logger): void {
   if (settings.parallel && !hasCache(settings))
     logger.warn(

@@ -1,4 +1,4 @@
 import { table, text, texts } from "./toml-schema.ts";
 
-/** The table {image, mirrors} of run.toml, stack.toml and analyzed.toml (contract 2.5). */
+/** The table {image, mirrors} of run.toml, stack.toml and analyzed.toml (docs/compatibility.md#run-image-names). */
 export const runImageNames = table({ image: text, mirrors: texts });

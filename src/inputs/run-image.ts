@@ -5,10 +5,11 @@ import { parseReference } from "../oci/reference.ts";
 const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
 
 /**
- * Chooses the run image's names for the metadata label from run.toml (contract 2.5, API >= 0.12).
+ * Chooses the run image's names for the metadata label from run.toml, from API 0.12 on
+ * (docs/compatibility.md#run-image-names).
  * @param images of run.toml
  * @param analyzedImage `run-image.image` of analyzed.toml, "" if absent
- * @param readBuildMetadata called only when run.toml does not have that image
+ * @param readBuildMetadata called only if run.toml does not have that image
  */
 export async function chooseRunImage(
   images: readonly RunImageNames[],

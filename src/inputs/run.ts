@@ -9,7 +9,8 @@ import { table } from "./toml-schema.ts";
 const runSchema = table({ images: z.array(runImageNames).default([]) });
 
 /**
- * Reads the run images of run.toml, used from API 0.12 on (contract 2.5). A missing file is an info line and no images.
+ * Reads the run images of run.toml, used from API 0.12 on (docs/compatibility.md#run-image-names). A missing file is an
+ * info line and no images.
  * @throws Fault `failed to read run file: ...`
  */
 export async function readRun(path: string, logger: Logger): Promise<readonly RunImageNames[]> {

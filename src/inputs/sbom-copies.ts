@@ -15,8 +15,8 @@ const OWNER = "buildpacksio_lifecycle";
 const CODE = "EXPORT_INPUT_SBOM";
 
 /**
- * Copies the SBOMs of the lifecycle and of the launcher into `<layers>/sbom`, from where they get into layers
- * (contract 4.1; API >= 0.11).
+ * Copies the SBOMs of the lifecycle and the launcher into `<layers>/sbom`, from where they get into layers
+ * (docs/compatibility.md#sbom-copies).
  * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
  * @throws Fault `failed to copy buildpacksio SBOMs: ...`
  */

@@ -3,8 +3,8 @@ import { LAYERS_PLACEHOLDER } from "./flag-table.ts";
 import type { ReferenceSettings } from "./initial-settings.ts";
 
 /**
- * Replaces the first `<layers>` of the paths that may have one by the layers directory as it was given, in paths from the
- * user as well (contract 1.7, step 1).
+ * Replaces the first `<layers>` in paths that may contain it by the layers directory as given, also in paths from the
+ * user (step 1 of docs/compatibility.md#input-resolution).
  */
 export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
   const { layersDir } = settings;
@@ -22,8 +22,8 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
 }
 
 /**
- * Makes the directories absolute that the reference makes absolute (contract 1.7, step 2). App and layers
- * directory become the working directory when empty, as they do at the start of the reference's export.
+ * Makes the directories absolute that the reference makes absolute (docs/compatibility.md#input-resolution, step 2).
+ * App and layers directory become the working directory when empty, as they do at the start of the reference's export.
  * @param cwd absolute, or "" when it was deleted
  */
 export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {

@@ -8,7 +8,8 @@ import { table } from "./toml-schema.ts";
 const stackSchema = table({ "run-image": runImageNames.optional() });
 
 /**
- * Reads the run image of stack.toml, used below API 0.12 (contract 2.5). A missing file is an info line and no names.
+ * Reads the run image of stack.toml, used below API 0.12 (docs/compatibility.md#run-image-names). A missing file is an
+ * info line and no names.
  * @throws Fault `failed to read stack file: ...`
  */
 export async function readStack(path: string, logger: Logger): Promise<RunImageNames> {

@@ -8,7 +8,7 @@ import { freeTable, table } from "./toml-schema.ts";
 const storeSchema = table({ metadata: freeTable });
 
 /**
- * Reads a buildpack's store.toml (contract 2.4).
+ * Reads a buildpack's store.toml (docs/compatibility.md#buildpack-layers).
  * @throws Fault `failed decoding store.toml for buildpack "<id>": ...`
  */
 export async function readStore(path: ByteString, buildpackId: string): Promise<BuildpackLayers["store"]> {

@@ -9,9 +9,9 @@ import { parseToml } from "./parse-toml.ts";
 import { isTable } from "./toml-schema.ts";
 
 /**
- * Reads a TOML file and checks it against a schema (contract 2). The texts of its faults are those of Go's os.Open and of
- * BurntSushi/toml, with the file's path in front of the latter.
- * @throws Fault whose cause is Node's ENOENT when the file does not exist
+ * Reads a TOML file and validates it against a schema (docs/compatibility.md#toml-decoding). Its errors have the texts
+ * of Go's os.Open and of BurntSushi/toml, the latter after the file's path.
+ * @throws Fault whose cause is Node's ENOENT if the file does not exist
  */
 export async function readToml<Schema extends z.ZodType>(path: ByteString, schema: Schema): Promise<z.output<Schema>> {
   const file = fromByteString(path);
@@ -38,7 +38,10 @@ export async function readDocument<Schema extends z.ZodType>(
   }
 }
 
-/** The same, undefined when the file does not exist; any other failure is a fault (contract 2). */
+/**
+ * Like {@link readDocument}, but undefined if the file does not exist; any other failure is a fault
+ * (docs/compatibility.md#missing-files).
+ */
 export async function readDocumentIfPresent<Schema extends z.ZodType>(
   what: string,
   path: string,

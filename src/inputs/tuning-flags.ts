@@ -2,7 +2,7 @@ import type { FlagRow } from "./flag-table.ts";
 import type { Machine } from "./machine.ts";
 import { defaultWorkers } from "./worker-count.ts";
 
-/** Flags of our own, at every Platform API (design, "Flags of our own"). */
+/** Flags that the lifecycle does not have, at every Platform API (README.md). */
 export function tuningFlags(machine: Machine) {
   return [
     {

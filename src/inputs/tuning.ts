@@ -10,7 +10,7 @@ import { parseGoDuration } from "./go-duration.ts";
 import { boundWorkers, fittingWorkers, MAX_WORKERS } from "./worker-count.ts";
 
 /**
- * The flags of our own, checked (design, "Flags of our own").
+ * The flags of our own, checked (README.md).
  * @param cwd absolute, or "" when it was deleted; relative paths are resolved against it
  * @throws Fault with exit code 3 that names flag, variable and what is allowed
  */

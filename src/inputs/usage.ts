@@ -4,8 +4,8 @@ import type { FlagDefinition } from "./go-flags.ts";
 const TYPE_WORD = { string: " string", int: " int", list: " value", bool: "" } as const;
 
 /**
- * The usage block of Go's flag package for a flag set named `lifecycle` (contract 1.4): flags in byte order of name, each
- * with the value it has when the command line does not set it.
+ * The usage block of Go's flag package for a flag set named `lifecycle` (docs/compatibility.md#flag-syntax): flags in
+ * byte order of name, each with the value it has if the command line does not set it.
  */
 export function buildUsage(definitions: readonly FlagDefinition[]): string {
   const lines = [...definitions].sort((a, b) => (a.name < b.name ? -1 : 1)).map(flagUsage);

@@ -17,9 +17,9 @@ const STATE = { none: 0, matched: 1, taken: 2, above: 3 } as const;
 const NOBODY = -1;
 
 /**
- * Divides the app directory into its slices and the rest (contract 4.3). Each file goes to the first slice that matches
- * it; the directories above a file come along in every slice that needs them. Of a path no more is kept than the number of
- * its parent, since there may be a million.
+ * Divides the app directory into its slices and the rest (docs/compatibility.md#app-slices). Each file goes to the
+ * first slice that matches it; the directories above a file are repeated in every slice that needs them. Only the
+ * number of its parent is kept for a path, because there may be a million paths.
  */
 export class AppSlices {
   readonly #patterns: readonly Pattern[];
@@ -87,7 +87,9 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
  */
 class Division {
   readonly #parents: readonly number[];
-  /** Already in a layer, so that no later one takes it; recomputed for directories (contract 4.3). */
+  /**
+   * Already in a layer, so that no later one takes it; recomputed for directories (docs/compatibility.md#app-slices).
+   */
   readonly #isTaken: Uint8Array;
   /** The slice that took a path; NOBODY for what is in none, or only comes along. */
   readonly #taker: Int32Array;

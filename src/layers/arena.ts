@@ -1,6 +1,9 @@
 import { inputSlackBytes } from "./deflate/wasm-encoder.ts";
 
-/** Bytes of tar in a block. Part of the blob's identity: another size gives other digests (design, idea 2). */
+/**
+ * Bytes of tar in a block. Part of the blob's identity: another size changes every digest
+ * (docs/decisions/0003-one-gzip-member.md).
+ */
 export const BLOCK_SIZE = 1 << 20;
 
 const WASM_PAGE = 1 << 16;

@@ -17,7 +17,7 @@ import type {
 } from "./messages.ts";
 import { writeSpool } from "./write-spool.ts";
 
-/** Takes a layer's blocks in order; the one stage that is sequential by nature (design, idea 3). */
+/** Consumes a layer's blocks in order: the only sequential stage (docs/architecture.md#principles). */
 interface BlockDigester {
   /** Returns the bytes digested so far. */
   take(block: DigestBlock): number;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../oci/byte-string.ts";
 
-/** Thrown for a malformed pattern; the caller adds which file and pattern it was (contract 4.3). */
+/** Thrown for a malformed pattern; the caller adds the path and the pattern (docs/compatibility.md#slice-patterns). */
 export class BadPattern extends Error {
   constructor() {
     super("syntax error in pattern");
@@ -8,10 +8,11 @@ export class BadPattern extends Error {
 }
 
 /**
- * Go's `filepath.Match` on Unix (contract 4.3): `*` is any run without `/`, `?` one character but `/`, `[...]` a class with
- * ranges and `^` negation, a backslash escapes. Pattern and name are byte strings of UTF-8; classes and `?` take characters.
- * No npm matcher has these rules: all of them know `**`, braces, dot files or another class syntax.
- * @throws BadPattern where Go returns ErrBadPattern, which is only noticed as far as the pattern is looked at
+ * Go's `filepath.Match` on Unix (docs/compatibility.md#slice-patterns): `*` is any run without `/`, `?` one character
+ * except `/`, `[...]` a class with ranges and `^` negation, a backslash escapes. Pattern and name are byte strings of
+ * UTF-8; classes and `?` consume characters. No npm matcher has these rules: all support `**`, braces, dot files or
+ * another class syntax.
+ * @throws BadPattern where Go returns ErrBadPattern, which is detected only as far as the pattern is read
  */
 export function goMatch(pattern: ByteString, name: ByteString): boolean {
   let rest = pattern;

@@ -1,6 +1,6 @@
 /**
- * The member header that the reference writes (contract 3.9; RFC 1952 section 2.3): DEFLATE, no flags, mtime 0, XFL 4
- * (fastest), OS 255 (unknown).
+ * The reference's member header (docs/compatibility.md#compression; RFC 1952 section 2.3): DEFLATE, no flags, mtime 0,
+ * XFL 4 (fastest), OS 255 (unknown).
  */
 export const GZIP_HEADER: Uint8Array = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255);
 

@@ -44,8 +44,8 @@ export interface LayerStoreOptions {
 }
 
 /**
- * The dedup cache (design, idea 4): it maps a layer's key to the layer, so that the second image to ask gets what the first
- * one's request started, however the two are scheduled.
+ * The dedup cache: maps a layer's key to the layer, so that the second image to ask gets what the first one's request
+ * started, however the two are scheduled (docs/architecture.md#principles).
  */
 export class LayerStore {
   readonly #engine: LayerEngine;

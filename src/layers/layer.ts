@@ -28,7 +28,7 @@ export interface GrowingBlob {
   moveTo?(path: string): Promise<boolean>;
 }
 
-/** A layer being made or made: its products (design, idea 4). */
+/** A layer, finished or in progress, and its products (docs/architecture.md#principles). */
 export interface Layer {
   readonly plan: LayerPlan;
   /**

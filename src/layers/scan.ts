@@ -11,7 +11,7 @@ import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk
 
 type AppSource = Extract<LocalSource, { readonly kind: "app-slice" }>;
 
-/** Paths inside the image (platform spec, launcher; contract 3.4). */
+/** Paths inside the image (docs/compatibility.md#entry-order-and-owners). */
 const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
 const PROCESS_DIR = "/cnb/process";
 

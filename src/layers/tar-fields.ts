@@ -2,7 +2,7 @@ import { type ByteString, isAscii } from "../oci/byte-string.ts";
 
 /** Headers, and the padding of contents, come in records of this many bytes. */
 export const RECORD_SIZE = 512;
-/** A tar ends with exactly two zero records (contract 3.5). */
+/** A tar ends with exactly two zero records (docs/compatibility.md#tar-headers). */
 export const TRAILER_SIZE = 2 * RECORD_SIZE;
 /** Bytes of the fields for a name and for the target of a link. */
 export const NAME_SIZE = 100;
@@ -12,7 +12,7 @@ export const MAX_OCTAL_7 = 0o7777777;
 export const MAX_OCTAL_11 = 0o77777777777;
 /** Longest contents of a PAX extended header or of a GNU long name, in bytes (archive/tar, maxSpecialFileSize). */
 export const MAX_SPECIAL_SIZE = 1 << 20;
-/** 1980-01-01T00:00:01Z in seconds, the mtime of every entry (contract 3.1). */
+/** 1980-01-01T00:00:01Z in seconds, the mtime of every entry (docs/compatibility.md#tar-entries). */
 export const MTIME_SECONDS = 315532801;
 
 const PREFIX_SIZE = 155;
@@ -25,7 +25,10 @@ export function paddedSize(size: number): number {
   return Math.ceil(size / RECORD_SIZE) * RECORD_SIZE;
 }
 
-/** Splits a long ASCII name into the USTAR prefix and name fields (contract 3.6); undefined when that is not possible. */
+/**
+ * Splits a long ASCII name into the USTAR fields prefix and name; undefined if that is not possible
+ * (docs/compatibility.md#ustar-and-pax).
+ */
 export function splitName(name: ByteString): { prefix: string; suffix: string } | undefined {
   if (name.length <= NAME_SIZE || !isAscii(name)) return undefined;
   let length = name.length;

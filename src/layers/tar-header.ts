@@ -53,7 +53,8 @@ export function headerSize(entry: TarEntry): number {
 
 /**
  * The header records of an entry as Go's archive/tar writes them for a header without declared format: USTAR when every
- * field fits, else a PAX extended header before it (contract 3.5, 3.6).
+ * field fits, else a PAX extended header before it (docs/compatibility.md#tar-headers,
+ * docs/compatibility.md#ustar-and-pax).
  * @param record where a header of one record, as most are, is rendered and returned
  * @throws Fault when a device number is out of range or the PAX records exceed 1 MiB
  */

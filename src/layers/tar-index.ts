@@ -23,8 +23,9 @@ export interface IndexedEntry extends ScannedEntry {
 }
 
 /**
- * The tar index: every entry of a layer's tar and the offset of every byte, without any content (design, idea 1). It is
- * plain shared memory, so that any thread can make any part of the tar; posting it to a thread copies nothing.
+ * The tar index: every entry of a layer's tar and the offset of every byte, without any content
+ * (docs/architecture.md#principles). It is plain shared memory, so any thread can build any part of the tar, and
+ * posting it to a thread copies nothing.
  */
 export interface TarIndex {
   /** In the tar's order; those without a part of the tar are left out of a {@link partOf} an index. */

@@ -8,7 +8,7 @@ import { isSameVersion } from "./file-contents.ts";
 import { TAR_TYPE, type TarType } from "./tar-header.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
-/** Owner written into the tar; undefined keeps what is on disk (contract 3.4). */
+/** Owner written into the tar; undefined keeps the owner on disk (docs/compatibility.md#entry-order-and-owners). */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -24,8 +24,8 @@ const TYPE_OF: ReadonlyMap<number, TarType> = new Map([
 ]);
 
 /**
- * The entry of a path from its stat (contract 3.3); undefined for a socket, which the reference skips silently.
- * Reads the target of a symlink.
+ * The entry of a path from its stat (docs/compatibility.md#tar-entries); undefined for a socket, which the reference
+ * skips silently. Reads the target of a symlink.
  */
 export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefined): ScannedEntry | undefined {
   const type = TYPE_OF.get(stats.mode & constants.S_IFMT);
@@ -80,7 +80,8 @@ export function lstat(path: ByteString): Stats {
 }
 
 /**
- * The parents of a path from the top, without `/`: each with its own mode and owner, symlinks followed (contract 3.4).
+ * The parents of a path from the top, without `/`, each with its own mode and owner, following symlinks
+ * (docs/compatibility.md#entry-order-and-owners).
  */
 export function scanParents(path: ByteString): ScannedEntry[] {
   const parents: ScannedEntry[] = [];

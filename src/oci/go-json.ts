@@ -28,7 +28,7 @@ export class GoStruct {
   }
 }
 
-/** A struct value; a member that is undefined is left out, as Go's `omitempty` would (contract 5.6). */
+/** A struct value; undefined members are omitted, like Go's `omitempty` (docs/compatibility.md#json-encoding). */
 export function goStruct(members: Readonly<Record<string, GoValue | undefined>>): GoStruct {
   return new GoStruct(Object.entries(members).filter((entry): entry is [string, GoValue] => entry[1] !== undefined));
 }
@@ -43,8 +43,8 @@ export function unlessEmpty<T extends GoValue>(value: T | undefined): T | undefi
 }
 
 /**
- * Serialises as Go's json.Marshal does: compact, HTML-safe, map keys in byte order (contract 5.6).
- * @throws Fault for NaN, the infinities and dates that Go cannot format.
+ * Serializes like Go's json.Marshal: compact, HTML-safe, map keys in byte order (docs/compatibility.md#json-encoding).
+ * @throws Fault for NaN, the infinities and dates that Go cannot format
  */
 export function goJson(value: GoValue): string {
   if (typeof value === "string") return quote(value);

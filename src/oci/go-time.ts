@@ -7,8 +7,8 @@ const YEAR_OUT_OF_RANGE =
   "json: error calling MarshalJSON for type v1.Time: Time.MarshalJSON: year outside of range [0,9999]";
 
 /**
- * A TOML date or time as Go's JSON encoder writes what the reference's TOML decoder made of it (contract 5.6): RFC 3339,
- * trailing zeros of the fraction cut. Local dates and times get the offset that the process's time zone has now.
+ * A TOML date or time as the reference writes it to JSON (docs/compatibility.md#json-encoding): RFC 3339 without
+ * trailing zeros in the fraction. Local dates and times get the current offset of the process's time zone.
  */
 export function goDateTime(date: TomlDate): string {
   const written = date.toISOString();
@@ -18,7 +18,10 @@ export function goDateTime(date: TomlDate): string {
   return offsetDateTime(written);
 }
 
-/** The same as the reference's TOML encoder writes it: local dates and times stay local (contract 8.3). */
+/**
+ * Like {@link goDateTime}, but as the reference writes it to TOML: local dates and times stay local
+ * (docs/compatibility.md#report).
+ */
 export function goTomlDate(date: TomlDate): string {
   const written = date.toISOString();
   if (date.isDate()) return written;
@@ -31,8 +34,9 @@ function offsetDateTime(written: string): string {
 }
 
 /**
- * Seconds since 1970 as Go formats `time.Unix(seconds, 0)` with RFC3339Nano: in the process's local time zone (contract 5.3).
- * @throws Fault when the year has not four digits, which Go refuses to put into JSON.
+ * Seconds since 1970 as Go formats `time.Unix(seconds, 0)` with RFC3339Nano, in the process's local time zone
+ * (docs/compatibility.md#created-time).
+ * @throws Fault if the year does not have four digits, which Go refuses to write to JSON
  */
 export function goUnixTime(seconds: bigint): string {
   const instant = new Date(Number(seconds) * 1000);

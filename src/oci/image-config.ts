@@ -97,8 +97,9 @@ const imageConfigSchema = foldKeys({
 });
 
 /**
- * An image config (image-spec v1.1.1 config.md) with the members that ggcr's v1.ConfigFile has, under their JSON names;
- * every other member is dropped, as the reference does (contract 5.1). "", 0, false and empty lists mean absent.
+ * An image config (image-spec v1.1.1 config.md) with the members of ggcr's v1.ConfigFile, under their JSON names; every
+ * other member is dropped, as by the reference (docs/compatibility.md#inherited-config). "", 0, false and empty lists
+ * mean absent.
  */
 export type ImageConfig = z.infer<typeof imageConfigSchema>;
 /** The `config` member: how a container of the image runs. */
@@ -133,7 +134,10 @@ export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig
   throw new Fault("EXPORT_IMAGE_CONFIG", `parsing image config of ${source}: ${z.prettifyError(parsed.error)}`);
 }
 
-/** The config's bytes in the reference's member order and with its rules of omission (contract 5.6). */
+/**
+ * The config's bytes in the reference's member order and with its rules of omission
+ * (docs/compatibility.md#config-and-manifest-members).
+ */
 export function imageConfigBytes(config: ImageConfig): Buffer {
   return Buffer.from(
     goJson(

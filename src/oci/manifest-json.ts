@@ -1,7 +1,10 @@
 import type { Descriptor, Platform } from "./descriptor.ts";
 import { type GoStruct, goJson, goStruct, unlessEmpty } from "./go-json.ts";
 
-/** The members of an image manifest that the exporter writes (image-spec v1.1.1 manifest.md); `subject` is never kept (contract 5.1). */
+/**
+ * The members of an image manifest that the exporter writes (image-spec v1.1.1 manifest.md); `subject` is never kept
+ * (docs/compatibility.md#inherited-config).
+ */
 export interface ManifestMembers {
   readonly schemaVersion: number;
   readonly mediaType?: string | undefined;
@@ -11,7 +14,10 @@ export interface ManifestMembers {
   readonly artifactType?: string | undefined;
 }
 
-/** The manifest's bytes in the order of ggcr's v1.Manifest and with its rules of omission (contract 5.6). */
+/**
+ * The manifest's bytes in the order of ggcr's v1.Manifest and with its rules of omission
+ * (docs/compatibility.md#config-and-manifest-members).
+ */
 export function manifestBytes(manifest: ManifestMembers): Buffer {
   return Buffer.from(
     goJson(

@@ -9,7 +9,10 @@ import { isIndexType } from "./media-types.ts";
  */
 export const MAX_DOCUMENT_BYTES = 8 << 20;
 
-/** An image manifest (image-spec v1.1.1 manifest.md). `subject` and unknown members are dropped (contract 5.1). */
+/**
+ * An image manifest (image-spec v1.1.1 manifest.md). `subject` and unknown members are dropped
+ * (docs/compatibility.md#inherited-config).
+ */
 export const imageManifestSchema = z.object({
   schemaVersion: z.literal(2),
   mediaType: z.string().optional(),
@@ -65,7 +68,10 @@ const GO_ARCHITECTURES: Readonly<Partial<Record<NodeJS.Architecture, string>>> =
 /** What an entry of an index without a platform is taken for (go-containerregistry pkg/v1/remote/index.go). */
 const UNNAMED_PLATFORM: Platform = { os: "linux", architecture: "amd64" };
 
-/** linux on the processor that this program runs on, in Go's words; the default of every image (contract 5.1). */
+/**
+ * linux on the processor that this program runs on, in Go's words; the default of every image
+ * (docs/compatibility.md#run-image).
+ */
 export function ownPlatform(architecture: NodeJS.Architecture = process.arch): Platform {
   return { os: "linux", architecture: GO_ARCHITECTURES[architecture] ?? architecture };
 }

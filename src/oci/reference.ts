@@ -65,8 +65,8 @@ export class Reference {
 }
 
 /**
- * Parses a reference with go-containerregistry's weak validation (contract 1.8): first as a name with a tag, then as a
- * name with a digest, of which a tag before the `@` is dropped.
+ * Parses a reference with go-containerregistry's weak validation (docs/compatibility.md#image-references): first as a
+ * name with a tag, then as a name with a digest, dropping a tag before the `@`.
  * @throws Fault `could not parse reference: <text>`
  */
 export function parseReference(text: string): Reference {

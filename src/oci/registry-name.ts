@@ -32,8 +32,8 @@ const LOCAL = [
 const IPV4_START = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?::|$)/;
 
 /**
- * True for a registry that may be spoken to over http without being listed as insecure (contract 9.3): `localhost:<port>`,
- * `*.localhost`, 127.0.0.1, ::1 and the private IPv4 ranges of RFC 1918.
+ * True for a registry that may use http without being listed as insecure (docs/compatibility.md#registry-handshake):
+ * `localhost:<port>`, `*.localhost`, 127.0.0.1, ::1 and the private IPv4 ranges of RFC 1918.
  */
 export function isLocalRegistry(registry: string): boolean {
   if (LOCAL.some((pattern) => pattern.test(registry))) return true;

@@ -2,8 +2,8 @@ import type { Fault } from "../faults/fault.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../inputs/export-inputs.ts";
 
 /**
- * One thing to do for the app image. The steps of a plan are walked in order, each with its log lines (contract 8.6). A
- * `fault` step is thrown when the walk comes to it; it is always the last one.
+ * One step of the plan for the app image. Steps are walked in order, each with its log lines
+ * (docs/compatibility.md#log-order). A `fault` step is thrown when the walk reaches it; it is always the last one.
  */
 export type AppStep = BuildpackStep | AppLayerStep | ReuseStep | FaultStep;
 
@@ -19,7 +19,10 @@ export interface LaunchRole {
   readonly layer: BuildpackLayer;
 }
 
-/** Which of contract 4's layers a layer is. An app slice's `number` counts from 1 to `count`, the rest layer included. */
+/**
+ * The kind of a layer (docs/compatibility.md#layer-order). An app slice's `number` counts from 1 to `count`, the rest
+ * layer included.
+ */
 export type AppLayerRole =
   | { readonly kind: "extension" }
   | LaunchRole

@@ -3,8 +3,9 @@ import { layerRecord } from "./lifecycle-record.ts";
 import type { CacheLayerStep, CacheStep } from "./plan-cache.ts";
 
 /**
- * The metadata of a cache whose steps are all done: an entry for every buildpack, even one without layers (contract 6.2).
- * @param diffIdOf what became of a layer; undefined when it could not be cached
+ * The metadata of a cache whose steps are all done: an entry for every buildpack, even one without layers
+ * (docs/compatibility.md#cache-metadata).
+ * @param diffIdOf the diffID of a layer; undefined if it could not be cached
  */
 export function recordCache(
   steps: readonly CacheStep[],

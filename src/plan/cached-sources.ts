@@ -6,7 +6,9 @@ import type { LayerSource } from "./layer-plan.ts";
 import type { PlanInputs } from "./plan-app.ts";
 import { recordOf } from "./previous-record.ts";
 
-/** True for a layer that the cache takes: it asks for it and has contents (contract 6.2). */
+/**
+ * True for a layer that the cache takes: it is marked as `cache` and has contents (docs/compatibility.md#cache-layers).
+ */
 export function isCached(layer: BuildpackLayer): boolean {
   return layer.cache && layer.hasContents;
 }

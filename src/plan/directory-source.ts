@@ -3,7 +3,7 @@ import type { ExportSettings } from "../inputs/export-inputs.ts";
 import { type ByteString, toByteString } from "../oci/byte-string.ts";
 import type { LayerSource } from "./layer-plan.ts";
 
-/** A directory layer with the build user's ownership (contract 3.4). */
+/** A directory layer owned by the build's user (docs/compatibility.md#entry-order-and-owners). */
 export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): LayerSource {
   return { kind: "directory", path, uid, gid };
 }

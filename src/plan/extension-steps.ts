@@ -4,7 +4,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { AppStep } from "./app-step.ts";
 import type { WantedLayers } from "./wanted-layers.ts";
 
-/** A layer of the extended run image that an image extension provides (contract 12). */
+/** A layer of the extended run image that an image extension made (docs/compatibility.md#image-extensions). */
 export interface ExtensionLayer {
   /** Its number among all layers of that image, from 0. */
   readonly index: number;
@@ -18,9 +18,9 @@ export interface ExtensionLayer {
 }
 
 /**
- * The steps for the layers of extensions. No metadata records them and no log says that one is reused, but a blob that the
- * previous image has is not made again (design, idea 5).
- * @param previous diffIDs of the previous image's
+ * The steps for extension layers. No metadata records them and no log line mentions their reuse, but a blob that the
+ * previous image has is not compressed again (docs/compatibility.md#known-blobs).
+ * @param previous diffIDs of the previous image's extension layers
  */
 export function* extensionSteps(
   layers: readonly ExtensionLayer[],

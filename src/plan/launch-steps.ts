@@ -7,7 +7,7 @@ import type { PlanInputs } from "./plan-app.ts";
 import { recordOf } from "./previous-record.ts";
 import type { WantedLayers } from "./wanted-layers.ts";
 
-/** The steps for one buildpack of the group (contract 4.2). */
+/** The steps for one buildpack of the group (docs/compatibility.md#launch-layers). */
 export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   yield { kind: "buildpack", layers };
   if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };

@@ -1,6 +1,6 @@
 import type { DiffID, Digest } from "../oci/digest.ts";
 
-/** Where a layer's tar comes from: this exporter makes it, or an image extension made it (contract 3.8). */
+/** Where a layer's tar comes from: built here, or made by an image extension (docs/compatibility.md#extension-tars). */
 export type LayerSource = LocalSource | ExtensionSource;
 
 /** A blob of the extended run image's OCI layout; `index` is its layer's number there, from 0. */
@@ -13,7 +13,10 @@ export interface ExtensionSource {
   readonly size: number;
 }
 
-/** Files that a tar is made of (contract 3.4). Paths are byte strings: one character per byte (latin1). */
+/**
+ * Files that a tar is built from (docs/compatibility.md#entry-order-and-owners). Paths are byte strings: one character
+ * per byte (latin1).
+ */
 export type LocalSource =
   | { readonly kind: "directory"; readonly path: string; readonly uid: number; readonly gid: number }
   | {
@@ -28,7 +31,7 @@ export type LocalSource =
   | { readonly kind: "launcher"; readonly path: string }
   | { readonly kind: "process-types"; readonly types: readonly string[] };
 
-/** The smaller goes first at every queue (design, idea 7). */
+/** Smaller values go first in every queue. */
 export type Priority = number;
 export const APP_PRIORITY: Priority = 0;
 export const CACHE_PRIORITY: Priority = 1;
@@ -42,8 +45,8 @@ export interface TarFilePlan {
 }
 
 /**
- * What a layer becomes, besides its diffID, for all images and stores together (design, idea 4). Nothing else is made unless
- * somebody asks for it all the same.
+ * What a layer becomes, besides its diffID, for all images and stores together (docs/architecture.md#principles). Other
+ * products are made only on request.
  */
 export interface LayerProducts {
   /** Compressed bytes, for registries and layouts. */
@@ -58,15 +61,18 @@ export interface LayerProducts {
 export interface LayerPlan {
   /** The source's identity, known before any hash. */
   readonly key: string;
-  /** The reference's id, for logs: `<bpID>:<layer>`, `slice-1`, `buildpacksio/lifecycle:config` (contract 4). */
+  /**
+   * The reference's id, for logs: `<bpID>:<layer>`, `slice-1`, `buildpacksio/lifecycle:config`
+   * (docs/compatibility.md#layer-order).
+   */
   readonly id: string;
   readonly source: LayerSource;
   readonly priority: Priority;
   /** Position in the order of work, from 0; app layers first. */
   readonly order: number;
   /**
-   * diffIDs under which the images may have the layer already, from the previous image and the previous cache image. Not
-   * empty: hash first, compress or stream only if none matches for somebody (design, idea 5).
+   * diffIDs under which the images may already have the layer, from the previous image and the previous cache image. If
+   * not empty: hash first, and compress or stream only if none matches (docs/decisions/0004-hash-first.md).
    */
   readonly expected: readonly DiffID[];
   readonly products: LayerProducts;

@@ -5,9 +5,9 @@ import type { AppLayerStep, AppStep, ReuseStep } from "./app-step.ts";
 type LayerSteps = AppLayerStep | ReuseStep;
 
 /**
- * The lifecycle metadata of an image whose steps are all done (contract 5.4).
- * @param diffIdOf what became of a layer
- * @param runImage what the label says of the run image
+ * The lifecycle metadata of an image whose steps are all done (docs/compatibility.md#labels).
+ * @param diffIdOf the diffID of a layer
+ * @param runImage the label's run image
  */
 export function recordLifecycle(
   steps: readonly AppStep[],

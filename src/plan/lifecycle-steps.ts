@@ -14,7 +14,7 @@ import type { PlanInputs } from "./plan-app.ts";
 import { processTypesFault } from "./process-types-fault.ts";
 import type { WantedLayers } from "./wanted-layers.ts";
 
-/** The step for the SBOMs of what is launched; only where that directory exists (contract 4, row 3). */
+/** The step for the launch SBOMs, if their directory exists (docs/compatibility.md#layer-order). */
 export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const { settings, previous, hasLaunchSbom } = inputs;
   if (hasLaunchSbom === false) return;
@@ -36,7 +36,10 @@ export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Gene
   };
 }
 
-/** The steps for the launcher, its config and, if there are processes, the process types (contract 4, rows 5-7). */
+/**
+ * The steps for the launcher, its config and, if there are processes, the process types
+ * (docs/compatibility.md#layer-order).
+ */
 export function* launcherSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const launcher = LAYER_IDS.launcher;
   yield {

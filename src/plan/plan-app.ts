@@ -59,7 +59,7 @@ export interface AppPlan {
 }
 
 /**
- * Plans the app image's layers after those of the run image (contract 4, 4.2-4.4, 12). Nothing is planned
+ * Plans the app image's layers after those of the run image (docs/compatibility.md#layer-order). Nothing is planned
  * past a fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {

@@ -11,7 +11,7 @@ import { CACHE_PRIORITY, type LayerPlan, type LayerSource } from "./layer-plan.t
 import { type AppPlan, cacheUse, type PlanInputs } from "./plan-app.ts";
 import { layerKey, WantedLayers } from "./wanted-layers.ts";
 
-/** One thing to do for the cache, in the order of contract 6.2. */
+/** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */
 export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
 
 /** A buildpack's directory begins: its cached layers follow. */
@@ -55,7 +55,8 @@ export interface CachePlan {
 }
 
 /**
- * Plans the cache (contract 6.2, 6.5). Layers that the app's plan has already are shared by their keys.
+ * Plans the cache (docs/compatibility.md#cache-layers, docs/compatibility.md#cache-layer-reuse). Layers that the app's
+ * plan already has are shared by key.
  * @param old metadata of the previous cache
  */
 export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {

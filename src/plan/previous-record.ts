@@ -1,6 +1,9 @@
 import type { BuildpackRecord, LayerRecord, LifecycleMetadata } from "../cnb/metadata.ts";
 
-/** What earlier metadata says of a layer; of a buildpack's versions the first counts (contract 4.2, 6.5). */
+/**
+ * A layer's record in earlier metadata; of several versions of a buildpack the first counts
+ * (docs/compatibility.md#launch-layers, docs/compatibility.md#cache-layer-reuse).
+ */
 export function recordOf(
   records: readonly BuildpackRecord[],
   buildpackId: string,
@@ -10,7 +13,8 @@ export function recordOf(
 }
 
 /**
- * The layers of the previous image that are neither its run image's nor recorded: those of extensions (contract 12).
+ * The layers of the previous image that are neither its run image's nor recorded: those of extensions
+ * (docs/compatibility.md#image-extensions).
  * @param diffIds all of the previous image's, from the bottom
  */
 export function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[]): string[] {

@@ -9,8 +9,9 @@ function unencodable(type: string): string {
 }
 
 /**
- * The first process type that cannot be the name of a symlink (contract 4.4), as a fault; undefined if all are fine.
- * @param context what the reference puts before it
+ * A fault for the first process type that cannot be the name of a symlink
+ * (docs/compatibility.md#launcher-and-process-types); undefined if all are valid.
+ * @param context the reference's prefix of the message
  */
 export function processTypesFault(types: readonly string[], context: string): Fault | undefined {
   for (const type of types) {

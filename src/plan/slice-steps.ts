@@ -4,7 +4,10 @@ import type { AppStep } from "./app-step.ts";
 import type { PlanInputs } from "./plan-app.ts";
 import type { WantedLayers } from "./wanted-layers.ts";
 
-/** The steps for the app layers: each slice, then the rest (contract 4.3). Any previous app layer's diffID lets one be reused. */
+/**
+ * The steps for the app layers: each slice, then the rest (docs/compatibility.md#app-slices). Any previous app layer's
+ * diffID allows reuse.
+ */
 export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const { uid, gid } = settings;
   const appDir = toByteString(settings.appDir);

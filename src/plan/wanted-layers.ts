@@ -1,7 +1,7 @@
 import { type DiffID, isSha256 } from "../oci/digest.ts";
 import type { LayerPlan, LayerSource, Priority } from "./layer-plan.ts";
 
-/** What an image or a store takes of a layer (design, idea 4). */
+/** What an image or a store takes of a layer. */
 export type LayerUse =
   | { readonly kind: "blob" }
   | { readonly kind: "tar-stream" }
@@ -19,8 +19,8 @@ interface WantedLayer {
 }
 
 /**
- * The identity of a source: what is equal here is made once. Ids play no part, so that two of them share a layer only
- * where they are the same files (D3).
+ * The identity of a source: equal keys are built once. Ids are not part of it, so two ids share a layer only if they
+ * have the same files (docs/compatibility.md#layers-never-share-a-tar).
  */
 export function layerKey(source: LayerSource): string {
   switch (source.kind) {

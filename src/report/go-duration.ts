@@ -1,4 +1,7 @@
-/** Nanoseconds as Go prints a time.Duration: `1.234567891s`, `532.1ms`, `1m2.5s`, `1h0m0s` (contract 8.5). */
+/**
+ * Nanoseconds as Go prints a time.Duration: `1.234567891s`, `532.1ms`, `1m2.5s`, `1h0m0s`
+ * (docs/compatibility.md#timers).
+ */
 export function goDuration(nanoseconds: bigint): string {
   if (nanoseconds === 0n) return "0s";
   if (nanoseconds < 1_000n) return `${nanoseconds}ns`;

@@ -8,8 +8,9 @@ type Members = readonly (readonly [name: string, value: GoValue])[];
 type Path = readonly string[];
 
 /**
- * Writes a document as BurntSushi/toml v1.6's encoder does with its default indent (contract 8.3): the plain values of a
- * table before its tables, maps sorted, structs in their own order, null left out. Numbers are floats; integers are BigInts.
+ * Writes a document like BurntSushi/toml v1.6's encoder with its default indentation (docs/compatibility.md#report):
+ * the plain values of a table before its tables, maps sorted, structs in their own order, null omitted. Numbers are
+ * floats; integers are BigInts.
  */
 export function goToml(document: GoStruct): string {
   const lines: string[] = [];

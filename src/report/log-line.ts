@@ -7,7 +7,10 @@ const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; read
   error: { text: "ERROR: ", colour: "31;1" },
 };
 
-/** A log line as the reference prints it (contract 8.4). A newline is added unless the message ends with one. */
+/**
+ * A log line as the reference prints it (docs/compatibility.md#log-lines). A line feed is added unless the message ends
+ * with one.
+ */
 export function textLine(level: LineLevel, message: string, isColoured: boolean): string {
   const prefix = PREFIXES[level];
   const line = message.endsWith("\n") ? message : `${message}\n`;
@@ -15,7 +18,7 @@ export function textLine(level: LineLevel, message: string, isColoured: boolean)
   return isColoured ? `\u001b[${prefix.colour}m${prefix.text}\u001b[0m${line}` : `${prefix.text}${line}`;
 }
 
-/** What the creator writes before each phase (contract 8.4). */
+/** The header that the creator prints before each phase (docs/compatibility.md#log-lines). */
 export function phaseHeader(name: string, isColoured: boolean): string {
   const header = `===> ${name}`;
   return isColoured ? `\u001b[36m${header}\u001b[0m` : header;

@@ -13,12 +13,12 @@ export interface LogSettings {
   readonly format: "text" | "json";
 }
 
-/** Until its flags are read the reference logs everything, in colour (contract 8.4). */
+/** Until its flags are read the reference logs everything, in color (docs/compatibility.md#log-lines). */
 const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "text" };
 
 /**
- * The log: pino, with the reference's lines for people. Warnings and errors go to the second sink, all else to the first
- * (D26). Lines are written whole, so that no two of them mix.
+ * The log: pino, with the reference's lines for people. Warnings and errors go to the second sink, all else to the
+ * first (docs/compatibility.md#warnings-and-errors-on-stderr). Lines are written whole, so that no two of them mix.
  */
 export class Log implements Logger {
   readonly #pino: Pino;

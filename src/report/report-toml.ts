@@ -11,7 +11,7 @@ import { goStruct, unlessEmpty } from "../oci/go-json.ts";
 import { goToml } from "./go-toml.ts";
 import { writeDocument } from "./output.ts";
 
-/** What report.toml says of the export (contract 8.3). */
+/** The contents of report.toml (docs/compatibility.md#report). */
 export interface ExportReport {
   /** The names that were saved, as typed; the layout's path in layout mode. */
   readonly tags: readonly string[];

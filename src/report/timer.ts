@@ -13,8 +13,8 @@ export interface Clock {
 const SYSTEM_CLOCK: Clock = { monotonic: () => process.hrtime.bigint(), now: () => Date.now() };
 
 /**
- * Logs when something starts, and when it ended and how long that took (contract 8.5): the reference does so whether it
- * succeeded or not, so that the end belongs into a `finally`.
+ * Logs the start, and later the end with the duration (docs/compatibility.md#timers). The reference logs the end also
+ * after a failure, so call the returned function in a `finally`.
  * @param what `Exporter`, `Cache` or `Saving <name>...`
  * @returns logs the end
  */

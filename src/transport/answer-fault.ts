@@ -12,7 +12,7 @@ export const MAX_ERROR_BODY_BYTES = 64 << 10;
 /** Characters of a body without structure that a message repeats: enough for a proxy's sentence, not for its whole page. */
 const MAX_SHOWN_BODY = 1024;
 
-/** Statuses after which a request is repeated (contract 9.6); 499 is nginx's, 522 Cloudflare's. */
+/** Statuses that are retried (docs/compatibility.md#retries); 499 is nginx's, 522 Cloudflare's. */
 const TEMPORARY_STATUSES = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
 const TEMPORARY_CODES = new Set(["BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE"]);
 
@@ -38,7 +38,9 @@ export interface FailedAnswer {
   readonly body: string;
 }
 
-/** The fault of an answer with an unexpected status, in the reference's words (contract 9.6, end). */
+/**
+ * The fault of a response with an unexpected status, in the reference's words (docs/compatibility.md#registry-errors).
+ */
 export function answerFault(answer: FailedAnswer): RegistryFault {
   const { method, url, status, body } = answer;
   const diagnostics = parseDiagnostics(body);

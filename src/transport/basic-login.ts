@@ -2,8 +2,8 @@ import type { Credentials } from "./credentials.ts";
 import type { Refusal, RegistryLogin } from "./registry-login.ts";
 
 /**
- * A registry that takes user and password with every request, as ECR does (contract 9.3). Those of a helper program or a
- * cloud may end while an export runs, and are then asked for again.
+ * A registry that takes user and password with every request, as ECR does (docs/compatibility.md#registry-handshake).
+ * Credentials of a helper program or a cloud may expire during an export and are then renewed.
  */
 export class BasicLogin implements RegistryLogin {
   readonly scheme = "basic";

@@ -56,7 +56,10 @@ export class Credentials {
     return this.#fields.registryToken ?? "";
   }
 
-  /** The Authorization header for who answers a Basic challenge or a token request (contract 9.3), undefined if anonymous. */
+  /**
+   * The Authorization header for a Basic challenge or a token request (docs/compatibility.md#registry-handshake),
+   * undefined if anonymous.
+   */
   get authorization(): string | undefined {
     const { username, password, auth } = this.#fields;
     if (this.registryToken !== "") return `Bearer ${this.registryToken}`;

@@ -31,8 +31,8 @@ export interface DockerRequest {
 }
 
 /**
- * Docker's API at the newest version that both sides know (contract 10.1). Requests go one after the other over one kept
- * connection; only a download has one of its own.
+ * Docker's API at the newest version that both sides support (docs/compatibility.md#daemon-connection). Requests are
+ * sent one after the other over one connection; only a download has its own.
  */
 export class DockerClient {
   readonly #host: DockerHost;

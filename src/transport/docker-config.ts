@@ -45,7 +45,7 @@ export function variableEntryFor(environment: Environment, key: string): Credent
   return Object.hasOwn(auths, key) ? entryFor({ auths: { [key]: entrySchema.parse(auths[key]) } }, key) : undefined;
 }
 
-/** Reads the first config there is (contract 9.2); undefined when there is none. */
+/** Reads the first config that exists (docs/compatibility.md#docker-configuration); undefined if there is none. */
 export async function readDockerConfig(environment: Environment, home: string): Promise<DockerConfig | undefined> {
   const path = await findConfig(environment, home);
   if (path === undefined) return undefined;

@@ -29,8 +29,9 @@ export interface DockerHost {
 }
 
 /**
- * Docker's variables as its own client reads them (contract 10.1): `DOCKER_HOST` (`unix://`, `tcp://`, `http://` or
- * `https://`), `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`, `DOCKER_API_VERSION`.
+ * Docker's variables as its own client reads them (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
+ * `tcp://`, `http://` or `https://`), `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`,
+ * `DOCKER_API_VERSION`.
  * @throws Fault for a host of another kind, or certificates that cannot be read
  */
 export function readDockerHost(environment: Environment): DockerHost {

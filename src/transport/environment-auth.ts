@@ -5,7 +5,7 @@ import { Credentials } from "./credentials.ts";
 
 const schema = z.record(z.string(), z.string());
 
-/** Registry to Authorization header, from `CNB_REGISTRY_AUTH` (contract 9.1). */
+/** Registry to Authorization header, from `CNB_REGISTRY_AUTH` (docs/compatibility.md#credentials). */
 export type EnvironmentAuth = ReadonlyMap<string, string>;
 
 /**

@@ -82,9 +82,9 @@ export class Http {
   }
 
   /**
-   * Sends a request. The caller must read, dump or destroy the answer's body.
-   * @param isInsecure no TLS verification and no proxy (contract 9.4)
-   * @throws RegistryFault when there is no answer; what the body's source threw; the signal's reason
+   * Sends a request. The caller must read, dump or destroy the response body.
+   * @param isInsecure no TLS verification and no proxy (docs/compatibility.md#insecure-registries)
+   * @throws RegistryFault if there is no response; errors of the body's source; the signal's reason
    */
   async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
     const { method, url, body, signal, headersTimeoutMs } = request;

@@ -2,10 +2,10 @@ import { parseReference } from "../oci/reference.ts";
 import { type Keychain, resolveKeychain } from "./keychain.ts";
 
 /**
- * Credentials for the registries of images (contract 9.1).
- * @param images references; those that name nothing, or cannot be parsed, are left to whoever opens them
- * @param home the directory of the user whose docker configuration counts
- * @param onIgnored gets what keeps a source of credentials from being used
+ * Credentials for the registries of images (docs/compatibility.md#credentials).
+ * @param images references; empty and malformed ones are left to the code that opens them
+ * @param home the directory of the user whose Docker configuration counts
+ * @param onIgnored called with errors that exclude a source of credentials
  * @throws Fault; the signal's reason
  */
 export function keychainFor(

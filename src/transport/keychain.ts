@@ -36,12 +36,12 @@ export class Keychain {
 
 /**
  * Resolves the credentials of the given registries once, while the process still has the rights to read them; any other
- * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. In this order: `DOCKER_AUTH_CONFIG`, docker's or podman's
- * config with its helper programs, and for a cloud's own registries the cloud. Unreadable configs and failing helpers count
- * as no credentials, as in the reference (contract 9.1).
- * @param onIgnored gets what went wrong, for the debug log
- * @param signal stops helpers that are still asked
- * @throws Fault `failed to resolve keychain: ...` (exit code 1) when `CNB_REGISTRY_AUTH` is not valid
+ * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. In this order: `DOCKER_AUTH_CONFIG`, Docker's or
+ * podman's config with its helper programs, and the cloud for its own registries. Unreadable configs and failing
+ * helpers count as no credentials, as in the reference (docs/compatibility.md#credentials).
+ * @param onIgnored gets the errors, for the debug log
+ * @param signal stops running helpers
+ * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is not valid
  */
 export async function resolveKeychain(
   environment: Environment,

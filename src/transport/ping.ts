@@ -10,7 +10,7 @@ import { RegistryFault, UNREACHABLE } from "./registry-fault.ts";
 import type { Scheme } from "./registry-host.ts";
 import { refusesTls } from "./tls-probe.ts";
 
-/** How long https may take before http is tried beside it (contract 9.3). */
+/** How long https may take before http is tried beside it (docs/compatibility.md#registry-handshake). */
 const FALLBACK_MS = 300;
 
 export interface PingResult {
@@ -20,9 +20,10 @@ export interface PingResult {
 }
 
 /**
- * GET /v2/ (contract 9.3): https, and for insecure and local registries http as well, which starts when https failed or
- * took 300 ms. The first success wins. One that answers a TLS greeting with something else gets http at once.
- * @throws RegistryFault when neither answers with 200 or 401
+ * GET /v2/ (docs/compatibility.md#registry-handshake): https, and for insecure and local registries http as well, which
+ * starts when https failed or took 300 ms. The first success wins. A server that answers a TLS greeting with something
+ * else gets http at once.
+ * @throws RegistryFault if neither answers with 200 or 401
  */
 export async function ping(
   http: Http,

@@ -27,9 +27,10 @@ const METADATA_NAMES = new Set(["metadata", "metadata.google.internal"]);
 const TRANSLATED = /^64:ff9b::(?:([\da-f]{1,4}):)?([\da-f]{1,4})$/;
 
 /**
- * True when a URL's host is an IP literal that is private, loopback, link-local or unspecified, or one of the few names for
- * such an address that are the same everywhere. A registry must not be able to send us, with what we carry, to a place in our
- * own network (contract 9.3, end). Other names are not resolved: a registry in a private network has its storage there too.
+ * True if a URL's host is an IP literal that is private, loopback, link-local or unspecified, or one of the few
+ * well-known names of such an address (docs/compatibility.md#private-addresses,
+ * docs/compatibility.md#stricter-redirects). Other names are not resolved: a registry in a private network has its
+ * storage there too.
  */
 export function isPrivateAddress(url: URL): boolean {
   const host = hostOf(url);

@@ -46,8 +46,8 @@ function redirectFault(request: HttpRequest, reason: string): Fault {
 }
 
 /**
- * @throws Fault when `to` is on another host than `from` and names an address of a private network (contract 9.3). A registry
- * on this very machine may name it.
+ * @throws Fault if `to` is on another host than `from` and names an address of a private network
+ *   (docs/compatibility.md#private-addresses). A registry on this machine may name it.
  */
 export function refusePrivate(what: string, from: URL, to: URL): void {
   if (to.hostname === from.hostname || !isPrivateFrom(from, to)) return;

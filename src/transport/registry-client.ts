@@ -89,8 +89,8 @@ export class RegistryClient {
   }
 
   /**
-   * Where an upload goes on, from the Location of an answer.
-   * @throws Fault when there is none, or when it leads into a private network (contract 9.3)
+   * The URL where an upload continues, from the Location of a response.
+   * @throws Fault if there is none, or if it leads into a private network (docs/compatibility.md#private-addresses)
    */
   async location(answer: Answer): Promise<URL> {
     const { scheme } = await this.#connect();

@@ -48,10 +48,11 @@ export interface TokenServer {
 const NO_METHOD = new Set([404, 405, 501]);
 
 /**
- * Gets a bearer token (contract 9.3; distribution v2.8.3 docs/spec/auth/token.md and oauth.md): an identity token by POST, and
- * by GET where the server does not know that; anything else by GET, and a password by POST where the server takes only that.
- * @param scopes the one that matters most first, because some registries read only that
- * @throws Fault for a realm that must not be asked; RegistryFault when it refuses
+ * Gets a bearer token (docs/compatibility.md#registry-handshake): an identity token by POST, and by GET if the server
+ * does not support that; anything else by GET, and a password by POST if the server supports only that. See
+ * https://github.com/distribution/distribution/tree/v2.8.3/docs/spec/auth.
+ * @param scopes the most important one first, because some registries read only that
+ * @throws Fault for a realm that must not be used; RegistryFault when it refuses
  */
 export async function requestToken(
   server: TokenServer,
@@ -169,7 +170,7 @@ function realmOf(server: TokenServer): URL {
   return url;
 }
 
-/** Credentials go there, so it must be https, and may not be an address inside our network (contract 9.3). */
+/** Credentials go there, so it must be https and not a private address (docs/compatibility.md#private-addresses). */
 function checkRealm(url: URL, server: TokenServer): void {
   const refuse = (reason: string) =>
     new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: server.registry });

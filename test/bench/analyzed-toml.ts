@@ -5,10 +5,10 @@ import type { BuildOutput } from "../support/build-output.ts";
 import type { PushedImage } from "./pushed-image.ts";
 
 /**
- * Writes analyzed.toml as the analyzer does: the run image, and of a previous image its reference and its metadata label
- * (contract 2.1).
+ * Writes analyzed.toml as the analyzer does: the run image and, for a previous image, its reference and its metadata
+ * label (docs/compatibility.md#analyzed-metadata).
  * @param runImage by digest
- * @param previous its repository and what the registry says of it
+ * @param previous its repository, and the image found there
  */
 export function writeAnalyzedToml(
   { layersDir }: BuildOutput,

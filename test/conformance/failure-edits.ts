@@ -7,7 +7,7 @@ const CRASH: Outcome = { exitCode: 2, stdout: [], stderr: [], report: null, regi
 /** Every exit code but a crash's. */
 const ENDS: readonly (number | null)[] = [0, 1, 3, 62];
 
-/** What there is to compare where the reference crashes (D10). */
+/** All that can be compared after a crash of the reference (docs/compatibility.md#no-crashes). */
 export function asCrash(outcome: Outcome): Outcome {
   return outcome.stderr.some((line) => line.startsWith("panic: ")) ? CRASH : outcome;
 }
@@ -58,12 +58,18 @@ export function withoutSbomsOfFailure({ sbomTree, ...outcome }: Outcome): Outcom
   return outcome.exitCode === 1 || sbomTree === undefined ? outcome : { ...outcome, sbomTree };
 }
 
-/** Nothing is compared of a build after one that failed beside its cache: the reference's may have left another cache (D5). */
+/**
+ * Skips the build after one that failed beside its cache: the reference may have committed another cache
+ * (docs/compatibility.md#parallel-failures).
+ */
 export function withoutRunAfterFailure(played: Played): Played {
   return (played.previous?.exitCode ?? 0) === 0 ? played : { ...played, run: CRASH };
 }
 
-/** What there is of a cache after a run beside whose failing app image it was stopped (D5): what there was before. */
+/**
+ * The expected cache after a run whose failing app image cancelled it: the cache before the run
+ * (docs/compatibility.md#parallel-failures).
+ */
 export function stopCache({ previous, run, previousCacheManifestStillThere }: Played): Played {
   const first = previous && stopCacheOf(previous, undefined);
   const isKept = previousCacheManifestStillThere !== undefined && run.exitCode !== 0;

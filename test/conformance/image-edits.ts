@@ -17,7 +17,7 @@ export function editConfig(image: ImageTexts, from: string, to: string): ImageTe
   return withConfig(image, image.config.replace(from, to));
 }
 
-/** What the cache image of a rebuild is when every layer is in it once (D1). */
+/** The cache image of a rebuild with every layer listed once (docs/compatibility.md#cached-layers-listed-once). */
 export function listLayersOnce(image: ImageTexts): ImageTexts {
   const isFirst = (_: unknown, i: number) => image.diffIDs.indexOf(image.diffIDs[i] ?? "") === i;
   const diffIDs = image.diffIDs.filter(isFirst);
@@ -31,7 +31,7 @@ export function listLayersOnce(image: ImageTexts): ImageTexts {
   return { ...edited, manifest: JSON.stringify({ ...manifest, layers: numbered }), diffIDs };
 }
 
-/** Gives the layers that were added to an OCI image the type that they should have (D12). */
+/** Gives the new layers of an OCI image their OCI media type (docs/compatibility.md#oci-layer-media-types). */
 export function nameOciLayers(image: ImageTexts): ImageTexts {
   if (image.manifestContentType !== OCI_MANIFEST) return image;
   const added = `"mediaType":"${DOCKER_LAYER_GZIP}","size":0,"digest":"{layer`;

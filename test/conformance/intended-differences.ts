@@ -21,7 +21,7 @@ import { splitStreams } from "./streams.ts";
 
 /** Where we are not what the reference is, on purpose. */
 export interface IntendedDifference {
-  /** D numbers are those of the design's list of known defects. */
+  /** In the words of docs/compatibility.md#deliberate-differences. */
   readonly why: string;
   /** The cases that it shows in, by name or by what they are. */
   readonly cases: readonly string[] | ((given: ConformanceCase) => boolean);
@@ -38,7 +38,7 @@ const BAD_BUILDPACK_API = /(?<=failed to parse buildpack API )'.*'(?= for buildp
 
 /** The table, in the order in which its rows apply. */
 export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
-  { why: "D26: warnings and errors go to stderr", cases: everywhere, expect: outcomes(splitStreams) },
+  { why: "warnings and errors go to stderr", cases: everywhere, expect: outcomes(splitStreams) },
   {
     why: "our own flags are in the usage block too, and -h shows all in groups",
     cases: everywhere,
@@ -56,18 +56,18 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ours: outcomes(errorLine(/: \/\S+\.toml: toml: .*/, ": {path}: toml: {reason}")),
   },
   {
-    why: "D1: a reused cache layer is in the cache image once",
+    why: "a reused cache layer is in the cache image once",
     cases: ({ name, previous }) => /rebuild/.test(name) || previous !== undefined,
     expect: listOnce,
   },
   {
-    why: "D3: two layers never share a tar, so the second has its own contents",
+    why: "two layers never share a tar, so the second has its own contents",
     cases: ["id-collision-slash-underscore"],
     expect: run((outcome) => ({ ...outcome, stdout: [], images: {} })),
     ours: run((outcome) => ({ ...outcome, stdout: [], images: {} })),
   },
   {
-    why: "D10: a run image that is not named is an error, not a crash",
+    why: "a run image that is not named is an error, not a crash",
     cases: [
       "cli-analyzed-missing",
       "cli-bool-value-positional",
@@ -79,9 +79,9 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ],
     expect: run(instead(3, "failed to resolve inputs: run image not found in analyzed metadata")),
   },
-  { why: "D10, with errors silenced", cases: ["cli-log-level-fatal"], expect: run(instead(3)) },
+  { why: "no crash, with errors silenced", cases: ["cli-log-level-fatal"], expect: run(instead(3)) },
   {
-    why: "D10: a layer to reuse without a previous image is an error, not a crash",
+    why: "a layer to reuse without a previous image is an error, not a crash",
     cases: ["previous-metadata-no-image"],
     expect: run(
       instead(
@@ -91,12 +91,12 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ),
   },
   {
-    why: "D10: a process without a command is an error below API 0.10, not a crash",
+    why: "a process without a command is an error below API 0.10, not a crash",
     cases: ["processes-0-9"],
     expect: run(instead(62, "failed to export: parse build metadata: process 'nocmd' has no command")),
   },
   {
-    why: "D11: a missing run image is reported as missing, at once",
+    why: "a missing run image is reported as missing, at once",
     cases: ["err-run-image-missing"],
     expect: run((outcome) => ({
       ...outcome,
@@ -112,12 +112,12 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ours: run(withoutTries),
   },
   {
-    why: "D12: new layers in an OCI manifest are OCI layers",
+    why: "new layers in an OCI manifest are OCI layers",
     cases: ({ runImage }) => runImage?.mediaTypes === "oci",
     expect: outcomes((outcome) => ({ ...outcome, images: mapValues(outcome.images, nameOciLayers) })),
   },
   {
-    why: "D13: the run image of a layout is recorded with its own digest, not with that of an empty image",
+    why: "the run image of a layout is recorded with its own digest, not with that of an empty image",
     cases: ({ runLayout }) => runLayout !== undefined,
     expect: outcomes((outcome) => ({
       ...outcome,
@@ -125,7 +125,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     })),
   },
   {
-    why: "D12 in layouts",
+    why: "new layers in an OCI layout are OCI layers",
     cases: ({ runLayout, runImage }) => runLayout !== undefined && runImage?.mediaTypes === "oci",
     expect: outcomes((outcome) => ({
       ...outcome,
@@ -133,7 +133,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     })),
   },
   {
-    why: "D11: a missing run image is reported as missing, at once",
+    why: "a missing run image is reported as missing, at once",
     cases: ["layout-run-missing"],
     expect: run((outcome) => ({
       ...outcome,
@@ -146,7 +146,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     })),
   },
   {
-    why: "D17: nothing is deleted that was never pushed",
+    why: "an image that was never pushed is not deleted",
     cases: everywhere,
     expect: outcomes((outcome) => ({
       ...outcome,
@@ -154,17 +154,17 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     })),
   },
   {
-    why: "D20: the API that cannot be parsed is printed",
+    why: "a Buildpack API that does not parse is printed",
     cases: ["err-group-api-empty"],
     expect: run(errorLine("'<nil>'", "''")),
   },
   {
-    why: "D20: the API that cannot be parsed is printed",
+    why: "a Buildpack API that does not parse is printed",
     cases: ["err-group-api-garbage"],
     expect: run(errorLine("'<nil>'", "'x'")),
   },
   {
-    why: "D20, in any other case",
+    why: "a Buildpack API that does not parse is printed, in generated cases",
     cases: isGenerated,
     expect: outcomes(errorLine(BAD_BUILDPACK_API, "{api}")),
     ours: outcomes(errorLine(BAD_BUILDPACK_API, "{api}")),
@@ -188,17 +188,17 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     ours: outcomes(withoutSbomsOfFailure),
   },
   {
-    why: "D21: a PATH with an equals sign is kept",
+    why: "a PATH with an equals sign is kept",
     cases: ["run-path-equals-only"],
     expect: run(appConfig("PATH=/cnb/process:/cnb/lifecycle:", "PATH=/cnb/process:/cnb/lifecycle:/a=b:/c")),
   },
   {
-    why: "D21: a PATH with an equals sign is kept",
+    why: "a PATH with an equals sign is kept",
     cases: ["run-path-equals"],
     expect: run(appConfig("PATH=/cnb/process:/cnb/lifecycle:/second", "PATH=/cnb/process:/cnb/lifecycle:/a=b:/c")),
   },
   {
-    why: "D27: the report lists the names that were saved",
+    why: "the report lists the names that were saved",
     cases: ["err-additional-tag-push-fails"],
     expect: run((outcome) => ({
       ...outcome,
@@ -217,24 +217,24 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     expect: outcomes(warnOfParallel),
   },
   {
-    why: "D5: when the app image fails, the cache beside it is stopped, and stays what it was",
+    why: "when the app image fails, the cache beside it is cancelled and stays unchanged",
     cases: ({ unordered }) => unordered,
     expect: stopCache,
     ours: outcomes(errorsOfFailure),
   },
   {
-    why: "D5: the build after a stopped one has another cache",
+    why: "the build after a cancelled cache starts from another cache",
     cases: ({ unordered }) => unordered,
     expect: withoutRunAfterFailure,
     ours: withoutRunAfterFailure,
   },
   {
-    why: "D10, of some crashes",
+    why: "no crash, where the reference exits silently",
     cases: isGenerated,
     expect: outcomes(asSilentCrash),
   },
   {
-    why: "D10: no crash",
+    why: "no crash",
     cases: everywhere,
     expect: (played) => {
       const run = asCrash(played.run);
@@ -250,7 +250,7 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
 ];
 
-/** What the reference takes for the digest of every run image in a layout (D13). */
+/** The reference's digest for every run image in a layout (docs/compatibility.md#layout-run-image-digest). */
 const EMPTY_IMAGE = "sha256:9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";
 
 /** The rows of the table that a case is subject to. */

@@ -5,8 +5,9 @@ import type { Outcome } from "./recorded-case.ts";
 const WARNING_OR_ERROR = /^(?:\x1b\[\d+;\d+m)?(Warning|ERROR): /;
 
 /**
- * What the reference would print if it wrote warnings and errors to stderr (D26). All lines after an error belong to it,
- * for it is the last thing that is said; of a warning those that are indented.
+ * What the reference would print if it wrote warnings and errors to stderr
+ * (docs/compatibility.md#warnings-and-errors-on-stderr). All lines after an error belong to it, because it is the last
+ * message; indented lines after a warning belong to the warning.
  */
 export function splitStreams(outcome: Outcome): Outcome {
   const out: string[] = [];

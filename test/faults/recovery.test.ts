@@ -43,7 +43,7 @@ const SICK = (): Readonly<Record<string, Reply>> => ({
 
 describe.each(REQUESTS)("%s %s", (method, target) => {
   test.each(Object.keys(SICK()))("answered twice with %s", async (name) => {
-    // HEAD answers of 403 mean that there is no such manifest (contract 9.5).
+    // HEAD responses of 403 mean that there is no such manifest (docs/compatibility.md#pushing-images).
     if (name.startsWith("403") && method === "HEAD" && target === MANIFESTS) return;
     await using scene = await PushScene.open();
     const answer = SICK()[name] as Reply;

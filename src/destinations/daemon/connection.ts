@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type DockerClient, isAtLeast } from "../../transport/docker-client.ts";
 
-/** From this API on, an image of a daemon can be asked for in one of its platforms (contract 10.2). */
+/** The first API version that can look up an image by platform (docs/compatibility.md#daemon-images). */
 const PLATFORM_AWARE_API = "1.49";
 
 const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
@@ -22,7 +22,7 @@ export class DaemonConnection {
     this.docker = docker;
   }
 
-  /** How it keeps layers; classic if it does not say (contract 10.3). */
+  /** How the daemon stores layers; classic if it does not say (docs/compatibility.md#daemon-load). */
   storage(signal: AbortSignal): Promise<DaemonStorage> {
     this.#storage ??= this.#readStorage(signal);
     return this.#storage;

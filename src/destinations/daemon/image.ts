@@ -52,10 +52,10 @@ const CONFIG_MEMBERS = new Set([
 ]);
 
 /**
- * Asks a daemon for an image (contract 10.2): first whatever is under the name, for its ID; then, where the daemon knows
- * platforms, the wanted one, if it has that.
+ * Looks up an image in the daemon (docs/compatibility.md#daemon-images): first by name alone, for its ID, then, if the
+ * daemon supports platforms, for the wanted platform.
  * @param name of the image, or its ID
- * @returns undefined when there is none
+ * @returns undefined if there is no such image
  * @throws Fault
  */
 export async function findImage(

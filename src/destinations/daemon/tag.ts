@@ -12,7 +12,8 @@ export interface TagResult {
 }
 
 /**
- * Gives an image all its names, one after the other; one that fails does not hinder the others (contract 10.3).
+ * Tags an image with all its names, one after the other; a name that fails does not stop the others
+ * (docs/compatibility.md#daemon-load).
  * @param id the daemon's ID of the image
  * @throws the signal's reason
  */

@@ -18,9 +18,9 @@ export const TAR_END = Buffer.alloc(2 * RECORD_SIZE);
 const MAX_OCTAL_SIZE = 0o77777777777;
 
 /**
- * An entry's bytes in a tar, as the reference writes them: a USTAR header with mode 0644 and nothing but zeros for owner and
- * time, the contents, and zeros up to the next record (contract 10.3).
- * @throws Fault when contents and size differ; whatever the contents throw
+ * An entry's bytes in a tar, as the reference writes them: a USTAR header with mode 0644 and zeros for owner and time,
+ * the contents, and zeros up to the next record (docs/compatibility.md#daemon-load).
+ * @throws Fault if contents and size differ; errors of the contents
  */
 export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerator<Uint8Array> {
   yield header(name, size);

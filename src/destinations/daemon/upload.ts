@@ -43,8 +43,9 @@ export class Upload {
   }
 
   /**
-   * All files were added: waits until the daemon has loaded the image.
-   * @throws Fault `loading image "<name>". first error: ...` for anything that the daemon says in its whole answer (D19)
+   * Call after adding all files; waits until the daemon has loaded the image.
+   * @throws Fault `loading image "<name>". first error: ...` for any error in the daemon's whole response
+   *   (docs/compatibility.md#daemon-load-errors)
    */
   async end(): Promise<void> {
     this.#isComplete = true;

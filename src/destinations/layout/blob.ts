@@ -39,7 +39,7 @@ async function blobSize(root: string, digest: Digest, look: typeof stat = lstat)
   }
 }
 
-/** True when the layout has the blob already, and it need not be written (contract 11.3). */
+/** True if the layout already has the blob, so that it need not be written (docs/compatibility.md#layout-files). */
 async function isThere(root: string, { digest, size }: Sized): Promise<boolean> {
   return (await blobSize(root, digest, stat)) === size;
 }
@@ -79,8 +79,9 @@ export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
 }
 
 /*
- * Blobs are put into a layout whose directories are there (`Layout.create`). One appears under its digest only when it is
- * complete and on the disk: a blob of the right size is left alone (contract 11.3), so nothing less may have the name.
+ * Blobs are written to a layout whose directories exist (`Layout.create`). A blob appears under its digest only when it
+ * is complete and on disk, because an existing blob of the right size is never written again
+ * (docs/compatibility.md#layout-files).
  */
 
 /**
@@ -100,10 +101,10 @@ export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSign
 }
 
 /**
- * Copies a layer's blob from another layout, where the file system can do so without copying bytes. An absent or empty one is
- * left out: the layout is sparse there (contract 11.3).
- * @returns false when nothing was copied
- * @throws Fault with {@link WRONG_SIZE} for a blob that is not what it should be
+ * Copies a layer's blob from another layout, as a reflink if the file system supports it. An absent or empty blob is
+ * skipped, because the layout is sparse there (docs/compatibility.md#layout-files).
+ * @returns false if nothing was copied
+ * @throws Fault with {@link WRONG_SIZE} for a blob of another size
  */
 export async function copyBlob(root: string, blob: Sized, from: string): Promise<boolean> {
   if (await isThere(root, blob)) return false;

@@ -11,7 +11,7 @@ export interface LayoutIdentifier {
 }
 
 /**
- * Parses an identifier (contract 11.2; imgutil layout/util.go ParseIdentifier).
+ * Parses an identifier (docs/compatibility.md#layout-paths; imgutil layout/util.go ParseIdentifier).
  * @throws Fault in the reference's words
  */
 export function parseIdentifier(text: string): LayoutIdentifier {

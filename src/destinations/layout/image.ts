@@ -7,7 +7,7 @@ import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/media-types.ts";
 import { readBlob } from "./blob.ts";
 import { readDocument } from "./document.ts";
 
-/** An image as it is in a layout; layers may be absent (contract 11.3). */
+/** An image in a layout; layers may be absent (docs/compatibility.md#layout-files). */
 export interface LayoutImage {
   /** Of the layout. */
   readonly path: string;
@@ -33,7 +33,7 @@ export async function findImage(path: string): Promise<LayoutImage | undefined> 
   }
 }
 
-/** The same. @throws Fault also when there is no layout (D11) */
+/** Like {@link findImage}. @throws Fault also if there is no layout (docs/compatibility.md#missing-run-image) */
 export async function openImage(path: string): Promise<LayoutImage> {
   const image = await findImage(path);
   if (image !== undefined) return image;

@@ -4,13 +4,14 @@ import { OCI_INDEX } from "../../oci/media-types.ts";
 /** The annotation that names an image within a layout (image-spec v1.1.1 annotations.md). */
 export const REF_NAME = "org.opencontainers.image.ref.name";
 
-/** The file `oci-layout`, to the byte as go-containerregistry writes it (contract 11.3). */
+/** The file `oci-layout`, byte-identical to go-containerregistry's (docs/compatibility.md#layout-files). */
 export const OCI_LAYOUT_TEXT = `{
     "imageLayoutVersion": "1.0.0"
 }`;
 
 /**
- * The file `index.json` of a layout with one image, to the byte as the reference writes it (contract 11.3).
+ * The file `index.json` of a layout with one image, byte-identical to the reference's
+ * (docs/compatibility.md#layout-files).
  * @param manifest the image's
  * @param refName tag or digest
  */

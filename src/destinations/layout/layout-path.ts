@@ -2,8 +2,8 @@ import { posix } from "node:path";
 import type { Reference } from "../../oci/reference.ts";
 
 /**
- * Where an image's layout is: `<layout-dir>/<registry>/<repository>/<tag>`, or `.../sha256/<hex>` for a digest (contract
- * 11.2).
+ * The path of an image's layout: `<layout-dir>/<registry>/<repository>/<tag>`, or `.../sha256/<hex>` for a digest
+ * (docs/compatibility.md#layout-paths).
  * @param layoutDir may be empty; the path is then relative to the working directory
  */
 export function layoutPath(layoutDir: string, { repository, identifier }: Reference): string {

@@ -15,9 +15,9 @@ export const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
 const MODE = 0o777;
 
 /**
- * A layout that an image is written to. It is the image's only when `index.json` says so, which comes last, at once and
- * complete, and after everything that it names is on the disk: whatever kills the process or the machine, what was there
- * before is valid until the new image is. Blobs of earlier images stay (contract 11.3).
+ * A layout that an image is written to. `index.json` publishes the image: it is replaced last, atomically, after
+ * everything it names is on disk. Whatever kills the process or the machine, the previous image stays valid until then
+ * (docs/compatibility.md#atomic-layouts). Blobs of earlier images stay (docs/compatibility.md#layout-files).
  */
 export class Layout {
   readonly path: string;
@@ -40,7 +40,7 @@ export class Layout {
   }
 
   /**
-   * Makes an image whose layers are there this layout's image (contract 11.3).
+   * Publishes an image whose layers are in the layout (docs/compatibility.md#layout-files).
    * @param refName tag or digest, the annotation in the index
    * @throws Fault
    */

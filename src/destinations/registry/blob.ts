@@ -6,7 +6,10 @@ export type Presence = "present" | "absent" | "unknown";
 
 const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
 
-/** One HEAD: whether the repository has a blob (contract 9.5). @throws RegistryFault for an answer that says nothing of it */
+/**
+ * One HEAD: whether the repository has a blob (docs/compatibility.md#pushing-images). @throws RegistryFault for an
+ * inconclusive response
+ */
 export async function headBlob(
   connection: Connection,
   digest: Digest,

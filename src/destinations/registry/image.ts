@@ -33,9 +33,10 @@ export interface RemoteImage {
 const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 
 /**
- * Opens an image: its manifest, chosen from an index by platform, and its config, both verified (contract 5.1).
- * @throws Fault `connect to repo store "<reference>": ...`; at once when the image is missing or may not be read (D11),
- * when the budget ends if it might have been there later
+ * Opens an image: its manifest, chosen from an index by platform, and its config, both verified
+ * (docs/compatibility.md#run-image).
+ * @throws Fault `connect to repo store "<reference>": ...`; at once if the image is missing or may not be read
+ *   (docs/compatibility.md#missing-run-image), otherwise when the retry budget ends
  */
 export async function openImage(
   connection: Connection,
@@ -64,7 +65,10 @@ export async function openImage(
   }
 }
 
-/** The same, but undefined for an image that does not exist: a first build has no previous image (contract 5.1). */
+/**
+ * Like {@link openImage}, but undefined for an image that does not exist: a first build has no previous image
+ * (docs/compatibility.md#run-image).
+ */
 export async function findImage(
   connection: Connection,
   reference: Reference,
@@ -81,7 +85,10 @@ export async function findImage(
   }
 }
 
-/** True when manifest, config and every layer blob are there (contract 6.4: whether a cache image is corrupt). */
+/**
+ * True if manifest, config and every layer blob exist; otherwise a cache image is corrupt
+ * (docs/compatibility.md#cache-image).
+ */
 export async function isComplete(connection: Connection, image: RemoteImage, work: Work): Promise<boolean> {
   const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
   const digests = new Set(layers.map(({ digest }) => digest));

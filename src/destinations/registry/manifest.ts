@@ -13,7 +13,7 @@ import { headerOf } from "../../transport/http.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./stored-digest.ts";
 
-/** In the reference's order (contract 9.5). */
+/** In the reference's order (docs/compatibility.md#pushing-images). */
 const ACCEPT = [
   DOCKER_MANIFEST_V1,
   DOCKER_MANIFEST_V1_SIGNED,
@@ -30,8 +30,9 @@ export interface RemoteManifest {
 }
 
 /**
- * One HEAD of a tag or digest (contract 9.5 step 2): the manifest's digest, "" when the registry does not tell it, and
- * undefined when there is no such manifest or the registry will not say (404, 403; 405 and 501 where it knows no HEAD).
+ * One HEAD of a tag or digest (docs/compatibility.md#pushing-images): the manifest's digest, "" if the registry does
+ * not report it, undefined if there is no such manifest or the registry does not say (404, 403; 405 and 501 if it does
+ * not support HEAD).
  */
 export async function headManifest(
   connection: Connection,

@@ -18,7 +18,7 @@ import type { UploadWays } from "./upload-ways.ts";
 
 export interface RegistriesOptions {
   readonly keychain: Keychain;
-  /** Prefixes of image names as they are typed (contract 9.4). */
+  /** Prefixes of image names as typed (docs/compatibility.md#insecure-registries). */
   readonly insecureRegistries: readonly string[];
   /** Uploads in flight per registry, at least 1. */
   readonly uploadConcurrency: number;

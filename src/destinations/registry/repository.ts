@@ -140,7 +140,10 @@ export class RegistryRepository {
     return lookUpTags(this.#connection, references, work);
   }
 
-  /** Deletes a manifest by its digest; one that was never pushed must not be asked for (D17). @throws RegistryFault */
+  /**
+   * Deletes a manifest by digest. Call it only for manifests that were pushed
+   * (docs/compatibility.md#no-delete-of-unpushed-images). @throws RegistryFault
+   */
   deleteManifest(digest: Digest, work: Work): Promise<void> {
     return persist(this.#connection, work, `manifest ${digest}`, () => deleteManifest(this.#connection, digest, work));
   }

@@ -9,7 +9,7 @@ export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Patience, cl
   return { waitMs: fullJitter(firstWaitMs, longestWaitMs), budgetMs, isTemporary, askedWaitMs, clock };
 }
 
-/** The reference's waits when the image to build on cannot be opened (contract 9.6), in ms. */
+/** The reference's waits between attempts to open the run image (docs/compatibility.md#retries), in ms. */
 const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 
 /** Tries of the reference's, which counts them in its log. */
@@ -19,8 +19,8 @@ export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 const NOBODY_THERE_MS = 10_000;
 
 /**
- * For opening an image: the reference's tries, and further ones within the budget, because the build that is about to be
- * exported cost more; but only for what may change between them (D11).
+ * For opening an image: the reference's attempts, then more within the budget, because the build to export cost more;
+ * but only for errors that can be temporary (docs/compatibility.md#missing-run-image).
  */
 export function openRetry(patience: Patience, clock: Clock): RetryPolicy {
   const policy = pushRetry(patience, clock);

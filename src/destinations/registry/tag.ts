@@ -25,9 +25,9 @@ export function lookUpTags(connection: Connection, references: readonly Referenc
 }
 
 /**
- * Puts an image whose blobs are there under every given name of its repository, all names at once. A name that has the
- * manifest already is left alone (contract 9.5 step 2). One that fails does not hinder the others.
- * @param lookups what is known of the names already
+ * Pushes the manifest of an image whose blobs are in the repository, under all given names at once. A name that already
+ * has the manifest is skipped (docs/compatibility.md#pushing-images). A name that fails does not stop the others.
+ * @param lookups earlier lookups of the names
  * @returns the results in the order of the names
  */
 export function putTags(

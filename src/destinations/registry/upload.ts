@@ -32,9 +32,10 @@ export interface UploadOptions extends Work {
 }
 
 /**
- * The upload of one blob: POST, one streamed PATCH, PUT (contract 9.5). What breaks is resumed where the registry says that
- * it stopped, if it says so credibly, and begun anew otherwise; the bytes are read again from the blob, never made again. A
- * registry that has no PATCH gets all in the PUT.
+ * The upload of one blob: POST, one streamed PATCH, PUT (docs/compatibility.md#pushing-images). A broken upload resumes
+ * where the registry credibly says it stopped, and restarts otherwise; its bytes are read from the blob again, never
+ * recomputed (docs/compatibility.md#retries-and-resumed-uploads). A registry without PATCH gets the whole blob in the
+ * PUT.
  */
 export class Upload {
   readonly #connection: Connection;

@@ -17,15 +17,16 @@ export interface ForeignBlob {
 }
 
 /**
- * Writes the tar of a blob that somebody else made into a spool file, with the headers of this exporter's own tars where
- * they are normalised: mtime, and no names of users and groups (contract 3.8).
+ * Writes the tar of a blob made elsewhere into a spool file, with the headers of this exporter's own tars where they
+ * are normalized: mtime, and no user and group names (docs/compatibility.md#extension-tars).
  *
- * The whole tar is written, so that from then on any thread can have any part of it, as with the tars that are made from an
- * index: a compressed blob can be read only from its start to its end. Memory stays flat: nothing is kept of an entry that
- * was written. The file costs the disk the size of the tar until the layer is compressed.
+ * The whole tar is written, so that any thread can then read any part of it, as with tars built from an index; a
+ * compressed blob can be read only from start to end. Memory stays flat: nothing is kept of an entry once it is
+ * written. The file occupies the size of the tar on disk until the layer is compressed
+ * (docs/decisions/0006-no-uncompressed-tar.md).
  * @param spool descriptor of an empty file
  * @returns the tar's length in bytes
- * @throws Fault when the blob is not what its descriptor says, no tar, or a decompression bomb
+ * @throws Fault if the blob does not match its descriptor, is not a tar, or is a decompression bomb
  */
 export async function copyTar(source: ForeignBlob, spool: number): Promise<number> {
   const blob = new BlobFile(source.path, source);

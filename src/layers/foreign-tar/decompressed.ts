@@ -13,7 +13,10 @@ const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
  */
 const CHUNK_SIZE = 1 << 15;
 
-/** The bytes of a blob as they were before compression: gzip, zstd, or none, whatever its media type says (contract 3.8). */
+/**
+ * The bytes of a blob before compression: gzip, zstd or none, whatever its media type says
+ * (docs/compatibility.md#extension-blobs).
+ */
 export async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
   const start = blob.peek(ZSTD_MAGIC.length);
   if (start.equals(ZSTD_MAGIC)) yield* through(blob, "zstd", createZstdDecompress({ chunkSize: CHUNK_SIZE }));

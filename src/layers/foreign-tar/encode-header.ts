@@ -20,9 +20,9 @@ import { FOREIGN_TYPE, FORMAT, type ForeignEntry, type TarTime, tarFault } from 
 import { fitsOctal, writeNumber } from "./fields.ts";
 
 /**
- * The header records of an entry as Go's archive/tar writes them again in the format that they were read in, with the mtime
- * of all entries and without names of users and groups (contract 3.8).
- * @throws Fault when no format that is allowed can hold it
+ * The header records of an entry as Go's archive/tar rewrites them in the format they were read in, with the mtime of
+ * all entries and without user and group names (docs/compatibility.md#extension-tars).
+ * @throws Fault if no allowed format can hold it
  */
 export function encodeHeader(entry: ForeignEntry): Buffer {
   const { format, records } = chooseFormat(entry);

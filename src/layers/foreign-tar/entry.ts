@@ -8,8 +8,8 @@ export interface TarTime {
 }
 
 /**
- * The header of an entry as Go's archive/tar reads it, without what the copy drops: mtime, user and group name
- * (contract 3.8). Numbers are bigints because the base-256 form holds all of Go's int64.
+ * The header of an entry as Go's archive/tar reads it, without the fields that the copy drops: mtime, user and group
+ * name (docs/compatibility.md#extension-tars). Numbers are bigints because the base-256 form holds all of Go's int64.
  */
 export interface ForeignEntry {
   readonly name: ByteString;

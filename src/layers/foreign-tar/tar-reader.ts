@@ -32,8 +32,9 @@ interface Contents {
 }
 
 /**
- * Reads a tar entry by entry, as Go's archive/tar does it: the same tars are taken, with the same names, numbers and
- * formats (contract 3.8). tar-stream does not tell the format, GNU's times, or which records there were.
+ * Reads a tar entry by entry, as Go's archive/tar does: it accepts the same tars and returns the same names, numbers
+ * and formats (docs/compatibility.md#extension-tars). tar-stream exposes neither the format nor GNU times or PAX
+ * records.
  */
 export class TarReader {
   readonly #bytes: ByteReader;

@@ -98,7 +98,10 @@ function managedIdentityToken(resource: string, client: string | undefined, cont
   return askForToken(context.http, { url, headers, isLocal: true, signal }, "access_token");
 }
 
-/** Azure/acr docs/AAD-OAuth.md, "POST /oauth2/exchange". */
+/**
+ * POST /oauth2/exchange, see
+ * https://github.com/Azure/acr/blob/d9c86f8a2a22cea133103060321467cb2c1423a7/docs/AAD-OAuth.md.
+ */
 async function exchange(registry: string, token: string, { http, environment, signal }: CloudContext) {
   const tenant = environment.AZURE_TENANT_ID;
   const form = { grant_type: "access_token", service: registry, ...(tenant && { tenant }), access_token: token };

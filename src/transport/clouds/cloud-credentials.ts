@@ -51,9 +51,10 @@ const CLOUDS: readonly Cloud[] = [
 ];
 
 /**
- * The credentials that the machine or the environment has for a registry of Amazon, Azure or Google (contract 9.1); anonymous
- * for any other, and where `CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_<CLOUD>` is `true`.
- * @throws Fault, or the error of a cloud's own library, when there are none; the signal's reason
+ * The credentials of the machine or the environment for a registry of Amazon, Azure or Google
+ * (docs/compatibility.md#more-credentials); anonymous for any other registry, and if
+ * `CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_<CLOUD>` is `true`.
+ * @throws Fault, or the error of a cloud's own library, if there are none; the signal's reason
  */
 export async function cloudCredentials(
   registry: string,

@@ -181,7 +181,7 @@ test("one that a first app image finds is kept", async () => {
   expect(expectCache(cacheDir, 2)).toEqual(before);
 });
 
-test.skipIf(process.getuid?.() !== 0)("a tar that the build's user cannot read is made again (D16)", async () => {
+test.skipIf(process.getuid?.() !== 0)("a tar that the build's user cannot read is rebuilt", async () => {
   const { scene, cacheDir, run } = await sceneWithCache();
   const user = ["-uid", "1000", "-gid", "1000"];
   for (const path of [scene.output.root, scene.output.layersDir]) chownSync(path, 1000, 1000);

@@ -159,7 +159,7 @@ test("what only the cache takes is not scanned while blocks of the app image wai
   cache.release();
 });
 
-describe("hash first (design, idea 5)", () => {
+describe("hash first", () => {
   test("what is known already is not compressed", async () => {
     const source = directorySource(filledDirectory(3));
     const diffId = diffIdOf(expectedTar(source));

@@ -38,7 +38,7 @@ function scanDirectory(path: string): Map<string, IndexedEntry> {
   );
 }
 
-describe("a directory layer (contract 3.3, 3.4)", () => {
+describe("a directory layer", () => {
   test("modes keep setuid, setgid and sticky and lose the file type", () => {
     const root = tempTree();
     for (const [name, mode] of [
@@ -225,7 +225,7 @@ describe("a directory layer (contract 3.3, 3.4)", () => {
   });
 });
 
-describe("app slices (contract 3.4, 4.3)", () => {
+describe("app slices", () => {
   test("full-path order, parents only where there are entries, one index per slice and the rest", () => {
     const app = join(tempTree(), "app");
     mkdirSync(join(app, "a"), { recursive: true });
@@ -262,7 +262,7 @@ describe("app slices (contract 3.4, 4.3)", () => {
   });
 });
 
-describe("the launcher and the process types (contract 3.4)", () => {
+describe("the launcher and the process types", () => {
   test("a launcher behind a symlink is read; its own mode and owner are not used", () => {
     const root = tempTree();
     writeFileSync(join(root, "binary"), "#!launcher");
@@ -286,7 +286,7 @@ describe("the launcher and the process types (contract 3.4)", () => {
     });
   });
 
-  test("a missing launcher is the reference's error (contract 4.4)", () => {
+  test("a missing launcher fails with the reference's error", () => {
     const path = join(tempTree(), "launcher");
     expect(thrownBy(() => scanSource({ kind: "launcher", path }))).toMatchObject({
       code: "EXPORT_LAYER_LAUNCHER",

@@ -19,7 +19,7 @@ import { seededBytes } from "../random.ts";
 /** The flags of an export whose files are the build user's. */
 export const AS_BUILD_USER = ["-uid", String(BUILD_USER.uid), "-gid", String(BUILD_USER.gid)];
 
-/** 1980-01-01T00:00:01Z, the time of every file in a layer (contract 3.2). */
+/** 1980-01-01T00:00:01Z, the time of every file in a layer (docs/compatibility.md#tar-entries). */
 const LAYER_TIME_MS = 315_532_801_000;
 
 const LONG = `${"deep-".repeat(19)}er/${"long-".repeat(30)}name`;

@@ -194,7 +194,7 @@ describe("a committed layer", () => {
     expect(await cache.find(one)).toBe(path);
   });
 
-  test("may be unreadable (D16)", async () => {
+  test("may be unreadable", async () => {
     const directory = await cacheOfTwo();
     const path = join(directory, "committed", tarName("one"));
     rmSync(path);

@@ -36,7 +36,7 @@ describe("parsePlatformApi", () => {
   });
 });
 
-test("gates open at the API of contract 15 and stay open", () => {
+test("gates open at the reference's API and stay open", () => {
   const firstOf = (gate: PlatformGate) => SUPPORTED_PLATFORM_APIS.find((api) => gates(parsePlatformApi(api))[gate]);
   expect(Object.keys(gates({ major: 0, minor: 7 })).map((gate) => [gate, firstOf(gate as PlatformGate)])).toEqual([
     ["hasSbomLayers", "0.8"],

@@ -12,7 +12,7 @@ const variable = z.strictObject({ name: z.string(), value: z.string() });
 const mount = z.strictObject({ name: z.string(), mountPath: z.string().startsWith("/") });
 const described = z.strictObject({ name: z.string(), description: z.string(), default: z.string().optional() });
 
-/** What the example uses of a Task (Tekton v1, pipelines docs/tasks.md). */
+/** The fields of a Task that the example uses (https://github.com/tektoncd/pipeline/blob/v1.6.0/docs/tasks.md). */
 const taskSchema = z.strictObject({
   apiVersion: z.literal("tekton.dev/v1"),
   kind: z.literal("Task"),

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, posix } from "node:path";
+import { dirname, join, posix, relative } from "node:path";
 import { expect, test } from "vitest";
 import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
 
@@ -61,17 +61,31 @@ test("no two headings of docs/compatibility.md share an anchor", () => {
   expect(parsed.get("docs/compatibility.md")?.ambiguous).toEqual([]);
 });
 
-/** `docs/<path>.md#<anchor>` or a page of decisions, as comments and messages cite them. */
-const CITATION = /(?<![\w/])docs\/(?:decisions\/[\w-]+\.md(?:#(?<section>[\w-]+))?|[\w./-]*?\w\.md#(?<anchor>[\w-]+))/g;
+/** `docs/<path>.md` with or without an anchor, as comments and messages cite it; not as a part of a URL. */
+const CITATION = /(?<![\w/])docs\/[\w./-]*?\w\.md(?:#(?<anchor>[\w-]+))?/g;
 
-test("every section and decision that code cites exists", () => {
+test("every document and section that code cites exists", () => {
   const broken = code.flatMap(({ path, text }) =>
     [...text.matchAll(CITATION)].flatMap((match) => {
-      const flaw = flawOf(match[0].split("#")[0] ?? "", match.groups?.anchor ?? match.groups?.section);
+      const flaw = flawOf(match[0].split("#")[0] ?? "", match.groups?.anchor);
       return flaw === undefined ? [] : [`${path}:${lineOf(text, match.index)}: ${flaw}`];
     }),
   );
   expect(broken).toEqual([]);
+});
+
+/** Sections of documents that are not in the repository: a contract, a design with numbered ideas, a list of defects. */
+const ABSENT =
+  /\bcontract(?:'s)?\b|\bdesign(?:'s|\.md|, (?:ideas? \d|"))|\bideas? \d|(?<=["'`(\s])D\d{1,2}(?=[:,)\s])/i;
+
+test("no code cites a document that the repository does not have", () => {
+  const own = relative(root, import.meta.filename);
+  const citing = code
+    .filter(({ path }) => path !== own)
+    .flatMap(({ path, text }) =>
+      text.split("\n").flatMap((line, i) => (ABSENT.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
+    );
+  expect(citing).toEqual([]);
 });
 
 const GITHUB_FILE =

@@ -31,7 +31,7 @@ test.each([
   ["the stated exit code", deep, 62, 62],
   ["else the cause's", deep, undefined, 3],
   ["else 1", new Error("low"), undefined, 1],
-])("failTo: %s (contract 1.9)", (_, error, stated, exitCode) => {
+])("failTo: %s", (_, error, stated, exitCode) => {
   expect(failTo("export", error, stated)).toMatchObject({
     message: `failed to export: ${messageOf(error)}`,
     exitCode,

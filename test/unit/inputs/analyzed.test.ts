@@ -19,7 +19,7 @@ const EMPTY = {
   stack: { image: "", mirrors: [] },
 };
 
-test("everything of contract 2.1", async () => {
+test("reads every key of analyzed.toml", async () => {
   const analyzed = await read(`
     [image]
     reference = "reg.example/app@sha256:1"

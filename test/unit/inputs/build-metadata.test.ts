@@ -21,7 +21,7 @@ test("an empty file: null where the label tells absent from empty", async () => 
   expect(await read(content)).toMatchObject({ bom: [], buildpacks: [], extensions: [], processes: [] });
 });
 
-test("everything of contract 2.3", async () => {
+test("reads every key of metadata.toml", async () => {
   const metadata = await read(`
     buildpack-default-process-type = "web"
     [[buildpacks]]

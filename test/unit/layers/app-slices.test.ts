@@ -31,7 +31,7 @@ function slice(paths: readonly string[], slices: readonly (readonly string[])[])
   return layers;
 }
 
-describe("contract 4.3", () => {
+describe("the reference's rules for slices", () => {
   const cases: [string, string[], string[][], string[][]][] = [
     ["no slices: one layer with all", ["a", "d/x"], [], [[".", "a", "d", "d/x"]]],
     ["the first slice wins", ["a", "b"], [["a"], ["*"]], [[".", "a"], [".", "b"], []]],

@@ -28,7 +28,7 @@ import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
-describe("whole tars have the contract's diffIDs (3.7)", () => {
+describe("whole tars have the reference's diffIDs", () => {
   const directory = { type: TAR_TYPE.directory, mode: 0o755 };
   const cases: [string, string, ScannedEntry[], number, string][] = [
     ["empty", "", [], 1024, "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"],

@@ -50,11 +50,11 @@ test.each([
     "016531",
   ],
   ["/workspace/a.txt", madeEntry("/workspace/a.txt", { uid: 1000, gid: 1000, size: 6 }), "012321"],
-])("the checksum of %s is the contract's (3.7)", (_, entry, checksum) => {
+])("the checksum of %s is the reference's", (_, entry, checksum) => {
   expect(text(renderHeader(entry), 148, 8)).toBe(`${checksum}\0 `);
 });
 
-test("a PAX header has the contract's fields (3.7)", () => {
+test("a PAX header has the reference's fields", () => {
   const header = renderHeader(madeEntry("/workspace/\xc3\xa9.txt", { uid: 3_000_000 }));
   expect(header.length).toBe(3 * 512);
   expect(text(header, 0, 31)).toBe("/workspace/PaxHeaders.0/.txt\0\0\0");

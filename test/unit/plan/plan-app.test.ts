@@ -100,7 +100,7 @@ describe("planApp", () => {
     expect(planApp(planInputs({ hasLaunchSbom }, "0.7")).steps.at(-1)?.kind).not.toBe("fault");
   });
 
-  it("plans everything in the order of contract 4", () => {
+  it("plans everything in the reference's order", () => {
     const { steps } = planApp(
       planInputs({
         buildpacks: [
