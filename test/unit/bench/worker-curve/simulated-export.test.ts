@@ -21,7 +21,8 @@ test.each([
   [64, 204],
 ])("%d workers on cores to spare", async (workers, wallMs) => {
   const run = await simulateExport([layer(400)], NOTHING, { workers, cores });
-  expect(run.wallMs).toBeGreaterThanOrEqual(wallMs);
+  // The simulated clock adds fractions of a millisecond.
+  expect(run.wallMs).toBeGreaterThan(wallMs - 1e-6);
   expect(run.wallMs).toBeLessThan(wallMs + 5);
 });
 
