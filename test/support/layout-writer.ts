@@ -42,7 +42,9 @@ type Sized = Pick<BuiltImage["layers"][number], "digest" | "size">;
 function imageOf(blobs: readonly Sized[], layers: readonly { readonly diffId: string }[]): BuiltImage {
   const describe = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
   const rootfs = { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) };
-  const configBytes = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs, config: { Labels: {} } }));
+  const configBytes = Buffer.from(
+    JSON.stringify({ architecture: "amd64", os: "linux", rootfs, config: { Labels: {} } }),
+  );
   const configDescriptor = describe(OCI_CONFIG, configBytes);
   const descriptors = blobs.map((blob) => ({ mediaType: OCI_LAYER_GZIP, ...blob }));
   const annotations = { [REF_NAME]: "latest" };
