@@ -41,7 +41,9 @@ export class BrowserPage {
       `--user-data-dir=${this.#profile}`,
       "--remote-debugging-pipe",
     ];
-    this.#child = spawn(CHROMIUM ?? "", flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    // What it makes in the temporary directory, and sometimes leaves there, goes with the profile.
+    const env = { ...process.env, TMPDIR: this.#profile };
+    this.#child = spawn(CHROMIUM ?? "", flags, { env, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     let rest = "";
     (this.#child.stdio[4] as Readable).setEncoding("utf8").on("data", (text: string) => {
       const messages = `${rest}${text}`.split("\0");
