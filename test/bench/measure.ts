@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { childrenOf, parseTimes, parseWritten, peakOf, readProc } from "./proc.ts";
+import { anonymousOf, childrenOf, parseTimes, parseWritten, peakOf, readProc } from "./proc.ts";
 
 /** A process to measure. */
 export interface Command {
@@ -23,6 +23,8 @@ export interface Usage {
   readonly mainThreadMs?: number | undefined;
   /** The largest resident sizes, in bytes, of the processes that lived at one time. */
   readonly peakBytes: number;
+  /** The largest anonymous size seen, in bytes: what the kernel cannot drop under a memory limit, as it can a program's pages. */
+  readonly anonymousBytes?: number | undefined;
   /** Handed to disks, in bytes; files that were deleted again count. */
   readonly writtenBytes: number;
 }
@@ -74,18 +76,22 @@ function parseAccounts(accounts: string): Pick<Usage, "cpuMs" | "writtenBytes"> 
   return { cpuMs: parseTimes(accounts).childrenMs, writtenBytes: parseWritten(accounts) };
 }
 
-/** Reads what only grows now and then, so that little is missed: high-water marks of all below the shell, the main thread's time. */
-function startSampler(shell: number): { stop(): void; samples(): Pick<Usage, "peakBytes" | "mainThreadMs"> } {
-  let [peakBytes, mainThreadMs] = [0, 0];
+/** Reads now and then what hardly shrinks, so that little is missed: sizes of all below the shell, the main thread's time. */
+function startSampler(shell: number): {
+  stop(): void;
+  samples(): Pick<Usage, "peakBytes" | "anonymousBytes" | "mainThreadMs">;
+} {
+  let [peakBytes, anonymousBytes, mainThreadMs] = [0, 0, 0];
   const sample = (): void => {
-    peakBytes = Math.max(peakBytes, peakBelow(shell));
+    peakBytes = Math.max(peakBytes, sumBelow(shell, peakOf));
+    anonymousBytes = Math.max(anonymousBytes, sumBelow(shell, anonymousOf));
     const first = childrenOf(shell)[0];
     mainThreadMs = Math.max(mainThreadMs, parseTimes(readProc(`${first}/task/${first}/stat`)).ownMs);
   };
   const timer = setInterval(sample, SAMPLE_MS);
-  return { stop: () => clearInterval(timer), samples: () => ({ peakBytes, mainThreadMs }) };
+  return { stop: () => clearInterval(timer), samples: () => ({ peakBytes, anonymousBytes, mainThreadMs }) };
 }
 
-function peakBelow(process: number): number {
-  return childrenOf(process).reduce((sum, child) => sum + peakOf(child) + peakBelow(child), 0);
+function sumBelow(process: number, sizeOf: (process: number) => number): number {
+  return childrenOf(process).reduce((sum, child) => sum + sizeOf(child) + sumBelow(child, sizeOf), 0);
 }

@@ -28,7 +28,16 @@ export function parseTimes(stat: string): { readonly ownMs: number; readonly chi
 
 /** The largest resident size until now, in bytes. */
 export function peakOf(process: number): number {
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readProc(`${process}/status`))?.[1] ?? 0) * 1024;
+  return sizeOf(process, "VmHWM");
+}
+
+/** The resident size that is no file's, in bytes. */
+export function anonymousOf(process: number): number {
+  return sizeOf(process, "RssAnon");
+}
+
+function sizeOf(process: number, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readProc(`${process}/status`))?.[1] ?? 0) * 1024;
 }
 
 /** Bytes that were handed to disks, in an io file's text. */

@@ -18,7 +18,7 @@ new, empty registries and a new temporary directory; after each run of an export
 
 - *series* is without, *parallel* with \`-parallel\`.
 - Layers are made of files of the machine, all of which are read before each run, so that nobody waits for the disk. MB are 10^6 bytes.
-- *peak* is resident memory, *written* what was handed to disks, *sent* what went to both registries (on loopback: what they
+- *peak* is resident memory, *anonymous* the part of it that is no file's, *written* what was handed to disks, *sent* what went to both registries (on loopback: what they
   stored), *link alone* the time that the link with the most to carry needs for its bytes.
 - Links are a proxy that lets bytes through at a rate and late. Where Linux and root allow, it and all others are in a network of
   their own, in which connections buffer little: else up to 32 MB would lie in the kernel before the "link", and nobody

@@ -44,6 +44,7 @@ const COLUMNS: readonly Column[] = [
   times("x sooner", "appReadyMs"),
   time("cache ready s", "cacheReadyMs"),
   size("peak MB", "peakBytes"),
+  size("anonymous MB", "anonymousBytes"),
   size("written MB", "writtenBytes"),
   size("sent MB", "sentBytes"),
   time("link alone s", "transferMs"),

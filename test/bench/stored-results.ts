@@ -9,6 +9,7 @@ const runSchema = z.object({
   wallMs: z.number(),
   cpuMs: z.number(),
   peakBytes: z.number(),
+  anonymousBytes: z.number().optional(),
   writtenBytes: z.number(),
   appReadyMs: z.number().optional(),
   cacheReadyMs: z.number().optional(),

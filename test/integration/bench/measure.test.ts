@@ -12,10 +12,12 @@ test("lines of stdout, stderr and descriptor 3 are told", async () => {
 
 test("the times of processes below the first count", async () => {
   const count = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
-  const { cpuMs, wallMs, peakBytes } = await shell(`/bin/sh -c '${count}'; exit 0`);
+  const { cpuMs, wallMs, peakBytes, anonymousBytes } = await shell(`/bin/sh -c '${count}'; exit 0`);
   expect(cpuMs).toBeGreaterThan(20);
   expect(wallMs).toBeGreaterThan(20);
   expect(peakBytes).toBeGreaterThan(100_000);
+  expect(anonymousBytes).toBeGreaterThan(10_000);
+  expect(anonymousBytes).toBeLessThan(peakBytes);
 });
 
 test("a failure tells the exit code and what was said last", async () => {
