@@ -51,14 +51,14 @@ const LEAST_SPOOLS = 2;
 const PROGRAMS = 1;
 
 /** Bytes of address space that a thread reserves, and that the HTTP parser does. */
-const THREAD_ADDRESSES = 0.8e9;
+const THREAD_ADDRESSES = 0.5e9;
 const PARSER_ADDRESSES = 4.8e9;
 
-/** Node reserves guard regions around each WebAssembly memory from this limit on: 12 GB more. */
+/** Node reserves guard regions around each WebAssembly memory from this limit on: 12.5 GB more. */
 const GUARDED_FROM = 2 ** 34;
-const GUARD_ADDRESSES = 12e9;
+const GUARD_ADDRESSES = 12.5e9;
 
-const THREAD_DATA = 0.54e9;
+const THREAD_DATA = 0.15e9;
 
 /** What the process has; nothing is limited where the system does not say. */
 export function readSupplies(): Supplies {

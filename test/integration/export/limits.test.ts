@@ -56,9 +56,9 @@ test.each([
   ["ulimit -v 6000000", /may have 6144000000 bytes of address space, and the export needs \d+\n.*ulimit -v/],
   [
     "ulimit -v 500000",
-    /may have 500000 KiB of address space, and the export needs 9000000: raise the limit \(ulimit -v\)/,
+    /may have 500000 KiB of address space, and the export needs 8000000: raise the limit \(ulimit -v\)/,
   ],
-  ["ulimit -d 1500000", /may have 1536000000 bytes of data, and the export needs \d+\n.*ulimit -d/],
+  ["ulimit -d 1000000", /may have 1024000000 bytes of data, and the export needs \d+\n.*ulimit -d/],
   ["ulimit -f 4", /file too large.*\n.*ulimit -f/],
 ])("%s ends in one error that names the limit, and nothing is published", async (limit, says) => {
   const { registry, scene } = await open();

@@ -27,8 +27,8 @@ describe("a limit bounds", () => {
   });
 
   test.each([
-    ["addressSpace", 12e9],
-    ["data", 3e9],
+    ["addressSpace", 8e9],
+    ["data", 1e9],
     ["threads", 7],
   ] as const)("workers (%s)", (name, limit) => {
     const { workers, uploadConcurrency } = fitCapacity(WANTED, supplies({ [name]: { limit, used: 0 } }), false);
@@ -40,7 +40,7 @@ describe("a limit bounds", () => {
   test("workers more where Node reserves guard regions", () => {
     const limited = supplies({ addressSpace: { limit: 20e9, used: 0 } });
     expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
-    expect(fitCapacity(WANTED, limited, false).workers).toBe(2);
+    expect(fitCapacity(WANTED, limited, false).workers).toBe(3);
   });
 });
 
