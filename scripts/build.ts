@@ -10,8 +10,7 @@ const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 
 /**
- * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there. All entries are built
- * together, because piscina keeps a thread's state in a module that its worker and our entries must share.
+ * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there.
  * @returns paths of all files that are in the bundles
  */
 export async function build(): Promise<readonly string[]> {

@@ -42,8 +42,7 @@ const withoutTimes: Plugin = {
 };
 
 /**
- * Bundles entries that are loaded into one process, with what they share in chunks beside them. Thread entries go together: piscina
- * keeps a thread's state in a module that its worker and our entries must share.
+ * Bundles entries that are loaded into one process, with what they share in chunks beside them.
  * @param entries file by name
  * @param isWhole each entry, of which there is one, takes all that it needs into its own file
  * @returns paths of all files that are in the bundles
