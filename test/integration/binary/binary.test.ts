@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import {
+  appendFileSync,
   cpSync,
   mkdtempSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BINARY_FILES, buildBinary } from "../../../scripts/build-binary.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
@@ -19,6 +21,7 @@ import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { flagsFor, startProgram } from "../../support/exporter.ts";
+import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
 import { NameServer } from "../../support/name-server.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
@@ -97,6 +100,24 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     await opened.export({ flags: ["-parallel"] });
     expect((await verifyImage(opened.appImage)).digest).toBe(app.digest);
     expect((await verifyImage(opened.cacheImage)).digest).toBe(cache.digest);
+  });
+
+  test("copies layers of image extensions, by code that its threads load only then", async () => {
+    const { opened, args } = await scene();
+    const { layersDir } = opened.output;
+    appendFileSync(join(layersDir, "analyzed.toml"), "extend = true\n");
+    const tar = execFileSync("tar", ["-C", tempTree({ "etc/extended": "extended\n" }), "-cf", "-", "etc"]);
+    const layers = [
+      { blob: Buffer.from("of the run image"), createdBy: "ADD file", isRunImages: true },
+      { blob: gzipSync(tar), createdBy: createdByExtension("RUN apt", "samples/apt") },
+    ];
+    writeExtendedLayout(join(layersDir, "extended"), layers, {});
+    const run = await startProgram(join(lifecycle, "exporter"), args).ended;
+    expect(run.stderr).not.toContain("ERROR");
+    expect(run.exitCode).toBe(0);
+    const app = await verifyImage(opened.appImage);
+    await opened.export({ flags: ["-parallel"] });
+    expect((await verifyImage(opened.appImage)).digest).toBe(app.digest);
   });
 
   test("called as creator, on the PATH, looks for the other phases beside itself", async () => {
