@@ -43,10 +43,11 @@ describe("while nobody reads the log", () => {
 
   test("the export is complete, and a signal ends the wait for the reader", async () => {
     const build = await FakeBuild.open();
-    build.script("builder", 'while ! [ -f "$FAKE_DIR/go" ]; do sleep 0.05; done\n');
+    // Its own lines are written by then: a phase waits for the reader.
+    build.script("builder", 'echo spoken > "$FAKE_DIR/spoken"; while ! [ -f "$FAKE_DIR/go" ]; do sleep 0.05; done\n');
     const fifo = makeFifo();
     const running = build.start({ flags: FLAGS, streams: { stdout: unreadPipe(fifo, false).writer } });
-    await vi.waitFor(() => expect(build.called).toContain("builder"), WAIT);
+    await vi.waitFor(() => expect(build.record("spoken")).toBe("spoken\n"), WAIT);
     fill(fifo);
     build.write("go", "");
     await vi.waitFor(() => expect(build.registry.manifests.find("app", "latest")).toBeDefined(), WAIT);
