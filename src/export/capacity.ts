@@ -121,19 +121,21 @@ interface Resource {
 
 type Wanted = Omit<Capacity, "spools">;
 
+const OPEN_FILES: Resource = {
+  name: "openFiles",
+  code: "EXPORT_LIMIT_OPEN_FILES",
+  text: "open files",
+  command: "ulimit -n",
+  needed: ({ workers, uploadConcurrency }) =>
+    (workers + DIGESTERS) * THREAD_DESCRIPTORS +
+    workers +
+    REGISTRIES * connectionsFor(uploadConcurrency) +
+    LEAST_SPOOLS +
+    PASSING_DESCRIPTORS,
+};
+
 const RESOURCES: readonly Resource[] = [
-  {
-    name: "openFiles",
-    code: "EXPORT_LIMIT_OPEN_FILES",
-    text: "open files",
-    command: "ulimit -n",
-    needed: ({ workers, uploadConcurrency }) =>
-      (workers + DIGESTERS) * THREAD_DESCRIPTORS +
-      workers +
-      REGISTRIES * connectionsFor(uploadConcurrency) +
-      LEAST_SPOOLS +
-      PASSING_DESCRIPTORS,
-  },
+  OPEN_FILES,
   {
     name: "addressSpace",
     code: "EXPORT_LIMIT_ADDRESS_SPACE",
@@ -173,7 +175,7 @@ export function fitCapacity(wanted: Wanted, supplies: Supplies, isUnguarded: boo
   for (const key of ["workers", "uploadConcurrency"] as const)
     for (let more = 2; more <= wanted[key] && lacking({ ...capacity, [key]: more }) === undefined; more++)
       capacity = { ...capacity, [key]: more };
-  const spare = left(supplies.openFiles) - (RESOURCES[0] as Resource).needed(capacity, isGuarded);
+  const spare = left(supplies.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
   return { ...capacity, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
 }
 

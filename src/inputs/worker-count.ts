@@ -7,7 +7,7 @@ const MIB = 1 << 20;
  * Resident memory as measured, and some more (docs/operations.md#memory): of an export of 30,000 files without its workers, and of a
  * worker among many files whose contents do not compress.
  */
-export const EXPORT_BYTES = 192 * MIB;
+const EXPORT_BYTES = 192 * MIB;
 export const WORKER_BYTES = 14 * MIB;
 
 /** Hashing is sequential, so that more than some 16 workers make nothing faster; this many still fit into the 4 GiB of a WebAssembly memory. */

@@ -74,7 +74,7 @@ export class InProcessCommand implements AsyncDisposable {
     this.#workers = workers;
   }
 
-  async run(invocation: Invocation): Promise<CommandRun> {
+  async run(invocation: Invocation): Promise<CommandRun & { readonly exitCode: number }> {
     const [out, err] = [new RecordedOutput(), new RecordedOutput()];
     const startThreads = (workers: number, compression: Compression) => this.#lend(workers, compression);
     const exitCode = await runProgram({ ...invocation, out, err, startThreads }, new AbortController().signal);

@@ -4,7 +4,6 @@ import { describe, expect, test, vi } from "vitest";
 import { exportEventSchema } from "../../../src/flow/event-schema.ts";
 import { EXPORTER, type RunningExporter, type Streams, startProgram } from "../../support/exporter.ts";
 import { blocks, waitsToOpenFifo } from "../../support/process-state.ts";
-import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, Scene } from "../../support/scenes/scene.ts";
 import { fill, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
@@ -50,13 +49,7 @@ describe.each(Object.keys(LOGS))("while the log goes to %s", (name) => {
   async function held(target: RegExp) {
     const registry = await FakeRegistry.start();
     const scene = await Scene.open(registry);
-    const arrived = Promise.withResolvers<void>();
-    const around = () => {
-      arrived.resolve();
-      return new Promise<Reply>(() => undefined);
-    };
-    for (const method of ["GET", "PATCH"]) registry.faults.add({ method, target, action: { around } });
-    return { scene, arrived: arrived.promise };
+    return { scene, arrived: registry.faults.hold({ method: "GET", target }, { method: "PATCH", target }) };
   }
 
   test.each(SIGNALS)("%s ends the export before it begins", async (signal) => {

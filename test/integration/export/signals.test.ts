@@ -15,14 +15,8 @@ import { verifyImage } from "../../support/verify-image.ts";
 /** Two registries, of which one holds a request that matches until the test is over. */
 async function held(where: "app" | "cache", method: string, target: RegExp) {
   const registries = { app: await FakeRegistry.start(), cache: await FakeRegistry.start() };
-  const arrived = Promise.withResolvers<void>();
-  const forGood = async (): Promise<Reply> => {
-    arrived.resolve();
-    return new Promise<never>(() => undefined);
-  };
   const scene = await Scene.open(registries.app, registries.cache);
-  registries[where].faults.add({ method, target, action: { around: forGood } });
-  return { ...registries, scene, arrived: arrived.promise };
+  return { ...registries, scene, arrived: registries[where].faults.hold({ method, target }) };
 }
 
 /** Sends a signal when the held request is there, and waits for the end. */
@@ -82,10 +76,7 @@ describe("a signal during an upload", () => {
 
 test("a registry that does not answer when an upload is taken back does not hold up the end", async () => {
   const setting = await held("app", "PATCH", /app\/blobs/);
-  const never = () => new Promise<Reply>(() => undefined);
-  void setting.arrived.then(() =>
-    setting.app.faults.add({ method: "DELETE", target: /uploads/, times: 100, action: { around: never } }),
-  );
+  void setting.arrived.then(() => setting.app.faults.hold({ method: "DELETE", target: /uploads/, times: 100 }));
   const run = await stop(setting, "SIGTERM", ["-parallel"]);
   expect(run.exitCode).toBe(143);
   expect(run.tookMs).toBeLessThan(1200);

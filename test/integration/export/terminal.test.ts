@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { HeadlessTerminal } from "../../support/headless-terminal.ts";
 import { waitsToWrite } from "../../support/process-state.ts";
-import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -96,12 +95,7 @@ test
 test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${missing}`, async () => {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);
-  const arrived = Promise.withResolvers<void>();
-  const around = () => {
-    arrived.resolve();
-    return new Promise<Reply>(() => undefined);
-  };
-  registry.faults.add({ method: "PATCH", target: /app\/blobs/, action: { around } });
+  const arrived = registry.faults.hold({ method: "PATCH", target: /app\/blobs/ });
   const directory = tempTree();
   const said = (name: string) => {
     const path = join(directory, name);
@@ -119,7 +113,7 @@ test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${m
   await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), { timeout: 20_000 });
   onTestFinished(() => void process.kill(Number(said("yes")), "SIGKILL"));
   writeFileSync(join(directory, "go"), "");
-  await arrived.promise;
+  await arrived;
   const sentMs = performance.now();
   process.kill(Number(said("pid")), "SIGTERM");
   await vi.waitFor(() => expect(said("status")).toBe("143"), { timeout: 5_000, interval: 10 });

@@ -38,6 +38,20 @@ export class Faults {
     for (const rule of rules) this.#rules.push({ rule, left: rule.times ?? 1 });
   }
 
+  /**
+   * Never answers requests that match.
+   * @returns settles when the first has arrived
+   */
+  hold(...rules: readonly Omit<FaultRule, "action">[]): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const around = () => {
+      resolve();
+      return new Promise<Reply>(() => undefined);
+    };
+    this.add(...rules.map((rule) => ({ ...rule, action: { around } })));
+    return promise;
+  }
+
   /** From now on nothing goes wrong. */
   clear(): void {
     this.#rules.length = 0;

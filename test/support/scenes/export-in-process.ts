@@ -24,7 +24,7 @@ export async function exportInProcess(
     home,
     runAs: () => undefined,
   });
-  return { ...run, status: run.exitCode ?? Number.NaN, wallMs: performance.now() - started };
+  return { ...run, status: run.exitCode, wallMs: performance.now() - started };
 }
 
 /** The last of several flags counts. */
