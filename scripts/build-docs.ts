@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 
 /*
- * Makes docs/api.md from the docstrings of src/tandem.ts. With --check it only says whether the file is what they say.
+ * Makes docs/api.md from the docstrings of src/index.ts. With --check it only says whether the file is what they say.
  * TypeDoc needs a TypeScript that is written in JavaScript, so that it has a package of its own in tools/api-reference.
  */
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
-const sources = join(root, "src", "layers", "deflate", "assembly");
+const sources = join(root, "workers", "deflate", "assembly");
 
 /** The builds of the DEFLATE encoder in dist/, with their flags for the compiler. */
 export const ENCODERS = [

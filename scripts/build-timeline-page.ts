@@ -3,7 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 
-const source = join(dirname(import.meta.dirname), "timeline-page");
+const source = join(dirname(import.meta.dirname), "src", "observe", "timeline", "page");
 
 /**
  * Makes the page that shows a timeline: one file with its style and its script. Where the timeline belongs it keeps the comment

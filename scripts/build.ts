@@ -14,7 +14,7 @@ const dist = join(root, "dist");
  * @returns paths of all files that are in the bundles
  */
 export async function build(): Promise<readonly string[]> {
-  const entries = { cli: join(root, "src/cli.ts"), tandem: join(root, "src/tandem.ts"), ...THREAD_ENTRIES };
+  const entries = { cli: join(root, "src/cli/main.ts"), index: join(root, "src/index.ts"), ...THREAD_ENTRIES };
   const files = await bundle(entries, dist);
   await buildParts();
   // The bundles are CommonJS in a package of ES modules.
@@ -35,6 +35,6 @@ function warmUp(): void {
 
 if (import.meta.main) {
   const files = await build();
-  buildTypes("tandem.ts", join(dist, "types"));
+  buildTypes("index.ts", join(dist, "types"));
   writeSbom(files, join(dist, "sbom.cdx.json"));
 }

@@ -23,7 +23,7 @@ const tests = given.flatMap((argument) => (argument === "--quick" ? QUICK : [arg
 const steps: readonly (readonly string[])[] = [
   ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
   TSC,
-  [...TSC, "--project", "timeline-page"],
+  [...TSC, "--project", "src/observe/timeline/page"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
 ];
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { exportEventSchema } from "../src/flow/event-schema.ts";
+import { exportEventSchema } from "../src/observe/events.ts";
 
 /** The events' JSON schema (draft 2020-12) as it stands in docs/events.schema.json. */
 export function eventSchemaText(): string {

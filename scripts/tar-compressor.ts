@@ -2,12 +2,12 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { engineParts } from "../src/export/engine-parts.ts";
-import { loadCompression } from "../src/layers/block-encoder.ts";
-import { LayerStore } from "../src/layers/layer-store.ts";
-import { WorkerPool } from "../src/layers/worker-pool.ts";
+import { engineParts } from "../src/assets.ts";
+import { LayerStore } from "../src/engine/layer-store.ts";
+import { WorkerPool } from "../src/engine/pool.ts";
 import { type DiffID, type Digest, digestOf } from "../src/oci/digest.ts";
-import { APP_PRIORITY } from "../src/plan/layer-plan.ts";
+import { APP_PRIORITY } from "../src/plan/layers.ts";
+import { loadCompression } from "../workers/blocks/encoder.ts";
 import { type ArchiveEntry, packArchive } from "./lifecycle-archive.ts";
 
 /** Compressed once and pulled often. */

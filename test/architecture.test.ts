@@ -2,8 +2,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
 import { expect, test } from "vitest";
 
-const STAGES = ["faults", "cnb", "inputs", "transport", "plan", "layers", "images", "destinations", "caches", "report"];
-
 /**
  * One row of the table of imports. `may`: folders that a folder may import; `types`: those of which it may import types
  * only.
@@ -14,70 +12,91 @@ interface Allowed {
 }
 
 const TABLE: Readonly<Record<string, Allowed>> = {
-  faults: { may: [] },
-  oci: { may: ["faults"] },
-  flow: { may: ["faults"] },
-  cnb: { may: ["oci", "faults"] },
-  inputs: { may: ["oci", "cnb", "faults"] },
-  transport: { may: ["oci", "faults", "flow"] },
-  plan: { may: ["oci", "cnb", "faults"], types: ["inputs"] },
-  layers: { may: ["oci", "faults", "flow"], types: ["plan"] },
-  images: { may: ["oci", "cnb", "faults"], types: ["plan", "layers"] },
-  destinations: { may: ["oci", "faults", "flow", "transport", "images"], types: ["layers"] },
-  caches: { may: ["oci", "cnb", "faults", "flow", "images", "destinations"], types: ["plan", "layers"] },
-  report: { may: ["oci", "cnb", "faults", "flow"], types: ["destinations", "caches"] },
-  // The conductor and its parts are the only ones that join the stages.
-  "export.ts": { may: [...STAGES, "export"] },
-  export: { may: [...STAGES, "export.ts"] },
-  "cli.ts": { may: ["program.ts", "report", "faults", "privileges.ts", "process-inputs.ts", "stop-signals.ts"] },
-  // The command without its process.
-  "program.ts": {
+  errors: { may: [] },
+  go: { may: ["errors"] },
+  "logger.ts": { may: [] },
+  concurrency: { may: [] },
+  oci: { may: ["errors", "go"] },
+  cnb: { may: ["errors", "go"], types: ["logger.ts", "plan"] },
+  files: { may: ["errors", "go"] },
+  plan: { may: ["cnb", "errors", "go", "oci"] },
+  images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
+  http: { may: ["concurrency", "errors", "go"], types: ["auth"] },
+  auth: { may: ["concurrency", "errors", "go", "http", "oci"] },
+  docker: { may: ["errors", "go", "http"], types: ["auth"] },
+  observe: {
+    may: ["assets.ts", "cli", "cnb", "concurrency", "errors", "files", "go", "report", "version.ts"],
+    types: ["logger.ts", "plan"],
+  },
+  report: { may: ["cnb", "errors", "files", "go"], types: ["logger.ts"] },
+  workers: { may: ["cli", "concurrency", "errors", "go"], types: ["observe", "oci", "plan"] },
+  engine: { may: ["concurrency", "errors", "go", "observe", "workers"], types: ["oci", "plan"] },
+  "build-output": {
+    may: ["cli", "cnb", "destinations", "errors", "files", "go", "oci"],
+    types: ["export", "logger.ts", "plan"],
+  },
+  destinations: {
+    may: ["auth", "caches", "cnb", "concurrency", "docker", "errors", "files", "go", "http", "images", "oci", "plan"],
+    types: ["cli", "engine", "logger.ts", "observe"],
+  },
+  caches: {
+    may: ["build-output", "cnb", "destinations", "errors", "files", "go", "images", "oci", "plan"],
+    types: ["engine", "export", "logger.ts", "observe"],
+  },
+  "assets.ts": { may: ["errors"], types: ["engine", "workers"] },
+  "version.ts": { may: [] },
+  export: {
     may: [
-      "export",
-      "create",
-      "inputs",
-      "report",
-      "faults",
+      "assets.ts",
+      "auth",
+      "build-output",
+      "caches",
+      "cli",
       "cnb",
-      "privileges.ts",
-      "process-inputs.ts",
-      "stop-signals.ts",
+      "concurrency",
+      "destinations",
+      "docker",
+      "engine",
+      "errors",
+      "go",
+      "http",
+      "images",
+      "observe",
+      "oci",
+      "plan",
+      "report",
+      "workers",
     ],
+    types: ["logger.ts"],
   },
-  // What the process was given, for the command and the library.
-  "process-inputs.ts": { may: [], types: ["inputs"] },
-  // The command in one executable file.
-  "binary.ts": { may: ["asset-modules.ts", "process-inputs.ts"] },
-  "asset-modules.ts": { may: [] },
-  // The library.
-  "tandem.ts": { may: ["export", "inputs", "faults", "process-inputs.ts"] },
-  // The creator: runs the phases before the export as programs, then exports as the exporter does.
-  create: {
-    may: ["export", "inputs", "faults", "cnb", "transport", "privileges.ts", "stop-signals.ts"],
-    types: ["report"],
+  creator: {
+    may: ["build-output", "cli", "cnb", "docker", "errors", "export", "go", "oci"],
+    types: ["logger.ts", "plan", "report"],
   },
-  workers: { may: ["faults", "layers", "asset-modules.ts"] },
+  cli: {
+    may: ["build-output", "cnb", "creator", "errors", "export", "go", "observe", "oci", "report", "version.ts"],
+    types: ["logger.ts", "plan"],
+  },
+  "index.ts": { may: ["cli", "errors", "export"], types: ["logger.ts", "observe"] },
 };
 
-/** The words and tools that everything may use which may use faults. */
-const BESIDE_FAULTS = ["oci", "flow"];
+/** The parts of workers/ that the main thread reads as well: what crosses the thread border, and what both sides share of it. */
+const SHARED_WITH_THREADS =
+  /^workers\/(protocol|tar-index|changed-fault|touched-files)\.ts$|^workers\/(blocks\/(block|encoder|gzip|file-contents)|deflate\/wasm-encoder|tar\/copy)\.ts$/;
 
-/** Files directly in src that the table does not name see only the common words. */
-const OTHER_FILE: Allowed = { may: ["faults"] };
-
-/** What runs outside of the threads, so that no thread may load it. */
-const NOT_IN_A_THREAD = [
-  "worker-pool.ts",
-  "layer-store.ts",
-  "made-layer.ts",
-  "spooling.ts",
-  "tar-file.ts",
-  "tar-stream.ts",
-  "pass.ts",
-  "slot-pool.ts",
-  "spool.ts",
-  "spool-file.ts",
-  "held-tar.ts",
+/** Folders whose code runs in the main thread only, so that no thread may load it. */
+const MAIN_THREAD = [
+  "auth",
+  "build-output",
+  "caches",
+  "creator",
+  "destinations",
+  "docker",
+  "engine",
+  "export",
+  "http",
+  "images",
+  "report",
 ];
 
 const BANNED_NAME = /^(utils?|common|helpers?|types|manager)\./;
@@ -117,12 +136,11 @@ function problem({ file, target, isTypeOnly }: Import): string | undefined {
   const from = rowOf(file);
   const to = rowOf(target);
   const shown = `${file} imports ${isTypeOnly ? "types of " : ""}${target}`;
-  if (to === "workers") return shown;
-  if (from === "workers" && NOT_IN_A_THREAD.includes(basename(target))) return shown;
   if (from === to) return undefined;
-  const allowed = TABLE[from] ?? (file.split("/").length === 2 ? OTHER_FILE : undefined);
+  if (to === "workers" && !SHARED_WITH_THREADS.test(target)) return shown;
+  if (from === "workers" && !isTypeOnly && MAIN_THREAD.includes(to)) return shown;
+  const allowed = TABLE[from];
   if (allowed === undefined) return `${file} is in a folder that the table does not know`;
-  if (BESIDE_FAULTS.includes(to) && allowed.may.includes("faults")) return undefined;
   if (allowed.may.includes(to) || (isTypeOnly && allowed.types?.includes(to))) return undefined;
   return shown;
 }
@@ -138,36 +156,36 @@ test("every import is in the table of imports", () => {
 
 test("the checker sees each way of importing", () => {
   const text = [
-    'import { a } from "../layers/a.ts";',
-    'import type { B } from "../layers/b.ts";',
-    'import {\n  type C,\n  type D,\n} from "../layers/c.ts";',
-    'import { type E, f } from "../layers/e.ts";',
-    'export { g } from "../layers/g.ts";',
-    'import "../layers/h.ts";',
-    'const i = await import("../layers/i.ts");',
+    'import { a } from "../engine/a.ts";',
+    'import type { B } from "../engine/b.ts";',
+    'import {\n  type C,\n  type D,\n} from "../engine/c.ts";',
+    'import { type E, f } from "../engine/e.ts";',
+    'export { g } from "../engine/g.ts";',
+    'import "../engine/h.ts";',
+    'const i = await import("../engine/i.ts");',
     'import { z } from "zod";',
   ].join("\n");
-  const seen = importsOf("src/images/x.ts", text);
+  const seen = importsOf("src/http/x.ts", text);
   expect(seen.map(({ target, isTypeOnly }) => [target, isTypeOnly])).toEqual([
-    ["src/layers/a.ts", false],
-    ["src/layers/b.ts", true],
-    ["src/layers/c.ts", true],
-    ["src/layers/e.ts", false],
-    ["src/layers/g.ts", false],
-    ["src/layers/h.ts", false],
-    ["src/layers/i.ts", false],
+    ["src/engine/a.ts", false],
+    ["src/engine/b.ts", true],
+    ["src/engine/c.ts", true],
+    ["src/engine/e.ts", false],
+    ["src/engine/g.ts", false],
+    ["src/engine/h.ts", false],
+    ["src/engine/i.ts", false],
   ]);
-  expect(seen.map(problem).filter((text) => text !== undefined)).toHaveLength(5);
+  expect(seen.map(problem).filter((text) => text !== undefined)).toHaveLength(7);
 });
 
 test.each([
-  ["src/faults/x.ts", "src/oci/y.ts", true],
-  ["src/layers/x.ts", "src/plan/y.ts", false],
-  ["src/layers/x.ts", "workers/y.ts", true],
-  ["src/layers/x.ts", "src/transport/y.ts", true],
-  ["workers/x.ts", "src/layers/worker-pool.ts", true],
-  ["workers/x.ts", "src/plan/y.ts", true],
-  ["src/odd/x.ts", "src/faults/y.ts", true],
+  ["src/errors/x.ts", "src/oci/y.ts", true],
+  ["src/engine/x.ts", "src/http/y.ts", true],
+  ["src/engine/x.ts", "workers/scan/walk.ts", false],
+  ["src/plan/x.ts", "src/engine/y.ts", true],
+  ["workers/x.ts", "src/engine/pool.ts", true],
+  ["workers/x.ts", "src/export/y.ts", true],
+  ["src/odd/x.ts", "src/errors/y.ts", true],
 ])("%s must not import %s (types only: %s)", (file, target, isTypeOnly) => {
   expect(problem({ file, target, isTypeOnly })).toBeDefined();
 });
@@ -193,8 +211,8 @@ test.each([
   expect([...loadedBy(entry)].sort()).toEqual(expected);
 });
 
-test("no source file has more than 300 lines", () => {
-  const long = files.filter((file) => (texts.get(file) ?? "").split("\n").length > 301);
+test("no source file has more than 400 lines", () => {
+  const long = files.filter((file) => (texts.get(file) ?? "").split("\n").length > 401);
   expect(long).toEqual([]);
 });
 
@@ -203,6 +221,7 @@ test("no file is named after nothing", () => {
 });
 
 test("no barrels", () => {
-  const isBarrel = (file: string) => basename(file) === "index.ts" || /^export\s+\*/m.test(texts.get(file) ?? "");
+  const isBarrel = (file: string) =>
+    (basename(file) === "index.ts" && file !== "src/index.ts") || /^export\s+\*/m.test(texts.get(file) ?? "");
   expect(files.filter(isBarrel)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { workerData } from "node:worker_threads";
-import { createEncoder } from "../src/layers/block-encoder.ts";
-import { answer } from "../src/layers/compress-block.ts";
-import type { CompressorReply, CompressorSetup, CompressorTask } from "../src/layers/messages.ts";
+import { answer } from "./blocks/compress.ts";
+import { createEncoder } from "./blocks/encoder.ts";
+import type { CompressorReply, CompressorSetup, CompressorTask } from "./protocol.ts";
 
 const { arena, compression }: CompressorSetup = workerData;
 const encoder = createEncoder(arena, compression);

@@ -1,7 +1,6 @@
 import { workerData } from "node:worker_threads";
-import { digestBlocks } from "../src/layers/digest-blocks.ts";
-import { hashFile } from "../src/layers/hash-file.ts";
-import type { DigesterReply, DigesterSetup, DigesterTask } from "../src/layers/messages.ts";
+import { digestBlocks, hashFile } from "./blocks/digest.ts";
+import type { DigesterReply, DigesterSetup, DigesterTask } from "./protocol.ts";
 
 const setup: DigesterSetup = workerData;
 

@@ -1,4 +1,4 @@
-import { embeddedModules } from "../src/asset-modules.ts";
+import { embeddedModules } from "../src/cli/asset-modules.ts";
 
 /* How a thread of the single executable starts. Piscina's thread code then loads its task's entry as it does from a disk. */
 

@@ -1,7 +1,95 @@
-import { withContext } from "../faults/fault.ts";
-import { type GoStruct, goJson, goStruct, unlessEmpty } from "../oci/go-json.ts";
-import { buildpackRecordsJson, shaJson } from "./layer-record-json.ts";
-import type { LifecycleMetadata, RunImageNames } from "./metadata.ts";
+import type { TomlDate } from "smol-toml";
+import { z } from "zod";
+import { withContext } from "../errors/fault.ts";
+import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
+
+/**
+ * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, for they have 64
+ * bits and TOML output tells `1` from `1.0`; floats are numbers. Dates print all their digits (`toISOString`).
+ */
+export type FreeValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | TomlDate
+  | readonly FreeValue[]
+  | { readonly [key: string]: FreeValue };
+
+/** What the platform spec's `io.buildpacks.lifecycle.metadata` says of one layer; `diffId` is its member `sha` ("" if unknown). */
+export interface LayerRecord {
+  readonly diffId: string;
+  readonly data: FreeValue;
+  readonly build: boolean;
+  readonly launch: boolean;
+  readonly cache: boolean;
+}
+
+/**
+ * One buildpack's part of the lifecycle or cache metadata (docs/compatibility.md#labels,
+ * docs/compatibility.md#cache-metadata).
+ */
+export interface BuildpackRecord {
+  readonly key: string;
+  readonly version: string;
+  readonly layers: ReadonlyMap<string, LayerRecord>;
+  /** The buildpack's store.toml; absent when there is none. `metadata` is null when the file has no such table. */
+  readonly store?: { readonly metadata: FreeValue };
+}
+
+/** Image and mirrors of a run image as run.toml and stack.toml name it. */
+export interface RunImageNames {
+  readonly image: string;
+  readonly mirrors: readonly string[];
+}
+
+/** The lifecycle metadata label (docs/compatibility.md#labels), and the `[metadata]` table of analyzed.toml. */
+export interface LifecycleMetadata {
+  readonly app: readonly string[];
+  readonly sbom: string | undefined;
+  readonly buildpacks: readonly BuildpackRecord[];
+  readonly config: string;
+  readonly launcher: string;
+  readonly processTypes: string;
+  readonly runImage: { readonly topLayer: string; readonly reference: string } & RunImageNames;
+  readonly stack: RunImageNames;
+}
+
+/**
+ * The label of a cache image and the metadata file of a volume cache (docs/compatibility.md#cache-metadata). `sbom` is
+ * "" if there is none.
+ */
+export interface CacheMetadata {
+  readonly sbom: string;
+  readonly buildpacks: readonly BuildpackRecord[];
+}
+
+/**
+ * The member `buildpacks` of the lifecycle and the cache metadata: null for an empty group
+ * (docs/compatibility.md#labels, docs/compatibility.md#cache-metadata).
+ */
+export function buildpackRecordsJson(records: readonly BuildpackRecord[]): GoValue {
+  return records.length === 0 ? null : records.map(buildpackRecordJson);
+}
+
+/** `{"sha":"..."}` */
+export function shaJson(sha: string): GoStruct {
+  return goStruct({ sha });
+}
+
+function buildpackRecordJson({ key, version, layers, store }: BuildpackRecord): GoStruct {
+  return goStruct({
+    key,
+    version,
+    layers: new Map([...layers].map(([name, layer]) => [name, layerRecordJson(layer)])),
+    store: store === undefined ? undefined : goStruct({ metadata: store.metadata }),
+  });
+}
+
+function layerRecordJson({ diffId, data, build, launch, cache }: LayerRecord): GoStruct {
+  return goStruct({ sha: diffId, data, build, launch, cache });
+}
 
 /**
  * The value of the label `io.buildpacks.lifecycle.metadata`, byte-identical to the reference's
@@ -36,4 +124,52 @@ export function lifecycleMetadataLabel(metadata: LifecycleMetadata): string {
 
 function namesJson({ image, mirrors }: RunImageNames): GoStruct {
   return goStruct({ image: unlessEmpty(image), mirrors: unlessEmpty(mirrors) });
+}
+
+/** What a cache that says nothing, or nothing readable, is taken for. */
+export const EMPTY_CACHE_METADATA: CacheMetadata = { sbom: "", buildpacks: [] };
+
+/**
+ * The metadata of a cache image's label and, with a line feed added, of a volume cache's file, byte-identical to the
+ * reference's (docs/compatibility.md#cache-metadata).
+ * @throws Fault for layer data that JSON cannot hold
+ */
+export function cacheMetadataJson(metadata: CacheMetadata): string {
+  return goJson(goStruct({ sbom: shaJson(metadata.sbom), buildpacks: buildpackRecordsJson(metadata.buildpacks) }));
+}
+
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? "");
+const flag = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
+
+const layerSchema = z
+  .object({ sha: text, data: z.json().default(null), build: flag, launch: flag, cache: flag })
+  .transform(({ sha, ...layer }) => ({ diffId: sha, ...layer }));
+
+const buildpackSchema = z
+  .object({ key: text, version: text, layers: z.record(z.string(), layerSchema).nullish() })
+  .transform(
+    ({ key, version, layers }): BuildpackRecord => ({ key, version, layers: new Map(Object.entries(layers ?? {})) }),
+  );
+
+const cacheMetadataSchema = z
+  .object({ sbom: z.object({ sha: text }).nullish(), buildpacks: z.array(buildpackSchema).nullish() })
+  .transform(({ sbom, buildpacks }): CacheMetadata => ({ sbom: sbom?.sha ?? "", buildpacks: buildpacks ?? [] }));
+
+/**
+ * Reads the metadata of a previous cache; metadata that cannot be decoded counts as empty
+ * (docs/compatibility.md#cache-metadata).
+ */
+export function parseCacheMetadata(json: string | undefined): CacheMetadata {
+  if (json === undefined) return EMPTY_CACHE_METADATA;
+  try {
+    return cacheMetadataSchema.safeParse(JSON.parse(json)).data ?? EMPTY_CACHE_METADATA;
+  } catch {
+    return EMPTY_CACHE_METADATA;
+  }
 }

@@ -1,22 +1,21 @@
+import { gates } from "../cnb/api.ts";
 import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import type { RunImageNames } from "../cnb/metadata.ts";
-import { gates } from "../cnb/platform-api.ts";
-import type { ProjectMetadata } from "../cnb/project-metadata-label.ts";
-import { Fault, failTo, withContext } from "../faults/fault.ts";
-import type { Logger } from "../flow/logger.ts";
-import { appConfigBytes, appContainerConfig, buildAppImage } from "../images/app-image.ts";
-import { createdTime } from "../images/created.ts";
-import { runImageTopLayer } from "../images/run-image-top-layer.ts";
+import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import type { ProjectMetadata } from "../cnb/project-metadata.ts";
+import type { RunImage, SavedImage, SavedName, UnsavedImage } from "../destinations/destination.ts";
+import { Fault, failTo, withContext } from "../errors/fault.ts";
+import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
+import { createdTime } from "../images/image.ts";
+import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
-import { recordLifecycle } from "../plan/lifecycle-record.ts";
+import { recordLifecycle } from "../plan/records.ts";
 import type { ExportReport } from "../report/report-toml.ts";
 import { startTimer } from "../report/timer.ts";
-import type { RunImage, SavedImage, SavedName, UnsavedImage } from "./app-destination.ts";
 import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import type { OpeningImages } from "./open-images.ts";
-import type { Preparation } from "./preparation.ts";
+import type { OpeningImages } from "./open.ts";
+import type { Preparation } from "./prepare.ts";
 
 /** What the app image is made from. */
 export interface AppParts {

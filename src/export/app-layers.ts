@@ -1,15 +1,5 @@
-import { Fault, withContext } from "../faults/fault.ts";
-import { goQuote } from "../faults/go-quote.ts";
-import type { Logger } from "../flow/logger.ts";
-import { logBuildpackDirectory } from "../inputs/buildpack-layers.ts";
-import { UNREADABLE_CONTENTS } from "../layers/file-contents.ts";
-import type { Layer } from "../layers/layer.ts";
-import { fromByteString } from "../oci/byte-string.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import { type DiffID, parseDiffId } from "../oci/digest.ts";
-import type { AppLayerStep, AppStep, ReuseStep } from "../plan/app-step.ts";
-import type { LayerPlan } from "../plan/layer-plan.ts";
-import type { AppPlan } from "../plan/plan-app.ts";
+import { UNREADABLE_CONTENTS } from "../../workers/blocks/file-contents.ts";
+import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
 import {
   findLayer,
   type LayerContent,
@@ -17,8 +7,18 @@ import {
   type PlacedLayer,
   type RunImage,
   type SourceImage,
-} from "./app-destination.ts";
-import type { ExportContext } from "./context.ts";
+} from "../destinations/destination.ts";
+import type { Layer } from "../engine/layer.ts";
+import { Fault, withContext } from "../errors/fault.ts";
+import { fromByteString } from "../go/byte-string.ts";
+import { goQuote } from "../go/format.ts";
+import type { Logger } from "../logger.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type DiffID, parseDiffId } from "../oci/digest.ts";
+import type { AppPlan } from "../plan/app.ts";
+import type { LayerPlan } from "../plan/layers.ts";
+import type { AppLayerStep, AppStep, ReuseStep } from "../plan/steps.ts";
+import type { ExportContext, ExportRun } from "./context.ts";
 
 type LayerStep = AppLayerStep | ReuseStep;
 
@@ -222,4 +222,21 @@ function logSlice(
   const reused = slices.filter(({ isReused }) => isReused).length;
   if (reused > 0) logger.info(`Reused ${reused}/${count} app layer(s)`);
   if (reused < count) logger.info(`Added ${count - reused}/${count} app layer(s)`);
+}
+
+/** Tells of every layer what was done for it; after a successful export. */
+export async function emitLayers({ store, monitor }: Pick<ExportRun, "store" | "monitor">): Promise<void> {
+  for (const layer of store.layers) await emitLayer(layer, monitor);
+}
+
+async function emitLayer(layer: Layer, monitor: ExportRun["monitor"]): Promise<void> {
+  const { plan, counters } = layer;
+  try {
+    const [diffId, tarSize] = await Promise.all([layer.diffId, layer.tarSize]);
+    const size = counters.compressions > 0 ? (await (await layer.blob()).done).size : undefined;
+    const sized = size === undefined ? {} : { size };
+    monitor.emit({ event: "layer", id: plan.id, diffId, tarSize, ...sized, images: plan.consumers, ...counters });
+  } catch {
+    // A layer of the cache that could not be made; the log has its warning.
+  }
 }

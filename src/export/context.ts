@@ -1,12 +1,12 @@
+import type { ExportDocuments } from "../build-output/documents.ts";
+import type { ResolvedInputs } from "../cli/settings.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
+import type { AppDestination } from "../destinations/destination.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import type { Logger } from "../flow/logger.ts";
-import type { Monitor } from "../flow/monitor.ts";
-import type { ExportDocuments } from "../inputs/read-inputs.ts";
-import type { ResolvedInputs } from "../inputs/resolve-settings.ts";
-import type { LayerStore } from "../layers/layer-store.ts";
-import type { AppDestination } from "./app-destination.ts";
+import type { LayerStore } from "../engine/layer-store.ts";
+import type { Logger } from "../logger.ts";
+import type { Monitor } from "../observe/monitor.ts";
 
 /** What an export is given: its resolved inputs, and the machinery that the process set up for it. */
 export interface ExportRun extends ResolvedInputs {

@@ -1,13 +1,105 @@
-import type { Logger } from "../flow/logger.ts";
+import { posix } from "node:path";
+import { formatApiVersion, type PlatformApi } from "../cnb/api.ts";
+import type { BuildMetadata } from "../cnb/build-metadata.ts";
+import { Fault } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { type ContainerConfig, type ImageConfig, imageConfigBytes } from "../oci/image-config.ts";
-import type { ManifestMembers } from "../oci/manifest-json.ts";
-import { type BuiltImage, serialiseImage } from "./built-image.ts";
-import { chooseEntrypoint } from "./entrypoint.ts";
-import { appEnvironment, type EnvironmentInputs } from "./environment.ts";
-import { imageHistory } from "./history.ts";
+import type { ManifestMembers } from "../oci/manifest.ts";
+import { type BuiltImage, imageHistory, serialiseImage } from "./image.ts";
 import { appLabels, type LabelInputs } from "./labels.ts";
+
+const PROCESS_DIR = "/cnb/process";
+const LAUNCHER = "/cnb/lifecycle/launcher";
+
+/**
+ * The path that the app image starts with (docs/compatibility.md#environment-and-entrypoint). A buildpack's default
+ * type is not checked.
+ * @param requested the user's default process type, "" for none
+ * @throws Fault `determining entrypoint: ...` if there is no process of the requested type
+ */
+export function chooseEntrypoint(
+  requested: string,
+  { processes, defaultProcessType }: Pick<BuildMetadata, "processes" | "defaultProcessType">,
+  logger: Logger,
+): string {
+  if (requested !== "" && !(processes ?? []).some(({ type }) => type === requested))
+    throw new Fault(
+      "EXPORT_IMAGE_PROCESS_TYPE",
+      `determining entrypoint: tried to set ${requested} to default but it doesn't exist`,
+      { hint: `Known process types: ${(processes ?? []).map(({ type }) => type).join(", ") || "none"}.` },
+    );
+  const type = requested || defaultProcessType;
+  if (type === "") {
+    logger.info("no default process type");
+    return LAUNCHER;
+  }
+  logger.info(`Setting default process type '${type}'`);
+  return posix.join(PROCESS_DIR, type);
+}
+
+/** What the app image's environment follows from; both directories are absolute. */
+export interface EnvironmentInputs {
+  readonly layersDir: string;
+  readonly appDir: string;
+  readonly platformApi: PlatformApi;
+}
+
+/**
+ * The environment of the app image: the run image's with the CNB variables set and `PATH` prefixed
+ * (docs/compatibility.md#environment-and-entrypoint).
+ * @param env entries `NAME=value` of the run image
+ * @param os of the image; names are case-insensitive on windows only
+ */
+export function appEnvironment(
+  env: readonly string[],
+  os: string,
+  { layersDir, appDir, platformApi }: EnvironmentInputs,
+  logger: Logger,
+): string[] {
+  const variables: [name: string, value: string][] = [
+    ["CNB_LAYERS_DIR", layersDir],
+    ["CNB_APP_DIR", appDir],
+    ["CNB_PLATFORM_API", formatApiVersion(platformApi)],
+    ["CNB_DEPRECATION_MODE", "quiet"],
+  ];
+  let result = [...env];
+  for (const [name, value] of variables) {
+    logger.debug(`Setting ${name}=${value}`);
+    result = withVariable(result, name, value, os);
+  }
+  const path = `/cnb/process:/cnb/lifecycle:${variableValue(result, "PATH")}`;
+  logger.debug("Prepending /cnb/process and /cnb/lifecycle to PATH");
+  return withVariable(result, "PATH", path, os);
+}
+
+/**
+ * The first entry's value, "" if there is none. Unlike the reference it finds values that contain `=`
+ * (docs/compatibility.md#path-with-equals-sign).
+ */
+function variableValue(env: readonly string[], name: string): string {
+  return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
+}
+
+/** Replaces the first entry of that name in place, or appends one. */
+function withVariable(env: readonly string[], name: string, value: string, os: string): string[] {
+  const fold = (text: string): string => (os === "windows" ? text.toUpperCase() : text);
+  const index = env.findIndex((entry) => fold(entry.split("=", 1)[0] ?? "") === fold(name));
+  const entry = `${name}=${value}`;
+  return index < 0 ? [...env, entry] : env.with(index, entry);
+}
+
+/**
+ * The diffID of the run image's last layer, before anything was added on top (docs/compatibility.md#labels,
+ * `topLayer`).
+ * @throws Fault `image has no layers`; the caller adds the context
+ */
+export function runImageTopLayer(config: ImageConfig): DiffID {
+  const top = config.rootfs.diff_ids.at(-1);
+  if (top === undefined) throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers");
+  return top;
+}
 
 /** The run image that an app image is built upon. */
 export interface BaseImage {

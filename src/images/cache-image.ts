@@ -1,11 +1,8 @@
-import { CACHE_METADATA_LABEL } from "../cnb/labels.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
+import { type Descriptor, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/descriptor.ts";
 import { type DiffID, digestOf, parseDiffId } from "../oci/digest.ts";
 import { emptyImageConfig, imageConfigBytes } from "../oci/image-config.ts";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
-import { type BuiltImage, serialiseImage } from "./built-image.ts";
-import { NORMALISED_TIME } from "./created.ts";
-import { blankEntry } from "./history.ts";
+import { type BuiltImage, blankEntry, NORMALISED_TIME, serialiseImage } from "./image.ts";
 
 /**
  * The only layer of a cache image without layers: an empty, uncompressed tar, because containerd rejects images without

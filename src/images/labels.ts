@@ -1,16 +1,14 @@
-import type { BuildMetadata, LauncherRelease } from "../cnb/build-metadata.ts";
-import { buildMetadataLabel } from "../cnb/build-metadata-label.ts";
+import { gates, type PlatformApi } from "../cnb/api.ts";
+import { type BuildMetadata, buildMetadataLabel, type LauncherRelease } from "../cnb/build-metadata.ts";
+import { type LifecycleMetadata, lifecycleMetadataLabel } from "../cnb/lifecycle-metadata.ts";
 import {
   BUILD_METADATA_LABEL,
   EXEC_ENV_LABEL,
   LIFECYCLE_METADATA_LABEL,
   PROJECT_METADATA_LABEL,
-} from "../cnb/labels.ts";
-import { lifecycleMetadataLabel } from "../cnb/lifecycle-metadata.ts";
-import type { LifecycleMetadata } from "../cnb/metadata.ts";
-import { gates, type PlatformApi } from "../cnb/platform-api.ts";
-import { type ProjectMetadata, projectMetadataLabel } from "../cnb/project-metadata-label.ts";
-import type { Logger } from "../flow/logger.ts";
+} from "../cnb/names.ts";
+import { type ProjectMetadata, projectMetadataLabel } from "../cnb/project-metadata.ts";
+import type { Logger } from "../logger.ts";
 
 /** What the app image's labels follow from. */
 export interface LabelInputs {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Fault } from "../faults/fault.ts";
+import { Fault } from "../errors/fault.ts";
 
 declare const digestBrand: unique symbol;
 declare const diffIdBrand: unique symbol;

@@ -1,8 +1,27 @@
 import { z } from "zod";
-import { Fault } from "../faults/fault.ts";
+import { Fault } from "../errors/fault.ts";
+import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { type DiffID, isSha256 } from "./digest.ts";
-import { foldKeys } from "./fold-keys.ts";
-import { type GoStruct, goJson, goStruct, unlessEmpty } from "./go-json.ts";
+
+/**
+ * An object schema that finds members as Go's encoding/json does: by their name, or failing that by the name without
+ * regard to case; members it does not know are dropped, and null is an object without members.
+ */
+export function foldKeys<Shape extends z.ZodRawShape>(shape: Shape) {
+  const names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]));
+  const fold = (value: unknown): unknown => {
+    if (value === null) return {};
+    if (typeof value !== "object" || Array.isArray(value)) return value;
+    // Members come in the order of the document, and the last of several that match one name wins.
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, member]) => {
+        const name = names.get(key.toLowerCase());
+        return name === undefined ? [] : [[name, member]];
+      }),
+    );
+  };
+  return z.preprocess(fold, z.object(shape));
+}
 
 /** Go's decoder turns null into the zero value, and a lone surrogate escape into U+FFFD. */
 const text = z

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { Fault } from "../faults/fault.ts";
-import { type Descriptor, descriptorSchema, type Platform } from "./descriptor.ts";
-import { isIndexType } from "./media-types.ts";
+import { Fault } from "../errors/fault.ts";
+import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
+import { type Descriptor, descriptorSchema, isIndexType, type Platform } from "./descriptor.ts";
 
 /**
  * Longest manifest, index or config that is read into memory, in bytes: twice what distribution-spec v1.1.1 ("Pushing
@@ -81,5 +81,63 @@ export function selectManifest(index: ImageIndex, wanted: Platform): Descriptor 
   return index.manifests.find(({ platform = UNNAMED_PLATFORM }) => {
     if (platform.os !== wanted.os || platform.architecture !== wanted.architecture) return false;
     return wanted.variant === undefined || platform.variant === wanted.variant;
+  });
+}
+
+/**
+ * The members of an image manifest that the exporter writes (image-spec v1.1.1 manifest.md); `subject` is never kept
+ * (docs/compatibility.md#inherited-config).
+ */
+export interface ManifestMembers {
+  readonly schemaVersion: number;
+  readonly mediaType?: string | undefined;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly artifactType?: string | undefined;
+}
+
+/**
+ * The manifest's bytes in the order of ggcr's v1.Manifest and with its rules of omission
+ * (docs/compatibility.md#config-and-manifest-members).
+ */
+export function manifestBytes(manifest: ManifestMembers): Buffer {
+  return Buffer.from(
+    goJson(
+      goStruct({
+        schemaVersion: manifest.schemaVersion,
+        mediaType: unlessEmpty(manifest.mediaType),
+        config: descriptorStruct(manifest.config),
+        layers: manifest.layers.map(descriptorStruct),
+        annotations: unlessEmpty(manifest.annotations),
+        artifactType: unlessEmpty(manifest.artifactType),
+      }),
+    ),
+    "utf8",
+  );
+}
+
+/** A descriptor in the order of ggcr's v1.Descriptor. */
+export function descriptorStruct(descriptor: Descriptor): GoStruct {
+  return goStruct({
+    mediaType: descriptor.mediaType,
+    size: descriptor.size,
+    digest: descriptor.digest,
+    data: unlessEmpty(descriptor.data),
+    urls: unlessEmpty(descriptor.urls),
+    annotations: unlessEmpty(descriptor.annotations),
+    platform: descriptor.platform === undefined ? undefined : platformStruct(descriptor.platform),
+    artifactType: unlessEmpty(descriptor.artifactType),
+  });
+}
+
+function platformStruct(platform: Platform): GoStruct {
+  return goStruct({
+    architecture: platform.architecture,
+    os: platform.os,
+    "os.version": unlessEmpty(platform["os.version"]),
+    "os.features": unlessEmpty(platform["os.features"]),
+    variant: unlessEmpty(platform.variant),
+    features: unlessEmpty(platform.features),
   });
 }

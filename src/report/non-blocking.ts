@@ -2,8 +2,8 @@ import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeS
 import { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { isatty, WriteStream } from "node:tty";
-import { readDescriptorFlags } from "../faults/descriptor-flags.ts";
-import { isSystemError } from "../faults/system-error.ts";
+import { readDescriptorFlags } from "../files/descriptor-flags.ts";
+import { isSystemError } from "../go/errno.ts";
 
 /** Something to write to that never makes the process wait. */
 export interface NonBlocking {

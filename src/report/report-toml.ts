@@ -1,14 +1,13 @@
 import { constants } from "node:fs";
 import { access, lstat } from "node:fs/promises";
 import { posix } from "node:path";
-import { bomEntryStruct } from "../cnb/bom-entry-struct.ts";
-import type { BomEntry } from "../cnb/build-metadata.ts";
-import { replaceFile } from "../faults/durable-file.ts";
-import { withContext } from "../faults/fault.ts";
-import { makeDirectories } from "../faults/make-directories.ts";
-import { isNotExist, operationOf, pathFault } from "../faults/system-error.ts";
-import { goStruct, unlessEmpty } from "../oci/go-json.ts";
-import { goToml } from "./go-toml.ts";
+import { type BomEntry, bomEntryStruct } from "../cnb/build-metadata.ts";
+import { withContext } from "../errors/fault.ts";
+import { makeDirectories } from "../files/directories.ts";
+import { replaceFile } from "../files/durable-file.ts";
+import { isNotExist, operationOf, pathFault } from "../go/errno.ts";
+import { goStruct, unlessEmpty } from "../go/json.ts";
+import { goToml } from "../go/toml.ts";
 import { writeDocument } from "./output.ts";
 
 /** The contents of report.toml (docs/compatibility.md#report). */

@@ -1,6 +1,6 @@
-import type { Logger } from "../flow/logger.ts";
-import { goUnixTime } from "../oci/go-time.ts";
-import { goDuration } from "./go-duration.ts";
+import { goDuration } from "../go/duration.ts";
+import { goUnixTime } from "../go/time.ts";
+import type { Logger } from "../logger.ts";
 
 /** The clocks that a timer reads. */
 export interface Clock {

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { constants, crc32, deflateRawSync, inflateRawSync, zstdCompressSync } from "node:zlib";
 import { buildEncoders } from "../../scripts/build-encoder.ts";
-import { maxBlockBytes } from "../../src/layers/deflate/wasm-encoder.ts";
+import { maxBlockBytes } from "../../workers/deflate/wasm-encoder.ts";
 import { type CorpusName, readCorpus } from "../support/corpus.ts";
 import { createEncoderHarness } from "../support/encoder-harness.ts";
 

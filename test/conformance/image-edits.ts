@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import type { Outcome } from "./recorded-case.ts";
 
 /** An image as an outcome describes it: texts with placeholders. */

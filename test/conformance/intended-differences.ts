@@ -1,5 +1,5 @@
-import { VERSION } from "../../src/export/release.ts";
-import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { OCI_MANIFEST } from "../../src/oci/descriptor.ts";
+import { VERSION } from "../../src/version.ts";
 import {
   asCrash,
   asSilentCrash,

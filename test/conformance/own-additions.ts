@@ -1,4 +1,4 @@
-import { tuningFlags } from "../../src/inputs/tuning-flags.ts";
+import { tuningFlags } from "../../src/cli/flags.ts";
 import type { Outcome } from "./recorded-case.ts";
 
 const OWN_FLAGS = new Set<string>(tuningFlags({ cores: 1, tempDir: "/tmp" }).map(({ name }) => name));

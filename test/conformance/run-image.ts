@@ -1,5 +1,4 @@
 import { crc32 } from "node:zlib";
-import { digestOf } from "../../src/oci/digest.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
@@ -9,7 +8,8 @@ import {
   OCI_INDEX,
   OCI_LAYER_GZIP,
   OCI_MANIFEST,
-} from "../../src/oci/media-types.ts";
+} from "../../src/oci/descriptor.ts";
+import { digestOf } from "../../src/oci/digest.ts";
 import { contentOf } from "./materialise.ts";
 import type { CaseFile, RunImageSpec } from "./recorded-case.ts";
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
-import type { ExportEvent } from "../../src/flow/events.ts";
+import type { ExportEvent } from "../../src/observe/events.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
 import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/exporter.ts";
 import { dockerRegistryProblem, startRegistry } from "../support/registry/registry-kinds.ts";

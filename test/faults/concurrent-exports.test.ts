@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { expect, onTestFinished, test } from "vitest";
-import { parseCacheMetadata } from "../../src/cnb/cache-metadata.ts";
+import { parseCacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { type BuildOutput, buildpackDirectory, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
 import { DockerApi } from "../support/docker-api.ts";
 import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../support/exporter.ts";

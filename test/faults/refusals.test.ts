@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Fault } from "../../src/faults/fault.ts";
+import { Fault } from "../../src/errors/fault.ts";
 import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
-import type { TagLookups } from "../../src/destinations/registry/tag.ts";
-import { Fault } from "../../src/faults/fault.ts";
+import type { TagLookups } from "../../src/destinations/registry/tags.ts";
+import { Fault } from "../../src/errors/fault.ts";
+import { PATIENCE, type Patience } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { PATIENCE, type Patience } from "../../src/transport/patience.ts";
 import { SkippingClock } from "../support/clock.ts";
 import { TestBlob } from "../support/growing-blob.ts";
 import { seededBytes } from "../support/random.ts";

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { cacheMetadataJson } from "../../src/cnb/cache-metadata.ts";
+import { cacheMetadataJson } from "../../src/cnb/lifecycle-metadata.ts";
 import { type CacheContents, diffIdOfText, metadataOf, writeCache, writeLaunchCache } from "../support/cache-writer.ts";
 import { expectOneChange, killedSteps, pausedSteps, STEPS_TIMEOUT_MS } from "../support/killed-steps.ts";
 import { readCommitted } from "../support/tar-store.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
+import { OCI_LAYER_GZIP } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_LAYER_GZIP } from "../../src/oci/media-types.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { TestBlob } from "../support/growing-blob.ts";
 import { seededBytes } from "../support/random.ts";

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { VolumeCache } from "../../src/caches/volume-cache.ts";
-import type { CacheMetadata } from "../../src/cnb/metadata.ts";
+import type { CacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { type DiffID, digestOf, parseDiffId } from "../../src/oci/digest.ts";
 
 /** What a test writes into a cache: the texts of its tars by layer name; the texts of those to keep are the same as before. */

@@ -1,5 +1,4 @@
-import type { Clock } from "../../src/flow/clock.ts";
-import type { Ticker } from "../../src/report/progress/ticker.ts";
+import type { Clock, Ticker } from "../../src/concurrency/clock.ts";
 
 interface Timer {
   readonly task: () => void;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "../../src/faults/fault.ts";
-import { copyTar } from "../../src/layers/foreign-tar/copy-tar.ts";
-import { closeSpoolFile, openNamelessFile } from "../../src/layers/spool-file.ts";
+import { closeSpoolFile, openNamelessFile } from "../../src/engine/spool.ts";
+import { messageOf } from "../../src/errors/fault.ts";
 import { digestOf } from "../../src/oci/digest.ts";
+import { copyTar } from "../../workers/tar/copy.ts";
 import { tempTree } from "./temp-tree.ts";
 
 /** What a copy came to: the tar, or why there is none. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, unlinkSync } from "node:fs";
-import { OwnedDirectory } from "../../src/flow/owned-directory.ts";
+import { OwnedDirectory } from "../../src/files/owned-directory.ts";
 
 /*
  * node directory-contender.ts <directory> <marker> <times>: owns the directory so many times, each time for as long as it takes to

@@ -1,4 +1,4 @@
-import { OwnedDirectory } from "../../src/flow/owned-directory.ts";
+import { OwnedDirectory } from "../../src/files/owned-directory.ts";
 
 /*
  * node directory-owner.ts <directory>: claims the directory, says what came of it, and keeps it until its standard input ends,

@@ -6,7 +6,7 @@ import {
   maxOutputBytes,
   scratchBytes,
   type WasmDeflate,
-} from "../../src/layers/deflate/wasm-encoder.ts";
+} from "../../workers/deflate/wasm-encoder.ts";
 
 /** One encoder with a memory of its own: reserved page, scratch, slack, input, slack, output. */
 export interface EncoderHarness {

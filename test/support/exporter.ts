@@ -5,8 +5,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Stream } from "node:stream";
 import { text } from "node:stream/consumers";
-import { exportEventSchema } from "../../src/flow/event-schema.ts";
-import type { ExportEvent } from "../../src/flow/events.ts";
+import { type ExportEvent, exportEventSchema } from "../../src/observe/events.ts";
 import type { BuildOutput } from "./build-output.ts";
 import type { CommandRun } from "./in-process.ts";
 

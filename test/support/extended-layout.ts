@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { blobFile } from "./layout.ts";
 
 /** A layer of an extended run image. One of the run image itself has its blob left out. */

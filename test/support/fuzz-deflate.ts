@@ -1,5 +1,5 @@
 import { inflateRawSync } from "node:zlib";
-import { compileDeflate, inputSlackBytes, maxBlockBytes } from "../../src/layers/deflate/wasm-encoder.ts";
+import { compileDeflate, inputSlackBytes, maxBlockBytes } from "../../workers/deflate/wasm-encoder.ts";
 import { type InputKind, inputKinds } from "./deflate-inputs.ts";
 import { createEncoderHarness, type EncoderHarness, encoderWasm } from "./encoder-harness.ts";
 import { inflate } from "./inflate.ts";

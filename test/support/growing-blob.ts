@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { GrowingBlob } from "../../src/layers/layer.ts";
+import type { GrowingBlob } from "../../src/engine/layer.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 
 /** A blob in memory that a test grows by hand; it counts how often and from where it is read. */

@@ -1,5 +1,5 @@
 import xterm from "@xterm/headless";
-import type { Screen } from "../../src/report/progress/screen.ts";
+import type { Screen } from "../../src/observe/progress/drawing.ts";
 
 /** A terminal in memory, which shows what one on a desk would show. */
 export class HeadlessTerminal implements Screen {

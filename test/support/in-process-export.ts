@@ -1,12 +1,12 @@
-import { readLauncherRelease } from "../../src/export/launcher-release.ts";
-import { runExport } from "../../src/export/run-export.ts";
-import { Fault } from "../../src/faults/fault.ts";
-import type { Clock } from "../../src/flow/clock.ts";
-import type { Logger } from "../../src/flow/logger.ts";
-import { parseCommandLine } from "../../src/inputs/command-line.ts";
-import { resolveSettings } from "../../src/inputs/resolve-settings.ts";
-import { Keychain } from "../../src/transport/keychain.ts";
-import type { Patience } from "../../src/transport/patience.ts";
+import { Keychain } from "../../src/auth/keychain.ts";
+import { readLauncherRelease } from "../../src/build-output/launcher-release.ts";
+import { parseCommandLine } from "../../src/cli/command-line.ts";
+import { resolveSettings } from "../../src/cli/settings.ts";
+import type { Clock } from "../../src/concurrency/clock.ts";
+import { Fault } from "../../src/errors/fault.ts";
+import { runExport } from "../../src/export/run.ts";
+import type { Patience } from "../../src/http/http.ts";
+import type { Logger } from "../../src/logger.ts";
 
 /** What a process would have around an export. */
 export interface ExportSurroundings {

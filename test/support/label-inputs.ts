@@ -1,4 +1,4 @@
-import { parsePlatformApi } from "../../src/cnb/platform-api.ts";
+import { parsePlatformApi } from "../../src/cnb/api.ts";
 import type { LabelInputs } from "../../src/images/labels.ts";
 
 /** Metadata of an app without buildpacks. */

@@ -1,13 +1,12 @@
 import { mkdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { copyBlob, putBlob } from "../../src/destinations/layout/blob.ts";
-import { REF_NAME } from "../../src/destinations/layout/index-json.ts";
-import { Layout } from "../../src/destinations/layout/layout.ts";
-import type { BuiltImage } from "../../src/images/built-image.ts";
-import { SpooledBlob } from "../../src/layers/spool.ts";
+import { copyBlob, putBlob } from "../../src/destinations/layout/blobs.ts";
+import { Layout, REF_NAME } from "../../src/destinations/layout/layout.ts";
+import { SpooledBlob } from "../../src/engine/spool.ts";
+import type { BuiltImage } from "../../src/images/image.ts";
+import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { blobFile } from "./layout.ts";
 
 /** What a test writes into a layout: the texts that its layers are made of. */

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { z } from "zod";
+import { OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { smallRunImage } from "./run-image.ts";
 
 /**

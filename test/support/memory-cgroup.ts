@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { messageOf } from "../../src/faults/fault.ts";
+import { messageOf } from "../../src/errors/fault.ts";
 
 /** Where a memory limit is set (cgroups(7)): in v1's own hierarchy, or in v2's only one. */
 const VERSIONS = [

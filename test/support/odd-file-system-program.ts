@@ -4,7 +4,7 @@ import { closeSync, openSync, read, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { isSystemError } from "../../src/faults/system-error.ts";
+import { isSystemError } from "../../src/go/errno.ts";
 import type { OddFile } from "./odd-file-system.ts";
 
 /*

@@ -1,5 +1,5 @@
-import { SpooledBlob } from "../../src/layers/spool.ts";
-import { SpoolFiles } from "../../src/layers/spool-files.ts";
+import { SpooledBlob } from "../../src/engine/spool.ts";
+import { SpoolFiles } from "../../src/engine/spool-files.ts";
 
 /** A blob in a nameless file of its own. */
 export async function ownSpool(directory: string): Promise<SpooledBlob> {

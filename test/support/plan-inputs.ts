@@ -1,6 +1,6 @@
-import { parsePlatformApi } from "../../src/cnb/platform-api.ts";
-import type { BuildpackLayer, BuildpackLayers } from "../../src/inputs/export-inputs.ts";
-import type { PlanInputs } from "../../src/plan/plan-app.ts";
+import { parsePlatformApi } from "../../src/cnb/api.ts";
+import type { PlanInputs } from "../../src/plan/app.ts";
+import type { BuildpackLayer, BuildpackLayers } from "../../src/plan/inputs.ts";
 
 /** A diffID that is all one hex digit. */
 export function diffIdOfDigit(digit: string): string {

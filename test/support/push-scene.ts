@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
-import type { TagResult } from "../../src/destinations/registry/tag.ts";
+import type { TagResult } from "../../src/destinations/registry/tags.ts";
+import { PATIENCE, type Patience } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { PATIENCE, type Patience } from "../../src/transport/patience.ts";
 import { SkippingClock } from "./clock.ts";
 import { TestBlob } from "./growing-blob.ts";
 import { seededBytes } from "./random.ts";

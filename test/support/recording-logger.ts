@@ -1,4 +1,4 @@
-import type { Logger } from "../../src/flow/logger.ts";
+import type { Logger } from "../../src/logger.ts";
 
 /** A logger that keeps its lines as `<level> <message>`. */
 export class RecordingLogger implements Logger {

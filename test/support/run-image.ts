@@ -1,8 +1,8 @@
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
+import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
 /** A program of a run image, or another file of it; or a directory, whose path ends in `/`. */

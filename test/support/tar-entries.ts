@@ -1,8 +1,7 @@
-import { BLOCK_SIZE } from "../../src/layers/arena.ts";
-import { blockCount, blockLength, buildBlock } from "../../src/layers/block.ts";
-import { TAR_TYPE } from "../../src/layers/tar-header.ts";
-import type { ScannedEntry } from "../../src/layers/tar-index.ts";
-import { entriesBetween, type IndexedEntry, type TarIndex } from "../../src/layers/tar-index.ts";
+import { blockCount, blockLength, buildBlock } from "../../workers/blocks/block.ts";
+import { BLOCK_SIZE } from "../../workers/protocol.ts";
+import { TAR_TYPE } from "../../workers/tar/header.ts";
+import { entriesBetween, type IndexedEntry, type ScannedEntry, type TarIndex } from "../../workers/tar-index.ts";
 
 /** The whole tar of an index, made block by block. Every block starts out dirty. */
 export function wholeTar(index: TarIndex): Buffer {

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseCacheMetadata } from "../../src/cnb/cache-metadata.ts";
-import type { CacheMetadata } from "../../src/cnb/metadata.ts";
+import { type CacheMetadata, parseCacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 
 export const METADATA_FILE = "io.buildpacks.lifecycle.cache.metadata";

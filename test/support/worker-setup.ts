@@ -1,6 +1,6 @@
 import { flushCompileCache } from "node:module";
 import { afterAll, expect } from "vitest";
-import { withoutSecrets } from "../../src/faults/secrets.ts";
+import { withoutSecrets } from "../../src/errors/secrets.ts";
 
 /* Runs around each file of tests. */
 

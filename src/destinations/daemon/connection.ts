@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type DockerClient, isAtLeast } from "../../transport/docker-client.ts";
+import { type DockerClient, isAtLeast } from "../../docker/client.ts";
 
 /** The first API version that can look up an image by platform (docs/compatibility.md#daemon-images). */
 const PLATFORM_AWARE_API = "1.49";

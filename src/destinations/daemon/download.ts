@@ -2,11 +2,11 @@ import { posix } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract, type Header } from "tar-stream";
 import { z } from "zod";
-import { Fault, withContext } from "../../faults/fault.ts";
-import { goQuote } from "../../faults/go-quote.ts";
-import { isDockerFault } from "../../transport/docker-fault.ts";
+import { isDockerFault } from "../../docker/fault.ts";
+import { Fault, withContext } from "../../errors/fault.ts";
+import { goQuote } from "../../go/format.ts";
 import type { DaemonConnection } from "./connection.ts";
-import { type DaemonImage, encodeName, platformQuery } from "./image.ts";
+import { type DaemonImage, encodeName, platformQuery } from "./images.ts";
 import type { Upload } from "./upload.ts";
 
 /** Says which files of a saved image are its layers; the only one of its documents that all versions of docker write. */

@@ -1,12 +1,41 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { replaceDurably, syncDirectory } from "../../faults/durable-file.ts";
-import { makeDirectories } from "../../faults/make-directories.ts";
-import { pathFault } from "../../faults/system-error.ts";
-import type { BuiltImage } from "../../images/built-image.ts";
-import { putBytes } from "./blob.ts";
-import { indexJson, OCI_LAYOUT_TEXT } from "./index-json.ts";
+import { join, posix } from "node:path";
+import { makeDirectories } from "../../files/directories.ts";
+import { replaceDurably, syncDirectory } from "../../files/durable-file.ts";
+import { pathFault } from "../../go/errno.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import { type Descriptor, OCI_INDEX } from "../../oci/descriptor.ts";
+import type { Reference } from "../../oci/reference.ts";
+import { putBytes } from "./blobs.ts";
 import { makeWorkDirectory, removeWorkDirectory, workPath } from "./work-directory.ts";
+
+/**
+ * The path of an image's layout: `<layout-dir>/<registry>/<repository>/<tag>`, or `.../sha256/<hex>` for a digest
+ * (docs/compatibility.md#layout-paths).
+ * @param layoutDir may be empty; the path is then relative to the working directory
+ */
+export function layoutPath(layoutDir: string, { repository, identifier }: Reference): string {
+  return posix.join(layoutDir, repository.registry, repository.path, ...identifier.split(":"));
+}
+
+/** The annotation that names an image within a layout (image-spec v1.1.1 annotations.md). */
+export const REF_NAME = "org.opencontainers.image.ref.name";
+
+/** The file `oci-layout`, byte-identical to go-containerregistry's (docs/compatibility.md#layout-files). */
+export const OCI_LAYOUT_TEXT = `{
+    "imageLayoutVersion": "1.0.0"
+}`;
+
+/**
+ * The file `index.json` of a layout with one image, byte-identical to the reference's
+ * (docs/compatibility.md#layout-files).
+ * @param manifest the image's
+ * @param refName tag or digest
+ */
+export function indexJson({ mediaType, size, digest }: Descriptor, refName: string): string {
+  const manifest = { mediaType, size, digest, annotations: { [REF_NAME]: refName } };
+  return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest] }, null, 3);
+}
 
 /** A layout could not be made at all. */
 export const NOT_CREATED = "EXPORT_LAYOUT_CREATE";

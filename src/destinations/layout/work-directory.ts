@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { FaultCode } from "../../faults/fault.ts";
-import { isSystemError, pathFault } from "../../faults/system-error.ts";
-import { OwnedDirectory } from "../../flow/owned-directory.ts";
+import type { FaultCode } from "../../errors/fault.ts";
+import { OwnedDirectory } from "../../files/owned-directory.ts";
+import { isSystemError, pathFault } from "../../go/errno.ts";
 
 const PREFIX = ".making-";
 

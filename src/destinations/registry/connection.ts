@@ -1,15 +1,49 @@
-import { messageOf } from "../../faults/fault.ts";
-import type { BackgroundGate } from "../../flow/background-gate.ts";
-import type { Logger } from "../../flow/logger.ts";
-import type { PriorityLimiter } from "../../flow/priority-limiter.ts";
-import { type RetryHooks, type RetryPolicy, retrying } from "../../flow/retry.ts";
+import type { BackgroundGate } from "../../concurrency/background-gate.ts";
+import type { Clock } from "../../concurrency/clock.ts";
+import type { PriorityLimiter } from "../../concurrency/limiter.ts";
+import { type RetryHooks, type RetryPolicy, retrying } from "../../concurrency/retry.ts";
+import { messageOf } from "../../errors/fault.ts";
+import { RegistryFault } from "../../http/faults.ts";
+import type { Patience } from "../../http/http.ts";
+import type { Logger } from "../../logger.ts";
 import type { Repository } from "../../oci/reference.ts";
-import type { Patience } from "../../transport/patience.ts";
-import type { RegistryClient } from "../../transport/registry-client.ts";
-import { RegistryFault } from "../../transport/registry-fault.ts";
-import { explained } from "./refusal.ts";
-import type { RetryNotices } from "./retry-notices.ts";
-import type { UploadWays } from "./upload-ways.ts";
+import type { RegistryClient } from "./client.ts";
+import { explained } from "./retries.ts";
+
+/**
+ * How one registry takes uploads, as far as it deviates from a streamed PATCH, which is what all are expected to take. The
+ * first upload that is refused finds out for the others.
+ */
+export interface UploadWays {
+  /** Takes the whole blob in the closing PUT only. */
+  isMonolithic: boolean;
+  /** Takes no body whose length is not known from the start. */
+  needsLength: boolean;
+}
+
+/** Time between two warnings about a registry that keeps failing. */
+const INTERVAL_MS = 10_000;
+
+/**
+ * Which failures of one registry's requests are worth a warning: the first of each, and of the others one now and then, because
+ * all requests of an export fail many times together when a registry is down for minutes.
+ */
+export class RetryNotices {
+  readonly #clock: Clock;
+  #warnedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param count failures in a row of the request, this one included */
+  isDue(count: number): boolean {
+    const nowMs = this.#clock.now();
+    if (count > 1 && nowMs - this.#warnedMs < INTERVAL_MS) return false;
+    this.#warnedMs = nowMs;
+    return true;
+  }
+}
 
 /** How urgent a piece of work is, and what stops it. */
 export interface Work {

@@ -1,6 +1,13 @@
-import { Fault, withContext } from "../../faults/fault.ts";
-import { retrying } from "../../flow/retry.ts";
-import type { Descriptor, Platform } from "../../oci/descriptor.ts";
+import { retrying } from "../../concurrency/retry.ts";
+import { Fault, withContext } from "../../errors/fault.ts";
+import { DENIED, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import {
+  type Descriptor,
+  DOCKER_MANIFEST,
+  isDistributable,
+  OCI_MANIFEST,
+  type Platform,
+} from "../../oci/descriptor.ts";
 import { digestOf } from "../../oci/digest.ts";
 import {
   type ImageManifest,
@@ -10,13 +17,11 @@ import {
   parseManifest,
   selectManifest,
 } from "../../oci/manifest.ts";
-import { DOCKER_MANIFEST, isDistributable, OCI_MANIFEST } from "../../oci/media-types.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { DENIED, NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
-import { headBlob } from "./blob.ts";
+import { headBlob } from "./blobs.ts";
 import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
-import { getManifest, type RemoteManifest } from "./manifest.ts";
-import { OPEN_TRIES } from "./retry-policies.ts";
+import { getManifest, type RemoteManifest } from "./manifests.ts";
+import { OPEN_TRIES } from "./retries.ts";
 
 /** An image as it is in a registry. */
 export interface RemoteImage {

@@ -1,8 +1,10 @@
-import { Fault, messageOf } from "../../faults/fault.ts";
+import { Fault, messageOf } from "../../errors/fault.ts";
+import { RegistryFault } from "../../http/faults.ts";
+import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
-import { headerOf } from "../../transport/http.ts";
-import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, persist, scopeOf, type Work } from "./connection.ts";
+import { cancelUpload } from "./upload-recovery.ts";
 
 /** A blob that is wanted, and another repository of the same registry that has it. */
 export interface MountSource {
@@ -52,4 +54,28 @@ async function post(connection: Connection, query: string, scopes: readonly stri
   if (answer.status === 201 && query !== "") return { mounted: true };
   const chunkMinBytes = Number(headerOf(answer, "oci-chunk-min-length") ?? 0) || 0;
   return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
+}
+
+/** Answers to an upload that no later one will get a better answer to: not you, not there, not here. */
+const FINAL = new Set([401, 403, 404, 405]);
+
+/**
+ * Asks whether the repository may be pushed to, by opening an upload and cancelling it (go-containerregistry's
+ * `CheckPushPermission`: a token alone does not say it, because Docker Hub gives one to everybody). A registry that is busy is
+ * asked again; one that never answers is left to the push.
+ * @throws RegistryFault of the refusal
+ */
+export async function checkPush(connection: Connection, work: Work): Promise<void> {
+  let location: URL;
+  try {
+    const opened = await persist(connection, work, "an upload", () => openUpload(connection, undefined, work));
+    if (opened.mounted) return;
+    location = opened.location;
+  } catch (error) {
+    work.signal?.throwIfAborted();
+    if (error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0)) throw error;
+    return;
+  }
+  // Nobody waits for it, and a registry that cannot do it forgets the upload by itself.
+  void cancelUpload(connection, location, work);
 }

@@ -1,20 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { BackgroundGate } from "../../flow/background-gate.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../flow/clock.ts";
-import type { Logger } from "../../flow/logger.ts";
-import { PriorityLimiter } from "../../flow/priority-limiter.ts";
+import type { Environment } from "../../auth/docker-config.ts";
+import type { Keychain } from "../../auth/keychain.ts";
+import { BackgroundGate } from "../../concurrency/background-gate.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
+import { PriorityLimiter } from "../../concurrency/limiter.ts";
+import { Http, PATIENCE, type Patience } from "../../http/http.ts";
+import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
-import type { Environment } from "../../transport/docker-config.ts";
-import { Http } from "../../transport/http.ts";
-import type { Keychain } from "../../transport/keychain.ts";
-import { PATIENCE, type Patience } from "../../transport/patience.ts";
-import { RegistryClient } from "../../transport/registry-client.ts";
-import { CANCEL_MS } from "./cancel-upload.ts";
-import type { RegistryCounters } from "./connection.ts";
+import { RegistryClient } from "./client.ts";
+import { type RegistryCounters, RetryNotices, type UploadWays } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
-import { RetryNotices } from "./retry-notices.ts";
-import { openRetry, pushRetry } from "./retry-policies.ts";
-import type { UploadWays } from "./upload-ways.ts";
+import { openRetry, pushRetry } from "./retries.ts";
+import { CANCEL_MS } from "./upload-recovery.ts";
 
 export interface RegistriesOptions {
   readonly keychain: Keychain;

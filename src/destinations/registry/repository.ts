@@ -1,20 +1,16 @@
-import { SingleFlight } from "../../flow/single-flight.ts";
-import type { GrowingBlob } from "../../layers/layer.ts";
-import type { Descriptor, Platform } from "../../oci/descriptor.ts";
+import { SingleFlight } from "../../concurrency/single-flight.ts";
+import type { GrowingBlob } from "../../engine/layer.ts";
+import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import { type Descriptor, isDistributable, type Platform } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { isDistributable } from "../../oci/media-types.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { NOT_FOUND, RegistryFault } from "../../transport/registry-fault.ts";
-import { headBlob, type Presence } from "./blob.ts";
+import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
-import { deleteManifest, headManifest } from "./manifest.ts";
-import { memoryBlob } from "./memory-blob.ts";
-import type { MountSource } from "./mount.ts";
-import { checkPush } from "./push-access.ts";
-import { explained } from "./refusal.ts";
-import { remoteBlob } from "./remote-blob.ts";
-import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tag.ts";
+import { deleteManifest, headManifest } from "./manifests.ts";
+import { checkPush, type MountSource } from "./mount.ts";
+import { explained } from "./retries.ts";
+import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
 export interface PutOptions extends UploadOptions {

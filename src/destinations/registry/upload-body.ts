@@ -1,6 +1,6 @@
-import type { GrowingBlob } from "../../layers/layer.ts";
-import type { StreamedBody } from "../../transport/http.ts";
-import { RegistryFault } from "../../transport/registry-fault.ts";
+import type { GrowingBlob } from "../../engine/layer.ts";
+import { RegistryFault } from "../../http/faults.ts";
+import type { StreamedBody } from "../../http/http.ts";
 
 export interface BodyRange {
   readonly from: number;

@@ -1,18 +1,16 @@
-import { isBackground } from "../../flow/priority-limiter.ts";
-import { type Progressed, retrying } from "../../flow/retry.ts";
-import type { GrowingBlob } from "../../layers/layer.ts";
+import { isBackground } from "../../concurrency/limiter.ts";
+import { type Progressed, retrying } from "../../concurrency/retry.ts";
+import type { GrowingBlob } from "../../engine/layer.ts";
+import { isTemporary, RegistryFault } from "../../http/faults.ts";
+import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { headerOf } from "../../transport/http.ts";
-import type { Answer } from "../../transport/registry-client.ts";
-import { isTemporary, RegistryFault } from "../../transport/registry-fault.ts";
-import { headBlob } from "./blob.ts";
-import { CANCEL_MS, cancelUpload } from "./cancel-upload.ts";
+import { headBlob } from "./blobs.ts";
+import type { Answer } from "./client.ts";
 import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
+import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
-import { checkStored } from "./stored-digest.ts";
 import { type BodyRange, UploadBody } from "./upload-body.ts";
-import { classifyFailure } from "./upload-failure.ts";
-import { readUploadStatus } from "./upload-status.ts";
+import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 
 /**
  * Bytes that must be ready before an upload is opened, unless the blob is complete: an upload that waits for its first

@@ -1,7 +1,7 @@
 import { workerData } from "node:worker_threads";
 import { z } from "zod";
-import { blockCount } from "../../../src/layers/block.ts";
-import { scanSource } from "../../../src/layers/scan.ts";
+import { blockCount } from "../../../workers/blocks/block.ts";
+import { scanSource } from "../../../workers/scan/scan.ts";
 import { stageRunner } from "./stage-runner.ts";
 
 /*

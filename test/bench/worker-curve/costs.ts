@@ -1,4 +1,4 @@
-import type { Priority } from "../../../src/plan/layer-plan.ts";
+import type { Priority } from "../../../src/plan/layers.ts";
 
 /** What one block takes of the threads that handle it, in ms. */
 export interface BlockCosts {

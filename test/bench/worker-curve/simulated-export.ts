@@ -1,7 +1,7 @@
-import { BackgroundGate } from "../../../src/flow/background-gate.ts";
-import { PriorityLimiter } from "../../../src/flow/priority-limiter.ts";
-import { SlotPool, slotCount } from "../../../src/layers/slot-pool.ts";
-import { APP_PRIORITY } from "../../../src/plan/layer-plan.ts";
+import { BackgroundGate } from "../../../src/concurrency/background-gate.ts";
+import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
+import { SlotPool, slotCount } from "../../../src/engine/slots.ts";
+import { APP_PRIORITY } from "../../../src/plan/layers.ts";
 import type { BlockCosts, FixedCosts, LayerCosts } from "./costs.ts";
 import { SimulatedUpload } from "./simulated-upload.ts";
 import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";

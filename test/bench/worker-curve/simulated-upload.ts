@@ -1,4 +1,4 @@
-import type { BackgroundGate } from "../../../src/flow/background-gate.ts";
+import type { BackgroundGate } from "../../../src/concurrency/background-gate.ts";
 import type { FixedCosts } from "./costs.ts";
 import type { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
 

@@ -1,7 +1,7 @@
 import { closeSync, constants, createReadStream, openSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { describe, expect, test, vi } from "vitest";
-import { exportEventSchema } from "../../../src/flow/event-schema.ts";
+import { exportEventSchema } from "../../../src/observe/events.ts";
 import { EXPORTER, type RunningExporter, type Streams, startProgram } from "../../support/exporter.ts";
 import { blocks, waitsToOpenFifo } from "../../support/process-state.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";

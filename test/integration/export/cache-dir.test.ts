@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
+import { parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, type Exported, layerWork, Scene } from "../../support/scenes/scene.ts";

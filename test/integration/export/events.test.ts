@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ExportEvent } from "../../../src/flow/events.ts";
+import type { ExportEvent } from "../../../src/observe/events.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";

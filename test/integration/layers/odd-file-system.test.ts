@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { LayerStore } from "../../../src/layers/layer-store.ts";
-import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import type { LocalSource } from "../../../src/plan/layer-plan.ts";
+import { LayerStore } from "../../../src/engine/layer-store.ts";
+import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { LocalSource } from "../../../src/plan/layers.ts";
 import { directorySource, fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
 import { mountOddFileSystem } from "../../support/odd-file-system.ts";
 import { tempTree } from "../../support/temp-tree.ts";

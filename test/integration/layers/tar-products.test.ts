@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { Layer, LayerCounters } from "../../../src/layers/layer.ts";
-import { LayerStore } from "../../../src/layers/layer-store.ts";
-import { WorkerPool } from "../../../src/layers/worker-pool.ts";
-import type { LayerProducts } from "../../../src/plan/layer-plan.ts";
+import type { Layer, LayerCounters } from "../../../src/engine/layer.ts";
+import { LayerStore } from "../../../src/engine/layer-store.ts";
+import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { LayerProducts } from "../../../src/plan/layers.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { loadCompression } from "../../../src/layers/block-encoder.ts";
-import { WorkerPool } from "../../../src/layers/worker-pool.ts";
+import { WorkerPool } from "../../../src/engine/pool.ts";
+import { loadCompression } from "../../../workers/blocks/encoder.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/tandem.ts";
+import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/index.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -104,7 +104,7 @@ test("leaving the loop leaves the export alone", async () => {
   expect((await exporting.result).app.event).toBe("app-image-ready");
 });
 
-const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/tandem.cjs"));
+const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/index.cjs"));
 
 test("a package that imports the build gets it, and its process ends by itself", async () => {
   const { options } = await open();

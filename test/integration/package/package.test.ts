@@ -108,7 +108,7 @@ describe("a project that installs the package", () => {
       (sum, path) => sum + statSync(path).size,
       0,
     );
-    expect(files.map((path) => path.slice(installed.length))).toContain("/dist/tandem.cjs");
+    expect(files.map((path) => path.slice(installed.length))).toContain("/dist/index.cjs");
     expect(bytes).toBeLessThan(10e6);
     expect(
       files.filter((path) => /compiled|\.source$|\/(src|test|node_modules)\//.test(path.slice(installed.length))),

@@ -1,5 +1,5 @@
-import { goQuote } from "../../../src/faults/go-quote.ts";
-import { BadPattern, goMatch } from "../../../src/layers/go-match.ts";
+import { goQuote } from "../../../src/go/format.ts";
+import { BadPattern, goMatch } from "../../../src/go/match.ts";
 import { concatenation, mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 

@@ -1,7 +1,7 @@
-import { parseChallenges } from "../../../src/transport/challenge.ts";
-import { isPrivateAddress } from "../../../src/transport/private-address.ts";
-import { resolveLocation } from "../../../src/transport/registry-host.ts";
-import { retryAfterMs } from "../../../src/transport/retry-after.ts";
+import { parseChallenges } from "../../../src/auth/challenge.ts";
+import { resolveLocation } from "../../../src/auth/ping.ts";
+import { retryAfterMs } from "../../../src/http/faults.ts";
+import { isPrivateAddress } from "../../../src/http/redirects.ts";
 import { concatenation, mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, violated } from "./target.ts";
 

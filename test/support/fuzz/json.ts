@@ -1,9 +1,8 @@
-import { cacheMetadataJson, parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
+import { parseEnvironmentAuth } from "../../../src/auth/docker-config.ts";
+import { cacheMetadataJson, parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
+import { answerFault } from "../../../src/http/faults.ts";
 import { imageConfigBytes, parseImageConfig } from "../../../src/oci/image-config.ts";
-import { isIndex, parseIndex, parseManifest } from "../../../src/oci/manifest.ts";
-import { manifestBytes } from "../../../src/oci/manifest-json.ts";
-import { answerFault } from "../../../src/transport/answer-fault.ts";
-import { parseEnvironmentAuth } from "../../../src/transport/environment-auth.ts";
+import { isIndex, manifestBytes, parseIndex, parseManifest } from "../../../src/oci/manifest.ts";
 import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";

@@ -1,4 +1,4 @@
-import { Fault } from "../../../src/faults/fault.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import type { SeededRandom } from "../random.ts";
 
 /** A parser of something from outside, as the fuzzer sees it. A case is its seed and nothing else. */

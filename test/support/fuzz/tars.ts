@@ -1,8 +1,8 @@
-import { ByteReader } from "../../../src/layers/foreign-tar/byte-reader.ts";
-import { encodeHeader } from "../../../src/layers/foreign-tar/encode-header.ts";
-import { tarFault } from "../../../src/layers/foreign-tar/entry.ts";
-import { TarReader } from "../../../src/layers/foreign-tar/tar-reader.ts";
-import { paddedSize, paxRecord, sealBlock, TRAILER_SIZE } from "../../../src/layers/tar-fields.ts";
+import { encodeHeader } from "../../../workers/tar/encode.ts";
+import { tarFault } from "../../../workers/tar/entry.ts";
+import { paddedSize, paxRecord, sealBlock, TRAILER_SIZE } from "../../../workers/tar/header.ts";
+import { TarReader } from "../../../workers/tar/reader.ts";
+import { ByteReader } from "../../../workers/tar/sparse.ts";
 import type { SeededRandom } from "../random.ts";
 import { pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, violated } from "./target.ts";

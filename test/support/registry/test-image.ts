@@ -1,5 +1,5 @@
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../../src/oci/media-types.ts";
 
 /** A manifest with its config, as bytes. */
 export function testImage(layers: readonly Buffer[], architecture = "amd64") {

@@ -1,6 +1,6 @@
+import { Keychain } from "../../../src/auth/keychain.ts";
 import { Registries, type RegistriesOptions } from "../../../src/destinations/registry/registries.ts";
-import type { Logger } from "../../../src/flow/logger.ts";
-import { Keychain } from "../../../src/transport/keychain.ts";
+import type { Logger } from "../../../src/logger.ts";
 import { SkippingClock } from "../clock.ts";
 
 /** The real thing, without waits between tries. `headers` is what CNB_REGISTRY_AUTH would hold. */

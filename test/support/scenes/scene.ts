@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { ExportEvent } from "../../../src/flow/events.ts";
+import type { ExportEvent } from "../../../src/observe/events.ts";
 import { previousImageToml } from "../analyzed.ts";
 import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
 import {

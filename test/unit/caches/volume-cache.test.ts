@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
+import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
 import { addText, diffIdOfText, metadataOf, openCache, writeCache } from "../../support/cache-writer.ts";
 import { METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
 import { tempTree } from "../../support/temp-tree.ts";

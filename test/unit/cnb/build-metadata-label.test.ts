@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { BuildMetadata, Process } from "../../../src/cnb/build-metadata.ts";
-import { buildMetadataLabel } from "../../../src/cnb/build-metadata-label.ts";
-import { parsePlatformApi } from "../../../src/cnb/platform-api.ts";
-import { Fault } from "../../../src/faults/fault.ts";
+import { parsePlatformApi } from "../../../src/cnb/api.ts";
+import { type BuildMetadata, buildMetadataLabel, type Process } from "../../../src/cnb/build-metadata.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const RELEASE = { version: "0.0.0", repository: "", commit: "" };

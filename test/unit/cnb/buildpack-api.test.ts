@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkBuildpackApis } from "../../../src/cnb/buildpack-api.ts";
+import { checkBuildpackApis } from "../../../src/cnb/api.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const element = (api: string) => ({ id: "samples/java", version: "0.1.0", api });

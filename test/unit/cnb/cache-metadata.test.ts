@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../../../src/cnb/cache-metadata.ts";
+import { cacheMetadataJson, EMPTY_CACHE_METADATA, parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
 
 const FULL =
   '{"sbom":{"sha":"ss"},"buildpacks":[{"key":"k","version":"1","layers":{"a":' +

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createdByBuildpack, createdBySlice, extensionOf } from "../../../src/cnb/created-by.ts";
+import { createdByBuildpack, createdBySlice, extensionOf } from "../../../src/cnb/names.ts";
 
 it("names layer and buildpack", () => {
   expect(createdByBuildpack("jdk", { id: "samples/java", version: "0.1.0" })).toBe(

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { lifecycleMetadataLabel } from "../../../src/cnb/lifecycle-metadata.ts";
-import type { LayerRecord, LifecycleMetadata } from "../../../src/cnb/metadata.ts";
-import { Fault } from "../../../src/faults/fault.ts";
+import {
+  type LayerRecord,
+  type LifecycleMetadata,
+  lifecycleMetadataLabel,
+} from "../../../src/cnb/lifecycle-metadata.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const NO_NAMES = { image: "", mirrors: [] };

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { formatApiVersion } from "../../../src/cnb/api-version.ts";
-import { gates, type PlatformGate, parsePlatformApi, SUPPORTED_PLATFORM_APIS } from "../../../src/cnb/platform-api.ts";
+import {
+  formatApiVersion,
+  gates,
+  type PlatformGate,
+  parsePlatformApi,
+  SUPPORTED_PLATFORM_APIS,
+} from "../../../src/cnb/api.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const MISSING =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ProjectMetadata, projectMetadataLabel } from "../../../src/cnb/project-metadata-label.ts";
+import { type ProjectMetadata, projectMetadataLabel } from "../../../src/cnb/project-metadata.ts";
 
 describe("projectMetadataLabel", () => {
   it.each<[string, ProjectMetadata["source"], string]>([

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { REFERENCE_FLAGS } from "../../../src/inputs/flag-table.ts";
-import { tuningFlags } from "../../../src/inputs/tuning-flags.ts";
+import { REFERENCE_FLAGS, tuningFlags } from "../../../src/cli/flags.ts";
 
 const read = (path: string): unknown => parse(readFileSync(join(import.meta.dirname, "../../../deploy", path), "utf8"));
 

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { appConfigBytes, appContainerConfig, type BaseImage, buildAppImage } from "../../../src/images/app-image.ts";
-import { createdTime } from "../../../src/images/created.ts";
-import { newLayerMediaType } from "../../../src/images/layer-media-type.ts";
-import { runImageTopLayer } from "../../../src/images/run-image-top-layer.ts";
+import {
+  appConfigBytes,
+  appContainerConfig,
+  type BaseImage,
+  buildAppImage,
+  runImageTopLayer,
+} from "../../../src/images/app-image.ts";
+import { createdTime, newLayerMediaType } from "../../../src/images/image.ts";
+import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { emptyContainerConfig, emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
-import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/media-types.ts";
 import { labelInputs } from "../../support/label-inputs.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { cacheMetadataJson, EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
+import { cacheMetadataJson, EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
 import { buildCacheImage, cacheConfigBytes, EMPTY_LAYER_BYTES } from "../../../src/images/cache-image.ts";
+import { DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../../src/oci/descriptor.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
-import { DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../../src/oci/media-types.ts";
 
 const EMPTY_DIGEST = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 const METADATA = '{\\"sbom\\":{\\"sha\\":\\"\\"},\\"buildpacks\\":null}';

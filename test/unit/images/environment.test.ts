@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parsePlatformApi } from "../../../src/cnb/platform-api.ts";
-import { appEnvironment } from "../../../src/images/environment.ts";
+import { parsePlatformApi } from "../../../src/cnb/api.ts";
+import { appEnvironment } from "../../../src/images/app-image.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
 const INPUTS = { layersDir: "/layers", appDir: "/workspace", platformApi: parsePlatformApi("v0.12") };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blankEntry, imageHistory } from "../../../src/images/history.ts";
+import { blankEntry, imageHistory } from "../../../src/images/image.ts";
 
 const FULL = { author: "a", created: "old", created_by: "RUN", comment: "c", empty_layer: false };
 const EMPTY = { ...FULL, empty_layer: true };

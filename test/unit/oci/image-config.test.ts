@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Fault } from "../../../src/faults/fault.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { emptyImageConfig, imageConfigBytes, parseImageConfig } from "../../../src/oci/image-config.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { manifestBytes } from "../../../src/oci/manifest-json.ts";
+import { manifestBytes } from "../../../src/oci/manifest.ts";
 
 const digest = digestOf(Buffer.from("x"));
 const plain = { digest, size: 1, mediaType: "m" };

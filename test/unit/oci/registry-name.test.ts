@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isLocalRegistry } from "../../../src/oci/registry-name.ts";
+import { isLocalRegistry } from "../../../src/oci/reference.ts";
 
 test.each([
   ["localhost:5000", true],

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { recordLifecycle } from "../../../src/plan/lifecycle-record.ts";
-import { planApp } from "../../../src/plan/plan-app.ts";
+import { planApp } from "../../../src/plan/app.ts";
+import { recordLifecycle } from "../../../src/plan/records.ts";
 import { buildpack, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const RUN_IMAGE = {

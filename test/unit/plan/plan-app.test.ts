@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
-import { Fault } from "../../../src/faults/fault.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
-import type { AppStep } from "../../../src/plan/app-step.ts";
-import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/plan-app.ts";
+import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/app.ts";
+import type { AppStep } from "../../../src/plan/steps.ts";
 import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { EMPTY_CACHE_METADATA } from "../../../src/cnb/cache-metadata.ts";
-import { Fault } from "../../../src/faults/fault.ts";
-import { recordCache } from "../../../src/plan/cache-record.ts";
-import { planApp } from "../../../src/plan/plan-app.ts";
-import { planCache } from "../../../src/plan/plan-cache.ts";
+import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
+import { Fault } from "../../../src/errors/fault.ts";
+import { planApp } from "../../../src/plan/app.ts";
+import { planCache } from "../../../src/plan/cache.ts";
+import { recordCache } from "../../../src/plan/records.ts";
 import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");

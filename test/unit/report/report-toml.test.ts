@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Fault } from "../../../src/faults/fault.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { type ExportReport, reportToml, writeReport } from "../../../src/report/report-toml.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 

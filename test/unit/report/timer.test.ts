@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { goDuration } from "../../../src/report/go-duration.ts";
+import { goDuration } from "../../../src/go/duration.ts";
 import { startTimer } from "../../../src/report/timer.ts";
 import { inTimeZone } from "../../support/in-time-zone.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";

@@ -1,10 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { blobPath, copyBlob, linkBlob, putBlob, putBytes, readBlob } from "../../../../src/destinations/layout/blob.ts";
+import {
+  blobPath,
+  copyBlob,
+  linkBlob,
+  putBlob,
+  putBytes,
+  readBlob,
+} from "../../../../src/destinations/layout/blobs.ts";
 import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import { workPath } from "../../../../src/destinations/layout/work-directory.ts";
-import { SpooledBlob } from "../../../../src/layers/spool.ts";
+import { SpooledBlob } from "../../../../src/engine/spool.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
 import { TestBlob } from "../../../support/growing-blob.ts";
 import { ownSpool } from "../../../support/own-spool.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseIdentifier } from "../../../../src/destinations/layout/identifier.ts";
+import { parseIdentifier } from "../../../../src/destinations/layout/images.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;

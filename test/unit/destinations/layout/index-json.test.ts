@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { indexJson } from "../../../../src/destinations/layout/index-json.ts";
+import { indexJson } from "../../../../src/destinations/layout/layout.ts";
+import { OCI_MANIFEST } from "../../../../src/oci/descriptor.ts";
 import type { Digest } from "../../../../src/oci/digest.ts";
-import { OCI_MANIFEST } from "../../../../src/oci/media-types.ts";
 
 test("index.json has the reference's bytes", () => {
   const digest = `sha256:${"a".repeat(64)}` as Digest;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { layoutPath } from "../../../../src/destinations/layout/layout-path.ts";
+import { layoutPath } from "../../../../src/destinations/layout/layout.ts";
 import { parseReference } from "../../../../src/oci/reference.ts";
 
 const HEX = "0123456789abcdef".repeat(4);

@@ -2,9 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Layout } from "../../../../src/destinations/layout/layout.ts";
-import type { BuiltImage } from "../../../../src/images/built-image.ts";
+import type { BuiltImage } from "../../../../src/images/image.ts";
+import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
-import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/media-types.ts";
 import { tempTree } from "../../../support/temp-tree.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 

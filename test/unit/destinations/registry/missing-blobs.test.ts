@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { missingBlobs } from "../../../../src/destinations/registry/missing-blobs.ts";
+import { missingBlobs } from "../../../../src/destinations/registry/blobs.ts";
+import { answerFault } from "../../../../src/http/faults.ts";
 import type { Digest } from "../../../../src/oci/digest.ts";
-import { answerFault } from "../../../../src/transport/answer-fault.ts";
 
 const [config, first, second] = ["c", "1", "2"].map((digit) => `sha256:${digit.repeat(64)}` as Digest);
 const described = (digest = "" as Digest) => ({ mediaType: "", size: 1, digest });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-failure.ts";
-import { Fault } from "../../../../src/faults/fault.ts";
-import { answerFault } from "../../../../src/transport/answer-fault.ts";
+import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-recovery.ts";
+import { Fault } from "../../../../src/errors/fault.ts";
+import { answerFault } from "../../../../src/http/faults.ts";
 
 function answered(status: number, code?: string) {
   const url = new URL("https://reg.example/v2/app/blobs/uploads/1");

@@ -1,0 +1,60 @@
+import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+import { ECRPUBLICClient, GetAuthorizationTokenCommand as GetPublicTokenCommand } from "@aws-sdk/client-ecr-public";
+import { Fault } from "../../errors/fault.ts";
+import { keepSecret } from "../../errors/secrets.ts";
+import { Credentials } from "../credentials.ts";
+import type { CloudContext } from "./cloud-credentials.ts";
+import { parseEcrRegistry } from "./ecr-registry.ts";
+import { sdkHandler } from "./sdk-handler.ts";
+
+/** ECR Public's API is in one region only. */
+const PUBLIC_REGION = "us-east-1";
+
+/** The SDK would write to the console. */
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * User and password for an ECR registry, by the SDK's own chain: keys in the environment, shared config and credentials files
+ * with their profiles, web identity (IRSA), containers (ECS, EKS pod identity), the machine's metadata service (IMDSv2). Keys
+ * in the environment come first, as in Go's SDK, also when `AWS_PROFILE` is set.
+ * @throws what the SDK throws
+ */
+export async function ecrCredentials(
+  registry: string,
+  { http, environment, signal }: CloudContext,
+): Promise<Credentials> {
+  const parsed = parseEcrRegistry(registry.replace(/:\d+$/, ""));
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = environment;
+  const keys =
+    accessKeyId && secretAccessKey
+      ? { credentials: { accessKeyId, secretAccessKey, ...(AWS_SESSION_TOKEN && { sessionToken: AWS_SESSION_TOKEN }) } }
+      : {};
+  const options = { ...keys, logger: SILENT, requestHandler: sdkHandler(http) };
+  const abort = { abortSignal: signal };
+  if (parsed?.kind === "private") {
+    const { account, region, isFips } = parsed;
+    const client = new ECRClient({ ...options, region, ...(isFips && { useFipsEndpoint: true }) });
+    await keepKeys(client);
+    const answer = await client.send(new GetAuthorizationTokenCommand({ registryIds: [account] }), abort);
+    return decode(answer.authorizationData?.[0]?.authorizationToken);
+  }
+  const client = new ECRPUBLICClient({ ...options, region: PUBLIC_REGION });
+  await keepKeys(client);
+  const answer = await client.send(new GetPublicTokenCommand({}), abort);
+  return decode(answer.authorizationData?.authorizationToken);
+}
+
+async function keepKeys({ config }: ECRClient | ECRPUBLICClient): Promise<void> {
+  const { secretAccessKey, sessionToken } = await config.credentials();
+  keepSecret(secretAccessKey);
+  keepSecret(sessionToken);
+}
+
+/** @param token base64 of `AWS:<password>` */
+function decode(token: string | undefined): Credentials {
+  const [username, password] = Buffer.from(token ?? "", "base64")
+    .toString("utf8")
+    .split(/:(.*)/s);
+  if (!username || !password) throw new Fault("EXPORT_AUTH_CLOUD", "missing AuthorizationData in ECR response");
+  return new Credentials({ username, password });
+}

@@ -1,0 +1,75 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BaseExternalAccountClient, GoogleAuth, type JWTInput } from "google-auth-library";
+import { z } from "zod";
+import { Fault } from "../../errors/fault.ts";
+import { keepSecret } from "../../errors/secrets.ts";
+import { isSystemError, pathFault } from "../../go/errno.ts";
+import { Credentials } from "../credentials.ts";
+import { type CloudContext, METADATA_TIMEOUT_MS } from "./cloud-credentials.ts";
+import { fetchThrough } from "./library-fetch.ts";
+import { askForToken } from "./token-endpoint.ts";
+
+/** What Google's registries take as the user of an access token (docs: "Configure authentication to Artifact Registry"). */
+const TOKEN_USER = "oauth2accesstoken";
+const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
+
+/** Where a machine's service account is asked for, unless `GCE_METADATA_HOST` says otherwise. */
+const METADATA_HOST = "169.254.169.254";
+
+/** What is in a file of credentials is the library's to judge. */
+const schema = z.looseObject({ type: z.string() });
+
+/**
+ * An access token by Application Default Credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, else that of
+ * `gcloud auth application-default login`, else the machine's service account. Files may hold a service account's key, a
+ * user's refresh token, or an external account (workload identity federation).
+ * @throws Fault, or what the library throws, when there is none
+ */
+export async function googleCredentials(context: CloudContext): Promise<Credentials> {
+  const file = await readCredentialsFile(context);
+  const password = file === undefined ? await machineToken(context) : await tokenOf(file, context);
+  return new Credentials({ username: TOKEN_USER, password });
+}
+
+async function readCredentialsFile({ environment, home }: CloudContext): Promise<z.infer<typeof schema> | undefined> {
+  const { GOOGLE_APPLICATION_CREDENTIALS: named, CLOUDSDK_CONFIG } = environment;
+  const directory = CLOUDSDK_CONFIG || join(home, ".config", "gcloud");
+  const path = named || join(directory, "application_default_credentials.json");
+  try {
+    return schema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (error) {
+    if (!isSystemError(error)) throw new Fault("EXPORT_AUTH_CLOUD", `${path}: not a file of Google credentials`);
+    if (error.code === "ENOENT" && !named) return undefined;
+    throw pathFault("EXPORT_AUTH_CLOUD", "open", path, error);
+  }
+}
+
+async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
+  for (const value of Object.values(file))
+    if (typeof value === "string" && /^(?:-----BEGIN|1\/|GOCSPX-)/.test(value)) keepSecret(value);
+  const auth = new GoogleAuth({
+    credentials: file as JWTInput,
+    scopes: SCOPE,
+    clientOptions: { transporterOptions: { fetchImplementation: fetchThrough(http, signal) } },
+  });
+  const client = await auth.getClient();
+  // It would ask Google's token service by itself otherwise, whatever it was told to send through (google-auth-library 10.9).
+  if (client instanceof BaseExternalAccountClient) {
+    const exchange: object = Reflect.get(client, "stsCredential");
+    Reflect.set(exchange, "transporter", client.transporter);
+  }
+  const { token } = await client.getAccessToken();
+  if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google gave no access token for the credentials file");
+  keepSecret(token);
+  return token;
+}
+
+function machineToken({ http, environment, signal }: CloudContext): Promise<string> {
+  const host = environment.GCE_METADATA_HOST || METADATA_HOST;
+  const url = new URL(`http://${host}/computeMetadata/v1/instance/service-accounts/default/token`);
+  url.searchParams.set("scopes", SCOPE);
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(METADATA_TIMEOUT_MS)]);
+  const headers = { "metadata-flavor": "Google" };
+  return askForToken(http, { url, headers, isLocal: true, signal: stop }, "access_token");
+}

@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { Fault } from "../../errors/fault.ts";
+import { keepSecret } from "../../errors/secrets.ts";
+import { ensureStatus, readAll } from "../../http/body.ts";
+import type { Http, HttpRequest } from "../../http/http.ts";
+
+const MAX_ANSWER_BYTES = 256 << 10;
+
+/** How long an identity service may think. */
+const TIMEOUT_MS = 15_000;
+
+export interface TokenQuestion {
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent by POST; without it the request is a GET. */
+  readonly form?: Readonly<Record<string, string>>;
+  /** True for a service of the machine itself, to which no proxy leads. */
+  readonly isLocal: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks one of a cloud's services for a token, and takes the named member of its JSON answer.
+ * @throws RegistryFault when it refuses or is not there; Fault for an answer without such a member
+ */
+export async function askForToken(http: Http, question: TokenQuestion, member: string): Promise<string> {
+  const { url, form, isLocal, signal } = question;
+  const request: HttpRequest = {
+    method: form === undefined ? "GET" : "POST",
+    url,
+    headers: { ...question.headers, ...(form && { "content-type": "application/x-www-form-urlencoded" }) },
+    body: form && Buffer.from(new URLSearchParams(form).toString()),
+    headersTimeoutMs: TIMEOUT_MS,
+    signal,
+  };
+  const answer = await http.exchange(request, isLocal);
+  await ensureStatus(request, answer, [200]);
+  const token = parseToken(await readAll(request, answer, MAX_ANSWER_BYTES), member);
+  // The answer is not shown: it may hold a token under another name.
+  if (token === undefined) throw new Fault("EXPORT_AUTH_CLOUD", `no ${member} in the answer of ${url.host}`);
+  keepSecret(token);
+  return token;
+}
+
+function parseToken(body: Buffer, member: string): string | undefined {
+  try {
+    return z.object({ [member]: z.string().min(1) }).parse(JSON.parse(body.toString("utf8")))[member];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { z } from "zod";
+import { Fault, messageOf } from "../errors/fault.ts";
+import { isNotExist } from "../go/errno.ts";
+import { ANONYMOUS, Credentials } from "./credentials.ts";
+import type { Environment } from "./docker-config.ts";
+
+/** A helper may have to ask a cloud's API or unlock a key ring; one that takes longer is waiting for a person. */
+const TIMEOUT_MS = 60_000;
+
+/** Said by every helper that knows nothing about the registry (docker-credential-helpers, credentials/error.go). */
+const NOT_FOUND = "credentials not found in native keychain";
+
+const replySchema = z.object({ Username: z.string(), Secret: z.string() });
+
+/**
+ * Asks `docker-credential-<name> get` (docker-credential-helpers protocol): the key goes to its stdin, JSON comes back.
+ * A user name `<token>` marks an identity token. Credentials that the helper does not have are anonymous. What it gave can be
+ * renewed: it is asked again.
+ * @param signal stops the helper, which then has failed
+ * @param timeoutMs after which it is stopped as well
+ * @throws Fault when the helper is missing, fails, or answers something else; never with its answer in the message
+ */
+export async function askCredentialHelper(
+  name: string,
+  key: string,
+  environment: Environment,
+  signal?: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Credentials> {
+  const program = `docker-credential-${name}`;
+  const failed = (reason: string, cause?: unknown) =>
+    new Fault("EXPORT_AUTH_HELPER", `error getting credentials - ${program}: ${reason}`, { cause });
+  const { exitCode, reply } = await run(program, key, environment, signal, timeoutMs).catch((error: unknown) => {
+    throw failed(isNotExist(error) ? "executable file not found in $PATH" : messageOf(error), error);
+  });
+  if (exitCode !== 0) {
+    if (reply.trim() === NOT_FOUND) return ANONYMOUS;
+    throw failed(exitCode === null ? "it was stopped" : `exit status ${exitCode}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(reply);
+  } catch {
+    throw failed("its answer is not JSON");
+  }
+  const parsed = replySchema.safeParse(json);
+  if (!parsed.success) throw failed("its answer has no Username and Secret");
+  const { Username: username, Secret: secret } = parsed.data;
+  const fields = username === "<token>" ? { identityToken: secret } : { username, password: secret };
+  const renew = () => askCredentialHelper(name, key, environment, undefined, timeoutMs);
+  return new Credentials(fields, { renew, isAmbient: false });
+}
+
+async function run(
+  program: string,
+  input: string,
+  environment: Environment,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Promise<{ readonly exitCode: number | null; readonly reply: string }> {
+  const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...environment } });
+  // A helper that ends without reading its input is judged by its exit code.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const onStop = () => {
+    child.kill("SIGKILL");
+    // What the helper has started may live on, and hold its output open.
+    child.stdout.destroy();
+    reject(timeout.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : stop.reason);
+  };
+  if (stop.aborted) onStop();
+  stop.addEventListener("abort", onStop, { once: true });
+  const ended = Promise.all([text(child.stdout), once(child, "close")]);
+  ended.catch(() => undefined);
+  try {
+    const [reply] = await Promise.race([ended, stopped]);
+    return { exitCode: child.exitCode, reply };
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
+}

@@ -1,0 +1,130 @@
+import { withContext } from "../errors/fault.ts";
+import { isShortage } from "../errors/shortage.ts";
+import { DOCKER_HUB, parseReference } from "../oci/reference.ts";
+import { cloudCredentials } from "./clouds/cloud-credentials.ts";
+import { askCredentialHelper } from "./credential-helper.ts";
+import { ANONYMOUS, type Credentials } from "./credentials.ts";
+import {
+  credentialsOfHeader,
+  type DockerConfig,
+  type Environment,
+  type EnvironmentAuth,
+  entryFor,
+  helperFor,
+  parseEnvironmentAuth,
+  readDockerConfig,
+  variableEntryFor,
+} from "./docker-config.ts";
+
+/** The name under which docker stores Docker Hub's credentials, for historical reasons. */
+const HUB_KEY = `https://${DOCKER_HUB}/v1/`;
+
+/** The credentials of an export: `CNB_REGISTRY_AUTH` first, then what docker's config or a cloud had at the start. */
+export class Keychain {
+  readonly #environment: EnvironmentAuth;
+  readonly #resolved: ReadonlyMap<string, Credentials>;
+
+  constructor(environment: EnvironmentAuth, resolved: ReadonlyMap<string, Credentials>) {
+    this.#environment = environment;
+    this.#resolved = resolved;
+  }
+
+  /** @throws Fault when the registry's value in `CNB_REGISTRY_AUTH` is of an unknown kind */
+  credentialsFor(registry: string): Credentials {
+    const header = this.#environment.get(registry);
+    return header === undefined ? (this.#resolved.get(registry) ?? ANONYMOUS) : credentialsOfHeader(header);
+  }
+}
+
+/**
+ * Resolves the credentials of the given registries once, while the process still has the rights to read them; any other
+ * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. In this order: `DOCKER_AUTH_CONFIG`, Docker's or
+ * podman's config with its helper programs, and the cloud for its own registries. Unreadable configs and failing
+ * helpers count as no credentials, as in the reference (docs/compatibility.md#credentials).
+ * @param onIgnored gets the errors, for the debug log
+ * @param signal stops running helpers
+ * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is not valid
+ */
+export async function resolveKeychain(
+  environment: Environment,
+  home: string,
+  registries: readonly string[],
+  onIgnored: (error: unknown) => void = () => undefined,
+  signal?: AbortSignal,
+): Promise<Keychain> {
+  const resolved = new Map<string, Credentials>();
+  const headers = readHeaders(environment);
+  const ignoring = (error: unknown) => {
+    signal?.throwIfAborted();
+    // Credentials that cannot be read for want of descriptors or processes are not absent.
+    if (isShortage(error)) throw error;
+    onIgnored(error);
+    return undefined;
+  };
+  const config = await readDockerConfig(environment, home).catch(ignoring);
+  const sources: readonly ((registry: string) => Promise<Credentials>)[] = [
+    async (registry) => variableEntryFor(environment, keyOf(registry)) ?? ANONYMOUS,
+    async (registry) => (config === undefined ? ANONYMOUS : lookUp(config, registry, environment, signal)),
+    (registry) => cloudCredentials(registry, environment, home, signal),
+  ];
+  const resolve = async (registry: string) => {
+    for (const source of sources) {
+      const found = await source(registry).catch(ignoring);
+      if (found !== undefined && !found.isAnonymous) {
+        resolved.set(registry, found);
+        return;
+      }
+    }
+  };
+  await Promise.all([...new Set(registries)].filter((registry) => !headers.has(registry)).map(resolve));
+  return new Keychain(headers, resolved);
+}
+
+function readHeaders(environment: Environment): EnvironmentAuth {
+  try {
+    return parseEnvironmentAuth(environment.CNB_REGISTRY_AUTH);
+  } catch (error) {
+    throw withContext("failed to resolve keychain", error);
+  }
+}
+
+function keyOf(registry: string): string {
+  return registry === DOCKER_HUB ? HUB_KEY : registry;
+}
+
+async function lookUp(
+  config: DockerConfig,
+  registry: string,
+  environment: Environment,
+  signal: AbortSignal | undefined,
+): Promise<Credentials> {
+  const key = keyOf(registry);
+  const helper = helperFor(config, key);
+  if (helper !== undefined) return askCredentialHelper(helper, key, environment, signal);
+  return entryFor(config, key) ?? ANONYMOUS;
+}
+
+/**
+ * Credentials for the registries of images (docs/compatibility.md#credentials).
+ * @param images references; empty and malformed ones are left to the code that opens them
+ * @param home the directory of the user whose Docker configuration counts
+ * @param onIgnored called with errors that exclude a source of credentials
+ * @throws Fault; the signal's reason
+ */
+export function keychainFor(
+  images: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  home: string,
+  onIgnored: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<Keychain> {
+  return resolveKeychain(env, home, [...new Set(images.flatMap(registryOf))], onIgnored, signal);
+}
+
+function registryOf(image: string): string[] {
+  try {
+    return [parseReference(image).registry];
+  } catch {
+    return [];
+  }
+}

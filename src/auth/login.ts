@@ -1,0 +1,56 @@
+import type { Challenge } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
+
+/** A request that was refused. */
+export interface Refusal {
+  readonly status: number;
+  /** What the registry asks for now. */
+  readonly challenge: Challenge;
+  readonly scopes: readonly string[];
+  /** The Authorization header that was not good enough. */
+  readonly header: string | undefined;
+}
+
+/** How requests are let into a registry, of the kind that it asked for. */
+export interface RegistryLogin {
+  readonly scheme: "basic" | "bearer";
+  /** The Authorization header for requests that need these scopes; undefined without credentials. */
+  authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
+  /** Takes note of a refusal. True when asking for another header makes sense. */
+  refuse(refusal: Refusal): boolean;
+}
+
+/**
+ * A registry that takes user and password with every request, as ECR does (docs/compatibility.md#registry-handshake).
+ * Credentials of a helper program or a cloud may expire during an export and are then renewed.
+ */
+export class BasicLogin implements RegistryLogin {
+  readonly scheme = "basic";
+  #credentials: Credentials;
+  #isRefused = false;
+  /** Headers that no newer one came for. */
+  readonly #final = new Set<string>();
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
+
+  async authorization(): Promise<string | undefined> {
+    const header = this.#credentials.authorization;
+    if (!this.#isRefused || header === undefined) return header;
+    const fresh = await this.#credentials.renewed();
+    if (fresh?.authorization === undefined || fresh.authorization === header) this.#final.add(header);
+    else this.#credentials = fresh;
+    this.#isRefused = false;
+    return this.#credentials.authorization;
+  }
+
+  refuse({ status, header }: Refusal): boolean {
+    if (status !== 401 || header === undefined || this.#final.has(header)) return false;
+    // Another request was refused before, and newer ones are here already.
+    if (header !== this.#credentials.authorization) return true;
+    if (!this.#credentials.canRenew) return false;
+    this.#isRefused = true;
+    return true;
+  }
+}

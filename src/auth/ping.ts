@@ -1,0 +1,115 @@
+import { sleep } from "../concurrency/clock.ts";
+import { messageOf } from "../errors/fault.ts";
+import { discard, ensureStatus } from "../http/body.ts";
+import { isUntrusted, RegistryFault, UNREACHABLE } from "../http/faults.ts";
+import type { Http } from "../http/http.ts";
+import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
+import { refusesTls } from "../http/tls.ts";
+import { isLocalRegistry } from "../oci/reference.ts";
+import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
+
+const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
+
+/** The scheme that a registry answered on. */
+export type Scheme = "http:" | "https:";
+
+/** `host:port` with the scheme's own port filled in. */
+function withPort(host: string, scheme: Scheme): string {
+  return /:\d+$/.test(host) && !/^[^[]*:[^\]]*:/.test(host)
+    ? host
+    : `${host.replace(/:$/, "")}:${DEFAULT_PORT[scheme]}`;
+}
+
+/** True when a URL is on the registry's own host: the only place that gets its credentials. */
+export function isOnRegistry(url: URL, registry: string, scheme: Scheme): boolean {
+  return withPort(url.host, scheme) === withPort(registry.toLowerCase(), scheme);
+}
+
+/**
+ * The URL to use for a Location: relative ones are resolved, and on the registry's own host the scheme that worked
+ * replaces what was written, because registries behind a proxy that ends TLS often answer `http://`.
+ */
+export function resolveLocation(location: string, base: URL, registry: string, scheme: Scheme): URL | undefined {
+  const url = URL.parse(location, base);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  if (isOnRegistry(url, registry, scheme)) url.protocol = scheme;
+  return url;
+}
+
+/** How long https may take before http is tried beside it (docs/compatibility.md#registry-handshake). */
+const FALLBACK_MS = 300;
+
+export interface PingResult {
+  readonly scheme: Scheme;
+  /** What the registry asks for; undefined when it asks for nothing, or for something that we do not know. */
+  readonly challenge: Challenge | undefined;
+}
+
+/**
+ * GET /v2/ (docs/compatibility.md#registry-handshake): https, and for insecure and local registries http as well, which
+ * starts when https failed or took 300 ms. The first success wins. A server that answers a TLS greeting with something
+ * else gets http at once.
+ * @throws RegistryFault if neither answers with 200 or 401
+ */
+export async function ping(
+  http: Http,
+  registry: string,
+  isInsecure: boolean,
+  signal?: AbortSignal,
+): Promise<PingResult> {
+  if (!isInsecure && !isLocalRegistry(registry)) return pingWith(http, registry, "https:", isInsecure, signal);
+  if (await refusesTls(registry, signal)) return pingWith(http, registry, "http:", isInsecure, signal);
+  const lost = new AbortController();
+  const stop = signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]);
+  const secure = pingWith(http, registry, "https:", isInsecure, stop);
+  const plain = Promise.race([secure, sleep(FALLBACK_MS, stop)])
+    .catch(() => undefined)
+    .then(() => pingWith(http, registry, "http:", isInsecure, stop));
+  try {
+    return await Promise.any([secure, plain]);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unreachable(registry, error instanceof AggregateError ? error.errors : [error], error);
+  } finally {
+    lost.abort();
+  }
+}
+
+/** What both schemes' failures come to. */
+function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
+  const faults = failures.filter((failure) => failure instanceof RegistryFault);
+  const hint = faults.find(isUntrusted)?.hint;
+  const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
+  return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
+    // What http made of a server that speaks TLS says nothing about what may be later.
+    isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isUntrusted),
+    status: faults.find(({ status }) => status !== undefined)?.status,
+    retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
+    destination: registry,
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+async function pingWith(
+  http: Http,
+  registry: string,
+  scheme: Scheme,
+  isInsecure: boolean,
+  signal: AbortSignal | undefined,
+): Promise<PingResult> {
+  signal?.throwIfAborted();
+  const url = new URL(`${scheme}//${registry}/v2/`);
+  const request = { method: "GET", url, headersTimeoutMs: http.patience.answerMs, signal } as const;
+  const answer = await exchangeFollowing(http, request, {
+    isInsecure,
+    authorizationFor: () => undefined,
+    check: (to) => refusePrivate("redirect", url, to),
+  });
+  await ensureStatus(request, answer, [200, 401]);
+  await discard(answer);
+  const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
+  // A redirect to http does not make a registry one that may be sent passwords in the clear.
+  const isPlain = scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && answer.url.protocol === "http:");
+  return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
+}

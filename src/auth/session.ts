@@ -1,0 +1,71 @@
+import type { Http, HttpAnswer } from "../http/http.ts";
+import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
+import { BasicLogin, type RegistryLogin } from "./login.ts";
+import { isOnRegistry, ping, type Scheme } from "./ping.ts";
+import { TokenStore } from "./token-store.ts";
+
+/** The registry that a session is with. */
+interface Contact {
+  readonly http: Http;
+  readonly registry: string;
+  readonly isInsecure: boolean;
+  readonly scheme: Scheme;
+}
+
+/** What the first contact with a registry told: its scheme, and how to be let in. */
+export class RegistrySession {
+  readonly scheme: Scheme;
+  readonly #contact: Contact;
+  readonly #credentials: Credentials;
+  #login: RegistryLogin;
+
+  private constructor(contact: Contact, credentials: Credentials, challenge: Challenge | undefined) {
+    this.scheme = contact.scheme;
+    this.#contact = contact;
+    this.#credentials = credentials;
+    this.#login = this.#loginFor(challenge);
+  }
+
+  static async open(
+    http: Http,
+    registry: string,
+    isInsecure: boolean,
+    credentials: Credentials,
+    signal?: AbortSignal,
+  ): Promise<RegistrySession> {
+    const { scheme, challenge } = await ping(http, registry, isInsecure, signal);
+    return new RegistrySession({ http, registry, isInsecure, scheme }, credentials, challenge);
+  }
+
+  /** The Authorization header for requests that need these scopes. */
+  async authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
+    return this.#login.authorization(scopes, signal);
+  }
+
+  /**
+   * The header was refused. True when asking for another one makes sense: the old one had ended, or lacked a scope that the
+   * registry names now, or the registry asks for another kind than it did at first. What another host asks for, to which a
+   * request was redirected, counts for nothing: it would say where credentials are to be sent.
+   */
+  refused(
+    { status, headers, url }: Pick<HttpAnswer, "status" | "headers" | "url">,
+    scopes: readonly string[],
+    header: string | undefined,
+  ): boolean {
+    if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#contact.registry, this.scheme)) return false;
+    const challenges = parseChallenges(headers["www-authenticate"]);
+    const challenge = challenges.find(({ scheme }) => scheme === this.#login.scheme) ?? pickChallenge(challenges);
+    if (challenge === undefined) return false;
+    if (this.#login.scheme === challenge.scheme) return this.#login.refuse({ status, challenge, scopes, header });
+    if (status !== 401) return false;
+    this.#login = this.#loginFor(challenge);
+    return true;
+  }
+
+  /** One that asks for nothing yet gets user and password at once, as from go-containerregistry. */
+  #loginFor(challenge: Challenge | undefined): RegistryLogin {
+    if (challenge?.scheme !== "bearer") return new BasicLogin(this.#credentials);
+    return new TokenStore({ ...this.#contact, challenge }, this.#credentials);
+  }
+}

@@ -1,0 +1,183 @@
+import { z } from "zod";
+import { Fault } from "../errors/fault.ts";
+import { keepSecret } from "../errors/secrets.ts";
+import { ensureStatus, readAll } from "../http/body.ts";
+import { RegistryFault } from "../http/faults.ts";
+import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../http/http.ts";
+import { exchangeFollowing, isPrivateFrom } from "../http/redirects.ts";
+import type { Challenge } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
+import type { Scheme } from "./ping.ts";
+
+const TIMEOUT_MS = 30_000;
+/** As in go-containerregistry (transport/bearer.go). */
+const MAX_BODY_BYTES = 64 << 10;
+/** The token specification's default: "For compatibility with older clients ... assumed to be 60 seconds". */
+const DEFAULT_LIFETIME_S = 60;
+
+/** The reference's, which some token servers know. */
+const CLIENT_ID = "go-containerregistry";
+
+const replySchema = z.object({
+  token: z.string().default(""),
+  access_token: z.string().default(""),
+  refresh_token: z.string().default(""),
+  expires_in: z.coerce.number().nonnegative().catch(DEFAULT_LIFETIME_S).default(DEFAULT_LIFETIME_S),
+  issued_at: z.string().catch("").default(""),
+});
+
+export interface Token {
+  readonly token: string;
+  /** An identity token to use from now on, "" if none was given. */
+  readonly refreshToken: string;
+  /** From now on. */
+  readonly lifetimeMs: number;
+}
+
+/** The token server of one registry, as its challenge names it. */
+export interface TokenServer {
+  readonly http: Http;
+  readonly registry: string;
+  readonly scheme: Scheme;
+  readonly isInsecure: boolean;
+  readonly challenge: Challenge;
+}
+
+/** The server has no such method at this URL. */
+const NO_METHOD = new Set([404, 405, 501]);
+
+/**
+ * Gets a bearer token (docs/compatibility.md#registry-handshake): an identity token by POST, and by GET if the server
+ * does not support that; anything else by GET, and a password by POST if the server supports only that. See
+ * https://github.com/distribution/distribution/tree/v2.8.3/docs/spec/auth.
+ * @param scopes the most important one first, because some registries read only that
+ * @throws Fault for a realm that must not be used; RegistryFault when it refuses
+ */
+export async function requestToken(
+  server: TokenServer,
+  credentials: Credentials,
+  scopes: readonly string[],
+  signal?: AbortSignal,
+): Promise<Token> {
+  const realm = realmOf(server);
+  const post = (grant: Readonly<Record<string, string>>) =>
+    ask(server, oauthRequest(realm, server, grant, scopes, signal), () => undefined);
+  const get = () => {
+    const request = {
+      method: "GET",
+      url: tokenUrl(realm, server, scopes),
+      headersTimeoutMs: TIMEOUT_MS,
+      signal,
+    } as const;
+    return ask(server, request, (to) => (to.origin === realm.origin ? credentials.authorization : undefined));
+  };
+  const { identityToken, login } = credentials;
+  if (identityToken !== "")
+    return post({ grant_type: "refresh_token", refresh_token: identityToken }).catch(unlessUnknown(get));
+  if (login === undefined) return get();
+  return get().catch(unlessUnknown(() => post({ grant_type: "password", ...login })));
+}
+
+/** Tries the other method when the first is not known. */
+function unlessUnknown(other: () => Promise<Token>): (error: unknown) => Promise<Token> {
+  return async (error) => {
+    if (!(error instanceof RegistryFault) || !NO_METHOD.has(error.status ?? 0)) throw error;
+    try {
+      return await other();
+    } catch (second) {
+      // Neither method is known: what the first one said is as good.
+      throw second instanceof RegistryFault && NO_METHOD.has(second.status ?? 0) ? error : second;
+    }
+  };
+}
+
+function tokenUrl(realm: URL, server: TokenServer, scopes: readonly string[]): URL {
+  const url = new URL(realm);
+  for (const scope of scopes) url.searchParams.append("scope", scope);
+  url.searchParams.set("service", server.challenge.parameters.service ?? "");
+  return url;
+}
+
+function oauthRequest(
+  url: URL,
+  server: TokenServer,
+  grant: Readonly<Record<string, string>>,
+  scopes: readonly string[],
+  signal: AbortSignal | undefined,
+): HttpRequest {
+  const service = server.challenge.parameters.service ?? "";
+  const form = new URLSearchParams({
+    scope: scopes.join(" "),
+    ...(service === "" ? {} : { service }),
+    client_id: CLIENT_ID,
+    ...grant,
+  });
+  return {
+    method: "POST",
+    url,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: Buffer.from(form.toString()),
+    headersTimeoutMs: TIMEOUT_MS,
+    signal,
+  };
+}
+
+async function ask(
+  server: TokenServer,
+  request: HttpRequest,
+  authorizationFor: (url: URL) => string | undefined,
+): Promise<Token> {
+  const answer = await exchangeFollowing(server.http, request, {
+    isInsecure: server.isInsecure,
+    authorizationFor,
+    check: (to) => checkRealm(to, server),
+  });
+  await ensureStatus(request, answer, [200]);
+  const body = (await readAll(request, answer, MAX_BODY_BYTES)).toString("utf8");
+  const reply = parseReply(body);
+  const token = reply?.access_token || reply?.token;
+  // The body is not shown: it may hold a token under another name.
+  if (reply === undefined || !token)
+    throw new Fault("EXPORT_AUTH_TOKEN", `no token in bearer response from ${request.url.host}`);
+  keepSecret(token);
+  const lifetimeMs = (reply.expires_in || DEFAULT_LIFETIME_S) * 1000 - ageMs(reply.issued_at, answer);
+  return { token, refreshToken: reply.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
+}
+
+/** How old a token is that the server had in store, by the server's own clock: ours may be wrong. */
+function ageMs(issuedAt: string, answer: HttpAnswer): number {
+  const age = Date.parse(headerOf(answer, "date") ?? "") - Date.parse(issuedAt);
+  return Math.max(age || 0, 0);
+}
+
+function parseReply(body: string): z.infer<typeof replySchema> | undefined {
+  try {
+    return replySchema.parse(JSON.parse(body));
+  } catch {
+    return undefined;
+  }
+}
+
+function realmOf(server: TokenServer): URL {
+  const { realm } = server.challenge.parameters;
+  if (realm === undefined)
+    throw new Fault("EXPORT_AUTH_REALM", `${server.registry}: malformed www-authenticate, missing realm`);
+  const url = URL.parse(realm);
+  if (url === null)
+    throw new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: parsing realm "${realm}": not a URL`);
+  checkRealm(url, server);
+  return url;
+}
+
+/** Credentials go there, so it must be https and not a private address (docs/compatibility.md#private-addresses). */
+function checkRealm(url: URL, server: TokenServer): void {
+  const refuse = (reason: string) =>
+    new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: server.registry });
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme === "http" && server.scheme !== "http:")
+    throw refuse(`realm scheme "http" not allowed for a secure registry; use https`);
+  if (scheme !== "http" && scheme !== "https")
+    throw refuse(`realm scheme "${scheme}" not allowed; must be https (or http for insecure registries)`);
+  if (url.host !== server.registry && isPrivateFrom(new URL(`${server.scheme}//${server.registry}`), url))
+    throw refuse(`realm host "${url.hostname}" is a private or link-local address`);
+}

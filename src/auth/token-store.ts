@@ -1,0 +1,117 @@
+import { SingleFlight } from "../concurrency/single-flight.ts";
+import { RegistryFault } from "../http/faults.ts";
+import { ANONYMOUS, Credentials } from "./credentials.ts";
+import type { Refusal, RegistryLogin } from "./login.ts";
+import { requestToken, type Token, type TokenServer } from "./token-request.ts";
+
+interface Kept {
+  readonly token: string;
+  /** On `performance.now()`'s clock; a new token is fetched from then on. */
+  readonly renewAtMs: number;
+}
+
+/** A token is renewed this long before it ends, or in the last fifth of a short life: a request takes a moment to arrive. */
+const RENEW_BEFORE_MS = 30_000;
+
+/**
+ * The bearer tokens of one registry: one for each set of scopes, fetched once however many requests wait for it, and
+ * renewed before it expires, so that an upload of hours never starts a request with an old one.
+ */
+export class TokenStore implements RegistryLogin {
+  readonly scheme = "bearer";
+  readonly #nowMs: () => number;
+  #server: TokenServer;
+  /** As the user has them. */
+  #given: Credentials;
+  /** What worked last: the user's, or a refresh token that the server gave for them. */
+  #credentials: Credentials;
+  readonly #kept = new Map<string, Kept>();
+  readonly #learnt = new Map<string, readonly string[]>();
+  readonly #requests = new SingleFlight<string, string>();
+
+  constructor(server: TokenServer, credentials: Credentials, nowMs: () => number = () => performance.now()) {
+    this.#server = server;
+    this.#given = credentials;
+    this.#credentials = credentials;
+    this.#nowMs = nowMs;
+  }
+
+  async authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string> {
+    return `Bearer ${await this.get(scopes, signal)}`;
+  }
+
+  /** The token for these scopes, a kept one if it lives long enough. */
+  async get(scopes: readonly string[], signal?: AbortSignal): Promise<string> {
+    if (this.#given.registryToken !== "") return this.#given.registryToken;
+    const key = scopes.join(" ");
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && this.#nowMs() < kept.renewAtMs) return kept.token;
+    return this.#requests.share(key, (stop) => this.#fetch(key, scopes, stop), signal);
+  }
+
+  /**
+   * A token was refused: it had expired, or it lacked a scope that the registry names now (some do that with 403 instead of
+   * 401: icr.io). It is forgotten, unless a newer one is there already, and that scope is asked for first from now on.
+   */
+  refuse({ status, challenge, scopes, header }: Refusal): boolean {
+    const { scope, service, error } = challenge.parameters;
+    if (header === undefined || this.#given.registryToken !== "") return false;
+    if (status !== 401 && error !== "insufficient_scope") return false;
+    const key = scopes.join(" ");
+    if (scope !== undefined && !scopes.includes(scope)) {
+      const learnt = this.#learnt.get(key) ?? [];
+      if (!learnt.includes(scope)) this.#learnt.set(key, [scope, ...learnt]);
+    }
+    // Google Artifact Registry names its service only to who asks for a repository (apple/container 2274).
+    const { parameters } = this.#server.challenge;
+    if (service !== undefined && parameters.service === undefined)
+      this.#server = { ...this.#server, challenge: { scheme: this.scheme, parameters: { ...parameters, service } } };
+    if (`Bearer ${this.#kept.get(key)?.token}` === header) this.#kept.delete(key);
+    return true;
+  }
+
+  async #fetch(key: string, scopes: readonly string[], signal: AbortSignal): Promise<string> {
+    const startMs = this.#nowMs();
+    const all = [...(this.#learnt.get(key) ?? []), ...scopes];
+    const { token, refreshToken, lifetimeMs } = await this.#request(all, signal);
+    if (refreshToken !== "") this.#credentials = new Credentials({ identityToken: refreshToken });
+    const marginMs = Math.min(RENEW_BEFORE_MS, lifetimeMs / 5);
+    this.#kept.set(key, { token, renewAtMs: startMs + lifetimeMs - marginMs });
+    return token;
+  }
+
+  /** @throws RegistryFault of the first credentials, when the others are refused as well */
+  async #request(scopes: readonly string[], signal: AbortSignal): Promise<Token> {
+    let refusal: unknown;
+    for await (const credentials of this.#candidates(scopes)) {
+      try {
+        const token = await requestToken(this.#server, credentials, scopes, signal);
+        if (credentials !== ANONYMOUS) this.#credentials = credentials;
+        return token;
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        refusal ??= error;
+      }
+    }
+    throw refusal;
+  }
+
+  /** What to log in with, in order: the next one only when all before it were refused. */
+  async *#candidates(scopes: readonly string[]): AsyncGenerator<Credentials> {
+    yield this.#credentials;
+    if (this.#credentials !== this.#given) yield this.#given;
+    const fresh = await this.#given.renewed();
+    if (fresh !== undefined) {
+      this.#given = fresh;
+      yield fresh;
+    }
+    // Who has no right to a registry can still read what everybody may.
+    if (this.#given.isAmbient && scopes.every((scope) => scope.endsWith(":pull"))) yield ANONYMOUS;
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof RegistryFault) || error.status === undefined) return false;
+  // OAuth2 servers say 400 to a refresh token that has ended (RFC 6749 section 5.2, `invalid_grant`).
+  return [400, 401, 403].includes(error.status);
+}

@@ -1,0 +1,91 @@
+import { z } from "zod";
+import type { LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
+import { Fault } from "../errors/fault.ts";
+import { goQuote } from "../go/format.ts";
+import type { Logger } from "../logger.ts";
+import type { Analyzed } from "../plan/inputs.ts";
+import { runImageNames } from "./run-images.ts";
+import { flag, freeTable, freeValue, mapOf, readDocumentIfPresent, table, text, texts } from "./toml.ts";
+
+const sha = table({ sha: text })
+  .optional()
+  .transform((layer) => layer?.sha ?? "");
+
+const layerRecord = table({ sha: text, metadata: freeValue, build: flag, launch: flag, cache: flag }).transform(
+  ({ sha: diffId, metadata: data, build, launch, cache }) => ({ diffId, data, build, launch, cache }),
+);
+
+const buildpackRecord = table({
+  key: text,
+  version: text,
+  layers: mapOf(layerRecord).optional(),
+  store: table({ metadata: freeTable }).optional(),
+}).transform(({ key, version, layers = new Map(), store }) => ({
+  key,
+  version,
+  layers,
+  ...(store === undefined ? {} : { store }),
+}));
+
+const metadataSchema = table({
+  app: z.array(table({ sha: text })).default([]),
+  sbom: table({ sha: text }).optional(),
+  buildpacks: z.array(buildpackRecord).default([]),
+  config: sha,
+  launcher: sha,
+  "process-types": sha,
+  "run-image": table({ "top-layer": text, reference: text, image: text, mirrors: texts }).optional(),
+  stack: table({ "run-image": runImageNames.optional() }).optional(),
+}).transform(
+  (metadata): LifecycleMetadata => ({
+    app: metadata.app.map((slice) => slice.sha),
+    sbom: metadata.sbom?.sha,
+    buildpacks: metadata.buildpacks,
+    config: metadata.config,
+    launcher: metadata.launcher,
+    processTypes: metadata["process-types"],
+    runImage: {
+      topLayer: metadata["run-image"]?.["top-layer"] ?? "",
+      reference: metadata["run-image"]?.reference ?? "",
+      image: metadata["run-image"]?.image ?? "",
+      mirrors: metadata["run-image"]?.mirrors ?? [],
+    },
+    stack: metadata.stack?.["run-image"] ?? { image: "", mirrors: [] },
+  }),
+);
+
+const analyzedSchema = table({
+  image: table({ reference: text }).optional(),
+  "run-image": table({ reference: text, image: text, extend: flag }).optional(),
+  metadata: metadataSchema.optional(),
+}).transform(
+  (analyzed): Analyzed => ({
+    previousImage: analyzed.image?.reference ?? "",
+    runImage: analyzed["run-image"],
+    metadata: analyzed.metadata ?? metadataSchema.parse({}),
+  }),
+);
+
+/**
+ * Reads analyzed.toml (docs/compatibility.md#analyzed-metadata). A missing file is a warning and an empty document.
+ * @throws Fault `failed to read analyzed file: ...`
+ */
+export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {
+  const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
+  if (analyzed !== undefined) return analyzed;
+  logger.warn(`No analyzed metadata found at path ${goQuote(path)}`);
+  return analyzedSchema.parse({});
+}
+
+/**
+ * The run image's reference as analyzed.
+ * @param path of analyzed.toml, for the hint
+ * @throws Fault if it, or its table, is missing, where the reference crashes (docs/compatibility.md#no-crashes)
+ */
+export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
+  const reference = runImage?.reference ?? "";
+  if (reference !== "") return reference;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
+    hint: `${path} must have a table [run-image] with a reference; the analyzer writes it.`,
+  });
+}

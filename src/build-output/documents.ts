@@ -1,0 +1,74 @@
+import type { ResolvedInputs } from "../cli/settings.ts";
+import { checkBuildpackApis, gates } from "../cnb/api.ts";
+import type { BomEntry, BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
+import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import type { ProjectMetadata } from "../cnb/project-metadata.ts";
+import { goQuote } from "../go/format.ts";
+import type { Logger } from "../logger.ts";
+import type { BuildpackLayers, ExportSettings } from "../plan/inputs.ts";
+import { readBuildpackLayers } from "./buildpack-layers.ts";
+import { readGroup } from "./group.ts";
+import { readBuildBom, readBuildMetadata } from "./metadata.ts";
+import { chooseRunImage, readRun, readStack } from "./run-images.ts";
+import { freeMap, readDocumentIfPresent, table, text } from "./toml.ts";
+
+const projectSchema = table({
+  source: table({ type: text, version: freeMap, metadata: freeMap }).optional(),
+});
+
+/**
+ * Reads project-metadata.toml (docs/compatibility.md#missing-files). A missing file is a debug line and no source.
+ * @throws Fault `failed to read project metadata file: ...`
+ */
+export async function readProjectMetadata(path: string, logger: Logger): Promise<ProjectMetadata> {
+  const project = await readDocumentIfPresent("project metadata file", path, projectSchema);
+  if (project === undefined)
+    logger.debug(`No project metadata found at path ${goQuote(path)}, project metadata will not be exported`);
+  return { source: project?.source };
+}
+
+/**
+ * The documents that an export reads after its arguments are resolved, each once and on demand, because log lines and
+ * the first error depend on the order (docs/compatibility.md#order-of-operations, docs/compatibility.md#log-order).
+ * Listed in the reference's order. Faults carry an exit code only where docs/compatibility.md states one; otherwise the
+ * wrapping code decides.
+ */
+export interface ExportDocuments {
+  /** group.toml with its Buildpack APIs checked (exit 12). */
+  group(): Promise<readonly GroupElement[]>;
+  projectMetadata(): Promise<ProjectMetadata>;
+  /** Names of the run image for the label, from stack.toml or run.toml; asked for when the images are open. */
+  runImage(): Promise<RunImageNames>;
+  /** metadata.toml; `runImage` may have read it already. */
+  buildMetadata(): Promise<BuildMetadata>;
+  buildpackLayers(buildpack: GroupElement): Promise<BuildpackLayers>;
+  /** The BOM for report.toml; empty from API 0.9 on. */
+  buildBom(group: readonly GroupElement[]): Promise<readonly BomEntry[]>;
+}
+
+/** Reads nothing yet. */
+export function exportDocuments({ settings, analyzed }: ResolvedInputs, logger: Logger): ExportDocuments {
+  let buildMetadata: Promise<BuildMetadata> | undefined;
+  const readMetadataOnce = () => {
+    buildMetadata ??= readBuildMetadata(settings.layersDir, settings.platformApi);
+    return buildMetadata;
+  };
+  return {
+    group: () => readCheckedGroup(settings),
+    projectMetadata: () => readProjectMetadata(settings.projectMetadataPath, logger),
+    runImage: async () => {
+      if (!gates(settings.platformApi).readsRunToml) return readStack(settings.stackPath, logger);
+      const images = await readRun(settings.runPath, logger);
+      return chooseRunImage(images, analyzed.runImage?.image ?? "", readMetadataOnce);
+    },
+    buildMetadata: readMetadataOnce,
+    buildpackLayers: (buildpack) => readBuildpackLayers(settings.layersDir, buildpack),
+    buildBom: async (group) => (gates(settings.platformApi).omitsBom ? [] : readBuildBom(settings.layersDir, group)),
+  };
+}
+
+async function readCheckedGroup(settings: ExportSettings): Promise<readonly GroupElement[]> {
+  const group = await readGroup(settings.groupPath);
+  checkBuildpackApis(group);
+  return group;
+}

@@ -1,0 +1,76 @@
+import { execFile } from "node:child_process";
+import { realpath } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { promisify } from "node:util";
+import type { Environment } from "../cli/environment.ts";
+import { absolutePath } from "../cli/settings.ts";
+import type { LauncherRelease } from "../cnb/build-metadata.ts";
+
+/** The environment variable that names the directory of a lifecycle's programs. */
+export const LIFECYCLE_DIR_ENV = "CNB_LIFECYCLE_DIR";
+
+/**
+ * Where the programs of the lifecycle are that this one belongs to: in CNB_LIFECYCLE_DIR, else beside the program as it was
+ * called, which is where a lifecycle has them.
+ * @param program path by which it was started; undefined for an export from a program that is part of no lifecycle
+ */
+export function lifecycleDirectory(program: string, env: Environment, cwd: string): string;
+export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined;
+export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined {
+  const directory = env[LIFECYCLE_DIR_ENV] || (program === undefined ? undefined : posix.dirname(program));
+  return directory === undefined ? undefined : absolutePath(cwd, directory);
+}
+
+/** What a reference says that was built without its build values. */
+const UNKNOWN: LauncherRelease = { version: "0.0.0", repository: "", commit: "" };
+
+/** What the reference's Makefile builds in with a commit, unless it is told otherwise. */
+const REPOSITORY = "github.com/buildpacks/lifecycle";
+
+/** It only prints a line. */
+const TIMEOUT_MS = 5000;
+const MAX_OUTPUT_BYTES = 4096;
+
+/** `<version>+<commit>` (lifecycle cmd/version.go). */
+const PRINTED = /^(?<version>[\w.~-]+)(?:\+(?<commit>[\w.-]+))?\n?$/;
+
+/** `<tag>-<commits since>`, to which the commit belongs (lifecycle tools/version/main.go). */
+const BETWEEN_RELEASES = /-\d+$/;
+
+const run = promisify(execFile);
+
+/**
+ * The lifecycle release that the build metadata label names as the launcher's (docs/compatibility.md#launcher-release):
+ * that of the program `lifecycle` beside this one or in CNB_LIFECYCLE_DIR. The reference's exporter has these values
+ * compiled in; a builder image has them nowhere else.
+ * @param program path by which this one was started; undefined for an export from a program that is part of no
+ *   lifecycle
+ * @returns the values of an unknown release if there is no such program; never rejects
+ */
+export async function readLauncherRelease(
+  program: string | undefined,
+  env: Environment,
+  cwd: string,
+  signal: AbortSignal,
+): Promise<LauncherRelease> {
+  try {
+    const directory = lifecycleDirectory(program, env, cwd);
+    if (directory === undefined) return UNKNOWN;
+    const lifecycle = join(directory, "lifecycle");
+    // Linked to this one, it knows no more than this one.
+    if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return UNKNOWN;
+    const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };
+    const { stdout } = await run(lifecycle, ["-version"], options);
+    return parseRelease(stdout);
+  } catch {
+    return UNKNOWN;
+  }
+}
+
+function parseRelease(text: string): LauncherRelease {
+  const { version, commit = "" } = PRINTED.exec(text)?.groups ?? {};
+  if (version === undefined) return UNKNOWN;
+  if (commit === "") return { ...UNKNOWN, version };
+  const isWhole = BETWEEN_RELEASES.test(version);
+  return { version: isWhole ? `${version}+${commit}` : version, repository: REPOSITORY, commit };
+}

@@ -1,0 +1,71 @@
+import { z } from "zod";
+import type { BuildMetadata } from "../cnb/build-metadata.ts";
+import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import { goQuote } from "../go/format.ts";
+import type { Logger } from "../logger.ts";
+import { parseReference } from "../oci/reference.ts";
+import { readDocumentIfPresent, table, text, texts } from "./toml.ts";
+
+/** The table {image, mirrors} of run.toml, stack.toml and analyzed.toml (docs/compatibility.md#run-image-names). */
+export const runImageNames = table({ image: text, mirrors: texts });
+
+const runSchema = table({ images: z.array(runImageNames).default([]) });
+
+/**
+ * Reads the run images of run.toml, used from API 0.12 on (docs/compatibility.md#run-image-names). A missing file is an
+ * info line and no images.
+ * @throws Fault `failed to read run file: ...`
+ */
+export async function readRun(path: string, logger: Logger): Promise<readonly RunImageNames[]> {
+  const run = await readDocumentIfPresent("run file", path, runSchema);
+  if (run === undefined) logger.info(`No run metadata found at path ${goQuote(path)}`);
+  return run?.images ?? [];
+}
+
+const stackSchema = table({ "run-image": runImageNames.optional() });
+
+/**
+ * Reads the run image of stack.toml, used below API 0.12 (docs/compatibility.md#run-image-names). A missing file is an
+ * info line and no names.
+ * @throws Fault `failed to read stack file: ...`
+ */
+export async function readStack(path: string, logger: Logger): Promise<RunImageNames> {
+  const stack = await readDocumentIfPresent("stack file", path, stackSchema);
+  if (stack === undefined) logger.info(`No stack metadata found at path ${goQuote(path)}`);
+  return stack?.["run-image"] ?? { image: "", mirrors: [] };
+}
+
+const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
+
+/**
+ * Chooses the run image's names for the metadata label from run.toml, from API 0.12 on
+ * (docs/compatibility.md#run-image-names).
+ * @param images of run.toml
+ * @param analyzedImage `run-image.image` of analyzed.toml, "" if absent
+ * @param readBuildMetadata called only if run.toml does not have that image
+ */
+export async function chooseRunImage(
+  images: readonly RunImageNames[],
+  analyzedImage: string,
+  readBuildMetadata: () => Promise<BuildMetadata>,
+): Promise<RunImageNames> {
+  const [first] = images;
+  if (first === undefined) return NO_NAMES;
+  const wanted = comparableName(analyzedImage);
+  const isWanted = (name: string) => comparableName(name) === wanted;
+  const found = images.find(({ image, mirrors }) => isWanted(image) || mirrors.some(isWanted));
+  if (found !== undefined) return found;
+  const { extensions } = await readBuildMetadata();
+  // An extension may have switched the run image, so the first of run.toml need not be the one that was used.
+  return extensions !== null && extensions.length > 0 ? { image: analyzedImage, mirrors: [] } : first;
+}
+
+/** The full name with any digest dropped; a name that does not parse stands for itself. */
+function comparableName(name: string): string {
+  const [withoutDigest = ""] = name.includes("@sha256:") ? name.split("@") : [name];
+  try {
+    return parseReference(withoutDigest).name;
+  } catch {
+    return name;
+  }
+}

@@ -1,0 +1,142 @@
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open, readdir, readlink, stat, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { type Fault, withContext } from "../errors/fault.ts";
+import { makeDirectories } from "../files/directories.ts";
+import { isNotExist, pathFault } from "../go/errno.ts";
+import type { Logger } from "../logger.ts";
+
+/**
+ * Looks for a directory of SBOMs, as the reference does: by listing it.
+ * @returns a fault `open <path>: ...` when it cannot be told
+ */
+export async function findSboms(path: string): Promise<boolean | Fault> {
+  try {
+    await readdir(path);
+    return true;
+  } catch (error) {
+    return isNotExist(error) ? false : pathFault("EXPORT_INPUT_SBOM", "open", path, error);
+  }
+}
+
+/** Where the lifecycle's own SBOMs are in a builder image. */
+const LIFECYCLE_DIR = "/cnb/lifecycle";
+const EXTENSIONS = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"] as const;
+const OWNER = "buildpacksio_lifecycle";
+
+const CODE = "EXPORT_INPUT_SBOM";
+
+/**
+ * Copies the SBOMs of the lifecycle and the launcher into `<layers>/sbom`, from where they get into layers
+ * (docs/compatibility.md#sbom-copies).
+ * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
+ * @throws Fault `failed to copy buildpacksio SBOMs: ...`
+ */
+export async function copyLifecycleSboms(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
+  try {
+    await copyDefaultSboms("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);
+    const launcherTarget = join(layersDir, "sbom", "launch", OWNER, "launcher");
+    if (launcherSbomDir === "" || launcherSbomDir === LIFECYCLE_DIR)
+      await copyDefaultSboms("launcher", launcherTarget, logger);
+    else await copyAllSboms(launcherSbomDir, launcherTarget, logger);
+  } catch (error) {
+    throw withContext("failed to copy buildpacksio SBOMs", error, CODE);
+  }
+}
+
+async function copyDefaultSboms(component: string, target: string, logger: Logger): Promise<void> {
+  for (const extension of EXTENSIONS) {
+    const name = `${component}.${extension}`;
+    const source = join(LIFECYCLE_DIR, name);
+    if (!(await exists(source))) {
+      logger.warn(`Did not find SBOM ${name} in ${LIFECYCLE_DIR}`);
+      continue;
+    }
+    const destination = join(target, extension);
+    await makeDirectories(target, CODE);
+    logger.debug(`Copying SBOM ${name} to ${destination}`);
+    await copy(source, destination);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isNotExist(error)) return false;
+    throw pathFault(CODE, "stat", path, error);
+  }
+}
+
+async function copyAllSboms(source: string, target: string, logger: Logger): Promise<void> {
+  const names = await listSboms(source, logger);
+  await makeDirectories(target, CODE);
+  for (const name of names) {
+    const destination = join(target, name);
+    try {
+      await copy(join(source, name), destination);
+    } catch (error) {
+      logger.warn(`failed while copying SBOM from ${join(source, name)} to ${destination}`);
+      throw error;
+    }
+  }
+}
+
+async function listSboms(directory: string, logger: Logger): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory() && EXTENSIONS.some((extension) => entry.name.endsWith(extension)))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    logger.warn(`Failed to list contents of directory ${directory}`);
+    throw pathFault(CODE, "open", directory, error);
+  }
+}
+
+/**
+ * A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one, a directory is
+ * copied whole. Anything else is left out.
+ */
+async function copy(source: string, destination: string): Promise<void> {
+  const stats = await attempt("lstat", source, () => lstat(source));
+  if (stats.isDirectory()) await copyDirectory(source, destination);
+  else if (stats.isFile()) await copyFile(source, destination);
+  else if (stats.isSymbolicLink()) {
+    const target = await attempt("readlink", source, () => readlink(source));
+    await attempt("symlink", `${target} ${destination}`, () => symlink(target, destination));
+  }
+}
+
+async function copyDirectory(source: string, destination: string): Promise<void> {
+  await makeDirectories(destination, CODE);
+  const names = await attempt("open", source, () => readdir(source));
+  for (const name of names.sort()) await copy(join(source, name), join(destination, name));
+}
+
+/** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not written again. */
+async function copyFile(source: string, destination: string): Promise<void> {
+  await using from = await openFile(source, constants.O_RDONLY);
+  await using to = await openFile(destination, constants.O_RDWR | constants.O_CREAT);
+  await attempt("write", destination, async () => {
+    const content = await from.readFile();
+    if (content.equals(await to.readFile())) return;
+    for (let at = 0; at < content.length; ) at += (await to.write(content, at, content.length - at, at)).bytesWritten;
+    await to.truncate(content.length);
+  });
+}
+
+function openFile(path: string, flags: number): Promise<FileHandle> {
+  return attempt("open", path, () => open(path, flags));
+}
+
+/** @throws Fault that begins with `<operation> <operand>: `, as Go's errors do */
+async function attempt<Result>(operation: string, operand: string, call: () => Promise<Result>): Promise<Result> {
+  try {
+    return await call();
+  } catch (error) {
+    throw pathFault(CODE, operation, operand, error);
+  }
+}

@@ -1,0 +1,264 @@
+import { open } from "node:fs/promises";
+import { parse, TomlDate, TomlError } from "smol-toml";
+import { z } from "zod";
+import type { FreeValue } from "../cnb/lifecycle-metadata.ts";
+import { Fault, messageOf, withContext } from "../errors/fault.ts";
+import { type ByteString, fromByteString, fsPath, toByteString } from "../go/byte-string.ts";
+import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
+import { goQuote } from "../go/format.ts";
+import { isInt64 } from "../go/strconv.ts";
+
+/** A TOML date or time with all the digits it was written with; a TomlDate by itself keeps milliseconds only. */
+export class ExactDate extends TomlDate {
+  readonly #text: string;
+
+  /** @param text in one of TOML's four forms */
+  constructor(text: string) {
+    super(text);
+    this.#text = text;
+  }
+
+  override toISOString(): string {
+    return this.#text;
+  }
+}
+
+/** A TOML table as the parser returns it. */
+export type Table = { readonly [key: string]: unknown };
+
+/** True for a table, not for arrays and dates: the parser makes tables without a prototype, literals have Object's. */
+export function isTable(value: unknown): value is Table {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+/**
+ * A table with known keys. As in BurntSushi's decoder keys match without regard to case, an exact match first, and
+ * unknown keys are ignored.
+ */
+export function table<Shape extends z.ZodRawShape>(shape: Shape) {
+  const names = Object.keys(shape);
+  return z.preprocess((value) => (isTable(value) ? matchKeys(value, names) : value), z.object(shape));
+}
+
+function matchKeys(value: Table, names: readonly string[]): Table {
+  const matched: Record<string, unknown> = {};
+  for (const name of names) {
+    const key = Object.hasOwn(value, name) ? name : Object.keys(value).find((candidate) => equalFold(candidate, name));
+    if (key !== undefined) matched[name] = value[key];
+  }
+  return matched;
+}
+
+function equalFold(key: string, name: string): boolean {
+  return key.toLowerCase() === name.toLowerCase();
+}
+
+/** A string whose absence is the empty string, Go's zero value. */
+export const text = z.string().default("");
+
+/** A bool whose absence is false. */
+export const flag = z.boolean().default(false);
+
+/** An array of strings whose absence is the empty array. */
+export const texts = z.array(z.string()).default([]);
+
+/** A value whose shape the buildpack chooses; absent is null. */
+export const freeValue = z.custom<FreeValue>(isFreeValue, "unexpected value").default(null);
+
+/** A table whose keys the buildpack chooses. Go decodes anything else into a nil map without an error: null. */
+export const freeTable = z
+  .custom<FreeValue>(isFreeValue, "unexpected value")
+  .transform((value) => (isFreeTable(value) ? value : null))
+  .default(null);
+
+/** The same with an empty table for null. */
+export const freeMap = freeTable.transform((value) => value ?? {});
+
+/** A map from free names to values of one schema. Go decodes anything but a table into a nil map: the empty map. */
+export function mapOf<Value extends z.ZodType>(value: Value) {
+  return z.preprocess((map) => new Map(isTable(map) ? Object.entries(map) : []), z.map(z.string(), value));
+}
+
+function isFreeTable(value: FreeValue): value is { readonly [key: string]: FreeValue } {
+  return isTable(value);
+}
+
+function isFreeValue(value: unknown): value is FreeValue {
+  if (["string", "number", "bigint", "boolean"].includes(typeof value)) return true;
+  if (value instanceof TomlDate) return true;
+  if (Array.isArray(value)) return value.every(isFreeValue);
+  return isTable(value) && Object.values(value).every(isFreeValue);
+}
+
+/** Temporal keeps nanoseconds, as Go does; a runtime without it (Node 24) cuts dates to milliseconds. */
+const HAS_TEMPORAL = "Temporal" in globalThis;
+
+/**
+ * Decodes a TOML document as BurntSushi/toml does (docs/compatibility.md#toml-decoding): integers have 64 bits and are
+ * BigInts, which distinguishes them from floats; dates are TomlDates; a byte order mark is skipped.
+ * @throws Error with a one-line reason, starting with `line <n>: ` where the place is known
+ */
+export function parseToml(bytes: Uint8Array): Table {
+  return normaliseTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
+}
+
+/** Temporal refuses more than nine digits of a second's fraction, which Go cuts; there, dates are cut to milliseconds. */
+function decodeTables(text: string, useLegacyDate: boolean): Table {
+  try {
+    return parse(text, { integersAsBigInt: true, useLegacyDate });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    if (!useLegacyDate && error.message.includes("Temporal error")) return decodeTables(text, true);
+    const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
+    throw new Error(`line ${error.line}: ${reason}`, { cause: error });
+  }
+}
+
+/** Deeper than any document that means something, and far from what a stack holds; the parser's own limit of inline tables. */
+const MAX_DEPTH = 1000;
+
+/** Most digits of a number in a message. */
+const SHOWN_DIGITS = 40;
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Error("the file is not valid UTF-8", { cause: error });
+  }
+}
+
+function normaliseTable(table: Table, depth: number): Table {
+  if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
+  // Without a prototype, so that `__proto__` is a key like any other.
+  const normalised: Record<string, unknown> = Object.create(null);
+  for (const [key, value] of Object.entries(table)) normalised[key] = normalise(value, depth + 1);
+  return normalised;
+}
+
+function normalise(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint" && !isInt64(value))
+    throw new RangeError(`${shortened(value)} is out of range for int64`);
+  if (typeof value !== "object" || value === null || value instanceof TomlDate) return value;
+  if (Array.isArray(value)) return value.map((item) => normalise(item, depth));
+  // The parser's tables have no prototype, so anything else is a Temporal object; its text ends in `[<zone>]`.
+  return isTable(value) ? normaliseTable(value, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
+}
+
+function shortened(value: bigint): string {
+  const digits = String(value);
+  return digits.length <= SHOWN_DIGITS ? digits : `${digits.slice(0, SHOWN_DIGITS)}... (${digits.length} digits)`;
+}
+
+/**
+ * Reads a TOML file and validates it against a schema (docs/compatibility.md#toml-decoding). Its errors have the texts
+ * of Go's os.Open and of BurntSushi/toml, the latter after the file's path.
+ * @throws Fault whose cause is Node's ENOENT if the file does not exist
+ */
+export async function readToml<Schema extends z.ZodType>(path: ByteString, schema: Schema): Promise<z.output<Schema>> {
+  const file = fromByteString(path);
+  const bytes = await readBytes(path);
+  const result = schema.safeParse(decode(bytes, file), { reportInput: true });
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw tomlFault(file, issue === undefined ? "unexpected content" : describeIssue(issue));
+}
+
+/**
+ * The same for a document at a path from the command line.
+ * @param what the reference's word for it, for `failed to read <what>: `
+ */
+export async function readDocument<Schema extends z.ZodType>(
+  what: string,
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  try {
+    return await readToml(toByteString(path), schema);
+  } catch (error) {
+    throw withContext(`failed to read ${what}`, error, "EXPORT_INPUT_READ");
+  }
+}
+
+/**
+ * Like {@link readDocument}, but undefined if the file does not exist; any other failure is a fault
+ * (docs/compatibility.md#missing-files).
+ */
+export async function readDocumentIfPresent<Schema extends z.ZodType>(
+  what: string,
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema> | undefined> {
+  try {
+    return await readDocument(what, path, schema);
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+}
+
+/** True for a fault of this file that says that the document does not exist. */
+export function isMissingFile(error: unknown): boolean {
+  return isNotExist(error) || (error instanceof Fault && isMissingFile(error.cause));
+}
+
+function decode(bytes: Uint8Array, file: string): unknown {
+  try {
+    return parseToml(bytes);
+  } catch (error) {
+    throw tomlFault(file, messageOf(error), error);
+  }
+}
+
+/**
+ * Longest TOML file in bytes. What is in one ends up in an image's config, and one that long is read by no registry nor by us;
+ * and a parser makes some hundred bytes of each.
+ */
+const MAX_TOML_BYTES = 8 << 20;
+
+async function readBytes(path: ByteString): Promise<Uint8Array> {
+  try {
+    await using file = await open(fsPath(path));
+    const { size } = await file.stat();
+    if (size <= MAX_TOML_BYTES) return await file.readFile();
+    throw new Fault(
+      "EXPORT_INPUT_READ",
+      `read ${fromByteString(path)}: it has ${size} bytes, more than ${MAX_TOML_BYTES}`,
+      {
+        hint: "Let the buildpack or platform that wrote it keep large data in files of a layer.",
+      },
+    );
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    const operation = isSystemError(error) && error.syscall === "read" ? "read" : "open";
+    throw pathFault("EXPORT_INPUT_READ", operation, fromByteString(path), error);
+  }
+}
+
+/** BurntSushi's words for a value of the wrong type. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const key = issue.path.filter((part) => typeof part === "string").join(".");
+  const where = key === "" ? "" : `(last key ${goQuote(key)}): `;
+  if (issue.code !== "invalid_type") return `${where}${issue.message}`;
+  const found = goTypeOf(issue.input);
+  if (issue.expected === "object") return `${where}type mismatch: expected table but found ${found}`;
+  const wanted = issue.expected === "array" ? "slice" : issue.expected;
+  return `${where}incompatible types: TOML value has type ${found}; destination has type ${wanted}`;
+}
+
+/** The Go type that BurntSushi decodes a value to. */
+export function goTypeOf(value: unknown): string {
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "bigint") return "int64";
+  if (typeof value === "number") return "float64";
+  if (value instanceof TomlDate) return "time.Time";
+  if (Array.isArray(value)) return value.length > 0 && value.every(isTable) ? "[]map[string]any" : "[]any";
+  return "map[string]any";
+}
+
+function tomlFault(file: string, reason: string, cause?: unknown): Fault {
+  return new Fault("EXPORT_INPUT_TOML", `${file}: toml: ${reason}`, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,55 @@
+import { EMPTY_CACHE_METADATA } from "../cnb/lifecycle-metadata.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import type { ExportContext } from "../export/context.ts";
+import { isInUse } from "../files/durable-directory.ts";
+import type { PlannedCache } from "../plan/app.ts";
+import type { CacheStore } from "./cache.ts";
+import { ImageCache } from "./cache-image.ts";
+import { openCacheImage } from "./cache-image-push.ts";
+import { DirectoryCache } from "./directory-cache.ts";
+import { VolumeCache } from "./volume-cache.ts";
+
+/** The cache on its way. */
+export interface OpeningCache {
+  /**
+   * Undefined when there is to be none; a fault for one that cannot be saved, which does not end the export. Rejects
+   * with a Fault with an exit code (docs/compatibility.md#cache-selection).
+   */
+  readonly store: Promise<CacheStore | Fault | undefined>;
+  /** What the app image's plan needs to know of it: of an image only that there is one. */
+  readonly planned: Promise<PlannedCache | undefined>;
+}
+
+/**
+ * Starts to open the cache (docs/compatibility.md#cache-selection); a cache image takes precedence over a directory.
+ */
+export function openCache(context: ExportContext, signal: AbortSignal): OpeningCache {
+  const { cacheImage, cacheDir } = context.settings;
+  if (cacheImage !== "")
+    return {
+      store: openCacheImage(context, signal).then((image) => new ImageCache(context, image)),
+      planned: Promise.resolve({ kind: "image" }),
+    };
+  if (cacheDir === "") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
+  const volume = openVolume(context, cacheDir);
+  const store = volume.then((opened) =>
+    opened instanceof Fault ? opened : new DirectoryCache(cacheDir, opened, context.monitor),
+  );
+  return { store, planned: volume.then((opened) => (opened instanceof Fault ? undefined : plannedVolume(opened))) };
+}
+
+/** @returns a fault for a directory that another export uses */
+async function openVolume({ store }: ExportContext, directory: string): Promise<VolumeCache | Fault> {
+  try {
+    return await VolumeCache.open(directory, (path) => store.hashFile(path));
+  } catch (error) {
+    if (isInUse(error)) return error;
+    throw failTo("create volume cache", error);
+  }
+}
+
+/** Metadata that cannot be read is for the cache's export to complain about. */
+async function plannedVolume(volume: VolumeCache): Promise<PlannedCache> {
+  const old = await volume.metadata().catch(() => EMPTY_CACHE_METADATA);
+  return { kind: "volume", directory: volume.stagingDir, old };
+}

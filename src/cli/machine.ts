@@ -1,0 +1,172 @@
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { posix } from "node:path";
+import type { Logger } from "../logger.ts";
+
+/* What this process may use of the machine: less than all of it where a cgroup (v1 or v2) limits the process or a group around it. */
+
+export interface Machine {
+  /** At least 1; a part of a core counts as one. */
+  readonly cores: number;
+  /** Absent where the system does not say. */
+  readonly memory?: AvailableMemory | undefined;
+  /** The directory for temporary files. */
+  readonly tempDir: string;
+}
+
+/** Memory that is free, or would be if caches were dropped. */
+export interface AvailableMemory {
+  readonly bytes: number;
+  /** The file that has the limit. */
+  readonly path: string;
+}
+
+/** Reads a small file of the kernel; undefined when it is not there. */
+export type ReadKernelFile = (path: string) => string | undefined;
+
+/** @param tempDir the directory for temporary files */
+export function readMachine(tempDir: string): Machine {
+  return { cores: readAvailableCores(), memory: availableMemory(readKernelFile), tempDir };
+}
+
+/** Cores that this process may use, at least 1: those it is scheduled on, or fewer where a CPU quota allows less. */
+export function readAvailableCores(): number {
+  return limitByQuota(availableParallelism(), readKernelFile);
+}
+
+export function readKernelFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** `cores`, or the smallest quota of the process's cgroup and the groups around it, rounded up. */
+export function limitByQuota(cores: number, read: ReadKernelFile): number {
+  const quotas = cgroupDirectories("cpu", read).flatMap((directory) => quotaOf(directory, read) ?? []);
+  return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
+}
+
+/** The least of what the machine has and what the limits of the process's cgroup and the groups around it leave. */
+export function availableMemory(read: ReadKernelFile): AvailableMemory | undefined {
+  const found = [
+    ...machineMemory(read),
+    ...cgroupDirectories("memory", read).flatMap((directory) => groupMemory(directory, read)),
+  ];
+  return found.reduce<AvailableMemory | undefined>(
+    (least, one) => (least === undefined || one.bytes < least.bytes ? one : least),
+    undefined,
+  );
+}
+
+/**
+ * Where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with no
+ * controllers for v2 (cgroups(7)). Inside a container the mount often shows only the own group, as the root. v2 is mounted
+ * at `unified` where v1 is used as well.
+ */
+export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: ReadKernelFile): string[] {
+  const directories = new Set<string>();
+  const add = (controllers: string, group: string): void => {
+    const mounts =
+      controllers === "" ? ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] : [`/sys/fs/cgroup/${controllers}`];
+    for (const mount of mounts)
+      for (let path = posix.join("/", group); ; path = posix.dirname(path)) {
+        directories.add(posix.join(mount, path).replace(/\/$/, ""));
+        if (path === "/") break;
+      }
+  };
+  for (const controllers of ["", controller]) add(controllers, "/");
+  for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers, ...rest] = line.split(":");
+    if (controllers === undefined) continue;
+    if (controllers !== "" && !controllers.split(",").includes(controller)) continue;
+    add(controllers, rest.join(":"));
+  }
+  return [...directories];
+}
+
+/** Cores that one group allows; undefined for no limit. */
+function quotaOf(directory: string, read: ReadKernelFile): number | undefined {
+  const v2 = read(`${directory}/cpu.max`);
+  const [quota, period] =
+    v2 === undefined
+      ? [read(`${directory}/cpu.cfs_quota_us`), read(`${directory}/cpu.cfs_period_us`)]
+      : v2.trim().split(" ");
+  // `max` (v2) and -1 (v1) mean no limit.
+  const cores = Number(quota) / Number(period);
+  return Number.isFinite(cores) && cores > 0 ? cores : undefined;
+}
+
+function machineMemory(read: ReadKernelFile): AvailableMemory[] {
+  const path = "/proc/meminfo";
+  const text = read(path) ?? "";
+  // Before Linux 3.14 there is no estimate of what is available.
+  const kibibytes = /^MemAvailable: +(\d+) kB$/m.exec(text) ?? /^MemTotal: +(\d+) kB$/m.exec(text);
+  return kibibytes === null ? [] : [{ bytes: Number(kibibytes[1]) * 1024, path }];
+}
+
+/**
+ * What the limits of one group leave, beside what it uses and could not drop. Above `memory.high` (v2) processes are only slowed
+ * down, but so much that it counts as a limit. `hierarchical_memory_limit` (v1) is that of all groups around, also of those
+ * which a container does not see.
+ */
+function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[] {
+  const stat = read(`${directory}/memory.stat`) ?? "";
+  const statistic = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(stat)?.[1] ?? Number.NaN);
+  const limits = ["memory.max", "memory.high", "memory.limit_in_bytes"].map((name) => ({
+    name,
+    limit: parseBytes(read(`${directory}/${name}`)),
+  }));
+  limits.push({ name: "memory.stat", limit: statistic("hierarchical_memory_limit") });
+  const usage = parseBytes(read(`${directory}/memory.current`) ?? read(`${directory}/memory.usage_in_bytes`));
+  // v1 has sums over the groups below, as `total_*`; v2 has nothing else.
+  const files = ["active_file", "inactive_file"].map((name) => statistic(`total_${name}`) || statistic(name) || 0);
+  const used = Math.max(0, (usage || 0) - files.reduce((sum, bytes) => sum + bytes, 0));
+  return limits
+    .filter(({ limit }) => limit >= 0)
+    .map(({ name, limit }) => ({ bytes: Math.max(0, limit - used), path: `${directory}/${name}` }));
+}
+
+/** NaN for `max` (v2), which means no limit, and for what is not there. */
+function parseBytes(text: string | undefined): number {
+  return /^\d+\s*$/.test(text ?? "") ? Number(text) : Number.NaN;
+}
+
+const MIB = 1 << 20;
+
+/*
+ * Resident memory as measured, and some more (docs/operations.md#memory): of an export of 30,000 files without its workers, and of a
+ * worker among many files whose contents do not compress.
+ */
+const EXPORT_BYTES = 192 * MIB;
+export const WORKER_BYTES = 14 * MIB;
+
+/** Hashing is sequential, so that more than some 16 workers make nothing faster; this many still fit into the 4 GiB of a WebAssembly memory. */
+export const MAX_WORKERS = 512;
+
+/** One worker a core, as far as memory allows. */
+export function defaultWorkers({ cores, memory }: Machine): number {
+  return Math.min(cores, fittingWorkers(memory));
+}
+
+/**
+ * Bounds a number of workers by the available memory. A bounded default is worth a line of the debug log, a bounded number that was
+ * given by hand a warning.
+ * @param wanted at most {@link MAX_WORKERS}
+ */
+export function boundWorkers(wanted: number, { cores, memory }: Machine, logger: Logger): number {
+  const most = fittingWorkers(memory);
+  if (memory === undefined || most > wanted) return wanted;
+  const why = `the available memory of ${Math.floor(memory.bytes / MIB)} MiB (${memory.path})`;
+  if (wanted > most) logger.warn(`-workers ${wanted} is too much for ${why}: using ${most}`);
+  else if (wanted < cores) logger.debug(`Using ${wanted} workers on ${cores} cores because of ${why}`);
+  return most;
+}
+
+/** How many workers have room in the memory, at least 1: an export without that much memory still tries. */
+export function fittingWorkers(memory: AvailableMemory | undefined): number {
+  if (memory === undefined) return MAX_WORKERS;
+  const fitting = Math.floor((memory.bytes - EXPORT_BYTES) / WORKER_BYTES);
+  return Math.max(1, Math.min(MAX_WORKERS, fitting));
+}

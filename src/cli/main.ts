@@ -1,0 +1,26 @@
+import { setFlagsFromString } from "node:v8";
+import { standardOutput } from "../report/output.ts";
+import { runAs } from "./privileges.ts";
+import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
+import { runProgram } from "./program.ts";
+import { exitProcess, listenForStop } from "./signals.ts";
+
+// The option that bounds the main thread's young generation would overrule the smaller limits of other threads.
+setFlagsFromString("--max-semi-space-size=0");
+
+const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
+const env = givenEnvironment(process.env);
+const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
+
+// Node.js starts no thread in a directory that was deleted.
+if (cwd === "") process.chdir("/");
+
+// What is left there is for the clouds' SDKs, and for the programs that those start.
+for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];
+process.env.HOME = home;
+
+const stop = listenForStop(signalsIgnoredAtStart(ignored));
+const [out, err] = [standardOutput(1), standardOutput(2)];
+void runProgram({ program, args, env, cwd, home, out, err, runAs }, stop).then((exitCode) =>
+  exitProcess(exitCode, stop),
+);

@@ -1,0 +1,80 @@
+import { chownSync, type Dirent, lchownSync, readdirSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import { failTo } from "../errors/fault.ts";
+import { isNotExist, pathFault } from "../go/errno.ts";
+
+const GROUP_WRITE = 0o020;
+const WORLD_WRITE = 0o002;
+
+/**
+ * Chowns cache directories to the user of the export if that user cannot write to them
+ * (docs/compatibility.md#users-and-permissions). Directories that do not exist are skipped.
+ * @throws Fault `failed to chown volumes: ...`
+ */
+export function ensureOwner(uid: number, gid: number, paths: readonly string[]): void {
+  try {
+    for (const path of paths.filter((candidate) => candidate !== "")) ensureOwnerOf(path, uid, gid);
+  } catch (error) {
+    throw failTo("chown volumes", error);
+  }
+}
+
+function ensureOwnerOf(path: string, uid: number, gid: number): void {
+  let stats: Stats;
+  try {
+    stats = statSync(path);
+  } catch (error) {
+    if (isNotExist(error)) return;
+    throw pathFault("EXPORT_PRIVILEGES", "stat", path, error);
+  }
+  if (!canWrite(stats, uid, gid)) chownTree(path, uid, gid);
+}
+
+/** The owner is taken to have write permission, as the reference does. */
+function canWrite(stats: Stats, uid: number, gid: number): boolean {
+  return (
+    stats.uid === uid || (stats.gid === gid && (stats.mode & GROUP_WRITE) !== 0) || (stats.mode & WORLD_WRITE) !== 0
+  );
+}
+
+function chownTree(path: string, uid: number, gid: number): void {
+  chown(chownSync, "chown", path, uid, gid);
+  for (const entry of entriesOf(path)) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) chownTree(child, uid, gid);
+    else chown(lchownSync, "lchown", child, uid, gid);
+  }
+}
+
+function entriesOf(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    throw pathFault("EXPORT_PRIVILEGES", "open", path, error);
+  }
+}
+
+function chown(call: typeof chownSync, operation: string, path: string, uid: number, gid: number): void {
+  try {
+    call(path, uid, gid);
+  } catch (error) {
+    throw pathFault("EXPORT_PRIVILEGES", operation, path, error);
+  }
+}
+
+/**
+ * Switches the process permanently to the given user and group. Supplementary groups and HOME stay
+ * (docs/compatibility.md#users-and-permissions).
+ * @throws Fault `failed to exec as user <uid>:<gid>: operation not permitted`
+ */
+export function runAs(uid: number, gid: number): void {
+  const { getuid, getgid, setuid, setgid } = process;
+  if (getuid === undefined || getgid === undefined || setuid === undefined || setgid === undefined) return;
+  if (uid === getuid() && gid === getgid()) return;
+  try {
+    setgid(gid);
+    setuid(uid);
+  } catch {
+    throw failTo(`exec as user ${uid}:${gid}`, new Error("operation not permitted"));
+  }
+}

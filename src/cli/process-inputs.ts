@@ -1,0 +1,69 @@
+import { userInfo } from "node:os";
+import type { Environment } from "./environment.ts";
+
+/** What bin/exporter and binary.ts put before the names of variables that Node.js must not see (bin/runtime.sh). */
+export const HIDDEN = "TANDEM_ENV_";
+
+/** The words of a list in bin/runtime.sh. @param text of that file @throws Error when it has no such list */
+export function runtimeList(text: string, name: string): readonly string[] {
+  const words = new RegExp(`^tandem_${name}='([^']*)'`, "m").exec(text)?.[1];
+  if (words === undefined) throw new Error(`bin/runtime.sh has no tandem_${name}='...'`);
+  return words.trim().split(/\s+/);
+}
+
+/** Environment that bin/exporter sets for the command itself. */
+const OWN = new Set([
+  "NODE_COMPILE_CACHE",
+  "NODE_COMPILE_CACHE_PORTABLE",
+  "TANDEM_IGNORED_SIGNALS",
+  "TANDEM_INVOKED_AS",
+]);
+
+/** The environment as the command was given it: what the programs that it starts must get. */
+export function givenEnvironment(variables: Environment): Environment {
+  const given = new Map<string, string | undefined>();
+  for (const [name, value] of Object.entries(variables))
+    if (!OWN.has(name) && !name.startsWith(HIDDEN)) given.set(name, value);
+  for (const [name, value] of Object.entries(variables))
+    if (name.startsWith(HIDDEN)) given.set(name.slice(HIDDEN.length), value);
+  return Object.fromEntries(given);
+}
+
+/**
+ * The user's home directory: `HOME`, else that of the user database. A user who is not in it, as in OpenShift, has Debian's
+ * home of nobody: a relative path would read credentials from the working directory, where a build may have written.
+ */
+export function homeDirectory({ HOME }: Environment): string {
+  if (HOME) return HOME;
+  try {
+    return userInfo().homedir || NO_HOME;
+  } catch {
+    return NO_HOME;
+  }
+}
+
+const NO_HOME = "/nonexistent";
+
+/** As Go's os.TempDir: `TMP` and `TEMP`, which Node.js also reads, do not count. */
+export function temporaryDirectory({ TMPDIR }: Environment): string {
+  return TMPDIR || "/tmp";
+}
+
+/** The working directory; "" when it was deleted, which matters to relative paths only ({@link absolutePath}). */
+export function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Which stop signals the process was started to ignore: SIGHUP by nohup, SIGINT in a shell's background. A Go program goes on
+ * ignoring these two.
+ * @param mask `SigIgn` of proc(5) from before Node.js reset it, in hexadecimal; undefined when nobody looked
+ */
+export function signalsIgnoredAtStart(mask = ""): readonly ("SIGHUP" | "SIGINT")[] {
+  const bits = Number.parseInt(mask.slice(-1), 16);
+  return [...((bits & 1) === 1 ? (["SIGHUP"] as const) : []), ...((bits & 2) === 2 ? (["SIGINT"] as const) : [])];
+}

@@ -1,0 +1,253 @@
+import { posix } from "node:path";
+import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
+import { gates } from "../cnb/api.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { guardLayout } from "../cnb/experimental.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { parseGoDecimal } from "../go/strconv.ts";
+import type { Logger } from "../logger.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Analyzed, ExportSettings, LogLevel } from "../plan/inputs.ts";
+import type { RunCommand } from "./command-line.ts";
+import { type Environment, stringFrom } from "./environment.ts";
+import { LAYERS_PLACEHOLDER } from "./flags.ts";
+import { parseTuning } from "./tuning.ts";
+
+/**
+ * Makes a path absolute.
+ * @param cwd the working directory; "" when it was deleted
+ * @throws Fault in the words of Go's filepath.Abs, for a relative path in a deleted directory
+ */
+export function absolutePath(cwd: string, path: string): string {
+  if (cwd === "" && !posix.isAbsolute(path))
+    throw new Fault("EXPORT_ARGS_CWD", "getwd: no such file or directory", {
+      hint: `The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
+    });
+  return posix.resolve(cwd, path);
+}
+
+/** An argument that cannot be used; the caller's wrapping gives the exit code. */
+export function argumentFault(message: string): Fault {
+  return new Fault("EXPORT_ARGS_INVALID", message);
+}
+
+const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["fatal", "fatal"],
+]);
+
+/**
+ * The level of `-log-level`, in any case (docs/compatibility.md#flags).
+ * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
+ */
+export function parseLogLevel(text: string): LogLevel {
+  const level = LEVELS.get(text.toLowerCase());
+  if (level !== undefined) return level;
+  throw new Fault("EXPORT_ARGS_LOG_LEVEL", "failed to parse log level: invalid level", {
+    exitCode: EXIT_CODES.failed,
+    hint: `-log-level is '${text}'; it must be one of ${[...LEVELS.keys()].join(", ")}.`,
+  });
+}
+
+/** Everything but the flags of our own, which are checked after the reference's. */
+export type ReferenceSettings = Omit<ExportSettings, "tuning">;
+
+/** The settings from flags and environment, before anything is resolved (docs/compatibility.md#flags). */
+export function initialSettings({ platformApi, flags, positionals }: RunCommand, env: Environment): ReferenceSettings {
+  const [outputImage = "", ...additionalTags] = positionals;
+  return {
+    platformApi,
+    analyzedPath: flags.string("analyzed"),
+    appDir: flags.string("app"),
+    cacheDir: flags.string("cache-dir"),
+    cacheImage: flags.string("cache-image"),
+    daemon: flags.bool("daemon"),
+    execEnv: stringFrom(env, "CNB_EXEC_ENV", "production"),
+    experimentalMode: stringFrom(env, "CNB_EXPERIMENTAL_MODE", "error"),
+    extendedDir: flags.string("extended"),
+    gid: flags.int("gid"),
+    groupPath: flags.string("group"),
+    insecureRegistries: flags.list("insecure-registry"),
+    launchCacheDir: flags.string("launch-cache"),
+    launcherPath: flags.string("launcher"),
+    launcherSbomDir: flags.string("launcher-sbom"),
+    layersDir: flags.string("layers"),
+    layout: flags.bool("layout"),
+    layoutDir: flags.string("layout-dir"),
+    logLevel: parseLogLevel(flags.string("log-level")),
+    noColor: flags.bool("no-color"),
+    parallel: flags.bool("parallel"),
+    previousImage: flags.string("previous-image"),
+    buildImage: env.CNB_BUILD_IMAGE ?? "",
+    processType: flags.string("process-type"),
+    projectMetadataPath: flags.string("project-metadata"),
+    reportPath: flags.string("report"),
+    runPath: flags.string("run"),
+    runImage: flags.string("run-image"),
+    stackPath: flags.string("stack"),
+    uid: flags.int("uid"),
+    outputImage,
+    additionalTags,
+    ...sourceDateEpoch(env.SOURCE_DATE_EPOCH ?? "", gates(platformApi).honoursSourceDateEpoch),
+  };
+}
+
+/** See docs/compatibility.md#created-time. */
+function sourceDateEpoch(text: string, isHonoured: boolean) {
+  if (!isHonoured || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
+  const seconds = parseGoDecimal(text);
+  return { sourceDateEpoch: seconds, isSourceDateEpochInvalid: seconds === undefined };
+}
+
+/**
+ * Replaces the first `<layers>` in paths that may contain it by the layers directory as given, also in paths from the
+ * user (step 1 of docs/compatibility.md#input-resolution).
+ */
+export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
+  const { layersDir } = settings;
+  const placeholder = layersDir === "" ? `${LAYERS_PLACEHOLDER}/` : LAYERS_PLACEHOLDER;
+  // A function, because a replacement text would have `$` patterns.
+  const place = (path: string) => path.replace(placeholder, () => layersDir);
+  return {
+    ...settings,
+    analyzedPath: place(settings.analyzedPath),
+    extendedDir: place(settings.extendedDir),
+    groupPath: place(settings.groupPath),
+    projectMetadataPath: place(settings.projectMetadataPath),
+    reportPath: place(settings.reportPath),
+  };
+}
+
+/**
+ * Makes the directories absolute that the reference makes absolute (docs/compatibility.md#input-resolution, step 2).
+ * App and layers directory become the working directory when empty, as they do at the start of the reference's export.
+ * @param cwd absolute, or "" when it was deleted
+ */
+export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
+  const absolute = (path: string) => absolutePath(cwd, path);
+  const absoluteIfGiven = (path: string) => (path === "" ? path : absolute(path));
+  return {
+    ...settings,
+    appDir: absolute(settings.appDir),
+    layersDir: absolute(settings.layersDir),
+    cacheDir: absoluteIfGiven(settings.cacheDir),
+    launchCacheDir: absoluteIfGiven(settings.launchCacheDir),
+  };
+}
+
+/** @throws Fault if the first argument is empty (step 3 of docs/compatibility.md#input-resolution) */
+export function requireOutputImage({ outputImage }: ReferenceSettings): void {
+  if (outputImage === "") throw argumentFault("image argument is required");
+}
+
+/**
+ * Every named image must parse, used or not (step 7 of docs/compatibility.md#input-resolution).
+ * @throws Fault `could not parse reference: <text>`
+ */
+export function checkReferences(settings: ReferenceSettings): void {
+  const { previousImage, buildImage, runImage, cacheImage } = settings;
+  for (const image of [...destinationsOf(settings), previousImage, buildImage, runImage, cacheImage])
+    if (image !== "") parseReference(image);
+}
+
+/**
+ * The app image and its tags must share one registry; the cache image may be anywhere (step 8 of
+ * docs/compatibility.md#input-resolution).
+ * @throws Fault if there are several
+ */
+export function checkSameRegistry(settings: ReferenceSettings): void {
+  if (settings.daemon) return;
+  const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));
+  if (registries.size > 1)
+    throw new Fault("EXPORT_ARGS_REGISTRIES", "writing to multiple registries is unsupported", {
+      hint: `The image and its tags are in ${[...registries].join(", ")}.`,
+    });
+}
+
+/** Output image and additional tags; an empty argument names nothing. */
+function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): readonly string[] {
+  return [outputImage, ...additionalTags].filter((image) => image !== "");
+}
+
+/** Step 5 of docs/compatibility.md#input-resolution. */
+export function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
+  if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
+}
+
+/** Step 6 of docs/compatibility.md#input-resolution. */
+export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
+  if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
+}
+
+/** A cache image or a cache directory was named. */
+export function hasCache({ cacheImage, cacheDir }: ReferenceSettings): boolean {
+  return cacheImage !== "" || cacheDir !== "";
+}
+
+/** What resolving needs of the process: its environment and its working directory (absolute). */
+export interface ProcessContext {
+  readonly env: Environment;
+  readonly cwd: string;
+}
+
+/** What is known when the arguments are resolved. analyzed.toml is read here, once. */
+export interface ResolvedInputs {
+  readonly settings: ExportSettings;
+  readonly analyzed: Analyzed;
+}
+
+/**
+ * The reference's `Args` (docs/compatibility.md#input-resolution): checks the arguments and fills in dependent
+ * settings, in its order, then guards layout mode.
+ * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
+ */
+export async function resolveSettings(
+  command: RunCommand,
+  process: ProcessContext,
+  logger: Logger,
+): Promise<ResolvedInputs> {
+  if (command.positionals.length === 0)
+    throw failTo("parse arguments", argumentFault("at least one image argument is required"), EXIT_CODES.invalidArgs);
+  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+    throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
+  });
+  guardLayout(resolved.settings, logger);
+  return resolved;
+}
+
+async function resolve(command: RunCommand, process: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
+  const placed = replacePlaceholders(initialSettings(command, process.env));
+  const located = makePathsAbsolute(placed, process.cwd);
+  requireOutputImage(located);
+  refuseRunImageFlags(command, process.env);
+  const analyzed = await readAnalyzed(located.analyzedPath, logger);
+  const settings = { ...located, runImage: analyzedRunImage(analyzed, located.analyzedPath) };
+  warnWithoutCache(settings, logger);
+  warnUnusedLaunchCache(settings, logger);
+  checkReferences(settings);
+  checkSameRegistry(settings);
+  warnIneffectiveParallel(settings, logger);
+  return { settings: { ...settings, tuning: parseTuning(command, process.cwd, logger) }, analyzed };
+}
+
+/**
+ * The exporter takes the run image from analyzed.toml; its flags are always rejected (step 4 of
+ * docs/compatibility.md#input-resolution).
+ */
+function refuseRunImageFlags({ flags }: RunCommand, env: Environment): void {
+  const runImage = flags.string("run-image");
+  if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
+  if (flags.string("image") !== "") throw argumentFault("-image is unsupported");
+}
+
+/** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */
+function warnIneffectiveParallel(settings: ReferenceSettings, logger: Logger): void {
+  if (settings.parallel && !hasCache(settings))
+    logger.warn(
+      "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.",
+    );
+}

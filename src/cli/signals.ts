@@ -1,0 +1,97 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Fault } from "../errors/fault.ts";
+
+/** Signals that ask the command to stop, with the exit code of a process that they ended, as shells count it. */
+const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** A signal that asks the command to stop. */
+export type StopSignal = keyof typeof STOP_SIGNALS;
+
+/** How long the command may take to end what is under way. The rest of the second is for the process to end. */
+const GRACE_MS = 700;
+
+/** The same after a second signal, for system calls only. */
+const SECOND_GRACE_MS = 100;
+
+/** Why everything under way is aborted. */
+export class StopFault extends Fault {
+  readonly signal: StopSignal;
+  readonly #sinceMs = performance.now();
+
+  constructor(signal: StopSignal) {
+    super("EXPORT_CANCELLED", `stopped by ${signal}`, { exitCode: STOP_SIGNALS[signal] });
+    this.signal = signal;
+  }
+
+  isOlderThan(ms: number): boolean {
+    return performance.now() - this.#sinceMs >= ms;
+  }
+}
+
+/**
+ * Rejects with the signal's reason some time after it was aborted, however much is still under way then: nothing that is left
+ * to be done makes anything whole that would otherwise be half.
+ */
+export function overdue(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => setTimeout(() => reject(signal.reason), GRACE_MS).unref(), { once: true });
+  return promise;
+}
+
+/** Signals that end a Node.js process and that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify` alone). */
+const HARMLESS_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"] as const;
+
+/** The stop signals that are listened for. */
+const listened = new Set<StopSignal>();
+
+/**
+ * Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits.
+ * @param ignored stop signals that the process was started to ignore
+ */
+export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of [...HARMLESS_SIGNALS, ...ignored]) process.on(signal, () => undefined);
+  for (const signal of (["SIGHUP", "SIGINT", "SIGTERM"] as const).filter((name) => !ignored.includes(name))) {
+    listened.add(signal);
+    process.on(signal, () => {
+      const reason = new StopFault(signal);
+      if (controller.signal.aborted) void exitWithin(SECOND_GRACE_MS, STOP_SIGNALS[signal], reason);
+      else controller.abort(reason);
+    });
+  }
+  return controller.signal;
+}
+
+/** Exits. @param stop aborted if the process was asked to stop */
+export async function exitProcess(exitCode: number, { reason }: AbortSignal): Promise<void> {
+  await exitWithin(GRACE_MS, exitCode, reason);
+}
+
+/** Requests to the thread pool that a system call can hold up: silent name servers, large copies, FIFOs that nobody writes. */
+const POOL_REQUESTS = /^(?:FSReq|GetAddrInfo|GetNameInfo)/;
+
+const POOL_LOOK_MS = 10;
+
+let isExiting = false;
+
+/**
+ * While it exits, the runtime waits for its thread pool and runs no listener any more. So the signals get their default action
+ * back; and where the pool is still busy some time after the process was asked to stop, the signal ends it that way, which is the
+ * same exit code for shells and platforms. (The kernel keeps such a signal from a container's process 1, which ends after the pool.)
+ * @param graceMs for the pool, from the signal on
+ */
+async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {
+  if (isExiting) return;
+  isExiting = true;
+  if (reason instanceof StopFault) while (isPoolBusy() && !reason.isOlderThan(graceMs)) await delay(POOL_LOOK_MS);
+  // Added last, it runs after all other listeners.
+  process.once("exit", () => {
+    for (const signal of listened) process.removeAllListeners(signal);
+    if (reason instanceof StopFault && isPoolBusy()) process.kill(process.pid, reason.signal);
+  });
+  process.exit(exitCode);
+}
+
+function isPoolBusy(): boolean {
+  return process.getActiveResourcesInfo().some((name) => POOL_REQUESTS.test(name));
+}

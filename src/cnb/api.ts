@@ -1,0 +1,180 @@
+import { Fault } from "../errors/fault.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+
+/** A version of the Platform or Buildpack API, compared number by number, so that 0.9 comes before 0.10. */
+export interface ApiVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+const SYNTAX = /^v?(\d+)\.?(\d*)$/;
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/**
+ * Parses an API version as the lifecycle does (api/version.go): an optional `v`, digits, an optional dot and optional
+ * digits; a missing minor is 0. Undefined for anything else, and for numbers over 64 bits.
+ */
+export function parseApiVersion(text: string): ApiVersion | undefined {
+  const match = SYNTAX.exec(text);
+  if (match === null) return undefined;
+  const major = BigInt(match[1] ?? "");
+  const minor = BigInt(match[2] ?? "");
+  if (major > MAX_UINT64 || minor > MAX_UINT64) return undefined;
+  return { major: Number(major), minor: Number(minor) };
+}
+
+/** The normalised form, `major.minor`. */
+export function formatApiVersion(api: ApiVersion): string {
+  return `${api.major}.${api.minor}`;
+}
+
+/** True when `api` is `other` or newer. */
+export function atLeast(api: ApiVersion, other: ApiVersion): boolean {
+  return api.major === other.major ? api.minor >= other.minor : api.major > other.major;
+}
+
+/**
+ * True when one of the supported versions covers `api` (api/apis.go): below major 1 the versions must be equal, from
+ * major 1 on a newer minor covers the older ones.
+ * @param supported normalised versions
+ */
+export function isSupportedApi(supported: readonly string[], api: ApiVersion): boolean {
+  return supported.some((text) => {
+    const candidate = parseApiVersion(text);
+    if (candidate === undefined || candidate.major !== api.major) return false;
+    return candidate.major === 0 ? candidate.minor === api.minor : candidate.minor >= api.minor;
+  });
+}
+
+/** A Platform API version, compared numerically. The parsing, the supported list and the gates are in this file. */
+export type PlatformApi = ApiVersion;
+
+/** Supported Platform APIs; none is deprecated (docs/compatibility.md#api-versions). */
+export const SUPPORTED_PLATFORM_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14", "0.15"] as const;
+
+/** The environment variable that chooses the Platform API; there is no flag for it. */
+export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
+
+/**
+ * Parses and checks the value of CNB_PLATFORM_API (docs/compatibility.md#api-versions).
+ * @throws Fault with exit code 11 and the reference's text if it is missing, malformed or unsupported
+ */
+export function parsePlatformApi(raw: string | undefined): PlatformApi {
+  if (raw === undefined || raw.trim() === "")
+    throw platformApiFault(
+      "MISSING",
+      `failed to get platform API version; please set '${PLATFORM_API_ENV}' to specify the desired platform API version`,
+    );
+  const api = parseApiVersion(raw);
+  if (api === undefined) throw platformApiFault("SYNTAX", `failed to parse platform API '${raw}'`);
+  if (!isSupportedApi(SUPPORTED_PLATFORM_APIS, api))
+    throw platformApiFault(
+      "UNSUPPORTED",
+      `failed to set platform API: platform API version '${raw}' is incompatible with the lifecycle`,
+    );
+  return api;
+}
+
+function platformApiFault(what: "MISSING" | "SYNTAX" | "UNSUPPORTED", message: string): Fault {
+  return new Fault(`EXPORT_API_PLATFORM_${what}`, message, {
+    exitCode: EXIT_CODES.platformApi,
+    hint: `Set ${PLATFORM_API_ENV} to one of ${SUPPORTED_PLATFORM_APIS.join(", ")}.`,
+  });
+}
+
+/**
+ * The first minor version of API 0 that has each behavior (docs/compatibility.md#platform-api-gates). No other code
+ * compares API versions.
+ */
+const SINCE_MINOR = {
+  hasSbomLayers: 8,
+  honoursSourceDateEpoch: 9,
+  omitsBom: 9,
+  hasCommandArray: 10,
+  copiesSboms: 11,
+  hasLauncherSbomFlag: 11,
+  readsRunToml: 12,
+  hasRunImageNames: 12,
+  keepsHistory: 12,
+  hasExtensions: 12,
+  hasLayoutFlags: 12,
+  hasInsecureRegistryFlag: 13,
+  keepsOldCacheImage: 13,
+  allowsDockerfiles: 13,
+  hasExecEnvLabel: 15,
+  alwaysRestores: 10,
+  detectorReadsAnalyzed: 10,
+  hasBuildConfigFlag: 11,
+  builderReadsAnalyzed: 12,
+  restorerHasImageFlags: 12,
+  restorerReadsRunToml: 14,
+  hasSystemFlag: 15,
+} as const;
+
+/** Name of a behaviour that depends on the Platform API. */
+export type PlatformGate = keyof typeof SINCE_MINOR;
+
+/** For every behaviour whether it holds. */
+export type PlatformGates = { readonly [Gate in PlatformGate]: boolean };
+
+/** What holds at this Platform API, e.g. `gates(api).hasExtensions`. */
+export function gates(api: PlatformApi): PlatformGates {
+  const holds = (gate: PlatformGate): boolean => atLeast(api, { major: 0, minor: SINCE_MINOR[gate] });
+  return {
+    hasSbomLayers: holds("hasSbomLayers"),
+    honoursSourceDateEpoch: holds("honoursSourceDateEpoch"),
+    omitsBom: holds("omitsBom"),
+    hasCommandArray: holds("hasCommandArray"),
+    copiesSboms: holds("copiesSboms"),
+    hasLauncherSbomFlag: holds("hasLauncherSbomFlag"),
+    readsRunToml: holds("readsRunToml"),
+    hasRunImageNames: holds("hasRunImageNames"),
+    keepsHistory: holds("keepsHistory"),
+    hasExtensions: holds("hasExtensions"),
+    hasLayoutFlags: holds("hasLayoutFlags"),
+    hasInsecureRegistryFlag: holds("hasInsecureRegistryFlag"),
+    keepsOldCacheImage: holds("keepsOldCacheImage"),
+    allowsDockerfiles: holds("allowsDockerfiles"),
+    hasExecEnvLabel: holds("hasExecEnvLabel"),
+    alwaysRestores: holds("alwaysRestores"),
+    detectorReadsAnalyzed: holds("detectorReadsAnalyzed"),
+    hasBuildConfigFlag: holds("hasBuildConfigFlag"),
+    builderReadsAnalyzed: holds("builderReadsAnalyzed"),
+    restorerHasImageFlags: holds("restorerHasImageFlags"),
+    restorerReadsRunToml: holds("restorerReadsRunToml"),
+    hasSystemFlag: holds("hasSystemFlag"),
+  };
+}
+
+/** Buildpack APIs accepted in group.toml; none is deprecated (docs/compatibility.md#api-versions). */
+export const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
+
+/**
+ * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For a version
+ * that does not parse the reference prints `<nil>`; this prints the version
+ * (docs/compatibility.md#unparsable-buildpack-api).
+ * @throws Fault with exit code 12 for the first element that fails
+ */
+export function checkBuildpackApis(
+  group: readonly { readonly id: string; readonly version: string; readonly api: string }[],
+): void {
+  for (const { id, version, api: raw } of group) {
+    const name = `${id}@${version}`;
+    const api = parseApiVersion(raw);
+    if (api === undefined)
+      throw buildpackApiFault("SYNTAX", `failed to parse buildpack API '${raw}' for buildpack '${name}'`, name);
+    if (!isSupportedApi(SUPPORTED_BUILDPACK_APIS, api))
+      throw buildpackApiFault(
+        "UNSUPPORTED",
+        `failed to set API for Buildpack '${name}': buildpack API version '${raw}' is incompatible with the lifecycle`,
+        name,
+      );
+  }
+}
+
+function buildpackApiFault(what: "SYNTAX" | "UNSUPPORTED", message: string, buildpack: string): Fault {
+  return new Fault(`EXPORT_API_BUILDPACK_${what}`, message, {
+    exitCode: EXIT_CODES.buildpackApi,
+    hint: `The api of ${buildpack} in group.toml must be one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
+  });
+}

@@ -1,0 +1,47 @@
+import { readdir } from "node:fs/promises";
+import { posix } from "node:path";
+import { Fault } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+import { gates } from "./api.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+
+/**
+ * Rejects or announces an experimental feature as CNB_EXPERIMENTAL_MODE says
+ * (docs/compatibility.md#experimental-features): `quiet` is silent, `error` fails, any other word warns.
+ * @throws Fault with exit code 1, after an error line that names the feature
+ */
+export function guardExperimental(feature: string, mode: string, logger: Logger): void {
+  const requested = `Platform requested experimental feature '${feature}'`;
+  if (mode === "quiet") return;
+  if (mode !== "error") {
+    logger.warn(requested);
+    return;
+  }
+  logger.error(requested);
+  throw new Fault("EXPORT_ARGS_EXPERIMENTAL", "experimental features are disabled by CNB_EXPERIMENTAL_MODE=error", {
+    exitCode: EXIT_CODES.failed,
+    hint: "Set CNB_EXPERIMENTAL_MODE to warn or quiet.",
+  });
+}
+
+/** The guard on layout mode, the last step of docs/compatibility.md#input-resolution. */
+export function guardLayout(settings: ExportSettings, logger: Logger): void {
+  if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
+}
+
+/**
+ * The guard on extensions below API 0.13, if `<extended>/run` has entries
+ * (docs/compatibility.md#experimental-features).
+ */
+export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
+  if (gates(settings.platformApi).allowsDockerfiles) return;
+  if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
+}
+
+/** `<extended>/run` has entries. */
+async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
+  if (extendedDir === "") return false;
+  const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);
+  return entries.length > 0;
+}

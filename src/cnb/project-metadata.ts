@@ -1,0 +1,37 @@
+import { withContext } from "../errors/fault.ts";
+import { goJson, goStruct, unlessEmpty } from "../go/json.ts";
+import type { FreeValue } from "./lifecycle-metadata.ts";
+
+/** project-metadata.toml (docs/compatibility.md#labels); an undefined source means no `[source]` table. */
+export interface ProjectMetadata {
+  readonly source:
+    | undefined
+    | {
+        readonly type: string;
+        readonly version: Readonly<Record<string, FreeValue>>;
+        readonly metadata: Readonly<Record<string, FreeValue>>;
+      };
+}
+
+/**
+ * The value of the label `io.buildpacks.project.metadata`, byte-identical to the reference's
+ * (docs/compatibility.md#labels).
+ * @throws Fault `parse project metadata: ...` for values that JSON cannot hold
+ */
+export function projectMetadataLabel({ source }: ProjectMetadata): string {
+  if (source === undefined) return "{}";
+  const { type, version, metadata } = source;
+  try {
+    return goJson(
+      goStruct({
+        source: goStruct({
+          type: unlessEmpty(type),
+          version: unlessEmpty(version),
+          metadata: unlessEmpty(metadata),
+        }),
+      }),
+    );
+  } catch (error) {
+    throw withContext("parse project metadata", error);
+  }
+}

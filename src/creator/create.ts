@@ -1,0 +1,108 @@
+import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
+import { runAs } from "../cli/privileges.ts";
+import type { ResolvedInputs } from "../cli/settings.ts";
+import { gates } from "../cnb/api.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { type ProcessParts, runExport } from "../export/run.ts";
+import type { Logger } from "../logger.ts";
+import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
+import type { CommandOutput } from "../report/output.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { type Phase, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
+import {
+  refuseExtensions,
+  refuseMissingCache,
+  refuseMissingEventsDirectory,
+  refuseMissingRunImage,
+} from "./refusals.ts";
+import type { CreateInputs } from "./settings.ts";
+import type { User } from "./user.ts";
+
+/**
+ * Reads analyzed.toml, which the phases before the export wrote, and chooses the run image.
+ *
+ * As in the reference the app is built on the run image by the name it was chosen by, while the exporter uses the
+ * analyzed digest (docs/compatibility.md#creator). From API 0.12 on analyzed.toml has the name; below it is known only
+ * if the user gave it, and the digest is used otherwise. A layout has no names.
+ * @throws Fault if analyzed.toml cannot be read or has no run image
+ */
+export async function readCreatedInputs(settings: ExportSettings, logger: Logger): Promise<ResolvedInputs> {
+  const analyzed = await readAnalyzed(settings.analyzedPath, logger);
+  return { settings: { ...settings, runImage: chosenRunImage(settings, analyzed) }, analyzed };
+}
+
+function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, analyzed: Analyzed): string {
+  const name = layout ? "" : runImage || analyzed.runImage?.image || "";
+  return name === "" ? analyzedRunImage(analyzed, analyzedPath) : name;
+}
+
+/** What the creator needs of the process that it runs in. */
+export interface CreateParts extends ProcessParts {
+  readonly lifecycle: Lifecycle;
+  /** Whose the build is; the process becomes that user before the build. */
+  readonly user: User;
+  readonly logger: Logger & { phase(name: string): void };
+  readonly output: CommandOutput;
+}
+
+/**
+ * Runs the phases of a build, then exports the result (docs/compatibility.md#creator).
+ * @returns 0, or the exit code of the phase that failed and has reported why
+ * @throws Fault with an exit code; the signal's reason
+ */
+export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+  const exitCode = await runPhases(inputs, parts, signal);
+  if (exitCode !== EXIT_CODES.success) return exitCode;
+  const { logger, user } = parts;
+  logger.phase("EXPORTING");
+  const environment = { ...parts.environment, ...user.environment };
+  await runExport(await readCreatedInputs(inputs.settings, logger), { ...parts, environment }, signal);
+  return EXIT_CODES.success;
+}
+
+/**
+ * Analyzer and restorer are started with the rights of the creator, because they read credentials and open the daemon
+ * before they give up theirs. The detector refuses to run as root and has no flags for a user, so it is started as the user;
+ * from the build on nobody needs more rights.
+ */
+async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+  const { settings, build } = inputs;
+  const { user, logger } = parts;
+  const run = (title: string, phase: Phase, startAs?: User) => {
+    logger.phase(title);
+    return runOne(phase, inputs, parts, startAs, signal);
+  };
+  refuseMissingCache(settings);
+  refuseMissingEventsDirectory(settings);
+  const analyzed = await run("ANALYZING", "analyzer");
+  if (analyzed !== EXIT_CODES.success) return analyzed;
+  await refuseMissingRunImage(settings, logger);
+  const detected = await run("DETECTING", "detector", user);
+  if (detected !== EXIT_CODES.success) return detected;
+  await refuseExtensions(settings);
+  if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
+    const restored = await run("RESTORING", "restorer");
+    if (restored !== EXIT_CODES.success) return restored;
+  }
+  runAs(user.uid, user.gid);
+  return run("BUILDING", "builder");
+}
+
+async function runOne(
+  phase: Phase,
+  inputs: CreateInputs,
+  { lifecycle, user, environment, logger, output }: CreateParts,
+  startAs: User | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const start = {
+    program: lifecycle[phase],
+    output,
+    args: phaseArguments(phase, inputs),
+    env: phaseEnvironment(phase, inputs, user, environment),
+    ...(startAs === undefined ? {} : { user: startAs }),
+  };
+  const exitCode = await runPhase(phase, start, signal);
+  logger.debug(`The ${phase} ended with exit code ${exitCode}`);
+  return exitCode;
+}

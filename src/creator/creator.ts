@@ -1,0 +1,69 @@
+import { readLauncherRelease } from "../build-output/launcher-release.ts";
+import type { RunCommand } from "../cli/command-line.ts";
+import type { Environment } from "../cli/environment.ts";
+import { ensureOwner, runAs } from "../cli/privileges.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { DockerClient } from "../docker/client.ts";
+import { Fault } from "../errors/fault.ts";
+import { readKeychain } from "../export/keychain.ts";
+import type { Logger } from "../logger.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+import type { CommandOutput } from "../report/output.ts";
+import { createImage } from "./create.ts";
+import { findLifecycle } from "./lifecycle.ts";
+import { resolveCreate } from "./settings.ts";
+import { lookUpUser, type User } from "./user.ts";
+
+/** The process that the creator runs in. */
+export interface CreatorProcess {
+  /** Path by which it was started. */
+  readonly program: string;
+  readonly env: Environment;
+  readonly cwd: string;
+  /** Where docker's configuration is. */
+  readonly home: string;
+  readonly logger: Logger & { phase(name: string): void };
+  readonly output: CommandOutput;
+}
+
+/**
+ * Runs the creator from its parsed arguments on (docs/compatibility.md#creator). @returns the exit code @throws Fault
+ */
+export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
+  const { env, logger, output } = process;
+  const inputs = await resolveCreate(command, process, logger);
+  const { settings, runImages } = inputs;
+  const lifecycle = findLifecycle(process.program, env, process.cwd);
+  logger.debug("Ensuring privileges...");
+  const keychain = await readKeychain(settings, runImages, process, signal);
+  const docker = settings.daemon ? await connectDocker(env, signal) : undefined;
+  const user = takeUser(settings, env);
+  signal.throwIfAborted();
+  logger.debug("Executing command...");
+  const launcherRelease = readLauncherRelease(process.program, env, process.cwd, signal);
+  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
+  return createImage(inputs, secured, signal);
+}
+
+/** A daemon does not hang up during the build on a connection over which something was asked. */
+async function connectDocker(env: Environment, signal: AbortSignal): Promise<DockerClient> {
+  const docker = await DockerClient.connect(env);
+  await docker.version(signal);
+  return docker;
+}
+
+/**
+ * Chowns caches and layers to the user of the build, and makes sure that the process can become that user
+ * (docs/compatibility.md#users-and-permissions). Root stays root for now: the phases that need its rights drop them
+ * themselves.
+ */
+function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSettings, env: Environment): User {
+  ensureOwner(uid, gid, [cacheDir, launchCacheDir, layersDir]);
+  if (process.getuid?.() !== 0) runAs(uid, gid);
+  if (uid === 0)
+    throw new Fault("EXPORT_PRIVILEGES_ROOT", "failed to detect: refusing to run as root", {
+      exitCode: EXIT_CODES.failed,
+      hint: "The programs of detector and builder do not run as root: set -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID.",
+    });
+  return lookUpUser(uid, gid, env);
+}

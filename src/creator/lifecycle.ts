@@ -1,0 +1,44 @@
+import { accessSync, constants } from "node:fs";
+import { posix } from "node:path";
+import { LIFECYCLE_DIR_ENV, lifecycleDirectory } from "../build-output/launcher-release.ts";
+import type { Environment } from "../cli/environment.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
+import type { Phase } from "./phases.ts";
+
+/** Of each phase the path of its program. */
+export type Lifecycle = Readonly<Record<Phase, string>>;
+
+/**
+ * Finds the programs of the phases.
+ * @param program path by which the creator was started
+ * @throws Fault that names the first program that cannot be run
+ */
+export function findLifecycle(program: string, env: Environment, cwd: string): Lifecycle {
+  const directory = lifecycleDirectory(program, env, cwd);
+  const find = (phase: Phase) => {
+    const path = posix.join(directory, phase);
+    checkProgram(phase, path);
+    return path;
+  };
+  return {
+    analyzer: find("analyzer"),
+    detector: find("detector"),
+    restorer: find("restorer"),
+    builder: find("builder"),
+  };
+}
+
+function checkProgram(phase: Phase, path: string): void {
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (error) {
+    throw new Fault("EXPORT_ARGS_LIFECYCLE", `failed to find the ${phase}: ${messageOf(error)}`, {
+      exitCode: EXIT_CODES.failed,
+      hint:
+        "The creator runs the phases of a lifecycle: put it beside their programs, or set " +
+        `${LIFECYCLE_DIR_ENV} to the directory where they are.`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:os";
+import type { Environment } from "../cli/environment.ts";
+import { StopFault } from "../cli/signals.ts";
+import { gates, type PlatformGate } from "../cnb/api.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
+import type { CommandOutput } from "../report/output.ts";
+import type { CreateInputs } from "./settings.ts";
+import type { User } from "./user.ts";
+
+/** The phases that the creator runs as programs; the export it does itself. */
+export type Phase = "analyzer" | "detector" | "restorer" | "builder";
+
+/** What a phase is told. */
+type PhaseInputs = Pick<CreateInputs, "settings" | "build">;
+
+/** A flag of a phase: its value, or its values for a list; it exists only where the gate holds (lifecycle cmd/lifecycle). */
+interface PhaseFlag {
+  readonly name: string;
+  readonly value: string | number | boolean | readonly string[];
+  readonly since?: PlatformGate;
+  readonly until?: PlatformGate;
+}
+
+/**
+ * The arguments of a phase. Every value that the creator has resolved is given, so that no phase decides by itself; what
+ * the creator has no flag for, and what not every Platform API has a flag for, is in {@link phaseEnvironment}.
+ */
+export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): string[] {
+  const holds = gates(settings.platformApi);
+  const flags = FLAGS[phase]({ settings, build }).filter(
+    ({ since, until }) => (since === undefined || holds[since]) && (until === undefined || !holds[until]),
+  );
+  const positionals = phase === "analyzer" ? [settings.outputImage] : [];
+  return [...flags.flatMap(render), ...positionals];
+}
+
+/** False and empty values are written out as well: the environment may say something else. */
+function render({ name, value }: PhaseFlag): string[] {
+  if (typeof value === "boolean") return [`-${name}=${value}`];
+  const values = typeof value === "object" ? value : [String(value)];
+  return values.flatMap((text) => [`-${name}`, text]);
+}
+
+const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[]>> = {
+  analyzer: ({ settings }) => [
+    { name: "analyzed", value: settings.analyzedPath },
+    { name: "cache-image", value: settings.cacheImage },
+    { name: "daemon", value: settings.daemon },
+    ...user(settings),
+    ...common(settings),
+    ...layout(settings),
+    { name: "previous-image", value: settings.previousImage },
+    { name: "run", value: settings.runPath, since: "readsRunToml" },
+    { name: "run-image", value: settings.runImage },
+    { name: "stack", value: settings.stackPath, until: "readsRunToml" },
+    { name: "tag", value: settings.additionalTags },
+  ],
+  detector: ({ settings, build }) => [
+    { name: "analyzed", value: settings.analyzedPath, since: "detectorReadsAnalyzed" },
+    ...buildpacks({ settings, build }),
+    { name: "group", value: settings.groupPath },
+    ...common(settings),
+    { name: "order", value: build.orderPath },
+    { name: "run", value: settings.runPath, since: "readsRunToml" },
+    { name: "system", value: build.systemPath, since: "hasSystemFlag" },
+  ],
+  restorer: ({ settings }) => [
+    { name: "analyzed", value: settings.analyzedPath },
+    { name: "cache-dir", value: settings.cacheDir },
+    { name: "cache-image", value: settings.cacheImage },
+    { name: "daemon", value: settings.daemon, since: "restorerHasImageFlags" },
+    ...user(settings),
+    { name: "group", value: settings.groupPath },
+    ...common(settings),
+    ...layout(settings),
+    { name: "run", value: settings.runPath, since: "restorerReadsRunToml" },
+  ],
+  builder: ({ settings, build }) => [
+    { name: "analyzed", value: settings.analyzedPath, since: "builderReadsAnalyzed" },
+    ...buildpacks({ settings, build }),
+    { name: "group", value: settings.groupPath },
+    ...common(settings),
+  ],
+};
+
+type Settings = CreateInputs["settings"];
+
+/** What each phase has. */
+function common({ layersDir, logLevel, noColor }: Settings): PhaseFlag[] {
+  return [
+    { name: "layers", value: layersDir },
+    { name: "log-level", value: logLevel },
+    { name: "no-color", value: noColor },
+  ];
+}
+
+/** What detector and builder have. */
+function buildpacks({ settings, build }: PhaseInputs): PhaseFlag[] {
+  return [
+    { name: "app", value: settings.appDir },
+    { name: "build-config", value: build.buildConfigDir, since: "hasBuildConfigFlag" },
+    { name: "buildpacks", value: build.buildpacksDir },
+    { name: "platform", value: build.platformDir },
+  ];
+}
+
+/** Analyzer and restorer become this user by themselves, when they have read credentials. */
+function user({ uid, gid }: Settings): PhaseFlag[] {
+  return [
+    { name: "uid", value: uid },
+    { name: "gid", value: gid },
+  ];
+}
+
+function layout(settings: Settings): PhaseFlag[] {
+  return [
+    { name: "layout", value: settings.layout, since: "hasLayoutFlags" },
+    { name: "layout-dir", value: settings.layoutDir, since: "hasLayoutFlags" },
+  ];
+}
+
+/**
+ * The environment of a phase: the creator's, plus the settings that have no flag at every Platform API (the API never
+ * gates variables, docs/compatibility.md#environment-variables), minus the variables that make a standalone phase
+ * behave unlike a phase of the reference's creator.
+ * @param user whose HOME and USER detector and builder get (docs/compatibility.md#users-and-permissions); the other
+ *   phases read credentials before they switch to that user
+ */
+export function phaseEnvironment(
+  phase: Phase,
+  { settings, build }: CreateInputs,
+  user: User,
+  env: Environment,
+): Environment {
+  const shared: Environment = {
+    ...env,
+    CNB_INSECURE_REGISTRIES: settings.insecureRegistries.join(","),
+    CNB_SKIP_LAYERS: String(build.skipRestore),
+    CNB_SKIP_RESTORE: undefined,
+    // Without a daemon the analyzer would only warn that it is ignored, as the creator has done already.
+    CNB_LAUNCH_CACHE_DIR: settings.daemon ? settings.launchCacheDir : undefined,
+    // The same warning as the creator's, and nothing else.
+    CNB_PARALLEL_EXPORT: undefined,
+  };
+  switch (phase) {
+    case "analyzer":
+      return shared;
+    case "restorer":
+      // It would fetch the build image for extensions, which there are none of.
+      return { ...shared, CNB_BUILD_IMAGE: undefined };
+    case "detector":
+      // The creator refuses a group with extensions, whatever the mode.
+      return { ...shared, ...user.environment, CNB_EXPERIMENTAL_MODE: "quiet" };
+    case "builder":
+      return { ...shared, ...user.environment };
+  }
+}
+
+/** How a phase is started. */
+export interface PhaseStart {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Environment;
+  /** Where its output goes. */
+  readonly output: CommandOutput;
+  /** The user to start it as; absent: the creator's own. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/**
+ * Runs a phase to its end; its output goes where the creator's goes, after it. When the creator is asked to stop, the phase and all
+ * processes that it started are asked by the same signal, and it has the time it needs to end; when the creator's process
+ * ends before, they are killed.
+ * @returns its exit code
+ * @throws Fault when it cannot be started, or a signal ended it; the abort signal's reason
+ */
+export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSignal): Promise<number> {
+  const streams = await start.output.passOn(signal);
+  signal.throwIfAborted();
+  // In a process group of its own, so that what a buildpack started can be stopped with it.
+  const child = spawn(start.program, start.args, {
+    env: start.env,
+    stdio: ["ignore", ...streams],
+    detached: true,
+    ...start.user,
+  });
+  const stop = () => signalGroup(child, signal.reason instanceof StopFault ? signal.reason.signal : "SIGTERM");
+  const kill = () => signalGroup(child, "SIGKILL");
+  signal.addEventListener("abort", stop);
+  process.on("exit", kill);
+  try {
+    await once(child, "exit");
+  } catch (error) {
+    throw startFault(phase, error);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    // What is left of it when the creator was stopped has no more to do, and would keep the output open.
+    if (!signal.aborted) process.off("exit", kill);
+  }
+  signal.throwIfAborted();
+  if (child.exitCode !== null) return child.exitCode;
+  throw signalFault(phase, child.signalCode ?? "SIGKILL");
+}
+
+function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // The group has ended just now.
+  }
+}
+
+function startFault(phase: Phase, error: unknown): Fault {
+  return new Fault("EXPORT_PHASE_START", `failed to start the ${phase}: ${messageOf(error)}`, {
+    exitCode: 1,
+    cause: error,
+  });
+}
+
+/** The exit code is the one that shells give a process which a signal ended. */
+function signalFault(phase: Phase, name: NodeJS.Signals): Fault {
+  const hint = "If nobody stopped it, the machine or its container was out of memory.";
+  return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was ended by ${name}`, {
+    exitCode: 128 + constants.signals[name],
+    ...(name === "SIGKILL" ? { hint } : {}),
+  });
+}

@@ -1,0 +1,64 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { readAnalyzed } from "../build-output/analyzed.ts";
+import { hasDetectedExtensions } from "../build-output/group.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
+import type { Logger } from "../logger.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+
+/**
+ * The reference's creator opens the cache before the first phase, so a missing directory is reported before anything is
+ * built (docs/compatibility.md#creator).
+ * @throws Fault `failed to create volume cache: ...`
+ */
+export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): void {
+  if (cacheDir === "" || cacheImage !== "") return;
+  try {
+    statSync(cacheDir);
+  } catch (error) {
+    throw failTo("create volume cache", pathFault("EXPORT_CACHE_DIRECTORY", "stat", cacheDir, error));
+  }
+}
+
+/**
+ * The file of events is created with the export, after the whole build; a directory that is not there is found before it.
+ * @throws Fault `open <path>: ...`
+ */
+export function refuseMissingEventsDirectory({ tuning: { events } }: ExportSettings): void {
+  if (typeof events === "number" || events === "") return;
+  try {
+    statSync(dirname(events));
+  } catch (error) {
+    throw pathFault("EXPORT_REPORT_EVENTS", "open", events, error, { hint: "Give a writable file with -events." });
+  }
+}
+
+/**
+ * The analyzer leaves the reference of a missing run image empty. The reference builds anyway and then cannot export
+ * (docs/compatibility.md#missing-run-image).
+ * @throws Fault with exit code 1
+ */
+export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSettings, logger: Logger): Promise<void> {
+  const analyzed = await readAnalyzed(analyzedPath, logger);
+  if (analyzed.runImage === undefined || analyzed.runImage.reference !== "") return;
+  const name = runImage || analyzed.runImage.image;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", `failed to find run image${name === "" ? "" : ` '${name}'`}`, {
+    exitCode: EXIT_CODES.failed,
+    hint: "It must exist before anything is built upon it: see -run-image (CNB_RUN_IMAGE), run.toml and stack.toml.",
+  });
+}
+
+/**
+ * Builds with extensions must run in separate phases, including the extender (docs/compatibility.md#creator).
+ * @throws Fault with exit code 22
+ */
+export async function refuseExtensions({ groupPath }: ExportSettings): Promise<void> {
+  if (await hasDetectedExtensions(groupPath))
+    throw new Fault(
+      "EXPORT_ARGS_EXTENSIONS",
+      "failed to detect: detected order contains extensions which is not supported by the creator",
+      { exitCode: EXIT_CODES.detectFailed },
+    );
+}

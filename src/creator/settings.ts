@@ -1,0 +1,136 @@
+import { existsSync } from "node:fs";
+import { readRun, readStack } from "../build-output/run-images.ts";
+import type { RunCommand } from "../cli/command-line.ts";
+import { DEFAULT_ORDER, LAYERS_PLACEHOLDER } from "../cli/flags.ts";
+import {
+  absolutePath,
+  argumentFault,
+  checkReferences,
+  checkSameRegistry,
+  hasCache,
+  initialSettings,
+  makePathsAbsolute,
+  type ProcessContext,
+  type ReferenceSettings,
+  replacePlaceholders,
+  requireOutputImage,
+  warnUnusedLaunchCache,
+  warnWithoutCache,
+} from "../cli/settings.ts";
+import { parseTuning } from "../cli/tuning.ts";
+import { gates } from "../cnb/api.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { guardLayout } from "../cnb/experimental.ts";
+import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import { failTo } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+
+/** Settings of the creator for the phases before the export (docs/compatibility.md#creator). */
+export interface BuildSettings {
+  /** Absolute. */
+  readonly buildConfigDir: string;
+  /** Absolute. */
+  readonly buildpacksDir: string;
+  readonly orderPath: string;
+  /** Absolute. */
+  readonly platformDir: string;
+  readonly systemPath: string;
+  /** Buildpacks get neither layers nor metadata of earlier builds. */
+  readonly skipRestore: boolean;
+}
+
+/** The creator's settings: those of the export, and those of the phases before it. */
+export interface CreateInputs {
+  /** `runImage` is what the user asked for, "" if the analyzer is to choose. */
+  readonly settings: ExportSettings;
+  readonly build: BuildSettings;
+  /** All that the run image can turn out to be: what the user asked for, else the names that the analyzer chooses from. */
+  readonly runImages: readonly string[];
+}
+
+/** The builder image's. */
+const BUILDER_ORDER = "/cnb/order.toml";
+
+/**
+ * The reference's `Args` for the creator (docs/compatibility.md#creator): checks the arguments and fills in dependent
+ * settings, in its order, then guards layout mode.
+ *
+ * This checks that there is a run image to choose, so that a wrong argument is reported before any phase runs. Finding
+ * a readable mirror needs the network and is left to the analyzer.
+ * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
+ */
+export async function resolveCreate(
+  command: RunCommand,
+  process: ProcessContext,
+  logger: Logger,
+): Promise<CreateInputs> {
+  const { length } = command.positionals;
+  if (length !== 1)
+    throw failTo(
+      "parse arguments",
+      argumentFault(`received ${length} arguments, but expected 1`),
+      EXIT_CODES.invalidArgs,
+    );
+  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+    throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
+  });
+  guardLayout(resolved.settings, logger);
+  return resolved;
+}
+
+async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger: Logger): Promise<CreateInputs> {
+  const { flags } = command;
+  const initial = { ...initialSettings(command, env), additionalTags: flags.list("tag") };
+  const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
+  requireOutputImage(located);
+  const settings = { ...located, previousImage: located.previousImage || located.outputImage };
+  const runImages = await findRunImages(settings, logger);
+  warnWithoutCache(settings, logger);
+  warnUnusedLaunchCache(settings, logger);
+  checkReferences(settings);
+  checkSameRegistry(settings);
+  if (settings.parallel && !hasCache(settings))
+    logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
+  const build = buildSettings(command, initial.layersDir, cwd);
+  return { settings: { ...settings, tuning: parseTuning(command, cwd, logger) }, build, runImages };
+}
+
+/**
+ * What the run image can turn out to be. Of several in run.toml the first counts.
+ * @throws Fault when no run image was named and stack.toml or run.toml, whichever counts, has none either
+ */
+async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
+  const { outputImage, platformApi, runImage, runPath, stackPath } = settings;
+  if (runImage !== "") return [runImage];
+  parseReference(outputImage);
+  if (!gates(platformApi).readsRunToml) return namesOf(await readStack(stackPath, logger));
+  const [first] = await readRun(runPath, logger);
+  if (first === undefined) throw argumentFault("-run-image is required when there is no run metadata available");
+  return namesOf(first);
+}
+
+function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
+  if (image === "") throw argumentFault("missing run image metadata (-run-image)");
+  return [image, ...mirrors];
+}
+
+/** @param layersDir as it was given */
+function buildSettings({ flags }: RunCommand, layersDir: string, cwd: string): BuildSettings {
+  const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
+  return {
+    buildConfigDir: absolute(flags.string("build-config")),
+    buildpacksDir: absolute(flags.string("buildpacks")),
+    orderPath: orderPath(flags.string("order"), layersDir, cwd),
+    platformDir: absolute(flags.string("platform")),
+    systemPath: flags.string("system"),
+    skipRestore: flags.bool("skip-restore"),
+  };
+}
+
+/** The layers directory's order.toml if there is one, else the builder image's; unless a path was given. */
+function orderPath(given: string, layersDir: string, cwd: string): string {
+  const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
+  return given === DEFAULT_ORDER && !existsSync(absolutePath(cwd, path)) ? BUILDER_ORDER : path;
+}

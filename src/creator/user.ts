@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import type { Environment } from "../cli/environment.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
+
+/** The user that the build runs as. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+  /** HOME and USER. */
+  readonly environment: Environment;
+}
+
+/**
+ * HOME and USER of a user from the user database (docs/compatibility.md#users-and-permissions). A user who is not
+ * listed keeps those of the environment, as in the reference. USER is the login name; the reference uses the full name,
+ * which is mostly empty.
+ * @throws Fault `failed to set environment for user <uid>: ...`
+ */
+export function lookUpUser(uid: number, gid: number, env: Environment, database = "/etc/passwd"): User {
+  try {
+    return { uid, gid, environment: findUser(uid, database) ?? inherited(uid, env) };
+  } catch (error) {
+    throw failTo(`set environment for user ${uid}`, error);
+  }
+}
+
+/** A line is `name:password:uid:gid:full name:home:shell` (passwd(5)). */
+function findUser(uid: number, database: string): Environment | undefined {
+  for (const line of readDatabase(database).split("\n")) {
+    const [name = "", , id, , , home = ""] = line.trim().split(":");
+    if (id === String(uid) && name !== "" && !name.startsWith("#")) return { HOME: home, USER: name };
+  }
+  return undefined;
+}
+
+function readDatabase(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw pathFault("EXPORT_PRIVILEGES", "open", path, error);
+  }
+}
+
+function inherited(uid: number, { HOME = "", USER = "" }: Environment): Environment {
+  if (HOME !== "" && USER !== "") return { HOME, USER };
+  throw new Fault("EXPORT_PRIVILEGES", `user: unknown userid ${uid}`, {
+    hint: "-uid (CNB_USER_ID) must be in /etc/passwd, or HOME and USER must be set.",
+  });
+}

@@ -1,0 +1,271 @@
+import type { HashFile } from "../../caches/volume-cache.ts";
+import type { ResolvedInputs } from "../../cli/settings.ts";
+import { isDockerFault } from "../../docker/fault.ts";
+import type { Layer } from "../../engine/layer.ts";
+import { Fault, failTo, messageAndHint, messageOf } from "../../errors/fault.ts";
+import { goQuote } from "../../go/format.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Logger } from "../../logger.ts";
+import type { Monitor } from "../../observe/monitor.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { ownPlatform } from "../../oci/manifest.ts";
+import { parseReference, type Reference } from "../../oci/reference.ts";
+import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import type { LayerUse } from "../../plan/layers.ts";
+import {
+  type AppDestination,
+  type LayerContent,
+  type RunImage,
+  type SavedImage,
+  type SourceImage,
+  type UnsavedImage,
+  warnInvalidEpoch,
+} from "../destination.ts";
+import type { DaemonConnection } from "./connection.ts";
+import { type DaemonImage, findImage, readId } from "./images.ts";
+import { LaunchCache } from "./launch-cache.ts";
+import { chooseLayers, DaemonLoad, type LoadedLayer, originOf } from "./load.ts";
+import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf, withoutAlgorithm } from "./source-image.ts";
+import { putTags } from "./tags.ts";
+
+/** Hex digits of an ID that docker shows people. */
+const SHORT_ID = 12;
+
+/**
+ * The app image in a Docker daemon that also has the run image and the previous image
+ * (docs/compatibility.md#docker-daemon). Layers are sent while they are built, in one load that starts with the first
+ * layer once both images are known.
+ */
+export class DaemonApp implements AppDestination {
+  readonly name: string;
+  readonly #references: readonly Reference[];
+  readonly #settings: ExportSettings;
+  readonly #analyzed: Analyzed;
+  readonly #connection: DaemonConnection;
+  readonly #logger: Logger;
+  readonly #monitor: Monitor;
+  readonly #opened = Promise.withResolvers<void>();
+  #runImage: Promise<DaemonRunImage> | undefined;
+  #load: DaemonLoad | undefined;
+  #launchCache: LaunchCache | undefined;
+  #launchCacheFault: Fault | undefined;
+
+  constructor({ settings, analyzed }: ResolvedInputs, connection: DaemonConnection, logger: Logger, monitor: Monitor) {
+    this.name = settings.outputImage;
+    this.#references = [settings.outputImage, ...settings.additionalTags].map(parseReference);
+    this.#settings = settings;
+    this.#analyzed = analyzed;
+    this.#connection = connection;
+    this.#logger = logger;
+    this.#monitor = monitor;
+    this.#opened.promise.catch(() => undefined);
+  }
+
+  /** A load that fails begins anew. */
+  needsAgain(): boolean {
+    return true;
+  }
+
+  get layerUses(): readonly LayerUse[] {
+    const cache = this.#launchCache;
+    if (cache === undefined) return [{ kind: "tar-stream" }];
+    return [{ kind: "tar-stream" }, { kind: "tar-file", directory: cache.stagingDir }];
+  }
+
+  announce(logger: Logger): void {
+    const { previousImage } = this.#analyzed;
+    if (previousImage !== "") logger.debug(`Reusing layers from image with id '${previousImage}'`);
+    warnInvalidEpoch(this.#settings, logger);
+  }
+
+  async checkAccess(): Promise<void> {}
+
+  openRunImage(signal: AbortSignal): Promise<RunImage> {
+    this.#runImage ??= this.#openRunImage(signal);
+    return this.#runImage;
+  }
+
+  async openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined> {
+    const { previousImage } = this.#analyzed;
+    try {
+      const image = previousImage === "" ? undefined : await this.#find(previousImage, signal);
+      // A load keeps the connection busy to its end, so everything that has to be known before is asked for first.
+      await this.openRunImage(signal);
+      await this.#connection.storage(signal);
+      this.#opened.resolve();
+      return image && new DaemonSource(image);
+    } catch (error) {
+      this.#opened.reject(error);
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async openLaunchCache(hashFile: HashFile): Promise<void> {
+    const { launchCacheDir } = this.#settings;
+    if (launchCacheDir === "") return;
+    const opened = await LaunchCache.open(launchCacheDir, hashFile);
+    if (opened instanceof Fault) this.#launchCacheFault = opened;
+    else this.#launchCache = opened;
+  }
+
+  /** Those that the daemon has under the image are not sent. */
+  async placeBaseLayers(): Promise<void> {}
+
+  async placeLayer(
+    content: LayerContent<SourceImage>,
+    { id }: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    if (content.kind === "existing") {
+      this.#launchCache?.bring(diffIdOf(content.descriptor), content.otherwise?.layer);
+      return content.descriptor;
+    }
+    const { layer } = content;
+    const destination = this.#connection.docker.name;
+    const { work } = layer;
+    const transfer = this.#monitor.transfer({ destination, image: "app", layer: id, work, unit: "tar" });
+    await this.#opened.promise;
+    this.#load ??= this.#newLoad(signal);
+    try {
+      await this.#load.send(layer, transfer);
+    } catch (error) {
+      transfer.fail(error);
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      // The image's ID is needed even so: saving tries once more, or tells why no name has the image.
+      await hash(layer, signal);
+    }
+    this.#launchCache?.bring(await layer.diffId, layer);
+    return await describeMade(layer);
+  }
+
+  async save({ runImage, layers, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    const describe = ({ content }: { readonly content: LayerContent<SourceImage> }) =>
+      content.kind === "made" ? describeMade(content.layer) : content.descriptor;
+    const image = build(await Promise.all(layers.map(describe)));
+    const base = originOf(runImage);
+    const manifestSize = image.manifestDescriptor.size;
+    try {
+      const id = await this.#loadAll(
+        image,
+        base,
+        layers.map(({ content }) => content),
+        signal,
+      );
+      const results = await putTags(this.#connection, id, this.#references, signal);
+      if (results[0]?.cause === undefined) await this.#commitLaunchCache();
+      const names = results.map(({ reference, cause }) => ({ name: reference.original, cause }));
+      return { names, ...identify(id), manifestSize };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      // Under the names as typed, which is how they are shown (docs/compatibility.md#daemon-failures-by-name).
+      const names = this.#references.map(({ original }) => ({ name: original, cause: messageOf(error) }));
+      return { names, ...identify(""), manifestSize };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#launchCache?.close();
+    await this.#connection.docker.close();
+  }
+
+  async #openRunImage(signal: AbortSignal): Promise<DaemonRunImage> {
+    const { runImage } = this.#settings;
+    const image = await this.#find(runImage, signal);
+    const destination = this.#connection.docker.name;
+    if (image === undefined)
+      // Reported at once, where the reference goes on with an empty image (docs/compatibility.md#missing-run-image).
+      throw failTo(
+        "create new app image",
+        new Fault("EXPORT_DAEMON_RUN_IMAGE", `run image ${goQuote(runImage)} is not in the docker daemon`, {
+          destination,
+          hint: `Pull it into the daemon at ${destination} first.`,
+        }),
+      );
+    if (image.config.rootfs.diff_ids.length === 0)
+      throw failTo("create new app image", new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination }));
+    return new DaemonRunImage(image);
+  }
+
+  async #find(name: string, signal: AbortSignal): Promise<DaemonImage | undefined> {
+    try {
+      return await findImage(this.#connection, name, ownPlatform(), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // The reference has this blank too.
+      throw failTo(" image", error);
+    }
+  }
+
+  /** @returns the daemon's ID of the loaded image */
+  async #loadAll(
+    image: BuiltImage,
+    base: DaemonImage,
+    contents: readonly LayerContent<SourceImage>[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    const load = this.#load ?? this.#newLoad(signal);
+    const storage = await this.#connection.storage(signal);
+    const complete = () => chooseLayers(base, contents, false);
+    if (storage === "containerd") return await this.#complete(load, image, complete(), signal);
+    try {
+      return await this.#complete(load, image, chooseLayers(base, contents, true), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDockerFault(error)) throw error;
+      this.#logger.debug(
+        `Sending the image to the daemon with all layers, as it was not taken without: ${messageOf(error)}`,
+      );
+      return await this.#complete(this.#newLoad(signal), image, complete(), signal);
+    }
+  }
+
+  async #complete(
+    load: DaemonLoad,
+    image: BuiltImage,
+    layers: readonly LoadedLayer[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    await load.complete(image, await Promise.all(layers.map((layer) => this.#fromLaunchCache(layer))));
+    return await readId(this.#connection, this.#loadedName(), signal);
+  }
+
+  /** What would have to be read out of the daemon may be in the launch cache. */
+  async #fromLaunchCache(layer: LoadedLayer): Promise<LoadedLayer> {
+    if (layer.kind !== "saved") return layer;
+    const tar = await this.#launchCache?.find(layer.diffId);
+    return tar === undefined ? layer : { kind: "cached", tar };
+  }
+
+  /** One that another export uses is left to that one; the reference fails here whatever the reason. */
+  async #commitLaunchCache(): Promise<void> {
+    const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
+    if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${messageAndHint(fault)}`);
+  }
+
+  #newLoad(signal: AbortSignal): DaemonLoad {
+    return new DaemonLoad(this.#connection, this.#loadedName(), signal);
+  }
+
+  /** Normalised, as the reference loads the image under it; a name with a digest cannot be a tag and stays as typed. */
+  #loadedName(): string {
+    const [first] = this.#references;
+    return first?.digest === undefined ? (first?.name ?? this.name) : first.original;
+  }
+}
+
+function identify(id: string): Pick<SavedImage, "label" | "identifier" | "identifiedBy"> {
+  return { label: withoutAlgorithm(id).slice(0, SHORT_ID), identifier: id, identifiedBy: "image-id" };
+}
+
+async function describeMade(layer: Layer): Promise<Descriptor> {
+  return daemonLayer(await layer.diffId, await layer.tarSize);
+}
+
+/** Where a layer is hashed as its tar is read, and nobody has begun to, its tar is read for nothing but that. */
+async function hash(layer: Layer, signal: AbortSignal): Promise<void> {
+  if (layer.plan.expected.length > 0 || layer.counters.tarStreams > 0) return;
+  for await (const _chunk of layer.tarStream(signal));
+}

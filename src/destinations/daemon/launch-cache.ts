@@ -1,0 +1,92 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { type HashFile, VolumeCache } from "../../caches/volume-cache.ts";
+import type { Layer } from "../../engine/layer.ts";
+import { type Fault, failTo } from "../../errors/fault.ts";
+import { isInUse } from "../../files/durable-directory.ts";
+import type { DiffID } from "../../oci/digest.ts";
+
+/** A layer's tar in a file. */
+export interface CachedTar {
+  /** Bytes. */
+  readonly size: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * The tars of the app image's layers in a directory beside a daemon, so that no layer has to be read out of the daemon
+ * again (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it.
+ */
+export class LaunchCache {
+  readonly #volume: VolumeCache;
+  readonly #bringing: Promise<void>[] = [];
+
+  private constructor(volume: VolumeCache) {
+    this.#volume = volume;
+  }
+
+  /**
+   * @returns the fault if another export uses the directory, which does not end this one
+   * @throws Fault `failed to create launch cache: ...` with exit code 1
+   */
+  static async open(directory: string, hashFile: HashFile): Promise<LaunchCache | Fault> {
+    try {
+      return new LaunchCache(await VolumeCache.open(directory, hashFile));
+    } catch (error) {
+      if (isInUse(error)) return error;
+      throw failTo("create launch cache", error);
+    }
+  }
+
+  /** Where tars are made. */
+  get stagingDir(): string {
+    return this.#volume.stagingDir;
+  }
+
+  /**
+   * The new cache is to have this layer: the old one's tar, or one that is made. One that only the daemon has stays out.
+   * {@link commit} tells what went wrong.
+   */
+  bring(diffId: DiffID, layer: Layer | undefined): void {
+    const bringing = this.#bring(diffId, layer);
+    bringing.catch(() => undefined);
+    this.#bringing.push(bringing);
+  }
+
+  /** The old cache's tar of a layer; undefined when there is none, or when it is not what its name says. */
+  async find(diffId: DiffID): Promise<CachedTar | undefined> {
+    const path = await this.#volume.find(diffId);
+    if (path === undefined || (await this.#volume.flawOf(diffId)) !== undefined) return undefined;
+    const { size } = await stat(path);
+    return { size, open: () => createReadStream(path) };
+  }
+
+  /**
+   * Makes the new cache the one for the next build.
+   * @returns the fault if another export has taken the directory
+   * @throws Fault `failed to commit cache: ...`
+   */
+  async commit(): Promise<Fault | undefined> {
+    try {
+      await Promise.all(this.#bringing);
+      await this.#volume.commit();
+      return undefined;
+    } catch (error) {
+      const cause = this.#volume.explain(error);
+      if (isInUse(cause)) return cause;
+      throw failTo("commit cache", cause);
+    }
+  }
+
+  /** Removes what was not committed. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#bringing);
+    await this.#volume.close();
+  }
+
+  async #bring(diffId: DiffID, layer: Layer | undefined): Promise<void> {
+    if (this.#volume.has(diffId)) return;
+    if ((await this.#volume.find(diffId)) !== undefined) this.#volume.keep(diffId);
+    else if (layer !== undefined) await this.#volume.add(await layer.tarFile(this.stagingDir), diffId);
+  }
+}

@@ -1,0 +1,172 @@
+import type { Layer } from "../../engine/layer.ts";
+import { Fault } from "../../errors/fault.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Transfer } from "../../observe/transfer.ts";
+import type { DiffID } from "../../oci/digest.ts";
+import type { LayerContent, SourceImage } from "../destination.ts";
+import type { DaemonConnection } from "./connection.ts";
+import { downloadLayers } from "./download.ts";
+import type { DaemonImage } from "./images.ts";
+import type { CachedTar } from "./launch-cache.ts";
+import { DaemonSource, diffIdOf, withoutAlgorithm } from "./source-image.ts";
+import { Upload } from "./upload.ts";
+
+/** Where a layer of the image that is loaded comes from. */
+export type LoadedLayer =
+  /** The daemon has all layers up to this one, in the same order; nothing of it is sent. */
+  | { readonly kind: "known" }
+  | { readonly kind: "made"; readonly layer: Layer }
+  /** In a file of the launch cache. */
+  | { readonly kind: "cached"; readonly tar: CachedTar }
+  /** The daemon has it, but under other layers. */
+  | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
+
+/** One attempt to load an image into a daemon, in Docker's own archive format (docs/compatibility.md#daemon-load). */
+export class DaemonLoad {
+  readonly #connection: DaemonConnection;
+  readonly #name: string;
+  readonly #signal: AbortSignal;
+  readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();
+  #upload: Upload | undefined;
+
+  /** @param name under which the daemon is to have the image */
+  constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#name = name;
+    this.#signal = signal;
+  }
+
+  /**
+   * Sends a layer as it is made; once, however often it is asked for.
+   * @param transfer told how far it is
+   * @returns its name in the load
+   */
+  async send(layer: Layer, transfer?: Transfer): Promise<string> {
+    const known = this.#sent.get(layer);
+    const sent = known ?? this.#start(layer, transfer);
+    await sent.done;
+    transfer?.done(await layer.diffId, await layer.tarSize, known === undefined ? "uploaded" : "existing");
+    return sent.name;
+  }
+
+  /**
+   * Sends what is missing and waits until the daemon has the image.
+   * @param layers from the bottom
+   * @throws Fault of the daemon, or of a layer
+   */
+  async complete(image: BuiltImage, layers: readonly LoadedLayer[]): Promise<void> {
+    const upload = this.#opened();
+    const saved = await this.#resendSaved(layers, upload);
+    const names: string[] = [];
+    for (const [i, layer] of layers.entries()) names.push(await this.#nameOf(layer, i, saved, upload));
+    const config = `${withoutAlgorithm(image.configDescriptor.digest)}.json`;
+    await addBytes(upload, config, image.configBytes);
+    const manifest = [{ Config: config, RepoTags: [this.#name], Layers: names }];
+    await addBytes(upload, "manifest.json", Buffer.from(JSON.stringify(manifest)));
+    await upload.end();
+  }
+
+  #start(layer: Layer, transfer: Transfer | undefined) {
+    const name = `layer-${this.#sent.size}.tar`;
+    const sent = { name, done: this.#stream(layer, name, transfer) };
+    this.#sent.set(layer, sent);
+    return sent;
+  }
+
+  async #stream(layer: Layer, name: string, transfer: Transfer | undefined): Promise<void> {
+    const size = await layer.tarSize;
+    await this.#opened().add({ name, size, open: () => counted(layer.tarStream(this.#signal), transfer) });
+    layer.counters.uploads += 1;
+  }
+
+  /** What other images have is read out of the daemon, each image once. */
+  async #resendSaved(layers: readonly LoadedLayer[], upload: Upload): Promise<ReadonlyMap<string, string>> {
+    const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
+    const names = new Map<string, string>();
+    for (const image of images) {
+      const found = await downloadLayers(this.#connection, image, upload, `saved-${names.size}`, this.#signal);
+      for (const [diffId, name] of found) names.set(diffId, name);
+    }
+    return names;
+  }
+
+  async #nameOf(
+    layer: LoadedLayer,
+    index: number,
+    saved: ReadonlyMap<string, string>,
+    upload: Upload,
+  ): Promise<string> {
+    if (layer.kind === "made") return await this.send(layer.layer);
+    if (layer.kind === "saved") return saved.get(layer.diffId) as string;
+    if (layer.kind === "cached") {
+      const cached = `cached-${index}.tar`;
+      await upload.add({ name: cached, size: layer.tar.size, open: layer.tar.open });
+      return cached;
+    }
+    const name = `blank_${index}`;
+    await addBytes(upload, name, new Uint8Array());
+    return name;
+  }
+
+  #opened(): Upload {
+    this.#upload ??= new Upload(this.#connection, this.#name, this.#signal);
+    return this.#upload;
+  }
+}
+
+/** The same chunks; the one before is taken when the next is asked for. */
+async function* counted(chunks: AsyncIterable<Uint8Array>, transfer: Transfer | undefined): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  transfer?.begin();
+  for await (const chunk of chunks) {
+    yield chunk;
+    sent += chunk.length;
+    transfer?.reach(sent);
+  }
+}
+
+async function addBytes(upload: Upload, name: string, bytes: Uint8Array): Promise<void> {
+  await upload.add({ name, size: bytes.length, open: () => (bytes.length === 0 ? [] : [bytes]) });
+}
+
+/** The image of a daemon that a source is. @throws Fault for one of another destination */
+export function originOf(image: SourceImage): DaemonImage {
+  if (image instanceof DaemonSource) return image.image;
+  throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no daemon`);
+}
+
+/**
+ * Chooses where each layer of a loaded image comes from. A daemon with classic storage identifies layers by everything
+ * below them: it has those of the run image, and those of the previous image up to the first difference
+ * (docs/compatibility.md#daemon-load).
+ * @param contents of the layers on top of the run image, from the bottom
+ * @param omitsKnown whether to omit layers that the daemon has; false if it needs complete images
+ */
+export function chooseLayers(
+  base: DaemonImage,
+  contents: readonly LayerContent<SourceImage>[],
+  omitsKnown: boolean,
+): LoadedLayer[] {
+  const chain: DiffID[] = [...base.config.rootfs.diff_ids];
+  const chosen: LoadedLayer[] = chain.map((diffId) =>
+    omitsKnown ? { kind: "known" } : { kind: "saved", diffId, image: base },
+  );
+  let isChainKnown = omitsKnown;
+  for (const content of contents) {
+    if (content.kind === "existing") chain.push(diffIdOf(content.descriptor));
+    isChainKnown &&= content.kind === "existing" && startsWith(content.from, chain);
+    chosen.push(isChainKnown ? { kind: "known" } : ownLayer(content));
+  }
+  return chosen;
+}
+
+function startsWith({ config }: SourceImage, chain: readonly string[]): boolean {
+  return chain.every((diffId, i) => config.rootfs.diff_ids[i] === diffId);
+}
+
+/** From its files where they are: it need not be read out of the daemon then. */
+function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
+  if (content.kind === "made") return { kind: "made", layer: content.layer };
+  if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };
+  return { kind: "saved", diffId: diffIdOf(content.descriptor), image: originOf(content.from) };
+}

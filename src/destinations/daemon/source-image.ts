@@ -1,0 +1,64 @@
+import { type Descriptor, DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from "../../oci/descriptor.ts";
+import { type DiffID, parseDiffId, parseDigest } from "../../oci/digest.ts";
+import type { ImageConfig } from "../../oci/image-config.ts";
+import type { ManifestMembers } from "../../oci/manifest.ts";
+import type { RunImage, SourceImage } from "../destination.ts";
+import type { DaemonImage } from "./images.ts";
+
+/**
+ * The reference's size of a layer that stays in the daemon. A daemon's images have no manifests; the manifest made for
+ * the report's `manifest-size` has diffIDs for layer digests (docs/compatibility.md#daemon-manifest-size).
+ */
+const UNKNOWN_SIZE = -1;
+
+/** An image of a daemon that layers may be taken from. */
+export class DaemonSource implements SourceImage {
+  readonly image: DaemonImage;
+  readonly layers: readonly Descriptor[];
+
+  constructor(image: DaemonImage) {
+    this.image = image;
+    this.layers = image.config.rootfs.diff_ids.map((diffId) => daemonLayer(diffId, UNKNOWN_SIZE));
+  }
+
+  get name(): string {
+    return this.image.name;
+  }
+
+  get config(): ImageConfig {
+    return this.image.config;
+  }
+}
+
+/** A run image in a daemon. */
+export class DaemonRunImage extends DaemonSource implements RunImage {
+  readonly newLayerMediaType = DOCKER_LAYER_GZIP;
+  readonly mediaType = DOCKER_MANIFEST;
+
+  get manifest(): ManifestMembers {
+    // Digest and size are those of the config that is built.
+    const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: parseDigest(this.image.id) };
+    return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
+  }
+
+  /** The daemon's ID, without `sha256:`. */
+  get reference(): string {
+    return withoutAlgorithm(this.image.id);
+  }
+}
+
+/** The descriptor of a layer in a daemon. @param size bytes of its tar */
+export function daemonLayer(diffId: DiffID, size: number): Descriptor {
+  // What is stored as a tar has its diffID for a digest.
+  return { mediaType: DOCKER_LAYER_GZIP, size, digest: parseDigest(diffId) };
+}
+
+/** The diffID of a layer that {@link daemonLayer} describes. */
+export function diffIdOf({ digest }: Descriptor): DiffID {
+  return parseDiffId(digest);
+}
+
+/** The hex digits of an ID. */
+export function withoutAlgorithm(id: string): string {
+  return id.slice(id.indexOf(":") + 1);
+}

@@ -1,0 +1,48 @@
+import { isDockerFault } from "../../docker/fault.ts";
+import { Fault, messageOf } from "../../errors/fault.ts";
+import type { Reference } from "../../oci/reference.ts";
+import type { DaemonConnection } from "./connection.ts";
+import { encodeName } from "./images.ts";
+
+/** What became of a name. */
+export interface TagResult {
+  readonly reference: Reference;
+  /** Why the daemon does not have the image under it. */
+  readonly cause: string | undefined;
+}
+
+/**
+ * Tags an image with all its names, one after the other; a name that fails does not stop the others
+ * (docs/compatibility.md#daemon-load).
+ * @param id the daemon's ID of the image
+ * @throws the signal's reason
+ */
+export async function putTags(
+  connection: DaemonConnection,
+  id: string,
+  references: readonly Reference[],
+  signal: AbortSignal,
+): Promise<TagResult[]> {
+  const results: TagResult[] = [];
+  for (const reference of references)
+    results.push({ reference, cause: await putTag(connection, id, reference, signal) });
+  return results;
+}
+
+async function putTag(
+  { docker }: DaemonConnection,
+  id: string,
+  { tag, repository }: Reference,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    if (tag === undefined) throw new Fault("EXPORT_DAEMON_TAG", "refusing to create a tag with a digest reference");
+    const query = { repo: repository.name, tag };
+    await docker.text({ method: "POST", path: `/images/${encodeName(id)}/tag`, query }, signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isDockerFault(error)) throw error;
+    return messageOf(error);
+  }
+}

@@ -1,0 +1,190 @@
+import type { HashFile } from "../caches/volume-cache.ts";
+import type { Layer } from "../engine/layer.ts";
+import { Fault } from "../errors/fault.ts";
+import type { BaseImage } from "../images/app-image.ts";
+import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
+import type { Logger } from "../logger.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/image-config.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+import type { LayerUse } from "../plan/layers.ts";
+
+/** An image that layers may be taken from. */
+export interface SourceImage {
+  /** For messages. */
+  readonly name: string;
+  readonly config: ImageConfig;
+  /** From the bottom, one for each diffID of the config. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** The run image: what is built upon, and what the metadata label calls it. */
+export interface RunImage extends SourceImage, BaseImage {
+  /** `<name>@<digest>` of the selected manifest. */
+  readonly reference: string;
+  /** Media type of the layers that are put on top. */
+  readonly newLayerMediaType: string;
+}
+
+/** A layer whose contents are here. */
+export interface MadeContent {
+  readonly kind: "made";
+  readonly layer: Layer;
+  readonly mediaType: Promise<string>;
+}
+
+/** Where the contents of an image's layer come from. `From` is the place of a layer that exists already. */
+export type LayerContent<From> =
+  | MadeContent
+  | {
+      readonly kind: "existing";
+      readonly descriptor: Descriptor;
+      readonly from: From;
+      /** Makes the layer if it turns out to be gone; without it that is an error. */
+      readonly otherwise: MadeContent | undefined;
+    };
+
+/** One of the app image's own layers on its way. */
+export interface PlacedLayer {
+  /** For messages. */
+  readonly id: string;
+  readonly content: LayerContent<SourceImage>;
+  /** Settles when it is at the destination. */
+  readonly placed: Promise<Descriptor>;
+}
+
+/** An app image that is ready to be saved. */
+export interface UnsavedImage {
+  readonly runImage: RunImage;
+  /** From the bottom, without the run image's. */
+  readonly layers: readonly PlacedLayer[];
+  /** What {@link AppDestination.placeBaseLayers} returned. */
+  readonly base: Promise<unknown>;
+  /** Known before any of `layers` is placed. */
+  readonly configBytes: Buffer;
+  /**
+   * The image's bytes.
+   * @param descriptors one for each of `layers`
+   * @param annotations to set in the manifest besides the run image's
+   */
+  build(descriptors: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): BuiltImage;
+}
+
+/** One name of the app image, and why it could not be saved, if so. */
+export interface SavedName {
+  readonly name: string;
+  readonly cause: string | undefined;
+  /** What to do about the cause. */
+  readonly hint?: string | undefined;
+}
+
+/** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
+export interface SavedImage {
+  /** As typed, or as the destination calls them; in order, duplicates included. */
+  readonly names: readonly SavedName[];
+  /** What the log puts behind `*** Images`. */
+  readonly label: string;
+  /** Of the manifest; in a daemon its ID of the image, with `sha256:`. */
+  readonly identifier: string;
+  /** Which kind of identifier report.toml and the debug log have a line for; a layout's is in its label only. */
+  readonly identifiedBy: "digest" | "image-id" | undefined;
+  /** Bytes; 0 where it is not known. */
+  readonly manifestSize: number;
+}
+
+/**
+ * Where the app image goes, which is where the images that it is built upon are: registry, daemon or layout. Nothing else
+ * in an export knows which of them it is.
+ */
+export interface AppDestination {
+  /** The output image, as the log says it. */
+  readonly name: string;
+  /** What it takes of a layer that is made; known when {@link openLaunchCache} has ended. */
+  readonly layerUses: readonly LayerUse[];
+  /** True when `save` may need the contents of a layer again that was placed. */
+  needsAgain(content: LayerContent<SourceImage>): boolean;
+  /**
+   * Logs what is about to be opened (docs/compatibility.md#log-order). @throws Fault for a name that the destination
+   * cannot have
+   */
+  announce(logger: Logger): void;
+  /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code when it may not */
+  checkAccess(signal: AbortSignal): Promise<void>;
+  /**
+   * Opens the run image (docs/compatibility.md#run-image). @throws Fault with an exit code, at once if it is missing
+   * (docs/compatibility.md#missing-run-image)
+   */
+  openRunImage(signal: AbortSignal): Promise<RunImage>;
+  /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */
+  openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  /**
+   * Opens the launch cache, if the destination has one (docs/compatibility.md#launch-cache). @throws Fault with an exit
+   * code
+   */
+  openLaunchCache(hashFile: HashFile): Promise<void>;
+  /** Starts to bring the run image's layers to the destination. */
+  placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
+  /**
+   * Brings a layer to the destination; its descriptor there.
+   * @param layer its id for messages, and its position in the order of work
+   * @throws Fault; the signal's reason
+   */
+  placeLayer(
+    content: LayerContent<SourceImage>,
+    layer: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor>;
+  /**
+   * Saves the image under all its names; a name that fails does not stop the others
+   * (docs/compatibility.md#image-names).
+   * @throws errors that concern no single name: a layer that cannot be built, the signal's reason
+   */
+  save(image: UnsavedImage, signal: AbortSignal): Promise<SavedImage>;
+}
+
+/** The descriptor of an image's layer by its diffID; undefined when it has no such layer. */
+export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
+  const index = from?.config.rootfs.diff_ids.indexOf(diffId as DiffID) ?? -1;
+  return index < 0 ? undefined : from?.layers[index];
+}
+
+/**
+ * The media type of layers upon a run image.
+ * @throws Fault for an image without layers, or that cannot take layers with this compression
+ */
+export function layerTypeUpon({ name, layers }: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
+  if (layers.length === 0) throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: name });
+  return newLayerMediaType(mediaType, compression);
+}
+
+/** @throws Fault when config and manifest of an image do not have equally many layers */
+export function checkLayerCount(name: string, config: ImageConfig, layers: readonly Descriptor[]): void {
+  if (config.rootfs.diff_ids.length === layers.length) return;
+  const counts = `${layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`;
+  throw new Fault("EXPORT_IMAGE_LAYERS", `image ${name} is inconsistent: it has ${counts}`);
+}
+
+/**
+ * The descriptor of a layer whatever became of its way to the destination: an image that cannot be saved under one name may
+ * still be saved under another, and a log names what could not be saved.
+ * @param isBlamed true for an error that is the destination's and not the layer's
+ */
+export async function describeLayer(
+  { content, placed }: PlacedLayer,
+  isBlamed: (error: unknown) => boolean,
+): Promise<Descriptor> {
+  try {
+    return await placed;
+  } catch (error) {
+    if (!isBlamed(error)) throw error;
+    if (content.kind === "existing") return content.descriptor;
+    const { digest, size } = await (await content.layer.blob()).done;
+    return { mediaType: await content.mediaType, size, digest };
+  }
+}
+
+/** The warning that the reference logs while it sets up the app image (docs/compatibility.md#created-time). */
+export function warnInvalidEpoch({ isSourceDateEpochInvalid }: ExportSettings, logger: Logger): void {
+  if (isSourceDateEpochInvalid) logger.warn("Ignoring invalid SOURCE_DATE_EPOCH");
+}

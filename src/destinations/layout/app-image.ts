@@ -1,0 +1,237 @@
+import type { ResolvedInputs } from "../../cli/settings.ts";
+import { PriorityLimiter } from "../../concurrency/limiter.ts";
+import type { BlobFiles } from "../../engine/layer.ts";
+import { Fault, failTo, messageOf } from "../../errors/fault.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Logger } from "../../logger.ts";
+import type { Monitor } from "../../observe/monitor.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { parseReference, type Reference } from "../../oci/reference.ts";
+import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
+import {
+  type AppDestination,
+  describeLayer,
+  type LayerContent,
+  type MadeContent,
+  type RunImage,
+  type SavedImage,
+  type SavedName,
+  type SourceImage,
+  type UnsavedImage,
+  warnInvalidEpoch,
+} from "../destination.ts";
+import { copyBlob, linkBlob, putBlob, WRONG_SIZE } from "./blobs.ts";
+import { findImage, openImage, parseIdentifier } from "./images.ts";
+import { Layout, layoutPath, REF_NAME } from "./layout.ts";
+import { LayoutRunImage, LayoutSource } from "./source-image.ts";
+
+/**
+ * Blobs that are copied, or waited for until they are on the disk, at once: Node has four threads for files, and the layers
+ * being made need some of them.
+ */
+const WRITES = 2;
+
+/** One name of the image, and its layout. */
+interface NamedLayout {
+  readonly reference: Reference;
+  readonly layout: Layout;
+}
+
+/**
+ * The app image in an OCI layout on disk; run image and previous image are layouts as well
+ * (docs/compatibility.md#oci-layout).
+ */
+export class LayoutApp implements AppDestination {
+  readonly name: string;
+  readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
+  readonly #first: NamedLayout;
+  readonly #others: readonly NamedLayout[];
+  readonly #settings: ExportSettings;
+  readonly #analyzed: Analyzed;
+  readonly #writes = new PriorityLimiter(WRITES);
+  readonly #monitor: Monitor;
+
+  constructor({ settings, analyzed }: ResolvedInputs, monitor: Monitor) {
+    this.#monitor = monitor;
+    const layoutOf = (image: string): NamedLayout => {
+      const reference = parseReference(image);
+      return { reference, layout: new Layout(layoutPath(settings.layoutDir, reference)) };
+    };
+    this.#first = layoutOf(settings.outputImage);
+    // The reference interprets a tag as a path (docs/compatibility.md#layout-tags).
+    this.#others = settings.additionalTags.map(layoutOf);
+    this.name = this.#first.layout.path;
+    this.#settings = settings;
+    this.#analyzed = analyzed;
+  }
+
+  /** Other layouts link the first one's blobs. */
+  needsAgain(): boolean {
+    return false;
+  }
+
+  /** The app's layers are compressed into the layout, where they are to be; those of the cache alone are not. */
+  readonly blobFiles: BlobFiles = async ({ priority }) => {
+    if (priority !== APP_PRIORITY) return undefined;
+    // If there can be no layout, saving says so.
+    return await this.#first.layout.create().catch(() => undefined);
+  };
+
+  announce(logger: Logger): void {
+    this.#runImagePath();
+    const previous = this.#previousPath();
+    if (previous !== undefined) logger.info(`Reusing layers from image '${previous}'`);
+    warnInvalidEpoch(this.#settings, logger);
+    logger.info(`Using app image: ${this.name}`);
+  }
+
+  async checkAccess(): Promise<void> {}
+
+  async openRunImage(): Promise<RunImage> {
+    const path = this.#runImagePath();
+    try {
+      // Fails here, before anything was made, where the run image cannot be built upon.
+      return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
+    } catch (error) {
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async openPreviousImage(): Promise<SourceImage | undefined> {
+    const path = this.#previousPath();
+    if (path === undefined) return undefined;
+    try {
+      const image = await findImage(path);
+      return image && new LayoutSource(image);
+    } catch (error) {
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async openLaunchCache(): Promise<void> {}
+
+  async placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
+    const from = originOf(runImage);
+    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal)));
+  }
+
+  async placeLayer(
+    content: LayerContent<SourceImage>,
+    { id }: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    if (content.kind === "made") return await this.#placeMade(id, content, signal);
+    try {
+      await this.#copy(content.descriptor, originOf(content.from), signal);
+      return content.descriptor;
+    } catch (error) {
+      const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
+      if (!isBroken || content.otherwise === undefined) throw error;
+      return await this.#placeMade(id, content.otherwise, signal);
+    }
+  }
+
+  async save({ layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    await this.#first.layout.create();
+    const described = await Promise.all(layers.map((layer) => describeLayer(layer, isLayoutFault)));
+    const image = build(described, { [REF_NAME]: this.#first.reference.identifier });
+    const first = await named(this.#first, signal, async () => {
+      await Promise.all([base, ...layers.map(({ placed }) => placed)]);
+      await this.#first.layout.putImage(image, this.#first.reference.identifier);
+    });
+    const others = this.#others.map((other) => named(other, signal, () => this.#putCopy(image, other)));
+    const { digest, size } = image.manifestDescriptor;
+    return {
+      names: [first, ...(await Promise.all(others))],
+      label: `${this.name}@${digest}`,
+      identifier: digest,
+      identifiedBy: undefined,
+      manifestSize: size,
+    };
+  }
+
+  /** Removes what is left of layers that were being made. */
+  close(): void {
+    for (const { layout } of [this.#first, ...this.#others]) layout.close();
+  }
+
+  /** As it was analyzed: the settings of a creator have the name that it was chosen by. */
+  #runImagePath(): string {
+    return identify("run", this.#analyzed.runImage?.reference ?? "").path;
+  }
+
+  #previousPath(): string | undefined {
+    const { previousImage } = this.#analyzed;
+    return previousImage === "" ? undefined : identify("previous", previousImage).path;
+  }
+
+  async #placeMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
+    const { work } = layer;
+    // The blob is made where it stays.
+    const reached = () => work.compressed;
+    const transfer = this.#monitor.transfer({
+      destination: this.name,
+      image: "app",
+      layer: id,
+      work,
+      unit: "blob",
+      reached,
+    });
+    try {
+      const blob = await layer.blob();
+      transfer.begin();
+      const { digest, size } = await blob.done;
+      await this.#first.layout.create();
+      const put = () => putBlob(this.name, blob, signal);
+      const isPut = await this.#writes.run(APP_PRIORITY, put, 0, signal);
+      if (isPut) layer.counters.uploads += 1;
+      transfer.done(digest, size, isPut ? "uploaded" : "existing");
+      return { mediaType: await mediaType, size, digest };
+    } catch (error) {
+      transfer.fail(error);
+      throw error;
+    }
+  }
+
+  async #copy(descriptor: Descriptor, from: string, signal: AbortSignal): Promise<void> {
+    await this.#first.layout.create();
+    await this.#writes.run(APP_PRIORITY, () => copyBlob(this.name, descriptor, from), 0, signal);
+  }
+
+  async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {
+    await layout.create();
+    await Promise.all(image.layers.map((descriptor) => linkBlob(layout.path, descriptor, this.name)));
+    await layout.putImage(image, reference.identifier);
+  }
+}
+
+/** @throws Fault `failed to parsing run image reference: ...`, in the reference's grammar */
+function identify(role: "run" | "previous", identifier: string) {
+  try {
+    return parseIdentifier(identifier);
+  } catch (error) {
+    throw failTo(`parsing ${role} image reference`, error);
+  }
+}
+
+function originOf(image: SourceImage): string {
+  if (image instanceof LayoutSource) return image.image.path;
+  throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no layout`);
+}
+
+/** What became of a name; only what a layout is to blame for fails the name alone. */
+async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => Promise<void>): Promise<SavedName> {
+  try {
+    await save();
+    return { name: layout.path, cause: undefined };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isLayoutFault(error)) throw error;
+    return { name: layout.path, cause: messageOf(error) };
+  }
+}
+
+function isLayoutFault(error: unknown): boolean {
+  return error instanceof Fault && error.code.startsWith("EXPORT_LAYOUT_");
+}

@@ -1,0 +1,214 @@
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { chmod, copyFile, link, lstat, open, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { GrowingBlob } from "../../engine/layer.ts";
+import { Fault } from "../../errors/fault.ts";
+import { syncFile, writeDurably } from "../../files/durable-file.ts";
+import { isNotExist, isSystemError, pathFault } from "../../go/errno.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { type Digest, digestOf } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
+import { workPath } from "./work-directory.ts";
+
+/** O_NONBLOCK: a FIFO in the place of a file must not be waited for; it does nothing to a regular file. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/**
+ * Reads an index, a manifest or a config of a layout: a regular file of at most {@link MAX_DOCUMENT_BYTES}.
+ * @throws Fault `open <path>: ...`, and for anything that is no such file
+ */
+export async function readDocument(path: string): Promise<Buffer> {
+  const file = await open(path, FLAGS).catch((error: unknown) => {
+    throw pathFault("EXPORT_LAYOUT_READ", "open", path, error);
+  });
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw unreadable(path, "is not a regular file");
+    if (found.size > MAX_DOCUMENT_BYTES) throw unreadable(path, `has more than ${MAX_DOCUMENT_BYTES} bytes`);
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function unreadable(path: string, what: string): Fault {
+  return new Fault("EXPORT_LAYOUT_READ", `${path} ${what}`);
+}
+
+/** Layers are made under another name first, as Go's os.CreateTemp does it; that is where their mode comes from. */
+const LAYER_MODE = 0o600;
+
+/** What the umask leaves of it. */
+const DOCUMENT_MODE = 0o666;
+
+/** A blob in a layout has not the size that it is listed with. */
+export const WRONG_SIZE = "EXPORT_LAYOUT_SIZE";
+
+type Sized = Pick<Descriptor, "digest" | "size">;
+
+/** Path of a blob in the layout at `root` (image-spec v1.1.1 image-layout.md#blobs). */
+export function blobPath(root: string, digest: Digest): string {
+  return join(root, "blobs", ...digest.split(":"));
+}
+
+/** Size in bytes of the file that is a blob; undefined when there is none. A link to a file is none where it is read. */
+async function blobSize(root: string, digest: Digest, look: typeof stat = lstat): Promise<number | undefined> {
+  const path = blobPath(root, digest);
+  try {
+    const found = await look(path);
+    return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    if (isNotExist(error)) return undefined;
+    throw pathFault("EXPORT_LAYOUT_READ", "lstat", path, error);
+  }
+}
+
+/** True if the layout already has the blob, so that it need not be written (docs/compatibility.md#layout-files). */
+async function isThere(root: string, { digest, size }: Sized): Promise<boolean> {
+  return (await blobSize(root, digest, stat)) === size;
+}
+
+/**
+ * True when there is a file for the blob.
+ * @throws Fault in the reference's words when there is something else (go-containerregistry layout/blob.go)
+ */
+export async function hasBlob(root: string, digest: Digest): Promise<boolean> {
+  try {
+    await lookAt(root, digest);
+    return true;
+  } catch (error) {
+    if (error instanceof Fault && isNotExist(error.cause)) return false;
+    throw error;
+  }
+}
+
+async function lookAt(root: string, digest: Digest): Promise<void> {
+  const path = blobPath(root, digest);
+  const found = await lstat(path).catch((error: unknown) => {
+    throw pathFault("EXPORT_LAYOUT_READ", "lstat", path, error);
+  });
+  if (found.isFile()) return;
+  const kind = found.isSymbolicLink() ? "a symlink" : "not a regular file";
+  throw new Fault("EXPORT_LAYOUT_READ", `layout blob ${digest} is ${kind}`, { destination: root });
+}
+
+/** Reads a small blob and verifies it. @throws Fault */
+export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
+  const path = blobPath(root, digest);
+  await lookAt(root, digest);
+  const bytes = await readDocument(path);
+  const found = digestOf(bytes);
+  if (found === digest) return bytes;
+  throw new Fault("EXPORT_LAYOUT_DIGEST", `${path} has the digest ${found}`, { destination: root });
+}
+
+/*
+ * Blobs are written to a layout whose directories exist (`Layout.create`). A blob appears under its digest only when it
+ * is complete and on disk, because an existing blob of the right size is never written again
+ * (docs/compatibility.md#layout-files).
+ */
+
+/**
+ * Puts a layer's blob into a layout. The file that the blob was made in becomes the blob, where there is one; otherwise the
+ * bytes are written as they grow.
+ * @returns false when it was there
+ */
+export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
+  const { moveTo } = blob;
+  if (moveTo !== undefined) {
+    const made = await blob.done;
+    if (await isThere(root, made)) return false;
+    const path = blobPath(root, made.digest);
+    if (await written(path, () => moveTo.call(blob, path))) return true;
+  }
+  return await writeGrowing(root, blob, signal);
+}
+
+/**
+ * Copies a layer's blob from another layout, as a reflink if the file system supports it. An absent or empty blob is
+ * skipped, because the layout is sparse there (docs/compatibility.md#layout-files).
+ * @returns false if nothing was copied
+ * @throws Fault with {@link WRONG_SIZE} for a blob of another size
+ */
+export async function copyBlob(root: string, blob: Sized, from: string): Promise<boolean> {
+  if (await isThere(root, blob)) return false;
+  const { digest, size } = blob;
+  const found = await blobSize(from, digest);
+  if (found === undefined || found === 0) return false;
+  if (found !== size)
+    throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
+      destination: root,
+      hint: `${blobPath(from, digest)} is not the blob that it should be.`,
+    });
+  await written(blobPath(root, digest), () =>
+    underTemporaryName(root, digest, async (temporary) => {
+      await copyFile(blobPath(from, digest), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await chmod(temporary, LAYER_MODE);
+      await syncFile(temporary);
+    }),
+  );
+  return true;
+}
+
+/** Gives another layout of the same image the same blob: the same file, if both are on one file system. */
+export async function linkBlob(root: string, blob: Sized, from: string): Promise<void> {
+  if (await isThere(root, blob)) return;
+  try {
+    await underTemporaryName(root, blob.digest, (temporary) => link(blobPath(from, blob.digest), temporary));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    await copyBlob(root, blob, from);
+  }
+}
+
+/** Writes a config or a manifest. What is there under its digest is left alone, as the reference does. */
+export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
+  const digest = digestOf(bytes);
+  if (await isThere(root, { digest, size: bytes.length })) return;
+  await written(blobPath(root, digest), () =>
+    underTemporaryName(root, digest, (temporary) =>
+      writeDurably(temporary, bytes, { flag: "wx", mode: DOCUMENT_MODE }),
+    ),
+  );
+}
+
+async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
+  const temporary = temporaryIn(root);
+  try {
+    return await written(temporary, async () => {
+      await writeDurably(temporary, blob.read(0, signal), { flag: "wx", mode: LAYER_MODE });
+      const made = await blob.done;
+      if (await isThere(root, made)) return false;
+      await rename(temporary, blobPath(root, made.digest));
+      return true;
+    });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function underTemporaryName(root: string, digest: Digest, make: (path: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryIn(root);
+  try {
+    await make(temporary);
+    await rename(temporary, blobPath(root, digest));
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+function temporaryIn(root: string): string {
+  return join(workPath(root), randomUUID());
+}
+
+/** @param path for messages */
+async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    throw error instanceof Fault || !isSystemError(error)
+      ? error
+      : pathFault("EXPORT_LAYOUT_WRITE", "write", path, error);
+  }
+}

@@ -1,0 +1,111 @@
+import { join, posix } from "node:path";
+import { Fault, withContext } from "../../errors/fault.ts";
+import { isNotExist } from "../../go/errno.ts";
+import { goQuote } from "../../go/format.ts";
+import { type Descriptor, DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/descriptor.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
+import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifest.ts";
+import { readBlob, readDocument } from "./blobs.ts";
+
+/** How analyzed.toml names an image in a layout: `<path>@<digest>`. */
+export interface LayoutIdentifier {
+  /** Cleaned; relative to the working directory unless absolute. */
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+/**
+ * Parses an identifier (docs/compatibility.md#layout-paths; imgutil layout/util.go ParseIdentifier).
+ * @throws Fault in the reference's words
+ */
+export function parseIdentifier(text: string): LayoutIdentifier {
+  const [path = "", hash, ...more] = text.split("@");
+  if (hash === undefined || more.length > 0)
+    throw new Fault("EXPORT_LAYOUT_IDENTIFIER", `identifier ${text} does not have the format '[path]@[digest]'`);
+  return { path: clean(path), digest: parseHash(hash) };
+}
+
+/** Go's path.Clean: unlike normalize it leaves no slash at the end. */
+function clean(path: string): string {
+  const normal = posix.normalize(path);
+  return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
+}
+
+/** Words of go-containerregistry's v1.NewHash. */
+function parseHash(text: string): Digest {
+  const colon = text.indexOf(":");
+  const [algorithm, body] = [text.slice(0, colon), text.slice(colon + 1)];
+  if (colon <= 0 || body === "") throw hashFault(`cannot parse hash: ${goQuote(text)}`);
+  const odd = /[^0-9a-f]/u.exec(body);
+  if (odd !== null) throw hashFault(`found non-hex character in hash: ${odd[0]}`);
+  if (algorithm !== "sha256") throw hashFault(`unsupported hash: ${goQuote(algorithm)}`);
+  if (body.length !== 64) throw hashFault(`wrong number of hex digits for sha256: ${body}`);
+  return parseDigest(text);
+}
+
+function hashFault(message: string): Fault {
+  return new Fault("EXPORT_LAYOUT_IDENTIFIER", message);
+}
+
+/** An image in a layout; layers may be absent (docs/compatibility.md#layout-files). */
+export interface LayoutImage {
+  /** Of the layout. */
+  readonly path: string;
+  /** Of the manifest, as the layout's index has it. */
+  readonly descriptor: Descriptor;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Buffer;
+}
+
+/**
+ * Finds the one image of a layout; undefined when there is no layout at that path (imgutil layout/new.go).
+ * @throws Fault `failed to load image from index: ...` or `failed to get config: ...`
+ */
+export async function findImage(path: string): Promise<LayoutImage | undefined> {
+  const bytes = await readIndex(path);
+  if (bytes === undefined) return undefined;
+  const descriptor = theImage(bytes);
+  try {
+    const manifest = parseManifest(await readBlob(path, descriptor.digest));
+    return { path, descriptor, manifest, configBytes: await readBlob(path, manifest.config.digest) };
+  } catch (error) {
+    throw withContext("failed to get config", error);
+  }
+}
+
+/** Like {@link findImage}. @throws Fault also if there is no layout (docs/compatibility.md#missing-run-image) */
+export async function openImage(path: string): Promise<LayoutImage> {
+  const image = await findImage(path);
+  if (image !== undefined) return image;
+  throw new Fault("EXPORT_LAYOUT_MISSING", `no OCI layout at ${path}`, {
+    destination: path,
+    hint: `Is "${path}" the right path? There is no ${join(path, "index.json")}.`,
+  });
+}
+
+async function readIndex(path: string): Promise<Buffer | undefined> {
+  const file = join(path, "index.json");
+  try {
+    return await readDocument(file);
+  } catch (error) {
+    if (error instanceof Fault && isNotExist(error.cause)) return undefined;
+    throw withContext("failed to load index", error);
+  }
+}
+
+/** The reference takes no other index than one with a single manifest, whatever the platform. */
+function theImage(bytes: Buffer): Descriptor {
+  try {
+    const [first, ...more] = parseIndex(bytes).manifests;
+    if (first === undefined) throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest at index");
+    if (more.length > 0)
+      throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest matching platform {amd64 linux  }", {
+        hint: "The layout must hold exactly one image.",
+      });
+    if (first.mediaType !== OCI_MANIFEST && first.mediaType !== DOCKER_MANIFEST)
+      throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${first.digest}: ${first.mediaType}`);
+    return first;
+  } catch (error) {
+    throw withContext("failed to load image from index", error);
+  }
+}

@@ -1,0 +1,48 @@
+import { EXIT_CODES } from "../../cnb/exit-codes.ts";
+import { Fault, failTo, messageOf } from "../../errors/fault.ts";
+import type { Reference } from "../../oci/reference.ts";
+import { APP_PRIORITY } from "../../plan/layers.ts";
+import type { RegistryRepository } from "./repository.ts";
+
+/**
+ * Whether all names of the app image may be pushed, each of their repositories asked once and all at the same time.
+ * @throws Fault that names those that may not, worded as if their push had failed
+ */
+export async function checkNames(
+  references: readonly Reference[],
+  repositoryOf: (reference: Reference) => RegistryRepository,
+  signal: AbortSignal,
+): Promise<void> {
+  const groups = [...Map.groupBy(references, repositoryOf)];
+  const checks = groups.map(([repository]) => repository.checkPush({ priority: APP_PRIORITY, signal }));
+  const refusals = (await Promise.allSettled(checks)).flatMap((check, i) => {
+    if (check.status === "fulfilled") return [];
+    const names = groups[i]?.[1] ?? [];
+    return names.map(({ original }) => ({ original, reason: check.reason as unknown }));
+  });
+  signal.throwIfAborted();
+  const [first] = refusals;
+  if (first === undefined) return;
+  const list = refusals.map(({ original, reason }) => `[${original}: ${messageOf(reason)}]`).join(",");
+  const hint = first.reason instanceof Fault ? first.reason.hint : undefined;
+  const fault = new Fault("EXPORT_REGISTRY_TAGS", `failed to write image to the following tags: ${list}`, {
+    cause: first.reason,
+    ...(hint === undefined ? {} : { hint }),
+  });
+  throw failTo("export", fault, EXIT_CODES.exportFailed);
+}
+
+/**
+ * A signal that fires, with the fault of `access`, when that fails; but not before `opened` has settled, whose failure is the
+ * one to be told.
+ */
+export function refusalSignal(access: Promise<void>, opened: Promise<void>): AbortSignal {
+  const refused = new AbortController();
+  access.catch((error: unknown) =>
+    opened.then(
+      () => refused.abort(error),
+      () => undefined,
+    ),
+  );
+  return refused.signal;
+}

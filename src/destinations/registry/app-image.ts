@@ -1,0 +1,226 @@
+import type { ResolvedInputs } from "../../cli/settings.ts";
+import { Fault, failTo } from "../../errors/fault.ts";
+import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Logger } from "../../logger.ts";
+import type { Monitor } from "../../observe/monitor.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { ownPlatform } from "../../oci/manifest.ts";
+import { parseReference, type Reference } from "../../oci/reference.ts";
+import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
+import {
+  type AppDestination,
+  describeLayer,
+  type LayerContent,
+  type PlacedLayer,
+  type RunImage,
+  type SavedImage,
+  type SourceImage,
+  type UnsavedImage,
+  warnInvalidEpoch,
+} from "../destination.ts";
+import { checkNames } from "./access.ts";
+import { placeBaseLayers, placeLayer, type RegistryContent } from "./place-layer.ts";
+import { type EarlyPush, type PushedApp, pushApp, pushEarly } from "./push.ts";
+import type { Registries } from "./registries.ts";
+import type { RegistryRepository } from "./repository.ts";
+import { RegistryImage, RegistryRunImage } from "./source-image.ts";
+
+/** The app image in a registry, where the run image and the previous image are as well, or in other registries. */
+export class RegistryApp implements AppDestination {
+  readonly name: string;
+  readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
+  /** The first name's, which gets every blob first. */
+  readonly repository: RegistryRepository;
+  readonly #reference: Reference;
+  /** All names, the reference first. */
+  readonly #names: readonly Reference[];
+  /** Those in {@link repository}. */
+  readonly #firstNames: readonly Reference[];
+  readonly #settings: ExportSettings;
+  readonly #analyzed: Analyzed;
+  readonly #registries: Registries;
+  readonly #logger: Logger;
+  readonly #monitor: Monitor;
+  /** Another repository than the first name's needs the blobs again. */
+  readonly #hasOtherRepositories: boolean;
+  /** Contents that are safe in the first repository. */
+  readonly #certain = new WeakSet<LayerContent<SourceImage>>();
+
+  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
+    this.name = settings.outputImage;
+    this.#reference = parseReference(settings.outputImage);
+    this.#names = [this.#reference, ...settings.additionalTags.map(parseReference)];
+    this.#firstNames = this.#names.filter(({ repository }) => repository.name === this.#reference.repository.name);
+    this.#hasOtherRepositories = this.#firstNames.length < this.#names.length;
+    this.repository = registries.repository(this.#reference);
+    this.#settings = settings;
+    this.#analyzed = analyzed;
+    this.#registries = registries;
+    this.#logger = logger;
+    this.#monitor = monitor;
+  }
+
+  needsAgain(content: LayerContent<SourceImage>): boolean {
+    return this.#hasOtherRepositories || !this.#certain.has(content);
+  }
+
+  announce(logger: Logger): void {
+    const { previousImage } = this.#analyzed;
+    if (previousImage !== "") logger.info(`Reusing layers from image '${previousImage}'`);
+    warnInvalidEpoch(this.#settings, logger);
+  }
+
+  checkAccess(signal: AbortSignal): Promise<void> {
+    return checkNames(this.#names, (reference) => this.#repositoryOf(reference), signal);
+  }
+
+  async openRunImage(signal: AbortSignal): Promise<RunImage> {
+    const reference = parseReference(this.#settings.runImage);
+    const repository = this.#registries.repository(reference);
+    try {
+      const image = await repository.openImage(reference, ownPlatform(), { priority: APP_PRIORITY, signal });
+      // Fails here, before anything was made, where the run image cannot be built upon.
+      return new RegistryRunImage(repository, image, this.#settings.tuning.compression);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined> {
+    const { previousImage } = this.#analyzed;
+    if (previousImage === "") return undefined;
+    try {
+      const reference = parseReference(previousImage);
+      const repository = this.#registries.repository(reference);
+      const image = await repository.findImage(reference, ownPlatform(), { priority: APP_PRIORITY, signal });
+      return image && new RegistryImage(repository, image);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failTo("create new app image", error);
+    }
+  }
+
+  async openLaunchCache(): Promise<void> {}
+
+  placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
+    return placeBaseLayers(runImage.layers, originOf(runImage), this.repository, { monitor: this.#monitor, signal });
+  }
+
+  async placeLayer(
+    content: LayerContent<SourceImage>,
+    { id, order }: { readonly id: string; readonly order: number },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    const located = locate(content);
+    try {
+      const placing = { monitor: this.#monitor, image: "app", layer: id } as const;
+      const work = { priority: APP_PRIORITY, order, signal, ...placing };
+      const { descriptor, isCertain } = await placeLayer(located, this.repository, work);
+      if (isCertain) this.#certain.add(content);
+      return descriptor;
+    } catch (error) {
+      const isGone = error instanceof Fault && error.code === NOT_FOUND;
+      if (isGone && located.kind === "existing" && located.otherwise === undefined) throw goneFault(id, located);
+      throw error;
+    }
+  }
+
+  async save(unsaved: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
+    const { layers, configBytes, build } = unsaved;
+    const early = this.#pushEarly(configBytes, signal);
+    const described = layers.map((layer) => describeLayer(layer, (error) => error instanceof RegistryFault));
+    let image = build(await Promise.all(described));
+    let pushed = await this.#push(image, unsaved, early, signal);
+    if (pushed.missing.size > 0) {
+      const again = this.#placeAgain(unsaved, pushed.missing, signal);
+      image = build(await Promise.all(again.layers.map(({ placed }) => placed)));
+      pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
+    }
+    const { digest, size } = image.manifestDescriptor;
+    return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
+  }
+
+  /** Brings those of the image's layers once more that a registry turned out not to have. */
+  #placeAgain(
+    { runImage, layers, base }: UnsavedImage,
+    missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
+    signal: AbortSignal,
+  ): PlacedImage {
+    for (const [repository, digests] of missing) {
+      this.#logger.warn(`${repository.name} does not have what it said to have, sending it: ${digests.join(", ")}`);
+      repository.distrust(digests);
+    }
+    const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
+    const again = layers.map((layer): PlacedLayer => {
+      const { id, content } = layer;
+      const isHeld = content.kind === "made" || this.needsAgain(content);
+      const left = isHeld ? content : { ...content, otherwise: undefined };
+      const replace = (placed: Descriptor) =>
+        isMissing(placed) ? this.placeLayer(left, { id, order: 0 }, signal) : placed;
+      const placed = layer.placed.then(replace);
+      placed.catch(() => undefined);
+      return { id, content: left, placed };
+    });
+    const baseAgain = runImage.layers.some(isMissing) ? this.placeBaseLayers(runImage, signal) : base;
+    baseAgain.catch(() => undefined);
+    return { runImage, layers: again, base: baseAgain };
+  }
+
+  /** What need not wait for the layers. */
+  #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {
+    const parts = { blobs: [configBytes], names: this.#firstNames };
+    return pushEarly(this.repository, parts, { priority: APP_PRIORITY, signal });
+  }
+
+  #push(
+    image: BuiltImage,
+    { runImage, layers, base }: PlacedImage,
+    early: EarlyPush,
+    signal: AbortSignal,
+  ): Promise<PushedApp> {
+    return pushApp(
+      {
+        image,
+        early,
+        base: { layers: runImage.layers, from: originOf(runImage), placed: base },
+        layers: layers.map(({ id, content, placed }) => ({ id, content: locate(content), placed })),
+        monitor: this.#monitor,
+      },
+      this.#names,
+      (reference) => this.#repositoryOf(reference),
+      signal,
+    );
+  }
+
+  #repositoryOf(reference: Reference): RegistryRepository {
+    return this.#registries.repository(reference, this.#reference);
+  }
+}
+
+/** An image's layers on their way. */
+type PlacedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
+
+function originOf(image: SourceImage): RegistryRepository {
+  if (image instanceof RegistryImage) return image.repository;
+  throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no registry`);
+}
+
+function locate(content: LayerContent<SourceImage>): RegistryContent {
+  return content.kind === "made" ? content : { ...content, from: originOf(content.from) };
+}
+
+/** There is nothing to make the layer from again. */
+function goneFault(id: string, { descriptor, from }: Extract<RegistryContent, { kind: "existing" }>): Fault {
+  return new Fault(
+    "EXPORT_REGISTRY_GONE",
+    `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, though an image there lists it`,
+    {
+      destination: from.name,
+      hint: "Restore the blob, or build again without the previous image, so that the layer is made anew.",
+    },
+  );
+}

@@ -1,0 +1,116 @@
+import type { GrowingBlob } from "../../engine/layer.ts";
+import { Fault } from "../../errors/fault.ts";
+import { networkFault, RegistryFault } from "../../http/faults.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
+import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+
+/** What a registry says of a blob; some do not answer HEAD. */
+export type Presence = "present" | "absent" | "unknown";
+
+const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
+
+/**
+ * One HEAD: whether the repository has a blob (docs/compatibility.md#pushing-images). @throws RegistryFault for an
+ * inconclusive response
+ */
+export async function headBlob(
+  connection: Connection,
+  digest: Digest,
+  actions: "pull" | "push,pull",
+  work: Work,
+): Promise<Presence> {
+  const { status } = await connection.client.send({
+    ...work,
+    method: "HEAD",
+    target: pathOf(connection, `blobs/${digest}`),
+    scopes: [scopeOf(connection.repository, actions)],
+    expected: Object.keys(PRESENCE).map(Number),
+  });
+  return PRESENCE[status] ?? "unknown";
+}
+
+/** A small blob that is complete and in memory: a config. */
+export function memoryBlob(bytes: Uint8Array): GrowingBlob {
+  return {
+    available: bytes.length,
+    done: Promise.resolve({ digest: digestOf(bytes), size: bytes.length }),
+    reaches: async (position) => position < bytes.length,
+    read: async function* (from) {
+      if (from < bytes.length) yield bytes.subarray(from);
+    },
+  };
+}
+
+/**
+ * A blob of a repository as something to upload elsewhere. Its length is checked here, its digest by who gets the bytes:
+ * the registry that they are sent to compares them with the digest of the commit.
+ */
+export function remoteBlob(connection: Connection, descriptor: Descriptor, work: Work): GrowingBlob {
+  const { digest, size } = descriptor;
+  return {
+    available: size,
+    done: Promise.resolve({ digest, size }),
+    reaches: async (position) => position < size,
+    read: (from, signal) => readBlob(connection, descriptor, from, { ...work, signal }),
+  };
+}
+
+async function* readBlob(
+  connection: Connection,
+  { digest, size }: Descriptor,
+  from: number,
+  work: Work,
+): AsyncGenerator<Uint8Array> {
+  if (from >= size && size > 0) return;
+  const answer = await connection.client.open({
+    ...work,
+    method: "GET",
+    target: pathOf(connection, `blobs/${digest}`),
+    scopes: [scopeOf(connection.repository, "pull")],
+    expected: from > 0 ? [200, 206] : [200],
+    headers: from > 0 ? { range: `bytes=${from}-` } : {},
+  });
+  // A server that does not know ranges sends everything.
+  let position = answer.status === 206 ? from : 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      const skipped = Math.max(0, from - position);
+      position += chunk.length;
+      if (chunk.length > skipped) yield chunk.subarray(skipped);
+    }
+  } catch (error) {
+    work.signal?.throwIfAborted();
+    throw networkFault("GET", answer.url, error);
+  }
+  if (position !== size)
+    throw new Fault(
+      "EXPORT_REGISTRY_BLOB",
+      `blob ${digest} of ${connection.repository.name}: expected ${size} bytes, got ${position}`,
+      {
+        destination: connection.repository.name,
+      },
+    );
+}
+
+const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);
+
+/**
+ * The blobs for want of which a manifest was refused (distribution-spec v1.1.1, code-1), of those that it lists. Registries name
+ * them anywhere in the error; one that names none means any of them.
+ * @returns undefined when the manifest was refused for another reason
+ */
+export function missingBlobs(
+  error: unknown,
+  { configDescriptor, layers }: Pick<BuiltImage, "configDescriptor" | "layers">,
+): readonly Digest[] | undefined {
+  if (!(error instanceof RegistryFault)) return undefined;
+  const unknown = error.diagnostics.filter(({ code }) => UNKNOWN.has(code));
+  if (unknown.length === 0) return undefined;
+  const words = unknown.map(({ message, detail }) => `${message} ${JSON.stringify(detail)}`).join(" ");
+  const named = new Set((words.match(/sha256:[0-9a-f]{64}/g) ?? []).filter(isSha256));
+  const blobs = [configDescriptor, ...layers].map(({ digest }) => digest);
+  const found = blobs.filter((digest) => named.has(digest));
+  return found.length === 0 ? blobs : found;
+}

@@ -1,0 +1,137 @@
+import type { Credentials } from "../../auth/credentials.ts";
+import { isOnRegistry, resolveLocation } from "../../auth/ping.ts";
+import { RegistrySession } from "../../auth/session.ts";
+import { PriorityLimiter } from "../../concurrency/limiter.ts";
+import { SingleFlight } from "../../concurrency/single-flight.ts";
+import { Fault } from "../../errors/fault.ts";
+import { discard, ensureStatus, readAll } from "../../http/body.ts";
+import { type Http, type HttpAnswer, type HttpRequest, headerOf, type RequestBody } from "../../http/http.ts";
+import { exchangeFollowing, refusePrivate } from "../../http/redirects.ts";
+
+/** Requests without a body at a time: enough for every HEAD of an image at once, few enough not to look like an attack. */
+const SMALL_REQUESTS = 16;
+
+export interface RegistryRequest {
+  readonly method: HttpRequest["method"];
+  /** A path that starts with `/v2/`, or the URL of an upload. */
+  readonly target: string | URL;
+  /** What a token must allow, the most important one first: `repository:<path>:push,pull`. */
+  readonly scopes: readonly string[];
+  /** Statuses that are an answer and not a failure. */
+  readonly expected: readonly number[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody;
+  /** Until the answer begins; default: the patience for answers from an index. */
+  readonly headersTimeoutMs?: number;
+  /** The smaller goes first. */
+  readonly priority: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer whose body was read. */
+export type Answer = Pick<HttpAnswer, "status" | "headers" | "url">;
+
+/**
+ * One registry. It is pinged and logged in to once, and every request of the export shares that. A method makes one try:
+ * who knows what a repetition means decides about it. A refused token is renewed once, which is no repetition of work:
+ * nothing was accepted.
+ */
+export class RegistryClient {
+  readonly registry: string;
+  readonly #http: Http;
+  readonly #isInsecure: boolean;
+  readonly #credentials: () => Credentials;
+  readonly #small = new PriorityLimiter(SMALL_REQUESTS);
+  readonly #opening = new SingleFlight<"session", RegistrySession>();
+  #session: RegistrySession | undefined;
+
+  /** @param credentials asked at the first contact, where an invalid setting becomes a fault */
+  constructor(registry: string, http: Http, isInsecure: boolean, credentials: () => Credentials) {
+    this.registry = registry;
+    this.#http = http;
+    this.#isInsecure = isInsecure;
+    this.#credentials = credentials;
+  }
+
+  /** Sends a request and throws the answer's body away. @throws RegistryFault for other statuses than the expected */
+  async send(request: RegistryRequest): Promise<Answer> {
+    if (request.body !== undefined && !(request.body instanceof Uint8Array)) return this.#sendAndDiscard(request);
+    return this.#small.run(request.priority, () => this.#sendAndDiscard(request), 0, request.signal);
+  }
+
+  /** The same for an answer of at most `maxBytes`. */
+  async read(request: RegistryRequest, maxBytes: number): Promise<Answer & { readonly bytes: Buffer }> {
+    return this.#small.run(
+      request.priority,
+      async () => {
+        const answer = await this.open(request);
+        const bytes = await readAll(await this.#complete(request), answer, maxBytes);
+        return { status: answer.status, headers: answer.headers, url: answer.url, bytes };
+      },
+      0,
+      request.signal,
+    );
+  }
+
+  /** The same for a long answer, which the caller reads or destroys. */
+  async open(request: RegistryRequest): Promise<HttpAnswer> {
+    const session = await this.#connect(request.signal);
+    const complete = await this.#complete(request);
+    const header = await session.authorization(request.scopes, request.signal);
+    let answer = await this.#exchange(session, complete, header);
+    if (session.refused(answer, request.scopes, header)) {
+      await discard(answer);
+      const renewed = await session.authorization(request.scopes, request.signal);
+      answer = await this.#exchange(session, complete, renewed);
+    }
+    await ensureStatus(complete, answer, request.expected);
+    return answer;
+  }
+
+  /**
+   * The URL where an upload continues, from the Location of a response.
+   * @throws Fault if there is none, or if it leads into a private network (docs/compatibility.md#private-addresses)
+   */
+  async location(answer: Answer): Promise<URL> {
+    const { scheme } = await this.#connect();
+    const text = headerOf(answer, "location");
+    const url = text === undefined ? undefined : resolveLocation(text, answer.url, this.registry, scheme);
+    if (url === undefined)
+      throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${this.registry}: missing Location header`, {
+        destination: this.registry,
+      });
+    refusePrivate("Location header", answer.url, url);
+    return url;
+  }
+
+  async #sendAndDiscard(request: RegistryRequest): Promise<Answer> {
+    const answer = await this.open(request);
+    await discard(answer);
+    return { status: answer.status, headers: answer.headers, url: answer.url };
+  }
+
+  async #exchange(session: RegistrySession, request: HttpRequest, header: string | undefined): Promise<HttpAnswer> {
+    return exchangeFollowing(this.#http, request, {
+      isInsecure: this.#isInsecure,
+      authorizationFor: (url) => (isOnRegistry(url, this.registry, session.scheme) ? header : undefined),
+      resolve: (location, base) => resolveLocation(location, base, this.registry, session.scheme),
+      check: (to) => refusePrivate("redirect", request.url, to),
+    });
+  }
+
+  async #complete(request: RegistryRequest): Promise<HttpRequest> {
+    const { scheme } = await this.#connect(request.signal);
+    const { method, target, headers, body, signal } = request;
+    const url = typeof target === "string" ? new URL(`${scheme}//${this.registry}${target}`) : target;
+    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.patience.answerMs;
+    return { method, url, body, headersTimeoutMs, signal, ...(headers === undefined ? {} : { headers }) };
+  }
+
+  async #connect(signal?: AbortSignal): Promise<RegistrySession> {
+    if (this.#session !== undefined) return this.#session;
+    const open = (stop: AbortSignal) =>
+      RegistrySession.open(this.#http, this.registry, this.#isInsecure, this.#credentials(), stop);
+    this.#session = await this.#opening.share("session", open, signal);
+    return this.#session;
+  }
+}

@@ -1,0 +1,132 @@
+import { Fault } from "../../errors/fault.ts";
+import { RegistryFault } from "../../http/faults.ts";
+import { headerOf } from "../../http/http.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  DOCKER_MANIFEST_V1,
+  DOCKER_MANIFEST_V1_SIGNED,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../../oci/descriptor.ts";
+import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
+import type { Answer } from "./client.ts";
+import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+
+/** What was pushed is there under another digest. */
+export const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
+
+/**
+ * Compares the digest that a registry says it stored (distribution-spec v1.1.1, "Pulling manifests") with the one of what was
+ * sent; many say nothing, or use other algorithms.
+ * @throws RegistryFault
+ */
+export function checkStored(answer: Answer, digest: Digest): void {
+  const stored = headerOf(answer, "docker-content-digest") ?? "";
+  if (!isSha256(stored) || stored === digest) return;
+  const message = `PUT ${answer.url.origin}${answer.url.pathname}: the registry stored ${stored} instead of ${digest}`;
+  throw new RegistryFault(WRONG_DIGEST, message, {
+    status: answer.status,
+    isTemporary: false,
+    destination: answer.url.host,
+    hint: "What it got is not what was sent: look for a proxy that changes requests, or for a damaged disk.",
+  });
+}
+
+/** In the reference's order (docs/compatibility.md#pushing-images). */
+const ACCEPT = [
+  DOCKER_MANIFEST_V1,
+  DOCKER_MANIFEST_V1_SIGNED,
+  DOCKER_MANIFEST,
+  OCI_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+].join(",");
+
+export interface RemoteManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * One HEAD of a tag or digest (docs/compatibility.md#pushing-images): the manifest's digest, "" if the registry does
+ * not report it, undefined if there is no such manifest or the registry does not say (404, 403; 405 and 501 if it does
+ * not support HEAD).
+ */
+export async function headManifest(
+  connection: Connection,
+  identifier: string,
+  actions: "pull" | "push,pull",
+  work: Work,
+): Promise<Digest | "" | undefined> {
+  const answer = await connection.client.send({
+    ...work,
+    method: "HEAD",
+    target: pathOf(connection, `manifests/${identifier}`),
+    scopes: [scopeOf(connection.repository, actions)],
+    expected: [200, 403, 404, 405, 501],
+    headers: { accept: ACCEPT },
+  });
+  if (answer.status !== 200) return undefined;
+  const digest = headerOf(answer, "docker-content-digest") ?? "";
+  return isSha256(digest) ? (digest as Digest) : "";
+}
+
+/**
+ * One GET of a manifest or index.
+ * @throws RegistryFault; Fault when the bytes are not those of the digest that was asked for
+ */
+export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RemoteManifest> {
+  const { bytes, headers } = await connection.client.read(
+    {
+      ...work,
+      method: "GET",
+      target: pathOf(connection, `manifests/${identifier}`),
+      scopes: [scopeOf(connection.repository, "pull")],
+      expected: [200],
+      headers: { accept: ACCEPT },
+    },
+    MAX_DOCUMENT_BYTES,
+  );
+  const digest = digestOf(bytes);
+  if (isSha256(identifier) && digest !== identifier)
+    throw new Fault(
+      "EXPORT_REGISTRY_DIGEST",
+      `manifest digest: "${digest}" does not match requested digest: "${identifier}" for "${connection.repository.name}@${identifier}"`,
+      { destination: connection.repository.name },
+    );
+  const mediaType = (headerOf({ headers }, "content-type") ?? "").split(";", 1)[0] ?? "";
+  return { digest, mediaType: mediaType.trim(), bytes };
+}
+
+/** One PUT of a manifest under a tag or digest. @throws RegistryFault, also when the registry made another manifest of it */
+export async function putManifest(
+  connection: Connection,
+  identifier: string,
+  manifest: RemoteManifest,
+  work: Work,
+): Promise<void> {
+  const answer = await connection.client.send({
+    ...work,
+    method: "PUT",
+    target: pathOf(connection, `manifests/${identifier}`),
+    scopes: [scopeOf(connection.repository, "push,pull")],
+    expected: [200, 201, 202],
+    headers: { "content-type": manifest.mediaType },
+    body: manifest.bytes,
+  });
+  checkStored(answer, manifest.digest);
+}
+
+/** One DELETE of a manifest by its digest. @throws RegistryFault; many registries do not support it */
+export async function deleteManifest(connection: Connection, digest: Digest, work: Work): Promise<void> {
+  await connection.client.send({
+    ...work,
+    method: "DELETE",
+    target: pathOf(connection, `manifests/${digest}`),
+    scopes: [scopeOf(connection.repository, "push,pull,delete")],
+    expected: [200, 202],
+  });
+}

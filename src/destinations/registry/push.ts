@@ -1,0 +1,153 @@
+import { Fault, messageOf } from "../../errors/fault.ts";
+import { RegistryFault } from "../../http/faults.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Monitor } from "../../observe/monitor.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { Reference } from "../../oci/reference.ts";
+import { APP_PRIORITY } from "../../plan/layers.ts";
+import type { SavedName } from "../destination.ts";
+import { missingBlobs } from "./blobs.ts";
+import type { Work } from "./connection.ts";
+import { placeBaseLayers, placeLayer, type RegistryContent } from "./place-layer.ts";
+import type { RegistryRepository } from "./repository.ts";
+import type { TagLookups, TagResult } from "./tags.ts";
+
+/** What is done in a repository while an image's layers are on their way there, so that its manifest can follow those at once. */
+export interface EarlyPush {
+  /** Settles when the blobs that are no layers of the build are there. */
+  readonly blobs: Promise<unknown>;
+  readonly lookups: TagLookups;
+}
+
+/**
+ * Starts it. A failure is told with the layers'.
+ * @param blobs the config, and other small ones
+ * @param names of the image in this repository
+ */
+export function pushEarly(
+  repository: RegistryRepository,
+  { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
+  work: Work,
+): EarlyPush {
+  const put = Promise.all(blobs.map((bytes) => repository.putBytes(bytes, work)));
+  put.catch(() => undefined);
+  return { blobs: put, lookups: repository.lookUpTags(names, work) };
+}
+
+/** A layer on its way to the first repository. */
+interface PushedLayer {
+  readonly id: string;
+  readonly content: RegistryContent;
+  readonly placed: Promise<Descriptor>;
+}
+
+/** What is to be pushed: the image, and where each of its layers comes from. */
+export interface AppPush {
+  readonly image: BuiltImage;
+  /** In the first repository. */
+  readonly early: EarlyPush;
+  /** The run image's layers, where they are, and their way to the first repository. */
+  readonly base: {
+    readonly layers: readonly Descriptor[];
+    readonly from: RegistryRepository;
+    readonly placed: Promise<unknown>;
+  };
+  readonly layers: readonly PushedLayer[];
+  readonly monitor: Monitor;
+}
+
+/** What became of the names, and where the image was refused for want of blobs that were thought to be there. */
+export interface PushedApp {
+  /** As typed, in order, duplicates included. */
+  readonly names: readonly SavedName[];
+  readonly missing: ReadonlyMap<RegistryRepository, readonly Digest[]>;
+}
+
+/**
+ * Saves the app image under all its names (docs/compatibility.md#image-names, docs/compatibility.md#pushing-images):
+ * blobs once per repository, then its manifests at once. A name that fails does not stop the others.
+ * @param references at least one; the layers are being pushed to the first one's repository
+ * @throws errors that are not the registry's: a layer that cannot be built, the signal's reason
+ */
+export async function pushApp(
+  push: AppPush,
+  references: readonly Reference[],
+  repositoryOf: (reference: Reference) => RegistryRepository,
+  signal: AbortSignal,
+): Promise<PushedApp> {
+  const [first, ...others] = Map.groupBy(references, repositoryOf);
+  if (first === undefined) return { names: [], missing: new Map() };
+  const placed = push.layers.map((layer) => layer.placed);
+  const results = await pushTo(first[0], first[1], push, signal, () =>
+    Promise.all([push.early.blobs, push.base.placed, ...placed]),
+  );
+  const later = others.map(([repository, names]) =>
+    pushTo(repository, names, push, signal, () => copyBlobs(push, first[0], repository, signal)),
+  );
+  const all = [results, ...(await Promise.all(later))].flat();
+  const outcomes = new Map(all.map((result) => [result.reference, result]));
+  return {
+    names: references.map((reference) => savedName(outcomes.get(reference) as TagResult)),
+    missing: missingFrom(all, push.image, repositoryOf),
+  };
+}
+
+function missingFrom(
+  results: readonly TagResult[],
+  image: BuiltImage,
+  repositoryOf: (reference: Reference) => RegistryRepository,
+): PushedApp["missing"] {
+  const found = new Map<RegistryRepository, readonly Digest[]>();
+  for (const { reference, error } of results) {
+    const missing = missingBlobs(error, image);
+    if (missing !== undefined) found.set(repositoryOf(reference), missing);
+  }
+  return found;
+}
+
+function savedName({ reference, outcome, error }: TagResult): SavedName {
+  const name = reference.original;
+  if (outcome !== "failed") return { name, cause: undefined };
+  return { name, cause: messageOf(error), hint: error instanceof Fault ? error.hint : undefined };
+}
+
+async function pushTo(
+  repository: RegistryRepository,
+  references: readonly Reference[],
+  { image, early }: AppPush,
+  signal: AbortSignal,
+  placeBlobs: () => Promise<unknown>,
+): Promise<TagResult[]> {
+  const work = { priority: APP_PRIORITY, signal };
+  const { digest, mediaType } = image.manifestDescriptor;
+  try {
+    await placeBlobs();
+    const manifest = { digest, mediaType, bytes: Buffer.from(image.manifestBytes) };
+    return await repository.putTags(references, manifest, work, early.lookups);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof RegistryFault)) throw error;
+    return references.map((reference) => ({ reference, outcome: "failed", error }));
+  }
+}
+
+/** Another repository takes the blobs from the first, which has them by now: all names of an image are in one registry. */
+async function copyBlobs(
+  { image, base, layers, monitor }: AppPush,
+  first: RegistryRepository,
+  repository: RegistryRepository,
+  signal: AbortSignal,
+): Promise<void> {
+  const work = { priority: APP_PRIORITY, signal, monitor, image: "app" } as const;
+  const own = image.layers.slice(base.layers.length);
+  const contentOf = ({ content }: PushedLayer, descriptor: Descriptor): RegistryContent =>
+    content.kind === "made" ? { kind: "existing", descriptor, from: first, otherwise: content } : content;
+  await Promise.all([
+    repository.putBytes(image.configBytes, work),
+    placeBaseLayers(base.layers, base.from, repository, { monitor, signal }),
+    ...layers.map((layer, i) =>
+      placeLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),
+    ),
+  ]);
+}

@@ -1,0 +1,51 @@
+import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
+import type { ImageManifest } from "../../oci/manifest.ts";
+import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
+import type { RemoteImage } from "./image.ts";
+import type { RegistryRepository } from "./repository.ts";
+
+/** An image of a registry that layers may be taken from. */
+export class RegistryImage implements SourceImage {
+  readonly repository: RegistryRepository;
+  readonly image: RemoteImage;
+  readonly config: ImageConfig;
+
+  /** @throws Fault when the config is none, or does not fit the manifest */
+  constructor(repository: RegistryRepository, image: RemoteImage) {
+    this.repository = repository;
+    this.image = image;
+    this.config = parseImageConfig(image.configBytes, image.reference.name);
+    checkLayerCount(image.reference.name, this.config, this.layers);
+  }
+
+  get name(): string {
+    return this.image.reference.name;
+  }
+
+  get layers(): ImageManifest["layers"] {
+    return this.image.manifest.layers;
+  }
+}
+
+/** A run image in a registry. */
+export class RegistryRunImage extends RegistryImage implements RunImage {
+  readonly newLayerMediaType: string;
+
+  /** @throws Fault for one without layers, or that cannot take layers with this compression */
+  constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
+    super(repository, image);
+    this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
+  }
+
+  get manifest(): ImageManifest {
+    return this.image.manifest;
+  }
+
+  get mediaType(): string {
+    return this.image.descriptor.mediaType;
+  }
+
+  get reference(): string {
+    return this.name;
+  }
+}

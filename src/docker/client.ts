@@ -1,0 +1,189 @@
+import { Readable } from "node:stream";
+import type { Client, Dispatcher } from "undici";
+import { z } from "zod";
+import type { Environment } from "../auth/docker-config.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { dockerAnswerFault, dockerNetworkFault } from "./fault.ts";
+import { type DockerHost, readDockerHost } from "./host.ts";
+import { DockerSockets } from "./sockets.ts";
+
+/** The newest API whose requests and answers are known here; docker engine 28. */
+const NEWEST_API = "1.51";
+
+/** One for requests one after the other, and one to read an image from while the other takes what is read. */
+const CONNECTIONS = { requests: 0, downloads: 1 } as const;
+
+/** A busy daemon may take its time, but it answers small questions at last. */
+const ANSWER_TIMEOUT_MS = 300_000;
+
+/** Longest answer to a small question in bytes; an image of thousands of layers is far below. */
+const MAX_ANSWER_BYTES = 16 << 20;
+
+const READ_AHEAD = { highWaterMark: 1 };
+
+export interface DockerRequest {
+  readonly method: "GET" | "POST";
+  /** Below the API's version, e.g. `/images/json`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** A tar, as long as it turns out to be. */
+  readonly body?: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Docker's API at the newest version that both sides support (docs/compatibility.md#daemon-connection). Requests are
+ * sent one after the other over one connection; only a download has its own.
+ */
+export class DockerClient {
+  readonly #host: DockerHost;
+  readonly #sockets: DockerSockets;
+  readonly #clients = new Map<number, Client>();
+  #version: Promise<string> | undefined;
+
+  private constructor(host: DockerHost, sockets: DockerSockets) {
+    this.#host = host;
+    this.#sockets = sockets;
+  }
+
+  /**
+   * Opens what only root may open; to be called before privileges are dropped. Whether the daemon answers is known with the
+   * first request.
+   * @throws Fault `failed to initialize docker client: ...` when the environment's host makes no sense, or when nobody listens
+   * at a socket that is root's
+   */
+  static async connect(environment: Environment): Promise<DockerClient> {
+    try {
+      const host = readDockerHost(environment);
+      return new DockerClient(host, await DockerSockets.open(host, Object.keys(CONNECTIONS).length));
+    } catch (error) {
+      throw failTo("initialize docker client", error);
+    }
+  }
+
+  /** The daemon's address, for messages. */
+  get name(): string {
+    return this.#host.name;
+  }
+
+  /** The API version that requests are made with. @throws Fault when the daemon does not answer */
+  version(signal: AbortSignal): Promise<string> {
+    this.#version ??= this.#negotiate(signal);
+    return this.#version;
+  }
+
+  /** A question with a JSON answer. @throws Fault when there is none, or one of another shape */
+  async json<T>(request: DockerRequest, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+    const text = await this.text(request, signal);
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      const reason = error instanceof z.ZodError ? z.prettifyError(error).replaceAll("\n", " ") : "not JSON";
+      throw new Fault("EXPORT_DAEMON_ANSWER", `${request.method} ${request.path}: unexpected answer: ${reason}`, {
+        destination: this.name,
+        cause: error,
+      });
+    }
+  }
+
+  /** The whole answer. A request with a body may take as long as it wants. @throws Fault */
+  async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
+    const timeoutMs = request.body === undefined ? ANSWER_TIMEOUT_MS : 0;
+    const path = await this.#pathOf(request, signal);
+    return await this.#whole(await this.#send(CONNECTIONS.requests, request, path, timeoutMs, signal), signal);
+  }
+
+  /** An answer of any length; to be read to its end, or destroyed. @throws Fault */
+  async download(request: DockerRequest, signal: AbortSignal): Promise<Readable> {
+    const path = await this.#pathOf(request, signal);
+    const { body } = await this.#send(CONNECTIONS.downloads, request, path, 0, signal);
+    return body;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.destroy()));
+    this.#sockets.close();
+  }
+
+  async #negotiate(signal: AbortSignal): Promise<string> {
+    const { version } = this.#host;
+    if (version !== undefined) return version;
+    const answer = await this.#ping(CONNECTIONS.requests, signal);
+    // A daemon hangs up on a connection over which nothing was asked for some minutes, but not once something was.
+    if (this.#sockets.areOpened) await this.#ping(CONNECTIONS.downloads, signal);
+    const said = answer.headers["api-version"];
+    if (typeof said !== "string" || !/^\d+\.\d+$/.test(said)) return NEWEST_API;
+    return isAtLeast(said, NEWEST_API) ? NEWEST_API : said;
+  }
+
+  async #ping(connection: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const path = `${this.#host.basePath}/_ping`;
+    const answer = await this.#send(connection, { method: "GET", path }, path, ANSWER_TIMEOUT_MS, signal);
+    await this.#whole(answer, signal);
+    return answer;
+  }
+
+  async #pathOf({ path, query }: DockerRequest, signal: AbortSignal): Promise<string> {
+    const version = await this.version(signal);
+    const search = query === undefined ? "" : `?${new URLSearchParams(query)}`;
+    return `${this.#host.basePath}/v${version}${path}${search}`;
+  }
+
+  async #send(
+    connection: number,
+    { method, body }: DockerRequest,
+    path: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const stream = body === undefined ? undefined : Readable.from(body, READ_AHEAD);
+    // Who destroys the stream hears of the error from the request; without a listener it would end the process.
+    stream?.on("error", () => undefined);
+    try {
+      const answer = await this.#client(connection).request({
+        method,
+        path,
+        headers: { "user-agent": "tandem", ...(stream === undefined ? {} : { "content-type": "application/x-tar" }) },
+        body: stream ?? null,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        signal,
+      });
+      if (answer.statusCode < 400) return answer;
+      throw dockerAnswerFault(answer.statusCode, await this.#whole(answer, signal), this.name);
+    } catch (error) {
+      stream?.destroy();
+      signal.throwIfAborted();
+      throw dockerNetworkFault(error, this.#host);
+    }
+  }
+
+  async #whole({ body }: Dispatcher.ResponseData, signal: AbortSignal): Promise<string> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > MAX_ANSWER_BYTES)
+          throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw dockerNetworkFault(error, this.#host);
+    }
+    return Buffer.concat(chunks, size).toString("utf8");
+  }
+
+  #client(connection: number): Client {
+    const client = this.#clients.get(connection) ?? this.#sockets.client(connection);
+    this.#clients.set(connection, client);
+    return client;
+  }
+}
+
+/** True when a version of the API is another one or newer; both `<major>.<minor>`. */
+export function isAtLeast(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}

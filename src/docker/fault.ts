@@ -1,0 +1,83 @@
+import { errors } from "undici";
+import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
+import { goErrnoText, isSystemError } from "../go/errno.ts";
+import { certificateFailure } from "../http/faults.ts";
+import type { DockerHost } from "./host.ts";
+
+/** The code of the fault that says that a daemon does not have something. */
+export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
+
+/** True for what a daemon is to blame for. */
+export function isDockerFault(error: unknown): error is Fault {
+  return error instanceof Fault && error.code.startsWith("EXPORT_DAEMON_");
+}
+
+/** The fault of an answer with an error status, in the words of docker's own client. @param body of the answer, as text */
+export function dockerAnswerFault(status: number, body: string, host: string): Fault {
+  const code = status === 404 ? DOCKER_NOT_FOUND : "EXPORT_DAEMON_REFUSED";
+  return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
+}
+
+function messageIn(body: string, status: number): string {
+  try {
+    const document: unknown = JSON.parse(body);
+    if (typeof document === "object" && document !== null && "message" in document) {
+      if (typeof document.message === "string" && document.message !== "") return document.message.trim();
+    }
+  } catch {
+    // Not every error comes from the API: a proxy's may be plain text.
+    if (body.trim() !== "") return body.trim();
+  }
+  return `API returned a ${status} but provided no error-message`;
+}
+
+/** The fault of a request that got no complete answer; a fault that came out of the request's own body passes unchanged. */
+export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
+  if (error instanceof Fault) return error;
+  if (tls !== undefined && isCoded(error)) {
+    const fault = tlsFault(error, name);
+    if (fault !== undefined) return fault;
+  }
+  const reason = isSystemError(error) ? goErrnoText(error) : messageOf(error);
+  const destination = { destination: name, cause: error };
+  if (!isSystemError(error) || error.syscall !== "connect")
+    return new Fault(
+      "EXPORT_DAEMON_BROKEN",
+      `the connection to the docker API at ${name} broke: ${reason}`,
+      destination,
+    );
+  if (error.code === "EACCES" || error.code === "EPERM")
+    return new Fault(
+      "EXPORT_DAEMON_DENIED",
+      `permission denied while trying to connect to the docker API at ${name}`,
+      destination,
+    );
+  const dial = socketPath === undefined ? "dial tcp" : `dial unix ${socketPath}`;
+  return new Fault(
+    "EXPORT_DAEMON_UNREACHABLE",
+    `failed to connect to the docker API at ${name}; check if the path is correct and if the daemon is running: ${dial}: connect: ${reason}`,
+    destination,
+  );
+}
+
+function isCoded(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+/** What went wrong between two who ask each other for certificates; undefined when it was something else. */
+function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
+  const options = { destination: name, cause: error };
+  const failure = certificateFailure(error.code);
+  if (failure !== undefined)
+    return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${failure}`, {
+      ...options,
+      hint: "ca.pem in DOCKER_CERT_PATH has to hold the authority of the daemon's certificate.",
+    });
+  // A daemon that refuses a certificate hangs up, and undici tells of that before it has read the reason.
+  if (!(error instanceof errors.SocketError) || error.socket?.bytesRead !== 0) return undefined;
+  return new Fault(
+    "EXPORT_DAEMON_TLS",
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${error.message}`,
+    { ...options, hint: "cert.pem in DOCKER_CERT_PATH has to be of an authority that the daemon knows." },
+  );
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Environment } from "../auth/docker-config.ts";
+import { Fault } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
+import { type Certificates, trustedAuthorities } from "../http/tls.ts";
+
+const DEFAULT_HOST = "unix:///var/run/docker.sock";
+
+/** What TLS to a daemon is spoken with. */
+export interface DockerTls extends Certificates {
+  /** False: whatever certificate the daemon shows is good. */
+  readonly rejectUnauthorized: boolean;
+}
+
+/** Where a docker daemon listens. */
+export interface DockerHost {
+  /** As given, for messages. */
+  readonly name: string;
+  /** The path of a unix socket; undefined for TCP. */
+  readonly socketPath: string | undefined;
+  /** Scheme, host and port of requests; of no meaning for a unix socket. */
+  readonly origin: string;
+  /** What comes before every path, "" for nothing. */
+  readonly basePath: string;
+  readonly tls: DockerTls | undefined;
+  /** The API version that is asked for whatever the daemon says; undefined: to be negotiated. */
+  readonly version: string | undefined;
+}
+
+/**
+ * Docker's variables as its own client reads them (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
+ * `tcp://`, `http://` or `https://`), `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`,
+ * `DOCKER_API_VERSION`.
+ * @throws Fault for a host of another kind, or certificates that cannot be read
+ */
+export function readDockerHost(environment: Environment): DockerHost {
+  const name = environment.DOCKER_HOST || DEFAULT_HOST;
+  const version = environment.DOCKER_API_VERSION?.replace(/^v/, "") || undefined;
+  const [scheme = "", address = ""] = name.split(/:\/\/(.*)/s);
+  if (address === "") throw unparsable(name);
+  if (scheme === "unix")
+    return { name, socketPath: address, origin: "http://localhost", basePath: "", tls: undefined, version };
+  if (!["tcp", "http", "https"].includes(scheme)) throw unparsable(name);
+  const tls = scheme === "http" ? undefined : readTls(scheme, environment);
+  const { origin, pathname } = parseUrl(`${tls === undefined ? "http" : "https"}://${address}`, name);
+  return { name, socketPath: undefined, origin, basePath: pathname.replace(/\/+$/, ""), tls, version };
+}
+
+function parseUrl(text: string, name: string): URL {
+  const url = URL.parse(text);
+  if (url === null) throw unparsable(name);
+  return url;
+}
+
+function unparsable(name: string): Fault {
+  return new Fault("EXPORT_DAEMON_HOST", `unable to parse docker host \`${name}\``, {
+    hint: "DOCKER_HOST is unix://<path>, tcp://<host>:<port>, http://... or https://...",
+  });
+}
+
+function readTls(scheme: string, environment: Environment): DockerTls | undefined {
+  const { DOCKER_CERT_PATH: directory, DOCKER_TLS_VERIFY: verify } = environment;
+  if (!directory)
+    return scheme === "https" ? { ca: trustedAuthorities(environment), rejectUnauthorized: true } : undefined;
+  const [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map((name) => readPem(join(directory, name)));
+  return { ca: ca as Buffer, cert: cert as Buffer, key: key as Buffer, rejectUnauthorized: Boolean(verify) };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw pathFault("EXPORT_DAEMON_TLS", "open", path, error);
+  }
+}

@@ -1,0 +1,174 @@
+import { blockCount, type LayerTar, type StoredTar } from "../../workers/blocks/block.ts";
+import type { Arena } from "../../workers/protocol.ts";
+import type { TarIndex } from "../../workers/tar-index.ts";
+import { untilAborted } from "../concurrency/abort.ts";
+import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
+import { Fault } from "../errors/fault.ts";
+import { Monitor } from "../observe/monitor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layers.ts";
+import type { BlobFiles, Layer } from "./layer.ts";
+import { type LayerEngine, MadeLayer } from "./layer-build.ts";
+import type { Rank } from "./pass.ts";
+import type { WorkerPool } from "./pool.ts";
+import { SlotPool } from "./slots.ts";
+import { closeSpoolFile, openNamelessFile, SpooledBlob } from "./spool.ts";
+import { SpoolFiles } from "./spool-files.ts";
+import { newDiskTurns } from "./tar-file.ts";
+
+/**
+ * Layers made at once. One large layer alone keeps all threads busy; the rest hide the latency of starting and ending
+ * small ones, and let others use the cores while one waits for its hash.
+ */
+const PASSES = 4;
+
+/**
+ * Slots for layers that only the cache takes while the app image is not ready. A slot keeps at most one worker busy, so one
+ * core is left: when its last layers are compressed the app image is still being uploaded by the main thread.
+ */
+function backgroundSlots(workers: number): number {
+  return Math.max(1, workers - 1);
+}
+
+export interface LayerStoreOptions {
+  /** Where compressed bytes stay instead. */
+  readonly blobFiles?: BlobFiles;
+  /** Told of all that is made. */
+  readonly monitor?: Monitor;
+  /** True while the app image has more than enough ready for its network, so that the cache's layers may go on. */
+  readonly isAppAhead?: () => boolean;
+  /** Spool files that may be open at a time, at least 1; as many tars may be. */
+  readonly mostSpools?: number;
+}
+
+/**
+ * The dedup cache: maps a layer's key to the layer, so that the second image to ask gets what the first one's request
+ * started, however the two are scheduled (docs/architecture.md#principles).
+ */
+export class LayerStore {
+  readonly #engine: LayerEngine;
+  readonly #layers = new Map<string, MadeLayer>();
+  readonly #appScans = new Map<string, Promise<readonly TarIndex[]>>();
+  readonly #scans: PriorityLimiter;
+  readonly #rehashes = new PriorityLimiter(1);
+  readonly #spoolDir: string;
+
+  /**
+   * @param workers compressing threads of the pool
+   * @param spoolDir where compressed bytes wait for their uploads
+   */
+  constructor(
+    pool: WorkerPool,
+    workers: number,
+    spoolDir: string,
+    {
+      blobFiles = async () => undefined,
+      monitor = new Monitor(),
+      isAppAhead,
+      mostSpools = Number.POSITIVE_INFINITY,
+    }: LayerStoreOptions = {},
+  ) {
+    const spools = new SpoolFiles(spoolDir, mostSpools);
+    this.#engine = {
+      pool,
+      monitor,
+      slots: new SlotPool(pool.arena.slots, backgroundSlots(workers), isAppAhead),
+      passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
+      disk: newDiskTurns(mostSpools),
+      openSpool: async (plan, tarSize) => {
+        const directory = await blobFiles(plan);
+        if (directory !== undefined) return await SpooledBlob.named(directory);
+        return SpooledBlob.in(await spools.open(mostBytes(pool.arena, tarSize)));
+      },
+    };
+    this.#scans = new PriorityLimiter(workers);
+    const { slots, passes } = this.#engine;
+    monitor.queues.set("layers", () => passes.app.waiting + passes.cache.waiting + this.#scans.waiting);
+    monitor.queues.set("blocks", () => slots.waiting);
+    this.#spoolDir = spoolDir;
+  }
+
+  /**
+   * The layer of a plan; making it starts at the first call for its key.
+   * @param signal cancels making it; only the first caller's counts
+   */
+  layer(plan: LayerPlan, signal: AbortSignal): Layer {
+    const known = this.#layers.get(plan.key);
+    if (known !== undefined) return known;
+    const layer = new MadeLayer(plan, this.#tar(plan, signal), this.#engine, signal);
+    this.#layers.set(plan.key, layer);
+    return layer;
+  }
+
+  /** Hashes a tar that an earlier export made, one at a time, since each takes a hash thread from the layers. @throws Fault */
+  async hashFile(path: string): Promise<DiffID> {
+    return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
+  }
+
+  /** The app image is ready: layers that only the cache takes may use all threads. */
+  appIsReady(): void {
+    this.#engine.slots.liftLimit();
+  }
+
+  /** All layers that were asked for, in that order. */
+  get layers(): readonly Layer[] {
+    return [...this.#layers.values()];
+  }
+
+  async #tar(plan: LayerPlan, signal: AbortSignal): Promise<LayerTar> {
+    const { source } = plan;
+    if (source.kind === "extension") return await this.#copy(source, plan, signal);
+    if (source.kind !== "app-slice") return single(await this.#scan(source, plan, signal));
+    // The slices of one directory depend on each other, so one scan makes all their indexes.
+    const key = `${source.appDir}\0${JSON.stringify(source.slices)}`;
+    let scan = this.#appScans.get(key);
+    if (scan === undefined) {
+      scan = this.#scan(source, plan, signal);
+      this.#appScans.set(key, scan);
+    }
+    return single((await scan).slice(source.index));
+  }
+
+  async #scan(source: LocalSource, rank: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
+    const { priority, order } = rank;
+    const scan = async () => {
+      // What only the cache takes is not even looked at while blocks of the app image wait for a thread.
+      const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
+      try {
+        // A walk of a huge tree goes on until its thread ends; nobody waits for it.
+        return await untilAborted(this.#engine.pool.scan(source), signal);
+      } finally {
+        slot?.release();
+      }
+    };
+    return await this.#scans.run(priority, scan, order, signal);
+  }
+
+  async #copy(source: ExtensionSource, { priority, order }: Rank, signal: AbortSignal): Promise<StoredTar> {
+    const copy = async (): Promise<StoredTar> => {
+      const spool = await openNamelessFile(this.#spoolDir);
+      try {
+        return await untilAborted(this.#engine.pool.copy(source, spool), signal);
+      } catch (error) {
+        // A copy that was given up still writes to the descriptor, whose number may not become another file's.
+        if (!signal.aborted) await closeSpoolFile(spool);
+        throw error;
+      }
+    };
+    return await this.#scans.run(priority, copy, order, signal);
+  }
+}
+
+/** What a blob's frame has around its blocks, in bytes, and more. */
+const FRAME_BYTES = 1024;
+
+/** Bytes that the blob of a tar can have. */
+function mostBytes({ needs }: Arena, tarSize: number): number {
+  return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
+}
+
+function single(indexes: readonly TarIndex[]): TarIndex {
+  const index = indexes[0];
+  if (index === undefined) throw new Fault("EXPORT_INTERNAL", "a scan returned no tar index");
+  return index;
+}

@@ -1,0 +1,261 @@
+import { blockCount, blockSource, type LayerTar } from "../../workers/blocks/block.ts";
+import { combineCrc32 } from "../../workers/blocks/gzip.ts";
+import {
+  BLOCK_SIZE,
+  type BlockDone,
+  type BlockTask,
+  type DigestBlock,
+  type DigestDone,
+  type DigestEnd,
+  type DigestProgress,
+  rawBytes,
+} from "../../workers/protocol.ts";
+import { TouchedFiles } from "../../workers/touched-files.ts";
+import { PriorityLimiter } from "../concurrency/limiter.ts";
+import type { ByteString } from "../go/byte-string.ts";
+import type { LayerWork } from "../observe/layer-work.ts";
+import type { Priority } from "../plan/layers.ts";
+import type { RunningDigest, WorkerPool } from "./pool.ts";
+import type { Slot, SlotPool } from "./slots.ts";
+import type { SpooledBlob } from "./spool.ts";
+
+/**
+ * Takes a tar's blocks on the main thread, in order, from the slots that they lie in; beside the digests, which take them in
+ * threads of their own.
+ */
+export interface BlockTaker {
+  /**
+   * True for one that waits for somebody outside of the engine. A pass for it holds at most half of the slots, so that a slow
+   * reader leaves the other half to other layers.
+   */
+  readonly isPaced: boolean;
+  /**
+   * Settles when the bytes are needed no longer; until then they stay where they are. Calls may come before earlier ones
+   * settled. Never rejects: a taker's failure is its own, and it lets the pass go on for the others.
+   * @param position of the first byte in the tar
+   */
+  take(bytes: Buffer, position: number): Promise<void>;
+  /** The tar will not be made: lets go of all bytes at once. */
+  fail(reason: unknown): void;
+}
+
+/** What one pass over a layer's source is to make. */
+export interface PassProducts {
+  /** Hash the tar. */
+  readonly diffId: boolean;
+  /** Compress, and append the blob to this spool. */
+  readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
+  /** What else takes the tar's bytes. Their own failures do not stop the pass; its failure is told to them. */
+  readonly takers?: readonly BlockTaker[];
+  /** Told how far the pass is. */
+  readonly work?: LayerWork;
+}
+
+export interface PassResult {
+  readonly diffId: DigestDone | undefined;
+  readonly blob: DigestDone | undefined;
+  /** CRC-32 of the tar. */
+  readonly crc32: number;
+  /** A file that was touched since the scan. */
+  readonly touched: ByteString | undefined;
+}
+
+/** Queue position: the smaller priority first, then the smaller order. */
+export interface Rank {
+  readonly priority: Priority;
+  readonly order: number;
+}
+
+interface MadeBlock {
+  readonly slot: Slot;
+  readonly done: BlockDone;
+}
+
+/** Everything a pass needs besides the layer. */
+export interface PassEngine {
+  readonly pool: WorkerPool;
+  readonly slots: SlotPool;
+}
+
+/**
+ * One pass over a layer: blocks are made by any thread in any order and handed to the digests in order, each from the
+ * slot it was made in. A slot is free again when all digests and takers had it.
+ * @throws the first fault of a block or a digest; by then all slots are free again
+ */
+export async function runPass(
+  engine: PassEngine,
+  tar: LayerTar,
+  products: PassProducts,
+  rank: Rank,
+  signal: AbortSignal,
+): Promise<PassResult> {
+  const pass = new Pass(engine, tar, products);
+  return await pass.run(rank, signal);
+}
+
+class Pass {
+  readonly #engine: PassEngine;
+  readonly #tar: LayerTar;
+  readonly #compress: boolean;
+  readonly #diffId: RunningDigest | undefined;
+  readonly #blob: RunningDigest | undefined;
+  readonly #takers: readonly BlockTaker[];
+  readonly #work: LayerWork | undefined;
+  /** Bounds the slots that a pass with a paced taker holds. */
+  readonly #window: PriorityLimiter | undefined;
+  readonly #made = new Map<number, MadeBlock>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #taking = new Set<Promise<void>>();
+  /** How many digests and takers still need a slot, by slot number. */
+  readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
+  readonly #failed = new AbortController();
+  readonly #touched = new TouchedFiles();
+  #nextToDigest = 0;
+  #crc32 = 0;
+
+  constructor(engine: PassEngine, tar: LayerTar, products: PassProducts) {
+    this.#engine = engine;
+    this.#tar = tar;
+    this.#compress = products.spool !== undefined;
+    this.#takers = products.takers ?? [];
+    this.#work = products.work;
+    if (this.#takers.some(({ isPaced }) => isPaced))
+      this.#window = new PriorityLimiter(Math.ceil(engine.pool.arena.slots / 2));
+    if (products.diffId) this.#diffId = this.#start("diff-id");
+    if (products.spool !== undefined) {
+      const spool = products.spool;
+      this.#blob = this.#start("blob", spool, (size) => spool.grow(size));
+    }
+  }
+
+  async run(rank: Rank, signal: AbortSignal): Promise<PassResult> {
+    const stop = AbortSignal.any([signal, this.#failed.signal]);
+    const failTakers = () => {
+      for (const taker of this.#takers) taker.fail(stop.reason);
+    };
+    stop.addEventListener("abort", failTakers);
+    let complete = false;
+    try {
+      await this.#makeBlocks(rank, stop);
+      await Promise.all(this.#running);
+      stop.throwIfAborted();
+      await this.#touched.verify((block) => this.#makeAgain(block, rank, stop));
+      complete = true;
+    } catch (error) {
+      this.#failed.abort(error);
+      throw error;
+    } finally {
+      await this.#finish(complete);
+      stop.removeEventListener("abort", failTakers);
+    }
+    const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
+    stop.throwIfAborted();
+    return { diffId, blob, crc32: this.#crc32, touched: this.#touched.example };
+  }
+
+  #digests(): RunningDigest[] {
+    return [this.#diffId, this.#blob].filter((digest) => digest !== undefined);
+  }
+
+  #start(kind: "diff-id" | "blob", spool?: PassProducts["spool"], onSize?: (size: number) => void): RunningDigest {
+    const digest = this.#engine.pool.digest(kind, blockCount(this.#tar), spool);
+    digest.port.on("message", ({ slot, size, times }: DigestProgress) => {
+      this.#leave(slot);
+      onSize?.(size);
+      this.#work?.digested(kind, times);
+    });
+    digest.done.catch((error: unknown) => this.#failed.abort(error));
+    return digest;
+  }
+
+  async #makeBlocks(rank: Rank, stop: AbortSignal): Promise<void> {
+    const count = blockCount(this.#tar);
+    for (let block = 0; block < count; block++) {
+      const slot = await this.#acquire(rank, stop);
+      const task = this.#makeBlock(block, slot).finally(() => this.#running.delete(task));
+      this.#running.add(task);
+    }
+  }
+
+  async #acquire({ priority, order }: Rank, stop: AbortSignal): Promise<Slot> {
+    const leave = await this.#window?.acquire(priority, order, stop);
+    const { number, release } = await this.#engine.slots.acquire(priority, order, stop);
+    const releaseBoth = (): void => {
+      release();
+      leave?.();
+    };
+    return { number, release: releaseBoth };
+  }
+
+  async #makeBlock(block: number, slot: Slot): Promise<void> {
+    try {
+      const done = await this.#engine.pool.block(this.#task(block, slot, this.#compress));
+      this.#work?.block(block, done);
+      this.#touched.add(block, done);
+      this.#made.set(block, { slot, done });
+      this.#digestInOrder();
+    } catch (error) {
+      slot.release();
+      this.#failed.abort(error);
+    }
+  }
+
+  /** Makes a block that no digest is waiting for. */
+  async #makeAgain(block: number, rank: Rank, stop: AbortSignal): Promise<BlockDone> {
+    const slot = await this.#acquire(rank, stop);
+    try {
+      return await this.#engine.pool.block(this.#task(block, slot, false));
+    } finally {
+      slot.release();
+    }
+  }
+
+  #task(block: number, slot: Slot, compress: boolean): BlockTask {
+    return { kind: "block", tar: blockSource(this.#tar, block), block, slot: slot.number, compress };
+  }
+
+  #digestInOrder(): void {
+    for (let made = this.#made.get(this.#nextToDigest); made !== undefined; made = this.#made.get(this.#nextToDigest)) {
+      this.#made.delete(this.#nextToDigest);
+      this.#handOut(made, this.#nextToDigest * BLOCK_SIZE);
+      this.#nextToDigest += 1;
+    }
+  }
+
+  #handOut({ slot, done }: MadeBlock, position: number): void {
+    const { length, outputLength, crc32 } = done;
+    this.#crc32 = combineCrc32(this.#crc32, crc32, length);
+    const digests = this.#digests();
+    this.#users.set(slot.number, { slot, left: digests.length + this.#takers.length });
+    const message: DigestBlock = { kind: "block", slot: slot.number, length, outputLength, crc32 };
+    for (const { port } of digests) port.postMessage(message);
+    for (const taker of this.#takers) {
+      const bytes = rawBytes(this.#engine.pool.arena, slot.number, length);
+      const taking = taker.take(bytes, position).then(() => {
+        this.#taking.delete(taking);
+        this.#leave(slot.number);
+      });
+      this.#taking.add(taking);
+    }
+  }
+
+  #leave(slot: number): void {
+    const user = this.#users.get(slot);
+    if (user === undefined) return;
+    user.left -= 1;
+    if (user.left > 0) return;
+    this.#users.delete(slot);
+    user.slot.release();
+  }
+
+  /** Ends the digests. After a failure waits until no thread uses a slot of this pass any more, then frees them. */
+  async #finish(complete: boolean): Promise<void> {
+    if (!complete) await Promise.all(this.#running);
+    const end: DigestEnd = { kind: "end", complete };
+    for (const { port } of this.#digests()) port.postMessage(end);
+    await Promise.allSettled([...this.#taking, ...this.#digests().map(({ done }) => done)]);
+    for (const { port } of this.#digests()) port.close();
+    for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
+    this.#users.clear();
+  }
+}

@@ -1,0 +1,288 @@
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
+import { MessageChannel, type MessagePort, type ResourceLimits } from "node:worker_threads";
+import { Piscina } from "piscina";
+import type { StoredTar } from "../../workers/blocks/block.ts";
+import { arenaNeeds, type Compression } from "../../workers/blocks/encoder.ts";
+import {
+  type Arena,
+  type BlockDone,
+  type BlockTask,
+  type CompressorReply,
+  type CompressorSetup,
+  type CompressorTask,
+  type CopyDone,
+  createArena,
+  type DigestDone,
+  type DigesterReply,
+  type DigesterSetup,
+  type DigesterTask,
+  type DigestTask,
+  type HashFileDone,
+  type ScanDone,
+  type TaskFailed,
+} from "../../workers/protocol.ts";
+import type { ForeignBlob } from "../../workers/tar/copy.ts";
+import type { TarIndex } from "../../workers/tar-index.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
+import { fromWire } from "../errors/wire.ts";
+import type { DiffID } from "../oci/digest.ts";
+import type { LocalSource } from "../plan/layers.ts";
+import { slotCount } from "./slots.ts";
+import type { SpooledBlob } from "./spool.ts";
+
+/**
+ * Sizes in MiB. The young generation is V8's smallest: what lives longer than a message is rare here. Without the limit of
+ * the old generation, whose value nobody reaches, V8 maps its built-in code once more for each thread: 2 MB that count as resident.
+ * The code range is address space only.
+ */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 2047, codeRangeSizeMb: 64 };
+
+/**
+ * Options of Piscina that keep out of our threads what a process was started with: `--import`, `NODE_OPTIONS`, `PISCINA_*`; and that
+ * bound their heaps.
+ */
+export interface OwnThreadOptions {
+  readonly execArgv: string[];
+  readonly env: Record<string, string>;
+  readonly resourceLimits: ResourceLimits;
+}
+
+/** The process's cache of compiled code is the one thing that its threads share: it saves each 4 ms. */
+export function ownThreadOptions(): OwnThreadOptions {
+  const directory = getCompileCacheDir();
+  const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
+  return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS };
+}
+
+/** So that the tar and the compressed bytes of one layer are hashed side by side. */
+const MOST_THREADS = 2;
+
+/** Far above the number of layers that are made at once; a digest task is idle most of the time. */
+const TASKS_PER_THREAD = 1024;
+
+type Pool = Piscina<DigesterTask, DigesterReply>;
+type TransferList = NonNullable<NonNullable<Parameters<Pool["run"]>[1]>["transferList"]>;
+
+interface Thread {
+  readonly pool: Pool;
+  /** Tasks. */
+  running: number;
+}
+
+/** The threads that hash. One starts at once, the second with the first task that is long enough to be worth its start. */
+export class DigesterThreads {
+  readonly #filename: string;
+  readonly #setup: DigesterSetup;
+  readonly #onError: (error: unknown) => void;
+  readonly #threads: Thread[] = [];
+
+  /**
+   * @param filename the thread's entry
+   * @param onError takes what no task answers for
+   */
+  constructor(filename: string, setup: DigesterSetup, onError: (error: unknown) => void) {
+    this.#filename = filename;
+    this.#setup = setup;
+    this.#onError = onError;
+    this.#start();
+  }
+
+  /**
+   * Runs a task on the less busy thread.
+   * @param isLong whether it is worth the start of a thread
+   * @param port that the task takes with it
+   */
+  async run(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
+    const thread = this.#choose(isLong);
+    thread.running += 1;
+    try {
+      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
+      return await thread.pool.run(task, port === undefined ? {} : { transferList: [port] as unknown as TransferList });
+    } finally {
+      thread.running -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map(({ pool }) => pool.destroy()));
+  }
+
+  #choose(isLong: boolean): Thread {
+    const least = this.#threads.reduce((best, thread) => (thread.running < best.running ? thread : best));
+    return isLong && least.running > 0 && this.#threads.length < MOST_THREADS ? this.#start() : least;
+  }
+
+  #start(): Thread {
+    const pool: Pool = new Piscina({
+      filename: this.#filename,
+      workerData: this.#setup,
+      minThreads: 1,
+      maxThreads: 1,
+      concurrentTasksPerWorker: TASKS_PER_THREAD,
+      // A digest task lives on messages, which a sleeping thread would not see.
+      atomics: "disabled",
+      ...ownThreadOptions(),
+    });
+    pool.on("error", this.#onError);
+    const thread: Thread = { pool, running: 0 };
+    this.#threads.push(thread);
+    return thread;
+  }
+}
+
+/**
+ * How long one compressing thread works alone, in ms, unless there is a layer of more than one block before. Threads that start
+ * at once get in each other's way, and a small export is over before the second one has started.
+ */
+const ALONE_MS = 200;
+
+/** Where a digest appends the blob. */
+type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
+
+/** A digest that goes on in a thread while its blocks are posted to `port`. */
+export interface RunningDigest {
+  readonly port: MessagePort;
+  readonly done: Promise<DigestDone>;
+}
+
+/** Where the thread entries are: TypeScript in development, bundles in a release. */
+export interface WorkerEntries {
+  readonly compressor: string;
+  readonly digester: string;
+}
+
+/** The threads that do the engine's work: `workers` of them scan, read and compress; one or two more hash. */
+export class WorkerPool {
+  readonly arena: Arena;
+  readonly #compressors: Piscina<CompressorTask, CompressorReply>;
+  readonly #digesters: DigesterThreads;
+  /** Those who wait for an answer. When a thread dies all are told, since it may have been theirs. */
+  readonly #waiting = new Set<(fault: Fault) => void>();
+  #death: Fault | undefined;
+  readonly #workers: number;
+  readonly #startTimer: NodeJS.Timeout;
+  #isClosing = false;
+
+  constructor(entries: WorkerEntries, workers: number, compression: Compression) {
+    this.arena = createArena(slotCount(workers), workers, arenaNeeds(compression));
+    const compressorSetup: CompressorSetup = { arena: this.arena, compression };
+    this.#compressors = started(
+      () =>
+        new Piscina({
+          filename: entries.compressor,
+          workerData: compressorSetup,
+          minThreads: 1,
+          maxThreads: 1,
+          // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
+          atomics: "sync",
+          ...ownThreadOptions(),
+        }),
+    );
+    // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
+    const onError = (error: unknown): void => this.#bury(error);
+    this.#compressors.on("error", onError);
+    this.#workers = workers;
+    this.#startTimer = setTimeout(() => this.#startAll(), ALONE_MS);
+    this.#digesters = started(
+      () => new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError),
+    );
+  }
+
+  /** @throws Fault of the scan, rebuilt from the thread's. */
+  async scan(source: LocalSource): Promise<readonly TarIndex[]> {
+    const done = unwrap<ScanDone>(await this.#answerOf(this.#compressors.run({ kind: "scan", source })));
+    return done.indexes;
+  }
+
+  /**
+   * Copies a foreign tar.
+   * @param spool descriptor of an empty file
+   * @throws Fault of the copy, e.g. a corrupt blob
+   */
+  async copy(source: ForeignBlob, spool: number): Promise<StoredTar> {
+    const { tarSize } = unwrap<CopyDone>(await this.#answerOf(this.#compressors.run({ kind: "copy", source, spool })));
+    return { fileDescriptor: spool, tarSize };
+  }
+
+  /** @throws Fault of the block, e.g. a file that changed. */
+  async block(task: BlockTask): Promise<BlockDone> {
+    return unwrap<BlockDone>(await this.#answerOf(this.#compressors.run(task)));
+  }
+
+  /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
+  digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
+    if (blocks > 1) this.#startAll();
+    const { port1, port2 } = new MessageChannel();
+    const task: DigestTask = { kind, port: port2, spool: spool?.fileDescriptor ?? -1, offset: spool?.offset ?? 0 };
+    const answer = this.#answerOf(this.#digesters.run(task, blocks > 1, port2));
+    const done = answer.then((reply) => unwrap<DigestDone>(reply));
+    return { port: port1, done };
+  }
+
+  /** Hashes a file on the less busy digesting thread. @throws Fault `read <path>: ...` */
+  async hashFile(path: string): Promise<DiffID> {
+    const { sha256 } = unwrap<HashFileDone>(
+      await this.#answerOf(this.#digesters.run({ kind: "hash-file", path }, true)),
+    );
+    return `sha256:${sha256}` as DiffID;
+  }
+
+  #startAll(): void {
+    clearTimeout(this.#startTimer);
+    const { options } = this.#compressors;
+    try {
+      options.maxThreads = this.#workers;
+      options.minThreads = this.#workers;
+    } catch (error) {
+      this.#bury(error);
+    }
+  }
+
+  /** A thread answers every task, also with what went wrong; a task that fails by itself has lost its thread. */
+  async #answerOf<Reply>(answer: Promise<Reply>): Promise<Reply> {
+    answer.catch((error: unknown) => this.#bury(error));
+    if (this.#death !== undefined) throw this.#death;
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    this.#waiting.add(reject);
+    answer.then(resolve, () => undefined);
+    return await promise.finally(() => this.#waiting.delete(reject));
+  }
+
+  /** Whoever still waits when the threads are ended has been left by then. */
+  #bury(error: unknown): void {
+    if (this.#isClosing) return;
+    this.#death ??= deathFault(error);
+    for (const reject of this.#waiting) reject(this.#death);
+  }
+
+  /** Ends all threads; tasks that still run are abandoned. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#startTimer);
+    await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
+  }
+}
+
+/** @throws Fault when the first thread cannot be started */
+function started<Threads>(start: () => Threads): Threads {
+  try {
+    return start();
+  } catch (error) {
+    throw deathFault(error);
+  }
+}
+
+function deathFault(error: unknown): Fault {
+  return new Fault("EXPORT_LAYER_THREAD", `a worker thread died: ${messageOf(error)}`, {
+    cause: error,
+    hint: "Give the export more memory, or fewer threads with -workers.",
+  });
+}
+
+function unwrap<Done extends { readonly kind: string }>(
+  reply: Done | TaskFailed | CompressorReply | DigesterReply,
+): Done {
+  if (reply.kind === "failed") throw fromWire((reply as TaskFailed).fault);
+  return reply as Done;
+}

@@ -1,0 +1,230 @@
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Fault, messageOf } from "../errors/fault.ts";
+import type { Digest } from "../oci/digest.ts";
+import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
+import type { SpoolRoom } from "./spool-files.ts";
+
+/*
+ * Plain descriptors, because node ends the process when a FileHandle is collected that nobody closed, and after a fault
+ * somewhere else a finished spool may be just that.
+ */
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const unlinkPath = promisify(fs.unlink);
+
+/** Creates a spool file. Its descriptor belongs to the calling thread, which must outlive its use in others. */
+export async function openSpoolFile(directory: string): Promise<{ readonly file: number; readonly path: string }> {
+  const path = join(directory, `tandem-spool-${randomUUID()}`);
+  try {
+    return { file: await open(path, "wx+", 0o600), path };
+  } catch (error) {
+    throw cannotCreate(directory, error);
+  }
+}
+
+/** Linux's O_TMPFILE (open(2)): a file that never has a name. Node has no word for it. */
+const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
+
+/**
+ * Creates a spool file without a name, so that nothing is left behind however the process ends, and its space is free again
+ * when it is closed. Where the file system cannot do that (NFS, some overlays), the file loses its name as soon as it is open.
+ */
+export async function openNamelessFile(directory: string): Promise<number> {
+  const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
+  if (nameless !== undefined) return nameless;
+  const { file, path } = await openSpoolFile(directory);
+  try {
+    await unlinkPath(path);
+    return file;
+  } catch (error) {
+    throw cannotCreate(directory, error);
+  }
+}
+
+/** Nothing is lost by a close that fails: all that was to be read was read. */
+export async function closeSpoolFile(file: number): Promise<void> {
+  await close(file).catch(() => undefined);
+}
+
+function cannotCreate(directory: string, error: unknown): Fault {
+  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${messageOf(error)}`, {
+    cause: error,
+    hint: "Give a writable directory with -spool-dir or TMPDIR.",
+  });
+}
+
+/**
+ * Bytes of a chunk: what a socket takes at once, so that it asks for more only when all of it is gone. Memory is used again,
+ * because buffers allocated for every chunk kept the garbage collector busy for a tenth of the export's time.
+ */
+const CHUNK_SIZE = 64 << 10;
+
+/** Most bytes read from the file at a time; each read goes through a thread and back. */
+const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
+
+/** A reader's memory, filled in turn: a chunk lies there until at least READ_SIZE more was asked for. */
+const RING_SIZE = 2 * READ_SIZE;
+
+const read = promisify(fs.read);
+const unlink = promisify(fs.unlink);
+const rename = promisify(fs.rename);
+const sync = promisify(fs.fsync);
+
+interface Finished {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/**
+ * The compressed bytes of one layer in a file without a name: it is unlinked as soon as it is open, so that nothing is
+ * left behind however the process ends, and its space is free again when it is closed. Or, for a layout, in a file that is to
+ * become the blob.
+ */
+export class SpooledBlob implements GrowingBlob {
+  readonly done: Promise<Finished>;
+  /** For the thread that appends. */
+  readonly fileDescriptor: number;
+  /** Where the blob begins in the file, in bytes. */
+  readonly offset: number;
+  readonly #close: () => Promise<void>;
+  readonly #finish: (value: Finished) => void;
+  readonly #fail: (reason: unknown) => void;
+  #available = 0;
+  #ended: "growing" | "complete" | "failed" = "growing";
+  #readers = 0;
+  #isReleased = false;
+  #isClosed = false;
+  #wake = Promise.withResolvers<void>();
+
+  /** The file's name, until it has another or none. */
+  #path: string | undefined;
+
+  private constructor({ fileDescriptor, offset, release }: SpoolRoom, path: string | undefined) {
+    this.fileDescriptor = fileDescriptor;
+    this.offset = offset;
+    this.#close = release;
+    this.#path = path;
+    const { promise, resolve, reject } = Promise.withResolvers<Finished>();
+    this.done = promise;
+    this.#finish = resolve;
+    this.#fail = reject;
+    // Whoever uploads the blob awaits `done`; a failure nobody waits for must not end the process.
+    promise.catch(() => undefined);
+  }
+
+  /** A blob in a file without a name. */
+  static in(room: SpoolRoom): SpooledBlob {
+    return new SpooledBlob(room, undefined);
+  }
+
+  /** A blob in a file of its own that has a name, for {@link moveTo}. @param directory which needs room for the blob */
+  static async named(directory: string): Promise<SpooledBlob> {
+    const { file, path } = await openSpoolFile(directory);
+    return new SpooledBlob({ fileDescriptor: file, offset: 0, release: () => closeSpoolFile(file) }, path);
+  }
+
+  get available(): number {
+    return this.#available;
+  }
+
+  /** The spool holds `size` bytes now. The last word is {@link complete}'s: news of a thread may come after it. */
+  grow(size: number): void {
+    if (this.#ended !== "growing") return;
+    this.#available = size;
+    this.#wakeReaders();
+  }
+
+  complete(finished: Finished): void {
+    this.#available = finished.size;
+    this.#ended = "complete";
+    this.#finish(finished);
+    this.#wakeReaders();
+    void this.#closeIfUnused();
+  }
+
+  fail(reason: unknown): void {
+    if (this.#ended !== "growing") return;
+    this.#ended = "failed";
+    this.#fail(reason);
+    this.#wakeReaders();
+    void this.#closeIfUnused();
+  }
+
+  async reaches(bytes: number): Promise<boolean> {
+    return await this.#reaches(bytes, undefined);
+  }
+
+  async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const ring = Buffer.allocUnsafeSlow(RING_SIZE);
+    let next = 0;
+    const onAbort = () => this.#wakeReaders();
+    signal?.addEventListener("abort", onAbort);
+    this.#readers += 1;
+    try {
+      for (let position = from; await this.#reaches(position, signal); ) {
+        // The number of a closed descriptor may be another file's by now.
+        if (this.#isClosed) throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
+        // Only the last chunk is a short one: a socket takes several short ones before it waits.
+        const isGrowing = await this.#reaches(position + CHUNK_SIZE - 1, signal);
+        const ready = Math.min(READ_SIZE, RING_SIZE - next, this.#available - position);
+        const length = isGrowing ? ready - (ready % CHUNK_SIZE) : ready;
+        const { bytesRead } = await read(this.fileDescriptor, ring, next, length, this.offset + position);
+        if (bytesRead === 0)
+          throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
+        const end = next + bytesRead;
+        for (; next < end; next += CHUNK_SIZE) yield ring.subarray(next, Math.min(next + CHUNK_SIZE, end));
+        if (next >= RING_SIZE) next = 0;
+        position += bytesRead;
+      }
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      this.#readers -= 1;
+      await this.#closeIfUnused();
+    }
+  }
+
+  async moveTo(path: string): Promise<boolean> {
+    await this.done;
+    const old = this.#path;
+    if (old === undefined) return false;
+    this.#path = undefined;
+    await sync(this.fileDescriptor);
+    await rename(old, path);
+    return true;
+  }
+
+  /** Nobody will start to read any more; the space is freed when the last reader leaves. */
+  async release(): Promise<void> {
+    this.#isReleased = true;
+    await this.#closeIfUnused();
+  }
+
+  async #reaches(bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    for (;;) {
+      signal?.throwIfAborted();
+      // A part of a blob that failed is of no use to anybody.
+      if (this.#ended === "failed") await this.done;
+      if (this.#available > bytes) return true;
+      if (this.#ended === "complete") return false;
+      await this.#wake.promise;
+    }
+  }
+
+  async #closeIfUnused(): Promise<void> {
+    const isUnused =
+      this.#readers === 0 && (this.#ended === "failed" || (this.#ended === "complete" && this.#isReleased));
+    if (!isUnused || this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#close();
+    if (this.#path !== undefined) await unlink(this.#path).catch(() => undefined);
+  }
+
+  #wakeReaders(): void {
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers<void>();
+    resolve();
+  }
+}

@@ -1,0 +1,173 @@
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { PriorityLimiter } from "../concurrency/limiter.ts";
+import { Fault } from "../errors/fault.ts";
+import { pathFault } from "../go/errno.ts";
+import type { Priority } from "../plan/layers.ts";
+import type { BlockTaker } from "./pass.ts";
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const write = promisify(fs.write);
+const sync = promisify(fs.fsync);
+const unlink = promisify(fs.unlink);
+const statFileSystem = promisify(fs.statfs);
+
+/** As other programs make files: what the umask leaves of it. */
+const MODE = 0o666;
+
+/**
+ * Turns at the disk. Node has four threads for files, which uploads need too to read their spools: two may write, and one may
+ * wait for what was written to be on the disk, which takes as long as the disk does.
+ */
+export interface DiskTurns {
+  /** A pass has one for all its files until they are complete: files that wait to be synced are open. */
+  readonly files: PriorityLimiter;
+  readonly writes: PriorityLimiter;
+  readonly syncs: PriorityLimiter;
+}
+
+/** Passes whose files may be open. */
+const FEWEST_FILES = 4;
+const MOST_FILES = 64;
+
+/** One set of turns for all files. @param files as many passes may have files that are open, from 4 to 64 */
+export function newDiskTurns(files = MOST_FILES): DiskTurns {
+  const places = Math.max(FEWEST_FILES, Math.min(MOST_FILES, files));
+  return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
+}
+
+/** A finished tar on disk, under a name of its own; whoever wants it under another renames it. */
+export interface MadeTar {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * A layer's tar in a file. Node's own threads write each block from the slot that it lies in, so that neither a hash nor
+ * a compressor waits for the disk. What goes wrong here stays here: the layer is made all the same, without this file.
+ */
+export class TarFile implements BlockTaker {
+  readonly isPaced = false;
+  /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
+  readonly done: Promise<MadeTar>;
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #turns: DiskTurns;
+  readonly #priority: Priority;
+  readonly #result = Promise.withResolvers<MadeTar>();
+  readonly #writing = new Set<Promise<void>>();
+  #file: number | undefined;
+  #size = 0;
+  #isEnded = false;
+
+  /**
+   * @param directory where the file is made, which needs room for the tar
+   * @param priority of the layer, for its turns at the disk
+   */
+  constructor(directory: string, turns: DiskTurns, priority: Priority) {
+    this.#directory = directory;
+    this.#path = join(directory, `${randomUUID()}.tar.part`);
+    this.#turns = turns;
+    this.#priority = priority;
+    this.done = this.#result.promise;
+    // Whoever wants the file awaits `done`; a failure before that must not end the process.
+    this.done.catch(() => undefined);
+  }
+
+  /**
+   * Creates the file, if there is room for the tar: a disk that is full takes the app image with it, whose spools may lie there
+   * as well. One that cannot be created is a failure of this file only, as everything else.
+   * @param tarSize bytes
+   * @returns whether there is a file now
+   */
+  async open(tarSize: number): Promise<boolean> {
+    try {
+      await checkRoom(this.#directory, tarSize);
+      this.#file = await open(this.#path, "wx", MODE);
+      return true;
+    } catch (error) {
+      this.fail(pathFault("EXPORT_LAYER_TAR", "open", this.#path, error));
+      return false;
+    }
+  }
+
+  async take(bytes: Buffer, position: number): Promise<void> {
+    const file = this.#file;
+    if (this.#isEnded || file === undefined) return;
+    const writing = this.#turns.writes
+      .run(this.#priority, () => this.#write(file, bytes, position))
+      .catch((error: unknown) => {
+        this.fail(error);
+      });
+    this.#writing.add(writing);
+    await writing;
+    this.#writing.delete(writing);
+  }
+
+  /** All blocks were taken, and the tar is what it should be. */
+  complete(): void {
+    const file = this.#file;
+    if (this.#isEnded || file === undefined) return;
+    this.#isEnded = true;
+    this.#finish(file).then(this.#result.resolve, async (error: unknown) => {
+      await this.#remove();
+      this.#result.reject(pathFault("EXPORT_LAYER_TAR", "fsync", this.#path, error));
+    });
+  }
+
+  fail(reason: unknown): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#abandon().finally(() => this.#result.reject(reason));
+  }
+
+  async #write(file: number, bytes: Buffer, position: number): Promise<void> {
+    if (this.#isEnded) return;
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await write(file, bytes, at, bytes.length - at, position + at);
+        if (bytesWritten === 0) throw new Fault("EXPORT_LAYER_TAR", `write ${this.#path}: nothing was written`);
+        at += bytesWritten;
+      }
+      this.#size += bytes.length;
+    } catch (error) {
+      throw error instanceof Fault ? error : pathFault("EXPORT_LAYER_TAR", "write", this.#path, error);
+    }
+  }
+
+  async #finish(file: number): Promise<MadeTar> {
+    try {
+      await this.#turns.syncs.run(this.#priority, () => sync(file));
+    } finally {
+      await close(file);
+    }
+    return { path: this.#path, size: this.#size };
+  }
+
+  /** The number of a closed descriptor may be another file's, so writes that are under way come first. */
+  async #abandon(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    await Promise.all(this.#writing);
+    await close(file).catch(() => undefined);
+    await this.#remove();
+  }
+
+  /** What is left where this fails is removed with the directory. */
+  async #remove(): Promise<void> {
+    await unlink(this.#path).catch(() => undefined);
+  }
+}
+
+/** @throws an error like the one of a write that finds no room */
+async function checkRoom(directory: string, bytes: number): Promise<void> {
+  const { blocks, bavail, bsize } = await statFileSystem(directory);
+  // Some file systems do not know.
+  if (blocks === 0 || bavail * bsize >= bytes) return;
+  throw Object.assign(new Error("no room"), { code: "ENOSPC", errno: -constants.errno.ENOSPC, syscall: "open" });
+}

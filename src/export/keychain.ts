@@ -1,0 +1,32 @@
+import { type Keychain, keychainFor } from "../auth/keychain.ts";
+import type { Environment } from "../cli/environment.ts";
+import { messageOf } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+
+/** Where credentials are looked for, and told of when they cannot be used. */
+interface KeychainSources {
+  readonly env: Environment;
+  /** Where docker's configuration is, unless the environment says otherwise. */
+  readonly home: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Credentials for all images of an export that may be in a registry; with a daemon only for the cache image
+ * (docs/compatibility.md#credentials).
+ * @param others images besides those that the flags name
+ * @throws Fault; the signal's reason
+ */
+export function readKeychain(
+  settings: ExportSettings,
+  others: readonly string[],
+  { env, home, logger }: KeychainSources,
+  signal: AbortSignal,
+): Promise<Keychain> {
+  const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;
+  const named = [outputImage, ...additionalTags, previousImage, buildImage, ...others];
+  const images = settings.daemon ? [cacheImage] : [cacheImage, ...named];
+  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  return keychainFor(images, env, home, onIgnored, signal);
+}

@@ -1,0 +1,94 @@
+import { constants } from "node:fs";
+import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
+import { Fault } from "../errors/fault.ts";
+import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
+import * as durable from "./durable-file.ts";
+import { OwnedDirectory } from "./owned-directory.ts";
+
+/*
+ * Steps of a change to directories that must survive a kill at any moment. Faults are in Go's words, `<operation> <path>: <reason>`.
+ */
+
+/** Another export uses the cache directory. */
+const IN_USE = "EXPORT_CACHE_IN_USE";
+
+/** True for the fault of a cache that another export uses. */
+export function isInUse(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === IN_USE;
+}
+
+export function inUse(directory: string): Fault {
+  return new Fault(IN_USE, `another export uses this cache directory: ${directory}`, {
+    hint: "Give each export a cache directory of its own, or run them one after the other.",
+  });
+}
+
+function fault(operation: string, path: string, error: unknown): Fault {
+  return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
+}
+
+/** Names in a directory; none when there is no such directory. */
+export async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isNotExist(error)) return [];
+    throw fault("open", directory, error);
+  }
+}
+
+/** Creates a directory that no other export may use meanwhile. @returns undefined if another one does */
+export function claim(path: string): OwnedDirectory | undefined {
+  try {
+    return OwnedDirectory.claim(path);
+  } catch (error) {
+    const { syscall = "open", path: failed = path } = isSystemError(error) ? error : {};
+    throw fault(syscall, failed, error);
+  }
+}
+
+/** Makes a second name of a file, or a copy where the file's owner alone may do that. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
+    await durable.syncFile(to);
+  } catch (error) {
+    throw fault("link", `${from} ${to}`, error);
+  }
+}
+
+/** Removes a file, or a directory and all that is in it, if it is there. */
+export async function removeAll(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    throw fault("unlinkat", isSystemError(error) && error.path !== undefined ? error.path : path, error);
+  }
+}
+
+/** Renames in one step, for whoever looks at it as for whoever kills the process; what had the new name is replaced. */
+export async function renameTo(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    throw fault("rename", `${from} ${to}`, error);
+  }
+}
+
+/** Writes a file and waits until it is on the disk. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  try {
+    await durable.writeDurably(path, text);
+  } catch (error) {
+    throw fault("write", path, error);
+  }
+}
+
+/** Waits until a directory's names are on the disk. */
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    await durable.syncDirectory(path);
+  } catch (error) {
+    throw fault("fsync", path, error);
+  }
+}

@@ -1,0 +1,197 @@
+import { randomUUID } from "node:crypto";
+import {
+  accessSync,
+  type BigIntStats,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { isNotExist, isSystemError } from "../go/errno.ts";
+
+const LOCK = "lock";
+
+/** Before umask. */
+const MODE = 0o666;
+
+/** A claim starts over when a former owner removes the lock file or the directory between two of its steps. */
+const ATTEMPTS = 100;
+
+/** SQLite result codes (https://www.sqlite.org/rescode.html); the low byte of an extended code is its primary code. */
+const SQLITE_BUSY = 5;
+const SQLITE_IOERR = 10;
+
+/** Why a file could not be locked: another connection holds the lock, or the file system has no locks. */
+type Refusal = "held" | "unsupported";
+
+/**
+ * A directory with one owner at a time. Ownership is a kernel lock (fcntl(2)) on a file in the directory, so it ends with the
+ * owning process, however that ends, and holds across containers, whose process IDs say nothing to each other, and across
+ * machines if their file system shares locks.
+ *
+ * SQLite takes the lock, because Node has no call for it: a write transaction that never writes. Closing any descriptor of a
+ * file drops the process's locks on it. SQLite accounts for that between its connections, so nothing else here opens a lock
+ * file that exists.
+ */
+export class OwnedDirectory {
+  readonly path: string;
+  /** False on file systems without locks, where several processes may own the directory at once. */
+  readonly isExclusive: boolean;
+  readonly #lock: DatabaseSync | undefined;
+  readonly #file: BigIntStats;
+
+  private constructor(path: string, file: BigIntStats, lock: DatabaseSync | undefined) {
+    this.path = path;
+    this.isExclusive = lock !== undefined;
+    this.#lock = lock;
+    this.#file = file;
+  }
+
+  /**
+   * Creates the directory, in a parent that exists, and takes ownership of it. What it contains stays.
+   * @returns undefined if it has an owner
+   * @throws Node's error
+   */
+  static claim(path: string): OwnedDirectory | undefined {
+    const file = join(path, LOCK);
+    let failure: Error | undefined;
+    for (let attempts = 0; attempts < ATTEMPTS; attempts++) {
+      const found = findOrCreate(path, file);
+      if (found === undefined) continue;
+      const lock = tryLock(file);
+      if (lock === "unsupported" || (lock === "held" && !canLock(path)))
+        return new OwnedDirectory(path, found, undefined);
+      if (lock === "held") return undefined;
+      if (lock instanceof Error) {
+        failure = lock;
+        continue;
+      }
+      // Locking a file that its former owner has unlinked excludes nobody.
+      if (isSame(found, file)) return new OwnedDirectory(path, found, lock);
+      lock.close();
+    }
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  /** Paths of all that is in the directory. @throws Node's error */
+  contents(): string[] {
+    return readdirSync(this.path).flatMap((name) => (name === LOCK ? [] : [join(this.path, name)]));
+  }
+
+  /**
+   * Ends the ownership and removes the directory if it is empty. Best effort: the next owner removes leftovers. May be called
+   * again. Synchronous, so that it also works while the process ends.
+   */
+  release(): void {
+    const file = join(this.path, LOCK);
+    attempt(() => {
+      // Another owner's if somebody has removed this one's.
+      if (isSame(this.#file, file)) unlinkSync(file);
+      // Not recursively: without the lock file the directory may have a new owner.
+      rmdirSync(this.path);
+    });
+    if (this.#lock?.isOpen) this.#lock.close();
+  }
+}
+
+/** @returns undefined if the directory or the file was removed meanwhile */
+function findOrCreate(directory: string, file: string): BigIntStats | undefined {
+  unlessExisting(() => mkdirSync(directory));
+  try {
+    // What a link leads to is not the owner's to clear.
+    if (!lstatSync(directory).isDirectory()) unlinkSync(directory);
+    unlessExisting(() => closeSync(openSync(file, "wx", MODE)));
+    return statSync(file, { bigint: true });
+  } catch (error) {
+    if (isNotExist(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * @returns the transaction that is the lock; SQLite's error if the file may have been removed meanwhile
+ * @throws Node's error if the file cannot be opened
+ */
+function tryLock(file: string): DatabaseSync | Refusal | Error {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file);
+    // In memory, because a journal would be a second file. IMMEDIATE, because EXCLUSIVE also fails while another process is
+    // just trying, so that two of them could refuse each other.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE");
+    return database;
+  } catch (error) {
+    database?.close();
+    const code = primaryCodeOf(error);
+    if (code === SQLITE_BUSY) return "held";
+    if (code === SQLITE_IOERR) return "unsupported";
+    if (!(error instanceof Error)) throw error;
+    // SQLite does not tell why it could not open the file; the system does.
+    refuseUnwritable(file);
+    return error;
+  }
+}
+
+/**
+ * Some file systems refuse every lock as if it were held: SMB with mandatory locks, NFS without a lock service.
+ * @returns false if a file that no other process knows cannot be locked either
+ */
+function canLock(directory: string): boolean {
+  const file = join(directory, `${LOCK}-${randomUUID()}`);
+  try {
+    const lock = tryLock(file);
+    if (lock instanceof DatabaseSync) lock.close();
+    return lock !== "held" && lock !== "unsupported";
+  } catch {
+    return true;
+  } finally {
+    attempt(() => rmSync(file, { force: true }));
+    // Its owner may have failed to, because of this file.
+    attempt(() => rmdirSync(directory));
+  }
+}
+
+function primaryCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
+  return error.errcode & 0xff;
+}
+
+function isSame(one: BigIntStats, file: string): boolean {
+  const other = statSync(file, { bigint: true, throwIfNoEntry: false });
+  // An inode number can be reused at once.
+  return other !== undefined && one.dev === other.dev && one.ino === other.ino && one.birthtimeNs === other.birthtimeNs;
+}
+
+/** @throws Node's error for a file that is there */
+function refuseUnwritable(file: string): void {
+  try {
+    accessSync(file, constants.W_OK);
+  } catch (error) {
+    if (!isNotExist(error)) throw error;
+  }
+}
+
+function unlessExisting(create: () => void): void {
+  try {
+    create();
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== "EEXIST") throw error;
+  }
+}
+
+function attempt(remove: () => void): void {
+  try {
+    remove();
+  } catch {
+    // What is left only wastes space.
+  }
+}

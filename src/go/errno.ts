@@ -1,0 +1,63 @@
+import { constants } from "node:os";
+import { getSystemErrorMessage } from "node:util";
+import { Fault, type FaultCode, type FaultDetails } from "../errors/fault.ts";
+
+/** Go's texts (syscall, zerrors_linux) of the errors that a file system gives, where Node words them differently. */
+const GO_TEXT = {
+  EIO: "input/output error",
+  ENOMEM: "cannot allocate memory",
+  EBUSY: "device or resource busy",
+  EEXIST: "file exists",
+  EXDEV: "invalid cross-device link",
+  EISDIR: "is a directory",
+  ENFILE: "too many open files in system",
+  ETXTBSY: "text file busy",
+  ESPIPE: "illegal seek",
+  ENAMETOOLONG: "file name too long",
+  ELOOP: "too many levels of symbolic links",
+  EOPNOTSUPP: "operation not supported",
+  ESTALE: "stale file handle",
+  EDQUOT: "disk quota exceeded",
+} satisfies Partial<Record<keyof typeof constants.errno, string>>;
+
+/** By number, because libuv has no names for ESTALE and EDQUOT. */
+const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
+  Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
+);
+
+/** True for an error that Node's fs threw, which has `code`, `errno` and `syscall`. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error;
+}
+
+/** True if the file does not exist: the only meaning of "missing" (docs/compatibility.md#missing-files). */
+export function isNotExist(error: unknown): boolean {
+  return isSystemError(error) && error.code === "ENOENT";
+}
+
+/** The text Go prints after the path for the same errno. */
+export function goErrnoText(error: NodeJS.ErrnoException): string {
+  if (error.errno === undefined) return error.message;
+  // Node gives error numbers negated.
+  return GO_TEXT_BY_NUMBER.get(-error.errno) ?? getSystemErrorMessage(error.errno);
+}
+
+/** What failed of opening and writing a file, as a word for {@link pathFault}. */
+export function operationOf(error: unknown): "open" | "write" {
+  return isSystemError(error) && error.syscall !== "write" ? "open" : "write";
+}
+
+/**
+ * An fs error as Go's `*PathError` prints it: `<operation> <path>: <text>`.
+ * @param operation Go's word for the failed call, e.g. `open`, `lstat`, `stat`.
+ */
+export function pathFault(
+  code: FaultCode,
+  operation: string,
+  path: string,
+  error: unknown,
+  details: FaultDetails = {},
+): Fault {
+  const text = isSystemError(error) ? goErrnoText(error) : String(error instanceof Error ? error.message : error);
+  return new Fault(code, `${operation} ${path}: ${text}`, { ...details, cause: error });
+}

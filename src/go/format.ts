@@ -1,0 +1,42 @@
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\u0007": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+};
+
+const GRAPHIC = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
+
+/** A text as Go's `%q` prints it (strconv.Quote): in double quotes, with everything that is not printable escaped. */
+export function goQuote(text: string): string {
+  let quoted = '"';
+  for (const character of text) quoted += SHORT[character] ?? printable(character);
+  return `${quoted}"`;
+}
+
+function printable(character: string): string {
+  if (character === " " || GRAPHIC.test(character)) return character;
+  const point = character.codePointAt(0) ?? 0;
+  if (point >= 0xd800 && point <= 0xdfff) return "\\ufffd";
+  if (point < 0x20 || point === 0x7f) return `\\x${point.toString(16).padStart(2, "0")}`;
+  if (point < 0x10000) return `\\u${point.toString(16).padStart(4, "0")}`;
+  return `\\U${point.toString(16).padStart(8, "0")}`;
+}
+
+/** What is nested deeper is left out: it came from a server, and is shown to a person. */
+const MAX_DEPTH = 50;
+
+/** A decoded JSON value as Go's `%v` prints it: `map[Tag:latest]`, `[a b]`, `<nil>`; keys in byte order. */
+export function goValue(value: unknown, depth = 0): string {
+  if (depth > MAX_DEPTH) return "...";
+  if (value === null || value === undefined) return "<nil>";
+  if (Array.isArray(value)) return `[${value.map((item) => goValue(item, depth + 1)).join(" ")}]`;
+  if (typeof value !== "object") return String(value);
+  const members = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
+}

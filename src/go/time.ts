@@ -1,0 +1,66 @@
+import type { TomlDate } from "smol-toml";
+import { Fault } from "../errors/fault.ts";
+
+const MS_A_MINUTE = 60_000;
+
+const YEAR_OUT_OF_RANGE =
+  "json: error calling MarshalJSON for type v1.Time: Time.MarshalJSON: year outside of range [0,9999]";
+
+/**
+ * A TOML date or time as the reference writes it to JSON (docs/compatibility.md#json-encoding): RFC 3339 without
+ * trailing zeros in the fraction. Local dates and times get the current offset of the process's time zone.
+ */
+export function goDateTime(date: TomlDate): string {
+  const written = date.toISOString();
+  if (date.isDate()) return `${written}T00:00:00${localOffset(new Date())}`;
+  if (date.isTime()) return `0000-01-01T${trimFraction(written)}${localOffset(new Date())}`;
+  if (date.isLocal()) return `${trimFraction(written)}${localOffset(new Date())}`;
+  return offsetDateTime(written);
+}
+
+/**
+ * Like {@link goDateTime}, but as the reference writes it to TOML: local dates and times stay local
+ * (docs/compatibility.md#report).
+ */
+export function goTomlDate(date: TomlDate): string {
+  const written = date.toISOString();
+  if (date.isDate()) return written;
+  return date.isLocal() ? trimFraction(written) : offsetDateTime(written);
+}
+
+function offsetDateTime(written: string): string {
+  const [, time = written, offset = "Z"] = /^(.*?)(Z|z|[+-]\d\d:\d\d)$/.exec(written) ?? [];
+  return `${trimFraction(time)}${/^(z|[+-]00:00)$/.test(offset) ? "Z" : offset}`;
+}
+
+/**
+ * Seconds since 1970 as Go formats `time.Unix(seconds, 0)` with RFC3339Nano, in the process's local time zone
+ * (docs/compatibility.md#created-time).
+ * @throws Fault if the year does not have four digits, which Go refuses to write to JSON
+ */
+export function goUnixTime(seconds: bigint): string {
+  const instant = new Date(Number(seconds) * 1000);
+  const shifted = new Date(instant.getTime() - instant.getTimezoneOffset() * MS_A_MINUTE);
+  const year = shifted.getUTCFullYear();
+  if (Number.isNaN(year) || year < 0 || year > 9999)
+    throw new Fault("EXPORT_IMAGE_TIME", YEAR_OUT_OF_RANGE, {
+      hint: "SOURCE_DATE_EPOCH must be seconds since 1970 within the years 0 to 9999.",
+    });
+  return `${shifted.toISOString().slice(0, 19)}${localOffset(instant)}`;
+}
+
+/** The offset of the process's time zone at that instant, `Z` when it is zero. */
+export function localOffset(at: Date): string {
+  const minutes = -at.getTimezoneOffset();
+  if (minutes === 0) return "Z";
+  const magnitude = Math.abs(minutes);
+  return `${minutes < 0 ? "-" : "+"}${twoDigits(Math.trunc(magnitude / 60))}:${twoDigits(magnitude % 60)}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
+}
+
+function trimFraction(time: string): string {
+  return time.replace(/\.(\d*?)0*$/, (_, digits: string) => (digits === "" ? "" : `.${digits}`));
+}

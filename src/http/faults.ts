@@ -1,0 +1,276 @@
+import { STATUS_CODES } from "node:http";
+import { z } from "zod";
+import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
+import { goValue } from "../go/format.ts";
+
+/**
+ * Query parameters of the registry protocol itself. Any other may be a signature or a token, because it most likely comes
+ * from a redirect to a storage service (go-containerregistry internal/redact).
+ */
+const PUBLIC_PARAMETERS = new Set(["scope", "service", "mount", "from", "digest", "n", "last"]);
+
+/** A URL for messages and logs: without password, and with the values of unknown query parameters replaced. */
+export function redactUrl(url: URL): string {
+  const shown = new URL(url);
+  if (shown.password !== "") shown.password = "xxxxx";
+  for (const name of new Set(shown.searchParams.keys()))
+    if (!PUBLIC_PARAMETERS.has(name)) shown.searchParams.set(name, "REDACTED");
+  return shown.href;
+}
+
+/**
+ * The wait a Retry-After header asks for, in ms and never negative: seconds or a date (RFC 9110 section 10.2.3);
+ * undefined for anything else.
+ * @param nowMs the time since the epoch in ms
+ */
+export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
+  const text = value?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER);
+  // An HTTP date begins with the day's name; Date.parse alone would take "-1" or "5.5" for a date.
+  if (!/^[A-Za-z]{3,9},? /.test(text)) return undefined;
+  const atMs = Date.parse(text);
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
+}
+
+/** The code of a fault of a request that nobody answered. */
+export const UNREACHABLE = "EXPORT_REGISTRY_UNREACHABLE";
+
+/** One element of a registry's error body (distribution-spec v1.1.1, "Error Codes"). */
+export interface Diagnostic {
+  readonly code: string;
+  readonly message: string;
+  readonly detail: unknown;
+}
+
+export interface RegistryFaultDetails extends FaultDetails {
+  readonly status?: number | undefined;
+  readonly diagnostics?: readonly Diagnostic[];
+  readonly isTemporary: boolean;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A request to a registry or its token server that failed. */
+export class RegistryFault extends Fault {
+  /** The HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** True when the same request may succeed later. */
+  readonly isTemporary: boolean;
+  /** The wait in ms that the registry asked for. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
+    super(code, message, details);
+    this.status = details.status;
+    this.diagnostics = details.diagnostics ?? [];
+    this.isTemporary = details.isTemporary;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+
+  /** The same with another hint, and with what it was for. */
+  withHint(hint: string, destination: string | undefined = this.destination): RegistryFault {
+    const { status, diagnostics, isTemporary, retryAfterMs, cause } = this;
+    const details = { status, diagnostics, isTemporary, retryAfterMs, cause, hint };
+    return new RegistryFault(this.code, this.message, {
+      ...details,
+      ...(destination === undefined ? {} : { destination }),
+      ...(this.exitCode === undefined ? {} : { exitCode: this.exitCode }),
+    });
+  }
+}
+
+/** The codes of faults that say that something is not there, or may not be read. */
+export const NOT_FOUND: FaultCode = "EXPORT_REGISTRY_NOT_FOUND";
+export const DENIED: FaultCode = "EXPORT_REGISTRY_DENIED";
+
+export function isTemporary(error: unknown): boolean {
+  return error instanceof RegistryFault && error.isTemporary;
+}
+
+export function askedWaitMs(error: unknown): number | undefined {
+  return error instanceof RegistryFault ? error.retryAfterMs : undefined;
+}
+
+/** Bytes of an error body that are read, as in go-containerregistry (transport/error.go). */
+export const MAX_ERROR_BODY_BYTES = 64 << 10;
+
+/** Characters of a body without structure that a message repeats: enough for a proxy's sentence, not for its whole page. */
+const MAX_SHOWN_BODY = 1024;
+
+/** Statuses that are retried (docs/compatibility.md#retries); 499 is nginx's, 522 Cloudflare's. */
+const TEMPORARY_STATUSES = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
+const TEMPORARY_CODES = new Set(["BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE"]);
+
+/** Where Go's http.StatusText has another text than Node. */
+const GO_STATUS_TEXT: Readonly<Record<number, string>> = {
+  413: "Request Entity Too Large",
+  414: "Request URI Too Long",
+  416: "Requested Range Not Satisfiable",
+};
+
+const errorBodySchema = z.object({
+  errors: z.array(
+    z.object({ code: z.string(), message: z.string().default(""), detail: z.unknown().optional() }).readonly(),
+  ),
+});
+
+export interface FailedAnswer {
+  readonly method: string;
+  readonly url: URL;
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  /** The body's first bytes as text. */
+  readonly body: string;
+}
+
+/**
+ * The fault of a response with an unexpected status, in the reference's words (docs/compatibility.md#registry-errors).
+ */
+export function answerFault(answer: FailedAnswer): RegistryFault {
+  const { method, url, status, body } = answer;
+  const diagnostics = parseDiagnostics(body);
+  const waitMs = retryAfterMs(answer.retryAfter, Date.now());
+  return new RegistryFault(
+    codeOfStatus(status),
+    `${method} ${redactUrl(url)}: ${describeAnswer(answer, diagnostics)}`,
+    {
+      status,
+      diagnostics,
+      isTemporary: isTemporaryAnswer(status, diagnostics, waitMs),
+      retryAfterMs: waitMs,
+      destination: url.host,
+    },
+  );
+}
+
+function parseDiagnostics(body: string): readonly Diagnostic[] {
+  try {
+    return errorBodySchema
+      .parse(JSON.parse(body))
+      .errors.map(({ code, message, detail }) => ({ code, message, detail }));
+  } catch {
+    return [];
+  }
+}
+
+function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: readonly Diagnostic[]): string {
+  const [first, ...more] = diagnostics.map(
+    ({ code, message, detail }) => `${code}: ${message}${detail == null ? "" : `; ${goValue(detail)}`}`,
+  );
+  if (first !== undefined)
+    return more.length === 0 ? first : `multiple errors returned: ${[first, ...more].join("; ")}`;
+  const text = `unexpected status code ${status} ${GO_STATUS_TEXT[status] ?? STATUS_CODES[status] ?? ""}`;
+  if (body !== "") return `${text}: ${body.slice(0, MAX_SHOWN_BODY)}`;
+  return method === "HEAD" ? `${text} (HEAD responses have no body, use GET for details)` : text;
+}
+
+function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
+  if (TEMPORARY_STATUSES.has(status)) return true;
+  // GitHub's rate limits come as 403 too, and then say for how long.
+  if (status === 403) return waitMs !== undefined;
+  if (status === 401) return false;
+  return diagnostics.length > 0 && diagnostics.every(({ code }) => TEMPORARY_CODES.has(code));
+}
+
+function codeOfStatus(status: number): FaultCode {
+  if (status === 404) return NOT_FOUND;
+  return status === 401 || status === 403 ? DENIED : "EXPORT_REGISTRY_REFUSED";
+}
+
+/** OpenSSL's ways to say that nobody we trust vouches for a certificate. */
+const UNTRUSTED = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+/** True for the code of an error that another authority to trust would have prevented. */
+export function isUntrustedCode(code: string): boolean {
+  return UNTRUSTED.has(code);
+}
+
+/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for errors that it is not to blame for. */
+export function certificateFailure(code: string): string | undefined {
+  const reason = isUntrustedCode(code)
+    ? "certificate signed by unknown authority"
+    : code === "CERT_HAS_EXPIRED"
+      ? "certificate has expired or is not yet valid"
+      : undefined;
+  return reason && `tls: failed to verify certificate: x509: ${reason}`;
+}
+
+/** Node's and undici's error codes in Go's words; the value's second part says whether another try may help. */
+const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolean]>> = {
+  ECONNREFUSED: ["connect: connection refused", true],
+  ECONNRESET: ["read: connection reset by peer", true],
+  ECONNABORTED: ["software caused connection abort", true],
+  EMFILE: ["too many open files", true],
+  ENFILE: ["too many open files in system", true],
+  EPIPE: ["write: broken pipe", true],
+  ETIMEDOUT: ["connect: connection timed out", true],
+  EHOSTUNREACH: ["connect: no route to host", true],
+  ENETUNREACH: ["connect: network is unreachable", true],
+  ENOTFOUND: ["no such host", false],
+  EAI_AGAIN: ["temporary failure in name resolution", true],
+  UND_ERR_SOCKET: ["EOF", true],
+  UND_ERR_CONNECT_TIMEOUT: ["dial tcp: i/o timeout", true],
+  UND_ERR_HEADERS_TIMEOUT: ["timeout awaiting response headers", true],
+  UND_ERR_BODY_TIMEOUT: ["timeout awaiting response body", true],
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ["unexpected EOF", true],
+  HPE_INVALID_EOF_STATE: ["unexpected EOF", true],
+  ERR_SSL_WRONG_VERSION_NUMBER: ["http: server gave HTTP response to HTTPS client", false],
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: ["http: server gave HTTP response to HTTPS client", false],
+};
+
+/** True for the fault of a server that is there, and that nothing but another certificate or setting makes one to talk to. */
+export function isUntrusted({ cause }: RegistryFault): boolean {
+  return isUntrustedCode(networkErrorCode(cause) ?? "");
+}
+
+function hintFor(code: string, url: URL): string | undefined {
+  if (isUntrustedCode(code))
+    return "Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry.";
+  // A plain http server answers a TLS handshake with something that is not TLS, and the other way round.
+  const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
+  return isOtherProtocol ? `Is ${url.host} a registry that speaks ${url.protocol.slice(0, -1)}?` : undefined;
+}
+
+function describeNetworkError(code: string, error: unknown): readonly [text: string, isTemporary: boolean] {
+  const failure = certificateFailure(code);
+  if (failure !== undefined) return [failure, false];
+  return KNOWN[code] ?? [messageOf(error).trim(), false];
+}
+
+/**
+ * The fault of a request that got no complete answer, worded as Go's `*url.Error`: `Get "<url>": <reason>`.
+ * A fault that came out of the request's own body passes unchanged.
+ */
+export function networkFault(method: string, url: URL, error: unknown): unknown {
+  const code = networkErrorCode(error);
+  if (code === undefined) return error;
+  const [text, isTemporary] = describeNetworkError(code, error);
+  const hint = hintFor(code, url);
+  const verb = method.charAt(0) + method.slice(1).toLowerCase();
+  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
+    isTemporary,
+    destination: url.host,
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function networkErrorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  // Faults have codes of their own.
+  return error.code.startsWith("EXPORT_") ? undefined : error.code;
+}
+
+/** `dial tcp <address>: ` for an error of connecting, as Go has it. */
+function addressOf(error: unknown): string {
+  if (!(error instanceof Error) || !("syscall" in error)) return "";
+  if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
+  if (error.syscall !== "connect" || !("address" in error) || !("port" in error)) return "";
+  return `dial tcp ${error.address}:${error.port}: `;
+}

@@ -1,0 +1,75 @@
+import { BlockList, isIP } from "node:net";
+import type { Environment } from "../auth/docker-config.ts";
+import { Fault } from "../errors/fault.ts";
+import { keepSecret } from "../errors/secrets.ts";
+
+const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
+
+/** What our HTTP can speak to a proxy. */
+const SPOKEN = new Set(["http:", "https:", "socks5:"]);
+
+/**
+ * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. Unlike undici's own
+ * EnvHttpProxyAgent: HTTP_PROXY is not used for https, loopback addresses go direct, NO_PROXY may hold networks.
+ * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy that is not spoken to
+ */
+export function proxyFor(url: URL, environment: Environment): URL | undefined {
+  const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const value = environment[name] || environment[name.toLowerCase()];
+  const proxy = value ? parseProxy(value) : undefined;
+  if (proxy === undefined) return undefined;
+  if (name === "HTTP_PROXY" && environment.REQUEST_METHOD)
+    throw new Fault(
+      "EXPORT_REGISTRY_PROXY",
+      "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
+    );
+  if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
+  keepSecret(decodeURIComponent(proxy.password));
+  keepSecret(Buffer.from(`${proxy.username}:${proxy.password}`.replace(/%../g, decodeURIComponent)).toString("base64"));
+  if (SPOKEN.has(proxy.protocol)) return proxy;
+  throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: unknown proxy scheme: ${proxy.protocol.slice(0, -1)}`, {
+    hint: `${name} may be http://, https:// or socks5://.`,
+  });
+}
+
+/** What is not a URL with a host is tried as one without its scheme; what is none even then counts as no proxy. */
+function parseProxy(value: string): URL | undefined {
+  const url = URL.parse(value);
+  return (url?.host ? url : URL.parse(`http://${value}`)) ?? undefined;
+}
+
+function usesProxy(url: URL, noProxy: string): boolean {
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))) return false;
+  const port = url.port || DEFAULT_PORT[url.protocol] || "";
+  return !noProxy.split(",").some((entry) => matches(entry.trim().toLowerCase(), host, port));
+}
+
+function matches(entry: string, host: string, port: string): boolean {
+  if (entry === "*") return true;
+  if (entry === "") return false;
+  if (entry.includes("/")) return isInNetwork(entry, host);
+  const [, pattern = entry, onlyPort = ""] = /^(.*):(\d*)$/.exec(isIP(entry) === 6 ? "" : entry) ?? [];
+  if (pattern === "" || (onlyPort !== "" && onlyPort !== port)) return false;
+  const name = pattern.replace(/^\[(.*)\]$/, "$1").replace(/^\*\./, ".");
+  const version = isIP(name);
+  // An address is not the end of a name, nor a name the end of an address.
+  if (version !== 0 || isIP(host) !== 0) return version !== 0 && isSameAddress(name, host);
+  const ascii = URL.parse(`http://${name.replace(/^\./, "")}`)?.hostname ?? name.replace(/^\./, "");
+  return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);
+}
+
+function isSameAddress(address: string, host: string): boolean {
+  return isInNetwork(`${address}/${isIP(address) === 4 ? 32 : 128}`, host);
+}
+
+function isInNetwork(entry: string, host: string): boolean {
+  const [network = "", prefix = ""] = entry.split("/");
+  const version = isIP(network);
+  if (version === 0 || isIP(host) !== version || !/^\d{1,3}$/.test(prefix)) return false;
+  if (Number(prefix) > (version === 4 ? 32 : 128)) return false;
+  const list = new BlockList();
+  const family = version === 4 ? "ipv4" : "ipv6";
+  list.addSubnet(network, Number(prefix), family);
+  return list.check(host, family);
+}

@@ -1,0 +1,121 @@
+import { BlockList, isIP } from "node:net";
+import { Fault } from "../errors/fault.ts";
+import { discard } from "./body.ts";
+import { redactUrl } from "./faults.ts";
+import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ["0.0.0.0", 32],
+  ["10.0.0.0", 8],
+  ["100.100.100.200", 32],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.168.0.0", 16],
+  ["224.0.0.0", 24],
+] as const)
+  PRIVATE.addSubnet(network, prefix, "ipv4");
+for (const [network, prefix] of [
+  ["::", 127],
+  ["fc00::", 7],
+  ["fe80::", 10],
+  ["ff02::", 16],
+] as const)
+  PRIVATE.addSubnet(network, prefix, "ipv6");
+
+/** What the machines of a cloud call the service that gives out their keys. */
+const METADATA_NAMES = new Set(["metadata", "metadata.google.internal"]);
+
+/** Addresses through which a translator of IPv6 reaches IPv4 (RFC 6052), the last 32 bits in groups of hex. */
+const TRANSLATED = /^64:ff9b::(?:([\da-f]{1,4}):)?([\da-f]{1,4})$/;
+
+/**
+ * True if a URL's host is an IP literal that is private, loopback, link-local or unspecified, or one of the few
+ * well-known names of such an address (docs/compatibility.md#private-addresses,
+ * docs/compatibility.md#stricter-redirects). Other names are not resolved: a registry in a private network has its
+ * storage there too.
+ */
+export function isPrivateAddress(url: URL): boolean {
+  const host = hostOf(url);
+  const version = isIP(host);
+  if (version === 0) return METADATA_NAMES.has(host) || isLocalhost(host);
+  const [, high = "0", low] = TRANSLATED.exec(host) ?? [];
+  if (low === undefined) return PRIVATE.check(host, version === 4 ? "ipv4" : "ipv6");
+  const bits = [high, low].map((group) => Number.parseInt(group, 16));
+  return PRIVATE.check(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
+}
+
+/** True when a registry may not send us there. One on this very machine may name the machine, as `localhost`. */
+export function isPrivateFrom(registry: URL, url: URL): boolean {
+  return isPrivateAddress(url) && !(url.hostname === "localhost" && isLoopback(registry));
+}
+
+/** True for this machine, by whatever address or name. */
+function isLoopback(url: URL): boolean {
+  const host = hostOf(url);
+  return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+function isLocalhost(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost");
+}
+
+/** Without the brackets of an IPv6 address, and without the dot that ends a name at the root. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+}
+
+/** As in Go's http.Client. */
+const MAX_REDIRECTS = 10;
+const REPEATING = new Set([307, 308]);
+const READING = new Set([301, 302, 303, 307, 308]);
+
+export interface RedirectRules {
+  readonly isInsecure: boolean;
+  /** The Authorization header for a URL; undefined for every host that must not see one. */
+  readonly authorizationFor: (url: URL) => string | undefined;
+  /** Where a Location leads; undefined for nowhere. Default: where it says. */
+  readonly resolve?: (location: string, base: URL) => URL | undefined;
+  /** @throws when a redirect to this URL must not be followed */
+  readonly check: (to: URL) => void;
+}
+
+/**
+ * Sends a request and follows redirects, with credentials only where the rules give them. A request with a body is
+ * repeated for 307 and 308 only, where HTTP says that it keeps its method.
+ */
+export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpAnswer> {
+  const isReading = request.method === "GET" || request.method === "HEAD";
+  let url = request.url;
+  for (let redirects = 0; ; redirects += 1) {
+    const authorization = rules.authorizationFor(url);
+    const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
+    const answer = await http.exchange({ ...request, url, headers }, rules.isInsecure);
+    const location = headerOf(answer, "location");
+    if (location === undefined || !(isReading ? READING : REPEATING).has(answer.status)) return answer;
+    await discard(answer);
+    if (redirects === MAX_REDIRECTS) throw redirectFault(request, "stopped after 10 redirects");
+    const next = rules.resolve?.(location, url) ?? URL.parse(location, url);
+    if (next === null || !/^https?:$/.test(next.protocol)) throw redirectFault(request, "redirect to an invalid URL");
+    rules.check(next);
+    url = next;
+  }
+}
+
+function redirectFault(request: HttpRequest, reason: string): Fault {
+  return new Fault("EXPORT_REGISTRY_REDIRECT", `${request.method} ${redactUrl(request.url)}: ${reason}`);
+}
+
+/**
+ * @throws Fault if `to` is on another host than `from` and names an address of a private network
+ *   (docs/compatibility.md#private-addresses). A registry on this machine may name it.
+ */
+export function refusePrivate(what: string, from: URL, to: URL): void {
+  if (to.hostname === from.hostname || !isPrivateFrom(from, to)) return;
+  throw new Fault(
+    "EXPORT_REGISTRY_REDIRECT",
+    `SSRF protection: ${what} from "${from.hostname}" to private/link-local host "${to.hostname}" denied`,
+    { destination: from.host },
+  );
+}

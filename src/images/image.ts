@@ -1,0 +1,99 @@
+import { Fault } from "../errors/fault.ts";
+import { goUnixTime } from "../go/time.ts";
+import { type Descriptor, DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/descriptor.ts";
+import { digestOf } from "../oci/digest.ts";
+import type { HistoryEntry } from "../oci/image-config.ts";
+import { type ManifestMembers, manifestBytes } from "../oci/manifest.ts";
+
+/** The time of every image without SOURCE_DATE_EPOCH, and of every cache image (docs/compatibility.md#created-time). */
+export const NORMALISED_TIME = "1980-01-01T00:00:01Z";
+
+/**
+ * The `created` of the app image (docs/compatibility.md#created-time).
+ * @param sourceDateEpoch seconds since 1970, undefined if unset or ignored at this Platform API
+ */
+export function createdTime(sourceDateEpoch: bigint | undefined): string {
+  return sourceDateEpoch === undefined ? NORMALISED_TIME : goUnixTime(sourceDateEpoch);
+}
+
+/** A history entry that says when, and nothing else. */
+export function blankEntry(created: string): HistoryEntry {
+  return { author: "", created, created_by: "", comment: "", empty_layer: false };
+}
+
+/**
+ * One history entry for every layer, each with the image's time (docs/compatibility.md#history). The run image's
+ * entries for empty layers are dropped; if the rest does not match its layers, all of them become blank.
+ * @param base the run image's history
+ * @param baseLayers number of the run image's layers
+ * @param createdBy of the layers on top, from the bottom
+ * @param keeps false below Platform API 0.12: all entries are blank
+ */
+export function imageHistory(
+  base: readonly HistoryEntry[],
+  baseLayers: number,
+  createdBy: readonly string[],
+  created: string,
+  keeps: boolean,
+): HistoryEntry[] {
+  const blank = blankEntry(created);
+  if (!keeps) return Array.from({ length: baseLayers + createdBy.length }, () => blank);
+  const own = base.filter((entry) => !entry.empty_layer);
+  const kept = own.length === baseLayers ? own : Array.from({ length: baseLayers }, () => blank);
+  return [
+    ...kept.map((entry) => ({ ...entry, created })),
+    ...createdBy.map((text) => ({ ...blank, created_by: text })),
+  ];
+}
+
+/**
+ * The media type of a new layer: that of the manifest's kind, where the reference writes Docker's into OCI manifests
+ * too (docs/compatibility.md#oci-layer-media-types).
+ * @throws Fault for zstd in a Docker manifest, whose media types have no name for it
+ */
+export function newLayerMediaType(manifestMediaType: string, compression: "gzip" | "zstd"): string {
+  if (manifestMediaType !== OCI_MANIFEST) {
+    if (compression === "gzip") return DOCKER_LAYER_GZIP;
+    throw new Fault(
+      "EXPORT_IMAGE_ZSTD",
+      `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`,
+      {
+        hint: "Leave out -compression zstd, or use a run image with OCI media types.",
+      },
+    );
+  }
+  return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
+}
+
+/** An image as its bytes: what is pushed besides the layers. */
+export interface BuiltImage {
+  readonly configBytes: Uint8Array;
+  readonly configDescriptor: Descriptor;
+  readonly manifestBytes: Uint8Array;
+  /** `mediaType` is the one to push the manifest with, also where the manifest itself does not say it. */
+  readonly manifestDescriptor: Descriptor;
+  /** From the bottom, as the manifest lists them. */
+  readonly layers: readonly Descriptor[];
+}
+
+/**
+ * Serializes an image. The manifest's config descriptor keeps its members; digest, size and, if present, the embedded
+ * copy of the config are refreshed (docs/compatibility.md#inherited-config).
+ * @param mediaType the manifest's, for the registry
+ */
+export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {
+  const configDescriptor: Descriptor = {
+    ...manifest.config,
+    digest: digestOf(configBytes),
+    size: configBytes.length,
+    ...(manifest.config.data === undefined ? {} : { data: configBytes.toString("base64") }),
+  };
+  const bytes = manifestBytes({ ...manifest, config: configDescriptor });
+  return {
+    configBytes,
+    configDescriptor,
+    manifestBytes: bytes,
+    manifestDescriptor: { mediaType, digest: digestOf(bytes), size: bytes.length },
+    layers: manifest.layers,
+  };
+}

@@ -1,0 +1,134 @@
+import type { Environment } from "./cli/environment.ts";
+import { commandOf, type ExportOptions } from "./cli/library-options.ts";
+import { readMachine } from "./cli/machine.ts";
+import { homeDirectory, temporaryDirectory, workingDirectory } from "./cli/process-inputs.ts";
+import { Fault } from "./errors/fault.ts";
+import { runCommand } from "./export/command.ts";
+import type { Logger } from "./logger.ts";
+import type { EventSink, ExportEvent } from "./observe/events.ts";
+
+/**
+ * The exporter as a library. The command `exporter` is this, behind a parser for its arguments.
+ *
+ * @example
+ * ```ts
+ * const exporting = exportImages({ images: ["registry.example/app"], cacheImage: "registry.example/app-cache", parallel: true });
+ * for await (const event of exporting) if (event.event === "app-image-ready") deploy(event.digest);
+ * const { app } = await exporting.result;
+ * ```
+ */
+
+export type { ExportOptions } from "./cli/library-options.ts";
+export { Fault } from "./errors/fault.ts";
+export type { Logger } from "./logger.ts";
+export type { ExportEvent } from "./observe/events.ts";
+
+/** Where an export takes place; what is left out is the process's own. */
+export interface ExportSurroundings {
+  /** Environment variables: the Platform API, what options leave out, credentials and proxies. */
+  readonly env?: Environment;
+  /** Working directory, absolute. */
+  readonly cwd?: string;
+  /** Home directory, for docker's configuration. */
+  readonly home?: string;
+  /** Takes the lines of the log; without it there is none. A line for which it throws is lost, and nothing else. */
+  readonly logger?: Logger;
+  /** Stops the export: uploads are cancelled, caches stay as they were, and the result is the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** The event of a kind. */
+type EventOf<Kind extends ExportEvent["event"]> = Extract<ExportEvent, { readonly event: Kind }>;
+
+/** What an export has made. */
+export interface ExportResult {
+  /** The app image. */
+  readonly app: EventOf<"app-image-ready">;
+  /** The cache, unless there is none to make or it failed, which is a warning in the log and no failure. */
+  readonly cache: EventOf<"cache-ready"> | undefined;
+}
+
+/** An export under way. Whoever iterates over it gets its events from then on, until it ends; a failure ends them too. */
+export interface Export extends AsyncIterable<ExportEvent> {
+  /** @throws (rejects with) Fault, whose `exitCode` is the command's; the signal's reason */
+  readonly result: Promise<ExportResult>;
+}
+
+const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/**
+ * Exports the app image of a build and, if there is one, the cache (docs/compatibility.md#parallel-export). It starts
+ * in the next turn of the event loop, so that a loop over its events that begins in this turn misses nothing.
+ * @param options what to export and how
+ * @param surroundings where; environment, directories and log
+ */
+export function exportImages(options: ExportOptions, surroundings: ExportSurroundings = {}): Export {
+  const watchers = new Set<ReadableStreamDefaultController<ExportEvent>>();
+  const onEvent = (event: ExportEvent): void => {
+    for (const watcher of watchers) watcher.enqueue(event);
+  };
+  let isOver = false;
+  const result = begin(options, surroundings, onEvent).finally(() => {
+    isOver = true;
+    for (const watcher of watchers) watcher.close();
+  });
+  // Whoever only looks at events hears of a failure by them.
+  result.catch(() => undefined);
+  return { result, [Symbol.asyncIterator]: () => watch(watchers, isOver) };
+}
+
+function watch(
+  watchers: Set<ReadableStreamDefaultController<ExportEvent>>,
+  isOver: boolean,
+): AsyncIterator<ExportEvent, void, undefined> {
+  let own: ReadableStreamDefaultController<ExportEvent> | undefined;
+  const events = new ReadableStream<ExportEvent>({
+    start(controller) {
+      if (isOver) return controller.close();
+      own = controller;
+      watchers.add(controller);
+    },
+    cancel() {
+      if (own !== undefined) watchers.delete(own);
+    },
+  });
+  return events.values();
+}
+
+async function begin(
+  options: ExportOptions,
+  {
+    env = process.env,
+    cwd = workingDirectory(),
+    home = homeDirectory(env),
+    logger = SILENT,
+    signal,
+  }: ExportSurroundings,
+  tell: EventSink,
+): Promise<ExportResult> {
+  await new Promise((resolve) => setImmediate(resolve));
+  const command = commandOf(options, env, readMachine(temporaryDirectory(env)));
+  let app: ExportResult["app"] | undefined;
+  let cache: ExportResult["cache"];
+  const onEvent = (event: ExportEvent): void => {
+    if (event.event === "app-image-ready") app = event;
+    if (event.event === "cache-ready") cache = event;
+    tell(event);
+  };
+  const surroundings = { env, cwd, home, logger: guarded(logger), onEvent };
+  await runCommand(command, surroundings, signal ?? new AbortController().signal);
+  if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
+  return { app, cache };
+}
+
+/** A logger that throws loses its line; the export goes on. */
+function guarded(logger: Logger): Logger {
+  const log = (level: keyof Logger) => (message: string) => {
+    try {
+      logger[level](message);
+    } catch {
+      // There is nowhere left to say so.
+    }
+  };
+  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
+}

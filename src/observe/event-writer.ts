@@ -1,0 +1,130 @@
+import { fstatSync, readdirSync, readlinkSync } from "node:fs";
+import { absolutePath } from "../cli/settings.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../errors/fault.ts";
+import { withoutSecrets } from "../errors/secrets.ts";
+import { readDescriptorFlags } from "../files/descriptor-flags.ts";
+import { pathFault } from "../go/errno.ts";
+import { type OpenedOutput, openOutput } from "../report/output.ts";
+import type { ExportEvent } from "./events.ts";
+import { bytesText } from "./quantities.ts";
+
+/** Name of an anonymous pipe in `/proc/self/fd`. */
+const PIPE = /^pipe:\[\d+\]$/;
+
+/**
+ * Parses `-events`: a path, or `fd:<number>` or a number for a descriptor that the caller opened. Call it before the export opens
+ * descriptors of its own.
+ * @param cwd absolute, or "" when it was deleted; a path is resolved against it
+ * @returns an absolute path, a descriptor, or "" for nowhere
+ * @throws Fault with exit code 3 for a descriptor that the caller has not opened for writing
+ */
+export function parseEventTarget(target: string, cwd: string): string | number {
+  if (target === "") return "";
+  const number = /^(?:fd:)?(\d+)$/.exec(target)?.[1];
+  if (number === undefined && !target.startsWith("fd:")) return absolutePath(cwd, target);
+  const descriptor = Number(number);
+  if (number === undefined || !isWritable(descriptor) || isOwnPipe(descriptor))
+    throw new Fault(
+      "EXPORT_ARGS_TUNING",
+      `-events (CNB_EXPORT_EVENTS) is ${target}, which is no descriptor that the caller opened for writing`,
+      {
+        exitCode: EXIT_CODES.invalidArgs,
+        hint: "Give a file, or open the descriptor, e.g. -events fd:3 3>events.jsonl.",
+      },
+    );
+  return descriptor;
+}
+
+/** The runtime's own event queues have numbers too, but are no file, pipe, socket or device. */
+function isWritable(descriptor: number): boolean {
+  try {
+    const stats = fstatSync(descriptor);
+    const isKnown = stats.isFile() || stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
+    return isKnown && !readDescriptorFlags(descriptor).isReadOnly;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether it is one of the pipes that the runtime opened to talk to itself: the other end is in this process too. */
+function isOwnPipe(descriptor: number): boolean {
+  const name = linkOf(descriptor);
+  if (!PIPE.test(name)) return false;
+  const descriptors = readdirSync("/proc/self/fd").map(Number);
+  return descriptors.some((other) => linkOf(other) === name && readDescriptorFlags(other).isReadOnly);
+}
+
+function linkOf(descriptor: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    // Closed by now, or there is no procfs.
+    return "";
+  }
+}
+
+/** Takes events, until it is closed. */
+export interface EventWriter {
+  write(event: ExportEvent): void;
+  /**
+   * Waits for the reader until it has read nothing for `mostMs`.
+   * @returns why events were lost; undefined if none were
+   */
+  close(mostMs: number): Promise<string | undefined>;
+}
+
+const NOWHERE: EventWriter = { write: () => undefined, close: async () => undefined };
+
+/** How far a reader may be behind. An export of thousands of layers has fewer bytes of events. */
+const MOST_PENDING_BYTES = 16 << 20;
+
+/** How long a FIFO may be without a reader at the end. */
+const MOST_UNOPENED_MS = 2_000;
+
+/**
+ * Writes one JSON object a line. Nothing waits for the reader, and no failure of a write ends the export.
+ * @param target a path, the number of a descriptor that is open already, or "" for nowhere
+ * @throws Fault when the file cannot be opened
+ */
+export function openEvents(target: string | number): EventWriter {
+  if (target === "") return NOWHERE;
+  const path = typeof target === "number" ? `fd:${target}` : target;
+  try {
+    return eventWriter(path, openOutput(target));
+  } catch (error) {
+    throw pathFault("EXPORT_REPORT_EVENTS", "open", path, error, { hint: "Give a writable file with -events." });
+  }
+}
+
+function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter {
+  let failure: unknown;
+  let lost = 0;
+  let isOpen = true;
+  return {
+    write(event) {
+      // Tasks may outlive a failed export, and the descriptor may belong to another file by then.
+      if (!isOpen) return;
+      failure ??= output.failure;
+      // After a failure the file may end in half a line.
+      if (failure !== undefined || output.pendingBytes > MOST_PENDING_BYTES) {
+        lost += 1;
+        return;
+      }
+      output.write(`${withoutSecrets(JSON.stringify(event))}\n`);
+      failure = output.failure;
+    },
+    async close(mostMs) {
+      const patienceMs = output.isWritable() ? mostMs : Math.min(mostMs, MOST_UNOPENED_MS);
+      const isTaken = failure !== undefined || (await output.finish({ patienceMs }));
+      failure ??= output.failure;
+      isOpen = false;
+      close();
+      if (failure !== undefined) return pathFault("EXPORT_REPORT_EVENTS", "write", path, failure).message;
+      if (!isTaken) return `write ${path}: nothing was read from it for ${patienceMs / 1000} s`;
+      if (lost > 0)
+        return `write ${path}: ${lost} were dropped, because its reader was ${bytesText(MOST_PENDING_BYTES)} behind`;
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { z } from "zod";
+
+const digest = z.string().meta({ description: "`sha256:` and 64 hex digits" });
+const bytes = (description: string) =>
+  z
+    .int()
+    .nonnegative()
+    .meta({ description: `${description}, in bytes` });
+const count = (description: string) => z.int().nonnegative().meta({ description });
+const elapsedMs = z.number().nonnegative().meta({ description: "Milliseconds since the export began" });
+const id = z.string().meta({ description: "The layer's id, as the log has it: `<buildpack>:<layer>`, `slice-1`, ..." });
+const side = z.enum(["app", "cache"]).meta({ description: "The app image, or the cache" });
+const destination = z
+  .string()
+  .meta({ description: "The repository in a registry, the path of a layout or of a cache directory, or the daemon" });
+const reason = z.string().meta({ description: "What went wrong, as the log says it" });
+
+/** Where a blob goes, and which one it is. */
+const upload = {
+  destination,
+  image: side,
+  layer: z.optional(id).meta({ description: "The layer's id; absent for a layer of the run image" }),
+};
+
+function kind<const Name extends string, Shape extends z.ZodRawShape>(name: Name, description: string, shape: Shape) {
+  return z.object({ event: z.literal(name), elapsedMs, ...shape }).meta({ id: name, description });
+}
+
+/**
+ * What happens during an export, for platforms and tools: the lines of `-events`. Members and kinds are only ever added, so that
+ * whoever reads them ignores what it does not know.
+ */
+export const exportEventSchema = z.discriminatedUnion("event", [
+  kind(
+    "layer-started",
+    "A pass over a layer's files begins. A layer that must be compressed after all has a second pass.",
+    {
+      id,
+      tarSize: bytes("The uncompressed tar"),
+      makes: z
+        .array(z.enum(["diff-id", "blob", "tar-file", "tar-stream"]))
+        .meta({ description: "What the pass makes of the layer" }),
+    },
+  ),
+  kind("layer-hashed", "A layer's diffID is known.", { id, diffId: digest, tarSize: bytes("The uncompressed tar") }),
+  kind("layer-compressed", "All of a layer's compressed blob is made. Uploads of it may have begun long before.", {
+    id,
+    digest,
+    size: bytes("The blob"),
+    tarSize: bytes("The uncompressed tar"),
+  }),
+  kind("layer-reused", "An image that was there before has the layer: nothing is compressed for it.", {
+    id,
+    image: side,
+    diffId: digest,
+  }),
+  kind(
+    "upload-started",
+    "The first byte of a blob is about to be sent. Blobs that need not be sent have no such event.",
+    {
+      ...upload,
+    },
+  ),
+  kind("upload-progress", "How far one destination is; every few seconds, and only while something is to be sent.", {
+    destination,
+    image: side,
+    sentBytes: bytes("Sent, never less than before"),
+    expectedBytes: bytes("To be sent in all; an estimate while layers are being compressed"),
+    bytesPerSecond: z.number().nonnegative(),
+    secondsLeft: z.optional(z.number().nonnegative()).meta({ description: "Absent while nothing moves" }),
+  }),
+  kind("upload-resumed", "An upload that broke goes on.", {
+    ...upload,
+    offset: bytes("Where it goes on; 0 for one that begins anew"),
+  }),
+  kind("upload-done", "A blob is at its destination.", {
+    ...upload,
+    digest,
+    size: bytes("The blob; for a daemon the tar"),
+    outcome: z
+      .enum(["uploaded", "mounted", "existing"])
+      .meta({ description: "Sent; mounted from another repository of the registry; or there before" }),
+  }),
+  kind("upload-failed", "A blob cannot be brought to its destination.", { ...upload, reason }),
+  kind("app-image-ready", "The app image can be run: all its names point to it, and report.toml is written.", {
+    digest: z.string().meta({ description: "Of the manifest; in a daemon the image's ID" }),
+    tags: z.array(z.string()).meta({ description: "The names that it has" }),
+  }),
+  kind("cache-ready", "The cache is committed.", {
+    reference: z.string().meta({ description: "The cache image, or the cache directory, as given" }),
+    digest: z.optional(digest).meta({ description: "Of a cache image's manifest" }),
+  }),
+  kind("cache-failed", "There is no new cache. The export goes on.", { reason }),
+  kind("layer", "At the end, for every layer that was looked at: the work that was done for it.", {
+    id,
+    diffId: digest,
+    tarSize: bytes("The uncompressed tar"),
+    size: z.optional(bytes("The compressed blob")).meta({ description: "Absent when the layer was not compressed" }),
+    images: count("Images and caches that take it"),
+    reads: count("Passes over the source"),
+    hashes: count("SHA-256 passes over the tar"),
+    compressions: count("Times that it was compressed"),
+    uploads: count("Times that it was sent"),
+    tarFiles: count("Files written with the uncompressed tar, for stores of files"),
+    tarStreams: count("Streams of the uncompressed tar, for daemons"),
+  }),
+  kind("summary", "At the end of an export that succeeded.", {
+    made: count("Layers that were compressed or sent"),
+    reused: count("Layers that an image that was there before has"),
+    readBytes: bytes("Read, counted as tars"),
+    tarBytes: bytes("Tars that were compressed"),
+    compressedBytes: bytes("What became of them"),
+    sentBytes: bytes("Sent to all destinations"),
+    appReadyMs: z.optional(z.number()).meta({ description: "Milliseconds until the app image was ready" }),
+    limit: z
+      .optional(z.string())
+      .meta({ description: "What held the export up most: `cores`, `disk`, `answers`, or a destination" }),
+    limitPart: z.optional(z.number()).meta({ description: "For which part of its time, 0 to 1" }),
+  }),
+  kind("error", "The export failed. What was under way ends after it.", {
+    reason,
+    code: z.optional(z.string()).meta({ description: "Stable name of the kind of failure, `EXPORT_...`" }),
+    destination: z.optional(z.string()).meta({ description: "Which registry, repository or file is concerned" }),
+    hint: z.optional(z.string()).meta({ description: "What to do about it" }),
+  }),
+]);
+
+/**
+ * What happens during an export, for platforms and tools. Times are in ms since the export began, sizes in bytes. One
+ * object a line is written for `-events`; members are only ever added.
+ */
+export type ExportEvent = z.infer<typeof exportEventSchema>;
+
+/** An event before it is known when it happened. */
+export type EventBody = ExportEvent extends infer Event
+  ? Event extends ExportEvent
+    ? Omit<Event, "elapsedMs">
+    : never
+  : never;
+
+export type EventSink = (event: ExportEvent) => void;

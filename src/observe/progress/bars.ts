@@ -1,0 +1,128 @@
+import { stripVTControlCharacters, styleText } from "node:util";
+import cliTruncate from "cli-truncate";
+import stringWidth from "string-width";
+import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
+import type { DestinationProgress, LayerProgress } from "./meters.ts";
+
+/** What bars may be drawn with. */
+export interface BarStyle {
+  readonly isColoured: boolean;
+  /** Whether the terminal shows characters beyond ASCII. */
+  readonly isUnicode: boolean;
+}
+
+/** Columns and rows of a terminal. */
+export interface ScreenSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Columns of a bar, and of what stands beside it. */
+const BAR = 20;
+const DOING = 11;
+const SIZE = 8;
+const PERCENT = 4;
+const SPEED = 10;
+const LEFT = 12;
+
+/** Names are worth more than bars: where there is less room for a name than this, columns are left out from the right. */
+const MIN_NAME = 16;
+
+/** More lines than these are not looked at, however high a terminal is. */
+const MOST_LAYERS = 16;
+
+/** One line in parts, of which the narrower terminals show the first ones. */
+interface Line {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+/**
+ * The picture of an export: a line a layer, and below them a line a destination. No line is longer than the terminal is wide, and
+ * there are fewer of them than it has rows.
+ */
+export function drawBars(
+  layers: readonly LayerProgress[],
+  destinations: readonly DestinationProgress[],
+  { columns, rows }: ScreenSize,
+  style: BarStyle,
+): string {
+  const isNotDone = ({ isDone, expectedBytes }: DestinationProgress) => !isDone && expectedBytes > 0;
+  const below = destinations
+    .filter(isNotDone)
+    .map((one) => destinationLine(one, style))
+    .slice(0, Math.max(0, rows - 2));
+  const room = Math.max(0, Math.min(MOST_LAYERS, rows - 2 - below.length));
+  const shown = layers.slice(0, layers.length > room ? Math.max(0, room - 1) : room);
+  const lines = [...shown.map((layer) => layerLine(layer, style)), ...below];
+  // The last column stays free: some terminals wrap when it is written to.
+  const texts = layOut(lines, Math.max(1, columns - 1), style);
+  const more = layers.length - shown.length;
+  const ellipsis = `... and ${more} more layers`.slice(0, Math.max(1, columns - 1));
+  if (more > 0 && room > 0) texts.splice(shown.length, 0, dim(ellipsis, style));
+  return texts.join("\n");
+}
+
+/** Names get what the columns leave, and columns go where names would get too little. */
+function layOut(lines: readonly Line[], width: number, { isUnicode }: BarStyle): string[] {
+  const longest = Math.max(0, ...lines.map(({ name }) => stringWidth(name)));
+  const most = Math.max(0, ...lines.map(({ columns }) => columns.length));
+  const widthOf = (count: number) =>
+    Math.max(
+      0,
+      ...lines.map(({ columns }) => columns.slice(0, count).reduce((sum, text) => sum + 1 + stringWidth(text), 0)),
+    );
+  let count = most;
+  while (count > 0 && width - widthOf(count) < Math.min(longest, MIN_NAME)) count -= 1;
+  const nameWidth = Math.max(1, Math.min(longest, width - widthOf(count)));
+  return lines.map(({ name, columns }) => {
+    const short = cliTruncate(name, nameWidth, {
+      position: "start",
+      truncationCharacter: isUnicode ? "…" : "~",
+    });
+    const padding = " ".repeat(Math.max(0, nameWidth - stringWidth(short)));
+    return [`${short}${padding}`, ...columns.slice(0, count)].join(" ").trimEnd();
+  });
+}
+
+function layerLine({ id, tarSize, doing, fraction, bytesPerSecond }: LayerProgress, style: BarStyle): Line {
+  const size = tarSize === undefined ? "" : bytesText(tarSize);
+  const columns = [percentText(fraction).padStart(PERCENT), doing.padEnd(DOING), size.padStart(SIZE)];
+  if (doing === "waiting") return { name: printable(id), columns: ["".padStart(PERCENT), ...columns.slice(1)] };
+  return {
+    name: printable(id),
+    columns: [...columns, bar(fraction, "cyan", style), speedText(bytesPerSecond).padStart(SPEED)],
+  };
+}
+
+function destinationLine(progress: DestinationProgress, style: BarStyle): Line {
+  const { destination, image, fraction, sentBytes, bytesPerSecond, secondsLeft } = progress;
+  const left = secondsLeft === undefined ? "" : `${durationText(secondsLeft * 1000)} left`;
+  return {
+    name: `${style.isUnicode ? "→" : ">"} ${printable(destination)}`,
+    columns: [
+      percentText(fraction).padStart(PERCENT),
+      `${image === "app" ? "app" : "cache"} image`.padEnd(DOING),
+      bytesText(sentBytes).padStart(SIZE),
+      bar(fraction, image === "app" ? "green" : "yellow", style),
+      speedText(bytesPerSecond).padStart(SPEED),
+      left.padStart(LEFT),
+    ],
+  };
+}
+
+function bar(fraction: number, colour: "cyan" | "green" | "yellow", style: BarStyle): string {
+  const filled = Math.round(fraction * BAR);
+  const [full, empty] = style.isUnicode ? ["━", "─"] : ["#", "."];
+  const head = full.repeat(filled);
+  return `${style.isColoured ? styleText(colour, head, { validateStream: false }) : head}${dim(empty.repeat(BAR - filled), style)}`;
+}
+
+function dim(text: string, { isColoured }: BarStyle): string {
+  return isColoured ? styleText("dim", text, { validateStream: false }) : text;
+}
+
+/** Names come from directories: nothing in them may move the cursor. */
+function printable(name: string): string {
+  return stripVTControlCharacters(name).replaceAll(/\p{Cc}/gu, "?");
+}

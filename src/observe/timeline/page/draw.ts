@@ -1,0 +1,301 @@
+import type { Moment } from "../timeline.ts";
+import { AXIS_HEIGHT, type Bar, type Chart, type Colour, heightOf, type Row, timeText } from "./rows.ts";
+import type { View } from "./view.ts";
+
+/** Where something is drawn, in pixels. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** However little there is of something, it can be seen. */
+const LEAST_ALPHA = 0.3;
+
+/** How strong the colour is of a place of which so much is taken. */
+export function alphaOf(taken: number): number {
+  return Math.min(1, Math.max(LEAST_ALPHA, taken));
+}
+
+interface Column {
+  readonly box: Box;
+  readonly colour: Colour;
+  /** How much of the pixel is taken, 0 to 1 and more. */
+  taken: number;
+}
+
+/** Bars of a lane that are thinner than a pixel: those in one column of pixels are drawn at once. */
+export class ThinBars {
+  readonly #pen: Pen;
+  readonly #columns = new Map<string, Column>();
+
+  constructor(pen: Pen) {
+    this.#pen = pen;
+  }
+
+  /** Bars come from left to right. */
+  add({ colour, density = 1 }: Bar, box: Box): void {
+    const x = Math.floor(box.x);
+    const track = `${colour} ${box.y}`;
+    const column = this.#columns.get(track);
+    if (column?.box.x === x) {
+      column.taken += box.width * density;
+      return;
+    }
+    if (column !== undefined) this.#draw(column);
+    this.#columns.set(track, { box: { ...box, x, width: 1 }, colour, taken: box.width * density });
+  }
+
+  flush(): void {
+    for (const column of this.#columns.values()) this.#draw(column);
+    this.#columns.clear();
+  }
+
+  #draw({ box, colour: name, taken }: Column): void {
+    const { canvas, colour } = this.#pen;
+    canvas.globalAlpha = alphaOf(taken);
+    canvas.fillStyle = colour(name);
+    canvas.fillRect(box.x, box.y, box.width, box.height);
+    canvas.globalAlpha = 1;
+  }
+}
+
+/** Above the lines, for their names. */
+const CHART_TEXT_HEIGHT = 19;
+
+/** Lines in steps: a number holds until it is looked at again. */
+export function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, height: number, view: View): void {
+  const [top, bottom] = [y + CHART_TEXT_HEIGHT, y + height - 4];
+  const scale = chart.most === 0 ? 0 : (bottom - top) / chart.most;
+  canvas.lineWidth = 1.5;
+  for (const { colour: name, values } of chart.lines) {
+    canvas.beginPath();
+    chart.times.forEach((ms, i) => {
+      const next = chart.times[i + 1] ?? ms;
+      if (next < view.fromMs || ms > view.toMs) return;
+      const level = bottom - (values[i] ?? 0) * scale;
+      canvas.lineTo(view.xOf(ms), level);
+      canvas.lineTo(view.xOf(next), level);
+    });
+    canvas.strokeStyle = colour(name);
+    canvas.stroke();
+  }
+  let x = view.left + 8;
+  const say = (text: string, name: string): void => {
+    canvas.fillStyle = colour(name);
+    canvas.fillText(text, x, y + CHART_TEXT_HEIGHT / 2);
+    x += canvas.measureText(text).width + 12;
+  };
+  for (const { name, colour: own } of chart.lines) say(name, own);
+  say(`at most ${chart.format(chart.most)}`, "dim");
+}
+
+/** Pixels between two times on the axis. */
+const TICK_PIXELS = 110;
+
+/** Lines through all rows, at round times. */
+export function drawGrid({ canvas, colour }: Pen, view: View, height: number): void {
+  canvas.lineWidth = 1;
+  canvas.strokeStyle = colour("line");
+  for (const { x } of ticks(view)) line(canvas, x, AXIS_HEIGHT, height);
+}
+
+/** The round times at the top. */
+export function drawAxis({ canvas, colour }: Pen, view: View): void {
+  canvas.fillStyle = colour("page");
+  canvas.fillRect(0, 0, view.width, AXIS_HEIGHT);
+  canvas.lineWidth = 1;
+  canvas.strokeStyle = colour("line");
+  for (const { x, ms } of ticks(view)) {
+    line(canvas, x, AXIS_HEIGHT - 6, AXIS_HEIGHT);
+    const text = ms === 0 ? "0" : timeText(ms);
+    if (x + canvas.measureText(text).width + 3 > view.width) break;
+    canvas.fillStyle = colour("dim");
+    canvas.fillText(text, x + 3, AXIS_HEIGHT - 9);
+  }
+  canvas.beginPath();
+  canvas.moveTo(0, AXIS_HEIGHT - 0.5);
+  canvas.lineTo(view.width, AXIS_HEIGHT - 0.5);
+  canvas.stroke();
+}
+
+function ticks(view: View): { readonly x: number; readonly ms: number }[] {
+  const step = roundStep(view.msPerPixel * TICK_PIXELS);
+  const first = Math.ceil(view.fromMs / step);
+  const count = Math.floor(view.toMs / step) - first + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, i) => {
+    const ms = (first + i) * step;
+    return { ms, x: Math.round(view.xOf(ms)) + 0.5 };
+  });
+}
+
+const MOMENT_COLOURS = { app: "ready", cache: "cache", failure: "failure" } as const;
+
+/** What happened once, as lines through all rows; where names would overlap, the later one has none. */
+export function drawMoments({ canvas, colour }: Pen, moments: readonly Moment[], view: View, height: number): void {
+  let free = Number.NEGATIVE_INFINITY;
+  for (const { name, ms, kind } of moments.toSorted((a, b) => a.ms - b.ms)) {
+    const x = Math.round(view.xOf(ms)) + 0.5;
+    if (x < view.left || x > view.width) continue;
+    canvas.strokeStyle = colour(MOMENT_COLOURS[kind]);
+    canvas.fillStyle = canvas.strokeStyle;
+    canvas.lineWidth = 1.5;
+    canvas.setLineDash([5, 3]);
+    line(canvas, x, 4, height);
+    canvas.setLineDash([]);
+    const text = `${name.slice(0, 60)} ${timeText(ms)}`;
+    const width = canvas.measureText(text).width;
+    const at = x + width + 5 > view.width ? x - width - 5 : x + 5;
+    if (at < Math.max(free, view.left)) continue;
+    canvas.fillText(text, at, 10);
+    free = Math.max(x, at + width) + 8;
+  }
+}
+
+function line(canvas: CanvasRenderingContext2D, x: number, from: number, to: number): void {
+  canvas.beginPath();
+  canvas.moveTo(x, from);
+  canvas.lineTo(x, to);
+  canvas.stroke();
+}
+
+/** The least of 1, 2, 5, 10, ... that is at least `ms`. */
+function roundStep(ms: number): number {
+  const power = 10 ** Math.floor(Math.log10(ms));
+  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= ms) ?? 10;
+  return factor * power;
+}
+
+/** What is drawn on and with. */
+export interface Pen {
+  readonly canvas: CanvasRenderingContext2D;
+  /** The value of one of the page's colours, by the name of its variable. */
+  readonly colour: (name: string) => string;
+}
+
+const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
+
+const NOTE_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
+
+/** Smaller bars have no text. */
+const TEXT_MIN = 34;
+const TEXT_HEIGHT = 12;
+
+/**
+ * Draws the rows that can be seen.
+ * @param scrolled pixels that rows are moved up by
+ */
+export function drawAll(
+  pen: Pen,
+  rows: readonly Row[],
+  moments: readonly Moment[],
+  view: View,
+  scrolled: number,
+  height: number,
+): void {
+  const { canvas, colour } = pen;
+  canvas.font = FONT;
+  canvas.textBaseline = "middle";
+  canvas.fillStyle = colour("page");
+  canvas.fillRect(0, 0, view.width, height);
+  const seen = rowsBetween(rows, AXIS_HEIGHT, height, AXIS_HEIGHT - scrolled);
+  canvas.fillStyle = colour("band");
+  for (const { row, number, y } of seen)
+    if (number % 2 === 1 && row.kind !== "title") canvas.fillRect(0, y, view.width, heightOf(row));
+  drawGrid(pen, view, height);
+  for (const { row, y } of seen) drawRow(pen, row, y, heightOf(row), view);
+  drawAxis(pen, view);
+  drawMoments(pen, moments, view, height);
+}
+
+interface PlacedRow {
+  readonly row: Row;
+  readonly number: number;
+  /** Pixels from the canvas's top. */
+  readonly y: number;
+}
+
+function rowsBetween(rows: readonly Row[], top: number, bottom: number, start: number): PlacedRow[] {
+  let next = start;
+  return rows.flatMap((row, number) => {
+    const y = next;
+    next += heightOf(row);
+    return next > top && y < bottom ? [{ row, number, y }] : [];
+  });
+}
+
+function drawRow(pen: Pen, row: Row, y: number, height: number, view: View): void {
+  const { canvas, colour } = pen;
+  if (row.kind === "title") {
+    canvas.fillStyle = colour("text");
+    canvas.font = `600 ${FONT}`;
+    canvas.fillText(row.label, 10, y + height / 2 + 3);
+    canvas.font = FONT;
+    return;
+  }
+  canvas.save();
+  canvas.beginPath();
+  canvas.rect(view.left, y, view.width - view.left, height);
+  canvas.clip();
+  if (row.kind === "chart") drawChart(pen, row.chart, y, height, view);
+  else drawBars(pen, row.bars, y, height, view);
+  canvas.restore();
+  const note = row.kind === "lane" ? row.note : undefined;
+  canvas.fillStyle = colour("text");
+  canvas.fillText(shortened(canvas, row.label, view.left - 16), 10, y + height / (note === undefined ? 2 : 3.2));
+  if (note === undefined) return;
+  canvas.fillStyle = colour("dim");
+  canvas.font = NOTE_FONT;
+  canvas.fillText(shortened(canvas, note, view.left - 16), 10, y + height * 0.74);
+  canvas.font = FONT;
+}
+
+/** Draws a lane. What is thinner than a pixel makes it the darker the more of it there is. */
+function drawBars(pen: Pen, bars: readonly Bar[], y: number, height: number, view: View): void {
+  const [top, space] = [y + 1, height - 2];
+  const thin = new ThinBars(pen);
+  for (const bar of bars) {
+    if (bar.startMs > view.toMs) break;
+    if (bar.endMs < view.fromMs) continue;
+    const x = Math.max(view.left - 2, view.xOf(bar.startMs));
+    const width = Math.min(view.width + 2, view.xOf(bar.endMs)) - x;
+    const box = { x, width, y: top + bar.top * space, height: Math.max(1, (bar.bottom - bar.top) * space) };
+    if (width < 1) thin.add(bar, box);
+    else drawBar(pen, bar, box);
+  }
+  thin.flush();
+}
+
+function drawBar(
+  { canvas, colour }: Pen,
+  { colour: name, text, density = 1 }: Bar,
+  { x, y, width, height }: Box,
+): void {
+  canvas.globalAlpha = alphaOf(density);
+  canvas.fillStyle = colour(name);
+  canvas.fillRect(x, y, width, height);
+  canvas.globalAlpha = 1;
+  if (text === undefined || width < TEXT_MIN || height < TEXT_HEIGHT) return;
+  canvas.fillStyle = colour("on-bar");
+  canvas.fillText(shortened(canvas, text, width - 8), x + 4, y + height / 2 + 0.5);
+}
+
+const widths = new Map<string, number>();
+
+/** The end of a text says more than its begin: layers of one buildpack begin alike. */
+function shortened(canvas: CanvasRenderingContext2D, text: string, width: number): string {
+  const measure = (part: string): number => {
+    const known = widths.get(part) ?? canvas.measureText(part).width;
+    widths.set(part, known);
+    return known;
+  };
+  if (measure(text) <= width) return text;
+  let [low, high] = [0, text.length];
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (measure(`…${text.slice(-middle)}`) <= width) low = middle;
+    else high = middle - 1;
+  }
+  return low === 0 ? "" : `…${text.slice(-low)}`;
+}

@@ -1,0 +1,99 @@
+import { AXIS_HEIGHT, type Bar, type Chart, heightOf, type Row, timeText } from "./rows.ts";
+
+/** Nothing is shown larger than this: what lies in it was measured no finer. */
+const LEAST_MS = 0.02;
+
+/** Which part of the time is shown, in how many pixels. */
+export class View {
+  readonly #wholeMs: number;
+  fromMs = 0;
+  toMs: number;
+  /** Pixels of the names' column and of all. */
+  left = 0;
+  width = 1;
+
+  constructor(wholeMs: number) {
+    this.#wholeMs = Math.max(wholeMs, LEAST_MS);
+    this.toMs = this.#wholeMs;
+  }
+
+  get msPerPixel(): number {
+    return (this.toMs - this.fromMs) / Math.max(1, this.width - this.left);
+  }
+
+  xOf(ms: number): number {
+    return this.left + (ms - this.fromMs) / this.msPerPixel;
+  }
+
+  msAt(x: number): number {
+    return this.fromMs + (x - this.left) * this.msPerPixel;
+  }
+
+  /** Shows `factor` times as much time; what is at `x` stays there. */
+  zoom(factor: number, x = (this.left + this.width) / 2): void {
+    const at = this.msAt(x);
+    const span = Math.min(this.#wholeMs, Math.max(LEAST_MS, (this.toMs - this.fromMs) * factor));
+    const part = (at - this.fromMs) / (this.toMs - this.fromMs);
+    this.#show(at - part * span, span);
+  }
+
+  move(pixels: number): void {
+    this.#show(this.fromMs + pixels * this.msPerPixel, this.toMs - this.fromMs);
+  }
+
+  showRange(oneMs: number, otherMs: number): void {
+    const span = Math.max(LEAST_MS, Math.abs(otherMs - oneMs));
+    this.#show(Math.min(oneMs, otherMs), span);
+  }
+
+  showAll(): void {
+    this.#show(0, this.#wholeMs);
+  }
+
+  #show(fromMs: number, spanMs: number): void {
+    this.fromMs = Math.max(0, Math.min(fromMs, this.#wholeMs - spanMs));
+    this.toMs = this.fromMs + spanMs;
+  }
+}
+
+/** Bars are thin: so many pixels beside one count as on it. */
+const NEAR = 3;
+
+/** What there is to say about a place; undefined for nothing. */
+export function detailsAt(
+  rows: readonly Row[],
+  view: View,
+  scrolled: number,
+  x: number,
+  y: number,
+): string | undefined {
+  if (y < AXIS_HEIGHT) return undefined;
+  let top = AXIS_HEIGHT - scrolled;
+  for (const row of rows) {
+    const height = heightOf(row);
+    if (y < top + height) return detailsIn(row, view, x, (y - top) / height);
+    top += height;
+  }
+  return undefined;
+}
+
+function detailsIn(row: Row, view: View, x: number, part: number): string | undefined {
+  if (row.kind === "title") return undefined;
+  if (x < view.left) return row.label;
+  if (row.kind === "chart") return chartDetails(row.chart, view.msAt(x));
+  return nearest(row.bars, view, x, part)?.details().join("\n");
+}
+
+/** The bar under the pointer, the one on top if there are several; else one that is close. */
+function nearest(bars: readonly Bar[], view: View, x: number, part: number): Bar | undefined {
+  const [from, to] = [view.msAt(x - NEAR), view.msAt(x + NEAR)];
+  const near = bars.filter((bar) => bar.endMs >= from && bar.startMs <= to);
+  const ms = view.msAt(x);
+  const isOn = (bar: Bar) => bar.startMs <= ms && ms <= bar.endMs && bar.top <= part && part <= bar.bottom;
+  return near.findLast(isOn) ?? near.findLast(({ top, bottom }) => top <= part && part <= bottom) ?? near[0];
+}
+
+function chartDetails({ times, lines, format }: Chart, ms: number): string {
+  const i = times.findLastIndex((time) => time <= ms);
+  return [timeText(ms), ...lines.map(({ name, values }) => `${name}: ${format(values[i] ?? 0)}`)].join("\n");
+}

@@ -1,0 +1,80 @@
+import type { Ticker } from "../../concurrency/clock.ts";
+import { threadClock } from "../../concurrency/thread-clock.ts";
+import type { ExportEvent } from "../events.ts";
+import type { Monitor } from "../monitor.ts";
+import type { BlockTimes, SpanSink } from "../span-sink.ts";
+import { buildTimeline } from "./build.ts";
+import { Series, type Span, SpanList } from "./spans.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** How often queues and destinations are looked at. */
+const SAMPLE_MS = 100;
+
+/** Records what threads did and when, and what happened meanwhile; everything in bounded memory. */
+export class TimelineRecorder implements SpanSink {
+  readonly #threads = new SpanList(({ thread }) => thread);
+  readonly #layers = new SpanList(({ layer, kind }) => `${kind} ${layer}`);
+  readonly #queues = new Series();
+  readonly #sent = new Series();
+  readonly #events: ExportEvent[] = [];
+  /** ms of the threads' clock when the export began. */
+  readonly #began: number;
+  readonly #beganAt: Date;
+
+  /** @param clock the threads' @param now the wall's */
+  constructor(clock: () => number = threadClock, now = new Date()) {
+    this.#began = clock();
+    this.#beganAt = now;
+  }
+
+  block(layer: string, _block: number, { thread, startMs, readMs, endMs }: BlockTimes): void {
+    const busyMs = endMs - startMs;
+    this.#add({ thread, layer, kind: "make", startMs, endMs, readMs: readMs - startMs, busyMs, blocks: 1 });
+  }
+
+  digest(layer: string, kind: "diff-id" | "blob", { thread, startMs, endMs }: Omit<BlockTimes, "readMs">): void {
+    this.#add({ thread, layer, kind, startMs, endMs, readMs: 0, busyMs: endMs - startMs, blocks: 1 });
+  }
+
+  /** Takes events that say when something happened; those that come often tell nothing new. */
+  event(event: ExportEvent): void {
+    if (event.event !== "upload-progress" && event.event !== "layer") this.#events.push(event);
+  }
+
+  /** Looks at queues and destinations from now on. @returns ends it */
+  watch(monitor: Pick<Monitor, "queues" | "transfers" | "elapsedMs">, ticker: Ticker): () => void {
+    const look = (): void => {
+      const ms = monitor.elapsedMs();
+      const waiting = [...monitor.queues].map(([name, read]) => [name, read()] as const);
+      const sent = new Map<string, number>();
+      for (const { plan, sent: bytes } of monitor.transfers)
+        sent.set(plan.destination, (sent.get(plan.destination) ?? 0) + bytes);
+      this.#queues.look(ms, waiting);
+      this.#sent.look(ms, sent);
+    };
+    look();
+    return ticker.every(SAMPLE_MS, look);
+  }
+
+  /** What was recorded, up to now. @param program which version of which program */
+  timeline(monitor: Pick<Monitor, "transfers" | "layers" | "elapsedMs">, program: string): Timeline {
+    return buildTimeline({
+      program,
+      began: this.#beganAt,
+      beganMs: this.#began,
+      durationMs: monitor.elapsedMs(),
+      spans: this.#threads.spans,
+      layerSpans: this.#layers.spans,
+      events: this.#events,
+      transfers: monitor.transfers,
+      layers: monitor.layers,
+      queues: this.#queues,
+      sent: this.#sent,
+    });
+  }
+
+  #add(span: Span): void {
+    this.#threads.add(span);
+    this.#layers.add({ ...span });
+  }
+}

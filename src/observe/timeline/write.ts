@@ -1,0 +1,36 @@
+import { withoutSecrets } from "../../errors/secrets.ts";
+import { operationOf, pathFault } from "../../go/errno.ts";
+import { writeDocument } from "../../report/output.ts";
+import type { Timeline } from "./timeline.ts";
+import { traceEvents } from "./trace-events.ts";
+
+/** Where a page has its timeline. */
+const PLACE = "<!-- timeline -->";
+
+/**
+ * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a page that needs nothing else.
+ * @param page the page without a timeline
+ * @param patienceMs how long to wait for the reader of a FIFO
+ * @throws Fault `open <path>: ...` or `write <path>: ...`
+ */
+export async function writeTimeline(
+  path: string,
+  timeline: Timeline,
+  page: () => string,
+  patienceMs: number,
+): Promise<void> {
+  const text = path.endsWith(".json") ? JSON.stringify(traceEvents(timeline)) : timelineHtml(timeline, page());
+  try {
+    await writeDocument(path, withoutSecrets(text), { patienceMs });
+  } catch (error) {
+    const hint = "Give a writable file with -timeline.";
+    throw pathFault("EXPORT_REPORT_TIMELINE", operationOf(error), path, error, { hint });
+  }
+}
+
+/** @param page with a comment where the timeline belongs */
+export function timelineHtml(timeline: Timeline, page: string): string {
+  // Nothing in a name may end the element.
+  const data = JSON.stringify(timeline).replaceAll("<", "\\u003c");
+  return page.replace(PLACE, () => `<script type="application/json" id="timeline">${data}</script>`);
+}

@@ -1,0 +1,136 @@
+import { isatty } from "node:tty";
+import { timelinePage } from "../assets.ts";
+import type { Environment } from "../cli/environment.ts";
+import { readAvailableCores } from "../cli/machine.ts";
+import { SYSTEM_TICKER } from "../concurrency/clock.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
+import type { CommandOutput } from "../report/output.ts";
+import { VERSION } from "../version.ts";
+import { openEvents } from "./event-writer.ts";
+import type { EventBody, EventSink } from "./events.ts";
+import { Monitor } from "./monitor.ts";
+import { chooseProgress, type ProgressMode, showProgress } from "./progress/show.ts";
+import { Activity } from "./summary/activity.ts";
+import { type Summary, summarize, summaryLines } from "./summary/summary.ts";
+import { TimelineRecorder } from "./timeline/recorder.ts";
+import { writeTimeline } from "./timeline/write.ts";
+
+const STDOUT = 1;
+
+/** Where an export may be shown. */
+export interface Audience {
+  readonly logger: Logger;
+  /** Of the command; undefined in a program that exports. */
+  readonly output: CommandOutput | undefined;
+  readonly environment: Environment;
+  readonly onEvent?: EventSink | undefined;
+}
+
+/** Those who watch an export. */
+export interface Watch {
+  /** What they look at, to be kept up to date. */
+  readonly monitor: Monitor;
+  /** The export is over: progress goes, the rest is written. @param failure what it failed with, undefined for nothing */
+  end(failure: unknown): void;
+  /** Nothing will happen any more. Waits for readers, and warns of what could not be written. */
+  close(): Promise<void>;
+}
+
+/** How long the readers of events and timeline may pause at the end. */
+const PATIENCE_MS = 10_000;
+
+/** The same when the export was stopped. */
+const STOPPED_PATIENCE_MS = 200;
+
+/**
+ * Opens all that watches an export, as the flags say: events, progress, summary and timeline.
+ * @throws Fault when the file of events cannot be opened
+ */
+export async function watchExport(settings: ExportSettings, audience: Audience, signal: AbortSignal): Promise<Watch> {
+  const { tuning } = settings;
+  const { logger, output } = audience;
+  const events = openEvents(tuning.events);
+  const recorder = tuning.timeline === "" ? undefined : new TimelineRecorder();
+  const monitor = new Monitor(
+    (event) => {
+      events.write(event);
+      recorder?.event(event);
+      audience.onEvent?.(event);
+    },
+    () => performance.now(),
+    recorder,
+  );
+  const ticker = SYSTEM_TICKER;
+  const mode = progressMode(settings, audience);
+  const cores = readAvailableCores();
+  const activity = new Activity(monitor, Math.min(tuning.workers, cores), () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  });
+  const hasEvents = tuning.events !== "" || audience.onEvent !== undefined;
+  const stops = [
+    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, audience), ticker }),
+    mode.kind === "none" && !hasEvents ? undefined : activity.watch(ticker),
+    recorder?.watch(monitor, ticker),
+  ];
+  const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
+  const patienceMs = () => (signal.aborted ? STOPPED_PATIENCE_MS : PATIENCE_MS);
+  const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
+    try {
+      await writeTimeline(tuning.timeline, from.timeline(monitor, `tandem ${VERSION}`), timelinePage, patienceMs());
+    } catch (error) {
+      warn("timeline", messageOf(error));
+    }
+  };
+  let timeline: Promise<void> | undefined;
+  const end = (failure: unknown): void => {
+    for (const stop of stops) stop?.();
+    if (failure === undefined) {
+      const summary = summarize(monitor, activity.most);
+      monitor.emit(summaryEvent(summary));
+      if (isSummaryDue(mode, summary))
+        for (const line of summaryLines(summary, { ...tuning, cores, parallel: settings.parallel })) logger.info(line);
+    } else monitor.emit(failureEvent(failure));
+    if (recorder !== undefined) timeline = saveTimeline(recorder);
+  };
+  const close = async (): Promise<void> => {
+    const lost = await events.close(patienceMs());
+    if (lost !== undefined) warn("events", lost);
+    await timeline;
+  };
+  return { monitor, end, close };
+}
+
+/** Who wants warnings only, or lines of JSON, wants no bars. A program that exports has events, and lines only if it asks. */
+function progressMode({ tuning, logLevel }: ExportSettings, { environment, output }: Audience): ProgressMode {
+  if (output === undefined && tuning.progress !== "plain") return { kind: "none" };
+  const isForPeople = tuning.logFormat === "text" && (logLevel === "debug" || logLevel === "info");
+  return chooseProgress(tuning.progress, { isTerminal: isForPeople && isatty(STDOUT), environment });
+}
+
+function styleOf({ noColor }: ExportSettings, { environment }: Audience) {
+  const { NO_COLOR = "", LC_ALL, LC_CTYPE, LANG = "" } = environment;
+  return { isColoured: !noColor && NO_COLOR === "", isUnicode: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG) };
+}
+
+/** A summary comes where progress was shown, or would have been if that was not so quick. */
+function isSummaryDue(mode: ProgressMode, { totalMs }: Summary): boolean {
+  return mode.kind === "bars" || (mode.kind === "lines" && totalMs >= mode.everyMs);
+}
+
+function summaryEvent({ heldUp, totalMs: _, appReadyMs, ...numbers }: Summary): EventBody {
+  const ready = appReadyMs === undefined ? {} : { appReadyMs: Math.round(appReadyMs) };
+  if (heldUp === undefined) return { event: "summary", ...numbers, ...ready };
+  const { holdup, part } = heldUp;
+  const limit = holdup.kind === "destination" ? holdup.destination : holdup.kind;
+  return { event: "summary", ...numbers, ...ready, limit, limitPart: Math.round(part * 100) / 100 };
+}
+
+function failureEvent(error: unknown): EventBody {
+  const reason = messageOf(error);
+  if (!(error instanceof Fault)) return { event: "error", reason };
+  const { code, destination, hint } = error;
+  return { event: "error", reason, code, ...(destination && { destination }), ...(hint && { hint }) };
+}

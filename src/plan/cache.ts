@@ -1,0 +1,157 @@
+import { posix } from "node:path";
+import { gates } from "../cnb/api.ts";
+import type { CacheMetadata } from "../cnb/lifecycle-metadata.ts";
+import { CREATED_BY_SBOM, createdByBuildpack, LAYER_IDS } from "../cnb/names.ts";
+import { Fault, withContext } from "../errors/fault.ts";
+import { type AppPlan, cacheUse, type PlanInputs, recordOf } from "./app.ts";
+import type { BuildpackLayer, BuildpackLayers } from "./inputs.ts";
+import { CACHE_PRIORITY, type LayerPlan, type LayerSource, layerKey, WantedLayers } from "./layers.ts";
+import { directorySource, layersDirectorySource } from "./steps.ts";
+
+/**
+ * True for a layer that the cache takes: it is marked as `cache` and has contents (docs/compatibility.md#cache-layers).
+ */
+export function isCached(layer: BuildpackLayer): boolean {
+  return layer.cache && layer.hasContents;
+}
+
+/** True when the directory of cached SBOMs becomes a layer of the cache. */
+export function isSbomCached({ settings, hasCacheSbom }: PlanInputs): boolean {
+  return hasCacheSbom === true && gates(settings.platformApi).hasSbomLayers;
+}
+
+/** The source of the cache's SBOM layer. */
+export function cacheSbomSource({ settings }: PlanInputs): LayerSource {
+  return layersDirectorySource(settings, "sbom", "cache");
+}
+
+/** A layer that a cache takes, and what its metadata has for it from before, unchecked; "" never matches. */
+export interface CachedSource {
+  readonly source: LayerSource;
+  readonly previous: string;
+}
+
+/** What the old cache has for a layer of a buildpack. */
+export function cachedBefore(old: CacheMetadata, buildpackId: string, layer: BuildpackLayer): string {
+  return recordOf(old.buildpacks, buildpackId, layer.name)?.diffId ?? "";
+}
+
+/** The sources of all layers that a cache takes, in its order. @param old metadata of the previous cache */
+export function* cachedSources(inputs: PlanInputs, old: CacheMetadata): Generator<CachedSource> {
+  for (const { buildpack, layers } of inputs.buildpacks)
+    for (const layer of layers) {
+      if (!isCached(layer)) continue;
+      const source = directorySource(layer.path, inputs.settings);
+      yield { source, previous: cachedBefore(old, buildpack.id, layer) };
+    }
+  if (isSbomCached(inputs)) yield { source: cacheSbomSource(inputs), previous: old.sbom };
+}
+
+/** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */
+export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
+
+/** A buildpack's directory begins: its cached layers follow. */
+export interface CacheBuildpackStep {
+  readonly kind: "buildpack";
+  readonly layers: BuildpackLayers;
+}
+
+/** A layer that is made, or was made for the app image, and then reused from the previous cache or added. */
+export interface CacheLayerStep {
+  readonly kind: "layer";
+  readonly role:
+    | { readonly kind: "cache"; readonly layer: BuildpackLayer }
+    | { readonly kind: "cache-sbom"; readonly path: string };
+  readonly id: string;
+  readonly createdBy: string;
+  /** Of the LayerPlan that makes it. */
+  readonly key: string;
+  /** What the previous cache's metadata has for it, unchecked; "" never matches. */
+  readonly previous: string;
+  /** What the reference puts before a failure to make the layer. */
+  readonly making: string;
+}
+
+/** A layer that asks to be cached and has nothing to cache: a warning. */
+export interface NoContentsStep {
+  readonly kind: "no-contents";
+  readonly id: string;
+}
+
+/** The cache cannot be exported. It is the last step. */
+export interface CacheFaultStep {
+  readonly kind: "fault";
+  readonly fault: Fault;
+}
+
+/** The cache's layers: those to be made for the cache alone, and what is to be done in which order. */
+export interface CachePlan {
+  readonly layers: readonly LayerPlan[];
+  readonly steps: readonly CacheStep[];
+}
+
+/**
+ * Plans the cache (docs/compatibility.md#cache-layers, docs/compatibility.md#cache-layer-reuse). Layers that the app's
+ * plan already has are shared by key.
+ * @param old metadata of the previous cache
+ */
+export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {
+  const shared = new Set(app.layers.map(({ key }) => key));
+  const wanted = new WantedLayers(cacheUse(inputs.cache));
+  const want = (id: string, source: LayerSource, previous: string): string => {
+    const key = layerKey(source);
+    return shared.has(key) ? key : wanted.want(id, source, [previous]);
+  };
+  const steps = [...cacheSteps(inputs, old, want)];
+  return { layers: wanted.plans(CACHE_PRIORITY, app.layers.length), steps };
+}
+
+type Want = (id: string, source: LayerSource, previous: string) => string;
+
+function* cacheSteps(inputs: PlanInputs, old: CacheMetadata, want: Want): Generator<CacheStep> {
+  for (const layers of inputs.buildpacks) {
+    yield { kind: "buildpack", layers };
+    for (const layer of layers.layers) {
+      if (isCached(layer)) yield layerStep(layer, layers, inputs, old, want);
+      else if (layer.cache) yield { kind: "no-contents", id: layer.id };
+    }
+  }
+  const { hasCacheSbom, settings } = inputs;
+  if (isSbomCached(inputs)) yield sbomStep(inputs, old, want);
+  else if (hasCacheSbom instanceof Fault && gates(settings.platformApi).hasSbomLayers)
+    yield { kind: "fault", fault: withContext("failed to read layers SBOM", hasCacheSbom) };
+}
+
+function layerStep(
+  layer: BuildpackLayer,
+  { buildpack }: BuildpackLayers,
+  { settings }: PlanInputs,
+  old: CacheMetadata,
+  want: Want,
+): CacheLayerStep {
+  const { id, name, path } = layer;
+  const previous = cachedBefore(old, buildpack.id, layer);
+  return {
+    kind: "layer",
+    role: { kind: "cache", layer },
+    id,
+    createdBy: createdByBuildpack(name, buildpack),
+    key: want(id, directorySource(path, settings), previous),
+    previous,
+    making: `creating layer '${id}'`,
+  };
+}
+
+function sbomStep(inputs: PlanInputs, old: CacheMetadata, want: Want): CacheLayerStep {
+  const id = LAYER_IDS.cacheSbom;
+  const path = posix.join(inputs.settings.layersDir, "sbom", "cache");
+  return {
+    kind: "layer",
+    role: { kind: "cache-sbom", path },
+    id,
+    createdBy: CREATED_BY_SBOM,
+    key: want(id, cacheSbomSource(inputs), old.sbom),
+    previous: old.sbom,
+    making: `creating layer '${id}', path: '${path}'`,
+  };
+}

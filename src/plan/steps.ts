@@ -1,0 +1,302 @@
+import { posix } from "node:path";
+import {
+  CREATED_BY_CONFIG,
+  CREATED_BY_LAUNCHER,
+  CREATED_BY_PROCESS_TYPES,
+  CREATED_BY_SBOM,
+  createdByBuildpack,
+  createdBySlice,
+  extensionOf,
+  LAYER_IDS,
+} from "../cnb/names.ts";
+import { Fault, withContext } from "../errors/fault.ts";
+import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
+import { goQuote } from "../go/format.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type PlanInputs, recordOf } from "./app.ts";
+import type { BuildpackLayer, BuildpackLayers, ExportSettings } from "./inputs.ts";
+import type { LayerSource, WantedLayers } from "./layers.ts";
+
+/**
+ * One step of the plan for the app image. Steps are walked in order, each with its log lines
+ * (docs/compatibility.md#log-order). A `fault` step is thrown when the walk reaches it; it is always the last one.
+ */
+export type AppStep = BuildpackStep | AppLayerStep | ReuseStep | FaultStep;
+
+/** A buildpack's directory begins: its launch layers follow. */
+export interface BuildpackStep {
+  readonly kind: "buildpack";
+  readonly layers: BuildpackLayers;
+}
+
+/** A launch layer of a buildpack. */
+export interface LaunchRole {
+  readonly kind: "launch";
+  readonly layer: BuildpackLayer;
+}
+
+/**
+ * The kind of a layer (docs/compatibility.md#layer-order). An app slice's `number` counts from 1 to `count`, the rest
+ * layer included.
+ */
+export type AppLayerRole =
+  | { readonly kind: "extension" }
+  | LaunchRole
+  | { readonly kind: "launch-sbom"; readonly path: string }
+  | { readonly kind: "app-slice"; readonly number: number; readonly count: number }
+  | { readonly kind: "launcher" }
+  | { readonly kind: "config" }
+  | { readonly kind: "process-types" };
+
+/** A layer that is made from local contents, and then reused from the previous image or added. */
+export interface AppLayerStep {
+  readonly kind: "layer";
+  readonly role: AppLayerRole;
+  /** As the reference's log shows it. */
+  readonly id: string;
+  readonly createdBy: string;
+  /** Of the LayerPlan that makes it. */
+  readonly key: string;
+  /** What earlier metadata has for it, unchecked: a diffID equal to one of them means reuse. */
+  readonly previous: readonly string[];
+  /** What the reference puts before a failure to make the layer; "" for nothing. */
+  readonly making: string;
+  /** The same for a failure to reuse or add it. */
+  readonly adding: string;
+}
+
+/** A launch layer without local contents: the previous image's is taken as it is. */
+export interface ReuseStep {
+  readonly kind: "reuse";
+  readonly role: LaunchRole;
+  readonly id: string;
+  readonly createdBy: string;
+  /** From analyzed.toml, unchecked. */
+  readonly diffId: string;
+  readonly adding: string;
+}
+
+/** The inputs do not allow to go on. */
+export interface FaultStep {
+  readonly kind: "fault";
+  /** The launch layer that it is about, whose log line comes before the fault. */
+  readonly role: LaunchRole | undefined;
+  readonly fault: Fault;
+}
+
+/** A directory layer owned by the build's user (docs/compatibility.md#entry-order-and-owners). */
+export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): LayerSource {
+  return { kind: "directory", path, uid, gid };
+}
+
+/** The same for a directory below `<layers>`. */
+export function layersDirectorySource(
+  settings: Pick<ExportSettings, "layersDir" | "uid" | "gid">,
+  ...below: readonly string[]
+): LayerSource {
+  return directorySource(toByteString(posix.join(settings.layersDir, ...below)), settings);
+}
+
+const FORBIDDEN = "/><:|&\\";
+
+/** What Go's tar writer says of a name that no tar can hold. */
+function unencodable(type: string): string {
+  return `archive/tar: cannot encode header: invalid PAX record: ${goQuote(`path = /cnb/process/${type}`)}`;
+}
+
+/**
+ * A fault for the first process type that cannot be the name of a symlink
+ * (docs/compatibility.md#launcher-and-process-types); undefined if all are valid.
+ * @param context the reference's prefix of the message
+ */
+export function processTypesFault(types: readonly string[], context: string): Fault | undefined {
+  for (const type of types) {
+    if (type === "") return new Fault("EXPORT_PLAN_PROCESS_TYPE", `${context}: type is required for all processes`);
+    if (type.includes("\0")) return new Fault("EXPORT_PLAN_PROCESS_TYPE", `${context}: ${unencodable(type)}`);
+    if ([...FORBIDDEN].some((character) => type.includes(character)))
+      return new Fault(
+        "EXPORT_PLAN_PROCESS_TYPE",
+        `${context}: invalid process type '${type}': type may not contain characters '${FORBIDDEN}'`,
+      );
+  }
+  return undefined;
+}
+
+/**
+ * The steps for the app layers: each slice, then the rest (docs/compatibility.md#app-slices). Any previous app layer's
+ * diffID allows reuse.
+ */
+export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  const { uid, gid } = settings;
+  const appDir = toByteString(settings.appDir);
+  const slices = build.slices.map(({ paths }) => paths.map(toByteString));
+  const count = slices.length + 1;
+  for (let index = 0; index < count; index += 1) {
+    const number = index + 1;
+    const id = `slice-${number}`;
+    yield {
+      kind: "layer",
+      role: { kind: "app-slice", number, count },
+      id,
+      createdBy: createdBySlice(number, count),
+      key: wanted.want(id, { kind: "app-slice", appDir, slices, index, uid, gid }, previous.app),
+      previous: previous.app,
+      making: "exporting app layers: creating app layers",
+      adding: "exporting app layers",
+    };
+  }
+}
+
+/** A layer of the extended run image that an image extension made (docs/compatibility.md#image-extensions). */
+export interface ExtensionLayer {
+  /** Its number among all layers of that image, from 0. */
+  readonly index: number;
+  /** From its history entry; kept as it is. */
+  readonly createdBy: string;
+  /** Of its blob's file. */
+  readonly path: ByteString;
+  readonly digest: Digest;
+  /** Bytes of its blob. */
+  readonly size: number;
+}
+
+/**
+ * The steps for extension layers. No metadata records them and no log line mentions their reuse, but a blob that the
+ * previous image has is not compressed again (docs/compatibility.md#known-blobs).
+ * @param previous diffIDs of the previous image's extension layers
+ */
+export function* extensionSteps(
+  layers: readonly ExtensionLayer[],
+  previous: readonly string[],
+  wanted: WantedLayers,
+): Generator<AppStep> {
+  for (const { createdBy, ...blob } of layers) {
+    const id = `${extensionOf(createdBy) ?? "from extensions"}:extended-layer-${blob.index}`;
+    yield {
+      kind: "layer",
+      role: { kind: "extension" },
+      id,
+      createdBy,
+      key: wanted.want(id, { kind: "extension", ...blob }, previous),
+      previous: [],
+      making: `failed to create layer from tar path ${fromByteString(blob.path)}`,
+      adding: "failed to add or reuse extension layer",
+    };
+  }
+}
+
+/** The steps for one buildpack of the group (docs/compatibility.md#launch-layers). */
+export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  yield { kind: "buildpack", layers };
+  if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };
+  for (const layer of layers.layers) {
+    if (layer.launch) yield launchStep(layer, layers, inputs, wanted);
+  }
+  const malformed = layers.layers.filter((layer) => layer.malformed !== undefined);
+  if (malformed.length > 0) yield malformedFault(malformed);
+}
+
+function launchStep(
+  layer: BuildpackLayer,
+  { buildpack }: BuildpackLayers,
+  { previous, settings }: PlanInputs,
+  wanted: WantedLayers,
+): AppStep {
+  const { id } = layer;
+  const createdBy = createdByBuildpack(layer.name, buildpack);
+  const record = recordOf(previous.buildpacks, buildpack.id, layer.name);
+  const role = { kind: "launch", layer } as const;
+  if (layer.hasContents) {
+    const diffIds = record === undefined ? [] : [record.diffId];
+    const key = wanted.want(id, directorySource(layer.path, settings), diffIds);
+    return { kind: "layer", role, id, createdBy, key, previous: diffIds, making: "creating layer", adding: "" };
+  }
+  if (layer.cache) return fault(role, "CONTENTS", `layer '${id}' is cache=true but has no contents`);
+  if (record === undefined)
+    return fault(role, "REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
+  return { kind: "reuse", role, id, createdBy, diffId: record.diffId, adding: `reusing layer: '${id}'` };
+}
+
+function fault(role: FaultStep["role"], what: string, message: string): FaultStep {
+  return { kind: "fault", role, fault: new Fault(`EXPORT_PLAN_${what}`, message) };
+}
+
+function malformedFault(malformed: readonly BuildpackLayer[]): FaultStep {
+  const ids = malformed.map(({ id }) => id).join(" ");
+  const reasons = malformed.map((layer) => layer.malformed).join("; ");
+  return {
+    kind: "fault",
+    role: undefined,
+    fault: new Fault("EXPORT_PLAN_MALFORMED", `failed to parse metadata for layers '[${ids}]'`, { hint: reasons }),
+  };
+}
+
+/** The step for the launch SBOMs, if their directory exists (docs/compatibility.md#layer-order). */
+export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  const { settings, previous, hasLaunchSbom } = inputs;
+  if (hasLaunchSbom === false) return;
+  if (hasLaunchSbom !== true) {
+    yield { kind: "fault", role: undefined, fault: withContext("failed to read layers config sbom", hasLaunchSbom) };
+    return;
+  }
+  const id = LAYER_IDS.launchSbom;
+  const diffIds = previous.sbom === undefined ? [] : [previous.sbom];
+  yield {
+    kind: "layer",
+    role: { kind: "launch-sbom", path: posix.join(settings.layersDir, "sbom", "launch") },
+    id,
+    createdBy: CREATED_BY_SBOM,
+    key: wanted.want(id, layersDirectorySource(settings, "sbom", "launch"), diffIds),
+    previous: diffIds,
+    making: "creating layer",
+    adding: `exporting layer '${id}'`,
+  };
+}
+
+/**
+ * The steps for the launcher, its config and, if there are processes, the process types
+ * (docs/compatibility.md#layer-order).
+ */
+export function* launcherSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+  const launcher = LAYER_IDS.launcher;
+  yield {
+    kind: "layer",
+    role: { kind: "launcher" },
+    id: launcher,
+    createdBy: CREATED_BY_LAUNCHER,
+    key: wanted.want(launcher, { kind: "launcher", path: toByteString(settings.launcherPath) }, [previous.launcher]),
+    previous: [previous.launcher],
+    making: "creating launcher layers",
+    adding: "exporting launcher configLayer",
+  };
+  const config = LAYER_IDS.config;
+  yield {
+    kind: "layer",
+    role: { kind: "config" },
+    id: config,
+    createdBy: CREATED_BY_CONFIG,
+    key: wanted.want(config, layersDirectorySource(settings, "config"), [previous.config]),
+    previous: [previous.config],
+    making: "creating layer ''",
+    adding: "exporting config layer",
+  };
+  const types = (build.processes ?? []).map(({ type }) => type);
+  if (types.length > 0) yield processTypesStep(types, previous.processTypes, wanted);
+}
+
+function processTypesStep(types: readonly string[], previous: string, wanted: WantedLayers): AppStep {
+  const making = "creating layer ''";
+  const fault = processTypesFault(types, making);
+  if (fault !== undefined) return { kind: "fault", role: undefined, fault };
+  const id = LAYER_IDS.processTypes;
+  return {
+    kind: "layer",
+    role: { kind: "process-types" },
+    id,
+    createdBy: CREATED_BY_PROCESS_TYPES,
+    key: wanted.want(id, { kind: "process-types", types: types.map(toByteString) }, [previous]),
+    previous: [previous],
+    making,
+    adding: `exporting layer '${id}'`,
+  };
+}

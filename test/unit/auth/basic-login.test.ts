@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { Credentials } from "../../../src/auth/credentials.ts";
+import { BasicLogin } from "../../../src/auth/login.ts";
+
+const challenge = { scheme: "basic", parameters: {} };
+const refused = (header: string | undefined, status = 401) => ({ status, challenge, scopes: [], header });
+
+/** Credentials that are `user:<n>` with a larger n each time that they are asked for. */
+function counting(from = 1, counter = { asked: 0 }): { readonly credentials: Credentials; counter: { asked: number } } {
+  const renew = async () => {
+    counter.asked += 1;
+    return counting(from + 1, counter).credentials;
+  };
+  return {
+    credentials: new Credentials({ username: "user", password: `${from}` }, { renew, isAmbient: false }),
+    counter,
+  };
+}
+
+const header = (n: number) => `Basic ${Buffer.from(`user:${n}`).toString("base64")}`;
+
+test("credentials that have ended are asked for again, once for all who were refused", async () => {
+  const { credentials, counter } = counting();
+  const login = new BasicLogin(credentials);
+  expect(await login.authorization()).toBe(header(1));
+  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(login.refuse(refused(header(1)))).toBe(true);
+  const headers = await Promise.all([login.authorization(), login.authorization()]);
+  expect(headers).toEqual([header(2), header(2)]);
+  // Was under way with the old ones.
+  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(await login.authorization()).toBe(header(2));
+  expect(counter.asked).toBe(1);
+});
+
+test("the same ones again are final", async () => {
+  const same = (): Credentials =>
+    new Credentials({ username: "user", password: "1" }, { renew: async () => same(), isAmbient: false });
+  const login = new BasicLogin(same());
+  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(await login.authorization()).toBe(header(1));
+  expect(login.refuse(refused(header(1)))).toBe(false);
+});
+
+test("an origin that fails leaves the old ones", async () => {
+  const renew = () => Promise.reject(new Error("gone"));
+  const login = new BasicLogin(new Credentials({ username: "user", password: "1" }, { renew, isAmbient: false }));
+  expect(login.refuse(refused(header(1)))).toBe(true);
+  expect(await login.authorization()).toBe(header(1));
+  expect(login.refuse(refused(header(1)))).toBe(false);
+});
+
+test.each([
+  ["without an origin", new Credentials({ username: "user", password: "1" }), header(1), 401],
+  ["without credentials", new Credentials({}), undefined, 401],
+  ["with 403", counting().credentials, header(1), 403],
+])("a refusal %s is final", (_what, credentials, sent, status) => {
+  expect(new BasicLogin(credentials).refuse(refused(sent, status))).toBe(false);
+});

@@ -1,0 +1,292 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { inspect } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { askCredentialHelper } from "../../../src/auth/credential-helper.ts";
+import { resolveKeychain } from "../../../src/auth/keychain.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
+
+const basic = (pair: string) => Buffer.from(pair).toString("base64");
+
+let home: string;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "keychain-"));
+});
+
+afterEach(() => rm(home, { recursive: true }));
+
+async function put(path: string, content: unknown): Promise<void> {
+  await mkdir(dirname(join(home, path)), { recursive: true });
+  await writeFile(join(home, path), typeof content === "string" ? content : JSON.stringify(content));
+}
+
+async function authorizationFor(registry: string, environment: Record<string, string> = {}) {
+  const keychain = await resolveKeychain(environment, home, [registry]);
+  return keychain.credentialsFor(registry).authorization;
+}
+
+describe("CNB_REGISTRY_AUTH", () => {
+  const from = (value: object) => resolveKeychain({ CNB_REGISTRY_AUTH: JSON.stringify(value) }, home, []);
+
+  test.each([
+    ["gcr.io", "gcr.io"],
+    ["https://gcr.io/v2/", "gcr.io"],
+    ["http://localhost:5000", "localhost:5000"],
+    ["https://index.docker.io/v1/", "index.docker.io"],
+  ])("the key %s is for %s", async (key, registry) => {
+    const keychain = await from({ [key]: "Basic YTpi" });
+    expect(keychain.credentialsFor(registry).authorization).toBe("Basic YTpi");
+    expect(keychain.credentialsFor("other.example").isAnonymous).toBe(true);
+  });
+
+  test("docker.io is not index.docker.io", async () => {
+    expect((await from({ "docker.io": "Basic YTpi" })).credentialsFor("index.docker.io").isAnonymous).toBe(true);
+  });
+
+  test("the three kinds of headers, in any case", async () => {
+    const keychain = await from({ a: "bAsIc YTpi", b: "bearer tok", c: "x-identity ref" });
+    expect(keychain.credentialsFor("a").authorization).toBe("Basic YTpi");
+    expect(keychain.credentialsFor("b").registryToken).toBe("tok");
+    expect(keychain.credentialsFor("c").identityToken).toBe("ref");
+  });
+
+  test("an unknown kind is refused at use", async () => {
+    const keychain = await from({ a: "Digest s3cret" });
+    const error = thrownBy(() => keychain.credentialsFor("a"));
+    expect(error).toMatchObject({ message: "parsing auth header: unknown auth type from header" });
+  });
+
+  test.each(['{"a":"Basic s3cret"', "s3cret", '["s3cret"]', '{"a":{"s3cret":1}}'])(
+    "%s is refused without a quote",
+    async (value) => {
+      const error = await rejectionOf(resolveKeychain({ CNB_REGISTRY_AUTH: value }, home, []));
+      expect(error).toMatchObject({
+        exitCode: 1,
+        message: expect.stringMatching(
+          /^failed to resolve keychain: reading auth env var: failed to parse CNB_REGISTRY_AUTH value: /,
+        ),
+      });
+      expect(inspect(error)).not.toContain("s3cret");
+    },
+  );
+
+  test("comes before docker's config", async () => {
+    await put(".docker/config.json", { auths: { a: { auth: basic("file:x") } } });
+    expect(await authorizationFor("a", { CNB_REGISTRY_AUTH: '{"a":"Basic ZW52"}' })).toBe("Basic ZW52");
+  });
+});
+
+describe("docker's config", () => {
+  test("an auth is decoded, a Hub key is a URL, a host finds a URL with its name", async () => {
+    await put(".docker/config.json", {
+      auths: {
+        "reg.example:5000": { auth: basic("jane:pa:ss") },
+        "https://index.docker.io/v1/": { auth: basic("hub:x\0\0") },
+        "https://old.example/v2/": { username: "u", password: "p" },
+        "id.example": { identitytoken: "ref" },
+        "bad.example": { auth: "bm9jb2xvbg==" },
+      },
+    });
+    expect(await authorizationFor("reg.example:5000")).toBe(`Basic ${basic("jane:pa:ss")}`);
+    expect(await authorizationFor("index.docker.io")).toBe(`Basic ${basic("hub:x")}`);
+    expect(await authorizationFor("old.example")).toBe(`Basic ${basic("u:p")}`);
+    expect(await authorizationFor("other.example")).toBeUndefined();
+    expect((await resolveKeychain({}, home, ["id.example"])).credentialsFor("id.example").identityToken).toBe("ref");
+    const ignored: unknown[] = [];
+    await resolveKeychain({}, home, ["bad.example"], (error) => ignored.push(error));
+    expect(ignored).toMatchObject([{ message: "invalid auth configuration file" }]);
+  });
+
+  test("only what was asked for at the start is known later", async () => {
+    await put(".docker/config.json", { auths: { a: { auth: basic("a:a") }, b: { auth: basic("b:b") } } });
+    const keychain = await resolveKeychain({}, home, ["a"]);
+    expect(keychain.credentialsFor("b").isAnonymous).toBe(true);
+  });
+
+  const entry = (name: string) => ({ auths: { r: { auth: basic(`${name}:x`) } } });
+
+  test.each<[string, Record<string, object>, Record<string, string>, string | undefined]>([
+    ["at home", { ".docker/config.json": entry("home") }, {}, "home"],
+    [
+      "DOCKER_CONFIG",
+      { "dc/config.json": entry("dc"), ".docker/config.json": entry("home") },
+      { DOCKER_CONFIG: "dc" },
+      "dc",
+    ],
+    ["DOCKER_CONFIG that is empty", { ".docker/config.json": entry("home") }, { DOCKER_CONFIG: "dc" }, undefined],
+    ["REGISTRY_AUTH_FILE", { auth: entry("file") }, { REGISTRY_AUTH_FILE: "auth" }, "file"],
+    ["podman's, at run time", { "run/containers/auth.json": entry("run") }, { XDG_RUNTIME_DIR: "run" }, "run"],
+    ["podman's, configured", { "cfg/containers/auth.json": entry("cfg") }, { XDG_CONFIG_HOME: "cfg" }, "cfg"],
+    ["podman's, at home", { ".config/containers/auth.json": entry("c") }, { XDG_RUNTIME_DIR: "run" }, "c"],
+    ["none", {}, {}, undefined],
+  ])("%s", async (_name, files, variables, user) => {
+    for (const [path, content] of Object.entries(files)) await put(path, content);
+    const environment = Object.fromEntries(Object.entries(variables).map(([name, path]) => [name, join(home, path)]));
+    expect(await authorizationFor("r", environment)).toBe(
+      user === undefined ? undefined : `Basic ${basic(`${user}:x`)}`,
+    );
+  });
+
+  test("a config that cannot be read is as none, and what it holds is not told", async () => {
+    await put(".docker/config.json", '{"auths": s3cret');
+    const ignored: unknown[] = [];
+    const keychain = await resolveKeychain({}, home, ["a"], (error) => ignored.push(error));
+    expect(keychain.credentialsFor("a").isAnonymous).toBe(true);
+    expect(String(ignored[0])).toContain("not a docker config");
+    expect(inspect(ignored)).not.toContain("s3cret");
+  });
+});
+
+describe("DOCKER_AUTH_CONFIG", () => {
+  const variable = (auths: object) => ({ DOCKER_AUTH_CONFIG: JSON.stringify({ auths }) });
+  const file = () => put(".docker/config.json", { auths: { "reg.example": { auth: basic("file:x") } } });
+
+  test("comes before the file, for exactly its keys, with or without a file", async () => {
+    const environment = variable({
+      "reg.example": { auth: basic("env:x") },
+      "https://url.example/": { auth: basic("u:x") },
+    });
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("env:x")}`);
+    expect(await authorizationFor("url.example", environment)).toBeUndefined();
+    await file();
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("env:x")}`);
+    expect(await authorizationFor("reg.example", variable({ other: { auth: basic("o:x") } }))).toBe(
+      `Basic ${basic("file:x")}`,
+    );
+  });
+
+  test.each(['{"auths":{"reg.example":{"auth":""}}}', "{s3cret", '{"auths":{"reg.example":{"auth":"bm9jb2xvbg=="}}}'])(
+    "that is %s is ignored, and not told",
+    async (value) => {
+      await file();
+      const ignored: unknown[] = [];
+      const found = await resolveKeychain({ DOCKER_AUTH_CONFIG: value }, home, ["reg.example"], (error) =>
+        ignored.push(error),
+      );
+      expect(found.credentialsFor("reg.example").authorization).toBe(`Basic ${basic("file:x")}`);
+      expect(ignored).toHaveLength(1);
+      expect(inspect(ignored)).not.toContain("s3cret");
+    },
+  );
+});
+
+test("names that every object has are no registries", async () => {
+  await put(".docker/config.json", { auths: {}, credHelpers: {} });
+  expect(await authorizationFor("constructor")).toBeUndefined();
+});
+
+describe("helper programs", () => {
+  /** Goes on, and holds the output open, until the test is over. */
+  const ENDLESS = 'wait() { while [ -e "$0" ]; do sleep 0.05; done; }\nwait & wait';
+
+  async function helper(name: string, script: string): Promise<Record<string, string>> {
+    await put(`bin/docker-credential-${name}`, `#!/bin/sh\n${script}\n`);
+    await chmod(join(home, `bin/docker-credential-${name}`), 0o755);
+    return { PATH: `${join(home, "bin")}:/bin:/usr/bin` };
+  }
+
+  test("gets the key on stdin and answers with JSON", async () => {
+    const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"for $key\\"}"`);
+    await put(".docker/config.json", { credsStore: "none", credHelpers: { "reg.example": "one" } });
+    expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:for reg.example")}`);
+  });
+
+  test("is not asked for a registry that has an empty helper of its own", async () => {
+    const environment = await helper("all", `echo '{"Username":"helper","Secret":"x"}'`);
+    await put(".docker/config.json", {
+      credsStore: "all",
+      credHelpers: { "own.example": "" },
+      auths: { "own.example": { auth: basic("file:x") } },
+    });
+    expect(await authorizationFor("own.example", environment)).toBe(`Basic ${basic("file:x")}`);
+    expect(await authorizationFor("other.example", environment)).toBe(`Basic ${basic("helper:x")}`);
+  });
+
+  test("is asked again for newer credentials", async () => {
+    const environment = await helper(
+      "count",
+      `echo x >> "$0.calls"; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$(wc -l < "$0.calls")\\"}"`,
+    );
+    await put(".docker/config.json", { credsStore: "count" });
+    const credentials = (await resolveKeychain(environment, home, ["r"])).credentialsFor("r");
+    expect(credentials.authorization).toBe(`Basic ${basic("u:1")}`);
+    const [one, two] = await Promise.all([credentials.renewed(), credentials.renewed()]);
+    expect([one?.authorization, two?.authorization]).toEqual(Array(2).fill(`Basic ${basic("u:2")}`));
+  });
+
+  test("that hangs is stopped, also when what it started lives on", async () => {
+    const environment = await helper("slow", ENDLESS);
+    const error = await rejectionOf(askCredentialHelper("slow", "r", environment, undefined, 50));
+    expect(String(error)).toContain("error getting credentials - docker-credential-slow: no answer within 0.05 s");
+  });
+
+  test("that hangs is stopped by a signal", async () => {
+    const environment = await helper("slow", ENDLESS);
+    await put(".docker/config.json", { credsStore: "slow" });
+    const stop = new AbortController();
+    const resolving = resolveKeychain(environment, home, ["r"], () => undefined, stop.signal);
+    stop.abort(new Error("stopped"));
+    expect(await rejectionOf(resolving)).toMatchObject({ message: "stopped" });
+  });
+
+  test("is asked for Docker Hub by its URL", async () => {
+    const environment = await helper("hub", `read key; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$key\\"}"`);
+    await put(".docker/config.json", { credsStore: "hub" });
+    expect(await authorizationFor("index.docker.io", environment)).toBe(
+      `Basic ${basic("u:https://index.docker.io/v1/")}`,
+    );
+  });
+
+  test("may answer with an identity token", async () => {
+    const environment = await helper("id", `echo '{"Username":"<token>","Secret":"ref"}'`);
+    await put(".docker/config.json", { credsStore: "id" });
+    const keychain = await resolveKeychain(environment, home, ["r"]);
+    expect(keychain.credentialsFor("r").identityToken).toBe("ref");
+  });
+
+  test.each([
+    ["is missing", "", /executable file not found in \$PATH$/],
+    ["fails", "echo s3cret; exit 3", /exit status 3$/],
+    ["answers nonsense", "echo s3cret", /not JSON$/],
+    ["answers something else", `echo '{"secret":"s3cret"}'`, /no Username and Secret$/],
+  ])("one that %s counts as no credentials", async (_name, script, reason) => {
+    const environment = script === "" ? { PATH: home } : await helper("bad", script);
+    await put(".docker/config.json", { credsStore: "bad" });
+    const ignored: unknown[] = [];
+    const keychain = await resolveKeychain(environment, home, ["r"], (error) => ignored.push(error));
+    expect(keychain.credentialsFor("r").isAnonymous).toBe(true);
+    expect(ignored).toMatchObject([{ message: expect.stringMatching(reason) }]);
+    expect(inspect(ignored)).not.toContain("s3cret");
+  });
+
+  test("one that knows nothing is no error", async () => {
+    const environment = await helper("empty", "echo credentials not found in native keychain; exit 1");
+    await put(".docker/config.json", { credsStore: "empty" });
+    const ignored: unknown[] = [];
+    await resolveKeychain(environment, home, ["r"], (error) => ignored.push(error));
+    expect(ignored).toEqual([]);
+  });
+});
+
+test("credentials do not show in dumps", async () => {
+  const keychain = await resolveKeychain({ CNB_REGISTRY_AUTH: '{"a":"Bearer s3cret"}' }, home, []);
+  const credentials = keychain.credentialsFor("a");
+  expect(`${inspect(keychain, { depth: 9 })}${inspect(credentials)}${JSON.stringify(credentials)}`).not.toContain(
+    "s3cret",
+  );
+});
+
+test("a cloud's registry has its cloud's credentials, after docker's config", async () => {
+  await using machine = await ScriptedServer.start(() => ({ body: { access_token: "machine-token" } }));
+  const environment = { GCE_METADATA_HOST: machine.host };
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("oauth2accesstoken:machine-token")}`);
+  await put(".docker/config.json", { auths: { "gcr.io": { auth: basic("file:x") } } });
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("file:x")}`);
+  expect(machine.requests).toHaveLength(1);
+  // And where the config cannot be read.
+  await put(".docker/config.json", "{");
+  expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("oauth2accesstoken:machine-token")}`);
+});

@@ -1,0 +1,150 @@
+import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readExtendedImage } from "../../../src/build-output/extended-image.ts";
+import { parsePlatformApi } from "../../../src/cnb/api.ts";
+import { digestOf } from "../../../src/oci/digest.ts";
+import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
+import { blobFile } from "../../support/layout.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const BASE = { blob: Buffer.from("run image's"), createdBy: "ADD file", isRunImages: true };
+const APT = { blob: Buffer.from("apt"), createdBy: createdByExtension("RUN apt", "x/apt") };
+const YUM = { blob: Buffer.from("yum!"), createdBy: "something else" };
+
+function read(extendedDir: string, api = "0.12") {
+  return readExtendedImage({ platformApi: parsePlatformApi(api), extendedDir });
+}
+
+test("layers count whose blobs are there; each has the history entry of its number among those that are not empty", async () => {
+  const extended = tempTree();
+  const path = writeExtendedLayout(extended, [BASE, APT, BASE, YUM], { User: "root" });
+  const image = await read(extended);
+  expect(image?.config.config.User).toBe("root");
+  expect(image?.layers).toEqual([
+    {
+      index: 1,
+      createdBy: APT.createdBy,
+      path: blobFile(path, digestOf(APT.blob)),
+      digest: digestOf(APT.blob),
+      size: 3,
+    },
+    {
+      index: 3,
+      createdBy: YUM.createdBy,
+      path: blobFile(path, digestOf(YUM.blob)),
+      digest: digestOf(YUM.blob),
+      size: 4,
+    },
+  ]);
+});
+
+describe("there is none", () => {
+  test("below Platform API 0.12", async () => {
+    const extended = tempTree();
+    writeExtendedLayout(extended, [APT]);
+    expect(await read(extended, "0.11")).toBeUndefined();
+  });
+
+  test.for([
+    ["nothing", {}],
+    ["an empty directory", { "run/": "" }],
+  ] as const)("with %s", async ([, files]) => {
+    expect(await read(tempTree(files))).toBeUndefined();
+  });
+
+  test("without a directory", async () => {
+    expect(await read("")).toBeUndefined();
+  });
+});
+
+describe("what is no extended image is refused", () => {
+  test.for([
+    {
+      what: "a second entry",
+      spoil: (path: string) => mkdirSync(`${path}-2`),
+      message: /^expected directory ".*\/run" to have only 1 item; found 2$/,
+    },
+    {
+      what: "no index",
+      spoil: (path: string) => rmSync(join(path, "index.json")),
+      message: /^open .*\/index.json: no such file or directory$/,
+    },
+    {
+      what: "no manifest in the index",
+      spoil: (path: string) => writeIndex(path, []),
+      message: /^expected image index at ".*" to have only 1 manifest; found 0$/,
+    },
+    {
+      what: "two manifests in the index",
+      spoil: (path: string) => writeIndex(path, [digestOf(Buffer.from("a")), digestOf(Buffer.from("b"))]),
+      message: /^expected image index at ".*" to have only 1 manifest; found 2$/,
+    },
+    {
+      what: "a manifest that is not there",
+      spoil: (path: string) => writeIndex(path, [digestOf(Buffer.from("a"))]),
+      message: /^lstat .*: no such file or directory$/,
+    },
+    {
+      what: "a digest that leads out of the layout",
+      spoil: (path: string) => writeIndex(path, ["../../../etc/passwd"]),
+      message: /^invalid image index: .*expected sha256/,
+    },
+    {
+      what: "an index that is no JSON",
+      spoil: (path: string) => writeFileSync(join(path, "index.json"), "{"),
+      message: /^invalid image index: not JSON$/,
+    },
+    {
+      what: "an index that never ends",
+      spoil: (path: string) => truncateSync(join(path, "index.json"), 2 ** 40),
+      message: /^.*\/index.json has more than 8388608 bytes$/,
+    },
+    {
+      what: "an index that is a directory",
+      spoil: (path: string) => {
+        rmSync(join(path, "index.json"));
+        mkdirSync(join(path, "index.json"));
+      },
+      message: /index.json is not a regular file$/,
+    },
+    {
+      what: "a blob that is a symlink",
+      spoil: (path: string) => {
+        const blob = blobFile(path, digestOf(APT.blob));
+        rmSync(blob);
+        symlinkSync("/etc/passwd", blob);
+      },
+      message: /^failed to get layer info: layout blob sha256:[0-9a-f]{64} is a symlink$/,
+    },
+    {
+      what: "a blob that is a directory",
+      spoil: (path: string) => {
+        const blob = blobFile(path, digestOf(APT.blob));
+        rmSync(blob);
+        mkdirSync(blob);
+      },
+      message: /^failed to get layer info: layout blob sha256:[0-9a-f]{64} is not a regular file$/,
+    },
+  ])("$what", async ({ spoil, message }) => {
+    const extended = tempTree();
+    spoil(writeExtendedLayout(extended, [BASE, APT]));
+    expect(await rejectionOf(read(extended))).toMatchObject({ message: expect.stringMatching(message) });
+  });
+
+  test("a manifest that was changed", async () => {
+    const extended = tempTree();
+    const path = writeExtendedLayout(extended, [BASE, APT]);
+    const digest = digestOf(Buffer.from("manifest"));
+    writeIndex(path, [digest]);
+    writeFileSync(blobFile(path, digest), "{}");
+    expect(await rejectionOf(read(extended))).toMatchObject({ message: expect.stringContaining("has the digest") });
+  });
+});
+
+function writeIndex(path: string, digests: readonly string[]): void {
+  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const manifests = digests.map((digest) => ({ mediaType, size: 1, digest }));
+  writeFileSync(join(path, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
+}

@@ -1,0 +1,86 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { exportDocuments } from "../../../src/build-output/documents.ts";
+import { parseCommandLine } from "../../../src/cli/command-line.ts";
+import { resolveSettings } from "../../../src/cli/settings.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const FILES = {
+  "analyzed.toml": '[run-image]\nreference = "r.example/run"\nimage = "r.example/switched"',
+  "group.toml": '[[group]]\nid = "a"\nversion = "1"\napi = "0.10"',
+  "config/metadata.toml": '[[extensions]]\nid = "e"',
+  "run.toml": '[[images]]\nimage = "r.example/run"',
+  "stack.toml": '[run-image]\nimage = "r.example/stack"',
+  "a/jdk/": "",
+  "a/build.toml": '[[bom]]\nname = "n"',
+};
+
+async function open(api: string, files: Record<string, string> = {}) {
+  const root = tempTree({ ...FILES, ...files });
+  const env = {
+    CNB_PLATFORM_API: api,
+    CNB_LAYERS_DIR: root,
+    CNB_RUN_PATH: `${root}/run.toml`,
+    CNB_STACK_PATH: `${root}/stack.toml`,
+  };
+  const command = parseCommandLine("exporter", ["-cache-image", "cache", "app"], env, { cores: 1, tempDir: "/tmp" });
+  if (command.kind !== "run") throw new Error(command.kind);
+  const logger = new RecordingLogger();
+  const documents = exportDocuments(await resolveSettings(command, { env, cwd: "/" }, logger), logger);
+  return { root, documents, lines: logger.lines };
+}
+
+describe("group", () => {
+  test("is read when asked for", async () => {
+    const { documents } = await open("0.12");
+    expect(await documents.group()).toMatchObject([{ id: "a", api: "0.10" }]);
+  });
+
+  test("has its Buildpack APIs checked", async () => {
+    const { documents } = await open("0.12", { "group.toml": '[[group]]\nid = "a"\nversion = "1"\napi = "0.99"' });
+    expect(await rejectionOf(documents.group())).toMatchObject({ exitCode: 12 });
+  });
+});
+
+test("metadata.toml is read once, even if the run image needs it first", async () => {
+  const { root, documents } = await open("0.12");
+  expect(await documents.runImage()).toEqual({ image: "r.example/switched", mirrors: [] });
+  rmSync(`${root}/config/metadata.toml`);
+  expect(await documents.buildMetadata()).toMatchObject({ extensions: [{ id: "e" }] });
+});
+
+test("metadata.toml is not read before somebody needs it", async () => {
+  const { root, documents } = await open("0.12", { "run.toml": '[[images]]\nimage = "r.example/switched"' });
+  expect(await documents.runImage()).toEqual({ image: "r.example/switched", mirrors: [] });
+  writeFileSync(`${root}/config/metadata.toml`, 'buildpack-default-process-type = "late"');
+  expect(await documents.buildMetadata()).toMatchObject({ defaultProcessType: "late" });
+});
+
+test("below API 0.12 the run image is stack.toml's", async () => {
+  const { documents } = await open("0.11");
+  expect(await documents.runImage()).toEqual({ image: "r.example/stack", mirrors: [] });
+});
+
+test("the build BOM exists below API 0.9", async () => {
+  for (const [api, names] of [
+    ["0.8", ["n"]],
+    ["0.9", []],
+  ] as const) {
+    const { documents } = await open(api);
+    const bom = await documents.buildBom(await documents.group());
+    expect(bom.map((entry) => entry.name)).toEqual(names);
+  }
+});
+
+test("log lines come in the order of the transcript", async () => {
+  const { root, documents, lines } = await open("0.12", { "run.toml": "" });
+  await documents.group();
+  await documents.projectMetadata();
+  await documents.runImage();
+  await documents.buildMetadata();
+  expect(lines).toEqual([
+    `debug No project metadata found at path "${root}/project-metadata.toml", project metadata will not be exported`,
+  ]);
+});

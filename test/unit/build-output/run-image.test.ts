@@ -1,0 +1,71 @@
+import { describe, expect, test, vi } from "vitest";
+import { chooseRunImage, readRun, readStack } from "../../../src/build-output/run-images.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const element = { id: "ext", version: "", api: "", homepage: "", optional: true, extension: true };
+const BUILD = { bom: null, buildpacks: null, labels: [], processes: null, slices: [], defaultProcessType: "" };
+
+describe("chooseRunImage", () => {
+  const first = { image: "reg.example/one", mirrors: ["m.example/one:base"] };
+  const second = { image: "run", mirrors: ["reg.example/two@sha256:junk"] };
+  const never = () => Promise.reject(new Error("metadata.toml was not to be read"));
+
+  test.each([
+    ["the first of the list", "reg.example/one", first],
+    ["with its default tag", "reg.example/one:latest", first],
+    ["with a digest", `reg.example/one@sha256:${"a".repeat(64)}`, first],
+    ["by a mirror", "m.example/one:base", first],
+    ["with default registry and path", "index.docker.io/library/run:latest", second],
+    ["by a mirror whose digest is dropped", "reg.example/two", second],
+  ])("%s", async (_name, analyzed, expected) => {
+    expect(await chooseRunImage([first, second], analyzed, never)).toBe(expected);
+  });
+
+  test("names that do not parse are compared as they are", async () => {
+    const odd = { image: "NOT A NAME", mirrors: [] };
+    expect(await chooseRunImage([first, odd], "NOT A NAME", never)).toBe(odd);
+  });
+
+  test("no images: no names, whatever was analyzed", async () => {
+    expect(await chooseRunImage([], "reg.example/one", never)).toEqual({ image: "", mirrors: [] });
+  });
+
+  test("not listed, with extensions: the analyzed image alone", async () => {
+    const read = vi.fn(async () => ({ ...BUILD, extensions: [element] }));
+    const chosen = await chooseRunImage([first], "reg.example/other", read);
+    expect(chosen).toEqual({ image: "reg.example/other", mirrors: [] });
+    expect(read).toHaveBeenCalledOnce();
+  });
+
+  test.each([[null], [[]]])("not listed, extensions %j: the first", async (extensions) => {
+    expect(await chooseRunImage([first, second], "x", async () => ({ ...BUILD, extensions }))).toBe(first);
+  });
+});
+
+test("run.toml", async () => {
+  const content = '[[images]]\nimage = "a"\nmirrors = ["b"]\n[[images]]\nimage = "c"';
+  const logger = new RecordingLogger();
+  expect(await readRun(`${tempTree({ "run.toml": content })}/run.toml`, logger)).toEqual([
+    { image: "a", mirrors: ["b"] },
+    { image: "c", mirrors: [] },
+  ]);
+  expect(await readRun("/nowhere/run.toml", logger)).toEqual([]);
+  expect(logger.lines).toEqual(['info No run metadata found at path "/nowhere/run.toml"']);
+  expect(await rejectionOf(readRun(`${tempTree({ "run.toml": "images = 1" })}/run.toml`, logger))).toMatchObject({
+    message: expect.stringMatching(/^failed to read run file: /),
+  });
+});
+
+test("stack.toml", async () => {
+  const logger = new RecordingLogger();
+  const path = `${tempTree({ "stack.toml": '[run-image]\nimage = "a"\nmirrors = ["b"]' })}/stack.toml`;
+  expect(await readStack(path, logger)).toEqual({ image: "a", mirrors: ["b"] });
+  expect(await readStack(`${tempTree({ "stack.toml": "" })}/stack.toml`, logger)).toEqual({ image: "", mirrors: [] });
+  expect(await readStack("/nowhere/stack.toml", logger)).toEqual({ image: "", mirrors: [] });
+  expect(logger.lines).toEqual(['info No stack metadata found at path "/nowhere/stack.toml"']);
+  expect(await rejectionOf(readStack(`${tempTree({ "stack.toml": "[" })}/stack.toml`, logger))).toMatchObject({
+    message: expect.stringMatching(/^failed to read stack file: /),
+  });
+});

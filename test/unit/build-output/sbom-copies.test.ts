@@ -1,0 +1,79 @@
+import { execFileSync } from "node:child_process";
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { copyLifecycleSboms } from "../../../src/build-output/sboms.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+/** Where the launcher's go. */
+const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
+
+describe("copyLifecycleSboms", () => {
+  it("copies files and links, and leaves out what is neither", async () => {
+    const layers = tempTree();
+    const source = tempTree({ "launcher.sbom.cdx.json": "cdx", "other.txt": "", "x.sbom.syft.json/": "" });
+    symlinkSync("/nowhere", join(source, "l.sbom.spdx.json"));
+    // Opening it would wait for ever.
+    execFileSync("mkfifo", [join(source, "f.sbom.cdx.json")]);
+    await copyLifecycleSboms(layers, source, new RecordingLogger());
+    const target = join(layers, ...TARGET);
+    expect(readFileSync(join(target, "launcher.sbom.cdx.json"), "utf8")).toBe("cdx");
+    expect(readlinkSync(join(target, "l.sbom.spdx.json"))).toBe("/nowhere");
+    for (const name of ["f.sbom.cdx.json", "other.txt", "x.sbom.syft.json"])
+      expect(lstatSync(join(target, name), { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it("leaves an equal copy alone, which another export may be reading, and replaces a longer one", async () => {
+    const [layers, source] = [tempTree(), tempTree({ "a.sbom.cdx.json": "same", "b.sbom.cdx.json": "new" })];
+    const target = join(layers, ...TARGET);
+    mkdirSync(target, { recursive: true });
+    writeFileSync(join(target, "a.sbom.cdx.json"), "same");
+    writeFileSync(join(target, "b.sbom.cdx.json"), "older");
+    const time = new Date("2020-01-01T00:00:00Z");
+    utimesSync(join(target, "a.sbom.cdx.json"), time, time);
+    await copyLifecycleSboms(layers, source, new RecordingLogger());
+    expect(statSync(join(target, "a.sbom.cdx.json")).mtime).toEqual(time);
+    expect(readFileSync(join(target, "b.sbom.cdx.json"), "utf8")).toBe("new");
+  });
+
+  it.each<[string, (layers: string, source: string) => void, (layers: string, source: string) => string]>([
+    [
+      "a directory that cannot be made",
+      (layers) => writeFileSync(join(layers, "sbom"), ""),
+      (layers) => `mkdir ${join(layers, "sbom")}: not a directory`,
+    ],
+    [
+      "a link that is there",
+      (layers, source) => {
+        mkdirSync(join(layers, ...TARGET), { recursive: true });
+        for (const directory of [source, join(layers, ...TARGET)])
+          symlinkSync("/to", join(directory, "a.sbom.cdx.json"));
+      },
+      (layers) => `symlink /to ${join(layers, ...TARGET, "a.sbom.cdx.json")}: file exists`,
+    ],
+    [
+      "a file whose place is taken",
+      (layers, source) => {
+        writeFileSync(join(source, "a.sbom.cdx.json"), "");
+        mkdirSync(join(layers, ...TARGET, "a.sbom.cdx.json"), { recursive: true });
+      },
+      (layers) => `open ${join(layers, ...TARGET, "a.sbom.cdx.json")}: is a directory`,
+    ],
+  ])("names what is in the way: %s", async (_, prepare, reason) => {
+    const [layers, source] = [tempTree(), tempTree()];
+    prepare(layers, source);
+    const fault = await rejectionOf(copyLifecycleSboms(layers, source, new RecordingLogger()));
+    expect(fault).toMatchObject({ message: `failed to copy buildpacksio SBOMs: ${reason(layers, source)}` });
+  });
+});

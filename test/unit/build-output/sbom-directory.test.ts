@@ -1,0 +1,12 @@
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { findSboms } from "../../../src/build-output/sboms.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+
+it("tells whether a directory of SBOMs is there, or why that cannot be told", async () => {
+  const root = tempTree({ "sbom/launch/": "", file: "" });
+  expect(await findSboms(join(root, "sbom", "launch"))).toBe(true);
+  expect(await findSboms(join(root, "sbom", "cache"))).toBe(false);
+  const below = join(root, "file", "launch");
+  expect(await findSboms(below)).toMatchObject({ message: `open ${below}: not a directory` });
+});

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { parseCommandLine } from "../../../src/cli/command-line.ts";
+
+const machine = { cores: 2, tempDir: "/tmp" };
+
+function parse(args: string[], env: Record<string, string>) {
+  return parseCommandLine("creator", args, env, machine);
+}
+
+/** Names of the flags in the usage block. */
+function flagNames(api: string): string[] {
+  const command = parse(["-h"], { CNB_PLATFORM_API: api });
+  if (command.kind !== "exit") throw new Error(command.kind);
+  return [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "").sort();
+}
+
+const ALWAYS =
+  "app buildpacks cache-dir cache-image compression compression-level daemon events gid launch-cache launcher layers " +
+  "log-format log-level no-color order parallel platform previous-image process-type progress project-metadata report " +
+  "retry-budget run-image skip-restore spool-dir stack tag timeline uid upload-concurrency version workers";
+
+test.each([
+  ["0.7", ""],
+  ["0.11", "build-config launcher-sbom"],
+  ["0.12", "build-config launcher-sbom layout layout-dir run"],
+  ["0.13", "build-config insecure-registry launcher-sbom layout layout-dir run"],
+  ["0.15", "build-config insecure-registry launcher-sbom layout layout-dir run system"],
+])("flags of the creator at API %s", (api, added) => {
+  expect(flagNames(api)).toEqual(`${ALWAYS} ${added}`.trim().split(" ").sort());
+});
+
+test.each([
+  [{}, [], false],
+  [{ CNB_SKIP_LAYERS: "true" }, [], true],
+  [{ CNB_SKIP_RESTORE: "1" }, [], true],
+  [{ CNB_SKIP_LAYERS: "true" }, ["-skip-restore=false"], false],
+  [{ CNB_SKIP_LAYERS: "yes" }, [], false],
+])("-skip-restore with %j and %j", (env, args, expected) => {
+  const command = parse(args, { CNB_PLATFORM_API: "0.12", ...env });
+  if (command.kind !== "run") throw new Error(command.kind);
+  expect(command.flags.bool("skip-restore")).toBe(expected);
+});
+
+test("what the creator has no flag for still has its variable and its default", () => {
+  const command = parse([], { CNB_PLATFORM_API: "0.12", CNB_GROUP_PATH: "/g.toml" });
+  if (command.kind !== "run") throw new Error(command.kind);
+  expect(command.flags.string("group")).toBe("/g.toml");
+  expect(command.flags.string("analyzed")).toBe("<layers>/analyzed.toml");
+  expect(parse(["-group", "x"], { CNB_PLATFORM_API: "0.12" })).toMatchObject({ exitCode: 2 });
+});

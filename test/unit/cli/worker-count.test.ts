@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { boundWorkers, defaultWorkers, MAX_WORKERS, type Machine } from "../../../src/cli/machine.ts";
+import { slotCount } from "../../../src/engine/slots.ts";
+import { arenaNeeds, type Compression } from "../../../workers/blocks/encoder.ts";
+import { maxMemoryPages } from "../../../workers/deflate/wasm-encoder.ts";
+import { createArena } from "../../../workers/protocol.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+
+const MIB = 1 << 20;
+
+function machine(cores: number, mebibytes?: number): Machine {
+  const memory = mebibytes === undefined ? undefined : { bytes: mebibytes * MIB, path: "/sys/fs/cgroup/memory.max" };
+  return { cores, memory, tempDir: "/tmp" };
+}
+
+function bound(wanted: number, on: Machine) {
+  const logger = new RecordingLogger();
+  return { workers: boundWorkers(wanted, on, logger), lines: logger.lines };
+}
+
+test.each([
+  ["64 cores and no limit", 64, undefined, 64],
+  ["64 cores and memory for all of them", 64, 4096, 64],
+  ["64 cores and 512 MiB", 64, 512, 22],
+  ["64 cores and 256 MiB", 64, 256, 4],
+  ["less memory than an export needs", 64, 100, 1],
+  ["2 cores and 512 MiB", 2, 512, 2],
+  ["more cores than workers are possible", 4096, undefined, MAX_WORKERS],
+])("by default: %s", (_name, cores, mebibytes, expected) => {
+  expect(defaultWorkers(machine(cores, mebibytes))).toBe(expected);
+});
+
+test("a default that memory bounds is one line of the debug log", () => {
+  const on = machine(64, 512);
+  expect(bound(defaultWorkers(on), on)).toEqual({
+    workers: 22,
+    lines: [
+      "debug Using 22 workers on 64 cores because of the available memory of 512 MiB (/sys/fs/cgroup/memory.max)",
+    ],
+  });
+});
+
+test.each([
+  ["a default that memory allows", 64, machine(64, 4096)],
+  ["a number that memory just allows", 22, machine(2, 512)],
+  ["a number by hand where memory is unknown", 64, machine(2)],
+])("says nothing of %s", (_name, wanted, on) => {
+  expect(bound(wanted, on)).toEqual({ workers: wanted, lines: [] });
+});
+
+test("a number by hand that memory does not allow is bounded with a warning", () => {
+  expect(bound(64, machine(2, 512))).toEqual({
+    workers: 22,
+    lines: ["warn -workers 64 is too much for the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 22"],
+  });
+});
+
+test.each(["gzip", "zstd"] as const)(
+  "the most workers fit into the memory that a WebAssembly module may use: %s",
+  (kind) => {
+    const { memory } = createArena(slotCount(MAX_WORKERS), MAX_WORKERS, arenaNeeds({ kind, level: 1 } as Compression));
+    expect(memory.buffer.byteLength / 65_536).toBeLessThanOrEqual(maxMemoryPages);
+  },
+);

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import { parseCommandLine } from "../../../src/cli/command-line.ts";
+import { initialSettings } from "../../../src/cli/settings.ts";
+import { parseTuning } from "../../../src/cli/tuning.ts";
+import { guardDockerfiles } from "../../../src/cnb/experimental.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+function settingsOf(api: string, extendedDir: string, mode: string) {
+  const env = { CNB_PLATFORM_API: api, CNB_EXTENDED_DIR: extendedDir, CNB_EXPERIMENTAL_MODE: mode };
+  const command = parseCommandLine("exporter", ["app"], env, { cores: 1, tempDir: "/tmp" });
+  if (command.kind !== "run") throw new Error(command.kind);
+  return { ...initialSettings(command, env), tuning: parseTuning(command, "/", new RecordingLogger()) };
+}
+
+describe("the guard on extensions", () => {
+  const line = "Platform requested experimental feature 'Dockerfiles'";
+  test.each([
+    ["0.12", "run/sha256/", "warn", [`warn ${line}`]],
+    ["0.12", "run/sha256/", "quiet", []],
+    ["0.12", "run/", "error", []],
+    ["0.12", "build/", "error", []],
+    ["0.13", "run/sha256/", "error", []],
+  ])("API %s, %j, %s", async (api, path, mode, lines) => {
+    const logger = new RecordingLogger();
+    await guardDockerfiles(settingsOf(api, tempTree({ [path]: "" }), mode), logger);
+    expect(logger.lines).toEqual(lines);
+  });
+
+  test("refuses by default", async () => {
+    const logger = new RecordingLogger();
+    const settings = settingsOf("0.12", tempTree({ "run/x/": "" }), "error");
+    expect(await rejectionOf(guardDockerfiles(settings, logger))).toMatchObject({
+      message: "experimental features are disabled by CNB_EXPERIMENTAL_MODE=error",
+      exitCode: 1,
+    });
+    expect(logger.lines).toEqual([`error ${line}`]);
+  });
+});

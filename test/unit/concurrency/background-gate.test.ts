@@ -1,0 +1,255 @@
+import { expect, test } from "vitest";
+import { BackgroundGate, type Foreground } from "../../../src/concurrency/background-gate.ts";
+import type { Clock } from "../../../src/concurrency/clock.ts";
+import { ManualClock } from "../../support/clock.ts";
+
+const CHUNK = 128 << 10;
+const STEP_MS = 5;
+
+interface Transfer {
+  /** Bytes that the network took. */
+  sent: number;
+  /** Bytes that were handed to the network and wait there. */
+  queued: number;
+  doneAt: number | undefined;
+}
+
+/** What the kernel and the network take of an upload at once, before they are full. */
+const BUFFER = 2 << 20;
+
+/**
+ * A foreground and a background upload over links of `rate` bytes per ms: one each, or one for both.
+ * @param makeRate how fast the foreground's bytes are made, in bytes per ms
+ */
+async function simulate(
+  sharing: "shared" | "separate",
+  rate: number,
+  size: number,
+  makeRate = Number.POSITIVE_INFINITY,
+) {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const [front, back]: [Transfer, Transfer] = [
+    { sent: 0, queued: 0, doneAt: undefined },
+    { sent: 0, queued: 0, doneAt: undefined },
+  ];
+  let made = 0;
+  let given = 0;
+  const foreground: Foreground = gate.enter(() => made - given);
+  void (async () => {
+    for (let admitted = 0; admitted < size; admitted += CHUNK) {
+      await gate.admit(CHUNK);
+      back.queued += CHUNK;
+      while (back.queued > BUFFER) await clock.wait(STEP_MS);
+    }
+  })();
+  while (front.doneAt === undefined || back.doneAt === undefined) {
+    await clock.advance(STEP_MS);
+    made = Math.min(size, makeRate * clock.now());
+    while (given < made && front.queued < BUFFER) {
+      const chunk = Math.min(CHUNK, made - given);
+      given += chunk;
+      front.queued += chunk;
+      foreground.sent(chunk);
+    }
+    const busy = [front, back].filter(({ queued }) => queued > 0).length;
+    for (const transfer of [front, back]) {
+      const speed = sharing === "shared" && busy > 1 ? rate / 2 : rate;
+      const bytes = Math.min(transfer.queued, speed * STEP_MS);
+      transfer.sent += bytes;
+      transfer.queued -= bytes;
+      if (transfer.doneAt === undefined && transfer.sent >= size - 1) transfer.doneAt = clock.now();
+    }
+    if (front.doneAt !== undefined) foreground.leave();
+  }
+  return { front: front.doneAt, back: back.doneAt };
+}
+
+const MB = 1e6;
+/** How long each upload takes alone. */
+const DURATION_MS = 20_000;
+const RATES = [
+  ["22 MB/s", 22_000],
+  ["5 MB/s", 5000],
+  ["200 MB/s", 200_000],
+] as const;
+
+test.each(RATES)("on one link of %s the foreground is not slowed down by more than 5 %%", async (_name, rate) => {
+  const size = rate * DURATION_MS;
+  const { front } = await simulate("shared", rate, size);
+  expect(front).toBeLessThan((size / rate) * 1.05 + 20);
+});
+
+test.each(RATES)("on two links of %s the background takes its own", async (_name, rate) => {
+  const size = rate * DURATION_MS;
+  const { front, back } = await simulate("separate", rate, size);
+  expect(front).toBeLessThan((size / rate) * 1.01 + 20);
+  expect(back).toBeLessThan((size / rate) * 1.1);
+});
+
+test("a foreground that is over soon pays for no try", async () => {
+  const size = 50 * MB;
+  const { front } = await simulate("shared", 22_000, size);
+  expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
+});
+
+test("the foreground is ahead while it has much ready, for the speed that it is sent at", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  expect(gate.isForegroundAhead).toBe(false);
+  let backlog = 100 * MB;
+  const foreground = gate.enter(() => backlog);
+  // Nobody knows yet how fast the network is.
+  expect(gate.isForegroundAhead).toBe(false);
+  const send = async (bytes: number) => {
+    foreground.sent(bytes);
+    await clock.advance(200);
+  };
+  await send(4 * MB);
+  expect(gate.isForegroundAhead).toBe(true);
+  backlog = 4 * MB;
+  expect(gate.isForegroundAhead).toBe(false);
+  backlog = 100 * MB;
+  await send(200 * MB);
+  await send(200 * MB);
+  expect(gate.isForegroundAhead).toBe(false);
+  foreground.leave();
+  expect(gate.isForegroundAhead).toBe(false);
+});
+
+test("while the foreground waits for its bytes to be made, the background waits", async () => {
+  const { front, back } = await simulate("separate", 200_000, 20 * MB, 20_000);
+  expect(front).toBeLessThan(1020);
+  expect(back).toBeGreaterThan(front);
+});
+
+/** Bytes of background that a gate lets through while `feed` says what the foreground sends in each step. */
+async function admitted(gate: BackgroundGate, clock: ManualClock, steps: number, feed: (step: number) => void) {
+  let passed = 0;
+  void (async () => {
+    for (;;) {
+      await gate.admit(CHUNK);
+      passed += CHUNK;
+      await clock.wait(STEP_MS);
+    }
+  })();
+  for (let step = 0; step < steps; step++) {
+    feed(step);
+    await clock.advance(STEP_MS);
+  }
+  return passed;
+}
+
+test("the tail of an upload in the network's buffers is not taken for a slower foreground", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const speed = 22_000 * STEP_MS;
+  let tail = 0;
+  const [first, second] = [gate.enter(() => 100 * MB), gate.enter(() => tail)];
+  // The second upload takes a half until all of it is handed over; then its tail does, which nobody counts.
+  const passed = await admitted(gate, clock, 1200, (step) => {
+    tail = step < 350 ? 10 * MB : 0;
+    first.sent(speed / 2);
+    if (step < 350) second.sent(speed / 2);
+    if (step === 500) second.leave();
+    if (step > 500) first.sent(speed / 2);
+  });
+  expect(passed).toBeGreaterThan(70 * MB);
+});
+
+test("small uploads come and go without a new measurement", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const large = gate.enter(() => 100 * MB);
+  const passed = await admitted(gate, clock, 1200, () => {
+    large.sent(22_000 * STEP_MS);
+    const small = gate.enter(() => 1000);
+    small.sent(1000);
+    small.leave();
+  });
+  expect(passed).toBeGreaterThan(70 * MB);
+});
+
+test("between two uploads the background waits for what comes next, until nothing does or the foreground stands still", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const upload = gate.enter(() => 0);
+  upload.sent(CHUNK);
+  upload.leave();
+  let passed = 0;
+  const pass = () => gate.admit(CHUNK).then(() => passed++);
+  void pass();
+  await clock.advance(400);
+  expect(passed).toBe(0);
+  await clock.advance(600);
+  expect(passed).toBe(1);
+  gate.enter(() => 0).leave();
+  void pass();
+  await clock.advance(STEP_MS);
+  expect(passed).toBe(1);
+  gate.foregroundIsOver();
+  await clock.advance(STEP_MS);
+  expect(passed).toBe(2);
+});
+
+test("without a foreground everything passes", async () => {
+  const gate = new BackgroundGate(new ManualClock());
+  await gate.admit(100 * MB);
+});
+
+test("a foreground that stands still stops nothing for long, and a shut gate lets a chunk pass now and then", async () => {
+  const clock = new ManualClock();
+  const gate = new BackgroundGate(clock);
+  const foreground = gate.enter(() => 0);
+  let passed = 0;
+  void (async () => {
+    for (;;) {
+      await gate.admit(CHUNK);
+      passed += 1;
+      await clock.wait(STEP_MS);
+    }
+  })();
+  for (let i = 0; i < 1000; i++) {
+    foreground.sent(1000);
+    await clock.advance(STEP_MS * 2);
+  }
+  expect(passed).toBe(1);
+  for (let i = 0; i < 300; i++) await clock.advance(STEP_MS * 2);
+  expect(passed).toBeGreaterThan(10);
+});
+
+test("however many wait, a change is looked at once, and who asked first goes first", async () => {
+  const clock = new ManualClock();
+  let waits = 0;
+  const counting: Clock = {
+    now: () => clock.now(),
+    wait: (ms, signal) => {
+      waits += 1;
+      return clock.wait(ms, signal);
+    },
+  };
+  const gate = new BackgroundGate(counting);
+  const foreground = gate.enter(() => 0);
+  const went: number[] = [];
+  const all = Array.from({ length: 500 }, (_, i) => gate.admit(0).then(() => went.push(i)));
+  for (let i = 0; i < 100; i++) {
+    foreground.sent(1000);
+    await clock.advance(STEP_MS);
+  }
+  expect(went).toEqual([]);
+  expect(waits).toBeLessThan(5);
+  gate.foregroundIsOver();
+  foreground.leave();
+  await Promise.all(all);
+  expect(went).toEqual(Array.from({ length: 500 }, (_, i) => i));
+});
+
+test("waiting ends with the signal", async () => {
+  const gate = new BackgroundGate(new ManualClock());
+  gate.enter(() => 0);
+  const controller = new AbortController();
+  const waiting = gate.admit(1, controller.signal);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
+});

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+/** Lets all reactions to what is settled by now run. */
+async function settled(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+describe("order", () => {
+  test("smaller priority, then smaller order, then first come", async () => {
+    const limiter = new PriorityLimiter(1);
+    const release = await limiter.acquire(0);
+    const went: string[] = [];
+    const waits = [
+      [1, 0, "cache-0-a"],
+      [1, 0, "cache-0-b"],
+      [0, 5, "app-5-a"],
+      [0, 2, "app-2"],
+      [0, 5, "app-5-b"],
+      [2, 0, "last"],
+      [1, -1, "cache-first"],
+    ] as const;
+    const all = waits.map(async ([priority, order, name]) => {
+      const leave = await limiter.acquire(priority, order);
+      went.push(name);
+      leave();
+    });
+    expect(limiter.waiting).toBe(waits.length);
+    release();
+    await Promise.all(all);
+    expect(went).toEqual(["app-2", "app-5-a", "app-5-b", "cache-first", "cache-0-a", "cache-0-b", "last"]);
+    expect(limiter.waiting).toBe(0);
+  });
+
+  test("whoever is promoted goes before all others, once", async () => {
+    const limiter = new PriorityLimiter(1);
+    limiter.promote(1);
+    const release = await limiter.acquire(0);
+    const went: string[] = [];
+    const all = [
+      [0, "app-a"],
+      [0, "app-b"],
+      [1, "cache-a"],
+      [1, "cache-b"],
+    ].map(async ([priority, name]) => {
+      const leave = await limiter.acquire(Number(priority));
+      went.push(String(name));
+      leave();
+    });
+    limiter.promote(2);
+    limiter.promote(1);
+    release();
+    await Promise.all(all);
+    expect(went).toEqual(["cache-a", "app-a", "app-b", "cache-b"]);
+  });
+
+  test("never more holders than places, and no place is lost", async () => {
+    const limiter = new PriorityLimiter(3);
+    let holders = 0;
+    let most = 0;
+    const tasks = Array.from({ length: 50 }, (_, i) =>
+      limiter.run(i % 2, async () => {
+        holders += 1;
+        most = Math.max(most, holders);
+        await settled();
+        holders -= 1;
+        if (i % 5 === 0) throw new Error(`task ${i}`);
+      }),
+    );
+    const results = await Promise.allSettled(tasks);
+    expect(results.filter(({ status }) => status === "rejected")).toHaveLength(10);
+    expect(most).toBe(3);
+    await Promise.all([limiter.acquire(0), limiter.acquire(0), limiter.acquire(0)]);
+  });
+
+  test("a place given to a waiter is not given to one who comes at that moment", async () => {
+    const limiter = new PriorityLimiter(1);
+    const release = await limiter.acquire(0);
+    const went: string[] = [];
+    void limiter.acquire(9).then(() => went.push("waiter"));
+    release();
+    void limiter.acquire(0).then(() => went.push("newcomer"));
+    await settled();
+    expect(went).toEqual(["waiter"]);
+  });
+});
+
+describe("abort", () => {
+  test("a waiter leaves with the signal's reason, and the others are served", async () => {
+    const limiter = new PriorityLimiter(1);
+    const release = await limiter.acquire(0);
+    const controller = new AbortController();
+    const reason = new Error("stop");
+    const waiting = limiter.acquire(0, 0, controller.signal);
+    const other = limiter.acquire(1);
+    controller.abort(reason);
+    expect(await rejectionOf(waiting)).toBe(reason);
+    expect(limiter.waiting).toBe(1);
+    release();
+    (await other)();
+    await limiter.acquire(0);
+  });
+
+  test("a signal that fired before is refused at once, though there is room", async () => {
+    const limiter = new PriorityLimiter(1);
+    const reason = new Error("stopped");
+    expect(await rejectionOf(limiter.acquire(0, 0, AbortSignal.abort(reason)))).toBe(reason);
+    await limiter.acquire(0);
+  });
+
+  test("a signal that fires just after the place was given changes nothing", async () => {
+    const limiter = new PriorityLimiter(1);
+    const release = await limiter.acquire(0);
+    const controller = new AbortController();
+    const waiting = limiter.acquire(0, 0, controller.signal);
+    release();
+    controller.abort(new Error("late"));
+    (await waiting)();
+    await limiter.acquire(0);
+  });
+});
+
+test("releasing twice gives one place back", async () => {
+  const limiter = new PriorityLimiter(1);
+  const release = await limiter.acquire(0);
+  release();
+  release();
+  await limiter.acquire(0);
+  let hasEntered = false;
+  void limiter.acquire(0).then(() => {
+    hasEntered = true;
+  });
+  await settled();
+  expect(hasEntered).toBe(false);
+});

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { SingleFlight } from "../../../src/concurrency/single-flight.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+test("work under one key is done once at a time, and again after a failure", async () => {
+  const flights = new SingleFlight<string, number>();
+  let calls = 0;
+  const work = async () => {
+    calls += 1;
+    if (calls === 1) throw new Error("first");
+    return calls;
+  };
+  const both = [flights.share("a", work), flights.share("a", work)];
+  expect(await Promise.all(both.map(rejectionOf))).toMatchObject([{ message: "first" }, { message: "first" }]);
+  expect(await flights.share("a", work)).toBe(2);
+  expect(await flights.share("b", work)).toBe(3);
+});
+
+test("the work is stopped only when the last caller has left", async () => {
+  const flights = new SingleFlight<string, string>();
+  const [one, two] = [new AbortController(), new AbortController()];
+  let stop: AbortSignal | undefined;
+  const work = (signal: AbortSignal) => {
+    stop = signal;
+    return new Promise<string>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  };
+  const first = rejectionOf(flights.share("a", work, one.signal));
+  const second = rejectionOf(flights.share("a", work, two.signal));
+  await Promise.resolve();
+  one.abort("one left");
+  expect(await first).toBe("one left");
+  expect(stop?.aborted).toBe(false);
+  two.abort("two left");
+  expect(await second).toBe("two left");
+  expect(stop?.reason).toBe("two left");
+  // A new caller starts anew and does not join what was stopped.
+  expect(await flights.share("a", async () => "new")).toBe("new");
+});

@@ -1,0 +1,33 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { untilAborted } from "../../../src/concurrency/abort.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const STOP = new Error("stopped");
+
+test("it is what the work comes to", async () => {
+  const { signal } = new AbortController();
+  expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
+  expect(await rejectionOf(untilAborted(Promise.reject(STOP), signal))).toBe(STOP);
+});
+
+test.each([
+  ["before", (stop: AbortController) => stop.abort(STOP), () => undefined],
+  ["while it waits", () => undefined, (stop: AbortController) => stop.abort(STOP)],
+])("aborted %s, it is the reason, and work that fails later fails nobody", async (_, before, during) => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on("unhandledRejection", note);
+  onTestFinished(() => {
+    process.off("unhandledRejection", note);
+  });
+  const stop = new AbortController();
+  const work = Promise.withResolvers<never>();
+  before(stop);
+  const waiting = rejectionOf(untilAborted(work.promise, stop.signal));
+  during(stop);
+  expect(await waiting).toBe(STOP);
+  work.reject(new Error("later"));
+  await turn();
+  expect(unhandled).toEqual([]);
+});

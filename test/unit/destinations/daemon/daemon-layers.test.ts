@@ -1,0 +1,60 @@
+import { describe, expect, test } from "vitest";
+import type { DaemonImage } from "../../../../src/destinations/daemon/images.ts";
+import { chooseLayers } from "../../../../src/destinations/daemon/load.ts";
+import { DaemonSource, daemonLayer } from "../../../../src/destinations/daemon/source-image.ts";
+import type { LayerContent, MadeContent, SourceImage } from "../../../../src/destinations/destination.ts";
+import type { Layer } from "../../../../src/engine/layer.ts";
+import { type DiffID, digestOf, parseDiffId } from "../../../../src/oci/digest.ts";
+import { emptyImageConfig } from "../../../../src/oci/image-config.ts";
+
+const [A, B, C, D] = ["a", "b", "c", "d"].map((text) => parseDiffId(digestOf(Buffer.from(text)))) as [
+  DiffID,
+  DiffID,
+  DiffID,
+  DiffID,
+];
+
+function image(name: string, ...diffIds: DiffID[]): DaemonImage {
+  const config = emptyImageConfig({ os: "linux", architecture: "amd64" });
+  return { name, id: name, platform: undefined, config: { ...config, rootfs: { type: "layers", diff_ids: diffIds } } };
+}
+
+const base = image("run", A);
+const layer = {} as Layer;
+const made: MadeContent = { kind: "made", layer, mediaType: Promise.resolve("") };
+
+function existing(diffId: DiffID, from: DaemonImage, otherwise?: MadeContent): LayerContent<SourceImage> {
+  return { kind: "existing", descriptor: daemonLayer(diffId, -1), from: new DaemonSource(from), otherwise };
+}
+
+const known = { kind: "known" };
+const fromFiles = { kind: "made", layer };
+
+describe("layers that a classic daemon has are left out", () => {
+  const previous = image("previous", A, B, C, D);
+
+  test("of an image that is the previous one", () => {
+    const contents = [existing(B, previous), existing(C, previous), existing(D, previous)];
+    expect(chooseLayers(base, contents, true)).toEqual([known, known, known, known]);
+  });
+
+  test("up to the first that is new; what is above it comes from its files, or out of the daemon", () => {
+    const contents = [existing(B, previous), made, existing(C, previous, made), existing(D, previous)];
+    const saved = { kind: "saved", diffId: D, image: previous };
+    expect(chooseLayers(base, contents, true)).toEqual([known, known, fromFiles, fromFiles, saved]);
+  });
+
+  test("only where all that is below them is the same", () => {
+    expect(chooseLayers(image("other", B), [existing(B, previous, made)], true)).toEqual([known, fromFiles]);
+    expect(chooseLayers(base, [existing(C, previous, made)], true)).toEqual([known, fromFiles]);
+  });
+});
+
+test("a daemon that wants complete images gets every layer", () => {
+  const previous = image("previous", A, B, C);
+  expect(chooseLayers(base, [existing(B, previous, made), existing(C, previous)], false)).toEqual([
+    { kind: "saved", diffId: A, image: base },
+    fromFiles,
+    { kind: "saved", diffId: C, image: previous },
+  ]);
+});

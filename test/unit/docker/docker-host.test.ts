@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readDockerHost } from "../../../src/docker/host.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
+
+test.each([
+  ["", "/var/run/docker.sock", "http://localhost", ""],
+  ["unix:///run/user/1000/docker.sock", "/run/user/1000/docker.sock", "http://localhost", ""],
+  ["tcp://docker:2375", undefined, "http://docker:2375", ""],
+  ["tcp://docker:2375/prefix/", undefined, "http://docker:2375", "/prefix"],
+  ["http://127.0.0.1:1", undefined, "http://127.0.0.1:1", ""],
+])("DOCKER_HOST=%s", (DOCKER_HOST, socketPath, origin, basePath) => {
+  expect(readDockerHost({ DOCKER_HOST })).toMatchObject({ socketPath, origin, basePath, tls: undefined });
+});
+
+test.each(["ssh://host", "npipe:////./pipe/docker", "docker", "tcp://", "tcp://a b"])(
+  "%s is no host",
+  (DOCKER_HOST) => {
+    const fault = thrownBy(() => readDockerHost({ DOCKER_HOST }));
+    expect(fault).toMatchObject({ message: `unable to parse docker host \`${DOCKER_HOST}\`` });
+  },
+);
+
+test.each([
+  ["1", true],
+  ["", false],
+])("certificates make TCP TLS; DOCKER_TLS_VERIFY=%j", (DOCKER_TLS_VERIFY, rejectUnauthorized) => {
+  const DOCKER_CERT_PATH = tempTree({ "ca.pem": "authority", "cert.pem": "certificate", "key.pem": "key" });
+  const host = readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH, DOCKER_TLS_VERIFY });
+  expect(host.origin).toBe("https://docker:2376");
+  expect(host.tls).toEqual({
+    ca: Buffer.from("authority"),
+    cert: Buffer.from("certificate"),
+    key: Buffer.from("key"),
+    rejectUnauthorized,
+  });
+});
+
+test.each([{}, { DOCKER_TLS_VERIFY: "" }])(
+  "https without certificates trusts the system's authorities (%j)",
+  (more) => {
+    const SSL_CERT_FILE = join(tempTree({ "ca.pem": new CertificateAuthority().pem }), "ca.pem");
+    const host = readDockerHost({ DOCKER_HOST: "https://docker:2376", SSL_CERT_FILE, ...more });
+    expect(host.origin).toBe("https://docker:2376");
+    expect(host.tls?.rejectUnauthorized).toBe(true);
+    expect(host.tls?.ca).toContain(readFileSync(SSL_CERT_FILE, "utf8").trim());
+  },
+);
+
+test("a certificate that is not there is named", () => {
+  const DOCKER_CERT_PATH = tempTree({ "ca.pem": "", "key.pem": "" });
+  const fault = thrownBy(() => readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH }));
+  expect(fault).toMatchObject({ message: `open ${join(DOCKER_CERT_PATH, "cert.pem")}: no such file or directory` });
+});
+
+test.each([
+  [undefined, undefined],
+  ["", undefined],
+  ["1.41", "1.41"],
+  ["v1.41", "1.41"],
+])("DOCKER_API_VERSION=%s", (DOCKER_API_VERSION, version) => {
+  expect(readDockerHost({ DOCKER_API_VERSION }).version).toBe(version);
+});

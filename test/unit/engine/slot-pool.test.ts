@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { SlotPool } from "../../../src/engine/slots.ts";
+
+/** Who gets the slots of a pool in which order, when all ask while all slots are taken. */
+async function order(isAppAhead: boolean): Promise<readonly string[]> {
+  const pool = new SlotPool(2, 1, () => isAppAhead);
+  const held = [await pool.acquire(0, 0), await pool.acquire(0, 0)];
+  const went: string[] = [];
+  const ask = async (name: string, priority: 0 | 1) => {
+    const slot = await pool.acquire(priority, 0);
+    went.push(name);
+    slot.release();
+  };
+  const all = [ask("cache-a", 1), ask("cache-b", 1), ask("app-a", 0), ask("app-b", 0)];
+  // The cache's first waiter has a place among its own before it waits with the app's.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  all.push(ask("app-c", 0));
+  held[0]?.release();
+  await Promise.all(all);
+  held[1]?.release();
+  return went;
+}
+
+test("the app image's blocks go before the cache's", async () => {
+  expect(await order(false)).toEqual(["app-a", "app-b", "app-c", "cache-a", "cache-b"]);
+});
+
+test("one of the cache's goes first when the app image is ahead", async () => {
+  expect(await order(true)).toEqual(["cache-a", "app-a", "app-b", "app-c", "cache-b"]);
+});

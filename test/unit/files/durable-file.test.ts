@@ -1,0 +1,41 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { replaceDurably, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+
+test("a file is replaced, whatever an earlier process left under the temporary name", async () => {
+  const directory = tempTree();
+  const [path, temporary] = [join(directory, "file"), join(directory, "temporary")];
+  writeFileSync(path, "old");
+  writeFileSync(temporary, "a longer half of something");
+  await replaceDurably(path, "new", temporary, 0o640);
+  expect(readFileSync(path, "utf8")).toBe("new");
+  expect(statSync(path).mode & 0o777).toBe(0o640 & ~process.umask());
+  expect(readdirSync(directory)).toEqual(["file"]);
+});
+
+test("one that cannot be replaced stays, and nothing is left", async () => {
+  const directory = tempTree();
+  await expect(replaceDurably(directory, "new", join(directory, "temporary"))).rejects.toMatchObject({
+    syscall: "rename",
+  });
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("a stream is written", async () => {
+  const path = join(tempTree(), "file");
+  await writeDurably(
+    path,
+    (async function* () {
+      yield Buffer.from("a");
+      yield Buffer.from("b");
+    })(),
+  );
+  expect(readFileSync(path, "utf8")).toBe("ab");
+});
+
+test("a directory on a file system that keeps nothing need not be waited for, one that is not there is an error", async () => {
+  await syncDirectory("/proc/self");
+  await expect(syncDirectory("/none")).rejects.toMatchObject({ code: "ENOENT" });
+});

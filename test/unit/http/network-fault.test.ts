@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { Fault } from "../../../src/errors/fault.ts";
+import { networkFault, RegistryFault } from "../../../src/http/faults.ts";
+
+const URL_ = new URL("https://reg.example/v2/?token=s3cret");
+const SHOWN = 'Patch "https://reg.example/v2/?token=REDACTED": ';
+
+const failure = (code: string, fields: object = {}) =>
+  Object.assign(new Error("node's own words\n"), { code, ...fields });
+
+test.each([
+  [
+    failure("ECONNREFUSED", { syscall: "connect", address: "10.0.0.1", port: 443 }),
+    "dial tcp 10.0.0.1:443: connect: connection refused",
+    true,
+  ],
+  [
+    failure("ENOTFOUND", { syscall: "getaddrinfo", hostname: "reg.example" }),
+    "dial tcp: lookup reg.example: no such host",
+    false,
+  ],
+  [failure("ECONNRESET", { syscall: "read" }), "read: connection reset by peer", true],
+  [failure("EPIPE", { syscall: "write" }), "write: broken pipe", true],
+  [failure("UND_ERR_SOCKET"), "EOF", true],
+  [
+    failure("SELF_SIGNED_CERT_IN_CHAIN"),
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+    false,
+  ],
+  [failure("ERR_SSL_WRONG_VERSION_NUMBER"), "http: server gave HTTP response to HTTPS client", false],
+  [failure("E_OTHER"), "node's own words", false],
+])("%o", (error, text, isTemporary) => {
+  const fault = networkFault("PATCH", URL_, error);
+  expect(fault).toBeInstanceOf(RegistryFault);
+  expect(fault).toMatchObject({ message: SHOWN + text, isTemporary, destination: "reg.example", cause: error });
+});
+
+test.each([
+  [new Fault("EXPORT_LAYER_CHANGED", "file changed")],
+  [new DOMException("stopped", "AbortError")],
+  ["a reason"],
+])("what did not come from the network passes unchanged: %s", (error) => {
+  expect(networkFault("PATCH", URL_, error)).toBe(error);
+});

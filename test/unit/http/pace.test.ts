@@ -1,0 +1,100 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { Pace } from "../../../src/http/throttle.ts";
+import { ManualClock } from "../../support/clock.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+let clock: ManualClock;
+let pace: Pace;
+let started: number[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  pace = new Pace(clock, () => 0);
+  started = [];
+});
+
+/** Wants to start so many requests. */
+async function ask(requests: number): Promise<void> {
+  for (let i = 0; i < requests; i++) void pace.admit().then((ms) => started.push(ms));
+  await clock.advance(0);
+}
+
+describe("a host that asks to be left alone", () => {
+  test("gets nothing at all until the time is over, and then one request after the other", async () => {
+    await ask(3);
+    expect(started).toEqual([0, 0, 0]);
+    pace.refused(0, 5000);
+    await ask(4);
+    await clock.advance(4999);
+    expect(started).toHaveLength(3);
+    await clock.advance(1);
+    expect(started.slice(3)).toEqual([5000]);
+    for (let i = 0; i < 200; i++) await clock.advance(1);
+    expect(started.slice(3)).toEqual([5000, 5050, 5100, 5150]);
+  });
+
+  test("gets more again, the more it serves", async () => {
+    pace.refused(await pace.admit(), 1000);
+    await clock.advance(1000);
+    for (let i = 0; i < 6; i++) pace.served(clock.now());
+    await ask(20);
+    expect(started).toHaveLength(20);
+  });
+
+  test("is left alone for longer and longer when it does not say how long", async () => {
+    const pauses: number[] = [];
+    for (let i = 0; i < 7; i++) {
+      pace.refused(clock.now(), undefined);
+      await ask(1);
+      pauses.push(...clock.pending);
+      await clock.advance(clock.pending[0] ?? 0);
+    }
+    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    await clock.advance(5000);
+    pace.served(clock.now());
+    pace.refused(clock.now(), undefined);
+    await ask(1);
+    expect(clock.pending).toEqual([1000]);
+  });
+
+  test("means one pause with all that it refuses at the same time", async () => {
+    await clock.advance(10);
+    for (const sentMs of [10, 9, 8]) pace.refused(sentMs, undefined);
+    await ask(1);
+    expect(clock.pending).toEqual([1000]);
+  });
+
+  test("means the longest of the waits that it asks for", async () => {
+    pace.refused(0, 9000);
+    pace.refused(0, 1000);
+    await ask(1);
+    expect(clock.pending).toEqual([9000]);
+  });
+
+  test("a random part is added, so that those who were refused together do not come together", async () => {
+    const own = new Pace(clock, () => 0.5);
+    own.refused(0, 1000);
+    void own.admit();
+    await clock.advance(0);
+    expect(clock.pending).toEqual([1050]);
+  });
+
+  test("an answer to a request from before does not end the pause", async () => {
+    await clock.advance(10);
+    pace.refused(10, undefined);
+    pace.served(5);
+    await clock.advance(1000);
+    pace.refused(clock.now(), undefined);
+    await ask(1);
+    expect(clock.pending).toEqual([2000]);
+  });
+});
+
+test("an abort ends the wait", async () => {
+  pace.refused(0, 1000);
+  const controller = new AbortController();
+  const waiting = rejectionOf(pace.admit(controller.signal));
+  await clock.advance(0);
+  controller.abort("stopped");
+  expect(await waiting).toBe("stopped");
+});

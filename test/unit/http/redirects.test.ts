@@ -1,0 +1,135 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Credentials } from "../../../src/auth/credentials.ts";
+import { RegistryClient } from "../../../src/destinations/registry/client.ts";
+import { Http } from "../../../src/http/http.ts";
+import { refusePrivate } from "../../../src/http/redirects.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
+import { ConnectProxy } from "../../support/connect-proxy.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
+
+const JANE = new Credentials({ username: "jane", password: "s3cret" });
+const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;
+const HOSTS = ["reg.example", "cdn.example"];
+
+/** `https://reg.example` and `https://cdn.example`, as the same server. @param answer to all but `/v2/` */
+async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
+  const authority = new CertificateAuthority();
+  const server = await ScriptedServer.start(
+    (request) => (request.url.pathname === "/v2/" ? { body: "" } : answer(request)),
+    authority.issue(...HOSTS),
+  );
+  const proxy = await ConnectProxy.start({
+    routes: Object.fromEntries(HOSTS.map((host) => [`${host}:443`, server.host])),
+  });
+  const http = new Http({
+    HTTPS_PROXY: proxy.url,
+    HTTP_PROXY: proxy.url,
+    SSL_CERT_FILE: `${tempTree({ "ca.pem": authority.pem })}/ca.pem`,
+  });
+  onTestFinished(async () => {
+    await http.close();
+    for (const running of [proxy, server]) await running[Symbol.asyncDispose]();
+  });
+  const client = new RegistryClient("reg.example", http, false, () => JANE);
+  const get = (method: "GET" | "PATCH" = "GET") =>
+    client.send({ method, target: "/v2/a/blobs/b", scopes: [], expected: [200], priority: 0 });
+  const seen = () =>
+    server.requests.slice(1).map(({ url, headers }) => `${headers.host}${url.pathname} ${headers.authorization}`);
+  return { get, seen, proxy };
+}
+
+const to = (location: string, status = 307): ScriptedReply => ({ status, headers: { location }, body: "" });
+
+describe("credentials", () => {
+  test("go along on the registry's own host, and never to another", async () => {
+    const { get, seen } = await open(({ url, headers }) => {
+      if (headers.host === "cdn.example") return { body: "" };
+      return to(url.pathname === "/moved" ? "https://cdn.example/blob?sig=secret" : "/moved");
+    });
+    await get();
+    expect(seen()).toEqual([
+      `reg.example/v2/a/blobs/b ${BASIC}`,
+      `reg.example/moved ${BASIC}`,
+      "cdn.example/blob undefined",
+    ]);
+  });
+
+  test("go along when another host leads back, as they would have gone there at first", async () => {
+    const { get, seen } = await open(({ url, headers }) => {
+      if (url.pathname === "/back") return { body: "" };
+      return to(headers.host === "cdn.example" ? "https://reg.example/back" : "https://cdn.example/blob");
+    });
+    await get();
+    expect(seen().slice(1)).toEqual(["cdn.example/blob undefined", `reg.example/back ${BASIC}`]);
+  });
+
+  test("do not go in the clear: http on the registry's host is https", async () => {
+    const { get, seen, proxy } = await open(({ url }) =>
+      url.pathname === "/moved" ? { body: "" } : to("http://reg.example/moved"),
+    );
+    await get();
+    expect(seen()).toEqual([`reg.example/v2/a/blobs/b ${BASIC}`, `reg.example/moved ${BASIC}`]);
+    expect(new Set(proxy.passed)).toEqual(new Set(["CONNECT reg.example:443"]));
+  });
+});
+
+describe("a redirect", () => {
+  test.each([301, 302, 303, 307, 308])("by %d is followed when something is read", async (status) => {
+    const { get } = await open(({ url }) => (url.pathname === "/moved" ? { body: "" } : to("/moved", status)));
+    expect((await get()).url.href).toBe("https://reg.example/moved");
+  });
+
+  test.each([301, 302, 303])("by %d is no answer to something that is sent", async (status) => {
+    const { get, seen } = await open(() => to("/moved", status));
+    expect(await rejectionOf(get("PATCH"))).toMatchObject({ status });
+    expect(seen()).toHaveLength(1);
+  });
+
+  test("that goes round is left", async () => {
+    const { get, seen } = await open(() => to("/round"));
+    expect(String(await rejectionOf(get()))).toMatch(
+      "GET https://reg.example/v2/a/blobs/b: stopped after 10 redirects",
+    );
+    expect(seen()).toHaveLength(11);
+  });
+
+  test.each(["file:///etc/passwd", "https://", "gopher://cdn.example/"])("to %s is refused", async (location) => {
+    const { get, seen } = await open(() => to(location));
+    expect(String(await rejectionOf(get()))).toMatch("redirect to an invalid URL");
+    expect(seen()).toHaveLength(1);
+  });
+
+  test.each([
+    "http://169.254.169.254/latest/meta-data/",
+    "http://127.0.0.1:9/",
+    "http://localhost:9/",
+    "http://metadata.google.internal/",
+    "https://10.0.0.1/",
+    "http://[::1]:9/",
+    "http://[fd00:ec2::254]/",
+    "http://2852039166/",
+  ])("to %s is refused, also after another one", async (location) => {
+    const { get, proxy } = await open(({ headers }) =>
+      to(headers.host === "cdn.example" ? location : "https://cdn.example/blob"),
+    );
+    expect(String(await rejectionOf(get()))).toMatch(
+      /SSRF protection: redirect from "reg\.example" to private\/link-local host ".*" denied/,
+    );
+    expect(proxy.passed.every((line) => line.startsWith("CONNECT"))).toBe(true);
+  });
+});
+
+test.each([
+  ["https://10.0.0.5/v2/", "https://10.0.0.5:9000/store", true],
+  ["https://10.0.0.5/v2/", "https://10.0.0.6/store", false],
+  ["http://127.0.0.1:5000/", "http://localhost:5001/", true],
+  ["http://localhost:5000/", "http://127.0.0.1:5001/", false],
+  ["https://reg.example/", "http://localhost:5001/", false],
+  ["https://reg.example/", "https://minio.corp.internal/", true],
+])("from %s to %s: %s", (from, target, isAllowed) => {
+  const check = () => refusePrivate("redirect", new URL(from), new URL(target));
+  if (isAllowed) check();
+  else expect(thrownBy(check)).toMatchObject({ code: "EXPORT_REGISTRY_REDIRECT" });
+});

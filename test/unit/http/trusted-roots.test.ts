@@ -1,0 +1,64 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { readTrustedRoots } from "../../../src/http/tls.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
+
+const NAMES = ["bundle", "second", "system", "own", "dir", "other"] as const;
+const pems = Object.fromEntries(NAMES.map((name) => [name, new CertificateAuthority().pem.trim()] as const));
+
+const root = mkdtempSync(join(tmpdir(), "roots-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const FILES: Readonly<Record<string, string>> = {
+  "bundle.pem": `# comment\n${pems.bundle}\n`,
+  "second.pem": pems.second ?? "",
+  "system/system.pem": `${pems.system}\n${pems.bundle}\n`,
+  "own.pem": `-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n${pems.own}\n`,
+  "dir/any.name": pems.dir ?? "",
+  "dir/README": "not a certificate",
+  "dir/key.pem": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+  "dir/sub/deeper.pem": pems.second ?? "",
+  "other/linked.pem": pems.other ?? "",
+};
+for (const [path, content] of Object.entries(FILES)) {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), content);
+}
+symlinkSync("linked.pem", join(root, "other", "0123abcd.0"));
+symlinkSync(join(root, "own.pem"), join(root, "other", "elsewhere.pem"));
+
+const at = (path: string) => join(root, path);
+const PLACES = {
+  bundles: ["missing.pem", "bundle.pem", "second.pem"].map(at),
+  directories: ["missing", "system"].map(at),
+};
+
+// Facts of Go 1.26, crypto/x509/root_unix.go and its test.
+test.each<[string, Record<string, string>, readonly string[]]>([
+  ["the first bundle there is, and the system's directories", {}, ["bundle", "system"]],
+  [
+    "a file instead of the bundle, and still the system's directories",
+    { SSL_CERT_FILE: at("own.pem") },
+    ["own", "system", "bundle"],
+  ],
+  [
+    "directories instead of the system's",
+    { SSL_CERT_DIR: `${at("dir")}:${at("other")}` },
+    ["bundle", "dir", "own", "other"],
+  ],
+  ["both", { SSL_CERT_FILE: at("own.pem"), SSL_CERT_DIR: at("dir") }, ["own", "dir"]],
+  ["a file that is not there", { SSL_CERT_FILE: at("missing.pem"), SSL_CERT_DIR: at("dir") }, ["dir"]],
+  ["a file that is a directory", { SSL_CERT_FILE: at("dir"), SSL_CERT_DIR: at("dir") }, ["dir"]],
+  ["empty variables, which are none", { SSL_CERT_FILE: "", SSL_CERT_DIR: "" }, ["bundle", "system"]],
+])("trusts %s", (_what, environment, names) => {
+  const roots = readTrustedRoots(environment, PLACES) ?? "";
+  const found = roots.split(/(?<=-----END CERTIFICATE-----)\n/);
+  expect(found.toSorted()).toEqual(names.map((name) => pems[name]).toSorted());
+});
+
+test("nothing at all is Node's to fill", () => {
+  const nothing = { SSL_CERT_FILE: at("missing.pem"), SSL_CERT_DIR: at("missing") };
+  expect(readTrustedRoots(nothing, PLACES)).toBeUndefined();
+});

@@ -1,0 +1,25 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { eventSchemaText } from "../../../scripts/event-schema.ts";
+import { exportEventSchema } from "../../../src/observe/events.ts";
+
+const docs = join(import.meta.dirname, "..", "..", "..", "docs");
+const read = (name: string) => readFileSync(join(docs, name), "utf8");
+
+/** The examples of docs/events.md. */
+const examples = [...read("events.md").matchAll(/```json\n(.*?)\n```/gs)].map(([, text = ""]) => text);
+
+test("docs/events.schema.json is the schema (node scripts/event-schema.ts writes it)", () => {
+  expect(read("events.schema.json")).toBe(eventSchemaText());
+});
+
+test("docs/events.md has an example of each kind", () => {
+  const kinds = exportEventSchema.options.map(({ shape }) => shape.event.value);
+  expect(examples.map((text) => JSON.parse(text).event).sort()).toEqual([...kinds].sort());
+});
+
+test.each(examples)("the example is an event: %s", (text) => {
+  // Nothing is left out either: an example with a member that does not exist would mislead.
+  expect(exportEventSchema.parse(JSON.parse(text))).toEqual(JSON.parse(text));
+});

@@ -1,0 +1,33 @@
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { openEvents } from "../../../src/observe/event-writer.ts";
+import type { ExportEvent } from "../../../src/observe/events.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+
+const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
+
+test("a closed writer leaves the file alone that gets its descriptor next", async () => {
+  const directory = tempTree();
+  const events = openEvents(join(directory, "events.jsonl"));
+  events.write(EVENT);
+  await events.close(0);
+  const next = openSync(join(directory, "next"), "w");
+  try {
+    events.write(EVENT);
+  } finally {
+    closeSync(next);
+  }
+  expect(readFileSync(join(directory, "next"), "utf8")).toBe("");
+  expect(readFileSync(join(directory, "events.jsonl"), "utf8")).toBe(`${JSON.stringify(EVENT)}\n`);
+});
+
+test("a closed writer leaves a descriptor open that it was given, and writes to it no more", async () => {
+  const path = join(tempTree(), "events.jsonl");
+  const file = openSync(path, "a");
+  const events = openEvents(file);
+  await events.close(0);
+  events.write(EVENT);
+  closeSync(file);
+  expect(readFileSync(path, "utf8")).toBe("");
+});

@@ -1,0 +1,137 @@
+import { expect, test } from "vitest";
+import type { ExportEvent } from "../../../../src/observe/events.ts";
+import { Monitor } from "../../../../src/observe/monitor.ts";
+import { type ProgressMode, showProgress } from "../../../../src/observe/progress/show.ts";
+import type { Transfer } from "../../../../src/observe/transfer.ts";
+import { Log } from "../../../../src/report/log.ts";
+import { CommandOutput } from "../../../../src/report/output.ts";
+import { ManualClock } from "../../../support/clock.ts";
+import { RecordedOutput } from "../../../support/recorded-output.ts";
+import { RecordingLogger } from "../../../support/recording-logger.ts";
+
+const MB = 1e6;
+const APP = { destination: "reg.example/app", image: "app", layer: "a:b", unit: "blob" } as const;
+const TIMES = { thread: 1, startMs: 0, readMs: 1, endMs: 2 };
+
+async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "json" = "text") {
+  const ticker = new ManualClock();
+  const events: ExportEvent[] = [];
+  const monitor = new Monitor((event) => events.push(event), ticker.now);
+  const logger = new RecordingLogger();
+  const out = new RecordedOutput();
+  const { written } = out;
+  const output = new CommandOutput(out, new RecordedOutput());
+  const log = new Log(output.out, output.err);
+  log.configure({ level: "info", isColoured: false, format });
+  const style = { isColoured: false, isUnicode: false };
+  const stop = await showProgress({
+    monitor,
+    mode,
+    hasEvents,
+    logger: format === "json" ? log : logger,
+    output,
+    style,
+    ticker,
+  });
+  return { ticker, monitor, events, lines: logger.lines, written, log, stop };
+}
+
+/** Sends at a steady speed for so many seconds. */
+function send(transfer: Transfer, ticker: ManualClock, seconds: number, bytesPerSecond: number): void {
+  const from = transfer.sent;
+  for (let i = 1; i <= seconds; i += 1) {
+    transfer.reach(from + i * bytesPerSecond);
+    ticker.pass(1000);
+  }
+}
+
+test("lines: nothing of a quick export, then one a destination every few seconds", async () => {
+  const { ticker, monitor, lines, stop } = await shown({ kind: "lines", everyMs: 10_000 });
+  const app = monitor.transfer({ ...APP, size: 200 * MB });
+  const cache = monitor.transfer({ ...APP, destination: "reg.example/cache", image: "cache", size: 100 * MB });
+  app.begin();
+  send(app, ticker, 9, 4 * MB);
+  expect(lines).toEqual([]);
+  cache.begin();
+  send(app, ticker, 2, 4 * MB);
+  expect(lines).toEqual([
+    "info Progress: reg.example/app 20%, 40.0 MB of 200 MB, 4.00 MB/s, 40s left",
+    "info Progress: reg.example/cache 0%, 0 B of 100 MB, 0 B/s, waiting",
+  ]);
+  app.done("sha256:d", 200 * MB, "uploaded");
+  cache.reach(50 * MB);
+  ticker.pass(10_000);
+  expect(lines.slice(2)).toEqual(["info Progress: reg.example/cache 50%, 50.0 MB of 100 MB, 0 B/s, waiting"]);
+  stop();
+  expect(ticker.tasks).toBe(0);
+});
+
+test("lines tell of layers while nothing is sent", async () => {
+  const { ticker, monitor, lines } = await shown({ kind: "lines", everyMs: 5_000 });
+  const [work] = [monitor.layer("a:b"), monitor.layer("a:c")];
+  work.begin(10 * MB, ["diff-id"]);
+  work.block(0, { length: 5 * MB, outputLength: 0, times: TIMES });
+  ticker.pass(5_000);
+  expect(lines).toEqual(["info Progress: hashing a:b 50%, 1 to come, 5.0s so far"]);
+});
+
+test("what was shown never goes back, though more turns up and bytes are sent again", async () => {
+  const { ticker, monitor, events } = await shown({ kind: "none" }, true);
+  const first = monitor.transfer({ ...APP, size: 100 * MB });
+  first.begin();
+  first.reach(60 * MB);
+  ticker.pass(5_000);
+  first.begin(10 * MB);
+  first.reach(20 * MB);
+  ticker.pass(5_000);
+  monitor.transfer({ ...APP, size: 900 * MB }).begin();
+  ticker.pass(5_000);
+  const told = events.flatMap((event) => (event.event === "upload-progress" ? [event] : []));
+  expect(told.map(({ sentBytes }) => sentBytes)).toEqual([60 * MB, 60 * MB, 60 * MB]);
+  expect(told.map(({ expectedBytes }) => expectedBytes)).toEqual([100 * MB, 100 * MB, 1000 * MB]);
+});
+
+test("a fraction never shrinks", async () => {
+  const { ticker, monitor, lines } = await shown({ kind: "lines", everyMs: 5_000 });
+  const transfer = monitor.transfer({ ...APP, size: 100 * MB });
+  transfer.begin();
+  transfer.reach(60 * MB);
+  ticker.pass(5_000);
+  monitor.transfer({ ...APP, size: 900 * MB }).begin();
+  ticker.pass(5_000);
+  expect(lines.map((line) => /\d+%/.exec(line)?.[0])).toEqual(["60%", "60%"]);
+});
+
+test("what is expected of a layer that is being compressed follows from what it became so far", async () => {
+  const { ticker, monitor, events } = await shown({ kind: "none" }, true);
+  const work = monitor.layer("a:b");
+  const transfer = monitor.transfer({ ...APP, work });
+  work.begin(100 * MB, ["diff-id", "blob"]);
+  work.block(0, { length: 50 * MB, outputLength: 10 * MB, times: TIMES });
+  transfer.begin();
+  transfer.reach(5 * MB);
+  ticker.pass(5_000);
+  expect(events.at(-1)).toMatchObject({ event: "upload-progress", sentBytes: 5 * MB, expectedBytes: 20 * MB });
+});
+
+test("progress in a log of JSON is JSON", async () => {
+  const { ticker, monitor, written } = await shown({ kind: "lines", everyMs: 5_000 }, false, "json");
+  monitor.transfer({ ...APP, size: MB }).begin();
+  ticker.pass(5_000);
+  expect(written.map((line) => JSON.parse(line))).toEqual([
+    { level: 30, time: expect.any(Number), msg: "Progress: reg.example/app 0%, 0 B of 1.00 MB, 0 B/s, waiting" },
+  ]);
+});
+
+test("bars are drawn on the output, the log above them, and all is gone at the end", async () => {
+  const { ticker, monitor, written, log, stop } = await shown({ kind: "bars" });
+  monitor.layer("a:b").begin(MB, ["diff-id"]);
+  ticker.pass(100);
+  expect(written.at(-1)).toContain("a:b");
+  log.info("Adding layer 'a:b'");
+  expect(written.at(-1)).toMatch(/Adding layer 'a:b'\n.*a:b/s);
+  stop();
+  log.info("after");
+  expect(written.at(-1)).toBe("after\n");
+  expect(ticker.tasks).toBe(0);
+});

@@ -1,0 +1,188 @@
+import { describe, expect, test } from "vitest";
+import { Monitor } from "../../../../src/observe/monitor.ts";
+import { TimelineRecorder } from "../../../../src/observe/timeline/recorder.ts";
+import { SEVERAL, Series, type Span, SpanList } from "../../../../src/observe/timeline/spans.ts";
+import type { Timeline } from "../../../../src/observe/timeline/timeline.ts";
+import { traceEvents } from "../../../../src/observe/timeline/trace-events.ts";
+import { timelineHtml } from "../../../../src/observe/timeline/write.ts";
+import { ManualClock } from "../../../support/clock.ts";
+
+function span(startMs: number, thread = 1, layer = "a:b"): Span {
+  return { thread, layer, kind: "make", startMs, endMs: startMs + 5, busyMs: 5, readMs: 1, blocks: 1 };
+}
+
+describe("spans", () => {
+  test("are kept as they are while there are few", () => {
+    const list = new SpanList(({ thread }) => thread, 10);
+    for (let i = 0; i < 10; i += 1) list.add(span(i * 5));
+    expect(list.spans).toHaveLength(10);
+  });
+
+  test("become one where they follow each other, when there are many; no time and no block is lost", () => {
+    const list = new SpanList(({ thread }) => thread, 100);
+    for (let i = 0; i < 20_000; i += 1) list.add(span(i * 6, i % 4, `a:${Math.floor(i / 5000)}`));
+    expect(list.spans.length).toBeLessThanOrEqual(100);
+    const sum = (of: (one: Span) => number) => list.spans.reduce((all, one) => all + of(one), 0);
+    expect(sum(({ blocks }) => blocks)).toBe(20_000);
+    expect(sum(({ busyMs }) => busyMs)).toBe(100_000);
+    expect(sum(({ readMs }) => readMs)).toBe(20_000);
+    for (const thread of [0, 1, 2, 3]) {
+      const own = list.spans.filter((one) => one.thread === thread);
+      for (const [i, { endMs }] of own.entries()) expect(own[i + 1]?.startMs ?? endMs).toBeGreaterThanOrEqual(endMs);
+    }
+  });
+
+  test("of layers that take turns become one of several, since memory is bounded", () => {
+    const list = new SpanList(({ thread }) => thread, 50);
+    for (let i = 0; i < 20_000; i += 1) list.add(span(i * 6, i % 2, `a:${(i >> 1) % 3}`));
+    expect(list.spans.length).toBeLessThanOrEqual(50);
+    expect(list.spans[0]).toMatchObject({ layer: SEVERAL, startMs: 0 });
+    expect(list.spans.reduce((all, { blocks }) => all + blocks, 0)).toBe(20_000);
+  });
+
+  test("of a layer are merged over its threads, which overlap", () => {
+    const list = new SpanList(({ layer }) => layer, 10);
+    for (let i = 0; i < 100; i += 1) list.add(span(100 - (i % 2), i, `a:${i % 3}`));
+    expect(list.spans.length).toBeLessThanOrEqual(10);
+    expect(list.spans[0]).toMatchObject({ layer: "a:0", startMs: 99, endMs: 105 });
+  });
+});
+
+test("a series keeps fewer and fewer looks of a longer and longer time", () => {
+  const series = new Series(64);
+  for (let i = 0; i < 5000; i += 1)
+    series.look(
+      i,
+      i < 10
+        ? [["a", i]]
+        : [
+            ["a", i],
+            ["b", 1],
+          ],
+    );
+  const { times, values } = series;
+  expect(times.length).toBeLessThanOrEqual(64);
+  expect(times.length).toBeGreaterThan(16);
+  expect(values.get("a")).toEqual(times);
+  expect(values.get("b")).toHaveLength(times.length);
+  const steps = new Set(times.slice(1).map((ms, i) => ms - (times[i] ?? 0)));
+  expect(steps.size).toBe(1);
+});
+
+/** A small export: two layers, one for both images; the second fails to get to the cache. */
+function recorded(): Timeline {
+  const ticker = new ManualClock();
+  const recorder = new TimelineRecorder(() => 5000, new Date(0));
+  const monitor = new Monitor((event) => recorder.event(event), ticker.now, recorder);
+  monitor.queues.set("blocks", () => 3);
+  const stop = recorder.watch(monitor, ticker);
+  for (const [i, id] of ["a:<b>", "a:c"].entries()) {
+    const work = monitor.layer(id);
+    work.begin(2048, ["diff-id", "blob"]);
+    const [app, cache] = (["app", "cache"] as const).map((image) =>
+      monitor.transfer({ destination: `reg.example/${image}`, image, layer: id, work, unit: "blob" }),
+    );
+    app?.begin();
+    cache?.begin();
+    ticker.pass(100);
+    const start = 5000 + i * 100;
+    work.block(0, {
+      length: 2048,
+      outputLength: 100,
+      times: { thread: 4, startMs: start, readMs: start + 3, endMs: start + 9 },
+    });
+    work.digested("diff-id", { thread: 7, startMs: start + 10, endMs: start + 12 });
+    work.digested("blob", { thread: 6, startMs: start + 10, endMs: start + 11 });
+    work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 110 } });
+    app?.reach(110);
+    ticker.pass(10);
+    if (i === 1) app?.done("sha256:b", 110, "uploaded");
+    cache?.fail(new Error("refused"));
+  }
+  monitor.emit({ event: "app-image-ready", digest: "sha256:d", tags: [] });
+  ticker.pass(5);
+  monitor.emit({ event: "error", reason: "no cache" });
+  stop();
+  return recorder.timeline(monitor, "tandem 0");
+}
+
+test("a timeline has a lane for each thread and as many for uploads as overlap", () => {
+  const { lanes, layers, spans, layerSpans, uploads, moments, samples, durationMs, began } = recorded();
+  expect({ durationMs, began }).toEqual({ durationMs: 225, began: "1970-01-01T00:00:00.000Z" });
+  expect(lanes.map(({ name }) => name)).toEqual([
+    "worker 1",
+    "hash 1",
+    "hash 2",
+    "reg.example/app",
+    "reg.example/app",
+    "reg.example/cache",
+  ]);
+  expect(layers).toEqual([
+    { id: "a:<b>", tarSize: 2048, size: 110, startedMs: 0, hashedMs: 100, compressedMs: 100, isReused: false },
+    { id: "a:c", tarSize: 2048, size: 110, startedMs: 110, hashedMs: 210, compressedMs: 210, isReused: false },
+  ]);
+  expect(spans).toEqual([
+    [0, 0, "make", 0, 9, 9, 3, 1],
+    [2, 0, "diff-id", 10, 2, 2, 0, 1],
+    [1, 0, "blob", 10, 1, 1, 0, 1],
+    [0, 1, "make", 100, 9, 9, 3, 1],
+    [2, 1, "diff-id", 110, 2, 2, 0, 1],
+    [1, 1, "blob", 110, 1, 1, 0, 1],
+  ]);
+  expect(layerSpans.slice(0, 3)).toEqual([
+    [0, "make", 0, 9, 9],
+    [0, "diff-id", 10, 2, 2],
+    [0, "blob", 10, 1, 1],
+  ]);
+  expect(uploads.map(({ lane, layer, startMs, endMs, outcome }) => [lane, layer, startMs, endMs, outcome])).toEqual([
+    // Never ended: it is under way to the end.
+    [3, 0, 0, 225, "failed"],
+    [4, 1, 110, 220, "uploaded"],
+    [5, 0, 0, 110, "failed"],
+    [5, 1, 110, 220, "failed"],
+  ]);
+  expect(moments).toEqual([
+    { name: "app image ready", ms: 220, kind: "app" },
+    { name: "failed: no cache", ms: 225, kind: "failure" },
+  ]);
+  expect(samples.times).toEqual([0, 100, 200]);
+  expect(samples.queues).toEqual({ blocks: [3, 3, 3] });
+  expect(samples.sent).toEqual({ "reg.example/app": [0, 0, 110], "reg.example/cache": [0, 0, 0] });
+});
+
+describe("Chrome's format", () => {
+  const { traceEvents: events } = traceEvents(recorded());
+
+  test("names every lane that something is in", () => {
+    const named = new Set(events.flatMap(({ name, pid, tid }) => (name === "thread_name" ? [`${pid} ${tid}`] : [])));
+    for (const { ph, pid, tid } of events) if (ph === "X") expect(named).toContain(`${pid} ${tid}`);
+    const processes = events.filter(({ name }) => name === "process_name").map(({ args }) => args?.name);
+    expect(processes).toEqual(["threads", "uploads", "layers"]);
+  });
+
+  test("has times in whole microseconds, none negative, and no spans that overlap in a lane", () => {
+    const spans = events.filter(({ ph }) => ph === "X");
+    expect(spans.length).toBeGreaterThan(10);
+    for (const { ts = -1, dur = -1 } of spans) {
+      expect(Number.isInteger(ts) && Number.isInteger(dur)).toBe(true);
+      expect(Math.min(ts, dur)).toBeGreaterThanOrEqual(0);
+    }
+    for (const lane of Map.groupBy(spans, ({ pid, tid }) => `${pid} ${tid}`).values()) {
+      const ordered = lane.toSorted((a, b) => (a.ts ?? 0) - (b.ts ?? 0));
+      for (const [i, { ts = 0, dur = 0 }] of ordered.entries())
+        expect(ordered[i + 1]?.ts ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(ts + dur);
+    }
+  });
+
+  test("counts in numbers, and marks moments for all lanes", () => {
+    for (const { ph, args = {} } of events)
+      if (ph === "C") for (const value of Object.values(args)) expect(value).toBeTypeOf("number");
+    expect(events).toContainEqual({ name: "app image ready", ph: "i", s: "g", pid: 1, tid: 0, ts: 220_000 });
+  });
+});
+
+test("the page has the timeline as data that no name can break out of", () => {
+  const html = timelineHtml(recorded(), "<p><!-- timeline --></p>");
+  const [, data = ""] = /^<p><script type="application\/json" id="timeline">([^<]*)<\/script><\/p>$/.exec(html) ?? [];
+  expect(JSON.parse(data)).toEqual(JSON.parse(JSON.stringify(recorded())));
+});

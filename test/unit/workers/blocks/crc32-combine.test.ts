@@ -1,0 +1,29 @@
+import { crc32 } from "node:zlib";
+import { expect, test } from "vitest";
+import { combineCrc32 } from "../../../../workers/blocks/gzip.ts";
+import { seededRandom } from "../../../support/random.ts";
+
+test("the CRC of the whole from those of its parts, at random splits", () => {
+  const random = seededRandom(23).below;
+  for (let round = 0; round < 200; round++) {
+    const bytes = Buffer.from(Array.from({ length: random(5000) }, () => random(256)));
+    let combined = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + 1 + random(1500));
+      combined = combineCrc32(combined, crc32(part), part.length);
+      at += part.length;
+    }
+    expect(combined).toBe(crc32(bytes));
+  }
+});
+
+test("an empty second part changes nothing", () => {
+  expect(combineCrc32(0xdeadbeef, 0, 0)).toBe(0xdeadbeef);
+});
+
+test("lengths beyond 32 bits: x^(8n) is the same however n is reached", () => {
+  // Appending n zero bytes twice is appending 2n zero bytes; CRC parts of zeros cancel in the comparison.
+  const n = 3 * 2 ** 31 + 5;
+  const zeros = (length: number): number => combineCrc32(0x12345678, 0, length);
+  expect(combineCrc32(zeros(n), 0, n)).toBe(zeros(2 * n));
+});

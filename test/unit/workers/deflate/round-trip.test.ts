@@ -1,0 +1,89 @@
+import { inflateRawSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { buildEncoders } from "../../../../scripts/build-encoder.ts";
+import { maxBlockBytes } from "../../../../workers/deflate/wasm-encoder.ts";
+import { type InputKind, inputKinds, makeInput, words, zeros } from "../../../support/deflate-inputs.ts";
+import { createEncoderHarness } from "../../../support/encoder-harness.ts";
+import { inflate } from "../../../support/inflate.ts";
+
+await buildEncoders();
+const harness = createEncoderHarness();
+const finalBlock = Buffer.from([3, 0]);
+const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+/** Compresses, checks the bound and the end, inflates with zlib and compares. */
+function roundTrip(data: Uint8Array, level: number, name: string): Buffer {
+  const output = harness.encode(data, level);
+  const bound = harness.deflate.outputBound(data.length);
+  if (output.length > bound) throw new Error(`${name}: ${output.length} bytes are over the bound of ${bound}`);
+  const stream = Buffer.concat([output, finalBlock]);
+  // An empty stored block ends the output, RFC 1951 section 3.2.4.
+  if (stream.readUInt32BE(stream.length - 6) !== 0x0000ffff)
+    throw new Error(`${name}: no empty stored block at the end`);
+  const back = inflateRawSync(stream, { chunkSize: 64 + data.length });
+  if (Buffer.compare(back, data) !== 0) throw new Error(`${name}: does not inflate to itself`);
+  return stream;
+}
+
+describe("round trips through zlib", () => {
+  test("every length up to 70,000", { timeout: 120_000 }, () => {
+    // Zeros and words by turns: the first makes one match to the very end, the second ends in all ways.
+    const kinds: readonly InputKind[] = [zeros, words];
+    const inputs = kinds.map((kind) => makeInput(kind, 70_000, 1));
+    for (let length = 0; length <= 70_000; length++) {
+      roundTrip(inputs[length & 1]!.subarray(0, length), 1, `length ${length}`);
+    }
+  });
+
+  test.each(levels)("strided lengths of every kind at level %i", { timeout: 60_000 }, (level) => {
+    for (const [name, kind] of Object.entries(inputKinds)) {
+      const input = makeInput(kind, 140_000, level);
+      for (let length = 0; length <= 600; length++) {
+        roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
+      }
+      for (let length = 601; length < 140_000; length += 9_973) {
+        roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
+      }
+    }
+  });
+
+  test.each(levels)("lengths around the limits of sub-blocks and blocks at level %i", { timeout: 60_000 }, (level) => {
+    const limits = [65_535, 2 * 65_535, 65_536, 2 * 65_536, 32_768];
+    for (const [name, kind] of Object.entries(inputKinds)) {
+      const input = makeInput(kind, maxBlockBytes, level);
+      for (const limit of limits) {
+        for (let length = limit - 20; length <= limit + 20; length += 3) {
+          roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
+        }
+      }
+      for (const length of [maxBlockBytes - 1, maxBlockBytes]) {
+        roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
+      }
+    }
+  });
+
+  test("noise is stored within the bound, and costs no more than its headers", () => {
+    const input = makeInput(inputKinds.noise!, maxBlockBytes, 3);
+    expect(roundTrip(input, 1, "noise").length).toBeLessThanOrEqual(maxBlockBytes + 5 * 17 + 5 + 2);
+  });
+
+  test("small headers among noise are still found", () => {
+    const input = makeInput(inputKinds.noise!, maxBlockBytes, 4);
+    const header = input.slice(0, 512);
+    for (let at = 16_384; at + 512 < input.length; at += 16_384) input.set(header, at);
+    expect(roundTrip(input, 1, "headers").length).toBeLessThan(maxBlockBytes - 63 * 300);
+  });
+});
+
+describe("round trips through an independent inflater", () => {
+  test.each(levels)("all kinds at level %i", { timeout: 60_000 }, (level) => {
+    for (const [name, kind] of Object.entries(inputKinds)) {
+      for (let seed = 1; seed <= 6; seed++) {
+        const length = [0, 1, 700, 66_000, 150_000, 9_999][seed - 1]!;
+        const input = makeInput(kind, length, seed * 100 + level);
+        const stream = roundTrip(input, level, `${name}, seed ${seed}`);
+        expect(Buffer.compare(inflate(stream, length).data, input), `${name}, seed ${seed}`).toBe(0);
+      }
+    }
+  });
+});

@@ -1,0 +1,49 @@
+import { threadId } from "node:worker_threads";
+import { crc32 } from "node:zlib";
+import { threadClock } from "../../src/concurrency/thread-clock.ts";
+import { toWire } from "../../src/errors/wire.ts";
+import {
+  type Arena,
+  type BlockTask,
+  type CompressorReply,
+  type CompressorTask,
+  type CopyTask,
+  rawBytes,
+} from "../protocol.ts";
+import { scanSource } from "../scan/scan.ts";
+import { blockLength, buildBlock } from "./block.ts";
+import type { BlockEncoder } from "./encoder.ts";
+
+/** Answers a task of the compressing pool; a failure is an answer too, so that its fields survive the thread border. */
+export async function answer(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
+  try {
+    switch (task.kind) {
+      case "scan":
+        return { kind: "scan-done", indexes: scanSource(task.source) };
+      case "copy":
+        return { kind: "copy-done", tarSize: await copyTar(task) };
+      case "block":
+        return compressBlock(task, arena, encoder);
+    }
+  } catch (error) {
+    return { kind: "failed", fault: toWire(error) };
+  }
+}
+
+/** The code for foreign tars and for their digests would take half a megabyte of each thread, and few exports need it. */
+async function copyTar({ source, spool }: CopyTask): Promise<number> {
+  const foreign = await import("../tar/copy.ts");
+  return await foreign.copyTar(source, spool);
+}
+
+function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {
+  const startMs = threadClock();
+  const length = blockLength(task.tar, task.block);
+  const raw = rawBytes(arena, task.slot, length);
+  const touched = buildBlock(task.tar, task.block, raw);
+  const readMs = threadClock();
+  const outputLength = task.compress ? encoder.encode(task.slot, length) : 0;
+  const sum = crc32(raw);
+  const times = { thread: threadId, startMs, readMs, endMs: threadClock() };
+  return { kind: "block-done", length, outputLength, crc32: sum, touched, times };
+}

@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { writeSync } from "node:fs";
+import { promisify } from "node:util";
+import { type MessagePort, threadId } from "node:worker_threads";
+import { threadClock } from "../../src/concurrency/thread-clock.ts";
+import { Fault, messageOf } from "../../src/errors/fault.ts";
+import { toWire } from "../../src/errors/wire.ts";
+import { pathFault } from "../../src/go/errno.ts";
+import {
+  type Arena,
+  type DigestBlock,
+  type DigestDone,
+  type DigestEnd,
+  type DigesterSetup,
+  type DigestProgress,
+  type DigestReply,
+  type DigestTask,
+  type HashFileDone,
+  type HashFileTask,
+  outputBytes,
+  rawBytes,
+  type TaskFailed,
+} from "../protocol.ts";
+import { combineCrc32, GZIP_HEADER, gzipTrailer } from "./gzip.ts";
+
+/**
+ * Writes all bytes at a position of a spool file.
+ * @param what they are, for the message
+ */
+export function writeSpool(spool: number, bytes: Uint8Array, position: number, what: string): void {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(spool, bytes, at, bytes.length - at, position + at);
+  } catch (error) {
+    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write ${what} to the spool: ${messageOf(error)}`, {
+      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
+      cause: error,
+    });
+  }
+}
+
+const open = promisify(fs.open);
+const read = promisify(fs.read);
+const close = promisify(fs.close);
+
+/** Bytes read at a time: as many as a block has, so that digests in the same thread wait no longer for it than for each other. */
+const READ_SIZE = 1 << 20;
+
+/** Hashes a file; answers a task of the digesting pool. */
+export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | TaskFailed> {
+  try {
+    const file = await open(path, "r");
+    try {
+      return { kind: "hash-file-done", ...(await hashOf(file)) };
+    } finally {
+      await close(file);
+    }
+  } catch (error) {
+    return { kind: "failed", fault: toWire(pathFault("EXPORT_LAYER_READ", "read", path, error)) };
+  }
+}
+
+/** The next part is read while one is hashed. */
+async function hashOf(file: number): Promise<{ readonly sha256: string; readonly size: number }> {
+  const hash = createHash("sha256");
+  const buffers = [Buffer.allocUnsafe(READ_SIZE), Buffer.allocUnsafe(READ_SIZE)] as const;
+  const next = (buffer: Buffer, position: number) => read(file, buffer, 0, READ_SIZE, position);
+  let [current, other]: readonly [Buffer, Buffer] = buffers;
+  let size = 0;
+  let reading = next(current, size);
+  for (;;) {
+    const { bytesRead } = await reading;
+    if (bytesRead === 0) return { sha256: hash.digest("hex"), size };
+    size += bytesRead;
+    reading = next(other, size);
+    hash.update(current.subarray(0, bytesRead));
+    [current, other] = [other, current];
+  }
+}
+
+/** Consumes a layer's blocks in order: the only sequential stage (docs/architecture.md#principles). */
+interface BlockDigester {
+  /** Returns the bytes digested so far. */
+  take(block: DigestBlock): number;
+  finish(): DigestDone;
+}
+
+function diffIdDigester(arena: Arena): BlockDigester {
+  const hash = createHash("sha256");
+  let size = 0;
+  let crc32 = 0;
+  return {
+    take(block) {
+      hash.update(rawBytes(arena, block.slot, block.length));
+      crc32 = combineCrc32(crc32, block.crc32, block.length);
+      size += block.length;
+      return size;
+    },
+    finish: () => ({ kind: "digest-done", sha256: hash.digest("hex"), size, crc32 }),
+  };
+}
+
+/** Frames the compressed blocks, for gzip as one member, appends them to the spool and digests what it appended. */
+function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: DigestTask): BlockDigester {
+  const hash = createHash("sha256");
+  let size = 0;
+  let tarSize = 0;
+  let crc32 = 0;
+  const append = (bytes: Uint8Array): void => {
+    hash.update(bytes);
+    writeSpool(spool, bytes, offset + size, "compressed layer");
+    size += bytes.length;
+  };
+  if (format === "gzip") append(GZIP_HEADER);
+  return {
+    take(block) {
+      append(outputBytes(arena, block.slot, block.outputLength));
+      crc32 = combineCrc32(crc32, block.crc32, block.length);
+      tarSize += block.length;
+      return size;
+    },
+    finish() {
+      if (format === "gzip") append(gzipTrailer(crc32, tarSize));
+      return { kind: "digest-done", sha256: hash.digest("hex"), size, crc32 };
+    },
+  };
+}
+
+/**
+ * Runs a digest task: digests every block that comes over the port, tells when its slot is free, and settles at the end.
+ * A failure is answered at once; blocks that still come are then ignored.
+ */
+export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<DigestReply> {
+  const { promise, resolve } = Promise.withResolvers<DigestReply>();
+  const finish = (reply: DigestReply): void => {
+    task.port.close();
+    resolve(reply);
+  };
+  try {
+    const digester = task.kind === "blob" ? blobDigester(setup, task) : diffIdDigester(setup.arena);
+    task.port.on("message", (message: DigestBlock | DigestEnd) => {
+      try {
+        const done = step(digester, message, task.port);
+        if (done !== undefined) finish(done);
+      } catch (error) {
+        finish({ kind: "failed", fault: toWire(error) });
+      }
+    });
+  } catch (error) {
+    finish({ kind: "failed", fault: toWire(error) });
+  }
+  return promise;
+}
+
+function step(digester: BlockDigester, message: DigestBlock | DigestEnd, port: MessagePort): DigestReply | undefined {
+  if (message.kind === "block") {
+    const startMs = threadClock();
+    const size = digester.take(message);
+    const times = { thread: threadId, startMs, endMs: threadClock() };
+    const progress: DigestProgress = { kind: "progress", slot: message.slot, size, times };
+    port.postMessage(progress);
+    return undefined;
+  }
+  if (message.complete) return digester.finish();
+  return { kind: "failed", fault: toWire(new Fault("EXPORT_CANCELLED", "the layer's digest was cancelled")) };
+}

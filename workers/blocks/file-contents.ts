@@ -1,0 +1,142 @@
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { Fault } from "../../src/errors/fault.ts";
+import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
+import { isSystemError, pathFault } from "../../src/go/errno.ts";
+import { changedFault } from "../changed-fault.ts";
+import type { FileIdentity, IndexedEntry } from "../tar-index.ts";
+import { waitForDescriptor } from "../wait-for-descriptor.ts";
+
+/** The code of a fault of a file that cannot be read; its destination is the file's path. */
+export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
+
+/** Part of a file, and the memory that receives it. */
+export interface FilePart {
+  readonly entry: IndexedEntry;
+  /** The file, where that is not the entry's own name. */
+  readonly contentPath: ByteString | undefined;
+  /** Offset of the part in the file, in bytes. */
+  readonly position: number;
+  /** Receives the part from `begin` to `end`. The byte after `end` may be overwritten. */
+  readonly into: Buffer;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** A file with other times than the scan saw. */
+export interface TouchedFile {
+  readonly path: ByteString;
+  /** Offset of its contents in the tar, in bytes. */
+  readonly start: number;
+  readonly size: number;
+}
+
+/**
+ * Reads part of a file that the scan saw. The part of an empty file is empty; it is opened because it may have grown.
+ *
+ * If only the file's times have changed since the scan, it is read a second time. Bytes that are the same twice are those of
+ * one version. A file that is read in several parts has to be compared when all are read.
+ * @returns the file if its times have changed
+ * @throws Fault naming the file if it was replaced, has another size, is being written to, or does not have the size that it
+ * reports
+ */
+export function readPart(part: FilePart): TouchedFile | undefined {
+  const { entry, contentPath } = part;
+  const path = contentPath ?? entry.name;
+  const file = openContents(entry.name, contentPath);
+  try {
+    fill(file, part, path);
+    // After the read, so that no change between the scan and the read goes unnoticed.
+    if (isSameVersion(entry, check(entry, path, fstatSync(file)))) return undefined;
+    const { begin, end } = part;
+    if (end - begin === entry.size) compare(file, part, path);
+    return { path, start: entry.offset + entry.headerSize, size: entry.size };
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    // What replaced the file may not support reads at an offset.
+    check(entry, path, fstatSync(file));
+    throw unreadable("read", path, error);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Inode numbers do not count: FUSE file systems may assign new ones at each lookup. */
+export function isSameVersion(one: FileIdentity, other: FileIdentity): boolean {
+  return one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs;
+}
+
+/** @throws Fault if the bytes are no longer the same */
+function compare(file: number, part: FilePart, path: ByteString): void {
+  const bytes = part.into.subarray(part.begin, part.end);
+  const again = { ...part, into: Buffer.allocUnsafe(bytes.length), begin: 0, end: bytes.length };
+  fill(file, again, path);
+  if (!again.into.equals(bytes)) throw changedFault(path, "was written to");
+}
+
+/** Reads the whole part. The last part asks for one byte more, to find contents beyond the file's size. */
+function fill(file: number, { entry, position, into, begin, end }: FilePart, path: ByteString): void {
+  const isLast = position + end - begin === entry.size;
+  const limit = isLast && end < into.length ? end + 1 : end;
+  let at = begin;
+  do {
+    const read = readSync(file, into, at, limit - at, position + at - begin);
+    if (read === 0) break;
+    at += read;
+  } while (at < end);
+  const isLonger = at > end || (isLast && limit === end && hasByte(file, entry.size));
+  if (at >= end && !isLonger) return;
+  check(entry, path, fstatSync(file));
+  if (isLonger) throw wrongSize(path, "write too long");
+  throw wrongSize(path, `missed writing ${entry.size - readableSize(file, entry.size)} bytes`);
+}
+
+function hasByte(file: number, position: number): boolean {
+  return readSync(file, Buffer.alloc(1), 0, 1, position) > 0;
+}
+
+/** Bytes before the end of the file, however many it reports. */
+function readableSize(file: number, reported: number): number {
+  let [low, high] = [0, reported];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (hasByte(file, middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** O_NONBLOCK: a FIFO in the place of a file must not block; it has no effect on regular files. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** An entry's own file was lstat'ed as a regular one, so a symlink in its place is a change; another path was stat'ed. */
+function openContents(name: ByteString, contentPath: ByteString | undefined): number {
+  const path = contentPath ?? name;
+  try {
+    const flags = contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS;
+    return waitForDescriptor(() => openSync(fsPath(path), flags));
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") throw changedFault(path, "was removed");
+    if (isSystemError(error) && error.code === "ELOOP") throw changedFault(path, "was replaced by a symlink");
+    throw unreadable("open", path, error);
+  }
+}
+
+function unreadable(operation: "open" | "read", path: ByteString, error: unknown): Fault {
+  const file = fromByteString(path);
+  return pathFault(UNREADABLE_CONTENTS, operation, file, error, { destination: file });
+}
+
+/** @param problem in the words of Go's archive/tar, which the reference writes layers with */
+function wrongSize(path: ByteString, problem: string): Fault {
+  const file = fromByteString(path);
+  return new Fault(UNREADABLE_CONTENTS, `read ${file}: archive/tar: ${problem}`, {
+    destination: file,
+    hint: "The file does not have the size that its file system reports, as in /proc and /sys. Remove it from the build's output, or copy its contents to a regular file.",
+  });
+}
+
+function check(entry: IndexedEntry, path: ByteString, stats: Stats): FileIdentity {
+  if (!stats.isFile()) throw changedFault(path, "was replaced");
+  if (stats.size !== entry.size) throw changedFault(path, `had ${entry.size} bytes and now has ${stats.size}`);
+  return stats;
+}

@@ -1,0 +1,120 @@
+import { type Stats, statSync } from "node:fs";
+import { Fault } from "../../src/errors/fault.ts";
+import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
+import { pathFault } from "../../src/go/errno.ts";
+import type { LocalSource } from "../../src/plan/layers.ts";
+import { TAR_TYPE, type TarType } from "../tar/header.ts";
+import type { ScannedEntry, TarIndex } from "../tar-index.ts";
+import { AppSlices, type LayersOf } from "./app-slices.ts";
+import { buildTarIndex, TarIndexBuilder } from "./index-builder.ts";
+import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk.ts";
+
+type AppSource = Extract<LocalSource, { readonly kind: "app-slice" }>;
+
+/** Paths inside the image (docs/compatibility.md#entry-order-and-owners). */
+const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
+const PROCESS_DIR = "/cnb/process";
+
+/**
+ * Looks at a layer's source, without reading contents, and returns the index of its tar. All slices of an app directory
+ * are scanned together: their indexes come in order, the rest layer last. Every other source has one.
+ */
+export function scanSource(source: LocalSource): TarIndex[] {
+  switch (source.kind) {
+    case "directory":
+      return [buildTarIndex(treeEntries(source.path, source, "walk"))];
+    case "app-slice":
+      return scanApp(source);
+    case "launcher":
+      return [scanLauncher(source.path)];
+    case "process-types":
+      return [buildTarIndex(processEntries(source.types))];
+  }
+}
+
+function* treeEntries(root: ByteString, owner: Owner, order: WalkOrder): Generator<ScannedEntry> {
+  yield* scanParents(root);
+  for (const { path, stats } of walk(root, order)) {
+    const entry = scanEntry(path, stats, owner);
+    if (entry !== undefined) yield entry;
+  }
+}
+
+/** One layer needs no more than a walk in the right order. */
+function scanApp(source: AppSource): TarIndex[] {
+  return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
+}
+
+/** All entries are packed first, since what a slice takes is known only when all paths are. */
+function scanSlices(source: AppSource): TarIndex[] {
+  const { appDir, slices } = source;
+  const parents = scanParents(appDir);
+  const division = new AppSlices(slices);
+  const all = new TarIndexBuilder();
+  const numbers: number[] = [];
+  const skip = appDir.endsWith("/") ? appDir.length : appDir.length + 1;
+  for (const { path, stats, number, parent } of walk(appDir, "path")) {
+    division.add(path.slice(skip), parent);
+    const entry = scanEntry(path, stats, source);
+    if (entry === undefined) continue;
+    numbers.push(number);
+    all.add(entry);
+  }
+  return distribute(all, numbers, division.divide(), { parents, count: slices.length + 1 });
+}
+
+/** @param numbers of the entries' paths */
+function distribute(
+  all: TarIndexBuilder,
+  numbers: readonly number[],
+  layersOf: LayersOf,
+  { parents, count }: { readonly parents: readonly ScannedEntry[]; readonly count: number },
+): TarIndex[] {
+  const layers = Array.from({ length: count }, () => new TarIndexBuilder());
+  let at = 0;
+  for (const entry of all.drain())
+    for (const layer of layersOf(numbers[at++] as number)) addEntry(layers[layer] as TarIndexBuilder, parents, entry);
+  return layers.map((layer) => layer.build());
+}
+
+/** The directories above the app directory come first, where there is anything after them. */
+function addEntry(layer: TarIndexBuilder, parents: readonly ScannedEntry[], entry: ScannedEntry): void {
+  if (layer.isEmpty) for (const parent of parents) layer.add(parent);
+  layer.add(entry);
+}
+
+function rootOwned(name: ByteString, type: TarType, rest: Partial<ScannedEntry> = {}): ScannedEntry {
+  const nothing = { size: 0, linkName: "", deviceMajor: 0, deviceMinor: 0, mtimeMs: 0, ctimeMs: 0 };
+  return { name, type, mode: 0o755, uid: 0, gid: 0, ...nothing, ...rest };
+}
+
+function scanLauncher(path: ByteString): TarIndex {
+  const shown = fromByteString(path);
+  let stats: Stats;
+  try {
+    stats = statSync(fsPath(path));
+  } catch (error) {
+    const fault = pathFault("EXPORT_LAYER_LAUNCHER", "stat", shown, error);
+    throw new Fault(fault.code, `failed to stat launcher at path '${shown}': ${fault.message}`, { cause: fault });
+  }
+  if (stats.isDirectory())
+    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: read ${shown}: is a directory`);
+  if (!stats.isFile())
+    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`, {
+      hint: "Give the path of the launcher binary with -launcher.",
+    });
+  const entries = [
+    rootOwned("/cnb", TAR_TYPE.directory),
+    rootOwned("/cnb/lifecycle", TAR_TYPE.directory),
+    rootOwned(LAUNCHER_PATH, TAR_TYPE.file, { size: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs }),
+  ];
+  return buildTarIndex(entries, path);
+}
+
+function processEntries(types: readonly ByteString[]): ScannedEntry[] {
+  return [
+    rootOwned("/cnb", TAR_TYPE.directory),
+    rootOwned(PROCESS_DIR, TAR_TYPE.directory),
+    ...types.map((type) => rootOwned(`${PROCESS_DIR}/${type}`, TAR_TYPE.symlink, { linkName: LAUNCHER_PATH })),
+  ];
+}

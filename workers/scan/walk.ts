@@ -1,0 +1,301 @@
+import { constants, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { dirname } from "node:path/posix";
+import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/byte-string.ts";
+import { isNotExist, pathFault } from "../../src/go/errno.ts";
+import { isSameVersion } from "../blocks/file-contents.ts";
+import { CHANGED_HINT, changedFault } from "../changed-fault.ts";
+import { TAR_TYPE, type TarType } from "../tar/header.ts";
+import type { ScannedEntry } from "../tar-index.ts";
+import { waitForDescriptor } from "../wait-for-descriptor.ts";
+
+/** Names in byte order, taken one by one. */
+export interface DirectoryNames {
+  /** The one that {@link take} is going to return; undefined at the end. */
+  readonly next: ByteString | undefined;
+  take(): ByteString | undefined;
+}
+
+/**
+ * A directory's own size in bytes from which its names are read in runs. File systems count some 20 to 40 bytes for a name;
+ * where they count nothing, reading all at once only costs more memory.
+ */
+const LARGE_DIRECTORY = 1 << 18;
+
+/** Names of a run: as strings they take 3 MB until they are packed. A million names make 31 runs. */
+const RUN_NAMES = 1 << 15;
+
+/** Names that are read at a time. */
+const READ_NAMES = 1024;
+
+/**
+ * Reads the names in a directory. As strings a million of them would take 130 MB while they are read.
+ * @param size of the directory itself in bytes
+ * @throws Fault `open <path>: ...`
+ */
+export function readNames(path: ByteString, size: number): DirectoryNames {
+  try {
+    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new FewNames(path) : new ManyNames(path)));
+  } catch (error) {
+    throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
+  }
+}
+
+class FewNames implements DirectoryNames {
+  readonly #reversed: ByteString[];
+
+  constructor(path: ByteString) {
+    this.#reversed = readdirSync(fsPath(path), { encoding: "latin1" }).sort().reverse();
+  }
+
+  get next(): ByteString | undefined {
+    return this.#reversed.at(-1);
+  }
+
+  take(): ByteString | undefined {
+    return this.#reversed.pop();
+  }
+}
+
+/** Runs that are sorted each, merged while they are taken. */
+class ManyNames implements DirectoryNames {
+  readonly #runs: PackedNames[] = [];
+
+  constructor(path: ByteString) {
+    using directory = opendirSync(fsPath(path), { encoding: "latin1", bufferSize: READ_NAMES });
+    let names: ByteString[] = [];
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+      names.push(entry.name);
+      if (names.length < RUN_NAMES) continue;
+      this.#runs.push(new PackedNames(names));
+      names = [];
+    }
+    this.#runs.push(new PackedNames(names));
+  }
+
+  get next(): ByteString | undefined {
+    return this.#first()?.next;
+  }
+
+  take(): ByteString | undefined {
+    return this.#first()?.take();
+  }
+
+  #first(): PackedNames | undefined {
+    let first: PackedNames | undefined;
+    for (const run of this.#runs) if (isBefore(run.next, first?.next)) first = run;
+    return first;
+  }
+}
+
+function isBefore(name: ByteString | undefined, other: ByteString | undefined): boolean {
+  return name !== undefined && (other === undefined || name < other);
+}
+
+/** A run as bytes: each name and a NUL, which no name has. */
+class PackedNames implements DirectoryNames {
+  readonly #bytes: Buffer;
+  #end = 0;
+  next: ByteString | undefined;
+
+  constructor(names: ByteString[]) {
+    this.#bytes = Buffer.from(names.length === 0 ? "" : `${names.sort().join("\0")}\0`, "latin1");
+    this.next = this.#read();
+  }
+
+  take(): ByteString | undefined {
+    const name = this.next;
+    this.next = this.#read();
+    return name;
+  }
+
+  #read(): ByteString | undefined {
+    if (this.#end === this.#bytes.length) return undefined;
+    const start = this.#end;
+    this.#end = this.#bytes.indexOf(0, start) + 1;
+    return this.#bytes.toString("latin1", start, this.#end - 1);
+  }
+}
+
+/** Owner written into the tar; undefined keeps the owner on disk (docs/compatibility.md#entry-order-and-owners). */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const TYPE_OF: ReadonlyMap<number, TarType> = new Map([
+  [constants.S_IFREG, TAR_TYPE.file],
+  [constants.S_IFLNK, TAR_TYPE.symlink],
+  [constants.S_IFCHR, TAR_TYPE.charDevice],
+  [constants.S_IFBLK, TAR_TYPE.blockDevice],
+  [constants.S_IFDIR, TAR_TYPE.directory],
+  [constants.S_IFIFO, TAR_TYPE.fifo],
+]);
+
+/**
+ * The entry of a path from its stat (docs/compatibility.md#tar-entries); undefined for a socket, which the reference
+ * skips silently. Reads the target of a symlink.
+ */
+export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefined): ScannedEntry | undefined {
+  const type = TYPE_OF.get(stats.mode & constants.S_IFMT);
+  if (type === undefined) return undefined;
+  const isDevice = type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
+  return {
+    name: path,
+    type,
+    mode: stats.mode & 0o7777,
+    uid: owner?.uid ?? stats.uid,
+    gid: owner?.gid ?? stats.gid,
+    size: type === TAR_TYPE.file ? stats.size : 0,
+    linkName: type === TAR_TYPE.symlink ? readLink(path) : "",
+    deviceMajor: isDevice ? deviceMajor(stats.rdev) : 0,
+    deviceMinor: isDevice ? deviceMinor(stats.rdev) : 0,
+    mtimeMs: stats.mtimeMs,
+    ctimeMs: stats.ctimeMs,
+  };
+}
+
+/** Linux's split of a device number: 12 low bits of the major above 8 bits of the minor, the rest above those. */
+function deviceMajor(rdev: number): number {
+  const bits = BigInt(rdev);
+  return Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n));
+}
+
+function deviceMinor(rdev: number): number {
+  const bits = BigInt(rdev);
+  return Number((bits & 0xffn) | ((bits >> 12n) & 0xffffff00n));
+}
+
+function readLink(path: ByteString): ByteString {
+  try {
+    return readlinkSync(fsPath(path), { encoding: "latin1" });
+  } catch (error) {
+    throw pathFault("EXPORT_LAYER_READ", "readlink", fromByteString(path), error);
+  }
+}
+
+/** A walk looks only at what was there a moment ago. */
+function missingHint(error: unknown): { readonly hint?: string } {
+  return isNotExist(error) ? { hint: CHANGED_HINT } : {};
+}
+
+/** lstat with the reference's error text. */
+export function lstat(path: ByteString): Stats {
+  try {
+    return lstatSync(fsPath(path));
+  } catch (error) {
+    throw pathFault("EXPORT_LAYER_READ", "lstat", fromByteString(path), error, missingHint(error));
+  }
+}
+
+/**
+ * The parents of a path from the top, without `/`, each with its own mode and owner, following symlinks
+ * (docs/compatibility.md#entry-order-and-owners).
+ */
+export function scanParents(path: ByteString): ScannedEntry[] {
+  const parents: ScannedEntry[] = [];
+  for (let parent = dirname(path); parent !== "/" && parent !== "."; parent = dirname(parent)) {
+    let stats: Stats;
+    try {
+      stats = statSync(fsPath(parent));
+    } catch (error) {
+      throw pathFault("EXPORT_LAYER_READ", "stat", fromByteString(parent), error);
+    }
+    const entry = scanEntry(parent, stats, undefined);
+    if (entry !== undefined) parents.unshift(entry);
+  }
+  return parents;
+}
+
+/** A path of a walk. */
+export interface WalkedPath {
+  readonly path: ByteString;
+  readonly stats: Stats;
+  /** Paths are numbered from 0, the root. */
+  readonly number: number;
+  /** Number of the directory that it is in; of the root its own. */
+  readonly parent: number;
+}
+
+/**
+ * When a directory's contents come: `walk` is Go's `filepath.Walk`, in which they follow it at once (`a`, `a/x`, `a-b`),
+ * `path` the byte order of all full paths (`a`, `a-b`, `a/x`).
+ */
+export type WalkOrder = "walk" | "path";
+
+/**
+ * Walks a tree: lstat, then the path itself, then its children in byte order of their names, each with all that is below
+ * it; symlinks are not followed. No more of the tree is held than the names in the directories above a path.
+ * @throws Fault when something cannot be read, or a directory is replaced while it is walked
+ */
+export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<WalkedPath> {
+  let count = 0;
+  const visit = (path: ByteString, parent: number): WalkedPath => ({
+    path,
+    stats: lstat(path),
+    number: count++,
+    parent,
+  });
+  const top = visit(root, 0);
+  yield top;
+  const open = top.stats.isDirectory() ? [new OpenDirectory(top)] : [];
+  for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
+    const inner = directory.takeWaiting(order);
+    const name = inner === undefined ? directory.takeName() : undefined;
+    if (inner !== undefined) open.push(new OpenDirectory(inner));
+    else if (name !== undefined) {
+      const walked = visit(joinPath(directory.path, name), directory.number);
+      yield walked;
+      if (walked.stats.isDirectory()) directory.wait(walked, name);
+    } else {
+      directory.check();
+      open.pop();
+    }
+  }
+}
+
+/** A directory some of whose children were walked. */
+class OpenDirectory {
+  readonly path: ByteString;
+  readonly number: number;
+  readonly #stats: Stats;
+  readonly #names: DirectoryNames;
+  /** Directories in it whose contents come later. The last one's come first: each one's name begins with the one's before it. */
+  readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
+
+  constructor({ path, number, stats }: WalkedPath) {
+    this.path = path;
+    this.number = number;
+    this.#stats = stats;
+    this.#names = readNames(path, stats.size);
+    this.check();
+  }
+
+  takeName(): ByteString | undefined {
+    return this.#names.take();
+  }
+
+  wait(walked: WalkedPath, name: ByteString): void {
+    this.#waiting.push({ walked, name });
+  }
+
+  /** The directory whose contents come before the next name, if there is one. */
+  takeWaiting(order: WalkOrder): WalkedPath | undefined {
+    const waiting = this.#waiting.at(-1);
+    if (waiting === undefined) return undefined;
+    const { next } = this.#names;
+    if (order === "path" && next !== undefined && next < `${waiting.name}/`) return undefined;
+    this.#waiting.pop();
+    return waiting.walked;
+  }
+
+  /**
+   * Where a symlink took the place of the directory, the paths below it were somebody else's files.
+   * @throws Fault when it is no longer what the walk found
+   */
+  check(): void {
+    const stats = lstat(this.path);
+    // A file system that makes up inode numbers keeps the times.
+    if (stats.isDirectory() && (stats.ino === this.#stats.ino || isSameVersion(stats, this.#stats))) return;
+    throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");
+  }
+}

@@ -1,0 +1,268 @@
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { Readable, type Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { Fault, messageOf } from "../../src/errors/fault.ts";
+import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
+import { pathFault } from "../../src/go/errno.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+import { writeSpool } from "../blocks/digest.ts";
+import { encodeHeader } from "./encode.ts";
+import { RECORD_SIZE, TRAILER_SIZE } from "./header.ts";
+import { type ContentsSink, TarReader } from "./reader.ts";
+import { ByteReader } from "./sparse.ts";
+
+/** Bytes that are read at a time; more of them wait longer for the garbage collector. */
+const READ_SIZE = 1 << 16;
+
+/** O_NONBLOCK: a FIFO in the place of a blob must not be waited for; it does nothing to a regular file. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** A blob of an OCI layout, read once from its start to its end and held against its descriptor. */
+export class BlobFile {
+  readonly #path: ByteString;
+  readonly #expected: { readonly digest: Digest; readonly size: number };
+  readonly #file: number;
+  readonly #hash = createHash("sha256");
+  #position = 0;
+  #digest: string | undefined;
+
+  /** @throws Fault when it is not a regular file of the right size */
+  constructor(path: ByteString, expected: { readonly digest: Digest; readonly size: number }) {
+    this.#path = path;
+    this.#expected = expected;
+    this.#file = this.#open();
+    const stats = fstatSync(this.#file);
+    if (stats.isFile() && stats.size === expected.size) return;
+    this.close();
+    throw this.#fault(stats.isFile() ? `has ${stats.size} bytes instead of ${expected.size}` : "is not a regular file");
+  }
+
+  /** The first bytes, up to `count`, without going on. */
+  peek(count: number): Buffer {
+    const bytes = Buffer.alloc(count);
+    return bytes.subarray(0, this.#read(bytes, 0));
+  }
+
+  /** What was not read yet. */
+  *chunks(): Generator<Buffer> {
+    for (;;) {
+      const chunk = Buffer.allocUnsafeSlow(READ_SIZE);
+      const read = this.#read(chunk, this.#position);
+      if (read === 0) return;
+      this.#position += read;
+      this.#hash.update(chunk.subarray(0, read));
+      yield chunk.subarray(0, read);
+    }
+  }
+
+  /** Reads what is left. @throws Fault when the digest of the whole file is not the expected one */
+  verify(): void {
+    for (const _ of this.chunks());
+    this.#digest ??= `sha256:${this.#hash.digest("hex")}`;
+    const digest = this.#digest;
+    if (digest !== this.#expected.digest) throw this.#fault(`has the digest ${digest}`);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #open(): number {
+    try {
+      return openSync(fsPath(this.#path), FLAGS);
+    } catch (error) {
+      throw pathFault("EXPORT_LAYER_BLOB", "open", fromByteString(this.#path), error);
+    }
+  }
+
+  #read(chunk: Buffer, position: number): number {
+    try {
+      return readSync(this.#file, chunk, 0, chunk.length, position);
+    } catch (error) {
+      throw pathFault("EXPORT_LAYER_BLOB", "read", fromByteString(this.#path), error);
+    }
+  }
+
+  #fault(what: string): Fault {
+    return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected.digest} is corrupt: the file ${what}`, {
+      hint: "Run the extender again; something changed or cut what it wrote.",
+    });
+  }
+}
+
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
+const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+
+/**
+ * Bytes that a decompressor gives at a time. Node allocates them anew each time, and with larger ones, which are a little
+ * faster, waits longer before it frees them: 128 KiB cost 30 MB more memory.
+ */
+const CHUNK_SIZE = 1 << 15;
+
+/**
+ * The bytes of a blob before compression: gzip, zstd or none, whatever its media type says
+ * (docs/compatibility.md#extension-blobs).
+ */
+export async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
+  const start = blob.peek(ZSTD_MAGIC.length);
+  if (start.equals(ZSTD_MAGIC)) yield* through(blob, "zstd", createZstdDecompress({ chunkSize: CHUNK_SIZE }));
+  else if (start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC))
+    yield* through(blob, "gzip", createGunzip({ chunkSize: CHUNK_SIZE }));
+  else yield* blob.chunks();
+}
+
+/** Nothing is left running when the generator ends, whoever ends it. */
+async function* through(blob: BlobFile, format: string, decompressor: Transform): AsyncGenerator<Buffer> {
+  const running = pipeline(Readable.from(blob.chunks(), { objectMode: false }), decompressor);
+  // Reading the decompressor fails with the same.
+  running.catch(() => undefined);
+  try {
+    yield* decompressor;
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault("EXPORT_LAYER_BLOB", `corrupt or truncated ${format} data: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await running.catch(() => undefined);
+  }
+}
+
+/** Up to here nothing is refused however small the blob is, in bytes. */
+const ALWAYS_ALLOWED = 2 ** 30;
+/** Layers of text shrink to a tenth, sparse disk images to a hundredth; DEFLATE's most is 1/1032, zstd's far less. */
+const MAX_RATIO = 200;
+
+/** Refuses blobs that unpack to far more than what any layer does, before they fill the disk. */
+export class ExpansionLimit {
+  readonly #blobSize: number;
+  readonly #most: number;
+
+  /** @param blobSize bytes of the blob as it is stored */
+  constructor(blobSize: number, alwaysAllowed = ALWAYS_ALLOWED) {
+    this.#blobSize = blobSize;
+    this.#most = Math.max(alwaysAllowed, MAX_RATIO * blobSize);
+  }
+
+  /** @throws Fault when that many bytes are too much */
+  check(bytes: number): void {
+    if (bytes <= this.#most) return;
+    throw new Fault(
+      "EXPORT_LAYER_EXPANSION",
+      `decompression bomb: ${this.#blobSize} bytes unpack to more than ${this.#most}`,
+      { hint: "If the layer is meant to be like that, keep the large empty files out of the image." },
+    );
+  }
+}
+
+/** Small writes, which headers are, are collected up to this many bytes. */
+const BUFFER_SIZE = 1 << 18;
+
+/** Writes a tar into a spool file. Zeros are not written where the file system has them already. */
+export class SpooledTarWriter implements ContentsSink {
+  readonly #spool: number;
+  readonly #limit: ExpansionLimit;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  #buffered = 0;
+  #size = 0;
+
+  /** @param spool an empty file */
+  constructor(spool: number, limit: ExpansionLimit) {
+    this.#spool = spool;
+    this.#limit = limit;
+  }
+
+  write(bytes: Buffer): void {
+    this.#limit.check(this.#size + bytes.length);
+    if (this.#buffered + bytes.length > BUFFER_SIZE) this.#flush();
+    if (bytes.length > BUFFER_SIZE) writeSpool(this.#spool, bytes, this.#size, "a layer's tar");
+    else this.#buffered += bytes.copy(this.#buffer, this.#buffered);
+    this.#size += bytes.length;
+  }
+
+  writeZeros(count: number): void {
+    this.#limit.check(this.#size + count);
+    this.#flush();
+    this.#size += count;
+  }
+
+  /** Ends an entry: fills its last record with zeros. */
+  pad(): void {
+    const padding = -this.#size & (RECORD_SIZE - 1);
+    if (padding > 0) this.write(Buffer.alloc(padding));
+  }
+
+  /** Ends the tar. Returns its length in bytes. */
+  end(): number {
+    this.writeZeros(TRAILER_SIZE);
+    ftruncateSync(this.#spool, this.#size);
+    return this.#size;
+  }
+
+  #flush(): void {
+    writeSpool(this.#spool, this.#buffer.subarray(0, this.#buffered), this.#size - this.#buffered, "a layer's tar");
+    this.#buffered = 0;
+  }
+}
+
+/** A layer's blob in an OCI layout. */
+export interface ForeignBlob {
+  readonly path: ByteString;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * Writes the tar of a blob made elsewhere into a spool file, with the headers of this exporter's own tars where they
+ * are normalized: mtime, and no user and group names (docs/compatibility.md#extension-tars).
+ *
+ * The whole tar is written, so that any thread can then read any part of it, as with tars built from an index; a
+ * compressed blob can be read only from start to end. Memory stays flat: nothing is kept of an entry once it is
+ * written. The file occupies the size of the tar on disk until the layer is compressed
+ * (docs/decisions/0006-no-uncompressed-tar.md).
+ * @param spool descriptor of an empty file
+ * @returns the tar's length in bytes
+ * @throws Fault if the blob does not match its descriptor, is not a tar, or is a decompression bomb
+ */
+export async function copyTar(source: ForeignBlob, spool: number): Promise<number> {
+  const blob = new BlobFile(source.path, source);
+  try {
+    const limit = new ExpansionLimit(source.size);
+    const bytes = new ByteReader(limited(decompressed(blob), limit));
+    const tarSize = await copyEntries(bytes, new SpooledTarWriter(spool, limit));
+    blob.verify();
+    return tarSize;
+  } catch (error) {
+    // A blob that changed explains whatever is wrong with the tar in it.
+    blob.verify();
+    throw error;
+  } finally {
+    blob.close();
+  }
+}
+
+/** Copies all entries, and reads what is behind the end of the tar. */
+async function copyEntries(bytes: ByteReader, to: SpooledTarWriter): Promise<number> {
+  try {
+    const tar = new TarReader(bytes);
+    for (let entry = await tar.next(); entry !== undefined; entry = await tar.next()) {
+      to.write(encodeHeader(entry));
+      await tar.copyContents(to);
+      to.pad();
+    }
+    await bytes.drain();
+    return to.end();
+  } finally {
+    await bytes.close();
+  }
+}
+
+async function* limited(chunks: AsyncIterable<Buffer>, limit: ExpansionLimit): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    limit.check(size);
+    yield chunk;
+  }
+}

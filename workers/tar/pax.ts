@@ -1,0 +1,113 @@
+import type { ByteString } from "../../src/go/byte-string.ts";
+import { type ForeignEntry, type HeaderBlock, invalidHeader, parseDecimal, type TarTime } from "./entry.ts";
+
+/** Records of sparse files; version 0.0 has several of the last two, which is not PAX (archive/tar, parsePAX). */
+export const SPARSE = {
+  prefix: "GNU.sparse.",
+  major: "GNU.sparse.major",
+  minor: "GNU.sparse.minor",
+  name: "GNU.sparse.name",
+  size: "GNU.sparse.size",
+  realSize: "GNU.sparse.realsize",
+  map: "GNU.sparse.map",
+  blocks: "GNU.sparse.numblocks",
+  offset: "GNU.sparse.offset",
+  bytes: "GNU.sparse.numbytes",
+} as const;
+
+/** Records whose value is a name, in which NUL is not allowed; in others the key must be free of it. */
+const NAMES: ReadonlySet<string> = new Set(["path", "linkpath", "uname", "gname"]);
+
+/**
+ * The records of a PAX extended header. The map of a sparse file in version 0.0 comes out as that of version 0.1.
+ * @throws Fault when they are malformed
+ */
+export function parsePaxRecords(contents: Buffer): Map<ByteString, ByteString> {
+  const records = new Map<ByteString, ByteString>();
+  const sparse: ByteString[] = [];
+  for (let at = 0; at < contents.length; ) {
+    const { key, value, end } = parseRecord(contents, at);
+    at = end;
+    if (key === SPARSE.offset || key === SPARSE.bytes) {
+      if (key !== (sparse.length % 2 === 0 ? SPARSE.offset : SPARSE.bytes) || value.includes(","))
+        throw invalidHeader();
+      sparse.push(value);
+    } else records.set(key, value);
+  }
+  if (sparse.length > 0) records.set(SPARSE.map, sparse.join(","));
+  return records;
+}
+
+/** Most digits of a record's length that are looked at: more than 1 MiB needs. */
+const MAX_LENGTH_DIGITS = 20;
+
+function parseRecord(contents: Buffer, at: number): { key: ByteString; value: ByteString; end: number } {
+  const space = contents.indexOf(0x20, at);
+  if (space < 0 || space - at > MAX_LENGTH_DIGITS) throw invalidHeader();
+  const length = parseDecimal(contents.toString("latin1", at, space));
+  if (length < 5n || length > BigInt(contents.length - at)) throw invalidHeader();
+  const end = at + Number(length);
+  if (end <= space + 1 || contents[end - 1] !== 0x0a) throw invalidHeader();
+  const record = contents.toString("latin1", space + 1, end - 1);
+  const equals = record.indexOf("=");
+  const key = record.slice(0, equals);
+  const value = record.slice(equals + 1);
+  if (equals < 1 || (NAMES.has(key) ? value : key).includes("\0")) throw invalidHeader();
+  return { key, value, end };
+}
+
+/** A time of a PAX record: decimal seconds with a fraction of which nine digits count. @throws Fault when it is none */
+export function parsePaxTime(text: ByteString): TarTime {
+  const [whole = "", fraction = ""] = splitOnce(text);
+  const seconds = parseDecimal(whole);
+  if (!/^[0-9]*$/.test(fraction)) throw invalidHeader();
+  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, "0"));
+  if (!whole.startsWith("-") || nanoseconds === 0) return { seconds, nanoseconds };
+  return { seconds: seconds - 1n, nanoseconds: 1e9 - nanoseconds };
+}
+
+function splitOnce(text: ByteString): [ByteString, ByteString] {
+  const point = text.indexOf(".");
+  return point < 0 ? [text, ""] : [text.slice(0, point), text.slice(point + 1)];
+}
+
+/** The same as Go writes it: without zeros at the end of the fraction. */
+export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
+  if (nanoseconds === 0) return String(seconds);
+  const isNegative = seconds < 0n;
+  const whole = isNegative ? -(seconds + 1n) : seconds;
+  const fraction = isNegative ? 1e9 - nanoseconds : nanoseconds;
+  return `${isNegative ? "-" : ""}${whole}.${String(fraction).padStart(9, "0").replace(/0+$/, "")}`;
+}
+
+/**
+ * The entry of a header record with the PAX records before it, which win unless they are empty (archive/tar, mergePAX).
+ * @throws Fault when a number or a time is none
+ */
+export function mergeRecords(header: HeaderBlock, records: ReadonlyMap<ByteString, ByteString>): ForeignEntry {
+  if (records.size === 0) return { ...header, records };
+  const given = <T>(key: string, parse: (text: ByteString) => T, otherwise: T): T => {
+    const text = records.get(key) ?? "";
+    return text === "" ? otherwise : parse(text);
+  };
+  const same = (text: ByteString): ByteString => text;
+  // Not kept, but one that is no time makes the header invalid.
+  given("mtime", parsePaxTime, undefined);
+  return {
+    ...header,
+    name: given("path", same, header.name),
+    linkName: given("linkpath", same, header.linkName),
+    uid: given("uid", parseDecimal, header.uid),
+    gid: given("gid", parseDecimal, header.gid),
+    size: given("size", parseDecimal, header.size),
+    accessTime: given("atime", parsePaxTime, header.accessTime),
+    changeTime: given("ctime", parsePaxTime, header.changeTime),
+    records,
+  };
+}
+
+/** The size of a PAX sparse file with its zeros, in bytes. */
+export function paxRealSize({ records, size }: Pick<ForeignEntry, "records" | "size">): bigint {
+  const given = records.get(SPARSE.size) || records.get(SPARSE.realSize) || "";
+  return given === "" ? size : parseDecimal(given);
+}

@@ -1,0 +1,185 @@
+import type { ByteString } from "../../src/go/byte-string.ts";
+import { invalidHeader, parseDecimal, parseNumber, tarFault, unexpectedEnd } from "./entry.ts";
+import { MAX_SPECIAL_SIZE, RECORD_SIZE } from "./header.ts";
+import { SPARSE } from "./pax.ts";
+
+const NOTHING = Buffer.alloc(0);
+
+/** Takes bytes in exact numbers from chunks of any size; holds no more than one chunk and what was asked for. */
+export class ByteReader {
+  readonly #chunks: AsyncIterator<Buffer>;
+  #rest: Buffer = NOTHING;
+
+  constructor(chunks: AsyncIterable<Buffer>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** The next `size` bytes; fewer only at the end. */
+  async take(size: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    await this.pass(size, (piece) => pieces.push(piece));
+    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+  }
+
+  /**
+   * Gives the next `size` bytes away in pieces.
+   * @returns how many there were; fewer than `size` only at the end
+   */
+  async pass(size: number, to: (piece: Buffer) => void): Promise<number> {
+    let left = size;
+    while (left > 0) {
+      if (this.#rest.length === 0 && !(await this.#next())) break;
+      const piece = this.#rest.subarray(0, left);
+      this.#rest = this.#rest.subarray(piece.length);
+      left -= piece.length;
+      to(piece);
+    }
+    return size - left;
+  }
+
+  /** Reads to the end, and with it whatever the source finds out there. */
+  async drain(): Promise<void> {
+    while (await this.#next());
+  }
+
+  /** Ends the source, wherever it is. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
+  async #next(): Promise<boolean> {
+    const { done, value } = await this.#chunks.next();
+    this.#rest = done ? NOTHING : value;
+    return !done;
+  }
+}
+
+/** A part of a sparse file that its tar has; everything between such parts is zeros. In bytes. */
+export interface Fragment {
+  readonly offset: bigint;
+  readonly length: bigint;
+}
+
+/** Offset and length are 12 bytes each. */
+const ELEMENT_SIZE = 24;
+/** The map in a GNU header record: four elements, then whether it goes on in another record, which has 21. */
+const MAP_IN_HEADER = { start: 386, elements: 4 };
+const MAP_IN_RECORD = { start: 0, elements: 21 };
+
+/**
+ * The map of the old GNU format, which begins in the header record and goes on in records after it.
+ * @param header the header record
+ */
+export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fragment[]> {
+  const fragments: Fragment[] = [];
+  let block = header;
+  let place = MAP_IN_HEADER;
+  for (let size = RECORD_SIZE; size < MAX_SPECIAL_SIZE; size += RECORD_SIZE) {
+    const end = place.start + place.elements * ELEMENT_SIZE;
+    for (let at = place.start; at < end && block[at] !== 0; at += ELEMENT_SIZE)
+      fragments.push({
+        offset: parseNumber(block.subarray(at, at + 12)),
+        length: parseNumber(block.subarray(at + 12, at + ELEMENT_SIZE)),
+      });
+    if (block[end] === 0) return fragments;
+    block = await bytes.take(RECORD_SIZE);
+    if (block.length < RECORD_SIZE) throw unexpectedEnd();
+    place = MAP_IN_RECORD;
+  }
+  throw mapTooLong();
+}
+
+/** How a PAX sparse file has its map, as its records say. */
+export type PaxSparse = "in-records" | "in-contents";
+
+/** What the records say; undefined for a file that is not sparse, or in a version that nobody knows. */
+export function paxSparse(records: ReadonlyMap<ByteString, ByteString>): PaxSparse | undefined {
+  const [major = "", minor = ""] = [records.get(SPARSE.major), records.get(SPARSE.minor)];
+  if (major === "0" && (minor === "0" || minor === "1")) return "in-records";
+  if (major === "1" && minor === "0") return "in-contents";
+  if (major !== "" || minor !== "") return undefined;
+  return (records.get(SPARSE.map) ?? "") === "" ? undefined : "in-records";
+}
+
+/** The map of version 0.1, from its record. */
+export function parseRecordMap(records: ReadonlyMap<ByteString, ByteString>): Fragment[] {
+  const count = parseDecimal(records.get(SPARSE.blocks) ?? "");
+  const map = records.get(SPARSE.map) ?? "";
+  const numbers = map === "" ? [] : map.split(",");
+  if (count < 0n || BigInt(numbers.length) !== 2n * count) throw invalidHeader();
+  return pairs(numbers);
+}
+
+/**
+ * The map of version 1.0, which is at the start of the contents: decimal numbers, one a line, filled up to whole records.
+ * @param physicalSize bytes of the contents, the map included
+ * @returns the map, and its length in bytes
+ */
+export async function readContentsMap(
+  bytes: ByteReader,
+  physicalSize: number,
+): Promise<{ readonly fragments: Fragment[]; readonly mapSize: number }> {
+  const lines = new MapLines(bytes, physicalSize);
+  const count = parseDecimal(await lines.next());
+  if (count < 0n || count > BigInt(MAX_SPECIAL_SIZE)) throw count < 0n ? invalidHeader() : mapTooLong();
+  const numbers: ByteString[] = [];
+  for (let i = 0n; i < 2n * count; i++) numbers.push(await lines.next());
+  return { fragments: pairs(numbers), mapSize: lines.size };
+}
+
+class MapLines {
+  readonly #bytes: ByteReader;
+  readonly #physicalSize: number;
+  #lines: ByteString[] = [];
+  #next = 0;
+  #unfinished = "";
+  /** Bytes read so far. */
+  size = 0;
+
+  constructor(bytes: ByteReader, physicalSize: number) {
+    this.#bytes = bytes;
+    this.#physicalSize = physicalSize;
+  }
+
+  async next(): Promise<ByteString> {
+    while (this.#next === this.#lines.length) await this.#readRecord();
+    const line = this.#lines[this.#next] as ByteString;
+    this.#next += 1;
+    return line;
+  }
+
+  async #readRecord(): Promise<void> {
+    if (this.size + RECORD_SIZE > MAX_SPECIAL_SIZE) throw mapTooLong();
+    const record = await this.#bytes.take(Math.min(RECORD_SIZE, this.#physicalSize - this.size));
+    if (record.length < RECORD_SIZE) throw unexpectedEnd();
+    this.size += RECORD_SIZE;
+    const lines = (this.#unfinished + record.toString("latin1")).split("\n");
+    this.#unfinished = lines.pop() as ByteString;
+    this.#lines = lines;
+    this.#next = 0;
+  }
+}
+
+function pairs(numbers: readonly ByteString[]): Fragment[] {
+  const fragments: Fragment[] = [];
+  for (let i = 0; i + 1 < numbers.length; i += 2)
+    fragments.push({
+      offset: parseDecimal(numbers[i] as ByteString),
+      length: parseDecimal(numbers[i + 1] as ByteString),
+    });
+  return fragments;
+}
+
+/** @throws Fault when fragments overlap, are out of order or go beyond the file's size */
+export function checkFragments(fragments: readonly Fragment[], size: bigint): void {
+  let end = 0n;
+  for (const { offset, length } of fragments) {
+    if (offset < 0n || length < 0n || offset < end || offset + length > size) throw invalidHeader();
+    end = offset + length;
+  }
+  if (size < 0n) throw invalidHeader();
+}
+
+function mapTooLong() {
+  return tarFault("archive/tar: sparse map too long");
+}
