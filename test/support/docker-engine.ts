@@ -21,22 +21,26 @@ const run = promisify(execFile);
 /** Each with the variable of the environment that may name another path. */
 const PROGRAMS = [
   ["dockerd", "DOCKERD"],
+  ["podman", "PODMAN"],
   ["docker", "DOCKER_CLI"],
   ["busybox", "BUSYBOX"],
 ] as const;
 
-const [dockerd = "dockerd", docker = "docker", busybox = "busybox"] = PROGRAMS.map(([name, variable]) =>
-  findProgram(name, variable),
+const [dockerd = "dockerd", podman = "podman", docker = "docker", busybox = "busybox"] = PROGRAMS.map(
+  ([name, variable]) => findProgram(name, variable),
 );
 
-/** Why no docker daemon can run on this machine; undefined when one can be tried. */
-function dockerEngineProblem(): string | undefined {
-  if (process.getuid?.() !== 0) return "a docker daemon needs root";
-  const missing = PROGRAMS.filter(([name, variable]) => findProgram(name, variable) === undefined).map(
-    ([name]) => name,
-  );
+/** Whose daemon: both have docker's API. */
+export type EngineKind = "docker" | "podman";
+
+/** Why no daemon can run on this machine; undefined when one can be tried. */
+function engineProblem(kind: EngineKind): string | undefined {
+  if (process.getuid?.() !== 0) return `the daemon of ${kind} needs root`;
+  const other = kind === "docker" ? "podman" : "dockerd";
+  const missing = PROGRAMS.filter(([name, variable]) => name !== other && findProgram(name, variable) === undefined);
   if (missing.length === 0) return undefined;
-  return `${missing.join(", ")} not installed (Debian: apt-get install docker.io busybox-static)`;
+  const names = missing.map(([name]) => name).join(", ");
+  return `${names} not installed (Debian: apt-get install docker.io podman busybox-static)`;
 }
 
 /** Who may speak to a daemon over TCP: whoever shows a certificate of this authority. */
@@ -55,8 +59,9 @@ const STORE: Store = process.env.DOCKER_STORE === "containerd" ? "containerd" : 
 /** Of the first, the one that needs no file system of a special kind. */
 const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "overlayfs" };
 
-/** A docker daemon of our own: without a network, with storage and socket in a directory that ends with it. */
+/** A daemon of our own: without a network, with storage and socket in a directory that ends with it. */
 export class DockerEngine implements AsyncDisposable {
+  readonly kind: EngineKind;
   /** For DOCKER_HOST. */
   readonly host: string;
   /** The same over TLS; undefined when it was started without. */
@@ -65,10 +70,12 @@ export class DockerEngine implements AsyncDisposable {
   readonly #process: ServerProcess;
 
   private constructor(
+    kind: EngineKind,
     hosts: { readonly plain: string; readonly tls?: string },
     directory: string,
     process: ServerProcess,
   ) {
+    this.kind = kind;
     this.host = hosts.plain;
     this.tlsHost = hosts.tls;
     this.#directory = directory;
@@ -76,10 +83,11 @@ export class DockerEngine implements AsyncDisposable {
   }
 
   /** @returns why there is none, if there cannot be one here; a container without rights shows that only now */
-  static async startIfPossible(tls?: DockerTls): Promise<DockerEngine | string> {
-    const problem = dockerEngineProblem();
+  static async startIfPossible(kind: EngineKind = "docker", tls?: DockerTls): Promise<DockerEngine | string> {
+    const problem = engineProblem(kind);
     if (problem !== undefined) return problem;
-    return DockerEngine.start(tls).catch((error: unknown) => String(error));
+    const started = kind === "docker" ? DockerEngine.start(tls) : DockerEngine.startPodman();
+    return started.catch((error: unknown) => String(error));
   }
 
   /** @throws Error with the end of the daemon's log when it does not come up */
@@ -99,7 +107,22 @@ export class DockerEngine implements AsyncDisposable {
     ].flat();
     try {
       const process = await ServerProcess.start({ path: dockerd, args }, join(directory, "docker.sock"));
-      return new DockerEngine(hosts, directory, process);
+      return new DockerEngine("docker", hosts, directory, process);
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Podman's service. @throws Error with the end of its log when it does not come up */
+  static async startPodman(): Promise<DockerEngine> {
+    // Podman takes at most 50 characters for the path of its run root.
+    const directory = mkdtempSync(join(tmpdir(), "podman-"));
+    const socket = join(directory, "podman.sock");
+    const hosts = { plain: `unix://${socket}` };
+    const args = [...podmanPaths(directory), "system", "service", "--time", "0", hosts.plain];
+    try {
+      return new DockerEngine("podman", hosts, directory, await ServerProcess.start({ path: podman, args }, socket));
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -108,7 +131,7 @@ export class DockerEngine implements AsyncDisposable {
 
   /** Whether it wants all layers of every image, also those that it has. */
   get wantsAllLayers(): boolean {
-    return STORE === "containerd";
+    return this.kind === "docker" && STORE === "containerd";
   }
 
   get socketPath(): string {
@@ -118,6 +141,15 @@ export class DockerEngine implements AsyncDisposable {
   /** Runs docker's own client. @returns what it printed */
   async docker(...args: readonly string[]): Promise<string> {
     const { stdout } = await run(docker, ["--host", this.host, ...args]);
+    return stdout.trim();
+  }
+
+  /** Runs a command in a new container without a network, and removes it. @returns what it printed */
+  async run(image: string, options: readonly string[] = [], command: readonly string[] = []): Promise<string> {
+    const args = ["run", "--rm", "--network", "none", ...options, image, ...command];
+    if (this.kind === "docker") return this.docker(...args);
+    // Docker's client attaches to a container before it runs, which podman does not have.
+    const { stdout } = await run(podman, [...podmanPaths(this.#directory), ...args.toSpliced(1, 0, ...WITHOUT_RIGHTS)]);
     return stdout.trim();
   }
 
@@ -159,6 +191,17 @@ export class DockerEngine implements AsyncDisposable {
     if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** Of its own, podman raises limits and makes a cgroup, for which it lacks the right in most containers. */
+const WITHOUT_RIGHTS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+
+/** Podman's flags that keep all that it has below a directory. */
+function podmanPaths(directory: string): string[] {
+  return [
+    ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],
+    ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc"],
+  ].flat();
 }
 
 export interface Inspected {

@@ -110,9 +110,15 @@ async function ask(
     return { inspect, history };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof Fault && error.code === DOCKER_NOT_FOUND) return undefined;
+    if (isUnknown(error)) return undefined;
     throw withContext(`inspecting image ${goQuote(name)}`, error);
   }
+}
+
+/** Podman looks for an ID that it does not have among the names, where it is refused. */
+function isUnknown(error: unknown): boolean {
+  if (!(error instanceof Fault)) return false;
+  return error.code === DOCKER_NOT_FOUND || error.message.includes("cannot specify 64-byte hexadecimal strings");
 }
 
 /** A name as a part of a path; slashes, colons and the at sign stay, as docker's client leaves them. */

@@ -26,7 +26,7 @@ async function startEngine() {
   const directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
   const certificates = new CertificateFiles(directory);
   certificates.issue("");
-  const engine = await DockerEngine.startIfPossible({
+  const engine = await DockerEngine.startIfPossible("docker", {
     authority: certificates.authority,
     server: certificates.issue("server-"),
   });
@@ -68,7 +68,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
       expect(run).toMatchObject({ exitCode: 0 });
 
       await engine.docker("pull", "--quiet", scene.appImage);
-      const said = await engine.docker("run", "--rm", "--network", "none", scene.appImage);
+      const said = await engine.run(scene.appImage);
       expect(said).toBe(`java -jar app.jar in ${output.appDir}`);
       const container = await engine.docker("create", "--network", "none", scene.appImage);
       const directory = tempTree();

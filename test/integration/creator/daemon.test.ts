@@ -37,7 +37,7 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     expect(first).toMatchObject({ exitCode: 0 });
     expect(first.stdout).toContain("jdk: making jdk\njdk: making launch-only\n");
     const image = await docker.inspect("created");
-    expect(await docker.docker("run", "--rm", "--network", "none", "created")).toBe("one");
+    expect(await docker.run("created")).toBe("one");
 
     on.forget();
     const again = await build(on, CREATOR, "created", ...caches);
@@ -52,7 +52,7 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     const changed = await build(on, CREATOR, "created", ...caches);
     expect(changed).toMatchObject({ exitCode: 0 });
     expect(changed.stdout).toContain("Adding layer 'samples/jdk:jdk'\n");
-    expect(await docker.docker("run", "--rm", "--network", "none", "created")).toBe("two");
+    expect(await docker.run("created")).toBe("two");
   });
 
   test("the reference's image", async () => {

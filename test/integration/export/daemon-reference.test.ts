@@ -31,10 +31,10 @@ describe.skipIf(typeof engine === "string")("an image in a docker daemon", () =>
     const metadata = JSON.parse(after.Config.Labels["io.buildpacks.lifecycle.metadata"] ?? "");
     expect(metadata.runImage).toMatchObject({ topLayer: RootFS.Layers[0], reference: newRun.replace("sha256:", "") });
     const { appDir } = scene.output;
-    const started = await engine.docker("run", "--rm", "--network", "none", "rebased");
+    const started = await engine.run("rebased");
     expect(started).toBe(`/cnb/process/web in ${appDir}, PATH /cnb/process:/cnb/lifecycle:/bin`);
-    const looked = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "rebased", "-c"];
-    expect(await engine.docker(...looked, "read line < /name; echo $line")).toBe("run:newer");
+    const looked = ["-c", "read line < /name; echo $line"];
+    expect(await engine.run("rebased", ["--entrypoint", "/bin/sh"], looked)).toBe("run:newer");
 
     await scene.analyze("rebased", newRun);
     const run = await scene.export(["rebased"]);

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
@@ -9,19 +9,23 @@ import { buildOutput, DaemonScene } from "../../support/scenes/daemon-scene.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-const engine = await DockerEngine.startIfPossible();
-if (typeof engine === "string") console.warn(`Tests of exports into docker are skipped: ${engine}`);
-
-function openScene(): Promise<DaemonScene> {
-  if (typeof engine === "string") throw new Error(engine);
-  return DaemonScene.open(engine);
-}
+const KINDS = ["docker", "podman"] as const;
+const engines = await Promise.all(KINDS.map(async (kind) => [kind, await DockerEngine.startIfPossible(kind)] as const));
+for (const [kind, engine] of engines)
+  if (typeof engine === "string") console.warn(`Tests of exports into ${kind} are skipped: ${engine}`);
 
 afterAll(async () => {
-  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
+  for (const [, engine] of engines) if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
 });
 
-describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
+describe.each(engines)("a real daemon of %s", (_, engine) => {
+  beforeEach(({ skip }) => skip(typeof engine === "string"));
+
+  function openScene(): Promise<DaemonScene> {
+    if (typeof engine === "string") throw new Error(engine);
+    return DaemonScene.open(engine);
+  }
+
   test("takes a first build, and runs it", async () => {
     const scene = await openScene();
     const run = await scene.export(["first:1"]);
@@ -37,10 +41,10 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     expect(label.runImage).toEqual({ topLayer, reference: runImage.Id.slice(7), image: "samples/run" });
     expect(image.Config.Labels.run).toBe("yes");
     const { appDir } = scene.output;
-    const started = await scene.engine.docker("run", "--rm", "--network", "none", "first:1");
+    const started = await scene.engine.run("first:1");
     expect(started).toBe(`/cnb/process/web in ${appDir}, PATH /cnb/process:/cnb/lifecycle:/bin`);
-    const looked = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "first:1", "-c"];
-    expect(await scene.engine.docker(...looked, "read line < index.html; echo $line")).toBe("<p>hello</p>");
+    const looked = ["-c", "read line < index.html; echo $line"];
+    expect(await scene.engine.run("first:1", ["--entrypoint", "/bin/sh"], looked)).toBe("<p>hello</p>");
   });
 
   test("gets each layer in the pass that hashes it, and nothing is compressed", async () => {
@@ -79,7 +83,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const second = await scene.engine.inspect("changed");
     const differing = second.RootFS.Layers.filter((diffId) => !first.RootFS.Layers.includes(diffId));
     expect(differing).toHaveLength(1);
-    expect(await scene.engine.docker("run", "--rm", "--network", "none", "changed")).toContain("/cnb/process/web in");
+    expect(await scene.engine.run("changed")).toContain("/cnb/process/web in");
   });
 
   test("gives out a layer that the builder has no contents of, from under other layers", async () => {
@@ -95,9 +99,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const [, ...own] = first.RootFS.Layers;
     expect(second.RootFS.Layers).toEqual(expect.arrayContaining(own.slice(0, 2)));
     expect(second.RootFS.Layers).toHaveLength(first.RootFS.Layers.length + 1);
-    expect(await scene.engine.docker("run", "--rm", "--network", "none", "metadata-only")).toContain(
-      "/cnb/process/web",
-    );
+    expect(await scene.engine.run("metadata-only")).toContain("/cnb/process/web");
   });
 
   test("leaves a launch cache behind, with all layers of the image from the same pass", async () => {
@@ -114,7 +116,7 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject(scene.workOnKnown);
   });
 
-  test("is sent from the launch cache what the builder has no contents of", async () => {
+  test("is sent from the launch cache what the builder has no contents of, and keeps it in the next build", async () => {
     const scene = await openScene();
     await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
     const first = await scene.engine.inspect("from-launch-cache");
@@ -125,6 +127,13 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     const second = await scene.engine.inspect("from-launch-cache");
     expect(second.RootFS.Layers).toEqual(expect.arrayContaining(first.RootFS.Layers.slice(0, 3)));
     const [, ...own] = second.RootFS.Layers;
+    expect(scene.cachedLayers()).toEqual([...own].sort());
+
+    await scene.analyze("from-launch-cache");
+    expect(await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()])).toMatchObject({
+      exitCode: 0,
+    });
+    expect((await scene.engine.inspect("from-launch-cache")).Id).toBe(second.Id);
     expect(scene.cachedLayers()).toEqual([...own].sort());
   });
 
@@ -149,7 +158,9 @@ describe.skipIf(typeof engine === "string")("a real docker daemon", () => {
     );
     expect(scene.report()).toContain('tags = ["tags", "tags:2", "other.example/tags"]');
     const { RepoTags } = await scene.engine.inspect("tags");
-    expect([...RepoTags].sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
+    // Podman shows whose they are.
+    const names = RepoTags.map((name) => name.replace("docker.io/library/", ""));
+    expect(names.sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
   });
 
   test("is said not to have a run image that it does not have", async () => {

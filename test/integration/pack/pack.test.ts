@@ -200,7 +200,7 @@ version = "0.1.0"
     expect(second).toContain("Successfully built image");
   }
 
-  const start = (name: string) => engine.docker("run", "--rm", "--network", "none", name);
+  const start = (name: string) => engine.run(name);
 
   const TRUST = [
     ["trusted, by the creator", ["--trust-builder"]],
