@@ -19,6 +19,12 @@ const ANSWER_TIMEOUT_MS = 300_000;
 /** Longest answer to a small question in bytes; an image of thousands of layers is far below. */
 const MAX_ANSWER_BYTES = 16 << 20;
 
+/**
+ * Between two pings of connections that cannot be opened again, as the reference has it. Daemons and proxies in front of them hang
+ * up on a connection over which nothing was asked for some seconds.
+ */
+const PING_EVERY_MS = 500;
+
 const READ_AHEAD = { highWaterMark: 1 };
 
 export interface DockerRequest {
@@ -39,6 +45,8 @@ export class DockerClient {
   readonly #sockets: DockerSockets;
   readonly #clients = new Map<number, Client>();
   #version: Promise<string> | undefined;
+  readonly #closing = new AbortController();
+  #pings: NodeJS.Timeout | undefined;
 
   private constructor(host: DockerHost, sockets: DockerSockets) {
     this.#host = host;
@@ -67,6 +75,7 @@ export class DockerClient {
 
   /** The API version that requests are made with. @throws Fault when the daemon does not answer */
   version(signal: AbortSignal): Promise<string> {
+    if (this.#sockets.areOpened) this.#pings ??= setInterval(() => this.#keepOpen(), PING_EVERY_MS).unref();
     this.#version ??= this.#negotiate(signal);
     return this.#version;
   }
@@ -100,6 +109,8 @@ export class DockerClient {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#pings);
+    this.#closing.abort();
     await Promise.all([...this.#clients.values()].map((client) => client.destroy()));
     this.#sockets.close();
   }
@@ -108,11 +119,17 @@ export class DockerClient {
     const { version } = this.#host;
     if (version !== undefined) return version;
     const answer = await this.#ping(CONNECTIONS.requests, signal);
-    // A daemon hangs up on a connection over which nothing was asked for some minutes, but not once something was.
-    if (this.#sockets.areOpened) await this.#ping(CONNECTIONS.downloads, signal);
     const said = answer.headers["api-version"];
     if (typeof said !== "string" || !/^\d+\.\d+$/.test(said)) return NEWEST_API;
     return isAtLeast(said, NEWEST_API) ? NEWEST_API : said;
+  }
+
+  #keepOpen(): void {
+    for (const connection of Object.values(CONNECTIONS)) {
+      if (this.#client(connection).stats.size > 0) continue;
+      // The next request says what is wrong.
+      this.#ping(connection, this.#closing.signal).catch(() => undefined);
+    }
   }
 
   async #ping(connection: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {

@@ -73,6 +73,8 @@ export class DockerSockets {
       allowH2: false,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      // What the daemon says of how long it waits counts for nothing: undici would hang up before.
+      keepAliveTimeoutThreshold: -KEEP_ALIVE_MS,
       connect: take,
     });
   }

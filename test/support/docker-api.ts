@@ -31,6 +31,11 @@ export class DockerApi implements AsyncDisposable {
   /** Method and target of each request. */
   readonly requests: string[] = [];
   readonly loads: ReceivedLoad[] = [];
+  /** After how many milliseconds without a request it closes a connection. */
+  set idleMs(value: number) {
+    this.#server.keepAliveTimeout = value;
+  }
+
   /** How many connections there have been. */
   connections = 0;
   /** What a load is answered with instead, if it is the number in the order of loads. */

@@ -1,9 +1,10 @@
 import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { Builder } from "../../support/builder.ts";
-import { CREATOR } from "../../support/creator/fake-build.ts";
+import { CREATOR, FakeBuild } from "../../support/creator/fake-build.ts";
 import { create } from "../../support/creator/reference-build.ts";
+import { DockerApi } from "../../support/docker-api.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
 import { REFERENCE } from "../../support/reference-lifecycle.ts";
 
@@ -68,4 +69,22 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     }
     expect(ids[1]).toBe(ids[0]);
   });
+});
+
+test("a daemon that closes idle connections keeps those that only root can open, however long the build takes", async () => {
+  const build = await FakeBuild.open();
+  const [api, host] = await DockerApi.start({ apiVersion: "1.41", storage: "classic", knowsBase: true });
+  api.idleMs = 1000;
+  chmodSync(host.replace("unix://", ""), 0o600);
+  build.script("builder", 'while ! [ -f "$FAKE_DIR/go" ]; do sleep 0.05; done\n');
+  const running = build.start({ flags: ["-daemon"], images: ["app"], env: { DOCKER_HOST: host } });
+  await vi.waitFor(() => expect(build.called).toContain("builder"), { timeout: 30_000, interval: 20 });
+  const before = api.requests.length;
+  // Longer than it waits for a request: 2 connections, 4 pings a second.
+  await vi.waitFor(() => expect(api.requests.length).toBeGreaterThan(before + 8), { timeout: 30_000, interval: 20 });
+  build.write("go", "");
+  expect(await running.ended).toMatchObject({ exitCode: 0 });
+  expect(api.connections).toBe(2);
+  expect(api.loads).toHaveLength(1);
+  await api[Symbol.asyncDispose]();
 });
