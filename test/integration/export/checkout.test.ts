@@ -13,7 +13,7 @@ const isRoot = process.getuid?.() === 0;
 /** What a clone has, without what npm installs and the build makes. @returns its directory */
 function checkOut(): string {
   const directory = tempTree();
-  for (const name of ["bin", "package.json", "scripts", "src", "timeline-page", "tsconfig.json", "workers"])
+  for (const name of ["bin", "package.json", "scripts", "src", "tsconfig.json", "workers"])
     cpSync(join(root, name), join(directory, name), { recursive: true });
   return directory;
 }

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
 
 const root = join(import.meta.dirname, "../../..");
-const CODE_FOLDERS = ["src", "workers", "test", "scripts", "timeline-page", "bin"];
+const CODE_FOLDERS = ["src", "workers", "test", "scripts", "bin"];
 const IGNORED = new Set(["node_modules", "dist", ".git"]);
 
 interface Source {
