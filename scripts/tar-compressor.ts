@@ -3,11 +3,11 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { engineParts } from "../src/assets.ts";
+import { loadCompression } from "../src/engine/compression.ts";
 import { LayerStore } from "../src/engine/layer-store.ts";
 import { WorkerPool } from "../src/engine/pool.ts";
 import { type DiffID, type Digest, digestOf } from "../src/oci/digest.ts";
 import { APP_PRIORITY } from "../src/plan/layers.ts";
-import { loadCompression } from "../workers/blocks/encoder.ts";
 import { type ArchiveEntry, packArchive } from "./lifecycle-archive.ts";
 
 /** Compressed once and pulled often. */

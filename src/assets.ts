@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { getAsset, getRawAsset, isSea } from "node:sea";
-import type { DeflateWasm } from "../workers/deflate/wasm-encoder.ts";
+import type { DeflateWasm } from "./engine/compression.ts";
 import type { WorkerEntries } from "./engine/pool.ts";
 import { Fault } from "./errors/fault.ts";
 

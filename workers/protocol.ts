@@ -1,13 +1,15 @@
 import type { MessagePort } from "node:worker_threads";
+import { Fault } from "../src/errors/fault.ts";
 import type { WireFault } from "../src/errors/wire.ts";
+import { type ByteString, fromByteString } from "../src/go/byte-string.ts";
 import type { BlockTimes } from "../src/observe/span-sink.ts";
+import type { Digest } from "../src/oci/digest.ts";
 import type { LocalSource } from "../src/plan/layers.ts";
-import type { LayerTar } from "./blocks/block.ts";
-import type { Compression } from "./blocks/encoder.ts";
-import type { TouchedFile } from "./blocks/file-contents.ts";
-import { inputSlackBytes } from "./deflate/wasm-encoder.ts";
-import type { ForeignBlob } from "./tar/copy.ts";
-import type { TarIndex } from "./tar-index.ts";
+
+/*
+ * Everything that both sides of the thread border know: the tar of a layer and its blocks, the shared memory, the
+ * messages. Threads and the main thread import nothing else of each other.
+ */
 
 /**
  * Bytes of tar in a block. Part of the blob's identity: another size changes every digest
@@ -15,11 +17,101 @@ import type { TarIndex } from "./tar-index.ts";
  */
 export const BLOCK_SIZE = 1 << 20;
 
-const WASM_PAGE = 1 << 16;
+/** Some thousands of a tar's entries in shared memory, laid out by workers/scan/tar-index.ts. */
+export interface TarIndexSegment {
+  readonly memory: SharedArrayBuffer;
+  readonly entryCount: number;
+  /** Offset in bytes of its first entry in the tar. */
+  readonly start: number;
+  /** Number of different pairs of user and group. */
+  readonly ownerCount: number;
+}
 
-/** What an encoder asks of the memory that blocks are built in. Sizes in bytes. */
+/**
+ * The tar index: every entry of a layer's tar and the offset of every byte, without any content
+ * (docs/architecture.md#principles). It is plain shared memory, so any thread can build any part of the tar, and
+ * posting it to a thread copies nothing.
+ */
+export interface TarIndex {
+  /** In the tar's order; {@link partOf} leaves out those that it does not need. */
+  readonly segments: readonly TarIndexSegment[];
+  readonly entryCount: number;
+  /** Length of the tar in bytes, including its trailer. */
+  readonly tarSize: number;
+  /** The file that all file entries take their contents from, if that is not the entry's own name (the launcher). */
+  readonly contentPath: ByteString | undefined;
+}
+
+/** A layer's tar in a spool file. Threads of a process share descriptors. */
+export interface StoredTar {
+  readonly fileDescriptor: number;
+  /** Length of the tar in bytes, including its trailer. */
+  readonly tarSize: number;
+}
+
+/** The source of every part of a layer's tar: built from its index, or read from a spool file. */
+export type LayerTar = TarIndex | StoredTar;
+
+export function isStored(tar: LayerTar): tar is StoredTar {
+  return "fileDescriptor" in tar;
+}
+
+export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
+  return Math.ceil(tarSize / BLOCK_SIZE);
+}
+
+/** Bytes of tar in one block: {@link BLOCK_SIZE}, or the rest in the last one. */
+export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: number): number {
+  return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
+}
+
+/** The part of a tar that a thread needs to build one block. */
+export function blockSource(tar: LayerTar, block: number): LayerTar {
+  return isStored(tar) ? tar : partOf(tar, block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
+}
+
+/** The index of the tar's bytes `[from, to)`: a message that carries it is short even for a million entries. */
+export function partOf(index: TarIndex, from: number, to: number): TarIndex {
+  const { segments } = index;
+  if (segments.length < 2) return index;
+  const first = lastAtOrBefore(from, segments.length, (i) => (segments[i] as TarIndexSegment).start);
+  let end = first + 1;
+  while (end < segments.length && (segments[end] as TarIndexSegment).start < to) end += 1;
+  return { ...index, segments: segments.slice(first, end) };
+}
+
+/** Binary search among `count` ordered items: the number of the last that starts at or before `position`, or 0. */
+export function lastAtOrBefore(position: number, count: number, startOf: (i: number) => number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(middle) <= position) low = middle + 1;
+    else high = middle;
+  }
+  return Math.max(0, low - 1);
+}
+
+/** How layers are compressed: what a thread needs to make its encoder. */
+export type Compression =
+  | { readonly kind: "gzip"; readonly level: number; readonly module: WebAssembly.Module }
+  | { readonly kind: "zstd"; readonly level: number };
+
+/** What the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks the sizes. */
+export const DEFLATE = {
+  /** Readable bytes that an input needs before and after it. */
+  inputSlack: 128,
+  /** Largest output of a block: all stored, with its headers, and room for the encoder's last 8-byte store. */
+  maxOutput: 1_048_762,
+  /** Working memory of an instance, aligned to 16. */
+  scratch: 720_896,
+  /** Largest memory, in pages of 64 KiB, that the module can import. */
+  maxMemoryPages: 65_535,
+} as const;
+
+/** What an encoder needs of the arena, in bytes. */
 export interface ArenaNeeds {
-  /** Most bytes that it writes for a block of {@link BLOCK_SIZE}. */
+  /** Largest output for a block of {@link BLOCK_SIZE}. */
   readonly outputCapacity: number;
   /** Private working memory of each thread. */
   readonly scratch: number;
@@ -27,8 +119,8 @@ export interface ArenaNeeds {
 
 /**
  * One shared memory for all threads: slots, each with room for a block's tar bytes and its compressed bytes, and a
- * scratch region for each compressing thread. A block is read, compressed, hashed and written from where it lies. It is a
- * WebAssembly memory so that an encoder in WebAssembly works in place.
+ * scratch region for each compressing thread. A block is built, compressed, hashed and written in place. It is a
+ * WebAssembly memory so that the DEFLATE encoder can work in it.
  */
 export interface Arena {
   readonly memory: WebAssembly.Memory;
@@ -39,17 +131,21 @@ export interface Arena {
   readonly taken: Int32Array;
 }
 
-function slotSize(needs: ArenaNeeds): number {
-  return align(inputSlackBytes + BLOCK_SIZE + inputSlackBytes) + align(needs.outputCapacity);
-}
+const WASM_PAGE = 1 << 16;
 
 function align(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
 
-/** Allocates the memory; the first page stays free for an encoder's constants. */
+const RAW_SIZE = align(DEFLATE.inputSlack + BLOCK_SIZE + DEFLATE.inputSlack);
+
+function slotOffset({ needs }: Pick<Arena, "needs">, slot: number): number {
+  // The first page is the encoder's, for its constants.
+  return WASM_PAGE + slot * (RAW_SIZE + align(needs.outputCapacity));
+}
+
 export function createArena(slots: number, threads: number, needs: ArenaNeeds): Arena {
-  const bytes = WASM_PAGE + slots * slotSize(needs) + threads * align(needs.scratch);
+  const bytes = slotOffset({ needs }, slots) + threads * align(needs.scratch);
   const pages = Math.ceil(bytes / WASM_PAGE) + 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   return { memory, slots, threads, needs, taken: new Int32Array(new SharedArrayBuffer(4)) };
@@ -57,43 +153,43 @@ export function createArena(slots: number, threads: number, needs: ArenaNeeds): 
 
 /** Offset in the arena of the tar bytes of a slot. */
 export function rawOffset(arena: Arena, slot: number): number {
-  return WASM_PAGE + slot * slotSize(arena.needs) + inputSlackBytes;
+  return slotOffset(arena, slot) + DEFLATE.inputSlack;
 }
 
 /** Offset in the arena of the compressed bytes of a slot. */
 export function outputOffset(arena: Arena, slot: number): number {
-  return WASM_PAGE + slot * slotSize(arena.needs) + align(inputSlackBytes + BLOCK_SIZE + inputSlackBytes);
+  return slotOffset(arena, slot) + RAW_SIZE;
 }
 
-/** Offset of a scratch region that no other thread has. Each thread asks once. */
+/** Offset of a scratch region for the calling thread alone. Call once per thread. */
 export function takeScratch(arena: Arena): number {
   const index = Atomics.add(arena.taken, 0, 1);
   if (index >= arena.threads) throw new RangeError("more compressing threads than the arena was made for");
-  return WASM_PAGE + arena.slots * slotSize(arena.needs) + index * align(arena.needs.scratch);
+  return slotOffset(arena, arena.slots) + index * align(arena.needs.scratch);
 }
 
-/** The tar bytes of a slot. */
+/** The tar bytes of a slot, in place. */
 export function rawBytes(arena: Arena, slot: number, length: number): Buffer {
   return Buffer.from(arena.memory.buffer, rawOffset(arena, slot), length);
 }
 
-/** The compressed bytes of a slot. */
+/** The compressed bytes of a slot, in place. */
 export function outputBytes(arena: Arena, slot: number, length: number): Buffer {
   return Buffer.from(arena.memory.buffer, outputOffset(arena, slot), length);
 }
 
 /*
- * All that crosses a thread border. A task gets exactly one answer: its Done, or Failed. Layer bytes never travel: they
- * lie in the arena, and messages name the slot.
+ * Messages. A task gets exactly one reply: its Done, or TaskFailed. Layer bytes are not copied: messages name the slot
+ * of the arena.
  */
 
-/** Given to every thread of the compressing pool at its start. */
+/** Given to every compressing thread at its start. */
 export interface CompressorSetup {
   readonly arena: Arena;
   readonly compression: Compression;
 }
 
-/** Look at a source and return its index, or for an app directory the indexes of all its slices. */
+/** Scan a source and return its index, or for an app directory the indexes of all its slices. */
 export interface ScanTask {
   readonly kind: "scan";
   readonly source: LocalSource;
@@ -104,7 +200,7 @@ export interface ScanDone {
   readonly indexes: readonly TarIndex[];
 }
 
-/** Make one block of a tar in a slot and compress it there. */
+/** Build one block of a tar in a slot and compress it there. */
 export interface BlockTask {
   readonly kind: "block";
   readonly tar: LayerTar;
@@ -113,23 +209,38 @@ export interface BlockTask {
   readonly compress: boolean;
 }
 
+/** A file whose times differ from those that the scan saw. */
+export interface TouchedFile {
+  readonly path: ByteString;
+  /** Offset of its contents in the tar, in bytes. */
+  readonly start: number;
+  readonly size: number;
+}
+
 export interface BlockDone {
   readonly kind: "block-done";
   /** Bytes of tar. */
   readonly length: number;
-  /** Bytes of output; 0 when not compressed. */
+  /** Bytes of output; 0 if the block was not compressed. */
   readonly outputLength: number;
   readonly crc32: number;
-  /** Files that were touched since the scan. */
   readonly touched: readonly TouchedFile[];
   readonly times: BlockTimes;
 }
 
-/** Write a foreign tar into a spool file, normalised. */
+/** A layer's blob in an OCI layout. */
+export interface ForeignBlob {
+  readonly path: ByteString;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Write the tar of a foreign blob into a spool file, normalized. */
 export interface CopyTask {
   readonly kind: "copy";
   readonly source: ForeignBlob;
-  /** File descriptor of the main thread's: a thread's own would be closed with it. */
+  /** File descriptor that the main thread opened: Node closes a thread's own with the thread. */
   readonly spool: number;
 }
 
@@ -147,23 +258,23 @@ export interface TaskFailed {
 export type CompressorTask = ScanTask | BlockTask | CopyTask;
 export type CompressorReply = ScanDone | BlockDone | CopyDone | TaskFailed;
 
-/** Given to every thread of the digesting pool at its start. */
+/** Given to every hashing thread at its start. */
 export interface DigesterSetup {
   readonly arena: Arena;
-  /** What the blob is: one gzip member around DEFLATE blocks, or zstd frames, which need nothing around them. */
+  /** The blob's format: one gzip member around DEFLATE blocks, or zstd frames, which need no framing. */
   readonly format: Compression["kind"];
 }
 
 /**
- * Digest the blocks of one layer as they come over the port, in order: of the tar (`diff-id`), or of the compressed bytes
+ * Hash the blocks of one layer as they arrive at the port, in order: the tar (`diff-id`), or the compressed bytes
  * (`blob`), which are also framed and appended to the spool. The task lasts as long as the layer.
  */
 export interface DigestTask {
   readonly kind: "diff-id" | "blob";
   readonly port: MessagePort;
-  /** File descriptor of the spool; only for `blob`. Threads of a process share descriptors. */
+  /** File descriptor; only for `blob`. */
   readonly spool: number;
-  /** Where the blob begins there, in bytes. */
+  /** Where the blob begins in the spool, in bytes. */
   readonly offset: number;
 }
 
@@ -176,13 +287,13 @@ export interface DigestBlock {
   readonly crc32: number;
 }
 
-/** To the thread: all blocks were sent (`complete`), or no more will come because something failed. */
+/** To the thread: the last block was sent (`complete`), or the pass failed. */
 export interface DigestEnd {
   readonly kind: "end";
   readonly complete: boolean;
 }
 
-/** From the thread: it no longer needs the slot of its oldest block. `size` is what the spool holds now, in bytes. */
+/** From the thread: it is done with the slot. `size` is the length of the blob in the spool, in bytes. */
 export interface DigestProgress {
   readonly kind: "progress";
   readonly slot: number;
@@ -192,9 +303,9 @@ export interface DigestProgress {
 
 export interface DigestDone {
   readonly kind: "digest-done";
-  /** Lower-case hex SHA-256. */
+  /** Lower-case hex. */
   readonly sha256: string;
-  /** Bytes digested. */
+  /** Bytes hashed. */
   readonly size: number;
   /** CRC-32 of the tar. */
   readonly crc32: number;
@@ -202,7 +313,7 @@ export interface DigestDone {
 
 export type DigestReply = DigestDone | TaskFailed;
 
-/** Hash a file that is complete: a tar of an earlier export. */
+/** Hash a complete file: a tar of an earlier export. */
 export interface HashFileTask {
   readonly kind: "hash-file";
   readonly path: string;
@@ -210,7 +321,7 @@ export interface HashFileTask {
 
 export interface HashFileDone {
   readonly kind: "hash-file-done";
-  /** Lower-case hex SHA-256. */
+  /** Lower-case hex. */
   readonly sha256: string;
   /** Bytes hashed. */
   readonly size: number;
@@ -218,3 +329,15 @@ export interface HashFileDone {
 
 export type DigesterTask = DigestTask | HashFileTask;
 export type DigesterReply = DigestReply | HashFileDone;
+
+/** Code of the fault of a file that cannot be read; its destination is the file's path. */
+export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
+
+export const CHANGED_HINT = "Make sure that nothing writes to the layers and app directories during the export.";
+
+/** A file that is not the one that was scanned or hashed. @param what happened to it */
+export function changedFault(path: ByteString, what: string): Fault {
+  return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`, {
+    hint: CHANGED_HINT,
+  });
+}

@@ -1,4 +1,4 @@
-import { isStored, type LayerTar } from "../../workers/blocks/block.ts";
+import { isStored, type LayerTar } from "../../workers/protocol.ts";
 import { Fault } from "../errors/fault.ts";
 import { closeSpoolFile } from "./spool.ts";
 

@@ -1,6 +1,4 @@
-import type { LayerTar } from "../../workers/blocks/block.ts";
-import { CHANGED_HINT, changedFault } from "../../workers/changed-fault.ts";
-import type { DigestDone } from "../../workers/protocol.ts";
+import { CHANGED_HINT, changedFault, type DigestDone, type LayerTar } from "../../workers/protocol.ts";
 import { isBackground, type PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";

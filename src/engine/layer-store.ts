@@ -1,6 +1,4 @@
-import { blockCount, type LayerTar, type StoredTar } from "../../workers/blocks/block.ts";
-import type { Arena } from "../../workers/protocol.ts";
-import type { TarIndex } from "../../workers/tar-index.ts";
+import { type Arena, blockCount, type LayerTar, type StoredTar, type TarIndex } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";

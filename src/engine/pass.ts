@@ -1,23 +1,25 @@
-import { blockCount, blockSource, type LayerTar } from "../../workers/blocks/block.ts";
-import { combineCrc32 } from "../../workers/blocks/gzip.ts";
 import {
   BLOCK_SIZE,
   type BlockDone,
   type BlockTask,
+  blockCount,
+  blockSource,
   type DigestBlock,
   type DigestDone,
   type DigestEnd,
   type DigestProgress,
+  type LayerTar,
   rawBytes,
 } from "../../workers/protocol.ts";
-import { TouchedFiles } from "../../workers/touched-files.ts";
 import { PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
+import { combineCrc32 } from "../oci/gzip.ts";
 import type { Priority } from "../plan/layers.ts";
 import type { RunningDigest, WorkerPool } from "./pool.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
+import { TouchedFiles } from "./touched-files.ts";
 
 /**
  * Takes a tar's blocks on the main thread, in order, from the slots that they lie in; beside the digests, which take them in

@@ -2,12 +2,11 @@ import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { MessageChannel, type MessagePort, type ResourceLimits } from "node:worker_threads";
 import { Piscina } from "piscina";
-import type { StoredTar } from "../../workers/blocks/block.ts";
-import { arenaNeeds, type Compression } from "../../workers/blocks/encoder.ts";
 import {
   type Arena,
   type BlockDone,
   type BlockTask,
+  type Compression,
   type CompressorReply,
   type CompressorSetup,
   type CompressorTask,
@@ -18,16 +17,18 @@ import {
   type DigesterSetup,
   type DigesterTask,
   type DigestTask,
+  type ForeignBlob,
   type HashFileDone,
   type ScanDone,
+  type StoredTar,
+  type TarIndex,
   type TaskFailed,
 } from "../../workers/protocol.ts";
-import type { ForeignBlob } from "../../workers/tar/copy.ts";
-import type { TarIndex } from "../../workers/tar-index.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layers.ts";
+import { arenaNeeds } from "./compression.ts";
 import { slotCount } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
 

@@ -1,4 +1,4 @@
-import { UNREADABLE_CONTENTS } from "../../workers/blocks/file-contents.ts";
+import { UNREADABLE_CONTENTS } from "../../workers/protocol.ts";
 import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
 import {
   findLayer,

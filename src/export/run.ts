@@ -1,4 +1,4 @@
-import { type Compression, loadCompression } from "../../workers/blocks/encoder.ts";
+import type { Compression } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import type { Environment } from "../cli/environment.ts";
@@ -7,6 +7,7 @@ import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { Registries } from "../destinations/registry/registries.ts";
 import type { DockerClient } from "../docker/client.ts";
+import { loadCompression } from "../engine/compression.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
 import { PATIENCE, type Patience } from "../http/http.ts";

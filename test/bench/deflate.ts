@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { constants, crc32, deflateRawSync, inflateRawSync, zstdCompressSync } from "node:zlib";
 import { buildEncoders } from "../../scripts/build-encoder.ts";
-import { maxBlockBytes } from "../../workers/deflate/wasm-encoder.ts";
+import { BLOCK_SIZE } from "../../workers/protocol.ts";
 import { type CorpusName, readCorpus } from "../support/corpus.ts";
 import { createEncoderHarness } from "../support/encoder-harness.ts";
 
@@ -29,7 +29,7 @@ interface Contender {
 
 const zlib = (level: number): Contender => ({
   name: `zlib level ${level}, memLevel 9`,
-  compress: (block) => deflateRawSync(block, { level, memLevel: 9, chunkSize: maxBlockBytes }).length,
+  compress: (block) => deflateRawSync(block, { level, memLevel: 9, chunkSize: BLOCK_SIZE }).length,
 });
 const wasm = (level: number): Contender => ({
   name: `encoder level ${level}`,
@@ -38,7 +38,7 @@ const wasm = (level: number): Contender => ({
 const zstd: Contender = {
   name: "zstd level 1",
   compress: (block) =>
-    zstdCompressSync(block, { chunkSize: maxBlockBytes, params: { [constants.ZSTD_c_compressionLevel]: 1 } }).length,
+    zstdCompressSync(block, { chunkSize: BLOCK_SIZE, params: { [constants.ZSTD_c_compressionLevel]: 1 } }).length,
 };
 const levels = values.levels.split(",").map(Number);
 const contenders = values.only ? levels.map(wasm) : [...levels.map(wasm), zlib(1), zlib(6), zstd];
@@ -46,7 +46,7 @@ const contenders = values.only ? levels.map(wasm) : [...levels.map(wasm), zlib(1
 for (const name of values.inputs.split(",") as CorpusName[]) {
   const data = readCorpus(name, Number(values.megabytes) * 1e6);
   const blocks: Buffer[] = [];
-  for (let at = 0; at < data.length; at += maxBlockBytes) blocks.push(data.subarray(at, at + maxBlockBytes));
+  for (let at = 0; at < data.length; at += BLOCK_SIZE) blocks.push(data.subarray(at, at + BLOCK_SIZE));
   for (const level of levels) verify(blocks, level);
 
   const results = contenders.map((contender) => ({ ...contender, size: 0, times: blocks.map((): number[] => []) }));

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
-import { instantiateDeflate } from "../../workers/deflate/wasm-encoder.ts";
+import { instantiateDeflate } from "../../workers/blocks/encoder.ts";
 
 /** A thread of the test that several encoders share one memory: encodes its share of the blocks again and again. */
 export interface EncodeWorkerData {

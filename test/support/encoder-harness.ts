@@ -1,12 +1,6 @@
-import {
-  compileDeflate,
-  inputSlackBytes,
-  instantiateDeflate,
-  maxBlockBytes,
-  maxOutputBytes,
-  scratchBytes,
-  type WasmDeflate,
-} from "../../workers/deflate/wasm-encoder.ts";
+import { compileDeflate } from "../../src/engine/compression.ts";
+import { instantiateDeflate, type WasmDeflate } from "../../workers/blocks/encoder.ts";
+import { BLOCK_SIZE, DEFLATE } from "../../workers/protocol.ts";
 
 /** One encoder with a memory of its own: reserved page, scratch, slack, input, slack, output. */
 export interface EncoderHarness {
@@ -30,9 +24,9 @@ export const scalarEncoderWasm = new URL("../../dist/encoder-scalar.wasm", impor
 
 export function createEncoderHarness(module = compileDeflate(encoderWasm)): EncoderHarness {
   const scratch = pageBytes;
-  const input = scratch + scratchBytes + inputSlackBytes;
-  const output = input + maxBlockBytes + inputSlackBytes;
-  const pages = Math.ceil((output + maxOutputBytes + inputSlackBytes) / pageBytes);
+  const input = scratch + DEFLATE.scratch + DEFLATE.inputSlack;
+  const output = input + BLOCK_SIZE + DEFLATE.inputSlack;
+  const pages = Math.ceil((output + DEFLATE.maxOutput + DEFLATE.inputSlack) / pageBytes);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const deflate = instantiateDeflate(module, memory, scratch);
   const bytes = new Uint8Array(memory.buffer);

@@ -1,5 +1,6 @@
 import { inflateRawSync } from "node:zlib";
-import { compileDeflate, inputSlackBytes, maxBlockBytes } from "../../workers/deflate/wasm-encoder.ts";
+import { compileDeflate } from "../../src/engine/compression.ts";
+import { BLOCK_SIZE, DEFLATE } from "../../workers/protocol.ts";
 import { type InputKind, inputKinds } from "./deflate-inputs.ts";
 import { createEncoderHarness, type EncoderHarness, encoderWasm } from "./encoder-harness.ts";
 import { inflate } from "./inflate.ts";
@@ -46,7 +47,7 @@ export function createFuzzer({ levels, corpora, lengthBits }: FuzzOptions): {
       const other = encodeInNoise(second, data, level, random, fail);
       if (!output.equals(other)) fail("another encoder gives other bytes");
       const stream = Buffer.concat([output, Buffer.from([3, 0])]);
-      if (Buffer.compare(inflateRawSync(stream, { maxOutputLength: maxBlockBytes + 1 }), data) !== 0) {
+      if (Buffer.compare(inflateRawSync(stream, { maxOutputLength: BLOCK_SIZE + 1 }), data) !== 0) {
         fail("zlib inflates it to something else");
       }
       if (data.length < 100_000 && random.below(20) === 0) {
@@ -69,7 +70,7 @@ function encodeInNoise(
   fail: (what: string) => never,
 ): Uint8Array {
   const { bytes, deflate } = harness;
-  const input = harness.input + random.below(Math.min(64, maxBlockBytes - data.length + 1));
+  const input = harness.input + random.below(Math.min(64, BLOCK_SIZE - data.length + 1));
   // Slack that goes on like the input is the most tempting.
   const period = random.below(3) === 0 ? Math.max(1, random.skewed(8)) : 0;
   bytes.set(data, input);
@@ -77,7 +78,7 @@ function encodeInNoise(
     const tempts = period > 0 && inside >= 0 && inside < data.length;
     bytes[input + at] = tempts ? data[inside]! : random.next() & 255;
   };
-  for (let i = 0; i < inputSlackBytes; i++) {
+  for (let i = 0; i < DEFLATE.inputSlack; i++) {
     fill(-1 - i, -1 - i + period);
     fill(data.length + i, data.length + i - period);
   }
@@ -149,7 +150,7 @@ function splice(data: Uint8Array, other: Uint8Array, random: SeededRandom): Uint
 /** Noise that ends at or just before the limits, with a repetition at the very end: the steps of the skipping are longest here. */
 function skipEdges(length: number, random: SeededRandom): Uint8Array {
   const limit = random.below(3) === 0 ? 65_535 * (1 + random.below(3)) : length;
-  const total = Math.min(maxBlockBytes, Math.max(0, limit + random.below(140) - 70));
+  const total = Math.min(BLOCK_SIZE, Math.max(0, limit + random.below(140) - 70));
   const data = random.bytes(total);
   const repeat = 3 + random.below(80);
   for (let left = random.below(4); left > 0 && total > 2 * repeat + 70; left--) {

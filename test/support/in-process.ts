@@ -1,7 +1,7 @@
 import { engineParts } from "../../src/assets.ts";
 import { type ProgramProcess, runProgram } from "../../src/cli/program.ts";
 import { WorkerPool } from "../../src/engine/pool.ts";
-import type { Compression } from "../../workers/blocks/encoder.ts";
+import type { Compression } from "../../workers/protocol.ts";
 import { RecordedOutput } from "./recorded-output.ts";
 
 /** How a run of the command ended. */

@@ -1,66 +1,17 @@
-import { readSync } from "node:fs";
-import { Fault, messageOf } from "../../src/errors/fault.ts";
-import { BLOCK_SIZE } from "../protocol.ts";
+import { BLOCK_SIZE, isStored, type LayerTar, type TarIndex, type TouchedFile } from "../protocol.ts";
+import { entriesBetween, type IndexedEntry } from "../scan/tar-index.ts";
 import { RECORD_SIZE, renderHeader, TAR_TYPE } from "../tar/header.ts";
-import { entriesBetween, type IndexedEntry, partOf, type TarIndex } from "../tar-index.ts";
-import { type FilePart, readPart, type TouchedFile } from "./file-contents.ts";
+import { type FilePart, readPart } from "./file-contents.ts";
+import { readStored } from "./spool.ts";
 
-/** A layer's tar that lies in a spool file as it is. Threads of a process share descriptors. */
-export interface StoredTar {
-  readonly fileDescriptor: number;
-  /** Length of the tar in bytes, its trailer included. */
-  readonly tarSize: number;
-}
-
-/** Where any thread gets any part of a layer's tar from: made from its index, or read from where it lies. */
-export type LayerTar = TarIndex | StoredTar;
-
-export function isStored(tar: LayerTar): tar is StoredTar {
-  return "fileDescriptor" in tar;
-}
-
-/** Reads the bytes from `position` that fill `into`. */
-export function readStored({ fileDescriptor }: StoredTar, position: number, into: Buffer): void {
-  for (let at = 0; at < into.length; ) {
-    const read = readOnce(fileDescriptor, position + at, into.subarray(at));
-    if (read === 0) throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
-    at += read;
-  }
-}
-
-function readOnce(file: number, position: number, into: Buffer): number {
-  try {
-    return readSync(file, into, 0, into.length, position);
-  } catch (error) {
-    throw new Fault("EXPORT_LAYER_SPOOL", `failed to read a layer's tar from the spool: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** A buffer for each of a layer's files would leave a thread with megabytes of garbage. */
+/** Reused: a buffer for each of a layer's files would leave a thread with megabytes of garbage. */
 const record = Buffer.alloc(RECORD_SIZE);
 
-/** How many blocks a tar has. */
-export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
-  return Math.ceil(tarSize / BLOCK_SIZE);
-}
-
-/** Bytes of tar in one block: all have {@link BLOCK_SIZE}, the last has the rest. */
-export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: number): number {
-  return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
-}
-
-/** What of a tar a thread needs to make one block. */
-export function blockSource(tar: LayerTar, block: number): LayerTar {
-  return isStored(tar) ? tar : partOf(tar, block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
-}
-
 /**
- * Makes one block of a layer's tar: a pure function of the index and the files it names, or of the tar where that is stored.
- * @param into receives exactly the block's bytes; what it held before does not matter
- * @returns files that were touched since the scan: of one that has parts in other blocks, all parts must be of one version
- * @throws Fault naming the file when one is not what the scan saw
+ * Builds one block of a layer's tar: a pure function of the index and the files it names, or of the stored tar.
+ * @param into receives exactly the block's bytes; its previous contents do not matter
+ * @returns files touched since the scan; if one has parts in other blocks, all parts must be of one version
+ * @throws Fault naming a file that is not the one that was scanned
  */
 export function buildBlock(tar: LayerTar, block: number, into: Buffer): readonly TouchedFile[] {
   const from = block * BLOCK_SIZE;
@@ -86,7 +37,7 @@ function buildRange(index: TarIndex, from: number, into: Buffer): readonly Touch
   return touched;
 }
 
-/** Copies what of the header lies in the block. Returns the end of what is filled. */
+/** Copies the part of the header that lies in the block. Returns the new end of the filled bytes. */
 function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: number): number {
   const start = entry.offset - from;
   const end = start + entry.headerSize;
@@ -97,10 +48,7 @@ function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: num
   return Math.max(0, start) + copied;
 }
 
-/**
- * What of the contents lies in the block; padding follows by the next fill. The contents of an empty file lie where its header
- * ends.
- */
+/** The part of the contents in the block, without padding. The contents of an empty file lie where its header ends. */
 function partIn(entry: IndexedEntry, { contentPath }: TarIndex, from: number, into: Buffer): FilePart | undefined {
   const start = entry.offset + entry.headerSize - from;
   const begin = Math.max(0, start);

@@ -5,17 +5,18 @@ import { toWire } from "../../src/errors/wire.ts";
 import {
   type Arena,
   type BlockTask,
+  blockLength,
   type CompressorReply,
   type CompressorTask,
   type CopyTask,
   rawBytes,
 } from "../protocol.ts";
 import { scanSource } from "../scan/scan.ts";
-import { blockLength, buildBlock } from "./block.ts";
+import { buildBlock } from "./block.ts";
 import type { BlockEncoder } from "./encoder.ts";
 
-/** Answers a task of the compressing pool; a failure is an answer too, so that its fields survive the thread border. */
-export async function answer(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
+/** Never rejects: a failure is a reply too, so that the fields of a fault survive the thread border. */
+export async function handleTask(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
   try {
     switch (task.kind) {
       case "scan":
@@ -30,7 +31,7 @@ export async function answer(task: CompressorTask, arena: Arena, encoder: BlockE
   }
 }
 
-/** The code for foreign tars and for their digests would take half a megabyte of each thread, and few exports need it. */
+/** Imported on demand: few exports need it, and with node:crypto it takes half a megabyte of each thread. */
 async function copyTar({ source, spool }: CopyTask): Promise<number> {
   const foreign = await import("../tar/copy.ts");
   return await foreign.copyTar(source, spool);

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { type MessagePort, threadId } from "node:worker_threads";
 import { threadClock } from "../../src/concurrency/thread-clock.ts";
-import { Fault, messageOf } from "../../src/errors/fault.ts";
+import { Fault } from "../../src/errors/fault.ts";
 import { toWire } from "../../src/errors/wire.ts";
 import { pathFault } from "../../src/go/errno.ts";
+import { combineCrc32, GZIP_HEADER, gzipTrailer } from "../../src/oci/gzip.ts";
 import {
   type Arena,
+  BLOCK_SIZE,
   type DigestBlock,
   type DigestDone,
   type DigestEnd,
@@ -22,36 +23,21 @@ import {
   rawBytes,
   type TaskFailed,
 } from "../protocol.ts";
-import { combineCrc32, GZIP_HEADER, gzipTrailer } from "./gzip.ts";
-
-/**
- * Writes all bytes at a position of a spool file.
- * @param what they are, for the message
- */
-export function writeSpool(spool: number, bytes: Uint8Array, position: number, what: string): void {
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(spool, bytes, at, bytes.length - at, position + at);
-  } catch (error) {
-    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write ${what} to the spool: ${messageOf(error)}`, {
-      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
-      cause: error,
-    });
-  }
-}
+import { writeSpool } from "./spool.ts";
 
 const open = promisify(fs.open);
 const read = promisify(fs.read);
 const close = promisify(fs.close);
 
-/** Bytes read at a time: as many as a block has, so that digests in the same thread wait no longer for it than for each other. */
-const READ_SIZE = 1 << 20;
+/** Hashed at a time. A block's size: digests in the same thread wait no longer for it than for each other. */
+const READ_SIZE = BLOCK_SIZE;
 
-/** Hashes a file; answers a task of the digesting pool. */
+/** Never rejects: a failure is a reply too. */
 export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | TaskFailed> {
   try {
     const file = await open(path, "r");
     try {
-      return { kind: "hash-file-done", ...(await hashOf(file)) };
+      return { kind: "hash-file-done", ...(await hashContents(file)) };
     } finally {
       await close(file);
     }
@@ -60,8 +46,8 @@ export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | T
   }
 }
 
-/** The next part is read while one is hashed. */
-async function hashOf(file: number): Promise<{ readonly sha256: string; readonly size: number }> {
+/** Reads the next part while one is hashed. */
+async function hashContents(file: number): Promise<{ readonly sha256: string; readonly size: number }> {
   const hash = createHash("sha256");
   const buffers = [Buffer.allocUnsafe(READ_SIZE), Buffer.allocUnsafe(READ_SIZE)] as const;
   const next = (buffer: Buffer, position: number) => read(file, buffer, 0, READ_SIZE, position);
@@ -81,7 +67,7 @@ async function hashOf(file: number): Promise<{ readonly sha256: string; readonly
 /** Consumes a layer's blocks in order: the only sequential stage (docs/architecture.md#principles). */
 interface BlockDigester {
   /** Returns the bytes digested so far. */
-  take(block: DigestBlock): number;
+  consume(block: DigestBlock): number;
   finish(): DigestDone;
 }
 
@@ -90,7 +76,7 @@ function diffIdDigester(arena: Arena): BlockDigester {
   let size = 0;
   let crc32 = 0;
   return {
-    take(block) {
+    consume(block) {
       hash.update(rawBytes(arena, block.slot, block.length));
       crc32 = combineCrc32(crc32, block.crc32, block.length);
       size += block.length;
@@ -100,7 +86,7 @@ function diffIdDigester(arena: Arena): BlockDigester {
   };
 }
 
-/** Frames the compressed blocks, for gzip as one member, appends them to the spool and digests what it appended. */
+/** Frames the compressed blocks, for gzip as one member, appends them to the spool and hashes the result. */
 function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: DigestTask): BlockDigester {
   const hash = createHash("sha256");
   let size = 0;
@@ -113,7 +99,7 @@ function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: Diges
   };
   if (format === "gzip") append(GZIP_HEADER);
   return {
-    take(block) {
+    consume(block) {
       append(outputBytes(arena, block.slot, block.outputLength));
       crc32 = combineCrc32(crc32, block.crc32, block.length);
       tarSize += block.length;
@@ -127,8 +113,8 @@ function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: Diges
 }
 
 /**
- * Runs a digest task: digests every block that comes over the port, tells when its slot is free, and settles at the end.
- * A failure is answered at once; blocks that still come are then ignored.
+ * Runs a digest task to its end. Never rejects: a failure is a reply too, sent at once; blocks that arrive later are
+ * ignored.
  */
 export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<DigestReply> {
   const { promise, resolve } = Promise.withResolvers<DigestReply>();
@@ -155,7 +141,7 @@ export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<Di
 function step(digester: BlockDigester, message: DigestBlock | DigestEnd, port: MessagePort): DigestReply | undefined {
   if (message.kind === "block") {
     const startMs = threadClock();
-    const size = digester.take(message);
+    const size = digester.consume(message);
     const times = { thread: threadId, startMs, endMs: threadClock() };
     const progress: DigestProgress = { kind: "progress", slot: message.slot, size, times };
     port.postMessage(progress);

@@ -1,15 +1,9 @@
 import { constants, zstdCompressSync } from "node:zlib";
 import {
-  compileDeflate,
-  type DeflateWasm,
-  instantiateDeflate,
-  maxOutputBytes,
-  scratchBytes,
-} from "../deflate/wasm-encoder.ts";
-import {
   type Arena,
-  type ArenaNeeds,
   BLOCK_SIZE,
+  type Compression,
+  DEFLATE,
   outputBytes,
   outputOffset,
   rawBytes,
@@ -17,48 +11,21 @@ import {
   takeScratch,
 } from "../protocol.ts";
 
-/** Compresses blocks where they lie. One per thread; it may keep a scratch region of the arena to itself. */
+/** Compresses blocks in place. One per thread. */
 export interface BlockEncoder {
   /**
-   * Compresses the first `length` bytes of a slot's tar into its output, by themselves, so that outputs can be joined. The
-   * bytes written depend on the input alone.
+   * Compresses the first `length` bytes of a slot's tar into its output. Outputs can be joined, and depend on the input
+   * alone.
    * @returns bytes written
    */
   encode(slot: number, length: number): number;
 }
 
-/** How layers are compressed: what a thread needs to make its encoder. It can be posted to threads. */
-export type Compression =
-  | { readonly kind: "gzip"; readonly level: number; readonly module: WebAssembly.Module }
-  | { readonly kind: "zstd"; readonly level: number };
-
-/**
- * Loads what the compression needs, once for all threads.
- * @param level 1 (fastest) to 9 (smallest)
- * @param deflate builds of the DEFLATE encoder, the fastest first
- */
-export function loadCompression(
-  kind: Compression["kind"],
-  level: number,
-  ...deflate: readonly [DeflateWasm, ...DeflateWasm[]]
-): Compression {
-  return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(...deflate) };
-}
-
-/** zstd's worst case for a block (ZSTD_compressBound in zstd.h) is below this. */
-const ZSTD_OUTPUT = BLOCK_SIZE + (BLOCK_SIZE >> 8) + 64;
-
-export function arenaNeeds({ kind }: Compression): ArenaNeeds {
-  if (kind === "zstd") return { outputCapacity: ZSTD_OUTPUT, scratch: 0 };
-  return { outputCapacity: maxOutputBytes, scratch: scratchBytes };
-}
-
-/** This thread's encoder. Call it once per thread. */
+/** This thread's encoder. Call once per thread. */
 export function createEncoder(arena: Arena, compression: Compression): BlockEncoder {
   return compression.kind === "zstd" ? zstdEncoder(arena, compression.level) : deflateEncoder(arena, compression);
 }
 
-/** Raw DEFLATE blocks, none of them final, that end on a byte boundary, written in place by WebAssembly. */
 function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { kind: "gzip" }>): BlockEncoder {
   const deflate = instantiateDeflate(module, arena.memory, takeScratch(arena));
   return {
@@ -66,7 +33,7 @@ function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { 
   };
 }
 
-/** One zstd frame a block (RFC 8878 section 3: frames may be concatenated), by Node's own zstd. */
+/** One zstd frame per block: frames can be concatenated (RFC 8878 section 3). */
 function zstdEncoder(arena: Arena, level: number): BlockEncoder {
   const options = { params: { [constants.ZSTD_c_compressionLevel]: level } };
   return {
@@ -75,4 +42,53 @@ function zstdEncoder(arena: Arena, level: number): BlockEncoder {
       return frame.copy(outputBytes(arena, slot, frame.length));
     },
   };
+}
+
+/** An instance of the DEFLATE encoder (RFC 1951) in WebAssembly, which works in place in a shared memory. */
+export interface WasmDeflate {
+  /** Bytes that `encode` may write from `output` on. */
+  readonly outputBound: (length: number) => number;
+  /**
+   * Compresses `length` bytes (at most {@link BLOCK_SIZE}) at `input` to `output` and returns the compressed length.
+   * {@link DEFLATE.inputSlack} bytes of any content must be readable before and after the input. The output is raw
+   * blocks, none of them final, that end on a byte boundary with an empty stored block (RFC 1951 section 3.2.4), so
+   * outputs can be joined; `03 00`, an empty final block, ends the stream.
+   */
+  encode(input: number, length: number, output: number, level: number): number;
+}
+
+/**
+ * Makes one thread's instance on the shared memory.
+ * @param scratch offset of {@link DEFLATE.scratch} bytes that no other instance uses
+ */
+export function instantiateDeflate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  scratch: number,
+): WasmDeflate {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const encoder = exports as unknown as EncoderExports;
+  expectEqual("bytes of scratch", encoder.scratchBytes(), DEFLATE.scratch);
+  expectEqual("bytes of output for the longest block", encoder.outputBound(BLOCK_SIZE), DEFLATE.maxOutput);
+  encoder.init(scratch);
+  return {
+    outputBound: encoder.outputBound,
+    encode(input, length, output, level) {
+      // A longer input could overrun the scratch region, and with it another thread's.
+      if (length > BLOCK_SIZE) throw new RangeError(`a block of ${length} bytes is longer than ${BLOCK_SIZE}`);
+      return encoder.encode(input, length, output, level);
+    },
+  };
+}
+
+interface EncoderExports {
+  scratchBytes(): number;
+  init(scratch: number): void;
+  outputBound(length: number): number;
+  encode(input: number, length: number, output: number, level: number): number;
+}
+
+/** The arena is laid out before there is an instance; one that needs more would overrun its region. */
+function expectEqual(what: string, needed: number, expected: number): void {
+  if (needed !== expected) throw new Error(`the DEFLATE encoder needs ${needed} ${what}, not ${expected}`);
 }

@@ -2,17 +2,12 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { isSystemError, pathFault } from "../../src/go/errno.ts";
-import { changedFault } from "../changed-fault.ts";
-import type { FileIdentity, IndexedEntry } from "../tar-index.ts";
-import { waitForDescriptor } from "../wait-for-descriptor.ts";
+import { changedFault, type TouchedFile, UNREADABLE_CONTENTS } from "../protocol.ts";
+import type { FileIdentity, IndexedEntry } from "../scan/tar-index.ts";
 
-/** The code of a fault of a file that cannot be read; its destination is the file's path. */
-export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
-
-/** Part of a file, and the memory that receives it. */
 export interface FilePart {
   readonly entry: IndexedEntry;
-  /** The file, where that is not the entry's own name. */
+  /** The file, if that is not the entry's own name. */
   readonly contentPath: ByteString | undefined;
   /** Offset of the part in the file, in bytes. */
   readonly position: number;
@@ -20,14 +15,6 @@ export interface FilePart {
   readonly into: Buffer;
   readonly begin: number;
   readonly end: number;
-}
-
-/** A file with other times than the scan saw. */
-export interface TouchedFile {
-  readonly path: ByteString;
-  /** Offset of its contents in the tar, in bytes. */
-  readonly start: number;
-  readonly size: number;
 }
 
 /**
@@ -60,7 +47,7 @@ export function readPart(part: FilePart): TouchedFile | undefined {
   }
 }
 
-/** Inode numbers do not count: FUSE file systems may assign new ones at each lookup. */
+/** Ignores inode numbers: FUSE file systems may assign new ones at each lookup. */
 export function isSameVersion(one: FileIdentity, other: FileIdentity): boolean {
   return one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs;
 }
@@ -94,7 +81,7 @@ function hasByte(file: number, position: number): boolean {
   return readSync(file, Buffer.alloc(1), 0, 1, position) > 0;
 }
 
-/** Bytes before the end of the file, however many it reports. */
+/** Bytes up to the end of the file, which may be fewer than it reports. */
 function readableSize(file: number, reported: number): number {
   let [low, high] = [0, reported];
   while (low < high) {
@@ -108,7 +95,7 @@ function readableSize(file: number, reported: number): number {
 /** O_NONBLOCK: a FIFO in the place of a file must not block; it has no effect on regular files. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** An entry's own file was lstat'ed as a regular one, so a symlink in its place is a change; another path was stat'ed. */
+/** The scan lstat'ed an entry's own file, so a symlink in its place is a change; it stat'ed `contentPath`. */
 function openContents(name: ByteString, contentPath: ByteString | undefined): number {
   const path = contentPath ?? name;
   try {
@@ -139,4 +126,20 @@ function check(entry: IndexedEntry, path: ByteString, stats: Stats): FileIdentit
   if (!stats.isFile()) throw changedFault(path, "was replaced");
   if (stats.size !== entry.size) throw changedFault(path, `had ${entry.size} bytes and now has ${stats.size}`);
   return stats;
+}
+
+const PAUSE_MS = 10;
+const MAX_WAIT_MS = 10_000;
+
+/** Opens a file. While there are too many open files, blocks the thread until the process has closed others. */
+export function waitForDescriptor<T>(open: () => T): T {
+  for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
+    try {
+      return open();
+    } catch (error) {
+      const isTemporary = isSystemError(error) && (error.code === "EMFILE" || error.code === "ENFILE");
+      if (!isTemporary || waitedMs >= MAX_WAIT_MS) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    }
+  }
 }

@@ -2,14 +2,14 @@ import { type Stats, statSync } from "node:fs";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { pathFault } from "../../src/go/errno.ts";
-import type { LocalSource } from "../../src/plan/layers.ts";
+import type { ScanTask, TarIndex } from "../protocol.ts";
 import { TAR_TYPE, type TarType } from "../tar/header.ts";
-import type { ScannedEntry, TarIndex } from "../tar-index.ts";
 import { AppSlices, type LayersOf } from "./app-slices.ts";
-import { buildTarIndex, TarIndexBuilder } from "./index-builder.ts";
+import { buildTarIndex, type ScannedEntry, TarIndexBuilder } from "./tar-index.ts";
 import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk.ts";
 
-type AppSource = Extract<LocalSource, { readonly kind: "app-slice" }>;
+type Source = ScanTask["source"];
+type AppSource = Extract<Source, { readonly kind: "app-slice" }>;
 
 /** Paths inside the image (docs/compatibility.md#entry-order-and-owners). */
 const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
@@ -19,7 +19,7 @@ const PROCESS_DIR = "/cnb/process";
  * Looks at a layer's source, without reading contents, and returns the index of its tar. All slices of an app directory
  * are scanned together: their indexes come in order, the rest layer last. Every other source has one.
  */
-export function scanSource(source: LocalSource): TarIndex[] {
+export function scanSource(source: Source): TarIndex[] {
   switch (source.kind) {
     case "directory":
       return [buildTarIndex(treeEntries(source.path, source, "walk"))];

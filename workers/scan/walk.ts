@@ -2,11 +2,10 @@ import { constants, lstatSync, opendirSync, readdirSync, readlinkSync, type Stat
 import { dirname } from "node:path/posix";
 import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/byte-string.ts";
 import { isNotExist, pathFault } from "../../src/go/errno.ts";
-import { isSameVersion } from "../blocks/file-contents.ts";
-import { CHANGED_HINT, changedFault } from "../changed-fault.ts";
+import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
+import { CHANGED_HINT, changedFault } from "../protocol.ts";
 import { TAR_TYPE, type TarType } from "../tar/header.ts";
-import type { ScannedEntry } from "../tar-index.ts";
-import { waitForDescriptor } from "../wait-for-descriptor.ts";
+import type { ScannedEntry } from "./tar-index.ts";
 
 /** Names in byte order, taken one by one. */
 export interface DirectoryNames {

@@ -7,7 +7,8 @@ import { Fault, messageOf } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { pathFault } from "../../src/go/errno.ts";
 import type { Digest } from "../../src/oci/digest.ts";
-import { writeSpool } from "../blocks/digest.ts";
+import { writeSpool } from "../blocks/spool.ts";
+import type { ForeignBlob } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
 import { RECORD_SIZE, TRAILER_SIZE } from "./header.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
@@ -203,14 +204,6 @@ export class SpooledTarWriter implements ContentsSink {
     writeSpool(this.#spool, this.#buffer.subarray(0, this.#buffered), this.#size - this.#buffered, "a layer's tar");
     this.#buffered = 0;
   }
-}
-
-/** A layer's blob in an OCI layout. */
-export interface ForeignBlob {
-  readonly path: ByteString;
-  readonly digest: Digest;
-  /** Bytes. */
-  readonly size: number;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { workerData } from "node:worker_threads";
 import { z } from "zod";
-import { blockCount } from "../../../workers/blocks/block.ts";
+import { blockCount } from "../../../workers/protocol.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
 import { stageRunner } from "./stage-runner.ts";
 

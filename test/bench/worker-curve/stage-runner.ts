@@ -1,10 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
 import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { blockLength, buildBlock } from "../../../workers/blocks/block.ts";
-import { arenaNeeds, createEncoder, loadCompression } from "../../../workers/blocks/encoder.ts";
-import { createArena, outputBytes, rawBytes } from "../../../workers/protocol.ts";
-import type { TarIndex } from "../../../workers/tar-index.ts";
+import { arenaNeeds, loadCompression } from "../../../src/engine/compression.ts";
+import { buildBlock } from "../../../workers/blocks/block.ts";
+import { createEncoder } from "../../../workers/blocks/encoder.ts";
+import { blockLength, createArena, outputBytes, rawBytes, type TarIndex } from "../../../workers/protocol.ts";
 import { encoderWasm } from "../../support/encoder-harness.ts";
 
 /** What each stage of a block took of one thread, in ms. */

@@ -8,7 +8,7 @@ import { WorkerPool } from "../../../src/engine/pool.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { LayerPlan } from "../../../src/plan/layers.ts";
 import { BLOCK_SIZE } from "../../../workers/protocol.ts";
-import { buildTarIndex } from "../../../workers/scan/index-builder.ts";
+import { buildTarIndex } from "../../../workers/scan/tar-index.ts";
 import { TAR_TYPE } from "../../../workers/tar/header.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";

@@ -5,10 +5,10 @@ import { appendFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "no
 import { join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { loadCompression } from "../../../src/engine/compression.ts";
 import type { GrowingBlob, Layer } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
-import { loadCompression } from "../../../workers/blocks/encoder.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,

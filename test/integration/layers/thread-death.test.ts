@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { loadCompression } from "../../../src/engine/compression.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
-import { loadCompression } from "../../../workers/blocks/encoder.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 

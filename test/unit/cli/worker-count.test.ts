@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { boundWorkers, defaultWorkers, MAX_WORKERS, type Machine } from "../../../src/cli/machine.ts";
+import { arenaNeeds } from "../../../src/engine/compression.ts";
 import { slotCount } from "../../../src/engine/slots.ts";
-import { arenaNeeds, type Compression } from "../../../workers/blocks/encoder.ts";
-import { maxMemoryPages } from "../../../workers/deflate/wasm-encoder.ts";
-import { createArena } from "../../../workers/protocol.ts";
+import { type Compression, createArena, DEFLATE } from "../../../workers/protocol.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
 const MIB = 1 << 20;
@@ -59,6 +58,6 @@ test.each(["gzip", "zstd"] as const)(
   "the most workers fit into the memory that a WebAssembly module may use: %s",
   (kind) => {
     const { memory } = createArena(slotCount(MAX_WORKERS), MAX_WORKERS, arenaNeeds({ kind, level: 1 } as Compression));
-    expect(memory.buffer.byteLength / 65_536).toBeLessThanOrEqual(maxMemoryPages);
+    expect(memory.buffer.byteLength / 65_536).toBeLessThanOrEqual(DEFLATE.maxMemoryPages);
   },
 );

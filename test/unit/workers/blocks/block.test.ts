@@ -17,12 +17,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { blockCount, blockLength, buildBlock } from "../../../../workers/blocks/block.ts";
-import { BLOCK_SIZE } from "../../../../workers/protocol.ts";
-import { buildTarIndex } from "../../../../workers/scan/index-builder.ts";
+import { buildBlock } from "../../../../workers/blocks/block.ts";
+import { BLOCK_SIZE, blockCount, blockLength, type TarIndex } from "../../../../workers/protocol.ts";
 import { scanSource } from "../../../../workers/scan/scan.ts";
+import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
 import { TAR_TYPE } from "../../../../workers/tar/header.ts";
-import { entriesBetween, type ScannedEntry, type TarIndex } from "../../../../workers/tar-index.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { madeEntry, wholeTar } from "../../../support/tar-entries.ts";
 import { tempTree } from "../../../support/temp-tree.ts";

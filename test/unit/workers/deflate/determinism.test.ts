@@ -3,13 +3,8 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
-import {
-  compileDeflate,
-  inputSlackBytes,
-  maxBlockBytes,
-  maxMemoryPages,
-  scratchBytes,
-} from "../../../../workers/deflate/wasm-encoder.ts";
+import { compileDeflate } from "../../../../src/engine/compression.ts";
+import { BLOCK_SIZE, DEFLATE } from "../../../../workers/protocol.ts";
 import { copies, inputKinds, makeInput, words } from "../../../support/deflate-inputs.ts";
 import type { EncodeWorkerData } from "../../../support/encode-worker.ts";
 import { createEncoderHarness, encoderWasm, scalarEncoderWasm } from "../../../support/encoder-harness.ts";
@@ -42,7 +37,7 @@ describe("the bytes depend on input and level alone", () => {
           (at) => (at * 167) & 255,
         ];
         for (const fill of fills) {
-          for (let at = 1; at <= inputSlackBytes; at++) {
+          for (let at = 1; at <= DEFLATE.inputSlack; at++) {
             bytes[input - at] = fill((-at % length) + length);
             bytes[input + length + at - 1] = fill(length + at - 1);
           }
@@ -92,12 +87,12 @@ describe("the bytes depend on input and level alone", () => {
     const alone = createEncoderHarness(module);
     const expected = inputs.flatMap((data) => levels.map((level) => hash(alone.encode(data, level))));
 
-    const stride = maxBlockBytes + (1 << 16);
+    const stride = BLOCK_SIZE + (1 << 16);
     const memory = new WebAssembly.Memory({ initial: 400, maximum: 500, shared: true });
     const bytes = new Uint8Array(memory.buffer);
-    const firstInput = 65_536 + 2 * scratchBytes + inputSlackBytes;
+    const firstInput = 65_536 + 2 * DEFLATE.scratch + DEFLATE.inputSlack;
     const spread = inputs.map((data, i) => {
-      const at = firstInput + i * (150_000 + 2 * inputSlackBytes);
+      const at = firstInput + i * (150_000 + 2 * DEFLATE.inputSlack);
       bytes.set(data, at);
       return { at, length: data.length };
     });
@@ -107,7 +102,7 @@ describe("the bytes depend on input and level alone", () => {
         const workerData: EncodeWorkerData = {
           module,
           memory,
-          scratch: 65_536 + worker * scratchBytes,
+          scratch: 65_536 + worker * DEFLATE.scratch,
           output: firstOutput + worker * stride,
           inputs: spread,
           levels,
@@ -130,15 +125,15 @@ describe("the memory", () => {
     const harness = createEncoderHarness(module);
     const { bytes, deflate, scratch, input, output } = harness;
     for (const [name, kind] of Object.entries(inputKinds)) {
-      for (const length of [0, 1, 300, 65_536, maxBlockBytes]) {
+      for (const length of [0, 1, 300, 65_536, BLOCK_SIZE]) {
         const data = makeInput(kind, length, 5);
         for (const level of [1, 5, 9]) {
           bytes.fill(0xa5, 0, scratch);
-          bytes.fill(0xa5, scratch + scratchBytes);
+          bytes.fill(0xa5, scratch + DEFLATE.scratch);
           harness.encode(data, level);
           const untouched = [
             bytes.subarray(0, scratch),
-            bytes.subarray(scratch + scratchBytes, input),
+            bytes.subarray(scratch + DEFLATE.scratch, input),
             bytes.subarray(input + length, output),
             bytes.subarray(output + deflate.outputBound(length)),
           ];
@@ -152,10 +147,10 @@ describe("the memory", () => {
   });
 
   test("may have any maximum that the module allows", () => {
-    expect(maxMemoryPages).toBe(65_535);
-    const memory = new WebAssembly.Memory({ initial: 20, maximum: maxMemoryPages, shared: true });
+    expect(DEFLATE.maxMemoryPages).toBe(65_535);
+    const memory = new WebAssembly.Memory({ initial: 20, maximum: DEFLATE.maxMemoryPages, shared: true });
     new WebAssembly.Instance(module, { env: { memory } });
-    const larger = new WebAssembly.Memory({ initial: 20, maximum: maxMemoryPages + 1, shared: true });
+    const larger = new WebAssembly.Memory({ initial: 20, maximum: DEFLATE.maxMemoryPages + 1, shared: true });
     expect(() => new WebAssembly.Instance(module, { env: { memory: larger } })).toThrow();
   });
 });

@@ -1,7 +1,7 @@
 import { inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
-import { maxBlockBytes } from "../../../../workers/deflate/wasm-encoder.ts";
+import { BLOCK_SIZE } from "../../../../workers/protocol.ts";
 import { type InputKind, inputKinds, makeInput, words, zeros } from "../../../support/deflate-inputs.ts";
 import { createEncoderHarness } from "../../../support/encoder-harness.ts";
 import { inflate } from "../../../support/inflate.ts";
@@ -50,28 +50,28 @@ describe("round trips through zlib", () => {
   test.each(levels)("lengths around the limits of sub-blocks and blocks at level %i", { timeout: 60_000 }, (level) => {
     const limits = [65_535, 2 * 65_535, 65_536, 2 * 65_536, 32_768];
     for (const [name, kind] of Object.entries(inputKinds)) {
-      const input = makeInput(kind, maxBlockBytes, level);
+      const input = makeInput(kind, BLOCK_SIZE, level);
       for (const limit of limits) {
         for (let length = limit - 20; length <= limit + 20; length += 3) {
           roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
         }
       }
-      for (const length of [maxBlockBytes - 1, maxBlockBytes]) {
+      for (const length of [BLOCK_SIZE - 1, BLOCK_SIZE]) {
         roundTrip(input.subarray(0, length), level, `${name}, length ${length}`);
       }
     }
   });
 
   test("noise is stored within the bound, and costs no more than its headers", () => {
-    const input = makeInput(inputKinds.noise!, maxBlockBytes, 3);
-    expect(roundTrip(input, 1, "noise").length).toBeLessThanOrEqual(maxBlockBytes + 5 * 17 + 5 + 2);
+    const input = makeInput(inputKinds.noise!, BLOCK_SIZE, 3);
+    expect(roundTrip(input, 1, "noise").length).toBeLessThanOrEqual(BLOCK_SIZE + 5 * 17 + 5 + 2);
   });
 
   test("small headers among noise are still found", () => {
-    const input = makeInput(inputKinds.noise!, maxBlockBytes, 4);
+    const input = makeInput(inputKinds.noise!, BLOCK_SIZE, 4);
     const header = input.slice(0, 512);
     for (let at = 16_384; at + 512 < input.length; at += 16_384) input.set(header, at);
-    expect(roundTrip(input, 1, "headers").length).toBeLessThan(maxBlockBytes - 63 * 300);
+    expect(roundTrip(input, 1, "headers").length).toBeLessThan(BLOCK_SIZE - 63 * 300);
   });
 });
 

@@ -1,10 +1,8 @@
 import { expect, test } from "vitest";
-import { blockCount } from "../../../workers/blocks/block.ts";
-import { BLOCK_SIZE } from "../../../workers/protocol.ts";
-import { buildTarIndex } from "../../../workers/scan/index-builder.ts";
-import { paddedSize, TAR_TYPE, type TarType } from "../../../workers/tar/header.ts";
-import { entriesBetween, type ScannedEntry, type TarIndex } from "../../../workers/tar-index.ts";
-import { allEntries, madeEntry } from "../../support/tar-entries.ts";
+import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../../workers/protocol.ts";
+import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
+import { paddedSize, TAR_TYPE, type TarType } from "../../../../workers/tar/header.ts";
+import { allEntries, madeEntry } from "../../../support/tar-entries.ts";
 
 function end(entry: { offset: number; headerSize: number; size: number }): number {
   return entry.offset + entry.headerSize + paddedSize(entry.size);

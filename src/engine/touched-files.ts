@@ -1,18 +1,16 @@
-import type { ByteString } from "../src/go/byte-string.ts";
-import type { TouchedFile } from "./blocks/file-contents.ts";
-import { changedFault } from "./changed-fault.ts";
-import { BLOCK_SIZE, type BlockDone } from "./protocol.ts";
+import { BLOCK_SIZE, type BlockDone, changedFault, type TouchedFile } from "../../workers/protocol.ts";
+import type { ByteString } from "../go/byte-string.ts";
 
-type Made = Pick<BlockDone, "crc32" | "touched">;
+type BuiltBlock = Pick<BlockDone, "crc32" | "touched">;
 
-/** Files that were touched while the blocks of a tar were made. */
+/** The files whose times changed while the blocks of a tar were built. */
 export class TouchedFiles {
   /** By block. */
   readonly #sums: number[] = [];
   /** By the offset of their contents in the tar. */
   readonly #files = new Map<number, TouchedFile>();
 
-  add(block: number, { crc32, touched }: Made): void {
+  add(block: number, { crc32, touched }: BuiltBlock): void {
     this.#sums[block] = crc32;
     for (const file of touched) this.#files.set(file.start, file);
   }
@@ -23,16 +21,16 @@ export class TouchedFiles {
   }
 
   /**
-   * Makes the blocks of each file again, unless the file lies in one block. If they are the same twice, the tar has one
-   * version of it.
+   * Rebuilds the blocks of each file that has parts in several blocks. If they are the same twice, the tar holds one
+   * version of the file.
    * @throws Fault naming the file otherwise
    */
-  async verify(makeAgain: (block: number) => Promise<Made>): Promise<void> {
+  async verify(rebuild: (block: number) => Promise<BuiltBlock>): Promise<void> {
     for (const file of this.#files.values()) {
       const [first, last] = [firstBlock(file), lastBlock(file)];
       if (first === last) continue;
       for (let block = first; block <= last; block++)
-        if ((await makeAgain(block)).crc32 !== this.#sums[block]) throw changedFault(file.path, "was written to");
+        if ((await rebuild(block)).crc32 !== this.#sums[block]) throw changedFault(file.path, "was written to");
     }
   }
 }

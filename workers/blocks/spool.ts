@@ -1,0 +1,37 @@
+import { readSync, writeSync } from "node:fs";
+import { Fault, messageOf } from "../../src/errors/fault.ts";
+import type { StoredTar } from "../protocol.ts";
+
+/** Fills `into` with the tar's bytes from `position` on. */
+export function readStored({ fileDescriptor }: StoredTar, position: number, into: Buffer): void {
+  for (let at = 0; at < into.length; ) {
+    const read = readOnce(fileDescriptor, position + at, into.subarray(at));
+    if (read === 0) throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
+    at += read;
+  }
+}
+
+function readOnce(file: number, position: number, into: Buffer): number {
+  try {
+    return readSync(file, into, 0, into.length, position);
+  } catch (error) {
+    throw new Fault("EXPORT_LAYER_SPOOL", `failed to read a layer's tar from the spool: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Writes all bytes at a position of a spool file.
+ * @param what the bytes are, for the message
+ */
+export function writeSpool(spool: number, bytes: Uint8Array, position: number, what: string): void {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(spool, bytes, at, bytes.length - at, position + at);
+  } catch (error) {
+    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write ${what} to the spool: ${messageOf(error)}`, {
+      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,288 @@
+import type { ByteString } from "../../src/go/byte-string.ts";
+import { lastAtOrBefore, partOf, type TarIndex, type TarIndexSegment } from "../protocol.ts";
+import {
+  headerSize,
+  paddedSize,
+  RECORD_SIZE,
+  TAR_TYPE,
+  type TarEntry,
+  type TarType,
+  TRAILER_SIZE,
+} from "../tar/header.ts";
+
+/** Times of the file that an entry's contents come from, as scanned. If they differ later, the file was touched. */
+export interface FileIdentity {
+  /** ms, with a fraction. */
+  readonly mtimeMs: number;
+  /** ms, with a fraction. Programs cannot set it. */
+  readonly ctimeMs: number;
+}
+
+export type ScannedEntry = TarEntry & FileIdentity;
+
+export interface IndexedEntry extends ScannedEntry {
+  /** Offset of the header in the tar, in bytes. */
+  readonly offset: number;
+  /** Bytes of all header records. */
+  readonly headerSize: number;
+}
+
+/**
+ * Names are stored without the prefix that they share with the name before. Every entry whose number is a multiple of
+ * this stores its whole name, so that reading can start near any entry.
+ */
+const RESTART = 32;
+
+/** The columns of a segment: bytes per entry. Wide columns come first to stay aligned. */
+const COLUMNS = {
+  size: 8,
+  mtimeMs: 8,
+  ctimeMs: 8,
+  offsetRecords: 4,
+  nameEnd: 4,
+  owner: 2,
+  headerRecords: 2,
+  shared: 2,
+  linkLength: 2,
+  mode: 2,
+  type: 1,
+} as const;
+
+const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, width) => sum + width, 0);
+
+const BYTES_PER_OWNER = 16;
+
+interface Columns {
+  /** User and group of each. Flags may give numbers that are negative or beyond 32 bits; a double holds all. */
+  readonly owners: Float64Array;
+  /** Bytes of a file; major * {@link MINOR_BASE} + minor of a device. */
+  readonly size: Float64Array;
+  readonly mtimeMs: Float64Array;
+  readonly ctimeMs: Float64Array;
+  /** From the start of the segment. */
+  readonly offsetRecords: Uint32Array;
+  readonly nameEnd: Uint32Array;
+  readonly owner: Uint16Array;
+  readonly headerRecords: Uint16Array;
+  readonly shared: Uint16Array;
+  readonly linkLength: Uint16Array;
+  readonly mode: Uint16Array;
+  readonly type: Uint8Array;
+}
+
+interface SegmentView {
+  readonly columns: Columns;
+  /** For each entry the rest of its name, then its link name. */
+  readonly names: Buffer;
+}
+
+const MINOR_BASE = 2 ** 32;
+
+function segmentView({
+  memory,
+  entryCount,
+  ownerCount,
+}: Pick<TarIndexSegment, "memory" | "entryCount" | "ownerCount">): SegmentView {
+  let at = ownerCount * BYTES_PER_OWNER;
+  const next = (width: number): number => {
+    const start = at;
+    at += width * entryCount;
+    return start;
+  };
+  const columns = {
+    owners: new Float64Array(memory, 0, 2 * ownerCount),
+    size: new Float64Array(memory, next(COLUMNS.size), entryCount),
+    mtimeMs: new Float64Array(memory, next(COLUMNS.mtimeMs), entryCount),
+    ctimeMs: new Float64Array(memory, next(COLUMNS.ctimeMs), entryCount),
+    offsetRecords: new Uint32Array(memory, next(COLUMNS.offsetRecords), entryCount),
+    nameEnd: new Uint32Array(memory, next(COLUMNS.nameEnd), entryCount),
+    owner: new Uint16Array(memory, next(COLUMNS.owner), entryCount),
+    headerRecords: new Uint16Array(memory, next(COLUMNS.headerRecords), entryCount),
+    shared: new Uint16Array(memory, next(COLUMNS.shared), entryCount),
+    linkLength: new Uint16Array(memory, next(COLUMNS.linkLength), entryCount),
+    mode: new Uint16Array(memory, next(COLUMNS.mode), entryCount),
+    type: new Uint8Array(memory, next(COLUMNS.type), entryCount),
+  };
+  return { columns, names: Buffer.from(memory, at) };
+}
+
+/** The entries of a segment that touch the tar's bytes `[from, to)`, in order, and at most one before them. */
+function* readSegment(segment: TarIndexSegment, from: number, to: number): Generator<IndexedEntry> {
+  const { columns, names } = segmentView(segment);
+  const offsetOf = (i: number): number => segment.start + (columns.offsetRecords[i] as number) * RECORD_SIZE;
+  const first = lastAtOrBefore(from, segment.entryCount, offsetOf);
+  let name = "";
+  for (let i = first - (first % RESTART); i < segment.entryCount; i++) {
+    const offset = offsetOf(i);
+    if (i >= first && offset >= to) return;
+    const start = i === 0 ? 0 : (columns.nameEnd[i - 1] as number);
+    const linkStart = (columns.nameEnd[i] as number) - (columns.linkLength[i] as number);
+    name = name.slice(0, columns.shared[i]) + names.toString("latin1", start, linkStart);
+    if (i < first) continue;
+    yield { ...entryAt(columns, i), name, linkName: names.toString("latin1", linkStart, columns.nameEnd[i]), offset };
+  }
+}
+
+function entryAt(columns: Columns, i: number): Omit<IndexedEntry, "name" | "linkName" | "offset"> {
+  const type = columns.type[i] as TarType;
+  const size = columns.size[i] as number;
+  const owner = 2 * (columns.owner[i] as number);
+  return {
+    type,
+    mode: columns.mode[i] as number,
+    uid: columns.owners[owner] as number,
+    gid: columns.owners[owner + 1] as number,
+    size: isDevice(type) ? 0 : size,
+    deviceMajor: isDevice(type) ? Math.floor(size / MINOR_BASE) : 0,
+    deviceMinor: isDevice(type) ? size % MINOR_BASE : 0,
+    mtimeMs: columns.mtimeMs[i] as number,
+    ctimeMs: columns.ctimeMs[i] as number,
+    headerSize: (columns.headerRecords[i] as number) * RECORD_SIZE,
+  };
+}
+
+function isDevice(type: TarType): boolean {
+  return type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
+}
+
+/** An entry that is not packed yet. */
+interface NewEntry {
+  readonly entry: ScannedEntry;
+  /** Bytes of all header records. */
+  readonly headerSize: number;
+}
+
+/** @param start offset of the first entry in the tar, in bytes */
+function buildSegment(added: readonly NewEntry[], start: number): TarIndexSegment {
+  const entries = added.map(({ entry }) => entry);
+  const shared = sharedPrefixes(entries);
+  const namesSize = entries.reduce((sum, e, i) => sum + e.name.length - (shared[i] as number) + e.linkName.length, 0);
+  const owners = new Owners(entries);
+  const [entryCount, ownerCount] = [entries.length, owners.count];
+  const memory = new SharedArrayBuffer(BYTES_PER_OWNER * ownerCount + BYTES_PER_ENTRY * entryCount + namesSize);
+  const segment = { memory, entryCount, ownerCount, start };
+  const { columns, names } = segmentView(segment);
+  columns.owners.set(owners.numbers);
+  let offsetRecords = 0;
+  let nameEnd = 0;
+  for (const [i, { entry, headerSize }] of added.entries()) {
+    const prefix = shared[i] as number;
+    nameEnd += names.write(entry.name.slice(prefix), nameEnd, "latin1");
+    nameEnd += names.write(entry.linkName, nameEnd, "latin1");
+    const headerRecords = headerSize / RECORD_SIZE;
+    columns.size[i] = isDevice(entry.type) ? entry.deviceMajor * MINOR_BASE + entry.deviceMinor : entry.size;
+    columns.mtimeMs[i] = entry.mtimeMs;
+    columns.ctimeMs[i] = entry.ctimeMs;
+    columns.offsetRecords[i] = offsetRecords;
+    columns.nameEnd[i] = nameEnd;
+    columns.owner[i] = owners.indexOf(entry);
+    columns.headerRecords[i] = headerRecords;
+    columns.shared[i] = prefix;
+    columns.linkLength[i] = entry.linkName.length;
+    columns.mode[i] = entry.mode;
+    columns.type[i] = entry.type;
+    offsetRecords += headerRecords + paddedSize(entry.size) / RECORD_SIZE;
+  }
+  return segment;
+}
+
+/** Numbers the different owners of a segment. */
+class Owners {
+  readonly #indexes = new Map<string, number>();
+  readonly numbers: number[] = [];
+
+  constructor(entries: readonly ScannedEntry[]) {
+    for (const entry of entries) {
+      const key = keyOf(entry);
+      if (this.#indexes.has(key)) continue;
+      this.#indexes.set(key, this.#indexes.size);
+      this.numbers.push(entry.uid, entry.gid);
+    }
+  }
+
+  get count(): number {
+    return this.#indexes.size;
+  }
+
+  indexOf(entry: ScannedEntry): number {
+    return this.#indexes.get(keyOf(entry)) as number;
+  }
+}
+
+function keyOf({ uid, gid }: ScannedEntry): string {
+  return `${uid}:${gid}`;
+}
+
+/** Bytes that each name shares with the one before; 0 at restarts. */
+function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
+  const shared = new Uint16Array(entries.length);
+  for (let i = 1; i < entries.length; i++) {
+    if (i % RESTART === 0) continue;
+    const name = (entries[i] as ScannedEntry).name;
+    const previous = (entries[i - 1] as ScannedEntry).name;
+    const most = Math.min(name.length, previous.length, 0xffff);
+    let same = 0;
+    while (same < most && name.charCodeAt(same) === previous.charCodeAt(same)) same += 1;
+    shared[i] = same;
+  }
+  return shared;
+}
+
+/** As JavaScript objects they take about a megabyte until they are packed. Owners must fit a 16-bit column. */
+const SEGMENT_ENTRIES = 4096;
+
+/** Bytes of tar in a segment, so that offsets in records fit 32 bits. Its last entry may end beyond. */
+const SEGMENT_BYTES = 2 ** 31 * RECORD_SIZE;
+
+/** Builds a tar index during a scan, segment by segment, so that a million entries never exist as objects at once. */
+export class TarIndexBuilder {
+  readonly #segments: TarIndexSegment[] = [];
+  #entries: NewEntry[] = [];
+  #start = 0;
+  #end = 0;
+  #entryCount = 0;
+
+  get isEmpty(): boolean {
+    return this.#entryCount === 0;
+  }
+
+  /** @throws Fault if no header can hold the entry */
+  add(entry: ScannedEntry): void {
+    if (this.#entries.length === SEGMENT_ENTRIES || this.#end - this.#start >= SEGMENT_BYTES) this.#pack();
+    const size = headerSize(entry);
+    this.#entries.push({ entry, headerSize: size });
+    this.#entryCount += 1;
+    this.#end += size + paddedSize(entry.size);
+  }
+
+  /** @param contentPath see {@link TarIndex} */
+  build(contentPath?: ByteString): TarIndex {
+    if (this.#entries.length > 0) this.#pack();
+    const tarSize = this.#end + TRAILER_SIZE;
+    return { segments: this.#segments, entryCount: this.#entryCount, tarSize, contentPath };
+  }
+
+  /** Returns all entries in order, instead of an index, and frees their memory on the way. */
+  *drain(): Generator<IndexedEntry> {
+    if (this.#entries.length > 0) this.#pack();
+    for (let segment = this.#segments.shift(); segment !== undefined; segment = this.#segments.shift())
+      yield* readSegment(segment, segment.start, Number.POSITIVE_INFINITY);
+  }
+
+  #pack(): void {
+    this.#segments.push(buildSegment(this.#entries, this.#start));
+    this.#entries = [];
+    this.#start = this.#end;
+  }
+}
+
+export function buildTarIndex(entries: Iterable<ScannedEntry>, contentPath?: ByteString): TarIndex {
+  const builder = new TarIndexBuilder();
+  for (const entry of entries) builder.add(entry);
+  return builder.build(contentPath);
+}
+
+/** The entries that touch the tar's bytes `[from, to)`, in order, and at most one before them. */
+export function* entriesBetween(index: TarIndex, from: number, to: number): Generator<IndexedEntry> {
+  for (const segment of partOf(index, from, to).segments) yield* readSegment(segment, from, to);
+}
