@@ -1,5 +1,14 @@
 import { crc32 } from "node:zlib";
 import {
+  MAGIC,
+  paddedSize,
+  RECORD_SIZE,
+  sealRecord,
+  TAR_TYPE,
+  TRAILER_SIZE,
+  writeRecord,
+} from "../../src/go/tar-header.ts";
+import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
@@ -86,29 +95,32 @@ function storedGzip(tar: Buffer): Buffer {
   return Buffer.concat([...parts, trailer]);
 }
 
-const TYPE_FLAGS: Partial<Record<CaseFile["type"], string>> = { file: "0", dir: "5", symlink: "2" };
+const TYPES: Partial<Record<CaseFile["type"], number>> = {
+  file: TAR_TYPE.file,
+  dir: TAR_TYPE.directory,
+  symlink: TAR_TYPE.symlink,
+};
 
-/** A tar by hand: mtime 0, no names of users, two zero blocks at the end. */
+/** A tar with mtime 0, without user names and device numbers. */
 function ustar(files: readonly CaseFile[]): Buffer {
   const parts: Buffer[] = [];
   for (const file of files) {
     const data = file.type === "file" ? contentOf(file, (text) => text) : Buffer.alloc(0);
-    const header = Buffer.alloc(512);
-    const octal = (value: number, offset: number, length: number) =>
-      header.write(value.toString(8).padStart(length - 1, "0"), offset, "latin1");
-    header.write(`${file.path}${file.type === "dir" ? "/" : ""}`, 0, "latin1");
-    octal(Number.parseInt(file.mode ?? "0644", 8), 100, 8);
-    octal(file.uid, 108, 8);
-    octal(file.gid, 116, 8);
-    octal(data.length, 124, 12);
-    octal(0, 136, 12);
-    header.fill(" ", 148, 156);
-    header.write(TYPE_FLAGS[file.type] ?? "", 156, "latin1");
-    header.write(file.target ?? "", 157, "latin1");
-    header.write("ustar\x0000", 257, "latin1");
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-    parts.push(header, data, Buffer.alloc((512 - (data.length % 512)) % 512));
+    const header = Buffer.alloc(RECORD_SIZE);
+    const values = {
+      name: `${file.path}${file.type === "dir" ? "/" : ""}`,
+      type: TYPES[file.type] ?? 0,
+      mode: Number.parseInt(file.mode ?? "0644", 8),
+      uid: file.uid,
+      gid: file.gid,
+      size: data.length,
+      linkName: file.target ?? "",
+      deviceMajor: undefined,
+      deviceMinor: undefined,
+    };
+    writeRecord(header, values, 0);
+    sealRecord(header, MAGIC.ustar);
+    parts.push(header, data, Buffer.alloc(paddedSize(data.length) - data.length));
   }
-  return Buffer.concat([...parts, Buffer.alloc(1024)]);
+  return Buffer.concat([...parts, Buffer.alloc(TRAILER_SIZE)]);
 }

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { gzipSync } from "node:zlib";
+import { MAGIC, sealRecord, TAR_TYPE, writeRecord } from "../../src/go/tar-header.ts";
 import { filesBelow } from "./file-tree.ts";
 
 /** Real data for benchmarks and fuzzing: files of the machine, each behind a tar header, as layers hold them. */
@@ -46,11 +47,10 @@ export function readCorpus(name: CorpusName, limit: number): Buffer {
 
 function tarHeader(path: string, size: number): Buffer {
   const header = Buffer.alloc(512);
-  header.write(path.slice(-100), 0);
-  header.write(`0000644\0${"0001750\0".repeat(2)}${size.toString(8).padStart(11, "0")}\0${"14000000000"}\0`, 100);
-  header.write("        0", 148);
-  header.write("ustar\0" + "00", 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  const devices = { deviceMajor: undefined, deviceMinor: undefined };
+  const owner = { uid: 1000, gid: 1000 };
+  const values = { name: path.slice(-100), type: TAR_TYPE.file, mode: 0o644, ...owner, size, linkName: "", ...devices };
+  writeRecord(header, values, 0o14000000000);
+  sealRecord(header, MAGIC.ustar);
   return header;
 }

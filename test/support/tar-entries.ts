@@ -1,7 +1,7 @@
+import { TAR_TYPE } from "../../src/go/tar-header.ts";
 import { buildBlock } from "../../workers/blocks/block.ts";
 import { BLOCK_SIZE, blockCount, blockLength, type TarIndex } from "../../workers/protocol.ts";
 import { entriesBetween, type IndexedEntry, type ScannedEntry } from "../../workers/scan/tar-index.ts";
-import { TAR_TYPE } from "../../workers/tar/header.ts";
 
 /** The whole tar of an index, made block by block. Every block starts out dirty. */
 export function wholeTar(index: TarIndex): Buffer {

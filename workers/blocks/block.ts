@@ -1,6 +1,7 @@
+import { RECORD_SIZE, TAR_TYPE } from "../../src/go/tar-header.ts";
 import { BLOCK_SIZE, isStored, type LayerTar, type TarIndex, type TouchedFile } from "../protocol.ts";
 import { entriesBetween, type IndexedEntry } from "../scan/tar-index.ts";
-import { RECORD_SIZE, renderHeader, TAR_TYPE } from "../tar/header.ts";
+import { encodeHeader } from "../tar/encode.ts";
 import { type FilePart, readPart } from "./file-contents.ts";
 import { readStored } from "./spool.ts";
 
@@ -43,7 +44,7 @@ function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: num
   const end = start + entry.headerSize;
   if (end <= 0) return filled;
   into.fill(0, filled, Math.max(filled, start));
-  const header = renderHeader(entry, record);
+  const header = encodeHeader(entry, record);
   const copied = header.copy(into, Math.max(0, start), Math.max(0, -start));
   return Math.max(0, start) + copied;
 }

@@ -1,14 +1,8 @@
 import type { ByteString } from "../../src/go/byte-string.ts";
+import { paddedSize, RECORD_SIZE, TAR_TYPE, type TarType, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import { lastAtOrBefore, partOf, type TarIndex, type TarIndexSegment } from "../protocol.ts";
-import {
-  headerSize,
-  paddedSize,
-  RECORD_SIZE,
-  TAR_TYPE,
-  type TarEntry,
-  type TarType,
-  TRAILER_SIZE,
-} from "../tar/header.ts";
+import { headerSize } from "../tar/encode.ts";
+import type { TarEntry } from "../tar/entry.ts";
 
 /** Times of the file that an entry's contents come from, as scanned. If they differ later, the file was touched. */
 export interface FileIdentity {

@@ -2,9 +2,9 @@ import { constants, lstatSync, opendirSync, readdirSync, readlinkSync, type Stat
 import { dirname } from "node:path/posix";
 import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/byte-string.ts";
 import { isNotExist, pathFault } from "../../src/go/errno.ts";
+import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
 import { CHANGED_HINT, changedFault } from "../protocol.ts";
-import { TAR_TYPE, type TarType } from "../tar/header.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
 /** Names in byte order, taken one by one. */

@@ -6,11 +6,11 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { Fault, messageOf } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { pathFault } from "../../src/go/errno.ts";
+import { RECORD_SIZE, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { writeSpool } from "../blocks/spool.ts";
 import type { ForeignBlob } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
-import { RECORD_SIZE, TRAILER_SIZE } from "./header.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
 import { ByteReader } from "./sparse.ts";
 

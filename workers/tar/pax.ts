@@ -1,5 +1,5 @@
 import type { ByteString } from "../../src/go/byte-string.ts";
-import { type ForeignEntry, type HeaderBlock, invalidHeader, parseDecimal, type TarTime } from "./entry.ts";
+import { type ForeignEntry, invalidHeader, type TarTime } from "./entry.ts";
 
 /** Records of sparse files; version 0.0 has several of the last two, which is not PAX (archive/tar, parsePAX). */
 export const SPARSE = {
@@ -15,12 +15,30 @@ export const SPARSE = {
   bytes: "GNU.sparse.numbytes",
 } as const;
 
+/** `<len> <key>=<value>\n` where len counts itself. */
+export function paxRecord(key: ByteString, value: ByteString): ByteString {
+  const rest = ` ${key}=${value}\n`;
+  let length = rest.length + String(rest.length).length;
+  if (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return `${length}${rest}`;
+}
+
+const MAX_INT64 = 2n ** 63n - 1n;
+
+/** Go's ParseInt in base 10 with 64 bits. @throws Fault if the text is no such number */
+export function parseDecimal(text: ByteString): bigint {
+  if (!/^[+-]?[0-9]+$/.test(text)) throw invalidHeader();
+  const value = text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text.replace("+", ""));
+  if (value > MAX_INT64 || value < -MAX_INT64 - 1n) throw invalidHeader();
+  return value;
+}
+
 /** Records whose value is a name, in which NUL is not allowed; in others the key must be free of it. */
 const NAMES: ReadonlySet<string> = new Set(["path", "linkpath", "uname", "gname"]);
 
 /**
- * The records of a PAX extended header. The map of a sparse file in version 0.0 comes out as that of version 0.1.
- * @throws Fault when they are malformed
+ * Reads the records of a PAX extended header. Turns the map of a sparse file in version 0.0 into that of version 0.1.
+ * @throws Fault if they are malformed
  */
 export function parsePaxRecords(contents: Buffer): Map<ByteString, ByteString> {
   const records = new Map<ByteString, ByteString>();
@@ -38,7 +56,6 @@ export function parsePaxRecords(contents: Buffer): Map<ByteString, ByteString> {
   return records;
 }
 
-/** Most digits of a record's length that are looked at: more than 1 MiB needs. */
 const MAX_LENGTH_DIGITS = 20;
 
 function parseRecord(contents: Buffer, at: number): { key: ByteString; value: ByteString; end: number } {
@@ -56,7 +73,7 @@ function parseRecord(contents: Buffer, at: number): { key: ByteString; value: By
   return { key, value, end };
 }
 
-/** A time of a PAX record: decimal seconds with a fraction of which nine digits count. @throws Fault when it is none */
+/** Reads decimal seconds with a fraction of which nine digits count. @throws Fault if the text is no such time */
 export function parsePaxTime(text: ByteString): TarTime {
   const [whole = "", fraction = ""] = splitOnce(text);
   const seconds = parseDecimal(whole);
@@ -71,7 +88,7 @@ function splitOnce(text: ByteString): [ByteString, ByteString] {
   return point < 0 ? [text, ""] : [text.slice(0, point), text.slice(point + 1)];
 }
 
-/** The same as Go writes it: without zeros at the end of the fraction. */
+/** Without zeros at the end of the fraction, as Go writes it. */
 export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
   if (nanoseconds === 0) return String(seconds);
   const isNegative = seconds < 0n;
@@ -81,17 +98,20 @@ export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
 }
 
 /**
- * The entry of a header record with the PAX records before it, which win unless they are empty (archive/tar, mergePAX).
- * @throws Fault when a number or a time is none
+ * Applies PAX records to the header after them: those that are not empty win (archive/tar, mergePAX).
+ * @throws Fault if a number or a time is invalid
  */
-export function mergeRecords(header: HeaderBlock, records: ReadonlyMap<ByteString, ByteString>): ForeignEntry {
+export function mergeRecords(
+  header: Omit<ForeignEntry, "records">,
+  records: ReadonlyMap<ByteString, ByteString>,
+): ForeignEntry {
   if (records.size === 0) return { ...header, records };
   const given = <T>(key: string, parse: (text: ByteString) => T, otherwise: T): T => {
     const text = records.get(key) ?? "";
     return text === "" ? otherwise : parse(text);
   };
   const same = (text: ByteString): ByteString => text;
-  // Not kept, but one that is no time makes the header invalid.
+  // Not kept, but an invalid one makes the header invalid.
   given("mtime", parsePaxTime, undefined);
   return {
     ...header,
@@ -106,7 +126,7 @@ export function mergeRecords(header: HeaderBlock, records: ReadonlyMap<ByteStrin
   };
 }
 
-/** The size of a PAX sparse file with its zeros, in bytes. */
+/** The size of a PAX sparse file including its holes, in bytes. */
 export function paxRealSize({ records, size }: Pick<ForeignEntry, "records" | "size">): bigint {
   const given = records.get(SPARSE.size) || records.get(SPARSE.realSize) || "";
   return given === "" ? size : parseDecimal(given);

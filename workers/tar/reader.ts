@@ -1,20 +1,26 @@
-import type { ByteString } from "../../src/go/byte-string.ts";
+import { type ByteString, isAscii } from "../../src/go/byte-string.ts";
+import {
+  FIELD,
+  type Field,
+  FOREIGN_TYPE,
+  hasValidChecksum,
+  MAGIC,
+  RECORD_SIZE,
+  readText,
+  TAR_TYPE,
+} from "../../src/go/tar-header.ts";
 import {
   cannotEncode,
-  FOREIGN_TYPE,
   FORMAT,
   type ForeignEntry,
-  type HeaderBlock,
   invalidHeader,
-  isGnu,
   isHeaderOnly,
-  parseHeaderBlock,
-  parseNumber,
-  parseText,
+  MAX_SPECIAL_SIZE,
+  numberIn,
+  type TarTime,
   tarFault,
   unexpectedEnd,
 } from "./entry.ts";
-import { MAX_SPECIAL_SIZE, RECORD_SIZE } from "./header.ts";
 import { mergeRecords, parsePaxRecords, paxRealSize, SPARSE } from "./pax.ts";
 import {
   type ByteReader,
@@ -26,17 +32,16 @@ import {
   readOldMap,
 } from "./sparse.ts";
 
-/** Takes the contents of an entry. */
 export interface ContentsSink {
   write(bytes: Buffer): void;
-  /** @param count bytes; may be more than fits into memory or onto any disk */
+  /** @param count bytes; may exceed memory and any disk */
   writeZeros(count: number): void;
 }
 
 interface Contents {
-  /** Bytes that the tar has, without the map of a sparse file. */
+  /** Bytes in the tar, without the map of a sparse file. */
   readonly physicalSize: number;
-  /** What the tar has of a sparse file. */
+  /** Of a sparse file. */
   readonly fragments: readonly Fragment[] | undefined;
 }
 
@@ -54,7 +59,7 @@ export class TarReader {
     this.#bytes = bytes;
   }
 
-  /** The next entry, undefined at the end. The contents of the one before must have been copied. */
+  /** The next entry, undefined at the end. Copy the contents of the entry before first. */
   async next(): Promise<ForeignEntry | undefined> {
     let format = FORMAT.ustar | FORMAT.pax | FORMAT.gnu;
     let records: ReadonlyMap<ByteString, ByteString> = new Map();
@@ -62,7 +67,7 @@ export class TarReader {
     for (;;) {
       const block = await this.#headerRecord();
       if (block === undefined) return undefined;
-      const header = parseHeaderBlock(block);
+      const header = readHeader(block);
       format &= header.format;
       switch (header.type) {
         case FOREIGN_TYPE.paxHeader:
@@ -74,11 +79,11 @@ export class TarReader {
           throw cannotEncode("only PAXRecords should be set for TypeXGlobalHeader");
         case FOREIGN_TYPE.gnuLongName:
           format &= FORMAT.gnu;
-          names = { ...names, name: parseText(await this.#special(header)) };
+          names = { ...names, name: wholeText(await this.#special(header)) };
           continue;
         case FOREIGN_TYPE.gnuLongLink:
           format &= FORMAT.gnu;
-          names = { ...names, linkName: parseText(await this.#special(header)) };
+          names = { ...names, linkName: wholeText(await this.#special(header)) };
           continue;
         default:
           return await this.#entry(block, header, records, names, format);
@@ -86,7 +91,7 @@ export class TarReader {
     }
   }
 
-  /** Gives the contents of the entry away, zeros between the fragments of a sparse file included. */
+  /** Copies the contents of the entry, including the zeros between the fragments of a sparse file. */
   async copyContents(to: ContentsSink): Promise<void> {
     const { physicalSize, fragments } = this.#contents;
     if (fragments === undefined) await this.#pass(physicalSize, to);
@@ -95,7 +100,7 @@ export class TarReader {
 
   async #entry(
     block: Buffer,
-    header: HeaderBlock,
+    header: HeaderRecord,
     records: ReadonlyMap<ByteString, ByteString>,
     { name, linkName }: Partial<Pick<ForeignEntry, "name" | "linkName">>,
     format: number,
@@ -111,14 +116,14 @@ export class TarReader {
     return { ...entry, format: isUstar ? FORMAT.ustar : format };
   }
 
-  /** Takes in the map of a sparse file, which is as large as all of it then. */
+  /** Reads the map of a sparse file, so that the entry gets the size of the whole file. */
   async #sparseEntry(entry: ForeignEntry, block: Buffer, size: number): Promise<ForeignEntry> {
     if (entry.type === FOREIGN_TYPE.gnuSparse) {
-      if (!isGnu(block)) throw invalidHeader();
-      const realSize = parseNumber(block.subarray(483, 495));
+      if (magicOf(block) !== "gnu") throw invalidHeader();
+      const realSize = numberIn(block, FIELD.gnuRealSize);
       this.#startSparse(entry, await readOldMap(block, this.#bytes), realSize, size);
-      // The reference keeps the type and loses the map: nobody can read that. The whole file is right in every format.
-      return { ...entry, type: FOREIGN_TYPE.file, size: realSize };
+      // The reference keeps the type and loses the map, which cannot be read. A regular file is right in every format.
+      return { ...entry, type: TAR_TYPE.file, size: realSize };
     }
     const kind = paxSparse(entry.records);
     if (kind === undefined) return entry;
@@ -138,8 +143,8 @@ export class TarReader {
     this.#contents = { physicalSize, fragments: [...fragments, end] };
   }
 
-  /** Returns the bytes that the tar has for the entry. */
-  #startContents({ type, size }: Pick<HeaderBlock, "type" | "size">): number {
+  /** Returns the bytes of the entry in the tar. */
+  #startContents({ type, size }: Pick<HeaderRecord, "type" | "size">): number {
     const physicalSize = isHeaderOnly(type) ? 0 : Number(size);
     if (physicalSize < 0) throw invalidHeader();
     this.#contents = { physicalSize, fragments: undefined };
@@ -164,8 +169,8 @@ export class TarReader {
     if ((await this.#bytes.pass(size, (piece) => to.write(piece))) < size) throw unexpectedEnd();
   }
 
-  /** The contents of an entry that says something about the next one. */
-  async #special(header: HeaderBlock): Promise<Buffer> {
+  /** Reads the contents of an entry that describes the next one. */
+  async #special(header: HeaderRecord): Promise<Buffer> {
     const size = this.#startContents(header);
     if (size > MAX_SPECIAL_SIZE) throw tarFault("archive/tar: header field too long");
     const contents = await this.#bytes.take(size);
@@ -173,7 +178,7 @@ export class TarReader {
     return contents;
   }
 
-  /** The next header record; undefined after one or two records of zeros, and where the tar just ends. */
+  /** The next header record; undefined at one or two records of zeros, and at the end of the bytes. */
   async #headerRecord(): Promise<Buffer | undefined> {
     if ((await this.#bytes.take(this.#padding)).length < this.#padding) return undefined;
     this.#padding = 0;
@@ -192,14 +197,104 @@ export class TarReader {
   }
 }
 
-/** Old tars have no type for files, and give directories away by a slash. */
+/** Old tars have no type for files, and mark directories by a slash. */
 function promotedType({ type, name }: Pick<ForeignEntry, "type" | "name">): number {
   if (type !== FOREIGN_TYPE.oldFile) return type;
-  return name.endsWith("/") ? FOREIGN_TYPE.directory : FOREIGN_TYPE.file;
+  return name.endsWith("/") ? TAR_TYPE.directory : TAR_TYPE.file;
+}
+
+function wholeText(contents: Buffer): ByteString {
+  return readText(contents, { offset: 0, size: contents.length });
 }
 
 const ZEROS = Buffer.alloc(RECORD_SIZE);
 
 function isZero(block: Buffer): boolean {
   return block.equals(ZEROS);
+}
+
+/** A header record before PAX records and long names are applied. */
+type HeaderRecord = Omit<ForeignEntry, "records">;
+
+/** The trailer of a header of Schily's tar, whose prefix is shorter and followed by times. */
+const STAR_TRAILER = "tar\0";
+
+/**
+ * Reads a header record as archive/tar does (readHeader): it is liberal, but then the format is unknown.
+ * @param record 512 bytes, not all zero
+ * @throws Fault if the checksum or a number is invalid
+ */
+function readHeader(record: Buffer): HeaderRecord {
+  if (!hasValidChecksum(record)) throw invalidHeader();
+  const magic = magicOf(record);
+  const header = {
+    name: readText(record, FIELD.name),
+    linkName: readText(record, FIELD.linkName),
+    type: record[FIELD.type.offset] as number,
+    size: numberIn(record, FIELD.size),
+    mode: numberIn(record, FIELD.mode),
+    uid: numberIn(record, FIELD.uid),
+    gid: numberIn(record, FIELD.gid),
+    deviceMajor: 0n,
+    deviceMinor: 0n,
+    accessTime: undefined,
+    changeTime: undefined,
+    format: FORMAT.unknown,
+  };
+  // Not kept, as the times of Schily's tar below, but an invalid one makes the header invalid.
+  numberIn(record, FIELD.mtime);
+  if (magic === "v7") return header;
+  const full = {
+    ...header,
+    deviceMajor: numberIn(record, FIELD.deviceMajor),
+    deviceMinor: numberIn(record, FIELD.deviceMinor),
+  };
+  if (magic === "ustar") {
+    const format = isStrictUstar(record) ? FORMAT.ustar | FORMAT.pax : FORMAT.unknown;
+    return { ...full, name: prefixed(readText(record, FIELD.prefix), full.name), format };
+  }
+  if (magic === "gnu") return gnuHeader(record, full);
+  for (const time of [FIELD.starAccessTime, FIELD.starChangeTime]) numberIn(record, time);
+  return { ...full, name: prefixed(readText(record, FIELD.starPrefix), full.name) };
+}
+
+function magicOf(record: Buffer): "ustar" | "star" | "gnu" | "v7" {
+  const magic = textIn(record, FIELD.magic);
+  if (magic.startsWith(MAGIC.ustar.slice(0, 6)))
+    return textIn(record, FIELD.starTrailer) === STAR_TRAILER ? "star" : "ustar";
+  return magic === MAGIC.gnu ? "gnu" : "v7";
+}
+
+function textIn(record: Buffer, { offset, size }: Field): ByteString {
+  return record.toString("latin1", offset, offset + size);
+}
+
+/** Fields whose last byte is NUL in a strict header. */
+const NUMBERS = [
+  ...[FIELD.size, FIELD.mode, FIELD.uid, FIELD.gid, FIELD.mtime],
+  ...[FIELD.deviceMajor, FIELD.deviceMinor],
+];
+
+function isStrictUstar(record: Buffer): boolean {
+  return record.every((byte) => byte < 0x80) && NUMBERS.every(({ offset, size }) => record[offset + size - 1] === 0);
+}
+
+/** Go before 1.8 wrote a prefix in the place of the times: then the name gets it, and the entry is not GNU's. */
+function gnuHeader(record: Buffer, header: HeaderRecord): HeaderRecord {
+  try {
+    const accessTime = gnuTime(record, FIELD.gnuAccessTime);
+    const changeTime = gnuTime(record, FIELD.gnuChangeTime);
+    return { ...header, accessTime, changeTime, format: FORMAT.gnu };
+  } catch {
+    const prefix = readText(record, FIELD.prefix);
+    return isAscii(prefix) ? { ...header, name: prefixed(prefix, header.name) } : header;
+  }
+}
+
+function gnuTime(record: Buffer, field: Field): TarTime | undefined {
+  return record[field.offset] === 0 ? undefined : { seconds: numberIn(record, field), nanoseconds: 0 };
+}
+
+function prefixed(prefix: ByteString, name: ByteString): ByteString {
+  return prefix === "" ? name : `${prefix}/${name}`;
 }

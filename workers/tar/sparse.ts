@@ -1,11 +1,11 @@
 import type { ByteString } from "../../src/go/byte-string.ts";
-import { invalidHeader, parseDecimal, parseNumber, tarFault, unexpectedEnd } from "./entry.ts";
-import { MAX_SPECIAL_SIZE, RECORD_SIZE } from "./header.ts";
-import { SPARSE } from "./pax.ts";
+import { RECORD_SIZE } from "../../src/go/tar-header.ts";
+import { invalidHeader, MAX_SPECIAL_SIZE, numberIn, tarFault, unexpectedEnd } from "./entry.ts";
+import { parseDecimal, SPARSE } from "./pax.ts";
 
 const NOTHING = Buffer.alloc(0);
 
-/** Takes bytes in exact numbers from chunks of any size; holds no more than one chunk and what was asked for. */
+/** Reads exact numbers of bytes from chunks of any size. Holds one chunk and the bytes requested. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = NOTHING;
@@ -22,8 +22,8 @@ export class ByteReader {
   }
 
   /**
-   * Gives the next `size` bytes away in pieces.
-   * @returns how many there were; fewer than `size` only at the end
+   * Passes the next `size` bytes on in pieces.
+   * @returns the number of bytes; fewer than `size` only at the end
    */
   async pass(size: number, to: (piece: Buffer) => void): Promise<number> {
     let left = size;
@@ -37,12 +37,11 @@ export class ByteReader {
     return size - left;
   }
 
-  /** Reads to the end, and with it whatever the source finds out there. */
+  /** Reads to the end, where the source may report an error. */
   async drain(): Promise<void> {
     while (await this.#next());
   }
 
-  /** Ends the source, wherever it is. */
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }
@@ -54,7 +53,7 @@ export class ByteReader {
   }
 }
 
-/** A part of a sparse file that its tar has; everything between such parts is zeros. In bytes. */
+/** Data of a sparse file, in bytes; everything between two fragments is zeros. */
 export interface Fragment {
   readonly offset: bigint;
   readonly length: bigint;
@@ -62,13 +61,12 @@ export interface Fragment {
 
 /** Offset and length are 12 bytes each. */
 const ELEMENT_SIZE = 24;
-/** The map in a GNU header record: four elements, then whether it goes on in another record, which has 21. */
+/** The map in a GNU header record: four elements, then whether another record with 21 elements follows. */
 const MAP_IN_HEADER = { start: 386, elements: 4 };
 const MAP_IN_RECORD = { start: 0, elements: 21 };
 
 /**
- * The map of the old GNU format, which begins in the header record and goes on in records after it.
- * @param header the header record
+ * Reads the map of the old GNU format, which begins in the header record and continues in the records after it.
  */
 export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fragment[]> {
   const fragments: Fragment[] = [];
@@ -78,8 +76,8 @@ export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fra
     const end = place.start + place.elements * ELEMENT_SIZE;
     for (let at = place.start; at < end && block[at] !== 0; at += ELEMENT_SIZE)
       fragments.push({
-        offset: parseNumber(block.subarray(at, at + 12)),
-        length: parseNumber(block.subarray(at + 12, at + ELEMENT_SIZE)),
+        offset: numberIn(block, { offset: at, size: ELEMENT_SIZE / 2 }),
+        length: numberIn(block, { offset: at + ELEMENT_SIZE / 2, size: ELEMENT_SIZE / 2 }),
       });
     if (block[end] === 0) return fragments;
     block = await bytes.take(RECORD_SIZE);
@@ -89,10 +87,10 @@ export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fra
   throw mapTooLong();
 }
 
-/** How a PAX sparse file has its map, as its records say. */
+/** Where a PAX sparse file has its map. */
 export type PaxSparse = "in-records" | "in-contents";
 
-/** What the records say; undefined for a file that is not sparse, or in a version that nobody knows. */
+/** Undefined for a file that is not sparse, or in an unknown version. */
 export function paxSparse(records: ReadonlyMap<ByteString, ByteString>): PaxSparse | undefined {
   const [major = "", minor = ""] = [records.get(SPARSE.major), records.get(SPARSE.minor)];
   if (major === "0" && (minor === "0" || minor === "1")) return "in-records";
@@ -101,7 +99,7 @@ export function paxSparse(records: ReadonlyMap<ByteString, ByteString>): PaxSpar
   return (records.get(SPARSE.map) ?? "") === "" ? undefined : "in-records";
 }
 
-/** The map of version 0.1, from its record. */
+/** Version 0.1. */
 export function parseRecordMap(records: ReadonlyMap<ByteString, ByteString>): Fragment[] {
   const count = parseDecimal(records.get(SPARSE.blocks) ?? "");
   const map = records.get(SPARSE.map) ?? "";
@@ -111,9 +109,8 @@ export function parseRecordMap(records: ReadonlyMap<ByteString, ByteString>): Fr
 }
 
 /**
- * The map of version 1.0, which is at the start of the contents: decimal numbers, one a line, filled up to whole records.
+ * Reads the map of version 1.0 at the start of the contents: one decimal number per line, padded to whole records.
  * @param physicalSize bytes of the contents, the map included
- * @returns the map, and its length in bytes
  */
 export async function readContentsMap(
   bytes: ByteReader,
@@ -170,7 +167,7 @@ function pairs(numbers: readonly ByteString[]): Fragment[] {
   return fragments;
 }
 
-/** @throws Fault when fragments overlap, are out of order or go beyond the file's size */
+/** @throws Fault if fragments overlap, are out of order or exceed the size of the file */
 export function checkFragments(fragments: readonly Fragment[], size: bigint): void {
   let end = 0n;
   for (const { offset, length } of fragments) {

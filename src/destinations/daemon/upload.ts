@@ -1,6 +1,15 @@
 import { isDockerFault } from "../../docker/fault.ts";
 import { Fault, messageOf, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
+import {
+  MAGIC,
+  paddedSize,
+  RECORD_SIZE,
+  sealRecord,
+  TAR_TYPE,
+  TRAILER_SIZE,
+  writeRecord,
+} from "../../go/tar-header.ts";
 import type { DaemonConnection } from "./connection.ts";
 
 /** One file of the tar that a daemon loads. */
@@ -12,13 +21,8 @@ export interface UploadEntry {
   open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-const RECORD_SIZE = 512;
-
 /** Two empty records. */
-export const TAR_END = Buffer.alloc(2 * RECORD_SIZE);
-
-/** The largest size that eleven octal digits hold; above it is written in binary, as GNU tar does and Go reads. */
-const MAX_OCTAL_SIZE = 0o77777777777;
+export const TAR_END = Buffer.alloc(TRAILER_SIZE);
 
 /**
  * An entry's bytes in a tar, as the reference writes them: a USTAR header with mode 0644 and zeros for owner and time,
@@ -35,29 +39,18 @@ export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerat
   }
   if (left !== 0)
     throw new Fault("EXPORT_INTERNAL", `${name} has ${left < 0 ? "more" : "fewer"} than its ${size} bytes`);
-  const padding = (RECORD_SIZE - (size % RECORD_SIZE)) % RECORD_SIZE;
+  const padding = paddedSize(size) - size;
   if (padding > 0) yield TAR_END.subarray(0, padding);
 }
 
+/** A size beyond the octal digits of its field is written in base 256, as GNU tar does and Go reads. */
 function header(name: string, size: number): Buffer {
-  const block = Buffer.alloc(RECORD_SIZE);
-  block.write(name, 0, 100, "latin1");
-  block.write("0000644\0" + "0000000\0" + "0000000\0", 100, "latin1");
-  writeSize(block, size);
-  block.write("00000000000\0" + "        " + "0", 136, "latin1");
-  block.write("ustar\0" + "00", 257, "latin1");
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-  return block;
-}
-
-function writeSize(block: Buffer, size: number): void {
-  if (size <= MAX_OCTAL_SIZE) {
-    block.write(size.toString(8).padStart(11, "0"), 124, "latin1");
-    return;
-  }
-  block[124] = 0x80;
-  block.writeBigUInt64BE(BigInt(size), 128);
+  const record = Buffer.alloc(RECORD_SIZE);
+  const owner = { uid: 0, gid: 0 };
+  const devices = { deviceMajor: undefined, deviceMinor: undefined };
+  writeRecord(record, { name, type: TAR_TYPE.file, mode: 0o644, ...owner, size, linkName: "", ...devices }, 0);
+  sealRecord(record, MAGIC.ustar);
+  return record;
 }
 
 interface Waiting {

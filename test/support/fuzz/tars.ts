@@ -1,6 +1,7 @@
+import { FIELD, type Magic, paddedSize, sealRecord, TRAILER_SIZE } from "../../../src/go/tar-header.ts";
 import { encodeHeader } from "../../../workers/tar/encode.ts";
 import { tarFault } from "../../../workers/tar/entry.ts";
-import { paddedSize, paxRecord, sealBlock, TRAILER_SIZE } from "../../../workers/tar/header.ts";
+import { paxRecord } from "../../../workers/tar/pax.ts";
 import { TarReader } from "../../../workers/tar/reader.ts";
 import { ByteReader } from "../../../workers/tar/sparse.ts";
 import type { SeededRandom } from "../random.ts";
@@ -59,19 +60,13 @@ function header(random: SeededRandom, size: number): Buffer {
   if (random.below(3) === 0) block.write(pick(random, NAMES).slice(0, 100), 157, "latin1");
   if (random.below(5) === 0) block.write(pick(random, [...NAMES, ...NUMBERS]).slice(0, 155), 345, "latin1");
   if (random.below(9) === 0) block.write("tar\0", 508, "latin1");
-  sealBlock(block, magic as "ustar  \0");
-  if (magic === "") {
-    block.fill(0, 257, 265);
-    sealSum(block);
-  }
+  sealRecord(block, magic as Magic);
   return block;
 }
 
-/** What {@link sealBlock} does, for magics that it does not write. */
-function sealSum(block: Buffer): void {
-  block.write("        ", 148, "latin1");
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+function sealAgain(block: Buffer): void {
+  const { offset, size } = FIELD.magic;
+  sealRecord(block, block.toString("latin1", offset, offset + size) as Magic);
 }
 
 function contentsFor(random: SeededRandom): Buffer {
@@ -103,7 +98,7 @@ function tarOf(random: SeededRandom): Buffer {
     const at = random.below(tar.length);
     tar[at] = random.next();
     const block = tar.subarray(at & ~511, (at & ~511) + 512);
-    if (random.below(2) === 0 && block.length === 512) sealSum(block);
+    if (random.below(2) === 0 && block.length === 512) sealAgain(block);
   }
   return random.below(8) === 0 ? tar.subarray(0, random.below(tar.length)) : tar;
 }

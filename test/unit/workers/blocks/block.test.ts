@@ -17,11 +17,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { TAR_TYPE } from "../../../../src/go/tar-header.ts";
 import { buildBlock } from "../../../../workers/blocks/block.ts";
 import { BLOCK_SIZE, blockCount, blockLength, type TarIndex } from "../../../../workers/protocol.ts";
 import { scanSource } from "../../../../workers/scan/scan.ts";
 import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
-import { TAR_TYPE } from "../../../../workers/tar/header.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { madeEntry, wholeTar } from "../../../support/tar-entries.ts";
 import { tempTree } from "../../../support/temp-tree.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { paddedSize, TAR_TYPE, type TarType } from "../../../../src/go/tar-header.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../../workers/protocol.ts";
 import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
-import { paddedSize, TAR_TYPE, type TarType } from "../../../../workers/tar/header.ts";
 import { allEntries, madeEntry } from "../../../support/tar-entries.ts";
 
 function end(entry: { offset: number; headerSize: number; size: number }): number {

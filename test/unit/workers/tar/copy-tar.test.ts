@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { constants, gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { MAGIC, RECORD_SIZE, sealRecord, writeRecord } from "../../../../src/go/tar-header.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
+import { paxRecord } from "../../../../workers/tar/pax.ts";
 import { copied } from "../../../support/copied-tar.ts";
 
 /** What the reference's TarLayer made of tars: named ones, then random ones with every kind of oddity. */
@@ -126,26 +128,21 @@ function sparseTar(size: number): Buffer {
     ["GNU.sparse.minor", "1"],
     ["GNU.sparse.size", String(size)],
     ["GNU.sparse.numblocks", "0"],
-  ].map(([key, value]) => record(`${key}=${value}`));
+  ].map(([key = "", value = ""]) => paxRecord(key, value));
   const records = Buffer.from(text.join(""));
   return Buffer.concat([header("x", records.length), padded(records), header("0", 0), Buffer.alloc(1024)]);
 }
 
-function record(text: string): string {
-  const length = text.length + 2 + 2;
-  return `${length} ${text}\n`;
-}
-
 function header(type: string, size: number): Buffer {
-  const block = Buffer.alloc(512);
-  block.write("file");
-  block.write("0000644\0" + "0000000\0" + "0000000\0", 100);
-  block.write(size.toString(8).padStart(11, "0"), 124);
-  block.write("00000000000", 136);
-  block.write(`        ${type}`, 148);
-  block.write("ustar\0" + "00", 257);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, "0")}\0`, 148);
+  const block = Buffer.alloc(RECORD_SIZE);
+  const devices = { deviceMajor: undefined, deviceMinor: undefined };
+  const owner = { uid: 0, gid: 0 };
+  writeRecord(
+    block,
+    { name: "file", type: type.charCodeAt(0), mode: 0o644, ...owner, size, linkName: "", ...devices },
+    0,
+  );
+  sealRecord(block, MAGIC.ustar);
   return block;
 }
 

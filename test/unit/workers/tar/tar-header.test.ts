@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { headerSize, renderHeader, TAR_TYPE, type TarType } from "../../../../workers/tar/header.ts";
+import { TAR_TYPE, type TarType } from "../../../../src/go/tar-header.ts";
+import { encodeHeader, headerSize } from "../../../../workers/tar/encode.ts";
 import { madeEntry } from "../../../support/tar-entries.ts";
 
 const typeSchema = z.string().transform((type) => type.charCodeAt(0) as TarType);
@@ -30,7 +31,7 @@ test("headers have the bytes of Go's archive/tar", () => {
   const wrong: unknown[] = [];
   for (const [type, name, linkName, mode, uid, gid, size, deviceMajor, deviceMinor, length, sha256] of recorded) {
     const entry = madeEntry(name, { type, linkName, mode, uid, gid, size, deviceMajor, deviceMinor });
-    const header = renderHeader(entry);
+    const header = encodeHeader(entry);
     const actual = createHash("sha256").update(header).digest("hex");
     if (header.length !== length || actual !== sha256 || headerSize(entry) !== length)
       wrong.push({ ...entry, length, actual: header.length });
@@ -51,11 +52,11 @@ test.each([
   ],
   ["/workspace/a.txt", madeEntry("/workspace/a.txt", { uid: 1000, gid: 1000, size: 6 }), "012321"],
 ])("the checksum of %s is the reference's", (_, entry, checksum) => {
-  expect(text(renderHeader(entry), 148, 8)).toBe(`${checksum}\0 `);
+  expect(text(encodeHeader(entry), 148, 8)).toBe(`${checksum}\0 `);
 });
 
 test("a PAX header has the reference's fields", () => {
-  const header = renderHeader(madeEntry("/workspace/\xc3\xa9.txt", { uid: 3_000_000 }));
+  const header = encodeHeader(madeEntry("/workspace/\xc3\xa9.txt", { uid: 3_000_000 }));
   expect(header.length).toBe(3 * 512);
   expect(text(header, 0, 31)).toBe("/workspace/PaxHeaders.0/.txt\0\0\0");
   expect(text(header, 124, 12)).toBe("00000000051\0");
@@ -68,5 +69,5 @@ test("a PAX header has the reference's fields", () => {
 });
 
 test("a record over 1 MiB is refused", () => {
-  expect(() => renderHeader(madeEntry("x".repeat((1 << 20) + 1)))).toThrow("header field too long");
+  expect(() => encodeHeader(madeEntry("x".repeat((1 << 20) + 1)))).toThrow("header field too long");
 });
