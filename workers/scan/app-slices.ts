@@ -8,18 +8,17 @@ interface Pattern {
   readonly text: ByteString;
 }
 
-/** In which layers the path with a number is, the one after the slices' being the rest. */
+/** The layers that contain a path, by the path's number. The number after the last slice is the rest layer. */
 export type LayersOf = (path: number) => readonly number[];
 
-/** What a slice has to do with a path. */
 const STATE = { none: 0, matched: 1, taken: 2, above: 3 } as const;
 
-const NOBODY = -1;
+const NO_SLICE = -1;
 
 /**
  * Divides the app directory into its slices and the rest (docs/compatibility.md#app-slices). Each file goes to the
- * first slice that matches it; the directories above a file are repeated in every slice that needs them. Only the
- * number of its parent is kept for a path, because there may be a million paths.
+ * first slice that matches it; the directories above a file are repeated in every slice that needs them. Keeps only the
+ * number of each path's parent, because there may be a million paths.
  */
 export class AppSlices {
   readonly #patterns: readonly Pattern[];
@@ -27,7 +26,7 @@ export class AppSlices {
   readonly #matched: number[][];
   #failure: { readonly pattern: number; readonly fault: Fault } | undefined;
 
-  /** @param slices patterns of each slice, Go's `filepath.Match` syntax, byte strings */
+  /** @param slices patterns of each slice: byte strings in the syntax of Go's `filepath.Match` */
   constructor(slices: readonly (readonly ByteString[])[]) {
     this.#patterns = slices.flatMap((patterns, slice) =>
       patterns.map((pattern) => ({ slice, text: cleanPattern(pattern) })),
@@ -36,19 +35,19 @@ export class AppSlices {
   }
 
   /**
-   * The next path, which gets the next number from 0. A directory comes before what is in it.
+   * Adds the path with the next number, from 0. A directory comes before its contents.
    * @param relative to the app directory, which is the first path
-   * @param parent number of the directory that it is in; of the app directory its own
+   * @param parent number of its directory; the app directory's own for itself
    */
   add(relative: ByteString, parent: number): void {
     const number = this.#parents.push(parent) - 1;
     if (number === 0) return;
-    // The reference tries one pattern on all paths before the next, so the first faulty one counts.
+    // The reference tries each pattern on all paths before the next, so the first faulty one is reported.
     const end = this.#failure?.pattern ?? this.#patterns.length;
     for (let i = 0; i < end; i++) this.#match(i, relative, number);
   }
 
-  /** @throws Fault for a malformed pattern, in the reference's words */
+  /** @throws Fault for a malformed pattern, with the reference's text */
   divide(): LayersOf {
     if (this.#failure !== undefined) throw this.#failure.fault;
     const division = new Division(this.#parents);
@@ -82,27 +81,25 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
 }
 
 /**
- * The slices so far. A path has a greater number than the directory it is in, so that one pass forwards goes down the tree
- * and one backwards up.
+ * Assigns paths to slices. A path has a greater number than its directory, so one loop forwards goes down the tree and
+ * one backwards goes up.
  */
 class Division {
   readonly #parents: readonly number[];
-  /**
-   * Already in a layer, so that no later one takes it; recomputed for directories (docs/compatibility.md#app-slices).
-   */
+  /** Paths that no later slice can take; recomputed for directories (docs/compatibility.md#app-slices). */
   readonly #isTaken: Uint8Array;
-  /** The slice that took a path; NOBODY for what is in none, or only comes along. */
+  /** The slice that took a path, or NO_SLICE. */
   readonly #taker: Int32Array;
-  /** The slices in which a directory comes along. */
+  /** The slices that repeat a directory because they took a path below it. */
   readonly #above = new Map<number, number[]>();
 
   constructor(parents: readonly number[]) {
     this.#parents = parents;
     this.#isTaken = new Uint8Array(parents.length);
-    this.#taker = new Int32Array(parents.length).fill(NOBODY);
+    this.#taker = new Int32Array(parents.length).fill(NO_SLICE);
   }
 
-  /** Takes paths and all below them, except what an earlier slice has; nothing below a taken directory is looked at. */
+  /** Takes paths and everything below them, except paths of earlier slices; skips everything below a taken directory. */
   take(slice: number, matched: readonly number[]): void {
     const state = new Uint8Array(this.#parents.length);
     for (const path of matched) state[path] = STATE.matched;
@@ -113,12 +110,12 @@ class Division {
     this.#settle(slice, state);
   }
 
-  /** @param rest number of the layer for what no slice has */
+  /** @param rest number of the layer for paths in no slice */
   end(rest: number): LayersOf {
     return (path) => {
       const above = this.#above.get(path) ?? [];
       const taker = this.#taker[path] as number;
-      if (taker !== NOBODY) return above.length === 0 ? [taker] : [...above, taker];
+      if (taker !== NO_SLICE) return above.length === 0 ? [taker] : [...above, taker];
       return this.#isTaken[path] === 1 ? above : [...above, rest];
     };
   }
@@ -128,7 +125,7 @@ class Division {
     for (let path = state.length - 1; path >= 0; path--) {
       const parent = this.#parent(path);
       if (state[path] === STATE.taken) this.#take(slice, path);
-      else if (state[path] === STATE.above) this.#bringAlong(slice, path, hasUntaken[path] === 0);
+      else if (state[path] === STATE.above) this.#repeat(slice, path, hasUntaken[path] === 0);
       if (state[path] !== STATE.none && state[parent] === STATE.none) state[parent] = STATE.above;
       if (this.#isTaken[path] === 0) hasUntaken[parent] = 1;
     }
@@ -139,14 +136,13 @@ class Division {
     this.#taker[path] = slice;
   }
 
-  #bringAlong(slice: number, path: number, isAllTaken: boolean): void {
+  #repeat(slice: number, path: number, isAllTaken: boolean): void {
     this.#isTaken[path] = isAllTaken ? 1 : 0;
     const slices = this.#above.get(path);
     if (slices === undefined) this.#above.set(path, [slice]);
     else slices.push(slice);
   }
 
-  /** The app directory, whose number is 0, is its own. */
   #parent(path: number): number {
     return this.#parents[path] as number;
   }

@@ -16,8 +16,8 @@ const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
 const PROCESS_DIR = "/cnb/process";
 
 /**
- * Looks at a layer's source, without reading contents, and returns the index of its tar. All slices of an app directory
- * are scanned together: their indexes come in order, the rest layer last. Every other source has one.
+ * Scans a layer's source without reading contents. Returns the index of its tar; for an app directory, whose slices are
+ * scanned together, the indexes of all slices in order, the rest layer last.
  */
 export function scanSource(source: Source): TarIndex[] {
   switch (source.kind) {
@@ -40,12 +40,11 @@ function* treeEntries(root: ByteString, owner: Owner, order: WalkOrder): Generat
   }
 }
 
-/** One layer needs no more than a walk in the right order. */
 function scanApp(source: AppSource): TarIndex[] {
   return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
 }
 
-/** All entries are packed first, since what a slice takes is known only when all paths are. */
+/** Packs all entries first, because the slices of a path are known only after the whole walk. */
 function scanSlices(source: AppSource): TarIndex[] {
   const { appDir, slices } = source;
   const parents = scanParents(appDir);
@@ -77,7 +76,7 @@ function distribute(
   return layers.map((layer) => layer.build());
 }
 
-/** The directories above the app directory come first, where there is anything after them. */
+/** The parents of the app directory come first, unless the layer is empty. */
 function addEntry(layer: TarIndexBuilder, parents: readonly ScannedEntry[], entry: ScannedEntry): void {
   if (layer.isEmpty) for (const parent of parents) layer.add(parent);
   layer.add(entry);

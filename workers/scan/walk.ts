@@ -7,39 +7,39 @@ import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
 import { CHANGED_HINT, changedFault } from "../protocol.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
-/** Names in byte order, taken one by one. */
+/** Names of a directory in byte order. */
 export interface DirectoryNames {
-  /** The one that {@link take} is going to return; undefined at the end. */
+  /** The name that {@link take} returns next; undefined at the end. */
   readonly next: ByteString | undefined;
   take(): ByteString | undefined;
 }
 
 /**
- * A directory's own size in bytes from which its names are read in runs. File systems count some 20 to 40 bytes for a name;
- * where they count nothing, reading all at once only costs more memory.
+ * Names are read in runs if the directory itself has at least this many bytes. File systems count 20 to 40 bytes per
+ * name; on those that count none, reading all at once only costs memory.
  */
 const LARGE_DIRECTORY = 1 << 18;
 
-/** Names of a run: as strings they take 3 MB until they are packed. A million names make 31 runs. */
+/** Names of a run. As strings they take 3 MB until they are packed; a million names make 31 runs. */
 const RUN_NAMES = 1 << 15;
 
-/** Names that are read at a time. */
+/** Names read at a time. */
 const READ_NAMES = 1024;
 
 /**
- * Reads the names in a directory. As strings a million of them would take 130 MB while they are read.
- * @param size of the directory itself in bytes
+ * Reads the names in a directory without holding all of them as strings: a million would take 130 MB.
+ * @param size of the directory itself, in bytes
  * @throws Fault `open <path>: ...`
  */
 export function readNames(path: ByteString, size: number): DirectoryNames {
   try {
-    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new FewNames(path) : new ManyNames(path)));
+    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new NamesAtOnce(path) : new NamesInRuns(path)));
   } catch (error) {
     throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
   }
 }
 
-class FewNames implements DirectoryNames {
+class NamesAtOnce implements DirectoryNames {
   readonly #reversed: ByteString[];
 
   constructor(path: ByteString) {
@@ -55,8 +55,8 @@ class FewNames implements DirectoryNames {
   }
 }
 
-/** Runs that are sorted each, merged while they are taken. */
-class ManyNames implements DirectoryNames {
+/** Sorts each run, and merges the runs while names are taken. */
+class NamesInRuns implements DirectoryNames {
   readonly #runs: PackedNames[] = [];
 
   constructor(path: ByteString) {
@@ -90,7 +90,7 @@ function isBefore(name: ByteString | undefined, other: ByteString | undefined): 
   return name !== undefined && (other === undefined || name < other);
 }
 
-/** A run as bytes: each name and a NUL, which no name has. */
+/** A run as bytes: each name with a NUL, which no name contains. */
 class PackedNames implements DirectoryNames {
   readonly #bytes: Buffer;
   #end = 0;
@@ -115,7 +115,7 @@ class PackedNames implements DirectoryNames {
   }
 }
 
-/** Owner written into the tar; undefined keeps the owner on disk (docs/compatibility.md#entry-order-and-owners). */
+/** The owner of entries in the tar (docs/compatibility.md#entry-order-and-owners). */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -131,8 +131,9 @@ const TYPE_OF: ReadonlyMap<number, TarType> = new Map([
 ]);
 
 /**
- * The entry of a path from its stat (docs/compatibility.md#tar-entries); undefined for a socket, which the reference
- * skips silently. Reads the target of a symlink.
+ * The entry of a path (docs/compatibility.md#tar-entries), or undefined for a socket, which the reference skips
+ * silently. Reads the target of a symlink.
+ * @param owner undefined keeps the owner on disk
  */
 export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefined): ScannedEntry | undefined {
   const type = TYPE_OF.get(stats.mode & constants.S_IFMT);
@@ -153,7 +154,7 @@ export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefin
   };
 }
 
-/** Linux's split of a device number: 12 low bits of the major above 8 bits of the minor, the rest above those. */
+/** Linux's encoding of a device number: 8 bits of the minor, 12 bits of the major, then the rest of both. */
 function deviceMajor(rdev: number): number {
   const bits = BigInt(rdev);
   return Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n));
@@ -172,12 +173,12 @@ function readLink(path: ByteString): ByteString {
   }
 }
 
-/** A walk looks only at what was there a moment ago. */
+/** A path that the walk has just found cannot be missing unless it was removed. */
 function missingHint(error: unknown): { readonly hint?: string } {
   return isNotExist(error) ? { hint: CHANGED_HINT } : {};
 }
 
-/** lstat with the reference's error text. */
+/** @throws Fault with the reference's text */
 export function lstat(path: ByteString): Stats {
   try {
     return lstatSync(fsPath(path));
@@ -187,7 +188,7 @@ export function lstat(path: ByteString): Stats {
 }
 
 /**
- * The parents of a path from the top, without `/`, each with its own mode and owner, following symlinks
+ * The parents of a path from the top, without `/`, each with its mode and owner on disk. Follows symlinks
  * (docs/compatibility.md#entry-order-and-owners).
  */
 export function scanParents(path: ByteString): ScannedEntry[] {
@@ -205,26 +206,24 @@ export function scanParents(path: ByteString): ScannedEntry[] {
   return parents;
 }
 
-/** A path of a walk. */
 export interface WalkedPath {
   readonly path: ByteString;
   readonly stats: Stats;
-  /** Paths are numbered from 0, the root. */
+  /** In the order of the walk, from 0, the root. */
   readonly number: number;
-  /** Number of the directory that it is in; of the root its own. */
+  /** Number of its directory; the root's own for the root. */
   readonly parent: number;
 }
 
 /**
- * When a directory's contents come: `walk` is Go's `filepath.Walk`, in which they follow it at once (`a`, `a/x`, `a-b`),
- * `path` the byte order of all full paths (`a`, `a-b`, `a/x`).
+ * `walk` is the order of Go's `filepath.Walk`, which enters a directory at once (`a`, `a/x`, `a-b`); `path` is the byte
+ * order of all full paths (`a`, `a-b`, `a/x`).
  */
 export type WalkOrder = "walk" | "path";
 
 /**
- * Walks a tree: lstat, then the path itself, then its children in byte order of their names, each with all that is below
- * it; symlinks are not followed. No more of the tree is held than the names in the directories above a path.
- * @throws Fault when something cannot be read, or a directory is replaced while it is walked
+ * Walks a tree. Does not follow symlinks. Holds only the names in the directories above the current path.
+ * @throws Fault if a path cannot be read, or a directory is replaced during the walk
  */
 export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<WalkedPath> {
   let count = 0;
@@ -252,13 +251,13 @@ export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<Wa
   }
 }
 
-/** A directory some of whose children were walked. */
+/** A directory whose names are being walked. */
 class OpenDirectory {
   readonly path: ByteString;
   readonly number: number;
   readonly #stats: Stats;
   readonly #names: DirectoryNames;
-  /** Directories in it whose contents come later. The last one's come first: each one's name begins with the one's before it. */
+  /** Subdirectories to enter later, the last one first: the name of each begins with the name before it. */
   readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
 
   constructor({ path, number, stats }: WalkedPath) {
@@ -277,7 +276,7 @@ class OpenDirectory {
     this.#waiting.push({ walked, name });
   }
 
-  /** The directory whose contents come before the next name, if there is one. */
+  /** The subdirectory to enter before the next name, if any. */
   takeWaiting(order: WalkOrder): WalkedPath | undefined {
     const waiting = this.#waiting.at(-1);
     if (waiting === undefined) return undefined;
@@ -288,12 +287,12 @@ class OpenDirectory {
   }
 
   /**
-   * Where a symlink took the place of the directory, the paths below it were somebody else's files.
-   * @throws Fault when it is no longer what the walk found
+   * A symlink in the place of the directory would lead the walk outside of the tree.
+   * @throws Fault if the directory was replaced
    */
   check(): void {
     const stats = lstat(this.path);
-    // A file system that makes up inode numbers keeps the times.
+    // File systems that make up inode numbers keep the times.
     if (stats.isDirectory() && (stats.ino === this.#stats.ino || isSameVersion(stats, this.#stats))) return;
     throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");
   }

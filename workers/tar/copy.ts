@@ -14,13 +14,13 @@ import { encodeHeader } from "./encode.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
 import { ByteReader } from "./sparse.ts";
 
-/** Bytes that are read at a time; more of them wait longer for the garbage collector. */
+/** Larger chunks wait longer for the garbage collector. */
 const READ_SIZE = 1 << 16;
 
-/** O_NONBLOCK: a FIFO in the place of a blob must not be waited for; it does nothing to a regular file. */
+/** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A blob of an OCI layout, read once from its start to its end and held against its descriptor. */
+/** A blob of an OCI layout, read once from start to end and verified against its descriptor. */
 export class BlobFile {
   readonly #path: ByteString;
   readonly #expected: { readonly digest: Digest; readonly size: number };
@@ -29,7 +29,7 @@ export class BlobFile {
   #position = 0;
   #digest: string | undefined;
 
-  /** @throws Fault when it is not a regular file of the right size */
+  /** @throws Fault if it is not a regular file of the expected size */
   constructor(path: ByteString, expected: { readonly digest: Digest; readonly size: number }) {
     this.#path = path;
     this.#expected = expected;
@@ -40,13 +40,13 @@ export class BlobFile {
     throw this.#fault(stats.isFile() ? `has ${stats.size} bytes instead of ${expected.size}` : "is not a regular file");
   }
 
-  /** The first bytes, up to `count`, without going on. */
+  /** The first bytes, at most `count`, without advancing. */
   peek(count: number): Buffer {
     const bytes = Buffer.alloc(count);
     return bytes.subarray(0, this.#read(bytes, 0));
   }
 
-  /** What was not read yet. */
+  /** The bytes that were not read yet. */
   *chunks(): Generator<Buffer> {
     for (;;) {
       const chunk = Buffer.allocUnsafeSlow(READ_SIZE);
@@ -58,7 +58,7 @@ export class BlobFile {
     }
   }
 
-  /** Reads what is left. @throws Fault when the digest of the whole file is not the expected one */
+  /** Reads the rest. @throws Fault if the file does not have the expected digest */
   verify(): void {
     for (const _ of this.chunks());
     this.#digest ??= `sha256:${this.#hash.digest("hex")}`;
@@ -88,7 +88,7 @@ export class BlobFile {
 
   #fault(what: string): Fault {
     return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected.digest} is corrupt: the file ${what}`, {
-      hint: "Run the extender again; something changed or cut what it wrote.",
+      hint: "Run the extender again: its output was modified or truncated.",
     });
   }
 }
@@ -97,13 +97,13 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
 /**
- * Bytes that a decompressor gives at a time. Node allocates them anew each time, and with larger ones, which are a little
- * faster, waits longer before it frees them: 128 KiB cost 30 MB more memory.
+ * Output of a decompressor at a time. Node allocates each chunk anew and frees larger ones later: 128 KiB are slightly
+ * faster and take 30 MB more memory.
  */
 const CHUNK_SIZE = 1 << 15;
 
 /**
- * The bytes of a blob before compression: gzip, zstd or none, whatever its media type says
+ * The bytes of a blob before compression: gzip, zstd or none, by its first bytes and not its media type
  * (docs/compatibility.md#extension-blobs).
  */
 export async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
@@ -114,10 +114,10 @@ export async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
   else yield* blob.chunks();
 }
 
-/** Nothing is left running when the generator ends, whoever ends it. */
+/** The decompressor has ended when the generator ends, also if its consumer stops early. */
 async function* through(blob: BlobFile, format: string, decompressor: Transform): AsyncGenerator<Buffer> {
   const running = pipeline(Readable.from(blob.chunks(), { objectMode: false }), decompressor);
-  // Reading the decompressor fails with the same.
+  // Reading the decompressor fails with the same error.
   running.catch(() => undefined);
   try {
     yield* decompressor;
@@ -129,37 +129,37 @@ async function* through(blob: BlobFile, format: string, decompressor: Transform)
   }
 }
 
-/** Up to here nothing is refused however small the blob is, in bytes. */
+/** Bytes that any blob may unpack to. */
 const ALWAYS_ALLOWED = 2 ** 30;
-/** Layers of text shrink to a tenth, sparse disk images to a hundredth; DEFLATE's most is 1/1032, zstd's far less. */
+/** Text shrinks to a tenth, sparse disk images to a hundredth; DEFLATE to 1/1032 at best, zstd to far less. */
 const MAX_RATIO = 200;
 
-/** Refuses blobs that unpack to far more than what any layer does, before they fill the disk. */
+/** Refuses decompression bombs before they fill the disk. */
 export class ExpansionLimit {
   readonly #blobSize: number;
   readonly #most: number;
 
-  /** @param blobSize bytes of the blob as it is stored */
+  /** @param blobSize compressed bytes */
   constructor(blobSize: number, alwaysAllowed = ALWAYS_ALLOWED) {
     this.#blobSize = blobSize;
     this.#most = Math.max(alwaysAllowed, MAX_RATIO * blobSize);
   }
 
-  /** @throws Fault when that many bytes are too much */
+  /** @throws Fault if the blob may not unpack to that many bytes */
   check(bytes: number): void {
     if (bytes <= this.#most) return;
     throw new Fault(
       "EXPORT_LAYER_EXPANSION",
       `decompression bomb: ${this.#blobSize} bytes unpack to more than ${this.#most}`,
-      { hint: "If the layer is meant to be like that, keep the large empty files out of the image." },
+      { hint: "If the layer is intended, keep the large empty files out of the image." },
     );
   }
 }
 
-/** Small writes, which headers are, are collected up to this many bytes. */
+/** Collects small writes, such as headers. */
 const BUFFER_SIZE = 1 << 18;
 
-/** Writes a tar into a spool file. Zeros are not written where the file system has them already. */
+/** Writes a tar into a spool file. Leaves holes for zeros. */
 export class SpooledTarWriter implements ContentsSink {
   readonly #spool: number;
   readonly #limit: ExpansionLimit;
@@ -187,7 +187,7 @@ export class SpooledTarWriter implements ContentsSink {
     this.#size += count;
   }
 
-  /** Ends an entry: fills its last record with zeros. */
+  /** Ends an entry: pads its last record with zeros. */
   pad(): void {
     const padding = -this.#size & (RECORD_SIZE - 1);
     if (padding > 0) this.write(Buffer.alloc(padding));
@@ -210,9 +210,8 @@ export class SpooledTarWriter implements ContentsSink {
  * Writes the tar of a blob made elsewhere into a spool file, with the headers of this exporter's own tars where they
  * are normalized: mtime, and no user and group names (docs/compatibility.md#extension-tars).
  *
- * The whole tar is written, so that any thread can then read any part of it, as with tars built from an index; a
- * compressed blob can be read only from start to end. Memory stays flat: nothing is kept of an entry once it is
- * written. The file occupies the size of the tar on disk until the layer is compressed
+ * Any thread can then read any part of the tar; the compressed blob can be read only from start to end. Keeps nothing of
+ * an entry after writing it. The file takes the size of the tar on disk until the layer is compressed
  * (docs/decisions/0006-no-uncompressed-tar.md).
  * @param spool descriptor of an empty file
  * @returns the tar's length in bytes
@@ -227,7 +226,7 @@ export async function copyTar(source: ForeignBlob, spool: number): Promise<numbe
     blob.verify();
     return tarSize;
   } catch (error) {
-    // A blob that changed explains whatever is wrong with the tar in it.
+    // A corrupt blob explains any error in its tar.
     blob.verify();
     throw error;
   } finally {
@@ -235,7 +234,7 @@ export async function copyTar(source: ForeignBlob, spool: number): Promise<numbe
   }
 }
 
-/** Copies all entries, and reads what is behind the end of the tar. */
+/** Copies all entries, and reads on to the end of the blob. */
 async function copyEntries(bytes: ByteReader, to: SpooledTarWriter): Promise<number> {
   try {
     const tar = new TarReader(bytes);

@@ -1,6 +1,6 @@
 /**
- * Bits are packed from the least significant up (RFC 1951 section 3.1.1). Between calls fewer than 8 bits wait in the buffer,
- * and each flush is one unaligned store of 8 bytes: what lies beyond the valid ones is overwritten by the next.
+ * Packs bits from the least significant up (RFC 1951 section 3.1.1). Between calls fewer than 8 bits wait in the buffer.
+ * Each flush is one unaligned store of 8 bytes; the next overwrites those beyond the valid ones.
  */
 
 export let output: usize = 0;
@@ -13,7 +13,7 @@ export function startBits(address: usize): void {
   bitCount = 0;
 }
 
-/** Takes back the state that a hot loop kept in locals. */
+/** Stores the state that a hot loop kept in locals. */
 export function resumeBits(address: usize, buffer: u64, count: u64): void {
   output = address;
   bitBuffer = buffer;
@@ -42,7 +42,7 @@ export function storedBits(length: usize): u64 {
 }
 
 /**
- * Writes stored blocks, none final (RFC 1951 section 3.2.4); a length of 0 writes one empty block, which ends the bits at a byte.
+ * Writes stored blocks, none final (RFC 1951 section 3.2.4). A length of 0 writes one empty block, which ends on a byte boundary.
  */
 export function putStored(from: usize, length: usize): void {
   do {

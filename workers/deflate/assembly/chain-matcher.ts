@@ -3,11 +3,11 @@ import { copyLiterals, endSequences, putLongSequence, startSequences } from "./s
 import { commonBytes16 } from "./vector";
 
 /**
- * The matcher of the thorough levels: chains of all positions with an equal hash of 4 bytes, walked from the nearest on, and lazy
- * matching: a match waits until the next position, or the next two, have shown that they have no better one.
+ * The matcher of the thorough levels: chains of positions with the same hash of 4 bytes, searched from the nearest, with lazy
+ * matching: a match is taken only if the next position, or the next two, have no better one.
  */
 
-/** Candidates that are looked at for one position. */
+/** Candidates to try per position. */
 let depth: u32 = 0;
 /** A match of this length ends the search. */
 let enough: usize = 0;
@@ -15,7 +15,7 @@ let enough: usize = 0;
 let waitBelow: usize = 0;
 /** Whether a match also waits for the position after the next. */
 let waitsTwice: bool = false;
-/** Where nothing matches, steps grow by one for each 2^skipShift literals. */
+/** Without matches, steps grow by one per 2^skipShift literals. */
 let skipShift: usize = 0;
 
 /** Distance of the match that `longest` found. */
@@ -27,7 +27,7 @@ const HASH3_BITS: u32 = 13;
 const FARTHEST_THREE: usize = 4096;
 const LONGEST_STEP: usize = 32;
 
-/** Empties the tables: a block's bytes depend on nothing that was before it. The chain is only reached through them. */
+/** Empties the tables, so that the output depends on the block alone. The chain is reached only through them. */
 export function startChains(
   newDepth: u32,
   newEnough: usize,
@@ -84,8 +84,8 @@ function matchLength(at: usize, candidate: usize, room: usize): usize {
 }
 
 /**
- * Looks for a match longer than `best` (3 or more) and returns its length, or `best` where there is none. The position must not have been
- * entered: its place in the chain is that of the position a whole window before it, which may still be a candidate.
+ * Returns the length of a match longer than `best` (3 or more), or `best` if there is none. Call before the position is entered: its
+ * place in the chain still holds the position a whole window before, which may be a candidate.
  */
 @inline
 function longest(base: usize, at: usize, end: usize, best: usize, candidates: u32): usize {
@@ -94,7 +94,7 @@ function longest(base: usize, at: usize, end: usize, best: usize, candidates: u3
   let last = load<u32>(at + best - 3);
   let candidate = <usize>load<u32>(base + slotOf(load<u32>(at)), HASH_TABLE);
   while (at - candidate - 1 < WINDOW) {
-    // What is longer than the best so far agrees with it in one byte more. Nothing beyond the end is compared.
+    // A longer match agrees with the best so far in one byte more. Compares nothing beyond the end.
     if (load<u32>(candidate + best - 3) == last) {
       const length = matchLength(at, candidate, room);
       if (length > best) {
@@ -118,7 +118,7 @@ function isBetter(length: usize, distance: usize, than: usize, thanDistance: usi
   return 4 * bytes + doublings > by;
 }
 
-/** Makes the sequences of one sub-block; see the fast matcher's. */
+/** Finds the sequences of one sub-block; see the fast matcher. */
 export function matchChains(input: usize, start: usize, subEnd: usize, end: usize): usize {
   startSequences();
   const base = scratch;
@@ -126,7 +126,7 @@ export function matchChains(input: usize, start: usize, subEnd: usize, end: usiz
   let literals = base + LITERALS;
   let anchor = start;
   let at = start;
-  // Positions are hashed where 4 bytes are left.
+  // Hashes a position only if 4 bytes are left.
   const hashEnd = end - min<usize>(end - input, 3);
   const limit = min<usize>(subEnd, hashEnd);
 

@@ -18,7 +18,7 @@ let distanceCodes: u32 = 0;
 let precodeCodes: u32 = 0;
 let itemsEnd: usize = 0;
 
-/** Makes the run-length coded form of both codes' lengths and the precode for it. Returns the header's bits, block type included. */
+/** Run-length codes the lengths of both codes and builds the precode. Returns the bits of the header, including the block type. */
 export function planHeader(): u64 {
   const base = scratch;
   literalCodes = 286;

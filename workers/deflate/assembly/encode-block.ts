@@ -8,7 +8,7 @@ import { looksRandom, savesTooLittle } from "./stored-decision";
 
 /**
  * DEFLATE (RFC 1951) for blocks that are compressed independently of each other and joined to one stream.
- * The memory is imported and shared: nothing is written but the scratch region given to `init` and the output given to `encode`.
+ * The memory is imported and shared: writes only to the scratch region given to `init` and the output given to `encode`.
  */
 
 /** Bytes of the scratch region. */
@@ -22,7 +22,7 @@ export function init(base: usize): void {
   writeConstants();
 }
 
-/** Bytes that `encode` may touch from `output` on: everything stored, the empty block, and the unaligned stores of 8 bytes. */
+/** Bytes that `encode` may write from `output` on: everything stored, the empty block, and the unaligned stores of 8 bytes. */
 export function outputBound(length: i32): i32 {
   return length + 5 * (length / <i32>SMALLEST_SUB_BLOCK + 2) + 16;
 }

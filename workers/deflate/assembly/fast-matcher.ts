@@ -3,11 +3,11 @@ import { copyLiterals, endSequences, putLongSequence, putSequence, startSequence
 import { commonBytes16, commonBytes32 } from "./vector";
 
 /**
- * The matcher of the fast levels: one candidate for each hash of 5 bytes. Two neighbouring positions are tried together, and
- * the second is taken only where it is strictly longer, which is lazy matching for next to nothing.
+ * The matcher of the fast levels: one candidate per hash of 5 bytes. Tries two neighboring positions together and takes the
+ * second only if its match is longer, which is lazy matching at almost no cost.
  */
 
-/** Bytes after the first that a probe compares, with the next position's: nothing is tried where they would pass the input's end. */
+/** Bytes that a probe of two positions compares; no position closer to the end is tried. */
 const PROBE_BYTES: usize = 16;
 /** Beyond this step, skipping would run over the next compressible header among small compressed files. */
 const LONGEST_STEP: usize = 64;
@@ -32,7 +32,7 @@ function enterPair(base: usize, at: usize, bits: u64): void {
 }
 
 /**
- * Makes the sequences of one sub-block that starts at `start` and ends at `subEnd` or, where a match crosses that, with the match.
+ * Finds the sequences of one sub-block from `start` to `subEnd`, or to the end of a match that crosses it.
  * Returns its end. A candidate is an address; an empty entry is 0, which is out of every window.
  */
 @inline
@@ -74,7 +74,7 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
         farther += equal;
         if (equal < 32) break;
       }
-      // What was read beyond the end does not count.
+      // Bytes beyond the end do not count.
       length = min<usize>(farther, end) - at;
     }
 
@@ -120,7 +120,7 @@ const FASTEST_BITS: usize = 14;
 /** Level 2: a table of 256 KiB, and every second position of a match is entered. */
 const FAST_BITS: usize = 16;
 
-/** Empties the table: a block's bytes depend on nothing that was before it. */
+/** Empties the table, so that the output depends on the block alone. */
 export function startFast(isFastest: bool): void {
   memory.fill(scratch + HASH_TABLE, 0, <usize>4 << (isFastest ? FASTEST_BITS : FAST_BITS));
 }

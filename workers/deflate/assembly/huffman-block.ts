@@ -25,7 +25,7 @@ import { distanceExtraBits, lastSequence } from "./sequences";
 const LONGEST_SYMBOL: u32 = 14;
 const LONGEST_DISTANCE: u32 = 15;
 
-/** Makes the codes for what was counted. Returns the exact bits of the whole block. */
+/** Builds the codes from the counts. Returns the exact bits of the whole block. */
 export function planHuffman(): u64 {
   const base = scratch;
   makeCode(base + SYMBOL_COUNTS, 286, LONGEST_SYMBOL, base + CODE_LENGTHS, base + SYMBOL_CODES);

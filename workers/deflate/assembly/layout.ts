@@ -1,6 +1,6 @@
 /**
- * Where everything lies in the scratch region. Offsets are relative to its base: the memory is shared by every worker, so no
- * state may have a fixed address. What must survive from one input to the next is written once, by `init`; all else is reset.
+ * The layout of the scratch region. Offsets are relative to its base: all workers share the memory, so no state may have a
+ * fixed address. Only `init` writes state that survives from one input to the next.
  */
 
 /** Sub-blocks have Huffman codes of their own: at most the length that fits one stored block (RFC 1951 section 3.2.4). */

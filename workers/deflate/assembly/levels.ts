@@ -3,7 +3,7 @@ import { matchFast, matchFastest, startFast } from "./fast-matcher";
 import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
 
 /**
- * What each level does: 1 and 2 take the fast matcher, 3 to 9 chains that are longer and longer. Measured on 60 MB each of shared libraries,
+ * The levels: 1 and 2 use the fast matcher, 3 to 9 increasingly long chains. Measured on 60 MB each of shared libraries,
  * source text and compressed files, blocks of 1 MiB, one thread, in one run with zlib (memLevel 9):
  *
  *                libraries           text                compressed
@@ -23,7 +23,7 @@ import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
 
 export let subBlockBytes: usize = 0;
 
-/** Prepares the level's matcher for a block. Levels under 1 and over 9 are 1 and 9. */
+/** Prepares the level's matcher for a block. Clamps levels to 1 to 9. */
 export function startLevel(level: i32): void {
   subBlockBytes = level > 2 ? SMALLEST_SUB_BLOCK : LARGEST_SUB_BLOCK;
   if (level <= 2) startFast(level < 2);
