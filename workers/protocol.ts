@@ -23,7 +23,6 @@ export interface TarIndexSegment {
   readonly entryCount: number;
   /** Offset in bytes of its first entry in the tar. */
   readonly start: number;
-  /** Number of different pairs of user and group. */
   readonly ownerCount: number;
 }
 
@@ -65,7 +64,6 @@ export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: numbe
   return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
 }
 
-/** The part of a tar that a thread needs to build one block. */
 export function blockSource(tar: LayerTar, block: number): LayerTar {
   return isStored(tar) ? tar : partOf(tar, block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
 }
@@ -92,7 +90,6 @@ export function lastAtOrBefore(position: number, count: number, startOf: (i: num
   return Math.max(0, low - 1);
 }
 
-/** How layers are compressed: what a thread needs to make its encoder. */
 export type Compression =
   | { readonly kind: "gzip"; readonly level: number; readonly module: WebAssembly.Module }
   | { readonly kind: "zstd"; readonly level: number };
@@ -109,11 +106,10 @@ export const DEFLATE = {
   maxMemoryPages: 65_535,
 } as const;
 
-/** What an encoder needs of the arena, in bytes. */
+/** In bytes. */
 export interface ArenaNeeds {
   /** Largest output for a block of {@link BLOCK_SIZE}. */
   readonly outputCapacity: number;
-  /** Private working memory of each thread. */
   readonly scratch: number;
 }
 
@@ -151,39 +147,34 @@ export function createArena(slots: number, threads: number, needs: ArenaNeeds): 
   return { memory, slots, threads, needs, taken: new Int32Array(new SharedArrayBuffer(4)) };
 }
 
-/** Offset in the arena of the tar bytes of a slot. */
 export function rawOffset(arena: Arena, slot: number): number {
   return slotOffset(arena, slot) + DEFLATE.inputSlack;
 }
 
-/** Offset in the arena of the compressed bytes of a slot. */
 export function outputOffset(arena: Arena, slot: number): number {
   return slotOffset(arena, slot) + RAW_SIZE;
 }
 
-/** Offset of a scratch region for the calling thread alone. Call once per thread. */
+/** Takes a scratch region for the calling thread alone. Call once per thread. @returns its offset */
 export function takeScratch(arena: Arena): number {
   const index = Atomics.add(arena.taken, 0, 1);
   if (index >= arena.threads) throw new RangeError("more compressing threads than the arena was made for");
   return slotOffset(arena, arena.slots) + index * align(arena.needs.scratch);
 }
 
-/** The tar bytes of a slot, in place. */
 export function rawBytes(arena: Arena, slot: number, length: number): Buffer {
   return Buffer.from(arena.memory.buffer, rawOffset(arena, slot), length);
 }
 
-/** The compressed bytes of a slot, in place. */
 export function outputBytes(arena: Arena, slot: number, length: number): Buffer {
   return Buffer.from(arena.memory.buffer, outputOffset(arena, slot), length);
 }
 
 /*
  * Messages. A task gets exactly one reply: its Done, or TaskFailed. Layer bytes are not copied: messages name the slot
- * of the arena.
+ * of the arena. Sizes are in bytes; setups are given to every thread of a pool at its start.
  */
 
-/** Given to every compressing thread at its start. */
 export interface CompressorSetup {
   readonly arena: Arena;
   readonly compression: Compression;
@@ -200,7 +191,6 @@ export interface ScanDone {
   readonly indexes: readonly TarIndex[];
 }
 
-/** Build one block of a tar in a slot and compress it there. */
 export interface BlockTask {
   readonly kind: "block";
   readonly tar: LayerTar;
@@ -219,7 +209,6 @@ export interface TouchedFile {
 
 export interface BlockDone {
   readonly kind: "block-done";
-  /** Bytes of tar. */
   readonly length: number;
   /** Bytes of output; 0 if the block was not compressed. */
   readonly outputLength: number;
@@ -232,7 +221,6 @@ export interface BlockDone {
 export interface ForeignBlob {
   readonly path: ByteString;
   readonly digest: Digest;
-  /** Bytes. */
   readonly size: number;
 }
 
@@ -246,7 +234,6 @@ export interface CopyTask {
 
 export interface CopyDone {
   readonly kind: "copy-done";
-  /** Bytes. */
   readonly tarSize: number;
 }
 
@@ -258,7 +245,6 @@ export interface TaskFailed {
 export type CompressorTask = ScanTask | BlockTask | CopyTask;
 export type CompressorReply = ScanDone | BlockDone | CopyDone | TaskFailed;
 
-/** Given to every hashing thread at its start. */
 export interface DigesterSetup {
   readonly arena: Arena;
   /** The blob's format: one gzip member around DEFLATE blocks, or zstd frames, which need no framing. */
@@ -305,15 +291,13 @@ export interface DigestDone {
   readonly kind: "digest-done";
   /** Lower-case hex. */
   readonly sha256: string;
-  /** Bytes hashed. */
   readonly size: number;
-  /** CRC-32 of the tar. */
+  /** Of the tar. */
   readonly crc32: number;
 }
 
 export type DigestReply = DigestDone | TaskFailed;
 
-/** Hash a complete file: a tar of an earlier export. */
 export interface HashFileTask {
   readonly kind: "hash-file";
   readonly path: string;
@@ -321,9 +305,7 @@ export interface HashFileTask {
 
 export interface HashFileDone {
   readonly kind: "hash-file-done";
-  /** Lower-case hex. */
   readonly sha256: string;
-  /** Bytes hashed. */
   readonly size: number;
 }
 

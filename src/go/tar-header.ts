@@ -54,7 +54,6 @@ export const FIELD = {
   gnuRealSize: field(483, 12),
 } as const;
 
-/** Magic and version. */
 export const MAGIC = { ustar: "ustar\0" + "00", gnu: "ustar  \0" } as const;
 
 export type Magic = (typeof MAGIC)[keyof typeof MAGIC];
@@ -88,7 +87,6 @@ export interface RecordValues {
   readonly mode: number | bigint;
   readonly uid: number | bigint;
   readonly gid: number | bigint;
-  /** Bytes. */
   readonly size: number | bigint;
   readonly linkName: ByteString;
   /** Undefined leaves the field zero. */

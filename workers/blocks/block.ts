@@ -38,7 +38,6 @@ function buildRange(index: TarIndex, from: number, into: Buffer): readonly Touch
   return touched;
 }
 
-/** Copies the part of the header that lies in the block. Returns the new end of the filled bytes. */
 function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: number): number {
   const start = entry.offset - from;
   const end = start + entry.headerSize;

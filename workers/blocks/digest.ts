@@ -46,7 +46,6 @@ export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | T
   }
 }
 
-/** Reads the next part while one is hashed. */
 async function hashContents(file: number): Promise<{ readonly sha256: string; readonly size: number }> {
   const hash = createHash("sha256");
   const buffers = [Buffer.allocUnsafe(READ_SIZE), Buffer.allocUnsafe(READ_SIZE)] as const;
@@ -66,7 +65,6 @@ async function hashContents(file: number): Promise<{ readonly sha256: string; re
 
 /** Consumes a layer's blocks in order: the only sequential stage (docs/architecture.md#principles). */
 interface BlockDigester {
-  /** Returns the bytes digested so far. */
   consume(block: DigestBlock): number;
   finish(): DigestDone;
 }

@@ -11,7 +11,6 @@ import {
   takeScratch,
 } from "../protocol.ts";
 
-/** Compresses blocks in place. One per thread. */
 export interface BlockEncoder {
   /**
    * Compresses the first `length` bytes of a slot's tar into its output. Outputs can be joined, and depend on the input

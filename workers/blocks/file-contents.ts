@@ -7,9 +7,7 @@ import type { FileIdentity, IndexedEntry } from "../scan/tar-index.ts";
 
 export interface FilePart {
   readonly entry: IndexedEntry;
-  /** The file, if that is not the entry's own name. */
   readonly contentPath: ByteString | undefined;
-  /** Offset of the part in the file, in bytes. */
   readonly position: number;
   /** Receives the part from `begin` to `end`. The byte after `end` may be overwritten. */
   readonly into: Buffer;
@@ -52,7 +50,6 @@ export function isSameVersion(one: FileIdentity, other: FileIdentity): boolean {
   return one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs;
 }
 
-/** @throws Fault if the bytes are no longer the same */
 function compare(file: number, part: FilePart, path: ByteString): void {
   const bytes = part.into.subarray(part.begin, part.end);
   const again = { ...part, into: Buffer.allocUnsafe(bytes.length), begin: 0, end: bytes.length };

@@ -2,7 +2,6 @@ import { readSync, writeSync } from "node:fs";
 import { Fault, messageOf } from "../../src/errors/fault.ts";
 import type { StoredTar } from "../protocol.ts";
 
-/** Fills `into` with the tar's bytes from `position` on. */
 export function readStored({ fileDescriptor }: StoredTar, position: number, into: Buffer): void {
   for (let at = 0; at < into.length; ) {
     const read = readOnce(fileDescriptor, position + at, into.subarray(at));

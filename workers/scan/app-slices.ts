@@ -66,7 +66,6 @@ export class AppSlices {
   }
 }
 
-/** Go's `filepath.Clean` of a pattern. */
 function cleanPattern(pattern: ByteString): ByteString {
   const clean = normalize(pattern);
   return clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
@@ -88,7 +87,6 @@ class Division {
   readonly #parents: readonly number[];
   /** Paths that no later slice can take; recomputed for directories (docs/compatibility.md#app-slices). */
   readonly #isTaken: Uint8Array;
-  /** The slice that took a path, or NO_SLICE. */
   readonly #taker: Int32Array;
   /** The slices that repeat a directory because they took a path below it. */
   readonly #above = new Map<number, number[]>();
@@ -110,7 +108,6 @@ class Division {
     this.#settle(slice, state);
   }
 
-  /** @param rest number of the layer for paths in no slice */
   end(rest: number): LayersOf {
     return (path) => {
       const above = this.#above.get(path) ?? [];

@@ -62,7 +62,6 @@ function scanSlices(source: AppSource): TarIndex[] {
   return distribute(all, numbers, division.divide(), { parents, count: slices.length + 1 });
 }
 
-/** @param numbers of the entries' paths */
 function distribute(
   all: TarIndexBuilder,
   numbers: readonly number[],

@@ -15,7 +15,6 @@ export interface FileIdentity {
 export type ScannedEntry = TarEntry & FileIdentity;
 
 export interface IndexedEntry extends ScannedEntry {
-  /** Offset of the header in the tar, in bytes. */
   readonly offset: number;
   /** Bytes of all header records. */
   readonly headerSize: number;
@@ -53,7 +52,6 @@ interface Columns {
   readonly size: Float64Array;
   readonly mtimeMs: Float64Array;
   readonly ctimeMs: Float64Array;
-  /** From the start of the segment. */
   readonly offsetRecords: Uint32Array;
   readonly nameEnd: Uint32Array;
   readonly owner: Uint16Array;
@@ -139,7 +137,6 @@ function isDevice(type: TarType): boolean {
   return type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
 }
 
-/** An entry that is not packed yet. */
 interface NewEntry {
   readonly entry: ScannedEntry;
   /** Bytes of all header records. */
@@ -180,7 +177,6 @@ function buildSegment(added: readonly NewEntry[], start: number): TarIndexSegmen
   return segment;
 }
 
-/** Numbers the different owners of a segment. */
 class Owners {
   readonly #indexes = new Map<string, number>();
   readonly numbers: number[] = [];
@@ -240,7 +236,6 @@ export class TarIndexBuilder {
     return this.#entryCount === 0;
   }
 
-  /** @throws Fault if no header can hold the entry */
   add(entry: ScannedEntry): void {
     if (this.#entries.length === SEGMENT_ENTRIES || this.#end - this.#start >= SEGMENT_BYTES) this.#pack();
     const size = headerSize(entry);
@@ -249,7 +244,6 @@ export class TarIndexBuilder {
     this.#end += size + paddedSize(entry.size);
   }
 
-  /** @param contentPath see {@link TarIndex} */
   build(contentPath?: ByteString): TarIndex {
     if (this.#entries.length > 0) this.#pack();
     const tarSize = this.#end + TRAILER_SIZE;

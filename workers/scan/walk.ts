@@ -7,7 +7,6 @@ import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
 import { CHANGED_HINT, changedFault } from "../protocol.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
-/** Names of a directory in byte order. */
 export interface DirectoryNames {
   /** The name that {@link take} returns next; undefined at the end. */
   readonly next: ByteString | undefined;
@@ -23,7 +22,6 @@ const LARGE_DIRECTORY = 1 << 18;
 /** Names of a run. As strings they take 3 MB until they are packed; a million names make 31 runs. */
 const RUN_NAMES = 1 << 15;
 
-/** Names read at a time. */
 const READ_NAMES = 1024;
 
 /**
@@ -115,7 +113,6 @@ class PackedNames implements DirectoryNames {
   }
 }
 
-/** The owner of entries in the tar (docs/compatibility.md#entry-order-and-owners). */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -178,7 +175,6 @@ function missingHint(error: unknown): { readonly hint?: string } {
   return isNotExist(error) ? { hint: CHANGED_HINT } : {};
 }
 
-/** @throws Fault with the reference's text */
 export function lstat(path: ByteString): Stats {
   try {
     return lstatSync(fsPath(path));
@@ -251,7 +247,6 @@ export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<Wa
   }
 }
 
-/** A directory whose names are being walked. */
 class OpenDirectory {
   readonly path: ByteString;
   readonly number: number;
@@ -276,7 +271,6 @@ class OpenDirectory {
     this.#waiting.push({ walked, name });
   }
 
-  /** The subdirectory to enter before the next name, if any. */
   takeWaiting(order: WalkOrder): WalkedPath | undefined {
     const waiting = this.#waiting.at(-1);
     if (waiting === undefined) return undefined;

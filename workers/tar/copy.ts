@@ -20,7 +20,6 @@ const READ_SIZE = 1 << 16;
 /** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A blob of an OCI layout, read once from start to end and verified against its descriptor. */
 export class BlobFile {
   readonly #path: ByteString;
   readonly #expected: { readonly digest: Digest; readonly size: number };
@@ -29,7 +28,6 @@ export class BlobFile {
   #position = 0;
   #digest: string | undefined;
 
-  /** @throws Fault if it is not a regular file of the expected size */
   constructor(path: ByteString, expected: { readonly digest: Digest; readonly size: number }) {
     this.#path = path;
     this.#expected = expected;
@@ -46,7 +44,6 @@ export class BlobFile {
     return bytes.subarray(0, this.#read(bytes, 0));
   }
 
-  /** The bytes that were not read yet. */
   *chunks(): Generator<Buffer> {
     for (;;) {
       const chunk = Buffer.allocUnsafeSlow(READ_SIZE);
@@ -139,13 +136,11 @@ export class ExpansionLimit {
   readonly #blobSize: number;
   readonly #most: number;
 
-  /** @param blobSize compressed bytes */
   constructor(blobSize: number, alwaysAllowed = ALWAYS_ALLOWED) {
     this.#blobSize = blobSize;
     this.#most = Math.max(alwaysAllowed, MAX_RATIO * blobSize);
   }
 
-  /** @throws Fault if the blob may not unpack to that many bytes */
   check(bytes: number): void {
     if (bytes <= this.#most) return;
     throw new Fault(
@@ -156,7 +151,6 @@ export class ExpansionLimit {
   }
 }
 
-/** Collects small writes, such as headers. */
 const BUFFER_SIZE = 1 << 18;
 
 /** Writes a tar into a spool file. Leaves holes for zeros. */
@@ -167,7 +161,6 @@ export class SpooledTarWriter implements ContentsSink {
   #buffered = 0;
   #size = 0;
 
-  /** @param spool an empty file */
   constructor(spool: number, limit: ExpansionLimit) {
     this.#spool = spool;
     this.#limit = limit;
@@ -187,13 +180,11 @@ export class SpooledTarWriter implements ContentsSink {
     this.#size += count;
   }
 
-  /** Ends an entry: pads its last record with zeros. */
   pad(): void {
     const padding = -this.#size & (RECORD_SIZE - 1);
     if (padding > 0) this.write(Buffer.alloc(padding));
   }
 
-  /** Ends the tar. Returns its length in bytes. */
   end(): number {
     this.writeZeros(TRAILER_SIZE);
     ftruncateSync(this.#spool, this.#size);

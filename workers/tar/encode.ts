@@ -171,7 +171,6 @@ function fitsUstar(entry: EntryHeader): boolean {
 
 interface ChosenFormat {
   readonly format: (typeof FORMAT)["ustar" | "pax" | "gnu"];
-  /** For its PAX extended header. */
   readonly records: ReadonlyMap<ByteString, ByteString>;
 }
 
@@ -221,11 +220,9 @@ function chooseFormat(entry: EntryHeader): ChosenFormat {
 
 const NO_RECORDS: ReadonlyMap<ByteString, ByteString> = new Map();
 
-/** Finds out field by field which formats are left, and which records PAX needs. */
 class FormatCheck {
   readonly #given: ReadonlyMap<ByteString, ByteString>;
   readonly #needed = new Map<ByteString, ByteString>();
-  /** Fields that exclude a format, as messages show them. */
   readonly #excluding = new Map<"ustar" | "pax" | "gnu", () => string>();
   #allowed = FORMAT.ustar | FORMAT.pax | FORMAT.gnu;
   #prefersPax = false;

@@ -13,7 +13,6 @@ export interface EntryHeader {
   readonly name: ByteString;
   readonly linkName: ByteString;
   readonly type: number;
-  /** Bytes. */
   readonly size: number | bigint;
   readonly mode: number | bigint;
   readonly uid: number | bigint;
@@ -28,7 +27,6 @@ export interface EntryHeader {
   readonly format?: number;
 }
 
-/** An entry of a layer that is built here. */
 export interface TarEntry extends EntryHeader {
   readonly type: TarType;
   readonly size: number;
@@ -94,7 +92,6 @@ export function cannotEncode(...reasons: readonly string[]): Fault {
   return tarFault(`archive/tar: cannot encode header${why}`);
 }
 
-/** @throws Fault if the field holds no number */
 export function numberIn(record: Buffer, field: Field): bigint {
   const value = readNumber(record, field);
   if (value === undefined) throw invalidHeader();

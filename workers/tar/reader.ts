@@ -41,7 +41,6 @@ export interface ContentsSink {
 interface Contents {
   /** Bytes in the tar, without the map of a sparse file. */
   readonly physicalSize: number;
-  /** Of a sparse file. */
   readonly fragments: readonly Fragment[] | undefined;
 }
 
@@ -143,7 +142,6 @@ export class TarReader {
     this.#contents = { physicalSize, fragments: [...fragments, end] };
   }
 
-  /** Returns the bytes of the entry in the tar. */
   #startContents({ type, size }: Pick<HeaderRecord, "type" | "size">): number {
     const physicalSize = isHeaderOnly(type) ? 0 : Number(size);
     if (physicalSize < 0) throw invalidHeader();
@@ -169,7 +167,6 @@ export class TarReader {
     if ((await this.#bytes.pass(size, (piece) => to.write(piece))) < size) throw unexpectedEnd();
   }
 
-  /** Reads the contents of an entry that describes the next one. */
   async #special(header: HeaderRecord): Promise<Buffer> {
     const size = this.#startContents(header);
     if (size > MAX_SPECIAL_SIZE) throw tarFault("archive/tar: header field too long");
@@ -213,7 +210,6 @@ function isZero(block: Buffer): boolean {
   return block.equals(ZEROS);
 }
 
-/** A header record before PAX records and long names are applied. */
 type HeaderRecord = Omit<ForeignEntry, "records">;
 
 /** The trailer of a header of Schily's tar, whose prefix is shorter and followed by times. */

@@ -59,7 +59,6 @@ export interface Fragment {
   readonly length: bigint;
 }
 
-/** Offset and length are 12 bytes each. */
 const ELEMENT_SIZE = 24;
 /** The map in a GNU header record: four elements, then whether another record with 21 elements follows. */
 const MAP_IN_HEADER = { start: 386, elements: 4 };
@@ -87,7 +86,6 @@ export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fra
   throw mapTooLong();
 }
 
-/** Where a PAX sparse file has its map. */
 export type PaxSparse = "in-records" | "in-contents";
 
 /** Undefined for a file that is not sparse, or in an unknown version. */
@@ -99,7 +97,6 @@ export function paxSparse(records: ReadonlyMap<ByteString, ByteString>): PaxSpar
   return (records.get(SPARSE.map) ?? "") === "" ? undefined : "in-records";
 }
 
-/** Version 0.1. */
 export function parseRecordMap(records: ReadonlyMap<ByteString, ByteString>): Fragment[] {
   const count = parseDecimal(records.get(SPARSE.blocks) ?? "");
   const map = records.get(SPARSE.map) ?? "";
@@ -130,7 +127,6 @@ class MapLines {
   #lines: ByteString[] = [];
   #next = 0;
   #unfinished = "";
-  /** Bytes read so far. */
   size = 0;
 
   constructor(bytes: ByteReader, physicalSize: number) {

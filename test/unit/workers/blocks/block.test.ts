@@ -105,7 +105,7 @@ function scan(path: string): TarIndex {
   return index;
 }
 
-test("the reader of another program sees the files", () => {
+test("GNU tar lists and extracts the files", () => {
   const root = filledDirectory();
   const listed = execFileSync("tar", ["-Ptf", "-"], { input: wholeTar(scan(root)), encoding: "utf8" });
   expect(listed.split("\n").filter((name) => name.endsWith("last"))).toHaveLength(1);
@@ -116,7 +116,7 @@ test("the reader of another program sees the files", () => {
   expect(out.equals(readFileSync(join(root, "09-é")))).toBe(true);
 });
 
-test("any partition of a tar is the whole, whatever the buffers held", () => {
+test("any partition of a tar joins to the same bytes, whatever the buffers held", () => {
   const index = scan(filledDirectory());
   const whole = wholeTar(index);
   const random = seededRandom(17).below;
@@ -134,7 +134,7 @@ test("any partition of a tar is the whole, whatever the buffers held", () => {
   }
 });
 
-test("a sparse file of more than 8 GiB has its size in a PAX record and can be made in any place", () => {
+test("a sparse file over 8 GiB has its size in a PAX record, and any of its blocks can be built", () => {
   const root = tempTree();
   const size = 2 ** 33 + 1000;
   const path = join(root, "big");
@@ -153,7 +153,7 @@ test("a sparse file of more than 8 GiB has its size in a PAX record and can be m
   expect(last.subarray(at).every((byte) => byte === 0)).toBe(true);
 });
 
-describe("a file that is not what the scan saw is named", () => {
+describe("the fault names a file that changed after the scan", () => {
   const CONTENTS = "contents";
   const changes: [string, (path: string) => void, string][] = [
     ["grown", (path) => appendFileSync(path, "more"), "had 8 bytes and now has 12"],
@@ -169,7 +169,7 @@ describe("a file that is not what the scan saw is named", () => {
       "was replaced by a symlink",
     ],
     [
-      "replaced by a FIFO, which must not be waited for",
+      "replaced by a FIFO, without blocking",
       (path) => {
         rmSync(path);
         execFileSync("mkfifo", [path]);
@@ -222,7 +222,7 @@ describe("a file that is not what the scan saw is named", () => {
     expect(thrownBy(() => wholeTar(index))).toMatchObject({ name: "Fault", message: `open ${path}: not a directory` });
   });
 
-  test("seen from a block in the middle of the file", () => {
+  test("found by a block in the middle of the file", () => {
     const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE));
@@ -235,7 +235,7 @@ describe("a file that is not what the scan saw is named", () => {
   });
 });
 
-describe("a file that was touched after the scan is read, and reported", () => {
+describe("a file touched after the scan is read and reported", () => {
   const touches: [string, (path: string) => void, string][] = [
     ["its times were set", (path) => utimesSync(path, 1, 2), "contents"],
     ["its mode was changed", (path) => chmodSync(path, 0o600), "contents"],
@@ -272,7 +272,7 @@ describe("a file that was touched after the scan is read, and reported", () => {
     expect(block.toString("latin1", start, start + 8)).toBe(contents);
   });
 
-  test("every part of a large one by its own block", () => {
+  test("a large file by each of its blocks", () => {
     const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE, 1));
@@ -286,7 +286,7 @@ describe("a file that was touched after the scan is read, and reported", () => {
   });
 });
 
-describe("a file that does not have the size that it reports fails in the reference's words", () => {
+describe("a file without the size that it reports fails with the reference's text", () => {
   /** In an index of its own; its own name or the entry's. */
   function indexOf(path: string): TarIndex {
     const { size, mtimeMs, ctimeMs } = statSync(path);

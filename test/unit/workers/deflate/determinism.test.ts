@@ -20,8 +20,8 @@ const isFilled = (bytes: Uint8Array): boolean =>
 
 const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-describe("the bytes depend on input and level alone", () => {
-  test.each(levels)("not on what lies before and after the input, level %i", (level) => {
+describe("the output depends on input and level alone", () => {
+  test.each(levels)("not on the bytes around the input, level %i", (level) => {
     const harness = createEncoderHarness(module);
     const { bytes, input } = harness;
     for (const [name, kind] of Object.entries(inputKinds)) {
@@ -60,7 +60,7 @@ describe("the bytes depend on input and level alone", () => {
     }
   });
 
-  test.each(levels)("not on where the input lies, level %i", (level) => {
+  test.each(levels)("not on the address of the input, level %i", (level) => {
     const harness = createEncoderHarness(module);
     const data = makeInput(words, 100_000, level);
     const first = hash(harness.encode(data, level));
@@ -81,7 +81,7 @@ describe("the bytes depend on input and level alone", () => {
     }
   });
 
-  test("not on another instance at work on the same memory", { timeout: 60_000 }, async () => {
+  test("not on another instance that uses the same memory", { timeout: 60_000 }, async () => {
     const rounds = 8;
     const inputs = Object.values(inputKinds).map((kind, seed) => makeInput(kind, 150_000, seed));
     const alone = createEncoderHarness(module);
@@ -121,7 +121,7 @@ describe("the bytes depend on input and level alone", () => {
 });
 
 describe("the memory", () => {
-  test("is written in the scratch region and the output only", () => {
+  test("is written only in the scratch region and the output", () => {
     const harness = createEncoderHarness(module);
     const { bytes, deflate, scratch, input, output } = harness;
     for (const [name, kind] of Object.entries(inputKinds)) {

@@ -72,7 +72,7 @@ describe("the reference's rules for slices", () => {
     expect(slice(tree, slices)).toEqual(layers);
   });
 
-  test("a malformed pattern is the reference's error, noticed only if there is a file", () => {
+  test("a malformed pattern fails with the reference's error, but only if there is a file", () => {
     expect(() => slice(["x"], [["[a"]])).toThrow("failed to check if 'x' matches '[a': syntax error in pattern");
     expect(slice([], [["[a"]])).toEqual([[], ["."]]);
   });
@@ -98,7 +98,7 @@ function outcome(tree: readonly string[], slices: readonly (readonly string[])[]
   }
 }
 
-test("the reference's slices, recorded", () => {
+test("files go to the slices that the reference recorded", () => {
   expect(recorded.length).toBeGreaterThan(250);
   for (const { tree, slices, layers, error } of recorded) {
     const paths = (tree ?? []).map((path) => path.split(" -> ")[0] as string);

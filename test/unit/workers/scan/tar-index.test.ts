@@ -8,7 +8,7 @@ function end(entry: { offset: number; headerSize: number; size: number }): numbe
   return entry.offset + entry.headerSize + paddedSize(entry.size);
 }
 
-/** Every window of the tar yields exactly the entries that touch it, plus at most one that ends where it starts. */
+/** A window of the tar yields exactly the entries that touch it, and at most one before them. */
 function expectWindow(index: TarIndex, all: ReturnType<typeof allEntries>, from: number, to: number): void {
   const got = [...entriesBetween(index, from, to)];
   const touching = all.filter((entry) => entry.offset < to && end(entry) > from);
@@ -16,13 +16,13 @@ function expectWindow(index: TarIndex, all: ReturnType<typeof allEntries>, from:
   expect(got.length - touching.length).toBeLessThanOrEqual(1);
 }
 
-test("nothing: two zero records", () => {
+test("an empty tar is two zero records", () => {
   const index = buildTarIndex([]);
   expect(index).toMatchObject({ entryCount: 0, tarSize: 1024, contentPath: undefined });
   expect(allEntries(index)).toEqual([]);
 });
 
-test.each([1, 31, 32, 33, 63, 64, 65, 100])("%i entries come back as they went in, from any record", (count) => {
+test.each([1, 31, 32, 33, 63, 64, 65, 100])("%i entries can be read unchanged from any record", (count) => {
   const types = Object.values(TAR_TYPE);
   const entries: ScannedEntry[] = Array.from({ length: count }, (_, i) => {
     const type = types[i % types.length] as TarType;
@@ -52,7 +52,7 @@ test.each([1, 31, 32, 33, 63, 64, 65, 100])("%i entries come back as they went i
   for (let from = 0; from < index.tarSize; from += 512) expectWindow(index, all, from, from + 512);
 });
 
-test("120,000 entries, from every block", () => {
+test("120,000 entries can be read from every block", () => {
   const entries = Array.from({ length: 120_000 }, (_, i) =>
     madeEntry(`/layers/node/modules/node_modules/package-${i >> 5}/lib/file-${i}.js`, { size: (i * 7919) % 3000 }),
   );
@@ -83,12 +83,12 @@ test("an empty file after a full block belongs to the block of its header", () =
   expect([...entriesBetween(index, BLOCK_SIZE, BLOCK_SIZE + 512)].map(({ name }) => name)).toEqual(["/b"]);
 });
 
-test("a window after the last entry, in the trailer, yields nothing that touches it", () => {
+test("a window in the trailer yields no entry that touches it", () => {
   const index = buildTarIndex([madeEntry("/a")]);
   expectWindow(index, allEntries(index), 512, 1536);
 });
 
-test("sizes beyond 32 bits", () => {
+test("sizes beyond 32 bits are exact", () => {
   const index = buildTarIndex([madeEntry("/a", { size: 2 ** 33 }), madeEntry("/b", { size: 2 ** 40 + 1 })]);
   const [a, b] = allEntries(index);
   expect(a).toMatchObject({ headerSize: 1536, size: 2 ** 33, offset: 0 });

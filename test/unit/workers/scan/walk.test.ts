@@ -9,17 +9,17 @@ const TREE = Object.fromEntries(
   ["a/x", "a/x-/y", "a/x.txt", "a-/b", "a--/c", "a-b", "a.txt", "a0", "a b/z/1", "B", "é/f"].map((path) => [path, ""]),
 );
 
-describe("orders", () => {
+describe("the order of a walk", () => {
   const relative = (root: string, order: "walk" | "path") =>
     [...walk(root, order)].map(({ path }) => Buffer.from(path.slice(root.length + 1), "latin1").toString());
 
-  test("by full path: as all paths sort", () => {
+  test("by full path is the byte order of all paths", () => {
     const paths = relative(tempTree(TREE), "path");
     expect(paths).toEqual([...paths].sort());
     expect(paths).toHaveLength(19);
   });
 
-  test("as Go walks: what is in a directory follows it", () => {
+  test("as in Go enters a directory at once", () => {
     const root = tempTree(TREE);
     expect(relative(root, "walk").slice(0, 11)).toEqual([
       "",
@@ -46,7 +46,7 @@ describe("orders", () => {
   });
 });
 
-test("a directory with very many names gives them in order, though it is read in runs", () => {
+test("the names of a directory that is read in runs are in order", () => {
   const root = tempTree();
   const count = 33_000;
   for (let i = 0; i < count; i++) writeFileSync(join(root, `f${(i * 7919) % count}`), "");
@@ -56,7 +56,7 @@ test("a directory with very many names gives them in order, though it is read in
   expect([many.next, many.take(), few.take()]).toEqual([undefined, undefined, undefined]);
 });
 
-describe("a directory that is replaced while it is walked", () => {
+describe("a directory replaced during the walk", () => {
   const moments = { "before it is read": "dir", "while it is walked": "dir/a" };
   const replacements = {
     "by a symlink": (path: string) => symlinkSync("old", path),
@@ -86,7 +86,7 @@ describe("a directory that is replaced while it is walked", () => {
     expect(seen).not.toContain("z");
   });
 
-  test("what is removed is named", () => {
+  test("the fault names a removed path", () => {
     const root = tempTree({ "dir/a": "", "dir/b": "" });
     const fault = thrownBy(() => {
       for (const { path } of walk(root)) if (path.endsWith("/a")) rmSync(join(root, "dir/b"));

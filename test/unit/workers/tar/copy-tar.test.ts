@@ -7,7 +7,7 @@ import { digestOf } from "../../../../src/oci/digest.ts";
 import { paxRecord } from "../../../../workers/tar/pax.ts";
 import { copied } from "../../../support/copied-tar.ts";
 
-/** What the reference's TarLayer made of tars: named ones, then random ones with every kind of oddity. */
+/** Tars, and the diffID or error of the reference's TarLayer: named ones, then random ones with every kind of oddity. */
 const vectors = z
   .array(
     z.object({
@@ -36,7 +36,7 @@ test("there are vectors of each outcome", () => {
   expect(vectors.filter(({ error }) => error !== undefined).length).toBeGreaterThan(15);
 });
 
-test("a copy of a copy is the same", async () => {
+test("a copy of a copy has the same bytes", async () => {
   for (const { tar } of vectors) {
     const once = await copied(tar);
     if ("tar" in once) expect(await copied(once.tar)).toMatchObject({ diffId: once.diffId });
@@ -46,7 +46,7 @@ test("a copy of a copy is the same", async () => {
 const tar = vectors[0]?.tar ?? Buffer.alloc(0);
 const BOMB = Buffer.alloc(1 << 26);
 
-describe("a blob that is not what it should be", () => {
+describe("a corrupt blob is refused", () => {
   test.for([
     ["gzip cut", gzipSync(tar).subarray(0, -20), /^corrupt or truncated gzip data: unexpected end of file$/],
     ["gzip with a wrong checksum", flipped(gzipSync(tar), -6), /^corrupt or truncated gzip data: /],
@@ -64,14 +64,14 @@ describe("a blob that is not what it should be", () => {
   test.for([
     ["whose tar cannot be read", 600],
     ["whose tar looks good", 1024 + 2],
-  ] as const)("a digest that is another's, %s", async ([, at]) => {
+  ] as const)("with another digest, %s", async ([, at]) => {
     const other = flipped(tar, at);
     const descriptor = { digest: digestOf(tar), size: tar.length };
     const error = `blob ${digestOf(tar)} is corrupt: the file has the digest ${digestOf(other)}`;
     expect(await copied(other, descriptor)).toEqual({ error });
   });
 
-  test("a size that is another's, before anything is read", async () => {
+  test("with another size, before anything is read", async () => {
     const descriptor = { digest: digestOf(tar), size: tar.length + 1 };
     const error = `blob ${digestOf(tar)} is corrupt: the file has ${tar.length} bytes instead of ${tar.length + 1}`;
     expect(await copied(tar, descriptor)).toEqual({ error });
@@ -85,7 +85,7 @@ function flipped(bytes: Buffer, at: number): Buffer {
   return copy;
 }
 
-describe("several compressed parts in a row", () => {
+describe("concatenated compressed parts", () => {
   test.for([
     ["gzip members", gzipSync],
     ["zstd frames", zstdCompressSync],
@@ -96,17 +96,17 @@ describe("several compressed parts in a row", () => {
   });
 });
 
-describe("decompression bombs", () => {
+describe("the limit of expansion", () => {
   /** A sparse file of 1 TiB that takes 2 KiB. */
   const sparse = sparseTar(2 ** 40);
 
-  test("a sparse file that is larger than any disk", async () => {
+  test("refuses a sparse file that is larger than any disk", async () => {
     expect(await copied(sparse)).toEqual({
       error: `decompression bomb: ${sparse.length} bytes unpack to more than ${2 ** 30}`,
     });
   });
 
-  test("zeros behind the end of the tar", async () => {
+  test("refuses zeros after the end of the tar", async () => {
     const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
     const zeros = zstdCompressSync(BOMB, level);
     const blob = Buffer.concat([zstdCompressSync(tar), ...Array.from({ length: 17 }, () => zeros)]);
@@ -115,7 +115,7 @@ describe("decompression bombs", () => {
     });
   });
 
-  test("a sparse file of a size that layers have is whole", async () => {
+  test("allows a sparse file of a normal size", async () => {
     const result = await copied(sparseTar(1 << 20));
     expect("tar" in result && result.tar.length).toBe(512 + (1 << 20) + 1024);
   });
