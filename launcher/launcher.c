@@ -3,7 +3,7 @@
  * dynamic loader beside it, ld.so, which loads the program `tandem` and all of its libraries from the same directory.
  *
  * The environment is handed over under other names: PATH becomes TANDEM_ENV_PATH. So neither the loader nor the C library, Node.js, V8 or
- * OpenSSL react to variables that the platform or a user set for other programs. src/cli/binary.ts restores the names.
+ * OpenSSL react to variables that the platform or a user set for other programs. src/executable/binary.ts restores the names.
  * TANDEM_IGNORED_SIGNALS tells which signals were ignored, because Node.js resets them before any script runs.
  */
 

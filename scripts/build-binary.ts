@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runtimeList } from "../src/cli/process-inputs.ts";
+import { runtimeList } from "../src/process/environment.ts";
 import { buildEncoders, ENCODERS } from "./build-encoder.ts";
 import { buildLauncher } from "./build-launcher.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
@@ -93,7 +93,7 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
   writeFileSync(node, strip(runtime), { mode: 0o755 });
   const modules = join(temporary, "modules");
   const sources = await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
-  for (const entry of ["src/cli/binary.ts", "workers/embedded.ts", "scripts/compile-modules.ts"])
+  for (const entry of ["src/executable/binary.ts", "workers/embedded.ts", "scripts/compile-modules.ts"])
     await bundle({ [basename(entry, ".ts")]: join(root, entry) }, join(temporary, "start"), true);
   runProgram(files, node, [...flags, REPRODUCIBLE, join(temporary, "start", "compile-modules.cjs"), modules]);
   await buildEncoders();

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
-import { compiledName, ModuleLoader } from "../src/cli/asset-modules.ts";
+import { compiledName, ModuleLoader } from "../src/executable/modules.ts";
 
 /*
  * Writes the compiled code of all modules in a directory, beside them. Runs in the Node.js that they are compiled for, and in

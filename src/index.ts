@@ -1,11 +1,11 @@
-import type { Environment } from "./cli/environment.ts";
-import { commandOf, type ExportOptions } from "./cli/library-options.ts";
-import { readMachine } from "./cli/machine.ts";
-import { homeDirectory, temporaryDirectory, workingDirectory } from "./cli/process-inputs.ts";
+import { type ExportOptions, parseOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
 import { runCommand } from "./export/command.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
+import type { Environment } from "./process/environment.ts";
+import { homeDirectory, temporaryDirectory, workingDirectory } from "./process/environment.ts";
+import { readMachine } from "./process/machine.ts";
 
 /**
  * The exporter as a library. The command `exporter` is this, behind a parser for its arguments.
@@ -18,7 +18,7 @@ import type { EventSink, ExportEvent } from "./observe/events.ts";
  * ```
  */
 
-export type { ExportOptions } from "./cli/library-options.ts";
+export type { ExportOptions } from "./cli/parse.ts";
 export { Fault } from "./errors/fault.ts";
 export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
@@ -107,7 +107,7 @@ async function begin(
   tell: EventSink,
 ): Promise<ExportResult> {
   await new Promise((resolve) => setImmediate(resolve));
-  const command = commandOf(options, env, readMachine(temporaryDirectory(env)));
+  const command = parseOptions(options, env, readMachine(temporaryDirectory(env)));
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
   const onEvent = (event: ExportEvent): void => {

@@ -1,4 +1,4 @@
-import { embeddedModules } from "../src/cli/asset-modules.ts";
+import { embeddedModules } from "../src/executable/modules.ts";
 
 /* Starts a thread of the single executable. Piscina's thread code then loads the entry of its pool as from a disk. */
 

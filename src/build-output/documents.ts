@@ -1,11 +1,10 @@
-import type { ResolvedInputs } from "../cli/settings.ts";
 import { checkBuildpackApis, gates } from "../cnb/api.ts";
 import type { BomEntry, BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
-import type { BuildpackLayers, ExportSettings } from "../plan/inputs.ts";
+import type { BuildpackLayers, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import { readBuildpackLayers } from "./buildpack-layers.ts";
 import { readGroup } from "./group.ts";
 import { readBuildBom, readBuildMetadata } from "./metadata.ts";

@@ -2,9 +2,8 @@ import { execFile } from "node:child_process";
 import { realpath } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { promisify } from "node:util";
-import type { Environment } from "../cli/environment.ts";
-import { absolutePath } from "../cli/settings.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
+import { absolutePath, type Environment } from "../process/environment.ts";
 
 /** The environment variable that names the directory of a lifecycle's programs. */
 export const LIFECYCLE_DIR_ENV = "CNB_LIFECYCLE_DIR";

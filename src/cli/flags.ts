@@ -1,124 +1,25 @@
 import type { PlatformGate } from "../cnb/api.ts";
-import { defaultWorkers, type Machine } from "./machine.ts";
-import type { FlagInitial, FlagValue } from "./parse.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../errors/fault.ts";
+import { parseGoDuration } from "../go/duration.ts";
+import type { FlagTypes } from "../go/flag.ts";
+import { parseEventTarget } from "../observe/event-writer.ts";
+import { absolutePath } from "../process/environment.ts";
+import { defaultWorkers, MAX_WORKERS, type Machine } from "../process/machine.ts";
 
-type Row = (typeof REFERENCE_FLAGS)[number] | ReturnType<typeof tuningFlags>[number];
-type NameOf<Type extends Row["type"]> = Extract<Row, { readonly type: Type }>["name"];
+/** What the program does, by the name it was started by. */
+export type Command = "exporter" | "creator";
 
-/** The values of all flags after the command line was parsed, those that do not exist at this Platform API included. */
-export class FlagValues {
-  readonly #values: ReadonlyMap<string, FlagValue>;
+/** The part of the settings that a flag belongs to: those of any export, the additional ones, the creator's other phases. */
+export type Part = "export" | "tuning" | "build";
 
-  constructor(values: ReadonlyMap<string, FlagValue>) {
-    this.#values = values;
-  }
-
-  string(name: NameOf<"string">): string {
-    const value = this.#values.get(name);
-    if (typeof value !== "string") throw new TypeError(`-${name} is not defined as a string`);
-    return value;
-  }
-
-  bool(name: NameOf<"bool">): boolean {
-    const value = this.#values.get(name);
-    if (typeof value !== "boolean") throw new TypeError(`-${name} is not defined as a bool`);
-    return value;
-  }
-
-  int(name: NameOf<"int">): number {
-    const value = this.#values.get(name);
-    if (typeof value !== "number") throw new TypeError(`-${name} is not defined as an int`);
-    return value;
-  }
-
-  list(name: NameOf<"list">): readonly string[] {
-    const value = this.#values.get(name);
-    if (typeof value !== "object") throw new TypeError(`-${name} is not defined as a list`);
-    return value;
-  }
-}
-
-/** Flags that the lifecycle does not have, at every Platform API (README.md). */
-export function tuningFlags(machine: Machine) {
-  return [
-    {
-      name: "compression",
-      type: "string",
-      env: "CNB_EXPORT_COMPRESSION",
-      fallback: "gzip",
-      usage: "compression of new layers, gzip or zstd",
-    },
-    {
-      name: "compression-level",
-      type: "int",
-      env: "CNB_EXPORT_COMPRESSION_LEVEL",
-      fallback: 1,
-      usage: "level of the compression, 1 (fastest) to 9 (smallest)",
-    },
-    {
-      name: "events",
-      type: "string",
-      env: "CNB_EXPORT_EVENTS",
-      usage: "path or number of an open file to which one JSON object a line is appended as things happen",
-    },
-    {
-      name: "log-format",
-      type: "string",
-      env: "CNB_EXPORT_LOG_FORMAT",
-      fallback: "text",
-      usage: "format of log lines, text or json",
-    },
-    {
-      name: "progress",
-      type: "string",
-      env: "CNB_EXPORT_PROGRESS",
-      fallback: "auto",
-      usage:
-        "how progress is shown, as bars on a terminal (tty), as lines (plain), not at all (none), or what fits (auto)",
-    },
-    {
-      name: "retry-budget",
-      type: "string",
-      env: "CNB_EXPORT_RETRY_BUDGET",
-      fallback: "5m",
-      usage: "how long a request to a registry is tried again while it fails; 0 for one try",
-    },
-    {
-      name: "spool-dir",
-      type: "string",
-      env: "CNB_EXPORT_SPOOL_DIR",
-      fallback: machine.tempDir,
-      usage: "path to directory where compressed layers wait for their upload",
-    },
-    {
-      name: "timeline",
-      type: "string",
-      env: "CNB_EXPORT_TIMELINE",
-      usage: "path to write what was done when, as a page (.html) or for Perfetto (.json)",
-    },
-    {
-      name: "upload-concurrency",
-      type: "int",
-      env: "CNB_EXPORT_UPLOAD_CONCURRENCY",
-      fallback: 8,
-      usage: "number of uploads to one registry at a time",
-    },
-    {
-      name: "workers",
-      type: "int",
-      env: "CNB_EXPORT_WORKERS",
-      fallback: defaultWorkers(machine),
-      usage: "number of threads that read and compress layers",
-    },
-  ] as const satisfies readonly FlagRow[];
-}
-
-/** One flag: where its value comes from before the command line is parsed, and when it exists. */
-export interface FlagRow {
-  readonly name: string;
-  readonly type: FlagInitial["type"];
-  /** The only command that has the flag; absent: all have it. */
-  readonly command?: Command;
+/** Everything about one flag but its name, which its key in {@link FLAGS} spells in camel case. */
+interface FlagRow {
+  readonly type: keyof FlagTypes;
+  /** As `-h` prints it; of the lifecycle's flags in its words. */
+  readonly usage: string;
+  /** The section of `-h`: flags that most builds set, flags that the lifecycle does not have; absent: the lifecycle's others. */
+  readonly group?: "common" | "additional";
   /**
    * Environment variable. It applies at every Platform API, even where the flag does not exist
    * (docs/compatibility.md#environment-variables).
@@ -127,16 +28,35 @@ export interface FlagRow {
   /** A second environment variable that sets a bool. */
   readonly alsoEnv?: string;
   /** Value without flag and environment; absent is "", 0, false or an empty list. */
-  readonly fallback?: string | number;
+  readonly fallback?: string | number | ((machine: Machine) => string | number);
+  /** A fallback that depends on the machine, in words, for README.md. */
+  readonly fallbackText?: string;
+  /** Absent: any value is allowed, and becomes the setting unchanged. */
+  readonly check?: Check<never, unknown>;
+  /** Where the value goes: `<part>.<name>`. Absent: a reader of the flags takes care of it. */
+  readonly setting?: `${Part}.${string}`;
+  /** The library has an option of the key's name, documented by the comment above the entry. */
+  readonly library?: true;
+  /** The only command that has the flag; absent: both have it. */
+  readonly command?: Command;
+  /** The command that has the flag only to reject it. */
+  readonly rejectedBy?: Command;
   /** The flag exists only where this gate holds. */
   readonly since?: PlatformGate;
-  /** The flag exists only where this gate does not hold. */
-  readonly until?: PlatformGate;
-  readonly usage: string;
+  /** The command does not have the flag any more where this gate holds. */
+  readonly until?: { readonly command: Command; readonly gate: PlatformGate };
 }
 
-/** What the program does, by the name it was started by. */
-export type Command = "exporter" | "creator";
+/** Turns a flag's value into a setting. */
+interface Check<Given, Setting> {
+  /** Completes "must be". */
+  readonly expected: string;
+  /**
+   * @param cwd absolute, or "" if it was deleted; paths are resolved against it
+   * @returns undefined for a value that is not allowed
+   */
+  readonly parse: (value: Given, cwd: string) => Setting | undefined;
+}
 
 /**
  * Stands for the layers directory in a default until the flags are parsed (step 1 of
@@ -147,182 +67,244 @@ export const LAYERS_PLACEHOLDER = "<layers>";
 /** Default path of order.toml; without that file the builder image's is used (docs/compatibility.md#creator). */
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
 
-/** The reference's flags with its usage texts (docs/compatibility.md#flags, docs/compatibility.md#creator). */
-export const REFERENCE_FLAGS = [
-  {
-    name: "analyzed",
-    type: "string",
-    command: "exporter",
-    env: "CNB_ANALYZED_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`,
-    usage: "path to analyzed.toml",
-  },
-  { name: "app", type: "string", env: "CNB_APP_DIR", fallback: "/workspace", usage: "path to app directory" },
-  { name: "cache-dir", type: "string", env: "CNB_CACHE_DIR", usage: "path to cache directory" },
-  { name: "cache-image", type: "string", env: "CNB_CACHE_IMAGE", usage: "cache image tag name" },
-  { name: "daemon", type: "bool", env: "CNB_USE_DAEMON", usage: "export to docker daemon" },
-  {
-    name: "extended",
-    type: "string",
-    command: "exporter",
-    env: "CNB_EXTENDED_DIR",
-    fallback: `${LAYERS_PLACEHOLDER}/extended`,
-    since: "hasExtensions",
+/** An upload may take two connections. More than this only use up ports and open files. */
+const MAX_UPLOADS = 256;
+
+/**
+ * All flags (docs/compatibility.md#flags, docs/compatibility.md#creator). Settings, the library's options, `-h` and the environment
+ * are derived from this table, and test/unit/docs/flags.test.ts compares README.md with it.
+ */
+// biome-ignore format: a table reads better with the properties of a flag on one or two lines
+export const FLAGS = {
+  /** Path of analyzed.toml. Default `<layers>/analyzed.toml`. */
+  analyzed: { type: "string", usage: "path to analyzed.toml", env: "CNB_ANALYZED_PATH",
+    fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`, setting: "export.analyzedPath", library: true,
+    command: "exporter" },
+  /** Directory of the app. Default `/workspace`. */
+  app: { type: "string", usage: "path to app directory", group: "common", env: "CNB_APP_DIR", fallback: "/workspace",
+    setting: "export.appDir", library: true },
+  buildConfig: { type: "string", usage: "path to build config directory", env: "CNB_BUILD_CONFIG_DIR",
+    fallback: "/cnb/build-config", setting: "build.buildConfigDir", command: "creator", since: "hasBuildConfigFlag" },
+  buildpacks: { type: "string", usage: "path to buildpacks directory", group: "common", env: "CNB_BUILDPACKS_DIR",
+    fallback: "/cnb/buildpacks", setting: "build.buildpacksDir", command: "creator" },
+  /** Directory of the cache. */
+  cacheDir: { type: "string", usage: "path to cache directory", group: "common", env: "CNB_CACHE_DIR",
+    setting: "export.cacheDir", library: true },
+  /** Reference of the cache image. */
+  cacheImage: { type: "string", usage: "cache image tag name", group: "common", env: "CNB_CACHE_IMAGE",
+    setting: "export.cacheImage", library: true },
+  /** Compression of new layers. Default `gzip`; `zstd` needs a run image with an OCI manifest. */
+  compression: { type: "string", usage: "compression of new layers, gzip or zstd", group: "additional",
+    env: "CNB_EXPORT_COMPRESSION", fallback: "gzip", check: oneOf("gzip", "zstd"), setting: "tuning.compression",
+    library: true },
+  /** 1 (fastest, the default) to 9 (smallest). */
+  compressionLevel: { type: "int", usage: "compression level, 1 (fastest) to 9 (smallest)", group: "additional",
+    env: "CNB_EXPORT_COMPRESSION_LEVEL", fallback: 1, check: within(1, 9), setting: "tuning.compressionLevel",
+    library: true },
+  /** Export the app image into the Docker daemon that `DOCKER_HOST` names. */
+  daemon: { type: "bool", usage: "export to docker daemon", group: "common", env: "CNB_USE_DAEMON",
+    setting: "export.daemon", library: true },
+  events: { type: "string", usage: "path or open file descriptor (fd:N) to append events to, one JSON object per line",
+    group: "additional", env: "CNB_EXPORT_EVENTS", check: { expected: "a path or fd:N", parse: parseEventTarget },
+    setting: "tuning.events" },
+  /** Directory of the layers that image extensions made. Default `<layers>/extended`. */
+  extended: { type: "string",
     usage: "path to output directory for image layers created from applying generated Dockerfiles",
-  },
-  { name: "gid", type: "int", env: "CNB_GROUP_ID", usage: "GID of user's group in the stack's build and run images" },
-  {
-    name: "group",
-    type: "string",
-    command: "exporter",
-    env: "CNB_GROUP_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/group.toml`,
-    usage: "path to group.toml",
-  },
-  { name: "image", type: "string", command: "exporter", usage: "[deprecated] reference to run image" },
-  {
-    name: "insecure-registry",
-    type: "list",
-    env: "CNB_INSECURE_REGISTRIES",
-    since: "hasInsecureRegistryFlag",
-    usage: "insecure registries",
-  },
-  { name: "launch-cache", type: "string", env: "CNB_LAUNCH_CACHE_DIR", usage: "path to launch cache directory" },
-  { name: "launcher", type: "string", fallback: "/cnb/lifecycle/launcher", usage: "path to launcher binary" },
-  {
-    name: "launcher-sbom",
-    type: "string",
-    fallback: "/cnb/lifecycle",
-    since: "hasLauncherSbomFlag",
-    usage: "path to launcher SBOM directory",
-  },
-  { name: "layers", type: "string", env: "CNB_LAYERS_DIR", fallback: "/layers", usage: "path to layers directory" },
-  {
-    name: "layout",
-    type: "bool",
-    env: "CNB_USE_LAYOUT",
-    since: "hasLayoutFlags",
-    usage: "export to OCI layout format on disk",
-  },
-  {
-    name: "layout-dir",
-    type: "string",
-    env: "CNB_LAYOUT_DIR",
-    since: "hasLayoutFlags",
-    usage: "path to output directory for images in OCI layout format",
-  },
-  { name: "log-level", type: "string", env: "CNB_LOG_LEVEL", fallback: "info", usage: "logging level" },
-  { name: "no-color", type: "bool", env: "CNB_NO_COLOR", usage: "disable color output" },
-  {
-    name: "parallel",
-    type: "bool",
-    env: "CNB_PARALLEL_EXPORT",
-    usage: "export app image and cache image in parallel",
-  },
-  { name: "process-type", type: "string", env: "CNB_PROCESS_TYPE", usage: "default process type" },
-  {
-    name: "project-metadata",
-    type: "string",
-    env: "CNB_PROJECT_METADATA_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/project-metadata.toml`,
-    usage: "path to project-metadata.toml",
-  },
-  {
-    name: "report",
-    type: "string",
-    env: "CNB_REPORT_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/report.toml`,
-    usage: "path to report.toml",
-  },
-  {
-    name: "run",
-    type: "string",
-    env: "CNB_RUN_PATH",
-    fallback: "/cnb/run.toml",
-    since: "readsRunToml",
-    usage: "path to run.toml",
-  },
-  { name: "run-image", type: "string", env: "CNB_RUN_IMAGE", usage: "reference to run image" },
-  {
-    name: "stack",
-    type: "string",
-    command: "exporter",
-    env: "CNB_STACK_PATH",
-    fallback: "/cnb/stack.toml",
-    until: "readsRunToml",
-    usage: "path to stack.toml",
-  },
-  { name: "uid", type: "int", env: "CNB_USER_ID", usage: "UID of user in the stack's build and run images" },
-  { name: "version", type: "bool", usage: "show version" },
-  {
-    name: "build-config",
-    type: "string",
-    command: "creator",
-    env: "CNB_BUILD_CONFIG_DIR",
-    fallback: "/cnb/build-config",
-    since: "hasBuildConfigFlag",
-    usage: "path to build config directory",
-  },
-  {
-    name: "buildpacks",
-    type: "string",
-    command: "creator",
-    env: "CNB_BUILDPACKS_DIR",
-    fallback: "/cnb/buildpacks",
-    usage: "path to buildpacks directory",
-  },
-  {
-    name: "order",
-    type: "string",
-    command: "creator",
-    env: "CNB_ORDER_PATH",
-    fallback: DEFAULT_ORDER,
-    usage: "path to order.toml",
-  },
-  {
-    name: "platform",
-    type: "string",
-    command: "creator",
-    env: "CNB_PLATFORM_DIR",
-    fallback: "/platform",
-    usage: "path to platform directory",
-  },
-  {
-    name: "previous-image",
-    type: "string",
-    command: "creator",
-    env: "CNB_PREVIOUS_IMAGE",
-    usage: "reference to previous image",
-  },
-  {
-    name: "skip-restore",
-    type: "bool",
-    command: "creator",
-    env: "CNB_SKIP_RESTORE",
-    alsoEnv: "CNB_SKIP_LAYERS",
-    usage: "do not restore layers or layer metadata",
-  },
-  {
-    name: "stack",
-    type: "string",
-    command: "creator",
-    env: "CNB_STACK_PATH",
-    fallback: "/cnb/stack.toml",
-    usage: "path to stack.toml",
-  },
-  {
-    name: "system",
-    type: "string",
-    command: "creator",
-    env: "CNB_SYSTEM_PATH",
-    fallback: "/cnb/system.toml",
-    since: "hasSystemFlag",
-    usage: "path to system.toml",
-  },
-  {
-    name: "tag",
-    type: "list",
-    command: "creator",
-    usage: "additional tags",
-  },
-] as const satisfies readonly FlagRow[];
+    env: "CNB_EXTENDED_DIR", fallback: `${LAYERS_PLACEHOLDER}/extended`, setting: "export.extendedDir", library: true,
+    command: "exporter", since: "hasExtensions" },
+  /** GID of files in layers. */
+  gid: { type: "int", usage: "GID of user's group in the stack's build and run images", env: "CNB_GROUP_ID",
+    setting: "export.gid", library: true },
+  /** Path of group.toml. Default `<layers>/group.toml`. */
+  group: { type: "string", usage: "path to group.toml", env: "CNB_GROUP_PATH",
+    fallback: `${LAYERS_PLACEHOLDER}/group.toml`, setting: "export.groupPath", library: true, command: "exporter" },
+  image: { type: "string", usage: "[deprecated] reference to run image", command: "exporter", rejectedBy: "exporter" },
+  /** Registry hosts to reach over plain HTTP or without verifying certificates. */
+  insecureRegistry: { type: "list", usage: "insecure registries", env: "CNB_INSECURE_REGISTRIES",
+    setting: "export.insecureRegistries", library: true, since: "hasInsecureRegistryFlag" },
+  /** Directory that keeps layers for the next export into a daemon. */
+  launchCache: { type: "string", usage: "path to launch cache directory", env: "CNB_LAUNCH_CACHE_DIR",
+    setting: "export.launchCacheDir", library: true },
+  /** Path of the launcher. Default `/cnb/lifecycle/launcher`. */
+  launcher: { type: "string", usage: "path to launcher binary", fallback: "/cnb/lifecycle/launcher",
+    setting: "export.launcherPath", library: true },
+  /** Directory of the launcher's SBOMs. Default `/cnb/lifecycle`. */
+  launcherSbom: { type: "string", usage: "path to launcher SBOM directory", fallback: "/cnb/lifecycle",
+    setting: "export.launcherSbomDir", library: true, since: "hasLauncherSbomFlag" },
+  /** Directory of the buildpacks' layers. Default `/layers`. */
+  layers: { type: "string", usage: "path to layers directory", group: "common", env: "CNB_LAYERS_DIR",
+    fallback: "/layers", setting: "export.layersDir", library: true },
+  /** Export the app image as an OCI image layout below `layoutDir`. */
+  layout: { type: "bool", usage: "export to OCI layout format on disk", group: "common", env: "CNB_USE_LAYOUT",
+    setting: "export.layout", library: true, since: "hasLayoutFlags" },
+  /** Parent directory of all layouts, including the run image's. */
+  layoutDir: { type: "string", usage: "path to output directory for images in OCI layout format", group: "common",
+    env: "CNB_LAYOUT_DIR", setting: "export.layoutDir", library: true, since: "hasLayoutFlags" },
+  logFormat: { type: "string", usage: "format of log lines, text or json", group: "additional",
+    env: "CNB_EXPORT_LOG_FORMAT", fallback: "text", check: oneOf("text", "json"), setting: "tuning.logFormat" },
+  logLevel: { type: "string", usage: "logging level", group: "common", env: "CNB_LOG_LEVEL", fallback: "info",
+    check: { expected: "a log level", parse: parseLogLevel }, setting: "export.logLevel" },
+  noColor: { type: "bool", usage: "disable color output", env: "CNB_NO_COLOR", setting: "export.noColor" },
+  order: { type: "string", usage: "path to order.toml", env: "CNB_ORDER_PATH", fallback: DEFAULT_ORDER,
+    setting: "build.orderPath", command: "creator" },
+  /** Export the app image and the cache at the same time (RFC 0125). */
+  parallel: { type: "bool", usage: "export app image and cache image in parallel", group: "common",
+    env: "CNB_PARALLEL_EXPORT", setting: "export.parallel", library: true },
+  platform: { type: "string", usage: "path to platform directory", env: "CNB_PLATFORM_DIR", fallback: "/platform",
+    setting: "build.platformDir", command: "creator" },
+  previousImage: { type: "string", usage: "reference to previous image", group: "common", env: "CNB_PREVIOUS_IMAGE",
+    setting: "export.previousImage", command: "creator" },
+  /** Process type that the image starts by default. */
+  processType: { type: "string", usage: "default process type", group: "common", env: "CNB_PROCESS_TYPE",
+    setting: "export.processType", library: true },
+  progress: { type: "string",
+    usage: "progress display: bars on a terminal (tty), lines (plain), none, or whichever fits (auto)",
+    group: "additional", env: "CNB_EXPORT_PROGRESS", fallback: "auto", check: oneOf("auto", "tty", "plain", "none"),
+    setting: "tuning.progress" },
+  /** Path of project-metadata.toml. Default `<layers>/project-metadata.toml`. */
+  projectMetadata: { type: "string", usage: "path to project-metadata.toml", env: "CNB_PROJECT_METADATA_PATH",
+    fallback: `${LAYERS_PLACEHOLDER}/project-metadata.toml`, setting: "export.projectMetadataPath", library: true },
+  /** Path to write report.toml to. Default `<layers>/report.toml`. */
+  report: { type: "string", usage: "path to report.toml", env: "CNB_REPORT_PATH",
+    fallback: `${LAYERS_PLACEHOLDER}/report.toml`, setting: "export.reportPath", library: true },
+  /** How long to keep retrying a failing registry request, such as `90s`, `5m` (the default) or `1h30m`; `0` disables retries. */
+  retryBudget: { type: "string", usage: "how long to keep retrying a failing registry request; 0 disables retries",
+    group: "additional", env: "CNB_EXPORT_RETRY_BUDGET", fallback: "5m",
+    check: { expected: "a duration such as 90s, 5m or 1h30m", parse: parseGoDuration }, setting: "tuning.retryBudgetMs",
+    library: true },
+  /** Path of run.toml, from Platform API 0.12 on. Default `/cnb/run.toml`. */
+  run: { type: "string", usage: "path to run.toml", env: "CNB_RUN_PATH", fallback: "/cnb/run.toml",
+    setting: "export.runPath", library: true, since: "readsRunToml" },
+  runImage: { type: "string", usage: "reference to run image", group: "common", env: "CNB_RUN_IMAGE",
+    setting: "export.runImage", rejectedBy: "exporter" },
+  skipRestore: { type: "bool", usage: "do not restore layers or layer metadata", env: "CNB_SKIP_RESTORE",
+    alsoEnv: "CNB_SKIP_LAYERS", setting: "build.skipRestore", command: "creator" },
+  /** Directory for compressed layers that wait for their upload. Default: the directory for temporary files. */
+  spoolDir: { type: "string", usage: "path to directory for compressed layers that wait for their upload",
+    group: "additional", env: "CNB_EXPORT_SPOOL_DIR", fallback: ({ tempDir }) => tempDir,
+    fallbackText: "`$TMPDIR`, or `/tmp`",
+    check: { expected: "a path", parse: (path: string, cwd) => absolutePath(cwd, path) }, setting: "tuning.spoolDir",
+    library: true },
+  /** Path of stack.toml, before Platform API 0.12. Default `/cnb/stack.toml`. */
+  stack: { type: "string", usage: "path to stack.toml", env: "CNB_STACK_PATH", fallback: "/cnb/stack.toml",
+    setting: "export.stackPath", library: true, until: { command: "exporter", gate: "readsRunToml" } },
+  system: { type: "string", usage: "path to system.toml", env: "CNB_SYSTEM_PATH", fallback: "/cnb/system.toml",
+    setting: "build.systemPath", command: "creator", since: "hasSystemFlag" },
+  tag: { type: "list", usage: "additional tags", group: "common", command: "creator" },
+  /** Path to write a timeline of the export to, ending in `.html` or `.json`. */
+  timeline: { type: "string",
+    usage: "path to write a timeline of the export to, as a page (.html) or for Perfetto (.json)", group: "additional",
+    env: "CNB_EXPORT_TIMELINE", check: { expected: "a file whose name ends in .html or .json", parse: parseTimeline },
+    setting: "tuning.timeline", library: true },
+  /** UID of files in layers. */
+  uid: { type: "int", usage: "UID of user in the stack's build and run images", env: "CNB_USER_ID",
+    setting: "export.uid", library: true },
+  /** Uploads per registry at a time, 1 to 256. Default 8. */
+  uploadConcurrency: { type: "int", usage: "number of uploads per registry at a time", group: "additional",
+    env: "CNB_EXPORT_UPLOAD_CONCURRENCY", fallback: 8, check: within(1, MAX_UPLOADS),
+    setting: "tuning.uploadConcurrency", library: true },
+  version: { type: "bool", usage: "show version" },
+  /** Threads that read and compress, 1 to 512. Default: the available cores, fewer if memory is short. */
+  workers: { type: "int", usage: "number of threads that read and compress layers", group: "additional",
+    env: "CNB_EXPORT_WORKERS", fallback: defaultWorkers, fallbackText: "the available cores, fewer if memory is short",
+    check: within(1, MAX_WORKERS), setting: "tuning.workers", library: true },
+} as const satisfies Readonly<Record<string, FlagRow>>;
+
+type Table = typeof FLAGS;
+type Key = keyof Table;
+type Given<K extends Key> = FlagTypes[Table[K]["type"]];
+
+/** The values of all flags after the command line was parsed, including those that do not exist at this Platform API. */
+export type FlagValues = { readonly [K in Key]: Given<K> };
+
+type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never) => infer Value } }
+  ? Exclude<Value, undefined>
+  : Given<K>;
+
+/** The settings of a part, by the names that the table gives them. */
+export type SettingsOf<P extends Part> = {
+  readonly [K in Key as Table[K] extends { setting: `${P}.${infer Name}` } ? Name : never]: Setting<K>;
+};
+
+type LibraryKey = { [K in Key]: Table[K] extends { library: true } ? K : never }[Key];
+type Option<K extends Key> = Table[K] extends { check: { words: readonly (infer Word)[] } } ? Word : Given<K>;
+
+/** The library's options that are flags. The keys keep the comments of the table. */
+export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Option<K> };
+
+/** A flag with its names: `key` in the table, `name` on the command line. */
+export type Flag = FlagRow & { readonly key: Key; readonly name: string };
+
+export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([key, row]) => ({
+  ...row,
+  key: key as Key,
+  name: key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+}));
+
+/**
+ * Checks the flags of a part of the settings, in the table's order.
+ * @param cwd absolute, or "" if it was deleted; relative paths are resolved against it
+ * @throws Fault with exit code 3 that names flag, variable and what is allowed
+ */
+export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
+  const settings = ALL_FLAGS.flatMap((flag) => {
+    const [owner, name = ""] = flag.setting?.split(".") ?? [];
+    return owner === part ? [[name, checked(flag, values, cwd)]] : [];
+  });
+  return Object.fromEntries(settings);
+}
+
+/** Checks one flag, as {@link settingsOf} does for many. */
+export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K> {
+  const [setting] = ALL_FLAGS.filter((flag) => flag.key === key).map((flag) => checked(flag, values, cwd));
+  return setting as Setting<K>;
+}
+
+/** The message does not repeat the value: an int from the environment that is no number is 0 by now. */
+function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: string): unknown {
+  const value = values[key];
+  if (check === undefined) return value;
+  const setting = check.parse(value as never, cwd);
+  if (setting !== undefined) return setting;
+  throw new Fault("EXPORT_ARGS_TUNING", `-${name} (${env}) must be ${check.expected}`, {
+    exitCode: EXIT_CODES.invalidArgs,
+  });
+}
+
+const LEVELS = { debug: "debug", info: "info", warn: "warn", warning: "warn", error: "error", fatal: "fatal" } as const;
+
+/**
+ * The level of `-log-level`, in any case (docs/compatibility.md#flags).
+ * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
+ */
+function parseLogLevel(text: string): (typeof LEVELS)[keyof typeof LEVELS] {
+  const word = text.toLowerCase();
+  for (const [name, level] of Object.entries(LEVELS)) if (name === word) return level;
+  throw new Fault("EXPORT_ARGS_LOG_LEVEL", "failed to parse log level: invalid level", {
+    exitCode: EXIT_CODES.failed,
+    hint: `-log-level is '${text}'; it must be one of ${Object.keys(LEVELS).join(", ")}.`,
+  });
+}
+
+function parseTimeline(path: string, cwd: string): string | undefined {
+  if (path === "") return "";
+  return /\.(html|json)$/.test(path) ? absolutePath(cwd, path) : undefined;
+}
+
+function within(least: number, most: number): Check<number, number> {
+  const isAllowed = (value: number) => Number.isInteger(value) && value >= least && value <= most;
+  return {
+    expected: `a whole number from ${least} to ${most}`,
+    parse: (value) => (isAllowed(value) ? value : undefined),
+  };
+}
+
+function oneOf<const Word extends string>(
+  ...words: readonly Word[]
+): Check<string, Word> & { readonly words: readonly Word[] } {
+  return {
+    expected: `one of ${words.join(", ")}`,
+    parse: (text) => words.find((word) => word === text),
+    words,
+  };
+}

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
+import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
 import { standardOutput } from "../report/output.ts";
 import { runAs } from "./privileges.ts";
-import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "./process-inputs.ts";
 import { runProgram } from "./program.ts";
 import { exitProcess, listenForStop } from "./signals.ts";
 

@@ -1,95 +1,188 @@
-import { goQuote } from "../go/format.ts";
-import { parseGoBool, parseGoInt } from "../go/strconv.ts";
+import { posix } from "node:path";
+import { gates, PLATFORM_API_ENV, type PlatformApi, type PlatformGates, parsePlatformApi } from "../cnb/api.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault, type FaultDetails } from "../errors/fault.ts";
+import { buildUsage, type FlagDefinition, type FlagValue, parseGoFlags } from "../go/flag.ts";
+import { parseGoBool, parseGoDecimal } from "../go/strconv.ts";
+import type { Environment } from "../process/environment.ts";
+import type { Machine } from "../process/machine.ts";
+import { ALL_FLAGS, type Command, type Flag, type FlagOptions, type FlagValues } from "./flags.ts";
+import { buildHelp } from "./help.ts";
 
-/** A flag and the value it has until the command line says otherwise. A list flag appends to its initial value. */
-export type FlagDefinition = { readonly name: string; readonly usage: string } & FlagInitial;
+/** The command that the command line selects, and its arguments (docs/compatibility.md#program-names). */
+export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
-/** The four kinds of value; `int` is Go's 64-bit int. */
-export type FlagInitial =
-  | { readonly type: "string"; readonly initial: string }
-  | { readonly type: "bool"; readonly initial: boolean }
-  | { readonly type: "int"; readonly initial: number }
-  | { readonly type: "list"; readonly initial: readonly string[] };
+/** A command to run. */
+export interface PhaseInvocation {
+  readonly kind: "phase";
+  readonly command: Command;
+  /** The word that chose it, for the log. */
+  readonly phase: string;
+  readonly args: readonly string[];
+}
 
-/** What a flag's value can be. */
-export type FlagValue = FlagInitial["initial"];
+/** As the reference lists them. */
+const PHASES = "detect, analyze, restore, build, export, rebase, create, extend";
 
-/** `values` holds every defined flag; `help` was asked for; `error` is the line to print before the usage block. */
-export type FlagOutcome =
-  | {
-      readonly kind: "parsed";
-      readonly values: ReadonlyMap<string, FlagValue>;
-      readonly positionals: readonly string[];
-    }
-  | { readonly kind: "help" }
-  | { readonly kind: "error"; readonly line: string };
+const PROGRAMS: ReadonlyMap<string, Command> = new Map([
+  ["exporter", "exporter"],
+  ["creator", "creator"],
+]);
+
+const ACTIONS: ReadonlyMap<string, Command> = new Map([
+  ["export", "exporter"],
+  ["create", "creator"],
+]);
 
 /**
- * Parses a command line by the grammar of Go's flag package (docs/compatibility.md#flag-syntax): one dash or two,
- * `-x=v` or `-x v`, booleans without a following argument; flags end at the first argument that is not a flag.
+ * A program named `exporter` or `creator`, whatever its last extension, is that command; any other name takes the action from its
+ * first argument, `export` or `create`.
+ * @param program path by which the program was started
+ * @throws Fault with exit code 3 for another action or none
  */
-export function parseGoFlags(definitions: readonly FlagDefinition[], args: readonly string[]): FlagOutcome {
-  const byName = new Map(definitions.map((definition) => [definition.name, definition]));
-  const values = new Map<string, FlagValue>(definitions.map(({ name, initial }) => [name, initial]));
-  const rest = [...args];
-  for (;;) {
-    const token = readToken(rest);
-    if (token.kind === "end") return { kind: "parsed", values, positionals: rest };
-    if (token.kind === "error") return token;
-    const { name } = token;
-    const definition = byName.get(name);
-    if (definition === undefined) {
-      if (name === "help" || name === "h") return { kind: "help" };
-      return { kind: "error", line: `flag provided but not defined: -${name}` };
-    }
-    const text = token.text ?? (definition.type === "bool" ? "true" : rest.shift());
-    if (text === undefined) return { kind: "error", line: `flag needs an argument: -${name}` };
-    const value = convert(definition, text, values.get(name));
-    if (!value.ok) {
-      const flag = definition.type === "bool" ? "" : "flag ";
-      const what = definition.type === "bool" ? "boolean value" : "value";
-      return { kind: "error", line: `invalid ${what} ${goQuote(text)} for ${flag}-${name}: ${value.reason}` };
-    }
-    values.set(name, value.value);
-  }
+export function parseInvocation(program: string, args: readonly string[]): Invocation {
+  const base = posix.basename(program);
+  const dot = base.lastIndexOf(".");
+  const name = dot < 0 ? base : base.slice(0, dot);
+  const command = PROGRAMS.get(name);
+  if (command !== undefined) return { kind: "phase", command, phase: name, args };
+  const [word, ...rest] = args;
+  if (word === undefined) throw phaseFault("failed to parse arguments");
+  if (word === "-version") return { kind: "version" };
+  const phase = posix.basename(word);
+  const action = ACTIONS.get(phase);
+  if (action !== undefined) return { kind: "phase", command: action, phase, args: rest };
+  throw phaseFault(`failed to recognize phase: ${phase} \nValid phases: ${PHASES}`, {
+    hint: "This program supports only export and create.",
+  });
 }
 
-type Token =
-  | { readonly kind: "end" }
-  | { readonly kind: "error"; readonly line: string }
-  | { readonly kind: "flag"; readonly name: string; readonly text: string | undefined };
-
-/** Takes the next flag off the arguments; `--` is taken too, a positional is left. */
-function readToken(args: string[]): Token {
-  const argument = args[0];
-  if (argument === undefined || argument.length < 2 || !argument.startsWith("-")) return { kind: "end" };
-  if (argument === "--") {
-    args.shift();
-    return { kind: "end" };
-  }
-  const body = argument.slice(argument.startsWith("--") ? 2 : 1);
-  if (body.startsWith("-") || body.startsWith("=")) return { kind: "error", line: `bad flag syntax: ${argument}` };
-  args.shift();
-  const equals = body.indexOf("=");
-  if (equals < 0) return { kind: "flag", name: body, text: undefined };
-  return { kind: "flag", name: body.slice(0, equals), text: body.slice(equals + 1) };
+function phaseFault(message: string, details: FaultDetails = {}): Fault {
+  return new Fault("EXPORT_ARGS_PHASE", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }
 
-type Converted = { readonly ok: true; readonly value: FlagValue } | { readonly ok: false; readonly reason: string };
+/**
+ * What the command line asks for: print `stderr` and exit with `exitCode` (help and flag errors), print the version, or
+ * run with these flags.
+ */
+export type CommandLine =
+  | { readonly kind: "exit"; readonly exitCode: number; readonly stderr: string }
+  | { readonly kind: "version" }
+  | ({ readonly kind: "run" } & ParsedCommand);
 
-function convert(definition: FlagDefinition, text: string, current: FlagValue | undefined): Converted {
-  switch (definition.type) {
+/** Parsed, but not yet checked and resolved into settings. */
+export interface ParsedCommand {
+  readonly platformApi: PlatformApi;
+  readonly machine: Machine;
+  readonly flags: FlagValues;
+  /** `<image> [<tag>...]`, for the creator `<image>`; unchecked. */
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Steps 1 to 3 of docs/compatibility.md#order-of-operations: the Platform API, then flags with environment and defaults
+ * behind them.
+ * @throws Fault with exit code 11 if CNB_PLATFORM_API is missing or unsupported, whatever the arguments are
+ */
+export function parseCommandLine(
+  name: Command,
+  args: readonly string[],
+  env: Environment,
+  machine: Machine,
+): CommandLine {
+  const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
+  const holds = gates(platformApi);
+  const flags = ALL_FLAGS.map((flag) => ({ ...flag, definition: define(flag, env, machine) }));
+  const defined = flags.filter((flag) => exists(flag, name, holds));
+  const definitions = defined.map(({ definition }) => definition);
+  const outcome = parseGoFlags(definitions, args);
+  if (outcome.kind === "help") return { kind: "exit", exitCode: EXIT_CODES.success, stderr: buildHelp(name, defined) };
+  if (outcome.kind === "error")
+    return { kind: "exit", exitCode: EXIT_CODES.flagSyntax, stderr: `${outcome.line}\n${buildUsage(definitions)}` };
+  const values = flagValues(env, machine, (flag) => outcome.values.get(flag.name));
+  if (values.version) return { kind: "version" };
+  return { kind: "run", platformApi, machine, flags: values, positionals: outcome.positionals };
+}
+
+function exists({ command, since, until }: Flag, name: Command, holds: PlatformGates): boolean {
+  if (command !== undefined && command !== name) return false;
+  if (since !== undefined && !holds[since]) return false;
+  return until?.command !== name || !holds[until.gate];
+}
+
+/** @param given undefined for a flag that the command line or the options do not set */
+function flagValues(env: Environment, machine: Machine, given: (flag: Flag) => FlagValue | undefined): FlagValues {
+  const entries = ALL_FLAGS.map((flag) => [flag.key, given(flag) ?? define(flag, env, machine).initial]);
+  return Object.fromEntries(entries);
+}
+
+/** The flag with its value from the environment or its default (docs/compatibility.md#environment-variables). */
+function define(flag: Flag, env: Environment, machine: Machine): FlagDefinition {
+  const { name, type, usage } = flag;
+  const text = env[flag.env ?? ""] ?? "";
+  const fallback = typeof flag.fallback === "function" ? flag.fallback(machine) : flag.fallback;
+  switch (type) {
     case "string":
-      return { ok: true, value: text };
-    case "bool": {
-      const value = parseGoBool(text);
-      return value === undefined ? { ok: false, reason: "parse error" } : { ok: true, value };
-    }
-    case "int": {
-      const value = parseGoInt(text);
-      return typeof value === "bigint" ? { ok: true, value: Number(value) } : { ok: false, reason: value };
-    }
+      return { name, usage, type, initial: text || String(fallback ?? "") };
+    case "bool":
+      return { name, usage, type, initial: isTrue(text) || isTrue(env[flag.alsoEnv ?? ""]) };
+    case "int":
+      return { name, usage, type, initial: text === "" ? Number(fallback ?? 0) : Number(parseGoDecimal(text) ?? 0) };
     case "list":
-      return { ok: true, value: [...(Array.isArray(current) ? current : []), text] };
+      return { name, usage, type, initial: text === "" ? [] : text.split(",") };
   }
+}
+
+/** A boolean in Go's words; any other text is false. */
+function isTrue(text = ""): boolean {
+  return parseGoBool(text) ?? false;
+}
+
+/**
+ * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
+ * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths are
+ * resolved against the working directory.
+ */
+export interface ExportOptions extends FlagOptions {
+  /** Names of the app image. The first is its name in the log; all point to it in the end. In layout mode they become paths. */
+  readonly images: readonly [string, ...string[]];
+}
+
+/**
+ * The command that a command line with these options would be.
+ * @throws Fault if CNB_PLATFORM_API in `env` is missing or unsupported, or an option is unknown or of the wrong type
+ */
+export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
+  const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
+  if (!IS_OF_TYPE.list(images)) throw optionFault("the option images must be an array of strings");
+  const given = new Map<string, FlagValue | undefined>(Object.entries(options));
+  const flags = flagValues(env, machine, ({ key }) => given.get(key));
+  for (const [name, value] of given) checkOption(name, value);
+  return { platformApi, machine, flags, positionals: images };
+}
+
+/** What a caller without type checks can get wrong. */
+function checkOption(name: string, value: FlagValue | undefined): void {
+  const flag = ALL_FLAGS.find(({ key, library }) => key === name && library);
+  if (flag === undefined) throw optionFault(`unknown option ${name}`);
+  if (value !== undefined && !IS_OF_TYPE[flag.type](value))
+    throw optionFault(`the option ${name} must be ${TYPE_NAMES[flag.type]}`);
+}
+
+const IS_OF_TYPE: Readonly<Record<Flag["type"], (value: FlagValue) => boolean>> = {
+  string: (value) => typeof value === "string",
+  bool: (value) => typeof value === "boolean",
+  int: Number.isSafeInteger,
+  list: (value) => Array.isArray(value) && value.every((element) => typeof element === "string"),
+};
+
+const TYPE_NAMES = {
+  string: "a string",
+  bool: "a boolean",
+  int: "a whole number",
+  list: "an array of strings",
+} as const;
+
+function optionFault(message: string): Fault {
+  return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs });
 }

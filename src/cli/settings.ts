@@ -1,4 +1,3 @@
-import { posix } from "node:path";
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -7,89 +6,32 @@ import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
-import type { Analyzed, ExportSettings, LogLevel } from "../plan/inputs.ts";
-import type { RunCommand } from "./command-line.ts";
-import { type Environment, stringFrom } from "./environment.ts";
-import { LAYERS_PLACEHOLDER } from "./flags.ts";
-import { parseTuning } from "./tuning.ts";
-
-/**
- * Makes a path absolute.
- * @param cwd the working directory; "" when it was deleted
- * @throws Fault in the words of Go's filepath.Abs, for a relative path in a deleted directory
- */
-export function absolutePath(cwd: string, path: string): string {
-  if (cwd === "" && !posix.isAbsolute(path))
-    throw new Fault("EXPORT_ARGS_CWD", "getwd: no such file or directory", {
-      hint: `The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
-    });
-  return posix.resolve(cwd, path);
-}
+import type { ExportSettings, ResolvedInputs, Tuning } from "../plan/inputs.ts";
+import { absolutePath, type Environment } from "../process/environment.ts";
+import { boundWorkers, fittingWorkers } from "../process/machine.ts";
+import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
+import type { ParsedCommand } from "./parse.ts";
 
 /** An argument that cannot be used; the caller's wrapping gives the exit code. */
 export function argumentFault(message: string): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message);
 }
 
-const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
-  ["debug", "debug"],
-  ["info", "info"],
-  ["warn", "warn"],
-  ["warning", "warn"],
-  ["error", "error"],
-  ["fatal", "fatal"],
-]);
-
-/**
- * The level of `-log-level`, in any case (docs/compatibility.md#flags).
- * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
- */
-export function parseLogLevel(text: string): LogLevel {
-  const level = LEVELS.get(text.toLowerCase());
-  if (level !== undefined) return level;
-  throw new Fault("EXPORT_ARGS_LOG_LEVEL", "failed to parse log level: invalid level", {
-    exitCode: EXIT_CODES.failed,
-    hint: `-log-level is '${text}'; it must be one of ${[...LEVELS.keys()].join(", ")}.`,
-  });
-}
-
-/** Everything but the flags of our own, which are checked after the reference's. */
+/** All but the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
 
 /** The settings from flags and environment, before anything is resolved (docs/compatibility.md#flags). */
-export function initialSettings({ platformApi, flags, positionals }: RunCommand, env: Environment): ReferenceSettings {
+export function initialSettings(
+  { platformApi, flags, positionals }: ParsedCommand,
+  { env, cwd }: ProcessContext,
+): ReferenceSettings {
   const [outputImage = "", ...additionalTags] = positionals;
   return {
+    ...settingsOf("export", flags, cwd),
     platformApi,
-    analyzedPath: flags.string("analyzed"),
-    appDir: flags.string("app"),
-    cacheDir: flags.string("cache-dir"),
-    cacheImage: flags.string("cache-image"),
-    daemon: flags.bool("daemon"),
-    execEnv: stringFrom(env, "CNB_EXEC_ENV", "production"),
-    experimentalMode: stringFrom(env, "CNB_EXPERIMENTAL_MODE", "error"),
-    extendedDir: flags.string("extended"),
-    gid: flags.int("gid"),
-    groupPath: flags.string("group"),
-    insecureRegistries: flags.list("insecure-registry"),
-    launchCacheDir: flags.string("launch-cache"),
-    launcherPath: flags.string("launcher"),
-    launcherSbomDir: flags.string("launcher-sbom"),
-    layersDir: flags.string("layers"),
-    layout: flags.bool("layout"),
-    layoutDir: flags.string("layout-dir"),
-    logLevel: parseLogLevel(flags.string("log-level")),
-    noColor: flags.bool("no-color"),
-    parallel: flags.bool("parallel"),
-    previousImage: flags.string("previous-image"),
+    execEnv: env.CNB_EXEC_ENV || "production",
+    experimentalMode: env.CNB_EXPERIMENTAL_MODE || "error",
     buildImage: env.CNB_BUILD_IMAGE ?? "",
-    processType: flags.string("process-type"),
-    projectMetadataPath: flags.string("project-metadata"),
-    reportPath: flags.string("report"),
-    runPath: flags.string("run"),
-    runImage: flags.string("run-image"),
-    stackPath: flags.string("stack"),
-    uid: flags.int("uid"),
     outputImage,
     additionalTags,
     ...sourceDateEpoch(env.SOURCE_DATE_EPOCH ?? "", gates(platformApi).honoursSourceDateEpoch),
@@ -194,19 +136,13 @@ export interface ProcessContext {
   readonly cwd: string;
 }
 
-/** What is known when the arguments are resolved. analyzed.toml is read here, once. */
-export interface ResolvedInputs {
-  readonly settings: ExportSettings;
-  readonly analyzed: Analyzed;
-}
-
 /**
  * The reference's `Args` (docs/compatibility.md#input-resolution): checks the arguments and fills in dependent
  * settings, in its order, then guards layout mode.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveSettings(
-  command: RunCommand,
+  command: ParsedCommand,
   process: ProcessContext,
   logger: Logger,
 ): Promise<ResolvedInputs> {
@@ -219,8 +155,8 @@ export async function resolveSettings(
   return resolved;
 }
 
-async function resolve(command: RunCommand, process: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
-  const placed = replacePlaceholders(initialSettings(command, process.env));
+async function resolve(command: ParsedCommand, process: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
+  const placed = replacePlaceholders(initialSettings(command, process));
   const located = makePathsAbsolute(placed, process.cwd);
   requireOutputImage(located);
   refuseRunImageFlags(command, process.env);
@@ -231,17 +167,27 @@ async function resolve(command: RunCommand, process: ProcessContext, logger: Log
   checkReferences(settings);
   checkSameRegistry(settings);
   warnIneffectiveParallel(settings, logger);
-  return { settings: { ...settings, tuning: parseTuning(command, process.cwd, logger) }, analyzed };
+  return { settings: { ...settings, tuning: resolveTuning(command, process.cwd, logger) }, analyzed };
 }
 
 /**
  * The exporter takes the run image from analyzed.toml; its flags are always rejected (step 4 of
  * docs/compatibility.md#input-resolution).
  */
-function refuseRunImageFlags({ flags }: RunCommand, env: Environment): void {
-  const runImage = flags.string("run-image");
+function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
+  const { runImage, image } = flags;
   if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
-  if (flags.string("image") !== "") throw argumentFault("-image is unsupported");
+  if (image !== "") throw argumentFault("-image is unsupported");
+}
+
+/** @throws Fault with exit code 3 that names flag, variable and what is allowed */
+export function resolveTuning({ flags, machine }: ParsedCommand, cwd: string, logger: Logger): Tuning {
+  const tuning = settingsOf("tuning", flags, cwd);
+  return {
+    ...tuning,
+    workers: boundWorkers(tuning.workers, machine, logger),
+    fittingWorkers: fittingWorkers(machine.memory),
+  };
 }
 
 /** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */

@@ -32,7 +32,7 @@ export class StopFault extends Fault {
  * Rejects with the signal's reason some time after it was aborted, however much is still under way then: nothing that is left
  * to be done makes anything whole that would otherwise be half.
  */
-export function overdue(signal: AbortSignal): Promise<never> {
+export function graceExpired(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener("abort", () => setTimeout(() => reject(signal.reason), GRACE_MS).unref(), { once: true });
   return promise;

@@ -1,20 +1,15 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { runAs } from "../cli/privileges.ts";
-import type { ResolvedInputs } from "../cli/settings.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { type ProcessParts, runExport } from "../export/run.ts";
 import type { Logger } from "../logger.ts";
-import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
+import { requireEventsDirectory } from "../observe/event-writer.ts";
+import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
-import {
-  refuseExtensions,
-  refuseMissingCache,
-  refuseMissingEventsDirectory,
-  refuseMissingRunImage,
-} from "./refusals.ts";
+import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
@@ -73,7 +68,7 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
     return runOne(phase, inputs, parts, startAs, signal);
   };
   refuseMissingCache(settings);
-  refuseMissingEventsDirectory(settings);
+  requireEventsDirectory(settings.tuning.events);
   const analyzed = await run("ANALYZING", "analyzer");
   if (analyzed !== EXIT_CODES.success) return analyzed;
   await refuseMissingRunImage(settings, logger);

@@ -1,6 +1,5 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
-import type { RunCommand } from "../cli/command-line.ts";
-import type { Environment } from "../cli/environment.ts";
+import type { ParsedCommand } from "../cli/parse.ts";
 import { ensureOwner, runAs } from "../cli/privileges.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
@@ -8,6 +7,7 @@ import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { createImage } from "./create.ts";
 import { findLifecycle } from "./lifecycle.ts";
@@ -29,7 +29,11 @@ export interface CreatorProcess {
 /**
  * Runs the creator from its parsed arguments on (docs/compatibility.md#creator). @returns the exit code @throws Fault
  */
-export async function runCreator(command: RunCommand, process: CreatorProcess, signal: AbortSignal): Promise<number> {
+export async function runCreator(
+  command: ParsedCommand,
+  process: CreatorProcess,
+  signal: AbortSignal,
+): Promise<number> {
   const { env, logger, output } = process;
   const inputs = await resolveCreate(command, process, logger);
   const { settings, runImages } = inputs;

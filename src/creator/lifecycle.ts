@@ -1,9 +1,9 @@
 import { accessSync, constants } from "node:fs";
 import { posix } from "node:path";
 import { LIFECYCLE_DIR_ENV, lifecycleDirectory } from "../build-output/launcher-release.ts";
-import type { Environment } from "../cli/environment.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
+import type { Environment } from "../process/environment.ts";
 import type { Phase } from "./phases.ts";
 
 /** Of each phase the path of its program. */

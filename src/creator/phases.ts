@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
-import type { Environment } from "../cli/environment.ts";
 import { StopFault } from "../cli/signals.ts";
 import { gates, type PlatformGate } from "../cnb/api.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
+import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";

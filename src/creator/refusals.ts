@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { dirname } from "node:path";
 import { readAnalyzed } from "../build-output/analyzed.ts";
 import { hasDetectedExtensions } from "../build-output/group.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -19,19 +18,6 @@ export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): vo
     statSync(cacheDir);
   } catch (error) {
     throw failTo("create volume cache", pathFault("EXPORT_CACHE_DIRECTORY", "stat", cacheDir, error));
-  }
-}
-
-/**
- * The file of events is created with the export, after the whole build; a directory that is not there is found before it.
- * @throws Fault `open <path>: ...`
- */
-export function refuseMissingEventsDirectory({ tuning: { events } }: ExportSettings): void {
-  if (typeof events === "number" || events === "") return;
-  try {
-    statSync(dirname(events));
-  } catch (error) {
-    throw pathFault("EXPORT_REPORT_EVENTS", "open", events, error, { hint: "Give a writable file with -events." });
   }
 }
 

@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import { readRun, readStack } from "../build-output/run-images.ts";
-import type { RunCommand } from "../cli/command-line.ts";
-import { DEFAULT_ORDER, LAYERS_PLACEHOLDER } from "../cli/flags.ts";
+import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "../cli/flags.ts";
+import type { ParsedCommand } from "../cli/parse.ts";
 import {
-  absolutePath,
   argumentFault,
   checkReferences,
   checkSameRegistry,
@@ -14,10 +13,10 @@ import {
   type ReferenceSettings,
   replacePlaceholders,
   requireOutputImage,
+  resolveTuning,
   warnUnusedLaunchCache,
   warnWithoutCache,
 } from "../cli/settings.ts";
-import { parseTuning } from "../cli/tuning.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { guardLayout } from "../cnb/experimental.ts";
@@ -26,20 +25,10 @@ import { failTo } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
+import { absolutePath } from "../process/environment.ts";
 
-/** Settings of the creator for the phases before the export (docs/compatibility.md#creator). */
-export interface BuildSettings {
-  /** Absolute. */
-  readonly buildConfigDir: string;
-  /** Absolute. */
-  readonly buildpacksDir: string;
-  readonly orderPath: string;
-  /** Absolute. */
-  readonly platformDir: string;
-  readonly systemPath: string;
-  /** Buildpacks get neither layers nor metadata of earlier builds. */
-  readonly skipRestore: boolean;
-}
+/** Settings of the creator for the phases before the export (docs/compatibility.md#creator). Directories are absolute. */
+export type BuildSettings = SettingsOf<"build">;
 
 /** The creator's settings: those of the export, and those of the phases before it. */
 export interface CreateInputs {
@@ -62,7 +51,7 @@ const BUILDER_ORDER = "/cnb/order.toml";
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveCreate(
-  command: RunCommand,
+  command: ParsedCommand,
   process: ProcessContext,
   logger: Logger,
 ): Promise<CreateInputs> {
@@ -80,9 +69,9 @@ export async function resolveCreate(
   return resolved;
 }
 
-async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger: Logger): Promise<CreateInputs> {
-  const { flags } = command;
-  const initial = { ...initialSettings(command, env), additionalTags: flags.list("tag") };
+async function resolve(command: ParsedCommand, process: ProcessContext, logger: Logger): Promise<CreateInputs> {
+  const { cwd } = process;
+  const initial = { ...initialSettings(command, process), additionalTags: command.flags.tag };
   const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
   requireOutputImage(located);
   const settings = { ...located, previousImage: located.previousImage || located.outputImage };
@@ -94,7 +83,7 @@ async function resolve(command: RunCommand, { env, cwd }: ProcessContext, logger
   if (settings.parallel && !hasCache(settings))
     logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
   const build = buildSettings(command, initial.layersDir, cwd);
-  return { settings: { ...settings, tuning: parseTuning(command, cwd, logger) }, build, runImages };
+  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages };
 }
 
 /**
@@ -117,19 +106,19 @@ function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
 }
 
 /** @param layersDir as it was given */
-function buildSettings({ flags }: RunCommand, layersDir: string, cwd: string): BuildSettings {
+function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string): BuildSettings {
   const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
+  const given = settingsOf("build", flags, cwd);
   return {
-    buildConfigDir: absolute(flags.string("build-config")),
-    buildpacksDir: absolute(flags.string("buildpacks")),
-    orderPath: orderPath(flags.string("order"), layersDir, cwd),
-    platformDir: absolute(flags.string("platform")),
-    systemPath: flags.string("system"),
-    skipRestore: flags.bool("skip-restore"),
+    ...given,
+    buildConfigDir: absolute(given.buildConfigDir),
+    buildpacksDir: absolute(given.buildpacksDir),
+    orderPath: orderPath(given.orderPath, layersDir, cwd),
+    platformDir: absolute(given.platformDir),
   };
 }
 
-/** The layers directory's order.toml if there is one, else the builder image's; unless a path was given. */
+/** A given path, else the layers directory's order.toml if it exists, else the builder image's. */
 function orderPath(given: string, layersDir: string, cwd: string): string {
   const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
   return given === DEFAULT_ORDER && !existsSync(absolutePath(cwd, path)) ? BUILDER_ORDER : path;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import type { Environment } from "../cli/environment.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
+import type { Environment } from "../process/environment.ts";
 
 /** The user that the build runs as. */
 export interface User {

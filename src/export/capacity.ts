@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
-import { cgroupDirectories, readKernelFile } from "../cli/machine.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, type FaultCode } from "../errors/fault.ts";
 import { processLimit } from "../errors/shortage.ts";
+import { cgroupDirectories, readKernelFile } from "../process/machine.ts";
 
 /** How much of an export may go on at a time. */
 export interface Capacity {

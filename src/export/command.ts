@@ -1,11 +1,11 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
-import type { RunCommand } from "../cli/command-line.ts";
-import type { Environment } from "../cli/environment.ts";
+import type { ParsedCommand } from "../cli/parse.ts";
 import { resolveSettings } from "../cli/settings.ts";
 import { DockerClient } from "../docker/client.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { readKeychain } from "./keychain.ts";
 import { runExport, type StartThreads } from "./run.ts";
@@ -37,7 +37,7 @@ export interface CommandSurroundings {
  * @throws Fault with an exit code; the signal's reason
  */
 export async function runCommand(
-  command: RunCommand,
+  command: ParsedCommand,
   { program, env, cwd, home, logger, output, onEvent, dropPrivileges, startThreads }: CommandSurroundings,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,5 +1,4 @@
 import type { ExportDocuments } from "../build-output/documents.ts";
-import type { ResolvedInputs } from "../cli/settings.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import type { AppDestination } from "../destinations/destination.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
@@ -7,6 +6,7 @@ import type { RegistryRepository } from "../destinations/registry/repository.ts"
 import type { LayerStore } from "../engine/layer-store.ts";
 import type { Logger } from "../logger.ts";
 import type { Monitor } from "../observe/monitor.ts";
+import type { ResolvedInputs } from "../plan/inputs.ts";
 
 /** What an export is given: its resolved inputs, and the machinery that the process set up for it. */
 export interface ExportRun extends ResolvedInputs {

@@ -1,4 +1,3 @@
-import type { ResolvedInputs } from "../cli/settings.ts";
 import { DaemonApp } from "../destinations/daemon/app-image.ts";
 import { DaemonConnection } from "../destinations/daemon/connection.ts";
 import type { AppDestination } from "../destinations/destination.ts";
@@ -10,6 +9,7 @@ import type { DockerClient } from "../docker/client.ts";
 import type { BlobFiles } from "../engine/layer.ts";
 import type { Logger } from "../logger.ts";
 import type { Monitor } from "../observe/monitor.ts";
+import type { ResolvedInputs } from "../plan/inputs.ts";
 
 /** The app image's destination, and what the rest of the machinery has to know of it. */
 export interface ChosenDestination {

@@ -1,8 +1,8 @@
 import { type Keychain, keychainFor } from "../auth/keychain.ts";
-import type { Environment } from "../cli/environment.ts";
 import { messageOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
 
 /** Where credentials are looked for, and told of when they cannot be used. */
 interface KeychainSources {

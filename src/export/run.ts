@@ -1,8 +1,6 @@
 import type { Compression } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
-import type { Environment } from "../cli/environment.ts";
-import type { ResolvedInputs } from "../cli/settings.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { Registries } from "../destinations/registry/registries.ts";
@@ -14,6 +12,8 @@ import { PATIENCE, type Patience } from "../http/http.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { watchExport } from "../observe/watch.ts";
+import type { ResolvedInputs } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
 import { chooseDestination } from "./destination.ts";

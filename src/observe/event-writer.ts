@@ -1,10 +1,11 @@
-import { fstatSync, readdirSync, readlinkSync } from "node:fs";
-import { absolutePath } from "../cli/settings.ts";
+import { fstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { withoutSecrets } from "../errors/secrets.ts";
 import { readDescriptorFlags } from "../files/descriptor-flags.ts";
 import { pathFault } from "../go/errno.ts";
+import { absolutePath } from "../process/environment.ts";
 import { type OpenedOutput, openOutput } from "../report/output.ts";
 import type { ExportEvent } from "./events.ts";
 import { bytesText } from "./quantities.ts";
@@ -93,8 +94,25 @@ export function openEvents(target: string | number): EventWriter {
   try {
     return eventWriter(path, openOutput(target));
   } catch (error) {
-    throw pathFault("EXPORT_REPORT_EVENTS", "open", path, error, { hint: "Give a writable file with -events." });
+    throw openFault(path, error);
   }
+}
+
+/**
+ * Checks early that {@link openEvents} can create its file, for a build that takes long before the export opens it.
+ * @throws Fault `open <path>: ...` if the directory does not exist
+ */
+export function requireEventsDirectory(target: string | number): void {
+  if (typeof target === "number" || target === "") return;
+  try {
+    statSync(dirname(target));
+  } catch (error) {
+    throw openFault(target, error);
+  }
+}
+
+function openFault(path: string, error: unknown): Fault {
+  return pathFault("EXPORT_REPORT_EVENTS", "open", path, error, { hint: "Give a writable file with -events." });
 }
 
 function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter {

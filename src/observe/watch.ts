@@ -1,11 +1,11 @@
 import { isatty } from "node:tty";
 import { timelinePage } from "../assets.ts";
-import type { Environment } from "../cli/environment.ts";
-import { readAvailableCores } from "../cli/machine.ts";
 import { SYSTEM_TICKER } from "../concurrency/clock.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
+import { readAvailableCores } from "../process/machine.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { VERSION } from "../version.ts";
 import { openEvents } from "./event-writer.ts";

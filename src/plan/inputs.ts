@@ -1,3 +1,4 @@
+import type { SettingsOf } from "../cli/flags.ts";
 import type { PlatformApi } from "../cnb/api.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import type { BuildpackRecord, FreeValue, LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
@@ -5,43 +6,17 @@ import type { Fault } from "../errors/fault.ts";
 
 /**
  * Flags, environment and defaults, resolved and checked. docs/compatibility.md#input-resolution says which paths are
- * absolute.
+ * absolute. Each flag is an entry in the table of cli/flags.ts, which gives the setting its name and type.
  */
-export interface ExportSettings {
+export interface ExportSettings extends SettingsOf<"export"> {
   readonly platformApi: PlatformApi;
-  readonly analyzedPath: string;
-  readonly appDir: string;
-  readonly cacheDir: string;
-  readonly cacheImage: string;
-  readonly daemon: boolean;
   readonly execEnv: string;
   readonly experimentalMode: string;
-  readonly extendedDir: string;
-  readonly gid: number;
-  readonly groupPath: string;
-  readonly insecureRegistries: readonly string[];
-  readonly launchCacheDir: string;
-  readonly launcherPath: string;
-  readonly launcherSbomDir: string;
-  readonly layersDir: string;
-  readonly layout: boolean;
-  readonly layoutDir: string;
-  readonly logLevel: LogLevel;
-  readonly noColor: boolean;
-  readonly parallel: boolean;
   /**
-   * CNB_PREVIOUS_IMAGE and CNB_BUILD_IMAGE: validated, and their registries' credentials resolved
-   * (docs/compatibility.md#input-resolution, docs/compatibility.md#credentials).
+   * CNB_BUILD_IMAGE: validated, and its registry's credentials resolved (docs/compatibility.md#input-resolution,
+   * docs/compatibility.md#credentials), as those of the previous image.
    */
-  readonly previousImage: string;
   readonly buildImage: string;
-  readonly processType: string;
-  readonly projectMetadataPath: string;
-  readonly reportPath: string;
-  readonly runPath: string;
-  readonly runImage: string;
-  readonly stackPath: string;
-  readonly uid: number;
   readonly outputImage: string;
   readonly additionalTags: readonly string[];
   /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (docs/compatibility.md#created-time). */
@@ -51,29 +26,12 @@ export interface ExportSettings {
   readonly tuning: Tuning;
 }
 
-export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
+export type LogLevel = ExportSettings["logLevel"];
 
 /** Settings that the lifecycle does not have; README.md lists their flags. */
-export interface Tuning {
-  /** Compressing threads, at least 1. */
-  readonly workers: number;
+export interface Tuning extends SettingsOf<"tuning"> {
   /** The most workers that memory allows. */
   readonly fittingWorkers: number;
-  /** Requests with a body in flight per registry, at least 1. */
-  readonly uploadConcurrency: number;
-  /** How long a request to a registry is tried again after the first of failures in a row, in ms; 0: once only. */
-  readonly retryBudgetMs: number;
-  readonly compression: "gzip" | "zstd";
-  /** 1 to 9 for gzip. */
-  readonly compressionLevel: number;
-  /** Where compressed blobs wait; absolute. */
-  readonly spoolDir: string;
-  /** Where events go: an absolute path, the number of an open descriptor, or "". */
-  readonly events: string | number;
-  readonly progress: "auto" | "tty" | "plain" | "none";
-  /** Where a timeline is written, absolute, ending in `.html` or `.json`; "" for nowhere. */
-  readonly timeline: string;
-  readonly logFormat: "text" | "json";
 }
 
 /** analyzed.toml (docs/compatibility.md#analyzed-metadata). */
@@ -83,6 +41,12 @@ export interface Analyzed {
   /** The `[run-image]` table; undefined when the file or the table is missing. */
   readonly runImage: { readonly reference: string; readonly image: string; readonly extend: boolean } | undefined;
   readonly metadata: LifecycleMetadata;
+}
+
+/** An export's settings and the analysis that they name. analyzed.toml is read once, when the settings are resolved. */
+export interface ResolvedInputs {
+  readonly settings: ExportSettings;
+  readonly analyzed: Analyzed;
 }
 
 /** One layer in a buildpack's directory (docs/compatibility.md#buildpack-layers). */

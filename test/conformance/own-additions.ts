@@ -1,7 +1,7 @@
-import { tuningFlags } from "../../src/cli/flags.ts";
+import { ALL_FLAGS } from "../../src/cli/flags.ts";
 import type { Outcome } from "./recorded-case.ts";
 
-const OWN_FLAGS = new Set<string>(tuningFlags({ cores: 1, tempDir: "/tmp" }).map(({ name }) => name));
+const OWN_FLAGS = new Set(ALL_FLAGS.filter(({ group }) => group === "additional").map(({ name }) => name));
 
 /** Takes the flags that the reference does not have out of a usage block: two lines each. */
 export function withoutOwnFlags(outcome: Outcome): Outcome {

@@ -1,6 +1,6 @@
 import { Keychain } from "../../src/auth/keychain.ts";
 import { readLauncherRelease } from "../../src/build-output/launcher-release.ts";
-import { parseCommandLine } from "../../src/cli/command-line.ts";
+import { parseCommandLine } from "../../src/cli/parse.ts";
 import { resolveSettings } from "../../src/cli/settings.ts";
 import type { Clock } from "../../src/concurrency/clock.ts";
 import { Fault } from "../../src/errors/fault.ts";

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { runtimeList } from "../../src/cli/process-inputs.ts";
+import { runtimeList } from "../../src/process/environment.ts";
 import { tempTree } from "./temp-tree.ts";
 
 const LISTS = readFileSync(join(import.meta.dirname, "..", "..", "bin", "runtime.sh"), "utf8");

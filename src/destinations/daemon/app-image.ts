@@ -1,5 +1,4 @@
 import type { HashFile } from "../../caches/volume-cache.ts";
-import type { ResolvedInputs } from "../../cli/settings.ts";
 import { isDockerFault } from "../../docker/fault.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { Fault, failTo, messageAndHint, messageOf } from "../../errors/fault.ts";
@@ -10,7 +9,7 @@ import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
-import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import type { LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,

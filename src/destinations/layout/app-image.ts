@@ -1,4 +1,3 @@
-import type { ResolvedInputs } from "../../cli/settings.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { BlobFiles } from "../../engine/layer.ts";
 import { Fault, failTo, messageOf } from "../../errors/fault.ts";
@@ -7,7 +6,7 @@ import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
-import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,

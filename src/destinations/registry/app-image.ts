@@ -1,4 +1,3 @@
-import type { ResolvedInputs } from "../../cli/settings.ts";
 import { Fault, failTo } from "../../errors/fault.ts";
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
@@ -8,7 +7,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
-import type { Analyzed, ExportSettings } from "../../plan/inputs.ts";
+import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,

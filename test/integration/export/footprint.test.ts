@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { WORKER_BYTES } from "../../../src/cli/machine.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
+import { WORKER_BYTES } from "../../../src/process/machine.ts";
 import { readEvents } from "../../support/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";

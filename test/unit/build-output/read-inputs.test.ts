@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { exportDocuments } from "../../../src/build-output/documents.ts";
-import { parseCommandLine } from "../../../src/cli/command-line.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveSettings } from "../../../src/cli/settings.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/command-line.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
 
@@ -38,13 +38,13 @@ test.each([
 ])("-skip-restore with %j and %j", (env, args, expected) => {
   const command = parse(args, { CNB_PLATFORM_API: "0.12", ...env });
   if (command.kind !== "run") throw new Error(command.kind);
-  expect(command.flags.bool("skip-restore")).toBe(expected);
+  expect(command.flags.skipRestore).toBe(expected);
 });
 
 test("what the creator has no flag for still has its variable and its default", () => {
   const command = parse([], { CNB_PLATFORM_API: "0.12", CNB_GROUP_PATH: "/g.toml" });
   if (command.kind !== "run") throw new Error(command.kind);
-  expect(command.flags.string("group")).toBe("/g.toml");
-  expect(command.flags.string("analyzed")).toBe("<layers>/analyzed.toml");
+  expect(command.flags.group).toBe("/g.toml");
+  expect(command.flags.analyzed).toBe("<layers>/analyzed.toml");
   expect(parse(["-group", "x"], { CNB_PLATFORM_API: "0.12" })).toMatchObject({ exitCode: 2 });
 });

@@ -1,10 +1,18 @@
 import { expect, test } from "vitest";
-import { boolFrom, intFrom, listFrom, stringFrom } from "../../../src/cli/environment.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
+
+/** Values of flags that only the environment sets. */
+function flagsOf(variables: Readonly<Record<string, string | undefined>>) {
+  const env = { CNB_PLATFORM_API: "0.13", ...variables };
+  const command = parseCommandLine("exporter", [], env, { cores: 2, tempDir: "/tmp" });
+  if (command.kind !== "run") throw new Error(command.kind);
+  return command.flags;
+}
 
 test("a string that is set but empty counts as unset", () => {
-  expect(stringFrom({}, "X", "d")).toBe("d");
-  expect(stringFrom({ X: "" }, "X", "d")).toBe("d");
-  expect(stringFrom({ X: " " }, "X", "d")).toBe(" ");
+  expect(flagsOf({}).app).toBe("/workspace");
+  expect(flagsOf({ CNB_APP_DIR: "" }).app).toBe("/workspace");
+  expect(flagsOf({ CNB_APP_DIR: " " }).app).toBe(" ");
 });
 
 test.each([
@@ -19,12 +27,12 @@ test.each([
   [" true", false],
   ["0", false],
 ])("bool %j is %j", (text, expected) => {
-  expect(boolFrom({ X: text }, "X")).toBe(expected);
+  expect(flagsOf({ CNB_PARALLEL_EXPORT: text }).parallel).toBe(expected);
 });
 
 test.each([
-  [undefined, 9],
-  ["", 9],
+  [undefined, 8],
+  ["", 8],
   ["12", 12],
   ["-1", -1],
   ["+7", 7],
@@ -35,7 +43,7 @@ test.each([
   ["abc", 0],
   ["9223372036854775808", 0],
 ])("int %j is %j", (text, expected) => {
-  expect(intFrom({ X: text }, "X", 9)).toBe(expected);
+  expect(flagsOf({ CNB_EXPORT_UPLOAD_CONCURRENCY: text }).uploadConcurrency).toBe(expected);
 });
 
 test.each([
@@ -44,5 +52,5 @@ test.each([
   ["a", ["a"]],
   ["a, b,,c", ["a", " b", "", "c"]],
 ])("list %j is %j", (text, expected) => {
-  expect(listFrom({ X: text }, "X")).toEqual(expected);
+  expect(flagsOf({ CNB_INSECURE_REGISTRIES: text }).insecureRegistry).toEqual(expected);
 });

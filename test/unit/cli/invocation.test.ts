@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseInvocation } from "../../../src/cli/program.ts";
+import { parseInvocation } from "../../../src/cli/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([

@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
-import { parseLogLevel } from "../../../src/cli/settings.ts";
+import { settingOf } from "../../../src/cli/flags.ts";
+import { parseOptions } from "../../../src/cli/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
+
+const MACHINE = { cores: 2, tempDir: "/tmp" };
+
+function levelOf(logLevel: string) {
+  const { flags } = parseOptions({ images: ["app"] }, { CNB_PLATFORM_API: "0.13" }, MACHINE);
+  return settingOf("logLevel", { ...flags, logLevel }, "/");
+}
 
 test.each([
   ["debug", "debug"],
@@ -10,12 +18,13 @@ test.each([
   ["error", "error"],
   ["fatal", "fatal"],
 ])("reads %j", (text, level) => {
-  expect(parseLogLevel(text)).toBe(level);
+  expect(levelOf(text)).toBe(level);
 });
 
-test.each([[""], ["trace"], [" info"]])("refuses %j", (text) => {
-  expect(thrownBy(() => parseLogLevel(text))).toMatchObject({
+test.each([[""], ["trace"], [" info"]])("rejects %j", (text) => {
+  expect(thrownBy(() => levelOf(text))).toMatchObject({
     message: "failed to parse log level: invalid level",
     exitCode: 1,
+    hint: expect.stringContaining("must be one of debug, info, warn, warning, error, fatal."),
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/command-line.ts";
-import { type ResolvedInputs, resolveSettings } from "../../../src/cli/settings.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
+import { resolveSettings } from "../../../src/cli/settings.ts";
+import type { ResolvedInputs } from "../../../src/plan/inputs.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -187,7 +188,7 @@ describe("failures", () => {
     [
       "uploads",
       { args: ["-upload-concurrency", "-1", "app"] },
-      `${resolving}-upload-concurrency (CNB_EXPORT_UPLOAD_CONCURRENCY) must be a whole number of at least 1`,
+      `${resolving}-upload-concurrency (CNB_EXPORT_UPLOAD_CONCURRENCY) must be a whole number from 1 to 256`,
     ],
     [
       "level",

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/command-line.ts";
-import { initialSettings } from "../../../src/cli/settings.ts";
-import { parseTuning } from "../../../src/cli/tuning.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
+import { initialSettings, resolveTuning } from "../../../src/cli/settings.ts";
 import { guardDockerfiles } from "../../../src/cnb/experimental.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -11,7 +10,7 @@ function settingsOf(api: string, extendedDir: string, mode: string) {
   const env = { CNB_PLATFORM_API: api, CNB_EXTENDED_DIR: extendedDir, CNB_EXPERIMENTAL_MODE: mode };
   const command = parseCommandLine("exporter", ["app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
-  return { ...initialSettings(command, env), tuning: parseTuning(command, "/", new RecordingLogger()) };
+  return { ...initialSettings(command, { env, cwd: "/" }), tuning: resolveTuning(command, "/", new RecordingLogger()) };
 }
 
 describe("the guard on extensions", () => {

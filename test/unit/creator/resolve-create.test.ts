@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/command-line.ts";
+import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";

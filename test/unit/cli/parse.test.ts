@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CommandLine, parseCommandLine } from "../../../src/cli/command-line.ts";
+import { type CommandLine, parseCommandLine } from "../../../src/cli/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
@@ -32,11 +32,11 @@ test("help goes to stderr with exit code 0 and shows what the environment says",
   const sections = stderr.split("\n\n");
   expect(sections.map((section) => section.split("\n")[0])).toEqual([
     "Usage: exporter [<flag>...] <image> [<tag>...]",
-    "The default of a flag is its variable's value, where that is set.",
-    "Usual flags:",
-    "More flags of the lifecycle:",
-    "Flags that only this implementation has:",
-    "Only there to be refused:",
+    "Environment variables override the defaults of flags.",
+    "Common flags:",
+    "Other flags of the lifecycle:",
+    "Additional flags (all optional):",
+    "Rejected flags:",
   ]);
   expect(sections[2]).toContain('  -app string\n    \tpath to app directory [$CNB_APP_DIR] (default "/src")\n');
   expect(sections[3]).toContain(
@@ -87,16 +87,16 @@ describe("flags of a Platform API", () => {
 
   test("the environment counts where the flag does not exist", () => {
     const flags = flagsOf([], { CNB_PLATFORM_API: "0.7", CNB_USE_LAYOUT: "true", CNB_RUN_PATH: "/r.toml" });
-    expect(flags.bool("layout")).toBe(true);
-    expect(flags.string("run")).toBe("/r.toml");
+    expect(flags.layout).toBe(true);
+    expect(flags.run).toBe("/r.toml");
   });
 });
 
 test("a flag wins over the environment, which wins over the default", () => {
-  expect(flagsOf([]).string("layers")).toBe("/layers");
-  expect(flagsOf([], { CNB_LAYERS_DIR: "/env" }).string("layers")).toBe("/env");
-  expect(flagsOf(["-layers", "/flag"], { CNB_LAYERS_DIR: "/env" }).string("layers")).toBe("/flag");
-  expect(flagsOf(["-parallel=0"], { CNB_PARALLEL_EXPORT: "1" }).bool("parallel")).toBe(false);
+  expect(flagsOf([]).layers).toBe("/layers");
+  expect(flagsOf([], { CNB_LAYERS_DIR: "/env" }).layers).toBe("/env");
+  expect(flagsOf(["-layers", "/flag"], { CNB_LAYERS_DIR: "/env" }).layers).toBe("/flag");
+  expect(flagsOf(["-parallel=0"], { CNB_PARALLEL_EXPORT: "1" }).parallel).toBe(false);
   const api = { CNB_PLATFORM_API: "0.13", CNB_INSECURE_REGISTRIES: "a" };
-  expect(flagsOf(["-insecure-registry", "b"], api).list("insecure-registry")).toEqual(["a", "b"]);
+  expect(flagsOf(["-insecure-registry", "b"], api).insecureRegistry).toEqual(["a", "b"]);
 });

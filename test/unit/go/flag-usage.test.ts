@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { buildUsage } from "../../../src/cli/help.ts";
+import { buildUsage } from "../../../src/go/flag.ts";
 
 test("prints what Go's flag package prints", () => {
   const usage = buildUsage([

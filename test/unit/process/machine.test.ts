@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { availableMemory, limitByQuota, readMachine } from "../../../src/cli/machine.ts";
+import { availableMemory, limitByQuota, readMachine } from "../../../src/process/machine.ts";
 
 test.each<[string, Record<string, string>, number]>([
   ["no cgroup files", {}, 8],

@@ -6,7 +6,7 @@ import {
   runtimeList,
   signalsIgnoredAtStart,
   temporaryDirectory,
-} from "../../../src/cli/process-inputs.ts";
+} from "../../../src/process/environment.ts";
 
 test("the environment is as it was given: hidden variables have their names again, and our own are gone", () => {
   const given = givenEnvironment({

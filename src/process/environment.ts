@@ -1,7 +1,11 @@
 import { userInfo } from "node:os";
-import type { Environment } from "./environment.ts";
+import { posix } from "node:path";
+import { Fault } from "../errors/fault.ts";
 
-/** What bin/exporter and binary.ts put before the names of variables that Node.js must not see (bin/runtime.sh). */
+/** Environment variables. Passed in everywhere, so that only main.ts and the library read those of the process. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Prefix that bin/exporter and the single executable's launcher put before the names of variables that Node.js must not see (bin/runtime.sh). */
 export const HIDDEN = "TANDEM_ENV_";
 
 /** The words of a list in bin/runtime.sh. @param text of that file @throws Error when it has no such list */
@@ -49,13 +53,26 @@ export function temporaryDirectory({ TMPDIR }: Environment): string {
   return TMPDIR || "/tmp";
 }
 
-/** The working directory; "" when it was deleted, which matters to relative paths only ({@link absolutePath}). */
+/** The working directory; "" if it was deleted, which matters to relative paths only ({@link absolutePath}). */
 export function workingDirectory(): string {
   try {
     return process.cwd();
   } catch {
     return "";
   }
+}
+
+/**
+ * Makes a path absolute.
+ * @param cwd the working directory; "" if it was deleted
+ * @throws Fault in the words of Go's filepath.Abs, for a relative path in a deleted directory
+ */
+export function absolutePath(cwd: string, path: string): string {
+  if (cwd === "" && !posix.isAbsolute(path))
+    throw new Fault("EXPORT_ARGS_CWD", "getwd: no such file or directory", {
+      hint: `The working directory was deleted: give ${path} as an absolute path, or start in another directory.`,
+    });
+  return posix.resolve(cwd, path);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type FlagDefinition, parseGoFlags } from "../../../src/cli/parse.ts";
+import { type FlagDefinition, parseGoFlags } from "../../../src/go/flag.ts";
 
 const FLAGS: readonly FlagDefinition[] = [
   { name: "s", type: "string", initial: "S", usage: "str" },

@@ -1,7 +1,7 @@
 import { getAsset } from "node:sea";
 import threads from "node:worker_threads";
-import { embeddedModules } from "./asset-modules.ts";
-import { HIDDEN, runtimeList } from "./process-inputs.ts";
+import { HIDDEN, runtimeList } from "../process/environment.ts";
+import { embeddedModules } from "./modules.ts";
 
 /*
  * The command as a single executable application (nodejs.org/api/single-executable-applications.html), as launcher/launcher.c starts

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { boundWorkers, defaultWorkers, MAX_WORKERS, type Machine } from "../../../src/cli/machine.ts";
 import { arenaNeeds } from "../../../src/engine/compression.ts";
 import { slotCount } from "../../../src/engine/slots.ts";
+import { boundWorkers, defaultWorkers, MAX_WORKERS, type Machine } from "../../../src/process/machine.ts";
 import { type Compression, createArena, DEFLATE } from "../../../workers/protocol.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
