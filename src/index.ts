@@ -23,32 +23,32 @@ export { Fault } from "./errors/fault.ts";
 export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
 
-/** Where an export takes place; what is left out is the process's own. */
+/** The environment of an export. Omitted members are taken from the process. */
 export interface ExportSurroundings {
-  /** Environment variables: the Platform API, what options leave out, credentials and proxies. */
+  /** Environment variables: the Platform API, omitted options, credentials and proxies. */
   readonly env?: Environment;
   /** Working directory, absolute. */
   readonly cwd?: string;
   /** Home directory, for docker's configuration. */
   readonly home?: string;
-  /** Takes the lines of the log; without it there is none. A line for which it throws is lost, and nothing else. */
+  /** Receives the log; without it nothing is logged. If it throws, that line is lost and the export goes on. */
   readonly logger?: Logger;
-  /** Stops the export: uploads are cancelled, caches stay as they were, and the result is the signal's reason. */
+  /** Stops the export: uploads are cancelled, caches stay unchanged, and the result rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /** The event of a kind. */
 type EventOf<Kind extends ExportEvent["event"]> = Extract<ExportEvent, { readonly event: Kind }>;
 
-/** What an export has made. */
+/** The outcome of an export. */
 export interface ExportResult {
   /** The app image. */
   readonly app: EventOf<"app-image-ready">;
-  /** The cache, unless there is none to make or it failed, which is a warning in the log and no failure. */
+  /** The cache; undefined if none was requested, or if it failed, which is only a warning in the log. */
   readonly cache: EventOf<"cache-ready"> | undefined;
 }
 
-/** An export under way. Whoever iterates over it gets its events from then on, until it ends; a failure ends them too. */
+/** An export in progress. Iterating yields its events from then on, until it ends or fails. */
 export interface Export extends AsyncIterable<ExportEvent> {
   /** @throws (rejects with) Fault, whose `exitCode` is the command's; the signal's reason */
   readonly result: Promise<ExportResult>;
@@ -57,10 +57,10 @@ export interface Export extends AsyncIterable<ExportEvent> {
 const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Exports the app image of a build and, if there is one, the cache (docs/compatibility.md#parallel-export). It starts
- * in the next turn of the event loop, so that a loop over its events that begins in this turn misses nothing.
+ * Exports the app image of a build and, if requested, the cache (docs/compatibility.md#parallel-export). It starts
+ * in the next turn of the event loop: a loop over its events that begins in this turn misses none.
  * @param options what to export and how
- * @param surroundings where; environment, directories and log
+ * @param surroundings environment, directories and log
  */
 export function exportImages(options: ExportOptions, surroundings: ExportSurroundings = {}): Export {
   const watchers = new Set<ReadableStreamDefaultController<ExportEvent>>();
@@ -72,7 +72,7 @@ export function exportImages(options: ExportOptions, surroundings: ExportSurroun
     isOver = true;
     for (const watcher of watchers) watcher.close();
   });
-  // Whoever only looks at events hears of a failure by them.
+  // A caller that only reads events learns of a failure from them.
   result.catch(() => undefined);
   return { result, [Symbol.asyncIterator]: () => watch(watchers, isOver) };
 }
@@ -127,7 +127,7 @@ function guarded(logger: Logger): Logger {
     try {
       logger[level](message);
     } catch {
-      // There is nowhere left to say so.
+      // There is nowhere left to report it.
     }
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };

@@ -142,11 +142,12 @@ function isTrue(text = ""): boolean {
  * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
  * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths are
  * resolved against the working directory.
+ * @interface
  */
-export interface ExportOptions extends FlagOptions {
+export type ExportOptions = {
   /** Names of the app image. The first is its name in the log; all point to it in the end. In layout mode they become paths. */
   readonly images: readonly [string, ...string[]];
-}
+} & FlagOptions;
 
 /**
  * The command that a command line with these options would be.
