@@ -1,6 +1,6 @@
+import { runExporter } from "./cli/exporter.ts";
 import { type ExportOptions, parseOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
-import { runCommand } from "./export/command.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
 import type { Environment } from "./process/environment.ts";
@@ -116,7 +116,7 @@ async function begin(
     tell(event);
   };
   const surroundings = { env, cwd, home, logger: guarded(logger), onEvent };
-  await runCommand(command, surroundings, signal ?? new AbortController().signal);
+  await runExporter(command, surroundings, signal ?? new AbortController().signal);
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };
 }

@@ -2,15 +2,13 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageAndHint } from "../errors/fault.ts";
 import type { StartThreads } from "../export/run.ts";
 import type { Logger } from "../logger.ts";
-import type { ExportSettings } from "../plan/inputs.ts";
 import { type Environment, temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
 import { Log } from "../report/log.ts";
 import { CommandOutput, type OutputSink } from "../report/output.ts";
 import { VERSION } from "../version.ts";
-import { type FlagValues, settingOf } from "./flags.ts";
+import { type Command, type FlagValues, settingOf } from "./flags.ts";
 import { type ParsedCommand, parseCommandLine, parseInvocation } from "./parse.ts";
-import { ensureOwner } from "./privileges.ts";
 import { graceExpired } from "./signals.ts";
 
 /** The process that the program runs in. */
@@ -81,8 +79,7 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   warnFlagLikePositionals(command.positionals, logger);
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");
-  const run = invocation.command === "creator" ? runCreatorCommand : runExporterCommand;
-  const exitCode = await run(command, process, signal);
+  const exitCode = await runCommand(invocation.command, command, process, signal);
   // A stop that came too late to change the images may have cut the events.
   signal.throwIfAborted();
   return exitCode;
@@ -100,28 +97,19 @@ function configureLog(flags: FlagValues, { cwd, logger }: LoggedProcess): void {
   logger.configure({ ...look, level: settingOf("logLevel", flags, cwd) });
 }
 
-/*
- * A command's modules, and with them most of the program, are loaded when it runs: `-version` and `-h` answer without.
- */
-
-async function runCreatorCommand(command: ParsedCommand, process: LoggedProcess, signal: AbortSignal): Promise<number> {
-  const { runCreator } = await import("../creator/creator.ts");
-  return runCreator(command, process, signal);
-}
-
-async function runExporterCommand(
+/** Loads a command's modules, which are most of the program, only now: `-version` and `-h` answer without them. */
+async function runCommand(
+  name: Command,
   command: ParsedCommand,
   process: LoggedProcess,
   signal: AbortSignal,
 ): Promise<number> {
-  const { runCommand } = await import("../export/command.ts");
-  // Chowns cache directories to the user of the build, then becomes that user
-  // (docs/compatibility.md#users-and-permissions).
-  const dropPrivileges = ({ uid, gid, cacheDir, launchCacheDir }: ExportSettings) => {
-    ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
-    process.runAs(uid, gid);
-  };
-  await runCommand(command, { ...process, dropPrivileges }, signal);
+  if (name === "creator") {
+    const { runCreator } = await import("../creator/creator.ts");
+    return runCreator(command, process, signal);
+  }
+  const { runExporter } = await import("./exporter.ts");
+  await runExporter(command, process, signal);
   return EXIT_CODES.success;
 }
 
