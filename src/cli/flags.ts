@@ -7,18 +7,17 @@ import { parseEventTarget } from "../observe/event-writer.ts";
 import { absolutePath } from "../process/environment.ts";
 import { defaultWorkers, MAX_WORKERS, type Machine } from "../process/machine.ts";
 
-/** What the program does, by the name it was started by. */
 export type Command = "exporter" | "creator";
 
-/** The part of the settings that a flag belongs to: those of any export, the additional ones, the creator's other phases. */
+/** The part of the settings that a flag belongs to: of any export, additional to the lifecycle's, of the creator's other phases. */
 export type Part = "export" | "tuning" | "build";
 
 /** Everything about one flag but its name, which its key in {@link FLAGS} spells in camel case. */
 interface FlagRow {
   readonly type: keyof FlagTypes;
-  /** As `-h` prints it; of the lifecycle's flags in its words. */
+  /** The text in `-h`; for the lifecycle's flags in its words. */
   readonly usage: string;
-  /** The section of `-h`: flags that most builds set, flags that the lifecycle does not have; absent: the lifecycle's others. */
+  /** The section of `-h`: flags that most builds set, or that the lifecycle does not have; absent: its other flags. */
   readonly group?: "common" | "additional";
   /**
    * Environment variable. It applies at every Platform API, even where the flag does not exist
@@ -29,11 +28,11 @@ interface FlagRow {
   readonly alsoEnv?: string;
   /** Value without flag and environment; absent is "", 0, false or an empty list. */
   readonly fallback?: string | number | ((machine: Machine) => string | number);
-  /** A fallback that depends on the machine, in words, for README.md. */
+  /** A computed fallback in words, for README.md. */
   readonly fallbackText?: string;
   /** Absent: any value is allowed, and becomes the setting unchanged. */
   readonly check?: Check<never, unknown>;
-  /** Where the value goes: `<part>.<name>`. Absent: a reader of the flags takes care of it. */
+  /** The setting that takes the value: `<part>.<name>`. Absent: code reads it from {@link FlagValues}. */
   readonly setting?: `${Part}.${string}`;
   /** The library has an option of the key's name, documented by the comment above the entry. */
   readonly library?: true;
@@ -43,7 +42,7 @@ interface FlagRow {
   readonly rejectedBy?: Command;
   /** The flag exists only where this gate holds. */
   readonly since?: PlatformGate;
-  /** The command does not have the flag any more where this gate holds. */
+  /** Where this gate holds, the command no longer has the flag. */
   readonly until?: { readonly command: Command; readonly gate: PlatformGate };
 }
 
@@ -67,12 +66,13 @@ export const LAYERS_PLACEHOLDER = "<layers>";
 /** Default path of order.toml; without that file the builder image's is used (docs/compatibility.md#creator). */
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
 
-/** An upload may take two connections. More than this only use up ports and open files. */
+/** An upload may take two connections: a larger number only exhausts ports and open files. */
 const MAX_UPLOADS = 256;
 
 /**
- * All flags (docs/compatibility.md#flags, docs/compatibility.md#creator). Settings, the library's options, `-h` and the environment
- * are derived from this table, and test/unit/docs/flags.test.ts compares README.md with it.
+ * All flags (docs/compatibility.md#flags, docs/compatibility.md#creator). Everything else is derived from this table: values from the
+ * command line and the environment, settings and their types, the library's options with their documentation, `-h`. So a new
+ * flag is one entry, and a row in README.md, which test/unit/docs/flags.test.ts asks for.
  */
 // biome-ignore format: a table reads better with the properties of a flag on one or two lines
 export const FLAGS = {
@@ -254,7 +254,7 @@ export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: str
   return Object.fromEntries(settings);
 }
 
-/** Checks one flag, as {@link settingsOf} does for many. */
+/** Checks one flag, as {@link settingsOf} does a part. */
 export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K> {
   const [setting] = ALL_FLAGS.filter((flag) => flag.key === key).map((flag) => checked(flag, values, cwd));
   return setting as Setting<K>;

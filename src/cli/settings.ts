@@ -12,7 +12,7 @@ import { boundWorkers, fittingWorkers } from "../process/machine.ts";
 import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
 import type { ParsedCommand } from "./parse.ts";
 
-/** An argument that cannot be used; the caller's wrapping gives the exit code. */
+/** The caller's wrapping gives the exit code. */
 export function argumentFault(message: string): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message);
 }
@@ -67,7 +67,7 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
 /**
  * Makes the directories absolute that the reference makes absolute (docs/compatibility.md#input-resolution, step 2).
  * App and layers directory become the working directory when empty, as they do at the start of the reference's export.
- * @param cwd absolute, or "" when it was deleted
+ * @param cwd absolute, or "" if it was deleted
  */
 export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
   const absolute = (path: string) => absolutePath(cwd, path);
@@ -125,14 +125,13 @@ export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSetti
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
 }
 
-/** A cache image or a cache directory was named. */
 export function hasCache({ cacheImage, cacheDir }: ReferenceSettings): boolean {
   return cacheImage !== "" || cacheDir !== "";
 }
 
-/** What resolving needs of the process: its environment and its working directory (absolute). */
 export interface ProcessContext {
   readonly env: Environment;
+  /** Absolute, or "" if it was deleted. */
   readonly cwd: string;
 }
 

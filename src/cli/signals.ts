@@ -1,19 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../errors/fault.ts";
 
-/** Signals that ask the command to stop, with the exit code of a process that they ended, as shells count it. */
+/** Signals that ask the command to stop, with the exit code that shells report for a process that they end. */
 const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-/** A signal that asks the command to stop. */
 export type StopSignal = keyof typeof STOP_SIGNALS;
 
-/** How long the command may take to end what is under way. The rest of the second is for the process to end. */
+/** Time to finish after a signal. The rest of the second is for the process to exit. */
 const GRACE_MS = 700;
 
-/** The same after a second signal, for system calls only. */
+/** After a second signal: enough for pending system calls. */
 const SECOND_GRACE_MS = 100;
 
-/** Why everything under way is aborted. */
 export class StopFault extends Fault {
   readonly signal: StopSignal;
   readonly #sinceMs = performance.now();
@@ -29,8 +27,8 @@ export class StopFault extends Fault {
 }
 
 /**
- * Rejects with the signal's reason some time after it was aborted, however much is still under way then: nothing that is left
- * to be done makes anything whole that would otherwise be half.
+ * Rejects with the signal's reason when the time to finish is over. Work that is still running then is cleanup only: everything
+ * published is complete at any moment.
  */
 export function graceExpired(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -38,15 +36,14 @@ export function graceExpired(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
-/** Signals that end a Node.js process and that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify` alone). */
+/** Signals that end a Node.js process but that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify` alone). */
 const HARMLESS_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"] as const;
 
-/** The stop signals that are listened for. */
 const listened = new Set<StopSignal>();
 
 /**
- * Aborts the returned signal with a {@link StopFault} when the process is asked to stop; asked twice, the process exits.
- * @param ignored stop signals that the process was started to ignore
+ * Aborts the returned signal with a {@link StopFault} at the first stop signal; the process exits at the second.
+ * @param ignored stop signals that the process was started with as ignored
  */
 export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal {
   const controller = new AbortController();
@@ -62,12 +59,12 @@ export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal 
   return controller.signal;
 }
 
-/** Exits. @param stop aborted if the process was asked to stop */
+/** @param stop aborted if the process was asked to stop */
 export async function exitProcess(exitCode: number, { reason }: AbortSignal): Promise<void> {
   await exitWithin(GRACE_MS, exitCode, reason);
 }
 
-/** Requests to the thread pool that a system call can hold up: silent name servers, large copies, FIFOs that nobody writes. */
+/** Requests to the thread pool whose system call can block: silent name servers, large copies, FIFOs without a writer. */
 const POOL_REQUESTS = /^(?:FSReq|GetAddrInfo|GetNameInfo)/;
 
 const POOL_LOOK_MS = 10;
@@ -75,9 +72,9 @@ const POOL_LOOK_MS = 10;
 let isExiting = false;
 
 /**
- * While it exits, the runtime waits for its thread pool and runs no listener any more. So the signals get their default action
- * back; and where the pool is still busy some time after the process was asked to stop, the signal ends it that way, which is the
- * same exit code for shells and platforms. (The kernel keeps such a signal from a container's process 1, which ends after the pool.)
+ * While exiting, the runtime waits for its thread pool and runs no listeners. So the signals get their default action back, and
+ * if the pool is still busy when the time is over, the signal ends the process: shells and platforms see the same exit code.
+ * (The kernel withholds such a signal from a container's process 1, which ends after the pool.)
  * @param graceMs for the pool, from the signal on
  */
 async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {

@@ -30,16 +30,15 @@ import { absolutePath } from "../process/environment.ts";
 /** Settings of the creator for the phases before the export (docs/compatibility.md#creator). Directories are absolute. */
 export type BuildSettings = SettingsOf<"build">;
 
-/** The creator's settings: those of the export, and those of the phases before it. */
 export interface CreateInputs {
-  /** `runImage` is what the user asked for, "" if the analyzer is to choose. */
+  /** `runImage` is as given, "" if the analyzer chooses. */
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
-  /** All that the run image can turn out to be: what the user asked for, else the names that the analyzer chooses from. */
+  /** The given run image, else the names that the analyzer chooses from. */
   readonly runImages: readonly string[];
 }
 
-/** The builder image's. */
+/** In the builder image. */
 const BUILDER_ORDER = "/cnb/order.toml";
 
 /**
@@ -87,8 +86,8 @@ async function resolve(command: ParsedCommand, process: ProcessContext, logger: 
 }
 
 /**
- * What the run image can turn out to be. Of several in run.toml the first counts.
- * @throws Fault when no run image was named and stack.toml or run.toml, whichever counts, has none either
+ * The given run image, else the names in stack.toml or of the first image in run.toml.
+ * @throws Fault if there is none
  */
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
   const { outputImage, platformApi, runImage, runPath, stackPath } = settings;

@@ -4,8 +4,8 @@ import { HIDDEN, runtimeList } from "../process/environment.ts";
 import { embeddedModules } from "./modules.ts";
 
 /*
- * The command as a single executable application (nodejs.org/api/single-executable-applications.html), as launcher/launcher.c starts
- * it. Threads cannot be started from a file there, so they are started from an asset, whatever file piscina names.
+ * Entry of the single executable application (nodejs.org/api/single-executable-applications.html), which launcher/launcher.c
+ * starts. It has no files to start threads from, so they start from an asset, whatever file piscina names.
  */
 class EmbeddedWorker extends threads.Worker {
   constructor(_filename: string | URL, options: threads.WorkerOptions) {
@@ -14,14 +14,15 @@ class EmbeddedWorker extends threads.Worker {
 }
 Object.assign(threads, { Worker: EmbeddedWorker });
 
-// The launcher hides the whole environment. Node.js and the bundled libraries must not see these; the rest gets its names back.
+// The launcher hides the whole environment. Variables that Node.js and the bundled libraries must not see stay hidden; the rest get
+// their names back.
 const lists = getAsset("runtime.sh", "utf8");
 const hidden = new Set(["runtime_variables", "library_variables"].flatMap((name) => runtimeList(lists, name)));
 for (const [name, value] of Object.entries(process.env)) {
   const given = name.startsWith(HIDDEN) ? name.slice(HIDDEN.length) : undefined;
   if (given === undefined || hidden.has(given)) continue;
   delete process.env[name];
-  // The launcher's own names are nobody else's.
+  // Names of the launcher itself.
   if (!given.startsWith("TANDEM_")) process.env[given] = value;
 }
 process.env.TANDEM_INVOKED_AS = process.argv[1];

@@ -3,7 +3,7 @@ import { constants, Script } from "node:vm";
 
 interface ModuleFiles {
   source(name: string): string;
-  /** V8's cache of the compiled code, from the same V8 on the same architecture. */
+  /** V8's code cache, from the same V8 on the same architecture. */
   compiled?(name: string): Buffer;
 }
 
@@ -20,8 +20,8 @@ type Wrapper = (
 export const compiledName = (name: string): string => `${name}.compiled`;
 
 /**
- * Loads CommonJS modules together with their compiled code, which halves the time that starting takes. Node's own cache
- * (NODE_COMPILE_CACHE) is of use to one user on one model of CPU only, because both are in its directory's name.
+ * Loads CommonJS modules together with their compiled code, which halves the start time. Node's own cache
+ * (NODE_COMPILE_CACHE) serves only one user on one CPU model, because both are part of its directory's name.
  * A specifier is `./name`, `/tandem/name`, or a module of Node.js.
  */
 export class ModuleLoader {
@@ -62,7 +62,7 @@ export class ModuleLoader {
   };
 }
 
-/** Modules of the single executable: its assets. */
+/** The modules in the assets of the single executable. */
 export function embeddedModules(): ModuleLoader {
   return new ModuleLoader({
     source: (name) => getAsset(name, "utf8"),

@@ -8,14 +8,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Prefix that bin/exporter and the single executable's launcher put before the names of variables that Node.js must not see (bin/runtime.sh). */
 export const HIDDEN = "TANDEM_ENV_";
 
-/** The words of a list in bin/runtime.sh. @param text of that file @throws Error when it has no such list */
+/** The words of a list in bin/runtime.sh. @param text of that file @throws Error if it has no such list */
 export function runtimeList(text: string, name: string): readonly string[] {
   const words = new RegExp(`^tandem_${name}='([^']*)'`, "m").exec(text)?.[1];
   if (words === undefined) throw new Error(`bin/runtime.sh has no tandem_${name}='...'`);
   return words.trim().split(/\s+/);
 }
 
-/** Environment that bin/exporter sets for the command itself. */
+/** Variables that bin/exporter sets for the command itself. */
 const OWN = new Set([
   "NODE_COMPILE_CACHE",
   "NODE_COMPILE_CACHE_PORTABLE",
@@ -23,7 +23,7 @@ const OWN = new Set([
   "TANDEM_INVOKED_AS",
 ]);
 
-/** The environment as the command was given it: what the programs that it starts must get. */
+/** The original environment of the command, which is also that of programs that it starts. */
 export function givenEnvironment(variables: Environment): Environment {
   const given = new Map<string, string | undefined>();
   for (const [name, value] of Object.entries(variables))
@@ -34,8 +34,8 @@ export function givenEnvironment(variables: Environment): Environment {
 }
 
 /**
- * The user's home directory: `HOME`, else that of the user database. A user who is not in it, as in OpenShift, has Debian's
- * home of nobody: a relative path would read credentials from the working directory, where a build may have written.
+ * The user's home directory: `HOME`, else that of the user database. For an unlisted user, as in OpenShift, it is a path that does
+ * not exist: a relative path would read credentials from the working directory, where a build may have written.
  */
 export function homeDirectory({ HOME }: Environment): string {
   if (HOME) return HOME;
@@ -76,9 +76,9 @@ export function absolutePath(cwd: string, path: string): string {
 }
 
 /**
- * Which stop signals the process was started to ignore: SIGHUP by nohup, SIGINT in a shell's background. A Go program goes on
- * ignoring these two.
- * @param mask `SigIgn` of proc(5) from before Node.js reset it, in hexadecimal; undefined when nobody looked
+ * Stop signals that the process was started with as ignored: SIGHUP by nohup, SIGINT in a shell's background. A Go program
+ * keeps ignoring these two.
+ * @param mask `SigIgn` of proc(5) from before Node.js reset it, in hexadecimal; undefined if unknown
  */
 export function signalsIgnoredAtStart(mask = ""): readonly ("SIGHUP" | "SIGINT")[] {
   const bits = Number.parseInt(mask.slice(-1), 16);

@@ -3,33 +3,32 @@ import { availableParallelism } from "node:os";
 import { posix } from "node:path";
 import type { Logger } from "../logger.ts";
 
-/* What this process may use of the machine: less than all of it where a cgroup (v1 or v2) limits the process or a group around it. */
+/* The part of the machine that this process may use. Cgroups (v1 or v2) of the process and their ancestors limit it. */
 
 export interface Machine {
   /** At least 1; a part of a core counts as one. */
   readonly cores: number;
-  /** Absent where the system does not say. */
+  /** Absent if the system does not report it. */
   readonly memory?: AvailableMemory | undefined;
-  /** The directory for temporary files. */
+  /** Directory for temporary files. */
   readonly tempDir: string;
 }
 
-/** Memory that is free, or would be if caches were dropped. */
+/** Memory that is free, or would be after dropping caches. */
 export interface AvailableMemory {
   readonly bytes: number;
-  /** The file that has the limit. */
+  /** The file that contains the limit. */
   readonly path: string;
 }
 
-/** Reads a small file of the kernel; undefined when it is not there. */
+/** Reads a small file of the kernel; undefined if it does not exist. */
 export type ReadKernelFile = (path: string) => string | undefined;
 
-/** @param tempDir the directory for temporary files */
 export function readMachine(tempDir: string): Machine {
   return { cores: readAvailableCores(), memory: availableMemory(readKernelFile), tempDir };
 }
 
-/** Cores that this process may use, at least 1: those it is scheduled on, or fewer where a CPU quota allows less. */
+/** Cores that this process may use, at least 1: those that it may be scheduled on, bounded by a CPU quota. */
 export function readAvailableCores(): number {
   return limitByQuota(availableParallelism(), readKernelFile);
 }
@@ -42,13 +41,13 @@ export function readKernelFile(path: string): string | undefined {
   }
 }
 
-/** `cores`, or the smallest quota of the process's cgroup and the groups around it, rounded up. */
+/** `cores`, or the smallest quota of the process's cgroup and its ancestors, rounded up. */
 export function limitByQuota(cores: number, read: ReadKernelFile): number {
   const quotas = cgroupDirectories("cpu", read).flatMap((directory) => quotaOf(directory, read) ?? []);
   return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
 }
 
-/** The least of what the machine has and what the limits of the process's cgroup and the groups around it leave. */
+/** The minimum of the machine's free memory and what the limits of the process's cgroup and its ancestors leave. */
 export function availableMemory(read: ReadKernelFile): AvailableMemory | undefined {
   const found = [
     ...machineMemory(read),
@@ -61,9 +60,9 @@ export function availableMemory(read: ReadKernelFile): AvailableMemory | undefin
 }
 
 /**
- * Where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with no
- * controllers for v2 (cgroups(7)). Inside a container the mount often shows only the own group, as the root. v2 is mounted
- * at `unified` where v1 is used as well.
+ * Directories where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with no
+ * controllers for v2 (cgroups(7)). In a container the mount often shows only its own group, as the root. On hybrid hosts v2 is
+ * mounted at `unified`.
  */
 export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: ReadKernelFile): string[] {
   const directories = new Set<string>();
@@ -86,7 +85,7 @@ export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: R
   return [...directories];
 }
 
-/** Cores that one group allows; undefined for no limit. */
+/** In cores; undefined for no limit. */
 function quotaOf(directory: string, read: ReadKernelFile): number | undefined {
   const v2 = read(`${directory}/cpu.max`);
   const [quota, period] =
@@ -101,15 +100,15 @@ function quotaOf(directory: string, read: ReadKernelFile): number | undefined {
 function machineMemory(read: ReadKernelFile): AvailableMemory[] {
   const path = "/proc/meminfo";
   const text = read(path) ?? "";
-  // Before Linux 3.14 there is no estimate of what is available.
+  // MemAvailable exists since Linux 3.14.
   const kibibytes = /^MemAvailable: +(\d+) kB$/m.exec(text) ?? /^MemTotal: +(\d+) kB$/m.exec(text);
   return kibibytes === null ? [] : [{ bytes: Number(kibibytes[1]) * 1024, path }];
 }
 
 /**
- * What the limits of one group leave, beside what it uses and could not drop. Above `memory.high` (v2) processes are only slowed
- * down, but so much that it counts as a limit. `hierarchical_memory_limit` (v1) is that of all groups around, also of those
- * which a container does not see.
+ * What the limits of one group leave besides its use without droppable caches. Above `memory.high` (v2) processes are only slowed
+ * down, but so much that it counts as a limit. `hierarchical_memory_limit` (v1) includes ancestors that a container does
+ * not see.
  */
 function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[] {
   const stat = read(`${directory}/memory.stat`) ?? "";
@@ -120,7 +119,7 @@ function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[]
   }));
   limits.push({ name: "memory.stat", limit: statistic("hierarchical_memory_limit") });
   const usage = parseBytes(read(`${directory}/memory.current`) ?? read(`${directory}/memory.usage_in_bytes`));
-  // v1 has sums over the groups below, as `total_*`; v2 has nothing else.
+  // v1 sums up descendants in `total_*`; v2 always does.
   const files = ["active_file", "inactive_file"].map((name) => statistic(`total_${name}`) || statistic(name) || 0);
   const used = Math.max(0, (usage || 0) - files.reduce((sum, bytes) => sum + bytes, 0));
   return limits
@@ -128,7 +127,7 @@ function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[]
     .map(({ name, limit }) => ({ bytes: Math.max(0, limit - used), path: `${directory}/${name}` }));
 }
 
-/** NaN for `max` (v2), which means no limit, and for what is not there. */
+/** NaN for `max` (v2), which means no limit, and for an absent file. */
 function parseBytes(text: string | undefined): number {
   return /^\d+\s*$/.test(text ?? "") ? Number(text) : Number.NaN;
 }
@@ -136,23 +135,23 @@ function parseBytes(text: string | undefined): number {
 const MIB = 1 << 20;
 
 /*
- * Resident memory as measured, and some more (docs/operations.md#memory): of an export of 30,000 files without its workers, and of a
- * worker among many files whose contents do not compress.
+ * Measured resident memory plus a margin (docs/operations.md#memory): of an export of 30,000 files without its workers, and of a
+ * worker that reads many incompressible files.
  */
 const EXPORT_BYTES = 192 * MIB;
 export const WORKER_BYTES = 14 * MIB;
 
-/** Hashing is sequential, so that more than some 16 workers make nothing faster; this many still fit into the 4 GiB of a WebAssembly memory. */
+/** More than about 16 workers are no faster, because hashing is sequential; this many still fit into the 4 GiB of a WebAssembly memory. */
 export const MAX_WORKERS = 512;
 
-/** One worker a core, as far as memory allows. */
+/** One worker per core, as far as memory allows. */
 export function defaultWorkers({ cores, memory }: Machine): number {
   return Math.min(cores, fittingWorkers(memory));
 }
 
 /**
- * Bounds a number of workers by the available memory. A bounded default is worth a line of the debug log, a bounded number that was
- * given by hand a warning.
+ * Bounds a number of workers by the available memory. Logs a debug line if it bounds the default, a warning if it bounds an
+ * explicit number.
  * @param wanted at most {@link MAX_WORKERS}
  */
 export function boundWorkers(wanted: number, { cores, memory }: Machine, logger: Logger): number {
@@ -164,7 +163,7 @@ export function boundWorkers(wanted: number, { cores, memory }: Machine, logger:
   return most;
 }
 
-/** How many workers have room in the memory, at least 1: an export without that much memory still tries. */
+/** The number of workers that memory has room for, at least 1: an export with less memory still tries. */
 export function fittingWorkers(memory: AvailableMemory | undefined): number {
   if (memory === undefined) return MAX_WORKERS;
   const fitting = Math.floor((memory.bytes - EXPORT_BYTES) / WORKER_BYTES);
