@@ -110,6 +110,18 @@ describe("-upload-concurrency", () => {
   });
 });
 
+test.each(["0", "257", "1000000000000"])(
+  "-upload-concurrency %s is one error that names flag and limit",
+  async (uploads) => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    const run = await scene.export({ flags: ["-upload-concurrency", uploads] });
+    expect(run.exitCode).toBe(3);
+    expect(run.stderr).toBe(
+      "ERROR: failed to resolve inputs: -upload-concurrency (CNB_EXPORT_UPLOAD_CONCURRENCY) must be a whole number from 1 to 256\n",
+    );
+  },
+);
+
 describe("-spool-dir", () => {
   test("that is not there is a clear error, before anything is pushed", async () => {
     const registry = await FakeRegistry.start();

@@ -1,23 +1,27 @@
 import { expect, test } from "vitest";
+import { ALL_FLAGS } from "../../../src/cli/flags.ts";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
+
+/** Flags that the lifecycle does not have. */
+const ADDITIONAL = ALL_FLAGS.filter(({ group }) => group === "additional").map(({ name }) => name);
 
 function parse(args: string[], env: Record<string, string>) {
   return parseCommandLine("creator", args, env, machine);
 }
 
-/** Names of the flags in the usage block. */
+/** Names of the lifecycle's flags in the usage block. */
 function flagNames(api: string): string[] {
   const command = parse(["-h"], { CNB_PLATFORM_API: api });
   if (command.kind !== "exit") throw new Error(command.kind);
-  return [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "").sort();
+  const names = [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "");
+  return names.filter((name) => !ADDITIONAL.includes(name)).sort();
 }
 
 const ALWAYS =
-  "app buildpacks cache-dir cache-image compression compression-level daemon events gid launch-cache launcher layers " +
-  "log-format log-level no-color order parallel platform previous-image process-type progress project-metadata report " +
-  "retry-budget run-image skip-restore spool-dir stack tag timeline uid upload-concurrency version workers";
+  "app buildpacks cache-dir cache-image daemon gid launch-cache launcher layers log-level no-color order parallel " +
+  "platform previous-image process-type project-metadata report run-image skip-restore stack tag uid version";
 
 test.each([
   ["0.7", ""],

@@ -6,11 +6,12 @@ import { thrownBy } from "../../support/thrown-by.ts";
 const MACHINE = { cores: 3, tempDir: "/tmp" };
 const ENV = { CNB_PLATFORM_API: "0.13" };
 
-/** Flags that concern only the command line: logging, display, and flags that the exporter rejects. */
-const COMMAND_LINE_ONLY = ["events", "image", "logFormat", "logLevel", "noColor", "progress", "runImage", "version"];
+/** Flags that concern only the command line: the log, and flags that the exporter rejects. */
+const COMMAND_LINE_ONLY = ["image", "logLevel", "noColor", "runImage", "version"];
 
-test("each flag of the exporter is an option, except those that concern only the command line", () => {
-  const missing = ALL_FLAGS.filter(({ command, library }) => command !== "creator" && !library);
+test("each of the lifecycle's flags of the exporter is an option, except those that concern only the command line", () => {
+  const ofExporter = ALL_FLAGS.filter(({ command, group }) => command !== "creator" && group !== "additional");
+  const missing = ofExporter.filter(({ library }) => !library);
   expect(missing.map(({ key }) => key)).toEqual(COMMAND_LINE_ONLY);
   expect(ALL_FLAGS.filter(({ command, library }) => command === "creator" && library)).toEqual([]);
 });

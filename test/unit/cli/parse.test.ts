@@ -1,8 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { ALL_FLAGS } from "../../../src/cli/flags.ts";
 import { type CommandLine, parseCommandLine } from "../../../src/cli/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
+
+/** Flags that the lifecycle does not have. */
+const ADDITIONAL = ALL_FLAGS.filter(({ group }) => group === "additional").map(({ name }) => name);
 
 function parse(args: string[], env: Record<string, string> = {}): CommandLine {
   return parseCommandLine("exporter", args, { CNB_PLATFORM_API: "0.12", ...env }, machine);
@@ -14,11 +18,12 @@ function flagsOf(args: string[], env: Record<string, string> = {}) {
   return command.flags;
 }
 
-/** Names of the flags in the usage block. */
+/** Names of the lifecycle's flags in the usage block. */
 function flagNames(api: string): string[] {
   const command = parse(["-h"], { CNB_PLATFORM_API: api });
   if (command.kind !== "exit") throw new Error(command.kind);
-  return [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "").sort();
+  const names = [...command.stderr.matchAll(/^ {2}-(\S+)/gm)].map((match) => match[1] ?? "");
+  return names.filter((name) => !ADDITIONAL.includes(name)).sort();
 }
 
 test.each([[["-h"]], [["-version"]], [["-nope"]]])("a missing API comes before %j", (args) => {
@@ -78,11 +83,19 @@ describe("flags of a Platform API", () => {
   test("the rest exists at every API", () => {
     expect(always).toEqual(
       (
-        "analyzed app cache-dir cache-image compression compression-level daemon events gid group image launch-cache " +
-        "launcher layers log-format log-level no-color parallel process-type progress project-metadata report retry-budget " +
-        "run-image spool-dir stack timeline uid upload-concurrency version workers"
+        "analyzed app cache-dir cache-image daemon gid group image launch-cache launcher layers log-level no-color " +
+        "parallel process-type project-metadata report run-image stack uid version"
       ).split(" "),
     );
+  });
+
+  test.each(["exporter", "creator"] as const)("additional flags exist at every API: %s", (name) => {
+    for (const api of ["0.7", "0.15"]) {
+      const command = parseCommandLine(name, ["-h"], { CNB_PLATFORM_API: api }, machine);
+      const { stderr } = command as { stderr: string };
+      expect(ADDITIONAL.length).toBeGreaterThan(8);
+      for (const flag of ADDITIONAL) expect(stderr).toMatch(new RegExp(`^ {2}-${flag} (string|int)$`, "m"));
+    }
   });
 
   test("the environment counts where the flag does not exist", () => {

@@ -10,22 +10,6 @@ function tuning(args: readonly string[], cwd = "/work") {
   return resolveTuning(command, cwd, new RecordingLogger());
 }
 
-test("without flags every additional setting has its default", () => {
-  expect(tuning([])).toEqual({
-    compression: "gzip",
-    compressionLevel: 1,
-    events: "",
-    fittingWorkers: 512,
-    logFormat: "text",
-    progress: "auto",
-    retryBudgetMs: 300_000,
-    spoolDir: "/scratch",
-    timeline: "",
-    uploadConcurrency: 8,
-    workers: 2,
-  });
-});
-
 test("relative paths are resolved against the working directory", () => {
   expect(tuning(["-events", "e", "-spool-dir", "s", "-timeline", "t.html"])).toMatchObject({
     events: "/work/e",

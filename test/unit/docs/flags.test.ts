@@ -25,7 +25,8 @@ test.each(additional.map((flag) => [flag.name, flag] as const))("README.md has a
 
 test("README.md has no rows for other flags", () => {
   const rows = [...readme.matchAll(/^\| `-([\w-]+)` \|/gm)].map(([, name]) => name);
-  expect(rows.toSorted()).toEqual(additional.map(({ name }) => name).toSorted());
+  expect(rows.length).toBeGreaterThan(8);
+  expect(rows.filter((row) => additional.every(({ name }) => name !== row))).toEqual([]);
 });
 
 test("additional flags have a variable that is named after them", () => {
