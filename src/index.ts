@@ -3,8 +3,7 @@ import { type ExportOptions, parseOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
-import type { Environment } from "./process/environment.ts";
-import { homeDirectory, temporaryDirectory, workingDirectory } from "./process/environment.ts";
+import { type Environment, homeDirectory, temporaryDirectory, workingDirectory } from "./process/environment.ts";
 import { readMachine } from "./process/machine.ts";
 
 /**
@@ -24,7 +23,7 @@ export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
 
 /** The environment of an export. Omitted members are taken from the process. */
-export interface ExportSurroundings {
+export interface ExportEnvironment {
   /** Environment variables: the Platform API, omitted options, credentials and proxies. */
   readonly env?: Environment;
   /** Working directory, absolute. */
@@ -60,15 +59,15 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
  * Exports the app image of a build and, if requested, the cache (docs/compatibility.md#parallel-export). It starts
  * in the next turn of the event loop: a loop over its events that begins in this turn misses none.
  * @param options what to export and how
- * @param surroundings environment, directories and log
+ * @param environment variables, directories and log
  */
-export function exportImages(options: ExportOptions, surroundings: ExportSurroundings = {}): Export {
+export function exportImages(options: ExportOptions, environment: ExportEnvironment = {}): Export {
   const watchers = new Set<ReadableStreamDefaultController<ExportEvent>>();
   const onEvent = (event: ExportEvent): void => {
     for (const watcher of watchers) watcher.enqueue(event);
   };
   let isOver = false;
-  const result = begin(options, surroundings, onEvent).finally(() => {
+  const result = begin(options, environment, onEvent).finally(() => {
     isOver = true;
     for (const watcher of watchers) watcher.close();
   });
@@ -103,7 +102,7 @@ async function begin(
     home = homeDirectory(env),
     logger = SILENT,
     signal,
-  }: ExportSurroundings,
+  }: ExportEnvironment,
   tell: EventSink,
 ): Promise<ExportResult> {
   await new Promise((resolve) => setImmediate(resolve));
@@ -115,8 +114,8 @@ async function begin(
     if (event.event === "cache-ready") cache = event;
     tell(event);
   };
-  const surroundings = { env, cwd, home, logger: guarded(logger), onEvent };
-  await runExporter(command, surroundings, signal ?? new AbortController().signal);
+  const host = { env, cwd, home, logger: guarded(logger), onEvent };
+  await runExporter(command, host, signal ?? new AbortController().signal);
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };
 }

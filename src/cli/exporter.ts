@@ -11,7 +11,7 @@ import { ensureOwner } from "./privileges.ts";
 import { resolveSettings } from "./settings.ts";
 
 /** The process that the exporter runs in: the command's own, or another program that exports. */
-export interface ExporterProcess {
+interface ExporterProcess {
   /** Path by which the command was started; absent in another program. */
   readonly program?: string;
   readonly env: Environment;

@@ -4,7 +4,7 @@ import type { Command, Flag } from "./flags.ts";
 const ARGUMENTS: Readonly<Record<Command, string>> = { exporter: "<image> [<tag>...]", creator: "<image>" };
 
 /** A flag with its value from the environment or its default. */
-export type HelpFlag = Flag & { readonly definition: FlagDefinition };
+type HelpFlag = Flag & { readonly definition: FlagDefinition };
 
 /**
  * The answer to `-h`: the common flags first, then the lifecycle's others, then those that the lifecycle does not have, each with its

@@ -13,7 +13,7 @@ import { buildHelp } from "./help.ts";
 export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
 /** A command to run. */
-export interface PhaseInvocation {
+interface PhaseInvocation {
   readonly kind: "phase";
   readonly command: Command;
   /** The word that chose it, for the log. */

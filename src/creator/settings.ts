@@ -28,7 +28,7 @@ import type { ExportSettings } from "../plan/inputs.ts";
 import { absolutePath } from "../process/environment.ts";
 
 /** Settings of the creator for the phases before the export (docs/compatibility.md#creator). Directories are absolute. */
-export type BuildSettings = SettingsOf<"build">;
+type BuildSettings = SettingsOf<"build">;
 
 export interface CreateInputs {
   /** `runImage` is as given, "" if the analyzer chooses. */

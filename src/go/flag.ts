@@ -17,7 +17,7 @@ export type FlagDefinition = { readonly name: string; readonly usage: string } &
 }[keyof FlagTypes];
 
 /** `values` holds every defined flag; `help` was asked for; `error` is the line to print before the usage block. */
-export type FlagOutcome =
+type FlagOutcome =
   | {
       readonly kind: "parsed";
       readonly values: ReadonlyMap<string, FlagValue>;

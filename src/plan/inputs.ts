@@ -26,8 +26,6 @@ export interface ExportSettings extends SettingsOf<"export"> {
   readonly tuning: Tuning;
 }
 
-export type LogLevel = ExportSettings["logLevel"];
-
 /** Settings that the lifecycle does not have; README.md lists their flags. */
 export interface Tuning extends SettingsOf<"tuning"> {
   /** The most workers that memory allows. */

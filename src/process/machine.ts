@@ -15,14 +15,14 @@ export interface Machine {
 }
 
 /** Memory that is free, or would be after dropping caches. */
-export interface AvailableMemory {
+interface AvailableMemory {
   readonly bytes: number;
   /** The file that contains the limit. */
   readonly path: string;
 }
 
 /** Reads a small file of the kernel; undefined if it does not exist. */
-export type ReadKernelFile = (path: string) => string | undefined;
+type ReadKernelFile = (path: string) => string | undefined;
 
 export function readMachine(tempDir: string): Machine {
   return { cores: readAvailableCores(), memory: availableMemory(readKernelFile), tempDir };

@@ -44,6 +44,6 @@ test.each([
   [["-timeline", "t.svg"], "TIMELINE) must be a file whose name ends in .html or .json"],
 ])("%j is one error that names flag, variable and what is allowed", (args, message) => {
   const fault = thrownBy(() => tuning(args));
-  expect(fault).toMatchObject({ code: "EXPORT_ARGS_TUNING", exitCode: 3 });
+  expect(fault).toMatchObject({ exitCode: 3 });
   expect(String(fault)).toContain(`${args[0]} (CNB_EXPORT_${message}`);
 });
