@@ -22,9 +22,9 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   files: { may: ["errors", "go"] },
   plan: { may: ["cnb", "errors", "go", "oci"], types: ["cli"] },
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
-  http: { may: ["concurrency", "errors", "go"], types: ["auth"] },
-  auth: { may: ["concurrency", "errors", "go", "http", "oci"] },
-  docker: { may: ["errors", "go", "http"], types: ["auth"] },
+  http: { may: ["concurrency", "errors", "go"], types: ["process"] },
+  auth: { may: ["concurrency", "errors", "go", "http", "oci"], types: ["process"] },
+  docker: { may: ["errors", "go", "http"], types: ["process"] },
   observe: {
     may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],
     types: ["logger.ts", "plan"],
@@ -42,7 +42,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   },
   destinations: {
     may: ["auth", "caches", "cnb", "concurrency", "docker", "errors", "files", "go", "http", "images", "oci", "plan"],
-    types: ["engine", "logger.ts", "observe"],
+    types: ["engine", "logger.ts", "observe", "process"],
   },
   caches: {
     may: ["build-output", "cnb", "destinations", "errors", "files", "go", "images", "oci", "plan"],

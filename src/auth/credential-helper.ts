@@ -4,8 +4,8 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { isNotExist } from "../go/errno.ts";
+import type { Environment } from "../process/environment.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
-import type { Environment } from "./docker-config.ts";
 
 /** A helper may have to ask a cloud's API or unlock a key ring; one that takes longer is waiting for a person. */
 const TIMEOUT_MS = 60_000;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { keepSecret } from "../errors/secrets.ts";
+import type { Environment } from "../process/environment.ts";
 import { Credentials } from "./credentials.ts";
 
 const environmentAuthSchema = z.record(z.string(), z.string());
@@ -75,9 +76,6 @@ const dockerConfigSchema = z.object({
 
 /** A docker config.json, or a podman auth.json which has the same form. */
 export type DockerConfig = z.infer<typeof dockerConfigSchema>;
-
-/** The variables that say where the file is. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 const variableSchema = z.object({ auths: z.record(z.string(), z.object({ auth: z.string().min(1) })).default({}) });
 

@@ -1,13 +1,13 @@
 import { withContext } from "../errors/fault.ts";
 import { isShortage } from "../errors/shortage.ts";
 import { DOCKER_HUB, parseReference } from "../oci/reference.ts";
+import type { Environment } from "../process/environment.ts";
 import { cloudCredentials } from "./clouds/cloud-credentials.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 import { ANONYMOUS, type Credentials } from "./credentials.ts";
 import {
   credentialsOfHeader,
   type DockerConfig,
-  type Environment,
   type EnvironmentAuth,
   entryFor,
   helperFor,

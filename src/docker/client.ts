@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import type { Client, Dispatcher } from "undici";
 import { z } from "zod";
-import type { Environment } from "../auth/docker-config.ts";
 import { Fault, failTo } from "../errors/fault.ts";
+import type { Environment } from "../process/environment.ts";
 import { dockerAnswerFault, dockerNetworkFault } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
 import { DockerSockets } from "./sockets.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Environment } from "../auth/docker-config.ts";
 import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import { type Certificates, trustedAuthorities } from "../http/tls.ts";
+import type { Environment } from "../process/environment.ts";
 
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 

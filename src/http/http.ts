@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
-import type { Environment } from "../auth/docker-config.ts";
 import type { Clock } from "../concurrency/clock.ts";
+import type { Environment } from "../process/environment.ts";
 import { networkFault, retryAfterMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
 import { Pace } from "./throttle.ts";

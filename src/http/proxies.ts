@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
-import type { Environment } from "../auth/docker-config.ts";
 import { Fault } from "../errors/fault.ts";
 import { keepSecret } from "../errors/secrets.ts";
+import type { Environment } from "../process/environment.ts";
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
 

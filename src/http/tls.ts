@@ -2,7 +2,7 @@ import { constants, X509Certificate } from "node:crypto";
 import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { connect, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
-import type { Environment } from "../auth/docker-config.ts";
+import type { Environment } from "../process/environment.ts";
 
 /** Where Linux distributions keep the roots that Go trusts (crypto/x509/root_linux.go): the first of these files... */
 const BUNDLES = [

@@ -1,6 +1,6 @@
 import { Http } from "../../http/http.ts";
+import type { Environment } from "../../process/environment.ts";
 import { ANONYMOUS, type Credentials } from "../credentials.ts";
-import type { Environment } from "../docker-config.ts";
 import { parseEcrRegistry } from "./ecr-registry.ts";
 
 /** What a cloud's credentials are looked for with. */

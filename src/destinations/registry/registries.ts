@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Environment } from "../../auth/docker-config.ts";
 import type { Keychain } from "../../auth/keychain.ts";
 import { BackgroundGate } from "../../concurrency/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
@@ -7,6 +6,7 @@ import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { Http, PATIENCE, type Patience } from "../../http/http.ts";
 import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
+import type { Environment } from "../../process/environment.ts";
 import { RegistryClient } from "./client.ts";
 import { type RegistryCounters, RetryNotices, type UploadWays } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
