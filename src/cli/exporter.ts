@@ -17,12 +17,10 @@ interface ExporterProcess {
   readonly env: Environment;
   /** Working directory, absolute; "" if it was deleted. */
   readonly cwd: string;
-  /** Where docker's configuration is, unless the environment says otherwise. */
   readonly home: string;
   readonly logger: Logger;
   /** Where the log is printed, for progress on a terminal. */
   readonly output?: CommandOutput;
-  /** Receives every event. */
   readonly onEvent?: EventSink;
   /** Makes the process run as a user and a group; absent in another program, which keeps its user. @throws Fault */
   readonly runAs?: (uid: number, gid: number) => void;

@@ -3,7 +3,6 @@ import type { Command, Flag } from "./flags.ts";
 
 const ARGUMENTS: Readonly<Record<Command, string>> = { exporter: "<image> [<tag>...]", creator: "<image>" };
 
-/** A flag with its value from the environment or its default. */
 type HelpFlag = Flag & { readonly definition: FlagDefinition };
 
 /**

@@ -12,7 +12,6 @@ import { buildHelp } from "./help.ts";
 /** The command that the command line selects, and its arguments (docs/compatibility.md#program-names). */
 export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
-/** A command to run. */
 interface PhaseInvocation {
   readonly kind: "phase";
   readonly command: Command;
@@ -21,7 +20,6 @@ interface PhaseInvocation {
   readonly args: readonly string[];
 }
 
-/** As the reference lists them. */
 const PHASES = "detect, analyze, restore, build, export, rebase, create, extend";
 
 const PROGRAMS: ReadonlyMap<string, Command> = new Map([
@@ -70,7 +68,6 @@ export type CommandLine =
   | { readonly kind: "version" }
   | ({ readonly kind: "run" } & ParsedCommand);
 
-/** Parsed, but not yet checked and resolved into settings. */
 export interface ParsedCommand {
   readonly platformApi: PlatformApi;
   readonly machine: Machine;

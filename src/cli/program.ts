@@ -11,24 +11,19 @@ import { type Command, type FlagValues, settingOf } from "./flags.ts";
 import { type ParsedCommand, parseCommandLine, parseInvocation } from "./parse.ts";
 import { graceExpired } from "./signals.ts";
 
-/** The process that the program runs in. */
 export interface ProgramProcess {
-  /** Path by which it was started. */
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Environment;
   /** Working directory, absolute; "" if it was deleted. */
   readonly cwd: string;
-  /** Where docker's configuration is. */
   readonly home: string;
   readonly out: OutputSink;
   readonly err: OutputSink;
-  /** Makes the process run as a user and a group. @throws Fault */
   readonly runAs: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads;
 }
 
-/** The process with its log. */
 interface LoggedProcess extends ProgramProcess {
   readonly output: CommandOutput;
   readonly logger: Log;
@@ -58,7 +53,6 @@ function exitCodeOf(error: unknown): number {
   return (error instanceof Fault ? error.exitCode : undefined) ?? EXIT_CODES.failed;
 }
 
-/** Waits for the readers of the log as long as they take, unless the command is stopped. */
 async function finishLog(output: CommandOutput, signal: AbortSignal): Promise<void> {
   await output.finish({ signal });
   await output.finish({ patienceMs: STOPPED_PATIENCE_MS });

@@ -110,7 +110,6 @@ export function checkSameRegistry(settings: ReferenceSettings): void {
     });
 }
 
-/** Output image and additional tags; an empty argument names nothing. */
 function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): readonly string[] {
   return [outputImage, ...additionalTags].filter((image) => image !== "");
 }

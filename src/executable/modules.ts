@@ -16,7 +16,6 @@ type Wrapper = (
   directory: string,
 ) => void;
 
-/** Name of the asset with a module's compiled code. */
 export const compiledName = (name: string): string => `${name}.compiled`;
 
 /**
@@ -62,7 +61,6 @@ export class ModuleLoader {
   };
 }
 
-/** The modules in the assets of the single executable. */
 export function embeddedModules(): ModuleLoader {
   return new ModuleLoader({
     source: (name) => getAsset(name, "utf8"),

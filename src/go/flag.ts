@@ -107,7 +107,6 @@ export function buildUsage(definitions: readonly FlagDefinition[]): string {
   return `Usage of lifecycle:\n${lines.join("")}`;
 }
 
-/** The two lines of a flag in a usage block. */
 export function flagUsage(flag: FlagDefinition): string {
   return `  -${flag.name}${TYPE_WORD[flag.type]}\n    \t${flag.usage}${defaultText(flag)}\n`;
 }

@@ -15,7 +15,6 @@ export function runtimeList(text: string, name: string): readonly string[] {
   return words.trim().split(/\s+/);
 }
 
-/** Variables that bin/exporter sets for the command itself. */
 const OWN = new Set([
   "NODE_COMPILE_CACHE",
   "NODE_COMPILE_CACHE_PORTABLE",

@@ -10,18 +10,15 @@ export interface Machine {
   readonly cores: number;
   /** Absent if the system does not report it. */
   readonly memory?: AvailableMemory | undefined;
-  /** Directory for temporary files. */
   readonly tempDir: string;
 }
 
 /** Memory that is free, or would be after dropping caches. */
 interface AvailableMemory {
   readonly bytes: number;
-  /** The file that contains the limit. */
   readonly path: string;
 }
 
-/** Reads a small file of the kernel; undefined if it does not exist. */
 type ReadKernelFile = (path: string) => string | undefined;
 
 export function readMachine(tempDir: string): Machine {
@@ -144,7 +141,6 @@ export const WORKER_BYTES = 14 * MIB;
 /** More than about 16 workers are no faster, because hashing is sequential; this many still fit into the 4 GiB of a WebAssembly memory. */
 export const MAX_WORKERS = 512;
 
-/** One worker per core, as far as memory allows. */
 export function defaultWorkers({ cores, memory }: Machine): number {
   return Math.min(cores, fittingWorkers(memory));
 }
