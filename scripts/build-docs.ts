@@ -3,9 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { withErrorCodes } from "./error-codes.ts";
 
 /*
- * Makes docs/api.md from the docstrings of src/index.ts. With --check it only says whether the file is what they say.
+ * Makes docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes. With
+ * --check it only says whether the files are what they say.
  * TypeDoc needs a TypeScript that is written in JavaScript, so that it has a package of its own in tools/api-reference.
  */
 
@@ -30,7 +32,12 @@ function makeReference(): string {
 }
 
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
-const reference = makeReference();
-if (!values.check) writeFileSync(target, reference);
-else if (readFileSync(target, "utf8") !== reference)
-  throw new Error("docs/api.md is not what the docstrings say: npm run docs");
+const troubleshooting = join(root, "docs", "troubleshooting.md");
+const documents = [
+  { path: target, text: makeReference() },
+  { path: troubleshooting, text: withErrorCodes(readFileSync(troubleshooting, "utf8")) },
+];
+for (const { path, text } of documents) {
+  if (!values.check) writeFileSync(path, text);
+  else if (readFileSync(path, "utf8") !== text) throw new Error(`${path} is not what the code says: npm run docs`);
+}

@@ -51,8 +51,10 @@ function asset(name: string): Uint8Array<ArrayBuffer> {
 function built(name: string): string {
   const path = join(builtDirectory(), name);
   if (existsSync(path)) return path;
-  const message = `tandem is not built (${path} is missing): run npm run build in ${dirname(builtDirectory())}`;
-  throw new Fault("EXPORT_INTERNAL", message);
+  const command = `run npm run build in ${dirname(builtDirectory())}`;
+  throw new Fault("EXPORT_SYSTEM", `tandem is not built (${path} is missing): ${command}`, {
+    hint: "Build it there, or use a release.",
+  });
 }
 
 function entriesIn(directory: string, extension: string): WorkerEntries {

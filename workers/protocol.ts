@@ -315,11 +315,7 @@ export type DigesterReply = DigestReply | HashFileDone;
 /** Code of the fault of a file that cannot be read; its destination is the file's path. */
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
 
-export const CHANGED_HINT = "Make sure that nothing writes to the layers and app directories during the export.";
-
 /** A file that is not the one that was scanned or hashed. @param what happened to it */
 export function changedFault(path: ByteString, what: string): Fault {
-  return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`, {
-    hint: CHANGED_HINT,
-  });
+  return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`);
 }

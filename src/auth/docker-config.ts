@@ -54,9 +54,7 @@ export function credentialsOfHeader(header: string): Credentials {
     case "x-identity":
       return new Credentials({ identityToken: value });
     default:
-      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header", {
-        hint: "Values of CNB_REGISTRY_AUTH start with Basic, Bearer or X-Identity.",
-      });
+      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header", {});
   }
 }
 

@@ -78,7 +78,8 @@ export async function ping(
 /** What both schemes' failures come to. */
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
-  const hint = faults.find(isUntrusted)?.hint;
+  const hints = new Set(faults.map(({ ownHint }) => ownHint));
+  const hint = faults.find(isUntrusted)?.ownHint ?? (hints.size === 1 ? [...hints][0] : undefined);
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
     // What http made of a server that speaks TLS says nothing about what may be later.
@@ -87,7 +88,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }
 
@@ -106,10 +107,19 @@ async function pingWith(
     authorizationFor: () => undefined,
     check: (to) => refusePrivate("redirect", url, to),
   });
-  await ensureStatus(request, answer, [200, 401]);
+  await ensureStatus(request, answer, [200, 401]).catch((error: unknown) => {
+    throw isNoRegistry(error) ? error.withHint(NO_REGISTRY, registry, "EXPORT_REGISTRY_PROTOCOL") : error;
+  });
   await discard(answer);
   const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
   // A redirect to http does not make a registry one that may be sent passwords in the clear.
   const isPlain = scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && answer.url.protocol === "http:");
   return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
+}
+
+const NO_REGISTRY = "Check that the address is a registry's: it does not have the path /v2/.";
+
+/** Every registry answers there (distribution-spec v1.1.1, "Determining Support"); its images are another matter. */
+function isNoRegistry(error: unknown): error is RegistryFault {
+  return error instanceof RegistryFault && error.status === 404;
 }

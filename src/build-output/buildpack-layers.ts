@@ -67,7 +67,7 @@ export async function readLayerToml(path: ByteString): Promise<LayerToml> {
     throw error;
   }
   throw new Fault(
-    "EXPORT_INPUT_LAYER_TOML",
+    "EXPORT_INPUT_TOML",
     `the launch, cache and build flags should be in the types table of ${fromByteString(path)}`,
   );
 }
@@ -92,7 +92,7 @@ export async function readBuildpackLayers(layersDir: string, buildpack: GroupEle
     for (const name of layerNames(items)) layers.push(await readLayer(path, name, buildpack.id));
     return { buildpack, path, entries, layers, store, unreadable: undefined };
   } catch (error) {
-    const unreadable = withContext(`reading layers for buildpack '${buildpack.id}'`, error, "EXPORT_INPUT_LAYERS");
+    const unreadable = withContext(`reading layers for buildpack '${buildpack.id}'`, error, "EXPORT_INPUT_READ");
     return { buildpack, path, entries, layers: [], store: undefined, unreadable };
   }
 }
@@ -113,7 +113,7 @@ async function listDirectory(path: ByteString): Promise<Dirent[]> {
     return items.sort((a, b) => compareBytes(a.name, b.name));
   } catch (error) {
     if (isNotExist(error)) return [];
-    throw pathFault("EXPORT_INPUT_LAYERS", "open", fromByteString(path), error);
+    throw pathFault("EXPORT_INPUT_READ", "open", fromByteString(path), error);
   }
 }
 
@@ -157,7 +157,7 @@ async function hasContents(path: ByteString): Promise<boolean> {
     await directory.close();
     return true;
   } catch (error) {
-    if (isShortage(error)) throw pathFault("EXPORT_INPUT_LAYERS", "open", fromByteString(path), error);
+    if (isShortage(error)) throw pathFault("EXPORT_INPUT_READ", "open", fromByteString(path), error);
     return !isNotExist(error);
   }
 }
@@ -167,6 +167,6 @@ async function checkShaFile(path: ByteString): Promise<void> {
   try {
     await readFile(fsPath(path));
   } catch (error) {
-    if (!isNotExist(error)) throw pathFault("EXPORT_INPUT_LAYERS", "read", fromByteString(path), error);
+    if (!isNotExist(error)) throw pathFault("EXPORT_INPUT_READ", "read", fromByteString(path), error);
   }
 }

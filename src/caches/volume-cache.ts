@@ -169,7 +169,7 @@ export class VolumeCache {
       return parseCacheMetadata(await readFile(path, "utf8"));
     } catch (error) {
       if (isNotExist(error)) return EMPTY_CACHE_METADATA;
-      throw withContext(`opening metadata file '${path}'`, pathFault("EXPORT_CACHE_METADATA", "open", path, error));
+      throw withContext(`opening metadata file '${path}'`, pathFault("EXPORT_CACHE_DIRECTORY", "open", path, error));
     }
   }
 
@@ -294,7 +294,7 @@ export class VolumeCache {
   }
 
   #refuseCommitted(): void {
-    if (this.#isCommitted) throw new Fault("EXPORT_CACHE_COMMITTED", "cache cannot be modified after commit");
+    if (this.#isCommitted) throw new Fault("EXPORT_INTERNAL", "cache cannot be modified after commit");
   }
 }
 
@@ -314,9 +314,7 @@ async function statOf(directory: string): Promise<void> {
   try {
     await stat(directory);
   } catch (error) {
-    throw pathFault("EXPORT_CACHE_DIRECTORY", "stat", directory, error, {
-      hint: "The cache directory has to be there before the export begins.",
-    });
+    throw pathFault("EXPORT_CACHE_DIRECTORY", "stat", directory, error);
   }
 }
 

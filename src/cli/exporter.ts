@@ -4,6 +4,8 @@ import { readKeychain } from "../export/keychain.ts";
 import { runExport, type StartThreads } from "../export/run.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
+import { tellingFailures } from "../observe/watch.ts";
+import type { ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { ParsedCommand } from "./parse.ts";
@@ -35,10 +37,18 @@ interface ExporterProcess {
  */
 export async function runExporter(
   command: ParsedCommand,
+  process: ExporterProcess,
+  signal: AbortSignal,
+): Promise<void> {
+  const inputs = await resolveSettings(command, process, process.logger);
+  await tellingFailures(inputs.settings, process.onEvent, () => exportResolved(inputs, process, signal));
+}
+
+async function exportResolved(
+  inputs: ResolvedInputs,
   { program, env, cwd, home, logger, output, onEvent, runAs, startThreads }: ExporterProcess,
   signal: AbortSignal,
 ): Promise<void> {
-  const inputs = await resolveSettings(command, { env, cwd }, logger);
   const { runImage, daemon, uid, gid, cacheDir, launchCacheDir } = inputs.settings;
   logger.debug("Ensuring privileges...");
   const others = [runImage, inputs.analyzed.previousImage];

@@ -266,7 +266,7 @@ function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: strin
   if (check === undefined) return value;
   const setting = check.parse(value as never, cwd);
   if (setting !== undefined) return setting;
-  throw new Fault("EXPORT_ARGS_TUNING", `-${name} (${env}) must be ${check.expected}`, {
+  throw new Fault("EXPORT_ARGS_INVALID", `-${name} (${env}) must be ${check.expected}`, {
     exitCode: EXIT_CODES.invalidArgs,
   });
 }
@@ -280,9 +280,9 @@ const LEVELS = { debug: "debug", info: "info", warn: "warn", warning: "warn", er
 function parseLogLevel(text: string): (typeof LEVELS)[keyof typeof LEVELS] {
   const word = text.toLowerCase();
   for (const [name, level] of Object.entries(LEVELS)) if (name === word) return level;
-  throw new Fault("EXPORT_ARGS_LOG_LEVEL", "failed to parse log level: invalid level", {
+  throw new Fault("EXPORT_ARGS_INVALID", "failed to parse log level: invalid level", {
     exitCode: EXIT_CODES.failed,
-    hint: `-log-level is '${text}'; it must be one of ${Object.keys(LEVELS).join(", ")}.`,
+    hint: `Set -log-level (CNB_LOG_LEVEL), which is '${text}', to one of ${Object.keys(LEVELS).join(", ")}.`,
   });
 }
 

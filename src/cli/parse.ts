@@ -56,7 +56,7 @@ export function parseInvocation(program: string, args: readonly string[]): Invoc
 }
 
 function phaseFault(message: string, details: FaultDetails = {}): Fault {
-  return new Fault("EXPORT_ARGS_PHASE", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
+  return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }
 
 /**

@@ -1,7 +1,7 @@
 import { chownSync, type Dirent, lchownSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { failTo } from "../errors/fault.ts";
-import { isNotExist, pathFault } from "../go/errno.ts";
+import { Fault, failTo } from "../errors/fault.ts";
+import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 
 const GROUP_WRITE = 0o020;
 const WORLD_WRITE = 0o002;
@@ -58,8 +58,24 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
   try {
     call(path, uid, gid);
   } catch (error) {
-    throw pathFault("EXPORT_PRIVILEGES", operation, path, error);
+    const isRefused = isSystemError(error) && error.code === "EPERM";
+    throw pathFault("EXPORT_PRIVILEGES", operation, path, error, isRefused ? { hint: privilegesHint(uid, gid) } : {});
   }
+}
+
+/** Ids of users and groups in the kernel; the highest number means "no change". */
+const MAX_ID = 0xfffffffe;
+
+/** What to do where this process may not become a user, or give files to one. */
+function privilegesHint(uid: number, gid: number): string {
+  if ([uid, gid].some((id) => id < 0 || id > MAX_ID))
+    return `Give ids from 0 to ${MAX_ID} with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).`;
+  const [ownUid, ownGid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  if (ownUid === 0) return "This process is root without the capabilities for it: add CHOWN, SETUID and SETGID.";
+  return (
+    `This process is ${ownUid}:${ownGid}: pass -uid ${ownUid} -gid ${ownGid} (CNB_USER_ID, CNB_GROUP_ID), ` +
+    "or start it as root with the capabilities SETUID and SETGID."
+  );
 }
 
 /**
@@ -74,7 +90,11 @@ export function runAs(uid: number, gid: number): void {
   try {
     setgid(gid);
     setuid(uid);
-  } catch {
-    throw failTo(`exec as user ${uid}:${gid}`, new Error("operation not permitted"));
+  } catch (cause) {
+    const hint = privilegesHint(uid, gid);
+    throw failTo(
+      `exec as user ${uid}:${gid}`,
+      new Fault("EXPORT_PRIVILEGES", "operation not permitted", { hint, cause }),
+    );
   }
 }

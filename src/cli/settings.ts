@@ -5,7 +5,7 @@ import { guardLayout } from "../cnb/experimental.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { parseGoDecimal } from "../go/strconv.ts";
 import type { Logger } from "../logger.ts";
-import { parseReference } from "../oci/reference.ts";
+import { parseReference, referenceFault, refuseUrl } from "../oci/reference.ts";
 import type { ExportSettings, ResolvedInputs, Tuning } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 import { boundWorkers, fittingWorkers } from "../process/machine.ts";
@@ -13,9 +13,11 @@ import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
 import type { ParsedCommand } from "./parse.ts";
 
 /** The caller's wrapping gives the exit code. */
-export function argumentFault(message: string): Fault {
-  return new Fault("EXPORT_ARGS_INVALID", message);
+export function argumentFault(message: string, hint?: string): Fault {
+  return new Fault("EXPORT_ARGS_INVALID", message, { hint });
 }
+
+const NAME_IMAGE = "Name the image to export behind the flags, e.g. registry.example.com/team/app:1.0.";
 
 /** All but the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
@@ -83,7 +85,7 @@ export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): Ref
 
 /** @throws Fault if the first argument is empty (step 3 of docs/compatibility.md#input-resolution) */
 export function requireOutputImage({ outputImage }: ReferenceSettings): void {
-  if (outputImage === "") throw argumentFault("image argument is required");
+  if (outputImage === "") throw argumentFault("image argument is required", NAME_IMAGE);
 }
 
 /**
@@ -92,8 +94,41 @@ export function requireOutputImage({ outputImage }: ReferenceSettings): void {
  */
 export function checkReferences(settings: ReferenceSettings): void {
   const { previousImage, buildImage, runImage, cacheImage } = settings;
-  for (const image of [...destinationsOf(settings), previousImage, buildImage, runImage, cacheImage])
-    if (image !== "") parseReference(image);
+  const path = settings.layout ? undefined : destinationsOf(settings).find(isPath);
+  if (path !== undefined) throw pathGiven("The image argument or a tag", path, OUTPUT_PATH);
+  if (isPath(cacheImage)) throw pathGiven("-cache-image (CNB_CACHE_IMAGE)", cacheImage, CACHE_PATH);
+  for (const image of destinationsOf(settings)) checkReference("the image argument or a tag", image);
+  checkReference("-previous-image (CNB_PREVIOUS_IMAGE)", previousImage);
+  checkReference("CNB_BUILD_IMAGE", buildImage);
+  checkReference("the run image of analyzed.toml", runImage);
+  checkReference("-cache-image (CNB_CACHE_IMAGE)", cacheImage);
+}
+
+const OUTPUT_PATH = "name an image, or write an OCI layout with -layout and -layout-dir";
+const CACHE_PATH = "use -cache-dir (CNB_CACHE_DIR)";
+
+/** No registry has repositories whose names begin so, though the reference asks Docker Hub for some of them. */
+function isPath(image: string): boolean {
+  return /^(?:\.{0,2}|~)\//.test(image);
+}
+
+function pathGiven(what: string, image: string, instead: string): Fault {
+  return referenceFault(image, `${what} is ${image}, and that is a path: ${instead}.`);
+}
+
+/** @param what has the name */
+function checkReference(what: string, image: string): void {
+  if (image === "") return;
+  try {
+    refuseUrl(image);
+    parseReference(image);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(error.code, error.message, {
+      cause: error,
+      hint: `Correct ${what}. ${error.hint ?? ""}`.trimEnd(),
+    });
+  }
 }
 
 /**
@@ -105,8 +140,8 @@ export function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;
   const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));
   if (registries.size > 1)
-    throw new Fault("EXPORT_ARGS_REGISTRIES", "writing to multiple registries is unsupported", {
-      hint: `The image and its tags are in ${[...registries].join(", ")}.`,
+    throw new Fault("EXPORT_ARGS_INVALID", "writing to multiple registries is unsupported", {
+      hint: `Export to one registry at a time: the image and its tags are in ${[...registries].join(", ")}.`,
     });
 }
 
@@ -145,7 +180,11 @@ export async function resolveSettings(
   logger: Logger,
 ): Promise<ResolvedInputs> {
   if (command.positionals.length === 0)
-    throw failTo("parse arguments", argumentFault("at least one image argument is required"), EXIT_CODES.invalidArgs);
+    throw failTo(
+      "parse arguments",
+      argumentFault("at least one image argument is required", NAME_IMAGE),
+      EXIT_CODES.invalidArgs,
+    );
   const resolved = await resolve(command, process, logger).catch((error: unknown) => {
     throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
   });
@@ -168,14 +207,17 @@ async function resolve(command: ParsedCommand, process: ProcessContext, logger: 
   return { settings: { ...settings, tuning: resolveTuning(command, process.cwd, logger) }, analyzed };
 }
 
+const FROM_ANALYZED = "Leave the flag out: the run image is the one of analyzed.toml; the analyzer takes -run-image.";
+
 /**
  * The exporter takes the run image from analyzed.toml; its flags are always rejected (step 4 of
  * docs/compatibility.md#input-resolution).
  */
 function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
   const { runImage, image } = flags;
-  if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? "")) throw argumentFault("-run-image is unsupported");
-  if (image !== "") throw argumentFault("-image is unsupported");
+  if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? ""))
+    throw argumentFault("-run-image is unsupported", FROM_ANALYZED);
+  if (image !== "") throw argumentFault("-image is unsupported", FROM_ANALYZED);
 }
 
 /** @throws Fault with exit code 3 that names flag, variable and what is allowed */

@@ -62,21 +62,19 @@ export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
 export function parsePlatformApi(raw: string | undefined): PlatformApi {
   if (raw === undefined || raw.trim() === "")
     throw platformApiFault(
-      "MISSING",
       `failed to get platform API version; please set '${PLATFORM_API_ENV}' to specify the desired platform API version`,
     );
   const api = parseApiVersion(raw);
-  if (api === undefined) throw platformApiFault("SYNTAX", `failed to parse platform API '${raw}'`);
+  if (api === undefined) throw platformApiFault(`failed to parse platform API '${raw}'`);
   if (!isSupportedApi(SUPPORTED_PLATFORM_APIS, api))
     throw platformApiFault(
-      "UNSUPPORTED",
       `failed to set platform API: platform API version '${raw}' is incompatible with the lifecycle`,
     );
   return api;
 }
 
-function platformApiFault(what: "MISSING" | "SYNTAX" | "UNSUPPORTED", message: string): Fault {
-  return new Fault(`EXPORT_API_PLATFORM_${what}`, message, {
+function platformApiFault(message: string): Fault {
+  return new Fault("EXPORT_API_PLATFORM", message, {
     exitCode: EXIT_CODES.platformApi,
     hint: `Set ${PLATFORM_API_ENV} to one of ${SUPPORTED_PLATFORM_APIS.join(", ")}.`,
   });
@@ -162,18 +160,17 @@ export function checkBuildpackApis(
     const name = `${id}@${version}`;
     const api = parseApiVersion(raw);
     if (api === undefined)
-      throw buildpackApiFault("SYNTAX", `failed to parse buildpack API '${raw}' for buildpack '${name}'`, name);
+      throw buildpackApiFault(`failed to parse buildpack API '${raw}' for buildpack '${name}'`, name);
     if (!isSupportedApi(SUPPORTED_BUILDPACK_APIS, api))
       throw buildpackApiFault(
-        "UNSUPPORTED",
         `failed to set API for Buildpack '${name}': buildpack API version '${raw}' is incompatible with the lifecycle`,
         name,
       );
   }
 }
 
-function buildpackApiFault(what: "SYNTAX" | "UNSUPPORTED", message: string, buildpack: string): Fault {
-  return new Fault(`EXPORT_API_BUILDPACK_${what}`, message, {
+function buildpackApiFault(message: string, buildpack: string): Fault {
+  return new Fault("EXPORT_API_BUILDPACK", message, {
     exitCode: EXIT_CODES.buildpackApi,
     hint: `The api of ${buildpack} in group.toml must be one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
   });

@@ -6,12 +6,13 @@ import { DockerClient } from "../docker/client.ts";
 import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import type { Logger } from "../logger.ts";
+import { tellingFailures } from "../observe/watch.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { createImage } from "./create.ts";
 import { findLifecycle } from "./lifecycle.ts";
-import { resolveCreate } from "./settings.ts";
+import { type CreateInputs, resolveCreate } from "./settings.ts";
 import { lookUpUser, type User } from "./user.ts";
 
 /** The process that the creator runs in. */
@@ -34,8 +35,12 @@ export async function runCreator(
   process: CreatorProcess,
   signal: AbortSignal,
 ): Promise<number> {
+  const inputs = await resolveCreate(command, process, process.logger);
+  return tellingFailures(inputs.settings, undefined, () => create(inputs, process, signal));
+}
+
+async function create(inputs: CreateInputs, process: CreatorProcess, signal: AbortSignal): Promise<number> {
   const { env, logger, output } = process;
-  const inputs = await resolveCreate(command, process, logger);
   const { settings, runImages } = inputs;
   const lifecycle = findLifecycle(process.program, env, process.cwd);
   logger.debug("Ensuring privileges...");
@@ -67,7 +72,6 @@ function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSetti
   if (uid === 0)
     throw new Fault("EXPORT_PRIVILEGES_ROOT", "failed to detect: refusing to run as root", {
       exitCode: EXIT_CODES.failed,
-      hint: "The programs of detector and builder do not run as root: set -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID.",
     });
   return lookUpUser(uid, gid, env);
 }

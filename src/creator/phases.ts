@@ -222,7 +222,7 @@ function startFault(phase: Phase, error: unknown): Fault {
 
 /** The exit code is the one that shells give a process which a signal ended. */
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {
-  const hint = "If nobody stopped it, the machine or its container was out of memory.";
+  const hint = "Give the machine or its container more memory, unless something stopped the phase on purpose.";
   return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was ended by ${name}`, {
     exitCode: 128 + constants.signals[name],
     ...(name === "SIGKILL" ? { hint } : {}),

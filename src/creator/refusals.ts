@@ -32,7 +32,6 @@ export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSe
   const name = runImage || analyzed.runImage.image;
   throw new Fault("EXPORT_ARGS_RUN_IMAGE", `failed to find run image${name === "" ? "" : ` '${name}'`}`, {
     exitCode: EXIT_CODES.failed,
-    hint: "It must exist before anything is built upon it: see -run-image (CNB_RUN_IMAGE), run.toml and stack.toml.",
   });
 }
 

@@ -58,7 +58,10 @@ export async function resolveCreate(
   if (length !== 1)
     throw failTo(
       "parse arguments",
-      argumentFault(`received ${length} arguments, but expected 1`),
+      argumentFault(
+        `received ${length} arguments, but expected 1`,
+        "Name one image behind the flags; give it further names with -tag.",
+      ),
       EXIT_CODES.invalidArgs,
     );
   const resolved = await resolve(command, process, logger).catch((error: unknown) => {
@@ -95,12 +98,16 @@ async function findRunImages(settings: ReferenceSettings, logger: Logger): Promi
   parseReference(outputImage);
   if (!gates(platformApi).readsRunToml) return namesOf(await readStack(stackPath, logger));
   const [first] = await readRun(runPath, logger);
-  if (first === undefined) throw argumentFault("-run-image is required when there is no run metadata available");
+  if (first === undefined)
+    throw argumentFault("-run-image is required when there is no run metadata available", NAME_RUN_IMAGE);
   return namesOf(first);
 }
 
+const NAME_RUN_IMAGE =
+  "Give the run image with -run-image (CNB_RUN_IMAGE), or use a builder that has one in run.toml or stack.toml.";
+
 function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
-  if (image === "") throw argumentFault("missing run image metadata (-run-image)");
+  if (image === "") throw argumentFault("missing run image metadata (-run-image)", NAME_RUN_IMAGE);
   return [image, ...mirrors];
 }
 

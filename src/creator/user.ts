@@ -38,13 +38,15 @@ function readDatabase(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw pathFault("EXPORT_PRIVILEGES", "open", path, error);
+    throw pathFault("EXPORT_PRIVILEGES", "open", path, error, { hint: LIST_USER });
   }
 }
 
 function inherited(uid: number, { HOME = "", USER = "" }: Environment): Environment {
   if (HOME !== "" && USER !== "") return { HOME, USER };
   throw new Fault("EXPORT_PRIVILEGES", `user: unknown userid ${uid}`, {
-    hint: "-uid (CNB_USER_ID) must be in /etc/passwd, or HOME and USER must be set.",
+    hint: LIST_USER,
   });
 }
+
+const LIST_USER = "Add the user of -uid (CNB_USER_ID) to /etc/passwd, or set HOME and USER.";

@@ -1,4 +1,5 @@
 import type { HashFile } from "../caches/volume-cache.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault } from "../errors/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
@@ -74,9 +75,28 @@ export interface UnsavedImage {
 /** One name of the app image, and why it could not be saved, if so. */
 export interface SavedName {
   readonly name: string;
-  readonly cause: string | undefined;
-  /** What to do about the cause. */
-  readonly hint?: string | undefined;
+  readonly failure: Fault | undefined;
+}
+
+/**
+ * The fault of an app image that could not be saved under some names, in the reference's words: of the first one's code and
+ * destination, and with all that is to be done about them.
+ * @returns undefined if there is no such name
+ */
+export function namesFault(names: readonly SavedName[]): Fault | undefined {
+  const failed = names.flatMap(({ name, failure }) => (failure === undefined ? [] : [{ name, failure }]));
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  const list = failed.map(({ name, failure }) => `[${name}: ${failure.message}]`).join(",");
+  // Names in one repository fail for one reason.
+  const hints = [...new Set(failed.flatMap(({ failure }) => failure.hint ?? []))];
+  const { code, destination } = first.failure;
+  return new Fault(code, `failed to export: failed to write image to the following tags: ${list}`, {
+    cause: first.failure,
+    exitCode: EXIT_CODES.exportFailed,
+    hint: hints.length === 0 ? undefined : hints.join("\n"),
+    destination,
+  });
 }
 
 /** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
@@ -162,7 +182,7 @@ export function layerTypeUpon({ name, layers }: SourceImage, mediaType: string, 
 export function checkLayerCount(name: string, config: ImageConfig, layers: readonly Descriptor[]): void {
   if (config.rootfs.diff_ids.length === layers.length) return;
   const counts = `${layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`;
-  throw new Fault("EXPORT_IMAGE_LAYERS", `image ${name} is inconsistent: it has ${counts}`);
+  throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${name} is inconsistent: it has ${counts}`);
 }
 
 /**

@@ -71,13 +71,13 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
   if (failure !== undefined)
     return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${failure}`, {
       ...options,
-      hint: "ca.pem in DOCKER_CERT_PATH has to hold the authority of the daemon's certificate.",
+      hint: "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH.",
     });
   // A daemon that refuses a certificate hangs up, and undici tells of that before it has read the reason.
   if (!(error instanceof errors.SocketError) || error.socket?.bytesRead !== 0) return undefined;
   return new Fault(
     "EXPORT_DAEMON_TLS",
     `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${error.message}`,
-    { ...options, hint: "cert.pem in DOCKER_CERT_PATH has to be of an authority that the daemon knows." },
+    { ...options, hint: "Put a certificate that the daemon's CA has signed into cert.pem in DOCKER_CERT_PATH." },
   );
 }

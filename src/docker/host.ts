@@ -54,9 +54,7 @@ function parseUrl(text: string, name: string): URL {
 }
 
 function unparsable(name: string): Fault {
-  return new Fault("EXPORT_DAEMON_HOST", `unable to parse docker host \`${name}\``, {
-    hint: "DOCKER_HOST is unix://<path>, tcp://<host>:<port>, http://... or https://...",
-  });
+  return new Fault("EXPORT_DAEMON_HOST", `unable to parse docker host \`${name}\``, {});
 }
 
 function readTls(scheme: string, environment: Environment): DockerTls | undefined {

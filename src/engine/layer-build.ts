@@ -1,4 +1,4 @@
-import { CHANGED_HINT, changedFault, type DigestDone, type LayerTar } from "../../workers/protocol.ts";
+import { changedFault, type DigestDone, type LayerTar } from "../../workers/protocol.ts";
 import { isBackground, type PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";
@@ -271,7 +271,6 @@ export class MadeLayer implements Layer {
     return new Fault(
       "EXPORT_LAYER_CHANGED",
       `contents of layer '${this.plan.id}' changed between hashing and compressing them`,
-      { hint: CHANGED_HINT },
     );
   }
 }

@@ -277,7 +277,6 @@ function started<Threads>(start: () => Threads): Threads {
 function deathFault(error: unknown): Fault {
   return new Fault("EXPORT_LAYER_THREAD", `a worker thread died: ${messageOf(error)}`, {
     cause: error,
-    hint: "Give the export more memory, or fewer threads with -workers.",
   });
 }
 

@@ -1,40 +1,23 @@
+import { CODES, type FaultCode } from "./codes.ts";
 import { withoutSecrets } from "./secrets.ts";
-import { shortageHint } from "./shortage.ts";
+import { shortageCode, shortageHint, systemCodeOf, systemHint } from "./shortage.ts";
 
-/** The stages a fault can come from; the middle word of every fault code. */
-export type FaultStage =
-  | "API"
-  | "ARGS"
-  | "INPUT"
-  | "PLAN"
-  | "LAYER"
-  | "IMAGE"
-  | "REGISTRY"
-  | "LAYOUT"
-  | "DAEMON"
-  | "AUTH"
-  | "CACHE"
-  | "REPORT"
-  | "PRIVILEGES"
-  | "PHASE"
-  | "LIMIT"
-  | "CANCELLED"
-  | "INTERNAL";
-
-/** A stable, greppable name for one kind of failure. */
-export type FaultCode = `EXPORT_${FaultStage}_${string}` | `EXPORT_${FaultStage}`;
+export type { FaultCode } from "./codes.ts";
 
 /** What a fault may carry besides its message. */
 export interface FaultDetails {
   /**
-   * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); absent if the wrapping code
-   * decides.
+   * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); absent: the code's own, if it has one, else
+   * that of what wraps the fault.
    */
-  readonly exitCode?: number;
-  /** One sentence that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first. */
-  readonly hint?: string;
+  readonly exitCode?: number | undefined;
+  /**
+   * One sentence that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first.
+   * Without it there is the cause's, if it is an error of the system, else the code's.
+   */
+  readonly hint?: string | undefined;
   /** The registry, repository, path or image that the failing operation was for. */
-  readonly destination?: string;
+  readonly destination?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -43,12 +26,17 @@ export interface FaultDetails {
  * flag or reference concerned and never contains a credential.
  */
 export class Fault extends Error {
-  /** What kind of failure it is: `EXPORT_<stage>_<what>`. */
+  /** What kind of failure it is: `EXPORT_<stage>_<what>` (docs/troubleshooting.md). */
   readonly code: FaultCode;
   /** What the command exits with. */
   readonly exitCode: number | undefined;
   /** What to do about it. */
   readonly hint: string | undefined;
+  /**
+   * The same, but for what every fault of this code says; undefined if nothing more is known.
+   * @internal
+   */
+  readonly ownHint: string | undefined;
   /** The registry, repository, path or image concerned. */
   readonly destination: string | undefined;
 
@@ -56,10 +44,24 @@ export class Fault extends Error {
     super(withoutSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "Fault";
     this.code = code;
-    this.exitCode = details.exitCode;
-    const hint = shortageHint(details.cause) ?? details.hint;
-    this.hint = hint === undefined ? undefined : withoutSecrets(hint);
+    this.exitCode = details.exitCode ?? CODES[code].exitCode;
+    const hint = shortageHint(details.cause) ?? details.hint ?? systemHint(details.cause);
+    this.ownHint = hint === undefined ? undefined : withoutSecrets(hint);
+    this.hint = this.ownHint ?? CODES[code].hint;
     this.destination = details.destination;
+  }
+
+  /**
+   * A fault of the same class, code, hint and destination that says more, with this one as its cause.
+   * @internal
+   */
+  reworded(message: string, exitCode: number | undefined = this.exitCode): Fault {
+    return new Fault(this.code, message, this.detailsForWrapping(exitCode));
+  }
+
+  /** @internal */
+  protected detailsForWrapping(exitCode: number | undefined): FaultDetails {
+    return { cause: this, exitCode, hint: this.ownHint, destination: this.destination };
   }
 }
 
@@ -68,25 +70,39 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The message of anything that was thrown, with its hint on a second line. */
+/** The message of anything that ends the export, with its hint on a second line. */
 export function messageAndHint(error: unknown): string {
-  const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
-  return `${messageOf(error)}${hint}`;
+  const { message, hint } = toFault(error);
+  return hint === undefined ? message : `${message}\n${hint}`;
+}
+
+/** The same for a warning, which has a second line only where more is known than its code says. */
+export function warningOf(error: unknown): string {
+  const { message, ownHint } = toFault(error);
+  return ownHint === undefined ? message : `${message}\n${ownHint}`;
+}
+
+/**
+ * Anything that was thrown, as a fault. What the system refused and what there is too little of is not a defect of this program,
+ * whoever forgot to say what it was for.
+ */
+export function toFault(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault(codeOfThrown(error), messageOf(error), { cause: error });
+}
+
+function codeOfThrown(error: unknown): FaultCode {
+  return shortageCode(error) ?? (systemCodeOf(error) === undefined ? "EXPORT_INTERNAL" : "EXPORT_SYSTEM");
 }
 
 /**
  * Puts `context: ` before a fault's message and keeps everything else about it, as Go's `%w` wrapping does in the
  * reference's texts.
+ * @param code for what is no fault
  */
-export function withContext(context: string, error: unknown, code: FaultCode = "EXPORT_INTERNAL"): Fault {
+export function withContext(context: string, error: unknown, code?: FaultCode): Fault {
   const message = `${context}: ${messageOf(error)}`;
-  if (!(error instanceof Fault)) return new Fault(code, message, { cause: error });
-  return new Fault(error.code, message, {
-    cause: error,
-    ...(error.exitCode === undefined ? {} : { exitCode: error.exitCode }),
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-    ...(error.destination === undefined ? {} : { destination: error.destination }),
-  });
+  if (error instanceof Fault) return error.reworded(message);
+  return new Fault(code ?? codeOfThrown(error), message, { cause: error });
 }
 
 /**
@@ -94,11 +110,8 @@ export function withContext(context: string, error: unknown, code: FaultCode = "
  * exit code the cause's own is kept, and 1 is used when it has none.
  */
 export function failTo(action: string, error: unknown, exitCode?: number): Fault {
-  const wrapped = withContext(`failed to ${action}`, error);
-  return new Fault(wrapped.code, wrapped.message, {
-    cause: error,
-    exitCode: exitCode ?? wrapped.exitCode ?? 1,
-    ...(wrapped.hint === undefined ? {} : { hint: wrapped.hint }),
-    ...(wrapped.destination === undefined ? {} : { destination: wrapped.destination }),
-  });
+  const message = `failed to ${action}: ${messageOf(error)}`;
+  if (error instanceof Fault) return error.reworded(message, exitCode ?? error.exitCode ?? 1);
+  const code = codeOfThrown(error);
+  return new Fault(code, message, { cause: error, exitCode: exitCode ?? CODES[code].exitCode ?? 1 });
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 
 /** Limits of this process as `/proc/self/limits` names them (proc_pid_limits(5)). */
 export type LimitName = "Max open files" | "Max processes" | "Max address space" | "Max data size" | "Max file size";
@@ -20,20 +21,61 @@ export function processLimit(name: LimitName): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-/** What is exhausted, and what to do, by error code. */
-const ADVICE: Readonly<Record<string, () => string>> = {
-  EMFILE: () =>
-    `This process may open ${processLimit("Max open files") ?? "no more"} files. Raise the limit, e.g. with ulimit -n 1024, or docker run --ulimit nofile=1024.`,
-  ENFILE: () =>
-    "The machine has as many open files as it may have. Raise the sysctl fs.file-max, or close other programs.",
-  EAGAIN: () =>
-    `No more threads or processes may be started (ulimit -u: ${processLimit("Max processes") ?? "unlimited"}). Raise that limit or the container's (pids.max), or use fewer threads with -workers.`,
-  ENOMEM: () => "Give the export more memory, or fewer threads with -workers.",
-  EFBIG: () => `A file may have ${processLimit("Max file size") ?? "no more"} bytes. Raise the limit with ulimit -f.`,
+type ShortageCode = "EXPORT_LIMIT_OPEN_FILES" | "EXPORT_LIMIT_THREADS" | "EXPORT_LIMIT_MEMORY" | "EXPORT_SYSTEM";
+
+interface Shortage {
+  /** For an error that nothing else is known of. */
+  readonly code: ShortageCode;
+  readonly advice: () => string;
+}
+
+const MEMORY: Shortage = {
+  code: "EXPORT_LIMIT_MEMORY",
+  advice: () => "Give the export more memory, or fewer threads with -workers.",
 };
 
-/** Node names the cause of a thread that cannot start in the message only. */
-const WORKER_FAILURE = /^(?:Worker initialization failure: )?(E[A-Z]+)$/;
+/** What is exhausted, and what to do, by the error's code. */
+const SHORTAGES: Readonly<Record<string, Shortage>> = {
+  EMFILE: {
+    code: "EXPORT_LIMIT_OPEN_FILES",
+    advice: () =>
+      `This process may open ${processLimit("Max open files") ?? "no more"} files. Raise the limit, e.g. with ulimit -n 1024, or docker run --ulimit nofile=1024.`,
+  },
+  ENFILE: {
+    code: "EXPORT_LIMIT_OPEN_FILES",
+    advice: () =>
+      "The machine has as many open files as it may have. Raise the sysctl fs.file-max, or close other programs.",
+  },
+  EAGAIN: {
+    code: "EXPORT_LIMIT_THREADS",
+    advice: () =>
+      `No more threads or processes may be started (ulimit -u: ${processLimit("Max processes") ?? "unlimited"}). Raise that limit or the container's (pids.max), or use fewer threads with -workers.`,
+  },
+  ENOMEM: MEMORY,
+  ERR_WORKER_OUT_OF_MEMORY: MEMORY,
+  ERR_MEMORY_ALLOCATION_FAILED: MEMORY,
+  EFBIG: {
+    code: "EXPORT_SYSTEM",
+    advice: () =>
+      `A file may have ${processLimit("Max file size") ?? "no more"} bytes. Raise the limit with ulimit -f, or use a file system that takes larger files.`,
+  },
+};
+
+/** Calls that the user's files and disks refuse, whatever they are for. */
+const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "The file system is full: free space or inodes on it, or use another one.",
+  EDQUOT: "The user's quota on that file system is used up: free space, or raise the quota.",
+  EROFS: "The file system is mounted read-only: mount it writable, or use another path.",
+  EIO: "The disk or the network file system failed: look into the kernel's log (dmesg).",
+  ESTALE: "The network file system lost the file: mount it again.",
+};
+
+/** Node names the cause of a thread that cannot start in the message only, and the threads' errors lose their codes on the way. */
+const NAMED_IN_MESSAGE = /^(?:Worker initialization failure: )?(E[A-Z]+)(?:: |$)/;
+
+/** V8's and WebAssembly's words for memory that there is not. */
+const NO_MEMORY =
+  /Array buffer allocation failed|Invalid typed array length: \d+$|WebAssembly\.Memory\(\): could not allocate memory|out of memory/i;
 
 /**
  * What to do about an error of the system that says that the process or the machine has no more of something.
@@ -41,8 +83,12 @@ const WORKER_FAILURE = /^(?:Worker initialization failure: )?(E[A-Z]+)$/;
  * @returns undefined for any other error
  */
 export function shortageHint(error: unknown): string | undefined {
-  const code = shortageOf(error);
-  return code === undefined ? undefined : ADVICE[code]?.();
+  return shortageOf(error)?.advice();
+}
+
+/** The code of an error that says so, for where nothing else is known of it. */
+export function shortageCode(error: unknown): ShortageCode | undefined {
+  return shortageOf(error)?.code;
 }
 
 /** True for an error that says so, and that means nothing else: not "not there", not "not allowed". */
@@ -50,10 +96,32 @@ export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
 }
 
-function shortageOf(error: unknown): string | undefined {
+/** What to do about a system call that failed for a reason that is not the called's; the error's causes are looked at, too. */
+export function systemHint(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const code = WORKER_FAILURE.exec(error.message)?.[1] ?? ("code" in error ? String(error.code) : error.message);
+  return SYSTEM_ADVICE[systemCodeOf(error) ?? ""] ?? systemHint(error.cause);
+}
+
+/** The name of the error of a system call that failed, e.g. `ENOENT`; undefined for any other error. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return undefined;
+  // libuv has no names for some numbers.
+  const name = "errno" in error ? UNNAMED[Number(error.errno)] : undefined;
+  return name ?? String(error.code);
+}
+
+const UNNAMED: Readonly<Record<number, string>> = {
+  [-constants.errno.ESTALE]: "ESTALE",
+  [-constants.errno.EDQUOT]: "EDQUOT",
+};
+
+function shortageOf(error: unknown): Shortage | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const own = "code" in error ? String(error.code) : undefined;
+  const code = NAMED_IN_MESSAGE.exec(error.message)?.[1] ?? own ?? "";
   // EAGAIN of a read or write is no shortage.
   const isCall = code !== "EAGAIN" || !("syscall" in error) || String(error.syscall).startsWith("spawn");
-  return code in ADVICE && isCall ? code : shortageOf(error.cause);
+  const found = Object.hasOwn(SHORTAGES, code) && isCall ? SHORTAGES[code] : undefined;
+  if (found !== undefined) return found;
+  return error instanceof RangeError && NO_MEMORY.test(error.message) ? MEMORY : shortageOf(error.cause);
 }

@@ -3,8 +3,8 @@ import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
-import type { RunImage, SavedImage, SavedName, UnsavedImage } from "../destinations/destination.ts";
-import { Fault, failTo, withContext } from "../errors/fault.ts";
+import { namesFault, type RunImage, type SavedImage, type UnsavedImage } from "../destinations/destination.ts";
+import { type Fault, failTo, withContext } from "../errors/fault.ts";
 import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
 import { createdTime } from "../images/image.ts";
 import type { Logger } from "../logger.ts";
@@ -54,7 +54,7 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
     const bom = await context.documents.buildBom(parts.group);
     const image = () => ({ ...unsavedImage(context, runImage, layers, config), base });
     const saved = await save(context, image, signal);
-    return { report: reportOf(saved, bom), identifier: saved.identifier, failure: failureOf(saved.names) };
+    return { report: reportOf(saved, bom), identifier: saved.identifier, failure: namesFault(saved.names) };
   } catch (error) {
     signal.throwIfAborted();
     throw failTo("export", error, EXIT_CODES.exportFailed);
@@ -122,7 +122,7 @@ function reportOf(
   bom: ExportReport["bom"],
 ): ExportReport {
   return {
-    tags: names.filter(({ cause }) => cause === undefined).map(({ name }) => name),
+    tags: names.filter(({ failure }) => failure === undefined).map(({ name }) => name),
     imageId: identifiedBy === "image-id" ? identifier.slice(identifier.indexOf(":") + 1) : undefined,
     digest: identifiedBy === "digest" ? identifier : undefined,
     manifestSize,
@@ -132,20 +132,9 @@ function reportOf(
 
 function logSaved({ names, label, identifier, identifiedBy, manifestSize }: SavedImage, logger: Logger): void {
   logger.info(`*** Images (${label}):`);
-  for (const { name, cause } of names) logger.info(`      ${name}${cause === undefined ? "" : ` - ${cause}`}`);
+  for (const { name, failure } of names)
+    logger.info(`      ${name}${failure === undefined ? "" : ` - ${failure.message}`}`);
   if (identifiedBy === "digest") logger.debug(`\n*** Digest: ${identifier}`);
   if (identifiedBy === "image-id") logger.debug(`\n*** Image ID: ${identifier.slice(identifier.indexOf(":") + 1)}`);
   if (manifestSize > 0) logger.debug(`\n*** Manifest Size: ${manifestSize}`);
-}
-
-function failureOf(names: readonly SavedName[]): Fault | undefined {
-  const failed = names.filter(({ cause }) => cause !== undefined);
-  if (failed.length === 0) return undefined;
-  const list = failed.map(({ name, cause }) => `[${name}: ${cause}]`).join(",");
-  // Names in one repository fail for one reason.
-  const hints = [...new Set(failed.flatMap(({ hint }) => hint ?? []))];
-  const fault = new Fault("EXPORT_REGISTRY_TAGS", `failed to write image to the following tags: ${list}`, {
-    ...(hints.length === 0 ? {} : { hint: hints.join("\n") }),
-  });
-  return failTo("export", fault, EXIT_CODES.exportFailed);
 }

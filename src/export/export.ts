@@ -4,7 +4,7 @@ import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { guardDockerfiles } from "../cnb/experimental.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
-import { Fault, failTo, messageAndHint, messageOf } from "../errors/fault.ts";
+import { Fault, failTo, messageOf, warningOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { writeReport } from "../report/report-toml.ts";
@@ -192,7 +192,7 @@ async function exportCacheOf(
     context.monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     failure.abort(error);
-    context.logger.warn(`Failed to export cache: ${messageAndHint(error)}`);
+    context.logger.warn(`Failed to export cache: ${warningOf(error)}`);
     context.monitor.emit({ event: "cache-failed", reason: messageOf(error) });
   }
 }

@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
+import { CODES } from "../errors/codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import * as durable from "./durable-file.ts";
@@ -18,9 +19,7 @@ export function isInUse(error: unknown): error is Fault {
 }
 
 export function inUse(directory: string): Fault {
-  return new Fault(IN_USE, `another export uses this cache directory: ${directory}`, {
-    hint: "Give each export a cache directory of its own, or run them one after the other.",
-  });
+  return new Fault(IN_USE, `another export uses this cache directory: ${directory}`, { hint: CODES[IN_USE].hint });
 }
 
 function fault(operation: string, path: string, error: unknown): Fault {

@@ -67,15 +67,24 @@ export class RegistryFault extends Fault {
     this.retryAfterMs = details.retryAfterMs;
   }
 
+  override reworded(message: string, exitCode: number | undefined = this.exitCode): RegistryFault {
+    return new RegistryFault(this.code, message, { ...this.#answer(), ...this.detailsForWrapping(exitCode) });
+  }
+
   /** The same with another hint, and with what it was for. */
-  withHint(hint: string, destination: string | undefined = this.destination): RegistryFault {
-    const { status, diagnostics, isTemporary, retryAfterMs, cause } = this;
-    const details = { status, diagnostics, isTemporary, retryAfterMs, cause, hint };
-    return new RegistryFault(this.code, this.message, {
-      ...details,
-      ...(destination === undefined ? {} : { destination }),
-      ...(this.exitCode === undefined ? {} : { exitCode: this.exitCode }),
+  withHint(hint: string, destination: string | undefined = this.destination, code = this.code): RegistryFault {
+    return new RegistryFault(code, this.message, {
+      ...this.#answer(),
+      cause: this.cause,
+      exitCode: this.exitCode,
+      hint,
+      destination,
     });
+  }
+
+  #answer(): RegistryFaultDetails {
+    const { status, diagnostics, isTemporary, retryAfterMs } = this;
+    return { status, diagnostics, isTemporary, retryAfterMs };
   }
 }
 
@@ -229,12 +238,25 @@ export function isUntrusted({ cause }: RegistryFault): boolean {
   return isUntrustedCode(networkErrorCode(cause) ?? "");
 }
 
+/** Nothing took the connection. */
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "UND_ERR_CONNECT_TIMEOUT"]);
+
 function hintFor(code: string, url: URL): string | undefined {
   if (isUntrustedCode(code))
-    return "Name the file of its authority in SSL_CERT_FILE, or give the registry to -insecure-registry.";
+    return `Add the CA of ${url.host} with SSL_CERT_FILE, or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES).`;
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
+    return `Renew the certificate of ${url.host}, or set the clock of this machine.`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return `Use a name that the certificate of ${url.host} is for, or give it one for this name.`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
+  if (NOT_CONNECTED.has(code))
+    return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
   // A plain http server answers a TLS handshake with something that is not TLS, and the other way round.
   const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
-  return isOtherProtocol ? `Is ${url.host} a registry that speaks ${url.protocol.slice(0, -1)}?` : undefined;
+  return isOtherProtocol
+    ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
+    : undefined;
 }
 
 function describeNetworkError(code: string, error: unknown): readonly [text: string, isTemporary: boolean] {

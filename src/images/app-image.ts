@@ -28,7 +28,7 @@ export function chooseEntrypoint(
     throw new Fault(
       "EXPORT_IMAGE_PROCESS_TYPE",
       `determining entrypoint: tried to set ${requested} to default but it doesn't exist`,
-      { hint: `Known process types: ${(processes ?? []).map(({ type }) => type).join(", ") || "none"}.` },
+      { hint: knownTypes((processes ?? []).map(({ type }) => type)) },
     );
   const type = requested || defaultProcessType;
   if (type === "") {
@@ -37,6 +37,11 @@ export function chooseEntrypoint(
   }
   logger.info(`Setting default process type '${type}'`);
   return posix.join(PROCESS_DIR, type);
+}
+
+function knownTypes(types: readonly string[]): string {
+  if (types.length === 0) return "Leave out -process-type (CNB_PROCESS_TYPE): the build has no process types.";
+  return `Give one of the known process types with -process-type (CNB_PROCESS_TYPE): ${types.join(", ")}.`;
 }
 
 /** What the app image's environment follows from; both directories are absolute. */

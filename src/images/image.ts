@@ -57,9 +57,7 @@ export function newLayerMediaType(manifestMediaType: string, compression: "gzip"
     throw new Fault(
       "EXPORT_IMAGE_ZSTD",
       `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`,
-      {
-        hint: "Leave out -compression zstd, or use a run image with OCI media types.",
-      },
+      {},
     );
   }
   return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;

@@ -27,7 +27,7 @@ export function parseEventTarget(target: string, cwd: string): string | number {
   const descriptor = Number(number);
   if (number === undefined || !isWritable(descriptor) || isOwnPipe(descriptor))
     throw new Fault(
-      "EXPORT_ARGS_TUNING",
+      "EXPORT_ARGS_INVALID",
       `-events (CNB_EXPORT_EVENTS) is ${target}, which is no descriptor that the caller opened for writing`,
       {
         exitCode: EXIT_CODES.invalidArgs,
@@ -112,7 +112,7 @@ export function requireEventsDirectory(target: string | number): void {
 }
 
 function openFault(path: string, error: unknown): Fault {
-  return pathFault("EXPORT_REPORT_EVENTS", "open", path, error, { hint: "Give a writable file with -events." });
+  return pathFault("EXPORT_REPORT_EVENTS", "open", path, error);
 }
 
 function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter {

@@ -1,17 +1,18 @@
+import { chownSync, existsSync } from "node:fs";
 import { isatty } from "node:tty";
 import { timelinePage } from "../assets.ts";
 import { SYSTEM_TICKER } from "../concurrency/clock.ts";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { messageOf, toFault } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import { readAvailableCores } from "../process/machine.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { VERSION } from "../version.ts";
-import { openEvents } from "./event-writer.ts";
+import { type EventWriter, openEvents } from "./event-writer.ts";
 import type { EventBody, EventSink } from "./events.ts";
 import { Monitor } from "./monitor.ts";
-import { chooseProgress, type ProgressMode, showProgress } from "./progress/show.ts";
+import { chooseProgress, type ProgressFlag, type ProgressMode, showProgress } from "./progress/show.ts";
 import { Activity } from "./summary/activity.ts";
 import { type Summary, summarize, summaryLines } from "./summary/summary.ts";
 import { TimelineRecorder } from "./timeline/recorder.ts";
@@ -90,9 +91,12 @@ export async function watchExport(settings: ExportSettings, audience: Audience, 
     if (failure === undefined) {
       const summary = summarize(monitor, activity.most);
       monitor.emit(summaryEvent(summary));
-      if (isSummaryDue(mode, summary))
+      if (isSummaryDue(tuning.progress, mode, summary))
         for (const line of summaryLines(summary, { ...tuning, cores, parallel: settings.parallel })) logger.info(line);
-    } else monitor.emit(failureEvent(failure));
+    } else {
+      monitor.emit(failureEvent(failure));
+      if (failure instanceof Error) told.add(failure);
+    }
     if (recorder !== undefined) timeline = saveTimeline(recorder);
   };
   const close = async (): Promise<void> => {
@@ -115,9 +119,9 @@ function styleOf({ noColor }: ExportSettings, { environment }: Audience) {
   return { isColoured: !noColor && NO_COLOR === "", isUnicode: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG) };
 }
 
-/** A summary comes where progress was shown, or would have been if that was not so quick. */
-function isSummaryDue(mode: ProgressMode, { totalMs }: Summary): boolean {
-  return mode.kind === "bars" || (mode.kind === "lines" && totalMs >= mode.everyMs);
+/** A summary comes where progress was asked for, or would have been shown if the export had not been so quick. */
+function isSummaryDue(flag: ProgressFlag, mode: ProgressMode, { totalMs }: Summary): boolean {
+  return mode.kind === "bars" || flag === "plain" || (mode.kind === "lines" && totalMs >= mode.everyMs);
 }
 
 function summaryEvent({ heldUp, totalMs: _, appReadyMs, ...numbers }: Summary): EventBody {
@@ -128,9 +132,44 @@ function summaryEvent({ heldUp, totalMs: _, appReadyMs, ...numbers }: Summary): 
   return { event: "summary", ...numbers, ...ready, limit, limitPart: Math.round(part * 100) / 100 };
 }
 
+/** Failures that events have told of. */
+const told = new WeakSet<Error>();
+
+/** Runs an export, and tells of a failure that came before anything watched it: of credentials, users, limits. */
+export async function tellingFailures<Result>(
+  settings: ExportSettings,
+  onEvent: EventSink | undefined,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  let writer: EventWriter | undefined;
+  const monitor = new Monitor((event) => {
+    onEvent?.(event);
+    writer?.write(event);
+  });
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Error && told.has(error)) throw error;
+    try {
+      writer = openOwnEvents(settings);
+    } catch {
+      // The log and the exit code have it.
+    }
+    monitor.emit(failureEvent(error));
+    await writer?.close(STOPPED_PATIENCE_MS);
+    throw error;
+  }
+}
+
+/** A file that root creates is the user's of the build, whose next export appends to it. */
+function openOwnEvents({ tuning: { events }, uid, gid }: ExportSettings): EventWriter {
+  const isNew = typeof events === "string" && events !== "" && !existsSync(events);
+  const writer = openEvents(events);
+  if (isNew && process.getuid?.() === 0) chownSync(events, uid, gid);
+  return writer;
+}
+
 function failureEvent(error: unknown): EventBody {
-  const reason = messageOf(error);
-  if (!(error instanceof Fault)) return { event: "error", reason };
-  const { code, destination, hint } = error;
+  const { message: reason, code, destination, hint } = toFault(error);
   return { event: "error", reason, code, ...(destination && { destination }), ...(hint && { hint }) };
 }

@@ -20,14 +20,14 @@ export function isSha256(text: string): boolean {
 /** @throws Fault when the text is not `sha256:` and 64 lower-case hex digits. */
 export function parseDigest(text: string): Digest {
   if (!isSha256(text))
-    throw new Fault("EXPORT_IMAGE_DIGEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);
+    throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);
   return text as Digest;
 }
 
 /** @throws Fault when the text is not `sha256:` and 64 lower-case hex digits. */
 export function parseDiffId(text: string): DiffID {
   if (!isSha256(text))
-    throw new Fault("EXPORT_IMAGE_DIFFID", `invalid diffID '${text}': expected sha256:<64 hex digits>`);
+    throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid diffID '${text}': expected sha256:<64 hex digits>`);
   return text as DiffID;
 }
 

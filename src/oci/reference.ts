@@ -115,9 +115,56 @@ export class Reference {
  */
 export function parseReference(text: string): Reference {
   const reference = parseTagged(text) ?? parseDigested(text);
-  if (reference === undefined) throw new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${text}`);
-  return reference;
+  if (reference !== undefined) return reference;
+  throw referenceFault(text, flawIn(text));
 }
+
+/** The fault of a text that names no image. Credentials that somebody put into it are not shown. */
+export function referenceFault(text: string, hint: string): Fault {
+  const shown = text.replace(CREDENTIALS, (_, scheme = "") => `${scheme}[redacted]@`);
+  return new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${shown}`, { hint });
+}
+
+/** @throws Fault for a URL; some would parse, as an image of a registry with the name of the scheme */
+export function refuseUrl(text: string): void {
+  if (SCHEME.test(text)) throw referenceFault(text, flawIn(text));
+}
+
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/** User information of a URL, or a user with a password before a host; what stands before a digest is a name. */
+const CREDENTIALS = /^(?:([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+|[^/@\s:]*:[^/@\s]+)@(?!sha\d+:)(?=[^@/]*[./:])/i;
+
+const EXAMPLE = "registry.example.com/team/app:1.0";
+
+/** What is wrong with a text that is no reference, and how to write it. */
+function flawIn(text: string): string {
+  if (CREDENTIALS.test(text))
+    return "Leave out the credentials: give them in CNB_REGISTRY_AUTH or docker's config.json.";
+  const scheme = SCHEME.exec(text)?.[0];
+  if (scheme !== undefined) return `Leave out ${scheme}, e.g. ${EXAMPLE}.`;
+  if (/\s/.test(text)) return `Leave out blanks and line breaks, e.g. ${EXAMPLE}.`;
+  const [name = "", digest] = text.split("@");
+  if (digest !== undefined)
+    return `Write one digest after the name: @sha256: and 64 hex digits, e.g. app@sha256:${"0".repeat(64)}.`;
+  const { base, tag } = splitTag(name);
+  if (tag !== undefined && !TAG.test(tag))
+    return `Use letters, digits, "_", "-" and "." in a tag, 1 to 128 of them, e.g. ${base === "" ? EXAMPLE : `${base}:1.0`}.`;
+  const slash = base.indexOf("/");
+  const [host, path] = /[.:]|^localhost$/.test(base.slice(0, Math.max(slash, 0)))
+    ? [base.slice(0, slash), base.slice(slash + 1)]
+    : ["", base];
+  if (!isRegistryName(host)) return `Write the registry as host or host:port: ${host} is none, e.g. ${EXAMPLE}.`;
+  if (/[A-Z]/.test(path))
+    return `Use lower-case letters in the repository, e.g. ${base.slice(0, base.length - path.length)}${path.toLowerCase()}.`;
+  if (path.length < 2)
+    return `Give the repository a name of at least 2 characters, e.g. ${host === "" ? "" : `${host}/`}team/app.`;
+  if (path.length > MAX_REPOSITORY)
+    return `Give the repository a name of at most ${MAX_REPOSITORY} characters; this one has ${path.length}.`;
+  return `Use lower-case letters, digits, "_", "-", "." and "/" in the repository, e.g. ${EXAMPLE}.`;
+}
+
+const MAX_REPOSITORY = 255;
 
 function splitTag(text: string): { base: string; tag: string | undefined } {
   const colon = text.lastIndexOf(":");

@@ -9,7 +9,7 @@ import {
   extensionOf,
   LAYER_IDS,
 } from "../cnb/names.ts";
-import { Fault, withContext } from "../errors/fault.ts";
+import { Fault, type FaultCode, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -211,14 +211,14 @@ function launchStep(
     const key = wanted.want(id, directorySource(layer.path, settings), diffIds);
     return { kind: "layer", role, id, createdBy, key, previous: diffIds, making: "creating layer", adding: "" };
   }
-  if (layer.cache) return fault(role, "CONTENTS", `layer '${id}' is cache=true but has no contents`);
+  if (layer.cache) return fault(role, "EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`);
   if (record === undefined)
-    return fault(role, "REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
+    return fault(role, "EXPORT_PLAN_REUSE", `cannot reuse '${id}', previous image has no metadata for layer '${id}'`);
   return { kind: "reuse", role, id, createdBy, diffId: record.diffId, adding: `reusing layer: '${id}'` };
 }
 
-function fault(role: FaultStep["role"], what: string, message: string): FaultStep {
-  return { kind: "fault", role, fault: new Fault(`EXPORT_PLAN_${what}`, message) };
+function fault(role: FaultStep["role"], code: FaultCode, message: string): FaultStep {
+  return { kind: "fault", role, fault: new Fault(code, message) };
 }
 
 function malformedFault(malformed: readonly BuildpackLayer[]): FaultStep {

@@ -48,7 +48,7 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
  */
 export async function writeReport(path: string, report: ExportReport, signal?: AbortSignal): Promise<void> {
   try {
-    await makeDirectories(posix.normalize(posix.dirname(path)), "EXPORT_REPORT_DIRECTORY");
+    await makeDirectories(posix.normalize(posix.dirname(path)), "EXPORT_REPORT_WRITE");
     await write(path, reportToml(report), signal).catch((error: unknown) => {
       throw pathFault("EXPORT_REPORT_WRITE", operationOf(error), path, error);
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Fault } from "../../src/errors/fault.ts";
+import { Fault, type FaultCode } from "../../src/errors/fault.ts";
 import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
@@ -30,11 +30,36 @@ interface Refused {
   readonly hint: RegExp;
   /** The manifest is there all the same. */
   readonly isStored?: boolean;
+  readonly code?: FaultCode;
 }
 
 function answered(reply: Reply): FaultAction {
   return { answer: reply };
 }
+
+/** How registries say that a tag may not be overwritten: Amazon's, Harbor, Artifactory, Quay, GitLab's, without a body. */
+const IMMUTABLE: readonly (readonly [string, FaultAction])[] = [
+  [
+    "400 TAG_INVALID",
+    answered(
+      refusal(
+        400,
+        "TAG_INVALID",
+        "The image tag 'v1' already exists and cannot be overwritten because the tag is immutable.",
+      ),
+    ),
+  ],
+  ["400 TAG_INVALID in few words", answered(refusal(400, "TAG_INVALID", "tag invalid"))],
+  [
+    "412",
+    answered(refusal(412, "PRECONDITION", "Failed to process request due to 'team/app:v1' configured as immutable.")),
+  ],
+  ["403", answered(refusal(403, "DENIED", "Not enough permissions to delete/overwrite artifact 'team/app/v1'"))],
+  ["403 in the detail", answered(refusal(403, "DENIED", "denied", { reason: "Protected tag: immutable" }))],
+  ["409", answered(refusal(409, "TAG_ALREADY_EXISTS", "conflict"))],
+  ["409 without a body", answered({ status: 409, body: "" })],
+  ["412 without a body", answered({ status: 412, body: "" })],
+];
 
 const REFUSED: readonly Refused[] = [
   {
@@ -83,7 +108,7 @@ const REFUSED: readonly Refused[] = [
     target: UPLOADS,
     action: answered(refusal(405, "UNSUPPORTED", "The operation is unsupported.")),
     message: "UNSUPPORTED: The operation is unsupported.",
-    hint: /take pushes\? .* \(HTTP 405 /,
+    hint: /^Push to the registry itself: .* \(HTTP 405 /,
   },
   {
     name: "another digest",
@@ -91,7 +116,7 @@ const REFUSED: readonly Refused[] = [
     target: UPLOADS,
     action: answered(refusal(400, "DIGEST_INVALID", "provided digest did not match uploaded content")),
     message: "DIGEST_INVALID: provided digest did not match uploaded content",
-    hint: /^What .* got is not what was sent.* \(HTTP 400 for blob sha256:/,
+    hint: /^The data was altered on its way.* \(HTTP 400 for blob sha256:/,
   },
   {
     name: "a full disk",
@@ -107,7 +132,7 @@ const REFUSED: readonly Refused[] = [
     target: UPLOADS,
     action: stored(OTHER),
     message: `the registry stored ${OTHER} instead of sha256:`,
-    hint: /^What it got is not what was sent.* \(HTTP 201 for blob sha256:/,
+    hint: /^The data was altered on its way.* \(HTTP 201 for blob sha256:/,
   },
   {
     name: "a manifest that is stored under another digest",
@@ -115,7 +140,7 @@ const REFUSED: readonly Refused[] = [
     target: MANIFESTS,
     action: stored(OTHER),
     message: `the registry stored ${OTHER} instead of sha256:`,
-    hint: /^What it got is not what was sent.* \(HTTP 201 for manifest v1 of/,
+    hint: /^The data was altered on its way.* \(HTTP 201 for manifest v1 of/,
     isStored: true,
   },
   {
@@ -132,15 +157,24 @@ const REFUSED: readonly Refused[] = [
     target: MANIFESTS,
     action: answered(refusal(404, "NAME_INVALID", "invalid repository name")),
     message: "NAME_INVALID: invalid repository name",
-    hint: /^\(HTTP 404 for manifest v1 of .*team\/app\)$/,
+    hint: /^Check the name; .* \(HTTP 404 for manifest v1 of .*team\/app\)$/,
   },
+  ...IMMUTABLE.map(([name, action]) => ({
+    name: `a tag that stays as it is: ${name}`,
+    method: "PUT",
+    target: MANIFESTS,
+    action,
+    message: "/manifests/v1: ",
+    hint: /^The tag v1 of .*team\/app is immutable: use another tag, or allow overwriting .* \(HTTP \d+ for manifest v1 of/,
+    code: "EXPORT_REGISTRY_IMMUTABLE" as const,
+  })),
   {
     name: "a HEAD",
     method: "HEAD",
     target: BLOBS,
     action: answered({ status: 400 }),
     message: "unexpected status code 400 Bad Request (HEAD responses have no body, use GET for details)",
-    hint: /^\(HTTP 400 for blob sha256:/,
+    hint: /^Read the registry's answer .* \(HTTP 400 for blob sha256:/,
   },
   {
     name: "an upload by an answer without a Location",
@@ -180,18 +214,19 @@ const REFUSED: readonly Refused[] = [
     target: UPLOADS,
     action: answered({ status: 302, headers: { location: "/elsewhere" } }),
     message: "unexpected status code 302 Found",
-    hint: /^\(HTTP 302 for blob sha256:/,
+    hint: /^Read the registry's answer .* \(HTTP 302 for blob sha256:/,
   },
 ];
 
 describe("what cannot help is asked once, and is one clear error", () => {
-  test.each(REFUSED)("$name ($method)", async ({ method, target, action, message, hint, isStored = false }) => {
+  test.each(REFUSED)("$name ($method)", async ({ method, target, action, message, hint, code, isStored = false }) => {
     await using scene = await PushScene.open();
     scene.fail(method, target, action, ALWAYS);
     const failure = await failureOf(scene);
     expect(failure.message).toContain(message);
     expect(failure.destination).toContain(scene.server.host);
     expect(failure.hint ?? "").toMatch(hint);
+    if (code !== undefined) expect(failure.code).toBe(code);
     expect(scene.server.count(method, target)).toBe(1);
     expect(scene.registries.counters.retries).toBe(0);
     expect(scene.logger.lines.filter((line) => !line.startsWith("debug"))).toEqual([]);

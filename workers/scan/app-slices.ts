@@ -75,7 +75,6 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
   const message = `failed to check if '${fromByteString(relative)}' matches '${fromByteString(pattern)}': ${cause.message}`;
   return new Fault("EXPORT_LAYER_PATTERN", message, {
     cause,
-    hint: "Correct the pattern in the buildpack's launch.toml slices.",
   });
 }
 

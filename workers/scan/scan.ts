@@ -1,7 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
-import { pathFault } from "../../src/go/errno.ts";
+import { isNotExist, isSystemError, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import type { ScanTask, TarIndex } from "../protocol.ts";
 import { AppSlices, type LayersOf } from "./app-slices.ts";
@@ -41,7 +41,18 @@ function* treeEntries(root: ByteString, owner: Owner, order: WalkOrder): Generat
 }
 
 function scanApp(source: AppSource): TarIndex[] {
-  return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
+  try {
+    return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
+  } catch (error) {
+    const isMissing = error instanceof Fault && error.code === "EXPORT_LAYER_READ" && isNoDirectory(error.cause);
+    if (!isMissing) throw error;
+    const { code, message } = error;
+    throw new Fault(code, message, { hint: "Give the directory of the app with -app (CNB_APP_DIR).", cause: error });
+  }
+}
+
+function isNoDirectory(error: unknown): boolean {
+  return isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR");
 }
 
 /** Packs all entries first, because the slices of a path are known only after the whole walk. */
@@ -98,9 +109,7 @@ function scanLauncher(path: ByteString): TarIndex {
   if (stats.isDirectory())
     throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: read ${shown}: is a directory`);
   if (!stats.isFile())
-    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`, {
-      hint: "Give the path of the launcher binary with -launcher.",
-    });
+    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`, {});
   const entries = [
     rootOwned("/cnb", TAR_TYPE.directory),
     rootOwned("/cnb/lifecycle", TAR_TYPE.directory),

@@ -4,7 +4,7 @@ import { type ByteString, fromByteString, fsPath, joinPath } from "../../src/go/
 import { isNotExist, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
-import { CHANGED_HINT, changedFault } from "../protocol.ts";
+import { changedFault } from "../protocol.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
 export interface DirectoryNames {
@@ -170,16 +170,13 @@ function readLink(path: ByteString): ByteString {
   }
 }
 
-/** A path that the walk has just found cannot be missing unless it was removed. */
-function missingHint(error: unknown): { readonly hint?: string } {
-  return isNotExist(error) ? { hint: CHANGED_HINT } : {};
-}
-
-export function lstat(path: ByteString): Stats {
+/** @param wasThere a moment ago */
+export function lstat(path: ByteString, wasThere: boolean): Stats {
   try {
     return lstatSync(fsPath(path));
   } catch (error) {
-    throw pathFault("EXPORT_LAYER_READ", "lstat", fromByteString(path), error, missingHint(error));
+    const code = wasThere && isNotExist(error) ? "EXPORT_LAYER_CHANGED" : "EXPORT_LAYER_READ";
+    throw pathFault(code, "lstat", fromByteString(path), error);
   }
 }
 
@@ -225,7 +222,7 @@ export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<Wa
   let count = 0;
   const visit = (path: ByteString, parent: number): WalkedPath => ({
     path,
-    stats: lstat(path),
+    stats: lstat(path, path !== root),
     number: count++,
     parent,
   });
@@ -285,7 +282,7 @@ class OpenDirectory {
    * @throws Fault if the directory was replaced
    */
   check(): void {
-    const stats = lstat(this.path);
+    const stats = lstat(this.path, true);
     // File systems that make up inode numbers keep the times.
     if (stats.isDirectory() && (stats.ino === this.#stats.ino || isSameVersion(stats, this.#stats))) return;
     throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");

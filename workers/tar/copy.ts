@@ -84,9 +84,7 @@ export class BlobFile {
   }
 
   #fault(what: string): Fault {
-    return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected.digest} is corrupt: the file ${what}`, {
-      hint: "Run the extender again: its output was modified or truncated.",
-    });
+    return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected.digest} is corrupt: the file ${what}`);
   }
 }
 
@@ -146,7 +144,6 @@ export class ExpansionLimit {
     throw new Fault(
       "EXPORT_LAYER_EXPANSION",
       `decompression bomb: ${this.#blobSize} bytes unpack to more than ${this.#most}`,
-      { hint: "If the layer is intended, keep the large empty files out of the image." },
     );
   }
 }

@@ -21,11 +21,11 @@ import {
   cannotEncode,
   type EntryHeader,
   FORMAT,
+  headerFault,
   MAX_SPECIAL_SIZE,
   MTIME_SECONDS,
   type TarEntry,
   type TarTime,
-  tarFault,
 } from "./entry.ts";
 import { formatPaxTime, paxRecord, SPARSE } from "./pax.ts";
 
@@ -126,7 +126,7 @@ function writeSpecial(bytes: Buffer, name: ByteString, type: number, contents: B
 function encodeRecords(records: ReadonlyMap<ByteString, ByteString>): ByteString {
   const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
   const contents = sorted.map(([key, value]) => paxRecord(key, value)).join("");
-  if (contents.length > MAX_SPECIAL_SIZE) throw tarFault("archive/tar: header field too long");
+  if (contents.length > MAX_SPECIAL_SIZE) throw headerFault("archive/tar: header field too long");
   return contents;
 }
 

@@ -72,7 +72,12 @@ export function isHeaderOnly(type: number): boolean {
 
 /** @param reason in the words of archive/tar */
 export function tarFault(reason: string): Fault {
-  return new Fault("EXPORT_LAYER_TAR", reason);
+  return new Fault("EXPORT_LAYER_BLOB", reason);
+}
+
+/** The fault of an entry that no tar can describe. @param reason in the words of archive/tar */
+export function headerFault(reason: string): Fault {
+  return new Fault("EXPORT_LAYER_HEADER", reason);
 }
 
 /** Go's ErrHeader. */
@@ -89,7 +94,7 @@ export function unexpectedEnd(): Fault {
 export function cannotEncode(...reasons: readonly string[]): Fault {
   const given = reasons.filter((reason) => reason !== "");
   const why = given.length === 0 ? "" : `: ${given.join("; and ")}`;
-  return tarFault(`archive/tar: cannot encode header${why}`);
+  return headerFault(`archive/tar: cannot encode header${why}`);
 }
 
 export function numberIn(record: Buffer, field: Field): bigint {

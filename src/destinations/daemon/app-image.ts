@@ -1,7 +1,7 @@
 import type { HashFile } from "../../caches/volume-cache.ts";
 import { isDockerFault } from "../../docker/fault.ts";
 import type { Layer } from "../../engine/layer.ts";
-import { Fault, failTo, messageAndHint, messageOf } from "../../errors/fault.ts";
+import { Fault, failTo, messageOf, warningOf } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
@@ -153,14 +153,14 @@ export class DaemonApp implements AppDestination {
         signal,
       );
       const results = await putTags(this.#connection, id, this.#references, signal);
-      if (results[0]?.cause === undefined) await this.#commitLaunchCache();
-      const names = results.map(({ reference, cause }) => ({ name: reference.original, cause }));
+      if (results[0]?.failure === undefined) await this.#commitLaunchCache();
+      const names = results.map(({ reference, failure }) => ({ name: reference.original, failure }));
       return { names, ...identify(id), manifestSize };
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
       // Under the names as typed, which is how they are shown (docs/compatibility.md#daemon-failures-by-name).
-      const names = this.#references.map(({ original }) => ({ name: original, cause: messageOf(error) }));
+      const names = this.#references.map(({ original }) => ({ name: original, failure: error }));
       return { names, ...identify(""), manifestSize };
     }
   }
@@ -241,7 +241,7 @@ export class DaemonApp implements AppDestination {
   /** One that another export uses is left to that one; the reference fails here whatever the reason. */
   async #commitLaunchCache(): Promise<void> {
     const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
-    if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${messageAndHint(fault)}`);
+    if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${warningOf(fault)}`);
   }
 
   #newLoad(signal: AbortSignal): DaemonLoad {

@@ -1,5 +1,5 @@
 import { isDockerFault } from "../../docker/fault.ts";
-import { Fault, messageOf } from "../../errors/fault.ts";
+import { Fault } from "../../errors/fault.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { encodeName } from "./images.ts";
@@ -8,7 +8,7 @@ import { encodeName } from "./images.ts";
 export interface TagResult {
   readonly reference: Reference;
   /** Why the daemon does not have the image under it. */
-  readonly cause: string | undefined;
+  readonly failure: Fault | undefined;
 }
 
 /**
@@ -25,7 +25,7 @@ export async function putTags(
 ): Promise<TagResult[]> {
   const results: TagResult[] = [];
   for (const reference of references)
-    results.push({ reference, cause: await putTag(connection, id, reference, signal) });
+    results.push({ reference, failure: await putTag(connection, id, reference, signal) });
   return results;
 }
 
@@ -34,7 +34,7 @@ async function putTag(
   id: string,
   { tag, repository }: Reference,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Fault | undefined> {
   try {
     if (tag === undefined) throw new Fault("EXPORT_DAEMON_TAG", "refusing to create a tag with a digest reference");
     const query = { repo: repository.name, tag };
@@ -43,6 +43,6 @@ async function putTag(
   } catch (error) {
     signal.throwIfAborted();
     if (!isDockerFault(error)) throw error;
-    return messageOf(error);
+    return error;
   }
 }

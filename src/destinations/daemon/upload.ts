@@ -38,7 +38,7 @@ export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerat
     yield chunk;
   }
   if (left !== 0)
-    throw new Fault("EXPORT_INTERNAL", `${name} has ${left < 0 ? "more" : "fewer"} than its ${size} bytes`);
+    throw new Fault("EXPORT_LAYER_CHANGED", `${name} has ${left < 0 ? "more" : "fewer"} than its ${size} bytes`);
   const padding = paddedSize(size) - size;
   if (padding > 0) yield TAR_END.subarray(0, padding);
 }

@@ -1,6 +1,6 @@
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import type { BlobFiles } from "../../engine/layer.ts";
-import { Fault, failTo, messageOf } from "../../errors/fault.ts";
+import { Fault, failTo } from "../../errors/fault.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
@@ -223,14 +223,14 @@ function originOf(image: SourceImage): string {
 async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => Promise<void>): Promise<SavedName> {
   try {
     await save();
-    return { name: layout.path, cause: undefined };
+    return { name: layout.path, failure: undefined };
   } catch (error) {
     signal.throwIfAborted();
     if (!isLayoutFault(error)) throw error;
-    return { name: layout.path, cause: messageOf(error) };
+    return { name: layout.path, failure: error };
   }
 }
 
-function isLayoutFault(error: unknown): boolean {
+function isLayoutFault(error: unknown): error is Fault {
   return error instanceof Fault && error.code.startsWith("EXPORT_LAYOUT_");
 }

@@ -139,7 +139,7 @@ export async function copyBlob(root: string, blob: Sized, from: string): Promise
   if (found !== size)
     throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
       destination: root,
-      hint: `${blobPath(from, digest)} is not the blob that it should be.`,
+      hint: `Write that layout again: ${blobPath(from, digest)} does not match its descriptor.`,
     });
   await written(blobPath(root, digest), () =>
     underTemporaryName(root, digest, async (temporary) => {

@@ -79,7 +79,7 @@ export async function openImage(path: string): Promise<LayoutImage> {
   if (image !== undefined) return image;
   throw new Fault("EXPORT_LAYOUT_MISSING", `no OCI layout at ${path}`, {
     destination: path,
-    hint: `Is "${path}" the right path? There is no ${join(path, "index.json")}.`,
+    hint: `Check the path: there is no ${join(path, "index.json")}.`,
   });
 }
 
@@ -99,9 +99,7 @@ function theImage(bytes: Buffer): Descriptor {
     const [first, ...more] = parseIndex(bytes).manifests;
     if (first === undefined) throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest at index");
     if (more.length > 0)
-      throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest matching platform {amd64 linux  }", {
-        hint: "The layout must hold exactly one image.",
-      });
+      throw new Fault("EXPORT_LAYOUT_INDEX", "failed to find manifest matching platform {amd64 linux  }");
     if (first.mediaType !== OCI_MANIFEST && first.mediaType !== DOCKER_MANIFEST)
       throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${first.digest}: ${first.mediaType}`);
     return first;

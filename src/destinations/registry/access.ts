@@ -1,7 +1,7 @@
-import { EXIT_CODES } from "../../cnb/exit-codes.ts";
-import { Fault, failTo, messageOf } from "../../errors/fault.ts";
+import { toFault } from "../../errors/fault.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
+import { namesFault } from "../destination.ts";
 import type { RegistryRepository } from "./repository.ts";
 
 /**
@@ -18,18 +18,11 @@ export async function checkNames(
   const refusals = (await Promise.allSettled(checks)).flatMap((check, i) => {
     if (check.status === "fulfilled") return [];
     const names = groups[i]?.[1] ?? [];
-    return names.map(({ original }) => ({ original, reason: check.reason as unknown }));
+    return names.map(({ original }) => ({ name: original, failure: toFault(check.reason) }));
   });
   signal.throwIfAborted();
-  const [first] = refusals;
-  if (first === undefined) return;
-  const list = refusals.map(({ original, reason }) => `[${original}: ${messageOf(reason)}]`).join(",");
-  const hint = first.reason instanceof Fault ? first.reason.hint : undefined;
-  const fault = new Fault("EXPORT_REGISTRY_TAGS", `failed to write image to the following tags: ${list}`, {
-    cause: first.reason,
-    ...(hint === undefined ? {} : { hint }),
-  });
-  throw failTo("export", fault, EXIT_CODES.exportFailed);
+  const fault = namesFault(refusals);
+  if (fault !== undefined) throw fault;
 }
 
 /**

@@ -219,7 +219,6 @@ function goneFault(id: string, { descriptor, from }: Extract<RegistryContent, { 
     `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, though an image there lists it`,
     {
       destination: from.name,
-      hint: "Restore the blob, or build again without the previous image, so that the layer is made anew.",
     },
   );
 }

@@ -100,13 +100,20 @@ export function scopeOf({ path }: Repository, actions: "pull" | "push,pull" | "p
 /**
  * Runs one request of a push until it succeeds or the budget ends.
  * @param what the request is about, for who reads its failure: `blob sha256:...`
+ * @param isTaken whether it would replace something, as far as is known when it fails
  */
-export async function persist<T>(connection: Connection, work: Work, what: string, task: () => Promise<T>): Promise<T> {
+export async function persist<T>(
+  connection: Connection,
+  work: Work,
+  what: string,
+  task: () => Promise<T>,
+  isTaken = () => false,
+): Promise<T> {
   try {
     return await retrying(connection.pushRetry, task, retryHooks(connection, work));
   } catch (error) {
     work.signal?.throwIfAborted();
-    throw explained(error, { repository: connection.repository, what });
+    throw explained(error, { repository: connection.repository, what, isTaken: isTaken() });
   }
 }
 
@@ -124,7 +131,8 @@ export function retryHooks({ counters, logger, pushRetry, notices }: Connection,
       if (sinceMs + retryAfterMs > pushRetry.budgetMs && retryAfterMs > 0)
         return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
       const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
-      return error.withHint(`Tried ${tries}; -retry-budget says for how long.`);
+      const retried = `Tried ${tries}; -retry-budget says for how long.`;
+      return error.withHint(error.ownHint === undefined ? retried : `${error.ownHint} ${retried}`);
     },
   };
 }

@@ -162,10 +162,11 @@ function isStructured401(error: unknown): boolean {
 function explained(fault: Fault, reference: Reference): Fault {
   const hint =
     fault.code === NOT_FOUND
-      ? `Is "${reference}" the right name? There is no such image in ${reference.registry}.`
+      ? `Check the name: there is no image "${reference}" in ${reference.registry}.`
       : fault.code === DENIED
         ? `Give credentials that may pull from ${reference.repository.name}, in CNB_REGISTRY_AUTH or docker's config.json.`
         : undefined;
   if (hint === undefined) return fault;
+  if (fault instanceof RegistryFault) return fault.withHint(hint, reference.name);
   return new Fault(fault.code, fault.message, { cause: fault.cause, hint, destination: reference.name });
 }

@@ -30,7 +30,7 @@ export function checkStored(answer: Answer, digest: Digest): void {
     status: answer.status,
     isTemporary: false,
     destination: answer.url.host,
-    hint: "What it got is not what was sent: look for a proxy that changes requests, or for a damaged disk.",
+    hint: "The data was altered on its way: look for a proxy that changes requests, or for a damaged disk.",
   });
 }
 

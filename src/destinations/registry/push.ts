@@ -1,4 +1,4 @@
-import { Fault, messageOf } from "../../errors/fault.ts";
+import { toFault } from "../../errors/fault.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Monitor } from "../../observe/monitor.ts";
@@ -108,8 +108,7 @@ function missingFrom(
 
 function savedName({ reference, outcome, error }: TagResult): SavedName {
   const name = reference.original;
-  if (outcome !== "failed") return { name, cause: undefined };
-  return { name, cause: messageOf(error), hint: error instanceof Fault ? error.hint : undefined };
+  return { name, failure: outcome === "failed" ? toFault(error) : undefined };
 }
 
 async function pushTo(

@@ -160,7 +160,7 @@ export class RegistryRepository {
       throw new RegistryFault(NOT_FOUND, `blob ${digest} is not in ${this.name}`, {
         isTemporary: false,
         destination: this.name,
-        hint: "An image there lists it all the same: restore it, or push that image again.",
+        hint: "Restore the blob, or push the image again that still references it.",
       });
     this.#connection.counters.existing += 1;
     options.onBytes?.(size);

@@ -1,14 +1,17 @@
 import type { Clock } from "../../concurrency/clock.ts";
 import { fullJitter, type RetryPolicy } from "../../concurrency/retry.ts";
-import { Fault } from "../../errors/fault.ts";
+import { Fault, type FaultCode } from "../../errors/fault.ts";
 import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import type { Patience } from "../../http/http.ts";
+import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
 
 /** What a failed request was about: `blob sha256:...`, `manifest latest`. */
 export interface Subject {
   readonly repository: Repository;
   readonly what: string;
+  /** The request would replace what is there. */
+  readonly isTaken?: boolean;
 }
 
 /** Words in which registries say that somebody has to pay or to clean up first. */
@@ -20,29 +23,68 @@ const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
  */
 export function explained(error: unknown, subject: Subject): unknown {
   if (!(error instanceof RegistryFault)) return error;
-  const { status, hint } = error;
+  const { status } = error;
   const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${subject.what} of ${subject.repository.name}`;
-  const sentences = [hint ?? advice(error, subject), `(${about})`].filter((text) => text !== undefined);
-  return error.withHint(sentences.join(" "), subject.repository.name);
+  const refusal = nameRefusal(error, subject);
+  const hint = refusal?.hint ?? error.ownHint ?? advice(error, subject) ?? error.hint;
+  const sentences = [hint, `(${about})`].filter((text) => text !== undefined);
+  return error.withHint(sentences.join(" "), subject.repository.name, refusal?.code);
 }
 
-function advice(error: RegistryFault, { repository }: Subject): string | undefined {
+/** Words in which registries say that a tag is there and stays as it is. */
+const IMMUTABLE =
+  /immutab|overwr|already exists|protected tag|tag is protected|cannot be (?:changed|updated|modified)/i;
+
+/** What a manifest is refused for that is pushed under a name that it cannot have; undefined for other refusals. */
+function nameRefusal(
+  error: RegistryFault,
+  { repository, what }: Subject,
+): { code: FaultCode; hint: string } | undefined {
+  const { status = 0, message, diagnostics } = error;
+  const name = /^manifest (?<name>.+)$/.exec(what)?.groups?.name;
+  if (name === undefined || !message.startsWith("PUT ") || error.isTemporary) return undefined;
+  const codes = diagnostics.map(({ code }) => code);
+  if (isSha256(name))
+    return status === 404 || error.code === DENIED
+      ? undefined
+      : {
+          code: "EXPORT_INPUT_REFERENCE",
+          hint: `Name the image by a tag, e.g. ${repository.name}:latest: a new image cannot get the digest of another one.`,
+        };
+  const isForbidden = codes.includes("TAG_INVALID") || status === 409 || status === 412;
+  const isRefused = status === 400 || status === 403 || status === 405;
+  if (!isForbidden && !(isRefused && IMMUTABLE.test(describe(error)))) return undefined;
+  if (codes.includes("MANIFEST_BLOB_UNKNOWN")) return undefined;
+  return {
+    code: "EXPORT_REGISTRY_IMMUTABLE",
+    hint: `The tag ${name} of ${repository.name} is immutable: use another tag, or allow overwriting in the settings of ${repository.registry}.`,
+  };
+}
+
+/** All that a registry said. */
+function describe({ message, diagnostics }: RegistryFault): string {
+  return [message, ...diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
+}
+
+function advice(error: RegistryFault, { repository, what, isTaken = false }: Subject): string | undefined {
   const { status } = error;
   const codes = error.diagnostics.map(({ code }) => code);
-  const words = [error.message, ...error.diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
   const { name, registry } = repository;
   if (status === 413 || codes.includes("SIZE_INVALID"))
     return `${registry}, or a proxy before it, limits the size of a request's body (nginx: client_max_body_size); raise the limit.`;
-  if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(words)))
+  if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(describe(error))))
     return `Make room in ${registry}, or raise the quota of ${name}.`;
+  // The registry took the blobs, so that the credentials may push something.
+  if (error.code === DENIED && isTaken)
+    return `Give credentials that may overwrite ${what} of ${name}; if the tag is immutable, use another tag, or allow overwriting.`;
   if (error.code === DENIED)
     return `Give credentials that may push to ${name}, in CNB_REGISTRY_AUTH or docker's config.json.`;
   if (error.code === NOT_FOUND && codes.includes("NAME_UNKNOWN"))
     return `Create ${name} first: ${registry} does not do that by itself.`;
   if (status === 405 || status === 501 || codes.includes("UNSUPPORTED"))
-    return `Does ${registry} take pushes? Mirrors and caches do not.`;
+    return `Push to the registry itself: ${registry} takes no pushes, like a mirror or a pull-through cache.`;
   if (codes.includes("DIGEST_INVALID"))
-    return `What ${registry} got is not what was sent: look for a proxy that changes requests, or for a damaged disk.`;
+    return `The data was altered on its way to ${registry}: look for a proxy that changes requests, or for a damaged disk.`;
   if (codes.includes("MANIFEST_INVALID") || status === 415)
     return `${registry} does not take this kind of manifest or layer; its media types come from the run image and -compression.`;
   return undefined;

@@ -43,16 +43,20 @@ export function putTags(
     // It may have been moved since.
     if (known === manifest.digest) known = undefined;
     let isSent = false;
+    let isTaken = false;
     try {
       // A PUT whose answer was lost is seen by the next try.
-      const outcome = await persist(connection, work, `manifest ${identifier}`, async () => {
+      const push = async () => {
         const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
         if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
+        isTaken = found !== undefined && found !== "nothing";
         known = undefined;
         isSent = true;
         await putManifest(connection, identifier, manifest, work);
         return "pushed";
-      });
+      };
+      // A PUT whose answer was lost is seen by the next try.
+      const outcome = await persist(connection, work, `manifest ${identifier}`, push, () => isTaken);
       return { reference, outcome };
     } catch (error) {
       work.signal?.throwIfAborted();

@@ -23,8 +23,7 @@ export async function writeTimeline(
   try {
     await writeDocument(path, withoutSecrets(text), { patienceMs });
   } catch (error) {
-    const hint = "Give a writable file with -timeline.";
-    throw pathFault("EXPORT_REPORT_TIMELINE", operationOf(error), path, error, { hint });
+    throw pathFault("EXPORT_REPORT_TIMELINE", operationOf(error), path, error);
   }
 }
 

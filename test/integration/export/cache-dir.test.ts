@@ -287,7 +287,7 @@ describe("a full disk", () => {
     const exported = await run();
     expect(exported.exitCode).toBe(0);
     expect(exported.stderr).toMatch(
-      /^Warning: Failed to export cache: setting cache metadata: .*no space left on device\n$/,
+      /^Warning: Failed to export cache: setting cache metadata: .*no space left on device\nThe file system is full: free space .*\n$/,
     );
     expect(exported.events).toContainEqual(expect.objectContaining({ event: "cache-failed" }));
     rmSync(join(disk, "filler"));

@@ -28,7 +28,7 @@ describe("the app image fails", () => {
       `ERROR: failed to create new app image: connect to repo store "${missing}": GET http://${app.host}/v2/run/manifests/sha256:`,
     );
     expect(run.stderr).toMatch("MANIFEST_UNKNOWN");
-    expect(run.stderr).toMatch("Is ");
+    expect(run.stderr).toMatch("Check the name: there is no image ");
     expect(run.stderr).not.toMatch("Failed to open remote image");
     expect(app.count("GET", /run\/manifests/)).toBe(1);
     expect(app.manifests.find("app", "latest")).toBeUndefined();

@@ -25,6 +25,6 @@ test.each([[""], ["trace"], [" info"]])("rejects %j", (text) => {
   expect(thrownBy(() => levelOf(text))).toMatchObject({
     message: "failed to parse log level: invalid level",
     exitCode: 1,
-    hint: expect.stringContaining("must be one of debug, info, warn, warning, error, fatal."),
+    hint: expect.stringContaining("to one of debug, info, warn, warning, error, fatal."),
   });
 });

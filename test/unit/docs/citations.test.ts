@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { expect, test } from "vitest";
+import { withErrorCodes } from "../../../scripts/error-codes.ts";
+import { CODES } from "../../../src/errors/codes.ts";
 import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -104,22 +106,27 @@ test("links to files on GitHub are pinned to a commit or a version", () => {
 
 /** Names of error codes, without those that only begin one (`EXPORT_DAEMON_`) and without variables (`CNB_EXPORT_...`). */
 const ERROR_CODE = /(?<![\w])EXPORT_[A-Z_]*[A-Z](?![\w$])/g;
-/** Code that is completed from a word: the prefix, and the literals that may be put behind it. */
-const CODE_TEMPLATE = /`(?<prefix>EXPORT_[A-Z_]+_)\$\{/g;
 
-test("every error code that a document names exists in the source", () => {
-  const sources = [
-    ...filesBelow("src", (name) => name.endsWith(".ts")),
-    ...filesBelow("workers", (name) => name.endsWith(".ts")),
-  ];
-  const known = new Set(sources.flatMap(({ text }) => [...text.matchAll(ERROR_CODE)].map(([name]) => name)));
-  for (const { text } of sources)
-    for (const { groups } of text.matchAll(CODE_TEMPLATE))
-      for (const [, word = ""] of text.matchAll(/"([A-Z_]+)"/g)) known.add(`${groups?.prefix}${word}`);
+test("every error code that a document names exists", () => {
   const unknown = documents.flatMap(({ path, text }) =>
-    [...text.matchAll(ERROR_CODE)].filter(([name]) => !known.has(name)).map(([name]) => `${path}: ${name}`),
+    [...text.matchAll(ERROR_CODE)].filter(([name]) => !Object.hasOwn(CODES, name)).map(([name]) => `${path}: ${name}`),
   );
   expect(unknown).toEqual([]);
+});
+
+test("every error code is thrown somewhere", () => {
+  const sources = ["src", "workers"].flatMap((folder) => filesBelow(folder, (name) => name.endsWith(".ts")));
+  const text = sources
+    .filter(({ path }) => path !== "src/errors/codes.ts")
+    .map((source) => source.text)
+    .join("\n");
+  expect(Object.keys(CODES).filter((code) => !text.includes(`"${code}"`))).toEqual([]);
+});
+
+test("docs/troubleshooting.md lists the error codes as the code has them", () => {
+  const { text = "" } = documents.find(({ path }) => path === "docs/troubleshooting.md") ?? {};
+  expect(text).toBe(withErrorCodes(text));
+  for (const code of Object.keys(CODES)) expect(text).toContain(`| \`${code}\` |`);
 });
 
 function lineOf(text: string, index: number): number {

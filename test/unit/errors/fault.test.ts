@@ -1,7 +1,17 @@
 import { expect, test } from "vitest";
-import { Fault, failTo, messageOf, withContext } from "../../../src/errors/fault.ts";
+import { CODES, type FaultCode, STAGES, stageOf } from "../../../src/errors/codes.ts";
+import {
+  Fault,
+  failTo,
+  messageAndHint,
+  messageOf,
+  toFault,
+  warningOf,
+  withContext,
+} from "../../../src/errors/fault.ts";
+import { RegistryFault } from "../../../src/http/faults.ts";
 
-const deep = new Fault("EXPORT_ARGS_REFERENCE", "could not parse", {
+const deep = new Fault("EXPORT_INPUT_REFERENCE", "could not parse", {
   exitCode: 3,
   hint: "Write it so.",
   destination: "reg.example",
@@ -11,7 +21,7 @@ const deep = new Fault("EXPORT_ARGS_REFERENCE", "could not parse", {
 test("context goes in front and all else stays", () => {
   expect(withContext("outer", deep, "EXPORT_INTERNAL")).toMatchObject({
     message: "outer: could not parse",
-    code: "EXPORT_ARGS_REFERENCE",
+    code: "EXPORT_INPUT_REFERENCE",
     exitCode: 3,
     hint: "Write it so.",
     destination: "reg.example",
@@ -37,4 +47,85 @@ test.each([
     exitCode,
     cause: error,
   });
+});
+
+test("a fault without a hint has its code's, and so has what wraps it; a warning has its own only", () => {
+  const plain = new Fault("EXPORT_ARGS_CWD", "getwd");
+  expect([plain.hint, plain.ownHint]).toEqual([CODES.EXPORT_ARGS_CWD.hint, undefined]);
+  const wrapped = failTo("export", withContext("saving", plain), 62);
+  expect(wrapped).toMatchObject({ code: "EXPORT_ARGS_CWD", hint: plain.hint, ownHint: undefined, exitCode: 62 });
+  expect(messageAndHint(plain)).toBe(`getwd\n${plain.hint}`);
+  expect(warningOf(plain)).toBe("getwd");
+  expect(warningOf(deep)).toBe("could not parse\nWrite it so.");
+});
+
+test("the exit code is the fault's own, else its code's", () => {
+  expect(new Fault("EXPORT_ARGS_INVALID", "x").exitCode).toBe(3);
+  expect(new Fault("EXPORT_ARGS_INVALID", "x", { exitCode: 1 }).exitCode).toBe(1);
+  expect(new Fault("EXPORT_LAYER_READ", "x").exitCode).toBeUndefined();
+  expect(failTo("export", new Fault("EXPORT_ARGS_INVALID", "x")).exitCode).toBe(3);
+});
+
+test("wrapping keeps the class and what a registry said", () => {
+  const refused = new RegistryFault("EXPORT_REGISTRY_DENIED", "denied", {
+    status: 403,
+    isTemporary: false,
+    destination: "reg.example/app",
+  });
+  for (const wrapped of [withContext("outer", refused), failTo("export", refused, 62)]) {
+    expect(wrapped).toBeInstanceOf(RegistryFault);
+    expect(wrapped).toMatchObject({ status: 403, isTemporary: false, destination: "reg.example/app", cause: refused });
+  }
+});
+
+function systemError(code: string, syscall = "open"): Error {
+  return Object.assign(new Error(`${code}: words, ${syscall} '/file'`), { code, syscall });
+}
+
+test.each<[string, unknown, FaultCode, RegExp]>([
+  ["a full disk", systemError("ENOSPC", "write"), "EXPORT_SYSTEM", /file system is full: free space/],
+  ["a quota", systemError("EDQUOT", "write"), "EXPORT_SYSTEM", /quota .* free space/],
+  ["a read-only file system", systemError("EROFS"), "EXPORT_SYSTEM", /read-only: mount it writable/],
+  ["a broken disk", systemError("EIO", "read"), "EXPORT_SYSTEM", /disk or the network file system failed/],
+  ["a missing file", systemError("ENOENT"), "EXPORT_SYSTEM", /Correct what the message names/],
+  ["a forbidden file", systemError("EACCES"), "EXPORT_SYSTEM", /permissions/],
+  ["too many open files", systemError("EMFILE"), "EXPORT_LIMIT_OPEN_FILES", /ulimit -n/],
+  ["the same in a thread", new Error("EMFILE: too many open files, open '/x'"), "EXPORT_LIMIT_OPEN_FILES", /ulimit -n/],
+  ["too many processes", systemError("EAGAIN", "spawn /bin/sh"), "EXPORT_LIMIT_THREADS", /pids\.max/],
+  ["no memory", systemError("ENOMEM", "spawn /bin/sh"), "EXPORT_LIMIT_MEMORY", /more memory/],
+  ["no memory for a buffer", new RangeError("Array buffer allocation failed"), "EXPORT_LIMIT_MEMORY", /more memory/],
+  [
+    "no memory for the encoder",
+    new RangeError("WebAssembly.Memory(): could not allocate memory"),
+    "EXPORT_LIMIT_MEMORY",
+    /-workers/,
+  ],
+  [
+    "no memory for a thread",
+    Object.assign(new Error("Worker terminated due to reaching memory limit"), { code: "ERR_WORKER_OUT_OF_MEMORY" }),
+    "EXPORT_LIMIT_MEMORY",
+    /-workers/,
+  ],
+  ["a defect", new TypeError("x is not a function"), "EXPORT_INTERNAL", /Report it/],
+  ["no error at all", "text", "EXPORT_INTERNAL", /Report it/],
+])("%s that nothing gave a code for has one that fits, and a hint", (_what, error, code, hint) => {
+  for (const fault of [toFault(error), withContext("outer", error), failTo("export", error)])
+    expect(fault).toMatchObject({ code, hint: expect.stringMatching(hint) });
+});
+
+test("a dead thread does not ask for memory where files or processes are short", () => {
+  const died = (cause: Error) => new Fault("EXPORT_LAYER_THREAD", "a worker thread died", { cause });
+  expect(died(new Error("EMFILE: too many open files, open '/x'")).hint).toMatch(/ulimit -n/);
+  expect(died(new Error("EMFILE: too many open files, open '/x'")).hint).not.toMatch(/memory/);
+  expect(died(new Error("something else")).hint).toMatch(/more memory/);
+});
+
+test("each code's stage is known, its meaning a sentence, its hint in the imperative", () => {
+  for (const [code, { meaning, hint }] of Object.entries(CODES)) {
+    expect(STAGES).toHaveProperty(stageOf(code as FaultCode));
+    expect(meaning).toMatch(/^[A-Z-].*\.$/);
+    const needsNone = code === "EXPORT_CANCELLED" || code === "EXPORT_ARGS_INVALID";
+    if (!needsNone) expect(hint).toMatch(/^[A-Z]/);
+    expect(hint ?? "").not.toMatch(/\?$/);
+  }
 });

@@ -21,7 +21,7 @@ test("a fault keeps its fields, and the thread's stack becomes the cause's", () 
 
 test("what a fault does not have stays absent", () => {
   const arrived = across(new Fault("EXPORT_LAYER_READ", "text"));
-  expect([arrived.exitCode, arrived.hint, arrived.destination]).toEqual([undefined, undefined, undefined]);
+  expect([arrived.exitCode, arrived.ownHint, arrived.destination]).toEqual([undefined, undefined, undefined]);
 });
 
 test.each([

@@ -58,13 +58,13 @@ test("errors of node:fs are told from others, and become Go's path errors", () =
   expect([missing, notDirectory, isDirectory].map(isSystemError)).toEqual([true, true, true]);
   expect([missing, notDirectory, isDirectory, new Error("x")].map(isNotExist)).toEqual([true, false, false, false]);
   expect(isSystemError(new TypeError("x"))).toBe(false);
-  expect(pathFault("EXPORT_INPUT_GROUP", "open", "/g.toml", missing)).toMatchObject({
+  expect(pathFault("EXPORT_INPUT_READ", "open", "/g.toml", missing)).toMatchObject({
     name: "Fault",
-    code: "EXPORT_INPUT_GROUP",
+    code: "EXPORT_INPUT_READ",
     message: "open /g.toml: no such file or directory",
     cause: missing,
   });
-  expect(pathFault("EXPORT_INPUT", "read", "/g", isDirectory).message).toBe("read /g: is a directory");
-  expect(pathFault("EXPORT_INPUT", "read", "/g", "text").message).toBe("read /g: text");
-  expect(pathFault("EXPORT_INPUT", "read", "/g", new Error("why")).message).toBe("read /g: why");
+  expect(pathFault("EXPORT_INPUT_READ", "read", "/g", isDirectory).message).toBe("read /g: is a directory");
+  expect(pathFault("EXPORT_INPUT_READ", "read", "/g", "text").message).toBe("read /g: text");
+  expect(pathFault("EXPORT_INPUT_READ", "read", "/g", new Error("why")).message).toBe("read /g: why");
 });

@@ -64,6 +64,22 @@ describe("parseReference", () => {
     });
   });
 
+  test.each([
+    ["registry.example/a", "at least 2 characters, e.g. registry.example/team/app"],
+    ["a", "at least 2 characters, e.g. team/app"],
+    ["registry.example/Team/App:v1", "lower-case letters in the repository, e.g. registry.example/team/app"],
+    ["App", "lower-case letters in the repository, e.g. app"],
+    ["app ", "Leave out blanks"],
+    ["app:v1+2", "in a tag, 1 to 128 of them, e.g. app:1.0"],
+    [`app:${"t".repeat(129)}`, "1 to 128"],
+    [`registry.example/${"a".repeat(256)}`, "at most 255 characters; this one has 256"],
+    ["app@sha256:12", "64 hex digits"],
+    ["reg.example:port/app", "host or host:port"],
+    ["team/app!", "Use lower-case letters, digits"],
+  ])("says what is wrong with %j", (text, hint) => {
+    expect(thrownBy(() => parseReference(text))).toMatchObject({ hint: expect.stringContaining(hint) });
+  });
+
   test("has a tag or a digest, never both", () => {
     expect(parseReference("app:v1")).toMatchObject({ tag: "v1", digest: undefined, identifier: "v1" });
     expect(parseReference(`app:v1@${DIGEST}`)).toMatchObject({ tag: undefined, digest: DIGEST, identifier: DIGEST });
