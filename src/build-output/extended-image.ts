@@ -11,8 +11,7 @@ import type { Logger } from "../logger.ts";
 import { type Descriptor, DOCKER_MANIFEST, OCI_MANIFEST } from "../oci/descriptor.ts";
 import { type ContainerConfig, type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
 import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.ts";
-import type { ExportSettings } from "../plan/inputs.ts";
-import type { ExtensionLayer } from "../plan/steps.ts";
+import type { ExportSettings, ExtensionLayer } from "../plan/inputs.ts";
 
 /** The run image as image extensions changed it (docs/compatibility.md#image-extensions). */
 export interface ExtendedImage {

@@ -2,7 +2,7 @@ import { EMPTY_CACHE_METADATA } from "../cnb/lifecycle-metadata.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import type { ExportContext } from "../export/context.ts";
 import { isInUse } from "../files/durable-directory.ts";
-import type { PlannedCache } from "../plan/app.ts";
+import type { PlannedCache } from "../plan/inputs.ts";
 import type { CacheStore } from "./cache.ts";
 import { ImageCache } from "./cache-image.ts";
 import { openCacheImage } from "./cache-image-push.ts";

@@ -9,7 +9,7 @@ import {
   parseCacheMetadata,
 } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
-import type { MadeTar } from "../engine/tar-file.ts";
+import type { MadeTar } from "../engine/layer.ts";
 import { Fault, messageOf, withContext } from "../errors/fault.ts";
 import { makeDirectories } from "../files/directories.ts";
 import {

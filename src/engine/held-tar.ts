@@ -1,6 +1,6 @@
 import { isStored, type LayerTar } from "../../workers/protocol.ts";
 import { Fault } from "../errors/fault.ts";
-import { closeSpoolFile } from "./spool.ts";
+import { closeSpoolFile } from "./spool-files.ts";
 
 /** A layer's tar for as long as the layer is needed: one that is stored is freed when the last pass over it has ended. */
 export class HeldTar {

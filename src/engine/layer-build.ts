@@ -4,12 +4,12 @@ import { Fault } from "../errors/fault.ts";
 import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
-import type { LayerPlan, TarFilePlan } from "../plan/layers.ts";
+import type { LayerPlan, Rank, TarFilePlan } from "../plan/layers.ts";
 import { HeldTar } from "./held-tar.ts";
-import type { GrowingBlob, Layer, LayerCounters } from "./layer.ts";
-import { type PassEngine, type PassResult, type Rank, runPass } from "./pass.ts";
+import type { GrowingBlob, Layer, LayerCounters, MadeTar } from "./layer.ts";
+import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import type { SpooledBlob } from "./spool.ts";
-import { type DiskTurns, type MadeTar, TarFile } from "./tar-file.ts";
+import { type DiskTurns, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
 /**

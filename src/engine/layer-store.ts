@@ -4,14 +4,13 @@ import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { ExtensionSource, LayerPlan, LocalSource } from "../plan/layers.ts";
+import type { ExtensionSource, LayerPlan, LocalSource, Rank } from "../plan/layers.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { type LayerEngine, MadeLayer } from "./layer-build.ts";
-import type { Rank } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
-import { closeSpoolFile, openNamelessFile, SpooledBlob } from "./spool.ts";
-import { SpoolFiles } from "./spool-files.ts";
+import { SpooledBlob } from "./spool.ts";
+import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
 import { newDiskTurns } from "./tar-file.ts";
 
 /**

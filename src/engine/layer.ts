@@ -1,8 +1,6 @@
 import type { LayerWork } from "../observe/layer-work.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
-import type { LayerPlan } from "../plan/layers.ts";
-import type { Rank } from "./pass.ts";
-import type { MadeTar } from "./tar-file.ts";
+import type { LayerPlan, Rank } from "../plan/layers.ts";
 
 /** How many chunks of a blob a reader may hold at once; enough for a socket, the stream before it, and one being read. */
 export const CHUNKS_IN_FLIGHT = 4;
@@ -26,6 +24,13 @@ export interface GrowingBlob {
    * bytes are on the disk: none is copied, and readers go on. False when there is no file, or when it was moved before.
    */
   moveTo?(path: string): Promise<boolean>;
+}
+
+/** A finished tar on disk, under a name of its own that its consumer replaces. */
+export interface MadeTar {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** A layer, finished or in progress, and its products (docs/architecture.md#principles). */

@@ -15,7 +15,7 @@ import { PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
 import { combineCrc32 } from "../oci/gzip.ts";
-import type { Priority } from "../plan/layers.ts";
+import type { Rank } from "../plan/layers.ts";
 import type { RunningDigest, WorkerPool } from "./pool.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
@@ -60,12 +60,6 @@ export interface PassResult {
   readonly crc32: number;
   /** A file that was touched since the scan. */
   readonly touched: ByteString | undefined;
-}
-
-/** Queue position: the smaller priority first, then the smaller order. */
-export interface Rank {
-  readonly priority: Priority;
-  readonly order: number;
 }
 
 interface MadeBlock {

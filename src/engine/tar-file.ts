@@ -7,6 +7,7 @@ import { PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import type { Priority } from "../plan/layers.ts";
+import type { MadeTar } from "./layer.ts";
 import type { BlockTaker } from "./pass.ts";
 
 const open = promisify(fs.open);
@@ -38,13 +39,6 @@ const MOST_FILES = 64;
 export function newDiskTurns(files = MOST_FILES): DiskTurns {
   const places = Math.max(FEWEST_FILES, Math.min(MOST_FILES, files));
   return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
-}
-
-/** A finished tar on disk, under a name of its own; whoever wants it under another renames it. */
-export interface MadeTar {
-  readonly path: string;
-  /** Bytes. */
-  readonly size: number;
 }
 
 /**

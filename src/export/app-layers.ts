@@ -15,9 +15,9 @@ import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type DiffID, parseDiffId } from "../oci/digest.ts";
-import type { AppPlan } from "../plan/app.ts";
+
 import type { LayerPlan } from "../plan/layers.ts";
-import type { AppLayerStep, AppStep, ReuseStep } from "../plan/steps.ts";
+import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
 import type { ExportContext, ExportRun } from "./context.ts";
 
 type LayerStep = AppLayerStep | ReuseStep;

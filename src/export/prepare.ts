@@ -4,8 +4,9 @@ import { copyLifecycleSboms, findSboms } from "../build-output/sboms.ts";
 import { gates } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import { withContext } from "../errors/fault.ts";
-import { type AppPlan, type PlanInputs, planApp } from "../plan/app.ts";
-import type { BuildpackLayers } from "../plan/inputs.ts";
+import { planApp } from "../plan/app.ts";
+import type { BuildpackLayers, PlanInputs } from "../plan/inputs.ts";
+import type { AppPlan } from "../plan/steps.ts";
 import type { ExportContext } from "./context.ts";
 import type { OpeningImages } from "./open.ts";
 

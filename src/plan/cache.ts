@@ -3,10 +3,9 @@ import { gates } from "../cnb/api.ts";
 import type { CacheMetadata } from "../cnb/lifecycle-metadata.ts";
 import { CREATED_BY_SBOM, createdByBuildpack, LAYER_IDS } from "../cnb/names.ts";
 import { Fault, withContext } from "../errors/fault.ts";
-import { type AppPlan, cacheUse, type PlanInputs, recordOf } from "./app.ts";
-import type { BuildpackLayer, BuildpackLayers } from "./inputs.ts";
-import { CACHE_PRIORITY, type LayerPlan, type LayerSource, layerKey, WantedLayers } from "./layers.ts";
-import { directorySource, layersDirectorySource } from "./steps.ts";
+import type { BuildpackLayer, BuildpackLayers, PlanInputs, PlannedCache } from "./inputs.ts";
+import { CACHE_PRIORITY, type LayerPlan, type LayerSource, type LayerUse, layerKey, WantedLayers } from "./layers.ts";
+import { type AppPlan, directorySource, layersDirectorySource, recordOf } from "./steps.ts";
 
 /**
  * True for a layer that the cache takes: it is marked as `cache` and has contents (docs/compatibility.md#cache-layers).
@@ -45,6 +44,11 @@ export function* cachedSources(inputs: PlanInputs, old: CacheMetadata): Generato
       yield { source, previous: cachedBefore(old, buildpack.id, layer) };
     }
   if (isSbomCached(inputs)) yield { source: cacheSbomSource(inputs), previous: old.sbom };
+}
+
+/** What a cache takes of its layers. */
+export function cacheUse(cache: PlannedCache | undefined): LayerUse {
+  return cache?.kind === "volume" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
 }
 
 /** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */

@@ -1,8 +1,11 @@
 import type { SettingsOf } from "../cli/flags.ts";
 import type { PlatformApi } from "../cnb/api.ts";
-import type { GroupElement } from "../cnb/build-metadata.ts";
-import type { BuildpackRecord, FreeValue, LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
+import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
+import type { BuildpackRecord, CacheMetadata, FreeValue, LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import type { Fault } from "../errors/fault.ts";
+import type { ByteString } from "../go/byte-string.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { LayerUse } from "./layers.ts";
 
 /**
  * Flags, environment and defaults, resolved and checked. docs/compatibility.md#input-resolution says which paths are
@@ -73,3 +76,49 @@ export interface BuildpackLayers {
   /** Why the directory or its store.toml could not be read; then there are no layers. */
   readonly unreadable: Fault | undefined;
 }
+
+/** A layer of the extended run image that an image extension made (docs/compatibility.md#image-extensions). */
+export interface ExtensionLayer {
+  /** Its number among all layers of that image, from 0. */
+  readonly index: number;
+  /** From its history entry; kept as it is. */
+  readonly createdBy: string;
+  /** Of its blob's file. */
+  readonly path: ByteString;
+  readonly digest: Digest;
+  /** Bytes of its blob. */
+  readonly size: number;
+}
+
+/** What the plans follow from. */
+export interface PlanInputs {
+  readonly settings: Pick<ExportSettings, "platformApi" | "appDir" | "layersDir" | "launcherPath" | "uid" | "gid">;
+  /** `[metadata]` of analyzed.toml. */
+  readonly previous: LifecycleMetadata;
+  /** Layers that image extensions provide, from the bottom. */
+  readonly extensions: readonly ExtensionLayer[];
+  /** All diffIDs of the previous image, from the bottom; none where there is nothing to compare with them. */
+  readonly previousDiffIds: readonly string[];
+  /** Of the group, in its order. */
+  readonly buildpacks: readonly BuildpackLayers[];
+  readonly build: Pick<BuildMetadata, "slices" | "processes">;
+  /** `<layers>/sbom/launch` exists; a fault where that cannot be told. */
+  readonly hasLaunchSbom: boolean | Fault;
+  /** The same for `<layers>/sbom/cache`. */
+  readonly hasCacheSbom: boolean | Fault;
+  /** What the destination takes of each of the app image's layers: a daemon takes tars as they are, a launch cache files. */
+  readonly appUses: readonly LayerUse[];
+  /** The cache that will take layers too. */
+  readonly cache: PlannedCache | undefined;
+}
+
+/** A cache that layers are planned for. */
+export type PlannedCache =
+  | { readonly kind: "image" }
+  | {
+      readonly kind: "volume";
+      /** Where the tars of its layers are made. */
+      readonly directory: string;
+      /** Its metadata, which, unlike a cache image's, is known when the app image is planned. */
+      readonly old: CacheMetadata;
+    };

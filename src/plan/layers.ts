@@ -36,6 +36,13 @@ export type Priority = number;
 export const APP_PRIORITY: Priority = 0;
 export const CACHE_PRIORITY: Priority = 1;
 
+/** Queue position: the smaller priority first, then the smaller order. */
+export interface Rank {
+  readonly priority: Priority;
+  /** Position in the order of work, from 0; app layers first. */
+  readonly order: number;
+}
+
 /** A tar of a layer in a file, for a store of files. */
 export interface TarFilePlan {
   /** Where it is made, under a name of its own; the store gives it another. */
@@ -58,7 +65,7 @@ export interface LayerProducts {
 }
 
 /** A layer that has local contents and is to be made. Two plans with one key are one layer. */
-export interface LayerPlan {
+export interface LayerPlan extends Rank {
   /** The source's identity, known before any hash. */
   readonly key: string;
   /**
@@ -67,9 +74,6 @@ export interface LayerPlan {
    */
   readonly id: string;
   readonly source: LayerSource;
-  readonly priority: Priority;
-  /** Position in the order of work, from 0; app layers first. */
-  readonly order: number;
   /**
    * diffIDs under which the images may already have the layer, from the previous image and the previous cache image. If
    * not empty: hash first, and compress or stream only if none matches (docs/decisions/0004-hash-first.md).

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { BuildpackRecord, LayerRecord } from "../cnb/lifecycle-metadata.ts";
 import {
   CREATED_BY_CONFIG,
   CREATED_BY_LAUNCHER,
@@ -12,10 +13,8 @@ import {
 import { Fault, type FaultCode, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
-import type { Digest } from "../oci/digest.ts";
-import { type PlanInputs, recordOf } from "./app.ts";
-import type { BuildpackLayer, BuildpackLayers, ExportSettings } from "./inputs.ts";
-import type { LayerSource, WantedLayers } from "./layers.ts";
+import type { BuildpackLayer, BuildpackLayers, ExportSettings, ExtensionLayer, PlanInputs } from "./inputs.ts";
+import type { LayerPlan, LayerSource, WantedLayers } from "./layers.ts";
 
 /**
  * One step of the plan for the app image. Steps are walked in order, each with its log lines
@@ -84,6 +83,24 @@ export interface FaultStep {
   readonly fault: Fault;
 }
 
+/** The app image's own layers: which are to be made, and what is to be done with them in which order. */
+export interface AppPlan {
+  readonly layers: readonly LayerPlan[];
+  readonly steps: readonly AppStep[];
+}
+
+/**
+ * A layer's record in earlier metadata; of several versions of a buildpack the first counts
+ * (docs/compatibility.md#launch-layers, docs/compatibility.md#cache-layer-reuse).
+ */
+export function recordOf(
+  records: readonly BuildpackRecord[],
+  buildpackId: string,
+  layerName: string,
+): LayerRecord | undefined {
+  return records.find(({ key }) => key === buildpackId)?.layers.get(layerName);
+}
+
 /** A directory layer owned by the build's user (docs/compatibility.md#entry-order-and-owners). */
 export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): LayerSource {
   return { kind: "directory", path, uid, gid };
@@ -145,19 +162,6 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: W
       adding: "exporting app layers",
     };
   }
-}
-
-/** A layer of the extended run image that an image extension made (docs/compatibility.md#image-extensions). */
-export interface ExtensionLayer {
-  /** Its number among all layers of that image, from 0. */
-  readonly index: number;
-  /** From its history entry; kept as it is. */
-  readonly createdBy: string;
-  /** Of its blob's file. */
-  readonly path: ByteString;
-  readonly digest: Digest;
-  /** Bytes of its blob. */
-  readonly size: number;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { closeSpoolFile, openNamelessFile } from "../../src/engine/spool.ts";
+import { closeSpoolFile, openNamelessFile } from "../../src/engine/spool-files.ts";
 import { messageOf } from "../../src/errors/fault.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { copyTar } from "../../workers/tar/copy.ts";

@@ -1,6 +1,5 @@
 import { parsePlatformApi } from "../../src/cnb/api.ts";
-import type { PlanInputs } from "../../src/plan/app.ts";
-import type { BuildpackLayer, BuildpackLayers } from "../../src/plan/inputs.ts";
+import type { BuildpackLayer, BuildpackLayers, PlanInputs } from "../../src/plan/inputs.ts";
 
 /** A diffID that is all one hex digit. */
 export function diffIdOfDigit(digit: string): string {

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
 import { Fault } from "../../../src/errors/fault.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
-import { type PlanInputs, type PlannedCache, planApp } from "../../../src/plan/app.ts";
+import { planApp } from "../../../src/plan/app.ts";
+import type { PlanInputs, PlannedCache } from "../../../src/plan/inputs.ts";
 import type { AppStep } from "../../../src/plan/steps.ts";
 import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
 
