@@ -8,6 +8,8 @@ import { cgroupDirectories, readKernelFile } from "../process/machine.ts";
 export interface Capacity {
   /** Compressing threads, at least 1. */
   readonly workers: number;
+  /** Compressing threads that the limits leave room for, up to what memory does. */
+  readonly mostWorkers: number;
   /** Uploads per registry, at least 1. */
   readonly uploadConcurrency: number;
   /** Spool files that may be open, at least 1; as many tars of a cache directory may be. */
@@ -119,7 +121,7 @@ interface Resource {
   readonly needed: (capacity: Wanted, isGuarded: boolean) => number;
 }
 
-type Wanted = Omit<Capacity, "spools">;
+type Wanted = Pick<Capacity, "workers" | "uploadConcurrency">;
 
 const OPEN_FILES: Resource = {
   name: "openFiles",
@@ -162,21 +164,31 @@ const RESOURCES: readonly Resource[] = [
 
 /**
  * The most that the supplies allow, up to what is wanted.
+ * @param wanted with the workers that memory has room for, to tell which of the two bounds them
  * @param isUnguarded whether Node was told not to reserve guard regions
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
-export function fitCapacity(wanted: Wanted, supplies: Supplies, isUnguarded: boolean): Capacity {
+export function fitCapacity(
+  wanted: Wanted & { readonly fittingWorkers?: number },
+  supplies: Supplies,
+  isUnguarded: boolean,
+): Capacity {
   const isGuarded = !isUnguarded && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
   const lacking = (capacity: Wanted) =>
     RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(supplies[name]));
   let capacity: Wanted = { workers: 1, uploadConcurrency: 1 };
   const missing = lacking(capacity);
   if (missing !== undefined) throw limitFault(missing, supplies[missing.name], missing.needed(capacity, isGuarded));
-  for (const key of ["workers", "uploadConcurrency"] as const)
-    for (let more = 2; more <= wanted[key] && lacking({ ...capacity, [key]: more }) === undefined; more++)
-      capacity = { ...capacity, [key]: more };
+  const most = (key: keyof Wanted, limit: number): number => {
+    let count = 1;
+    while (count < limit && lacking({ ...capacity, [key]: count + 1 }) === undefined) count += 1;
+    return count;
+  };
+  const mostWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
+  capacity = { ...capacity, workers: Math.min(mostWorkers, wanted.workers) };
+  capacity = { ...capacity, uploadConcurrency: most("uploadConcurrency", wanted.uploadConcurrency) };
   const spare = left(supplies.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
-  return { ...capacity, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
+  return { ...capacity, mostWorkers, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
 }
 
 /** Connections to one registry: each upload may need one more for the blob that it copies, and others ask questions. */

@@ -50,10 +50,15 @@ export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, sig
   const { patience: own, clock = SYSTEM_CLOCK, startThreads } = parts;
   const { tuning, insecureRegistries } = inputs.settings;
   const isUnguarded = process.execArgv.includes("--disable-wasm-trap-handler");
-  const { workers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
+  const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const watch = await watchExport(inputs.settings, { logger, output, environment, onEvent }, signal);
+  const watch = await watchExport(
+    inputs.settings,
+    { workers, mostWorkers },
+    { logger, output, environment, onEvent },
+    signal,
+  );
   const { monitor } = watch;
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);

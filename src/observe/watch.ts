@@ -14,7 +14,7 @@ import type { EventBody, EventSink } from "./events.ts";
 import { Monitor } from "./monitor.ts";
 import { chooseProgress, type ProgressFlag, type ProgressMode, showProgress } from "./progress/show.ts";
 import { Activity } from "./summary/activity.ts";
-import { type Summary, summarize, summaryLines } from "./summary/summary.ts";
+import { type Setup, type Summary, summarize, summaryLines } from "./summary/summary.ts";
 import { TimelineRecorder } from "./timeline/recorder.ts";
 import { writeTimeline } from "./timeline/write.ts";
 
@@ -47,9 +47,15 @@ const STOPPED_PATIENCE_MS = 200;
 
 /**
  * Opens all that watches an export, as the flags say: events, progress, summary and timeline.
+ * @param workers as the limits of the process allow them, which may be fewer than the flags ask for
  * @throws Fault when the file of events cannot be opened
  */
-export async function watchExport(settings: ExportSettings, audience: Audience, signal: AbortSignal): Promise<Watch> {
+export async function watchExport(
+  settings: ExportSettings,
+  workers: Pick<Setup, "workers" | "mostWorkers">,
+  audience: Audience,
+  signal: AbortSignal,
+): Promise<Watch> {
   const { tuning } = settings;
   const { logger, output } = audience;
   const events = openEvents(tuning.events);
@@ -65,8 +71,8 @@ export async function watchExport(settings: ExportSettings, audience: Audience, 
   );
   const ticker = SYSTEM_TICKER;
   const mode = progressMode(settings, audience);
-  const cores = readAvailableCores();
-  const activity = new Activity(monitor, Math.min(tuning.workers, cores), () => {
+  const setup = setupOf(settings, workers, readAvailableCores());
+  const activity = new Activity(monitor, Math.min(setup.workers, setup.cores), () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   });
@@ -92,7 +98,7 @@ export async function watchExport(settings: ExportSettings, audience: Audience, 
       const summary = summarize(monitor, activity.most);
       monitor.emit(summaryEvent(summary));
       if (isSummaryDue(tuning.progress, mode, summary))
-        for (const line of summaryLines(summary, { ...tuning, cores, parallel: settings.parallel })) logger.info(line);
+        for (const line of summaryLines(summary, setup)) logger.info(line);
     } else {
       monitor.emit(failureEvent(failure));
       if (failure instanceof Error) told.add(failure);
@@ -105,6 +111,15 @@ export async function watchExport(settings: ExportSettings, audience: Audience, 
     await timeline;
   };
   return { monitor, end, close };
+}
+
+/** The setup that the summary judges: the workers that there are, not those that the flags ask for. */
+export function setupOf(
+  { tuning, parallel }: Pick<ExportSettings, "tuning" | "parallel">,
+  workers: Pick<Setup, "workers" | "mostWorkers">,
+  cores: number,
+): Setup {
+  return { ...tuning, ...workers, cores, parallel };
 }
 
 /** Who wants warnings only, or lines of JSON, wants no bars. A program that exports has events, and lines only if it asks. */

@@ -52,6 +52,8 @@ export interface Setup {
   readonly workers: number;
   /** The most that memory allows. */
   readonly fittingWorkers: number;
+  /** The most that the limits of the process allow. */
+  readonly mostWorkers: number;
   /** That this process may use. */
   readonly cores: number;
   readonly compression: "gzip" | "zstd";
@@ -70,15 +72,19 @@ const SMALLER_LEVEL = 5;
 
 /** Which flag would help most; "" when none would. */
 export function advice({ appReadyMs, totalMs, heldUp }: Summary, setup: Setup): string {
-  const { workers, fittingWorkers, cores, compression, compressionLevel, parallel } = setup;
+  const { workers, fittingWorkers, mostWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
   if (!parallel && behindMs > LATE_CACHE * totalMs) return "-parallel makes the cache beside the app image";
   switch (heldUp?.holdup.kind) {
-    case "cores":
-      if (workers < Math.min(cores, fittingWorkers))
-        return `-workers ${Math.min(cores, fittingWorkers)} uses more cores`;
-      if (workers < cores) return "more memory makes room for more workers";
+    case "cores": {
+      const possible = Math.min(cores, fittingWorkers, mostWorkers);
+      if (workers < possible) return `-workers ${possible} uses more cores`;
+      if (workers < cores)
+        return mostWorkers < fittingWorkers
+          ? "higher limits of the process make room for more workers"
+          : "more memory makes room for more workers";
       return compressionLevel > 1 ? "-compression-level 1 is faster" : "more cores make it faster";
+    }
     case "disk":
       return "a faster disk for the layers makes it faster";
     case "destination": {

@@ -1,8 +1,23 @@
 import { describe, expect, test } from "vitest";
 import { connectionsFor, fitCapacity, readSupplies, type Supplies } from "../../../src/export/capacity.ts";
+import { advice, type Summary } from "../../../src/observe/summary/summary.ts";
+import { setupOf } from "../../../src/observe/watch.ts";
+import type { Tuning } from "../../../src/plan/inputs.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const WANTED = { workers: 8, uploadConcurrency: 8 };
+
+const CPU_BOUND: Summary = {
+  made: 1,
+  reused: 0,
+  readBytes: 0,
+  tarBytes: 0,
+  compressedBytes: 0,
+  sentBytes: 0,
+  appReadyMs: 9_000,
+  totalMs: 10_000,
+  heldUp: { holdup: { kind: "cores" }, part: 0.9 },
+};
 
 function supplies(rest: Partial<Supplies> = {}): Supplies {
   const none = { used: 0 };
@@ -10,7 +25,11 @@ function supplies(rest: Partial<Supplies> = {}): Supplies {
 }
 
 test("without limits all that is wanted is done", () => {
-  expect(fitCapacity(WANTED, supplies(), false)).toEqual({ ...WANTED, spools: Number.POSITIVE_INFINITY });
+  expect(fitCapacity(WANTED, supplies(), false)).toEqual({
+    ...WANTED,
+    mostWorkers: 8,
+    spools: Number.POSITIVE_INFINITY,
+  });
 });
 
 describe("a limit bounds", () => {
@@ -18,10 +37,10 @@ describe("a limit bounds", () => {
     [
       "workers, uploads and spools to what the least descriptors allow",
       60,
-      { workers: 1, uploadConcurrency: 1, spools: 2 },
+      { workers: 1, mostWorkers: 1, uploadConcurrency: 1, spools: 2 },
     ],
-    ["uploads after workers", 102, { workers: 8, uploadConcurrency: 1, spools: 2 }],
-    ["spools only", 138, { workers: 8, uploadConcurrency: 8, spools: 6 }],
+    ["uploads after workers", 102, { workers: 8, mostWorkers: 8, uploadConcurrency: 1, spools: 2 }],
+    ["spools only", 138, { workers: 8, mostWorkers: 8, uploadConcurrency: 8, spools: 6 }],
   ])("%s (%i open files)", (_, limit, expected) => {
     expect(fitCapacity(WANTED, supplies({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
   });
@@ -42,6 +61,27 @@ describe("a limit bounds", () => {
     expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
     expect(fitCapacity(WANTED, limited, false).workers).toBe(3);
   });
+});
+
+test("the summary judges the workers that the limits leave, not those that the flags ask for", () => {
+  const tuning = { workers: 8, fittingWorkers: 20, compression: "gzip", compressionLevel: 6 } as Tuning;
+  const { workers, mostWorkers } = fitCapacity(
+    { ...WANTED, ...tuning },
+    supplies({ threads: { limit: 5, used: 0 } }),
+    false,
+  );
+  const setup = setupOf({ tuning, parallel: true }, { workers, mostWorkers }, 4);
+  expect(setup).toMatchObject({ workers: 2, mostWorkers: 2, fittingWorkers: 20 });
+  expect(advice(CPU_BOUND, setup)).toBe("higher limits of the process make room for more workers");
+});
+
+test.each([
+  [2, 12],
+  [8, 12],
+])("the limits leave as many workers as they do, whether %i are wanted or more", (workers, mostWorkers) => {
+  const limited = supplies({ threads: { limit: 15, used: 0 } });
+  const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited, false);
+  expect(capacity).toMatchObject({ workers, mostWorkers });
 });
 
 test.each([

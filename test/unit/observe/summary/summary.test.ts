@@ -10,6 +10,7 @@ const CACHE = { ...APP, destination: "reg.example/cache", image: "cache" } as co
 const SETUP: Setup = {
   workers: 2,
   fittingWorkers: 50,
+  mostWorkers: 50,
   cores: 2,
   compression: "gzip",
   compressionLevel: 1,
@@ -156,6 +157,18 @@ test.each([
     { heldUp: held("cores") },
     { cores: 8, fittingWorkers: 4 },
     "-workers 4 uses more cores",
+  ],
+  [
+    "cores that the limits of the process have no room for",
+    { heldUp: held("cores") },
+    { cores: 8, mostWorkers: 2 },
+    "higher limits of the process make room for more workers",
+  ],
+  [
+    "cores of which the limits have room for some",
+    { heldUp: held("cores") },
+    { cores: 8, mostWorkers: 3 },
+    "-workers 3 uses more cores",
   ],
   ["cores, at a slow level", { heldUp: held("cores") }, { compressionLevel: 6 }, "-compression-level 1 is faster"],
   ["disk", { heldUp: held("disk") }, {}, "a faster disk for the layers makes it faster"],
