@@ -1,53 +1,21 @@
-import { changedFault, type DigestDone, type LayerTar } from "../../workers/protocol.ts";
+import { changedFault, type DigestDone, isStored, type LayerTar } from "../../workers/protocol.ts";
+import { untilAborted } from "../concurrency/abort.ts";
 import { isBackground, type PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
-import type { DiffID, Digest } from "../oci/digest.ts";
+import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, Rank, TarFilePlan } from "../plan/layers.ts";
-import { HeldTar } from "./held-tar.ts";
 import type { GrowingBlob, Layer, LayerCounters, MadeTar } from "./layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
-import type { SpooledBlob } from "./spool.ts";
+import { PendingSpool, type SpooledBlob } from "./spool.ts";
+import { closeSpoolFile } from "./spool-files.ts";
 import { type DiskTurns, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
-/**
- * A blob before there is a spool for it. That is opened when the pass begins, so that layers that wait for their turn hold no
- * descriptor; it carries a later failure to those who follow it.
- */
-export class Spooling {
-  /** Settles when the pass begins. */
-  readonly spool: Promise<SpooledBlob>;
-  readonly #opened = Promise.withResolvers<SpooledBlob>();
-  #spool: SpooledBlob | undefined;
-
-  constructor() {
-    this.spool = this.#opened.promise;
-    // Nobody may ask for it before it fails.
-    this.spool.catch(() => undefined);
-  }
-
-  /** @throws Fault when there can be no spool */
-  async open(opening: Promise<SpooledBlob>): Promise<SpooledBlob> {
-    this.#spool = await opening;
-    this.#opened.resolve(this.#spool);
-    return this.#spool;
-  }
-
-  complete({ sha256, size }: DigestDone): void {
-    this.#spool?.complete({ digest: `sha256:${sha256}` as Digest, size });
-  }
-
-  fail(reason: unknown): void {
-    this.#opened.reject(reason);
-    this.#spool?.fail(reason);
-  }
-}
-
 /** What all layers of an export share. */
 export interface LayerEngine extends PassEngine {
-  /** Bounds how many layers are made at once: of those that the app image takes, and of the rest, which waits for blocks anyway. */
+  /** Layers that are built at once: of the app image's, and of the others, which wait for slots as well. */
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
@@ -55,20 +23,19 @@ export interface LayerEngine extends PassEngine {
   openSpool(plan: LayerPlan, tarSize: number): Promise<SpooledBlob>;
 }
 
-/** What one pass is to make. */
+/** The products of one pass. */
 interface Products {
   readonly diffId?: boolean;
-  readonly blob?: Spooling | undefined;
+  readonly blob?: PendingSpool | undefined;
   readonly files?: readonly TarFile[];
-  readonly stream?: TarStream;
+  readonly stream?: TarStream | undefined;
 }
 
 /**
- * A layer that makes its products on demand, each once. The first pass makes the diffID, and with it all that the plan wants
- * and that nothing is known to compare with. What is asked for later is made in a second pass, together with all that by then
- * is known to be needed.
+ * Builds a layer's products, each once. The first pass makes the diffID and every planned product that has nothing to
+ * be compared with. Products that are requested later share a second pass with those that the diffID shows to be needed.
  */
-export class MadeLayer implements Layer {
+export class LayerBuild implements Layer {
   readonly plan: LayerPlan;
   readonly diffId: Promise<DiffID>;
   readonly tarSize: Promise<number>;
@@ -86,9 +53,9 @@ export class MadeLayer implements Layer {
   readonly #signal: AbortSignal;
   readonly #hashed = Promise.withResolvers<DigestDone>();
   readonly #files = new Map<string, TarFile>();
-  #blob: Spooling | undefined;
-  /** The first pass waits for a stream's reader. */
-  #isForStream: boolean;
+  #blob: PendingSpool | undefined;
+  /** The first pass's stream, until it is read or declined. */
+  #plannedStream: TarStream | undefined;
   #consumersLeft: number;
 
   constructor(plan: LayerPlan, tar: Promise<LayerTar>, engine: LayerEngine, signal: AbortSignal) {
@@ -106,15 +73,19 @@ export class MadeLayer implements Layer {
     );
     // Consumers await these when they get to the layer; a failure before that must not end the process.
     for (const promise of [this.tarSize, this.diffId]) promise.catch(() => undefined);
-    this.#isForStream = plan.products.tarStream && plan.expected.length === 0;
-    if (this.#isForStream) this.#awaitReader();
-    else this.#first().catch(() => undefined);
+    this.#first();
+  }
+
+  async hash(): Promise<DiffID> {
+    this.#plannedStream?.decline();
+    this.#plannedStream = undefined;
+    return await this.diffId;
   }
 
   async blob(): Promise<GrowingBlob> {
     const blob = this.#newBlob();
     if (blob !== undefined) this.#later(this.plan, { blob });
-    return await (this.#blob as Spooling).spool;
+    return await (this.#blob as PendingSpool).spool;
   }
 
   async tarFile(directory: string, rank: Rank = this.plan): Promise<MadeTar> {
@@ -127,93 +98,63 @@ export class MadeLayer implements Layer {
   }
 
   async *tarStream(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const stream = new TarStream();
-    const fail = () => stream.fail(signal?.reason);
     signal?.throwIfAborted();
-    signal?.addEventListener("abort", fail);
-    const left = new AbortController();
-    // Whoever waits for the first pass's other products gets them though the reader leaves.
-    const pass = this.#isForStream ? this.#first(stream) : this.#streamAgain(stream, left.signal);
-    pass.catch(() => undefined);
-    try {
-      yield* stream.read();
-      await pass;
-    } finally {
-      signal?.removeEventListener("abort", fail);
-      left.abort(new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end"));
-    }
+    const stream = this.#plannedStream ?? new TarStream();
+    if (stream !== this.#plannedStream) this.#later(this.plan, { stream });
+    this.#plannedStream = undefined;
+    yield* stream.read(signal);
   }
 
   release(): void {
     this.#consumersLeft -= 1;
     if (this.#consumersLeft > 0) return;
-    if (this.#isForStream) this.#hashed.reject(internal(`nobody read the tar of layer '${this.plan.id}'`));
     this.#tar.release();
+    this.#plannedStream?.fail(internal(`nobody read the tar of layer '${this.plan.id}'`));
     this.#blob?.spool.then(
       (spool) => spool.release(),
       () => undefined,
     );
   }
 
-  /** Makes the diffID and all products that are wanted whatever it is. */
-  async #first(stream?: TarStream): Promise<void> {
-    this.#isForStream = false;
-    const blob = this.plan.products.blob && this.plan.expected.length === 0 ? this.#newBlob() : undefined;
-    const files = this.#newFiles(({ expected }) => expected.length === 0);
-    const wanted = { diffId: true, blob, files, ...(stream === undefined ? {} : { stream }) };
-    try {
-      const { diffId } = await this.#make(wanted, this.plan, this.#signal);
-      this.#hashed.resolve(made(diffId));
-    } catch (error) {
-      this.#hashed.reject(error);
-      throw error;
-    }
+  /** Makes the diffID and every product that is wanted whatever it is. */
+  #first(): void {
+    const { products, expected } = this.plan;
+    const isUnconditional = expected.length === 0;
+    if (products.tarStream && isUnconditional) this.#plannedStream = new TarStream();
+    const first: Products = {
+      diffId: true,
+      blob: products.blob && isUnconditional ? this.#newBlob() : undefined,
+      files: this.#newFiles((file) => file.expected.length === 0),
+      stream: this.#plannedStream,
+    };
+    this.#make(first, this.plan).then(
+      ({ diffId }) => this.#hashed.resolve(made(diffId)),
+      (error: unknown) => this.#hashed.reject(error),
+    );
   }
 
-  /** Makes in one pass what was asked for and what the plan wants besides, now that the diffID is known. */
-  #later(rank: Rank, asked: Products): void {
+  /** Makes in one pass what was requested and what the plan wants besides, now that the diffID is known. */
+  #later(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
       const first = await this.#hashed.promise;
-      const files = [...(asked.files ?? []), ...this.#filesStillWanted(first)];
-      await this.#make({ ...asked, files }, rank, this.#signal, first);
+      const files = [
+        ...(requested.files ?? []),
+        ...this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first))),
+      ];
+      await this.#make({ ...requested, files }, rank, first);
     };
-    // Whoever asked awaits the product.
-    make().catch((error: unknown) => failAll(asked, error));
+    // The failure is the product's.
+    make().catch((error: unknown) => failAll(requested, error));
   }
 
-  async #streamAgain(stream: TarStream, left: AbortSignal): Promise<void> {
-    try {
-      const first = await this.#hashed.promise;
-      const files = this.#filesStillWanted(first);
-      const stop = files.length === 0 ? AbortSignal.any([this.#signal, left]) : this.#signal;
-      await this.#make({ stream, files }, this.plan, stop, first);
-    } catch (error) {
-      stream.fail(error);
-    }
-  }
-
-  #filesStillWanted(first: DigestDone): TarFile[] {
-    return this.#newFiles(({ expected }) => !expected.includes(diffIdOf(first)));
-  }
-
-  /** The wait for a reader is over, too, when the tar cannot be made or the export ends. */
-  #awaitReader(): void {
-    const fail = (reason: unknown) => {
-      if (this.#isForStream) this.#hashed.reject(reason);
-    };
-    this.tarSize.catch(fail);
-    if (this.#signal.aborted) fail(this.#signal.reason);
-    else this.#signal.addEventListener("abort", () => fail(this.#signal.reason), { once: true });
-  }
-
-  /** None where one was asked for already, which has a pass of its own. */
-  #newBlob(): Spooling | undefined {
+  /** Undefined where the blob was requested before, and has a pass of its own. */
+  #newBlob(): PendingSpool | undefined {
     if (this.#blob !== undefined) return undefined;
-    this.#blob = new Spooling();
+    this.#blob = new PendingSpool();
     return this.#blob;
   }
 
-  /** Those of the plan's files that are neither made nor on their way. */
+  /** The planned files that are neither made nor being made. */
   #newFiles(isWanted: (file: TarFilePlan) => boolean): TarFile[] {
     return this.plan.products.tarFiles
       .filter((file) => !this.#files.has(file.directory) && isWanted(file))
@@ -226,36 +167,54 @@ export class MadeLayer implements Layer {
     return file;
   }
 
-  /** One pass when it is the layer's turn. @param first of an earlier pass, whose bytes this one's must be */
-  async #make(products: Products, rank: Rank, signal: AbortSignal, first?: DigestDone): Promise<PassResult> {
+  /** Waits for the layer's turn, then runs one pass. @param first of an earlier pass, whose bytes this one must equal */
+  async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
     const { diffId = false, blob, files = [], stream } = products;
+    const isForReader = !diffId && blob === undefined && files.length === 0;
+    const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
+    const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
     try {
-      const { priority, order } = rank;
-      const task = async (tar: LayerTar): Promise<PassResult> => {
-        const spool = await blob?.open(this.#engine.openSpool(this.plan, tar.tarSize));
-        const leave = files.length === 0 ? undefined : await this.#engine.disk.files.acquire(priority, order, signal);
-        if (leave !== undefined) void Promise.allSettled(files.map(({ done }) => done)).then(leave);
-        const opened: TarFile[] = [];
-        for (const file of files) if (await file.open(tar.tarSize)) opened.push(file);
-        const takers = stream === undefined ? opened : [...opened, stream];
-        if (!diffId && spool === undefined && takers.length === 0) throw internal("no file of a pass could be opened");
-        this.#count(products, opened.length);
-        this.work.begin(tar.tarSize, productsOf({ diffId, blob, files: opened, ...(stream && { stream }) }));
-        const wanted = { diffId, spool, takers, work: this.work };
-        const result = await runPass(this.#engine, tar, wanted, rank, signal);
-        if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
-        this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
-        blob?.complete(made(result.blob));
-        for (const taker of takers) taker.complete();
-        return result;
-      };
-      const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
-      return await this.#tar.pass((tar) => passes.run(priority, () => task(tar), order, signal));
+      return await this.#tar.pass(async (tar) => {
+        if (stream !== undefined) await untilAborted(stream.ready, stop);
+        return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
+      });
     } catch (error) {
       this.work.state = "failed";
       failAll(products, error);
       throw error;
     }
+  }
+
+  async #pass(
+    tar: LayerTar,
+    products: Products,
+    rank: Rank,
+    signal: AbortSignal,
+    first: DigestDone | undefined,
+  ): Promise<PassResult> {
+    const { diffId = false, blob, stream } = products;
+    const spool = await blob?.open(this.#engine.openSpool(this.plan, tar.tarSize));
+    const files = await this.#openFiles(products.files ?? [], tar.tarSize, rank, signal);
+    const consumers = stream === undefined ? files : [...files, stream];
+    if (!diffId && spool === undefined && consumers.length === 0) throw internal("no file of a pass could be opened");
+    this.#count(products, files.length);
+    this.work.begin(tar.tarSize, productsOf({ diffId, blob, files, stream }));
+    const result = await runPass(this.#engine, tar, { diffId, spool, consumers, work: this.work }, rank, signal);
+    if (first !== undefined && result.crc32 !== first.crc32) throw this.#changed(result);
+    this.work.made({ diffId: result.diffId && diffIdOf(result.diffId), blob: result.blob });
+    blob?.complete(made(result.blob));
+    for (const consumer of consumers) consumer.complete();
+    return result;
+  }
+
+  /** @returns the files that could be opened; they share one turn at the disk until they are complete */
+  async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {
+    if (files.length === 0) return [];
+    const leave = await this.#engine.disk.files.acquire(rank.priority, rank.order, signal);
+    void Promise.allSettled(files.map(({ done }) => done)).then(leave);
+    const opened: TarFile[] = [];
+    for (const file of files) if (await file.open(tarSize)) opened.push(file);
+    return opened;
   }
 
   #count({ diffId, blob, stream }: Products, files: number): void {
@@ -295,4 +254,49 @@ function internal(message: string): Fault {
 function made(done: DigestDone | undefined): DigestDone {
   if (done === undefined) throw internal("a pass did not make the product it was run for");
   return done;
+}
+
+/** A layer's tar while the layer is needed. A stored tar is freed when the last pass over it has ended. */
+class HeldTar {
+  readonly #tar: Promise<LayerTar>;
+  #passes = 0;
+  #isReleased = false;
+  #isFreed = false;
+
+  constructor(tar: Promise<LayerTar>) {
+    this.#tar = tar;
+    tar.catch(() => undefined);
+  }
+
+  /** Bytes. */
+  async size(): Promise<number> {
+    return (await this.#tar).tarSize;
+  }
+
+  async pass<T>(run: (tar: LayerTar) => Promise<T>): Promise<T> {
+    // The number of a closed descriptor may be another file's by now.
+    if (this.#isFreed) throw new Fault("EXPORT_INTERNAL", "a layer's tar was read after its release");
+    this.#passes += 1;
+    try {
+      return await run(await this.#tar);
+    } finally {
+      this.#passes -= 1;
+      this.#freeIfUnused();
+    }
+  }
+
+  /** No more passes will begin. */
+  release(): void {
+    this.#isReleased = true;
+    this.#freeIfUnused();
+  }
+
+  #freeIfUnused(): void {
+    if (!this.#isReleased || this.#passes > 0 || this.#isFreed) return;
+    this.#isFreed = true;
+    this.#tar.then(
+      (tar) => (isStored(tar) ? closeSpoolFile(tar.fileDescriptor) : undefined),
+      () => undefined,
+    );
+  }
 }

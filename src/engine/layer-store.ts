@@ -6,7 +6,7 @@ import { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource, Rank } from "../plan/layers.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
-import { type LayerEngine, MadeLayer } from "./layer-build.ts";
+import { LayerBuild, type LayerEngine } from "./layer-build.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
 import { SpooledBlob } from "./spool.ts";
@@ -44,7 +44,7 @@ export interface LayerStoreOptions {
  */
 export class LayerStore {
   readonly #engine: LayerEngine;
-  readonly #layers = new Map<string, MadeLayer>();
+  readonly #layers = new Map<string, LayerBuild>();
   readonly #appScans = new Map<string, Promise<readonly TarIndex[]>>();
   readonly #scans: PriorityLimiter;
   readonly #rehashes = new PriorityLimiter(1);
@@ -92,7 +92,7 @@ export class LayerStore {
   layer(plan: LayerPlan, signal: AbortSignal): Layer {
     const known = this.#layers.get(plan.key);
     if (known !== undefined) return known;
-    const layer = new MadeLayer(plan, this.#tar(plan, signal), this.#engine, signal);
+    const layer = new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
     this.#layers.set(plan.key, layer);
     return layer;
   }

@@ -38,9 +38,12 @@ export interface Layer {
   readonly plan: LayerPlan;
   /**
    * SHA-256 of the uncompressed tar, as soon as it is known. Where a stream is planned and there is nothing to compare with,
-   * it is made in the pass of the first {@link tarStream}, so that is to be read without waiting for it.
+   * the pass that hashes begins with the first read of {@link tarStream}: read it without waiting for the diffID, or call
+   * {@link hash}.
    */
   readonly diffId: Promise<DiffID>;
+  /** The diffID where nobody will read the planned stream; the stream is given up if its reading has not begun. */
+  hash(): Promise<DiffID>;
   /** Length of the uncompressed tar in bytes, known after the scan. */
   readonly tarSize: Promise<number>;
   /**

@@ -21,23 +21,22 @@ import type { Slot, SlotPool } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { TouchedFiles } from "./touched-files.ts";
 
-/**
- * Takes a tar's blocks on the main thread, in order, from the slots that they lie in; beside the digests, which take them in
- * threads of their own.
- */
-export interface BlockTaker {
+/** Consumes a tar's blocks on the main thread, in order, beside the digests, which have threads of their own. */
+export interface BlockConsumer {
   /**
-   * True for one that waits for somebody outside of the engine. A pass for it holds at most half of the slots, so that a slow
-   * reader leaves the other half to other layers.
+   * True for a consumer that waits for something outside of the engine. Its pass holds at most half of the slots, so
+   * that a slow reader leaves the other half to other layers.
    */
   readonly isPaced: boolean;
   /**
-   * Settles when the bytes are needed no longer; until then they stay where they are. Calls may come before earlier ones
-   * settled. Never rejects: a taker's failure is its own, and it lets the pass go on for the others.
+   * Settles when the bytes are needed no longer; until then they stay in their slot. Calls overlap. Never rejects: a
+   * consumer's failure is its own, and the pass goes on for the others.
    * @param position of the first byte in the tar
    */
-  take(bytes: Buffer, position: number): Promise<void>;
-  /** The tar will not be made: lets go of all bytes at once. */
+  consume(bytes: Buffer, position: number): Promise<void>;
+  /** All blocks were consumed, and the tar is verified. */
+  complete(): void;
+  /** The tar will not be made: releases all bytes at once. */
   fail(reason: unknown): void;
 }
 
@@ -47,8 +46,8 @@ export interface PassProducts {
   readonly diffId: boolean;
   /** Compress, and append the blob to this spool. */
   readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
-  /** What else takes the tar's bytes. Their own failures do not stop the pass; its failure is told to them. */
-  readonly takers?: readonly BlockTaker[];
+  /** Other consumers of the tar's bytes. Their failures do not stop the pass; its failure is passed on to them. */
+  readonly consumers?: readonly BlockConsumer[];
   /** Told how far the pass is. */
   readonly work?: LayerWork;
 }
@@ -75,7 +74,7 @@ export interface PassEngine {
 
 /**
  * One pass over a layer: blocks are made by any thread in any order and handed to the digests in order, each from the
- * slot it was made in. A slot is free again when all digests and takers had it.
+ * slot it was made in. A slot is free again when all digests and consumers had it.
  * @throws the first fault of a block or a digest; by then all slots are free again
  */
 export async function runPass(
@@ -95,14 +94,14 @@ class Pass {
   readonly #compress: boolean;
   readonly #diffId: RunningDigest | undefined;
   readonly #blob: RunningDigest | undefined;
-  readonly #takers: readonly BlockTaker[];
+  readonly #consumers: readonly BlockConsumer[];
   readonly #work: LayerWork | undefined;
-  /** Bounds the slots that a pass with a paced taker holds. */
+  /** Bounds the slots that a pass with a paced consumer holds. */
   readonly #window: PriorityLimiter | undefined;
   readonly #made = new Map<number, MadeBlock>();
   readonly #running = new Set<Promise<void>>();
-  readonly #taking = new Set<Promise<void>>();
-  /** How many digests and takers still need a slot, by slot number. */
+  readonly #consuming = new Set<Promise<void>>();
+  /** How many digests and consumers still need a slot, by slot number. */
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
   readonly #failed = new AbortController();
   readonly #touched = new TouchedFiles();
@@ -113,9 +112,9 @@ class Pass {
     this.#engine = engine;
     this.#tar = tar;
     this.#compress = products.spool !== undefined;
-    this.#takers = products.takers ?? [];
+    this.#consumers = products.consumers ?? [];
     this.#work = products.work;
-    if (this.#takers.some(({ isPaced }) => isPaced))
+    if (this.#consumers.some(({ isPaced }) => isPaced))
       this.#window = new PriorityLimiter(Math.ceil(engine.pool.arena.slots / 2));
     if (products.diffId) this.#diffId = this.#start("diff-id");
     if (products.spool !== undefined) {
@@ -126,10 +125,10 @@ class Pass {
 
   async run(rank: Rank, signal: AbortSignal): Promise<PassResult> {
     const stop = AbortSignal.any([signal, this.#failed.signal]);
-    const failTakers = () => {
-      for (const taker of this.#takers) taker.fail(stop.reason);
+    const failConsumers = () => {
+      for (const consumer of this.#consumers) consumer.fail(stop.reason);
     };
-    stop.addEventListener("abort", failTakers);
+    stop.addEventListener("abort", failConsumers);
     let complete = false;
     try {
       await this.#makeBlocks(rank, stop);
@@ -142,7 +141,7 @@ class Pass {
       throw error;
     } finally {
       await this.#finish(complete);
-      stop.removeEventListener("abort", failTakers);
+      stop.removeEventListener("abort", failConsumers);
     }
     const [diffId, blob] = await Promise.all([this.#diffId?.done, this.#blob?.done]);
     stop.throwIfAborted();
@@ -222,16 +221,16 @@ class Pass {
     const { length, outputLength, crc32 } = done;
     this.#crc32 = combineCrc32(this.#crc32, crc32, length);
     const digests = this.#digests();
-    this.#users.set(slot.number, { slot, left: digests.length + this.#takers.length });
+    this.#users.set(slot.number, { slot, left: digests.length + this.#consumers.length });
     const message: DigestBlock = { kind: "block", slot: slot.number, length, outputLength, crc32 };
     for (const { port } of digests) port.postMessage(message);
-    for (const taker of this.#takers) {
+    for (const consumer of this.#consumers) {
       const bytes = rawBytes(this.#engine.pool.arena, slot.number, length);
-      const taking = taker.take(bytes, position).then(() => {
-        this.#taking.delete(taking);
+      const consuming = consumer.consume(bytes, position).then(() => {
+        this.#consuming.delete(consuming);
         this.#leave(slot.number);
       });
-      this.#taking.add(taking);
+      this.#consuming.add(consuming);
     }
   }
 
@@ -249,7 +248,7 @@ class Pass {
     if (!complete) await Promise.all(this.#running);
     const end: DigestEnd = { kind: "end", complete };
     for (const { port } of this.#digests()) port.postMessage(end);
-    await Promise.allSettled([...this.#taking, ...this.#digests().map(({ done }) => done)]);
+    await Promise.allSettled([...this.#consuming, ...this.#digests().map(({ done }) => done)]);
     for (const { port } of this.#digests()) port.close();
     for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
     this.#users.clear();

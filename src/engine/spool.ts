@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
+import type { DigestDone } from "../../workers/protocol.ts";
 import { Fault } from "../errors/fault.ts";
 import type { Digest } from "../oci/digest.ts";
 import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
@@ -175,5 +176,37 @@ export class SpooledBlob implements GrowingBlob {
     const { resolve } = this.#wake;
     this.#wake = Promise.withResolvers<void>();
     resolve();
+  }
+}
+
+/**
+ * A blob whose spool is not open yet: it is opened when its pass begins, so that layers that wait for their turn hold no
+ * descriptor. Passes a later failure on to the blob's readers.
+ */
+export class PendingSpool {
+  /** Settles when the pass begins. */
+  readonly spool: Promise<SpooledBlob>;
+  readonly #opened = Promise.withResolvers<SpooledBlob>();
+  #spool: SpooledBlob | undefined;
+
+  constructor() {
+    this.spool = this.#opened.promise;
+    this.spool.catch(() => undefined);
+  }
+
+  /** @throws Fault when the spool cannot be opened */
+  async open(opening: Promise<SpooledBlob>): Promise<SpooledBlob> {
+    this.#spool = await opening;
+    this.#opened.resolve(this.#spool);
+    return this.#spool;
+  }
+
+  complete({ sha256, size }: DigestDone): void {
+    this.#spool?.complete({ digest: `sha256:${sha256}` as Digest, size });
+  }
+
+  fail(reason: unknown): void {
+    this.#opened.reject(reason);
+    this.#spool?.fail(reason);
   }
 }

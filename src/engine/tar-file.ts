@@ -8,7 +8,7 @@ import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import type { Priority } from "../plan/layers.ts";
 import type { MadeTar } from "./layer.ts";
-import type { BlockTaker } from "./pass.ts";
+import type { BlockConsumer } from "./pass.ts";
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
@@ -45,7 +45,7 @@ export function newDiskTurns(files = MOST_FILES): DiskTurns {
  * A layer's tar in a file. Node's own threads write each block from the slot that it lies in, so that neither a hash nor
  * a compressor waits for the disk. What goes wrong here stays here: the layer is made all the same, without this file.
  */
-export class TarFile implements BlockTaker {
+export class TarFile implements BlockConsumer {
   readonly isPaced = false;
   /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
   readonly done: Promise<MadeTar>;
@@ -90,7 +90,7 @@ export class TarFile implements BlockTaker {
     }
   }
 
-  async take(bytes: Buffer, position: number): Promise<void> {
+  async consume(bytes: Buffer, position: number): Promise<void> {
     const file = this.#file;
     if (this.#isEnded || file === undefined) return;
     const writing = this.#turns.writes
@@ -103,7 +103,6 @@ export class TarFile implements BlockTaker {
     this.#writing.delete(writing);
   }
 
-  /** All blocks were taken, and the tar is what it should be. */
   complete(): void {
     const file = this.#file;
     if (this.#isEnded || file === undefined) return;

@@ -1,56 +1,89 @@
 import { Fault } from "../errors/fault.ts";
-import type { BlockTaker } from "./pass.ts";
+import type { BlockConsumer } from "./pass.ts";
 
 interface WaitingBlock {
   readonly bytes: Buffer;
-  readonly taken: () => void;
+  readonly release: () => void;
 }
 
 /**
- * A layer's tar as a stream for one reader, at the reader's pace. Blocks wait in their slots until the reader asks for them,
- * and are copied out then; so memory is bounded by the slots, and a slot is free as soon as its bytes are on their way.
+ * A layer's tar as a stream for one reader, at the reader's pace. Blocks wait in their slots until the reader asks for
+ * them, and are copied out then; so memory is bounded by the slots, and a slot is free as soon as its bytes are on their
+ * way. Its pass must not begin before there is a reader: unread streams could hold all slots and every turn of a pass.
  */
-export class TarStream implements BlockTaker {
+export class TarStream implements BlockConsumer {
   readonly isPaced = true;
+  /** Resolves once the stream is read, or was declined. Rejects with what the stream failed with before that. */
+  readonly ready: Promise<void>;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #left = new AbortController();
   readonly #waiting: WaitingBlock[] = [];
   #end: { readonly kind: "complete" } | { readonly kind: "failed"; readonly reason: unknown } | undefined;
   #wake = Promise.withResolvers<void>();
 
-  take(bytes: Buffer): Promise<void> {
+  constructor() {
+    this.ready = this.#ready.promise;
+    this.ready.catch(() => undefined);
+  }
+
+  /** Fires when the reader leaves: nobody needs the rest. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  consume(bytes: Buffer): Promise<void> {
     if (this.#end !== undefined) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push({ bytes, taken: resolve });
+    this.#waiting.push({ bytes, release: resolve });
     this.#wakeReader();
     return promise;
   }
 
-  /** All blocks were taken, and the tar is what it should be. */
   complete(): void {
     this.#end ??= { kind: "complete" };
     this.#wakeReader();
   }
 
-  /** What waits is dropped; the reader gets the reason. */
+  /** Drops the blocks that wait; the reader gets the reason. */
   fail(reason: unknown): void {
     this.#end ??= { kind: "failed", reason };
-    for (const { taken } of this.#waiting.splice(0)) taken();
+    this.#ready.reject(reason);
+    for (const { release } of this.#waiting.splice(0)) release();
     this.#wakeReader();
   }
 
-  /** All bytes in order, a block at a time; each chunk is the reader's own. To be called once. Rejects with what it failed with. */
-  async *read(): AsyncGenerator<Uint8Array> {
+  /** There will be no reader; the pass makes its other products. */
+  decline(): void {
+    this.#ready.resolve();
+    this.#leave();
+  }
+
+  /**
+   * All bytes in order, a block at a time; each chunk is the reader's own. To be called once.
+   * @throws what the pass failed with, at the latest after the last byte; the signal's reason
+   */
+  async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const onAbort = () => this.fail(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#ready.resolve();
     try {
       for (;;) {
         const block = this.#waiting.shift();
-        if (block !== undefined) yield take(block);
+        if (block !== undefined) yield copyOut(block);
         else if (this.#end?.kind === "failed") throw this.#end.reason;
         else if (this.#end?.kind === "complete") return;
         else await this.#wake.promise;
       }
     } finally {
-      // A reader that leaves early does not hold up the rest.
-      this.fail(new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end"));
+      signal?.removeEventListener("abort", onAbort);
+      this.#leave();
     }
+  }
+
+  #leave(): void {
+    const fault = new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end");
+    this.fail(fault);
+    this.#left.abort(fault);
   }
 
   #wakeReader(): void {
@@ -60,9 +93,9 @@ export class TarStream implements BlockTaker {
   }
 }
 
-function take({ bytes, taken }: WaitingBlock): Uint8Array {
+function copyOut({ bytes, release }: WaitingBlock): Uint8Array {
   const chunk = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(chunk);
-  taken();
+  release();
   return chunk;
 }

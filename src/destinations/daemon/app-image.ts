@@ -133,7 +133,7 @@ export class DaemonApp implements AppDestination {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
       // The image's ID is needed even so: saving tries once more, or tells why no name has the image.
-      await hash(layer, signal);
+      await layer.hash();
     }
     this.#launchCache?.bring(await layer.diffId, layer);
     return await describeMade(layer);
@@ -261,10 +261,4 @@ function identify(id: string): Pick<SavedImage, "label" | "identifier" | "identi
 
 async function describeMade(layer: Layer): Promise<Descriptor> {
   return daemonLayer(await layer.diffId, await layer.tarSize);
-}
-
-/** Where a layer is hashed as its tar is read, and nobody has begun to, its tar is read for nothing but that. */
-async function hash(layer: Layer, signal: AbortSignal): Promise<void> {
-  if (layer.plan.expected.length > 0 || layer.counters.tarStreams > 0) return;
-  for await (const _chunk of layer.tarStream(signal));
 }

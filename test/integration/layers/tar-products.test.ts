@@ -305,6 +305,32 @@ describe("a tar stream", () => {
     await expectWorks(store);
   });
 
+  test("that is given up leaves the hash and the file to be made in one pass", async () => {
+    const source = directorySource(filledDirectory(3 * pool.arena.slots));
+    const directory = tempTree();
+    const products = { ...STREAM, tarFiles: [{ directory, expected: [] }] };
+    const layer = newStore().layer(planOf(source, { products }), NEVER);
+    const tar = expectedTar(source);
+    expect(await layer.hash()).toBe(diffIdOf(tar));
+    expect(readFileSync((await layer.tarFile(directory)).path).equals(tar)).toBe(true);
+    expect(layer.counters).toMatchObject({ reads: 1, hashes: 1, tarFiles: 1 });
+    layer.release();
+  });
+
+  test("takes no turn before it is read, so that streams can be read in any order", async () => {
+    const store = newStore();
+    const source = directorySource(filledDirectory(pool.arena.slots));
+    const tar = expectedTar(source);
+    const layers = Array.from({ length: 8 }, (_, i) =>
+      store.layer(planOf(source, { key: `layer-${i}`, order: i, products: STREAM }), NEVER),
+    );
+    await Promise.all(layers.map(({ tarSize }) => tarSize));
+    for (const layer of layers.toReversed()) {
+      expect((await buffer(layer.tarStream())).equals(tar)).toBe(true);
+      layer.release();
+    }
+  });
+
   test("that nobody reads does not leave anybody waiting", async () => {
     const store = newStore();
     const source = directorySource(filledDirectory(1));
