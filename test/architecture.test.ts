@@ -38,15 +38,15 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   "workers/embedded.ts": { may: ["executable"] },
   "build-output": {
     may: ["cnb", "destinations", "errors", "files", "go", "oci", "process"],
-    types: ["export", "logger.ts", "plan"],
+    types: ["logger.ts", "plan"],
   },
   destinations: {
     may: ["auth", "caches", "cnb", "concurrency", "docker", "errors", "files", "go", "http", "images", "oci", "plan"],
     types: ["engine", "logger.ts", "observe", "process"],
   },
   caches: {
-    may: ["build-output", "cnb", "destinations", "errors", "files", "go", "images", "oci", "plan"],
-    types: ["engine", "export", "logger.ts", "observe"],
+    may: ["cnb", "concurrency", "destinations", "errors", "files", "go", "images", "oci", "plan"],
+    types: ["engine", "logger.ts", "observe"],
   },
   "assets.ts": { may: ["errors"], types: ["engine"] },
   "version.ts": { may: [] },

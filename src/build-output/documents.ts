@@ -35,9 +35,9 @@ export async function readProjectMetadata(path: string, logger: Logger): Promise
 export interface ExportDocuments {
   /** group.toml with its Buildpack APIs checked (exit 12). */
   group(): Promise<readonly GroupElement[]>;
-  projectMetadata(): Promise<ProjectMetadata>;
+  projectMetadata(logger: Logger): Promise<ProjectMetadata>;
   /** Names of the run image for the label, from stack.toml or run.toml; asked for when the images are open. */
-  runImage(): Promise<RunImageNames>;
+  runImage(logger: Logger): Promise<RunImageNames>;
   /** metadata.toml; `runImage` may have read it already. */
   buildMetadata(): Promise<BuildMetadata>;
   buildpackLayers(buildpack: GroupElement): Promise<BuildpackLayers>;
@@ -46,7 +46,7 @@ export interface ExportDocuments {
 }
 
 /** Reads nothing yet. */
-export function exportDocuments({ settings, analyzed }: ResolvedInputs, logger: Logger): ExportDocuments {
+export function exportDocuments({ settings, analyzed }: ResolvedInputs): ExportDocuments {
   let buildMetadata: Promise<BuildMetadata> | undefined;
   const readMetadataOnce = () => {
     buildMetadata ??= readBuildMetadata(settings.layersDir, settings.platformApi);
@@ -54,8 +54,8 @@ export function exportDocuments({ settings, analyzed }: ResolvedInputs, logger: 
   };
   return {
     group: () => readCheckedGroup(settings),
-    projectMetadata: () => readProjectMetadata(settings.projectMetadataPath, logger),
-    runImage: async () => {
+    projectMetadata: (logger) => readProjectMetadata(settings.projectMetadataPath, logger),
+    runImage: async (logger) => {
       if (!gates(settings.platformApi).readsRunToml) return readStack(settings.stackPath, logger);
       const images = await readRun(settings.runPath, logger);
       return chooseRunImage(images, analyzed.runImage?.image ?? "", readMetadataOnce);

@@ -1,9 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+
 import { gates } from "../cnb/api.ts";
 import { blobPath, hasBlob, readBlob, readDocument } from "../destinations/layout/blobs.ts";
 import { Fault, failTo, withContext } from "../errors/fault.ts";
-import type { ExportRun } from "../export/context.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
@@ -11,7 +11,7 @@ import type { Logger } from "../logger.ts";
 import { type Descriptor, DOCKER_MANIFEST, OCI_MANIFEST } from "../oci/descriptor.ts";
 import { type ContainerConfig, type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
 import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.ts";
-import type { ExportSettings, ExtensionLayer } from "../plan/inputs.ts";
+import type { ExportSettings, ExtensionLayer, ResolvedInputs } from "../plan/inputs.ts";
 
 /** The run image as image extensions changed it (docs/compatibility.md#image-extensions). */
 export interface ExtendedImage {
@@ -88,7 +88,7 @@ async function extensionLayers(
  * @throws Fault `failed to get extended image config: ...` with exit code 1
  */
 export async function readExtendedConfig(
-  { settings, analyzed }: Pick<ExportRun, "settings" | "analyzed">,
+  { settings, analyzed }: ResolvedInputs,
   logger: Logger,
 ): Promise<ContainerConfig | undefined> {
   const isExtended = gates(settings.platformApi).hasExtensions && analyzed.runImage?.extend === true;

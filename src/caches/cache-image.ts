@@ -1,3 +1,4 @@
+import { gates } from "../cnb/api.ts";
 import {
   type CacheMetadata,
   cacheMetadataJson,
@@ -5,84 +6,90 @@ import {
   parseCacheMetadata,
 } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
-import { findLayer, type MadeContent } from "../destinations/destination.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
+import { findLayer, type LayerContent, type MadeContent, type SourceImage } from "../destinations/destination.ts";
 import { missingBlobs } from "../destinations/registry/blobs.ts";
+import { type EarlyPush, pushEarly } from "../destinations/registry/push.ts";
 import {
-  type PlacedBlob,
-  type Placing,
-  placeLayer,
+  type LayerPush,
+  type PushedBlob,
+  pushLayer,
   type RegistryContent,
-} from "../destinations/registry/place-layer.ts";
+} from "../destinations/registry/push-layer.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
-import type { RegistryImage } from "../destinations/registry/source-image.ts";
+import { RegistryImage } from "../destinations/registry/source-image.ts";
 import type { Layer } from "../engine/layer.ts";
-import { Fault, withContext } from "../errors/fault.ts";
-import type { AppLayer } from "../export/app-layers.ts";
-import type { ExportContext } from "../export/context.ts";
+import { Fault, failTo, messageOf, withContext } from "../errors/fault.ts";
 import { goQuote } from "../go/format.ts";
-import { buildCacheImage, cacheConfigBytes } from "../images/cache-image.ts";
+import { buildCacheImage, cacheConfigBytes, EMPTY_LAYER_BYTES } from "../images/cache-image.ts";
 import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
 import type { Logger } from "../logger.ts";
 import { type Descriptor, OCI_MANIFEST } from "../oci/descriptor.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
 import { CACHE_PRIORITY } from "../plan/layers.ts";
-import type { CacheInput, CacheLayer, CacheStore } from "./cache.ts";
-import { type CacheImage, deleteOldCacheImage, pushCacheEarly, pushCacheImage } from "./cache-image-push.ts";
+import type { CacheContext, CacheInput, CacheLayer, CacheStore } from "./cache.ts";
 
-/** A layer of a cache image on its way to the repository. The layer is freed when its blob is safe there. */
-export class CachePlace {
+/** The push of one layer of a cache image. Releases the layer as soon as the repository certainly has its blob. */
+class CacheLayerPush {
   readonly #content: Promise<RegistryContent>;
   readonly #layer: Layer;
   readonly #repository: RegistryRepository;
-  readonly #work: Placing;
-  #placed: Promise<PlacedBlob>;
+  readonly #work: LayerPush;
+  #pushed: Promise<PushedBlob>;
   #isReleased = false;
 
-  /** @param content where its bytes come from, as soon as that is known */
-  constructor(content: Promise<RegistryContent>, layer: Layer, repository: RegistryRepository, work: Placing) {
+  constructor(content: Promise<RegistryContent>, layer: Layer, repository: RegistryRepository, work: LayerPush) {
     this.#content = content;
     this.#layer = layer;
     this.#repository = repository;
     this.#work = work;
-    this.#placed = this.#place();
+    this.#pushed = awaitedLater(this.#push());
   }
 
-  get placed(): Promise<PlacedBlob> {
-    return this.#placed;
+  get pushed(): Promise<PushedBlob> {
+    return this.#pushed;
   }
 
-  /** Brings the layer once more if its blob is one of those that the repository turned out not to have. */
-  bringMissing(digests: readonly Digest[]): void {
-    const before = this.#placed;
-    this.#placed = before.then((placed) => (digests.includes(placed.descriptor.digest) ? this.#place() : placed));
-    this.#placed.catch(() => undefined);
+  /** Pushes the layer again if its blob is among those that the repository turned out not to have. */
+  pushIfMissing(digests: readonly Digest[]): void {
+    const before = this.#pushed;
+    this.#pushed = awaitedLater(
+      before.then((pushed) => (digests.includes(pushed.descriptor.digest) ? this.#push() : pushed)),
+    );
   }
 
-  /** The layer is needed no longer, whether or not it got there. */
   release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#layer.release();
   }
 
-  #place(): Promise<PlacedBlob> {
-    const place = async (): Promise<PlacedBlob> => {
-      const content = await this.#content;
-      const isGone = this.#isReleased && content.kind === "existing";
-      const placed = await placeLayer(
-        isGone ? { ...content, otherwise: undefined } : content,
-        this.#repository,
-        this.#work,
-      );
-      if (placed.isCertain) this.release();
-      return placed;
-    };
-    const placed = place();
-    // One that cannot be made later may be waited for by nobody.
-    placed.catch(() => undefined);
-    return placed;
+  async #push(): Promise<PushedBlob> {
+    const content = await this.#content;
+    const isGone = this.#isReleased && content.kind === "existing";
+    const left = isGone ? { ...content, otherwise: undefined } : content;
+    const pushed = await pushLayer(left, this.#repository, this.#work);
+    if (pushed.isCertain) this.release();
+    return pushed;
   }
 }
+
+/** The cache image's name, and the image that it points to now. */
+interface CacheImage {
+  /** As given. */
+  readonly name: string;
+  readonly reference: Reference;
+  readonly repository: RegistryRepository;
+  /** Rejects if the name may not be pushed. */
+  readonly access: Promise<void>;
+  readonly previous: RegistryImage | undefined;
+  /** The name points to something that cannot be an image. */
+  readonly isCorrupt: boolean;
+}
+
+/** Faults of the bytes that a registry delivers, rather than of the registry. */
+const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
 
 /**
  * The cache as an image (docs/compatibility.md#cache-image). Blobs are pushed as soon as they are compressed. Layers
@@ -91,21 +98,44 @@ export class CachePlace {
 export class ImageCache implements CacheStore {
   readonly name: string;
   readonly access: Promise<void>;
-  readonly #context: ExportContext;
+  readonly #context: CacheContext;
   readonly #cache: CacheImage;
-  readonly #places = new Map<CacheLayer, CachePlace>();
+  readonly #pushes = new Map<CacheLayer, CacheLayerPush>();
   /** The previous cache image, if all of it is still there. */
   #usable: RegistryImage | undefined;
 
-  constructor(context: ExportContext, cache: CacheImage) {
+  private constructor(context: CacheContext, cache: CacheImage) {
     this.name = cache.name;
-    this.access = cache.access.catch((error: unknown) => {
-      throw savingFault(this.name, error);
-    });
-    // Who does not make a cache does not ask.
-    this.access.catch(() => undefined);
+    this.access = awaitedLater(
+      cache.access.catch((error: unknown) => {
+        throw savingFault(this.name, error);
+      }),
+    );
     this.#context = context;
     this.#cache = cache;
+  }
+
+  /**
+   * Opens the cache image (docs/compatibility.md#cache-selection).
+   * @throws Fault `failed to create image cache: accessing cache image ...`
+   */
+  static async open(context: CacheContext, signal: AbortSignal): Promise<ImageCache> {
+    const name = context.settings.cacheImage;
+    try {
+      const reference = parseReference(name);
+      const repository = context.registries.repository(reference);
+      const access = awaitedLater(repository.checkPush({ priority: CACHE_PRIORITY, signal }));
+      const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
+        // A damaged cache image is replaced, like one whose layers are gone (docs/compatibility.md#damaged-cache-images);
+        // it must not break builds for good.
+        if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
+        throw error;
+      });
+      return new ImageCache(context, { name, reference, repository, access, ...opened });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failTo("create image cache", withContext(`accessing cache image "${name}"`, error));
+    }
   }
 
   async metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata> {
@@ -123,14 +153,13 @@ export class ImageCache implements CacheStore {
     return parseCacheMetadata(previous.config.config.Labels.get(CACHE_METADATA_LABEL));
   }
 
-  async bring({ step, layer, app }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
-    const { diffId, place } =
-      app === undefined ? await this.#own(layer, signal) : await this.#share(layer, app, signal);
+  async add({ step, layer, app }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
+    const { diffId, push } = app === undefined ? await this.#own(layer, signal) : await this.#share(layer, app, signal);
     const isReused = step.previous === diffId;
-    // Uploads go on while the next layers are looked at, and fail all together.
-    const brought = { step, diffId, isReused, flaw: undefined, added: Promise.resolve() };
-    this.#places.set(brought, place);
-    return brought;
+    // Uploads go on while the next layers are added; commit() reports their failures.
+    const adding = { step, diffId, isReused, flaw: undefined, added: Promise.resolve() };
+    this.#pushes.set(adding, push);
+    return adding;
   }
 
   async commit(
@@ -139,44 +168,89 @@ export class ImageCache implements CacheStore {
     appSaved: Promise<void>,
     signal: AbortSignal,
   ): Promise<string> {
-    const diffIds = layers.map(({ diffId }) => diffId);
-    const configBytes = cacheConfigBytes(diffIds, metadataLabel(metadata));
+    const configBytes = cacheConfigBytes(
+      layers.map(({ diffId }) => diffId),
+      metadataLabel(metadata),
+    );
+    const pushes = layers.map((layer) => this.#pushOf(layer));
+    let image: BuiltImage | undefined;
+    const push = async (): Promise<BuiltImage> => {
+      const early = this.#pushEarly(configBytes, layers.length === 0, signal);
+      const pushed = await Promise.all(pushes.map(({ pushed }) => pushed));
+      image = buildCacheImage(
+        configBytes,
+        pushed.map(({ descriptor }) => descriptor),
+      );
+      await this.#pushManifest(image, early, appSaved, signal);
+      return image;
+    };
     try {
-      let image: BuiltImage | undefined;
-      const push = async (): Promise<BuiltImage> => {
-        const early = pushCacheEarly(configBytes, layers.length === 0, this.#cache, signal);
-        const placed = await Promise.all(layers.map((layer) => this.#placeOf(layer).placed));
-        const descriptors = placed.map(({ descriptor }) => descriptor);
-        image = buildCacheImage(configBytes, descriptors);
-        await pushCacheImage(image, early, this.#cache, appSaved, signal);
-        return image;
-      };
       const pushed = await push().catch((error: unknown) => {
         const missing = image && missingBlobs(error, image);
         if (missing === undefined) throw error;
-        this.#bringMissing(layers, missing);
+        this.#pushMissing(pushes, missing);
         return push();
       });
-      await deleteOldCacheImage(this.#context, this.#cache, pushed, signal);
+      await this.#deleteOld(pushed, signal);
       return pushed.manifestDescriptor.digest;
     } catch (error) {
       signal.throwIfAborted();
       throw savingFault(this.name, error);
     } finally {
-      for (const layer of layers) this.#placeOf(layer).release();
+      for (const layer of pushes) layer.release();
     }
   }
 
   /** Blobs without an image are the registry's to remove. */
   async close(): Promise<void> {}
 
-  /** Sends what the registry turned out not to have. */
-  #bringMissing(layers: readonly CacheLayer[], digests: readonly Digest[]): void {
+  /** What need not wait for the layers: the config, and the empty layer of an image without any. */
+  #pushEarly(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): EarlyPush {
+    const { repository, reference } = this.#cache;
+    const blobs = isEmpty ? [configBytes, EMPTY_LAYER_BYTES] : [configBytes];
+    return pushEarly(repository, { blobs, names: [reference] }, { priority: CACHE_PRIORITY, signal });
+  }
+
+  /** The name points to the new image only once the app image is saved. */
+  async #pushManifest(
+    { manifestDescriptor, manifestBytes }: BuiltImage,
+    { blobs, lookups }: EarlyPush,
+    appSaved: Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await blobs;
+    await appSaved;
+    const { repository, reference } = this.#cache;
+    const { digest, mediaType } = manifestDescriptor;
+    const manifest = { digest, mediaType, bytes: Buffer.from(manifestBytes) };
+    const work = { priority: CACHE_PRIORITY, signal };
+    const [result] = await repository.putTags([reference], manifest, work, lookups);
+    if (result?.outcome === "failed") throw result.error;
+  }
+
+  /**
+   * Below Platform API 0.13: deletes the image that the tag pointed to before, if there was one
+   * (docs/compatibility.md#no-delete-of-unpushed-images). A failure is a warning.
+   */
+  async #deleteOld({ manifestDescriptor }: BuiltImage, signal: AbortSignal): Promise<void> {
+    const { settings, logger } = this.#context;
+    const { repository, previous } = this.#cache;
+    if (gates(settings.platformApi).keepsOldCacheImage) return;
+    if (previous === undefined || previous.image.descriptor.digest === manifestDescriptor.digest) return;
+    try {
+      await repository.deleteManifest(previous.image.descriptor.digest, { priority: CACHE_PRIORITY, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn(`Unable to delete cache image: ${messageOf(error)}`);
+    }
+  }
+
+  #pushMissing(pushes: readonly CacheLayerPush[], digests: readonly Digest[]): void {
     const { repository } = this.#cache;
     const list = digests.join(", ");
     this.#context.logger.warn(`${repository.name} does not have what it said to have, sending it: ${list}`);
     repository.distrust(digests);
-    for (const layer of layers) this.#placeOf(layer).bringMissing(digests);
+    for (const push of pushes) push.pushIfMissing(digests);
   }
 
   /** A layer of the cache alone: uploaded while it is made, where there is nothing to compare with. */
@@ -184,28 +258,28 @@ export class ImageCache implements CacheStore {
     const made = this.#made(layer);
     const isStreamed = layer.plan.expected.length === 0;
     const known = async () => this.#known(await layer.diffId, made) ?? made;
-    const place = this.#place(isStreamed ? Promise.resolve(made) : known(), layer, signal);
-    return { diffId: await layer.diffId, place };
+    const push = this.#push(isStreamed ? Promise.resolve(made) : known(), layer, signal);
+    return { diffId: await layer.diffId, push };
   }
 
   /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
-  async #share(layer: Layer, { diffId, content, placed }: AppLayer, signal: AbortSignal) {
+  async #share(layer: Layer, { diffId, content, added }: NonNullable<CacheInput["app"]>, signal: AbortSignal) {
     const made = this.#made(layer);
     const known = this.#known(diffId, made);
-    const shared = known === undefined ? this.#findShared(made, content, placed, signal) : Promise.resolve(known);
-    return { diffId, place: this.#place(shared, layer, signal) };
+    const shared = known === undefined ? this.#findShared(made, content, added, signal) : Promise.resolve(known);
+    return { diffId, push: this.#push(shared, layer, signal) };
   }
 
   /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
   async #findShared(
     made: MadeContent,
-    content: AppLayer["content"],
+    content: LayerContent<SourceImage>,
     inApp: Promise<Descriptor>,
     signal: AbortSignal,
   ): Promise<RegistryContent> {
     const { order } = made.layer.plan;
     const { repository, reference } = this.#cache;
-    const { appRepository } = this.#context;
+    const { repository: appRepository } = this.#context.app;
     if (appRepository?.registry === reference.registry)
       return { kind: "existing", descriptor: await inApp, from: appRepository, otherwise: made };
     // A layer that the app image reused is not compressed for the cache if the cache's registry happens to have it.
@@ -226,17 +300,17 @@ export class ImageCache implements CacheStore {
     return { kind: "made", layer, mediaType: Promise.resolve(mediaType) };
   }
 
-  #place(content: Promise<RegistryContent>, layer: Layer, signal: AbortSignal): CachePlace {
+  #push(content: Promise<RegistryContent>, layer: Layer, signal: AbortSignal): CacheLayerPush {
     const { monitor } = this.#context;
     const { id, order } = layer.plan;
-    const placing = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
-    return new CachePlace(content, layer, this.#cache.repository, placing);
+    const work = { priority: CACHE_PRIORITY, order, signal, monitor, image: "cache", layer: id } as const;
+    return new CacheLayerPush(content, layer, this.#cache.repository, work);
   }
 
-  #placeOf(layer: CacheLayer): CachePlace {
-    const place = this.#places.get(layer);
-    if (place === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
-    return place;
+  #pushOf(layer: CacheLayer): CacheLayerPush {
+    const push = this.#pushes.get(layer);
+    if (push === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${layer.step.id} is not this cache's`);
+    return push;
   }
 }
 
@@ -250,4 +324,10 @@ function metadataLabel(record: CacheMetadata): string {
   } catch (error) {
     throw withContext("setting cache metadata: serializing metadata", error);
   }
+}
+
+async function openPrevious(repository: RegistryRepository, reference: Reference, signal: AbortSignal) {
+  const platform = { os: "linux", architecture: "" };
+  const image = await repository.findImage(reference, platform, { priority: CACHE_PRIORITY, signal });
+  return { previous: image && new RegistryImage(repository, image), isCorrupt: false };
 }

@@ -1,16 +1,30 @@
 import type { CacheMetadata } from "../cnb/lifecycle-metadata.ts";
+import type { AddedLayer, AppDestination } from "../destinations/destination.ts";
+import type { Registries } from "../destinations/registry/registries.ts";
 import type { Layer } from "../engine/layer.ts";
-import type { AppLayer } from "../export/app-layers.ts";
+import type { LayerStore } from "../engine/layer-store.ts";
 import type { Logger } from "../logger.ts";
+import type { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { CacheLayerStep } from "../plan/cache.ts";
+import type { ExportSettings } from "../plan/inputs.ts";
 
-/** A layer that a cache is to take. */
+/** What caches need of an export. */
+export interface CacheContext {
+  readonly settings: ExportSettings;
+  readonly registries: Registries;
+  readonly app: Pick<AppDestination, "repository">;
+  readonly store: Pick<LayerStore, "hashFile">;
+  readonly logger: Logger;
+  readonly monitor: Monitor;
+}
+
+/** A layer for a cache. */
 export interface CacheInput {
   readonly step: CacheLayerStep;
   readonly layer: Layer;
   /** The same layer in the app image, if that has it. */
-  readonly app: AppLayer | undefined;
+  readonly app: (AddedLayer & { readonly diffId: DiffID }) | undefined;
 }
 
 /** A layer on its way into a cache. */
@@ -26,21 +40,21 @@ export interface CacheLayer {
 }
 
 /**
- * Where a cache is kept: in an image or in a directory. Nothing else in an export knows which
- * (docs/compatibility.md#cache-selection).
+ * The port of a cache, which is an image or a directory (docs/compatibility.md#cache-selection). The members are in the
+ * order in which an export uses them.
  */
 export interface CacheStore {
   /** As given. */
   readonly name: string;
-  /** Rejects, early, when the cache may not be saved: with the fault of {@link commit}. */
+  /** Rejects early, with the fault of {@link commit}, if the cache may not be saved. */
   readonly access: Promise<void>;
   /**
    * What the previous cache has, with the log lines about its state; empty for none.
    * @throws Fault `metadata for previous cache: ...`
    */
   metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata>;
-  /** Brings a layer into the new cache. @throws Fault when the layer cannot be made */
-  bring(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
+  /** Adds a layer to the new cache. @throws Fault when the layer cannot be built */
+  add(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
   /**
    * Makes the new cache of these layers, once the app image is saved, so that no cache belongs to a failed app image
    * (docs/compatibility.md#parallel-failures). Until then the previous cache is untouched.
@@ -53,6 +67,6 @@ export interface CacheStore {
     appSaved: Promise<void>,
     signal: AbortSignal,
   ): Promise<string | undefined>;
-  /** Removes what is left of a cache that was not committed, as far as it is here. */
+  /** Removes local leftovers of a cache that was not committed. */
   close(): Promise<void>;
 }

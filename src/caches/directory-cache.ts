@@ -31,7 +31,7 @@ export class DirectoryCache implements CacheStore {
     }
   }
 
-  async bring({ step, layer }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
+  async add({ step, layer }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
     const diffId = await layer.diffId;
     const isKnown = step.previous === diffId;
     const flaw = isKnown ? await this.#volume.flawOf(diffId) : undefined;

@@ -1,19 +1,18 @@
 import { EMPTY_CACHE_METADATA } from "../cnb/lifecycle-metadata.ts";
+import { awaitedLater, type TaskScope } from "../concurrency/task-scope.ts";
 import { Fault, failTo } from "../errors/fault.ts";
-import type { ExportContext } from "../export/context.ts";
 import { isInUse } from "../files/durable-directory.ts";
 import type { PlannedCache } from "../plan/inputs.ts";
-import type { CacheStore } from "./cache.ts";
+import type { CacheContext, CacheStore } from "./cache.ts";
 import { ImageCache } from "./cache-image.ts";
-import { openCacheImage } from "./cache-image-push.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import { VolumeCache } from "./volume-cache.ts";
 
-/** The cache on its way. */
+/** The cache while it is being opened. */
 export interface OpeningCache {
   /**
-   * Undefined when there is to be none; a fault for one that cannot be saved, which does not end the export. Rejects
-   * with a Fault with an exit code (docs/compatibility.md#cache-selection).
+   * Undefined without a cache; a fault for one that cannot be saved, which does not end the export. Rejects with a Fault
+   * with an exit code (docs/compatibility.md#cache-selection).
    */
   readonly store: Promise<CacheStore | Fault | undefined>;
   /** What the app image's plan needs to know of it: of an image only that there is one. */
@@ -23,23 +22,24 @@ export interface OpeningCache {
 /**
  * Starts to open the cache (docs/compatibility.md#cache-selection); a cache image takes precedence over a directory.
  */
-export function openCache(context: ExportContext, signal: AbortSignal): OpeningCache {
+export function openCache(context: CacheContext, tasks: TaskScope): OpeningCache {
   const { cacheImage, cacheDir } = context.settings;
   if (cacheImage !== "")
     return {
-      store: openCacheImage(context, signal).then((image) => new ImageCache(context, image)),
+      store: tasks.fork((signal) => ImageCache.open(context, signal)),
       planned: Promise.resolve({ kind: "image" }),
     };
   if (cacheDir === "") return { store: Promise.resolve(undefined), planned: Promise.resolve(undefined) };
-  const volume = openVolume(context, cacheDir);
+  const volume = tasks.fork(() => openVolume(context, cacheDir));
   const store = volume.then((opened) =>
     opened instanceof Fault ? opened : new DirectoryCache(cacheDir, opened, context.monitor),
   );
-  return { store, planned: volume.then((opened) => (opened instanceof Fault ? undefined : plannedVolume(opened))) };
+  const planned = volume.then((opened) => (opened instanceof Fault ? undefined : plannedVolume(opened)));
+  return { store: awaitedLater(store), planned: awaitedLater(planned) };
 }
 
 /** @returns a fault for a directory that another export uses */
-async function openVolume({ store }: ExportContext, directory: string): Promise<VolumeCache | Fault> {
+async function openVolume({ store }: CacheContext, directory: string): Promise<VolumeCache | Fault> {
   try {
     return await VolumeCache.open(directory, (path) => store.hashFile(path));
   } catch (error) {

@@ -1,7 +1,7 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
 import { DockerClient } from "../docker/client.ts";
 import { readKeychain } from "../export/keychain.ts";
-import { runExport, type StartThreads } from "../export/run.ts";
+import { exportBuild, type StartThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { tellingFailures } from "../observe/watch.ts";
@@ -62,5 +62,5 @@ async function exportResolved(
   logger.debug("Executing command...");
   const launcherRelease = readLauncherRelease(program, env, cwd, signal);
   const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
-  await runExport(inputs, parts, signal);
+  await exportBuild(inputs, parts, signal);
 }

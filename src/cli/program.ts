@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageAndHint } from "../errors/fault.ts";
-import type { StartThreads } from "../export/run.ts";
+import type { StartThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { type Environment, temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";

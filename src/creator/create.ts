@@ -2,7 +2,7 @@ import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { type ProcessParts, runExport } from "../export/run.ts";
+import { type ExportEnvironment, exportBuild } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { requireEventsDirectory } from "../observe/event-writer.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
@@ -32,7 +32,7 @@ function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, anal
 }
 
 /** What the creator needs of the process that it runs in. */
-export interface CreateParts extends ProcessParts {
+export interface CreateParts extends ExportEnvironment {
   readonly lifecycle: Lifecycle;
   /** Whose the build is; the process becomes that user before the build. */
   readonly user: User;
@@ -51,7 +51,7 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   const { logger, user } = parts;
   logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  await runExport(await readCreatedInputs(inputs.settings, logger), { ...parts, environment }, signal);
+  await exportBuild(await readCreatedInputs(inputs.settings, logger), { ...parts, environment }, signal);
   return EXIT_CODES.success;
 }
 

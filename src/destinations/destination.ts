@@ -1,6 +1,6 @@
 import type { HashFile } from "../caches/volume-cache.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import type { Layer } from "../engine/layer.ts";
+import type { BlobFiles, Layer } from "../engine/layer.ts";
 import { Fault } from "../errors/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
 import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
@@ -10,6 +10,7 @@ import type { DiffID } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { LayerUse } from "../plan/layers.ts";
+import type { RegistryRepository } from "./registry/repository.ts";
 
 /** An image that layers may be taken from. */
 export interface SourceImage {
@@ -47,22 +48,22 @@ export type LayerContent<From> =
     };
 
 /** One of the app image's own layers on its way. */
-export interface PlacedLayer {
+export interface AddedLayer {
   /** For messages. */
   readonly id: string;
   readonly content: LayerContent<SourceImage>;
   /** Settles when it is at the destination. */
-  readonly placed: Promise<Descriptor>;
+  readonly added: Promise<Descriptor>;
 }
 
 /** An app image that is ready to be saved. */
 export interface UnsavedImage {
   readonly runImage: RunImage;
   /** From the bottom, without the run image's. */
-  readonly layers: readonly PlacedLayer[];
-  /** What {@link AppDestination.placeBaseLayers} returned. */
+  readonly layers: readonly AddedLayer[];
+  /** What {@link AppDestination.addBaseLayers} returned. */
   readonly base: Promise<unknown>;
-  /** Known before any of `layers` is placed. */
+  /** Known before any of `layers` is added. */
   readonly configBytes: Buffer;
   /**
    * The image's bytes.
@@ -114,54 +115,58 @@ export interface SavedImage {
 }
 
 /**
- * Where the app image goes, which is where the images that it is built upon are: registry, daemon or layout. Nothing else
- * in an export knows which of them it is.
+ * The port of a destination: a registry, a daemon or a layout, which also holds the images that the app image is built
+ * upon. The members are in the order in which an export uses them.
  */
 export interface AppDestination {
-  /** The output image, as the log says it. */
+  /** The output image, as the log shows it. */
   readonly name: string;
-  /** What it takes of a layer that is made; known when {@link openLaunchCache} has ended. */
-  readonly layerUses: readonly LayerUse[];
-  /** True when `save` may need the contents of a layer again that was placed. */
-  needsAgain(content: LayerContent<SourceImage>): boolean;
-  /**
-   * Logs what is about to be opened (docs/compatibility.md#log-order). @throws Fault for a name that the destination
-   * cannot have
-   */
-  announce(logger: Logger): void;
-  /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code when it may not */
+  /** The registry's repository that gets every blob first; a cache image in the same registry mounts blobs from it. */
+  readonly repository: RegistryRepository | undefined;
+  /** Where blobs are made if they stay at the destination. */
+  readonly blobFiles: BlobFiles;
+  /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
+  openRunImage(signal: AbortSignal): Promise<RunImage>;
+  /** @returns undefined without a previous image, or if it is gone @throws Fault with an exit code */
+  openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
+  openLaunchCache(hashFile: HashFile): Promise<void>;
+  /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code if not */
   checkAccess(signal: AbortSignal): Promise<void>;
   /**
-   * Opens the run image (docs/compatibility.md#run-image). @throws Fault with an exit code, at once if it is missing
-   * (docs/compatibility.md#missing-run-image)
+   * Logs which images will be opened (docs/compatibility.md#log-order).
+   * @throws Fault for a name that the destination cannot have
    */
-  openRunImage(signal: AbortSignal): Promise<RunImage>;
-  /** Opens the previous image; undefined when there is none, or when it is gone. @throws Fault with an exit code */
-  openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
+  announce(logger: Logger): void;
+  /** What the destination takes of a layer. Known once {@link openLaunchCache} has settled. */
+  readonly layerUses: readonly LayerUse[];
+  /** Makes sure that the destination has the run image's layers. */
+  addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**
-   * Opens the launch cache, if the destination has one (docs/compatibility.md#launch-cache). @throws Fault with an exit
-   * code
-   */
-  openLaunchCache(hashFile: HashFile): Promise<void>;
-  /** Starts to bring the run image's layers to the destination. */
-  placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
-  /**
-   * Brings a layer to the destination; its descriptor there.
+   * Makes sure that the destination has a layer.
    * @param layer its id for messages, and its position in the order of work
+   * @returns its descriptor there
    * @throws Fault; the signal's reason
    */
-  placeLayer(
+  addLayer(
     content: LayerContent<SourceImage>,
     layer: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor>;
+  /** True if {@link save} may need the contents of an added layer again. */
+  needsAgain(content: LayerContent<SourceImage>): boolean;
   /**
    * Saves the image under all its names; a name that fails does not stop the others
    * (docs/compatibility.md#image-names).
    * @throws errors that concern no single name: a layer that cannot be built, the signal's reason
    */
   save(image: UnsavedImage, signal: AbortSignal): Promise<SavedImage>;
+  /** Removes unfinished blobs, and closes connections. */
+  close(): Promise<void>;
 }
+
+/** For destinations whose blobs only wait for their upload. */
+export const NO_BLOB_FILES: BlobFiles = async () => undefined;
 
 /** The descriptor of an image's layer by its diffID; undefined when it has no such layer. */
 export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
@@ -191,11 +196,11 @@ export function checkLayerCount(name: string, config: ImageConfig, layers: reado
  * @param isBlamed true for an error that is the destination's and not the layer's
  */
 export async function describeLayer(
-  { content, placed }: PlacedLayer,
+  { content, added }: AddedLayer,
   isBlamed: (error: unknown) => boolean,
 ): Promise<Descriptor> {
   try {
-    return await placed;
+    return await added;
   } catch (error) {
     if (!isBlamed(error)) throw error;
     if (content.kind === "existing") return content.descriptor;

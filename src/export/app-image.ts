@@ -2,7 +2,6 @@ import { gates } from "../cnb/api.ts";
 import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
-import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import { namesFault, type RunImage, type SavedImage, type UnsavedImage } from "../destinations/destination.ts";
 import { type Fault, failTo, withContext } from "../errors/fault.ts";
 import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
@@ -11,29 +10,23 @@ import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { recordLifecycle } from "../plan/records.ts";
 import type { ExportReport } from "../report/report-toml.ts";
-import { startTimer } from "../report/timer.ts";
-import type { AppLayer, AppLayers } from "./app-layers.ts";
+import { timed } from "../report/timer.ts";
+import type { AppLayer } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import type { OpeningImages } from "./open.ts";
-import type { Preparation } from "./prepare.ts";
+import type { EarlyDocuments, OpeningImages, Preparation } from "./prepare.ts";
 
-/** What the app image is made from. */
-export interface AppParts {
-  readonly preparation: Preparation;
-  readonly project: ProjectMetadata;
-  /** Takes the place of the run image's, if there is one. */
-  readonly extendedConfig: ContainerConfig | undefined;
+/** What the app image is made from besides its layers. */
+export interface AppInputs extends EarlyDocuments {
   readonly group: readonly GroupElement[];
   readonly images: OpeningImages;
   readonly runImageNames: RunImageNames;
-  readonly app: AppLayers;
 }
 
 /** What the report says of the saved image. */
 export interface SavedApp {
   readonly report: ExportReport;
   readonly identifier: string;
-  /** Set when a name could not be saved. */
+  /** Set if a name could not be saved. */
   readonly failure: Fault | undefined;
 }
 
@@ -42,17 +35,18 @@ export interface SavedApp {
  * docs/compatibility.md#saving-and-logging).
  * @throws Fault `failed to export: ...` with exit code 62; the signal's reason
  */
-export async function saveAppImage(context: ExportContext, parts: AppParts, signal: AbortSignal): Promise<SavedApp> {
+export async function saveAppImage(
+  context: ExportContext,
+  inputs: AppInputs,
+  preparation: Preparation,
+  signal: AbortSignal,
+): Promise<SavedApp> {
   try {
-    const base = parts.images.runImage.then((runImage) => context.app.placeBaseLayers(runImage, signal));
-    base.catch(() => undefined);
-    const layers = await parts.app.walk(context.logger);
-    const runImage = await parts.images.runImage;
-    // Nothing is saved if the cache or the previous image cannot be opened.
-    await parts.images.all;
-    const config = appConfig(context, parts, runImage, layers, await context.launcherRelease);
-    const bom = await context.documents.buildBom(parts.group);
-    const image = () => ({ ...unsavedImage(context, runImage, layers, config), base });
+    const layers = await preparation.layers.walk(context.logger);
+    const runImage = await inputs.images.runImage;
+    const config = appConfig(context, inputs, preparation, runImage, layers, await context.launcherRelease);
+    const bom = await context.documents.buildBom(inputs.group);
+    const image = () => unsavedImage(context, runImage, preparation.layers.base, layers, config);
     const saved = await save(context, image, signal);
     return { report: reportOf(saved, bom), identifier: saved.identifier, failure: namesFault(saved.names) };
   } catch (error) {
@@ -63,7 +57,8 @@ export async function saveAppImage(context: ExportContext, parts: AppParts, sign
 
 function appConfig(
   context: ExportContext,
-  { preparation, project, extendedConfig, runImageNames }: AppParts,
+  { project, extendedConfig, runImageNames }: AppInputs,
+  preparation: Preparation,
   runImage: RunImage,
   layers: readonly AppLayer[],
   launcher: LauncherRelease,
@@ -85,32 +80,33 @@ async function save(
   image: () => UnsavedImage,
   signal: AbortSignal,
 ): Promise<SavedImage> {
-  const endTimer = startTimer(`Saving ${app.name}...`, logger);
-  try {
-    logger.info(`Saving ${app.name}...`);
-    const saved = await app.save(image(), signal);
-    logSaved(saved, logger);
-    return saved;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw withContext("saving image", error);
-  } finally {
-    endTimer();
-  }
+  return await timed(`Saving ${app.name}...`, logger, async () => {
+    try {
+      logger.info(`Saving ${app.name}...`);
+      const saved = await app.save(image(), signal);
+      logSaved(saved, logger);
+      return saved;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw withContext("saving image", error);
+    }
+  });
 }
 
 function unsavedImage(
   { settings }: ExportContext,
   runImage: RunImage,
+  base: Promise<unknown>,
   layers: readonly AppLayer[],
   config: ContainerConfig,
-): Omit<UnsavedImage, "base"> {
+): UnsavedImage {
   const described = layers.map(({ diffId, step }) => ({ diffId, createdBy: step.createdBy }));
   const created = createdTime(settings.sourceDateEpoch);
   const { keepsHistory } = gates(settings.platformApi);
   const configBytes = appConfigBytes(runImage, described, config, { created, keepsHistory });
   return {
     runImage,
+    base,
     layers,
     configBytes,
     build: (descriptors, annotations) => buildAppImage(runImage, configBytes, descriptors, annotations),

@@ -1,10 +1,11 @@
 import { UNREADABLE_CONTENTS } from "../../workers/protocol.ts";
 import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
+import { awaitedLater, type TaskScope } from "../concurrency/task-scope.ts";
 import {
+  type AddedLayer,
   findLayer,
   type LayerContent,
   type MadeContent,
-  type PlacedLayer,
   type RunImage,
   type SourceImage,
 } from "../destinations/destination.ts";
@@ -13,24 +14,23 @@ import { Fault, withContext } from "../errors/fault.ts";
 import { fromByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
 import { type DiffID, parseDiffId } from "../oci/digest.ts";
 
 import type { LayerPlan } from "../plan/layers.ts";
 import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
-import type { ExportContext, ExportRun } from "./context.ts";
+import type { ExportContext } from "./context.ts";
 
 type LayerStep = AppLayerStep | ReuseStep;
 
-/** One of the app image's own layers: what it is, and its way to the destination. */
-export interface AppLayer extends PlacedLayer {
+/** One of the app image's own layers, and its way to the destination. */
+export interface AppLayer extends AddedLayer {
   readonly step: LayerStep;
   readonly diffId: DiffID;
   /** Taken from the previous image, as the log says it. */
   readonly isReused: boolean;
 }
 
-/** Images that are still being opened while the first layers are made. */
+/** Images that are still being opened while the first layers are built. */
 export interface AppSources {
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
@@ -42,6 +42,8 @@ export interface AppSources {
  * log.
  */
 export class AppLayers {
+  /** Settles when the destination has the run image's layers. */
+  readonly base: Promise<unknown>;
   readonly #context: ExportContext;
   readonly #plan: AppPlan;
   readonly #sources: AppSources;
@@ -49,26 +51,27 @@ export class AppLayers {
   readonly #started = new Map<LayerStep, Promise<AppLayer>>();
   readonly #released = new Set<Layer>();
 
-  constructor(context: ExportContext, plan: AppPlan, sources: AppSources, signal: AbortSignal) {
+  constructor(context: ExportContext, plan: AppPlan, sources: AppSources, tasks: TaskScope) {
     this.#context = context;
     this.#plan = plan;
     this.#sources = sources;
-    this.#signal = signal;
+    this.#signal = tasks.signal;
     for (const step of plan.steps) {
       if (step.kind !== "layer" && step.kind !== "reuse") continue;
-      const started = step.kind === "layer" ? this.#make(step) : this.#reuse(step);
-      // The walk comes to it later, or not at all if an earlier step fails.
-      started.catch(() => undefined);
-      this.#started.set(step, started);
+      this.#started.set(
+        step,
+        tasks.fork(() => (step.kind === "layer" ? this.#make(step) : this.#reuse(step))),
+      );
     }
+    this.base = tasks.fork(async (signal) => context.app.addBaseLayers(await sources.runImage, signal));
   }
 
-  /** The app image needs its layers no longer; what the cache does not share is freed. */
+  /** Call when the app image is saved: frees the layers that the cache does not share. */
   release(): void {
     for (const plan of this.#plan.layers) this.#release(this.#context.store.layer(plan, this.#signal));
   }
 
-  /** The layer with this key, for a cache that shares it; undefined if the app image has none such. */
+  /** The layer with this key, for a cache that shares it; undefined if the app image does not have it. */
   byKey(key: string): Promise<AppLayer> | undefined {
     const step = this.#plan.steps.find((candidate) => candidate.kind === "layer" && candidate.key === key);
     return step?.kind === "layer" ? this.#started.get(step) : undefined;
@@ -89,7 +92,7 @@ export class AppLayers {
       const layer = await this.#settled(step);
       layers.push(layer);
       if (step.role.kind === "app-slice") logSlice(step.role, layers, logger);
-      // The reference says nothing of those of extensions.
+      // The reference does not log the layers of extensions.
       else if (step.role.kind !== "extension") logLayer(layer, logger);
     }
     return layers;
@@ -107,28 +110,29 @@ export class AppLayers {
   }
 
   async #make(step: AppLayerStep): Promise<AppLayer> {
+    const { app, store, monitor } = this.#context;
     const plan = this.#plan.layers.find(({ key }) => key === step.key) as LayerPlan;
-    const layer = this.#context.store.layer(plan, this.#signal);
-    const mediaType = this.#mediaType();
+    const layer = store.layer(plan, this.#signal);
     // Awaited after the upload, if that succeeds at all.
-    mediaType.catch(() => undefined);
+    const mediaType = awaitedLater(this.#sources.runImage.then(({ newLayerMediaType }) => newLayerMediaType));
     const made = { kind: "made", layer, mediaType } as const;
+    const add = (from: LayerContent<SourceImage>) => awaitedLater(app.addLayer(from, plan, this.#signal));
     const isStreamed = plan.expected.length === 0;
-    const early = isStreamed ? this.#place(made, plan) : undefined;
+    const early = isStreamed ? add(made) : undefined;
     const diffId = await layer.diffId;
     const found = isStreamed ? undefined : await this.#find(diffId, made);
     const content = found ?? made;
     const isReused = found !== undefined && step.previous.includes(diffId);
-    const placed = early ?? this.#place(content, plan);
+    const added = early ?? add(content);
     const release = () => {
-      if (!this.#context.app.needsAgain(content)) this.#release(layer);
+      if (!app.needsAgain(content)) this.#release(layer);
     };
-    placed.then(release, () => undefined);
-    if (isReused) this.#context.monitor.emit({ event: "layer-reused", id: step.id, image: "app", diffId });
-    return { id: step.id, step, diffId, isReused, content, placed };
+    added.then(release, () => undefined);
+    if (isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "app", diffId });
+    return { id: step.id, step, diffId, isReused, content, added };
   }
 
-  /** Once for each layer, as soon as its blob is everywhere where the app image needs it: disks fill up otherwise. */
+  /** Frees the layer as soon as the app image's repositories have its blob; disks fill up otherwise. */
   #release(layer: Layer): void {
     if (this.#released.has(layer)) return;
     this.#released.add(layer);
@@ -136,19 +140,20 @@ export class AppLayers {
   }
 
   async #reuse(step: ReuseStep): Promise<AppLayer> {
+    const { app, monitor } = this.#context;
+    const { id } = step;
     const previous = await this.#sources.previous;
     const descriptor = findLayer(previous, step.diffId);
     if (previous === undefined || descriptor === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
     const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
-    const placed = this.#place(content, { id: step.id, order: 0 });
-    const { id } = step;
+    const added = awaitedLater(app.addLayer(content, { id, order: 0 }, this.#signal));
     const diffId = parseDiffId(step.diffId);
-    this.#context.monitor.emit({ event: "layer-reused", id, image: "app", diffId });
-    return { id, step, diffId, isReused: true, content, placed };
+    monitor.emit({ event: "layer-reused", id, image: "app", diffId });
+    return { id, step, diffId, isReused: true, content, added };
   }
 
-  /** The layer's blob in the previous image or in the run image, if it is there under whatever name. */
+  /** The layer's blob in the previous image or in the run image, under whatever name. */
   async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
     for (const opening of [this.#sources.previous, this.#sources.runImage]) {
       const image = await opening;
@@ -157,19 +162,6 @@ export class AppLayers {
       return { kind: "existing", descriptor, from: image, otherwise };
     }
     return undefined;
-  }
-
-  #place(
-    content: LayerContent<SourceImage>,
-    layer: { readonly id: string; readonly order: number },
-  ): Promise<Descriptor> {
-    const placed = this.#context.app.placeLayer(content, layer, this.#signal);
-    placed.catch(() => undefined);
-    return placed;
-  }
-
-  async #mediaType(): Promise<string> {
-    return (await this.#sources.runImage).newLayerMediaType;
   }
 }
 
@@ -225,11 +217,11 @@ function logSlice(
 }
 
 /** Tells of every layer what was done for it; after a successful export. */
-export async function emitLayers({ store, monitor }: Pick<ExportRun, "store" | "monitor">): Promise<void> {
+export async function emitLayers({ store, monitor }: Pick<ExportContext, "store" | "monitor">): Promise<void> {
   for (const layer of store.layers) await emitLayer(layer, monitor);
 }
 
-async function emitLayer(layer: Layer, monitor: ExportRun["monitor"]): Promise<void> {
+async function emitLayer(layer: Layer, monitor: ExportContext["monitor"]): Promise<void> {
   const { plan, counters } = layer;
   try {
     const [diffId, tarSize] = await Promise.all([layer.diffId, layer.tarSize]);

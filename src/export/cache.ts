@@ -1,40 +1,167 @@
-import type { CacheStore } from "../caches/cache.ts";
-import { CacheLayers } from "../caches/layers.ts";
-import { planCache } from "../plan/cache.ts";
+import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
+import type { CacheLayer, CacheStore } from "../caches/cache.ts";
+import type { OpeningCache } from "../caches/open.ts";
+import { untilAborted } from "../concurrency/abort.ts";
+import { awaitedLater, type TaskScope, withTasks } from "../concurrency/task-scope.ts";
+import type { Layer } from "../engine/layer.ts";
+import { Fault, messageOf, warningOf, withContext } from "../errors/fault.ts";
+import { goQuote } from "../go/format.ts";
+import type { Logger } from "../logger.ts";
+import { type CacheFaultStep, type CacheLayerStep, type CachePlan, type CacheStep, planCache } from "../plan/cache.ts";
 import { recordCache } from "../plan/records.ts";
-import { startTimer } from "../report/timer.ts";
-import type { AppLayers } from "./app-layers.ts";
+import { timed } from "../report/timer.ts";
+import type { AppLayer, AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 import type { Preparation } from "./prepare.ts";
 
-/** What the cache is made from. */
-export interface CacheParts {
-  readonly preparation: Preparation;
-  readonly cache: CacheStore;
-  readonly app: AppLayers;
-  /** Settles when it is known whether the app image was saved. */
-  readonly appSaved: Promise<void>;
+/**
+ * Exports the cache, if there is one. Its failure is a warning (docs/compatibility.md#cache-selection) and cancels all
+ * work for it.
+ * @param appSaved rejects if the app image is not saved, which ends the cache's export too
+ */
+export async function exportCache(
+  context: ExportContext,
+  preparation: Preparation,
+  opening: OpeningCache,
+  appSaved: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { logger, monitor } = context;
+  try {
+    const cache = await opening.store;
+    if (cache === undefined) return;
+    if (cache instanceof Fault) throw cache;
+    const digest = await withTasks(signal, async (tasks) => {
+      tasks.guard(cache.access);
+      tasks.guard(appSaved);
+      return await timed("Cache", logger, () => saveCache(context, preparation, cache, appSaved, tasks));
+    });
+    monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
+  } catch (error) {
+    logger.warn(`Failed to export cache: ${warningOf(error)}`);
+    monitor.emit({ event: "cache-failed", reason: messageOf(error) });
+  }
 }
 
 /**
  * Makes and saves the cache (docs/compatibility.md#cache-layers).
  * @returns the digest of a cache image; undefined for a directory
  */
-export async function exportCache(
+async function saveCache(
   context: ExportContext,
-  { preparation, cache, app, appSaved }: CacheParts,
-  signal: AbortSignal,
+  { inputs, plan: appPlan, layers: app }: Preparation,
+  cache: CacheStore,
+  appSaved: Promise<void>,
+  tasks: TaskScope,
 ): Promise<string | undefined> {
-  const { logger, store, monitor } = context;
-  const endTimer = startTimer("Cache", logger);
-  try {
-    const old = await cache.metadata(logger, signal);
-    const plan = planCache(preparation.inputs, preparation.plan, old);
-    const layers = await new CacheLayers(plan, { store, monitor, cache, app }, signal).walk(logger);
-    const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
-    const record = recordCache(plan.steps, (step) => diffIds.get(step));
-    return await cache.commit(layers, record, appSaved, signal);
-  } finally {
-    endTimer();
+  const { logger } = context;
+  const old = await cache.metadata(logger, tasks.signal);
+  const plan = planCache(inputs, appPlan, old);
+  const layers = await new CacheLayers(context, plan, cache, app, tasks).walk(logger);
+  const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
+  const record = recordCache(plan.steps, (step) => diffIds.get(step));
+  return await cache.commit(layers, record, appSaved, tasks.signal);
+}
+
+/**
+ * The cache's layers in progress. Like the app's they all start at once, but behind those at every queue; a layer that
+ * the app image has too is made once for both.
+ */
+class CacheLayers {
+  readonly #context: ExportContext;
+  readonly #plan: CachePlan;
+  readonly #cache: CacheStore;
+  readonly #app: AppLayers;
+  readonly #signal: AbortSignal;
+  readonly #started = new Map<CacheLayerStep, Promise<CacheLayer>>();
+
+  constructor(context: ExportContext, plan: CachePlan, cache: CacheStore, app: AppLayers, tasks: TaskScope) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#cache = cache;
+    this.#app = app;
+    this.#signal = tasks.signal;
+    for (const step of plan.steps) {
+      if (step.kind !== "layer") continue;
+      // A hash of the old cache's tar, or the wait for the app image's layer, goes on without us.
+      const started = tasks.fork((signal) => untilAborted(this.#start(step), signal));
+      awaitedLater(started.then(({ added }) => added));
+      this.#started.set(step, started);
+    }
   }
+
+  /**
+   * Waits for every layer in order, with the reference's log lines (docs/compatibility.md#cache-layers,
+   * docs/compatibility.md#cache-layer-reuse). A layer that cannot be built or added is skipped with a warning; a
+   * failing SBOM layer ends the cache export.
+   */
+  async walk(logger: Logger): Promise<CacheLayer[]> {
+    const layers: CacheLayer[] = [];
+    for (const step of this.#plan.steps) {
+      if (step.kind === "fault") throw step.fault;
+      announce(step, logger);
+      if (step.kind !== "layer") continue;
+      try {
+        const layer = await this.#made(step);
+        this.#log(layer, logger);
+        await layer.added;
+        layers.push(layer);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        if (step.role.kind === "cache-sbom") throw error;
+        logger.warn(`Failed to cache layer '${step.id}': ${messageOf(error)}`);
+      }
+    }
+    return layers;
+  }
+
+  async #made(step: CacheLayerStep): Promise<CacheLayer> {
+    try {
+      return await (this.#started.get(step) as Promise<CacheLayer>);
+    } catch (error) {
+      throw withContext(step.making, error);
+    }
+  }
+
+  async #start(step: CacheLayerStep): Promise<CacheLayer> {
+    const { monitor } = this.#context;
+    const app = await this.#app.byKey(step.key);
+    const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
+    const added = await this.#cache.add({ step, layer, app }, this.#signal);
+    if (added.isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
+    return added;
+  }
+
+  /** A layer of the cache alone. */
+  #own(step: CacheLayerStep): Layer {
+    const plan = this.#plan.layers.find(({ key }) => key === step.key);
+    if (plan === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
+    return this.#context.store.layer(plan, this.#signal);
+  }
+
+  #log({ step, diffId, isReused, flaw }: CacheLayer, logger: Logger): void {
+    const { id } = step;
+    const isMadeBefore = step.role.kind === "cache-sbom" || this.#app.byKey(step.key) !== undefined;
+    if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
+    if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${id}: ${flaw}`);
+    // The reference logs both lines for a reused layer; here it is still listed once
+    // (docs/compatibility.md#cached-layers-listed-once).
+    for (const verb of isReused ? ["Reusing", "Adding"] : ["Adding"]) {
+      logger.info(`${verb} cache layer '${id}'`);
+      logger.debug(`Layer '${id}' SHA: ${diffId}`);
+    }
+  }
+}
+
+/** The contents that a layer of the app image was made of, or would be. */
+function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
+  const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
+  if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${id} has no contents to share`);
+  return layer;
+}
+
+function announce(step: Exclude<CacheStep, CacheFaultStep>, logger: Logger): void {
+  if (step.kind === "buildpack") logBuildpackDirectory(step.layers, logger);
+  else if (step.kind === "no-contents") logger.warn(`Failed to cache layer '${step.id}' because it has no contents`);
+  else if (step.role.kind === "cache-sbom") logger.debug(`Found SBOM of type cache for at ${step.role.path}`);
 }

@@ -1,72 +1,141 @@
 import { join } from "node:path";
-import { readExtendedImage } from "../build-output/extended-image.ts";
+import { readExtendedConfig, readExtendedImage } from "../build-output/extended-image.ts";
 import { copyLifecycleSboms, findSboms } from "../build-output/sboms.ts";
+import { type OpeningCache, openCache } from "../caches/open.ts";
 import { gates } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
-import { withContext } from "../errors/fault.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { guardDockerfiles } from "../cnb/experimental.ts";
+import type { ProjectMetadata } from "../cnb/project-metadata.ts";
+import type { TaskScope } from "../concurrency/task-scope.ts";
+import type { RunImage, SourceImage } from "../destinations/destination.ts";
+import { Fault, failTo, withContext } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import type { ContainerConfig } from "../oci/image-config.ts";
 import { planApp } from "../plan/app.ts";
 import type { BuildpackLayers, PlanInputs } from "../plan/inputs.ts";
 import type { AppPlan } from "../plan/steps.ts";
+import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
-import type { OpeningImages } from "./open.ts";
+
+/** The cache, and the images that an export reads from, while they are being opened. */
+export interface OpeningImages {
+  readonly cache: OpeningCache;
+  readonly runImage: Promise<RunImage>;
+  readonly previous: Promise<SourceImage | undefined>;
+  /** Settles when the app image's destination has its launch cache, if it has one. */
+  readonly launchCache: Promise<void>;
+  /** Rejects like the first of them that fails, in the reference's order. */
+  readonly all: Promise<void>;
+}
+
+/**
+ * Starts to open everything at once. A name that may not be pushed fails the scope early, unless one of the images
+ * cannot be opened, which is reported first.
+ */
+export function openImages(context: ExportContext, tasks: TaskScope): OpeningImages {
+  const { app, store } = context;
+  const cache = openCache(context, tasks);
+  const runImage = tasks.fork((signal) => app.openRunImage(signal));
+  const previous = tasks.fork((signal) => app.openPreviousImage(signal));
+  const launchCache = tasks.fork(() => app.openLaunchCache((path) => store.hashFile(path)));
+  const all = tasks.fork(async () => {
+    for (const opening of [cache.store, previous, runImage, launchCache]) await opening;
+  });
+  tasks.defer(async () => {
+    const opened = await cache.store.catch(() => undefined);
+    if (!(opened instanceof Fault)) await opened?.close();
+  });
+  const access = tasks.fork((signal) => app.checkAccess(signal));
+  tasks.guard(
+    access.catch(async (error: unknown) => {
+      await all;
+      throw error;
+    }),
+  );
+  return { cache, runImage, previous, launchCache, all };
+}
+
+/** The documents that the reference reads between opening the cache and opening the run image. */
+export interface EarlyDocuments {
+  readonly project: ProjectMetadata;
+  /** Replaces the run image's config where extensions have changed it. */
+  readonly extendedConfig: ContainerConfig | undefined;
+}
+
+/** Ends with the line that announces the images. @throws Fault with an exit code */
+export async function readEarlyDocuments(context: ExportContext, logger: Logger): Promise<EarlyDocuments> {
+  await guardDockerfiles(context.settings, logger);
+  const project = await context.documents.projectMetadata(logger);
+  const extendedConfig = await readExtendedConfig(context, logger);
+  context.app.announce(logger);
+  return { project, extendedConfig };
+}
 
 /** What the app image and the cache are both made from. */
 export interface Preparation {
   readonly build: BuildMetadata;
   readonly inputs: PlanInputs;
   readonly plan: AppPlan;
+  readonly layers: AppLayers;
 }
 
 /**
- * Reads the builder's output and plans the app image (docs/compatibility.md#sbom-copies,
- * docs/compatibility.md#build-output). From here on layers can be built.
- * @throws Fault; the caller adds `failed to export`
+ * Reads the build's output, plans the app image, and starts its layers (docs/compatibility.md#sbom-copies,
+ * docs/compatibility.md#build-output).
+ * @throws Fault `failed to export: ...`
  */
-export async function prepare(
+export async function prepareLayers(
   context: ExportContext,
   group: readonly GroupElement[],
-  images: Pick<OpeningImages, "cache" | "launchCache" | "previous">,
+  images: OpeningImages,
+  tasks: TaskScope,
+  logger: Logger,
 ): Promise<Preparation> {
-  const { settings, analyzed, documents, logger } = context;
-  const { layersDir, launcherSbomDir } = settings;
-  if (gates(settings.platformApi).copiesSboms) await copyLifecycleSboms(layersDir, launcherSbomDir, logger);
-  const build = await documents.buildMetadata().catch((error: unknown) => {
-    throw withContext("read build metadata", error);
-  });
+  try {
+    const { layersDir, launcherSbomDir, platformApi } = context.settings;
+    if (gates(platformApi).copiesSboms) await copyLifecycleSboms(layersDir, launcherSbomDir, logger);
+    const build = await context.documents.buildMetadata().catch((error: unknown) => {
+      throw withContext("read build metadata", error);
+    });
+    const inputs = await readPlanInputs(context, build, group, images);
+    const plan = planApp(inputs);
+    return { build, inputs, plan, layers: new AppLayers(context, plan, images, tasks) };
+  } catch (error) {
+    throw failTo("export", error, EXIT_CODES.exportFailed);
+  }
+}
+
+async function readPlanInputs(
+  { settings, analyzed, documents, app }: ExportContext,
+  build: BuildMetadata,
+  group: readonly GroupElement[],
+  images: OpeningImages,
+): Promise<PlanInputs> {
   const extensions = (await readExtendedImage(settings))?.layers ?? [];
-  const buildpacks = await readBuildpacks(context, group);
+  const buildpacks: BuildpackLayers[] = [];
+  for (const buildpack of group) {
+    buildpacks.push(await documents.buildpackLayers(buildpack));
+    // The plan ends there.
+    if (buildpacks.at(-1)?.unreadable !== undefined) break;
+  }
   await images.launchCache;
-  const inputs: PlanInputs = {
+  return {
     settings,
     previous: analyzed.metadata,
     extensions,
     previousDiffIds: extensions.length === 0 ? [] : await diffIdsOf(images.previous),
     buildpacks,
     build,
-    hasLaunchSbom: await findSboms(join(layersDir, "sbom", "launch")),
-    hasCacheSbom: await findSboms(join(layersDir, "sbom", "cache")),
-    appUses: context.app.layerUses,
+    hasLaunchSbom: await findSboms(join(settings.layersDir, "sbom", "launch")),
+    hasCacheSbom: await findSboms(join(settings.layersDir, "sbom", "cache")),
+    appUses: app.layerUses,
     cache: await images.cache.planned,
   };
-  return { build, inputs, plan: planApp(inputs) };
 }
 
-/** None of one that cannot be opened: the export waits for it later, and fails then. */
+/** None of an image that cannot be opened, which fails the export later. */
 async function diffIdsOf(image: OpeningImages["previous"]): Promise<readonly string[]> {
   const opened = await image.catch(() => undefined);
   return opened?.config.rootfs.diff_ids ?? [];
-}
-
-/** Reads the group's directories in order, up to the first that cannot be read, with which the plan ends. */
-async function readBuildpacks(
-  { documents }: ExportContext,
-  group: readonly GroupElement[],
-): Promise<readonly BuildpackLayers[]> {
-  const buildpacks: BuildpackLayers[] = [];
-  for (const buildpack of group) {
-    const layers = await documents.buildpackLayers(buildpack);
-    buildpacks.push(layers);
-    if (layers.unreadable !== undefined) break;
-  }
-  return buildpacks;
 }

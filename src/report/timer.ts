@@ -27,6 +27,16 @@ export function startTimer(what: string, logger: Logger, clock: Clock = SYSTEM_C
   };
 }
 
+/** Logs start and end of a task, as {@link startTimer} does. */
+export async function timed<T>(what: string, logger: Logger, task: () => Promise<T>): Promise<T> {
+  const end = startTimer(what, logger);
+  try {
+    return await task();
+  } finally {
+    end();
+  }
+}
+
 /** RFC 3339 in the process's time zone, to the second. */
 function localTime(clock: Clock): string {
   return goUnixTime(BigInt(Math.floor(clock.now() / 1000)));

@@ -4,7 +4,7 @@ import { parseCommandLine } from "../../src/cli/parse.ts";
 import { resolveSettings } from "../../src/cli/settings.ts";
 import type { Clock } from "../../src/concurrency/clock.ts";
 import { Fault } from "../../src/errors/fault.ts";
-import { runExport } from "../../src/export/run.ts";
+import { exportBuild } from "../../src/export/setup.ts";
 import type { Patience } from "../../src/http/http.ts";
 import type { Logger } from "../../src/logger.ts";
 
@@ -37,7 +37,7 @@ export async function exportInProcess(args: readonly string[], surroundings: Exp
     const { signal } = new AbortController();
     const launcherRelease = readLauncherRelease(undefined, env, tempDir, signal);
     const parts = { logger, environment: env, keychain, docker: undefined, launcherRelease, patience, clock };
-    await runExport(inputs, parts, signal);
+    await exportBuild(inputs, parts, signal);
     return { exitCode: 0, error: undefined };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -14,6 +14,7 @@ import type { LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,
   type LayerContent,
+  NO_BLOB_FILES,
   type RunImage,
   type SavedImage,
   type SourceImage,
@@ -37,6 +38,8 @@ const SHORT_ID = 12;
  */
 export class DaemonApp implements AppDestination {
   readonly name: string;
+  readonly repository = undefined;
+  readonly blobFiles = NO_BLOB_FILES;
   readonly #references: readonly Reference[];
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
@@ -109,9 +112,9 @@ export class DaemonApp implements AppDestination {
   }
 
   /** Those that the daemon has under the image are not sent. */
-  async placeBaseLayers(): Promise<void> {}
+  async addBaseLayers(): Promise<void> {}
 
-  async placeLayer(
+  async addLayer(
     content: LayerContent<SourceImage>,
     { id }: { readonly id: string; readonly order: number },
     signal: AbortSignal,

@@ -44,6 +44,7 @@ interface NamedLayout {
 export class LayoutApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
+  readonly repository = undefined;
   readonly #first: NamedLayout;
   readonly #others: readonly NamedLayout[];
   readonly #settings: ExportSettings;
@@ -110,24 +111,24 @@ export class LayoutApp implements AppDestination {
 
   async openLaunchCache(): Promise<void> {}
 
-  async placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
+  async addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     const from = originOf(runImage);
     return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal)));
   }
 
-  async placeLayer(
+  async addLayer(
     content: LayerContent<SourceImage>,
     { id }: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor> {
-    if (content.kind === "made") return await this.#placeMade(id, content, signal);
+    if (content.kind === "made") return await this.#addMade(id, content, signal);
     try {
       await this.#copy(content.descriptor, originOf(content.from), signal);
       return content.descriptor;
     } catch (error) {
       const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
       if (!isBroken || content.otherwise === undefined) throw error;
-      return await this.#placeMade(id, content.otherwise, signal);
+      return await this.#addMade(id, content.otherwise, signal);
     }
   }
 
@@ -136,7 +137,7 @@ export class LayoutApp implements AppDestination {
     const described = await Promise.all(layers.map((layer) => describeLayer(layer, isLayoutFault)));
     const image = build(described, { [REF_NAME]: this.#first.reference.identifier });
     const first = await named(this.#first, signal, async () => {
-      await Promise.all([base, ...layers.map(({ placed }) => placed)]);
+      await Promise.all([base, ...layers.map(({ added }) => added)]);
       await this.#first.layout.putImage(image, this.#first.reference.identifier);
     });
     const others = this.#others.map((other) => named(other, signal, () => this.#putCopy(image, other)));
@@ -151,7 +152,7 @@ export class LayoutApp implements AppDestination {
   }
 
   /** Removes what is left of layers that were being made. */
-  close(): void {
+  async close(): Promise<void> {
     for (const { layout } of [this.#first, ...this.#others]) layout.close();
   }
 
@@ -165,7 +166,7 @@ export class LayoutApp implements AppDestination {
     return previousImage === "" ? undefined : identify("previous", previousImage).path;
   }
 
-  async #placeMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
+  async #addMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
     const { work } = layer;
     // The blob is made where it stays.
     const reached = () => work.compressed;

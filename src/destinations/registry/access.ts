@@ -24,18 +24,3 @@ export async function checkNames(
   const fault = namesFault(refusals);
   if (fault !== undefined) throw fault;
 }
-
-/**
- * A signal that fires, with the fault of `access`, when that fails; but not before `opened` has settled, whose failure is the
- * one to be told.
- */
-export function refusalSignal(access: Promise<void>, opened: Promise<void>): AbortSignal {
-  const refused = new AbortController();
-  access.catch((error: unknown) =>
-    opened.then(
-      () => refused.abort(error),
-      () => undefined,
-    ),
-  );
-  return refused.signal;
-}

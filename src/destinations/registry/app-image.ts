@@ -10,10 +10,11 @@ import { parseReference, type Reference } from "../../oci/reference.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import { APP_PRIORITY, type LayerUse } from "../../plan/layers.ts";
 import {
+  type AddedLayer,
   type AppDestination,
   describeLayer,
   type LayerContent,
-  type PlacedLayer,
+  NO_BLOB_FILES,
   type RunImage,
   type SavedImage,
   type SourceImage,
@@ -21,8 +22,8 @@ import {
   warnInvalidEpoch,
 } from "../destination.ts";
 import { checkNames } from "./access.ts";
-import { placeBaseLayers, placeLayer, type RegistryContent } from "./place-layer.ts";
 import { type EarlyPush, type PushedApp, pushApp, pushEarly } from "./push.ts";
+import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
@@ -31,7 +32,7 @@ import { RegistryImage, RegistryRunImage } from "./source-image.ts";
 export class RegistryApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
-  /** The first name's, which gets every blob first. */
+  readonly blobFiles = NO_BLOB_FILES;
   readonly repository: RegistryRepository;
   readonly #reference: Reference;
   /** All names, the reference first. */
@@ -105,11 +106,13 @@ export class RegistryApp implements AppDestination {
 
   async openLaunchCache(): Promise<void> {}
 
-  placeBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
-    return placeBaseLayers(runImage.layers, originOf(runImage), this.repository, { monitor: this.#monitor, signal });
+  async close(): Promise<void> {}
+
+  addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
+    return pushBaseLayers(runImage.layers, originOf(runImage), this.repository, { monitor: this.#monitor, signal });
   }
 
-  async placeLayer(
+  async addLayer(
     content: LayerContent<SourceImage>,
     { id, order }: { readonly id: string; readonly order: number },
     signal: AbortSignal,
@@ -118,7 +121,7 @@ export class RegistryApp implements AppDestination {
     try {
       const placing = { monitor: this.#monitor, image: "app", layer: id } as const;
       const work = { priority: APP_PRIORITY, order, signal, ...placing };
-      const { descriptor, isCertain } = await placeLayer(located, this.repository, work);
+      const { descriptor, isCertain } = await pushLayer(located, this.repository, work);
       if (isCertain) this.#certain.add(content);
       return descriptor;
     } catch (error) {
@@ -135,8 +138,8 @@ export class RegistryApp implements AppDestination {
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {
-      const again = this.#placeAgain(unsaved, pushed.missing, signal);
-      image = build(await Promise.all(again.layers.map(({ placed }) => placed)));
+      const again = this.#addAgain(unsaved, pushed.missing, signal);
+      image = build(await Promise.all(again.layers.map(({ added }) => added)));
       pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
     }
     const { digest, size } = image.manifestDescriptor;
@@ -144,27 +147,26 @@ export class RegistryApp implements AppDestination {
   }
 
   /** Brings those of the image's layers once more that a registry turned out not to have. */
-  #placeAgain(
+  #addAgain(
     { runImage, layers, base }: UnsavedImage,
     missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
     signal: AbortSignal,
-  ): PlacedImage {
+  ): AddedImage {
     for (const [repository, digests] of missing) {
       this.#logger.warn(`${repository.name} does not have what it said to have, sending it: ${digests.join(", ")}`);
       repository.distrust(digests);
     }
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
-    const again = layers.map((layer): PlacedLayer => {
+    const again = layers.map((layer): AddedLayer => {
       const { id, content } = layer;
       const isHeld = content.kind === "made" || this.needsAgain(content);
       const left = isHeld ? content : { ...content, otherwise: undefined };
-      const replace = (placed: Descriptor) =>
-        isMissing(placed) ? this.placeLayer(left, { id, order: 0 }, signal) : placed;
-      const placed = layer.placed.then(replace);
-      placed.catch(() => undefined);
-      return { id, content: left, placed };
+      const replace = (added: Descriptor) => (isMissing(added) ? this.addLayer(left, { id, order: 0 }, signal) : added);
+      const added = layer.added.then(replace);
+      added.catch(() => undefined);
+      return { id, content: left, added };
     });
-    const baseAgain = runImage.layers.some(isMissing) ? this.placeBaseLayers(runImage, signal) : base;
+    const baseAgain = runImage.layers.some(isMissing) ? this.addBaseLayers(runImage, signal) : base;
     baseAgain.catch(() => undefined);
     return { runImage, layers: again, base: baseAgain };
   }
@@ -177,7 +179,7 @@ export class RegistryApp implements AppDestination {
 
   #push(
     image: BuiltImage,
-    { runImage, layers, base }: PlacedImage,
+    { runImage, layers, base }: AddedImage,
     early: EarlyPush,
     signal: AbortSignal,
   ): Promise<PushedApp> {
@@ -185,8 +187,8 @@ export class RegistryApp implements AppDestination {
       {
         image,
         early,
-        base: { layers: runImage.layers, from: originOf(runImage), placed: base },
-        layers: layers.map(({ id, content, placed }) => ({ id, content: locate(content), placed })),
+        base: { layers: runImage.layers, from: originOf(runImage), added: base },
+        layers: layers.map(({ id, content, added }) => ({ id, content: locate(content), added })),
         monitor: this.#monitor,
       },
       this.#names,
@@ -201,7 +203,7 @@ export class RegistryApp implements AppDestination {
 }
 
 /** An image's layers on their way. */
-type PlacedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
+type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
 
 function originOf(image: SourceImage): RegistryRepository {
   if (image instanceof RegistryImage) return image.repository;

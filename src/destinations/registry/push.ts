@@ -9,7 +9,7 @@ import { APP_PRIORITY } from "../../plan/layers.ts";
 import type { SavedName } from "../destination.ts";
 import { missingBlobs } from "./blobs.ts";
 import type { Work } from "./connection.ts";
-import { placeBaseLayers, placeLayer, type RegistryContent } from "./place-layer.ts";
+import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { RegistryRepository } from "./repository.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
@@ -39,7 +39,7 @@ export function pushEarly(
 interface PushedLayer {
   readonly id: string;
   readonly content: RegistryContent;
-  readonly placed: Promise<Descriptor>;
+  readonly added: Promise<Descriptor>;
 }
 
 /** What is to be pushed: the image, and where each of its layers comes from. */
@@ -51,7 +51,7 @@ export interface AppPush {
   readonly base: {
     readonly layers: readonly Descriptor[];
     readonly from: RegistryRepository;
-    readonly placed: Promise<unknown>;
+    readonly added: Promise<unknown>;
   };
   readonly layers: readonly PushedLayer[];
   readonly monitor: Monitor;
@@ -78,9 +78,9 @@ export async function pushApp(
 ): Promise<PushedApp> {
   const [first, ...others] = Map.groupBy(references, repositoryOf);
   if (first === undefined) return { names: [], missing: new Map() };
-  const placed = push.layers.map((layer) => layer.placed);
+  const added = push.layers.map((layer) => layer.added);
   const results = await pushTo(first[0], first[1], push, signal, () =>
-    Promise.all([push.early.blobs, push.base.placed, ...placed]),
+    Promise.all([push.early.blobs, push.base.added, ...added]),
   );
   const later = others.map(([repository, names]) =>
     pushTo(repository, names, push, signal, () => copyBlobs(push, first[0], repository, signal)),
@@ -116,12 +116,12 @@ async function pushTo(
   references: readonly Reference[],
   { image, early }: AppPush,
   signal: AbortSignal,
-  placeBlobs: () => Promise<unknown>,
+  pushBlobs: () => Promise<unknown>,
 ): Promise<TagResult[]> {
   const work = { priority: APP_PRIORITY, signal };
   const { digest, mediaType } = image.manifestDescriptor;
   try {
-    await placeBlobs();
+    await pushBlobs();
     const manifest = { digest, mediaType, bytes: Buffer.from(image.manifestBytes) };
     return await repository.putTags(references, manifest, work, early.lookups);
   } catch (error) {
@@ -144,9 +144,9 @@ async function copyBlobs(
     content.kind === "made" ? { kind: "existing", descriptor, from: first, otherwise: content } : content;
   await Promise.all([
     repository.putBytes(image.configBytes, work),
-    placeBaseLayers(base.layers, base.from, repository, { monitor, signal }),
+    pushBaseLayers(base.layers, base.from, repository, { monitor, signal }),
     ...layers.map((layer, i) =>
-      placeLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),
+      pushLayer(contentOf(layer, own[i] as Descriptor), repository, { ...work, layer: layer.id }),
     ),
   ]);
 }

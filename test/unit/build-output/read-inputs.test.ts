@@ -28,8 +28,8 @@ async function open(api: string, files: Record<string, string> = {}) {
   const command = parseCommandLine("exporter", ["-cache-image", "cache", "app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
   const logger = new RecordingLogger();
-  const documents = exportDocuments(await resolveSettings(command, { env, cwd: "/" }, logger), logger);
-  return { root, documents, lines: logger.lines };
+  const documents = exportDocuments(await resolveSettings(command, { env, cwd: "/" }, logger));
+  return { root, documents, logger, lines: logger.lines };
 }
 
 describe("group", () => {
@@ -45,22 +45,22 @@ describe("group", () => {
 });
 
 test("metadata.toml is read once, even if the run image needs it first", async () => {
-  const { root, documents } = await open("0.12");
-  expect(await documents.runImage()).toEqual({ image: "r.example/switched", mirrors: [] });
+  const { root, documents, logger } = await open("0.12");
+  expect(await documents.runImage(logger)).toEqual({ image: "r.example/switched", mirrors: [] });
   rmSync(`${root}/config/metadata.toml`);
   expect(await documents.buildMetadata()).toMatchObject({ extensions: [{ id: "e" }] });
 });
 
 test("metadata.toml is not read before somebody needs it", async () => {
-  const { root, documents } = await open("0.12", { "run.toml": '[[images]]\nimage = "r.example/switched"' });
-  expect(await documents.runImage()).toEqual({ image: "r.example/switched", mirrors: [] });
+  const { root, documents, logger } = await open("0.12", { "run.toml": '[[images]]\nimage = "r.example/switched"' });
+  expect(await documents.runImage(logger)).toEqual({ image: "r.example/switched", mirrors: [] });
   writeFileSync(`${root}/config/metadata.toml`, 'buildpack-default-process-type = "late"');
   expect(await documents.buildMetadata()).toMatchObject({ defaultProcessType: "late" });
 });
 
 test("below API 0.12 the run image is stack.toml's", async () => {
-  const { documents } = await open("0.11");
-  expect(await documents.runImage()).toEqual({ image: "r.example/stack", mirrors: [] });
+  const { documents, logger } = await open("0.11");
+  expect(await documents.runImage(logger)).toEqual({ image: "r.example/stack", mirrors: [] });
 });
 
 test("the build BOM exists below API 0.9", async () => {
@@ -75,10 +75,10 @@ test("the build BOM exists below API 0.9", async () => {
 });
 
 test("log lines come in the order of the transcript", async () => {
-  const { root, documents, lines } = await open("0.12", { "run.toml": "" });
+  const { root, documents, logger, lines } = await open("0.12", { "run.toml": "" });
   await documents.group();
-  await documents.projectMetadata();
-  await documents.runImage();
+  await documents.projectMetadata(logger);
+  await documents.runImage(logger);
   await documents.buildMetadata();
   expect(lines).toEqual([
     `debug No project metadata found at path "${root}/project-metadata.toml", project metadata will not be exported`,

@@ -1,8 +1,14 @@
 import type { Compression } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
+import { exportDocuments } from "../build-output/documents.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
+import { DaemonApp } from "../destinations/daemon/app-image.ts";
+import { DaemonConnection } from "../destinations/daemon/connection.ts";
+import type { AppDestination } from "../destinations/destination.ts";
+import { LayoutApp } from "../destinations/layout/app-image.ts";
+import { RegistryApp } from "../destinations/registry/app-image.ts";
 import { Registries } from "../destinations/registry/registries.ts";
 import type { DockerClient } from "../docker/client.ts";
 import { loadCompression } from "../engine/compression.ts";
@@ -11,29 +17,28 @@ import { WorkerPool } from "../engine/pool.ts";
 import { PATIENCE, type Patience } from "../http/http.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
+import type { Monitor } from "../observe/monitor.ts";
 import { watchExport } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
-import { chooseDestination } from "./destination.ts";
-import { conductExport } from "./export.ts";
+import { exportAppAndCache } from "./export.ts";
 
-/** Starts an export's threads, which it closes in the end. A process of many exports may lend the same ones again. */
+/** Starts an export's threads, which the export closes. A process of many exports may lend the same ones again. */
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
 /** What an export needs of the process that it runs in. */
-export interface ProcessParts {
+export interface ExportEnvironment {
   readonly logger: Logger;
-  /** What the log is printed on, for progress on a terminal; a program that exports shows progress itself. */
+  /** The output that the log is printed to, for progress on a terminal; a program that exports shows progress itself. */
   readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly keychain: Keychain;
-  /** For `-daemon`: opened while the process might. */
+  /** For `-daemon`; connected before the process gives up its rights. */
   readonly docker: DockerClient | undefined;
-  /** Gets every event, whether they are written too or not. */
   readonly onEvent?: EventSink | undefined;
-  /** Other waits than the usual ones. */
+  /** Replaces some of the usual timeouts. */
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
@@ -42,60 +47,54 @@ export interface ProcessParts {
 }
 
 /**
- * Sets up threads and connections, exports, and takes them down again.
+ * Sets up threads, connections and observers, exports, and takes them down again.
  * @throws Fault with an exit code; the signal's reason
  */
-export async function runExport(inputs: ResolvedInputs, parts: ProcessParts, signal: AbortSignal): Promise<void> {
-  const { logger, output, environment, keychain, docker, launcherRelease, onEvent } = parts;
-  const { patience: own, clock = SYSTEM_CLOCK, startThreads } = parts;
+export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
+  const { logger, output, environment, keychain, launcherRelease, onEvent, clock = SYSTEM_CLOCK } = own;
   const { tuning, insecureRegistries } = inputs.settings;
   const isUnguarded = process.execArgv.includes("--disable-wasm-trap-handler");
   const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const watch = await watchExport(
-    inputs.settings,
-    { workers, mostWorkers },
-    { logger, output, environment, onEvent },
-    signal,
-  );
+  const audience = { logger, output, environment, onEvent };
+  const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
   const { monitor } = watch;
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
-  const pool = startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
-  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own };
+  const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
+  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
   const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
   const registries = new Registries({ ...ways, patience, clock });
-  const { app, appRepository, blobFiles, close } = chooseDestination(inputs, { registries, docker, logger, monitor });
   monitor.queues.set("uploads", () => registries.waitingUploads);
+  const app = openDestination(inputs, registries, own, monitor);
+  const { blobFiles } = app;
+  const isAppAhead = () => registries.isAppAhead;
+  const store = new LayerStore(pool, workers, tuning.spoolDir, { mostSpools: spools, blobFiles, monitor, isAppAhead });
+  const documents = exportDocuments(inputs);
   let failure: unknown;
   try {
-    await conductExport(
-      {
-        ...inputs,
-        registries,
-        app,
-        appRepository,
-        store: new LayerStore(pool, workers, tuning.spoolDir, {
-          mostSpools: spools,
-          blobFiles,
-          monitor,
-          isAppAhead: () => registries.isAppAhead,
-        }),
-        launcherRelease,
-        logger,
-        monitor,
-      },
-      signal,
-    );
+    const context = { ...inputs, documents, registries, app, store, launcherRelease, logger, monitor };
+    await exportAppAndCache(context, signal);
   } catch (error) {
     failure = error;
     throw error;
   } finally {
     watch.end(failure);
     await Promise.all([pool.close(), registries.close()]);
-    await close();
+    await app.close();
     await watch.close();
   }
+}
+
+function openDestination(
+  inputs: ResolvedInputs,
+  registries: Registries,
+  { docker, logger }: ExportEnvironment,
+  monitor: Monitor,
+): AppDestination {
+  if (inputs.settings.layout) return new LayoutApp(inputs, monitor);
+  if (docker !== undefined) return new DaemonApp(inputs, new DaemonConnection(docker), logger, monitor);
+  return new RegistryApp(inputs, registries, logger, monitor);
 }

@@ -1,0 +1,76 @@
+import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import type { Monitor } from "../../observe/monitor.ts";
+import type { Side } from "../../observe/transfer.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { APP_PRIORITY } from "../../plan/layers.ts";
+import type { LayerContent, MadeContent } from "../destination.ts";
+import type { Work } from "./connection.ts";
+import type { RegistryRepository } from "./repository.ts";
+
+/** The contents of a layer for a registry, which can mount and copy what another repository has. */
+export type RegistryContent = LayerContent<RegistryRepository>;
+
+export interface LayerPush extends Work {
+  readonly monitor: Monitor;
+  readonly image: Side;
+  /** The layer's id; undefined for a layer of the run image. */
+  readonly layer: string | undefined;
+}
+
+/** A layer whose blob is in a repository. */
+export interface PushedBlob {
+  readonly descriptor: Descriptor;
+  /** False if only the registry says that it has the blob, and only the layer's contents could replace it. */
+  readonly isCertain: boolean;
+}
+
+/**
+ * Makes sure that a layer's blob is in a repository. A blob that an image of the registry lists and the registry has
+ * lost is made again where that is possible.
+ */
+export async function pushLayer(
+  content: RegistryContent,
+  repository: RegistryRepository,
+  { monitor, image, layer, ...work }: LayerPush,
+): Promise<PushedBlob> {
+  const source = content.kind === "made" ? { work: content.layer.work } : { size: content.descriptor.size };
+  const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
+  const onBytes = (bytes: number) => transfer.reach(bytes);
+  const onBegin = (offset: number) => transfer.begin(offset);
+  const options = { ...work, onBytes, onBegin };
+  try {
+    let made: MadeContent;
+    if (content.kind === "made") made = content;
+    else {
+      const { descriptor, from, otherwise } = content;
+      try {
+        const put = await repository.copyBlob(descriptor, from, options);
+        transfer.done(descriptor.digest, descriptor.size, put?.outcome ?? "existing");
+        return { descriptor, isCertain: from.name !== repository.name };
+      } catch (error) {
+        const isGone = error instanceof RegistryFault && error.code === NOT_FOUND;
+        if (!isGone || otherwise === undefined) throw error;
+        made = otherwise;
+      }
+    }
+    const { digest, size, outcome } = await repository.putBlob(await made.layer.blob(), options);
+    if (outcome === "uploaded") made.layer.counters.uploads += 1;
+    transfer.done(digest, size, outcome);
+    return { descriptor: { mediaType: await made.mediaType, size, digest }, isCertain: outcome === "uploaded" };
+  } catch (error) {
+    transfer.fail(error);
+    throw error;
+  }
+}
+
+/** Pushes the run image's layers: most are there, some are mounted, the rest is copied. */
+export function pushBaseLayers(
+  layers: readonly Descriptor[],
+  from: RegistryRepository,
+  repository: RegistryRepository,
+  { monitor, signal }: { readonly monitor: Monitor; readonly signal: AbortSignal },
+): Promise<unknown> {
+  const push = { priority: APP_PRIORITY, signal, monitor, image: "app", layer: undefined } as const;
+  const content = (descriptor: Descriptor) => ({ kind: "existing", descriptor, from, otherwise: undefined }) as const;
+  return Promise.all(layers.map((descriptor) => pushLayer(content(descriptor), repository, push)));
+}
