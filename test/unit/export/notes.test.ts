@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { noted } from "../../../src/export/notes.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+
+test("lines of work that is ahead are printed when it is told, in order and at their levels", async () => {
+  const logger = new RecordingLogger();
+  const outcome = await noted(async (notes) => {
+    notes.warn("a");
+    await null;
+    notes.debug("b");
+    return 1;
+  });
+  expect(logger.lines).toEqual([]);
+  logger.info("before");
+  expect(outcome.tell(logger)).toBe(1);
+  expect(logger.lines).toEqual(["info before", "warn a", "debug b"]);
+});
+
+test("a failure is thrown after its lines, and holds nothing up before", async () => {
+  const logger = new RecordingLogger();
+  const failure = new Error("failed");
+  const outcome = await noted(async (notes) => {
+    notes.error("why");
+    throw failure;
+  });
+  expect(() => outcome.result()).toThrow(failure);
+  expect(logger.lines).toEqual([]);
+  expect(() => outcome.tell(logger)).toThrow(failure);
+  expect(logger.lines).toEqual(["error why"]);
+});
