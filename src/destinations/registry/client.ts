@@ -55,8 +55,16 @@ export class RegistryClient {
 
   /** Sends a request and throws the answer's body away. @throws RegistryFault for other statuses than the expected */
   async send(request: RegistryRequest): Promise<Answer> {
-    if (request.body !== undefined && !(request.body instanceof Uint8Array)) return this.#sendAndDiscard(request);
-    return this.#small.run(request.priority, () => this.#sendAndDiscard(request), 0, request.signal);
+    return this.#small.run(
+      request.priority,
+      async () => {
+        const answer = await this.open(request);
+        await discard(answer);
+        return { status: answer.status, headers: answer.headers, url: answer.url };
+      },
+      0,
+      request.signal,
+    );
   }
 
   /** The same for an answer of at most `maxBytes`. */
@@ -73,16 +81,22 @@ export class RegistryClient {
     );
   }
 
-  /** The same for a long answer, which the caller reads or destroys. */
+  /** Sends a request of any size at once; the caller reads the answer or discards it. */
   async open(request: RegistryRequest): Promise<HttpAnswer> {
     const session = await this.#connect(request.signal);
     const complete = await this.#complete(request);
+    const exchange = (header: string | undefined) =>
+      exchangeFollowing(this.#http, complete, {
+        isInsecure: this.#isInsecure,
+        authorizationFor: (url) => (isOnRegistry(url, this.registry, session.scheme) ? header : undefined),
+        resolve: (location, base) => resolveLocation(location, base, this.registry, session.scheme),
+        check: (to) => refusePrivate("redirect", complete.url, to),
+      });
     const header = await session.authorization(request.scopes, request.signal);
-    let answer = await this.#exchange(session, complete, header);
+    let answer = await exchange(header);
     if (session.refused(answer, request.scopes, header)) {
       await discard(answer);
-      const renewed = await session.authorization(request.scopes, request.signal);
-      answer = await this.#exchange(session, complete, renewed);
+      answer = await exchange(await session.authorization(request.scopes, request.signal));
     }
     await ensureStatus(complete, answer, request.expected);
     return answer;
@@ -102,21 +116,6 @@ export class RegistryClient {
       });
     refusePrivate("Location header", answer.url, url);
     return url;
-  }
-
-  async #sendAndDiscard(request: RegistryRequest): Promise<Answer> {
-    const answer = await this.open(request);
-    await discard(answer);
-    return { status: answer.status, headers: answer.headers, url: answer.url };
-  }
-
-  async #exchange(session: RegistrySession, request: HttpRequest, header: string | undefined): Promise<HttpAnswer> {
-    return exchangeFollowing(this.#http, request, {
-      isInsecure: this.#isInsecure,
-      authorizationFor: (url) => (isOnRegistry(url, this.registry, session.scheme) ? header : undefined),
-      resolve: (location, base) => resolveLocation(location, base, this.registry, session.scheme),
-      check: (to) => refusePrivate("redirect", request.url, to),
-    });
   }
 
   async #complete(request: RegistryRequest): Promise<HttpRequest> {

@@ -8,8 +8,7 @@ import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifests.ts";
-import { checkPush, type MountSource } from "./mount.ts";
-import { explained } from "./retries.ts";
+import { checkPush } from "./mount.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
@@ -100,7 +99,19 @@ export class RegistryRepository {
    * @throws RegistryFault; the fault of the blob's maker; the signal's reason
    */
   putBlob(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
-    return this.#uploads.share(blob, (signal) => this.#put(blob, { ...options, signal }), options.signal);
+    const put = async (signal: AbortSignal): Promise<PutBlob> => {
+      const work = { ...options, signal };
+      // Waits without holding a place at the registry.
+      await blob.reaches(READY_BYTES - 1);
+      const { isMonolithic, needsLength } = this.#connection.ways;
+      const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
+      if (finished !== undefined) return this.#putComplete(blob, finished, work);
+      await new Upload(this.#connection, blob, work).run(undefined);
+      const { digest, size } = await blob.done;
+      this.#found(digest, "uploaded");
+      return { digest, size, outcome: "uploaded" };
+    };
+    return this.#uploads.share(blob, put, options.signal);
   }
 
   /** The same for a config. */
@@ -167,33 +178,6 @@ export class RegistryRepository {
     return { digest, size, outcome: "existing" };
   }
 
-  async #put(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
-    // Waits without holding a place at the registry.
-    await blob.reaches(READY_BYTES - 1);
-    const { isMonolithic, needsLength } = this.#connection.ways;
-    const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
-    if (finished !== undefined) return this.#putComplete(blob, finished, options);
-    await this.#upload(blob, undefined, undefined, options);
-    const { digest, size } = await blob.done;
-    this.#found(digest, "uploaded");
-    return { digest, size, outcome: "uploaded" };
-  }
-
-  async #upload(
-    blob: GrowingBlob,
-    digest: Digest | undefined,
-    mount: MountSource | undefined,
-    options: PutOptions,
-  ): Promise<"uploaded" | "mounted"> {
-    try {
-      return await new Upload(this.#connection, blob, options).run(mount);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      const what = `blob ${digest ?? (await Promise.race([blob.done, undefined]))?.digest ?? "that is still being made"}`;
-      throw explained(error, { repository: this.#connection.repository, what });
-    }
-  }
-
   #found(digest: Digest, outcome: PutBlob["outcome"]): void {
     this.#present.add(digest);
     if (outcome === "uploaded") this.#sent.add(digest);
@@ -223,7 +207,7 @@ export class RegistryRepository {
     const isDistrusted = this.#missing.has(digest);
     const source = isDistrusted ? undefined : options.mountFrom?.find((other) => this.#canMountFrom(other));
     const mount = source === undefined ? undefined : { digest, from: source.#connection.repository };
-    return this.#upload(blob, digest, mount, options);
+    return new Upload(this.#connection, blob, options).run(mount);
   }
 
   #canMountFrom(other: RegistryRepository): boolean {

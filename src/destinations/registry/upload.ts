@@ -1,6 +1,7 @@
 import { isBackground } from "../../concurrency/limiter.ts";
 import { type Progressed, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
+import { discard } from "../../http/body.ts";
 import { isTemporary, RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -9,6 +10,7 @@ import type { Answer } from "./client.ts";
 import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
+import { explained } from "./retries.ts";
 import { type BodyRange, UploadBody } from "./upload-body.ts";
 import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 
@@ -68,20 +70,24 @@ export class Upload {
    * @throws RegistryFault when the registry refuses or does not recover; the fault of the blob's maker
    */
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
-    const { pushRetry, uploads } = this.#connection;
+    const { pushRetry, uploads, counters, repository } = this.#connection;
     const { priority, order, signal } = this.#options;
-    const outcome = await retrying(
-      { ...pushRetry, isTemporary: () => this.#mayTryAgain },
-      // The place is given back between two tries.
-      async (progressed) => {
-        // Waits before it takes a place, and before it opens an upload that would stand still.
-        await this.#admit(0);
-        return uploads.run(priority, () => this.#tracked(this.#attempt(mount, progressed)), order, signal);
-      },
-      retryHooks(this.#connection, this.#options),
-    );
-    this.#connection.counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
-    return outcome;
+    const attempt = async (progressed: Progressed) => {
+      // Waits before it takes a place, and before it opens an upload that would stand still.
+      await this.#admit(0);
+      const leave = await uploads.acquire(priority, order, signal);
+      return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
+    };
+    try {
+      const policy = { ...pushRetry, isTemporary: () => this.#mayTryAgain };
+      const outcome = await retrying(policy, attempt, retryHooks(this.#connection, this.#options));
+      counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
+      return outcome;
+    } catch (error) {
+      signal?.throwIfAborted();
+      const made = await Promise.race([this.#blob.done, undefined]);
+      throw explained(error, { repository, what: `blob ${made?.digest ?? "that is still being made"}` });
+    }
   }
 
   #tracked<T>(attempt: Promise<T>): Promise<T> {
@@ -169,7 +175,21 @@ export class Upload {
   async #transfer(progressed: Progressed): Promise<void> {
     if (this.#connection.ways.isMonolithic) return this.#putWhole(progressed);
     try {
-      await this.#send(progressed);
+      for (let range = await this.#nextRange(); range !== undefined; range = await this.#nextRange()) {
+        const { from, to } = range;
+        const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
+        const answer = await this.#sendBytes(
+          "PATCH",
+          this.#location as URL,
+          range,
+          headers,
+          [201, 202, 204],
+          progressed,
+        );
+        this.#offset = to ?? (await this.#blob.done).size;
+        if (headerOf(answer, "location") !== undefined) this.#location = await this.#connection.client.location(answer);
+        if (to === undefined) break;
+      }
     } catch (error) {
       if (!this.#learn(error)) throw error;
       this.#location = undefined;
@@ -193,27 +213,20 @@ export class Upload {
     return true;
   }
 
-  /** Sends all that the registry lacks: in one go from the start, in pieces of a known length after a failure. */
-  async #send(progressed: Progressed): Promise<void> {
-    const pieceBytes = Math.max(READY_BYTES, this.#chunkMinBytes);
-    while (this.#offset > 0) {
-      const isGrowing = await this.#blob.reaches(this.#offset + pieceBytes - 1);
-      const end = isGrowing ? this.#blob.available : (await this.#blob.done).size;
-      if (end === this.#offset) return;
-      await this.#patch(end, end - this.#offset, progressed);
+  /**
+   * What the next PATCH sends: everything from the start, while it grows; after a failure pieces of a known length.
+   * @returns undefined if the registry has all bytes
+   */
+  async #nextRange(): Promise<BodyRange | undefined> {
+    if (this.#offset === 0) {
+      const { needsLength } = this.#connection.ways;
+      const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
+      return { from: 0, to: undefined, length: finished?.size };
     }
-    const { needsLength } = this.#connection.ways;
-    const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
-    await this.#patch(undefined, finished?.size, progressed);
-  }
-
-  async #patch(to: number | undefined, length: number | undefined, progressed: Progressed): Promise<void> {
-    const range = { from: this.#offset, to, length };
-    const headers = to === undefined ? {} : { "content-range": `${range.from}-${to - 1}` };
-    const target = this.#location as URL;
-    const answer = await this.#sendBytes("PATCH", target, range, headers, [201, 202, 204], progressed);
-    this.#offset = to ?? (await this.#blob.done).size;
-    if (headerOf(answer, "location") !== undefined) this.#location = await this.#connection.client.location(answer);
+    const pieceBytes = Math.max(READY_BYTES, this.#chunkMinBytes);
+    const isGrowing = await this.#blob.reaches(this.#offset + pieceBytes - 1);
+    const end = isGrowing ? this.#blob.available : (await this.#blob.done).size;
+    return end === this.#offset ? undefined : { from: this.#offset, to: end, length: end - this.#offset };
   }
 
   async #putWhole(progressed: Progressed): Promise<void> {
@@ -277,7 +290,7 @@ export class Upload {
     const hooks = { destination, stallMs: patience.stallMs, onPosition, admit: (bytes: number) => this.#admit(bytes) };
     const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
-    const sending = client.send({
+    const answering = client.open({
       method,
       target,
       scopes: [scopeOf(repository, "push,pull")],
@@ -288,6 +301,12 @@ export class Upload {
       priority,
       signal: body.signal,
     });
-    return await sending.finally(() => foreground?.leave());
+    try {
+      const answer = await answering;
+      await discard(answer);
+      return answer;
+    } finally {
+      foreground?.leave();
+    }
   }
 }
