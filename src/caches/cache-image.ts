@@ -75,13 +75,11 @@ class CacheLayerPush {
   }
 }
 
-/** The cache image's name, and the image that it points to now. */
 interface CacheImage {
   /** As given. */
   readonly name: string;
   readonly reference: Reference;
   readonly repository: RegistryRepository;
-  /** Rejects if the name may not be pushed. */
   readonly access: Promise<void>;
   readonly previous: RegistryImage | undefined;
   /** The name points to something that cannot be an image. */
@@ -204,14 +202,12 @@ export class ImageCache implements CacheStore {
   /** Blobs without an image are the registry's to remove. */
   async close(): Promise<void> {}
 
-  /** What need not wait for the layers: the config, and the empty layer of an image without any. */
   #pushEarly(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): EarlyPush {
     const { repository, reference } = this.#cache;
     const blobs = isEmpty ? [configBytes, EMPTY_LAYER_BYTES] : [configBytes];
     return pushEarly(repository, { blobs, names: [reference] }, { priority: CACHE_PRIORITY, signal });
   }
 
-  /** The name points to the new image only once the app image is saved. */
   async #pushManifest(
     { manifestDescriptor, manifestBytes }: BuiltImage,
     { blobs, lookups }: EarlyPush,
@@ -253,7 +249,7 @@ export class ImageCache implements CacheStore {
     for (const push of pushes) push.pushIfMissing(digests);
   }
 
-  /** A layer of the cache alone: uploaded while it is made, where there is nothing to compare with. */
+  /** A layer of the cache alone, uploaded while it is built if there is nothing to compare with. */
   async #own(layer: Layer, signal: AbortSignal) {
     const made = this.#made(layer);
     const isStreamed = layer.plan.expected.length === 0;
@@ -262,7 +258,7 @@ export class ImageCache implements CacheStore {
     return { diffId: await layer.diffId, push };
   }
 
-  /** A layer of the app image too: the old cache may have it, the app image's repository surely will. */
+  /** A layer that the app image has too: the old cache may have it, the app image's repository will. */
   async #share(layer: Layer, { diffId, content, added }: NonNullable<CacheInput["app"]>, signal: AbortSignal) {
     const made = this.#made(layer);
     const known = this.#known(diffId, made);
@@ -288,7 +284,6 @@ export class ImageCache implements CacheStore {
     return isHere ? { kind: "existing", descriptor: content.descriptor, from: repository, otherwise: made } : made;
   }
 
-  /** Where the old cache image has a layer with this diffID, under whatever name. */
   #known(diffId: DiffID, otherwise: MadeContent): RegistryContent | undefined {
     const descriptor = findLayer(this.#usable, diffId);
     if (descriptor === undefined) return undefined;

@@ -9,7 +9,6 @@ import type { DiffID } from "../oci/digest.ts";
 import type { CacheLayerStep } from "../plan/cache.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 
-/** What caches need of an export. */
 export interface CacheContext {
   readonly settings: ExportSettings;
   readonly registries: Registries;
@@ -19,15 +18,12 @@ export interface CacheContext {
   readonly monitor: Monitor;
 }
 
-/** A layer for a cache. */
 export interface CacheInput {
   readonly step: CacheLayerStep;
   readonly layer: Layer;
-  /** The same layer in the app image, if that has it. */
   readonly app: (AddedLayer & { readonly diffId: DiffID }) | undefined;
 }
 
-/** A layer on its way into a cache. */
 export interface CacheLayer {
   readonly step: CacheLayerStep;
   readonly diffId: DiffID;
@@ -44,7 +40,6 @@ export interface CacheLayer {
  * order in which an export uses them.
  */
 export interface CacheStore {
-  /** As given. */
   readonly name: string;
   /** Rejects early, with the fault of {@link commit}, if the cache may not be saved. */
   readonly access: Promise<void>;
@@ -53,7 +48,6 @@ export interface CacheStore {
    * @throws Fault `metadata for previous cache: ...`
    */
   metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata>;
-  /** Adds a layer to the new cache. @throws Fault when the layer cannot be built */
   add(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
   /**
    * Makes the new cache of these layers, once the app image is saved, so that no cache belongs to a failed app image

@@ -48,7 +48,7 @@ async function openVolume({ store }: CacheContext, directory: string): Promise<V
   }
 }
 
-/** Metadata that cannot be read is for the cache's export to complain about. */
+/** The cache's export reports metadata that cannot be read. */
 async function plannedVolume(volume: VolumeCache): Promise<PlannedCache> {
   const old = await volume.metadata().catch(() => EMPTY_CACHE_METADATA);
   return { kind: "volume", directory: volume.stagingDir, old };

@@ -27,7 +27,6 @@ import type { OwnedDirectory } from "../files/owned-directory.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import type { DiffID } from "../oci/digest.ts";
 
-/** Paths of a cache directory, and of what is in it. */
 export interface CacheDirectories {
   readonly directory: string;
   readonly staging: string;
@@ -35,23 +34,19 @@ export interface CacheDirectories {
   readonly backup: string;
 }
 
-/** A cache that is to replace the committed one. */
 export interface StagedCache extends CacheDirectories {
-  /** Names of tars in `staging`. */
   readonly added: readonly string[];
-  /** Names of tars in `committed` that stay. */
   readonly kept: readonly string[];
-  /** Names of files in `staging` besides tars, which make the tars the cache. */
+  /** Names of the other files in `staging`. */
   readonly documents: readonly string[];
 }
 
-/** Makes the staged cache the committed one. @throws Fault */
 export async function commitStaged(cache: StagedCache): Promise<void> {
   if (await canWrite(cache.committed)) await renameInto(cache);
   else await replace(cache);
 }
 
-/** Whatever kills it, `committed` is the old cache or the new one, with some tars too many. */
+/** If it is killed, `committed` is the old cache or the new one, with some tars too many. */
 async function renameInto({ directory, staging, committed, added, kept, documents }: StagedCache): Promise<void> {
   const rename = (name: string) => renameTo(join(staging, name), join(committed, name));
   const findAll = async (tars: readonly string[]) => {
@@ -71,8 +66,8 @@ async function renameInto({ directory, staging, committed, added, kept, document
 }
 
 /**
- * As the reference does, where this user may write beside `committed` but not into it. Between the two renames there is no
- * cache; the next open undoes the first one then.
+ * The reference's way, for a user who may write beside `committed` but not into it. Between the two renames there is no
+ * cache; the next open undoes the first one.
  */
 async function replace({ directory, staging, committed, backup, added, kept, documents }: StagedCache): Promise<void> {
   const next = join(staging, "committed");
@@ -116,12 +111,10 @@ const WORK = "staging-tandem";
  * next needs to know nothing of that. This only holds for one writer at a time, so an open cache owns the directory.
  */
 export class VolumeCache {
-  /** Where new tars are made. */
   readonly stagingDir: string;
   readonly #directories: CacheDirectories;
   readonly #owned: OwnedDirectory;
   readonly #hashFile: HashFile;
-  /** Names of the tars that the new cache has: those in staging, and those that stay. */
   readonly #added = new Set<string>();
   readonly #kept = new Set<string>();
   #isCommitted = false;
@@ -159,10 +152,7 @@ export class VolumeCache {
     }
   }
 
-  /**
-   * The metadata of the committed cache; empty when there is none, or none that can be decoded.
-   * @throws Fault `opening metadata file ...`
-   */
+  /** The committed cache's metadata; empty without one that can be decoded. @throws Fault `opening metadata file ...` */
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
@@ -173,7 +163,6 @@ export class VolumeCache {
     }
   }
 
-  /** The file of a layer that the committed cache has; undefined when it has none. */
   async find(diffId: DiffID): Promise<string | undefined> {
     const path = this.#committed(diffId);
     try {
@@ -204,19 +193,17 @@ export class VolumeCache {
     }
   }
 
-  /** The new cache has this layer's committed tar. */
   keep(diffId: DiffID): void {
     this.#refuseCommitted();
     this.#kept.add(fileName(diffId));
   }
 
-  /** True when the new cache has the layer already, added or kept. */
   has(diffId: DiffID): boolean {
     const name = fileName(diffId);
     return this.#added.has(name) || this.#kept.has(name);
   }
 
-  /** The new cache has this tar, which was made in {@link stagingDir}, unless it has the layer already. */
+  /** Moves a tar from {@link stagingDir} into the new cache, unless it has the layer already. */
   async add({ path }: MadeTar, diffId: DiffID): Promise<void> {
     this.#refuseCommitted();
     if (this.has(diffId)) return;
@@ -230,7 +217,7 @@ export class VolumeCache {
     }
   }
 
-  /** @returns the fault to report for an error: if another export has taken the work directory, that explains it */
+  /** @returns the fault to report: if another export has taken the work directory, that explains the error */
   explain(error: unknown): unknown {
     const isTaken = !existsSync(this.stagingDir) && existsSync(this.#directories.directory);
     return isTaken || isInUse(error) ? inUse(this.#directories.directory) : error;
@@ -263,7 +250,7 @@ export class VolumeCache {
     await this.close();
   }
 
-  /** Frees what was staged and not committed, and lets the next export in. The next open removes leftovers. */
+  /** Removes what was not committed and unlocks the directory. The next open removes leftovers. */
   async close(): Promise<void> {
     await removeAll(this.stagingDir).catch(() => undefined);
     this.#owned.release();

@@ -12,51 +12,43 @@ import type { ExportSettings } from "../plan/inputs.ts";
 import type { LayerUse } from "../plan/layers.ts";
 import type { RegistryRepository } from "./registry/repository.ts";
 
-/** An image that layers may be taken from. */
 export interface SourceImage {
-  /** For messages. */
   readonly name: string;
   readonly config: ImageConfig;
   /** From the bottom, one for each diffID of the config. */
   readonly layers: readonly Descriptor[];
 }
 
-/** The run image: what is built upon, and what the metadata label calls it. */
 export interface RunImage extends SourceImage, BaseImage {
   /** `<name>@<digest>` of the selected manifest. */
   readonly reference: string;
-  /** Media type of the layers that are put on top. */
   readonly newLayerMediaType: string;
 }
 
-/** A layer whose contents are here. */
 export interface MadeContent {
   readonly kind: "made";
   readonly layer: Layer;
   readonly mediaType: Promise<string>;
 }
 
-/** Where the contents of an image's layer come from. `From` is the place of a layer that exists already. */
+/** Where the contents of a layer come from; `From` is the place of a blob that exists already. */
 export type LayerContent<From> =
   | MadeContent
   | {
       readonly kind: "existing";
       readonly descriptor: Descriptor;
       readonly from: From;
-      /** Makes the layer if it turns out to be gone; without it that is an error. */
+      /** Replaces a blob that turns out to be gone; without it that is an error. */
       readonly otherwise: MadeContent | undefined;
     };
 
-/** One of the app image's own layers on its way. */
 export interface AddedLayer {
-  /** For messages. */
   readonly id: string;
   readonly content: LayerContent<SourceImage>;
-  /** Settles when it is at the destination. */
+  /** Settles when the destination has it. */
   readonly added: Promise<Descriptor>;
 }
 
-/** An app image that is ready to be saved. */
 export interface UnsavedImage {
   readonly runImage: RunImage;
   /** From the bottom, without the run image's. */
@@ -73,7 +65,6 @@ export interface UnsavedImage {
   build(descriptors: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): BuiltImage;
 }
 
-/** One name of the app image, and why it could not be saved, if so. */
 export interface SavedName {
   readonly name: string;
   readonly failure: Fault | undefined;
@@ -104,9 +95,8 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
 export interface SavedImage {
   /** As typed, or as the destination calls them; in order, duplicates included. */
   readonly names: readonly SavedName[];
-  /** What the log puts behind `*** Images`. */
+  /** Follows `*** Images` in the log. */
   readonly label: string;
-  /** Of the manifest; in a daemon its ID of the image, with `sha256:`. */
   readonly identifier: string;
   /** Which kind of identifier report.toml and the debug log have a line for; a layout's is in its label only. */
   readonly identifiedBy: "digest" | "image-id" | undefined;
@@ -119,7 +109,6 @@ export interface SavedImage {
  * upon. The members are in the order in which an export uses them.
  */
 export interface AppDestination {
-  /** The output image, as the log shows it. */
   readonly name: string;
   /** The registry's repository that gets every blob first; a cache image in the same registry mounts blobs from it. */
   readonly repository: RegistryRepository | undefined;
@@ -165,10 +154,8 @@ export interface AppDestination {
   close(): Promise<void>;
 }
 
-/** For destinations whose blobs only wait for their upload. */
 export const NO_BLOB_FILES: BlobFiles = async () => undefined;
 
-/** The descriptor of an image's layer by its diffID; undefined when it has no such layer. */
 export function findLayer(from: SourceImage | undefined, diffId: string): Descriptor | undefined {
   const index = from?.config.rootfs.diff_ids.indexOf(diffId as DiffID) ?? -1;
   return index < 0 ? undefined : from?.layers[index];
@@ -191,9 +178,9 @@ export function checkLayerCount(name: string, config: ImageConfig, layers: reado
 }
 
 /**
- * The descriptor of a layer whatever became of its way to the destination: an image that cannot be saved under one name may
- * still be saved under another, and a log names what could not be saved.
- * @param isBlamed true for an error that is the destination's and not the layer's
+ * The descriptor of a layer even if it could not be added: an image that fails under one name may still be saved under
+ * another, and the log lists the names that failed.
+ * @param isBlamed true for an error of the destination rather than of the layer
  */
 export async function describeLayer(
   { content, added }: AddedLayer,

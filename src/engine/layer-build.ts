@@ -13,17 +13,14 @@ import { closeSpoolFile } from "./spool-files.ts";
 import { type DiskTurns, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
-/** What all layers of an export share. */
 export interface LayerEngine extends PassEngine {
   /** Layers that are built at once: of the app image's, and of the others, which wait for slots as well. */
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
-  /** @param tarSize bytes of the tar that the blob is made of */
   openSpool(plan: LayerPlan, tarSize: number): Promise<SpooledBlob>;
 }
 
-/** The products of one pass. */
 interface Products {
   readonly diffId?: boolean;
   readonly blob?: PendingSpool | undefined;
@@ -116,7 +113,6 @@ export class LayerBuild implements Layer {
     );
   }
 
-  /** Makes the diffID and every product that is wanted whatever it is. */
   #first(): void {
     const { products, expected } = this.plan;
     const isUnconditional = expected.length === 0;
@@ -133,7 +129,7 @@ export class LayerBuild implements Layer {
     );
   }
 
-  /** Makes in one pass what was requested and what the plan wants besides, now that the diffID is known. */
+  /** Makes what was requested and whatever else of the plan the diffID shows to be needed, in one pass. */
   #later(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
       const first = await this.#hashed.promise;
@@ -147,14 +143,12 @@ export class LayerBuild implements Layer {
     make().catch((error: unknown) => failAll(requested, error));
   }
 
-  /** Undefined where the blob was requested before, and has a pass of its own. */
   #newBlob(): PendingSpool | undefined {
     if (this.#blob !== undefined) return undefined;
     this.#blob = new PendingSpool();
     return this.#blob;
   }
 
-  /** The planned files that are neither made nor being made. */
   #newFiles(isWanted: (file: TarFilePlan) => boolean): TarFile[] {
     return this.plan.products.tarFiles
       .filter((file) => !this.#files.has(file.directory) && isWanted(file))
@@ -268,7 +262,6 @@ class HeldTar {
     tar.catch(() => undefined);
   }
 
-  /** Bytes. */
   async size(): Promise<number> {
     return (await this.#tar).tarSize;
   }

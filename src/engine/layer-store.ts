@@ -14,33 +14,32 @@ import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
 import { newDiskTurns } from "./tar-file.ts";
 
 /**
- * Layers made at once. One large layer alone keeps all threads busy; the rest hide the latency of starting and ending
- * small ones, and let others use the cores while one waits for its hash.
+ * Layers built at once. One large layer alone keeps all threads busy; the others hide the latency of starting and ending
+ * small ones, and use the cores while one waits for its hash.
  */
 const PASSES = 4;
 
 /**
- * Slots for layers that only the cache takes while the app image is not ready. A slot keeps at most one worker busy, so one
- * core is left: when its last layers are compressed the app image is still being uploaded by the main thread.
+ * Slots for layers of the cache alone while the app image is not ready. A slot keeps at most one worker busy, so one core
+ * is left to the main thread, which still uploads the app image when its last layers are compressed.
  */
 function backgroundSlots(workers: number): number {
   return Math.max(1, workers - 1);
 }
 
 export interface LayerStoreOptions {
-  /** Where compressed bytes stay instead. */
+  /** Where blobs are made if they stay at the destination. */
   readonly blobFiles?: BlobFiles;
-  /** Told of all that is made. */
   readonly monitor?: Monitor;
-  /** True while the app image has more than enough ready for its network, so that the cache's layers may go on. */
+  /** True while the app image has more ready than its network takes; the cache's layers may then go on. */
   readonly isAppAhead?: () => boolean;
-  /** Spool files that may be open at a time, at least 1; as many tars may be. */
+  /** Spool files that may be open at a time, at least 1; bounds open tar files too. */
   readonly mostSpools?: number;
 }
 
 /**
  * The dedup cache: maps a layer's key to the layer, so that the second image to ask gets what the first one's request
- * started, however the two are scheduled (docs/architecture.md#principles).
+ * started (docs/architecture.md#principles).
  */
 export class LayerStore {
   readonly #engine: LayerEngine;
@@ -86,8 +85,8 @@ export class LayerStore {
   }
 
   /**
-   * The layer of a plan; making it starts at the first call for its key.
-   * @param signal cancels making it; only the first caller's counts
+   * The layer of a plan, which starts to build at the first call for its key.
+   * @param signal cancels the build; only the first caller's counts
    */
   layer(plan: LayerPlan, signal: AbortSignal): Layer {
     const known = this.#layers.get(plan.key);
@@ -97,17 +96,16 @@ export class LayerStore {
     return layer;
   }
 
-  /** Hashes a tar that an earlier export made, one at a time, since each takes a hash thread from the layers. @throws Fault */
+  /** Hashes a tar of an earlier export; one at a time, because each occupies a hashing thread. @throws Fault */
   async hashFile(path: string): Promise<DiffID> {
     return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
   }
 
-  /** The app image is ready: layers that only the cache takes may use all threads. */
+  /** Lets layers of the cache use all slots. */
   appIsReady(): void {
     this.#engine.slots.liftLimit();
   }
 
-  /** All layers that were asked for, in that order. */
   get layers(): readonly Layer[] {
     return [...this.#layers.values()];
   }
@@ -156,10 +154,10 @@ export class LayerStore {
   }
 }
 
-/** What a blob's frame has around its blocks, in bytes, and more. */
+/** An upper bound of a blob's bytes besides its blocks. */
 const FRAME_BYTES = 1024;
 
-/** Bytes that the blob of a tar can have. */
+/** An upper bound of the blob's bytes. */
 function mostBytes({ needs }: Arena, tarSize: number): number {
   return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
 }

@@ -34,21 +34,15 @@ export interface BlockConsumer {
    * @param position of the first byte in the tar
    */
   consume(bytes: Buffer, position: number): Promise<void>;
-  /** All blocks were consumed, and the tar is verified. */
   complete(): void;
-  /** The tar will not be made: releases all bytes at once. */
   fail(reason: unknown): void;
 }
 
-/** What one pass over a layer's source is to make. */
 export interface PassProducts {
-  /** Hash the tar. */
   readonly diffId: boolean;
-  /** Compress, and append the blob to this spool. */
   readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
   /** Other consumers of the tar's bytes. Their failures do not stop the pass; its failure is passed on to them. */
   readonly consumers?: readonly BlockConsumer[];
-  /** Told how far the pass is. */
   readonly work?: LayerWork;
 }
 
@@ -57,7 +51,7 @@ export interface PassResult {
   readonly blob: DigestDone | undefined;
   /** CRC-32 of the tar. */
   readonly crc32: number;
-  /** A file that was touched since the scan. */
+  /** A file that was modified after the scan. */
   readonly touched: ByteString | undefined;
 }
 
@@ -66,16 +60,15 @@ interface MadeBlock {
   readonly done: BlockDone;
 }
 
-/** Everything a pass needs besides the layer. */
 export interface PassEngine {
   readonly pool: WorkerPool;
   readonly slots: SlotPool;
 }
 
 /**
- * One pass over a layer: blocks are made by any thread in any order and handed to the digests in order, each from the
- * slot it was made in. A slot is free again when all digests and consumers had it.
- * @throws the first fault of a block or a digest; by then all slots are free again
+ * One pass over a layer: threads build blocks in any order; digests and consumers get them in order, each from the slot it
+ * was built in. A slot is reused once every digest and consumer is done with it.
+ * @throws the first fault of a block or a digest, once all slots are free again
  */
 export async function runPass(
   engine: PassEngine,
@@ -243,7 +236,7 @@ class Pass {
     user.slot.release();
   }
 
-  /** Ends the digests. After a failure waits until no thread uses a slot of this pass any more, then frees them. */
+  /** Ends the digests. After a failure it first waits until no thread uses a slot of this pass. */
   async #finish(complete: boolean): Promise<void> {
     if (!complete) await Promise.all(this.#running);
     const end: DigestEnd = { kind: "end", complete };

@@ -56,7 +56,7 @@ export function ownThreadOptions(): OwnThreadOptions {
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS };
 }
 
-/** So that the tar and the compressed bytes of one layer are hashed side by side. */
+/** One hashes the tar, the other the blob. */
 const MOST_THREADS = 2;
 
 /** Far above the number of layers that are made at once; a digest task is idle most of the time. */
@@ -67,21 +67,17 @@ type TransferList = NonNullable<NonNullable<Parameters<Pool["run"]>[1]>["transfe
 
 interface Thread {
   readonly pool: Pool;
-  /** Tasks. */
   running: number;
 }
 
-/** The threads that hash. One starts at once, the second with the first task that is long enough to be worth its start. */
+/** The hashing threads. One starts at once, the second with the first task that is long enough to pay for its start. */
 export class DigesterThreads {
   readonly #filename: string;
   readonly #setup: DigesterSetup;
   readonly #onError: (error: unknown) => void;
   readonly #threads: Thread[] = [];
 
-  /**
-   * @param filename the thread's entry
-   * @param onError takes what no task answers for
-   */
+  /** @param onError gets errors that belong to no task */
   constructor(filename: string, setup: DigesterSetup, onError: (error: unknown) => void) {
     this.#filename = filename;
     this.#setup = setup;
@@ -89,11 +85,7 @@ export class DigesterThreads {
     this.#start();
   }
 
-  /**
-   * Runs a task on the less busy thread.
-   * @param isLong whether it is worth the start of a thread
-   * @param port that the task takes with it
-   */
+  /** Runs a task on the less busy thread. @param isLong true if the task pays for the start of a thread */
   async run(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
     const thread = this.#choose(isLong);
     thread.running += 1;
@@ -138,7 +130,6 @@ export class DigesterThreads {
  */
 const ALONE_MS = 200;
 
-/** Where a digest appends the blob. */
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
 /** A digest that goes on in a thread while its blocks are posted to `port`. */
@@ -147,7 +138,6 @@ export interface RunningDigest {
   readonly done: Promise<DigestDone>;
 }
 
-/** Where the thread entries are: TypeScript in development, bundles in a release. */
 export interface WorkerEntries {
   readonly compressor: string;
   readonly digester: string;
@@ -158,7 +148,7 @@ export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
   readonly #digesters: DigesterThreads;
-  /** Those who wait for an answer. When a thread dies all are told, since it may have been theirs. */
+  /** Callers that wait for a reply. When a thread dies all of them fail: the task may have been theirs. */
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
   readonly #workers: number;
@@ -190,7 +180,6 @@ export class WorkerPool {
     );
   }
 
-  /** @throws Fault of the scan, rebuilt from the thread's. */
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
     const done = unwrap<ScanDone>(await this.#answerOf(this.#compressors.run({ kind: "scan", source })));
     return done.indexes;
@@ -206,7 +195,6 @@ export class WorkerPool {
     return { fileDescriptor: spool, tarSize };
   }
 
-  /** @throws Fault of the block, e.g. a file that changed. */
   async block(task: BlockTask): Promise<BlockDone> {
     return unwrap<BlockDone>(await this.#answerOf(this.#compressors.run(task)));
   }
@@ -240,7 +228,7 @@ export class WorkerPool {
     }
   }
 
-  /** A thread answers every task, also with what went wrong; a task that fails by itself has lost its thread. */
+  /** A thread replies to every task, also with a failure; a task that rejects has lost its thread. */
   async #answerOf<Reply>(answer: Promise<Reply>): Promise<Reply> {
     answer.catch((error: unknown) => this.#bury(error));
     if (this.#death !== undefined) throw this.#death;
@@ -250,14 +238,13 @@ export class WorkerPool {
     return await promise.finally(() => this.#waiting.delete(reject));
   }
 
-  /** Whoever still waits when the threads are ended has been left by then. */
   #bury(error: unknown): void {
     if (this.#isClosing) return;
     this.#death ??= deathFault(error);
     for (const reject of this.#waiting) reject(this.#death);
   }
 
-  /** Ends all threads; tasks that still run are abandoned. */
+  /** Ends all threads and abandons their tasks. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearTimeout(this.#startTimer);

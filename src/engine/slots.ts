@@ -10,19 +10,18 @@ export function slotCount(threads: number): number {
   return Math.min(2 * threads + 2, threads + 10);
 }
 
-/** A slot of the arena, held until released. */
 export interface Slot {
   readonly number: number;
   release(): void;
 }
 
 /**
- * Lends the arena's slots. This is the engine's one queue: whoever gets a slot gets a thread next, so priorities are
- * decided here, and the number of slots bounds the memory.
+ * Lends the arena's slots. This is the engine's one queue: a slot is followed by a thread, so priorities are decided here,
+ * and the number of slots bounds the memory.
  */
 export class SlotPool {
   readonly #limiter: PriorityLimiter;
-  /** What is not of the highest priority gets a part of the slots only, until {@link liftLimit}. */
+  /** Bounds the slots of background work until {@link liftLimit}. */
   readonly #background: PriorityLimiter;
   readonly #reserved: number;
   readonly #isAppAhead: () => boolean;
@@ -41,7 +40,6 @@ export class SlotPool {
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   }
 
-  /** How many wait for a slot. */
   get waiting(): number {
     return this.#limiter.waiting + this.#background.waiting;
   }

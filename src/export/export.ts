@@ -22,11 +22,14 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
     // Open, read and build ahead; each reading only if the one before it succeeded.
     const images = openImages(context, tasks);
     const reading = tasks.fork(() => noted((notes) => readEarlyDocuments(context, notes)));
-    const naming = reading.then((early) => early.result()).then(() => noted((notes) => documents.runImage(notes)));
-    const preparing = awaitedLater(naming)
-      .then((named) => named.result())
-      .then(() => noted((notes) => prepareLayers(context, group, images, tasks, notes)));
-    awaitedLater(preparing);
+    const naming = tasks.fork(async () => {
+      (await reading).result();
+      return await noted((notes) => documents.runImage(notes));
+    });
+    const preparing = tasks.fork(async () => {
+      (await naming).result();
+      return await noted((notes) => prepareLayers(context, group, images, tasks, notes));
+    });
 
     // The reference's order.
     await images.cache.store;
@@ -50,11 +53,7 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
 
 /** True if the app image cannot be exported: then there is no cache either. */
 function isDoomed(prepared: Noted<Preparation>): boolean {
-  try {
-    return prepared.result().plan.steps.some(({ kind }) => kind === "fault");
-  } catch {
-    return true;
-  }
+  return !prepared.isDone || prepared.result().plan.steps.some(({ kind }) => kind === "fault");
 }
 
 /** Cancels the cache of an app image that is not exported. */

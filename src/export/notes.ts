@@ -2,7 +2,9 @@ import type { Logger } from "../logger.ts";
 
 /** The outcome of work that was done before its turn in the reference's order. */
 export interface Noted<T> {
-  /** The result. @throws the failure of the work */
+  /** False if the work failed. */
+  readonly isDone: boolean;
+  /** @throws the failure of the work */
   result(): T;
   /** Prints what the work has logged, then returns its result. @throws the failure of the work */
   tell(logger: Logger): T;
@@ -25,5 +27,5 @@ export async function noted<T>(work: (logger: Logger) => Promise<T>): Promise<No
     for (const { level, message } of notes) target[level](message);
     return result();
   };
-  return { result, tell };
+  return { isDone: outcome.status === "fulfilled", result, tell };
 }

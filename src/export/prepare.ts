@@ -23,7 +23,6 @@ export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
-  /** Settles when the app image's destination has its launch cache, if it has one. */
   readonly launchCache: Promise<void>;
   /** Rejects like the first of them that fails, in the reference's order. */
   readonly all: Promise<void>;
@@ -56,10 +55,8 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
   return { cache, runImage, previous, launchCache, all };
 }
 
-/** The documents that the reference reads between opening the cache and opening the run image. */
 export interface EarlyDocuments {
   readonly project: ProjectMetadata;
-  /** Replaces the run image's config where extensions have changed it. */
   readonly extendedConfig: ContainerConfig | undefined;
 }
 
@@ -72,7 +69,6 @@ export async function readEarlyDocuments(context: ExportContext, logger: Logger)
   return { project, extendedConfig };
 }
 
-/** What the app image and the cache are both made from. */
 export interface Preparation {
   readonly build: BuildMetadata;
   readonly inputs: PlanInputs;

@@ -25,20 +25,17 @@ import type { CommandOutput } from "../report/output.ts";
 import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
-/** Starts an export's threads, which the export closes. A process of many exports may lend the same ones again. */
+/** Starts the threads that the export closes. A process of many exports may lend the same ones again. */
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
-/** What an export needs of the process that it runs in. */
 export interface ExportEnvironment {
   readonly logger: Logger;
-  /** The output that the log is printed to, for progress on a terminal; a program that exports shows progress itself. */
   readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly keychain: Keychain;
   /** For `-daemon`; connected before the process gives up its rights. */
   readonly docker: DockerClient | undefined;
   readonly onEvent?: EventSink | undefined;
-  /** Replaces some of the usual timeouts. */
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;

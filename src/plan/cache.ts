@@ -14,28 +14,25 @@ export function isCached(layer: BuildpackLayer): boolean {
   return layer.cache && layer.hasContents;
 }
 
-/** True when the directory of cached SBOMs becomes a layer of the cache. */
 export function isSbomCached({ settings, hasCacheSbom }: PlanInputs): boolean {
   return hasCacheSbom === true && gates(settings.platformApi).hasSbomLayers;
 }
 
-/** The source of the cache's SBOM layer. */
 export function cacheSbomSource({ settings }: PlanInputs): LayerSource {
   return layersDirectorySource(settings, "sbom", "cache");
 }
 
-/** A layer that a cache takes, and what its metadata has for it from before, unchecked; "" never matches. */
+/** A layer that a cache takes, with the diffID in the old cache's metadata, unchecked; "" never matches. */
 export interface CachedSource {
   readonly source: LayerSource;
   readonly previous: string;
 }
 
-/** What the old cache has for a layer of a buildpack. */
+/** The diffID in the old cache's metadata, unchecked; "" never matches. */
 export function cachedBefore(old: CacheMetadata, buildpackId: string, layer: BuildpackLayer): string {
   return recordOf(old.buildpacks, buildpackId, layer.name)?.diffId ?? "";
 }
 
-/** The sources of all layers that a cache takes, in its order. @param old metadata of the previous cache */
 export function* cachedSources(inputs: PlanInputs, old: CacheMetadata): Generator<CachedSource> {
   for (const { buildpack, layers } of inputs.buildpacks)
     for (const layer of layers) {
@@ -46,7 +43,6 @@ export function* cachedSources(inputs: PlanInputs, old: CacheMetadata): Generato
   if (isSbomCached(inputs)) yield { source: cacheSbomSource(inputs), previous: old.sbom };
 }
 
-/** What a cache takes of its layers. */
 export function cacheUse(cache: PlannedCache | undefined): LayerUse {
   return cache?.kind === "volume" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
 }
@@ -54,13 +50,11 @@ export function cacheUse(cache: PlannedCache | undefined): LayerUse {
 /** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */
 export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
 
-/** A buildpack's directory begins: its cached layers follow. */
 export interface CacheBuildpackStep {
   readonly kind: "buildpack";
   readonly layers: BuildpackLayers;
 }
 
-/** A layer that is made, or was made for the app image, and then reused from the previous cache or added. */
 export interface CacheLayerStep {
   readonly kind: "layer";
   readonly role:
@@ -68,27 +62,24 @@ export interface CacheLayerStep {
     | { readonly kind: "cache-sbom"; readonly path: string };
   readonly id: string;
   readonly createdBy: string;
-  /** Of the LayerPlan that makes it. */
   readonly key: string;
-  /** What the previous cache's metadata has for it, unchecked; "" never matches. */
   readonly previous: string;
-  /** What the reference puts before a failure to make the layer. */
+  /** The reference's context of a failure to build the layer. */
   readonly making: string;
 }
 
-/** A layer that asks to be cached and has nothing to cache: a warning. */
+/** A layer that is marked as `cache` and has no contents: a warning. */
 export interface NoContentsStep {
   readonly kind: "no-contents";
   readonly id: string;
 }
 
-/** The cache cannot be exported. It is the last step. */
 export interface CacheFaultStep {
   readonly kind: "fault";
   readonly fault: Fault;
 }
 
-/** The cache's layers: those to be made for the cache alone, and what is to be done in which order. */
+/** The cache's own layers, and its steps in the reference's order. */
 export interface CachePlan {
   readonly layers: readonly LayerPlan[];
   readonly steps: readonly CacheStep[];

@@ -50,7 +50,6 @@ export interface ResolvedInputs {
   readonly analyzed: Analyzed;
 }
 
-/** One layer in a buildpack's directory (docs/compatibility.md#buildpack-layers). */
 export interface BuildpackLayer {
   readonly name: string;
   /** `<bpID>:<name>` */
@@ -77,48 +76,40 @@ export interface BuildpackLayers {
   readonly unreadable: Fault | undefined;
 }
 
-/** A layer of the extended run image that an image extension made (docs/compatibility.md#image-extensions). */
 export interface ExtensionLayer {
   /** Its number among all layers of that image, from 0. */
   readonly index: number;
-  /** From its history entry; kept as it is. */
   readonly createdBy: string;
-  /** Of its blob's file. */
   readonly path: ByteString;
   readonly digest: Digest;
   /** Bytes of its blob. */
   readonly size: number;
 }
 
-/** What the plans follow from. */
+/** The inputs of both plans. */
 export interface PlanInputs {
   readonly settings: Pick<ExportSettings, "platformApi" | "appDir" | "layersDir" | "launcherPath" | "uid" | "gid">;
   /** `[metadata]` of analyzed.toml. */
   readonly previous: LifecycleMetadata;
-  /** Layers that image extensions provide, from the bottom. */
   readonly extensions: readonly ExtensionLayer[];
-  /** All diffIDs of the previous image, from the bottom; none where there is nothing to compare with them. */
+  /** All diffIDs of the previous image, from the bottom; empty unless extension layers are compared with them. */
   readonly previousDiffIds: readonly string[];
   /** Of the group, in its order. */
   readonly buildpacks: readonly BuildpackLayers[];
   readonly build: Pick<BuildMetadata, "slices" | "processes">;
-  /** `<layers>/sbom/launch` exists; a fault where that cannot be told. */
+  /** Whether `<layers>/sbom/launch` exists; a fault if that cannot be determined. */
   readonly hasLaunchSbom: boolean | Fault;
-  /** The same for `<layers>/sbom/cache`. */
   readonly hasCacheSbom: boolean | Fault;
-  /** What the destination takes of each of the app image's layers: a daemon takes tars as they are, a launch cache files. */
+  /** A daemon takes tars as they are, a launch cache takes files. */
   readonly appUses: readonly LayerUse[];
-  /** The cache that will take layers too. */
   readonly cache: PlannedCache | undefined;
 }
 
-/** A cache that layers are planned for. */
 export type PlannedCache =
   | { readonly kind: "image" }
   | {
       readonly kind: "volume";
-      /** Where the tars of its layers are made. */
       readonly directory: string;
-      /** Its metadata, which, unlike a cache image's, is known when the app image is planned. */
+      /** Unlike a cache image's, known when the app image is planned. */
       readonly old: CacheMetadata;
     };

@@ -9,7 +9,6 @@ export interface ExtensionSource {
   readonly index: number;
   readonly path: string;
   readonly digest: Digest;
-  /** Bytes. */
   readonly size: number;
 }
 
@@ -43,30 +42,25 @@ export interface Rank {
   readonly order: number;
 }
 
-/** A tar of a layer in a file, for a store of files. */
 export interface TarFilePlan {
-  /** Where it is made, under a name of its own; the store gives it another. */
+  /** The file gets a name of its own there; its consumer renames it. */
   readonly directory: string;
-  /** diffIDs that the store has from before, so that the file may not be needed. Not empty: made only when asked for. */
+  /** diffIDs that the directory has already. If not empty, the file is made on request only. */
   readonly expected: readonly DiffID[];
 }
 
 /**
- * What a layer becomes, besides its diffID, for all images and stores together (docs/architecture.md#principles). Other
- * products are made only on request.
+ * The planned products of a layer besides its diffID, for all images and stores together
+ * (docs/architecture.md#principles). Other products are made on request.
  */
 export interface LayerProducts {
-  /** Compressed bytes, for registries and layouts. */
   readonly blob: boolean;
-  /** The tar's bytes in order, for a daemon. */
   readonly tarStream: boolean;
-  /** One for each directory. */
   readonly tarFiles: readonly TarFilePlan[];
 }
 
-/** A layer that has local contents and is to be made. Two plans with one key are one layer. */
+/** A layer to build from local contents. Plans with equal keys are one layer. */
 export interface LayerPlan extends Rank {
-  /** The source's identity, known before any hash. */
   readonly key: string;
   /**
    * The reference's id, for logs: `<bpID>:<layer>`, `slice-1`, `buildpacksio/lifecycle:config`
@@ -80,15 +74,13 @@ export interface LayerPlan extends Rank {
    */
   readonly expected: readonly DiffID[];
   readonly products: LayerProducts;
-  /** How many images take the layer: 1, or 2 when the app image and the cache share it. */
+  /** 2 when the app image and the cache share the layer, else 1. */
   readonly consumers: number;
 }
 
-/** What an image or a store takes of a layer. */
 export type LayerUse =
   | { readonly kind: "blob" }
   | { readonly kind: "tar-stream" }
-  /** A file made in `directory`. */
   | { readonly kind: "tar-file"; readonly directory: string };
 
 interface WantedLayer {
@@ -96,7 +88,7 @@ interface WantedLayer {
   readonly source: LayerSource;
   readonly expected: Set<DiffID>;
   readonly kinds: Set<LayerUse["kind"]>;
-  /** What a store of files has from before, by the directory that the tar is made in. */
+  /** The diffIDs that each directory of tars has already. */
   readonly tarFiles: Map<string, Set<DiffID>>;
   consumers: number;
 }
@@ -123,13 +115,12 @@ export class WantedLayers {
   readonly #uses: readonly LayerUse[];
   readonly #wanted = new Map<string, WantedLayer>();
 
-  /** @param uses what the image takes of each layer */
   constructor(...uses: readonly LayerUse[]) {
     this.#uses = uses;
   }
 
   /**
-   * @param previous diffIDs to compare with, as metadata has them; what is none never matches
+   * @param previous diffIDs from metadata to compare with; malformed ones never match
    * @returns the layer's key
    */
   want(id: string, source: LayerSource, previous: readonly string[]): string {
@@ -141,13 +132,12 @@ export class WantedLayers {
     return key;
   }
 
-  /** A cache takes the layer too, if it is wanted here at all. @param previous what the cache has of it, if it is known */
+  /** Counts the cache as a consumer of a layer that is wanted here. @param previous diffIDs in the old cache's metadata */
   alsoTaken(source: LayerSource, use: LayerUse, previous: readonly string[]): void {
     const layer = this.#wanted.get(layerKey(source));
     if (layer !== undefined) takeInto(layer, [use], previous);
   }
 
-  /** @param firstOrder the `order` of the first plan */
   plans(priority: Priority, firstOrder: number): LayerPlan[] {
     return [...this.#wanted].map(([key, { id, source, expected, kinds, tarFiles, consumers }], index) => ({
       key,
@@ -170,7 +160,6 @@ function newLayer(id: string, source: LayerSource): WantedLayer {
   return { id, source, expected: new Set(), kinds: new Set(), tarFiles: new Map(), consumers: 0 };
 }
 
-/** One image more takes the layer. */
 function takeInto(layer: WantedLayer, uses: readonly LayerUse[], previous: readonly string[]): void {
   layer.consumers += 1;
   for (const use of uses) {

@@ -28,7 +28,6 @@ export function recordLifecycle(
   };
 }
 
-/** A layer's record: what its TOML says now, and its diffID. */
 export function layerRecord({ data, build, launch, cache }: BuildpackLayer, diffId: string): LayerRecord {
   return { diffId, data, build, launch, cache };
 }

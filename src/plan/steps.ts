@@ -22,13 +22,11 @@ import type { LayerPlan, LayerSource, WantedLayers } from "./layers.ts";
  */
 export type AppStep = BuildpackStep | AppLayerStep | ReuseStep | FaultStep;
 
-/** A buildpack's directory begins: its launch layers follow. */
 export interface BuildpackStep {
   readonly kind: "buildpack";
   readonly layers: BuildpackLayers;
 }
 
-/** A launch layer of a buildpack. */
 export interface LaunchRole {
   readonly kind: "launch";
   readonly layer: BuildpackLayer;
@@ -47,43 +45,37 @@ export type AppLayerRole =
   | { readonly kind: "config" }
   | { readonly kind: "process-types" };
 
-/** A layer that is made from local contents, and then reused from the previous image or added. */
 export interface AppLayerStep {
   readonly kind: "layer";
   readonly role: AppLayerRole;
-  /** As the reference's log shows it. */
   readonly id: string;
   readonly createdBy: string;
-  /** Of the LayerPlan that makes it. */
   readonly key: string;
-  /** What earlier metadata has for it, unchecked: a diffID equal to one of them means reuse. */
+  /** diffIDs from earlier metadata, unchecked: an equal one means reuse. */
   readonly previous: readonly string[];
-  /** What the reference puts before a failure to make the layer; "" for nothing. */
+  /** The reference's context of a failure to build the layer, and to reuse or add it; "" for none. */
   readonly making: string;
-  /** The same for a failure to reuse or add it. */
   readonly adding: string;
 }
 
-/** A launch layer without local contents: the previous image's is taken as it is. */
+/** A launch layer without local contents, taken from the previous image. */
 export interface ReuseStep {
   readonly kind: "reuse";
   readonly role: LaunchRole;
   readonly id: string;
   readonly createdBy: string;
-  /** From analyzed.toml, unchecked. */
   readonly diffId: string;
   readonly adding: string;
 }
 
-/** The inputs do not allow to go on. */
+/** Ends the plan; the launch layer's log line, if there is one, comes before the fault. */
 export interface FaultStep {
   readonly kind: "fault";
-  /** The launch layer that it is about, whose log line comes before the fault. */
   readonly role: LaunchRole | undefined;
   readonly fault: Fault;
 }
 
-/** The app image's own layers: which are to be made, and what is to be done with them in which order. */
+/** The app image's own layers, and its steps in the reference's order. */
 export interface AppPlan {
   readonly layers: readonly LayerPlan[];
   readonly steps: readonly AppStep[];
@@ -106,7 +98,6 @@ export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSetti
   return { kind: "directory", path, uid, gid };
 }
 
-/** The same for a directory below `<layers>`. */
 export function layersDirectorySource(
   settings: Pick<ExportSettings, "layersDir" | "uid" | "gid">,
   ...below: readonly string[]
@@ -116,7 +107,6 @@ export function layersDirectorySource(
 
 const FORBIDDEN = "/><:|&\\";
 
-/** What Go's tar writer says of a name that no tar can hold. */
 function unencodable(type: string): string {
   return `archive/tar: cannot encode header: invalid PAX record: ${goQuote(`path = /cnb/process/${type}`)}`;
 }
@@ -139,10 +129,7 @@ export function processTypesFault(types: readonly string[], context: string): Fa
   return undefined;
 }
 
-/**
- * The steps for the app layers: each slice, then the rest (docs/compatibility.md#app-slices). Any previous app layer's
- * diffID allows reuse.
- */
+/** Each slice, then the rest (docs/compatibility.md#app-slices). Any previous app layer's diffID allows reuse. */
 export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const { uid, gid } = settings;
   const appDir = toByteString(settings.appDir);
@@ -189,7 +176,6 @@ export function* extensionSteps(
   }
 }
 
-/** The steps for one buildpack of the group (docs/compatibility.md#launch-layers). */
 export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   yield { kind: "buildpack", layers };
   if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };
@@ -235,7 +221,6 @@ function malformedFault(malformed: readonly BuildpackLayer[]): FaultStep {
   };
 }
 
-/** The step for the launch SBOMs, if their directory exists (docs/compatibility.md#layer-order). */
 export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const { settings, previous, hasLaunchSbom } = inputs;
   if (hasLaunchSbom === false) return;
@@ -257,10 +242,6 @@ export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Gene
   };
 }
 
-/**
- * The steps for the launcher, its config and, if there are processes, the process types
- * (docs/compatibility.md#layer-order).
- */
 export function* launcherSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const launcher = LAYER_IDS.launcher;
   yield {

@@ -28,7 +28,6 @@ import { chooseLayers, DaemonLoad, type LoadedLayer, originOf } from "./load.ts"
 import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf, withoutAlgorithm } from "./source-image.ts";
 import { putTags } from "./tags.ts";
 
-/** Hex digits of an ID that docker shows people. */
 const SHORT_ID = 12;
 
 /**
@@ -63,7 +62,7 @@ export class DaemonApp implements AppDestination {
     this.#opened.promise.catch(() => undefined);
   }
 
-  /** A load that fails begins anew. */
+  /** A failed load starts over. */
   needsAgain(): boolean {
     return true;
   }
@@ -111,7 +110,7 @@ export class DaemonApp implements AppDestination {
     else this.#launchCache = opened;
   }
 
-  /** Those that the daemon has under the image are not sent. */
+  /** The load omits layers that the daemon has under the image. */
   async addBaseLayers(): Promise<void> {}
 
   async addLayer(
@@ -201,7 +200,6 @@ export class DaemonApp implements AppDestination {
     }
   }
 
-  /** @returns the daemon's ID of the loaded image */
   async #loadAll(
     image: BuiltImage,
     base: DaemonImage,
@@ -234,14 +232,14 @@ export class DaemonApp implements AppDestination {
     return await readId(this.#connection, this.#loadedName(), signal);
   }
 
-  /** What would have to be read out of the daemon may be in the launch cache. */
+  /** Avoids reading a layer out of the daemon. */
   async #fromLaunchCache(layer: LoadedLayer): Promise<LoadedLayer> {
     if (layer.kind !== "saved") return layer;
     const tar = await this.#launchCache?.find(layer.diffId);
     return tar === undefined ? layer : { kind: "cached", tar };
   }
 
-  /** One that another export uses is left to that one; the reference fails here whatever the reason. */
+  /** A directory that another export uses is only a warning; the reference fails for any reason. */
   async #commitLaunchCache(): Promise<void> {
     const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
     if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${warningOf(fault)}`);
@@ -251,7 +249,7 @@ export class DaemonApp implements AppDestination {
     return new DaemonLoad(this.#connection, this.#loadedName(), signal);
   }
 
-  /** Normalised, as the reference loads the image under it; a name with a digest cannot be a tag and stays as typed. */
+  /** Normalized, like the reference's; a name with a digest cannot be a tag and stays as typed. */
   #loadedName(): string {
     const [first] = this.#references;
     return first?.digest === undefined ? (first?.name ?? this.name) : first.original;

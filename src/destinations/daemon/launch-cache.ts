@@ -6,9 +6,7 @@ import { type Fault, failTo } from "../../errors/fault.ts";
 import { isInUse } from "../../files/durable-directory.ts";
 import type { DiffID } from "../../oci/digest.ts";
 
-/** A layer's tar in a file. */
 export interface CachedTar {
-  /** Bytes. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
 }
@@ -38,14 +36,13 @@ export class LaunchCache {
     }
   }
 
-  /** Where tars are made. */
   get stagingDir(): string {
     return this.#volume.stagingDir;
   }
 
   /**
-   * The new cache is to have this layer: the old one's tar, or one that is made. One that only the daemon has stays out.
-   * {@link commit} tells what went wrong.
+   * Adds a layer to the new cache: the old one's tar, or one that is built. A layer that only the daemon has stays out.
+   * {@link commit} reports failures.
    */
   bring(diffId: DiffID, layer: Layer | undefined): void {
     const bringing = this.#bring(diffId, layer);
@@ -53,7 +50,7 @@ export class LaunchCache {
     this.#bringing.push(bringing);
   }
 
-  /** The old cache's tar of a layer; undefined when there is none, or when it is not what its name says. */
+  /** The old cache's tar of a layer; undefined if it is missing or does not match its name. */
   async find(diffId: DiffID): Promise<CachedTar | undefined> {
     const path = await this.#volume.find(diffId);
     if (path === undefined || (await this.#volume.flawOf(diffId)) !== undefined) return undefined;
@@ -78,7 +75,6 @@ export class LaunchCache {
     }
   }
 
-  /** Removes what was not committed. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#bringing);
     await this.#volume.close();

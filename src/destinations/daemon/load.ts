@@ -11,12 +11,10 @@ import type { CachedTar } from "./launch-cache.ts";
 import { DaemonSource, diffIdOf, withoutAlgorithm } from "./source-image.ts";
 import { Upload } from "./upload.ts";
 
-/** Where a layer of the image that is loaded comes from. */
 export type LoadedLayer =
-  /** The daemon has all layers up to this one, in the same order; nothing of it is sent. */
+  /** The daemon has all layers up to this one, in the same order; none is sent. */
   | { readonly kind: "known" }
   | { readonly kind: "made"; readonly layer: Layer }
-  /** In a file of the launch cache. */
   | { readonly kind: "cached"; readonly tar: CachedTar }
   /** The daemon has it, but under other layers. */
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
@@ -29,7 +27,6 @@ export class DaemonLoad {
   readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();
   #upload: Upload | undefined;
 
-  /** @param name under which the daemon is to have the image */
   constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
     this.#connection = connection;
     this.#name = name;
@@ -37,9 +34,8 @@ export class DaemonLoad {
   }
 
   /**
-   * Sends a layer as it is made; once, however often it is asked for.
-   * @param transfer told how far it is
-   * @returns its name in the load
+   * Sends a layer while it is built; once, however often it is called.
+   * @returns the layer's name in the load
    */
   async send(layer: Layer, transfer?: Transfer): Promise<string> {
     const known = this.#sent.get(layer);
@@ -79,7 +75,7 @@ export class DaemonLoad {
     layer.counters.uploads += 1;
   }
 
-  /** What other images have is read out of the daemon, each image once. */
+  /** Reads the layers of other images out of the daemon, each image once. */
   async #resendSaved(layers: readonly LoadedLayer[], upload: Upload): Promise<ReadonlyMap<string, string>> {
     const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
     const names = new Map<string, string>();
@@ -114,7 +110,7 @@ export class DaemonLoad {
   }
 }
 
-/** The same chunks; the one before is taken when the next is asked for. */
+/** Counts a chunk when the next one is requested. */
 async function* counted(chunks: AsyncIterable<Uint8Array>, transfer: Transfer | undefined): AsyncGenerator<Uint8Array> {
   let sent = 0;
   transfer?.begin();
@@ -129,7 +125,6 @@ async function addBytes(upload: Upload, name: string, bytes: Uint8Array): Promis
   await upload.add({ name, size: bytes.length, open: () => (bytes.length === 0 ? [] : [bytes]) });
 }
 
-/** The image of a daemon that a source is. @throws Fault for one of another destination */
 export function originOf(image: SourceImage): DaemonImage {
   if (image instanceof DaemonSource) return image.image;
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no daemon`);
@@ -164,7 +159,7 @@ function startsWith({ config }: SourceImage, chain: readonly string[]): boolean 
   return chain.every((diffId, i) => config.rootfs.diff_ids[i] === diffId);
 }
 
-/** From its files where they are: it need not be read out of the daemon then. */
+/** Prefers local contents, which need not be read out of the daemon. */
 function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
   if (content.kind === "made") return { kind: "made", layer: content.layer };
   if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };

@@ -11,7 +11,6 @@ import type { DaemonImage } from "./images.ts";
  */
 const UNKNOWN_SIZE = -1;
 
-/** An image of a daemon that layers may be taken from. */
 export class DaemonSource implements SourceImage {
   readonly image: DaemonImage;
   readonly layers: readonly Descriptor[];
@@ -30,7 +29,6 @@ export class DaemonSource implements SourceImage {
   }
 }
 
-/** A run image in a daemon. */
 export class DaemonRunImage extends DaemonSource implements RunImage {
   readonly newLayerMediaType = DOCKER_LAYER_GZIP;
   readonly mediaType = DOCKER_MANIFEST;
@@ -41,7 +39,6 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
     return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
   }
 
-  /** The daemon's ID, without `sha256:`. */
   get reference(): string {
     return withoutAlgorithm(this.image.id);
   }
@@ -53,12 +50,10 @@ export function daemonLayer(diffId: DiffID, size: number): Descriptor {
   return { mediaType: DOCKER_LAYER_GZIP, size, digest: parseDigest(diffId) };
 }
 
-/** The diffID of a layer that {@link daemonLayer} describes. */
 export function diffIdOf({ digest }: Descriptor): DiffID {
   return parseDiffId(digest);
 }
 
-/** The hex digits of an ID. */
 export function withoutAlgorithm(id: string): string {
   return id.slice(id.indexOf(":") + 1);
 }

@@ -4,10 +4,8 @@ import type { Reference } from "../../oci/reference.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { encodeName } from "./images.ts";
 
-/** What became of a name. */
 export interface TagResult {
   readonly reference: Reference;
-  /** Why the daemon does not have the image under it. */
   readonly failure: Fault | undefined;
 }
 

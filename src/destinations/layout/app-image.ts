@@ -25,13 +25,9 @@ import { findImage, openImage, parseIdentifier } from "./images.ts";
 import { Layout, layoutPath, REF_NAME } from "./layout.ts";
 import { LayoutRunImage, LayoutSource } from "./source-image.ts";
 
-/**
- * Blobs that are copied, or waited for until they are on the disk, at once: Node has four threads for files, and the layers
- * being made need some of them.
- */
+/** Blobs being copied or synced at once: Node has four threads for files, and the layers being built need some of them. */
 const WRITES = 2;
 
-/** One name of the image, and its layout. */
 interface NamedLayout {
   readonly reference: Reference;
   readonly layout: Layout;
@@ -71,7 +67,7 @@ export class LayoutApp implements AppDestination {
     return false;
   }
 
-  /** The app's layers are compressed into the layout, where they are to be; those of the cache alone are not. */
+  /** Only the app's layers are compressed into the layout. */
   readonly blobFiles: BlobFiles = async ({ priority }) => {
     if (priority !== APP_PRIORITY) return undefined;
     // If there can be no layout, saving says so.
@@ -151,12 +147,11 @@ export class LayoutApp implements AppDestination {
     };
   }
 
-  /** Removes what is left of layers that were being made. */
   async close(): Promise<void> {
     for (const { layout } of [this.#first, ...this.#others]) layout.close();
   }
 
-  /** As it was analyzed: the settings of a creator have the name that it was chosen by. */
+  /** From analyzed.toml: a creator's settings have the name that the image was chosen by. */
   #runImagePath(): string {
     return identify("run", this.#analyzed.runImage?.reference ?? "").path;
   }
@@ -220,7 +215,7 @@ function originOf(image: SourceImage): string {
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no layout`);
 }
 
-/** What became of a name; only what a layout is to blame for fails the name alone. */
+/** A failure of a layout fails its name alone. */
 async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => Promise<void>): Promise<SavedName> {
   try {
     await save();

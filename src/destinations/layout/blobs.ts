@@ -11,7 +11,7 @@ import { type Digest, digestOf } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import { workPath } from "./work-directory.ts";
 
-/** O_NONBLOCK: a FIFO in the place of a file must not be waited for; it does nothing to a regular file. */
+/** O_NONBLOCK: opening a FIFO must not wait for a writer. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
@@ -36,13 +36,12 @@ function unreadable(path: string, what: string): Fault {
   return new Fault("EXPORT_LAYOUT_READ", `${path} ${what}`);
 }
 
-/** Layers are made under another name first, as Go's os.CreateTemp does it; that is where their mode comes from. */
+/** The mode of Go's os.CreateTemp, which the reference writes layers with before it renames them. */
 const LAYER_MODE = 0o600;
 
-/** What the umask leaves of it. */
+/** Before the umask. */
 const DOCUMENT_MODE = 0o666;
 
-/** A blob in a layout has not the size that it is listed with. */
 export const WRONG_SIZE = "EXPORT_LAYOUT_SIZE";
 
 type Sized = Pick<Descriptor, "digest" | "size">;
@@ -52,7 +51,7 @@ export function blobPath(root: string, digest: Digest): string {
   return join(root, "blobs", ...digest.split(":"));
 }
 
-/** Size in bytes of the file that is a blob; undefined when there is none. A link to a file is none where it is read. */
+/** Bytes; undefined without a regular file. @param look lstat, for which a symlink is no file, or stat */
 async function blobSize(root: string, digest: Digest, look: typeof stat = lstat): Promise<number | undefined> {
   const path = blobPath(root, digest);
   try {
@@ -64,7 +63,7 @@ async function blobSize(root: string, digest: Digest, look: typeof stat = lstat)
   }
 }
 
-/** True if the layout already has the blob, so that it need not be written (docs/compatibility.md#layout-files). */
+/** True if the blob need not be written (docs/compatibility.md#layout-files). */
 async function isThere(root: string, { digest, size }: Sized): Promise<boolean> {
   return (await blobSize(root, digest, stat)) === size;
 }
@@ -93,7 +92,6 @@ async function lookAt(root: string, digest: Digest): Promise<void> {
   throw new Fault("EXPORT_LAYOUT_READ", `layout blob ${digest} is ${kind}`, { destination: root });
 }
 
-/** Reads a small blob and verifies it. @throws Fault */
 export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
   const path = blobPath(root, digest);
   await lookAt(root, digest);
@@ -151,7 +149,7 @@ export async function copyBlob(root: string, blob: Sized, from: string): Promise
   return true;
 }
 
-/** Gives another layout of the same image the same blob: the same file, if both are on one file system. */
+/** Links the blob into another layout of the image, or copies it to another file system. */
 export async function linkBlob(root: string, blob: Sized, from: string): Promise<void> {
   if (await isThere(root, blob)) return;
   try {
@@ -162,7 +160,7 @@ export async function linkBlob(root: string, blob: Sized, from: string): Promise
   }
 }
 
-/** Writes a config or a manifest. What is there under its digest is left alone, as the reference does. */
+/** Writes a config or a manifest, unless a file of its size exists, as in the reference. */
 export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
   const digest = digestOf(bytes);
   if (await isThere(root, { digest, size: bytes.length })) return;
@@ -202,7 +200,6 @@ function temporaryIn(root: string): string {
   return join(workPath(root), randomUUID());
 }
 
-/** @param path for messages */
 async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();

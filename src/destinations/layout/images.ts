@@ -7,7 +7,6 @@ import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifest.ts";
 import { readBlob, readDocument } from "./blobs.ts";
 
-/** How analyzed.toml names an image in a layout: `<path>@<digest>`. */
 export interface LayoutIdentifier {
   /** Cleaned; relative to the working directory unless absolute. */
   readonly path: string;
@@ -47,11 +46,8 @@ function hashFault(message: string): Fault {
   return new Fault("EXPORT_LAYOUT_IDENTIFIER", message);
 }
 
-/** An image in a layout; layers may be absent (docs/compatibility.md#layout-files). */
 export interface LayoutImage {
-  /** Of the layout. */
   readonly path: string;
-  /** Of the manifest, as the layout's index has it. */
   readonly descriptor: Descriptor;
   readonly manifest: ImageManifest;
   readonly configBytes: Buffer;
@@ -73,7 +69,6 @@ export async function findImage(path: string): Promise<LayoutImage | undefined> 
   }
 }
 
-/** Like {@link findImage}. @throws Fault also if there is no layout (docs/compatibility.md#missing-run-image) */
 export async function openImage(path: string): Promise<LayoutImage> {
   const image = await findImage(path);
   if (image !== undefined) return image;
@@ -93,7 +88,7 @@ async function readIndex(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** The reference takes no other index than one with a single manifest, whatever the platform. */
+/** The reference accepts only an index with a single manifest, whatever its platform. */
 function theImage(bytes: Buffer): Descriptor {
   try {
     const [first, ...more] = parseIndex(bytes).manifests;

@@ -37,10 +37,8 @@ export function indexJson({ mediaType, size, digest }: Descriptor, refName: stri
   return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest] }, null, 3);
 }
 
-/** A layout could not be made at all. */
 export const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
 
-/** What the umask leaves of it. */
 const MODE = 0o777;
 
 /**
@@ -82,7 +80,6 @@ export class Layout {
     await this.#replace("index.json", indexJson(manifestDescriptor, refName));
   }
 
-  /** Removes what is left of blobs that were being made. Synchronous, so that it also works while the process is ending. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;

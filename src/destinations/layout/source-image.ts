@@ -3,12 +3,10 @@ import type { ImageManifest } from "../../oci/manifest.ts";
 import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
 import type { LayoutImage } from "./images.ts";
 
-/** An image of a layout that layers may be taken from. */
 export class LayoutSource implements SourceImage {
   readonly image: LayoutImage;
   readonly config: ImageConfig;
 
-  /** @throws Fault when the config is none, or does not fit the manifest */
   constructor(image: LayoutImage) {
     this.image = image;
     this.config = parseImageConfig(image.configBytes, this.name);
@@ -24,11 +22,9 @@ export class LayoutSource implements SourceImage {
   }
 }
 
-/** A run image in a layout. */
 export class LayoutRunImage extends LayoutSource implements RunImage {
   readonly newLayerMediaType: string;
 
-  /** @throws Fault for one without layers, or that cannot take layers with this compression */
   constructor(image: LayoutImage, compression: "gzip" | "zstd") {
     super(image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);

@@ -28,25 +28,22 @@ import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
 
-/** The app image in a registry, where the run image and the previous image are as well, or in other registries. */
+/** The app image in a registry; the run image and the previous image may be in other registries. */
 export class RegistryApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
   readonly blobFiles = NO_BLOB_FILES;
   readonly repository: RegistryRepository;
   readonly #reference: Reference;
-  /** All names, the reference first. */
   readonly #names: readonly Reference[];
-  /** Those in {@link repository}. */
   readonly #firstNames: readonly Reference[];
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
   readonly #logger: Logger;
   readonly #monitor: Monitor;
-  /** Another repository than the first name's needs the blobs again. */
   readonly #hasOtherRepositories: boolean;
-  /** Contents that are safe in the first repository. */
+  /** Contents that the first repository certainly has. */
   readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
   constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
@@ -146,7 +143,7 @@ export class RegistryApp implements AppDestination {
     return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
   }
 
-  /** Brings those of the image's layers once more that a registry turned out not to have. */
+  /** Adds the layers again that a registry turned out not to have. */
   #addAgain(
     { runImage, layers, base }: UnsavedImage,
     missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
@@ -171,7 +168,6 @@ export class RegistryApp implements AppDestination {
     return { runImage, layers: again, base: baseAgain };
   }
 
-  /** What need not wait for the layers. */
   #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {
     const parts = { blobs: [configBytes], names: this.#firstNames };
     return pushEarly(this.repository, parts, { priority: APP_PRIORITY, signal });
@@ -202,7 +198,6 @@ export class RegistryApp implements AppDestination {
   }
 }
 
-/** An image's layers on their way. */
 type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;
 
 function originOf(image: SourceImage): RegistryRepository {
@@ -214,7 +209,6 @@ function locate(content: LayerContent<SourceImage>): RegistryContent {
   return content.kind === "made" ? content : { ...content, from: originOf(content.from) };
 }
 
-/** There is nothing to make the layer from again. */
 function goneFault(id: string, { descriptor, from }: Extract<RegistryContent, { kind: "existing" }>): Fault {
   return new Fault(
     "EXPORT_REGISTRY_GONE",

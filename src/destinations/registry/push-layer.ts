@@ -17,7 +17,6 @@ export interface LayerPush extends Work {
   readonly layer: string | undefined;
 }
 
-/** A layer whose blob is in a repository. */
 export interface PushedBlob {
   readonly descriptor: Descriptor;
   /** False if only the registry says that it has the blob, and only the layer's contents could replace it. */

@@ -13,18 +13,14 @@ import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts
 import type { RegistryRepository } from "./repository.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
-/** What is done in a repository while an image's layers are on their way there, so that its manifest can follow those at once. */
+/** The part of a push that does not wait for the layers, so that the manifest can follow them at once. */
 export interface EarlyPush {
-  /** Settles when the blobs that are no layers of the build are there. */
+  /** Settles when the config, and other small blobs, are there. */
   readonly blobs: Promise<unknown>;
   readonly lookups: TagLookups;
 }
 
-/**
- * Starts it. A failure is told with the layers'.
- * @param blobs the config, and other small ones
- * @param names of the image in this repository
- */
+/** Failures are reported with the layers'. @param names of the image in this repository */
 export function pushEarly(
   repository: RegistryRepository,
   { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
@@ -35,19 +31,16 @@ export function pushEarly(
   return { blobs: put, lookups: repository.lookUpTags(names, work) };
 }
 
-/** A layer on its way to the first repository. */
 interface PushedLayer {
   readonly id: string;
   readonly content: RegistryContent;
   readonly added: Promise<Descriptor>;
 }
 
-/** What is to be pushed: the image, and where each of its layers comes from. */
 export interface AppPush {
   readonly image: BuiltImage;
-  /** In the first repository. */
   readonly early: EarlyPush;
-  /** The run image's layers, where they are, and their way to the first repository. */
+  /** The run image's layers; `added` settles when the first repository has them. */
   readonly base: {
     readonly layers: readonly Descriptor[];
     readonly from: RegistryRepository;
@@ -57,9 +50,8 @@ export interface AppPush {
   readonly monitor: Monitor;
 }
 
-/** What became of the names, and where the image was refused for want of blobs that were thought to be there. */
+/** The outcome of each name, and the blobs that registries lack although they reported them. */
 export interface PushedApp {
-  /** As typed, in order, duplicates included. */
   readonly names: readonly SavedName[];
   readonly missing: ReadonlyMap<RegistryRepository, readonly Digest[]>;
 }
@@ -131,7 +123,7 @@ async function pushTo(
   }
 }
 
-/** Another repository takes the blobs from the first, which has them by now: all names of an image are in one registry. */
+/** Another repository copies the blobs from the first one, which has them by now, in the same registry. */
 async function copyBlobs(
   { image, base, layers, monitor }: AppPush,
   first: RegistryRepository,
