@@ -107,8 +107,8 @@ const WORK = "staging-tandem";
  *
  * The reference commits by renaming `staging` to `committed`, and a build that is killed between its two renames has no cache.
  * Here each new tar is renamed into `committed`, then the metadata is replaced, then what the new cache does not have is
- * removed: whenever it is killed, `committed` is the old cache or the new one, with some tars too many, and whoever reads it
- * next needs to know nothing of that. This only holds for one writer at a time, so an open cache owns the directory.
+ * removed: whenever it is killed, `committed` is the old cache or the new one, with some tars too many, which
+ * readers ignore. This holds for one writer at a time, so an open cache owns the directory.
  */
 export class VolumeCache {
   readonly stagingDir: string;

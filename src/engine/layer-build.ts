@@ -1,6 +1,7 @@
 import { changedFault, type DigestDone, isStored, type LayerTar } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { isBackground, type PriorityLimiter } from "../concurrency/limiter.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
@@ -62,14 +63,12 @@ export class LayerBuild implements Layer {
     this.#tar = new HeldTar(tar);
     this.#signal = signal;
     this.#consumersLeft = plan.consumers;
-    this.tarSize = this.#tar.size();
-    this.diffId = this.#hashed.promise.then(diffIdOf);
+    this.tarSize = awaitedLater(this.#tar.size());
+    this.diffId = awaitedLater(this.#hashed.promise.then(diffIdOf));
     this.tarSize.then(
       (size) => this.work.scanned(size),
       () => undefined,
     );
-    // Consumers await these when they get to the layer; a failure before that must not end the process.
-    for (const promise of [this.tarSize, this.diffId]) promise.catch(() => undefined);
     this.#first();
   }
 
@@ -258,8 +257,7 @@ class HeldTar {
   #isFreed = false;
 
   constructor(tar: Promise<LayerTar>) {
-    this.#tar = tar;
-    tar.catch(() => undefined);
+    this.#tar = awaitedLater(tar);
   }
 
   async size(): Promise<number> {

@@ -130,7 +130,7 @@ export class LayerStore {
       // What only the cache takes is not even looked at while blocks of the app image wait for a thread.
       const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
       try {
-        // A walk of a huge tree goes on until its thread ends; nobody waits for it.
+        // A walk of a huge tree cannot be stopped before its thread ends.
         return await untilAborted(this.#engine.pool.scan(source), signal);
       } finally {
         slot?.release();

@@ -40,7 +40,7 @@ export interface Layer {
    * {@link hash}.
    */
   readonly diffId: Promise<DiffID>;
-  /** The diffID if nobody will read the planned stream: gives the stream up unless it is being read. */
+  /** The diffID without a reader of the planned stream, which is given up unless it is being read. */
   hash(): Promise<DiffID>;
   /** Bytes; known after the scan. */
   readonly tarSize: Promise<number>;

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
 import type { DigestDone } from "../../workers/protocol.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { Digest } from "../oci/digest.ts";
 import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
@@ -58,11 +59,9 @@ export class SpooledBlob implements GrowingBlob {
     this.#close = release;
     this.#path = path;
     const { promise, resolve, reject } = Promise.withResolvers<Finished>();
-    this.done = promise;
+    this.done = awaitedLater(promise);
     this.#finish = resolve;
     this.#fail = reject;
-    // Whoever uploads the blob awaits `done`; a failure nobody waits for must not end the process.
-    promise.catch(() => undefined);
   }
 
   /** A blob in a file without a name. */
@@ -146,7 +145,7 @@ export class SpooledBlob implements GrowingBlob {
     return true;
   }
 
-  /** Nobody will start to read any more; the space is freed when the last reader leaves. */
+  /** Allows no new readers; the space is freed when the last one leaves. */
   async release(): Promise<void> {
     this.#isReleased = true;
     await this.#closeIfUnused();
@@ -190,8 +189,7 @@ export class PendingSpool {
   #spool: SpooledBlob | undefined;
 
   constructor() {
-    this.spool = this.#opened.promise;
-    this.spool.catch(() => undefined);
+    this.spool = awaitedLater(this.#opened.promise);
   }
 
   /** @throws Fault when the spool cannot be opened */

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { PriorityLimiter } from "../concurrency/limiter.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import type { Priority } from "../plan/layers.ts";
@@ -68,9 +69,7 @@ export class TarFile implements BlockConsumer {
     this.#path = join(directory, `${randomUUID()}.tar.part`);
     this.#turns = turns;
     this.#priority = priority;
-    this.done = this.#result.promise;
-    // Whoever wants the file awaits `done`; a failure before that must not end the process.
-    this.done.catch(() => undefined);
+    this.done = awaitedLater(this.#result.promise);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { BlockConsumer } from "./pass.ts";
 
@@ -22,11 +23,10 @@ export class TarStream implements BlockConsumer {
   #wake = Promise.withResolvers<void>();
 
   constructor() {
-    this.ready = this.#ready.promise;
-    this.ready.catch(() => undefined);
+    this.ready = awaitedLater(this.#ready.promise);
   }
 
-  /** Fires when the reader leaves: nobody needs the rest. */
+  /** Fires when the reader leaves: the rest is not needed. */
   get left(): AbortSignal {
     return this.#left.signal;
   }

@@ -216,7 +216,7 @@ function logSlice(
   if (reused < count) logger.info(`Added ${count - reused}/${count} app layer(s)`);
 }
 
-/** Tells of every layer what was done for it; after a successful export. */
+/** Emits what was done for every layer; call after a successful export. */
 export async function emitLayers({ store, monitor }: Pick<ExportContext, "store" | "monitor">): Promise<void> {
   for (const layer of store.layers) await emitLayer(layer, monitor);
 }

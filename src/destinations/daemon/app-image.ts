@@ -1,4 +1,7 @@
 import type { HashFile } from "../../caches/volume-cache.ts";
+
+import { awaitedLater } from "../../concurrency/task-scope.ts";
+
 import { isDockerFault } from "../../docker/fault.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { Fault, failTo, messageOf, warningOf } from "../../errors/fault.ts";
@@ -59,7 +62,7 @@ export class DaemonApp implements AppDestination {
     this.#connection = connection;
     this.#logger = logger;
     this.#monitor = monitor;
-    this.#opened.promise.catch(() => undefined);
+    awaitedLater(this.#opened.promise);
   }
 
   /** A failed load starts over. */
@@ -119,7 +122,7 @@ export class DaemonApp implements AppDestination {
     signal: AbortSignal,
   ): Promise<Descriptor> {
     if (content.kind === "existing") {
-      this.#launchCache?.bring(diffIdOf(content.descriptor), content.otherwise?.layer);
+      this.#launchCache?.add(diffIdOf(content.descriptor), content.otherwise?.layer);
       return content.descriptor;
     }
     const { layer } = content;
@@ -134,10 +137,10 @@ export class DaemonApp implements AppDestination {
       transfer.fail(error);
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      // The image's ID is needed even so: saving tries once more, or tells why no name has the image.
+      // Saving needs the diffID all the same: it tries once more, or reports why no name has the image.
       await layer.hash();
     }
-    this.#launchCache?.bring(await layer.diffId, layer);
+    this.#launchCache?.add(await layer.diffId, layer);
     return await describeMade(layer);
   }
 

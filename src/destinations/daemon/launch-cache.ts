@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { type HashFile, VolumeCache } from "../../caches/volume-cache.ts";
+import { awaitedLater } from "../../concurrency/task-scope.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { type Fault, failTo } from "../../errors/fault.ts";
 import { isInUse } from "../../files/durable-directory.ts";
@@ -17,7 +18,7 @@ export interface CachedTar {
  */
 export class LaunchCache {
   readonly #volume: VolumeCache;
-  readonly #bringing: Promise<void>[] = [];
+  readonly #adding: Promise<void>[] = [];
 
   private constructor(volume: VolumeCache) {
     this.#volume = volume;
@@ -44,10 +45,8 @@ export class LaunchCache {
    * Adds a layer to the new cache: the old one's tar, or one that is built. A layer that only the daemon has stays out.
    * {@link commit} reports failures.
    */
-  bring(diffId: DiffID, layer: Layer | undefined): void {
-    const bringing = this.#bring(diffId, layer);
-    bringing.catch(() => undefined);
-    this.#bringing.push(bringing);
+  add(diffId: DiffID, layer: Layer | undefined): void {
+    this.#adding.push(awaitedLater(this.#add(diffId, layer)));
   }
 
   /** The old cache's tar of a layer; undefined if it is missing or does not match its name. */
@@ -65,7 +64,7 @@ export class LaunchCache {
    */
   async commit(): Promise<Fault | undefined> {
     try {
-      await Promise.all(this.#bringing);
+      await Promise.all(this.#adding);
       await this.#volume.commit();
       return undefined;
     } catch (error) {
@@ -76,11 +75,11 @@ export class LaunchCache {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#bringing);
+    await Promise.allSettled(this.#adding);
     await this.#volume.close();
   }
 
-  async #bring(diffId: DiffID, layer: Layer | undefined): Promise<void> {
+  async #add(diffId: DiffID, layer: Layer | undefined): Promise<void> {
     if (this.#volume.has(diffId)) return;
     if ((await this.#volume.find(diffId)) !== undefined) this.#volume.keep(diffId);
     else if (layer !== undefined) await this.#volume.add(await layer.tarFile(this.stagingDir), diffId);

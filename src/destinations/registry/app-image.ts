@@ -1,3 +1,5 @@
+import { awaitedLater } from "../../concurrency/task-scope.ts";
+
 import { Fault, failTo } from "../../errors/fault.ts";
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
@@ -159,13 +161,10 @@ export class RegistryApp implements AppDestination {
       const isHeld = content.kind === "made" || this.needsAgain(content);
       const left = isHeld ? content : { ...content, otherwise: undefined };
       const replace = (added: Descriptor) => (isMissing(added) ? this.addLayer(left, { id, order: 0 }, signal) : added);
-      const added = layer.added.then(replace);
-      added.catch(() => undefined);
-      return { id, content: left, added };
+      return { id, content: left, added: awaitedLater(layer.added.then(replace)) };
     });
     const baseAgain = runImage.layers.some(isMissing) ? this.addBaseLayers(runImage, signal) : base;
-    baseAgain.catch(() => undefined);
-    return { runImage, layers: again, base: baseAgain };
+    return { runImage, layers: again, base: awaitedLater(baseAgain) };
   }
 
   #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {

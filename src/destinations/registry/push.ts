@@ -1,3 +1,4 @@
+import { awaitedLater } from "../../concurrency/task-scope.ts";
 import { toFault } from "../../errors/fault.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
@@ -27,8 +28,7 @@ export function pushEarly(
   work: Work,
 ): EarlyPush {
   const put = Promise.all(blobs.map((bytes) => repository.putBytes(bytes, work)));
-  put.catch(() => undefined);
-  return { blobs: put, lookups: repository.lookUpTags(names, work) };
+  return { blobs: awaitedLater(put), lookups: repository.lookUpTags(names, work) };
 }
 
 interface PushedLayer {
