@@ -41,9 +41,11 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
     const app = tasks.fork(() =>
       exportApp(context, { ...early, group, images, runImageNames }, prepared, tasks.signal),
     );
-    tasks.guard(app);
+    const saved = untilSaved(app);
+    // The cache is cancelled first: it must not report layers that fail with the app image as its own failures.
+    tasks.guard(saved.catch(() => app));
     if (!settings.parallel || isDoomed(prepared)) await app;
-    await exportCache(context, prepared.result(), images.cache, isSaved(app), signal);
+    await exportCache(context, prepared.result(), images.cache, saved, signal);
     await app;
   });
   // A stop during the cache's export ends the command like any other.
@@ -56,8 +58,8 @@ function isDoomed(prepared: Noted<Preparation>): boolean {
   return !prepared.isDone || prepared.result().plan.steps.some(({ kind }) => kind === "fault");
 }
 
-/** Cancels the cache of an app image that is not exported. */
-function isSaved(app: Promise<void>): Promise<void> {
+/** Rejects with the reason that the cache of an app image that is not exported gives. */
+function untilSaved(app: Promise<void>): Promise<void> {
   return awaitedLater(
     app.catch((cause: unknown) => {
       throw new Fault("EXPORT_CANCELLED", "the app image was not exported", { cause });
