@@ -57,7 +57,7 @@ async function saveCache(
   const { logger } = context;
   const old = await cache.metadata(logger, tasks.signal);
   const plan = planCache(inputs, appPlan, old);
-  const layers = await new CacheLayers(context, plan, cache, app, tasks).walk(logger);
+  const layers = await new CacheLayers(context, plan, cache, app, appSaved, tasks).walk(logger);
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
   const record = recordCache(plan.steps, (step) => diffIds.get(step));
   return await cache.commit(layers, record, appSaved, tasks.signal);
@@ -72,14 +72,23 @@ class CacheLayers {
   readonly #plan: CachePlan;
   readonly #cache: CacheStore;
   readonly #app: AppLayers;
+  readonly #appSaved: Promise<void>;
   readonly #signal: AbortSignal;
   readonly #started = new Map<CacheLayerStep, Promise<CacheLayer>>();
 
-  constructor(context: ExportContext, plan: CachePlan, cache: CacheStore, app: AppLayers, tasks: TaskScope) {
+  constructor(
+    context: ExportContext,
+    plan: CachePlan,
+    cache: CacheStore,
+    app: AppLayers,
+    appSaved: Promise<void>,
+    tasks: TaskScope,
+  ) {
     this.#context = context;
     this.#plan = plan;
     this.#cache = cache;
     this.#app = app;
+    this.#appSaved = appSaved;
     this.#signal = tasks.signal;
     for (const step of plan.steps) {
       if (step.kind !== "layer") continue;
@@ -125,7 +134,11 @@ class CacheLayers {
 
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
     const { monitor } = this.#context;
-    const app = await this.#app.byKey(step.key);
+    // A shared layer that fails is the app image's failure, which ends the cache as a whole.
+    const app = await this.#app.byKey(step.key)?.catch(async (error: unknown) => {
+      await this.#appSaved;
+      throw error;
+    });
     const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
     const added = await this.#cache.add({ step, layer, app }, this.#signal);
     if (added.isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
