@@ -1,4 +1,5 @@
 import type { CacheMetadata } from "../cnb/lifecycle-metadata.ts";
+import { untilAborted } from "../concurrency/abort.ts";
 import type { Layer } from "../engine/layer.ts";
 import { withContext } from "../errors/fault.ts";
 import type { Monitor } from "../observe/monitor.ts";
@@ -34,7 +35,7 @@ export class DirectoryCache implements CacheStore {
   async add({ step, layer }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
     const diffId = await layer.diffId;
     const isKnown = step.previous === diffId;
-    const flaw = isKnown ? await this.#volume.flawOf(diffId) : undefined;
+    const flaw = isKnown ? await untilAborted(this.#volume.flawOf(diffId), signal) : undefined;
     const isReused = isKnown && flaw === undefined;
     if (isReused) this.#volume.keep(diffId);
     const added = isReused ? Promise.resolve() : this.#add(layer, diffId, signal);

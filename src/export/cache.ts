@@ -2,7 +2,7 @@ import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
 import type { CacheLayer, CacheStore } from "../caches/cache.ts";
 import type { OpeningCache } from "../caches/open.ts";
 import { untilAborted } from "../concurrency/abort.ts";
-import { awaitedLater, type TaskScope, withTasks } from "../concurrency/task-scope.ts";
+import { type TaskScope, withTasks } from "../concurrency/task-scope.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault, messageOf, warningOf, withContext } from "../errors/fault.ts";
 import { goQuote } from "../go/format.ts";
@@ -92,9 +92,9 @@ class CacheLayers {
     this.#signal = tasks.signal;
     for (const step of plan.steps) {
       if (step.kind !== "layer") continue;
-      // A hash of the old cache's tar, or the wait for the app image's layer, goes on without us.
-      const started = tasks.fork((signal) => untilAborted(this.#start(step), signal));
-      awaitedLater(started.then(({ added }) => added));
+      const started = tasks.fork(() => this.#start(step));
+      // The scope ends after the last write into the cache.
+      void tasks.fork(async () => (await started).added);
       this.#started.set(step, started);
     }
   }
@@ -135,10 +135,11 @@ class CacheLayers {
   async #start(step: CacheLayerStep): Promise<CacheLayer> {
     const { monitor } = this.#context;
     // A shared layer that fails is the app image's failure, which ends the cache as a whole.
-    const app = await this.#app.byKey(step.key)?.catch(async (error: unknown) => {
+    const sharing = this.#app.byKey(step.key)?.catch(async (error: unknown) => {
       await this.#appSaved;
       throw error;
     });
+    const app = await (sharing && untilAborted(sharing, this.#signal));
     const layer = app === undefined ? this.#own(step) : contentsOf(step, app);
     const added = await this.#cache.add({ step, layer, app }, this.#signal);
     if (added.isReused) monitor.emit({ event: "layer-reused", id: step.id, image: "cache", diffId: added.diffId });
