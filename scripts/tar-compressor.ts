@@ -48,7 +48,7 @@ export class TarCompressor {
       {
         key: tar,
         id: `tar-${order}`,
-        source: { kind: "extension", index: order, path: tar, digest: digestOf(bytes), size: bytes.length },
+        source: { kind: "extension", index: order, path: tar, digest: digestOf(bytes) },
         priority: APP_PRIORITY,
         order,
         expected: [],

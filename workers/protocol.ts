@@ -221,7 +221,6 @@ export interface BlockDone {
 export interface ForeignBlob {
   readonly path: ByteString;
   readonly digest: Digest;
-  readonly size: number;
 }
 
 /** Write the tar of a foreign blob into a spool file, normalized. */

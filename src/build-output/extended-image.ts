@@ -70,13 +70,13 @@ async function extensionLayers(
 ): Promise<ExtensionLayer[]> {
   const entries = history.filter((entry) => !entry.empty_layer);
   const provided: ExtensionLayer[] = [];
-  for (const [index, { digest, size }] of layers.entries()) {
+  for (const [index, { digest }] of layers.entries()) {
     const isProvided = await hasBlob(path, digest).catch((error: unknown) => {
       throw withContext("failed to get layer info", error);
     });
     if (!isProvided) continue;
     const createdBy = entries[index]?.created_by ?? "";
-    provided.push({ index, createdBy, path: toByteString(blobPath(path, digest)), digest, size });
+    provided.push({ index, createdBy, path: toByteString(blobPath(path, digest)), digest });
   }
   return provided;
 }

@@ -82,8 +82,6 @@ export interface ExtensionLayer {
   readonly createdBy: string;
   readonly path: ByteString;
   readonly digest: Digest;
-  /** Bytes of its blob. */
-  readonly size: number;
 }
 
 /** The inputs of both plans. */

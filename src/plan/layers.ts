@@ -9,7 +9,6 @@ export interface ExtensionSource {
   readonly index: number;
   readonly path: string;
   readonly digest: Digest;
-  readonly size: number;
 }
 
 /**

@@ -10,15 +10,12 @@ import { tempTree } from "./temp-tree.ts";
 /** What a copy came to: the tar, or why there is none. */
 export type Copied = { readonly tar: Buffer; readonly diffId: string } | { readonly error: string };
 
-/** Copies the tar of a blob, whose descriptor is right unless another is given. */
-export async function copied(
-  blob: Uint8Array,
-  descriptor = { digest: digestOf(blob), size: blob.length },
-): Promise<Copied> {
+/** Copies the tar of a blob, whose digest is right unless another is given. */
+export async function copied(blob: Uint8Array, digest = digestOf(blob)): Promise<Copied> {
   const directory = tempTree({ blob });
   const spool = await openNamelessFile(directory);
   try {
-    const tarSize = await copyTar({ path: join(directory, "blob"), ...descriptor }, spool);
+    const tarSize = await copyTar({ path: join(directory, "blob"), digest }, spool);
     const tar = readFileSync(`/proc/self/fd/${spool}`);
     if (tar.length !== tarSize) throw new Error(`${tarSize} bytes were reported, ${tar.length} are there`);
     return { tar, diffId: `sha256:${createHash("sha256").update(tar).digest("hex")}` };

@@ -9,6 +9,8 @@ export interface ExtendedLayer {
   readonly blob: Uint8Array;
   readonly createdBy: string;
   readonly isRunImages?: boolean;
+  /** In the manifest; the blob's unless it is given. */
+  readonly size?: number;
 }
 
 /** The `created_by` that the extender writes. */
@@ -44,7 +46,11 @@ export function writeExtendedLayout(
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
     config: put(image, OCI_CONFIG),
-    layers: layers.map(({ blob }) => ({ mediaType: OCI_LAYER_GZIP, size: blob.length, digest: digestOf(blob) })),
+    layers: layers.map(({ blob, size = blob.length }) => ({
+      mediaType: OCI_LAYER_GZIP,
+      size,
+      digest: digestOf(blob),
+    })),
   };
   const manifests = [put(manifest, OCI_MANIFEST)];
   writeFileSync(join(path, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));

@@ -20,22 +20,27 @@ const READ_SIZE = 1 << 16;
 /** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** A blob of an OCI layout. It is checked against its digest only: like the reference, this ignores the size in the manifest. */
 export class BlobFile {
+  /** Bytes. */
+  readonly size: number;
   readonly #path: ByteString;
-  readonly #expected: { readonly digest: Digest; readonly size: number };
+  readonly #expected: Digest;
   readonly #file: number;
   readonly #hash = createHash("sha256");
   #position = 0;
   #digest: string | undefined;
 
-  constructor(path: ByteString, expected: { readonly digest: Digest; readonly size: number }) {
+  /** @throws Fault when it is not a regular file */
+  constructor({ path, digest }: ForeignBlob) {
     this.#path = path;
-    this.#expected = expected;
+    this.#expected = digest;
     this.#file = this.#open();
     const stats = fstatSync(this.#file);
-    if (stats.isFile() && stats.size === expected.size) return;
+    this.size = stats.size;
+    if (stats.isFile()) return;
     this.close();
-    throw this.#fault(stats.isFile() ? `has ${stats.size} bytes instead of ${expected.size}` : "is not a regular file");
+    throw this.#fault("is not a regular file");
   }
 
   /** The first bytes, at most `count`, without advancing. */
@@ -60,7 +65,7 @@ export class BlobFile {
     for (const _ of this.chunks());
     this.#digest ??= `sha256:${this.#hash.digest("hex")}`;
     const digest = this.#digest;
-    if (digest !== this.#expected.digest) throw this.#fault(`has the digest ${digest}`);
+    if (digest !== this.#expected) throw this.#fault(`has the digest ${digest}`);
   }
 
   close(): void {
@@ -84,7 +89,7 @@ export class BlobFile {
   }
 
   #fault(what: string): Fault {
-    return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected.digest} is corrupt: the file ${what}`);
+    return new Fault("EXPORT_LAYER_BLOB", `blob ${this.#expected} is corrupt: the file ${what}`);
   }
 }
 
@@ -203,12 +208,12 @@ export class SpooledTarWriter implements ContentsSink {
  * (docs/decisions/0006-no-uncompressed-tar.md).
  * @param spool descriptor of an empty file
  * @returns the tar's length in bytes
- * @throws Fault if the blob does not match its descriptor, is not a tar, or is a decompression bomb
+ * @throws Fault if the blob does not match its digest, is not a tar, or is a decompression bomb
  */
 export async function copyTar(source: ForeignBlob, spool: number): Promise<number> {
-  const blob = new BlobFile(source.path, source);
+  const blob = new BlobFile(source);
   try {
-    const limit = new ExpansionLimit(source.size);
+    const limit = new ExpansionLimit(blob.size);
     const bytes = new ByteReader(limited(decompressed(blob), limit));
     const tarSize = await copyEntries(bytes, new SpooledTarWriter(spool, limit));
     blob.verify();

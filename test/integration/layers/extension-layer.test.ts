@@ -45,7 +45,7 @@ function fileIndex(path: string) {
 function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
   const path = join(tempTree(), "blob");
   writeFileSync(path, blob);
-  const source = { kind: "extension", index: order, path, digest: digestOf(blob), size: blob.length } as const;
+  const source = { kind: "extension", index: order, path, digest: digestOf(blob) } as const;
   return planOf(source, { key: `extension:${order}`, order });
 }
 

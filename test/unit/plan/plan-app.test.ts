@@ -61,7 +61,7 @@ describe("planApp", () => {
     const { previous } = planInputs();
     const runImage = { ...previous.runImage, topLayer: top ?? "" };
     const buildpacks = [record("y", { jdk: launch ?? "" })];
-    const source = { index: 2, createdBy: "", path: "/e", digest: A as Digest, size: 7 };
+    const source = { index: 2, createdBy: "", path: "/e", digest: A as Digest };
     const known = { ...previous, runImage, app: [app ?? ""], buildpacks };
     const { steps, layers } = planApp(planInputs({ extensions: [source], previousDiffIds, previous: known }));
     expect(layers[0]).toMatchObject({ source: { kind: "extension" }, expected: [extension] });
@@ -69,7 +69,7 @@ describe("planApp", () => {
   });
 
   it("plans the layers of extensions before all others, each on its own", () => {
-    const blob = { path: "/e/blobs/sha256/x", digest: A as Digest, size: 7 };
+    const blob = { path: "/e/blobs/sha256/x", digest: A as Digest };
     const extensions = [
       { ...blob, index: 2, createdBy: "Layer: 'RUN a', Created by extension: x/ext" },
       { ...blob, index: 5, createdBy: "who knows" },

@@ -66,15 +66,8 @@ describe("a corrupt blob is refused", () => {
     ["whose tar looks good", 1024 + 2],
   ] as const)("with another digest, %s", async ([, at]) => {
     const other = flipped(tar, at);
-    const descriptor = { digest: digestOf(tar), size: tar.length };
     const error = `blob ${digestOf(tar)} is corrupt: the file has the digest ${digestOf(other)}`;
-    expect(await copied(other, descriptor)).toEqual({ error });
-  });
-
-  test("with another size, before anything is read", async () => {
-    const descriptor = { digest: digestOf(tar), size: tar.length + 1 };
-    const error = `blob ${digestOf(tar)} is corrupt: the file has ${tar.length} bytes instead of ${tar.length + 1}`;
-    expect(await copied(tar, descriptor)).toEqual({ error });
+    expect(await copied(other, digestOf(tar))).toEqual({ error });
   });
 });
 
