@@ -1,2 +1,2 @@
-/** What `-version` prints: the package's version. */
+/** The package's version, which `-version` prints. */
 export const VERSION = "0.1.0";

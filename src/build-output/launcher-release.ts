@@ -52,17 +52,32 @@ export async function readLauncherRelease(
   cwd: string,
   signal: AbortSignal,
 ): Promise<LauncherRelease> {
+  const printed = await readLifecycleVersion(program, env, cwd, signal);
+  return printed === undefined ? UNKNOWN : parseRelease(printed);
+}
+
+/**
+ * What `lifecycle -version` prints, beside this program or in CNB_LIFECYCLE_DIR: `<version>+<commit>`.
+ * @param program as for {@link readLauncherRelease}
+ * @returns undefined without such a program; never rejects
+ */
+export async function readLifecycleVersion(
+  program: string | undefined,
+  env: Environment,
+  cwd: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
     const directory = lifecycleDirectory(program, env, cwd);
-    if (directory === undefined) return UNKNOWN;
+    if (directory === undefined) return undefined;
     const lifecycle = join(directory, "lifecycle");
     // Linked to this one, it knows no more than this one.
-    if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return UNKNOWN;
+    if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return undefined;
     const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };
     const { stdout } = await run(lifecycle, ["-version"], options);
-    return parseRelease(stdout);
+    return PRINTED.test(stdout) ? stdout.trimEnd() : undefined;
   } catch {
-    return UNKNOWN;
+    return undefined;
   }
 }
 

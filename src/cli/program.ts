@@ -61,10 +61,10 @@ async function finishLog(output: CommandOutput, signal: AbortSignal): Promise<vo
 async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise<number> {
   const { program, args, env, logger, output } = process;
   const invocation = parseInvocation(program, args);
-  if (invocation.kind === "version") return printVersion(logger);
+  if (invocation.kind === "version") return printVersion(process, signal);
   const machine = readMachine(temporaryDirectory(env));
   const command = parseCommandLine(invocation.command, invocation.args, env, machine);
-  if (command.kind === "version") return printVersion(logger);
+  if (command.kind === "version") return printVersion(process, signal);
   if (command.kind === "exit") {
     output.err.write(command.stderr);
     return command.exitCode;
@@ -79,8 +79,11 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   return exitCode;
 }
 
-function printVersion(logger: Log): number {
-  logger.info(VERSION);
+/** Prints the lifecycle's version first, where this program belongs to one: that is what its users ask for. */
+async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal: AbortSignal): Promise<number> {
+  const { readLifecycleVersion } = await import("../build-output/launcher-release.ts");
+  const lifecycle = await readLifecycleVersion(program, env, cwd, signal);
+  logger.info(lifecycle === undefined ? VERSION : `${lifecycle} (tandem ${VERSION})`);
   return EXIT_CODES.success;
 }
 
