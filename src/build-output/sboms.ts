@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open, readdir, readlink, stat, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { type FileHandle, lstat, open, readdir, readlink, rm, rmdir, stat, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type Fault, withContext } from "../errors/fault.ts";
 import { makeDirectories } from "../files/directories.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
@@ -27,36 +27,100 @@ const OWNER = "buildpacksio_lifecycle";
 const CODE = "EXPORT_INPUT_SBOM";
 
 /**
- * Copies the SBOMs of the lifecycle and the launcher into `<layers>/sbom`, from where they get into layers
- * (docs/compatibility.md#sbom-copies).
- * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
- * @throws Fault `failed to copy buildpacksio SBOMs: ...`
+ * The SBOMs of the lifecycle and the launcher in `<layers>/sbom`, from where they get into layers
+ * (docs/compatibility.md#sbom-copies). The copies are made while the run image and the cache are still being opened, which the
+ * reference waits for, so they can be undone.
  */
-export async function copyLifecycleSboms(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
-  try {
-    await copyDefaultSboms("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);
-    const launcherTarget = join(layersDir, "sbom", "launch", OWNER, "launcher");
-    if (launcherSbomDir === "" || launcherSbomDir === LIFECYCLE_DIR)
-      await copyDefaultSboms("launcher", launcherTarget, logger);
-    else await copyAllSboms(launcherSbomDir, launcherTarget, logger);
-  } catch (error) {
-    throw withContext("failed to copy buildpacksio SBOMs", error, CODE);
+export class SbomCopies {
+  /** Files and directories that did not exist before, in the order in which they were made. */
+  readonly #added: string[] = [];
+
+  /**
+   * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
+   * @throws Fault `failed to copy buildpacksio SBOMs: ...`
+   */
+  async make(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
+    try {
+      await this.#copyDefaults("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);
+      const launcherTarget = join(layersDir, "sbom", "launch", OWNER, "launcher");
+      if (launcherSbomDir === "" || launcherSbomDir === LIFECYCLE_DIR)
+        await this.#copyDefaults("launcher", launcherTarget, logger);
+      else await this.#copyAll(launcherSbomDir, launcherTarget, logger);
+    } catch (error) {
+      throw withContext("failed to copy buildpacksio SBOMs", error, CODE);
+    }
+  }
+
+  /** Removes what was added. Best effort: a leftover is copied over by the next export. */
+  async undo(): Promise<void> {
+    for (const path of this.#added.splice(0).reverse())
+      await lstat(path)
+        .then((found) => (found.isDirectory() ? rmdir(path) : rm(path)))
+        .catch(() => undefined);
+  }
+
+  async #copyDefaults(component: string, target: string, logger: Logger): Promise<void> {
+    for (const extension of EXTENSIONS) {
+      const name = `${component}.${extension}`;
+      const source = join(LIFECYCLE_DIR, name);
+      if (!(await exists(source))) {
+        logger.warn(`Did not find SBOM ${name} in ${LIFECYCLE_DIR}`);
+        continue;
+      }
+      const destination = join(target, extension);
+      await this.#makeDirectory(target);
+      logger.debug(`Copying SBOM ${name} to ${destination}`);
+      await this.#copy(source, destination);
+    }
+  }
+
+  async #copyAll(source: string, target: string, logger: Logger): Promise<void> {
+    const names = await listSboms(source, logger);
+    await this.#makeDirectory(target);
+    for (const name of names) {
+      const destination = join(target, name);
+      try {
+        await this.#copy(join(source, name), destination);
+      } catch (error) {
+        logger.warn(`failed while copying SBOM from ${join(source, name)} to ${destination}`);
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one, a directory is
+   * copied whole. Anything else is left out.
+   */
+  async #copy(source: string, destination: string): Promise<void> {
+    const stats = await attempt("lstat", source, () => lstat(source));
+    if (stats.isDirectory()) return await this.#copyDirectory(source, destination);
+    if (!stats.isFile() && !stats.isSymbolicLink()) return;
+    if (!(await isThere(destination))) this.#added.push(destination);
+    if (stats.isFile()) return await copyFile(source, destination);
+    const target = await attempt("readlink", source, () => readlink(source));
+    await attempt("symlink", `${target} ${destination}`, () => symlink(target, destination));
+  }
+
+  async #copyDirectory(source: string, destination: string): Promise<void> {
+    await this.#makeDirectory(destination);
+    const names = await attempt("open", source, () => readdir(source));
+    for (const name of names.sort()) await this.#copy(join(source, name), join(destination, name));
+  }
+
+  async #makeDirectory(path: string): Promise<void> {
+    const missing: string[] = [];
+    for (let at = path; !(await isThere(at)); at = dirname(at)) missing.unshift(at);
+    this.#added.push(...missing);
+    await makeDirectories(path, CODE);
   }
 }
 
-async function copyDefaultSboms(component: string, target: string, logger: Logger): Promise<void> {
-  for (const extension of EXTENSIONS) {
-    const name = `${component}.${extension}`;
-    const source = join(LIFECYCLE_DIR, name);
-    if (!(await exists(source))) {
-      logger.warn(`Did not find SBOM ${name} in ${LIFECYCLE_DIR}`);
-      continue;
-    }
-    const destination = join(target, extension);
-    await makeDirectories(target, CODE);
-    logger.debug(`Copying SBOM ${name} to ${destination}`);
-    await copy(source, destination);
-  }
+async function isThere(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -66,20 +130,6 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (isNotExist(error)) return false;
     throw pathFault(CODE, "stat", path, error);
-  }
-}
-
-async function copyAllSboms(source: string, target: string, logger: Logger): Promise<void> {
-  const names = await listSboms(source, logger);
-  await makeDirectories(target, CODE);
-  for (const name of names) {
-    const destination = join(target, name);
-    try {
-      await copy(join(source, name), destination);
-    } catch (error) {
-      logger.warn(`failed while copying SBOM from ${join(source, name)} to ${destination}`);
-      throw error;
-    }
   }
 }
 
@@ -94,26 +144,6 @@ async function listSboms(directory: string, logger: Logger): Promise<string[]> {
     logger.warn(`Failed to list contents of directory ${directory}`);
     throw pathFault(CODE, "open", directory, error);
   }
-}
-
-/**
- * A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one, a directory is
- * copied whole. Anything else is left out.
- */
-async function copy(source: string, destination: string): Promise<void> {
-  const stats = await attempt("lstat", source, () => lstat(source));
-  if (stats.isDirectory()) await copyDirectory(source, destination);
-  else if (stats.isFile()) await copyFile(source, destination);
-  else if (stats.isSymbolicLink()) {
-    const target = await attempt("readlink", source, () => readlink(source));
-    await attempt("symlink", `${target} ${destination}`, () => symlink(target, destination));
-  }
-}
-
-async function copyDirectory(source: string, destination: string): Promise<void> {
-  await makeDirectories(destination, CODE);
-  const names = await attempt("open", source, () => readdir(source));
-  for (const name of names.sort()) await copy(join(source, name), join(destination, name));
 }
 
 /** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not written again. */

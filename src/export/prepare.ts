@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readExtendedConfig, readExtendedImage } from "../build-output/extended-image.ts";
-import { copyLifecycleSboms, findSboms } from "../build-output/sboms.ts";
+import { findSboms, SbomCopies } from "../build-output/sboms.ts";
 import { type OpeningCache, openCache } from "../caches/open.ts";
 import { gates } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
@@ -90,7 +90,11 @@ export async function prepareLayers(
 ): Promise<Preparation> {
   try {
     const { layersDir, launcherSbomDir, platformApi } = context.settings;
-    if (gates(platformApi).copiesSboms) await copyLifecycleSboms(layersDir, launcherSbomDir, logger);
+    if (gates(platformApi).copiesSboms) {
+      const sboms = new SbomCopies();
+      tasks.defer(() => images.all.catch(() => sboms.undo()));
+      await sboms.make(layersDir, launcherSbomDir, logger);
+    }
     const build = await context.documents.buildMetadata().catch((error: unknown) => {
       throw withContext("read build metadata", error);
     });

@@ -1,6 +1,7 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -33,6 +34,25 @@ describe("the app image fails", () => {
     expect(app.count("GET", /run\/manifests/)).toBe(1);
     expect(app.manifests.find("app", "latest")).toBeUndefined();
     expect(cache.manifests.find("cache", "latest")).toBeUndefined();
+  });
+
+  test("when the run image cannot be read, and leaves no SBOMs that were copied meanwhile", async () => {
+    const { app, scene } = await scenes();
+    const copied = join(scene.output.layersDir, "sbom");
+    const refuse = async () => {
+      await vi.waitUntil(() => existsSync(copied));
+      return denied;
+    };
+    app.faults.add({ method: "GET", target: /run\/manifests/, times: ALWAYS, action: { around: refuse } });
+    expect((await scene.export()).exitCode).toBe(1);
+    expect(existsSync(copied)).toBe(false);
+  });
+
+  test("when the cache directory is missing, and leaves no copied SBOMs", async () => {
+    const { scene } = await scenes();
+    const run = await scene.export({ cache: "", flags: ["-cache-dir", join(scene.output.root, "missing")] });
+    expect(run.exitCode).toBe(1);
+    expect(existsSync(join(scene.output.layersDir, "sbom"))).toBe(false);
   });
 
   test("when its registry is down", async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import {
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   statSync,
@@ -11,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { copyLifecycleSboms } from "../../../src/build-output/sboms.ts";
+import { SbomCopies } from "../../../src/build-output/sboms.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -19,14 +20,14 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 /** Where the launcher's go. */
 const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
 
-describe("copyLifecycleSboms", () => {
+describe("SBOM copies", () => {
   it("copies files and links, and leaves out what is neither", async () => {
     const layers = tempTree();
     const source = tempTree({ "launcher.sbom.cdx.json": "cdx", "other.txt": "", "x.sbom.syft.json/": "" });
     symlinkSync("/nowhere", join(source, "l.sbom.spdx.json"));
     // Opening it would wait for ever.
     execFileSync("mkfifo", [join(source, "f.sbom.cdx.json")]);
-    await copyLifecycleSboms(layers, source, new RecordingLogger());
+    await new SbomCopies().make(layers, source, new RecordingLogger());
     const target = join(layers, ...TARGET);
     expect(readFileSync(join(target, "launcher.sbom.cdx.json"), "utf8")).toBe("cdx");
     expect(readlinkSync(join(target, "l.sbom.spdx.json"))).toBe("/nowhere");
@@ -42,9 +43,23 @@ describe("copyLifecycleSboms", () => {
     writeFileSync(join(target, "b.sbom.cdx.json"), "older");
     const time = new Date("2020-01-01T00:00:00Z");
     utimesSync(join(target, "a.sbom.cdx.json"), time, time);
-    await copyLifecycleSboms(layers, source, new RecordingLogger());
+    await new SbomCopies().make(layers, source, new RecordingLogger());
     expect(statSync(join(target, "a.sbom.cdx.json")).mtime).toEqual(time);
     expect(readFileSync(join(target, "b.sbom.cdx.json"), "utf8")).toBe("new");
+  });
+
+  it("undoes what it added, and nothing else", async () => {
+    const source = tempTree({ "a.sbom.cdx.json": "new", "b.sbom.cdx.json": "new" });
+    symlinkSync("/to", join(source, "c.sbom.cdx.json"));
+    const [empty, used] = [tempTree(), tempTree({ [join(...TARGET, "a.sbom.cdx.json")]: "older" })];
+    for (const layers of [empty, used]) {
+      const copies = new SbomCopies();
+      await copies.make(layers, source, new RecordingLogger());
+      expect(readdirSync(join(layers, ...TARGET))).toHaveLength(3);
+      await copies.undo();
+    }
+    expect(readdirSync(empty)).toEqual([]);
+    expect(readdirSync(join(used, ...TARGET))).toEqual(["a.sbom.cdx.json"]);
   });
 
   it.each<[string, (layers: string, source: string) => void, (layers: string, source: string) => string]>([
@@ -73,7 +88,7 @@ describe("copyLifecycleSboms", () => {
   ])("names what is in the way: %s", async (_, prepare, reason) => {
     const [layers, source] = [tempTree(), tempTree()];
     prepare(layers, source);
-    const fault = await rejectionOf(copyLifecycleSboms(layers, source, new RecordingLogger()));
+    const fault = await rejectionOf(new SbomCopies().make(layers, source, new RecordingLogger()));
     expect(fault).toMatchObject({ message: `failed to copy buildpacksio SBOMs: ${reason(layers, source)}` });
   });
 });
