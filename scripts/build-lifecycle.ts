@@ -17,11 +17,12 @@ import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } fr
 import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
 import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
-const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary]
+const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary] [--env <name>=<value>]...
 
 Takes release archives of one lifecycle, at most one for each architecture, and writes them with exporter and creator replaced:
 <out>/<name>+tandem.tgz for builder.toml's lifecycle.uri, and <out>/image, an OCI image layout with the lifecycle image for all of
-these architectures. --binary: what build:binary made, instead of making it.`;
+these architectures. --binary: what build:binary made, instead of making it. --env: a variable of the image, for the exporter that pack
+runs in it for untrusted builders.`;
 
 export interface LifecycleOptions {
   /** Paths of release archives. */
@@ -30,6 +31,8 @@ export interface LifecycleOptions {
   readonly out: string;
   /** The directory that build:binary made; undefined to make it. */
   readonly binary?: string;
+  /** Variables of the image, as `<name>=<value>`. */
+  readonly env?: readonly string[];
 }
 
 /** Paths of the results. */
@@ -41,9 +44,10 @@ export interface BuiltLifecycle {
 }
 
 /** Replaces the exporter and the creator of a lifecycle. @throws Error; then there is no result */
-export async function buildLifecycle({ archives, out, binary }: LifecycleOptions): Promise<BuiltLifecycle> {
+export async function buildLifecycle({ archives, out, binary, env = [] }: LifecycleOptions): Promise<BuiltLifecycle> {
   const results = { archives: archives.map((path) => join(out, tandemName(path))), image: join(out, "image") };
   for (const path of [...results.archives, results.image]) rmSync(path, { recursive: true, force: true });
+  checkVariables(env);
   const released: ReleasedLifecycle[] = [];
   for (const path of archives) released.push(await readLifecycle(path));
   checkTogether(released);
@@ -62,7 +66,7 @@ export async function buildLifecycle({ archives, out, binary }: LifecycleOptions
       images.push({ architecture, descriptor, layers: [base, await compressor.compress(replaced, "/cnb/")] });
     }
     const layout = join(temporary, "image");
-    writeImageLayout(layout, images);
+    writeImageLayout(layout, images, env);
     for (const [i, { path }] of made.entries()) renameSync(path, results.archives[i] ?? "");
     renameSync(layout, results.image);
     return results;
@@ -70,6 +74,12 @@ export async function buildLifecycle({ archives, out, binary }: LifecycleOptions
     await compressor.close();
     rmSync(temporary, { recursive: true });
   }
+}
+
+/** @throws Error for a text that is no variable */
+function checkVariables(env: readonly string[]): void {
+  const wrong = env.find((variable) => !/^\w+=/.test(variable));
+  if (wrong !== undefined) throw new Error(`--env ${wrong} is not <name>=<value>`);
 }
 
 function tandemName(archive: string): string {
@@ -110,6 +120,7 @@ async function main(): Promise<void> {
     options: {
       out: { type: "string", default: join(import.meta.dirname, "..", "dist", "lifecycle") },
       binary: { type: "string" },
+      env: { type: "string", multiple: true, default: [] },
       help: { type: "boolean", default: false },
     },
   });
@@ -118,8 +129,8 @@ async function main(): Promise<void> {
     process.exitCode = values.help ? 0 : 2;
     return;
   }
-  const { out, binary } = values;
-  const options = { archives: positionals, out, ...(binary !== undefined && { binary }) };
+  const { out, binary, env } = values;
+  const options = { archives: positionals, out, env, ...(binary !== undefined && { binary }) };
   const { archives, image } = await buildLifecycle(options);
   for (const path of [...archives, image]) console.log(path);
 }

@@ -43,14 +43,18 @@ export interface LifecycleImage {
   readonly layers: readonly [CompressedTar, CompressedTar];
 }
 
-/** Writes an OCI layout with one image for all architectures. @param path a directory that does not exist yet */
-export function writeImageLayout(path: string, images: readonly LifecycleImage[]): void {
+/**
+ * Writes an OCI layout with one image for all architectures.
+ * @param path a directory that does not exist yet
+ * @param env variables of the image, as `<name>=<value>`
+ */
+export function writeImageLayout(path: string, images: readonly LifecycleImage[], env: readonly string[]): void {
   mkdirSync(join(path, "blobs", "sha256"), { recursive: true });
   const index = {
     schemaVersion: 2,
     mediaType: OCI_INDEX,
     manifests: images.map(({ architecture, ...image }) => ({
-      ...writeImage(path, { architecture, ...image }),
+      ...writeImage(path, { architecture, ...image }, env),
       platform: { architecture, os: "linux" },
     })),
   };
@@ -60,7 +64,11 @@ export function writeImageLayout(path: string, images: readonly LifecycleImage[]
 }
 
 /** The image that the lifecycle's tools/image makes on its base. */
-function writeImage(path: string, { architecture, descriptor, layers }: LifecycleImage): Descriptor {
+function writeImage(
+  path: string,
+  { architecture, descriptor, layers }: LifecycleImage,
+  env: readonly string[],
+): Descriptor {
   const config = emptyImageConfig({ os: "linux", architecture });
   const { configBytes, manifestBytes } = serialiseImage(
     imageConfigBytes({
@@ -70,7 +78,11 @@ function writeImage(path: string, { architecture, descriptor, layers }: Lifecycl
       rootfs: { ...config.rootfs, diff_ids: layers.map(({ diffId }) => diffId) },
       config: {
         ...config.config,
-        Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", `SSL_CERT_FILE=/${CERTIFICATES}`],
+        Env: [
+          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+          `SSL_CERT_FILE=/${CERTIFICATES}`,
+          ...env,
+        ],
         Labels: labelsOf(descriptor),
         WorkingDir: "/layers",
       },

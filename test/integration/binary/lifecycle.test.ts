@@ -103,6 +103,22 @@ test("writes one image for both architectures, with the lifecycle image's labels
   }
 });
 
+test("sets variables in the image of each architecture", async () => {
+  const archives = [release("amd64"), release("arm64")];
+  const env = ["CNB_PARALLEL_EXPORT=true", "CNB_EXPORT_WORKERS="];
+  const { image } = await buildLifecycle({ archives, out: tempTree(), binary: binary(), env });
+  const configs = readdirSync(join(image, "blobs", "sha256"))
+    .map((name) => readFileSync(join(image, "blobs", "sha256", name), "latin1"))
+    .filter((text) => text.startsWith('{"architecture"'));
+  expect(configs).toHaveLength(2);
+  for (const text of configs) expect(JSON.parse(text).config.Env.slice(2)).toEqual(env);
+});
+
+test("an --env that is no variable is named", async () => {
+  const options = { archives: [release()], out: tempTree(), binary: binary(), env: ["CNB_PARALLEL_EXPORT"] };
+  await expect(buildLifecycle(options)).rejects.toThrow("--env CNB_PARALLEL_EXPORT is not <name>=<value>");
+});
+
 test("the same input gives the same bytes", async () => {
   const options = { archives: [release()], binary: binary() };
   const [first, second] = [
