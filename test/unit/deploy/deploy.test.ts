@@ -79,5 +79,5 @@ test("its variables are the exporter's", () => {
 });
 
 test("the ClusterLifecycle is one", () => {
-  expect(clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec.image).toMatch(/:0\.21\.0$/);
+  expect(clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec.image).toMatch(/:0\.21\.17$/);
 });
