@@ -78,6 +78,15 @@ test("its variables are the exporter's", () => {
   expect(used.filter((name) => !known.has(name))).toEqual([]);
 });
 
+test("docs/drop-in.md shows the lifecycle of the sample builder, and pushes the image that the ClusterLifecycle names", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/drop-in.md"), "utf8");
+  const builder = readFileSync(join(import.meta.dirname, "../../../deploy/pack/builder.toml"), "utf8");
+  const [lifecycle = ""] = /^\[lifecycle\]\nuri = .*$/m.exec(builder) ?? [];
+  expect(page).toContain(`\`\`\`toml\n${lifecycle}\n\`\`\``);
+  const { image } = clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec;
+  expect(page).toContain(`docker://localhost:5000/${image.slice(image.lastIndexOf("/") + 1)}\n`);
+});
+
 test("the ClusterLifecycle is one", () => {
   expect(clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec.image).toMatch(/:0\.21\.17$/);
 });

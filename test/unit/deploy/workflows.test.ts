@@ -20,10 +20,14 @@ const runs = z.object({
 
 describe("the workflows", () => {
   test.skipIf(actionlint === undefined)("pass actionlint", () => {
-    const { status, stdout } = spawnSync(actionlint ?? "", ["-shellcheck=", "-no-color", ...files, "deploy/github-actions/build.yml"], {
-      cwd: root,
-      encoding: "utf8",
-    });
+    const { status, stdout } = spawnSync(
+      actionlint ?? "",
+      ["-shellcheck=", "-no-color", ...files, "deploy/github-actions/build.yml"],
+      {
+        cwd: root,
+        encoding: "utf8",
+      },
+    );
     expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
   });
 
