@@ -160,7 +160,8 @@ export class Results {
     const { Action: action, Test: test, Output: output = "" } = parseEvent(line);
     if (test === undefined) return output;
     const [first = "", ...below] = test.split("/");
-    if (below.length > 0) this.#parents.add(dirname(test));
+    // Names of tests have slashes of their own, so not all of these are tests.
+    for (const [i] of below.entries()) this.#parents.add([first, ...below.slice(0, i)].join("/"));
     const end = ENDS[action as keyof typeof ENDS];
     // A test ends after those below it.
     if (end === undefined || this.#parents.has(test)) return output;

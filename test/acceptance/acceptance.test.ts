@@ -108,7 +108,7 @@ test("counts tests that have none below them, by the way in which they ended", (
   const ends = [
     ["output", "TestA/0.7/b", "--- PASS\n"],
     ["pass", "TestA/0.7/b"],
-    ["skip", "TestA/0.7/c"],
+    ["skip", "TestA/0.7/c/when/d"],
     ["fail", "TestA/0.8/b"],
     ["pass", "TestA/0.7"],
     ["fail", "TestA/0.8"],
