@@ -3,8 +3,10 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +15,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { binaryBuildProblem } from "../../support/binary-build.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
@@ -53,29 +57,25 @@ supported = ${APIS}
 version = "0.21.0"
 `;
 
-const BUILDPACK = `api = "0.10"
-[buildpack]
-id = "samples/hello"
-version = "0.1.0"
-[[targets]]
-os = "linux"
-[[stacks]]
-id = "*"
-`;
+const DEPLOY = join(import.meta.dirname, "../../../deploy");
 
-/** A layer for both images, one for the cache, and the process. */
-const BUILD = `#!/bin/sh
-set -eu
-cd "$CNB_LAYERS_DIR"
-mkdir -p greeting/bin repository
-printf '#!/bin/sh\\necho hello from the app\\n' > greeting/bin/hello
-chmod 755 greeting/bin/hello
-seq 1 50000 > greeting/numbers
-seq 1 40000 > repository/numbers
-printf '[types]\\nlaunch = true\\ncache = true\\n' > greeting.toml
-printf '[types]\\ncache = true\\n' > repository.toml
-printf '[[processes]]\\ntype = "web"\\ncommand = ["hello"]\\ndefault = true\\n' > launch.toml
-`;
+/** The fields of a Task that running its steps takes. */
+const variables = z.array(z.object({ name: z.string(), value: z.coerce.string() })).default([]);
+const taskSchema = z.object({
+  spec: z.object({
+    stepTemplate: z.object({ env: variables }),
+    steps: z.array(
+      z.object({
+        image: z.string(),
+        command: z.array(z.string()).default(["/bin/sh", "-c"]),
+        args: z.array(z.string()).default([]),
+        script: z.string().optional(),
+        env: variables,
+        securityContext: z.object({ runAsUser: z.number() }).optional(),
+      }),
+    ),
+  }),
+});
 
 describe.skipIf(whyNot !== undefined)("pack", () => {
   // Where there is none, nothing below runs.
@@ -109,9 +109,6 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();
-    write("buildpack/buildpack.toml", BUILDPACK);
-    write("buildpack/bin/detect", "#!/bin/sh\nexit 0\n", 0o755);
-    write("buildpack/bin/build", BUILD, 0o755);
     write("app/index.html", "<p>hello</p>\n");
     write("builder.toml", builderToml(archive));
     await pack("builder", "create", image("builder"), "--config", below("builder.toml"));
@@ -181,7 +178,7 @@ id = "${STACK}"
 build-image = "${image("base")}"
 run-image = "${image("run")}"
 [[buildpacks]]
-uri = "${below("buildpack")}"
+uri = "${join(DEPLOY, "pack/buildpack")}"
 [[order]]
 [[order.group]]
 id = "samples/hello"
@@ -222,6 +219,35 @@ version = "0.1.0"
     },
     120_000,
   );
+
+  test("makes a builder with which the steps of the Tekton task publish both images", async () => {
+    const params = { APP_IMAGE: image("steps"), CACHE_IMAGE: image("steps-cache"), BUILDER_IMAGE: image("builder") };
+    const values = new Map<string, string>([
+      ...Object.entries({ ...params, SOURCE_SUBPATH: ".", PROCESS_TYPE: "web" }),
+      ...Object.entries({ USER_ID: String(USER), GROUP_ID: String(USER), EXPORT_WORKERS: "1" }),
+    ]);
+    const text = readFileSync(join(DEPLOY, "tekton/task.yaml"), "utf8")
+      .replaceAll(/\$\(params\.(\w+)\)/g, (_, name) => values.get(name) ?? "")
+      .replaceAll(/\$\((?:workspaces|results)\.(\w+)\.path\)/g, "/$1");
+    const { spec } = taskSchema.parse(parse(text));
+    cpSync(below("app"), below("source"), { recursive: true });
+    write("APP_IMAGE_DIGEST", "", 0o666);
+    const mounts = ["source", "layers", "spool", "APP_IMAGE_DIGEST"].flatMap((name) => [
+      "--volume",
+      `${below(name)}:/${name}`,
+    ]);
+    for (const { image: name, command, args, script, env, securityContext } of spec.steps) {
+      const set = [...spec.stepTemplate.env, ...env].flatMap(({ name: key, value }) => ["--env", `${key}=${value}`]);
+      const user = securityContext === undefined ? [] : ["--user", String(securityContext.runAsUser)];
+      const [entrypoint = "", ...rest] = [...command, ...args, ...(script === undefined ? [] : [script])];
+      const flags = ["--rm", "--network", "host", "--entrypoint", entrypoint, ...mounts, ...set, ...user];
+      await engine.docker("run", ...flags, name, ...rest);
+    }
+    const { digest } = await verifyImage(image("steps"));
+    await verifyImage(image("steps-cache"));
+    expect(readFileSync(below("APP_IMAGE_DIGEST"), "utf8")).toBe(digest);
+    expect(readFileSync(below("layers/events.jsonl"), "utf8")).toContain('"event":"app-image-ready"');
+  }, 120_000);
 
   test.each(TRUST)(
     "builds into the daemon with a builder that is %s",
