@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { text } from "node:stream/consumers";
-import { z } from "zod";
+import { text as textOf } from "node:stream/consumers";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { isNotExist } from "../go/errno.ts";
+import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import type { Environment } from "../process/environment.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
 
@@ -13,7 +13,8 @@ const TIMEOUT_MS = 60_000;
 /** Said by every helper that knows nothing about the registry (docker-credential-helpers, credentials/error.go). */
 const NOT_FOUND = "credentials not found in native keychain";
 
-const replySchema = z.object({ Username: z.string(), Secret: z.string() });
+/** Its answer. */
+export const helperReply = struct({ Username: text, Secret: text });
 
 /**
  * Asks `docker-credential-<name> get` (docker-credential-helpers protocol): the key goes to its stdin, JSON comes back.
@@ -40,15 +41,10 @@ export async function askCredentialHelper(
     if (reply.trim() === NOT_FOUND) return ANONYMOUS;
     throw failed(exitCode === null ? "it was stopped" : `exit status ${exitCode}`);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(reply);
-  } catch {
-    throw failed("its answer is not JSON");
-  }
-  const parsed = replySchema.safeParse(json);
-  if (!parsed.success) throw failed("its answer has no Username and Secret");
-  const { Username: username, Secret: secret } = parsed.data;
+  const answer = decodeFirst(reply, helperReply);
+  if (!answer.ok) throw failed(`its answer cannot be read: ${answer.problem}`);
+  const { Username: username, Secret: secret } = answer.value;
+  if ((username === "") !== (secret === "")) throw failed("its answer has not both Username and Secret");
   const fields = username === "<token>" ? { identityToken: secret } : { username, password: secret };
   const renew = () => askCredentialHelper(name, key, environment, undefined, timeoutMs);
   return new Credentials(fields, { renew, isAmbient: false });
@@ -76,7 +72,7 @@ async function run(
   };
   if (stop.aborted) onStop();
   stop.addEventListener("abort", onStop, { once: true });
-  const ended = Promise.all([text(child.stdout), once(child, "close")]);
+  const ended = Promise.all([textOf(child.stdout), once(child, "close")]);
   ended.catch(() => undefined);
   try {
     const [reply] = await Promise.race([ended, stopped]);

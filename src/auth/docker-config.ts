@@ -1,41 +1,35 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { Fault } from "../errors/fault.ts";
 import { keepSecret } from "../errors/secrets.ts";
+import { pathFault } from "../go/errno.ts";
+import { goQuote } from "../go/format.ts";
+import { attempt, type Decoded, decodeFirst, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";
 import type { Environment } from "../process/environment.ts";
 import { Credentials } from "./credentials.ts";
-
-const environmentAuthSchema = z.record(z.string(), z.string());
 
 /** Registry to Authorization header, from `CNB_REGISTRY_AUTH` (docs/compatibility.md#credentials). */
 export type EnvironmentAuth = ReadonlyMap<string, string>;
 
 /**
  * Parses the value of `CNB_REGISTRY_AUTH`; undefined or "" is an empty map.
- * @throws Fault without any part of the value in it, because JSON.parse's own message quotes some
+ * @throws Fault without any header in it
  */
 export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth {
   if (value === undefined || value === "") return new Map();
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(value);
-  } catch {
-    parsed = undefined;
-  }
-  const result = environmentAuthSchema.nullable().safeParse(parsed);
-  if (!result.success) {
-    const reason = parsed === undefined ? "invalid JSON" : "expected an object of strings";
+  const headers = unmarshal(value, mapOf(text));
+  if (!headers.ok)
     throw new Fault(
       "EXPORT_AUTH_ENVIRONMENT",
-      `reading auth env var: failed to parse CNB_REGISTRY_AUTH value: ${reason}`,
+      `reading auth env var: failed to parse CNB_REGISTRY_AUTH value: ${headers.problem}`,
       {
         exitCode: 1,
+        hint: 'Set CNB_REGISTRY_AUTH to a JSON object such as {"registry.example.com": "Basic <base64 of user:password>"}.',
       },
     );
-  }
-  for (const header of Object.values(result.data ?? {})) keepSecret(header.replace(/^\S+ +/, ""));
-  return new Map(Object.entries(result.data ?? {}).map(([registry, header]) => [hostOf(registry), header]));
+  for (const header of headers.value.values()) keepSecret(header.replace(/^\S+ +/, ""));
+  return new Map([...headers.value].map(([registry, header]) => [hostOf(registry), header]));
 }
 
 /** A registry's URL or name without scheme and path. */
@@ -58,55 +52,110 @@ export function credentialsOfHeader(header: string): Credentials {
   }
 }
 
-const entrySchema = z.object({
-  auth: z.string().default(""),
-  username: z.string().default(""),
-  password: z.string().default(""),
-  identitytoken: z.string().default(""),
-  registrytoken: z.string().default(""),
-});
-
-const dockerConfigSchema = z.object({
-  auths: z.record(z.string(), entrySchema).nullish(),
-  credsStore: z.string().nullish(),
-  credHelpers: z.record(z.string(), z.string()).nullish(),
-});
-
-/** A docker config.json, or a podman auth.json which has the same form. */
-export type DockerConfig = z.infer<typeof dockerConfigSchema>;
-
-const variableSchema = z.object({ auths: z.record(z.string(), z.object({ auth: z.string().min(1) })).default({}) });
-
-/**
- * The credentials for a key in `DOCKER_AUTH_CONFIG`, which docker's own client takes before its file, by exactly this key
- * (docker/cli v29 cli/config/configfile/file.go). Unlike there it needs no file beside it.
- * @throws Fault for a value of another form
- */
-export function variableEntryFor(environment: Environment, key: string): Credentials | undefined {
-  const value = environment.DOCKER_AUTH_CONFIG;
-  if (!value) return undefined;
-  let auths: z.infer<typeof variableSchema>["auths"];
-  try {
-    ({ auths } = variableSchema.parse(JSON.parse(value)));
-  } catch {
-    // What is wrong with it cannot be said without a part of it.
-    throw new Fault("EXPORT_AUTH_CONFIG", "DOCKER_AUTH_CONFIG: not a docker config with `auths`");
+const entryType = struct({
+  auth: text,
+  username: text,
+  password: text,
+  identitytoken: text,
+  registrytoken: text,
+}).transform(({ auth, username, password, identitytoken, registrytoken }, context) => {
+  const tokens = { identityToken: identitytoken, registryToken: registrytoken };
+  if (auth === "") return new Credentials({ username, password, ...tokens });
+  const [, user, secret] = /^([^:]+):(.*)$/s.exec(Buffer.from(auth, "base64").toString("utf8")) ?? [];
+  if (user === undefined) {
+    context.addIssue({ code: "custom", message: "expected base64 of user:password", path: ["auth"] });
+    return z.NEVER;
   }
-  return Object.hasOwn(auths, key) ? entryFor({ auths: { [key]: entrySchema.parse(auths[key]) } }, key) : undefined;
+  // Old docker clients padded the password with NUL.
+  return new Credentials({ username: user, password: secret?.replace(/^\0+|\0+$/g, ""), ...tokens });
+});
+
+/** Each part by itself: one that cannot be read does not take the others with it, as it does in Go. */
+const configType = struct({
+  auths: attempt(mapOf(attempt(entryType))),
+  credsStore: attempt(text),
+  credHelpers: attempt(mapOf(attempt(text))),
+});
+
+/** A docker config.json, or a podman auth.json which has the same form, as far as it can be used. */
+export interface DockerConfig {
+  readonly auths: ReadonlyMap<string, Credentials>;
+  readonly credsStore: string;
+  readonly credHelpers: ReadonlyMap<string, string>;
 }
 
-/** Reads the first config that exists (docs/compatibility.md#docker-configuration); undefined if there is none. */
-export async function readDockerConfig(environment: Environment, home: string): Promise<DockerConfig | undefined> {
+/** Called with each entry that is left out because it cannot be read. */
+export type OnDropped = (entry: Fault) => void;
+
+/**
+ * Reads `DOCKER_AUTH_CONFIG`, which docker's own client takes before its file, by exactly its keys (docker/cli v29
+ * cli/config/configfile/file.go). Unlike there it needs no file beside it, and one bad entry does not spoil the others.
+ * @throws Fault for what is no JSON object
+ */
+export async function readVariableConfig(
+  environment: Environment,
+  onDropped: OnDropped,
+): Promise<DockerConfig | undefined> {
+  const name = "DOCKER_AUTH_CONFIG";
+  const value = environment[name];
+  if (!value) return undefined;
+  const config = parseDockerConfig(value, name, onDropped);
+  // In a file such an entry says that a helper has the credentials; here it is a mistake.
+  for (const [key, credentials] of config.auths)
+    if (credentials.isAnonymous) onDropped(unreadable(`${name}: auths[${goQuote(key)}]`, "expected a member auth"));
+  return config;
+}
+
+/**
+ * Reads the first config that exists (docs/compatibility.md#docker-configuration); undefined if there is none.
+ * @throws Fault for a file that cannot be read, or that is no JSON object
+ */
+export async function readDockerConfig(
+  environment: Environment,
+  home: string,
+  onDropped: OnDropped,
+): Promise<DockerConfig | undefined> {
   const path = await findConfig(environment, home);
   if (path === undefined) return undefined;
-  try {
-    return dockerConfigSchema.parse(JSON.parse(await readFile(path, "utf8")));
-  } catch (error) {
-    // Neither JSON.parse's message nor zod's may be shown: both can quote the file.
-    const reason =
-      error instanceof SyntaxError || error instanceof z.ZodError ? "not a docker config" : messageOf(error);
-    throw new Fault("EXPORT_AUTH_CONFIG", `${path}: ${reason}`);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw pathFault("EXPORT_AUTH_CONFIG", "open", path, error);
+  });
+  // Docker's client takes an empty file for a config without entries.
+  return parseDockerConfig(bytes.length === 0 ? "{}" : bytes, path, onDropped);
+}
+
+/** @throws Fault for no JSON object. No message holds a value of the document: it may be a secret. */
+export function parseDockerConfig(document: Uint8Array | string, source: string, onDropped: OnDropped): DockerConfig {
+  const config = decodeFirst(document, configType);
+  if (!config.ok) throw unreadable(`${source}: not a docker config`, config.problem);
+  const drop: Drop = (entry: string, problem: string) => onDropped(unreadable(`${source}: ${entry}`, problem));
+  const { auths, credsStore, credHelpers } = config.value;
+  return {
+    auths: readableEntries("auths", auths, drop),
+    credsStore: readable("credsStore", credsStore, drop) ?? "",
+    credHelpers: readableEntries("credHelpers", credHelpers, drop),
+  };
+}
+
+type Drop = (entry: string, problem: string) => void;
+
+function readable<T>(name: string, part: Decoded<T>, drop: Drop): T | undefined {
+  if (part.ok) return part.value;
+  drop(name, part.problem);
+  return undefined;
+}
+
+function readableEntries<T>(name: string, part: Decoded<ReadonlyMap<string, Decoded<T>>>, drop: Drop): Map<string, T> {
+  const found = new Map<string, T>();
+  for (const [key, entry] of readable(name, part, drop) ?? []) {
+    const value = readable(`${name}[${goQuote(key)}]`, entry, drop);
+    if (value !== undefined) found.set(key, value);
   }
+  return found;
+}
+
+function unreadable(what: string, problem: string): Fault {
+  return new Fault("EXPORT_AUTH_CONFIG", `${what}: ${problem}`);
 }
 
 async function findConfig(environment: Environment, home: string): Promise<string | undefined> {
@@ -139,28 +188,11 @@ async function isFile(path: string | undefined): Promise<boolean> {
  * The helper program's suffix for a key, undefined when the file's own entries are to be used: also for a key whose helper is
  * `""`, which takes it out of `credsStore`.
  */
-export function helperFor(config: DockerConfig, key: string): string | undefined {
-  const { credHelpers, credsStore } = config;
-  const own = credHelpers && Object.hasOwn(credHelpers, key) ? credHelpers[key] : undefined;
-  return (own ?? credsStore) || undefined;
+export function helperFor({ credHelpers, credsStore }: DockerConfig, key: string): string | undefined {
+  return (credHelpers.get(key) ?? credsStore) || undefined;
 }
 
-/**
- * The entry of the file for a key: the same key, else one whose host is the key.
- * @throws Fault for an `auth` that is not base64 of `user:password`
- */
-export function entryFor(config: DockerConfig, key: string): Credentials | undefined {
-  const auths = config.auths ?? {};
-  const own = Object.hasOwn(auths, key) ? auths[key] : undefined;
-  const entry = own ?? Object.entries(auths).find(([name]) => hostOf(name) === key)?.[1];
-  if (entry === undefined) return undefined;
-  const { auth, username, password, identitytoken, registrytoken } = entry;
-  const tokens = { identityToken: identitytoken, registryToken: registrytoken };
-  if (auth === "") return new Credentials({ username, password, ...tokens });
-  const decoded = Buffer.from(auth, "base64").toString("utf8");
-  const colon = decoded.indexOf(":");
-  if (colon < 1) throw new Fault("EXPORT_AUTH_CONFIG", "invalid auth configuration file");
-  // Old docker clients padded the password with NUL.
-  const secret = decoded.slice(colon + 1).replaceAll("\0", "");
-  return new Credentials({ username: decoded.slice(0, colon), password: secret, ...tokens });
+/** The entry of the file for a key: the same key, else one whose host is the key. */
+export function entryFor({ auths }: DockerConfig, key: string): Credentials | undefined {
+  return auths.get(key) ?? [...auths].find(([name]) => hostOf(name) === key)?.[1];
 }

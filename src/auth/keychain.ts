@@ -13,7 +13,7 @@ import {
   helperFor,
   parseEnvironmentAuth,
   readDockerConfig,
-  variableEntryFor,
+  readVariableConfig,
 } from "./docker-config.ts";
 
 /** The name under which docker stores Docker Hub's credentials, for historical reasons. */
@@ -61,9 +61,10 @@ export async function resolveKeychain(
     onIgnored(error);
     return undefined;
   };
-  const config = await readDockerConfig(environment, home).catch(ignoring);
+  const variable = await readVariableConfig(environment, onIgnored).catch(ignoring);
+  const config = await readDockerConfig(environment, home, onIgnored).catch(ignoring);
   const sources: readonly ((registry: string) => Promise<Credentials>)[] = [
-    async (registry) => variableEntryFor(environment, keyOf(registry)) ?? ANONYMOUS,
+    async (registry) => variable?.auths.get(keyOf(registry)) ?? ANONYMOUS,
     async (registry) => (config === undefined ? ANONYMOUS : lookUp(config, registry, environment, signal)),
     (registry) => cloudCredentials(registry, environment, home, signal),
   ];

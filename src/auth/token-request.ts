@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { Fault } from "../errors/fault.ts";
 import { keepSecret } from "../errors/secrets.ts";
+import { anything, struct, text, unmarshal } from "../go/json-decode.ts";
 import { ensureStatus, readAll } from "../http/body.ts";
 import { RegistryFault } from "../http/faults.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../http/http.ts";
@@ -18,12 +18,19 @@ const DEFAULT_LIFETIME_S = 60;
 /** The reference's, which some token servers know. */
 const CLIENT_ID = "go-containerregistry";
 
-const replySchema = z.object({
-  token: z.string().default(""),
-  access_token: z.string().default(""),
-  refresh_token: z.string().default(""),
-  expires_in: z.coerce.number().nonnegative().catch(DEFAULT_LIFETIME_S).default(DEFAULT_LIFETIME_S),
-  issued_at: z.string().catch("").default(""),
+/** Seconds, which some servers write as a text; the default for anything else. */
+const lifetimeType = anything.transform((value) => {
+  const seconds = typeof value === "string" || typeof value === "number" ? Number(value) : 0;
+  return seconds > 0 ? seconds : DEFAULT_LIFETIME_S;
+});
+
+/** What a token server answers; the token is under one of two names. */
+export const tokenReply = struct({
+  token: text,
+  access_token: text,
+  refresh_token: text,
+  expires_in: lifetimeType,
+  issued_at: anything.transform(String),
 });
 
 export interface Token {
@@ -134,28 +141,22 @@ async function ask(
   });
   await ensureStatus(request, answer, [200]);
   const body = (await readAll(request, answer, MAX_BODY_BYTES)).toString("utf8");
-  const reply = parseReply(body);
-  const token = reply?.access_token || reply?.token;
+  const reply = unmarshal(body, tokenReply);
   // The body is not shown: it may hold a token under another name.
-  if (reply === undefined || !token)
-    throw new Fault("EXPORT_AUTH_TOKEN", `no token in bearer response from ${request.url.host}`);
+  const refuse = (reason: string) =>
+    new Fault("EXPORT_AUTH_TOKEN", `no token in bearer response from ${request.url.host}${reason}`);
+  if (!reply.ok) throw refuse(`: ${reply.problem}`);
+  const token = reply.value.access_token || reply.value.token;
+  if (token === "") throw refuse("");
   keepSecret(token);
-  const lifetimeMs = (reply.expires_in || DEFAULT_LIFETIME_S) * 1000 - ageMs(reply.issued_at, answer);
-  return { token, refreshToken: reply.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
+  const lifetimeMs = reply.value.expires_in * 1000 - ageMs(reply.value.issued_at, answer);
+  return { token, refreshToken: reply.value.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
 }
 
 /** How old a token is that the server had in store, by the server's own clock: ours may be wrong. */
 function ageMs(issuedAt: string, answer: HttpAnswer): number {
   const age = Date.parse(headerOf(answer, "date") ?? "") - Date.parse(issuedAt);
   return Math.max(age || 0, 0);
-}
-
-function parseReply(body: string): z.infer<typeof replySchema> | undefined {
-  try {
-    return replySchema.parse(JSON.parse(body));
-  } catch {
-    return undefined;
-  }
 }
 
 function realmOf(server: TokenServer): URL {

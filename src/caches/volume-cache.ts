@@ -156,7 +156,7 @@ export class VolumeCache {
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
-      return parseCacheMetadata(await readFile(path, "utf8"));
+      return parseCacheMetadata(await readFile(path));
     } catch (error) {
       if (isNotExist(error)) return EMPTY_CACHE_METADATA;
       throw withContext(`opening metadata file '${path}'`, pathFault("EXPORT_CACHE_DIRECTORY", "open", path, error));

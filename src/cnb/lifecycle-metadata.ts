@@ -1,7 +1,7 @@
 import type { TomlDate } from "smol-toml";
-import { z } from "zod";
 import { withContext } from "../errors/fault.ts";
 import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
+import { anything, decodeFirst, flag, list, mapOf, struct, text } from "../go/json-decode.ts";
 
 /**
  * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, for they have 64
@@ -138,38 +138,21 @@ export function cacheMetadataJson(metadata: CacheMetadata): string {
   return goJson(goStruct({ sbom: shaJson(metadata.sbom), buildpacks: buildpackRecordsJson(metadata.buildpacks) }));
 }
 
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => value ?? "");
-const flag = z
-  .boolean()
-  .nullish()
-  .transform((value) => value ?? false);
+const layerType = struct({ sha: text, data: anything, build: flag, launch: flag, cache: flag }).transform(
+  ({ sha, ...layer }): LayerRecord => ({ diffId: sha, ...layer }),
+);
 
-const layerSchema = z
-  .object({ sha: text, data: z.json().default(null), build: flag, launch: flag, cache: flag })
-  .transform(({ sha, ...layer }) => ({ diffId: sha, ...layer }));
+const buildpackType = struct({ key: text, version: text, layers: mapOf(layerType) });
 
-const buildpackSchema = z
-  .object({ key: text, version: text, layers: z.record(z.string(), layerSchema).nullish() })
-  .transform(
-    ({ key, version, layers }): BuildpackRecord => ({ key, version, layers: new Map(Object.entries(layers ?? {})) }),
-  );
-
-const cacheMetadataSchema = z
-  .object({ sbom: z.object({ sha: text }).nullish(), buildpacks: z.array(buildpackSchema).nullish() })
-  .transform(({ sbom, buildpacks }): CacheMetadata => ({ sbom: sbom?.sha ?? "", buildpacks: buildpacks ?? [] }));
+const cacheMetadataType = struct({ sbom: struct({ sha: text }), buildpacks: list(buildpackType) }).transform(
+  ({ sbom, buildpacks }): CacheMetadata => ({ sbom: sbom.sha, buildpacks }),
+);
 
 /**
  * Reads the metadata of a previous cache; metadata that cannot be decoded counts as empty
  * (docs/compatibility.md#cache-metadata).
  */
-export function parseCacheMetadata(json: string | undefined): CacheMetadata {
-  if (json === undefined) return EMPTY_CACHE_METADATA;
-  try {
-    return cacheMetadataSchema.safeParse(JSON.parse(json)).data ?? EMPTY_CACHE_METADATA;
-  } catch {
-    return EMPTY_CACHE_METADATA;
-  }
+export function parseCacheMetadata(json: Uint8Array | string | undefined): CacheMetadata {
+  const metadata = decodeFirst(json ?? "{}", cacheMetadataType);
+  return metadata.ok ? metadata.value : EMPTY_CACHE_METADATA;
 }

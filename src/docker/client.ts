@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { Client, Dispatcher } from "undici";
-import { z } from "zod";
 import { Fault, failTo } from "../errors/fault.ts";
+import { decodeFirst, type GoType } from "../go/json-decode.ts";
 import type { Environment } from "../process/environment.ts";
 import { dockerAnswerFault, dockerNetworkFault } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
@@ -81,17 +81,11 @@ export class DockerClient {
   }
 
   /** A question with a JSON answer. @throws Fault when there is none, or one of another shape */
-  async json<T>(request: DockerRequest, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    const text = await this.text(request, signal);
-    try {
-      return schema.parse(JSON.parse(text));
-    } catch (error) {
-      const reason = error instanceof z.ZodError ? z.prettifyError(error).replaceAll("\n", " ") : "not JSON";
-      throw new Fault("EXPORT_DAEMON_ANSWER", `${request.method} ${request.path}: unexpected answer: ${reason}`, {
-        destination: this.name,
-        cause: error,
-      });
-    }
+  async json<T>(request: DockerRequest, type: GoType<T>, signal: AbortSignal): Promise<T> {
+    const answer = decodeFirst(await this.text(request, signal), type);
+    if (answer.ok) return answer.value;
+    const message = `${request.method} ${request.path}: unexpected answer: ${answer.problem}`;
+    throw new Fault("EXPORT_DAEMON_ANSWER", message, { destination: this.name });
   }
 
   /** The whole answer. A request with a body may take as long as it wants. @throws Fault */

@@ -1,6 +1,7 @@
 import { errors } from "undici";
 import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
+import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { certificateFailure } from "../http/faults.ts";
 import type { DockerHost } from "./host.ts";
 
@@ -18,16 +19,14 @@ export function dockerAnswerFault(status: number, body: string, host: string): F
   return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
 }
 
+const errorType = struct({ message: text });
+
 function messageIn(body: string, status: number): string {
-  try {
-    const document: unknown = JSON.parse(body);
-    if (typeof document === "object" && document !== null && "message" in document) {
-      if (typeof document.message === "string" && document.message !== "") return document.message.trim();
-    }
-  } catch {
-    // Not every error comes from the API: a proxy's may be plain text.
-    if (body.trim() !== "") return body.trim();
-  }
+  const answer = decodeFirst(body, errorType);
+  const message = answer.ok ? answer.value.message.trim() : "";
+  if (message !== "") return message;
+  // Not every error comes from the API: a proxy's may be plain text.
+  if (!answer.ok && body.trim() !== "") return body.trim();
   return `API returned a ${status} but provided no error-message`;
 }
 

@@ -1,5 +1,5 @@
 import { type Keychain, keychainFor } from "../auth/keychain.ts";
-import { messageOf } from "../errors/fault.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
@@ -27,6 +27,15 @@ export function readKeychain(
   const { cacheImage, outputImage, additionalTags, previousImage, buildImage } = settings;
   const named = [outputImage, ...additionalTags, previousImage, buildImage, ...others];
   const images = settings.daemon ? [cacheImage] : [cacheImage, ...named];
-  const onIgnored = (error: unknown) => logger.debug(`Ignoring credentials: ${messageOf(error)}`);
+  const onIgnored = (error: unknown) => {
+    const line = `Ignoring credentials: ${messageOf(error)}`;
+    if (isConfigured(error)) logger.warn(line);
+    else logger.debug(line);
+  };
   return keychainFor(images, env, home, onIgnored, signal);
+}
+
+/** A file, a variable or a helper that somebody set up, rather than a cloud that is asked because it may be there. */
+function isConfigured(error: unknown): boolean {
+  return error instanceof Fault && (error.code === "EXPORT_AUTH_CONFIG" || error.code === "EXPORT_AUTH_HELPER");
 }

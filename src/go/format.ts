@@ -36,7 +36,16 @@ export function goValue(value: unknown, depth = 0): string {
   if (depth > MAX_DEPTH) return "...";
   if (value === null || value === undefined) return "<nil>";
   if (Array.isArray(value)) return `[${value.map((item) => goValue(item, depth + 1)).join(" ")}]`;
+  if (typeof value === "number") return goFloat(value);
   if (typeof value !== "object") return String(value);
   const members = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
+}
+
+/** A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on. */
+function goFloat(value: number): string {
+  const [digits = "", power = ""] = value.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) return String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }

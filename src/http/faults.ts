@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
-import { z } from "zod";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
+import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 
 /**
  * Query parameters of the registry protocol itself. Any other may be a signature or a token, because it most likely comes
@@ -117,11 +117,7 @@ const GO_STATUS_TEXT: Readonly<Record<number, string>> = {
   416: "Requested Range Not Satisfiable",
 };
 
-const errorBodySchema = z.object({
-  errors: z.array(
-    z.object({ code: z.string(), message: z.string().default(""), detail: z.unknown().optional() }).readonly(),
-  ),
-});
+const errorBodyType = struct({ errors: list(struct({ code: text, message: text, detail: anything })) });
 
 export interface FailedAnswer {
   readonly method: string;
@@ -153,13 +149,8 @@ export function answerFault(answer: FailedAnswer): RegistryFault {
 }
 
 function parseDiagnostics(body: string): readonly Diagnostic[] {
-  try {
-    return errorBodySchema
-      .parse(JSON.parse(body))
-      .errors.map(({ code, message, detail }) => ({ code, message, detail }));
-  } catch {
-    return [];
-  }
+  const answer = unmarshal(body, errorBodyType);
+  return answer.ok ? answer.value.errors : [];
 }
 
 function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: readonly Diagnostic[]): string {

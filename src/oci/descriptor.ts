@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { type Digest, isSha256 } from "./digest.ts";
+import { base64, type GoType, integer, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
+import { type Digest, digestType } from "./digest.ts";
 
 /** Media types of image-spec v1.1.1 media-types.md and of docker's distribution manifest v2 schema 2. */
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
@@ -27,35 +27,60 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST;
 }
 
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
 export function isDistributable(mediaType: string): boolean {
   return !NON_DISTRIBUTABLE.has(mediaType);
 }
 
-/** Zod schema of a digest that is at least syntactically a SHA-256. */
-export const digestSchema = z.custom<Digest>((value) => typeof value === "string" && isSha256(value), {
-  error: "expected sha256:<64 hex digits>",
+/** A platform (image-spec v1.1.1 image-index.md, `platform`). */
+export interface Platform {
+  readonly architecture: string;
+  readonly os: string;
+  readonly "os.version"?: string | undefined;
+  readonly "os.features"?: readonly string[] | undefined;
+  readonly variant?: string | undefined;
+  readonly features?: readonly string[] | undefined;
+}
+
+/** A content descriptor (image-spec v1.1.1 descriptor.md). `size` is in bytes. */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly size: number;
+  readonly digest: Digest;
+  readonly data?: string | undefined;
+  readonly urls?: readonly string[] | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly platform?: Platform | undefined;
+  readonly artifactType?: string | undefined;
+}
+
+/** A map of texts as an object. */
+export const textRecord: GoType<Readonly<Record<string, string>>> = mapOf(text).transform((map) =>
+  Object.fromEntries(map),
+);
+
+const sizeType = integer.refine((size) => size >= 0, "expected a size in bytes");
+
+const platformType = struct({
+  architecture: text,
+  os: text,
+  "os.version": text,
+  "os.features": list(text),
+  variant: text,
+  features: list(text),
 });
 
-export const platformSchema = z.object({
-  architecture: z.string().default(""),
-  os: z.string().default(""),
-  "os.version": z.string().optional(),
-  "os.features": z.array(z.string()).optional(),
-  variant: z.string().optional(),
-  features: z.array(z.string()).optional(),
+/** A descriptor in a JSON document, with the members of go-containerregistry's v1.Descriptor. */
+export const descriptorType: GoType<Descriptor> = struct({
+  mediaType: text,
+  size: sizeType,
+  digest: digestType,
+  data: base64,
+  urls: list(text),
+  annotations: textRecord,
+  platform: pointer(platformType),
+  artifactType: text,
 });
-
-/** A content descriptor (image-spec v1.1.1 descriptor.md). `size` is in bytes. Unknown members are dropped, as Go's struct does. */
-export const descriptorSchema = z.object({
-  mediaType: z.string(),
-  size: z.int().nonnegative(),
-  digest: digestSchema,
-  data: z.string().optional(),
-  urls: z.array(z.string()).optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
-  platform: platformSchema.optional(),
-  artifactType: z.string().optional(),
-});
-
-export type Platform = z.infer<typeof platformSchema>;
-export type Descriptor = z.infer<typeof descriptorSchema>;

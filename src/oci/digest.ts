@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import { Fault } from "../errors/fault.ts";
+import { Fault, type FaultCode } from "../errors/fault.ts";
+import { goQuote } from "../go/format.ts";
+import { checkedText, type GoType } from "../go/json-decode.ts";
 
 declare const digestBrand: unique symbol;
 declare const diffIdBrand: unique symbol;
@@ -11,6 +13,36 @@ export type Digest = string & { readonly [digestBrand]: true };
 export type DiffID = string & { readonly [diffIdBrand]: true };
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
+
+/** The fault of a document of an image that cannot be read. @param problem as the decoder tells it */
+export function unreadable(code: FaultCode, what: string, problem: string): Fault {
+  const hint =
+    "Use an image whose config, layers and diffIDs have sha256 digests; the lifecycle supports no others either.";
+  return new Fault(code, `${what}: ${problem}`, problem.includes(UNSUPPORTED) ? { hint } : {});
+}
+
+const UNSUPPORTED = "unsupported hash: ";
+
+/**
+ * What is wrong with a text that should be a digest, in the words of go-containerregistry's v1.NewHash; undefined for a
+ * well-formed SHA-256.
+ */
+export function digestProblem(text: string): string | undefined {
+  if (isSha256(text)) return undefined;
+  const colon = text.indexOf(":");
+  const [algorithm, body] = [text.slice(0, colon), text.slice(colon + 1)];
+  if (colon <= 0 || body === "") return `cannot parse hash: ${goQuote(text)}`;
+  const odd = /[^0-9a-f]/u.exec(body);
+  if (odd !== null) return `found non-hex character in hash: ${odd[0]}`;
+  if (algorithm !== "sha256") return `${UNSUPPORTED}${goQuote(algorithm)}`;
+  return `wrong number of hex digits for sha256: ${body}`;
+}
+
+/** A digest in a JSON document, where it must not be missing. */
+export const digestType: GoType<Digest> = checkedText(digestProblem).transform((digest) => digest as Digest);
+
+/** A diffID in a JSON document, where it must not be missing. */
+export const diffIdType: GoType<DiffID> = checkedText(digestProblem).transform((diffId) => diffId as DiffID);
 
 /** True for a well-formed lower-case SHA-256 digest string. */
 export function isSha256(text: string): boolean {

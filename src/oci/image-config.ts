@@ -1,80 +1,33 @@
-import { z } from "zod";
-import { Fault } from "../errors/fault.ts";
+import type { z } from "zod";
 import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
-import { type DiffID, isSha256 } from "./digest.ts";
+import { decodeFirst, flag, Given, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
+import { diffIdType, unreadable } from "./digest.ts";
 
-/**
- * An object schema that finds members as Go's encoding/json does: by their name, or failing that by the name without
- * regard to case; members it does not know are dropped, and null is an object without members.
- */
-export function foldKeys<Shape extends z.ZodRawShape>(shape: Shape) {
-  const names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]));
-  const fold = (value: unknown): unknown => {
-    if (value === null) return {};
-    if (typeof value !== "object" || Array.isArray(value)) return value;
-    // Members come in the order of the document, and the last of several that match one name wins.
-    return Object.fromEntries(
-      Object.entries(value).flatMap(([key, member]) => {
-        const name = names.get(key.toLowerCase());
-        return name === undefined ? [] : [[name, member]];
-      }),
-    );
-  };
-  return z.preprocess(fold, z.object(shape));
-}
+/** A set, which JSON holds as the keys of an object. */
+const keySet = mapOf(struct({})).transform((map) => [...map.keys()]);
 
-/** Go's decoder turns null into the zero value, and a lone surrogate escape into U+FFFD. */
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => (value ?? "").toWellFormed());
-const flag = z
-  .boolean()
-  .nullish()
-  .transform((value) => value ?? false);
-const integer = z
-  .int()
-  .nullish()
-  .transform((value) => value ?? 0);
-const texts = z
-  .array(text)
-  .nullish()
-  .transform((values) => values ?? []);
-/** A set written as an object: only its keys count. */
-const keySet = z
-  .record(z.string(), z.unknown())
-  .nullish()
-  .transform((value) => Object.keys(value ?? {}));
-const textMap = z
-  .record(z.string(), text)
-  .nullish()
-  .transform((value) => new Map(Object.entries(value ?? {})));
-
-const diffId = z.custom<DiffID>((value) => typeof value === "string" && isSha256(value), {
-  error: "expected sha256:<64 hex digits>",
+const healthcheckType = struct({
+  Test: list(text),
+  Interval: int64,
+  Timeout: int64,
+  StartPeriod: int64,
+  Retries: int64,
 });
 
-const healthcheckSchema = foldKeys({
-  Test: texts,
-  Interval: integer,
-  Timeout: integer,
-  StartPeriod: integer,
-  Retries: integer,
-});
-
-const containerConfigSchema = foldKeys({
+/** The `config` member, with the members of go-containerregistry's v1.Config. */
+export const containerConfigType = struct({
   AttachStderr: flag,
   AttachStdin: flag,
   AttachStdout: flag,
-  Cmd: texts,
-  Healthcheck: healthcheckSchema.nullish(),
+  Cmd: list(text),
+  Healthcheck: pointer(healthcheckType),
   Domainname: text,
-  Entrypoint: texts,
-  Env: texts,
+  Entrypoint: list(text),
+  Env: list(text),
   Hostname: text,
   Image: text,
-  Labels: textMap,
-  OnBuild: texts,
+  Labels: mapOf(text),
+  OnBuild: list(text),
   OpenStdin: flag,
   StdinOnce: flag,
   Tty: flag,
@@ -86,33 +39,24 @@ const containerConfigSchema = foldKeys({
   NetworkDisabled: flag,
   MacAddress: text,
   StopSignal: text,
-  Shell: texts,
+  Shell: list(text),
 });
 
-const historySchema = foldKeys({ author: text, created: text, created_by: text, comment: text, empty_layer: flag });
+const historyType = struct({ author: text, created: text, created_by: text, comment: text, empty_layer: flag });
 
-const imageConfigSchema = foldKeys({
+const imageConfigType = struct({
   architecture: text,
   author: text,
   container: text,
   created: text,
   docker_version: text,
-  history: z
-    .array(historySchema)
-    .nullish()
-    .transform((entries) => entries ?? []),
+  history: list(historyType),
   os: text,
-  rootfs: foldKeys({
-    type: text,
-    diff_ids: z
-      .array(diffId)
-      .nullish()
-      .transform((ids) => ids ?? []),
-  }).prefault({}),
-  config: containerConfigSchema.prefault({}),
+  rootfs: struct({ type: text, diff_ids: list(diffIdType) }),
+  config: containerConfigType,
   "os.version": text,
   variant: text,
-  "os.features": texts,
+  "os.features": list(text),
 });
 
 /**
@@ -120,37 +64,34 @@ const imageConfigSchema = foldKeys({
  * other member is dropped, as by the reference (docs/compatibility.md#inherited-config). "", 0, false and empty lists
  * mean absent.
  */
-export type ImageConfig = z.infer<typeof imageConfigSchema>;
+export type ImageConfig = z.output<typeof imageConfigType>;
 /** The `config` member: how a container of the image runs. */
-export type ContainerConfig = z.infer<typeof containerConfigSchema>;
+export type ContainerConfig = z.output<typeof containerConfigType>;
 /** One `history` entry. */
-export type HistoryEntry = z.infer<typeof historySchema>;
+export type HistoryEntry = z.output<typeof historyType>;
 
 /** A container config in which nothing is set. */
 export function emptyContainerConfig(): ContainerConfig {
-  return containerConfigSchema.parse({});
+  return containerConfigType.parse(NOTHING_GIVEN);
 }
 
 /** An image config without layers, as imgutil makes it for a new image (imgutil new.go, emptyV1). */
 export function emptyImageConfig(platform: { readonly os: string; readonly architecture: string }): ImageConfig {
-  return imageConfigSchema.parse({ ...platform, rootfs: { type: "layers" } });
+  const config = imageConfigType.parse(NOTHING_GIVEN);
+  return { ...config, ...platform, rootfs: { ...config.rootfs, type: "layers" } };
 }
 
+const NOTHING_GIVEN = new Given([]);
+
 /**
- * Parses an image config. Keys are matched as Go's decoder does, without regard to case.
+ * Parses an image config.
  * @param source where it comes from, for the message
  * @throws Fault when it is no JSON or a member has the wrong type.
  */
 export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig {
-  let document: unknown;
-  try {
-    document = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch (error) {
-    throw new Fault("EXPORT_IMAGE_CONFIG", `parsing image config of ${source}: not valid JSON`, { cause: error });
-  }
-  const parsed = imageConfigSchema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  throw new Fault("EXPORT_IMAGE_CONFIG", `parsing image config of ${source}: ${z.prettifyError(parsed.error)}`);
+  const parsed = decodeFirst(bytes, imageConfigType);
+  if (parsed.ok) return parsed.value;
+  throw unreadable("EXPORT_IMAGE_CONFIG", `parsing image config of ${source}`, parsed.problem);
 }
 
 /**
@@ -218,7 +159,7 @@ function containerConfigStruct(config: ContainerConfig): GoStruct {
   });
 }
 
-function healthcheckStruct(check: z.infer<typeof healthcheckSchema>): GoStruct {
+function healthcheckStruct(check: z.output<typeof healthcheckType>): GoStruct {
   return goStruct({
     Test: unlessEmpty(check.Test),
     Interval: unlessEmpty(check.Interval),

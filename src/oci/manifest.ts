@@ -1,7 +1,15 @@
-import { z } from "zod";
-import { Fault } from "../errors/fault.ts";
+import type { z } from "zod";
 import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
-import { type Descriptor, descriptorSchema, isIndexType, type Platform } from "./descriptor.ts";
+import { anything, decodeFirst, type GoType, integer, list, struct, text } from "../go/json-decode.ts";
+import {
+  type Descriptor,
+  descriptorType,
+  isIndexType,
+  isManifestType,
+  type Platform,
+  textRecord,
+} from "./descriptor.ts";
+import { unreadable } from "./digest.ts";
 
 /**
  * Longest manifest, index or config that is read into memory, in bytes: twice what distribution-spec v1.1.1 ("Pushing
@@ -9,54 +17,63 @@ import { type Descriptor, descriptorSchema, isIndexType, type Platform } from ".
  */
 export const MAX_DOCUMENT_BYTES = 8 << 20;
 
+/** The only version; Go writes 0 for one that is absent, which registries refuse. */
+const SCHEMA_VERSION = 2;
+
+const schemaVersionType = integer.transform((version, context) => {
+  if (version !== 0 && version !== SCHEMA_VERSION)
+    context.addIssue({ code: "custom", message: `expected schema version ${SCHEMA_VERSION}, got ${version}` });
+  return SCHEMA_VERSION;
+});
+
+const manifestType = struct({
+  schemaVersion: schemaVersionType,
+  mediaType: text,
+  config: descriptorType,
+  layers: list(descriptorType),
+  annotations: textRecord,
+  artifactType: text,
+});
+
+const indexType = struct({ schemaVersion: schemaVersionType, mediaType: text, manifests: list(descriptorType) });
+
 /**
  * An image manifest (image-spec v1.1.1 manifest.md). `subject` and unknown members are dropped
  * (docs/compatibility.md#inherited-config).
  */
-export const imageManifestSchema = z.object({
-  schemaVersion: z.literal(2),
-  mediaType: z.string().optional(),
-  config: descriptorSchema,
-  layers: z
-    .array(descriptorSchema)
-    .nullish()
-    .transform((layers) => layers ?? []),
-  annotations: z.record(z.string(), z.string()).optional(),
-  artifactType: z.string().optional(),
-});
+export type ImageManifest = z.output<typeof manifestType>;
 
-const indexSchema = z.object({
-  schemaVersion: z.literal(2),
-  mediaType: z.string().optional(),
-  manifests: z.array(descriptorSchema),
-});
-
-export type ImageManifest = z.infer<typeof imageManifestSchema>;
-export type ImageIndex = z.infer<typeof indexSchema>;
+/** An image index or manifest list (image-spec v1.1.1 image-index.md). */
+export interface ImageIndex {
+  readonly mediaType: string;
+  readonly manifests: readonly Descriptor[];
+}
 
 /** @throws Fault when the bytes are no image manifest */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
-  return parseDocument(bytes, imageManifestSchema, "image manifest");
+  return parseDocument(bytes, manifestType, "image manifest");
 }
 
 /** @throws Fault when the bytes are no image index or manifest list */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
-  return parseDocument(bytes, indexSchema, "image index");
+  return parseDocument(bytes, indexType, "image index");
 }
 
-function parseDocument<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string): T {
-  try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
-  } catch (error) {
-    const reason = error instanceof z.ZodError ? z.prettifyError(error).replaceAll("\n", " ") : "not JSON";
-    throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid ${what}: ${reason}`, { cause: error });
-  }
+function parseDocument<T>(bytes: Uint8Array, type: GoType<T>, what: string): T {
+  const parsed = decodeFirst(bytes, type);
+  if (parsed.ok) return parsed.value;
+  throw unreadable("EXPORT_IMAGE_MANIFEST", `invalid ${what}`, parsed.problem);
 }
 
-/** True when the document is an index: by its media type, or by what it contains if that says nothing. */
-export function isIndex(mediaType: string, bytes: Uint8Array): boolean {
-  if (mediaType !== "" && mediaType !== "application/json") return isIndexType(mediaType);
-  return Buffer.from(bytes).includes('"manifests"') && !Buffer.from(bytes).includes('"layers"');
+const kindType = struct({ mediaType: text, manifests: anything, layers: anything });
+
+/** True when the document is an index: by the media type it was sent with, by its own, or by what it contains. */
+export function isIndex(sentAs: string, bytes: Uint8Array): boolean {
+  if (isIndexType(sentAs) || isManifestType(sentAs)) return isIndexType(sentAs);
+  const document = decodeFirst(bytes, kindType);
+  if (!document.ok) return false;
+  const { mediaType, manifests, layers } = document.value;
+  return isIndexType(mediaType) || (!isManifestType(mediaType) && manifests !== null && layers === null);
 }
 
 const GO_ARCHITECTURES: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {

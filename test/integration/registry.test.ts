@@ -116,6 +116,12 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     expect(arm.descriptor.digest).toBe(images[1]?.manifest.digest);
     expect(JSON.parse(arm.configBytes.toString())).toMatchObject({ architecture: "arm64" });
 
+    const child = { bytes: index.bytes, architecture: "arm64", mediaType: index.mediaType };
+    const nested = testIndex([child, { bytes: index.bytes, architecture: "amd64" }]);
+    await repository.putTags([at("index/run:nested")], nested, WORK);
+    const inner = await repository.openImage(at("index/run:nested"), { os: "linux", architecture: "arm64" }, WORK);
+    expect(inner.descriptor).toEqual(arm.descriptor);
+
     const none = { os: "linux", architecture: "s390x" };
     expect(await repository.findImage(at("index/run:all"), none, WORK)).toBeUndefined();
     expect(await rejectionOf(repository.openImage(at("index/run:all"), none, WORK))).toMatchObject({

@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { Fault } from "../../errors/fault.ts";
 import { keepSecret } from "../../errors/secrets.ts";
+import { struct, text, unmarshal } from "../../go/json-decode.ts";
 import { ensureStatus, readAll } from "../../http/body.ts";
 import type { Http, HttpRequest } from "../../http/http.ts";
 
@@ -43,9 +43,6 @@ export async function askForToken(http: Http, question: TokenQuestion, member: s
 }
 
 function parseToken(body: Buffer, member: string): string | undefined {
-  try {
-    return z.object({ [member]: z.string().min(1) }).parse(JSON.parse(body.toString("utf8")))[member];
-  } catch {
-    return undefined;
-  }
+  const answer = unmarshal(body, struct({ [member]: text }));
+  return (answer.ok && answer.value[member]) || undefined;
 }

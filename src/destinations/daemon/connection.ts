@@ -1,13 +1,13 @@
-import { z } from "zod";
 import { type DockerClient, isAtLeast } from "../../docker/client.ts";
+import { list, struct, text } from "../../go/json-decode.ts";
 
 /** The first API version that can look up an image by platform (docs/compatibility.md#daemon-images). */
 const PLATFORM_AWARE_API = "1.49";
 
 const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
 
-const versionSchema = z.object({ ApiVersion: z.string() });
-const infoSchema = z.object({ DriverStatus: z.array(z.array(z.string())).nullish() });
+const versionType = struct({ ApiVersion: text });
+const infoType = struct({ DriverStatus: list(list(text)) });
 
 /** How a daemon keeps layers: by chains of diffIDs, or as blobs in containerd's content store. */
 export type DaemonStorage = "classic" | "containerd";
@@ -36,8 +36,8 @@ export class DaemonConnection {
 
   async #readStorage(signal: AbortSignal): Promise<DaemonStorage> {
     try {
-      const { DriverStatus } = await this.docker.json({ method: "GET", path: "/info" }, infoSchema, signal);
-      const isContainerd = DriverStatus?.some(
+      const { DriverStatus } = await this.docker.json({ method: "GET", path: "/info" }, infoType, signal);
+      const isContainerd = DriverStatus.some(
         ([key, value]) => key === "driver-type" && value === CONTAINERD_SNAPSHOTTER,
       );
       return isContainerd ? "containerd" : "classic";
@@ -50,7 +50,7 @@ export class DaemonConnection {
   async #readPlatformAware(signal: AbortSignal): Promise<boolean> {
     const used = await this.docker.version(signal);
     if (!isAtLeast(used, PLATFORM_AWARE_API)) return false;
-    const { ApiVersion } = await this.docker.json({ method: "GET", path: "/version" }, versionSchema, signal);
+    const { ApiVersion } = await this.docker.json({ method: "GET", path: "/version" }, versionType, signal);
     return isAtLeast(ApiVersion, PLATFORM_AWARE_API);
   }
 }

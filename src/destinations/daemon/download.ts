@@ -1,10 +1,10 @@
 import { posix } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract, type Header } from "tar-stream";
-import { z } from "zod";
 import { isDockerFault } from "../../docker/fault.ts";
 import { Fault, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
+import { decodeFirst, list, struct, text } from "../../go/json-decode.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { type DaemonImage, encodeName, platformQuery } from "./images.ts";
 import type { Upload } from "./upload.ts";
@@ -15,7 +15,7 @@ const MANIFEST = "manifest.json";
 /** Would make a tar an OCI layout of its own for the daemon that loads it. */
 const LAYOUT_DOCUMENTS = new Set(["oci-layout", "index.json", "repositories"]);
 
-const manifestSchema = z.tuple([z.object({ Layers: z.array(z.string()) })]);
+const manifestType = list(struct({ Layers: list(text) }));
 
 /**
  * Reads all layers of an image out of the daemon (`docker save`) and sends them right back in an upload, without a copy on
@@ -96,8 +96,12 @@ class SavedNames {
   }
 }
 
-function parseManifest(text: string): readonly string[] {
-  return manifestSchema.parse(JSON.parse(text))[0].Layers;
+function parseManifest(document: string): readonly string[] {
+  const images = decodeFirst(document, manifestType);
+  const [image, ...more] = images.ok ? images.value : [];
+  if (image !== undefined && more.length === 0) return image.Layers;
+  const problem = images.ok ? `expected one image, got ${images.value.length}` : images.problem;
+  throw new Fault("EXPORT_DAEMON_SAVE", `${MANIFEST} of the saved image: ${problem}`);
 }
 
 async function textOf(entry: Entry): Promise<string> {

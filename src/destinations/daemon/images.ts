@@ -1,9 +1,18 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { DOCKER_NOT_FOUND } from "../../docker/fault.ts";
 import { Fault, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
+import { list, pointer, struct, text } from "../../go/json-decode.ts";
+import { blankEntry } from "../../images/image.ts";
 import type { Platform } from "../../oci/descriptor.ts";
-import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
+import { diffIdType, digestProblem } from "../../oci/digest.ts";
+import {
+  type ContainerConfig,
+  containerConfigType,
+  emptyContainerConfig,
+  emptyImageConfig,
+  type ImageConfig,
+} from "../../oci/image-config.ts";
 import type { DaemonConnection } from "./connection.ts";
 
 /** An image in a daemon, as far as the daemon tells of it. */
@@ -17,39 +26,33 @@ export interface DaemonImage {
   readonly config: ImageConfig;
 }
 
-const inspectSchema = z.object({
-  Id: z.string(),
-  Architecture: z.string().default(""),
-  Author: z.string().nullish(),
-  Os: z.string().default(""),
-  OsVersion: z.string().nullish(),
-  Variant: z.string().nullish(),
-  RootFS: z.object({ Type: z.string().default(""), Layers: z.array(z.string()).nullish() }).default({ Type: "" }),
-  Config: z.record(z.string(), z.unknown()).nullish(),
+/** Of an image; podman leaves out the algorithm. */
+const idType = text.transform((id, context) => {
+  const named = /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
+  const problem = digestProblem(named);
+  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+  return named;
 });
 
-const historySchema = z
-  .array(z.object({ CreatedBy: z.string().default(""), Comment: z.string().default("") }))
-  .nullish();
+const identityType = struct({ Id: idType });
 
-type Inspect = z.infer<typeof inspectSchema>;
-type History = z.infer<typeof historySchema>;
+/** What a daemon answers to `/images/<name>/json`, as far as it is read. */
+export const inspectType = struct({
+  Id: idType,
+  Architecture: text,
+  Author: text,
+  Os: text,
+  OsVersion: text,
+  Variant: text,
+  RootFS: struct({ Type: text, Layers: list(diffIdType) }),
+  Config: pointer(containerConfigType).transform((config) => config ?? emptyContainerConfig()),
+});
 
-/** What of a daemon's config the reference takes over (imgutil local/v1_facade.go, toV1Config). */
-const CONFIG_MEMBERS = new Set([
-  "Cmd",
-  "Healthcheck",
-  "Entrypoint",
-  "Env",
-  "Labels",
-  "OnBuild",
-  "User",
-  "Volumes",
-  "WorkingDir",
-  "ExposedPorts",
-  "StopSignal",
-  "Shell",
-]);
+/** What it answers to `/images/<name>/history`. */
+export const historyType = list(struct({ CreatedBy: text, Comment: text }));
+
+type Inspect = z.output<typeof inspectType>;
+type History = z.output<typeof historyType>;
 
 /**
  * Looks up an image in the daemon (docs/compatibility.md#daemon-images): first by name alone, for its ID, then, if the
@@ -72,7 +75,7 @@ export async function findImage(
     name,
     id: general.inspect.Id,
     platform: isPlatformAware ? platformOf(found.inspect) : undefined,
-    config: configOf(name, found.inspect, found.history),
+    config: configOf(found.inspect, found.history),
   };
 }
 
@@ -80,7 +83,7 @@ export async function findImage(
 export async function readId({ docker }: DaemonConnection, name: string, signal: AbortSignal): Promise<string> {
   try {
     const path = `/images/${encodeName(name)}/json`;
-    return (await docker.json({ method: "GET", path }, inspectSchema.pick({ Id: true }), signal)).Id;
+    return (await docker.json({ method: "GET", path }, identityType, signal)).Id;
   } catch (error) {
     signal.throwIfAborted();
     throw withContext(`saving image ${goQuote(name)}`, error);
@@ -105,8 +108,8 @@ async function ask(
   const query = platformQuery(platform);
   const path = `/images/${encodeName(name)}`;
   try {
-    const inspect = await docker.json({ method: "GET", path: `${path}/json`, query }, inspectSchema, signal);
-    const history = await docker.json({ method: "GET", path: `${path}/history`, query }, historySchema, signal);
+    const inspect = await docker.json({ method: "GET", path: `${path}/json`, query }, inspectType, signal);
+    const history = await docker.json({ method: "GET", path: `${path}/history`, query }, historyType, signal);
     return { inspect, history };
   } catch (error) {
     signal.throwIfAborted();
@@ -139,19 +142,28 @@ function platformOf({ Os, Architecture, OsVersion, Variant }: Inspect): Platform
 }
 
 /** An image config made from what the daemon shows of it, which has no marks of history entries without a layer. */
-function configOf(name: string, inspect: Inspect, history: History): ImageConfig {
-  const { Architecture, Author, Os, OsVersion, Variant, RootFS, Config } = inspect;
-  const config = Object.fromEntries(Object.entries(Config ?? {}).filter(([member]) => CONFIG_MEMBERS.has(member)));
-  const document = {
-    architecture: Architecture,
-    author: Author,
-    os: Os,
-    "os.version": OsVersion,
-    variant: Variant,
-    rootfs: { type: RootFS.Type, diff_ids: RootFS.Layers },
-    config,
+export function configOf(inspect: Inspect, history: History): ImageConfig {
+  return {
+    ...emptyImageConfig({ os: inspect.Os, architecture: inspect.Architecture }),
+    author: inspect.Author,
+    "os.version": inspect.OsVersion,
+    variant: inspect.Variant,
+    rootfs: { type: inspect.RootFS.Type, diff_ids: inspect.RootFS.Layers },
+    config: keptConfig(inspect.Config),
     // The newest comes first.
-    history: history?.map(({ CreatedBy, Comment }) => ({ created_by: CreatedBy, comment: Comment })).reverse(),
+    history: history
+      .map(({ CreatedBy, Comment }) => ({ ...blankEntry(""), created_by: CreatedBy, comment: Comment }))
+      .reverse(),
   };
-  return parseImageConfig(Buffer.from(JSON.stringify(document)), name);
+}
+
+/** What of a daemon's config the reference takes over (imgutil local/v1_facade.go, toV1Config). */
+function keptConfig(config: ContainerConfig): ContainerConfig {
+  const { Cmd, Healthcheck, Entrypoint, Env, Labels, OnBuild, User, Volumes, WorkingDir, ExposedPorts } = config;
+  return {
+    ...emptyContainerConfig(),
+    ...{ Cmd, Healthcheck, Entrypoint, Env, Labels, OnBuild, User, Volumes, WorkingDir, ExposedPorts },
+    StopSignal: config.StopSignal,
+    Shell: config.Shell,
+  };
 }

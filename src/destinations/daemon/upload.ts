@@ -1,6 +1,7 @@
 import { isDockerFault } from "../../docker/fault.ts";
-import { Fault, messageOf, withContext } from "../../errors/fault.ts";
+import { Fault, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
+import { pointer, struct, text, unmarshal } from "../../go/json-decode.ts";
 import {
   MAGIC,
   paddedSize,
@@ -138,24 +139,16 @@ export class Upload {
   }
 }
 
-/** The answer is JSON documents, one a line; any of them may be an error. */
-function checkAnswer(text: string): void {
-  for (const line of text.split("\n")) {
-    if (line.trim() === "") continue;
-    const error = errorIn(line);
-    if (error !== undefined) throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${error}`);
-  }
-}
+const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
-function errorIn(line: string): string | undefined {
-  let document: unknown;
-  try {
-    document = JSON.parse(line);
-  } catch (error) {
-    throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${messageOf(error)}`);
+/** The answer is JSON documents, one a line; any of them may be an error. */
+function checkAnswer(answer: string): void {
+  for (const line of answer.split("\n")) {
+    if (line.trim() === "") continue;
+    const message = unmarshal(line, messageType);
+    if (!message.ok) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
+    const { error, errorDetail } = message.value;
+    const reason = errorDetail?.message || error;
+    if (reason !== "") throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
   }
-  if (typeof document !== "object" || document === null) return undefined;
-  if ("errorDetail" in document && typeof document.errorDetail === "object" && document.errorDetail !== null)
-    if ("message" in document.errorDetail) return String(document.errorDetail.message);
-  return "error" in document && document.error !== undefined ? String(document.error) : undefined;
 }

@@ -1,9 +1,8 @@
 import { join, posix } from "node:path";
 import { Fault, withContext } from "../../errors/fault.ts";
 import { isNotExist } from "../../go/errno.ts";
-import { goQuote } from "../../go/format.ts";
 import { type Descriptor, DOCKER_MANIFEST, OCI_MANIFEST } from "../../oci/descriptor.ts";
-import { type Digest, parseDigest } from "../../oci/digest.ts";
+import { type Digest, digestProblem, parseDigest } from "../../oci/digest.ts";
 import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifest.ts";
 import { readBlob, readDocument } from "./blobs.ts";
 
@@ -30,20 +29,10 @@ function clean(path: string): string {
   return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
 }
 
-/** Words of go-containerregistry's v1.NewHash. */
 function parseHash(text: string): Digest {
-  const colon = text.indexOf(":");
-  const [algorithm, body] = [text.slice(0, colon), text.slice(colon + 1)];
-  if (colon <= 0 || body === "") throw hashFault(`cannot parse hash: ${goQuote(text)}`);
-  const odd = /[^0-9a-f]/u.exec(body);
-  if (odd !== null) throw hashFault(`found non-hex character in hash: ${odd[0]}`);
-  if (algorithm !== "sha256") throw hashFault(`unsupported hash: ${goQuote(algorithm)}`);
-  if (body.length !== 64) throw hashFault(`wrong number of hex digits for sha256: ${body}`);
-  return parseDigest(text);
-}
-
-function hashFault(message: string): Fault {
-  return new Fault("EXPORT_LAYOUT_IDENTIFIER", message);
+  const problem = digestProblem(text);
+  if (problem === undefined) return parseDigest(text);
+  throw new Fault("EXPORT_LAYOUT_IDENTIFIER", problem);
 }
 
 export interface LayoutImage {

@@ -107,21 +107,22 @@ export async function isComplete(connection: Connection, image: RemoteImage, wor
 
 async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
   let found = await getManifest(connection, reference.identifier, work);
-  if (isIndex(found.mediaType, found.bytes)) {
+  // Each index is chosen from by its first match, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
+  while (isIndex(found.mediaType, found.bytes)) {
     const child = selectManifest(parseIndex(found.bytes), platform);
     if (child === undefined)
       throw new Fault(
         NO_PLATFORM,
         `no child with platform ${platform.os}/${platform.architecture} in index ${reference}`,
       );
-    found = await getManifest(connection, child.digest, work);
+    found = { ...(await getManifest(connection, child.digest, work)), mediaType: child.mediaType };
   }
   return readImageOf(connection, found, work);
 }
 
 async function readImageOf(connection: Connection, found: RemoteManifest, work: Work): Promise<RemoteImage> {
   const manifest = parseManifest(found.bytes);
-  const mediaType = manifest.mediaType ?? (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
+  const mediaType = manifest.mediaType || (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
   return {
     reference: connection.repository.withDigest(found.digest),
     descriptor: { mediaType, size: found.bytes.length, digest: found.digest },

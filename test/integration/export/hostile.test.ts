@@ -11,6 +11,8 @@ import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
+const SHA512 = `sha512:${"a".repeat(128)}`;
+
 const isRoot = process.getuid?.() === 0;
 
 /** Longest that any of these may take on a machine that has other things to do. */
@@ -106,6 +108,16 @@ describe("what a registry has under the run image's name", () => {
     { what: "a list", body: "[]", says: /invalid image manifest/ },
     { what: "a negative size", body: JSON.stringify({ ...manifest, layers: [{ ...layer, size: -1 }] }), says: /size/ },
     {
+      what: "a layer with a sha512 digest",
+      body: JSON.stringify({ ...manifest, layers: [{ ...layer, digest: SHA512 }] }),
+      says: /"127[^ ]*\/run@sha256:.*": invalid image manifest: unsupported hash: "sha512" at layers\[0\]\.digest\nUse an image/,
+    },
+    {
+      what: "a config with a sha512 digest",
+      body: JSON.stringify({ ...manifest, config: { ...config, digest: SHA512 } }),
+      says: /"127[^ ]*\/run@sha256:.*": invalid image manifest: unsupported hash: "sha512" at config\.digest\nUse an image/,
+    },
+    {
       what: "a size that no number holds",
       body: JSON.stringify(manifest).replace('"size":1', '"size":1e400'),
       says: /size/,
@@ -113,7 +125,7 @@ describe("what a registry has under the run image's name", () => {
     {
       what: "a digest that is a path",
       body: JSON.stringify({ ...manifest, config: { ...config, digest: "sha256:../../../etc/passwd" } }),
-      says: /expected sha256:<64 hex digits>/,
+      says: /found non-hex character in hash: \./,
     },
     {
       what: "10,000 layers that are not there",

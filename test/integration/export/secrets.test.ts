@@ -183,7 +183,7 @@ describe("no secret is shown or written", () => {
     ]) {
       const ended = await run({ env: { CNB_BUILD_IMAGE: `${host}/build` } });
       expect(ended.exitCode).toBe(0);
-      expect(ended.stdout).toMatch(/^Ignoring credentials: /m);
+      expect(ended.stdout + ended.stderr).toMatch(/Ignoring credentials: /);
     }
   });
 

@@ -6,7 +6,7 @@ import { type Exchange, type Reply, refusal } from "./exchange.ts";
 
 const referencesSchema = z.object({
   config: z.object({ digest: z.string() }).optional(),
-  layers: z.array(z.object({ digest: z.string(), mediaType: z.string() })).default([]),
+  layers: z.array(z.object({ digest: z.string(), mediaType: z.string().default("") })).default([]),
 });
 
 interface StoredManifest {

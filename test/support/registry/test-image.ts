@@ -18,9 +18,11 @@ export function testImage(layers: readonly Buffer[], architecture = "amd64") {
 }
 
 /** An index of manifests by architecture. */
-export function testIndex(children: readonly { readonly bytes: Buffer; readonly architecture: string }[]) {
-  const manifests = children.map(({ bytes, architecture }) => ({
-    mediaType: OCI_MANIFEST,
+export function testIndex(
+  children: readonly { readonly bytes: Buffer; readonly architecture: string; readonly mediaType?: string }[],
+) {
+  const manifests = children.map(({ bytes, architecture, mediaType = OCI_MANIFEST }) => ({
+    mediaType,
     size: bytes.length,
     digest: digestOf(bytes),
     platform: { os: "linux", architecture },

@@ -97,13 +97,48 @@ describe("docker's config", () => {
     expect((await resolveKeychain({}, home, ["id.example"])).credentialsFor("id.example").identityToken).toBe("ref");
     const ignored: unknown[] = [];
     await resolveKeychain({}, home, ["bad.example"], (error) => ignored.push(error));
-    expect(ignored).toMatchObject([{ message: "invalid auth configuration file" }]);
+    const entry = `${join(home, ".docker/config.json")}: auths["bad.example"]`;
+    expect(ignored).toMatchObject([{ message: `${entry}: expected base64 of user:password at auth` }]);
   });
 
   test("only what was asked for at the start is known later", async () => {
     await put(".docker/config.json", { auths: { a: { auth: basic("a:a") }, b: { auth: basic("b:b") } } });
     const keychain = await resolveKeychain({}, home, ["a"]);
     expect(keychain.credentialsFor("b").isAnonymous).toBe(true);
+  });
+
+  test.each<[string, object | string, string | undefined, readonly string[]]>([
+    ["an entry that is null is empty", { auths: { "a.example": null, r: { auth: basic("u:x") } } }, "u:x", []],
+    [
+      "an entry of another type is left out, and told",
+      { auths: { "a.example": ["s3cret"], r: { auth: basic("u:x") } } },
+      "u:x",
+      ['auths["a.example"]: expected object, got array'],
+    ],
+    [
+      "a member of another type takes its entry with it",
+      { auths: { "a.example": { auth: 7 }, r: { auth: basic("u:x") } } },
+      "u:x",
+      ['auths["a.example"]: expected string, got number at auth'],
+    ],
+    [
+      "helpers of another type do not take the entries with them",
+      { credsStore: 1, credHelpers: { x: ["s3cret"] }, auths: { r: { auth: basic("u:x") } } },
+      "u:x",
+      ["credsStore: expected string, got number", 'credHelpers["x"]: expected string, got array'],
+    ],
+    ["auths of another type are told", { auths: ["s3cret"] }, undefined, ["auths: expected object, got array"]],
+    ["names in any case", { AUTHS: { r: { UserName: "u", PASSWORD: "x" } } }, "u:x", []],
+    ["text behind the object is ignored", `{"auths":{"r":{"auth":"${basic("u:x")}"}}} s3cret`, "u:x", []],
+    ["an empty file has no entries", "", undefined, []],
+  ])("%s", async (_name, config, pair, told) => {
+    await put(".docker/config.json", config);
+    const ignored: unknown[] = [];
+    const keychain = await resolveKeychain({}, home, ["r"], (error) => ignored.push(error));
+    expect(keychain.credentialsFor("r").authorization).toBe(pair && `Basic ${basic(pair)}`);
+    const file = join(home, ".docker/config.json");
+    expect(ignored.map(String)).toEqual(told.map((problem) => `Fault: ${file}: ${problem}`));
+    expect(inspect(ignored)).not.toContain("s3cret");
   });
 
   const entry = (name: string) => ({ auths: { r: { auth: basic(`${name}:x`) } } });
@@ -240,6 +275,12 @@ describe("helper programs", () => {
     );
   });
 
+  test.each(["credSstore", "CREDSSTORE", "cred\u017fStore"])("is asked when the config calls it %s", async (name) => {
+    const environment = await helper("odd", `echo '{"USERNAME":"u","secret":"x","ServerURL":null} and more'`);
+    await put(".docker/config.json", { [name]: "odd" });
+    expect(await authorizationFor("r", environment)).toBe(`Basic ${basic("u:x")}`);
+  });
+
   test("may answer with an identity token", async () => {
     const environment = await helper("id", `echo '{"Username":"<token>","Secret":"ref"}'`);
     await put(".docker/config.json", { credsStore: "id" });
@@ -250,8 +291,8 @@ describe("helper programs", () => {
   test.each([
     ["is missing", "", /executable file not found in \$PATH$/],
     ["fails", "echo s3cret; exit 3", /exit status 3$/],
-    ["answers nonsense", "echo s3cret", /not JSON$/],
-    ["answers something else", `echo '{"secret":"s3cret"}'`, /no Username and Secret$/],
+    ["answers nonsense", "echo s3cret", /cannot be read: not JSON: [^:]+$/],
+    ["answers something else", `echo '{"secret":"s3cret"}'`, /not both Username and Secret$/],
   ])("one that %s counts as no credentials", async (_name, script, reason) => {
     const environment = script === "" ? { PATH: home } : await helper("bad", script);
     await put(".docker/config.json", { credsStore: "bad" });

@@ -1,0 +1,231 @@
+import { z } from "zod";
+import { JsonNumber, JsonObject, type JsonValue, parseJson, type TrailingText } from "./json-parse.ts";
+import { isInt64 } from "./strconv.ts";
+
+/**
+ * Reads JSON that comes from outside as Go's encoding/json decodes it (go1.26.8 src/encoding/json/decode.go). null is no
+ * value, absent members are zero values, unknown ones are ignored, and names match in any case. Repeated members are decoded
+ * one after the other into the same variable, so that the last text counts, while objects and lists merge. A value of another
+ * type is an error, also of a member that nothing needs.
+ */
+
+/** What a document says of one variable: nothing, one value, or several that are decoded one after the other. */
+export class Given {
+  readonly values: readonly JsonValue[];
+
+  constructor(values: readonly JsonValue[]) {
+    this.values = values;
+  }
+}
+
+/** How a variable of a Go type is decoded. */
+export type GoType<T> = z.ZodType<T, Given>;
+
+/** A decoded document, or why there is none: a reason that holds no value of the document, but may hold names of its members. */
+export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
+
+/** Decodes the only value of a document, as json.Unmarshal. */
+export function unmarshal<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
+  return decodeDocument(document, type, "refused");
+}
+
+/** Decodes the first value of a document and ignores the rest, as a json.Decoder that is asked once. */
+export function decodeFirst<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
+  return decodeDocument(document, type, "ignored");
+}
+
+function decodeDocument<T>(document: Uint8Array | string, type: GoType<T>, trailing: TrailingText): Decoded<T> {
+  try {
+    return decoded(type, new Given([parseJson(document, trailing)]));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return { ok: false, problem: `not JSON: ${error.message}` };
+  }
+}
+
+function decoded<T>(type: GoType<T>, given: Given): Decoded<T> {
+  const { success, data, error } = type.safeParse(given);
+  if (success) return { ok: true, value: data };
+  const reasons = error.issues.map(({ message, path }) => {
+    const at = z.core.toDotPath(path);
+    return at === "" ? message : `${message} at ${at}`;
+  });
+  return { ok: false, problem: reasons.join("; ") };
+}
+
+/** A scalar: the last value that is not null, else `zero`. @param read undefined for a value of another type */
+function scalar<T>(expected: string, zero: T, read: (value: JsonValue) => T | undefined): GoType<T> {
+  return z.instanceof(Given).transform(({ values }, context) => {
+    let result = zero;
+    for (const value of values) {
+      if (value === null) continue;
+      const found = read(value);
+      if (found === undefined) return refuse(context, expected, value);
+      result = found;
+    }
+    return result;
+  });
+}
+
+function refuse(context: z.RefinementCtx, expected: string, value: JsonValue): never {
+  context.addIssue({ code: "custom", message: `expected ${expected}, got ${kindOf(value)}` });
+  return z.NEVER;
+}
+
+function kindOf(value: JsonValue): string {
+  if (value === null) return "null";
+  if (value instanceof JsonNumber) return "number";
+  if (value instanceof JsonObject) return "object";
+  return Array.isArray(value) ? "array" : typeof value;
+}
+
+/** A string. */
+export const text: GoType<string> = scalar("string", "", (value) => (typeof value === "string" ? value : undefined));
+
+/** A bool. */
+export const flag: GoType<boolean> = scalar("bool", false, (value) => (typeof value === "boolean" ? value : undefined));
+
+/** An int64. */
+export const int64: GoType<bigint> = scalar("integer", 0n, (value) => {
+  if (!(value instanceof JsonNumber) || !/^-?[0-9]+$/.test(value.literal)) return undefined;
+  const integer = BigInt(value.literal);
+  return isInt64(integer) ? integer : undefined;
+});
+
+/** An int64 that a double holds exactly; larger ones are refused. */
+export const integer: GoType<number> = scalar("integer", 0, (value) => {
+  if (!(value instanceof JsonNumber) || !/^-?[0-9]+$/.test(value.literal)) return undefined;
+  const number = Number(value.literal);
+  return Number.isSafeInteger(number) ? number : undefined;
+});
+
+/**
+ * A string with an UnmarshalJSON of its own, which Go calls for null as well, with an empty string; absent is empty too.
+ * @param problemOf what is wrong with a text, if anything
+ */
+export function checkedText(problemOf: (text: string) => string | undefined): GoType<string> {
+  return z.instanceof(Given).transform(({ values }, context) => {
+    let result = "";
+    for (const value of values.length === 0 ? [null] : values) {
+      if (value !== null && typeof value !== "string") return refuse(context, "string", value);
+      result = value ?? "";
+      const problem = problemOf(result);
+      if (problem === undefined) continue;
+      context.addIssue({ code: "custom", message: problem });
+      return z.NEVER;
+    }
+    return result;
+  });
+}
+
+/** A []byte, which JSON holds as base64; undefined when there are none. */
+export const base64: GoType<string | undefined> = z.instanceof(Given).transform(({ values }, context) => {
+  let result: string | undefined;
+  for (const value of values) {
+    // Go is strict where Buffer.from() is not: digits in fours, padded.
+    const digits = typeof value === "string" ? value.replace(/[\r\n]/g, "") : undefined;
+    if (value !== null && (digits === undefined || !BASE64.test(digits))) return refuse(context, "base64", value);
+    result = digits === undefined || digits === "" ? undefined : Buffer.from(digits, "base64").toString("base64");
+  }
+  return result;
+});
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** A struct; its members by their JSON names. */
+export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(shape: Shape) {
+  const byFolded = new Map(Object.keys(shape).map((name) => [fold(name), name]));
+  const members = ({ values }: Given, context: z.RefinementCtx): unknown => {
+    const given = new Map<string, JsonValue[]>(Object.keys(shape).map((name) => [name, []]));
+    for (const value of values) {
+      if (value === null) continue;
+      if (!(value instanceof JsonObject)) return refuse(context, "object", value);
+      for (const [key, member] of value.members) given.get(byFolded.get(fold(key)) ?? "")?.push(member);
+    }
+    return Object.fromEntries([...given].map(([name, found]) => [name, new Given(found)]));
+  };
+  return z
+    .instanceof(Given)
+    .transform(members)
+    .pipe(z.object(shape) as z.ZodType<StructOf<Shape>>);
+}
+
+/** What {@link struct} makes of a shape. */
+export type StructOf<Shape> = { readonly [Name in keyof Shape]: Shape[Name] extends GoType<infer T> ? T : never };
+
+/** Go's rules fold two more letters into ASCII than lower case does: the long s; the Kelvin sign JavaScript folds too. */
+function fold(name: string): string {
+  return name.toLowerCase().replaceAll("\u017f", "s");
+}
+
+/** A pointer: undefined for none and for null. */
+export function pointer<T>(type: GoType<T>): GoType<T | undefined> {
+  return z
+    .instanceof(Given)
+    .transform(sinceNull)
+    .pipe(z.union([NOTHING, type]));
+}
+
+/** A slice. The elements of a second list are decoded over those of the first. */
+export function list<T>(element: GoType<T>): GoType<readonly T[]> {
+  const elements = (given: Given, context: z.RefinementCtx): readonly Given[] => {
+    const arrays: (readonly JsonValue[])[] = [];
+    for (const value of sinceNull(given).values) {
+      if (!isArray(value)) return refuse(context, "array", value);
+      if (value.length === 0) arrays.length = 0;
+      else arrays.push(value);
+    }
+    return (arrays.at(-1) ?? []).map((_, i) => new Given(arrays.flatMap((array) => array.slice(i, i + 1))));
+  };
+  return z.instanceof(Given).transform(elements).pipe(z.array(element));
+}
+
+/** A map with strings for keys, in the order of the document. */
+export function mapOf<T>(element: GoType<T>): GoType<ReadonlyMap<string, T>> {
+  const entries = (given: Given, context: z.RefinementCtx): Map<string, Given> => {
+    const found = new Map<string, Given>();
+    for (const value of sinceNull(given).values) {
+      if (!(value instanceof JsonObject)) return refuse(context, "object", value);
+      for (const [key, member] of value.members) found.set(key, new Given([member]));
+    }
+    return found;
+  };
+  return z.instanceof(Given).transform(entries).pipe(z.map(z.string(), element));
+}
+
+/** Any value, as JavaScript has it; null when there is none. */
+export const anything: GoType<PlainJson> = z.instanceof(Given).transform(({ values }) => plain(values.at(-1) ?? null));
+
+/** A variable that is left out when its value cannot be decoded, and why. */
+export function attempt<T>(type: GoType<T>): GoType<Decoded<T>> {
+  return z.instanceof(Given).transform((given) => decoded(type, given));
+}
+
+/** A JSON value in JavaScript's own types. */
+export type PlainJson =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly PlainJson[]
+  | { readonly [name: string]: PlainJson };
+
+function plain(value: JsonValue): PlainJson {
+  if (value instanceof JsonNumber) return Number(value.literal);
+  if (value instanceof JsonObject)
+    return Object.fromEntries(value.members.map(([name, member]) => [name, plain(member)]));
+  return isArray(value) ? value.map(plain) : value;
+}
+
+/** Nothing was given since the last null, which empties pointers, slices and maps. */
+function sinceNull({ values }: Given): Given {
+  return new Given(values.slice(values.lastIndexOf(null) + 1));
+}
+
+const NOTHING: GoType<undefined> = z
+  .custom<Given>((given) => given instanceof Given && given.values.length === 0)
+  .transform(() => undefined);
+
+function isArray(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,180 @@
+import { isUtf8 } from "node:buffer";
+
+/**
+ * An object as the document writes it: repeated names are kept, in order, because Go's decoder takes all of them one after
+ * the other.
+ */
+export class JsonObject {
+  readonly members: readonly (readonly [name: string, value: JsonValue])[];
+
+  constructor(members: readonly (readonly [name: string, value: JsonValue])[]) {
+    this.members = members;
+  }
+}
+
+/** A number as the document writes it: `1.0` is no integer for Go, and 64-bit integers do not fit a double. */
+export class JsonNumber {
+  readonly literal: string;
+
+  constructor(literal: string) {
+    this.literal = literal;
+  }
+}
+
+/** A parsed JSON value. */
+export type JsonValue = string | boolean | null | JsonNumber | JsonObject | readonly JsonValue[];
+
+/** Deeper documents are refused. Go's limit is 10,000; no document of an image is nested deeper than about ten. */
+const MAX_DEPTH = 1000;
+
+/** Which text may follow the first value: none but white space for Go's json.Unmarshal, any for json.Decoder. */
+export type TrailingText = "refused" | "ignored";
+
+/**
+ * Parses a document as Go's encoding/json scans it (go1.26.8 src/encoding/json/scanner.go).
+ * @throws SyntaxError that quotes nothing of the document, which may hold secrets
+ */
+export function parseJson(document: Uint8Array | string, trailing: TrailingText): JsonValue {
+  const parser = new Parser(typeof document === "string" ? document : goUtf8(document));
+  const value = parser.value(0);
+  if (trailing === "refused") parser.end();
+  return value;
+}
+
+const SPACE = /[ \t\r\n]*/y;
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const LITERALS = [
+  ["null", null],
+  ["true", true],
+  ["false", false],
+] as const;
+
+class Parser {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(depth: number): JsonValue {
+    if (depth > MAX_DEPTH) throw new SyntaxError("JSON is nested too deeply");
+    this.#skipSpace();
+    if (this.#take("{")) return this.#object(depth + 1);
+    if (this.#take("[")) return this.#array(depth + 1);
+    if (this.#text[this.#at] === '"') return this.#string();
+    for (const [word, value] of LITERALS) {
+      if (!this.#text.startsWith(word, this.#at)) continue;
+      this.#at += word.length;
+      return value;
+    }
+    NUMBER.lastIndex = this.#at;
+    const literal = NUMBER.exec(this.#text)?.[0];
+    if (literal === undefined) throw this.#error();
+    this.#at += literal.length;
+    return new JsonNumber(literal);
+  }
+
+  /** @throws SyntaxError when anything but white space is left */
+  end(): void {
+    this.#skipSpace();
+    if (this.#at < this.#text.length) throw this.#error();
+  }
+
+  #object(depth: number): JsonObject {
+    const members: [string, JsonValue][] = [];
+    if (this.#takeAfterSpace("}")) return new JsonObject(members);
+    do {
+      this.#skipSpace();
+      const name = this.#string();
+      this.#expect(":");
+      members.push([name, this.value(depth)]);
+    } while (this.#takeAfterSpace(","));
+    this.#expect("}");
+    return new JsonObject(members);
+  }
+
+  #array(depth: number): JsonValue[] {
+    const values: JsonValue[] = [];
+    if (this.#takeAfterSpace("]")) return values;
+    do values.push(this.value(depth));
+    while (this.#takeAfterSpace(","));
+    this.#expect("]");
+    return values;
+  }
+
+  /** Go decodes a surrogate escape that is alone into U+FFFD. */
+  #string(): string {
+    const start = this.#at;
+    if (!this.#take('"')) throw this.#error();
+    do {
+      this.#at = this.#text.indexOf('"', this.#at) + 1;
+      if (this.#at === 0) throw new SyntaxError("unexpected end of JSON input");
+    } while (this.#isEscaped(this.#at - 1));
+    try {
+      const text: unknown = JSON.parse(this.#text.slice(start, this.#at));
+      return String(text).toWellFormed();
+    } catch {
+      throw new SyntaxError(`invalid character in JSON string at offset ${start}`);
+    }
+  }
+
+  #isEscaped(quote: number): boolean {
+    let at = quote;
+    while (this.#text[at - 1] === "\\") at -= 1;
+    return (quote - at) % 2 === 1;
+  }
+
+  #skipSpace(): void {
+    SPACE.lastIndex = this.#at;
+    SPACE.test(this.#text);
+    this.#at = SPACE.lastIndex;
+  }
+
+  #take(character: string): boolean {
+    if (this.#text[this.#at] !== character) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #takeAfterSpace(character: string): boolean {
+    this.#skipSpace();
+    return this.#take(character);
+  }
+
+  #expect(character: string): void {
+    if (!this.#takeAfterSpace(character)) throw this.#error();
+  }
+
+  #error(): SyntaxError {
+    if (this.#at >= this.#text.length) return new SyntaxError("unexpected end of JSON input");
+    return new SyntaxError(`invalid character in JSON at offset ${this.#at}`);
+  }
+}
+
+/** A lead byte, and how many bytes follow it. Overlong forms and surrogates are told by the bytes behind. */
+const SEQUENCES = [
+  /^[\xc2-\xdf][\x80-\xbf]/,
+  /^\xe0[\xa0-\xbf][\x80-\xbf]/,
+  /^[\xe1-\xec\xee\xef][\x80-\xbf]{2}/,
+  /^\xed[\x80-\x9f][\x80-\xbf]/,
+  /^\xf0[\x90-\xbf][\x80-\xbf]{2}/,
+  /^[\xf1-\xf3][\x80-\xbf]{3}/,
+  /^\xf4[\x80-\x8f][\x80-\xbf]{2}/,
+];
+
+/** Text of bytes as Go decodes them: one U+FFFD for every byte that is not UTF-8, where Node makes fewer. */
+function goUtf8(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (isUtf8(buffer)) return buffer.toString("utf8");
+  return buffer.toString("latin1").replace(/[\x80-\xff]+/g, (run) => {
+    let text = "";
+    for (let at = 0; at < run.length; ) {
+      const rest = run.slice(at, at + 4);
+      const valid = SEQUENCES.map((sequence) => sequence.exec(rest)?.[0]).find((found) => found !== undefined);
+      text += valid === undefined ? "\ufffd" : Buffer.from(valid, "latin1").toString("utf8");
+      at += valid?.length ?? 1;
+    }
+    return text;
+  });
+}
