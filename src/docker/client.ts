@@ -1,14 +1,20 @@
 import { Readable } from "node:stream";
 import type { Client, Dispatcher } from "undici";
 import { Fault, failTo } from "../errors/fault.ts";
-import { decodeFirst, type GoType } from "../go/json-decode.ts";
+import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
 import type { Environment } from "../process/environment.ts";
-import { dockerAnswerFault, dockerNetworkFault } from "./fault.ts";
+import { dockerAnswerFault, dockerNetworkFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
 import { DockerSockets } from "./sockets.ts";
 
 /** The newest API whose requests and answers are known here; docker engine 28. */
 const NEWEST_API = "1.51";
+
+/** What is spoken to a daemon that does not say its version: engine 25's, which newer ones still understand. */
+const OLDEST_API = "1.44";
+
+/** What a daemon answers to `/version`, as far as it is read. */
+export const versionType = struct({ ApiVersion: text });
 
 /** One for requests one after the other, and one to read an image from while the other takes what is read. */
 const CONNECTIONS = { requests: 0, downloads: 1 } as const;
@@ -112,10 +118,24 @@ export class DockerClient {
   async #negotiate(signal: AbortSignal): Promise<string> {
     const { version } = this.#host;
     if (version !== undefined) return version;
-    const answer = await this.#ping(CONNECTIONS.requests, signal);
-    const said = answer.headers["api-version"];
-    if (typeof said !== "string" || !/^\d+\.\d+$/.test(said)) return NEWEST_API;
+    const said = await this.#saidVersion(signal);
     return isAtLeast(said, NEWEST_API) ? NEWEST_API : said;
+  }
+
+  /** A proxy in front of a daemon may let nothing through but what builds need: then /version tells, or nothing does. */
+  async #saidVersion(signal: AbortSignal): Promise<string> {
+    const answer = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
+    if (answer !== undefined) return versionIn(answer.headers["api-version"]) ?? NEWEST_API;
+    const path = `${this.#host.basePath}/version`;
+    const asked = await this.#send(
+      CONNECTIONS.requests,
+      { method: "GET", path },
+      path,
+      ANSWER_TIMEOUT_MS,
+      signal,
+    ).catch(unlessRefused);
+    const version = asked && decodeFirst(await this.#whole(asked, signal), versionType);
+    return (version?.ok && versionIn(version.value.ApiVersion)) || OLDEST_API;
   }
 
   #keepOpen(): void {
@@ -190,6 +210,16 @@ export class DockerClient {
     this.#clients.set(connection, client);
     return client;
   }
+}
+
+function versionIn(said: unknown): string | undefined {
+  return typeof said === "string" && /^\d+\.\d+$/.test(said) ? said : undefined;
+}
+
+/** Undefined for an answer that refuses the request. @throws any other error */
+export function unlessRefused(error: unknown): undefined {
+  if (isRefusal(error)) return undefined;
+  throw error;
 }
 
 /** True when a version of the API is another one or newer; both `<major>.<minor>`. */

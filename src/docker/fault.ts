@@ -13,9 +13,16 @@ export function isDockerFault(error: unknown): error is Fault {
   return error instanceof Fault && error.code.startsWith("EXPORT_DAEMON_");
 }
 
+/** True for an answer with an error status. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Fault && (error.code === DOCKER_NOT_FOUND || error.code === REFUSED);
+}
+
+const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
+
 /** The fault of an answer with an error status, in the words of docker's own client. @param body of the answer, as text */
 export function dockerAnswerFault(status: number, body: string, host: string): Fault {
-  const code = status === 404 ? DOCKER_NOT_FOUND : "EXPORT_DAEMON_REFUSED";
+  const code = status === 404 ? DOCKER_NOT_FOUND : REFUSED;
   return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
 }
 

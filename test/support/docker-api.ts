@@ -13,6 +13,10 @@ export interface DockerApiOptions {
   readonly storage: "classic" | "containerd";
   /** False: it has forgotten the layers below images, so that every image has to be sent whole. */
   readonly knowsBase: boolean;
+  /** Paths, without the version, that a proxy in front of it refuses. */
+  readonly refuses?: RegExp;
+  /** Writes IDs as podman does. */
+  readonly leavesOutAlgorithm?: boolean;
 }
 
 /** What a load consisted of. */
@@ -79,7 +83,8 @@ export class DockerApi implements AsyncDisposable {
     const url = new URL(request.url ?? "", "http://docker");
     this.requests.push(`${request.method} ${decodeURIComponent(url.pathname + url.search)}`);
     const path = url.pathname.replace(/^\/v[\d.]+/, "");
-    if (path === "/_ping") {
+    if (this.#options.refuses?.test(path)) response.writeHead(403).end("Forbidden");
+    else if (path === "/_ping") {
       response.setHeader("api-version", this.#options.apiVersion);
       send(response, 200, "OK");
     } else if (path === "/version") send(response, 200, { ApiVersion: this.#options.apiVersion });
@@ -101,8 +106,9 @@ export class DockerApi implements AsyncDisposable {
       send(response, 404, { message: "No such image" });
       return;
     }
+    const id = isRunImage ? this.runImageId : (this.#loaded ?? "");
     send(response, 200, {
-      Id: isRunImage ? this.runImageId : this.#loaded,
+      Id: this.#options.leavesOutAlgorithm ? id.slice("sha256:".length) : id,
       Architecture: hasPlatform ? "of-the-platform" : "of-the-index",
       Os: "linux",
       RootFS: { Type: "layers", Layers: [digestOf(this.baseTar)] },

@@ -1,4 +1,4 @@
-import { type DockerClient, isAtLeast } from "../../docker/client.ts";
+import { type DockerClient, isAtLeast, unlessRefused, versionType } from "../../docker/client.ts";
 import { list, struct, text } from "../../go/json-decode.ts";
 
 /** The first API version that can look up an image by platform (docs/compatibility.md#daemon-images). */
@@ -6,7 +6,6 @@ const PLATFORM_AWARE_API = "1.49";
 
 const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
 
-const versionType = struct({ ApiVersion: text });
 const infoType = struct({ DriverStatus: list(list(text)) });
 
 /** How a daemon keeps layers: by chains of diffIDs, or as blobs in containerd's content store. */
@@ -50,7 +49,9 @@ export class DaemonConnection {
   async #readPlatformAware(signal: AbortSignal): Promise<boolean> {
     const used = await this.docker.version(signal);
     if (!isAtLeast(used, PLATFORM_AWARE_API)) return false;
-    const { ApiVersion } = await this.docker.json({ method: "GET", path: "/version" }, versionType, signal);
-    return isAtLeast(ApiVersion, PLATFORM_AWARE_API);
+    // A daemon behind a proxy that refuses this is asked for images without a platform, which all daemons understand.
+    const request = { method: "GET", path: "/version" } as const;
+    const said = await this.docker.json(request, versionType, signal).catch(unlessRefused);
+    return said !== undefined && isAtLeast(said.ApiVersion, PLATFORM_AWARE_API);
   }
 }

@@ -188,3 +188,24 @@ test("a daemon may be reached over TCP", async () => {
   expect(await run("app")).toMatchObject({ exitCode: 0 });
   expect(api.loads).toHaveLength(1);
 });
+
+test.each([
+  ["the ping", /^\/_ping$/, "1.41", ["GET /version", "GET /v1.41/images/run/json"]],
+  ["the ping and the version", /^\/(_ping|version)$/, "1.51", ["GET /version", "GET /v1.44/images/run/json"]],
+  ["the version and the info", /^\/(version|info)$/, "1.49", ["GET /v1.49/version", "GET /v1.49/images/run/json"]],
+])("a proxy that refuses %s does not keep the image from a daemon", async (_what, refuses, apiVersion, first) => {
+  const { api, run } = await scene({ ...CLASSIC, apiVersion, refuses });
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  const asked = api.requests.filter((request) => request !== "GET /_ping");
+  expect(asked.slice(0, first.length)).toEqual(first);
+  expect(api.loads).toHaveLength(1);
+});
+
+test("IDs without an algorithm, as podman writes them, are taken", async () => {
+  const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });
+  const { exitCode, stdout } = await run("app");
+  expect(exitCode).toBe(0);
+  const id = api.loadedId.slice("sha256:".length);
+  expect(stdout).toContain(`*** Images (${id.slice(0, 12)}):\n`);
+  expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
+});
