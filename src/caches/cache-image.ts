@@ -21,8 +21,9 @@ import { RegistryImage } from "../destinations/registry/source-image.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault, failTo, messageOf, withContext } from "../errors/fault.ts";
 import { goQuote } from "../go/format.ts";
-import { buildCacheImage, cacheConfigBytes, EMPTY_LAYER_BYTES } from "../images/cache-image.ts";
+import { buildCacheImage, cacheConfigBytes, EMPTY_LAYER_BYTES, EMPTY_LAYER_ID } from "../images/cache-image.ts";
 import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
+import { cacheImageDamage, checkImage, type OwnLayer } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import { type Descriptor, OCI_MANIFEST } from "../oci/descriptor.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
@@ -143,7 +144,8 @@ export class ImageCache implements CacheStore {
       return EMPTY_CACHE_METADATA;
     }
     const work = { priority: CACHE_PRIORITY, signal };
-    if (previous === undefined || !(await previous.repository.isComplete(previous.image, work))) {
+    const isWhole = previous !== undefined && cacheImageDamage(previous) === undefined;
+    if (!isWhole || !(await previous.repository.isComplete(previous.image, work))) {
       logger.info(`Ignoring cache image ${goQuote(name)} because it was corrupt`);
       return EMPTY_CACHE_METADATA;
     }
@@ -179,6 +181,7 @@ export class ImageCache implements CacheStore {
         configBytes,
         pushed.map(({ descriptor }) => descriptor),
       );
+      checkImage(this.name, image, undefined, this.#ownLayers(layers));
       await this.#pushManifest(image, early, appSaved, signal);
       return image;
     };
@@ -201,6 +204,11 @@ export class ImageCache implements CacheStore {
 
   /** Blobs without an image are the registry's to remove. */
   async close(): Promise<void> {}
+
+  #ownLayers(layers: readonly CacheLayer[]): OwnLayer[] {
+    if (layers.length === 0) return [{ id: "empty", diffId: EMPTY_LAYER_ID, from: undefined, canBeMade: true }];
+    return layers.map(({ step, diffId }) => ({ id: step.id, diffId, from: this.#usable, canBeMade: true }));
+  }
 
   #pushEarly(configBytes: Uint8Array, isEmpty: boolean, signal: AbortSignal): EarlyPush {
     const { repository, reference } = this.#cache;

@@ -2,6 +2,7 @@ import type { TomlDate } from "smol-toml";
 import { withContext } from "../errors/fault.ts";
 import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { anything, decodeFirst, flag, list, mapOf, struct, text } from "../go/json-decode.ts";
+import { CREATED_BY_CONFIG, CREATED_BY_LAUNCHER, CREATED_BY_PROCESS_TYPES, CREATED_BY_SBOM } from "./names.ts";
 
 /**
  * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, for they have 64
@@ -138,13 +139,51 @@ export function cacheMetadataJson(metadata: CacheMetadata): string {
   return goJson(goStruct({ sbom: shaJson(metadata.sbom), buildpacks: buildpackRecordsJson(metadata.buildpacks) }));
 }
 
+const shaType = struct({ sha: text });
+
+const recordedType = struct({
+  app: list(shaType),
+  sbom: shaType,
+  buildpacks: list(struct({ layers: mapOf(shaType) })),
+  config: shaType,
+  launcher: shaType,
+  "process-types": shaType,
+  runImage: struct({ topLayer: text }),
+});
+
+/** The diffIDs in a lifecycle metadata label. */
+export interface RecordedLayers {
+  /** Of the run image's last layer; "" if unknown. */
+  readonly topLayer: string;
+  /** Of the layers above it, "" where there is none; those of extensions are not recorded. */
+  readonly own: readonly string[];
+  /** Those that the image's history names, by `created_by`. */
+  readonly byHistory: ReadonlyMap<string, string>;
+}
+
+/** Reads the diffIDs of a lifecycle metadata label; none for a label that is absent or cannot be read. */
+export function parseRecordedLayers(label: string | undefined): RecordedLayers {
+  const recorded = decodeFirst(label ?? "{}", recordedType);
+  if (!recorded.ok) return { topLayer: "", own: [], byHistory: new Map() };
+  const { app, sbom, buildpacks, config, launcher, "process-types": processTypes, runImage } = recorded.value;
+  const launch = buildpacks.flatMap(({ layers }) => [...layers.values()]);
+  const own = [...launch, sbom, ...app, launcher, config, processTypes].map(({ sha }) => sha);
+  const byHistory = new Map([
+    [CREATED_BY_SBOM, sbom.sha],
+    [CREATED_BY_LAUNCHER, launcher.sha],
+    [CREATED_BY_CONFIG, config.sha],
+    [CREATED_BY_PROCESS_TYPES, processTypes.sha],
+  ]);
+  return { topLayer: runImage.topLayer, own, byHistory };
+}
+
 const layerType = struct({ sha: text, data: anything, build: flag, launch: flag, cache: flag }).transform(
   ({ sha, ...layer }): LayerRecord => ({ diffId: sha, ...layer }),
 );
 
 const buildpackType = struct({ key: text, version: text, layers: mapOf(layerType) });
 
-const cacheMetadataType = struct({ sbom: struct({ sha: text }), buildpacks: list(buildpackType) }).transform(
+const cacheMetadataType = struct({ sbom: shaType, buildpacks: list(buildpackType) }).transform(
   ({ sbom, buildpacks }): CacheMetadata => ({ sbom: sbom.sha, buildpacks }),
 );
 

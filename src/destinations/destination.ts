@@ -4,20 +4,16 @@ import type { BlobFiles, Layer } from "../engine/layer.ts";
 import { Fault } from "../errors/fault.ts";
 import type { BaseImage } from "../images/app-image.ts";
 import { type BuiltImage, newLayerMediaType } from "../images/image.ts";
+import { checkCounts, type ExistingImage } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { ImageConfig } from "../oci/image-config.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { LayerUse } from "../plan/layers.ts";
 import type { RegistryRepository } from "./registry/repository.ts";
 
-export interface SourceImage {
-  readonly name: string;
-  readonly config: ImageConfig;
-  /** From the bottom, one for each diffID of the config. */
-  readonly layers: readonly Descriptor[];
-}
+/** An image that layers may be taken from. */
+export type SourceImage = ExistingImage;
 
 export interface RunImage extends SourceImage, BaseImage {
   /** `<name>@<digest>` of the selected manifest. */
@@ -163,18 +159,13 @@ export function findLayer(from: SourceImage | undefined, diffId: string): Descri
 
 /**
  * The media type of layers upon a run image.
- * @throws Fault for an image without layers, or that cannot take layers with this compression
+ * @throws Fault for an image that nothing can be built upon, or that cannot take layers with this compression
  */
-export function layerTypeUpon({ name, layers }: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
+export function layerTypeUpon(image: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
+  const { name, layers } = image;
+  checkCounts(image);
   if (layers.length === 0) throw new Fault("EXPORT_IMAGE_NO_LAYERS", "image has no layers", { destination: name });
   return newLayerMediaType(mediaType, compression);
-}
-
-/** @throws Fault when config and manifest of an image do not have equally many layers */
-export function checkLayerCount(name: string, config: ImageConfig, layers: readonly Descriptor[]): void {
-  if (config.rootfs.diff_ids.length === layers.length) return;
-  const counts = `${layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`;
-  throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${name} is inconsistent: it has ${counts}`);
 }
 
 /**

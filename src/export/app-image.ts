@@ -6,6 +6,7 @@ import { namesFault, type RunImage, type SavedImage, type UnsavedImage } from ".
 import { type Fault, failTo, withContext } from "../errors/fault.ts";
 import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
 import { createdTime } from "../images/image.ts";
+import { checkImage, type OwnLayer } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { recordLifecycle } from "../plan/records.ts";
@@ -94,7 +95,7 @@ async function save(
 }
 
 function unsavedImage(
-  { settings }: ExportContext,
+  { settings, app }: ExportContext,
   runImage: RunImage,
   base: Promise<unknown>,
   layers: readonly AppLayer[],
@@ -109,8 +110,17 @@ function unsavedImage(
     base,
     layers,
     configBytes,
-    build: (descriptors, annotations) => buildAppImage(runImage, configBytes, descriptors, annotations),
+    build: (descriptors, annotations) => {
+      const image = buildAppImage(runImage, configBytes, descriptors, annotations);
+      checkImage(app.name, image, runImage, layers.map(ownLayer));
+      return image;
+    },
   };
+}
+
+function ownLayer({ id, diffId, content }: AppLayer): OwnLayer {
+  if (content.kind === "made") return { id, diffId, from: undefined, canBeMade: true };
+  return { id, diffId, from: content.from, canBeMade: content.otherwise !== undefined };
 }
 
 function reportOf(

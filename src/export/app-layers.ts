@@ -145,7 +145,9 @@ export class AppLayers {
     const previous = await this.#sources.previous;
     const descriptor = findLayer(previous, step.diffId);
     if (previous === undefined || descriptor === undefined)
-      throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`);
+      throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`, {
+        hint: "Build again without the previous image, so that the buildpack makes the layer anew.",
+      });
     const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
     const added = awaitedLater(app.addLayer(content, { id, order: 0 }, this.#signal));
     const diffId = parseDiffId(step.diffId);

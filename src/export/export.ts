@@ -35,6 +35,8 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
     await images.cache.store;
     const early = (await reading).tell(logger);
     await images.all;
+    const damage = await images.damage;
+    if (damage !== undefined) logger.warn(damage);
     const runImageNames = (await naming).tell(logger);
     const prepared = await preparing;
 

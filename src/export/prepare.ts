@@ -10,6 +10,7 @@ import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import type { TaskScope } from "../concurrency/task-scope.ts";
 import type { RunImage, SourceImage } from "../destinations/destination.ts";
 import { Fault, failTo, withContext } from "../errors/fault.ts";
+import { appImageDamage } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { planApp } from "../plan/app.ts";
@@ -22,7 +23,10 @@ import type { ExportContext } from "./context.ts";
 export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
+  /** Undefined also for one whose layers cannot be trusted; the reference takes them as they are. */
   readonly previous: Promise<SourceImage | undefined>;
+  /** The warning about such an image. */
+  readonly damage: Promise<string | undefined>;
   readonly launchCache: Promise<void>;
   /** Rejects like the first of them that fails, in the reference's order. */
   readonly all: Promise<void>;
@@ -36,7 +40,13 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
   const { app, store } = context;
   const cache = openCache(context, tasks);
   const runImage = tasks.fork((signal) => app.openRunImage(signal));
-  const previous = tasks.fork((signal) => app.openPreviousImage(signal));
+  const found = tasks.fork((signal) => app.openPreviousImage(signal));
+  const damage = tasks.fork(async () => {
+    const image = await found;
+    const reason = image && appImageDamage(image, await runImage);
+    return reason && `Not reusing layers of the previous image ${image.name}: ${reason}`;
+  });
+  const previous = tasks.fork(async () => ((await damage) === undefined ? await found : undefined));
   const launchCache = tasks.fork(() => app.openLaunchCache((path) => store.hashFile(path)));
   const all = tasks.fork(async () => {
     for (const opening of [cache.store, previous, runImage, launchCache]) await opening;
@@ -52,7 +62,7 @@ export function openImages(context: ExportContext, tasks: TaskScope): OpeningIma
       throw error;
     }),
   );
-  return { cache, runImage, previous, launchCache, all };
+  return { cache, runImage, previous, damage, launchCache, all };
 }
 
 export interface EarlyDocuments {

@@ -10,6 +10,9 @@ import { type BuiltImage, blankEntry, NORMALISED_TIME, serialiseImage } from "./
  */
 export const EMPTY_LAYER_BYTES: Uint8Array = new Uint8Array(1024);
 
+/** Its diffID. */
+export const EMPTY_LAYER_ID = parseDiffId(digestOf(EMPTY_LAYER_BYTES));
+
 /**
  * The config of a cache image (docs/compatibility.md#cache-image). Each layer is listed once, where the reference lists
  * reused layers twice (docs/compatibility.md#cached-layers-listed-once); without layers, `EMPTY_LAYER_BYTES` is the
@@ -17,7 +20,7 @@ export const EMPTY_LAYER_BYTES: Uint8Array = new Uint8Array(1024);
  * @param metadata the label's JSON
  */
 export function cacheConfigBytes(layers: readonly DiffID[], metadata: string): Buffer {
-  const listed = layers.length === 0 ? [parseDiffId(digestOf(EMPTY_LAYER_BYTES))] : layers;
+  const listed = layers.length === 0 ? [EMPTY_LAYER_ID] : layers;
   const config = emptyImageConfig({ os: "linux", architecture: "" });
   return imageConfigBytes({
     ...config,

@@ -63,7 +63,7 @@ export async function pushRunImage(
   return `${repository}@${digestOf(manifest)}`;
 }
 
-async function putBlob(access: RegistryAccess, base: string, bytes: Buffer): Promise<void> {
+export async function putBlob(access: RegistryAccess, base: string, bytes: Buffer): Promise<void> {
   const opened = await access.send(`${base}/blobs/uploads/`, { method: "POST" });
   const location = new URL(opened.headers.get("location") ?? "", base);
   location.searchParams.set("digest", digestOf(bytes));

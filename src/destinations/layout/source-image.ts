@@ -1,6 +1,6 @@
 import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
 import type { ImageManifest } from "../../oci/manifest.ts";
-import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
+import { layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
 import type { LayoutImage } from "./images.ts";
 
 export class LayoutSource implements SourceImage {
@@ -10,7 +10,6 @@ export class LayoutSource implements SourceImage {
   constructor(image: LayoutImage) {
     this.image = image;
     this.config = parseImageConfig(image.configBytes, this.name);
-    checkLayerCount(this.name, this.config, this.layers);
   }
 
   get name(): string {

@@ -1,6 +1,6 @@
 import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
 import type { ImageManifest } from "../../oci/manifest.ts";
-import { checkLayerCount, layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
+import { layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
 import type { RemoteImage } from "./image.ts";
 import type { RegistryRepository } from "./repository.ts";
 
@@ -10,12 +10,11 @@ export class RegistryImage implements SourceImage {
   readonly image: RemoteImage;
   readonly config: ImageConfig;
 
-  /** @throws Fault when the config is none, or does not fit the manifest */
+  /** @throws Fault when the config is none */
   constructor(repository: RegistryRepository, image: RemoteImage) {
     this.repository = repository;
     this.image = image;
     this.config = parseImageConfig(image.configBytes, image.reference.name);
-    checkLayerCount(image.reference.name, this.config, this.layers);
   }
 
   get name(): string {

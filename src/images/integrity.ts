@@ -1,0 +1,131 @@
+import { parseCacheMetadata, parseRecordedLayers } from "../cnb/lifecycle-metadata.ts";
+import { CACHE_METADATA_LABEL, LIFECYCLE_METADATA_LABEL } from "../cnb/names.ts";
+import { Fault } from "../errors/fault.ts";
+import { goJson } from "../go/json.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { DiffID } from "../oci/digest.ts";
+import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
+import { descriptorStruct } from "../oci/manifest.ts";
+import type { BuiltImage } from "./image.ts";
+
+/** An image that exists, as far as its layers matter. */
+export interface ExistingImage {
+  /** For messages. */
+  readonly name: string;
+  readonly config: ImageConfig;
+  /** From the bottom. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** A layer of a built image on top of its base. */
+export interface OwnLayer {
+  /** For messages. */
+  readonly id: string;
+  readonly diffId: DiffID;
+  /** The image that its blob may have been taken from; undefined where there is none. */
+  readonly from: ExistingImage | undefined;
+  /** False for a layer that can only be taken from there: its contents are not here. */
+  readonly canBeMade: boolean;
+}
+
+/**
+ * Refuses an image whose parts do not belong together; called before anything of it is published.
+ * @param base the image that it is built upon; undefined for none
+ * @param own its other layers, from the bottom
+ * @throws Fault that names the layer
+ */
+export function checkImage(
+  name: string,
+  image: BuiltImage,
+  base: ExistingImage | undefined,
+  own: readonly OwnLayer[],
+): void {
+  const refuse = (what: string): never => {
+    throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${name} would be broken, so it is not saved: ${what}`, {
+      hint: "Build again without the previous image and the cache, and report this if it happens again.",
+    });
+  };
+  const config = parseImageConfig(image.configBytes, name);
+  const diffIds = config.rootfs.diff_ids;
+  const entries = config.history.filter((entry) => !entry.empty_layer).length;
+  if (image.layers.length !== diffIds.length || entries !== diffIds.length)
+    refuse(`it has ${image.layers.length} layers, ${diffIds.length} diffIDs and ${entries} history entries for them`);
+  const baseLayers = base?.layers ?? [];
+  if (image.layers.length !== baseLayers.length + own.length)
+    refuse(`it has ${image.layers.length} layers, and its parts have ${baseLayers.length + own.length}`);
+  for (const [i, descriptor] of baseLayers.entries()) {
+    if (!isSame(image.layers[i], descriptor) || diffIds[i] !== base?.config.rootfs.diff_ids[i])
+      refuse(`layer ${i} is not that of ${base?.name}`);
+  }
+  for (const [i, layer] of own.entries()) {
+    const at = baseLayers.length + i;
+    if (diffIds[at] !== layer.diffId) refuse(`diffID ${diffIds[at]} is not that of layer '${layer.id}'`);
+    if (!isOrigin(image.layers[at], layer)) refuse(`layer '${layer.id}' is not one of ${layer.from?.name}`);
+  }
+}
+
+/** True for a blob that the image lists with this diffID, and for one that it does not list if the layer can be made. */
+function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeMade }: OwnLayer): boolean {
+  const { diff_ids } = from?.config.rootfs ?? { diff_ids: [] };
+  const blobs = (from?.layers ?? []).map((layer, i) => ({ ...layer, diffId: diff_ids[i] }));
+  const listed = blobs.filter((blob) => blob.digest === descriptor?.digest);
+  if (listed.length === 0) return canBeMade;
+  return listed.some((blob) => blob.diffId === diffId && blob.size === descriptor?.size);
+}
+
+function isSame(one: Descriptor | undefined, other: Descriptor): boolean {
+  return one !== undefined && goJson(descriptorStruct(one)) === goJson(descriptorStruct(other));
+}
+
+/**
+ * Why no layer may be taken from a previous image: its manifest, config and label contradict each other, so that a diffID
+ * may stand beside another layer's blob. undefined for a sound image.
+ * @param base the run image, which tells where its own layers are
+ */
+export function appImageDamage(image: ExistingImage, base: ExistingImage): string | undefined {
+  const label = image.config.config.Labels.get(LIFECYCLE_METADATA_LABEL);
+  const { topLayer, own, byHistory } = parseRecordedLayers(label);
+  const diffIds: readonly string[] = image.config.rootfs.diff_ids;
+  const counts = countsDamage(image);
+  if (counts !== undefined) return counts;
+  const lost = [topLayer, ...own].find((sha) => sha !== "" && !diffIds.includes(sha));
+  if (lost !== undefined) return `its label names layer ${lost}, which its config does not list`;
+  const top = diffIds.indexOf(topLayer);
+  const low = own.find((sha) => sha !== "" && diffIds.lastIndexOf(sha) <= top);
+  if (low !== undefined) return `its config lists layer ${low} below those of its run image`;
+  const baseIds = base.config.rootfs.diff_ids;
+  if (baseIds.at(-1) === topLayer && baseIds.some((diffId, i) => diffIds[i] !== diffId))
+    return "its config lists the layers of its run image in another order";
+  // Below Platform API 0.12 the history says nothing of layers; and a run image may be an app image itself.
+  const entries = image.config.history.filter((entry) => !entry.empty_layer);
+  const moved = entries.find(
+    ({ created_by }, i) => i > top && (byHistory.get(created_by) || diffIds[i]) !== diffIds[i],
+  );
+  if (entries.length !== diffIds.length || moved === undefined) return undefined;
+  return `its history has '${moved.created_by}' at another place than its config`;
+}
+
+/**
+ * The same for a cache image, whose label names all its layers in their order. The lifecycle lists reused layers twice
+ * (docs/compatibility.md#cached-layers-listed-once).
+ */
+export function cacheImageDamage(image: ExistingImage): string | undefined {
+  const { sbom, buildpacks } = parseCacheMetadata(image.config.config.Labels.get(CACHE_METADATA_LABEL));
+  const cached = buildpacks.flatMap(({ layers }) => [...layers.values()].map(({ diffId }) => diffId));
+  const named = [...new Set([...cached, sbom])].filter((sha) => sha !== "");
+  const listed: readonly string[] = [...new Set(image.config.rootfs.diff_ids)];
+  const isListed = named.length === 0 || (named.length === listed.length && named.every((sha, i) => sha === listed[i]));
+  return countsDamage(image) ?? (isListed ? undefined : "its config lists other layers than its label");
+}
+
+/** @throws Fault for an image whose layers and diffIDs differ in number */
+export function checkCounts(image: ExistingImage): void {
+  const damage = countsDamage(image);
+  if (damage !== undefined) throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${image.name} is inconsistent: ${damage}`);
+}
+
+function countsDamage({ config, layers }: ExistingImage): string | undefined {
+  const diffIds = config.rootfs.diff_ids;
+  if (diffIds.length === layers.length) return undefined;
+  return `it has ${layers.length} layers and ${diffIds.length} diffIDs`;
+}
