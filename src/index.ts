@@ -1,6 +1,7 @@
 import { runExporter } from "./cli/exporter.ts";
 import { type ExportOptions, parseOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
+import { printable, printableMessage } from "./errors/printable.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
 import { type Environment, homeDirectory, temporaryDirectory, workingDirectory } from "./process/environment.ts";
@@ -120,11 +121,11 @@ async function begin(
   return { app, cache };
 }
 
-/** A logger that throws loses its line; the export goes on. */
+/** A logger that throws loses its line; the export goes on. Messages are escaped as in the command's log. */
 function guarded(logger: Logger): Logger {
   const log = (level: keyof Logger) => (message: string) => {
     try {
-      logger[level](message);
+      logger[level](level === "debug" || level === "info" ? printableMessage(message) : printable(message));
     } catch {
       // There is nowhere left to report it.
     }

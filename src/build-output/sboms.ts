@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, rm, rmdir, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Fault, withContext } from "../errors/fault.ts";
+import { printableLine } from "../errors/printable.ts";
 import { makeDirectories } from "../files/directories.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import type { Logger } from "../logger.ts";
@@ -82,7 +83,7 @@ export class SbomCopies {
       try {
         await this.#copy(join(source, name), destination);
       } catch (error) {
-        logger.warn(`failed while copying SBOM from ${join(source, name)} to ${destination}`);
+        logger.warn(`failed while copying SBOM from ${printableLine(join(source, name))} to ${destination}`);
         throw error;
       }
     }

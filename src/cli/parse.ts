@@ -50,8 +50,8 @@ export function parseInvocation(program: string, args: readonly string[]): Invoc
   const phase = posix.basename(word);
   const action = ACTIONS.get(phase);
   if (action !== undefined) return { kind: "phase", command: action, phase, args: rest };
-  throw phaseFault(`failed to recognize phase: ${phase} \nValid phases: ${PHASES}`, {
-    hint: "This program supports only export and create.",
+  throw phaseFault(`failed to recognize phase: ${phase} `, {
+    hint: `Valid phases: ${PHASES}\nThis program supports only export and create.`,
   });
 }
 

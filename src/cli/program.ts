@@ -1,5 +1,6 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageAndHint } from "../errors/fault.ts";
+import { printable } from "../errors/printable.ts";
 import type { StartThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { type Environment, temporaryDirectory } from "../process/environment.ts";
@@ -66,7 +67,7 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   const command = parseCommandLine(invocation.command, invocation.args, env, machine);
   if (command.kind === "version") return printVersion(process, signal);
   if (command.kind === "exit") {
-    output.err.write(command.stderr);
+    output.err.write(printable(command.stderr));
     return command.exitCode;
   }
   configureLog(command.flags, process);

@@ -1,4 +1,5 @@
 import { CODES, type FaultCode } from "./codes.ts";
+import { printable, printableLine } from "./printable.ts";
 import { withoutSecrets } from "./secrets.ts";
 import { shortageCode, shortageHint, systemCodeOf, systemHint } from "./shortage.ts";
 
@@ -12,7 +13,7 @@ export interface FaultDetails {
    */
   readonly exitCode?: number | undefined;
   /**
-   * One sentence that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first.
+   * One sentence, or some on lines of their own, that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first.
    * Without it there is the cause's, if it is an error of the system, else the code's.
    */
   readonly hint?: string | undefined;
@@ -23,7 +24,7 @@ export interface FaultDetails {
 
 /**
  * The only error type that this project throws on purpose. The message is the text a user sees, so it names the file,
- * flag or reference concerned and never contains a credential.
+ * flag or reference concerned and never contains a credential. It is one line, in which nothing acts upon a terminal.
  */
 export class Fault extends Error {
   /** What kind of failure it is: `EXPORT_<stage>_<what>` (docs/troubleshooting.md). */
@@ -41,12 +42,12 @@ export class Fault extends Error {
   readonly destination: string | undefined;
 
   constructor(code: FaultCode, message: string, details: FaultDetails = {}) {
-    super(withoutSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
+    super(printableLine(withoutSecrets(message)), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "Fault";
     this.code = code;
     this.exitCode = details.exitCode ?? CODES[code].exitCode;
     const hint = shortageHint(details.cause) ?? details.hint ?? systemHint(details.cause);
-    this.ownHint = hint === undefined ? undefined : withoutSecrets(hint);
+    this.ownHint = hint === undefined ? undefined : printable(withoutSecrets(hint));
     this.hint = this.ownHint ?? CODES[code].hint;
     this.destination = details.destination;
   }

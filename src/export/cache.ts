@@ -5,6 +5,7 @@ import { untilAborted } from "../concurrency/abort.ts";
 import { type TaskScope, withTasks } from "../concurrency/task-scope.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault, messageOf, warningOf, withContext } from "../errors/fault.ts";
+import { printableLine } from "../errors/printable.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import { type CacheFaultStep, type CacheLayerStep, type CachePlan, type CacheStep, planCache } from "../plan/cache.ts";
@@ -118,7 +119,7 @@ class CacheLayers {
       } catch (error) {
         this.#signal.throwIfAborted();
         if (step.role.kind === "cache-sbom") throw error;
-        logger.warn(`Failed to cache layer '${step.id}': ${messageOf(error)}`);
+        logger.warn(`Failed to cache layer '${printableLine(step.id)}': ${messageOf(error)}`);
       }
     }
     return layers;
@@ -157,7 +158,7 @@ class CacheLayers {
     const { id } = step;
     const isMadeBefore = step.role.kind === "cache-sbom" || this.#app.byKey(step.key) !== undefined;
     if (isMadeBefore) logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
-    if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${id}: ${flaw}`);
+    if (flaw !== undefined) logger.warn(`Skipping reuse for layer ${printableLine(id)}: ${flaw}`);
     // The reference logs both lines for a reused layer; here it is still listed once
     // (docs/compatibility.md#cached-layers-listed-once).
     for (const verb of isReused ? ["Reusing", "Adding"] : ["Adding"]) {
@@ -176,6 +177,7 @@ function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
 
 function announce(step: Exclude<CacheStep, CacheFaultStep>, logger: Logger): void {
   if (step.kind === "buildpack") logBuildpackDirectory(step.layers, logger);
-  else if (step.kind === "no-contents") logger.warn(`Failed to cache layer '${step.id}' because it has no contents`);
+  else if (step.kind === "no-contents")
+    logger.warn(`Failed to cache layer '${printableLine(step.id)}' because it has no contents`);
   else if (step.role.kind === "cache-sbom") logger.debug(`Found SBOM of type cache for at ${step.role.path}`);
 }

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as Pino, pino } from "pino";
+import { printable, printableMessage } from "../errors/printable.ts";
 import { withoutSecrets } from "../errors/secrets.ts";
 import type { Logger } from "../logger.ts";
 import type { LineSink } from "./output.ts";
@@ -42,7 +43,8 @@ export interface LogSettings {
 const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "text" };
 
 /**
- * The log: pino, with the reference's lines for people. Warnings and errors go to the second sink, all else to the
+ * The log: pino, with the reference's lines for people. What a terminal would act upon is escaped; messages of debug and info
+ * are one line, and those of warn and error may have hints on lines below. Warnings and errors go to the second sink, all else to the
  * first (docs/compatibility.md#warnings-and-errors-on-stderr). Lines are written whole, so that no two of them mix.
  */
 export class Log implements Logger {
@@ -61,25 +63,25 @@ export class Log implements Logger {
   }
 
   debug(message: string): void {
-    this.#pino.debug(this.#stream.prepare(message));
+    this.#pino.debug(this.#stream.prepare(printableMessage(message)));
   }
 
   info(message: string): void {
-    this.#pino.info(this.#stream.prepare(message));
+    this.#pino.info(this.#stream.prepare(printableMessage(message)));
   }
 
   warn(message: string): void {
-    this.#pino.warn(this.#stream.prepare(message));
+    this.#pino.warn(this.#stream.prepare(printable(message)));
   }
 
   error(message: string): void {
-    this.#pino.error(this.#stream.prepare(message));
+    this.#pino.error(this.#stream.prepare(printable(message)));
   }
 
   /** The line that a phase of the creator begins with. @param name e.g. `EXPORTING` */
   phase(name: string): void {
     const { format, isColoured } = this.#stream.settings;
-    this.info(phaseHeader(name, format === "text" && isColoured));
+    this.#pino.info(phaseHeader(name, format === "text" && isColoured));
   }
 }
 

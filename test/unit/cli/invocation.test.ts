@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { parseInvocation } from "../../../src/cli/parse.ts";
+import { messageAndHint } from "../../../src/errors/fault.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([
@@ -16,18 +17,16 @@ test.each([
   expect(parseInvocation(program, args)).toEqual(expected);
 });
 
+const VALID =
+  "Valid phases: detect, analyze, restore, build, export, rebase, create, extend\n" +
+  "This program supports only export and create.";
+
 test.each([
   ["lifecycle", [], "failed to parse arguments"],
-  [
-    "lifecycle",
-    ["detect"],
-    "failed to recognize phase: detect \nValid phases: detect, analyze, restore, build, export, rebase, create, extend",
-  ],
-  [
-    "lifecycle",
-    ["--version"],
-    "failed to recognize phase: --version \nValid phases: detect, analyze, restore, build, export, rebase, create, extend",
-  ],
-])("%s %j fails with exit code 3", (program, args, message) => {
-  expect(thrownBy(() => parseInvocation(program, args))).toMatchObject({ message, exitCode: 3 });
+  ["lifecycle", ["detect"], `failed to recognize phase: detect \n${VALID}`],
+  ["lifecycle", ["--version"], `failed to recognize phase: --version \n${VALID}`],
+])("%s %j fails with exit code 3", (program, args, shown) => {
+  const error = thrownBy(() => parseInvocation(program, args));
+  expect(error).toMatchObject({ exitCode: 3 });
+  expect(messageAndHint(error)).toBe(shown);
 });

@@ -51,6 +51,23 @@ describe("Log", () => {
     expect(out).toEqual(["\n*** Digest: x\n", "100%d %% %s\n", '{"a":1}\n', "      name\n"]);
   });
 
+  it("escapes what a terminal would act upon, whatever the level, and keeps its own colours", () => {
+    const { log, out, err } = recordingLog();
+    log.info("a\u001b[2Jb\u009b31mc\u202ed\u0007\r\te\u2066\u200ff\u2028g\u007f é 語");
+    log.warn("x\u001b]0;title\u0007");
+    log.phase("EXPORTING");
+    const escaped = "a\\x1b[2Jb\\u009b31mc\\u202ed\\x07\\r\te\\u2066\\u200ff\\u2028g\\x7f é 語\n";
+    expect(out).toEqual([escaped, "\u001b[36m===> EXPORTING\u001b[0m\n"]);
+    expect(err).toEqual(["\u001b[33;1mWarning: \u001b[0mx\\x1b]0;title\\x07\n"]);
+  });
+
+  it("keeps a name with a line break on its line", () => {
+    const { log, out } = recordingLog();
+    log.info("\n*** Adding layer 'a\nERROR: b'\n");
+    log.debug("Processing launch layer: /a\nERROR: b");
+    expect(out).toEqual(["\n*** Adding layer 'a\\nERROR: b'\n", "Processing launch layer: /a\\nERROR: b\n"]);
+  });
+
   it("writes pino's JSON with trimmed messages, to the same sinks", () => {
     const { log, out, err } = recordingLog();
     log.configure({ level: "info", isColoured: true, format: "json" });

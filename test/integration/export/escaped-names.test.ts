@@ -1,0 +1,74 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { Scene } from "../../support/scenes/scene.ts";
+
+/** Clears a screen, sets a title, in seven and in eight bits; turns text round; and ends a line. */
+const EVIL = "a\u001b[2J\u001b]0;title\u0007\u009b31m\u202eb\nERROR: c\r";
+const SHOWN = "a\\x1b[2J\\x1b]0;title\\x07\\u009b31m\\u202eb\\nERROR: c\\r";
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+async function open() {
+  const registry = await FakeRegistry.start();
+  return { registry, scene: await Scene.open(registry) };
+}
+
+describe("nothing acts upon a terminal", () => {
+  const quiet = ["-no-color", "-log-level", "debug"];
+
+  test("that is in the name of a layer, a process type or a label", async () => {
+    const { scene } = await open();
+    const { layersDir } = scene.output;
+    const layers = join(layersDir, "samples_java");
+    renameSync(join(layers, "jdk"), join(layers, EVIL));
+    renameSync(join(layers, "jdk.toml"), join(layers, `${EVIL}.toml`));
+    const quoted = JSON.stringify(EVIL);
+    // Colons are refused in types.
+    const type = JSON.stringify(EVIL.replaceAll(":", ""));
+    writeFileSync(
+      join(layersDir, "config", "metadata.toml"),
+      `buildpack-default-process-type = ${type}\n[[buildpacks]]\nid = "samples/java"\nversion = "1"\n` +
+        `[[processes]]\ntype = ${type}\ncommand = ["x"]\n[[labels]]\nkey = ${quoted}\nvalue = "v"\n`,
+    );
+    const { exitCode, stdout, stderr } = await scene.export({ flags: quiet });
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe("");
+    expect(stdout).not.toMatch(ACTING);
+    expect(stdout).toContain(`Adding layer 'samples/java:${SHOWN}'\n`);
+    expect(stdout).toContain(`Adding cache layer 'samples/java:${SHOWN}'\n`);
+    expect(stdout).toContain(`Setting default process type '${SHOWN.replaceAll(":", "")}'\n`);
+    expect(stdout).toContain(`Adding label '${SHOWN}'\n`);
+    expect(stdout).not.toMatch(/^ERROR: c/m);
+  });
+
+  test("that is in the name of a file which cannot be read", async () => {
+    const { scene } = await open();
+    const path = join(scene.output.appDir, EVIL);
+    mkdirSync(path);
+    writeFileSync(join(scene.output.layersDir, "samples_java", `${EVIL}.toml`), "[types\n");
+    const { exitCode, stdout, stderr } = await scene.export({ flags: quiet });
+    expect(exitCode).toBe(62);
+    expect(stdout + stderr).not.toMatch(ACTING);
+    expect(stderr).toContain(`failed to parse metadata for layers '[samples/java:${SHOWN}]'`);
+    expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
+  });
+
+  test("that is in a registry's answer", async () => {
+    const { registry, scene } = await open();
+    const errors = [{ code: "DENIED", message: EVIL, detail: { [EVIL]: EVIL } }];
+    registry.faults.add({
+      method: "PUT",
+      target: /\/app\/manifests\//,
+      times: Number.POSITIVE_INFINITY,
+      action: { answer: { status: 403, headers: {}, body: Buffer.from(JSON.stringify({ errors })) } },
+    });
+    const { exitCode, stdout, stderr } = await scene.export({ flags: [...quiet, "-retry-budget", "0"] });
+    expect(exitCode).toBe(62);
+    expect(stdout + stderr).not.toMatch(ACTING);
+    expect(stderr).toContain(`DENIED: ${SHOWN}; map[${SHOWN}:${SHOWN}]`);
+    expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
+  });
+});
