@@ -1,7 +1,7 @@
 import type { TomlDate } from "smol-toml";
 import { withContext } from "../errors/fault.ts";
 import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
-import { anything, decodeFirst, flag, list, mapOf, struct, text } from "../go/json-decode.ts";
+import { anything, decodeFirst, flag, list, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";
 import { CREATED_BY_CONFIG, CREATED_BY_LAUNCHER, CREATED_BY_PROCESS_TYPES, CREATED_BY_SBOM } from "./names.ts";
 
 /**
@@ -163,7 +163,7 @@ export interface RecordedLayers {
 
 /** Reads the diffIDs of a lifecycle metadata label; none for a label that is absent or cannot be read. */
 export function parseRecordedLayers(label: string | undefined): RecordedLayers {
-  const recorded = decodeFirst(label ?? "{}", recordedType);
+  const recorded = unmarshal(label ?? "{}", recordedType);
   if (!recorded.ok) return { topLayer: "", own: [], byHistory: new Map() };
   const { app, sbom, buildpacks, config, launcher, "process-types": processTypes, runImage } = recorded.value;
   const launch = buildpacks.flatMap(({ layers }) => [...layers.values()]);
@@ -188,10 +188,11 @@ const cacheMetadataType = struct({ sbom: shaType, buildpacks: list(buildpackType
 );
 
 /**
- * Reads the metadata of a previous cache; metadata that cannot be decoded counts as empty
- * (docs/compatibility.md#cache-metadata).
+ * Reads the metadata of a previous cache image's label, or of a cache directory's file, in which text behind it is ignored.
+ * Metadata that cannot be decoded counts as empty (docs/compatibility.md#cache-metadata).
  */
 export function parseCacheMetadata(json: Uint8Array | string | undefined): CacheMetadata {
-  const metadata = decodeFirst(json ?? "{}", cacheMetadataType);
+  const decode = typeof json === "string" ? unmarshal : decodeFirst;
+  const metadata = decode(json ?? "{}", cacheMetadataType);
   return metadata.ok ? metadata.value : EMPTY_CACHE_METADATA;
 }

@@ -1,3 +1,4 @@
+import { printable } from "../../src/errors/printable.ts";
 import { OCI_MANIFEST } from "../../src/oci/descriptor.ts";
 import { VERSION } from "../../src/version.ts";
 import {
@@ -54,6 +55,11 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     cases: everywhere,
     expect: outcomes(errorLine(/: toml: .*/, ": {path}: toml: {reason}")),
     ours: outcomes(errorLine(/: \/\S+\.toml: toml: .*/, ": {path}: toml: {reason}")),
+  },
+  {
+    why: "what a terminal would act upon is escaped in the log",
+    cases: ["labels"],
+    expect: run((outcome) => ({ ...outcome, stdout: outcome.stdout.map(printable) })),
   },
   {
     why: "a reused cache layer is in the cache image once",

@@ -6,6 +6,7 @@ import { entryFor, helperFor, parseDockerConfig, parseEnvironmentAuth } from "..
 import { tokenReply } from "../../src/auth/token-request.ts";
 import { cacheMetadataJson, parseCacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { configOf, historyType, inspectType } from "../../src/destinations/daemon/images.ts";
+import { printableLine } from "../../src/errors/printable.ts";
 import { goJson } from "../../src/go/json.ts";
 import { decodeFirst, type GoType, unmarshal } from "../../src/go/json-decode.ts";
 import { answerFault } from "../../src/http/faults.ts";
@@ -123,7 +124,7 @@ function comparable(kind: string, text: string): string {
   if (kind === "registry error") {
     const all = z.array(z.string()).parse(JSON.parse(text));
     const shown = all.length === 1 ? all[0] : `multiple errors returned: ${all.join("; ")}`;
-    return `GET https://registry.example/v2/: ${shown}`;
+    return printableLine(`GET https://registry.example/v2/: ${shown}`);
   }
   return text;
 }

@@ -22,6 +22,11 @@ describe("cache metadata", () => {
     },
   );
 
+  it("ignores text behind it in a file, but not in a label", () => {
+    expect(parseCacheMetadata(`${FULL} x`)).toEqual(EMPTY_CACHE_METADATA);
+    expect(cacheMetadataJson(parseCacheMetadata(Buffer.from(`${FULL} x`)))).toBe(FULL);
+  });
+
   it("reads absent members and null as zero values", () => {
     expect(parseCacheMetadata('{"buildpacks":[{"layers":{"a":{"sha":"x"}}},{"layers":null}]}')).toEqual({
       sbom: "",
