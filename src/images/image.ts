@@ -1,6 +1,14 @@
 import { Fault } from "../errors/fault.ts";
 import { goUnixTime } from "../go/time.ts";
-import { type Descriptor, DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/descriptor.ts";
+import {
+  type Descriptor,
+  DOCKER_CONFIG,
+  DOCKER_LAYER_GZIP,
+  OCI_CONFIG,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+  OCI_MANIFEST,
+} from "../oci/descriptor.ts";
 import { digestOf } from "../oci/digest.ts";
 import type { HistoryEntry } from "../oci/image-config.ts";
 import { type ManifestMembers, manifestBytes } from "../oci/manifest.ts";
@@ -76,12 +84,14 @@ export interface BuiltImage {
 
 /**
  * Serializes an image. The manifest's config descriptor keeps its members; digest, size and, if present, the embedded
- * copy of the config are refreshed (docs/compatibility.md#inherited-config).
+ * copy of the config are refreshed (docs/compatibility.md#inherited-config). A missing media type is filled in: tools take
+ * the config for something else without it.
  * @param mediaType the manifest's, for the registry
  */
 export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {
   const configDescriptor: Descriptor = {
     ...manifest.config,
+    mediaType: manifest.config.mediaType || (mediaType === OCI_MANIFEST ? OCI_CONFIG : DOCKER_CONFIG),
     digest: digestOf(configBytes),
     size: configBytes.length,
     ...(manifest.config.data === undefined ? {} : { data: configBytes.toString("base64") }),
