@@ -61,6 +61,22 @@ describe.for(KINDS)("a registry with %s authentication", (kind) => {
     expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
   });
 
+  test("warns of an entry of docker's config.json that cannot be read, and uses the others", async () => {
+    const { registry, scene, request } = await closedScene(kind);
+    const home = tempTree();
+    const auths = { "null.example": null, "bad.example": { auth: [PASSWORD] }, [registry.host]: { auth: BASIC } };
+    writeFileSync(join(home, "config.json"), JSON.stringify({ AUTHS: auths, credHelpers: 7 }));
+    const run = await scene.export({ ...request, env: { DOCKER_CONFIG: home } });
+    expect(run.exitCode).toBe(0);
+    expect(run.stderr.split("\n").map((line) => line.replace(/^.*Warning: (?:.\[0m)?/, ""))).toEqual([
+      `Ignoring credentials: ${home}/config.json: auths["bad.example"]: expected string, got array at auth`,
+      `Ignoring credentials: ${home}/config.json: credHelpers: expected object, got number`,
+      "",
+    ]);
+    expect(registry.manifests.find("cache", "latest")).toBeDefined();
+    expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
+  });
+
   test("refuses wrong ones, which are not repeated in the error", async () => {
     const { registry, scene, request } = await closedScene(kind);
     const wrong = Buffer.from(`${USER}:wrong-${PASSWORD}`).toString("base64");

@@ -193,7 +193,9 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     truncateSync(join(extend(scene.output), "index.json"), 10);
     const run = await scene.export({ cache: "" });
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toContain("ERROR: failed to get extended image config: invalid image index: not JSON\n");
+    expect(run.stderr).toContain(
+      "ERROR: failed to get extended image config: invalid image index: not JSON: unexpected end of JSON input\n",
+    );
     expect(uploadRequests(registry).filter((request) => request.includes("/app/"))).toEqual([]);
   });
 });

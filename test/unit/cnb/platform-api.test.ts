@@ -30,7 +30,7 @@ describe("parsePlatformApi", () => {
     ["bad", "failed to parse platform API 'bad'"],
     [" 0.12", "failed to parse platform API ' 0.12'"],
     ["0.12.1", "failed to parse platform API '0.12.1'"],
-    ["0.12\n", "failed to parse platform API '0.12\n'"],
+    ["0.12\n", "failed to parse platform API '0.12\\n'"],
     ["0.18446744073709551616", "failed to parse platform API '0.18446744073709551616'"],
     ["0.6", "failed to set platform API: platform API version '0.6' is incompatible with the lifecycle"],
     ["v0", "failed to set platform API: platform API version 'v0' is incompatible with the lifecycle"],
