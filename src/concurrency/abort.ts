@@ -1,8 +1,8 @@
 /**
- * What a promise comes to, or the signal's reason as soon as that is aborted; the work behind the promise is not stopped by it.
+ * The result of `work`, or the signal's reason as soon as it aborts. Does not stop the work itself, whose later failure is
+ * ignored: it must not end the process.
  */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  // It may fail when nobody waits any more.
   work.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();

@@ -1,9 +1,9 @@
 import { untilAborted } from "./abort.ts";
-import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 
 /**
- * Foreground bytes after which its speed is looked at: far more than what the kernel and a proxy take at once. Speeds of
- * shorter windows vary by more than what is to be noticed.
+ * Foreground bytes in a window of measurement: far more than the kernel and a proxy buffer. Speeds of shorter windows vary
+ * by more than a slowdown that is to be noticed.
  */
 const WINDOW_BYTES = 3 << 20;
 const MIN_WINDOW_MS = 100;
@@ -12,28 +12,28 @@ const MAX_WINDOW_MS = 1000;
 /** With less than this ready to send, the foreground waits for its bytes to be made, not for the network. */
 const BACKLOG_BYTES = 1 << 20;
 
-/** A foreground that sends nothing for this long (a retry, a registry that thinks) has nothing to lose. */
+/** A foreground that sends nothing for this long (a retry, a slow commit) cannot be slowed down. */
 const STALL_MS = 500;
 
-/** However long the gate is shut, one chunk passes now and then, so that servers do not take an upload for dead. */
+/** While the gate is closed, one chunk passes this often, so that servers do not drop an upload. */
 const TRICKLE_MS = 5000;
 
-/** Background bytes per foreground byte when it is tried whether the two compete: on one link the foreground keeps 2/3 of its speed. */
-const TRIED_SHARE = 1 / 2;
+/** Background bytes per foreground byte in a probe: on one link the foreground keeps 2/3 of its speed. */
+const PROBE_SHARE = 1 / 2;
 /** The foreground counts as slowed down below this part of its speed alone. */
 const SLOWED = 0.83;
 
 /**
- * What tries may cost: background bytes that may have slowed the foreground down, as a part of those that it has sent and is known
- * to have left. On one link that is the part of its time by which it is later.
+ * Probe budget: background bytes that may have slowed the foreground, as a fraction of its total. On one link that is the
+ * fraction of its time by which it is later.
  */
-const TRY_COST = 0.02;
+const PROBE_COST = 0.02;
 
-/** A foreground that has this much left for its network, at the speed it has, waits for nothing else. */
+/** A foreground that has this much ready, at the speed it has, waits for its network only. */
 const AHEAD_MS = 250;
 const AHEAD_BYTES = 6 << 20;
 
-/** Something in the foreground: bytes that must not be slowed down. */
+/** A transfer whose bytes must not be slowed down. */
 export interface Foreground {
   /** Bytes were taken by the network. */
   sent(bytes: number): void;
@@ -45,59 +45,74 @@ interface ForegroundUpload {
   sentBytes: number;
 }
 
-/** Background that has not been let through yet. */
+/** Background that has not been admitted yet. */
 interface Waiter {
   readonly bytes: number;
-  /** When. */
-  readonly asked: number;
+  readonly askedMs: number;
   readonly resolve: () => void;
 }
 
-/** What is smaller leaves no gap that a window would show. */
+/** Smaller uploads leave no gap that a window would show. */
 function isNoticed({ sentBytes }: ForegroundUpload): boolean {
   return sentBytes >= BACKLOG_BYTES;
 }
+
+type GateState = "closed" | "probing" | "open";
 
 /**
  * Lets background transfers use what the foreground leaves idle (docs/decisions/0005-background-gate.md). There is no
  * way to ask whether two uploads share a link, so the gate probes: it measures the foreground's speed alone, then
  * admits a little background, then all of it while the foreground stays as fast. While the foreground waits for bytes
  * to be compressed it needs the cores, and the background waits.
+ *
+ * The foreground's speed is measured in windows; at the end of each, the state changes:
+ *
+ * | state | end of a window | next |
+ * |---|---|---|
+ * | any | the foreground lacked bytes to send | closed |
+ * | any | an upload of the foreground came in the window, or only drains its buffers | unchanged |
+ * | closed | the budget allows a probe | probing |
+ * | closed | otherwise; the speed is noted as the foreground's alone | closed |
+ * | probing, open | the foreground kept its speed | open |
+ * | probing, open | the foreground was slower; the window's background counts against the budget | closed |
+ *
+ * An upload that joins the foreground turns probing into closed. In any state, everything passes while there is no foreground
+ * or it stalls, and a chunk passes now and then.
  */
 export class BackgroundGate {
   readonly #clock: Clock;
   readonly #uploads = new Map<Foreground, ForegroundUpload>();
-  /** Between two uploads there is more to come: answers, commits, blobs that are being made. */
+  /** More foreground will come between two uploads: answers, commits, blobs that are being made. */
   #isHeld = false;
-  /** Background bytes per foreground byte: 0 shut, infinite open. */
-  #share = 0;
+  #state: GateState = "closed";
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
   #lastAlone: number | undefined;
-  /** Of the last window, whatever happened in it; 0 before. */
+  /** Speed in the last window, in any state; 0 before the first. */
   #lastSpeed = 0;
-  #windowStart = 0;
+  #windowStartMs = 0;
   #windowBytes = 0;
   #wasStarved = false;
   /** An upload came in this window, or just before: buffers fill faster than the network is. */
   #isUnsettled = true;
-  #lastSent = 0;
-  /** Background bytes that may pass. */
+  #lastSentMs = 0;
+  /** Background bytes that may pass while probing. */
   #credit = 0;
   #foregroundBytes = 0;
-  /** Background bytes while the gate was open in this window, and those that may have cost time. */
+  /** Background bytes in this window while the gate was open. */
   #openBytes = 0;
+  /** Background bytes that may have slowed the foreground down. */
   #costBytes = 0;
   /** In the order in which they asked. */
   readonly #waiters = new Set<Waiter>();
   #watch: AbortController | undefined;
 
-  constructor(clock: Clock = SYSTEM_CLOCK) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /**
-   * The first foreground shuts the gate until {@link foregroundIsOver}, also while no upload is in the foreground: a commit
+   * The first foreground closes the gate until {@link foregroundIsOver}, also while no upload is in the foreground: a commit
    * keeps a registry busy that may share the cores.
    * @param backlog bytes that are ready to be sent and not sent yet
    */
@@ -112,32 +127,32 @@ export class BackgroundGate {
         this.#uploads.delete(foreground);
         // What was still in buffers is through; the others have its share at once.
         if (this.#uploads.size === 0 || isNoticed(upload)) this.#beginWindow();
-        this.#wake();
+        this.#admitWaiters();
       },
     };
     if (this.#uploads.size === 0 || backlog() >= BACKLOG_BYTES) {
       this.#isUnsettled = true;
-      if (this.#share === TRIED_SHARE) this.#shut();
+      if (this.#state === "probing") this.#become("closed");
       this.#beginWindow();
     }
-    this.#lastSent = this.#clock.now();
+    this.#lastSentMs = this.#clock.now();
     this.#uploads.set(foreground, upload);
     this.#isHeld = true;
     return foreground;
   }
 
-  /** There will be no foreground any more. */
+  /** No foreground will come any more. */
   foregroundIsOver(): void {
     this.#isHeld = false;
-    this.#wake();
+    this.#admitWaiters();
   }
 
-  /** Waits until `bytes` of background may be sent. Rejects with the signal's reason. Who asks first goes first. */
+  /** Waits until `bytes` of background may be sent; first come, first served. Rejects with the signal's reason. */
   async admit(bytes: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#waiters.size === 0 && this.#isOpen()) return this.#take(bytes);
+    if (this.#waiters.size === 0 && this.#mayPass()) return this.#take(bytes);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const waiter: Waiter = { bytes, asked: this.#clock.now(), resolve };
+    const waiter: Waiter = { bytes, askedMs: this.#clock.now(), resolve };
     this.#waiters.add(waiter);
     if (this.#watch === undefined) void this.#watchStalls();
     try {
@@ -147,6 +162,13 @@ export class BackgroundGate {
     }
   }
 
+  /** The foreground has so much ready for its network that its bytes need not be made in a hurry. */
+  get isForegroundAhead(): boolean {
+    const elapsedMs = this.#clock.now() - this.#windowStartMs;
+    const speed = Math.max(this.#lastSpeed, elapsedMs >= MIN_WINDOW_MS ? this.#windowBytes / elapsedMs : 0);
+    return speed > 0 && this.#backlog() >= Math.max(AHEAD_BYTES, AHEAD_MS * speed);
+  }
+
   #leave(waiter: Waiter): void {
     this.#waiters.delete(waiter);
     if (this.#waiters.size > 0) return;
@@ -154,46 +176,39 @@ export class BackgroundGate {
     this.#watch = undefined;
   }
 
-  /** The foreground says when something changes, but not that it stalls. */
+  /** The foreground reports what it sends, but not that it stalls. */
   async #watchStalls(): Promise<void> {
     const watch = new AbortController();
     this.#watch = watch;
     while (this.#watch === watch) {
       await this.#clock.wait(STALL_MS, watch.signal).catch(() => undefined);
-      this.#wake();
+      this.#admitWaiters();
     }
   }
 
   #take(bytes: number): void {
     this.#credit -= bytes;
-    if (this.#share === Number.POSITIVE_INFINITY) this.#openBytes += bytes;
+    if (this.#state === "open") this.#openBytes += bytes;
     else this.#costBytes += bytes;
   }
 
-  /** The foreground has so much ready for its network that what makes its bytes need not hurry. */
-  get isForegroundAhead(): boolean {
-    const elapsed = this.#clock.now() - this.#windowStart;
-    const speed = Math.max(this.#lastSpeed, elapsed >= MIN_WINDOW_MS ? this.#windowBytes / elapsed : 0);
-    return speed > 0 && this.#backlog() >= Math.max(AHEAD_BYTES, AHEAD_MS * speed);
-  }
-
-  #isOpen(): boolean {
+  #mayPass(): boolean {
     if (this.#uploads.size === 0 && !this.#isHeld) return true;
-    if (this.#clock.now() - this.#lastSent > STALL_MS) return true;
-    return this.#share > 0 && this.#credit > 0;
+    if (this.#clock.now() - this.#lastSentMs > STALL_MS) return true;
+    return this.#state === "open" || (this.#state === "probing" && this.#credit > 0);
   }
 
   #sent(bytes: number): void {
-    const now = this.#clock.now();
-    this.#lastSent = now;
+    const nowMs = this.#clock.now();
+    this.#lastSentMs = nowMs;
     this.#windowBytes += bytes;
     this.#foregroundBytes += bytes;
-    this.#credit += this.#share === Number.POSITIVE_INFINITY ? this.#share : bytes * this.#share;
+    if (this.#state === "probing") this.#credit += bytes * PROBE_SHARE;
     this.#wasStarved ||= this.#backlog() < BACKLOG_BYTES;
-    const elapsed = now - this.#windowStart;
-    if ((this.#windowBytes >= WINDOW_BYTES && elapsed >= MIN_WINDOW_MS) || elapsed >= MAX_WINDOW_MS)
-      this.#endWindow(this.#windowBytes / elapsed);
-    this.#wake();
+    const elapsedMs = nowMs - this.#windowStartMs;
+    if ((this.#windowBytes >= WINDOW_BYTES && elapsedMs >= MIN_WINDOW_MS) || elapsedMs >= MAX_WINDOW_MS)
+      this.#endWindow(this.#windowBytes / elapsedMs);
+    this.#admitWaiters();
   }
 
   #backlog(): number {
@@ -202,57 +217,53 @@ export class BackgroundGate {
     return bytes;
   }
 
-  /** What buffers hold of an upload that has handed over all it has uses the network too, unseen, as its answer is waited for. */
+  /** An upload that has handed over all its bytes still uses the network, unseen, until its buffers are empty. */
   #isDraining(): boolean {
     return [...this.#uploads.values()].some((upload) => isNoticed(upload) && upload.backlog() === 0);
   }
 
-  /** @param speed of the foreground, in bytes per ms */
+  /** @param speed of the foreground in the window, in bytes per ms */
   #endWindow(speed: number): void {
     this.#lastSpeed = speed;
-    if (this.#wasStarved) this.#shut();
+    if (this.#wasStarved) this.#become("closed");
     else if (this.#isUnsettled) this.#isUnsettled = false;
-    else if (!this.#isDraining()) this.#learn(speed);
+    else if (!this.#isDraining()) this.#become(this.#nextState(speed));
     this.#beginWindow();
   }
 
-  #learn(speed: number): void {
-    if (this.#share === 0) this.#measuredAlone(speed);
-    else if (speed < SLOWED * (this.#alone ?? speed)) {
-      this.#costBytes += this.#openBytes;
-      this.#shut();
-    } else this.#share = Number.POSITIVE_INFINITY;
+  #nextState(speed: number): GateState {
+    if (this.#state === "closed") {
+      this.#alone = (speed + (this.#lastAlone ?? speed)) / 2;
+      this.#lastAlone = speed;
+      return this.#mayProbe(speed) ? "probing" : "closed";
+    }
+    if (speed >= SLOWED * (this.#alone ?? speed)) return "open";
+    this.#costBytes += this.#openBytes;
+    return "closed";
   }
 
-  #measuredAlone(speed: number): void {
-    this.#alone = (speed + (this.#lastAlone ?? speed)) / 2;
-    this.#lastAlone = speed;
-    this.#credit = 0;
-    if (this.#mayTry(speed)) this.#share = TRIED_SHARE;
+  /** Noise may have failed the last probe; but each may cost. */
+  #mayProbe(speed: number): boolean {
+    const cost = PROBE_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
+    return this.#costBytes + cost <= PROBE_COST * (this.#foregroundBytes + this.#backlog());
   }
 
-  /** Noise may have failed the last try; but each may cost. */
-  #mayTry(speed: number): boolean {
-    const cost = TRIED_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
-    return this.#costBytes + cost <= TRY_COST * (this.#foregroundBytes + this.#backlog());
-  }
-
-  #shut(): void {
-    this.#share = 0;
+  #become(state: GateState): void {
+    this.#state = state;
     this.#credit = 0;
   }
 
   #beginWindow(): void {
-    this.#windowStart = this.#clock.now();
+    this.#windowStartMs = this.#clock.now();
     this.#windowBytes = 0;
     this.#openBytes = 0;
     this.#wasStarved = false;
   }
 
-  /** Lets go who may go: one look at each change, however many wait. */
-  #wake(): void {
+  /** Admits those that may pass: one check for each change, however many wait. */
+  #admitWaiters(): void {
     for (const waiter of this.#waiters) {
-      if (!this.#isOpen() && this.#clock.now() - waiter.asked < TRICKLE_MS) return;
+      if (!this.#mayPass() && this.#clock.now() - waiter.askedMs < TRICKLE_MS) return;
       this.#leave(waiter);
       this.#take(waiter.bytes);
       waiter.resolve();

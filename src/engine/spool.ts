@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
 import type { DigestDone } from "../../workers/protocol.ts";
+import { Condition } from "../concurrency/condition.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -48,7 +49,7 @@ export class SpooledBlob implements GrowingBlob {
   #readers = 0;
   #isReleased = false;
   #isClosed = false;
-  #wake = Promise.withResolvers<void>();
+  #changed = new Condition();
 
   /** The file's name, until it has another or none. */
   #path: string | undefined;
@@ -83,14 +84,14 @@ export class SpooledBlob implements GrowingBlob {
   grow(size: number): void {
     if (this.#ended !== "growing") return;
     this.#available = size;
-    this.#wakeReaders();
+    this.#changed.notify();
   }
 
   complete(finished: Finished): void {
     this.#available = finished.size;
     this.#ended = "complete";
     this.#finish(finished);
-    this.#wakeReaders();
+    this.#changed.notify();
     void this.#closeIfUnused();
   }
 
@@ -98,7 +99,7 @@ export class SpooledBlob implements GrowingBlob {
     if (this.#ended !== "growing") return;
     this.#ended = "failed";
     this.#fail(reason);
-    this.#wakeReaders();
+    this.#changed.notify();
     void this.#closeIfUnused();
   }
 
@@ -109,7 +110,7 @@ export class SpooledBlob implements GrowingBlob {
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const ring = Buffer.allocUnsafeSlow(RING_SIZE);
     let next = 0;
-    const onAbort = () => this.#wakeReaders();
+    const onAbort = () => this.#changed.notify();
     signal?.addEventListener("abort", onAbort);
     this.#readers += 1;
     try {
@@ -158,7 +159,7 @@ export class SpooledBlob implements GrowingBlob {
       if (this.#ended === "failed") await this.done;
       if (this.#available > bytes) return true;
       if (this.#ended === "complete") return false;
-      await this.#wake.promise;
+      await this.#changed.next;
     }
   }
 
@@ -169,12 +170,6 @@ export class SpooledBlob implements GrowingBlob {
     this.#isClosed = true;
     await this.#close();
     if (this.#path !== undefined) await unlink(this.#path).catch(() => undefined);
-  }
-
-  #wakeReaders(): void {
-    const { resolve } = this.#wake;
-    this.#wake = Promise.withResolvers<void>();
-    resolve();
   }
 }
 

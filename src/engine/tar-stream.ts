@@ -1,3 +1,4 @@
+import { Condition } from "../concurrency/condition.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { BlockConsumer } from "./pass.ts";
@@ -20,7 +21,7 @@ export class TarStream implements BlockConsumer {
   readonly #left = new AbortController();
   readonly #waiting: WaitingBlock[] = [];
   #end: { readonly kind: "complete" } | { readonly kind: "failed"; readonly reason: unknown } | undefined;
-  #wake = Promise.withResolvers<void>();
+  #changed = new Condition();
 
   constructor() {
     this.ready = awaitedLater(this.#ready.promise);
@@ -35,13 +36,13 @@ export class TarStream implements BlockConsumer {
     if (this.#end !== undefined) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push({ bytes, release: resolve });
-    this.#wakeReader();
+    this.#changed.notify();
     return promise;
   }
 
   complete(): void {
     this.#end ??= { kind: "complete" };
-    this.#wakeReader();
+    this.#changed.notify();
   }
 
   /** Drops the blocks that wait; the reader gets the reason. */
@@ -49,7 +50,7 @@ export class TarStream implements BlockConsumer {
     this.#end ??= { kind: "failed", reason };
     this.#ready.reject(reason);
     for (const { release } of this.#waiting.splice(0)) release();
-    this.#wakeReader();
+    this.#changed.notify();
   }
 
   /** There will be no reader; the pass makes its other products. */
@@ -72,7 +73,7 @@ export class TarStream implements BlockConsumer {
         if (block !== undefined) yield copyOut(block);
         else if (this.#end?.kind === "failed") throw this.#end.reason;
         else if (this.#end?.kind === "complete") return;
-        else await this.#wake.promise;
+        else await this.#changed.next;
       }
     } finally {
       signal?.removeEventListener("abort", onAbort);
@@ -84,12 +85,6 @@ export class TarStream implements BlockConsumer {
     const fault = new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end");
     this.fail(fault);
     this.#left.abort(fault);
-  }
-
-  #wakeReader(): void {
-    const { resolve } = this.#wake;
-    this.#wake = Promise.withResolvers<void>();
-    resolve();
   }
 }
 

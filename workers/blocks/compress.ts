@@ -1,6 +1,6 @@
 import { threadId } from "node:worker_threads";
 import { crc32 } from "node:zlib";
-import { threadClock } from "../../src/concurrency/thread-clock.ts";
+import { threadClock } from "../../src/concurrency/clock.ts";
 import { toWire } from "../../src/errors/wire.ts";
 import {
   type Arena,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { promisify } from "node:util";
 import { type MessagePort, threadId } from "node:worker_threads";
-import { threadClock } from "../../src/concurrency/thread-clock.ts";
+import { threadClock } from "../../src/concurrency/clock.ts";
 import { Fault } from "../../src/errors/fault.ts";
 import { toWire } from "../../src/errors/wire.ts";
 import { pathFault } from "../../src/go/errno.ts";

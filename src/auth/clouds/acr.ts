@@ -3,8 +3,7 @@ import { Fault } from "../../errors/fault.ts";
 import { keepSecret } from "../../errors/secrets.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import { Credentials } from "../credentials.ts";
-import { type CloudContext, METADATA_TIMEOUT_MS } from "./cloud-credentials.ts";
-import { askForToken } from "./token-endpoint.ts";
+import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
 
 interface AzureCloud {
   readonly authority: string;

@@ -1,53 +1,59 @@
+import { untilAborted } from "../../concurrency/abort.ts";
 import { Http } from "../../http/http.ts";
 import type { Environment } from "../../process/environment.ts";
 import { ANONYMOUS, type Credentials } from "../credentials.ts";
-import { parseEcrRegistry } from "./ecr-registry.ts";
+import type { CloudContext } from "./context.ts";
+import type { EcrRegistry } from "./ecr.ts";
 
-/** What a cloud's credentials are looked for with. */
-export interface CloudContext {
-  readonly http: Http;
-  readonly environment: Environment;
-  /** The directory of the user whose settings count. */
-  readonly home: string;
-  readonly signal: AbortSignal;
-}
-
-/**
- * How long all of a cloud's services may take together. A machine that is in no cloud is told from one that is within
- * {@link METADATA_TIMEOUT_MS}; what remains is for services that answer.
- */
+/** How long all of a cloud's services may take together. A machine in no cloud is found out much sooner: `METADATA_TIMEOUT_MS`. */
 const TIMEOUT_MS = 20_000;
 
-/** Metadata services are on the machine's own network: one that has not answered by then is not there. */
-export const METADATA_TIMEOUT_MS = 1_000;
+/** Asks a cloud for the credentials of one registry. Loads the cloud's library first, which is larger than the rest of the program. */
+type Ask = (registry: string, context: CloudContext) => Promise<Credentials>;
 
 interface Cloud {
   /** As in `CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_<NAME>`. */
   readonly name: string;
-  /** True for one of its registries. @param host without a port */
-  readonly has: (host: string) => boolean;
-  /** Loads what speaks to the cloud, which is more code than the rest of the program, and asks. */
-  readonly ask: (registry: string, context: CloudContext) => Promise<Credentials>;
+  /** Undefined for a host that is not one of the cloud's registries. @param host without a port */
+  readonly match: (host: string) => Ask | undefined;
 }
 
 const CLOUDS: readonly Cloud[] = [
   {
     name: "AMAZON",
-    has: (host) => parseEcrRegistry(host) !== undefined,
-    ask: async (registry, context) => (await import("./ecr.ts")).ecrCredentials(registry, context),
+    match: (host) => {
+      const parsed = parseEcrRegistry(host);
+      return parsed && (async (_registry, context) => (await import("./ecr.ts")).ecrCredentials(parsed, context));
+    },
   },
   {
     name: "AZURE",
     // Anchored, unlike the reference's: a token must not go to `x.azurecr.io.example.com`.
-    has: (host) => /^[^.].*\.azurecr\.(?:io|cn|de|us)$/.test(host),
-    ask: async (registry, context) => (await import("./acr.ts")).acrCredentials(registry, context),
+    match: (host) =>
+      /^[^.].*\.azurecr\.(?:io|cn|de|us)$/.test(host)
+        ? async (registry, context) => (await import("./acr.ts")).acrCredentials(registry, context)
+        : undefined,
   },
   {
     name: "GOOGLE",
-    has: (host) => /^(?:[^.].*\.)?gcr\.io$|^[^.].*\.pkg\.dev$/.test(host),
-    ask: async (_registry, context) => (await import("./google.ts")).googleCredentials(context),
+    match: (host) =>
+      /^(?:[^.].*\.)?gcr\.io$|^[^.].*\.pkg\.dev$/.test(host)
+        ? async (_registry, context) => (await import("./google.ts")).googleCredentials(context)
+        : undefined,
   },
 ];
+
+/** As in amazon-ecr-credential-helper v0.12.0, ecr-login/api/client.go. */
+const PRIVATE_ECR =
+  /^(\d{12})\.dkr[.-]ecr(-fips)?\.([a-zA-Z0-9][a-zA-Z0-9-_]*)\.(?:amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$/;
+
+/** Undefined for a host that is not Amazon's. @param host without a port */
+export function parseEcrRegistry(host: string): EcrRegistry | undefined {
+  if (host === "public.ecr.aws" || host === "ecr-public.aws.com") return { kind: "public" };
+  const [, account, fips, region] = PRIVATE_ECR.exec(host) ?? [];
+  if (account === undefined || region === undefined) return undefined;
+  return { kind: "private", account, region, isFips: fips !== undefined };
+}
 
 /**
  * The credentials of the machine or the environment for a registry of Amazon, Azure or Google
@@ -62,31 +68,19 @@ export async function cloudCredentials(
   signal?: AbortSignal,
 ): Promise<Credentials> {
   const host = registry.replace(/:\d+$/, "");
-  const cloud = CLOUDS.find(({ has }) => has(host));
-  if (cloud === undefined || environment[`CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_${cloud.name}`] === "true") return ANONYMOUS;
+  const ask = CLOUDS.map(({ name, match }) =>
+    environment[`CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_${name}`] === "true" ? undefined : match(host),
+  ).find((found) => found !== undefined);
+  if (ask === undefined) return ANONYMOUS;
   const http = new Http(environment);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   try {
-    const asked = cloud.ask(registry, { http, environment, home, signal: stop });
-    return (await untilAborted(asked, stop)).withOrigin({
+    return (await untilAborted(ask(registry, { http, environment, home, signal: stop }), stop)).withOrigin({
       renew: () => cloudCredentials(registry, environment, home),
       isAmbient: true,
     });
   } finally {
     await http.close();
-  }
-}
-
-/** Whatever a library makes of a signal. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -3,9 +3,13 @@ import { ECRPUBLICClient, GetAuthorizationTokenCommand as GetPublicTokenCommand 
 import { Fault } from "../../errors/fault.ts";
 import { keepSecret } from "../../errors/secrets.ts";
 import { Credentials } from "../credentials.ts";
-import type { CloudContext } from "./cloud-credentials.ts";
-import { parseEcrRegistry } from "./ecr-registry.ts";
-import { sdkHandler } from "./sdk-handler.ts";
+import type { CloudContext } from "./context.ts";
+import { sdkHandler } from "./library-http.ts";
+
+/** A registry of Amazon's, as its host names it. */
+export type EcrRegistry =
+  | { readonly kind: "public" }
+  | { readonly kind: "private"; readonly account: string; readonly region: string; readonly isFips: boolean };
 
 /** ECR Public's API is in one region only. */
 const PUBLIC_REGION = "us-east-1";
@@ -20,10 +24,9 @@ const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
  * @throws what the SDK throws
  */
 export async function ecrCredentials(
-  registry: string,
+  registry: EcrRegistry,
   { http, environment, signal }: CloudContext,
 ): Promise<Credentials> {
-  const parsed = parseEcrRegistry(registry.replace(/:\d+$/, ""));
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = environment;
   const keys =
     accessKeyId && secretAccessKey
@@ -31,8 +34,8 @@ export async function ecrCredentials(
       : {};
   const options = { ...keys, logger: SILENT, requestHandler: sdkHandler(http) };
   const abort = { abortSignal: signal };
-  if (parsed?.kind === "private") {
-    const { account, region, isFips } = parsed;
+  if (registry.kind === "private") {
+    const { account, region, isFips } = registry;
     const client = new ECRClient({ ...options, region, ...(isFips && { useFipsEndpoint: true }) });
     await keepKeys(client);
     const answer = await client.send(new GetAuthorizationTokenCommand({ registryIds: [account] }), abort);

@@ -6,9 +6,8 @@ import { Fault } from "../../errors/fault.ts";
 import { keepSecret } from "../../errors/secrets.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 import { Credentials } from "../credentials.ts";
-import { type CloudContext, METADATA_TIMEOUT_MS } from "./cloud-credentials.ts";
-import { fetchThrough } from "./library-fetch.ts";
-import { askForToken } from "./token-endpoint.ts";
+import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
+import { fetchThrough } from "./library-http.ts";
 
 /** What Google's registries take as the user of an access token (docs: "Configure authentication to Artifact Registry"). */
 const TOKEN_USER = "oauth2accesstoken";

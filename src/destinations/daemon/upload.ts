@@ -1,3 +1,4 @@
+import { Condition } from "../../concurrency/condition.ts";
 import { isDockerFault } from "../../docker/fault.ts";
 import { Fault, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
@@ -70,7 +71,7 @@ export class Upload {
   readonly #loaded: Promise<void>;
   #isComplete = false;
   #hasFailed = false;
-  #wake = Promise.withResolvers<void>();
+  #changed = new Condition();
 
   /**
    * @param name of the image, for messages
@@ -88,7 +89,7 @@ export class Upload {
     const sent = Promise.withResolvers<void>();
     sent.promise.catch(() => undefined);
     this.#waiting.push({ entry, sent });
-    this.#wakeBody();
+    this.#changed.notify();
     await Promise.race([sent.promise, this.#failed.promise]);
   }
 
@@ -99,7 +100,7 @@ export class Upload {
    */
   async end(): Promise<void> {
     this.#isComplete = true;
-    this.#wakeBody();
+    this.#changed.notify();
     await this.#loaded;
   }
 
@@ -121,7 +122,7 @@ export class Upload {
         yield* tarEntry(next.entry);
         next.sent.resolve();
       } else if (this.#isComplete || this.#hasFailed) break;
-      else await this.#wake.promise;
+      else await this.#changed.next;
     }
     yield TAR_END;
   }
@@ -129,13 +130,7 @@ export class Upload {
   #fail(reason: unknown): void {
     this.#hasFailed = true;
     this.#failed.reject(reason);
-    this.#wakeBody();
-  }
-
-  #wakeBody(): void {
-    const { resolve } = this.#wake;
-    this.#wake = Promise.withResolvers<void>();
-    resolve();
+    this.#changed.notify();
   }
 }
 

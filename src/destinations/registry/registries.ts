@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Keychain } from "../../auth/keychain.ts";
 import { BackgroundGate } from "../../concurrency/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
@@ -47,7 +46,7 @@ export class Registries {
   readonly #patience: Patience;
   readonly #clock: Clock;
   readonly #http: Http;
-  readonly #gate = new BackgroundGate();
+  readonly #gate: BackgroundGate;
   readonly #registries = new Map<string, Registry>();
   readonly #repositories = new Map<string, RegistryRepository>();
   readonly #tries = new Set<Promise<unknown>>();
@@ -56,6 +55,7 @@ export class Registries {
     this.#options = options;
     this.#patience = options.patience ?? PATIENCE;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#gate = new BackgroundGate(this.#clock);
     this.#http = new Http(options.environment, this.#patience, this.#clock, options.connections);
   }
 
@@ -100,8 +100,12 @@ export class Registries {
 
   /** Cuts all connections, after a moment for uploads that were aborted to be taken back. Work that is under way fails. */
   async close(): Promise<void> {
-    if (this.#tries.size > 0)
-      await Promise.race([Promise.allSettled(this.#tries), delay(CANCEL_MS, undefined, { ref: false })]);
+    if (this.#tries.size > 0) {
+      const settled = new AbortController();
+      const timeout = this.#clock.wait(CANCEL_MS, settled.signal).catch(() => undefined);
+      await Promise.race([Promise.allSettled(this.#tries), timeout]);
+      settled.abort();
+    }
     await this.#http.close();
   }
 

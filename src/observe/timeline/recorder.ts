@@ -1,5 +1,5 @@
 import type { Ticker } from "../../concurrency/clock.ts";
-import { threadClock } from "../../concurrency/thread-clock.ts";
+import { threadClock } from "../../concurrency/clock.ts";
 import type { ExportEvent } from "../events.ts";
 import type { Monitor } from "../monitor.ts";
 import type { BlockTimes, SpanSink } from "../span-sink.ts";

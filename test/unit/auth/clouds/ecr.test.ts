@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { cloudCredentials } from "../../../../src/auth/clouds/cloud-credentials.ts";
-import { parseEcrRegistry } from "../../../../src/auth/clouds/ecr-registry.ts";
+import { cloudCredentials, parseEcrRegistry } from "../../../../src/auth/clouds/cloud-credentials.ts";
 import { withoutSecrets } from "../../../../src/errors/secrets.ts";
 import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
 import { tempTree } from "../../../support/temp-tree.ts";

@@ -3,25 +3,38 @@ import { keepSecret } from "../../errors/secrets.ts";
 import { struct, text, unmarshal } from "../../go/json-decode.ts";
 import { ensureStatus, readAll } from "../../http/body.ts";
 import type { Http, HttpRequest } from "../../http/http.ts";
+import type { Environment } from "../../process/environment.ts";
 
-const MAX_ANSWER_BYTES = 256 << 10;
+/** Where a cloud's credentials are looked for. */
+export interface CloudContext {
+  readonly http: Http;
+  readonly environment: Environment;
+  /** The directory of the user whose settings count. */
+  readonly home: string;
+  readonly signal: AbortSignal;
+}
 
-/** How long an identity service may think. */
-const TIMEOUT_MS = 15_000;
+/** Metadata services are on the machine's own network: one that has not answered by then does not exist. */
+export const METADATA_TIMEOUT_MS = 1_000;
+
+const TOKEN_TIMEOUT_MS = 15_000;
+
+/** Longest answer that is read from a cloud's service. */
+export const MAX_ANSWER_BYTES = 256 << 10;
 
 export interface TokenQuestion {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent by POST; without it the request is a GET. */
   readonly form?: Readonly<Record<string, string>>;
-  /** True for a service of the machine itself, to which no proxy leads. */
+  /** True for a service of the machine itself, which is reached without a proxy. */
   readonly isLocal: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * Asks one of a cloud's services for a token, and takes the named member of its JSON answer.
- * @throws RegistryFault when it refuses or is not there; Fault for an answer without such a member
+ * Asks one of a cloud's services for a token: the named member of its JSON answer.
+ * @throws RegistryFault when it refuses or does not answer; Fault for an answer without such a member
  */
 export async function askForToken(http: Http, question: TokenQuestion, member: string): Promise<string> {
   const { url, form, isLocal, signal } = question;
@@ -30,7 +43,7 @@ export async function askForToken(http: Http, question: TokenQuestion, member: s
     url,
     headers: { ...question.headers, ...(form && { "content-type": "application/x-www-form-urlencoded" }) },
     body: form && Buffer.from(new URLSearchParams(form).toString()),
-    headersTimeoutMs: TIMEOUT_MS,
+    headersTimeoutMs: TOKEN_TIMEOUT_MS,
     signal,
   };
   const answer = await http.exchange(request, isLocal);

@@ -1,5 +1,9 @@
+import { ensureStatus, readAll } from "../../http/body.ts";
 import { RegistryFault } from "../../http/faults.ts";
-import type { Http, HttpRequest } from "../../http/http.ts";
+import { type Http, type HttpRequest, headerOf } from "../../http/http.ts";
+import { MAX_ANSWER_BYTES } from "./context.ts";
+
+const FETCH_TIMEOUT_MS = 15_000;
 
 /** A request as the AWS SDK hands it to its HTTP handler. */
 interface SdkRequest {
@@ -14,7 +18,7 @@ interface SdkRequest {
 }
 
 /** An endpoint that has not answered by then is tried again by the SDK. */
-const TIMEOUT_MS = 10_000;
+const SDK_TIMEOUT_MS = 10_000;
 
 /** Lets the AWS SDK send through our own HTTP, so that proxies and certificates are the same as for registries. */
 export function sdkHandler(http: Http) {
@@ -30,7 +34,7 @@ export function sdkHandler(http: Http) {
             url: urlOf(request),
             headers: others,
             body: typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined,
-            headersTimeoutMs: TIMEOUT_MS,
+            headersTimeoutMs: SDK_TIMEOUT_MS,
             signal: abortSignal,
           },
           false,
@@ -50,4 +54,25 @@ function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL 
   for (const [name, value] of Object.entries(query))
     for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(name, one ?? "");
   return url;
+}
+
+/** Lets a library that wants a `fetch` send through our own HTTP, so that proxies and certificates are the same as for registries. */
+export function fetchThrough(http: Http, signal: AbortSignal): typeof fetch {
+  return async (input, init = {}) => {
+    const request = new Request(input, { ...init, signal });
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const sent: HttpRequest = {
+      method: request.method as HttpRequest["method"],
+      url: new URL(request.url),
+      headers: Object.fromEntries(request.headers),
+      body: bytes.length > 0 ? bytes : undefined,
+      headersTimeoutMs: FETCH_TIMEOUT_MS,
+      signal,
+    };
+    const answer = await http.exchange(sent, false);
+    await ensureStatus(sent, answer, [200]);
+    const body = await readAll(sent, answer, MAX_ANSWER_BYTES);
+    const type = headerOf(answer, "content-type") ?? "application/json";
+    return new Response(new Uint8Array(body), { status: answer.status, headers: { "content-type": type } });
+  };
 }
