@@ -1,8 +1,6 @@
-/** One challenge of a WWW-Authenticate header (RFC 9110 section 11.6.1). */
 export interface Challenge {
   /** In lower case: some registries send `BASIC` (Nexus). */
   readonly scheme: string;
-  /** Names in lower case. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 

@@ -6,17 +6,14 @@ export interface CredentialFields {
   readonly password?: string | undefined;
   /** Base64 of `user:password`, sent as it is. */
   readonly auth?: string | undefined;
-  /** An OAuth2 refresh token. */
   readonly identityToken?: string | undefined;
-  /** A bearer token for the registry itself. */
   readonly registryToken?: string | undefined;
 }
 
 /** Where credentials come from that do not last. */
 export interface CredentialOrigin {
-  /** Asks again. */
   readonly renew: () => Promise<Credentials>;
-  /** True for those that nobody chose for this registry: the machine happens to have them. */
+  /** True for credentials of the machine, which were not configured for this registry. */
   readonly isAmbient: boolean;
 }
 
@@ -35,7 +32,6 @@ export class Credentials {
     keepSecret(this.authorization?.replace(/^\w+ /, ""));
   }
 
-  /** The same, which can be renewed there. */
   withOrigin(origin: CredentialOrigin): Credentials {
     return new Credentials(this.#fields, origin);
   }

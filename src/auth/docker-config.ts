@@ -32,7 +32,6 @@ export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth
   return new Map([...headers.value].map(([registry, header]) => [hostOf(registry), header]));
 }
 
-/** A registry's URL or name without scheme and path. */
 export function hostOf(registry: string): string {
   return registry.replace(/^https?:\/\//, "").split("/", 1)[0] ?? "";
 }

@@ -10,10 +10,8 @@ import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
 
-/** The scheme that a registry answered on. */
 export type Scheme = "http:" | "https:";
 
-/** `host:port` with the scheme's own port filled in. */
 function withPort(host: string, scheme: Scheme): string {
   return /:\d+$/.test(host) && !/^[^[]*:[^\]]*:/.test(host)
     ? host
@@ -75,7 +73,6 @@ export async function ping(
   }
 }
 
-/** What both schemes' failures come to. */
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
   const hints = new Set(faults.map(({ ownHint }) => ownHint));
@@ -85,6 +82,8 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
     // What http made of a server that speaks TLS says nothing about what may be later.
     isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isUntrusted),
     status: faults.find(({ status }) => status !== undefined)?.status,
+    silentMs: Math.max(0, ...faults.map(({ silentMs }) => silentMs)),
+    isStranger: faults.length > 0 && faults.every((fault) => fault.isStranger),
     retryAfterMs: asked.length === 0 ? undefined : Math.max(...asked),
     destination: registry,
     cause,

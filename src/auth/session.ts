@@ -5,7 +5,6 @@ import { BasicLogin, type RegistryLogin } from "./login.ts";
 import { isOnRegistry, ping, type Scheme } from "./ping.ts";
 import { TokenStore } from "./token-store.ts";
 
-/** The registry that a session is with. */
 interface Contact {
   readonly http: Http;
   readonly registry: string;
@@ -13,7 +12,7 @@ interface Contact {
   readonly scheme: Scheme;
 }
 
-/** What the first contact with a registry told: its scheme, and how to be let in. */
+/** A registry's scheme and login, as its first answer tells them. */
 export class RegistrySession {
   readonly scheme: Scheme;
   readonly #contact: Contact;
@@ -38,7 +37,6 @@ export class RegistrySession {
     return new RegistrySession({ http, registry, isInsecure, scheme }, credentials, challenge);
   }
 
-  /** The Authorization header for requests that need these scopes. */
   async authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
     return this.#login.authorization(scopes, signal);
   }

@@ -37,7 +37,6 @@ export interface Token {
   readonly token: string;
   /** An identity token to use from now on, "" if none was given. */
   readonly refreshToken: string;
-  /** From now on. */
   readonly lifetimeMs: number;
 }
 
@@ -50,7 +49,6 @@ export interface TokenServer {
   readonly challenge: Challenge;
 }
 
-/** The server has no such method at this URL. */
 const NO_METHOD = new Set([404, 405, 501]);
 
 /**
@@ -85,7 +83,6 @@ export async function requestToken(
   return get().catch(unlessUnknown(() => post({ grant_type: "password", ...login })));
 }
 
-/** Tries the other method when the first is not known. */
 function unlessUnknown(other: () => Promise<Token>): (error: unknown) => Promise<Token> {
   return async (error) => {
     if (!(error instanceof RegistryFault) || !NO_METHOD.has(error.status ?? 0)) throw error;

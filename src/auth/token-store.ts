@@ -21,7 +21,6 @@ export class TokenStore implements RegistryLogin {
   readonly scheme = "bearer";
   readonly #nowMs: () => number;
   #server: TokenServer;
-  /** As the user has them. */
   #given: Credentials;
   /** What worked last: the user's, or a refresh token that the server gave for them. */
   #credentials: Credentials;

@@ -33,9 +33,7 @@ const PROBE_COST = 0.02;
 const AHEAD_MS = 250;
 const AHEAD_BYTES = 6 << 20;
 
-/** A transfer whose bytes must not be slowed down. */
 export interface Foreground {
-  /** Bytes were taken by the network. */
   sent(bytes: number): void;
   leave(): void;
 }
@@ -45,7 +43,6 @@ interface ForegroundUpload {
   sentBytes: number;
 }
 
-/** Background that has not been admitted yet. */
 interface Waiter {
   readonly bytes: number;
   readonly askedMs: number;

@@ -1,4 +1,3 @@
-/** A clock and its timer, so that tests need not wait. */
 export interface Clock {
   /** ms from any start. */
   now(): number;
@@ -28,7 +27,6 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return promise;
 }
 
-/** The clock and the timers of those who look at an export now and then. */
 export interface Ticker {
   /** ms from any start. */
   readonly now: () => number;

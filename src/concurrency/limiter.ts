@@ -57,7 +57,6 @@ export class PriorityLimiter {
     return promise.finally(() => signal.removeEventListener("abort", onAbort));
   }
 
-  /** Runs `task` while holding a place. */
   async run<T>(priority: number, task: () => Promise<T>, order = 0, signal?: AbortSignal): Promise<T> {
     const release = await this.acquire(priority, order, signal);
     try {
@@ -67,13 +66,13 @@ export class PriorityLimiter {
     }
   }
 
-  /** The first one that waits with this priority or a larger one goes next, before all others. */
+  /** Moves the first waiter of this or a lower urgency to the head of the queue. */
   promote(priority: number): void {
     const at = this.#waiting.findIndex(({ rank }) => rank[0] >= priority);
     if (at > 0) this.#waiting.unshift(...this.#waiting.splice(at, 1));
   }
 
-  /** Lets so many more in, at once and from now on. */
+  /** Raises the capacity by `places`. */
   widen(places: number): void {
     for (let i = 0; i < places; i++) this.#leave();
   }

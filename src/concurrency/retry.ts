@@ -1,37 +1,34 @@
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 
-/** When and for how long something that failed is tried again: a predicate times a back-off. All durations are in ms. */
+/** When and for how long a failing task is retried. All durations are in ms. */
 export interface RetryPolicy {
   /** The wait before try number `next` (2 or more), already jittered. */
   readonly waitMs: (next: number) => number;
-  /** Tries go on for so long after the first of failures in a row; with 0 there is one try. */
+  /** Tries go on for so long after the first of failures in a row, silence before it included; with 0 there is one try. */
   readonly budgetMs: number;
   /** Less than `budgetMs` after an error that is unlikely to pass; undefined after any other. */
   readonly shortBudgetMs?: (error: unknown) => number | undefined;
-  /** True for an error that may not happen again. */
   readonly isTemporary: (error: unknown) => boolean;
+  /** How long before an error the try had got no further; counts as a failing time. Default: 0. */
+  readonly silentMs?: (error: unknown) => number;
   /** How long the other side asked us to wait (its Retry-After), if it did. */
   readonly askedWaitMs: (error: unknown) => number | undefined;
   readonly clock?: Clock;
 }
 
-/** Failures in a row, up to now. */
 export interface Failures {
-  /** At least 1. */
   readonly count: number;
-  /** ms since the first of them. */
   readonly sinceMs: number;
 }
 
 export interface RetryHooks {
   readonly signal?: AbortSignal | undefined;
-  /** Called before each wait. */
   readonly onRetry?: (error: unknown, failures: Failures, waitMs: number) => void;
-  /** Makes the error that is thrown of the last one, which was temporary but came too late, or asks for too long a wait. */
+  /** Makes the final error from a temporary one that came too late, or that asks for too long a wait. */
   readonly onGiveUp?: (error: unknown, failures: Failures) => unknown;
 }
 
-/** What a try may do: say that it got somewhere, so that the budget starts anew. */
+/** Reports progress, which restarts the budget. */
 export type Progressed = () => void;
 
 /**
@@ -66,7 +63,7 @@ export async function retrying<T>(
       if (!policy.isTemporary(error)) throw error;
       count += 1;
       const nowMs = clock.now();
-      if (count === 1) firstFailureMs = nowMs;
+      if (count === 1) firstFailureMs = nowMs - (policy.silentMs?.(error) ?? 0);
       const failures = { count, sinceMs: nowMs - firstFailureMs };
       const budgetMs = Math.min(policy.budgetMs, policy.shortBudgetMs?.(error) ?? policy.budgetMs);
       const leftMs = budgetMs - failures.sinceMs;

@@ -1,7 +1,8 @@
-import { Readable } from "node:stream";
-import type { Client, Dispatcher } from "undici";
+import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
+import { readBody } from "../http/body.ts";
+import { type Connections, exchangeOver, type RawAnswer } from "../http/transport.ts";
 import type { Environment } from "../process/environment.ts";
 import { dockerAnswerFault, dockerNetworkFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
@@ -31,8 +32,6 @@ const MAX_ANSWER_BYTES = 16 << 20;
  */
 const PING_EVERY_MS = 500;
 
-const READ_AHEAD = { highWaterMark: 1 };
-
 export interface DockerRequest {
   readonly method: "GET" | "POST";
   /** Below the API's version, e.g. `/images/json`. */
@@ -49,7 +48,7 @@ export interface DockerRequest {
 export class DockerClient {
   readonly #host: DockerHost;
   readonly #sockets: DockerSockets;
-  readonly #clients = new Map<number, Client>();
+  readonly #clients = new Map<number, Connections>();
   #version: Promise<string> | undefined;
   readonly #closing = new AbortController();
   #pings: NodeJS.Timeout | undefined;
@@ -74,7 +73,6 @@ export class DockerClient {
     }
   }
 
-  /** The daemon's address, for messages. */
   get name(): string {
     return this.#host.name;
   }
@@ -111,7 +109,7 @@ export class DockerClient {
   async close(): Promise<void> {
     clearInterval(this.#pings);
     this.#closing.abort();
-    await Promise.all([...this.#clients.values()].map((client) => client.destroy()));
+    await Promise.all([...this.#clients.values()].map((connections) => connections.destroy()));
     this.#sockets.close();
   }
 
@@ -140,13 +138,13 @@ export class DockerClient {
 
   #keepOpen(): void {
     for (const connection of Object.values(CONNECTIONS)) {
-      if (this.#client(connection).stats.size > 0) continue;
+      if (this.#connectionsOf(connection).isBusy) continue;
       // The next request says what is wrong.
       this.#ping(connection, this.#closing.signal).catch(() => undefined);
     }
   }
 
-  async #ping(connection: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async #ping(connection: number, signal: AbortSignal): Promise<RawAnswer> {
     const path = `${this.#host.basePath}/_ping`;
     const answer = await this.#send(connection, { method: "GET", path }, path, ANSWER_TIMEOUT_MS, signal);
     await this.#whole(answer, signal);
@@ -165,50 +163,42 @@ export class DockerClient {
     path: string,
     timeoutMs: number,
     signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    const stream = body === undefined ? undefined : Readable.from(body, READ_AHEAD);
-    // Who destroys the stream hears of the error from the request; without a listener it would end the process.
-    stream?.on("error", () => undefined);
+  ): Promise<RawAnswer> {
     try {
-      const answer = await this.#client(connection).request({
+      const answer = await exchangeOver(this.#connectionsOf(connection), {
         method,
         path,
-        headers: { "user-agent": "tandem", ...(stream === undefined ? {} : { "content-type": "application/x-tar" }) },
-        body: stream ?? null,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
+        headers: {
+          host: new URL(this.#host.origin).host,
+          "user-agent": "tandem",
+          ...(body === undefined ? {} : { "content-type": "application/x-tar" }),
+        },
+        body: body && { length: undefined, open: () => body },
+        headersTimeoutMs: timeoutMs,
+        bodyTimeoutMs: timeoutMs,
         signal,
       });
-      if (answer.statusCode < 400) return answer;
-      throw dockerAnswerFault(answer.statusCode, await this.#whole(answer, signal), this.name);
+      if (answer.status < 400) return answer;
+      throw dockerAnswerFault(answer.status, await this.#whole(answer, signal), this.name);
     } catch (error) {
-      stream?.destroy();
       signal.throwIfAborted();
       throw dockerNetworkFault(error, this.#host);
     }
   }
 
-  async #whole({ body }: Dispatcher.ResponseData, signal: AbortSignal): Promise<string> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > MAX_ANSWER_BYTES)
-          throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      throw dockerNetworkFault(error, this.#host);
-    }
-    return Buffer.concat(chunks, size).toString("utf8");
+  async #whole({ body }: RawAnswer, signal: AbortSignal): Promise<string> {
+    const { bytes, end } = await readBody(body, MAX_ANSWER_BYTES);
+    if (end === "complete") return bytes.toString("utf8");
+    if (end === "too long")
+      throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    signal.throwIfAborted();
+    throw dockerNetworkFault(end.error, this.#host);
   }
 
-  #client(connection: number): Client {
-    const client = this.#clients.get(connection) ?? this.#sockets.client(connection);
-    this.#clients.set(connection, client);
-    return client;
+  #connectionsOf(connection: number): Connections {
+    const connections = this.#clients.get(connection) ?? this.#sockets.connections(connection);
+    this.#clients.set(connection, connections);
+    return connections;
   }
 }
 

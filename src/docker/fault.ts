@@ -1,14 +1,13 @@
-import { errors } from "undici";
 import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
+import { HttpError } from "../http/dial.ts";
 import { certificateFailure } from "../http/faults.ts";
 import type { DockerHost } from "./host.ts";
 
-/** The code of the fault that says that a daemon does not have something. */
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
 
-/** True for what a daemon is to blame for. */
+/** True for a failure of the daemon or its connection. */
 export function isDockerFault(error: unknown): error is Fault {
   return error instanceof Fault && error.code.startsWith("EXPORT_DAEMON_");
 }
@@ -70,7 +69,7 @@ function isCoded(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
-/** What went wrong between two who ask each other for certificates; undefined when it was something else. */
+/** The fault of a certificate of either side; undefined for any other error. */
 function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
   const options = { destination: name, cause: error };
   const failure = certificateFailure(error.code);
@@ -79,8 +78,10 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
       ...options,
       hint: "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH.",
     });
-  // A daemon that refuses a certificate hangs up, and undici tells of that before it has read the reason.
-  if (!(error instanceof errors.SocketError) || error.socket?.bytesRead !== 0) return undefined;
+  // TLS 1.3 lets a client finish its handshake before the server has looked at the client's certificate.
+  const isRefused =
+    /^ERR_SSL_\w+_ALERT_|^ERR_SSL_\w*CERTIFICATE/.test(error.code) || (error instanceof HttpError && error.isFirst);
+  if (!isRefused) return undefined;
   return new Fault(
     "EXPORT_DAEMON_TLS",
     `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${error.message}`,

@@ -7,15 +7,12 @@ import type { Environment } from "../process/environment.ts";
 
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
-/** What TLS to a daemon is spoken with. */
 export interface DockerTls extends Certificates {
   /** False: whatever certificate the daemon shows is good. */
   readonly rejectUnauthorized: boolean;
 }
 
-/** Where a docker daemon listens. */
 export interface DockerHost {
-  /** As given, for messages. */
   readonly name: string;
   /** The path of a unix socket; undefined for TCP. */
   readonly socketPath: string | undefined;

@@ -1,17 +1,13 @@
-import { once } from "node:events";
 import { statSync } from "node:fs";
-import { connect, type Socket } from "node:net";
-import { buildConnector, Client } from "undici";
+import type { Socket } from "node:net";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
+import { addressOf, dial, dialUnix, secure } from "../http/dial.ts";
 import { tlsSettings } from "../http/tls.ts";
+import { Connections } from "../http/transport.ts";
 import type { DockerHost } from "./host.ts";
 
-/** As undici has it for everything that is dialled. */
 const CONNECT_TIMEOUT_MS = 10_000;
-
-/** A connection that cannot be opened again is not closed for having been idle while layers were made. */
-const KEEP_ALIVE_MS = 24 * 3_600_000;
 
 /**
  * Connections to a daemon. Those to a socket that only root may open are opened at once, so that the export can go on with
@@ -20,6 +16,7 @@ const KEEP_ALIVE_MS = 24 * 3_600_000;
 export class DockerSockets {
   readonly #host: DockerHost;
   readonly #opened: readonly Socket[];
+  readonly #closed = new AbortController();
 
   private constructor(host: DockerHost, opened: readonly Socket[]) {
     this.#host = host;
@@ -47,40 +44,32 @@ export class DockerSockets {
     }
   }
 
-  /** True when the connections were opened beforehand. */
   get areOpened(): boolean {
     return this.#opened.length > 0;
   }
 
   /** HTTP over one connection, one request at a time. @param connection its number, from 0 */
-  client(connection: number): Client {
-    const { socketPath, tls, origin } = this.#host;
-    const dial = buildConnector({
-      timeout: CONNECT_TIMEOUT_MS,
-      ...(socketPath === undefined ? {} : { socketPath }),
-      ...(tls === undefined ? {} : tlsSettings(tls, tls.rejectUnauthorized)),
-    });
+  connections(connection: number): Connections {
     let opened = this.#opened[connection];
-    const take: buildConnector.connector = (options, callback) => {
+    const open = async () => {
       const socket = opened;
       opened = undefined;
-      if (socket === undefined || socket.destroyed) dial(options, callback);
-      // undici takes no notice of a connection that is there before it has asked for it.
-      else setImmediate(() => callback(null, socket));
+      return socket === undefined || socket.destroyed ? await this.#dial() : socket;
     };
-    return new Client(origin, {
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      // What the daemon says of how long it waits counts for nothing: undici would hang up before.
-      keepAliveTimeoutThreshold: -KEEP_ALIVE_MS,
-      connect: take,
-    });
+    return new Connections(open, Number.POSITIVE_INFINITY, 1);
   }
 
-  /** Cuts what was opened, also what nobody used. */
+  async #dial(): Promise<Socket> {
+    const { socketPath, tls, origin } = this.#host;
+    const options = { timeoutMs: CONNECT_TIMEOUT_MS, signal: this.#closed.signal };
+    if (socketPath !== undefined) return dialUnix(socketPath, options);
+    const { host, port } = addressOf(new URL(origin));
+    const socket = await dial(host, port, options);
+    return tls === undefined ? socket : await secure(socket, host, tlsSettings(tls, tls.rejectUnauthorized), options);
+  }
+
   close(): void {
+    this.#closed.abort(new Error("the client was closed"));
     for (const socket of this.#opened) socket.destroy();
   }
 }
@@ -94,9 +83,7 @@ function isOwnedByRoot(path: string): boolean {
 }
 
 async function openSocket(path: string): Promise<Socket> {
-  const socket = connect(path);
-  await once(socket, "connect");
-  // Until it is used, whoever uses it has no listener for its failure yet.
-  socket.on("error", () => undefined);
-  return socket;
+  const socket = await dialUnix(path, { timeoutMs: CONNECT_TIMEOUT_MS, signal: new AbortController().signal });
+  // No request listens for its failure until it is used.
+  return socket.on("error", () => undefined);
 }

@@ -4,23 +4,21 @@ import { type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 
 /**
  * Lets an answer with one of the wanted statuses pass, with its body unread.
- * @throws RegistryFault for any other, after reading what its body says
+ * @throws RegistryFault for any other, with what its body says
  */
 export async function ensureStatus(request: HttpRequest, answer: HttpAnswer, wanted: readonly number[]): Promise<void> {
   if (wanted.includes(answer.status)) return;
-  const body = await readStart(answer);
-  throw answerFault({
-    method: request.method,
-    url: answer.url,
-    status: answer.status,
-    retryAfter: headerOf(answer, "retry-after"),
-    body,
-  });
+  const { method } = request;
+  const { url, status } = answer;
+  // The status says enough when the body breaks off.
+  const { bytes } = await readBody(answer.body, MAX_ERROR_BODY_BYTES);
+  const [retryAfter, date] = [headerOf(answer, "retry-after"), headerOf(answer, "date")];
+  throw answerFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8") });
 }
 
 /** Reads the rest of an answer and throws it away, so that its connection can be used again. */
-export async function discard(answer: HttpAnswer): Promise<void> {
-  await answer.body.dump({ limit: MAX_ERROR_BODY_BYTES }).catch(() => undefined);
+export async function discard({ body }: Pick<HttpAnswer, "body">): Promise<void> {
+  await readBody(body, MAX_ERROR_BODY_BYTES);
 }
 
 /**
@@ -28,36 +26,39 @@ export async function discard(answer: HttpAnswer): Promise<void> {
  * @throws Fault when it is longer than `maxBytes`; RegistryFault when it breaks off
  */
 export async function readAll(request: HttpRequest, answer: HttpAnswer, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes)
-        throw new Fault(
-          "EXPORT_REGISTRY_TOO_LARGE",
-          `${request.method} ${redactUrl(answer.url)}: the answer is longer than ${maxBytes} bytes`,
-        );
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    request.signal?.throwIfAborted();
-    throw networkFault(request.method, answer.url, error);
-  }
-  return Buffer.concat(chunks, size);
+  const { bytes, end } = await readBody(answer.body, maxBytes);
+  if (end === "complete") return bytes;
+  if (end === "too long")
+    throw new Fault(
+      "EXPORT_REGISTRY_TOO_LARGE",
+      `${request.method} ${redactUrl(answer.url)}: the answer is longer than ${maxBytes} bytes`,
+    );
+  request.signal?.throwIfAborted();
+  throw networkFault(request.method, answer.url, end.error);
 }
 
-async function readStart(answer: HttpAnswer): Promise<string> {
+/** What was read of a body, and how that ended. */
+interface BoundedBody {
+  /** At most as many as were allowed. */
+  readonly bytes: Buffer;
+  readonly end: "complete" | "too long" | { readonly error: unknown };
+}
+
+/** Reads a body up to a limit; the rest is not read, which ends its connection. Never rejects. */
+export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<BoundedBody> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let end: BoundedBody["end"] = "complete";
   try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    for await (const chunk of body) {
       chunks.push(chunk);
       size += chunk.length;
-      if (size >= MAX_ERROR_BODY_BYTES) break;
+      if (size <= maxBytes) continue;
+      end = "too long";
+      break;
     }
-  } catch {
-    // The status says enough when the body breaks off.
+  } catch (error) {
+    end = { error };
   }
-  return Buffer.concat(chunks).subarray(0, MAX_ERROR_BODY_BYTES).toString("utf8");
+  return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), end };
 }

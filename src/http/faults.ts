@@ -2,6 +2,9 @@ import { STATUS_CODES } from "node:http";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
+import { MAX_HEAD_BYTES } from "./answer-heads.ts";
+import { HttpError } from "./dial.ts";
+import { ProxyRefusal } from "./tunnel.ts";
 
 /**
  * Query parameters of the registry protocol itself. Any other may be a signature or a token, because it most likely comes
@@ -32,7 +35,14 @@ export function retryAfterMs(value: string | undefined, nowMs: number): number |
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
 }
 
-/** The code of a fault of a request that nobody answered. */
+/**
+ * The time of a server, by its Date header, in ms since the epoch: what it says of times is by its own clock, which may
+ * differ from ours.
+ */
+export function serverTimeMs(date: string | undefined): number {
+  return Date.parse(date ?? "") || Date.now();
+}
+
 export const UNREACHABLE = "EXPORT_REGISTRY_UNREACHABLE";
 
 /** One element of a registry's error body (distribution-spec v1.1.1, "Error Codes"). */
@@ -47,9 +57,10 @@ export interface RegistryFaultDetails extends FaultDetails {
   readonly diagnostics?: readonly Diagnostic[];
   readonly isTemporary: boolean;
   readonly retryAfterMs?: number | undefined;
+  readonly silentMs?: number;
+  readonly isStranger?: boolean;
 }
 
-/** A request to a registry or its token server that failed. */
 export class RegistryFault extends Fault {
   /** The HTTP status; undefined when there was no answer. */
   readonly status: number | undefined;
@@ -58,6 +69,10 @@ export class RegistryFault extends Fault {
   readonly isTemporary: boolean;
   /** The wait in ms that the registry asked for. */
   readonly retryAfterMs: number | undefined;
+  /** How long the request got no further before it failed, in ms; 0 for a failure that came at once. */
+  readonly silentMs: number;
+  /** True when nothing was reached, on a host that has never answered: most likely it is not there at all. */
+  readonly isStranger: boolean;
 
   constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
     super(code, message, details);
@@ -65,6 +80,8 @@ export class RegistryFault extends Fault {
     this.diagnostics = details.diagnostics ?? [];
     this.isTemporary = details.isTemporary;
     this.retryAfterMs = details.retryAfterMs;
+    this.silentMs = details.silentMs ?? 0;
+    this.isStranger = details.isStranger ?? false;
   }
 
   override reworded(message: string, exitCode: number | undefined = this.exitCode): RegistryFault {
@@ -83,12 +100,11 @@ export class RegistryFault extends Fault {
   }
 
   #answer(): RegistryFaultDetails {
-    const { status, diagnostics, isTemporary, retryAfterMs } = this;
-    return { status, diagnostics, isTemporary, retryAfterMs };
+    const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger } = this;
+    return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger };
   }
 }
 
-/** The codes of faults that say that something is not there, or may not be read. */
 export const NOT_FOUND: FaultCode = "EXPORT_REGISTRY_NOT_FOUND";
 export const DENIED: FaultCode = "EXPORT_REGISTRY_DENIED";
 
@@ -106,8 +122,12 @@ export const MAX_ERROR_BODY_BYTES = 64 << 10;
 /** Characters of a body without structure that a message repeats: enough for a proxy's sentence, not for its whole page. */
 const MAX_SHOWN_BODY = 1024;
 
-/** Statuses that are retried (docs/compatibility.md#retries); 499 is nginx's, 522 Cloudflare's. */
-const TEMPORARY_STATUSES = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
+/** Client errors that another try may not get; 499 is nginx's for a client that left. */
+const TEMPORARY_CLIENT_ERRORS = new Set([408, 421, 423, 425, 429, 499]);
+
+/** Server errors that every try gets: not implemented, version not supported, no storage left, not extended, log in first. */
+const PERMANENT_SERVER_ERRORS = new Set([501, 505, 507, 510, 511]);
+
 const TEMPORARY_CODES = new Set(["BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE"]);
 
 /** Where Go's http.StatusText has another text than Node. */
@@ -124,6 +144,8 @@ export interface FailedAnswer {
   readonly url: URL;
   readonly status: number;
   readonly retryAfter: string | undefined;
+  /** The time by the server's clock, from which a date in Retry-After counts. */
+  readonly date?: string | undefined;
   /** The body's first bytes as text. */
   readonly body: string;
 }
@@ -134,7 +156,7 @@ export interface FailedAnswer {
 export function answerFault(answer: FailedAnswer): RegistryFault {
   const { method, url, status, body } = answer;
   const diagnostics = parseDiagnostics(body);
-  const waitMs = retryAfterMs(answer.retryAfter, Date.now());
+  const waitMs = retryAfterMs(answer.retryAfter, serverTimeMs(answer.date));
   return new RegistryFault(
     codeOfStatus(status),
     `${method} ${redactUrl(url)}: ${describeAnswer(answer, diagnostics)}`,
@@ -144,9 +166,13 @@ export function answerFault(answer: FailedAnswer): RegistryFault {
       isTemporary: isTemporaryAnswer(status, diagnostics, waitMs),
       retryAfterMs: waitMs,
       destination: url.host,
+      ...(status === 407 ? { hint: PROXY_LOGIN_HINT } : {}),
     },
   );
 }
+
+const PROXY_LOGIN_HINT =
+  "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
 
 function parseDiagnostics(body: string): readonly Diagnostic[] {
   const answer = unmarshal(body, errorBodyType);
@@ -165,7 +191,7 @@ function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: rea
 }
 
 function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
-  if (TEMPORARY_STATUSES.has(status)) return true;
+  if (status >= 500 ? !PERMANENT_SERVER_ERRORS.has(status) : TEMPORARY_CLIENT_ERRORS.has(status)) return true;
   // GitHub's rate limits come as 403 too, and then say for how long.
   if (status === 403) return waitMs !== undefined;
   if (status === 401) return false;
@@ -177,7 +203,7 @@ function codeOfStatus(status: number): FaultCode {
   return status === 401 || status === 403 ? DENIED : "EXPORT_REGISTRY_REFUSED";
 }
 
-/** OpenSSL's ways to say that nobody we trust vouches for a certificate. */
+/** OpenSSL's codes for a certificate of an unknown authority. */
 const UNTRUSTED = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
@@ -186,59 +212,80 @@ const UNTRUSTED = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-/** True for the code of an error that another authority to trust would have prevented. */
-export function isUntrustedCode(code: string): boolean {
+function isUntrustedCode(code: string): boolean {
   return UNTRUSTED.has(code);
 }
 
-/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for errors that it is not to blame for. */
+/** OpenSSL's other ways to reject a certificate (X509_verify_cert_error_string), and Node's. */
+const BAD_CERTIFICATE =
+  /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_(?:CA|PURPOSE|NON_CA)|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_SSL_(?:EE|CA)_(?:KEY|MD)_)/;
+
+/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for errors of another kind. */
 export function certificateFailure(code: string): string | undefined {
   const reason = isUntrustedCode(code)
     ? "certificate signed by unknown authority"
-    : code === "CERT_HAS_EXPIRED"
+    : code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID"
       ? "certificate has expired or is not yet valid"
       : undefined;
   return reason && `tls: failed to verify certificate: x509: ${reason}`;
 }
 
-/** Node's and undici's error codes in Go's words; the value's second part says whether another try may help. */
-const KNOWN: Readonly<Record<string, readonly [text: string, isTemporary: boolean]>> = {
-  ECONNREFUSED: ["connect: connection refused", true],
-  ECONNRESET: ["read: connection reset by peer", true],
-  ECONNABORTED: ["software caused connection abort", true],
-  EMFILE: ["too many open files", true],
-  ENFILE: ["too many open files in system", true],
-  EPIPE: ["write: broken pipe", true],
-  ETIMEDOUT: ["connect: connection timed out", true],
-  EHOSTUNREACH: ["connect: no route to host", true],
-  ENETUNREACH: ["connect: network is unreachable", true],
-  ENOTFOUND: ["no such host", false],
-  EAI_AGAIN: ["temporary failure in name resolution", true],
-  UND_ERR_SOCKET: ["EOF", true],
-  UND_ERR_CONNECT_TIMEOUT: ["dial tcp: i/o timeout", true],
-  UND_ERR_HEADERS_TIMEOUT: ["timeout awaiting response headers", true],
-  UND_ERR_BODY_TIMEOUT: ["timeout awaiting response body", true],
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ["unexpected EOF", true],
-  HPE_INVALID_EOF_STATE: ["unexpected EOF", true],
-  ERR_SSL_WRONG_VERSION_NUMBER: ["http: server gave HTTP response to HTTPS client", false],
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: ["http: server gave HTTP response to HTTPS client", false],
+/** Node's error codes in Go's words. */
+const KNOWN: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connect: connection refused",
+  ECONNRESET: "read: connection reset by peer",
+  ECONNABORTED: "software caused connection abort",
+  EMFILE: "too many open files",
+  ENFILE: "too many open files in system",
+  EPIPE: "write: broken pipe",
+  ETIMEDOUT: "connect: connection timed out",
+  EHOSTUNREACH: "connect: no route to host",
+  ENETUNREACH: "connect: network is unreachable",
+  ENOTFOUND: "no such host",
+  EAI_AGAIN: "temporary failure in name resolution",
+  HPE_INVALID_EOF_STATE: "unexpected EOF",
+  ERR_SSL_WRONG_VERSION_NUMBER: "http: server gave HTTP response to HTTPS client",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
 
-/** True for the fault of a server that is there, and that nothing but another certificate or setting makes one to talk to. */
+/** Failures that no other try can avoid. Any other may pass. */
+function isPermanentFailure(code: string): boolean {
+  if (isUntrustedCode(code) || BAD_CERTIFICATE.test(code)) return true;
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") return true;
+  if (code === H2_ONLY) return true;
+  // A request that undici refuses to send, such as one with a line feed in a header.
+  return code === "UND_ERR_INVALID_ARG";
+}
+
+/** True for the fault of a server that answers, and that only another certificate or setting makes usable. */
 export function isUntrusted({ cause }: RegistryFault): boolean {
   return isUntrustedCode(networkErrorCode(cause) ?? "");
 }
 
-/** Nothing took the connection. */
-const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "UND_ERR_CONNECT_TIMEOUT"]);
+/** OpenSSL's code for a server that takes none of the protocols offered, which is HTTP/1.1 alone. */
+const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
 
-function hintFor(code: string, url: URL): string | undefined {
+/** The first bytes of an HTTP/2 connection: a SETTINGS frame of stream 0 (RFC 9113 section 3.4). */
+function isHttp2(error: unknown): boolean {
+  if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
+  const bytes = Buffer.from(error.data);
+  return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
+}
+
+/** Nothing took the connection. */
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
+
+function hintFor(code: string, url: URL, error: unknown): string | undefined {
   if (isUntrustedCode(code))
     return `Add the CA of ${url.host} with SSL_CERT_FILE, or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES).`;
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
     return `Renew the certificate of ${url.host}, or set the clock of this machine.`;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return `Use a name that the certificate of ${url.host} is for, or give it one for this name.`;
+  if (error instanceof ProxyRefusal) return proxyHint(error, url);
+  if (code === H2_ONLY || isHttp2(error))
+    return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
+  if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   if (NOT_CONNECTED.has(code))
@@ -250,28 +297,50 @@ function hintFor(code: string, url: URL): string | undefined {
     : undefined;
 }
 
-function describeNetworkError(code: string, error: unknown): readonly [text: string, isTemporary: boolean] {
-  const failure = certificateFailure(code);
-  if (failure !== undefined) return [failure, false];
-  return KNOWN[code] ?? [messageOf(error).trim(), false];
+function proxyHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): string {
+  if (status === 407) return PROXY_LOGIN_HINT;
+  const answer = status === undefined ? "refuses" : `answers ${status} to`;
+  return `The proxy ${proxy} ${answer} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
+}
+
+function describeNetworkError(code: string, error: unknown): string {
+  const failure = certificateFailure(code) ?? KNOWN[code];
+  if (failure !== undefined) return failure;
+  if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
+  if (code.startsWith("HPE_")) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error).trim()}`;
+  return messageOf(error).trim();
+}
+
+interface FailedExchange {
+  readonly hasAnswered: boolean;
 }
 
 /**
  * The fault of a request that got no complete answer, worded as Go's `*url.Error`: `Get "<url>": <reason>`.
  * A fault that came out of the request's own body passes unchanged.
  */
-export function networkFault(method: string, url: URL, error: unknown): unknown {
+export function networkFault(method: string, url: URL, error: unknown, exchange?: FailedExchange): unknown {
   const code = networkErrorCode(error);
   if (code === undefined) return error;
-  const [text, isTemporary] = describeNetworkError(code, error);
-  const hint = hintFor(code, url);
+  const hint = hintFor(code, url, error);
+  const isPermanent = error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
+  const text = describeNetworkError(code, error);
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
-    isTemporary,
+    isTemporary: !isPermanent,
+    isStranger: exchange?.hasAnswered === false && isBeforeAnyAnswer(code, error),
+    silentMs: error instanceof HttpError ? (error.silentMs ?? 0) : 0,
     destination: url.host,
     cause: error,
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** True when no connection came about, or one to something that is no registry. */
+function isBeforeAnyAnswer(code: string, error: unknown): boolean {
+  if (error instanceof ProxyRefusal || code === "HTTP_CONNECT_TIMEOUT") return true;
+  if (code.startsWith("HPE_") || code.startsWith("ERR_SSL") || code === "EPROTO") return true;
+  return error instanceof Error && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
 }
 
 function networkErrorCode(error: unknown): string | undefined {
@@ -284,6 +353,6 @@ function networkErrorCode(error: unknown): string | undefined {
 function addressOf(error: unknown): string {
   if (!(error instanceof Error) || !("syscall" in error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
-  if (error.syscall !== "connect" || !("address" in error) || !("port" in error)) return "";
-  return `dial tcp ${error.address}:${error.port}: `;
+  if (error.syscall !== "connect") return "";
+  return "address" in error && "port" in error ? `dial tcp ${error.address}:${error.port}: ` : "dial tcp: ";
 }

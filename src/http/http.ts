@@ -1,15 +1,17 @@
-import { Readable } from "node:stream";
-import { Agent, type Dispatcher, ProxyAgent, request as send } from "undici";
+import type { Socket } from "node:net";
 import type { Clock } from "../concurrency/clock.ts";
 import type { Environment } from "../process/environment.ts";
-import { networkFault, retryAfterMs } from "./faults.ts";
+import { addressOf, dial, secure } from "./dial.ts";
+import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
 import { Pace } from "./throttle.ts";
 import { type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
+import { Connections, exchangeOver, type RawAnswer, type RequestBody } from "./transport.ts";
+import { connectThrough, connectThroughSocks, proxyAuthorization } from "./tunnel.ts";
 
-/** How long registries and connections are waited for, all in ms. */
+/** Timeouts and retries of requests, all in ms. */
 export interface Patience {
-  /** What fails is tried again for so long after the first of failures in a row (`-retry-budget`). */
+  /** How long a failing request is retried, from its last progress (`-retry-budget`). */
   readonly budgetMs: number;
   /** The first wait between two tries takes at most this; each further one up to twice as long as the one before. */
   readonly firstWaitMs: number;
@@ -35,23 +37,27 @@ export const PATIENCE: Patience = {
   stallMs: 60_000,
 };
 
+/** A shorter budget does not make silence shorter than this. */
+const SHORTEST_SILENCE_MS = 5000;
+
+/** The same patience, but no single try is silent for longer than the retry budget. Without a budget there is only one try. */
+function withinBudget(patience: Patience): Patience {
+  const { budgetMs, answerMs, commitMs, stallMs } = patience;
+  if (budgetMs === 0) return patience;
+  const mostMs = Math.max(budgetMs, SHORTEST_SILENCE_MS);
+  return {
+    ...patience,
+    answerMs: Math.min(answerMs, mostMs),
+    commitMs: Math.min(commitMs, mostMs),
+    stallMs: Math.min(stallMs, mostMs),
+  };
+}
+
 /** Go's dialler and default transport give up after 30 s as well. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Load balancers in front of registries keep an idle connection for 60 s or more; half of that is safe to reuse. */
 const KEEP_ALIVE_MS = 30_000;
-
-/** One chunk before the one in the socket: a blob's chunks are used again soon after. */
-const READ_AHEAD = { highWaterMark: 1 };
-
-/** Bytes to send: held in memory, or a stream that can be opened again for another try. */
-export type RequestBody = Uint8Array | StreamedBody;
-
-export interface StreamedBody {
-  /** Bytes in all; undefined while that is not known, which makes the body chunked. */
-  readonly length: number | undefined;
-  readonly open: () => AsyncIterable<Uint8Array>;
-}
 
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -63,11 +69,7 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface HttpAnswer {
-  readonly status: number;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Dispatcher.ResponseData["body"];
+export interface HttpAnswer extends RawAnswer {
   /** The URL that answered, which is another one after a redirect. */
   readonly url: URL;
 }
@@ -83,32 +85,33 @@ const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
 
 /**
  * Single HTTP/1.1 requests over kept connections; no redirects, no credentials, no retries. HTTP/1.1 because an upload
- * on a connection of its own is not held back by the windows that HTTP/2 streams share. A host that asks to be left alone
- * gets no request until the time is over, whoever sends it.
+ * on a connection of its own is not held back by the windows that HTTP/2 streams share. A host that asks for a pause gets no
+ * request at all until the pause is over.
  */
 export class Http {
   readonly patience: Patience;
   readonly #environment: Environment;
   readonly #clock: Clock | undefined;
+  readonly #perHost: number | undefined;
   #verifying: TlsSettings | undefined;
-  readonly #agents = new Map<string, Agent | ProxyAgent>();
+  readonly #connections = new Map<string, Connections>();
   readonly #paces = new Map<string, Pace>();
-
-  readonly #connections: number | undefined;
+  readonly #answered = new Set<string>();
+  readonly #closed = new AbortController();
 
   /**
    * @param environment for proxies and trusted certificates
    * @param connections per host; requests beyond wait for one
    */
   constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock, connections?: number) {
-    this.#connections = connections;
     this.#environment = environment;
-    this.patience = patience;
+    this.patience = withinBudget(patience);
     this.#clock = clock;
+    this.#perHost = connections;
   }
 
   /**
-   * Sends a request. The caller must read, dump or destroy the response body.
+   * Sends a request. The caller must read, discard or destroy the response body.
    * @param isInsecure no TLS verification and no proxy (docs/compatibility.md#insecure-registries)
    * @throws RegistryFault if there is no response; errors of the body's source; the signal's reason
    */
@@ -116,48 +119,42 @@ export class Http {
     const { method, url, body, signal, headersTimeoutMs } = request;
     const pace = this.#paceOf(url);
     const startedMs = await pace.admit(signal);
-    const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
-    const length = streamed?.length;
-    const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
-    // Who destroys the stream hears of the error from the request; without a listener it would end the process.
-    stream?.on("error", () => undefined);
+    const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
+    const isForwarded = url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "");
+    const authorization = isForwarded && proxy !== undefined ? proxyAuthorization(proxy) : undefined;
     try {
-      const answer = await send(url, {
+      const answer = await exchangeOver(this.#connectionsTo(url, isInsecure, proxy), {
         method,
+        path: isForwarded ? withoutLogin(url) : `${url.pathname}${url.search}`,
         headers: {
+          host: url.host,
           "user-agent": "tandem",
+          ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
           ...request.headers,
-          ...(length === undefined ? {} : { "content-length": String(length) }),
         },
-        body: stream ?? (body instanceof Uint8Array ? body : null),
-        dispatcher: this.#dispatcherFor(url, isInsecure),
-        headersTimeout: headersTimeoutMs,
-        bodyTimeout: this.patience.stallMs,
-        ...(signal === undefined ? {} : { signal }),
+        body,
+        headersTimeoutMs,
+        bodyTimeoutMs: this.patience.stallMs,
+        signal,
       });
-      // A registry may answer before it has read all. Its answer is read first: to end the body ends the connection.
-      answer.body.once("close", () => stream?.destroy());
-      const { statusCode: status, headers, body: content } = answer;
-      this.#listen(pace, startedMs, { status, headers });
-      return { status, headers, body: content, url };
+      this.#answered.add(url.host);
+      this.#listen(pace, startedMs, answer);
+      return { ...answer, url };
     } catch (error) {
-      stream?.destroy();
       signal?.throwIfAborted();
-      throw networkFault(method, url, error);
+      throw networkFault(method, url, error, { hasAnswered: this.#answered.has(url.host) });
     }
   }
 
-  /** Cuts every connection, also busy ones. */
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+    this.#closed.abort(new Error("the client was closed"));
+    await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
-  /**
-   * A wait that nobody has the patience for is not begun: every request then fails by itself, with the host's own words.
-   */
+  /** A wait beyond the budget is not begun: every request then fails by itself, with the host's own words. */
   #listen(pace: Pace, startedMs: number, { status, headers }: Pick<HttpAnswer, "status" | "headers">): void {
     const askedMs = MAY_ASK_TO_WAIT.has(status)
-      ? retryAfterMs(headerOf({ headers }, "retry-after"), Date.now())
+      ? retryAfterMs(headerOf({ headers }, "retry-after"), serverTimeMs(headerOf({ headers }, "date")))
       : undefined;
     if (status !== 429 && askedMs === undefined) pace.served(startedMs);
     else if ((askedMs ?? 0) <= this.patience.budgetMs) pace.refused(startedMs, askedMs);
@@ -172,46 +169,43 @@ export class Http {
     return pace;
   }
 
-  /** Made once: for every connection anew it would take longer than the handshake. */
+  /** Loads certificates once, and only when a host is spoken to over TLS: it takes longer than a handshake. */
   #verify(): TlsSettings {
     this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
     return this.#verifying;
   }
 
-  #dispatcherFor(url: URL, isInsecure: boolean): Dispatcher {
-    const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
-    // Certificates are read only when a host is spoken to over TLS.
-    const isTls = url.protocol === "https:" || proxy?.protocol === "https:";
-    const key = `${isInsecure} ${isTls} ${proxy === undefined ? "" : `${url.protocol} ${proxy.href}`}`;
-    const known = this.#agents.get(key);
+  #connectionsTo(url: URL, isInsecure: boolean, proxy: URL | undefined): Connections {
+    // A proxy's connections carry requests for every http host.
+    const isForwarded = url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "");
+    const key = `${isInsecure} ${isForwarded ? "" : url.origin} ${proxy?.href ?? ""}`;
+    const known = this.#connections.get(key);
     if (known !== undefined) return known;
-    const tls = isInsecure ? unverifiedTls() : isTls ? this.#verify() : {};
-    const options = {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      allowH2: false,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
-      ...(this.#connections === undefined ? {} : { connections: this.#connections }),
-    };
-    const agent =
-      proxy === undefined
-        ? new Agent(options)
-        : new ProxyAgent({
-            ...options,
-            ...proxyLogin(proxy),
-            uri: proxy.href,
-            requestTls: tls,
-            proxyTls: tls,
-            // Like Go: many proxies tunnel to port 443 only.
-            proxyTunnel: url.protocol === "https:",
-          });
-    this.#agents.set(key, agent);
-    return agent;
+    const open = () => this.#open(url, isInsecure, proxy);
+    const connections = new Connections(open, KEEP_ALIVE_MS, this.#perHost);
+    this.#connections.set(key, connections);
+    return connections;
+  }
+
+  async #open(url: URL, isInsecure: boolean, proxy: URL | undefined): Promise<Socket> {
+    const endMs = performance.now() + CONNECT_TIMEOUT_MS;
+    const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
+    const tls = isInsecure ? unverifiedTls : () => this.#verify();
+    const target = addressOf(url);
+    if (proxy === undefined) {
+      const socket = await dial(target.host, target.port, left());
+      return url.protocol === "https:" ? secure(socket, target.host, tls(), left()) : socket;
+    }
+    const { host, port } = addressOf(proxy);
+    let socket = await dial(host, port, left());
+    if (proxy.protocol === "https:") socket = await secure(socket, host, tls(), left());
+    if (/^socks5h?:$/.test(proxy.protocol)) socket = await connectThroughSocks(socket, proxy, target, left());
+    else if (url.protocol === "http:") return socket;
+    else socket = await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
+    return url.protocol === "https:" ? secure(socket, target.host, tls(), left()) : socket;
   }
 }
 
-/** A user without a password is one too, unlike for undici. */
-function proxyLogin({ username, password }: URL): { readonly token?: string } {
-  if (username === "") return {};
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { token: `Basic ${Buffer.from(login).toString("base64")}` };
+function withoutLogin(url: URL): string {
+  return `${url.origin}${url.pathname}${url.search}`;
 }

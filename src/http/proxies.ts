@@ -2,16 +2,12 @@ import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { keepSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
-
-const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
-
-/** What our HTTP can speak to a proxy. */
-const SPOKEN = new Set(["http:", "https:", "socks5:"]);
+import { DEFAULT_PORT } from "./dial.ts";
+import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
- * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. Unlike undici's own
- * EnvHttpProxyAgent: HTTP_PROXY is not used for https, loopback addresses go direct, NO_PROXY may hold networks.
- * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy that is not spoken to
+ * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none.
+ * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
@@ -24,9 +20,9 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
       "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
     );
   if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
-  keepSecret(decodeURIComponent(proxy.password));
-  keepSecret(Buffer.from(`${proxy.username}:${proxy.password}`.replace(/%../g, decodeURIComponent)).toString("base64"));
-  if (SPOKEN.has(proxy.protocol)) return proxy;
+  keepSecret(decode(proxy.password));
+  keepSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
+  if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
   throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: unknown proxy scheme: ${proxy.protocol.slice(0, -1)}`, {
     hint: `${name} may be http://, https:// or socks5://.`,
   });

@@ -24,7 +24,7 @@ for (const [network, prefix] of [
 ] as const)
   PRIVATE.addSubnet(network, prefix, "ipv6");
 
-/** What the machines of a cloud call the service that gives out their keys. */
+/** Names of clouds' metadata services. */
 const METADATA_NAMES = new Set(["metadata", "metadata.google.internal"]);
 
 /** Addresses through which a translator of IPv6 reaches IPv4 (RFC 6052), the last 32 bits in groups of hex. */
@@ -46,12 +46,11 @@ export function isPrivateAddress(url: URL): boolean {
   return PRIVATE.check(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
 }
 
-/** True when a registry may not send us there. One on this very machine may name the machine, as `localhost`. */
+/** True when a registry may not redirect to this URL. One on this machine may redirect to `localhost`. */
 export function isPrivateFrom(registry: URL, url: URL): boolean {
   return isPrivateAddress(url) && !(url.hostname === "localhost" && isLoopback(registry));
 }
 
-/** True for this machine, by whatever address or name. */
 function isLoopback(url: URL): boolean {
   const host = hostOf(url);
   return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

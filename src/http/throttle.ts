@@ -9,13 +9,13 @@ const FIRST_GAP_MS = 50;
 const WIDEST_GAP_MS = 1600;
 const NO_GAP_MS = 2;
 
-/** Part of a pause that is added at random: who was refused together must not come back together. */
+/** Fraction of a pause that is added at random; spreads out requests that were throttled together. */
 const JITTER = 0.1;
 
 /**
- * When requests to one host may start. A host that says that there are too many is left alone by all of them until the time
- * that it asked for is over, and after that they come one by one, closer together the more of them it serves: registries
- * count requests of all connections together (GHCR's secondary rate limit), so one request's waiting alone does not help.
+ * Throttles requests to one host. After a host has refused one for having too many, all requests pause for as long as it
+ * asked, and then start one by one, closer together the more of them it serves: registries count the requests of all
+ * connections together (GHCR's secondary rate limit), so it does not help when only the refused one waits.
  */
 export class Pace {
   readonly #clock: Clock;

@@ -17,7 +17,6 @@ const BUNDLES = [
 /** ...and all files of these directories. */
 const DIRECTORIES = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-/** The system's places; a test has others. */
 export interface RootPlaces {
   readonly bundles: readonly string[];
   readonly directories: readonly string[];
@@ -91,31 +90,36 @@ function isSecondName(directory: string, entry: Dirent): boolean {
   }
 }
 
-/** What a connection over TLS is made with. */
 export interface TlsSettings {
   readonly secureContext: SecureContext;
   /** Always given: without it `NODE_TLS_REJECT_UNAUTHORIZED` decides. */
   readonly rejectUnauthorized: boolean;
 }
 
-/** PEM. */
 export interface Certificates {
   readonly ca: string | Buffer | string[];
   readonly cert?: Buffer;
   readonly key?: Buffer;
 }
 
+/** Level 1 takes keys of 1024 bits, as Go does; OpenSSL's default takes none below 2048. */
+const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
+
 /**
  * TLS whose versions, ciphers and authorities do not depend on Node's options and variables, nor on what a program that uses the
- * library has set in node:tls (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). The versions are those of Go's client.
+ * library has set in node:tls (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). It takes what Go's client takes: the same
+ * versions, servers without secure renegotiation (RFC 5746: old firewalls and load balancers; we never renegotiate), and any
+ * trusted certificate as the end of a chain, also an intermediate or the server's own.
  */
 export function tlsSettings(certificates: Certificates, rejectUnauthorized: boolean): TlsSettings {
   const secureContext = createSecureContext({
     ...certificates,
     minVersion: "TLSv1.2",
     maxVersion: "TLSv1.3",
-    ciphers: constants.defaultCoreCipherList,
+    ciphers: CIPHERS,
     ecdhCurve: "auto",
+    secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
+    allowPartialTrustChain: true,
   });
   return { secureContext, rejectUnauthorized };
 }
@@ -133,7 +137,7 @@ export function unverifiedTls(): TlsSettings {
 /** A server that is asked in TLS and does not understand answers at once; one that says nothing is left to the real attempt. */
 const PROBE_TIMEOUT_MS = 300;
 
-/** What OpenSSL says when the answer to a TLS greeting is no TLS. */
+/** OpenSSL's codes for an answer that is not TLS. */
 const NO_TLS = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ECONNRESET"]);
 
 /**

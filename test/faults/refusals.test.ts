@@ -28,6 +28,8 @@ interface Refused {
   /** The registry's own words, or ours where it has none. */
   readonly message: string;
   readonly hint: RegExp;
+  /** What every HEAD says is absent. */
+  readonly absent?: RegExp;
   /** The manifest is there all the same. */
   readonly isStored?: boolean;
   readonly code?: FaultCode;
@@ -133,6 +135,7 @@ const REFUSED: readonly Refused[] = [
     action: stored(OTHER),
     message: `the registry stored ${OTHER} instead of sha256:`,
     hint: /^The data was altered on its way.* \(HTTP 201 for blob sha256:/,
+    absent: BLOBS,
   },
   {
     name: "a manifest that is stored under another digest",
@@ -141,6 +144,7 @@ const REFUSED: readonly Refused[] = [
     action: stored(OTHER),
     message: `the registry stored ${OTHER} instead of sha256:`,
     hint: /^The data was altered on its way.* \(HTTP 201 for manifest v1 of/,
+    absent: MANIFESTS,
     isStored: true,
   },
   {
@@ -219,19 +223,32 @@ const REFUSED: readonly Refused[] = [
 ];
 
 describe("what cannot help is asked once, and is one clear error", () => {
-  test.each(REFUSED)("$name ($method)", async ({ method, target, action, message, hint, code, isStored = false }) => {
-    await using scene = await PushScene.open();
-    scene.fail(method, target, action, ALWAYS);
-    const failure = await failureOf(scene);
-    expect(failure.message).toContain(message);
-    expect(failure.destination).toContain(scene.server.host);
-    expect(failure.hint ?? "").toMatch(hint);
-    if (code !== undefined) expect(failure.code).toBe(code);
-    expect(scene.server.count(method, target)).toBe(1);
-    expect(scene.registries.counters.retries).toBe(0);
-    expect(scene.logger.lines.filter((line) => !line.startsWith("debug"))).toEqual([]);
-    expect(scene.server.manifests.find(REPOSITORY, "v1") !== undefined).toBe(isStored);
-  });
+  test.each(REFUSED)(
+    "$name ($method)",
+    async ({ method, target, action, message, hint, code, absent, isStored = false }) => {
+      await using scene = await PushScene.open();
+      if (absent !== undefined) scene.fail("HEAD", absent, answered({ status: 404 }), ALWAYS);
+      scene.fail(method, target, action, ALWAYS);
+      const failure = await failureOf(scene);
+      expect(failure.message).toContain(message);
+      expect(failure.destination).toContain(scene.server.host);
+      expect(failure.hint ?? "").toMatch(hint);
+      if (code !== undefined) expect(failure.code).toBe(code);
+      expect(scene.server.count(method, target)).toBe(1);
+      expect(scene.registries.counters.retries).toBe(0);
+      expect(scene.logger.lines.filter((line) => !line.startsWith("debug"))).toEqual([]);
+      expect(scene.server.manifests.find(REPOSITORY, "v1") !== undefined).toBe(isStored);
+    },
+  );
+});
+
+test.each([
+  ["blob", UPLOADS],
+  ["manifest", MANIFESTS],
+] as const)("a %s that is stored with another digest in the answer is found by its own", async (_, target) => {
+  await using scene = await PushScene.open();
+  scene.fail("PUT", target, stored(OTHER), ALWAYS);
+  await scene.pushWhole();
 });
 
 describe("what might have helped ends with the budget", () => {

@@ -37,7 +37,6 @@ const CLOUDS: Readonly<Record<string, AzureCloud>> = {
 /** What tokens are for where a registry's policy takes no others (`azureADAuthenticationAsArmPolicy`). */
 const REGISTRY_RESOURCE = "https://containerregistry.azure.net/";
 
-/** Where a virtual machine's identity is asked for. */
 const METADATA_URL = "http://169.254.169.254";
 
 /**
@@ -63,7 +62,6 @@ function cloudOf(registry: string, { environment }: CloudContext): AzureCloud {
   return { ...cloud, authority: environment.AZURE_AUTHORITY_HOST || cloud.authority };
 }
 
-/** An access token of Microsoft Entra for a resource. */
 async function identityToken(cloud: AzureCloud, resource: string, context: CloudContext): Promise<string> {
   const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client, AZURE_CLIENT_SECRET: secret } = context.environment;
   const proof = secret ? { client_secret: secret } : await assertion(context);

@@ -5,7 +5,6 @@ import { ensureStatus, readAll } from "../../http/body.ts";
 import type { Http, HttpRequest } from "../../http/http.ts";
 import type { Environment } from "../../process/environment.ts";
 
-/** Where a cloud's credentials are looked for. */
 export interface CloudContext {
   readonly http: Http;
   readonly environment: Environment;
@@ -19,7 +18,6 @@ export const METADATA_TIMEOUT_MS = 1_000;
 
 const TOKEN_TIMEOUT_MS = 15_000;
 
-/** Longest answer that is read from a cloud's service. */
 export const MAX_ANSWER_BYTES = 256 << 10;
 
 export interface TokenQuestion {

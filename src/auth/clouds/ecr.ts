@@ -6,7 +6,6 @@ import { Credentials } from "../credentials.ts";
 import type { CloudContext } from "./context.ts";
 import { sdkHandler } from "./library-http.ts";
 
-/** A registry of Amazon's, as its host names it. */
 export type EcrRegistry =
   | { readonly kind: "public" }
   | { readonly kind: "private"; readonly account: string; readonly region: string; readonly isFips: boolean };
@@ -32,7 +31,16 @@ export async function ecrCredentials(
     accessKeyId && secretAccessKey
       ? { credentials: { accessKeyId, secretAccessKey, ...(AWS_SESSION_TOKEN && { sessionToken: AWS_SESSION_TOKEN }) } }
       : {};
-  const options = { ...keys, logger: SILENT, requestHandler: sdkHandler(http) };
+  const requestHandler = sdkHandler(http);
+  const { credentialDefaultProvider } = new ECRClient({ region: PUBLIC_REGION, requestHandler }).config;
+  const options = {
+    ...keys,
+    logger: SILENT,
+    requestHandler,
+    // The chain's own client for SSO takes its HTTP from here alone (aws-sdk-js-v3, credential-provider-sso).
+    credentialDefaultProvider: (input: object) =>
+      credentialDefaultProvider({ ...input, clientConfig: { requestHandler } }),
+  };
   const abort = { abortSignal: signal };
   if (registry.kind === "private") {
     const { account, region, isFips } = registry;

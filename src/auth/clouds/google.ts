@@ -16,7 +16,6 @@ const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 /** Where a machine's service account is asked for, unless `GCE_METADATA_HOST` says otherwise. */
 const METADATA_HOST = "169.254.169.254";
 
-/** What is in a file of credentials is the library's to judge. */
 const schema = z.looseObject({ type: z.string() });
 
 /**

@@ -5,7 +5,6 @@ import { MAX_ANSWER_BYTES } from "./context.ts";
 
 const FETCH_TIMEOUT_MS = 15_000;
 
-/** A request as the AWS SDK hands it to its HTTP handler. */
 interface SdkRequest {
   readonly method: string;
   readonly protocol: string;

@@ -5,10 +5,11 @@ import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { SingleFlight } from "../../concurrency/single-flight.ts";
 import { Fault } from "../../errors/fault.ts";
 import { discard, ensureStatus, readAll } from "../../http/body.ts";
-import { type Http, type HttpAnswer, type HttpRequest, headerOf, type RequestBody } from "../../http/http.ts";
+import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../../http/http.ts";
 import { exchangeFollowing, refusePrivate } from "../../http/redirects.ts";
+import type { RequestBody } from "../../http/transport.ts";
 
-/** Requests without a body at a time: enough for every HEAD of an image at once, few enough not to look like an attack. */
+/** Concurrent requests without a body: enough for every HEAD of an image, few enough not to look like an attack. */
 const SMALL_REQUESTS = 16;
 
 export interface RegistryRequest {
@@ -23,18 +24,15 @@ export interface RegistryRequest {
   readonly body?: RequestBody;
   /** Until the answer begins; default: the patience for answers from an index. */
   readonly headersTimeoutMs?: number;
-  /** The smaller goes first. */
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An answer whose body was read. */
 export type Answer = Pick<HttpAnswer, "status" | "headers" | "url">;
 
 /**
- * One registry. It is pinged and logged in to once, and every request of the export shares that. A method makes one try:
- * who knows what a repetition means decides about it. A refused token is renewed once, which is no repetition of work:
- * nothing was accepted.
+ * One registry. It is pinged and logged in to once for all requests of the export. A method makes one try: retries are the
+ * caller's, who knows what they mean. A refused token is renewed once, because nothing was accepted.
  */
 export class RegistryClient {
   readonly registry: string;

@@ -10,10 +10,7 @@ import type { Repository } from "../../oci/reference.ts";
 import type { RegistryClient } from "./client.ts";
 import { explained } from "./retries.ts";
 
-/**
- * How one registry takes uploads, as far as it deviates from a streamed PATCH, which is what all are expected to take. The
- * first upload that is refused finds out for the others.
- */
+/** How one registry takes uploads other than by a streamed PATCH. The first refused upload finds out for the others. */
 export interface UploadWays {
   /** Takes the whole blob in the closing PUT only. */
   isMonolithic: boolean;
@@ -25,8 +22,8 @@ export interface UploadWays {
 const INTERVAL_MS = 10_000;
 
 /**
- * Which failures of one registry's requests are worth a warning: the first of each, and of the others one now and then, because
- * all requests of an export fail many times together when a registry is down for minutes.
+ * Decides which failures deserve a warning: the first of each request, and one of the others every ten seconds, because all
+ * requests fail many times together when a registry is down for minutes.
  */
 export class RetryNotices {
   readonly #clock: Clock;
@@ -45,29 +42,22 @@ export class RetryNotices {
   }
 }
 
-/** How urgent a piece of work is, and what stops it. */
 export interface Work {
   /** The smaller goes first at every queue: the app image before the cache image. */
   readonly priority: number;
-  /** Position among equals. */
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How often each thing was done for all repositories of an export. */
 export interface RegistryCounters {
-  /** Blobs whose bytes were sent to the end. */
   uploads: number;
   /** Bytes of bodies that were sent again after a failure. */
   resentBytes: number;
   mounts: number;
-  /** Blobs that the repository had already. */
   existing: number;
-  /** Blob or manifest operations that were tried again. */
   retries: number;
 }
 
-/** What every operation on one repository needs. */
 export interface Connection {
   readonly client: RegistryClient;
   readonly repository: Repository;
@@ -77,12 +67,11 @@ export interface Connection {
   readonly tries: Set<Promise<unknown>>;
   /** Keeps background uploads to any registry from slowing down the others. */
   readonly gate: BackgroundGate;
-  /** How this registry takes uploads. */
   readonly ways: UploadWays;
   readonly patience: Patience;
   readonly notices: RetryNotices;
   readonly pushRetry: RetryPolicy;
-  readonly openRetry: RetryPolicy;
+  readonly openRetry: (mayBeMissing: boolean) => RetryPolicy;
   readonly logger: Logger;
   readonly counters: RegistryCounters;
 }
@@ -117,7 +106,7 @@ export async function persist<T>(
   }
 }
 
-/** Counts and reports every repetition, and says how it ended. */
+/** Counts and logs retries, and adds to the final error how long they went on. */
 export function retryHooks({ counters, logger, pushRetry, notices }: Connection, { signal }: Work): RetryHooks {
   return {
     signal,
@@ -131,7 +120,8 @@ export function retryHooks({ counters, logger, pushRetry, notices }: Connection,
       if (sinceMs + retryAfterMs > pushRetry.budgetMs && retryAfterMs > 0)
         return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
       const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
-      const retried = `Tried ${tries}; -retry-budget says for how long.`;
+      const reason = error.isStranger ? `${error.destination} has never answered` : "-retry-budget says for how long";
+      const retried = `Tried ${tries}; ${reason}.`;
       return error.withHint(error.ownHint === undefined ? retried : `${error.ownHint} ${retried}`);
     },
   };

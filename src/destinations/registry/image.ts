@@ -23,7 +23,6 @@ import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type
 import { getManifest, type RemoteManifest } from "./manifests.ts";
 import { OPEN_TRIES } from "./retries.ts";
 
-/** An image as it is in a registry. */
 export interface RemoteImage {
   /** Repository and digest of the image's own manifest, also when it was found by tag or in an index. */
   readonly reference: Reference;
@@ -34,26 +33,27 @@ export interface RemoteImage {
   readonly configBytes: Buffer;
 }
 
-/** No manifest of the index is for the wanted platform. */
 const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 
 /**
  * Opens an image: its manifest, chosen from an index by platform, and its config, both verified
  * (docs/compatibility.md#run-image).
- * @throws Fault `connect to repo store "<reference>": ...`; at once if the image is missing or may not be read
- *   (docs/compatibility.md#missing-run-image), otherwise when the retry budget ends
+ * @param mayBeMissing the registry's clear word that the image is missing is not questioned
+ * @throws Fault `connect to repo store "<reference>": ...`; at once if the image may not be read, after the reference's tries
+ *   if it is missing (docs/compatibility.md#missing-run-image), otherwise when the retry budget ends
  */
 export async function openImage(
   connection: Connection,
   reference: Reference,
   platform: Platform,
   work: Work,
+  mayBeMissing = false,
 ): Promise<RemoteImage> {
   const { openRetry, logger } = connection;
   const context = `connect to repo store "${reference}"`;
   let retries = 0;
   try {
-    const image = await retrying(openRetry, () => readImage(connection, reference, platform, work), {
+    const image = await retrying(openRetry(mayBeMissing), () => readImage(connection, reference, platform, work), {
       ...retryHooks(connection, work),
       onRetry: (error, { count }, waitMs) => {
         retries = count;
@@ -81,7 +81,7 @@ export async function findImage(
   work: Work,
 ): Promise<RemoteImage | undefined> {
   try {
-    return await openImage(connection, reference, platform, work);
+    return await openImage(connection, reference, platform, work, true);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const isMissing = error.code === NOT_FOUND || error.code === NO_PLATFORM || isStructured401(error.cause);

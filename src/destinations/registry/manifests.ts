@@ -14,17 +14,18 @@ import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import type { Answer } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
-/** What was pushed is there under another digest. */
 export const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
 /**
  * Compares the digest that a registry says it stored (distribution-spec v1.1.1, "Pulling manifests") with the one of what was
- * sent; many say nothing, or use other algorithms.
+ * sent. Many say nothing, or use other algorithms; where they differ, a HEAD of our digest decides: proxies and odd registries
+ * send other digests for what they stored well.
+ * @param isThere asks for our digest
  * @throws RegistryFault
  */
-export function checkStored(answer: Answer, digest: Digest): void {
+export async function checkStored(answer: Answer, digest: Digest, isThere: () => Promise<boolean>): Promise<void> {
   const stored = headerOf(answer, "docker-content-digest") ?? "";
-  if (!isSha256(stored) || stored === digest) return;
+  if (!isSha256(stored) || stored === digest || (await isThere())) return;
   const message = `PUT ${answer.url.origin}${answer.url.pathname}: the registry stored ${stored} instead of ${digest}`;
   throw new RegistryFault(WRONG_DIGEST, message, {
     status: answer.status,
@@ -117,7 +118,12 @@ export async function putManifest(
     headers: { "content-type": manifest.mediaType },
     body: manifest.bytes,
   });
-  checkStored(answer, manifest.digest);
+  const { digest } = manifest;
+  await checkStored(
+    answer,
+    digest,
+    async () => (await headManifest(connection, digest, "push,pull", work)) !== undefined,
+  );
 }
 
 /** One DELETE of a manifest by its digest. @throws RegistryFault; many registries do not support it */

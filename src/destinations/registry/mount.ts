@@ -12,7 +12,6 @@ export interface MountSource {
   readonly from: Repository;
 }
 
-/** Either the blob is there now, or an upload was opened. */
 export type Opened = { readonly mounted: true } | ({ readonly mounted: false } & OpenedUpload);
 
 export interface OpenedUpload {
@@ -56,7 +55,7 @@ async function post(connection: Connection, query: string, scopes: readonly stri
   return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
 }
 
-/** Answers to an upload that no later one will get a better answer to: not you, not there, not here. */
+/** Statuses that no retry improves: unauthorized, forbidden, not found, not allowed. */
 const FINAL = new Set([401, 403, 404, 405]);
 
 /**

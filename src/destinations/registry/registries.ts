@@ -20,12 +20,10 @@ export interface RegistriesOptions {
   readonly uploadConcurrency: number;
   /** Connections per registry. More than uploads; default: as many as requests. */
   readonly connections?: number;
-  /** For proxies and trusted certificates. */
   readonly environment: Environment;
   readonly logger: Logger;
   /** Default: {@link PATIENCE}. */
   readonly patience?: Patience;
-  /** For the waits between tries. */
   readonly clock?: Clock;
 }
 
@@ -53,10 +51,10 @@ export class Registries {
 
   constructor(options: RegistriesOptions) {
     this.#options = options;
-    this.#patience = options.patience ?? PATIENCE;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#gate = new BackgroundGate(this.#clock);
-    this.#http = new Http(options.environment, this.#patience, this.#clock, options.connections);
+    this.#http = new Http(options.environment, options.patience ?? PATIENCE, this.#clock, options.connections);
+    this.#patience = this.#http.patience;
   }
 
   /**
@@ -88,12 +86,11 @@ export class Registries {
     return this.#gate.isForegroundAhead;
   }
 
-  /** The app image is ready: uploads for the cache need not make way any more. */
+  /** Opens the gate for the cache's uploads. */
   appIsReady(): void {
     this.#gate.foregroundIsOver();
   }
 
-  /** Uploads that wait until there is a place at their registry. */
   get waitingUploads(): number {
     return [...this.#registries.values()].reduce((sum, { uploads }) => sum + uploads.waiting, 0);
   }

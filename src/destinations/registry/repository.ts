@@ -19,7 +19,6 @@ export interface PutOptions extends UploadOptions {
 
 export interface PutBlob {
   readonly digest: Digest;
-  /** Bytes. */
   readonly size: number;
   readonly outcome: "uploaded" | "mounted" | "existing";
 }
@@ -31,9 +30,7 @@ export interface PutBlob {
 export class RegistryRepository {
   readonly #connection: Connection;
   readonly #uploads = new SingleFlight<GrowingBlob | Digest, PutBlob>();
-  /** Blobs that are known to be here. */
   readonly #present = new Set<Digest>();
-  /** Blobs whose bytes were sent here. */
   readonly #sent = new Set<Digest>();
   /** Blobs that were said to be here, until the registry refused a manifest because they are not. */
   readonly #missing = new Set<Digest>();
@@ -46,32 +43,26 @@ export class RegistryRepository {
     return this.#connection.repository.name;
   }
 
-  /** The registry's host and port. */
   get registry(): string {
     return this.#connection.repository.registry;
   }
 
-  /** See {@link openImage}. */
   openImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage> {
     return openImage(this.#connection, reference, platform, work);
   }
 
-  /** See {@link findImage}. */
   findImage(reference: Reference, platform: Platform, work: Work): Promise<RemoteImage | undefined> {
     return findImage(this.#connection, reference, platform, work);
   }
 
-  /** See {@link checkPush}. */
   checkPush(work: Work): Promise<void> {
     return checkPush(this.#connection, work);
   }
 
-  /** True when every blob of the image is there. */
   isComplete(image: RemoteImage, work: Work): Promise<boolean> {
     return isComplete(this.#connection, image, work);
   }
 
-  /** True when there is a manifest under the tag or digest. */
   async hasManifest(reference: Reference, work: Work): Promise<boolean> {
     const head = () => headManifest(this.#connection, reference.identifier, "pull", work);
     return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
@@ -114,7 +105,6 @@ export class RegistryRepository {
     return this.#uploads.share(blob, put, options.signal);
   }
 
-  /** The same for a config. */
   putBytes(bytes: Uint8Array, options: PutOptions): Promise<PutBlob> {
     return this.putBlob(memoryBlob(bytes), options);
   }
@@ -132,7 +122,6 @@ export class RegistryRepository {
     return this.#putComplete(blob, descriptor, { ...options, mountFrom: [from] });
   }
 
-  /** See {@link putTags}. */
   putTags(
     references: readonly Reference[],
     manifest: { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string },
@@ -142,7 +131,6 @@ export class RegistryRepository {
     return putTags(this.#connection, references, manifest, work, lookups);
   }
 
-  /** See {@link lookUpTags}. */
   lookUpTags(references: readonly Reference[], work: Work): TagLookups {
     return lookUpTags(this.#connection, references, work);
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../concurrency/clock.ts";
 import { fullJitter, type RetryPolicy } from "../../concurrency/retry.ts";
-import { Fault, type FaultCode } from "../../errors/fault.ts";
-import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
+import type { FaultCode } from "../../errors/fault.ts";
+import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Patience } from "../../http/http.ts";
 import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
@@ -14,7 +14,7 @@ export interface Subject {
   readonly isTaken?: boolean;
 }
 
-/** Words in which registries say that somebody has to pay or to clean up first. */
+/** How registries word an exhausted quota. */
 const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
 
 /**
@@ -90,9 +90,23 @@ function advice(error: RegistryFault, { repository, what, isTaken = false }: Sub
   return undefined;
 }
 
-/** For everything that a push or a clean-up asks. */
+/** A host that has never answered is more often a wrong name than a registry that will be back; ms. */
+const STRANGER_BUDGET_MS = 5000;
+
 export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Patience, clock: Clock): RetryPolicy {
-  return { waitMs: fullJitter(firstWaitMs, longestWaitMs), budgetMs, isTemporary, askedWaitMs, clock };
+  return {
+    waitMs: fullJitter(firstWaitMs, longestWaitMs),
+    budgetMs,
+    shortBudgetMs: (error) => (isStranger(error) ? STRANGER_BUDGET_MS : undefined),
+    silentMs: (error) => (error instanceof RegistryFault ? error.silentMs : 0),
+    isTemporary,
+    askedWaitMs,
+    clock,
+  };
+}
+
+function isStranger(error: unknown): boolean {
+  return error instanceof RegistryFault && error.isStranger;
 }
 
 /** The reference's waits between attempts to open the run image (docs/compatibility.md#retries), in ms. */
@@ -101,22 +115,27 @@ const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 /** Tries of the reference's, which counts them in its log. */
 export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
-/** No answer at the very beginning is more often a wrong name than a registry that will be back; ms. */
-const NOBODY_THERE_MS = 10_000;
-
 /**
- * For opening an image: the reference's attempts, then more within the budget, because the build to export cost more;
- * but only for errors that can be temporary (docs/compatibility.md#missing-run-image).
+ * For opening an image: the reference's tries, then more within the budget, because the build to export cost more. Like the
+ * reference it also retries an image that is missing, for which a mirror may be behind, but not a missing repository
+ * (docs/compatibility.md#retries).
+ * @param mayBeMissing a registry's clear word that there is no such image is the answer
+ * @returns makes the policy for one image
  */
-export function openRetry(patience: Patience, clock: Clock): RetryPolicy {
+export function openRetry(patience: Patience, clock: Clock): (mayBeMissing: boolean) => RetryPolicy {
   const policy = pushRetry(patience, clock);
-  return {
-    ...policy,
-    waitMs: (next) => OPEN_WAITS_MS[next - 2] ?? policy.waitMs(next),
-    shortBudgetMs: (error) => (isUnreachable(error) ? NOBODY_THERE_MS : undefined),
+  return (mayBeMissing) => {
+    let missing = 0;
+    return {
+      ...policy,
+      waitMs: (next) => OPEN_WAITS_MS[next - 2] ?? policy.waitMs(next),
+      isTemporary: (error) => isTemporary(error) || (mayAppear(error, mayBeMissing) && ++missing < OPEN_TRIES),
+    };
   };
 }
 
-function isUnreachable(error: unknown): boolean {
-  return error instanceof Fault && error.code === UNREACHABLE;
+function mayAppear(error: unknown, mayBeMissing: boolean): boolean {
+  if (!(error instanceof RegistryFault) || error.code !== NOT_FOUND) return false;
+  if (error.diagnostics.length === 0) return true;
+  return !mayBeMissing && !error.diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
 }

@@ -4,7 +4,6 @@ import { layerTypeUpon, type RunImage, type SourceImage } from "../destination.t
 import type { RemoteImage } from "./image.ts";
 import type { RegistryRepository } from "./repository.ts";
 
-/** An image of a registry that layers may be taken from. */
 export class RegistryImage implements SourceImage {
   readonly repository: RegistryRepository;
   readonly image: RemoteImage;
@@ -26,7 +25,6 @@ export class RegistryImage implements SourceImage {
   }
 }
 
-/** A run image in a registry. */
 export class RegistryRunImage extends RegistryImage implements RunImage {
   readonly newLayerMediaType: string;
 

@@ -3,11 +3,9 @@ import type { Reference } from "../../oci/reference.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { headManifest, putManifest } from "./manifests.ts";
 
-/** What became of one name of an image. */
 export interface TagResult {
   readonly reference: Reference;
   readonly outcome: "pushed" | "unchanged" | "failed";
-  /** Why it failed. */
   readonly error?: unknown;
 }
 

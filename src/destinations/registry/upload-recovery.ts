@@ -16,10 +16,8 @@ export async function cancelUpload({ client, repository }: Connection, location:
   await client.send({ ...work, ...request }).catch(() => undefined);
 }
 
-/** Where an interrupted upload can go on. */
 export interface UploadStatus {
   readonly location: URL;
-  /** Bytes that the registry has. */
   readonly offset: number;
 }
 
@@ -65,7 +63,7 @@ const NO_SUCH_METHOD = new Set([404, 405, 501]);
 
 /** What a failed request of an open upload means for the upload. */
 export type UploadFailure =
-  /** It cannot go on although the registry is well: it is begun anew. */
+  /** The upload is gone although the registry is healthy; restart it. */
   | "lost"
   /** The registry takes blobs in one piece only. */
   | "monolithic"

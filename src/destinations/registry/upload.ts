@@ -1,8 +1,9 @@
+import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { isBackground } from "../../concurrency/limiter.ts";
 import { type Progressed, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { discard } from "../../http/body.ts";
-import { isTemporary, RegistryFault } from "../../http/faults.ts";
+import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
@@ -20,6 +21,9 @@ import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./up
  * S3-backed registries refuse parts under 5 MiB only for their own multipart API, GHCR takes at most 4 MiB a part.
  */
 export const READY_BYTES = 4 << 20;
+
+/** How long a body pauses for an early answer. */
+const LISTEN_MS = 250;
 
 /** Times in a row, without any progress, that an upload is begun anew because the registry lost it. */
 const MOST_LOSSES = 4;
@@ -48,7 +52,7 @@ export class Upload {
   /** Bytes that were given to connections in the open upload. */
   #sent = 0;
   #mostSent = 0;
-  /** Bytes that the registry said to have, at most. */
+  /** Highest offset that the registry has confirmed. */
   #mostStored = 0;
   #hasFailed = false;
   #hasCommitted = false;
@@ -56,6 +60,8 @@ export class Upload {
   #losses = 0;
   /** Whether the last failure may be one that does not happen again. */
   #mayTryAgain = false;
+  /** The last try's connection broke when it had taken so many bytes; 0 for another outcome. */
+  #cutBytes = 0;
   #isResumed = false;
   #mayResume = true;
 
@@ -109,6 +115,7 @@ export class Upload {
       return "uploaded";
     } catch (error) {
       this.#hasFailed = true;
+      this.#cutBytes = isCut(error) ? Math.max(READY_BYTES, this.#sent - this.#offset) : 0;
       if (this.#options.signal?.aborted && this.#location !== undefined) {
         const { priority } = this.#options;
         await cancelUpload(this.#connection, this.#location, { priority, signal: AbortSignal.timeout(CANCEL_MS) });
@@ -142,7 +149,7 @@ export class Upload {
   async #recover(progressed: Progressed): Promise<boolean> {
     if (this.#hasCommitted) {
       const { digest } = await this.#blob.done;
-      if ((await headBlob(this.#connection, digest, "push,pull", this.#options)) === "present") return true;
+      if (await this.#isThere(digest)) return true;
     }
     if (this.#location === undefined) return false;
     const isResumable = this.#mayResume && !this.#connection.ways.isMonolithic;
@@ -234,7 +241,7 @@ export class Upload {
     this.#hasCommitted = true;
     const range = { from: 0, to: size, length: size };
     const answer = await this.#sendBytes("PUT", this.#commitTarget(digest), range, {}, [201, 204], progressed);
-    checkStored(answer, digest);
+    await checkStored(answer, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
   }
 
@@ -251,8 +258,17 @@ export class Upload {
       headers: { "content-type": "application/octet-stream", "content-length": "0" },
       headersTimeoutMs: patience.commitMs,
     });
-    checkStored(answer, digest);
+    await checkStored(answer, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
+  }
+
+  async #isThere(digest: Digest): Promise<boolean> {
+    return (await headBlob(this.#connection, digest, "push,pull", this.#options)) === "present";
+  }
+
+  async #pause(): Promise<void> {
+    const { clock = SYSTEM_CLOCK } = this.#connection.pushRetry;
+    await clock.wait(LISTEN_MS, this.#options.signal);
   }
 
   #commitTarget(digest: Digest): URL {
@@ -287,7 +303,13 @@ export class Upload {
       this.#options.onBytes?.(position);
     };
     const { name: destination } = repository;
-    const hooks = { destination, stallMs: patience.stallMs, onPosition, admit: (bytes: number) => this.#admit(bytes) };
+    const hooks = {
+      destination,
+      stallMs: patience.stallMs,
+      onPosition,
+      admit: (bytes: number) => this.#admit(bytes),
+      listen: this.#cutBytes === 0 ? undefined : { pause: () => this.#pause(), untilBytes: this.#cutBytes },
+    };
     const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
     const answering = client.open({
@@ -309,4 +331,8 @@ export class Upload {
       foreground?.leave();
     }
   }
+}
+
+function isCut(error: unknown): boolean {
+  return error instanceof RegistryFault && error.code === UNREACHABLE && !error.isStranger;
 }

@@ -58,7 +58,7 @@ describe("a name that may not be pushed", () => {
     writeAnalyzed(scene.output, `${app.host}/run@sha256:${"0".repeat(64)}`);
     const run = await scene.export();
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toMatch(/^ERROR: failed to create new app image: /);
+    expect(run.stderr).toMatch(/^ERROR: failed to create new app image: /m);
     expect(run.stderr).not.toMatch("DENIED");
   });
 });

@@ -50,6 +50,15 @@ describe("retrying", () => {
     expect(shorter.clock.waits).toEqual([300]);
   });
 
+  test("counts the silence before the first failure", async () => {
+    const silent = policy({ silentMs: () => 700 });
+    await rejectionOf(retrying(silent, failing(...ALWAYS)));
+    expect(silent.clock.waits).toEqual([300]);
+    const longer = policy({ silentMs: () => 1000 });
+    await rejectionOf(retrying(longer, failing(...ALWAYS)));
+    expect(longer.clock.waits).toEqual([]);
+  });
+
   test("comes to the end of a budget of which next to nothing is left", async () => {
     const fractions = policy({ waitMs: () => 0.1, budgetMs: 2 + 1e-10 });
     await rejectionOf(retrying(fractions, failing(...ALWAYS)));

@@ -1,15 +1,14 @@
-import { errors } from "undici";
 import { expect, test } from "vitest";
 import { dockerNetworkFault } from "../../../src/docker/fault.ts";
 import type { DockerHost } from "../../../src/docker/host.ts";
+import { HttpError } from "../../../src/http/dial.ts";
 
 const name = "tcp://docker:2376";
 const tls = { ca: Buffer.from(""), cert: Buffer.from(""), key: Buffer.from(""), rejectUnauthorized: true };
 const host: DockerHost = { name, socketPath: undefined, origin: "https://docker:2376", basePath: "", tls, version: "" };
 
 const coded = (code: string) => Object.assign(new Error("in Node's words"), { code });
-const hungUp = (bytesRead: number) =>
-  Object.assign(new errors.SocketError("other side closed"), { socket: { bytesRead, bytesWritten: 9 } });
+const hungUp = (isFirst: boolean) => new HttpError("HTTP_EOF", "EOF", { isFirst });
 
 test.each([
   [
@@ -24,15 +23,20 @@ test.each([
   ],
   [
     "a daemon that hangs up before it has said a word",
-    hungUp(0),
-    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: other side closed`,
+    hungUp(true),
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: EOF`,
   ],
-  ["a daemon that hangs up later", hungUp(1), `the connection to the docker API at ${name} broke: other side closed`],
+  [
+    "a daemon that refuses the client's certificate in an alert",
+    coded("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: in Node's words`,
+  ],
+  ["a daemon that hangs up later", hungUp(false), `the connection to the docker API at ${name} broke: EOF`],
 ])("%s", (_, error, message) => {
   expect(dockerNetworkFault(error, host)).toMatchObject({ message });
 });
 
 test("without TLS, a daemon that hangs up has not asked for a certificate", () => {
-  const fault = dockerNetworkFault(hungUp(0), { ...host, tls: undefined });
-  expect(fault).toMatchObject({ message: `the connection to the docker API at ${name} broke: other side closed` });
+  const fault = dockerNetworkFault(hungUp(true), { ...host, tls: undefined });
+  expect(fault).toMatchObject({ message: `the connection to the docker API at ${name} broke: EOF` });
 });

@@ -38,6 +38,28 @@ test.each([
   expect(fault.isTemporary).toBe(isTemporary);
 });
 
+test("a date in Retry-After counts by the server's clock", () => {
+  const [date, retryAfter] = ["Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2001 00:01:00 GMT"];
+  const fault = answerFault({ method: "GET", url: URL_, status: 429, body: "", retryAfter, date });
+  expect(fault.retryAfterMs).toBe(60_000);
+});
+
+test.each([
+  [408, true],
+  [409, false],
+  [412, false],
+  [423, true],
+  [425, true],
+  [501, false],
+  [505, false],
+  [520, true],
+  [529, true],
+  [599, true],
+])("%i is temporary: %s", (status, isTemporary) => {
+  const fault = answerFault({ method: "PUT", url: URL_, status, body: "", retryAfter: undefined });
+  expect(fault.isTemporary).toBe(isTemporary);
+});
+
 test("a HEAD says why it says so little", () => {
   expect(answerFault({ method: "HEAD", url: URL_, status: 403, body: "", retryAfter: undefined }).message).toBe(
     `HEAD ${URL_}: unexpected status code 403 Forbidden (HEAD responses have no body, use GET for details)`,

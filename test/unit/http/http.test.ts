@@ -1,11 +1,14 @@
+import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
-import { discard, readAll } from "../../../src/http/body.ts";
+import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { ConnectProxy, type ProxyOptions } from "../../support/connect-proxy.ts";
+import { RawServer } from "../../support/raw-server.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { ScriptedServer } from "../../support/scripted-server.ts";
+import { startSocksProxy } from "../../support/socks-proxy.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -64,11 +67,19 @@ test("a proxy that wants another login is an error that tells no password", asyn
   const { proxy, trust } = await servers({ login: "me:right" });
   const url = `http://me:wrong-password@${proxy.host}`;
   const error = await rejectionOf(read(client({ HTTPS_PROXY: url, ...trust }), `https://${NAME}/a`));
-  expect(String(error)).toMatch(/Get "https:\/\/server\.example\/a": .*407/);
+  expect(error).toMatchObject({
+    message: 'Get "https://server.example/a": Proxy Authentication Required',
+    hint: expect.stringMatching(/^Give the proxy's user and password in HTTPS_PROXY/),
+    isTemporary: false,
+  });
   expect(String(error)).not.toContain("wrong-password");
   expect(withoutSecrets("wrong-password")).toBe("[redacted]");
-  const plain = await rejectionOf(read(client({ HTTP_PROXY: url }), `http://${NAME}/a`));
-  expect(String(plain)).toMatch(/Get "http:\/\/server\.example\/a": Proxy Authentication Required \(407\)$/);
+  const request = get(`http://${NAME}/a`);
+  const plain = await client({ HTTP_PROXY: url }).exchange(request, false);
+  expect(await rejectionOf(ensureStatus(request, plain, [200]))).toMatchObject({
+    message: "GET http://server.example/a: unexpected status code 407 Proxy Authentication Required: login please",
+    hint: expect.stringMatching(/^Give the proxy's user and password in HTTPS_PROXY/),
+  });
 });
 
 test("a proxy that is not there is an error that names it", async () => {
@@ -111,4 +122,112 @@ test("a host is spoken to over connections that are kept", async () => {
   await Promise.all(Array.from({ length: 3 }, () => read(http, `http://${registry.host}/v2/`)));
   expect(registry.connections).toBeLessThanOrEqual(4);
   expect(registry.requests.every(({ headers }) => headers.connection === "keep-alive")).toBe(true);
+});
+
+describe("a proxy's URL may be as Go takes it", () => {
+  interface Form {
+    readonly name: string;
+    readonly urlOf: (host: string) => string;
+    readonly login?: string;
+  }
+  const forms: readonly Form[] = [
+    { name: "without a scheme", urlOf: (host) => host },
+    { name: "without a scheme, with a login", urlOf: (host) => `me:word@${host}`, login: "me:word" },
+    { name: "in upper case", urlOf: (host) => `HTTP://${host}` },
+    { name: "with a path", urlOf: (host) => `http://${host}/` },
+    {
+      name: "with a per cent sign that encodes nothing",
+      urlOf: (host) => `http://me:100%@${host}`,
+      login: "me:100%",
+    },
+    { name: "with an at sign in the password", urlOf: (host) => `http://me:a@b@${host}`, login: "me:a@b" },
+    { name: "with an empty user", urlOf: (host) => `http://:word@${host}`, login: ":word" },
+  ];
+  test.each(forms)("$name", async ({ urlOf, login }) => {
+    const { proxy, trust } = await servers(login === undefined ? {} : { login });
+    const url = urlOf(proxy.host);
+    const http = client({ HTTPS_PROXY: url, HTTP_PROXY: url, ...trust });
+    expect(await read(http, `https://${NAME}/a`)).toBe("200 secure");
+    expect(await read(http, `http://${NAME}/a`)).toBe("200 plain");
+    expect(proxy.passed).toEqual([`CONNECT ${NAME}:443`, `GET http://${NAME}/a`]);
+  });
+
+  test.each([["127.0.0.1"], ["localhost"]])("https, at %s", async (host) => {
+    const { proxy, trust } = await servers();
+    // TLS in front of the proxy.
+    const outer = await RawServer.start(
+      (socket) => {
+        const inner = connect(Number(proxy.host.split(":")[1]), "127.0.0.1");
+        inner.on("error", () => socket.destroy());
+        socket.pipe(inner).pipe(socket);
+      },
+      authority.issue("127.0.0.1", "localhost"),
+    );
+    onTestFinished(() => outer[Symbol.asyncDispose]());
+    const url = `https://${host}:${outer.port}`;
+    const http = client({ HTTPS_PROXY: url, HTTP_PROXY: url, ...trust });
+    expect(await read(http, `https://${NAME}/a`)).toBe("200 secure");
+    expect(await read(http, `http://${NAME}/a`)).toBe("200 plain");
+    expect(proxy.passed).toEqual([`CONNECT ${NAME}:443`, `GET http://${NAME}/a`]);
+  });
+
+  test.each([
+    ["socks5", undefined],
+    ["socks5h", undefined],
+    ["socks5", "me:word"],
+  ])("%s, with the login %s", async (scheme, login) => {
+    const { secure, plain, trust } = await servers();
+    const routes = {
+      [`${NAME}:443`]: secure.host,
+      [`${NAME}:80`]: plain.host,
+      "10.1.2.3:80": plain.host,
+      "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.9:80": plain.host,
+    };
+    const { server, host, passed } = await startSocksProxy({ routes, ...(login === undefined ? {} : { login }) });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const url = `${scheme}://${login === undefined ? "" : `${login}@`}${host}`;
+    const http = client({ HTTPS_PROXY: url, HTTP_PROXY: url, ...trust });
+    expect(await read(http, `https://${NAME}/a`)).toBe("200 secure");
+    for (const plainHost of [NAME, "10.1.2.3", "[::9]"])
+      expect(await read(http, `http://${plainHost}/`)).toBe("200 plain");
+    expect(passed).toEqual(Object.keys(routes));
+  });
+});
+
+describe("a proxy's refusal says what to do", () => {
+  test.each([
+    [403, "Forbidden", false],
+    [502, "Bad Gateway", true],
+    [503, "Service Unavailable", true],
+  ])("%i", async (status, text, isTemporary) => {
+    const server = await RawServer.answering(`HTTP/1.1 ${status} ${text}\r\nContent-Length: 0\r\n\r\n`);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({
+      message: `Get "https://server.example/a": ${text}`,
+      hint: `The proxy ${server.host} answers ${status} to connections to server.example: allow them there, or name server.example in NO_PROXY.`,
+      isTemporary,
+    });
+  });
+
+  test("of SOCKS", async () => {
+    const { server, host } = await startSocksProxy({ routes: {}, login: "me:right" });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const failure = (login: string) =>
+      rejectionOf(read(client({ HTTPS_PROXY: `socks5://${login}${host}` }), `https://${NAME}/a`));
+    const prefix = `Get "https://server.example/a": socks connect tcp ${host}->server.example:443: `;
+    expect(await failure("me:right@")).toMatchObject({
+      message: `${prefix}connection not allowed by ruleset`,
+      isTemporary: false,
+    });
+    expect(await failure("me:wrong@")).toMatchObject({ message: `${prefix}username/password authentication failed` });
+    expect(await failure("")).toMatchObject({ message: `${prefix}no acceptable authentication methods` });
+  });
+
+  test("a proxy that hangs up is tried again", async () => {
+    const server = await RawServer.start((socket) => socket.once("data", () => socket.destroy()));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({
+      isTemporary: true,
+    });
+  });
 });

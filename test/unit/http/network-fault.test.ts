@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
+import { HttpError } from "../../../src/http/dial.ts";
 import { networkFault, RegistryFault } from "../../../src/http/faults.ts";
 
 const URL_ = new URL("https://reg.example/v2/?token=s3cret");
@@ -17,18 +18,26 @@ test.each([
   [
     failure("ENOTFOUND", { syscall: "getaddrinfo", hostname: "reg.example" }),
     "dial tcp: lookup reg.example: no such host",
-    false,
+    true,
   ],
   [failure("ECONNRESET", { syscall: "read" }), "read: connection reset by peer", true],
   [failure("EPIPE", { syscall: "write" }), "write: broken pipe", true],
-  [failure("UND_ERR_SOCKET"), "EOF", true],
+  [new HttpError("HTTP_EOF", "EOF"), "EOF", true],
   [
     failure("SELF_SIGNED_CERT_IN_CHAIN"),
     "tls: failed to verify certificate: x509: certificate signed by unknown authority",
     false,
   ],
   [failure("ERR_SSL_WRONG_VERSION_NUMBER"), "http: server gave HTTP response to HTTPS client", false],
-  [failure("E_OTHER"), "node's own words", false],
+  [failure("ERR_TLS_CERT_ALTNAME_INVALID"), "node's own words", false],
+  [
+    failure("CERT_NOT_YET_VALID"),
+    "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+    false,
+  ],
+  [failure("UND_ERR_INVALID_ARG"), "node's own words", false],
+  [failure("ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR"), "node's own words", true],
+  [failure("E_OTHER"), "node's own words", true],
 ])("%o", (error, text, isTemporary) => {
   const fault = networkFault("PATCH", URL_, error);
   expect(fault).toBeInstanceOf(RegistryFault);

@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { cloudCredentials, parseEcrRegistry } from "../../../../src/auth/clouds/cloud-credentials.ts";
 import { withoutSecrets } from "../../../../src/errors/secrets.ts";
+import { CertificateAuthority } from "../../../support/certificate.ts";
+import { ConnectProxy } from "../../../support/connect-proxy.ts";
 import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
 import { tempTree } from "../../../support/temp-tree.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
@@ -82,6 +85,38 @@ describe("keys come from", () => {
     });
     await cloudCredentials(REGISTRY, environment, "/nowhere");
     expect(amazon.requests.map(signerOf)).toEqual(["AKIDFILE eu-west-3/ecr/aws4_request"]);
+  });
+
+  test("a session of SSO, through the proxy and with the certificates of the registries", async () => {
+    await using amazon = await startAmazon();
+    const authority = new CertificateAuthority();
+    const roleCredentials = {
+      accessKeyId: "AKIDSSO",
+      secretAccessKey: "secret",
+      sessionToken: "session",
+      expiration: Date.parse("2099-01-01T00:00:00Z"),
+    };
+    const host = "portal.sso.eu-west-3.amazonaws.com";
+    await using portal = await ScriptedServer.start(() => ({ body: { roleCredentials } }), authority.issue(host));
+    await using proxy = await ConnectProxy.start({ routes: { [`${host}:443`]: portal.host } });
+    const start = "https://tandem.awsapps.com/start";
+    const token = { accessToken: "the-sso-token", expiresAt: "2099-01-01T00:00:00Z", region: "eu-west-3" };
+    const home = tempTree({
+      config: `[default]\nsso_start_url=${start}\nsso_account_id=123456789012\nsso_region=eu-west-3\nsso_role_name=builder\nregion=eu-west-3\n`,
+      [`.aws/sso/cache/${createHash("sha1").update(start).digest("hex")}.json`]: JSON.stringify(token),
+      "ca.pem": authority.pem,
+    });
+    const environment = stubEnvironment({
+      AWS_ENDPOINT_URL_ECR: amazon.origin,
+      AWS_CONFIG_FILE: join(home, "config"),
+      HOME: home,
+      HTTPS_PROXY: proxy.url,
+      SSL_CERT_FILE: join(home, "ca.pem"),
+    });
+    await cloudCredentials(REGISTRY, environment, home);
+    expect(proxy.passed).toEqual([`CONNECT ${host}:443`]);
+    expect(portal.requests[0]?.headers["x-amz-sso_bearer_token"]).toBe("the-sso-token");
+    expect(amazon.requests.map(signerOf)).toEqual(["AKIDSSO eu-west-3/ecr/aws4_request"]);
   });
 
   test("a web identity (IRSA)", async () => {

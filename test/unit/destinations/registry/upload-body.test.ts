@@ -53,3 +53,28 @@ test("waiting for bytes that are still being made is nobody's fault", async () =
   blob.complete();
   expect((await next).done).toBe(false);
 });
+
+test("a body that listens for an early refusal pauses at doubling offsets, as far as it was told to", async () => {
+  const pauses: number[] = [];
+  let position = 0;
+  const hooks = {
+    destination: "reg.example/app",
+    stallMs: STALL_MS,
+    admit: async () => undefined,
+    onPosition: (reached: number) => {
+      position = reached;
+    },
+    listen: {
+      untilBytes: 600 << 10,
+      pause: async () => {
+        pauses.push(position >> 10);
+      },
+    },
+  };
+  const blob = TestBlob.complete(seededBytes(2 << 20, 1));
+  const body = new UploadBody(blob, { from: 0, to: undefined, length: undefined }, hooks, undefined);
+  let size = 0;
+  for await (const chunk of body.open()) size += chunk.length;
+  expect(size).toBe(2 << 20);
+  expect(pauses).toEqual([128, 256, 512]);
+});

@@ -1,0 +1,122 @@
+import type { Socket } from "node:net";
+
+/** As Go's `MaxResponseHeaderBytes`. */
+export const MAX_HEAD_BYTES = 10 << 20;
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * Rewrites the heads of a connection's answers so that undici's parser takes all that Go's `net/http` takes: bare line feeds,
+ * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding. An informational
+ * answer (1xx) that nobody asked for becomes the one that the parser skips. Bodies pass unchanged.
+ */
+export class AnswerHeads {
+  readonly #socket: Socket;
+  readonly #push: Socket["push"];
+  #state: "idle" | "head" | "body" = "idle";
+  #head: Buffer[] = [];
+  #headBytes = 0;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#push = socket.push.bind(socket);
+    socket.push = (chunk: unknown) => this.#take(chunk);
+  }
+
+  /** Filters what a connected socket reads from now on. */
+  static of(socket: Socket): AnswerHeads {
+    return new AnswerHeads(socket);
+  }
+
+  /** A request begins. */
+  expect(): void {
+    this.#state = "head";
+  }
+
+  /** The answer was read. What comes before the next request belongs to nothing, and ends the connection. */
+  rest(): void {
+    this.#state = "idle";
+  }
+
+  #take(chunk: unknown): boolean {
+    if (!Buffer.isBuffer(chunk)) {
+      this.#flush();
+      return this.#push(chunk);
+    }
+    if (this.#state === "body") return this.#push(chunk);
+    if (this.#state === "idle") {
+      this.#socket.destroy();
+      return false;
+    }
+    this.#head.push(chunk);
+    this.#headBytes += chunk.length;
+    return this.#parse();
+  }
+
+  /** Passes on whole heads. Returns false when the reader wants no more for now. */
+  #parse(): boolean {
+    for (;;) {
+      const bytes = this.#head.length === 1 && this.#head[0] !== undefined ? this.#head[0] : Buffer.concat(this.#head);
+      this.#head = [bytes];
+      const end = endOfHead(bytes);
+      if (end === undefined && bytes.length <= MAX_HEAD_BYTES && isHttp(bytes)) return true;
+      if (end === undefined) {
+        this.#state = "body";
+        return this.#flush();
+      }
+      const lines = bytes.toString("latin1", 0, end).split(/\r?\n/);
+      this.#head = [bytes.subarray(end)];
+      if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
+        this.#state = "body";
+        const isTaken = this.#push(Buffer.from(normalize(lines), "latin1"));
+        return this.#flush() && isTaken;
+      }
+      if (end === bytes.length) this.#head = [];
+      const isTaken = this.#push(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"));
+      if (this.#head.length === 0) return isTaken;
+    }
+  }
+
+  #flush(): boolean {
+    const rest = Buffer.concat(this.#head);
+    this.#head = [];
+    this.#headBytes = 0;
+    return rest.length === 0 || this.#push(rest);
+  }
+}
+
+function isHttp(bytes: Buffer): boolean {
+  const start = bytes.toString("latin1", 0, 5);
+  return "HTTP/".startsWith(start);
+}
+
+/** The position behind the empty line that ends a head. */
+function endOfHead(bytes: Buffer): number | undefined {
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
+    if (bytes[at + 1] === NEWLINE) return at + 2;
+    if (bytes[at + 1] === CARRIAGE_RETURN && bytes[at + 2] === NEWLINE) return at + 3;
+  }
+  return undefined;
+}
+
+/** @param lines of a head, two empty ones at its end included */
+function normalize(lines: readonly string[]): string {
+  const [status = "", ...rest] = lines;
+  const fields: string[] = [];
+  for (const line of rest) {
+    if (line === "") continue;
+    if (/^[ \t]/.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
+    else fields.push(line.replace(/^([^:\s]+)[ \t]+:/, "$1:"));
+  }
+  const isChunked = fields.some((field) => /^transfer-encoding:/i.test(field));
+  const lengths = new Set<string>();
+  const kept = fields.filter((field) => {
+    const [, length] = /^content-length:[ \t]*(.*?)[ \t]*$/i.exec(field) ?? [];
+    if (length === undefined) return true;
+    const isKept = length !== "" && !isChunked && !lengths.has(length);
+    lengths.add(length);
+    return isKept;
+  });
+  return `${[status, ...kept].join("\r\n")}\r\n\r\n`;
+}

@@ -1,0 +1,196 @@
+import type { LookupAddress } from "node:dns";
+import { lookup } from "node:dns/promises";
+import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
+import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
+import type { TlsSettings } from "./tls.ts";
+
+/** A failed exchange, with a code of this program where neither Node nor OpenSSL has one. */
+export class HttpError extends Error {
+  readonly code: string;
+  readonly syscall?: string;
+  readonly address?: string;
+  readonly port?: number;
+  /** How long nothing had happened, for a timeout. */
+  readonly silentMs?: number;
+  /** True for a connection that never answered anything. */
+  readonly isFirst?: boolean;
+
+  constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
+    super(message);
+    this.code = code;
+    Object.assign(this, details);
+  }
+}
+
+/** How long after the first family's addresses those of the other are tried as well (RFC 6555; Go's `FallbackDelay`). */
+const FALLBACK_MS = 300;
+
+/** The least that one of several addresses gets of the time (Go's net/dial.go, `partialDeadline`). */
+const MIN_ADDRESS_MS = 2000;
+
+/** For idle connections through firewalls, as Go's dialer has it. */
+const KEEP_ALIVE_MS = 30_000;
+
+export const DEFAULT_PORT: Readonly<Record<string, string>> = {
+  "http:": "80",
+  "https:": "443",
+  "socks5:": "1080",
+  "socks5h:": "1080",
+};
+
+/** Where a URL's host listens; an IPv6 address has no brackets. */
+export function addressOf({ hostname, port, protocol }: URL): { readonly host: string; readonly port: number } {
+  return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port || DEFAULT_PORT[protocol]) };
+}
+
+export interface DialOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens a TCP connection to a name or an address without brackets. See {@link dialAny}.
+ * @throws also the error of the name's lookup
+ */
+export async function dial(host: string, port: number, { timeoutMs, signal }: DialOptions): Promise<Socket> {
+  if (isIP(host) !== 0) return dialAny([{ address: host, family: isIP(host) }], port, { timeoutMs, signal });
+  const endMs = performance.now() + timeoutMs;
+  const addresses = await lookup(host, { all: true });
+  return dialAny(addresses, port, { timeoutMs: Math.max(1, endMs - performance.now()), signal });
+}
+
+/**
+ * Opens a connection to one of a host's addresses as Go's dialer does: those of a family one after the other, the two
+ * families beside each other, so that neither an unreachable family nor a slow route keeps the other from being used.
+ * @throws the error of the first address of the first family; HttpError after `timeoutMs`; the signal's reason
+ */
+export async function dialAny(
+  addresses: readonly LookupAddress[],
+  port: number,
+  { timeoutMs, signal }: DialOptions,
+): Promise<Socket> {
+  const endMs = performance.now() + timeoutMs;
+  signal.throwIfAborted();
+  const [first = [], second = []] = Object.values(
+    Object.groupBy(addresses, ({ family }) => (family === addresses[0]?.family ? "first" : "second")),
+  ).map((group) => group.map(({ address }) => address));
+  const done = new AbortController();
+  const stop = AbortSignal.any([signal, done.signal]);
+  const primary = dialInOrder(first, port, endMs, stop);
+  if (second.length === 0) return primary.finally(() => done.abort());
+  const delay = Promise.withResolvers<void>();
+  const timer = setTimeout(delay.resolve, FALLBACK_MS);
+  primary.catch(() => delay.resolve());
+  const fallback = delay.promise.then(() => dialInOrder(second, port, endMs, stop));
+  try {
+    return await Promise.any([primary, fallback]);
+  } catch {
+    signal.throwIfAborted();
+    return await primary;
+  } finally {
+    clearTimeout(timer);
+    done.abort();
+    // The other may have connected at the same moment.
+    Promise.allSettled([primary, fallback]).then(([one, other]) => {
+      if (one.status === "fulfilled" && other.status === "fulfilled") other.value.destroy();
+    });
+    delay.resolve();
+  }
+}
+
+async function dialInOrder(
+  addresses: readonly string[],
+  port: number,
+  endMs: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  let failure: unknown;
+  for (const [i, address] of addresses.entries()) {
+    signal.throwIfAborted();
+    const leftMs = endMs - performance.now();
+    if (leftMs <= 0) break;
+    const shareMs = Math.min(leftMs, Math.max(MIN_ADDRESS_MS, leftMs / (addresses.length - i)));
+    try {
+      return await dialAddress(address, port, shareMs, signal);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  signal.throwIfAborted();
+  throw failure ?? new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect" });
+}
+
+function dialAddress(address: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<Socket> {
+  const options: TcpSocketConnectOpts & { highWaterMark: number } = {
+    host: address,
+    port,
+    autoSelectFamily: false,
+    highWaterMark: 64 << 10,
+  };
+  const socket = open(options).setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect", address, port });
+  return connected(socket, "connect", timeoutMs, timeout, signal);
+}
+
+export function dialUnix(path: string, { timeoutMs, signal }: DialOptions): Promise<Socket> {
+  const options: IpcSocketConnectOpts & { highWaterMark: number } = { path, highWaterMark: 64 << 10 };
+  const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect", address: path });
+  return connected(open(options), "connect", timeoutMs, timeout, signal);
+}
+
+/**
+ * Secures a connection.
+ * @param host that the certificate must be for
+ */
+export function secure(
+  socket: Socket,
+  host: string,
+  settings: TlsSettings,
+  { timeoutMs, signal }: DialOptions,
+): Promise<TLSSocket> {
+  const name = host.replace(/\.$/, "");
+  const options: ConnectionOptions & { highWaterMark: number } = {
+    socket,
+    host: name,
+    // Not for addresses (RFC 6066 section 3).
+    servername: isIP(name) === 0 ? name : "",
+    ALPNProtocols: ["http/1.1"],
+    highWaterMark: 16 << 10,
+    ...settings,
+  };
+  const tls = startTls(options);
+  const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
+  return connected(tls, "secureConnect", timeoutMs, timeout, signal).catch((error: unknown) => {
+    socket.destroy();
+    throw error;
+  });
+}
+
+async function connected<S extends Socket>(
+  socket: S,
+  event: "connect" | "secureConnect",
+  timeoutMs: number,
+  timeout: Error,
+  signal: AbortSignal,
+): Promise<S> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = () => reject(signal.reason);
+  const timer = setTimeout(() => reject(timeout), timeoutMs);
+  const onClose = () => reject(new HttpError("HTTP_EOF", "EOF"));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  socket.once(event, resolve).once("error", reject).once("close", onClose);
+  try {
+    await promise;
+    return socket;
+  } catch (error) {
+    // Its later errors have no listener any more.
+    socket.on("error", () => undefined).destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+    socket.removeListener(event, resolve).removeListener("error", reject).removeListener("close", onClose);
+  }
+}

@@ -1,0 +1,180 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { isIP, type Socket } from "node:net";
+import { MAX_HEAD_BYTES } from "./answer-heads.ts";
+import { type DialOptions, HttpError } from "./dial.ts";
+
+/** A proxy's refusal to connect, in Go's words: the text of its status. */
+export class ProxyRefusal extends Error {
+  readonly code = "HTTP_PROXY_REFUSED";
+  readonly proxy: string;
+  /** Of the answer to CONNECT; undefined for SOCKS. */
+  readonly status: number | undefined;
+  readonly isTemporary: boolean;
+
+  constructor(proxy: URL, text: string, { status, isTemporary }: Pick<ProxyRefusal, "status" | "isTemporary">) {
+    super(text);
+    this.proxy = proxy.host;
+    this.status = status;
+    this.isTemporary = isTemporary;
+  }
+}
+
+/** Statuses of a proxy for which another try may help. */
+function isTemporaryStatus(status: number): boolean {
+  return status >= 500 || status === 408 || status === 429;
+}
+
+/** User and password of a proxy's URL as a Proxy-Authorization header. A user without a password is valid. */
+export function proxyAuthorization(proxy: URL): string | undefined {
+  if (proxy.username === "" && proxy.password === "") return undefined;
+  return `Basic ${Buffer.from(`${decode(proxy.username)}:${decode(proxy.password)}`).toString("base64")}`;
+}
+
+/** Percent-decoding that leaves what is none. */
+export function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * Asks an HTTP proxy, over an open connection to it, for a connection to a host (RFC 9110 section 9.3.6).
+ * @param authority `host:port`
+ * @throws ProxyRefusal
+ */
+export async function connectThrough(
+  socket: Socket,
+  proxy: URL,
+  authority: string,
+  { timeoutMs, signal }: DialOptions,
+): Promise<Socket> {
+  const authorization = proxyAuthorization(proxy);
+  const asked = request({
+    method: "CONNECT",
+    path: authority,
+    headers: {
+      host: authority,
+      "user-agent": "tandem",
+      ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
+    },
+    createConnection: () => socket,
+    insecureHTTPParser: true,
+    maxHeaderSize: MAX_HEAD_BYTES,
+    signal,
+  });
+  const timer = setTimeout(() => asked.destroy(new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout")), timeoutMs);
+  asked.end();
+  try {
+    const [answer, , head] = await once(asked, "connect");
+    const status: number = answer.statusCode;
+    if (status < 200 || status > 299)
+      throw new ProxyRefusal(proxy, answer.statusMessage || `status ${status}`, {
+        status,
+        isTemporary: isTemporaryStatus(status),
+      });
+    if (head.length > 0) socket.unshift(head);
+    return socket;
+  } catch (error) {
+    socket.on("error", () => undefined).destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** RFC 1928 section 6; the second part: another try may help. */
+const SOCKS_REPLIES: Readonly<Record<number, readonly [text: string, isTemporary: boolean]>> = {
+  1: ["general SOCKS server failure", true],
+  2: ["connection not allowed by ruleset", false],
+  3: ["network unreachable", true],
+  4: ["host unreachable", true],
+  5: ["connection refused", true],
+  6: ["TTL expired", true],
+  7: ["command not supported", false],
+  8: ["address type not supported", false],
+};
+
+/** How many bytes an address takes, by its type; a name's first byte is its length. */
+const SOCKS_ADDRESS_BYTES: Readonly<Record<number, number>> = { 1: 4, 4: 16 };
+
+/**
+ * The same of a SOCKS5 proxy (RFC 1928, RFC 1929), which resolves the name itself, as with Go.
+ * @throws ProxyRefusal
+ */
+export async function connectThroughSocks(
+  socket: Socket,
+  proxy: URL,
+  { host, port }: { readonly host: string; readonly port: number },
+  { timeoutMs, signal }: DialOptions,
+): Promise<Socket> {
+  const refusal = (text: string, isTemporary: boolean) =>
+    new ProxyRefusal(proxy, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
+      status: undefined,
+      isTemporary,
+    });
+  const timer = setTimeout(() => socket.destroy(new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout")), timeoutMs);
+  const onAbort = () => socket.destroy(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const hasLogin = proxy.username !== "" || proxy.password !== "";
+    socket.write(hasLogin ? Buffer.from([5, 2, 0, 2]) : Buffer.from([5, 1, 0]));
+    const [version, method] = await readBytes(socket, 2);
+    if (version !== 5) throw refusal("unexpected protocol version", false);
+    if (method === 2 && hasLogin) {
+      const [user, password] = [proxy.username, proxy.password].map((part) =>
+        Buffer.from(decode(part)).subarray(0, 255),
+      );
+      if (user === undefined || password === undefined) throw refusal("no login", false);
+      socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([password.length]), password]));
+      if ((await readBytes(socket, 2))[1] !== 0) throw refusal("username/password authentication failed", false);
+    } else if (method !== 0) throw refusal("no acceptable authentication methods", false);
+    socket.write(Buffer.concat([Buffer.from([5, 1, 0]), socksAddress(host), Buffer.from([port >> 8, port & 255])]));
+    const [, reply = 1, , type = 1] = await readBytes(socket, 4);
+    if (reply !== 0) throw refusal(...(SOCKS_REPLIES[reply] ?? [`unknown code: ${reply}`, true]));
+    const addressBytes = SOCKS_ADDRESS_BYTES[type] ?? (await readBytes(socket, 1))[0] ?? 0;
+    await readBytes(socket, addressBytes + 2);
+    return socket;
+  } catch (error) {
+    socket.on("error", () => undefined).destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function socksAddress(host: string): Buffer {
+  const version = isIP(host);
+  if (version === 4) return Buffer.from([1, ...host.split(".").map(Number)]);
+  if (version === 6) return Buffer.concat([Buffer.from([4]), ipv6Bytes(host)]);
+  const name = Buffer.from(host).subarray(0, 255);
+  return Buffer.concat([Buffer.from([3, name.length]), name]);
+}
+
+/** @param address as a URL's host has it: without an IPv4 part */
+function ipv6Bytes(address: string): Buffer {
+  const [left = [], right = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
+  const groups = [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
+  return Buffer.from(groups.map((group) => group.padStart(4, "0")).join(""), "hex");
+}
+
+async function readBytes(socket: Socket, count: number): Promise<Buffer> {
+  for (;;) {
+    const bytes: unknown = socket.read(count);
+    if (Buffer.isBuffer(bytes) && bytes.length === count) return bytes;
+    if (socket.readableEnded || socket.destroyed) throw new HttpError("HTTP_EOF", "EOF");
+    const waiting = new AbortController();
+    try {
+      await Promise.race([
+        once(socket, "readable", { signal: waiting.signal }),
+        once(socket, "end", { signal: waiting.signal }),
+        once(socket, "close", { signal: waiting.signal }),
+      ]);
+    } finally {
+      waiting.abort();
+    }
+  }
+}
