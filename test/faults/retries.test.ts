@@ -1,0 +1,186 @@
+import { connect, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { SYSTEM_CLOCK } from "../../src/concurrency/clock.ts";
+import { NOT_FOUND } from "../../src/http/faults.ts";
+import { Http, PATIENCE } from "../../src/http/http.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import { CertificateAuthority } from "../support/certificate.ts";
+import { ConnectProxy } from "../support/connect-proxy.ts";
+import { TestBlob } from "../support/growing-blob.ts";
+import { ALWAYS, IMPATIENT, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
+import { seededBytes } from "../support/random.ts";
+import { RawServer } from "../support/raw-server.ts";
+import { RecordingLogger } from "../support/recording-logger.ts";
+import { refusal } from "../support/registry/exchange.ts";
+import { FakeRegistry } from "../support/registry/registry.ts";
+import { testRegistries } from "../support/registry/test-registries.ts";
+import { tempTree } from "../support/temp-tree.ts";
+import { rejectionOf } from "../support/thrown-by.ts";
+
+const PLATFORM = { os: "linux", architecture: "amd64" };
+const WORK = { priority: 0 };
+
+describe("the budget bounds one silent try", () => {
+  test("no wait for an answer or for progress is longer", () => {
+    const { answerMs, commitMs, stallMs } = new Http({}, { ...PATIENCE, budgetMs: 8000 }).patience;
+    expect({ answerMs, commitMs, stallMs }).toEqual({ answerMs: 8000, commitMs: 8000, stallMs: 8000 });
+    expect(new Http({}, { ...PATIENCE, budgetMs: 0 }).patience.commitMs).toBe(PATIENCE.commitMs);
+  });
+
+  test("a body that is half read, and then silence, uses the budget up", async () => {
+    await using scene = await PushScene.open({ ...IMPATIENT, budgetMs: 250 });
+    scene.fail("PATCH", UPLOADS, { silentAfterBytes: 1 << 19 }, ALWAYS);
+    const failure = await rejectionOf(scene.push());
+    expect(failure).toMatchObject({ hint: expect.stringMatching(/Tried \d+ times? in .*; -retry-budget says/) });
+    // Each try is silent for 100 ms, and the waits between them take the rest.
+    expect(scene.server.count("PATCH", UPLOADS)).toBeLessThanOrEqual(10);
+  });
+});
+
+describe("a registry that refuses connections", () => {
+  async function closedPort(): Promise<string> {
+    const server = await RawServer.start(() => undefined);
+    const { host } = server;
+    await server[Symbol.asyncDispose]();
+    return host;
+  }
+
+  test("is given up in seconds when it has never answered", async () => {
+    const registries = testRegistries(new RecordingLogger());
+    onTestFinished(() => registries.close());
+    const host = await closedPort();
+    const repository = registries.repository(parseReference(`${host}/app`));
+    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
+    expect(failure).toMatchObject({
+      message: expect.stringMatching(/connection refused/),
+      hint: expect.stringMatching(/Tried \d+ times in [45](?:\.\d)?s; 127\.0\.0\.1:\d+ has never answered\./),
+    });
+  });
+
+  test("is waited for when it has answered before", async () => {
+    const registry = await FakeRegistry.start();
+    const registries = testRegistries(new RecordingLogger());
+    onTestFinished(() => registries.close());
+    const repository = registries.repository(parseReference(`${registry.host}/app`));
+    await repository.putBytes(seededBytes(100, 1), WORK);
+    await registry[Symbol.asyncDispose]();
+    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 2), WORK));
+    expect(failure).toMatchObject({ hint: expect.stringMatching(/Tried \d+ times in 5m0s; /) });
+  });
+});
+
+describe("opening an image", () => {
+  async function pushed(scene: PushScene) {
+    await scene.pushWhole();
+    return parseReference(`${scene.server.host}/${REPOSITORY}:v1`);
+  }
+
+  test.each([
+    ["404 of a mirror that is behind", refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
+    ["404 without a word", { status: 404 }],
+  ])("goes on after a %s", async (_, answer) => {
+    await using scene = await PushScene.open();
+    const reference = await pushed(scene);
+    scene.fail("GET", MANIFESTS, { answer }, 5);
+    const image = await scene.repository.openImage(reference, PLATFORM, WORK);
+    expect(image.manifest.layers).toHaveLength(1);
+    expect(scene.logger.lines).toContain("info Successfully opened remote image after 5 retries");
+  });
+
+  test("ends after six tries when it stays missing", async () => {
+    await using scene = await PushScene.open();
+    const reference = await pushed(scene);
+    scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, ALWAYS);
+    const failure = await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK));
+    expect(failure).toMatchObject({ code: NOT_FOUND });
+    expect(scene.server.count("GET", MANIFESTS)).toBe(6);
+  });
+
+  test.each([
+    ["401", refusal(401, "UNAUTHORIZED", "log in")],
+    ["403", refusal(403, "DENIED", "no")],
+    ["404 of the repository", refusal(404, "NAME_UNKNOWN", "no such repository")],
+  ])("ends at once after a %s", async (_, answer) => {
+    await using scene = await PushScene.open();
+    const reference = await pushed(scene);
+    scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
+    await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK));
+    expect(scene.server.count("GET", MANIFESTS)).toBe(1);
+  });
+
+  test("that may be missing takes a clear word at once", async () => {
+    await using scene = await PushScene.open();
+    const reference = await pushed(scene);
+    scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") });
+    expect(await scene.repository.findImage(reference, PLATFORM, WORK)).toBeUndefined();
+    expect(scene.server.count("GET", MANIFESTS)).toBe(1);
+  });
+});
+
+test.each([503, 502, 500, 429, 408])("a proxy that answers one CONNECT with %i is asked again", async (status) => {
+  const authority = new CertificateAuthority();
+  const registry = await FakeRegistry.start({ tls: authority.issue("registry.example") });
+  const proxy = await ConnectProxy.start({ routes: { "registry.example:443": registry.host } });
+  let isFirst = true;
+  const front = await RawServer.start((socket) => {
+    if (isFirst) {
+      isFirst = false;
+      socket.once("data", () => socket.end(`HTTP/1.1 ${status} Busy\r\n\r\n`));
+      return;
+    }
+    const inner = connect(Number(proxy.host.split(":")[1]), "127.0.0.1");
+    inner.on("error", () => socket.destroy());
+    socket.pipe(inner).pipe(socket);
+  });
+  for (const server of [registry, proxy, front]) onTestFinished(() => server[Symbol.asyncDispose]());
+  const SSL_CERT_FILE = `${tempTree({ "ca.pem": authority.pem })}/ca.pem`;
+  const environment = { HTTPS_PROXY: front.host, SSL_CERT_FILE };
+  const registries = testRegistries(new RecordingLogger(), {}, { environment });
+  onTestFinished(() => registries.close());
+  const repository = registries.repository(parseReference("registry.example/app"));
+  expect(await repository.putBytes(seededBytes(100, 1), WORK)).toMatchObject({ outcome: "uploaded" });
+});
+
+test.each([413, 401, 403])("%i before the end of the body, and a reset, is the error", async (status) => {
+  const answer = JSON.stringify({ errors: [{ code: "DENIED", message: "enough of that" }] });
+  const refuse = (socket: Socket) => {
+    socket.write(`HTTP/1.1 ${status} No\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`);
+    socket.resetAndDestroy();
+  };
+  const server = await RawServer.start((socket) => {
+    let bodyBytes = -1;
+    let head = "";
+    socket.on("data", (data) => {
+      if (bodyBytes >= 0) {
+        bodyBytes += data.length;
+        if (bodyBytes >= 64 << 10) refuse(socket);
+        return;
+      }
+      head += data.toString("latin1");
+      if (!head.includes("\r\n\r\n")) return;
+      const [method] = head.split(" ", 1);
+      head = "";
+      if (method === "PATCH") bodyBytes = 0;
+      else if (method === "HEAD") socket.write("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+      else if (method === "POST")
+        socket.write("HTTP/1.1 202 Yes\r\nLocation: /v2/app/blobs/uploads/1\r\nContent-Length: 0\r\n\r\n");
+      else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const logger = new RecordingLogger();
+  const registries = testRegistries(logger, {}, { clock: SYSTEM_CLOCK, patience: { ...PATIENCE, firstWaitMs: 10 } });
+  onTestFinished(() => registries.close());
+  const repository = registries.repository(parseReference(`${server.host}/app`));
+  const bytes = seededBytes(1 << 20, 1);
+  // Several at a time, as in an export; a reset may come at any moment of a write.
+  const failures = await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      rejectionOf(
+        repository.putBlob(TestBlob.complete(Buffer.concat(Array(24).fill(bytes), 24 * bytes.length - i)), WORK),
+      ),
+    ),
+  );
+  for (const failure of failures)
+    expect(failure).toMatchObject({ status, message: expect.stringMatching(/enough of that/) });
+});

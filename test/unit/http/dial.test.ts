@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { dial, dialAny } from "../../../src/http/dial.ts";
+import { RawServer } from "../../support/raw-server.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const V4 = { address: "127.0.0.1", family: 4 };
+const V6 = { address: "::1", family: 6 };
+const options = () => ({ timeoutMs: 20_000, signal: new AbortController().signal });
+
+/** Accepts one connection at most, and none while it is stopped. */
+const LISTENER =
+  'const s = require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(s.address().port));';
+
+/** A port of 127.0.0.1 to which connections neither succeed nor fail, as over a slow route. */
+async function startSlow() {
+  const child = spawn(process.execPath, ["-e", LISTENER], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [line] = await once(child.stdout, "data");
+  const port = Number(line);
+  child.kill("SIGSTOP");
+  const fill = Array.from({ length: 8 }, () => connect({ host: "127.0.0.1", port }).on("error", () => undefined));
+  onTestFinished(() => {
+    for (const socket of fill) socket.destroy();
+  });
+  await once(fill[0] as Socket, "connect");
+  return { port, release: () => child.kill("SIGCONT") };
+}
+
+async function addressOf(connecting: Promise<Socket>): Promise<string | undefined> {
+  const socket = await connecting;
+  socket.on("error", () => undefined);
+  onTestFinished(() => void socket.destroy());
+  return socket.remoteAddress;
+}
+
+/** Listens on one family only. */
+async function listenOn(host: string): Promise<number> {
+  const server = await RawServer.start(() => undefined, undefined, host);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server.port;
+}
+
+test.each([
+  ["IPv4", V4, V6],
+  ["IPv6", V6, V4],
+])("a host that only listens on %s is reached, whichever family comes first", async (_, listening, other) => {
+  const port = await listenOn(listening.address);
+  expect(await addressOf(dialAny([other, listening], port, options()))).toBe(listening.address);
+  expect(await addressOf(dialAny([listening, other], port, options()))).toBe(listening.address);
+});
+
+test("an unreachable family does not end the wait for a slow route of the other", async () => {
+  const { port, release } = await startSlow();
+  const connecting = dialAny([V4, V6], port, options());
+  const connected = addressOf(connecting);
+  // Far later than the other family has failed, and than an attempt of Node's own connector takes.
+  setTimeout(release, 800);
+  expect(await connected).toBe("127.0.0.1");
+});
+
+test("a family that does not answer keeps nobody from the other", async () => {
+  const { port } = await startSlow();
+  const server = await RawServer.start(() => undefined, undefined, "::1", port);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  expect(await addressOf(dialAny([V4, V6], port, options()))).toBe("::1");
+});
+
+test("an abort ends all attempts with its reason", async () => {
+  const { port } = await startSlow();
+  const stop = new AbortController();
+  const connecting = dialAny([V4, { address: "127.0.0.1", family: 4 }], port, { ...options(), signal: stop.signal });
+  stop.abort(new Error("enough"));
+  expect(await rejectionOf(connecting)).toMatchObject({ message: "enough" });
+});
+
+test("the next address of a family is tried when one fails", async () => {
+  const port = await listenOn("127.0.0.1");
+  const nobody = { address: "127.1.1.1", family: 4 };
+  expect(await addressOf(dialAny([nobody, V4], port, options()))).toBe("127.0.0.1");
+});
+
+test("the error is the first address's", async () => {
+  const port = await listenOn("127.0.0.1");
+  const addresses = [V6, { address: "127.1.1.1", family: 4 }];
+  expect(await rejectionOf(dialAny(addresses, port, options()))).toMatchObject({
+    code: "ECONNREFUSED",
+    address: "::1",
+  });
+});
+
+test("a connection that does not come about ends with its time", async () => {
+  const { port } = await startSlow();
+  expect(await rejectionOf(dialAny([V4], port, { ...options(), timeoutMs: 200 }))).toMatchObject({
+    code: "HTTP_CONNECT_TIMEOUT",
+    address: "127.0.0.1",
+    port,
+  });
+});
+
+test("a name that does not exist is an error of its lookup", async () => {
+  expect(await rejectionOf(dial("nobody.invalid", 443, options()))).toMatchObject({ syscall: "getaddrinfo" });
+});

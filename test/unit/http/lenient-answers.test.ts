@@ -1,0 +1,161 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { discard, readAll } from "../../../src/http/body.ts";
+import { Http, type HttpRequest } from "../../../src/http/http.ts";
+import { RawServer } from "../../support/raw-server.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const OK = "HTTP/1.1 200 OK\r\n";
+const BODY = "Content-Length: 2\r\n\r\nok";
+
+function client(): Http {
+  const http = new Http({});
+  onTestFinished(() => http.close());
+  return http;
+}
+
+async function serve(...answers: readonly (string | Buffer)[]) {
+  const server = await RawServer.answering(...answers);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+const requestTo = (server: RawServer, method: HttpRequest["method"] = "GET"): HttpRequest => ({
+  method,
+  url: new URL(`http://${server.host}/`),
+  headersTimeoutMs: 5_000,
+});
+
+async function read(http: Http, request: HttpRequest): Promise<string> {
+  const answer = await http.exchange(request, false);
+  return `${answer.status} ${await readAll(request, answer, 1 << 20)}`;
+}
+
+const TAKEN: Readonly<Record<string, string | Buffer>> = {
+  "100 that nobody asked for": `HTTP/1.1 100 Continue\r\n\r\n${OK}${BODY}`,
+  "102 and 103 in a row": `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${OK}${BODY}`,
+  "Content-Length beside Transfer-Encoding": `${OK}Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
+  "Content-Length twice": `${OK}Content-Length: 2\r\n${BODY}`,
+  "an empty Content-Length": `${OK}Content-Length: \r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
+  "a folded header": `${OK}X-A: a\r\n b\r\n\tc\r\n${BODY}`,
+  "900 KiB of headers": `${OK}X-A: ${"a".repeat(900 << 10)}\r\n${BODY}`,
+  "3000 headers": `${OK}${Array.from({ length: 3000 }, (_, i) => `X-${i}: v\r\n`).join("")}${BODY}`,
+  "bare line feeds": "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+  "no reason": `HTTP/1.1 200\r\n${BODY}`,
+  "a space before a colon": `${OK}X-A : a\r\n${BODY}`,
+  "a header in Latin-1": Buffer.from(`${OK}X-A: \xe4\r\n${BODY}`, "latin1"),
+  "HTTP/1.0": `HTTP/1.0 200 OK\r\n${BODY}`,
+  "chunks with spaces and extensions": `${OK}Transfer-Encoding: Chunked\r\n\r\n2 ;a=b\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n`,
+  "an offer of HTTP/2": `${OK}Upgrade: h2,h2c\r\nConnection: Upgrade\r\n${BODY}`,
+  "bytes behind its body": `${OK}${BODY}GARBAGE`,
+  "gzip that nobody asked for": gzipped("gzip"),
+  "x-gzip": gzipped("x-gzip"),
+};
+
+function gzipped(coding: string): Buffer {
+  const bytes = gzipSync("ok");
+  return Buffer.concat([
+    Buffer.from(`${OK}Content-Encoding: ${coding}\r\nContent-Length: ${bytes.length}\r\n\r\n`),
+    bytes,
+  ]);
+}
+
+describe("as Go's client, ours takes an answer with", () => {
+  test.each(Object.keys(TAKEN))("%s", async (name) => {
+    const server = await serve(TAKEN[name] ?? "");
+    const http = client();
+    expect(await read(http, requestTo(server))).toBe("200 ok");
+    // The next request is not answered with anything of the first answer.
+    expect(await read(http, requestTo(server))).toBe("200 ok");
+  });
+
+  test.each(Object.keys(TAKEN).filter((name) => !name.includes("gzip")))("%s, byte by byte", async (name) => {
+    const bytes = Buffer.from(TAKEN[name]?.toString("latin1") ?? "", "latin1").subarray(0, 4096);
+    // Longer ones would take minutes; only their beginning differs.
+    if (bytes.length === 4096) return;
+    const server = await RawServer.start((socket) => {
+      socket.setNoDelay(true).once("data", async () => {
+        for (const byte of bytes) await new Promise((resolve) => socket.write(Buffer.of(byte), resolve));
+        socket.end();
+      });
+    });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await read(client(), requestTo(server))).toBe("200 ok");
+  });
+});
+
+test("a folded header is one value", async () => {
+  const server = await serve(`${OK}X-A: a\r\n b\r\n\tc\r\n${BODY}`);
+  const answer = await client().exchange(requestTo(server), false);
+  await discard(answer);
+  expect(answer.headers["x-a"]).toBe("a b c");
+});
+
+test("two different Content-Lengths are an error", async () => {
+  const server = await serve(`${OK}Content-Length: 3\r\n${BODY}`);
+  expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
+    message: expect.stringMatching(/net\/http: HTTP\/1\.x transport connection broken: /),
+  });
+});
+
+test("a 204 with a body is an answer without one, and the next request has its own", async () => {
+  const server = await serve(`HTTP/1.1 204 No Content\r\n${BODY}`, `${OK}${BODY}`);
+  const http = client();
+  expect(await read(http, requestTo(server))).toBe("204 ");
+  expect(await read(http, requestTo(server))).toBe("200 ok");
+});
+
+test("a HEAD has no body, whatever its coding and length say", async () => {
+  const server = await serve(`${OK}Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n`);
+  const http = client();
+  expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
+  expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
+});
+
+test("a part of a compressed file stays as it is", async () => {
+  const bytes = gzipSync("ok");
+  const head = `HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+  const server = await serve(Buffer.concat([Buffer.from(head), bytes]));
+  const request = { ...requestTo(server), headers: { range: "bytes=0-" } };
+  expect(await readAll(request, await client().exchange(request, false), 100)).toEqual(bytes);
+});
+
+test("a kept connection that the server has closed is replaced without a failure", async () => {
+  const server = await RawServer.start((socket) => {
+    // The second request over a connection finds it closed.
+    let requests = 0;
+    socket.on("data", () => {
+      requests += 1;
+      if (requests === 1) socket.write(`${OK}${BODY}`);
+      else socket.destroy();
+    });
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const http = client();
+  for (let i = 0; i < 3; i++) expect(await read(http, requestTo(server))).toBe("200 ok");
+  expect(server.connections).toBe(3);
+});
+
+test("an answer of HTTP/2 says so", async () => {
+  const server = await serve(Buffer.from("000006040000000000000500004000", "hex"));
+  expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
+    message: expect.stringMatching(/: the server answered in HTTP\/2$/),
+    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`,
+    isTemporary: false,
+  });
+});
+
+test("a switch of protocols that nobody asked for is an answer like any other", async () => {
+  const server = await serve("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
+  expect(await read(client(), requestTo(server))).toBe("101 ");
+});
+
+test("an answer that stops moving ends within its time", async () => {
+  const server = await serve(`${OK}Content-Length: 9\r\n\r\nok`);
+  const http = new Http({}, { ...client().patience, stallMs: 100 });
+  onTestFinished(() => http.close());
+  expect(await rejectionOf(read(http, requestTo(server)))).toMatchObject({
+    message: expect.stringMatching(/: timeout awaiting response body$/),
+    isTemporary: true,
+  });
+});

@@ -1,0 +1,182 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { readAll } from "../../../src/http/body.ts";
+import { Http, type HttpRequest } from "../../../src/http/http.ts";
+import { findProgram } from "../../support/find-program.ts";
+import { RawServer } from "../../support/raw-server.ts";
+import { ScriptedServer } from "../../support/scripted-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { rejectionOf } from "../../support/thrown-by.ts";
+
+const OPENSSL = findProgram("openssl");
+const GNUTLS = findProgram("gnutls-serv");
+
+async function get(url: string, environment: Readonly<Record<string, string>>): Promise<string> {
+  const http = new Http(environment);
+  onTestFinished(() => http.close());
+  const request: HttpRequest = { method: "GET", url: new URL(url), headersTimeoutMs: 5_000 };
+  const answer = await http.exchange(request, false);
+  return `${answer.status} ${await readAll(request, answer, 1 << 20)}`;
+}
+
+/** Keys of OpenSSL's `-newkey`. */
+const SMALL_RSA = ["rsa:1024"];
+const EC = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+/** A root, an intermediate of it, and a server's certificate of that, made by OpenSSL. */
+function makeChain(key: readonly string[] = EC, days = "30") {
+  const directory = tempTree({
+    "ca.ext": "basicConstraints=critical,CA:TRUE\n",
+    "ip.ext": "subjectAltName=IP:127.0.0.1\n",
+  });
+  const id = randomUUID();
+  const at = (name: string) => join(directory, name);
+  const openssl = (...args: string[]) => execFileSync(OPENSSL ?? "", args, { cwd: directory, stdio: "ignore" });
+  const request = (name: string) =>
+    openssl(
+      "req",
+      "-new",
+      "-newkey",
+      ...key,
+      "-nodes",
+      "-keyout",
+      `${name}.key`,
+      "-out",
+      `${name}.csr`,
+      "-subj",
+      `/CN=${name} ${id}`,
+    );
+  const sign = (name: string, by: string, extension: string) =>
+    openssl(
+      "x509",
+      "-req",
+      "-sha256",
+      "-in",
+      `${name}.csr`,
+      "-CA",
+      `${by}.pem`,
+      "-CAkey",
+      `${by}.key`,
+      "-CAcreateserial",
+      "-days",
+      days,
+      "-extfile",
+      extension,
+      "-out",
+      `${name}.pem`,
+    );
+  request("root");
+  openssl(
+    "x509",
+    "-req",
+    "-sha256",
+    "-in",
+    "root.csr",
+    "-signkey",
+    "root.key",
+    "-days",
+    days,
+    "-extfile",
+    "ca.ext",
+    "-out",
+    "root.pem",
+  );
+  request("middle");
+  sign("middle", "root", "ca.ext");
+  request("server");
+  sign("server", "middle", "ip.ext");
+  const pem = (name: string) => readFileSync(at(name), "utf8");
+  return { at, pem, certificate: { cert: pem("server.pem") + pem("middle.pem"), key: pem("server.key") } };
+}
+
+const trusting = (path: string) => ({ SSL_CERT_FILE: path, SSL_CERT_DIR: tempTree({}) });
+
+test.skipIf(OPENSSL === undefined).each(["root.pem", "middle.pem", "server.pem"])(
+  "SSL_CERT_FILE may hold any certificate of the chain: %s",
+  async (file) => {
+    const { at, certificate } = makeChain();
+    const server = await ScriptedServer.start(() => ({ body: "secure" }), certificate);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    expect(await get(`https://${server.host}/`, trusting(at(file)))).toBe("200 secure");
+    const stranger = makeChain();
+    expect(String(await rejectionOf(get(`https://${server.host}/`, trusting(stranger.at(file)))))).toMatch(
+      /x509: certificate signed by unknown authority$/,
+    );
+  },
+);
+
+test.skipIf(OPENSSL === undefined)("a server with a key of 1024 bits is taken", async () => {
+  const { at, pem } = makeChain(SMALL_RSA);
+  // Node's own server would refuse to use such a key.
+  const server = await RawServer.start((socket) => void socket.end(), {
+    cert: pem("server.pem") + pem("middle.pem"),
+    key: pem("server.key"),
+    ciphers: "DEFAULT:@SECLEVEL=0",
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  // The handshake succeeds; nothing is answered.
+  expect(String(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem")))))).toMatch(/: EOF$/);
+});
+
+test.skipIf(OPENSSL === undefined)("an expired certificate is an error that no try can change", async () => {
+  const { at, certificate } = makeChain(EC, "0");
+  const server = await ScriptedServer.start(() => ({ body: "secure" }), certificate);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  await delay(1100);
+  expect(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))))).toMatchObject({
+    message: expect.stringMatching(/x509: certificate has expired or is not yet valid$/),
+    isTemporary: false,
+  });
+});
+
+/** Starts a server program, and waits until it listens. */
+async function startProgram(program: string, argsFor: (port: number) => readonly string[]): Promise<number> {
+  const free = await RawServer.start(() => undefined);
+  const { port } = free;
+  await free[Symbol.asyncDispose]();
+  const child: ChildProcess = spawn(program, argsFor(port), { stdio: ["pipe", "ignore", "ignore"] });
+  onTestFinished(async () => {
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  });
+  for (;;) {
+    const socket = connect({ host: "127.0.0.1", port });
+    const isOpen = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (isOpen) return port;
+    await delay(20);
+  }
+}
+
+test.skipIf(OPENSSL === undefined || GNUTLS === undefined)(
+  "a server without RFC 5746, as old load balancers are, is taken",
+  async () => {
+    const { at } = makeChain();
+    const priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2:%DISABLE_SAFE_RENEGOTIATION";
+    const port = await startProgram(GNUTLS ?? "", (free) => [
+      ...["--http", "--port", String(free), "--priority", priority],
+      ...["--x509certfile", at("server.pem"), "--x509keyfile", at("server.key")],
+    ]);
+    expect(await get(`https://127.0.0.1:${port}/`, trusting(at("server.pem")))).toMatch(/^200 /);
+  },
+);
+
+test.skipIf(OPENSSL === undefined)("a server that takes HTTP/2 only is an error that says so", async () => {
+  const { at, certificate } = makeChain();
+  const server = await RawServer.start(() => undefined, { ...certificate, ALPNProtocols: ["h2"] });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  expect(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))))).toMatchObject({
+    hint: `${server.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`,
+    isTemporary: false,
+  });
+});
