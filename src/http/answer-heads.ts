@@ -9,12 +9,14 @@ const CARRIAGE_RETURN = 0x0d;
 /**
  * Rewrites the heads of a connection's answers so that undici's parser takes all that Go's `net/http` takes: bare line feeds,
  * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding. An informational
- * answer (1xx) that nobody asked for becomes the one that the parser skips. Bodies pass unchanged.
+ * answer (1xx) that nobody asked for becomes the one that the parser skips. Bodies pass unchanged, but for the lines between their chunks: spaces, extensions, bare
+ * line feeds and trailers are dropped.
  */
 export class AnswerHeads {
   readonly #socket: Socket;
   readonly #push: Socket["push"];
-  #state: "idle" | "head" | "body" = "idle";
+  #state: "idle" | "head" | "chunks" | "body" = "idle";
+  readonly #chunks = new ChunkLines();
   #head: Buffer[] = [];
   #headBytes = 0;
 
@@ -45,6 +47,7 @@ export class AnswerHeads {
       return this.#push(chunk);
     }
     if (this.#state === "body") return this.#push(chunk);
+    if (this.#state === "chunks") return this.#pushChunks(chunk);
     if (this.#state === "idle") {
       this.#socket.destroy();
       return false;
@@ -68,8 +71,10 @@ export class AnswerHeads {
       const lines = bytes.toString("latin1", 0, end).split(/\r?\n/);
       this.#head = [bytes.subarray(end)];
       if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
-        this.#state = "body";
-        const isTaken = this.#push(Buffer.from(normalize(lines), "latin1"));
+        const head = normalize(lines);
+        this.#chunks.begin();
+        this.#state = /^transfer-encoding:[ \t]*chunked[ \t]*\r$/im.test(head) ? "chunks" : "body";
+        const isTaken = this.#push(Buffer.from(head, "latin1"));
         return this.#flush() && isTaken;
       }
       if (end === bytes.length) this.#head = [];
@@ -82,7 +87,65 @@ export class AnswerHeads {
     const rest = Buffer.concat(this.#head);
     this.#head = [];
     this.#headBytes = 0;
-    return rest.length === 0 || this.#push(rest);
+    if (rest.length === 0) return true;
+    return this.#state === "chunks" ? this.#pushChunks(rest) : this.#push(rest);
+  }
+
+  #pushChunks(bytes: Buffer): boolean {
+    const rewritten = this.#chunks.take(bytes);
+    return rewritten.length === 0 || this.#push(rewritten);
+  }
+}
+
+/** Longest line between chunks in bytes, as Go's. */
+const MAX_LINE_BYTES = 4096;
+
+/** Rewrites what stands between the chunks of a body. */
+class ChunkLines {
+  /** Bytes of the chunk that are still to come. */
+  #left = 0;
+  #next: "size" | "end" | "trailer" | "over" = "size";
+  #line = "";
+
+  begin(): void {
+    [this.#left, this.#next, this.#line] = [0, "size", ""];
+  }
+
+  /** A part of the body, and what follows it, which is not looked at. */
+  take(bytes: Buffer): Buffer {
+    const parts: Buffer[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const isLine = this.#left === 0 && this.#next !== "over";
+      const newline = isLine ? bytes.indexOf(NEWLINE, at) : -1;
+      const end = newline >= 0 ? newline + 1 : isLine || this.#left === 0 ? bytes.length : at + this.#left;
+      const part = bytes.subarray(at, end);
+      at += part.length;
+      if (!isLine) {
+        parts.push(part);
+        this.#left = Math.max(0, this.#left - part.length);
+        continue;
+      }
+      this.#line += part.toString("latin1");
+      if (newline < 0 && this.#line.length <= MAX_LINE_BYTES) break;
+      parts.push(Buffer.from(this.#rewrite(this.#line), "latin1"));
+      this.#line = "";
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** What is no line of this place passes unchanged, for the parser to reject. */
+  #rewrite(line: string): string {
+    const text = line.trim();
+    if (this.#next === "trailer" && text !== "") return "";
+    const [, size] = /^([0-9a-f]{1,15})[ \t]*(?:;.*)?$/i.exec(text) ?? [];
+    if (this.#next === "size" && size !== undefined) {
+      this.#left = Number.parseInt(size, 16);
+      this.#next = this.#left === 0 ? "trailer" : "end";
+      return `${size}\r\n`;
+    }
+    const isEnd = text === "" && this.#next !== "size";
+    this.#next = isEnd && this.#next === "end" ? "size" : "over";
+    return isEnd ? "\r\n" : line;
   }
 }
 

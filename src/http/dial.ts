@@ -14,6 +14,8 @@ export class HttpError extends Error {
   readonly silentMs?: number;
   /** True for a connection that never answered anything. */
   readonly isFirst?: boolean;
+  /** Where the answer is no HTTP/1.1. */
+  readonly data?: string;
 
   constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
     super(message);

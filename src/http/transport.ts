@@ -145,7 +145,14 @@ function httpError(
   if (error instanceof errors.BodyTimeoutError)
     return new HttpError("HTTP_BODY_TIMEOUT", "timeout awaiting response body", { silentMs: bodyTimeout ?? 0 });
   if (error instanceof errors.HeadersOverflowError) return new HttpError("HPE_HEADER_OVERFLOW", error.message);
-  if (error instanceof errors.SocketError || error instanceof errors.ResponseContentLengthMismatchError)
+  if (error instanceof errors.HTTPParserError)
+    return new HttpError(error.code ?? "HPE_INVALID", error.message, {
+      data: "data" in error ? String(error.data) : "",
+    });
+  if (error instanceof errors.ResponseContentLengthMismatchError) return new HttpError("HTTP_EOF", "unexpected EOF");
+  if (error instanceof errors.SocketError && error.message === "bad upgrade")
+    return new HttpError("HPE_INVALID_UPGRADE", "unexpected switch of protocols");
+  if (error instanceof errors.SocketError)
     return new HttpError("HTTP_EOF", isAnswered ? "unexpected EOF" : "EOF", { isFirst });
   return error;
 }
