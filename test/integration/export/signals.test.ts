@@ -4,11 +4,12 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
-import { EXPORTER, flagsFor, startProgram } from "../../support/exporter.ts";
+import { EXPORTER, type ExporterRun, flagsFor, type RunningExporter, startProgram } from "../../support/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { isRunning } from "../../support/server-process.ts";
+import { within } from "../../support/stop-time.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -19,20 +20,27 @@ async function held(where: "app" | "cache", method: string, target: RegExp) {
   return { ...registries, scene, arrived: registries[where].faults.hold({ method, target }) };
 }
 
-/** Sends a signal when the held request is there, and waits for the end. */
+/** Sends a signal, and expects that it ends the process within a second. */
+function end({ process, ended }: RunningExporter, signal: NodeJS.Signals, limitMs = 1000): Promise<ExporterRun> {
+  return within(limitMs, () => {
+    process.kill(signal);
+    return ended;
+  });
+}
+
+/** Sends a signal when the held request is there, and expects the end within a second. */
 async function stop(
   { scene, arrived, app }: Awaited<ReturnType<typeof held>>,
   signal: NodeJS.Signals,
   flags: string[],
+  limitMs?: number,
 ) {
   const { running } = scene.start({ flags });
   await arrived;
   // One that only asked whether pushing is allowed was taken back before.
   const before = app.count("DELETE", /uploads/);
-  const sentMs = performance.now();
-  running.process.kill(signal);
-  const run = await running.ended;
-  return { ...run, tookMs: performance.now() - sentMs, takenBack: app.count("DELETE", /uploads/) - before };
+  const run = await end(running, signal, limitMs);
+  return { ...run, takenBack: app.count("DELETE", /uploads/) - before };
 }
 
 describe("a signal during an upload", () => {
@@ -46,7 +54,6 @@ describe("a signal during an upload", () => {
     const run = await stop(setting, signal, [...flags, "-spool-dir", spool]);
     expect(run.exitCode).toBe(exitCode);
     expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
-    expect(run.tookMs).toBeLessThan(1000);
     expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
     // The upload that was stopped, which a registry keeps for days otherwise.
@@ -59,7 +66,6 @@ describe("a signal during an upload", () => {
     const setting = await held("cache", "PATCH", /cache\/blobs/);
     const run = await stop(setting, "SIGTERM", []);
     expect(run.exitCode).toBe(143);
-    expect(run.tookMs).toBeLessThan(1000);
     await verifyImage(setting.scene.appImage);
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
     expect(readdirSync(setting.scene.output.layersDir)).toContain("report.toml");
@@ -69,7 +75,6 @@ describe("a signal during an upload", () => {
     const setting = await held("app", "GET", /run\/manifests/);
     const run = await stop(setting, "SIGTERM", ["-parallel"]);
     expect(run.exitCode).toBe(143);
-    expect(run.tookMs).toBeLessThan(1000);
     expect(setting.app.count("PUT", /\/app\//)).toBe(0);
   });
 });
@@ -77,9 +82,8 @@ describe("a signal during an upload", () => {
 test("a registry that does not answer when an upload is taken back does not hold up the end", async () => {
   const setting = await held("app", "PATCH", /app\/blobs/);
   void setting.arrived.then(() => setting.app.faults.hold({ method: "DELETE", target: /uploads/, times: 100 }));
-  const run = await stop(setting, "SIGTERM", ["-parallel"]);
+  const run = await stop(setting, "SIGTERM", ["-parallel"], 1200);
   expect(run.exitCode).toBe(143);
-  expect(run.tookMs).toBeLessThan(1200);
 });
 
 test("a second signal ends it without more ado", async () => {
@@ -103,10 +107,7 @@ test("a signal during the walk of a large tree", async () => {
   const { running } = scene.start({ flags: ["-workers", "1", "-log-level", "debug"] });
   // The layers of the buildpack are being walked when this is there.
   await new Promise((resolve) => running.process.stdout?.once("data", resolve));
-  const sentMs = performance.now();
-  running.process.kill("SIGTERM");
-  expect(await running.ended).toMatchObject({ exitCode: 143 });
-  expect(performance.now() - sentMs).toBeLessThan(1200);
+  expect(await end(running, "SIGTERM", 1200)).toMatchObject({ exitCode: 143 });
 });
 
 test("a signal stops a credential helper that waits for a person", async () => {
@@ -120,11 +121,8 @@ test("a signal stops a credential helper that waits for a person", async () => {
   const env = { DOCKER_CONFIG: bin, PATH: `${bin}:${process.env.PATH}` };
   const { running } = scene.start({ env, flags: ["-log-level", "debug"] });
   await vi.waitFor(() => expect(readFileSync(join(bin, "pid"), "utf8")).toMatch(/^\d+\n$/), { timeout: 20_000 });
-  const sentMs = performance.now();
-  running.process.kill("SIGTERM");
-  const run = await running.ended;
+  const run = await end(running, "SIGTERM");
   expect(run).toMatchObject({ exitCode: 143, stderr: "ERROR: stopped by SIGTERM\n" });
-  expect(performance.now() - sentMs).toBeLessThan(1000);
   const helper = Number(readFileSync(join(bin, "pid"), "utf8"));
   await vi.waitFor(() => expect(isRunning(helper)).toBe(false));
 });
@@ -165,9 +163,6 @@ test.skipIf(!hasNamespaces)(
     const running = startProgram("unshare", ["-m", "-n", "sh", "-c", script, "sh", ...exporter]);
     await vi.waitFor(() => expect(existsSync(join(directory, "asked"))).toBe(true), { timeout: 20_000 });
     onTestFinished(() => void process.kill(Number(readFileSync(join(directory, "listening"), "utf8"))));
-    const sentMs = performance.now();
-    running.process.kill("SIGTERM");
-    expect((await running.ended).status).toBe(143);
-    expect(performance.now() - sentMs).toBeLessThan(1000);
+    expect((await end(running, "SIGTERM")).status).toBe(143);
   },
 );
