@@ -19,7 +19,7 @@ const storeSchema = table({ metadata: freeTable });
  * Reads a buildpack's store.toml (docs/compatibility.md#buildpack-layers).
  * @throws Fault `failed decoding store.toml for buildpack "<id>": ...`
  */
-export async function readStore(path: ByteString, buildpackId: string): Promise<BuildpackLayers["store"]> {
+async function readStore(path: ByteString, buildpackId: string): Promise<BuildpackLayers["store"]> {
   try {
     return await readToml(path, storeSchema);
   } catch (error) {

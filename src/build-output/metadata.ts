@@ -15,7 +15,7 @@ export function buildpackDirectory(layersDir: string, id: string): string {
  * An element of the legacy `[[bom]]` of metadata.toml and build.toml (docs/compatibility.md#build-metadata,
  * docs/compatibility.md#report).
  */
-export const bomEntry = table({
+const bomEntry = table({
   name: text,
   version: text,
   metadata: freeTable,

@@ -9,7 +9,7 @@ import { goQuote } from "../go/format.ts";
 import { isInt64 } from "../go/strconv.ts";
 
 /** A TOML date or time with all the digits it was written with; a TomlDate by itself keeps milliseconds only. */
-export class ExactDate extends TomlDate {
+class ExactDate extends TomlDate {
   readonly #text: string;
 
   /** @param text in one of TOML's four forms */

@@ -75,7 +75,7 @@ const MAX_UPLOADS = 256;
  * flag is one entry, and a row in README.md, which test/unit/docs/flags.test.ts asks for.
  */
 // biome-ignore format: a table reads better with the properties of a flag on one or two lines
-export const FLAGS = {
+const FLAGS = {
   /** Path of analyzed.toml. Default `<layers>/analyzed.toml`. */
   analyzed: { type: "string", usage: "path to analyzed.toml", env: "CNB_ANALYZED_PATH",
     fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`, setting: "export.analyzedPath", library: true,

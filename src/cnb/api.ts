@@ -14,7 +14,7 @@ const MAX_UINT64 = 2n ** 64n - 1n;
  * Parses an API version as the lifecycle does (api/version.go): an optional `v`, digits, an optional dot and optional
  * digits; a missing minor is 0. Undefined for anything else, and for numbers over 64 bits.
  */
-export function parseApiVersion(text: string): ApiVersion | undefined {
+function parseApiVersion(text: string): ApiVersion | undefined {
   const match = SYNTAX.exec(text);
   if (match === null) return undefined;
   const major = BigInt(match[1] ?? "");
@@ -29,7 +29,7 @@ export function formatApiVersion(api: ApiVersion): string {
 }
 
 /** True when `api` is `other` or newer. */
-export function atLeast(api: ApiVersion, other: ApiVersion): boolean {
+function atLeast(api: ApiVersion, other: ApiVersion): boolean {
   return api.major === other.major ? api.minor >= other.minor : api.major > other.major;
 }
 
@@ -38,7 +38,7 @@ export function atLeast(api: ApiVersion, other: ApiVersion): boolean {
  * major 1 on a newer minor covers the older ones.
  * @param supported normalised versions
  */
-export function isSupportedApi(supported: readonly string[], api: ApiVersion): boolean {
+function isSupportedApi(supported: readonly string[], api: ApiVersion): boolean {
   return supported.some((text) => {
     const candidate = parseApiVersion(text);
     if (candidate === undefined || candidate.major !== api.major) return false;
@@ -145,7 +145,7 @@ export function gates(api: PlatformApi): PlatformGates {
 }
 
 /** Buildpack APIs accepted in group.toml; none is deprecated (docs/compatibility.md#api-versions). */
-export const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
+const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
 
 /**
  * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For a version

@@ -11,7 +11,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
  * (docs/compatibility.md#experimental-features): `quiet` is silent, `error` fails, any other word warns.
  * @throws Fault with exit code 1, after an error line that names the feature
  */
-export function guardExperimental(feature: string, mode: string, logger: Logger): void {
+function guardExperimental(feature: string, mode: string, logger: Logger): void {
   const requested = `Platform requested experimental feature '${feature}'`;
   if (mode === "quiet") return;
   if (mode !== "error") {

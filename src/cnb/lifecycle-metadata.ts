@@ -70,12 +70,12 @@ export interface CacheMetadata {
  * The member `buildpacks` of the lifecycle and the cache metadata: null for an empty group
  * (docs/compatibility.md#labels, docs/compatibility.md#cache-metadata).
  */
-export function buildpackRecordsJson(records: readonly BuildpackRecord[]): GoValue {
+function buildpackRecordsJson(records: readonly BuildpackRecord[]): GoValue {
   return records.length === 0 ? null : records.map(buildpackRecordJson);
 }
 
 /** `{"sha":"..."}` */
-export function shaJson(sha: string): GoStruct {
+function shaJson(sha: string): GoStruct {
   return goStruct({ sha });
 }
 

@@ -43,14 +43,14 @@ const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 204
  * Options of Piscina that keep out of our threads what a process was started with: `--import`, `NODE_OPTIONS`, `PISCINA_*`; and that
  * bound their heaps.
  */
-export interface OwnThreadOptions {
+interface OwnThreadOptions {
   readonly execArgv: string[];
   readonly env: Record<string, string>;
   readonly resourceLimits: ResourceLimits;
 }
 
 /** The process's cache of compiled code is the one thing that its threads share: it saves each 4 ms. */
-export function ownThreadOptions(): OwnThreadOptions {
+function ownThreadOptions(): OwnThreadOptions {
   const directory = getCompileCacheDir();
   const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS };

@@ -115,7 +115,8 @@ export class TarFile implements BlockConsumer {
   fail(reason: unknown): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#abandon().finally(() => this.#result.reject(reason));
+    const reject = (): void => this.#result.reject(reason);
+    this.#abandon().then(reject, reject);
   }
 
   async #write(file: number, bytes: Buffer, position: number): Promise<void> {

@@ -17,7 +17,7 @@ export interface Capacity {
 }
 
 /** A resource of the process, in its own unit. */
-export interface Supply {
+interface Supply {
   /** Absent for no limit. */
   readonly limit?: number | undefined;
   readonly used: number;

@@ -47,7 +47,7 @@ export function goUnixTime(seconds: bigint): string {
 }
 
 /** The offset of the process's time zone at that instant, `Z` when it is zero. */
-export function localOffset(at: Date): string {
+function localOffset(at: Date): string {
   const minutes = -at.getTimezoneOffset();
   if (minutes === 0) return "Z";
   const magnitude = Math.abs(minutes);

@@ -16,13 +16,13 @@ const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=<>"]|[^\x20-\x7e\p{Cc}])*(?::\d*)?$/
  * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go), if there
  * can be a URL with it at all: the reference finds that out when it connects. "" stands for Docker Hub.
  */
-export function isRegistryName(name: string): boolean {
+function isRegistryName(name: string): boolean {
   const isAuthority = name.startsWith("[") ? BRACKETED.test(name) : HOST.test(name);
   return isAuthority && (name === "" || URL.canParse(`https://${name}/`));
 }
 
 /** The registry meant by what was written before the first slash; "" is Docker Hub. */
-export function canonicalRegistry(name: string): string {
+function canonicalRegistry(name: string): string {
   return name === "" || name === HUB_ALIAS ? DOCKER_HUB : name;
 }
 

@@ -18,7 +18,7 @@ import {
  * (docs/compatibility.md#image-extensions).
  * @param diffIds all of the previous image's, from the bottom
  */
-export function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[]): string[] {
+function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[]): string[] {
   const { app, sbom, buildpacks, config, launcher, processTypes, runImage } = previous;
   const launch = buildpacks.flatMap(({ layers }) => [...layers.values()].map(({ diffId }) => diffId));
   const recorded = new Set([...app, sbom, ...launch, config, launcher, processTypes]);

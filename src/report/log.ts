@@ -5,7 +5,7 @@ import type { Logger } from "../logger.ts";
 import type { LineSink } from "./output.ts";
 
 /** Levels of log lines; `fatal` exists as a threshold only. */
-export type LineLevel = "debug" | "info" | "warn" | "error";
+type LineLevel = "debug" | "info" | "warn" | "error";
 
 /** What the reference puts before a line of a level, and its colour (SGR code). */
 const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; readonly colour: string }>>> = {
@@ -17,7 +17,7 @@ const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; read
  * A log line as the reference prints it (docs/compatibility.md#log-lines). A line feed is added unless the message ends
  * with one.
  */
-export function textLine(level: LineLevel, message: string, isColoured: boolean): string {
+function textLine(level: LineLevel, message: string, isColoured: boolean): string {
   const prefix = PREFIXES[level];
   const line = message.endsWith("\n") ? message : `${message}\n`;
   if (prefix === undefined) return line;
@@ -25,7 +25,7 @@ export function textLine(level: LineLevel, message: string, isColoured: boolean)
 }
 
 /** The header that the creator prints before each phase (docs/compatibility.md#log-lines). */
-export function phaseHeader(name: string, isColoured: boolean): string {
+function phaseHeader(name: string, isColoured: boolean): string {
   const header = `===> ${name}`;
   return isColoured ? `\u001b[36m${header}\u001b[0m` : header;
 }

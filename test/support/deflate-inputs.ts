@@ -36,7 +36,7 @@ export const copies: InputKind = (length, random) => {
 };
 
 /** Incompressible stretches between compressible ones: where skipping speeds up, and where it has to stop. */
-export const patches: InputKind = (length, random) => {
+const patches: InputKind = (length, random) => {
   const data = new Uint8Array(length);
   const header = random.bytes(600).map((byte) => byte & 15);
   for (let at = 0; at < length; ) {
@@ -51,7 +51,7 @@ export const patches: InputKind = (length, random) => {
 };
 
 /** Fixed-width records that differ in few places, as tables in libraries do. */
-export const records: InputKind = (length, random) => {
+const records: InputKind = (length, random) => {
   const width = 3 + random.below(40);
   const record = random.bytes(width);
   const data = new Uint8Array(length + width);
@@ -62,11 +62,11 @@ export const records: InputKind = (length, random) => {
   return data.subarray(0, length);
 };
 
-export const noise: InputKind = (length, random) => random.bytes(length);
+const noise: InputKind = (length, random) => random.bytes(length);
 export const zeros: InputKind = (length) => new Uint8Array(length);
-export const oneSymbol: InputKind = (length, random) => new Uint8Array(length).fill(random.below(256));
+const oneSymbol: InputKind = (length, random) => new Uint8Array(length).fill(random.below(256));
 /** Random over few symbols: coded without matches. */
-export const smallAlphabet: InputKind = (length, random) => {
+const smallAlphabet: InputKind = (length, random) => {
   const alphabet = 2 + random.below(127);
   return random.bytes(length).map((byte) => byte % alphabet);
 };

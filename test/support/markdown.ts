@@ -1,5 +1,5 @@
 /** A link of a Markdown document, as written. */
-export interface MarkdownLink {
+interface MarkdownLink {
   readonly target: string;
   /** From 1. */
   readonly line: number;
@@ -54,7 +54,7 @@ export function parseMarkdown(text: string): MarkdownDocument {
 }
 
 /** The anchor that GitHub gives a heading: its text in lower case, without punctuation, with hyphens for spaces. */
-export function anchorOf(heading: string): string {
+function anchorOf(heading: string): string {
   const text = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").trim();
   return text
     .toLowerCase()

@@ -216,7 +216,9 @@ const options = "fd=3,rootmode=40000,user_id=0,group_id=0,allow_other,default_pe
 const mounting = spawn("mount", ["-i", "-t", "fuse", "-o", options, "odd", path], {
   stdio: ["ignore", "ignore", "ignore", device],
 });
-const isMounted = once(mounting, "close").then(([exitCode]) => exitCode === 0);
-isMounted.then((is) => process.stdout.write(is ? "mounted\n" : "not mounted\n"));
+const isMounted = once(mounting, "close").then(([exitCode]) => {
+  process.stdout.write(exitCode === 0 ? "mounted\n" : "not mounted\n");
+  return exitCode === 0;
+});
 await new OddFileSystem(JSON.parse(files)).serve(device, isMounted);
 process.exit();

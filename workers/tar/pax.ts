@@ -74,7 +74,7 @@ function parseRecord(contents: Buffer, at: number): { key: ByteString; value: By
 }
 
 /** Reads decimal seconds with a fraction of which nine digits count. @throws Fault if the text is no such time */
-export function parsePaxTime(text: ByteString): TarTime {
+function parsePaxTime(text: ByteString): TarTime {
   const [whole = "", fraction = ""] = splitOnce(text);
   const seconds = parseDecimal(whole);
   if (!/^[0-9]*$/.test(fraction)) throw invalidHeader();

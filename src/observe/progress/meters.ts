@@ -32,7 +32,7 @@ export class Speed {
 const FIRST_GUESS = 0.45;
 
 /** The part of their tars' sizes that the blobs made so far have. */
-export function compressionRatio(layers: Monitor["layers"]): number {
+function compressionRatio(layers: Monitor["layers"]): number {
   let [tar, blob] = [0, 0];
   for (const { compressed, madeInPass } of layers) {
     if (compressed === 0) continue;
@@ -46,7 +46,7 @@ export function compressionRatio(layers: Monitor["layers"]): number {
  * Bytes that a transfer will have sent at its end, as far as that can be known. Of a blob that exists somewhere nothing, until it
  * is clear that it has to be sent.
  */
-export function expectedSize({ state, sent, size, startedMs, plan }: Transfer, ratio: number): number {
+function expectedSize({ state, sent, size, startedMs, plan }: Transfer, ratio: number): number {
   if (state === "failed") return sent;
   if (state === "done") return startedMs === undefined ? 0 : (size ?? sent);
   const { work, unit } = plan;

@@ -45,7 +45,7 @@ const START = "Progress:";
  * Lines of a log that say how far an export is: one for each destination that something is left to send to, or one about layers
  * while nothing can be sent yet.
  */
-export function progressLines(
+function progressLines(
   destinations: readonly DestinationProgress[],
   layers: readonly LayerProgress[],
   elapsedMs: number,

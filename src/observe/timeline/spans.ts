@@ -55,7 +55,7 @@ const LONGEST_OWN_PAUSE_MS = 50;
 export const SEVERAL = "";
 
 /** What a thread does for blocks of a layer. */
-export type SpanKind = "make" | "diff-id" | "blob";
+type SpanKind = "make" | "diff-id" | "blob";
 
 /** Something that a thread did; ms of one clock. */
 export interface Span {

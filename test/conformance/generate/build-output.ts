@@ -13,7 +13,7 @@ export interface BuildOutput {
   readonly layers: readonly string[];
 }
 
-export const LAUNCHER: FileInput = { path: "launcher", mode: "0755", uid: 0, gid: 0, content: "#!launcher\n" };
+const LAUNCHER: FileInput = { path: "launcher", mode: "0755", uid: 0, gid: 0, content: "#!launcher\n" };
 
 export function drawBuildOutput(draw: Draw): BuildOutput {
   const { group, files, layers } = drawBuildpacks(draw);

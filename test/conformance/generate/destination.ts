@@ -1,7 +1,7 @@
 import type { FileInput } from "../recorded-case.ts";
 import type { Draw } from "./draw.ts";
 
-export type DestinationKind = "registry" | "layout";
+type DestinationKind = "registry" | "layout";
 
 /** Where a case's images go. */
 export interface Destination {

@@ -40,7 +40,7 @@ export function drawTree(draw: Draw, path: string, style: TreeStyle): FileInput[
 }
 
 /** What is in a directory that is there already. */
-export function drawBelow(draw: Draw, path: Buffer, style: TreeStyle): FileInput[] {
+function drawBelow(draw: Draw, path: Buffer, style: TreeStyle): FileInput[] {
   const made: FileInput[] = [];
   const regular: FileInput[] = [];
   let left = style.budget;
@@ -68,7 +68,7 @@ export function drawBelow(draw: Draw, path: Buffer, style: TreeStyle): FileInput
 }
 
 /** A path as a case writes it down. */
-export function location(path: Buffer): Pick<FileInput, "path" | "pathBase64"> {
+function location(path: Buffer): Pick<FileInput, "path" | "pathBase64"> {
   const text = path.toString();
   return Buffer.from(text).equals(path) ? { path: text } : { pathBase64: path.toString("base64") };
 }

@@ -7,7 +7,7 @@ const run = promisify(execFile);
 const MAX_OUTPUT_BYTES = 16 << 20;
 
 /** A program that takes images, as it may be installed on this machine. */
-export class Tool {
+class Tool {
   readonly name: string;
   readonly path: string | undefined;
   readonly #remedy: string;

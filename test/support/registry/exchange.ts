@@ -12,7 +12,7 @@ export interface Exchange {
 }
 
 /** What happens to a connection in the middle of an answer. */
-export interface Interruption {
+interface Interruption {
   /** Bytes of the answer that are sent, its head included. */
   readonly afterBytes: number;
   readonly then: "reset" | "silence";

@@ -80,7 +80,7 @@ const EXPIRY = "tokens that expire";
 export const VANISHING = "a blob that vanishes after its HEAD";
 
 /** What passes, by name: an export survives any of these, and several of them together. */
-export const PASSING: Readonly<Record<string, Draw>> = {
+const PASSING: Readonly<Record<string, Draw>> = {
   "a sick answer": (random) => ({
     ...somewhere(random),
     times: 1 + random.below(3),

@@ -9,10 +9,13 @@ import {
 import { createdTime, newLayerMediaType } from "../../../src/images/image.ts";
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
-import { emptyContainerConfig, emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
+import { emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
 import { labelInputs } from "../../support/label-inputs.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
+
+/** Nothing in it is set. */
+const { config: EMPTY_CONFIG } = emptyImageConfig({ os: "linux", architecture: "amd64" });
 
 const DIGEST = digestOf(Buffer.from("layer"));
 const OLD = parseDiffId(`sha256:${"0".repeat(64)}`);
@@ -42,7 +45,7 @@ const EMPTY = Buffer.from("{}");
 describe("appContainerConfig", () => {
   it("sets everything of ours and logs it in the reference's order", () => {
     const logger = new RecordingLogger();
-    const run = { ...emptyContainerConfig(), Cmd: ["sh"], Entrypoint: ["/e", "x"], User: "u", WorkingDir: "/old" };
+    const run = { ...EMPTY_CONFIG, Cmd: ["sh"], Entrypoint: ["/e", "x"], User: "u", WorkingDir: "/old" };
     const inputs = { ...labelInputs("0.12"), layersDir: "/layers", appDir: "/workspace", processType: "" };
     const config = appContainerConfig(run, "linux", inputs, logger);
     expect(config).toMatchObject({
@@ -71,7 +74,7 @@ describe("buildAppImage", () => {
   it("puts layers on the run image and dates everything", () => {
     const run = base({ container: "gone", container_config: { Cmd: ["gone"] }, created: "old", author: "kept" });
     const layers = [{ diffId: NEW, createdBy: "ours" }];
-    const configBytes = appConfigBytes(run, layers, { ...emptyContainerConfig(), User: "u" }, MARKS);
+    const configBytes = appConfigBytes(run, layers, { ...EMPTY_CONFIG, User: "u" }, MARKS);
     const image = buildAppImage(run, configBytes, [ON_TOP]);
     const config =
       `{"architecture":"amd64","author":"kept","created":"now",` +

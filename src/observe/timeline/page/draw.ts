@@ -3,7 +3,7 @@ import { AXIS_HEIGHT, type Bar, type Chart, type Colour, heightOf, type Row, tim
 import type { View } from "./view.ts";
 
 /** Where something is drawn, in pixels. */
-export interface Box {
+interface Box {
   readonly x: number;
   readonly y: number;
   readonly width: number;
@@ -14,7 +14,7 @@ export interface Box {
 const LEAST_ALPHA = 0.3;
 
 /** How strong the colour is of a place of which so much is taken. */
-export function alphaOf(taken: number): number {
+function alphaOf(taken: number): number {
   return Math.min(1, Math.max(LEAST_ALPHA, taken));
 }
 
@@ -26,7 +26,7 @@ interface Column {
 }
 
 /** Bars of a lane that are thinner than a pixel: those in one column of pixels are drawn at once. */
-export class ThinBars {
+class ThinBars {
   readonly #pen: Pen;
   readonly #columns = new Map<string, Column>();
 
@@ -65,7 +65,7 @@ export class ThinBars {
 const CHART_TEXT_HEIGHT = 19;
 
 /** Lines in steps: a number holds until it is looked at again. */
-export function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, height: number, view: View): void {
+function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, height: number, view: View): void {
   const [top, bottom] = [y + CHART_TEXT_HEIGHT, y + height - 4];
   const scale = chart.most === 0 ? 0 : (bottom - top) / chart.most;
   canvas.lineWidth = 1.5;
@@ -95,14 +95,14 @@ export function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, heig
 const TICK_PIXELS = 110;
 
 /** Lines through all rows, at round times. */
-export function drawGrid({ canvas, colour }: Pen, view: View, height: number): void {
+function drawGrid({ canvas, colour }: Pen, view: View, height: number): void {
   canvas.lineWidth = 1;
   canvas.strokeStyle = colour("line");
   for (const { x } of ticks(view)) line(canvas, x, AXIS_HEIGHT, height);
 }
 
 /** The round times at the top. */
-export function drawAxis({ canvas, colour }: Pen, view: View): void {
+function drawAxis({ canvas, colour }: Pen, view: View): void {
   canvas.fillStyle = colour("page");
   canvas.fillRect(0, 0, view.width, AXIS_HEIGHT);
   canvas.lineWidth = 1;
@@ -133,7 +133,7 @@ function ticks(view: View): { readonly x: number; readonly ms: number }[] {
 const MOMENT_COLOURS = { app: "ready", cache: "cache", failure: "failure" } as const;
 
 /** What happened once, as lines through all rows; where names would overlap, the later one has none. */
-export function drawMoments({ canvas, colour }: Pen, moments: readonly Moment[], view: View, height: number): void {
+function drawMoments({ canvas, colour }: Pen, moments: readonly Moment[], view: View, height: number): void {
   let free = Number.NEGATIVE_INFINITY;
   for (const { name, ms, kind } of moments.toSorted((a, b) => a.ms - b.ms)) {
     const x = Math.round(view.xOf(ms)) + 0.5;

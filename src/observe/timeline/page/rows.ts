@@ -10,7 +10,7 @@ export function timeText(ms: number): string {
 }
 
 /** When something was. */
-export function rangeText(startMs: number, endMs: number): string {
+function rangeText(startMs: number, endMs: number): string {
   return `${timeText(endMs - startMs)}, from ${timeText(startMs)} to ${timeText(endMs)}`;
 }
 
@@ -83,7 +83,7 @@ export function heightOf(row: Row): number {
 const THREAD_ROW_HEIGHT = 20;
 
 /** A lane for each thread. */
-export function threadRows({ lanes, spans, layers }: Timeline): Row[] {
+function threadRows({ lanes, spans, layers }: Timeline): Row[] {
   return lanes.flatMap(({ name, group }, lane): Row[] => {
     if (group !== "threads") return [];
     const bars = spans
@@ -94,7 +94,7 @@ export function threadRows({ lanes, spans, layers }: Timeline): Row[] {
 }
 
 /** Blocks are read and compressed in turn; in merged spans, the share of reading is shown first. */
-export function threadBars([, , kind, startMs, durationMs, busyMs, readMs, blocks]: ThreadSpan, layer: string): Bar[] {
+function threadBars([, , kind, startMs, durationMs, busyMs, readMs, blocks]: ThreadSpan, layer: string): Bar[] {
   const endMs = startMs + durationMs;
   const details = () => [
     layer,
@@ -131,7 +131,7 @@ const TRACKS: Readonly<Record<"make" | "hash" | "app" | "cache", readonly [top: 
 };
 
 /** A row a layer: its way through the stages, from left to right. */
-export function layerRows(timeline: Timeline): Row[] {
+function layerRows(timeline: Timeline): Row[] {
   const { layers, layerSpans, uploads, durationMs } = timeline;
   const spansOf = Map.groupBy(layerSpans, ([layer]) => layer);
   const uploadsOf = Map.groupBy(uploads, ({ layer }) => layer);
@@ -215,7 +215,7 @@ function sizeText({ tarSize, size, isReused }: TimelineLayer): string {
 const UPLOAD_ROW_HEIGHT = 20;
 
 /** Lanes of each destination. */
-export function uploadRows({ lanes, uploads, layers }: Timeline): Row[] {
+function uploadRows({ lanes, uploads, layers }: Timeline): Row[] {
   return lanes.flatMap(({ name, group }, lane): Row[] => {
     if (group !== "uploads") return [];
     // Once for all lanes of a destination.
@@ -228,7 +228,7 @@ export function uploadRows({ lanes, uploads, layers }: Timeline): Row[] {
 }
 
 /** An upload's bar in the row of a destination or of a layer. */
-export function uploadBar(upload: UploadSpan, layer: string | undefined, top: number, bottom: number): Bar {
+function uploadBar(upload: UploadSpan, layer: string | undefined, top: number, bottom: number): Bar {
   const { startMs, endMs, image, destination, sentBytes, outcome } = upload;
   const text = layer ?? "run image layer";
   const seconds = (endMs - startMs) / 1000;
@@ -247,7 +247,7 @@ const SMOOTH = 5;
 const QUEUE_COLOURS: Readonly<Record<string, Colour>> = { layers: "text", blocks: "compress", uploads: "app" };
 
 /** How many wait at each queue. */
-export function queueChart({ samples }: Timeline): Chart {
+function queueChart({ samples }: Timeline): Chart {
   const lines = Object.entries(samples.queues).map(([name, values]) => {
     return { name: `${name} that wait`, colour: QUEUE_COLOURS[name] ?? "way", values } as const;
   });
@@ -255,7 +255,7 @@ export function queueChart({ samples }: Timeline): Chart {
 }
 
 /** How fast bytes are sent to each destination. */
-export function speedChart({ samples, uploads }: Timeline): Chart {
+function speedChart({ samples, uploads }: Timeline): Chart {
   const { times } = samples;
   const lines = Object.entries(samples.sent).map(([name, bytes]) => {
     const colour: Colour = uploads.find(({ destination }) => destination === name)?.image ?? "app";
