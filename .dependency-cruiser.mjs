@@ -1,0 +1,145 @@
+/**
+ * Who may import whom. A folder of src/, a file directly in it, workers/, or a file of workers/ with a row of its own: `may` names
+ * what it imports, `types` that of which it imports types only.
+ * @type {Readonly<Record<string, { may: readonly string[], types?: readonly string[] }>>}
+ */
+const TABLE = {
+  errors: { may: [] },
+  go: { may: ["errors"] },
+  "logger.ts": { may: [] },
+  process: { may: ["errors"], types: ["logger.ts"] },
+  concurrency: { may: [] },
+  oci: { may: ["errors", "go"] },
+  cnb: { may: ["errors", "go"], types: ["logger.ts", "plan"] },
+  files: { may: ["errors", "go"] },
+  plan: { may: ["cnb", "errors", "go", "oci"], types: ["cli"] },
+  images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
+  http: { may: ["concurrency", "errors", "go"], types: ["process"] },
+  auth: { may: ["concurrency", "errors", "go", "http", "oci"], types: ["process"] },
+  docker: { may: ["errors", "go", "http"], types: ["process"] },
+  observe: {
+    may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],
+    types: ["logger.ts", "plan"],
+  },
+  report: { may: ["cnb", "errors", "files", "go"], types: ["logger.ts"] },
+  // The thread border: both sides share protocol.ts, and folders that know nothing of threads.
+  "workers/protocol.ts": { may: ["errors", "go"], types: ["observe", "oci", "plan"] },
+  workers: { may: ["concurrency", "errors", "go", "oci", "workers/protocol.ts"] },
+  engine: { may: ["concurrency", "errors", "go", "observe", "oci", "workers/protocol.ts"], types: ["plan"] },
+  // The single executable keeps its modules in itself, so a thread's first file needs what reads them.
+  "workers/embedded.ts": { may: ["executable"] },
+  "build-output": {
+    may: ["cnb", "destinations", "errors", "files", "go", "oci", "process"],
+    types: ["logger.ts", "plan"],
+  },
+  destinations: {
+    may: ["auth", "caches", "cnb", "concurrency", "docker", "errors", "files", "go", "http", "images", "oci", "plan"],
+    types: ["engine", "logger.ts", "observe", "process"],
+  },
+  caches: {
+    may: ["cnb", "concurrency", "destinations", "errors", "files", "go", "images", "oci", "plan"],
+    types: ["engine", "logger.ts", "observe"],
+  },
+  "assets.ts": { may: ["errors"], types: ["engine"] },
+  "version.ts": { may: [] },
+  export: {
+    may: [
+      "assets.ts",
+      "auth",
+      "build-output",
+      "caches",
+      "cnb",
+      "concurrency",
+      "destinations",
+      "docker",
+      "engine",
+      "errors",
+      "go",
+      "http",
+      "images",
+      "observe",
+      "oci",
+      "plan",
+      "process",
+      "report",
+      "workers/protocol.ts",
+    ],
+    types: ["logger.ts"],
+  },
+  creator: {
+    may: ["build-output", "cli", "cnb", "docker", "errors", "export", "go", "observe", "oci", "process"],
+    types: ["logger.ts", "plan", "report"],
+  },
+  cli: {
+    may: [
+      "build-output",
+      "cnb",
+      "creator",
+      "docker",
+      "errors",
+      "export",
+      "go",
+      "observe",
+      "oci",
+      "process",
+      "report",
+      "version.ts",
+    ],
+    types: ["logger.ts", "plan"],
+  },
+  executable: { may: ["process"] },
+  "index.ts": { may: ["cli", "errors", "process"], types: ["logger.ts", "observe"] },
+};
+
+const ownRows = Object.keys(TABLE).filter((row) => row.startsWith("workers/"));
+
+/** A pattern for the paths that belong to a row. */
+function place(row) {
+  if (row === "workers") return `^workers/(?!(${ownRows.map((path) => path.slice("workers/".length)).join("|")})$)`;
+  const path = row.startsWith("workers/") ? row : `src/${row}`;
+  return `^${path}${row.endsWith(".ts") ? "$" : "/"}`;
+}
+
+const places = (rows) => rows.map(place);
+
+const rules = Object.entries(TABLE).flatMap(([row, { may, types = [] }]) => [
+  {
+    name: `${row} imports what the table does not list`,
+    severity: "error",
+    from: { path: place(row) },
+    to: { path: "^(src|workers)/", pathNot: places([row, ...may, ...types]) },
+  },
+  {
+    name: `${row} imports more than types`,
+    severity: "error",
+    from: { path: place(row) },
+    to: { path: places(types), dependencyTypesNot: ["type-only"] },
+  },
+]);
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+export default {
+  forbidden: [
+    ...rules.filter(({ to }) => to.path.length > 0),
+    {
+      name: "folder without a row in the table",
+      severity: "error",
+      from: { path: "^src/", pathNot: places(Object.keys(TABLE)) },
+      to: {},
+    },
+    { name: "cycle", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "unresolved import",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^workers/deflate/assembly/" },
+    tsConfig: { fileName: "tsconfig.json" },
+    // Types are imports too.
+    tsPreCompilationDeps: true,
+  },
+};

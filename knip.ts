@@ -1,0 +1,40 @@
+import type { KnipConfig } from "knip";
+
+/**
+ * Files, exports and dependencies that nothing uses. With --production, what only tests use: entries and files of the project that end
+ * in "!" are all that counts then, and exports for unit tests of what a file uses itself are none of it.
+ */
+const config: KnipConfig = ({ production = false }) => ({
+  workspaces: {
+    ".": {
+      entry: [
+        "src/index.ts!",
+        "src/{cli/main,executable/binary}.ts!",
+        "src/observe/timeline/page/main.ts!",
+        "workers/{compressor,digester,embedded}.ts!",
+        "scripts/*.{ts,mjs}!",
+        "test/{bench,demo,fuzz}/*.ts",
+        "test/bench/worker-curve/*.ts",
+        "test/conformance/{stage-program,generate/record}.ts",
+        "test/support/{directory-contender,directory-owner,encode-worker,kill-at-step,odd-file-system-program}.ts",
+      ],
+      project: [
+        "{src,workers}/**/*.ts!",
+        "scripts/*.{ts,mjs}!",
+        "test/**/*.ts",
+        // AssemblyScript, which only looks like TypeScript.
+        "!workers/deflate/assembly/**",
+      ],
+      // Programs that scripts start by their path.
+      ignoreDependencies: ["assemblyscript", "oxlint", "oxlint-tsgolint"],
+    },
+    "tools/runtime": {},
+    // Its tools are programs that scripts start.
+    "tools/typescript-6": { ignoreDependencies: [/./] },
+  },
+  // Programs of the machine that tests use.
+  exclude: ["binaries"],
+  ignoreExportsUsedInFile: production,
+});
+
+export default config;

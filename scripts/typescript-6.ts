@@ -1,0 +1,25 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Tools that need a TypeScript written in JavaScript have a package of their own, because the project's compiler is native. */
+export const TYPESCRIPT_6 = join(dirname(import.meta.dirname), "tools", "typescript-6");
+
+const installed = join(TYPESCRIPT_6, "node_modules", ".package-lock.json");
+
+function mtime(path: string): number {
+  return existsSync(path) ? statSync(path).mtimeMs : 0;
+}
+
+/**
+ * Installs these tools when they are missing or older than their lock file.
+ * @param path of a tool's program below node_modules
+ * @returns its absolute path
+ */
+export function typescript6Tool(...path: readonly string[]): string {
+  if (mtime(installed) < mtime(join(TYPESCRIPT_6, "package-lock.json"))) {
+    const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    execFileSync("npm", args, { cwd: TYPESCRIPT_6, stdio: ["ignore", 2, 2] });
+  }
+  return join(TYPESCRIPT_6, "node_modules", ...path);
+}
