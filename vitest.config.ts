@@ -16,8 +16,8 @@ export default defineConfig({
     experimental: { viteModuleRunner: false, nodeLoader: false },
     // By default V8 looks through the whole heap for each 64 MB of buffers: half of the time that verifying an image takes.
     execArgv: ["--external-memory-accounted-in-global-limit", "--initial-heap-size=512"],
-    // Many tests wait for a silence or for a process, so that one file more than there are cores is worth it.
-    maxWorkers: availableParallelism() + 1,
+    // Half of the time that files take they wait: for a process, a disk or a silence.
+    maxWorkers: availableParallelism() + 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -8,7 +8,7 @@ import type { DiffID } from "../../src/oci/digest.ts";
 import type { LayerPlan, LayerSource, LocalSource } from "../../src/plan/layers.ts";
 import { BLOCK_SIZE, type Compression } from "../../workers/protocol.ts";
 import { scanSource } from "../../workers/scan/scan.ts";
-import { seededRandom } from "./random.ts";
+import { seededBytes } from "./random.ts";
 import { wholeTar } from "./tar-entries.ts";
 import { tempTree } from "./temp-tree.ts";
 
@@ -30,11 +30,11 @@ export function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): Laye
 /** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
 export function filledDirectory(blocks: number): string {
   const root = tempTree();
-  const random = seededRandom(blocks).below;
+  const noise = seededBytes((blocks * BLOCK_SIZE) / 2, blocks);
   for (let i = 0; i < blocks; i++) {
     const half = Buffer.alloc(BLOCK_SIZE / 2, `line ${i} of some text\n`);
-    const noise = Buffer.from(Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32)).buffer);
-    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, noise]));
+    const rest = noise.subarray(i * half.length, (i + 1) * half.length);
+    writeFileSync(join(root, `large-${i}`), Buffer.concat([half, rest]));
     writeFileSync(join(root, `small-${i}`), String(i));
   }
   return root;

@@ -1,3 +1,5 @@
+import { createCipheriv } from "node:crypto";
+
 /** Random numbers that a seed repeats (the generator is Mulberry32). */
 export interface SeededRandom {
   /** 32 bits, unsigned. */
@@ -32,8 +34,8 @@ export function seededRandom(seed: number): SeededRandom {
 
 /** Bytes that do not compress, and do not repeat, so that a part sent twice or left out changes the digest. */
 export function seededBytes(size: number, seed: number): Buffer {
-  const random = seededRandom(seed);
-  const words = new Uint32Array(Math.ceil(size / 4));
-  for (let i = 0; i < words.length; i++) words[i] = random.next();
-  return Buffer.from(words.buffer).subarray(0, size);
+  const key = Buffer.alloc(16);
+  key.writeDoubleLE(seed);
+  // The generator above makes a hundredth of that in the same time.
+  return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
