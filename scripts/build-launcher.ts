@@ -45,7 +45,12 @@ function compile(dist: string, directory: string): void {
       const args = ["cc", "-target", TARGETS[name], ...FLAGS, "-o", output, source];
       runTool(join(compiler, "ziglang", "zig"), args, { remedy: "Build on linux/amd64 or linux/arm64", env });
     }
-    renameSync(join(temporary, "made"), directory);
+    try {
+      renameSync(join(temporary, "made"), directory);
+    } catch (error) {
+      // Another build from the same source was first.
+      if (!existsSync(directory)) throw error;
+    }
   } finally {
     rmSync(temporary, { recursive: true });
   }

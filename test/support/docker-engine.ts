@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { CertificateFile } from "./certificate.ts";
 import { findProgram } from "./find-program.ts";
-import { freePort, ServerProcess } from "./server-process.ts";
+import { onFreePort, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
 
@@ -92,9 +92,15 @@ export class DockerEngine implements AsyncDisposable {
 
   /** @throws Error with the end of the daemon's log when it does not come up */
   static async start(tls?: DockerTls): Promise<DockerEngine> {
+    return await (tls === undefined
+      ? DockerEngine.#start()
+      : onFreePort((port) => DockerEngine.#start({ ...tls, port })));
+  }
+
+  static async #start(tls?: DockerTls & { readonly port: number }): Promise<DockerEngine> {
     const directory = mkdtempSync(join(tmpdir(), "docker-engine-"));
     const plain = `unix://${join(directory, "docker.sock")}`;
-    const hosts = tls === undefined ? { plain } : { plain, tls: `tcp://127.0.0.1:${await freePort()}` };
+    const hosts = tls === undefined ? { plain } : { plain, tls: `tcp://127.0.0.1:${tls.port}` };
     const config = join(directory, "daemon.json");
     writeFileSync(config, JSON.stringify({ features: { "containerd-snapshotter": STORE === "containerd" } }));
     const args = [
@@ -121,8 +127,11 @@ export class DockerEngine implements AsyncDisposable {
     const socket = join(directory, "podman.sock");
     const hosts = { plain: `unix://${socket}` };
     const args = [...podmanPaths(directory), "system", "service", "--time", "0", hosts.plain];
+    const env = podmanEnvironment(directory);
+    writeFileSync(env.CONTAINERS_CONF, '[engine]\nlock_type = "file"\n');
     try {
-      return new DockerEngine("podman", hosts, directory, await ServerProcess.start({ path: podman, args }, socket));
+      const process = await ServerProcess.start({ path: podman, args, env }, socket);
+      return new DockerEngine("podman", hosts, directory, process);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -149,7 +158,8 @@ export class DockerEngine implements AsyncDisposable {
     const args = ["run", "--rm", "--network", "none", ...options, image, ...command];
     if (this.kind === "docker") return this.docker(...args);
     // Docker's client attaches to a container before it runs, which podman does not have.
-    const { stdout } = await run(podman, [...podmanPaths(this.#directory), ...args.toSpliced(1, 0, ...WITHOUT_RIGHTS)]);
+    const own = [...podmanPaths(this.#directory), ...args.toSpliced(1, 0, ...WITHOUT_RIGHTS)];
+    const { stdout } = await run(podman, own, { env: podmanEnvironment(this.#directory) });
     return stdout.trim();
   }
 
@@ -202,6 +212,11 @@ function podmanPaths(directory: string): string[] {
     ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],
     ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc"],
   ].flat();
+}
+
+/** Its locks would be in /dev/shm, one file for all podmans of a machine, which stays. */
+function podmanEnvironment(directory: string) {
+  return { ...process.env, CONTAINERS_CONF: join(directory, "containers.conf") };
 }
 
 export interface Inspected {

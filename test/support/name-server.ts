@@ -13,8 +13,8 @@ const ANSWER_127_0_0_1 = Buffer.from("c00c000100010000003c00047f000001", "hex");
 
 /** A DNS server that knows names of 127.0.0.1 and no others. Port 53 needs root. */
 export class NameServer implements AsyncDisposable {
-  /** Of the loopback network, where nothing else listens. */
-  static readonly address = "127.53.0.1";
+  /** Of the loopback network, and of this process alone, for runs beside each other. */
+  static readonly address = `127.53.${(process.pid >> 8) & 255}.${process.pid & 255}`;
   readonly #socket: Socket;
 
   private constructor(names: ReadonlySet<string>) {

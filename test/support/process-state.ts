@@ -1,4 +1,4 @@
-import { constants, readdirSync, readFileSync } from "node:fs";
+import { constants, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Signals by their bit in `SigCgt` (proc_pid_status(5)). */
 const SIGTERM_BIT = 1n << 14n;
@@ -26,4 +26,25 @@ export function waitsToOpenFifo(pid: number | undefined): boolean {
 /** Whether a process waits in the kernel for room in the pipe or the terminal that it writes to. */
 export function waitsToWrite(pid: number): boolean {
   return /pipe|wait_woken|n_tty/.test(readFileSync(`/proc/${pid}/wchan`, "utf8"));
+}
+
+const LISTENING = "0A";
+
+/** Local addresses, as proc(5) writes them, of the TCP sockets on which a process waits for connections. */
+export function listeningSockets(pid: number): string[] {
+  const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => openFile(`/proc/${pid}/fd/${fd}`));
+  const rows = ["tcp", "tcp6"].flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, "utf8").split("\n"));
+  return rows.flatMap((row) => {
+    const [, address = "", , state, , , , , , inode] = row.trim().split(/\s+/);
+    return state === LISTENING && fds.includes(`socket:[${inode}]`) ? [address] : [];
+  });
+}
+
+/** @returns undefined when it was closed meanwhile */
+function openFile(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(descriptor);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtimeList } from "../../src/process/environment.ts";
 import { tempTree } from "./temp-tree.ts";
@@ -59,18 +59,6 @@ export function hostileEnvironment(): Readonly<Record<string, string>> {
 export function environmentOf(environ: string): Record<string, string> {
   const pairs = environ.split("\0").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
-}
-
-const LISTENING = "0A";
-
-/** Local addresses, as proc(5) writes them, of the TCP sockets on which a process waits for connections. */
-export function listeningSockets(pid: number): string[] {
-  const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-  const rows = ["tcp", "tcp6"].flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, "utf8").split("\n"));
-  return rows.flatMap((row) => {
-    const [, address = "", , state, , , , , , inode] = row.trim().split(/\s+/);
-    return state === LISTENING && fds.includes(`socket:[${inode}]`) ? [address] : [];
-  });
 }
 
 /** The names of a process's threads. */

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
+import { listeningSockets } from "./process-state.ts";
 
 /** Between two looks at whether a server listens. */
 const LOOK_EVERY_MS = 10;
@@ -44,7 +45,7 @@ export class ServerProcess implements AsyncDisposable {
     child.once("close", () => ended.reject(new Error(`${path} ended:\n${lines.join("\n")}`)));
     const looking = new AbortController();
     try {
-      await Promise.race([ended.promise, untilListening(address, looking.signal)]);
+      await Promise.race([ended.promise, untilListening(child.pid, address, looking.signal)]);
     } finally {
       looking.abort();
       // From here on it may end.
@@ -62,12 +63,24 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-async function untilListening(address: number | string, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && !(await accepts(address))) await setTimeout(LOOK_EVERY_MS);
+async function untilListening(pid: number | undefined, address: number | string, signal: AbortSignal): Promise<void> {
+  const listens = () => (typeof address === "number" ? hasPort(pid, address) : accepts(address));
+  while (!signal.aborted && !(await listens())) await setTimeout(LOOK_EVERY_MS);
 }
 
-async function accepts(address: number | string): Promise<boolean> {
-  const socket = typeof address === "number" ? connect(address, "127.0.0.1") : connect(address);
+/** Of the process itself: another may have taken the port in the meantime. */
+function hasPort(pid: number | undefined, port: number): boolean {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  try {
+    return pid !== undefined && listeningSockets(pid).some((socket) => socket.endsWith(suffix));
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
+async function accepts(path: string): Promise<boolean> {
+  const socket = connect(path);
   try {
     await once(socket, "connect");
     return true;
@@ -78,8 +91,21 @@ async function accepts(address: number | string): Promise<boolean> {
   }
 }
 
+/** A port may be taken by another program before its own listens there. */
+const MOST_PORTS = 5;
+
+/** Starts a server on a port of the loopback address, on another one if a program came before it. */
+export async function onFreePort<Server>(start: (port: number) => Promise<Server>): Promise<Server> {
+  for (let ports = 1; ; ports++)
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      if (ports === MOST_PORTS || !String(error).includes("address already in use")) throw error;
+    }
+}
+
 /** A port of the loopback address at which nobody listens now. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const address = probe.address();

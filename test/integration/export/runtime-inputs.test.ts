@@ -3,15 +3,10 @@ import { chmodSync, chownSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DEFAULT_ENVIRONMENT, EXPORTER, startProgram } from "../../support/exporter.ts";
+import { listeningSockets } from "../../support/process-state.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import {
-  environmentOf,
-  HIDDEN_VARIABLES,
-  hostileEnvironment,
-  listeningSockets,
-  threadNames,
-} from "../../support/runtime-inputs.ts";
+import { environmentOf, HIDDEN_VARIABLES, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 

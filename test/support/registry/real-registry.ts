@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, ServerProcess } from "../server-process.ts";
+import { onFreePort, ServerProcess } from "../server-process.ts";
 import type { RegistryProgram, RegistrySetup } from "./registry-program.ts";
 
 /** A real registry on a free port of the loopback address, with storage that ends with it. */
@@ -27,9 +27,12 @@ export class RealRegistry implements AsyncDisposable {
     const { path, name, remedy } = program;
     if (path === undefined) throw new Error(`${name} is not installed (${remedy})`);
     const directory = await mkdtemp(join(tmpdir(), "registry-"));
-    const setup = { ...options, port: await freePort(), directory, storage: join(directory, "data") };
-    await mkdir(setup.storage);
-    return new RealRegistry(setup, await ServerProcess.start(program.command(path, setup), setup.port));
+    const storage = join(directory, "data");
+    await mkdir(storage);
+    return await onFreePort(async (port) => {
+      const setup = { ...options, port, directory, storage };
+      return new RealRegistry(setup, await ServerProcess.start(program.command(path, setup), port));
+    });
   }
 
   /** Of the registry's process. */
