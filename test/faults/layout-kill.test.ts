@@ -5,6 +5,7 @@ import { verifyLayout } from "../support/layout.ts";
 import { seededBytes } from "../support/random.ts";
 import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
 import { LayoutScene } from "../support/scenes/layout-scene.ts";
+import { WAIT } from "../support/time-limits.ts";
 
 const TAGS = ["latest", "v2"];
 
@@ -45,7 +46,7 @@ test("killed before its first image is complete, the command leaves what the nex
   const running = scene.start("app");
   const half = () =>
     (existsSync(scene.pathOf()) ? readdirSync(scene.pathOf()) : []).filter((name) => name.startsWith(".making-"));
-  await expect.poll(half, { interval: 2, timeout: 20_000 }).toHaveLength(1);
+  await expect.poll(half, { ...WAIT, interval: 2 }).toHaveLength(1);
   running.process.kill("SIGKILL");
   await running.ended;
   expect(half()).toHaveLength(1);

@@ -7,6 +7,7 @@ import { create } from "../../support/creator/reference-build.ts";
 import { DockerApi } from "../../support/docker-api.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
 import { REFERENCE } from "../../support/reference-lifecycle.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const engine = REFERENCE === "" ? "there are no real phases" : await DockerEngine.startIfPossible();
 if (typeof engine === "string") console.warn(`Builds with real phases into docker are skipped: ${engine}`);
@@ -78,10 +79,10 @@ test("a daemon that closes idle connections keeps those that only root can open,
   chmodSync(host.replace("unix://", ""), 0o600);
   build.script("builder", 'while ! [ -f "$FAKE_DIR/go" ]; do sleep 0.05; done\n');
   const running = build.start({ flags: ["-daemon"], images: ["app"], env: { DOCKER_HOST: host } });
-  await vi.waitFor(() => expect(build.called).toContain("builder"), { timeout: 30_000, interval: 20 });
+  await vi.waitFor(() => expect(build.called).toContain("builder"), WAIT);
   const before = api.requests.length;
   // Longer than it waits for a request: 2 connections, 4 pings a second.
-  await vi.waitFor(() => expect(api.requests.length).toBeGreaterThan(before + 8), { timeout: 30_000, interval: 20 });
+  await vi.waitFor(() => expect(api.requests.length).toBeGreaterThan(before + 8), WAIT);
   build.write("go", "");
   expect(await running.ended).toMatchObject({ exitCode: 0 });
   expect(api.connections).toBe(2);

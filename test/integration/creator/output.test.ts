@@ -5,12 +5,11 @@ import { FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import type { RunningExporter, Streams } from "../../support/exporter.ts";
 import { handlesSigterm, waitsToWrite } from "../../support/process-state.ts";
 import { isRunning } from "../../support/server-process.ts";
-import { within } from "../../support/stop-time.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT, within } from "../../support/time-limits.ts";
 import { brokenPipe, fill, makeFifo, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-const WAIT = { timeout: 30_000, interval: 20 };
 const FLAGS = ["-no-color"];
 
 async function expectStop({ process, ended }: RunningExporter): Promise<void> {

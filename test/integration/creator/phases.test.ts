@@ -4,6 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import { BUILD_USER } from "../../support/builder.ts";
 import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import { isRunning } from "../../support/server-process.ts";
+import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -250,12 +251,12 @@ test.each([
   build.script("builder", `${wait("parent-state")}\nsh "$FAKE_DIR/child"\n`);
   const running = build.start({ flags: ["-no-color"] });
   const both = () => [build.record("child-state"), build.record("parent-state")];
-  await vi.waitFor(() => expect(both()).toEqual(["up\n", "up\n"]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(both()).toEqual(["up\n", "up\n"]), WAIT);
   running.process.kill(signal);
   const run = await running.ended;
   expect(run.exitCode).toBe(exitCode);
   expect(run.stderr).toMatch(new RegExp(`ERROR: stopped by ${signal}\\n$`));
-  await vi.waitFor(() => expect(both()).toEqual(["got\n", "got\n"]));
+  await vi.waitFor(() => expect(both()).toEqual(["got\n", "got\n"]), WAIT);
   expect(build.registry.count("PUT", /app\/manifests/)).toBe(0);
 });
 
@@ -266,11 +267,11 @@ test("a phase that does not end is killed when the creator is stopped twice", as
     `trap 'echo got > "$FAKE_DIR/trap"' TERM; echo $$ > "$FAKE_DIR/pid"; while :; do sleep 0.05; done\n`,
   );
   const running = build.start();
-  await vi.waitFor(() => expect(build.record("pid")).toMatch(/^\d+\n$/), { timeout: 20_000 });
+  await vi.waitFor(() => expect(build.record("pid")).toMatch(/^\d+\n$/), WAIT);
   running.process.kill("SIGTERM");
-  await vi.waitFor(() => expect(build.record("trap")).toBe("got\n"));
+  await vi.waitFor(() => expect(build.record("trap")).toBe("got\n"), WAIT);
   running.process.kill("SIGTERM");
   expect(await running.ended).toMatchObject({ exitCode: 143 });
   const pid = Number(build.record("pid"));
-  await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+  await vi.waitFor(() => expect(isRunning(pid)).toBe(false), WAIT);
 });

@@ -6,11 +6,9 @@ import { EXPORTER, type RunningExporter, type Streams, startProgram } from "../.
 import { blocks, waitsToOpenFifo } from "../../support/process-state.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, Scene } from "../../support/scenes/scene.ts";
-import { within } from "../../support/stop-time.ts";
+import { WAIT, within } from "../../support/time-limits.ts";
 import { fill, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-
-const WAIT = { timeout: 30_000, interval: 20 };
 
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
 const SIGNALS = Object.entries(STATUS) as [keyof typeof STATUS, number][];
@@ -66,7 +64,10 @@ describe.each(Object.keys(LOGS))("while the log goes to %s", (name) => {
     const running = start(scene, [], await streams());
     await arrived;
     // For other processes that write there.
-    await vi.waitFor(() => expect([1, 2].map((stream) => blocks(running.process.pid, stream))).toEqual([true, true]));
+    await vi.waitFor(
+      () => expect([1, 2].map((stream) => blocks(running.process.pid, stream))).toEqual([true, true]),
+      WAIT,
+    );
     await expectStop(running, "SIGTERM");
     expect(asFake(scene.app).manifests.find("app", "latest")).toBeUndefined();
   });

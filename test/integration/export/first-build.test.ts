@@ -3,6 +3,7 @@ import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
 import { asFake, layerWork, Scene } from "../../support/scenes/scene.ts";
+import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
@@ -67,7 +68,7 @@ test.for(MODES)("in $mode the manifest alone waits for the last layer", async ({
     const early = () =>
       registry.count("PUT", uploads) === blobsOf[repository] && registry.count("HEAD", /manifests\/latest/) === 1;
     const hold = async (proceed: () => Promise<Reply>): Promise<Reply> => {
-      await vi.waitUntil(early, { interval: 1, timeout: 4000 });
+      await vi.waitUntil(early, { ...WAIT, interval: 1 });
       return await proceed();
     };
     registry.faults.add({ method: "PUT", target: uploads, action: { around: hold } });

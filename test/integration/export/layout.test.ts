@@ -8,6 +8,7 @@ import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
+import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
@@ -188,7 +189,7 @@ test("an export that is stopped leaves no half of a layer, and no image", async 
     const name = existsSync(scene.pathOf()) && readdirSync(scene.pathOf()).find((entry) => /^\.making-/.test(entry));
     return name ? readdirSync(join(scene.pathOf(), name)).length : 0;
   };
-  await expect.poll(making, { interval: 2, timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(making, { ...WAIT, interval: 2 }).toBeGreaterThan(0);
   running.process.kill("SIGTERM");
   expect(await running.ended).toMatchObject({ exitCode: 143 });
   expect(readdirSync(scene.pathOf())).toEqual(["blobs"]);

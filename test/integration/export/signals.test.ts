@@ -9,8 +9,8 @@ import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { isRunning } from "../../support/server-process.ts";
-import { within } from "../../support/stop-time.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT, within } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 /** Two registries, of which one holds a request that matches until the test is over. */
@@ -120,11 +120,11 @@ test("a signal stops a credential helper that waits for a person", async () => {
   chmodSync(join(bin, "docker-credential-stuck"), 0o755);
   const env = { DOCKER_CONFIG: bin, PATH: `${bin}:${process.env.PATH}` };
   const { running } = scene.start({ env, flags: ["-log-level", "debug"] });
-  await vi.waitFor(() => expect(readFileSync(join(bin, "pid"), "utf8")).toMatch(/^\d+\n$/), { timeout: 20_000 });
+  await vi.waitFor(() => expect(readFileSync(join(bin, "pid"), "utf8")).toMatch(/^\d+\n$/), WAIT);
   const run = await end(running, "SIGTERM");
   expect(run).toMatchObject({ exitCode: 143, stderr: "ERROR: stopped by SIGTERM\n" });
   const helper = Number(readFileSync(join(bin, "pid"), "utf8"));
-  await vi.waitFor(() => expect(isRunning(helper)).toBe(false));
+  await vi.waitFor(() => expect(isRunning(helper)).toBe(false), WAIT);
 });
 
 test("an end by force leaves no spool file either", async () => {
@@ -161,7 +161,7 @@ test.skipIf(!hasNamespaces)(
       exec "$@"`;
     const exporter = [EXPORTER, ...flagsFor(output), "registry.example/app"];
     const running = startProgram("unshare", ["-m", "-n", "sh", "-c", script, "sh", ...exporter]);
-    await vi.waitFor(() => expect(existsSync(join(directory, "asked"))).toBe(true), { timeout: 20_000 });
+    await vi.waitFor(() => expect(existsSync(join(directory, "asked"))).toBe(true), WAIT);
     onTestFinished(() => void process.kill(Number(readFileSync(join(directory, "listening"), "utf8"))));
     expect((await end(running, "SIGTERM")).status).toBe(143);
   },

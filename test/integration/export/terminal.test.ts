@@ -7,8 +7,8 @@ import { HeadlessTerminal } from "../../support/headless-terminal.ts";
 import { waitsToWrite } from "../../support/process-state.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { within } from "../../support/stop-time.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT, within } from "../../support/time-limits.ts";
 import { unreadPipe } from "../../support/unread-pipe.ts";
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
@@ -111,12 +111,12 @@ test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${m
     stdio: ["ignore", unreadPipe().writer, "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), { timeout: 20_000 });
+  await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), WAIT);
   onTestFinished(() => void process.kill(Number(said("yes")), "SIGKILL"));
   writeFileSync(join(directory, "go"), "");
   await arrived;
   await within(1000, async () => {
     process.kill(Number(said("pid")), "SIGTERM");
-    await vi.waitFor(() => expect(said("status")).toBe("143"), { timeout: 20_000, interval: 10 });
+    await vi.waitFor(() => expect(said("status")).toBe("143"), WAIT);
   });
 });

@@ -24,6 +24,7 @@ import {
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
@@ -151,7 +152,7 @@ test("what only the cache takes is not scanned while blocks of the app image wai
   });
   const size = 3 * pool.arena.slots;
   const app = store.layer(planOf(directorySource(filledDirectory(size)), { key: "app" }), NEVER);
-  await vi.waitUntil(() => blocks.mock.calls.length > 0, { interval: 1 });
+  await vi.waitUntil(() => blocks.mock.calls.length > 0, { ...WAIT, interval: 1 });
   const cache = store.layer(planOf(directorySource(filledDirectory(1)), { key: "cache", priority: 1 }), NEVER);
   await Promise.all([bytesOf(app), bytesOf(cache)]);
   expect(scans.mock.invocationCallOrder[1]).toBeGreaterThan(blocks.mock.invocationCallOrder[size - 1] as number);

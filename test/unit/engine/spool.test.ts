@@ -8,6 +8,7 @@ import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { ownSpool } from "../../support/own-spool.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const digest = `sha256:${"0".repeat(64)}` as Digest;
 
@@ -188,7 +189,7 @@ test.each([
   end(spool);
   await spool.release();
   await spoolsClosed(directory);
-  await expect.poll(() => readdirSync(directory)).toEqual([]);
+  await expect.poll(() => readdirSync(directory), WAIT).toEqual([]);
 });
 
 describe("spool files that may be open", () => {

@@ -8,6 +8,7 @@ import { OwnedDirectory } from "../../../src/files/owned-directory.ts";
 import { canTrace, startOwner } from "../../support/start-owner.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const CONTENDER = join(import.meta.dirname, "..", "..", "support", "directory-contender.ts");
 
@@ -52,7 +53,7 @@ describe("a directory", () => {
     expect(OwnedDirectory.claim(path)).toBeUndefined();
     expect((await startOwner(path, ...IN_CONTAINER)).answer).toBe("taken");
     await owner.kill();
-    await expect.poll(() => OwnedDirectory.claim(path), { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => OwnedDirectory.claim(path), WAIT).toBeDefined();
   });
 
   test("that was removed and made anew has a new owner, and the old one leaves it alone", () => {

@@ -7,6 +7,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { NonBlocking } from "../../../src/report/non-blocking.ts";
 import { Output, openOutput, writeDocument } from "../../../src/report/output.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
 import { brokenPipe, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
 
 /** A reader that takes what it is told to, and then nothing until it is told again. */
@@ -184,7 +185,7 @@ describe("a descriptor of the caller", () => {
       const command = `stty -onlcr; exec ${process.execPath} ${script} 1 2> ${said}`;
       const child = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["ignore", writer, "inherit"] });
       const ended = once(child, "close");
-      await vi.waitFor(() => expect(readFileSync(said, "utf8")).toMatch(/\n$/), { timeout: 20_000 });
+      await vi.waitFor(() => expect(readFileSync(said, "utf8")).toMatch(/\n$/), WAIT);
       const facts: WriterFacts = JSON.parse(readFileSync(said, "utf8"));
       expect(facts.isBlocking).toBe(true);
       expect(await read()).toBe(linesOf(facts.lines));

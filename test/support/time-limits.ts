@@ -35,3 +35,6 @@ export async function within<Value>(limitMs: number, action: () => Promise<Value
   expect(clock.elapsedMs()).toBeLessThan(limitMs);
   return value;
 }
+
+/** For `vi.waitFor` and its like: what surely comes, on a busy machine late. Their own limit is a second. */
+export const WAIT = { timeout: 30_000, interval: 20 };
