@@ -18,7 +18,8 @@ export default defineConfig({
     execArgv: ["--external-memory-accounted-in-global-limit", "--initial-heap-size=512"],
     // Half of the time that files take they wait: for a process, a disk or a silence.
     maxWorkers: availableParallelism() + 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Only for what hangs: a machine with other work takes many times the seconds of a quiet one.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

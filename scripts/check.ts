@@ -7,7 +7,8 @@ import { typescript6Tool } from "./typescript-6.ts";
 
 /**
  * Everything that `npm test` checks: format, lint, types, imports and dead code beside the tests. Arguments go to vitest; `--quick`
- * runs what takes less than a minute: unit tests without the encoder's exhaustive ones, and the recorded conformance cases.
+ * runs what takes less than a minute: unit tests without the encoder's exhaustive ones, and the recorded conformance cases in one
+ * process.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUICK = [
@@ -16,6 +17,8 @@ const QUICK = [
   "test/supply-chain.test.ts",
   "test/conformance/conformance.test.ts",
   "--exclude=test/unit/workers/deflate/{determinism,round-trip}.test.ts",
+  // Of the conformance cases those that are played in one process.
+  "--testNamePattern=^(?!the same (by the command|with docker-registry))",
 ];
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"];
 const KNIP = [process.execPath, "node_modules/knip/bin/knip.js"];
