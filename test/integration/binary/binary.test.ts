@@ -74,7 +74,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     await buildBinary(NATIVE, lifecycle);
     if (noEmulation === undefined) await buildBinary("arm64", arm64);
     symlinkSync("exporter", join(lifecycle, "lifecycle"));
-  }, 300_000);
+  });
 
   afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -192,7 +192,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     for (const name of BINARY_FILES.filter((file) => file !== "creator"))
       expect(readFileSync(join(again, name)).equals(readFileSync(join(lifecycle, name))), name).toBe(true);
     expect(readlinkSync(join(again, "creator"))).toBe("exporter");
-  }, 300_000);
+  });
 
   test("its directory has the licenses of Node.js, the C library, GCC's libraries and bundled packages", () => {
     const text = readFileSync(join(lifecycle, "tandem.LICENSES"), "utf8");

@@ -20,7 +20,7 @@ const exporter = join(directory, "lifecycle", "exporter");
 
 beforeAll(async () => {
   if (problem === undefined) await buildBinary(NATIVE, join(directory, "lifecycle"));
-}, 300_000);
+});
 
 afterAll(() => rmSync(directory, { recursive: true }));
 

@@ -112,7 +112,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     write("app/index.html", "<p>hello</p>\n");
     write("builder.toml", builderToml(archive));
     await pack("builder", "create", image("builder"), "--config", below("builder.toml"));
-  }, 300_000);
+  });
 
   afterAll(async () => {
     await registry?.[Symbol.asyncDispose]();

@@ -51,7 +51,7 @@ beforeAll(() => {
   run("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error", archive]);
   // Before the programs run, which leave compiled code beside the bundle.
   files.push(...filesBelow(installed, /./));
-}, 300_000);
+});
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
 describe("a project that installs the package", () => {
