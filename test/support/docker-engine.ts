@@ -214,9 +214,9 @@ function podmanPaths(directory: string): string[] {
   ].flat();
 }
 
-/** Its locks would be in /dev/shm, one file for all podmans of a machine, which stays. */
+/** Its locks would be in /dev/shm, one file for all podmans of a machine, which stays, as every image it was sent stays in TMPDIR. */
 function podmanEnvironment(directory: string) {
-  return { ...process.env, CONTAINERS_CONF: join(directory, "containers.conf") };
+  return { ...process.env, CONTAINERS_CONF: join(directory, "containers.conf"), TMPDIR: directory };
 }
 
 export interface Inspected {
