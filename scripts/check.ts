@@ -22,8 +22,6 @@ const QUICK = [
 ];
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"];
 const KNIP = [process.execPath, "node_modules/knip/bin/knip.js"];
-/** Made by `depcruise-baseline`; only to be shortened. */
-const KNOWN_CYCLES = ".dependency-cruiser-known-violations.json";
 const IMPORTS = typescript6Tool("dependency-cruiser", "bin", "dependency-cruiser.mjs");
 
 const given = process.argv.slice(2);
@@ -35,7 +33,7 @@ const steps: readonly (readonly string[])[] = [
   [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware"],
   KNIP,
   [...KNIP, "--production"],
-  [process.execPath, IMPORTS, "--config", "--ignore-known", KNOWN_CYCLES, "src", "workers"],
+  [process.execPath, IMPORTS, "--config", "src", "workers"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
 ];
 

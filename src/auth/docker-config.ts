@@ -32,7 +32,7 @@ export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth
   return new Map([...headers.value].map(([registry, header]) => [hostOf(registry), header]));
 }
 
-export function hostOf(registry: string): string {
+function hostOf(registry: string): string {
   return registry.replace(/^https?:\/\//, "").split("/", 1)[0] ?? "";
 }
 

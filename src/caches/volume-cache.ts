@@ -34,14 +34,14 @@ export interface CacheDirectories {
   readonly backup: string;
 }
 
-export interface StagedCache extends CacheDirectories {
+interface StagedCache extends CacheDirectories {
   readonly added: readonly string[];
   readonly kept: readonly string[];
   /** Names of the other files in `staging`. */
   readonly documents: readonly string[];
 }
 
-export async function commitStaged(cache: StagedCache): Promise<void> {
+async function commitStaged(cache: StagedCache): Promise<void> {
   if (await canWrite(cache.committed)) await renameInto(cache);
   else await replace(cache);
 }

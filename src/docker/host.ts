@@ -7,7 +7,7 @@ import type { Environment } from "../process/environment.ts";
 
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
-export interface DockerTls extends Certificates {
+interface DockerTls extends Certificates {
   /** False: whatever certificate the daemon shows is good. */
   readonly rejectUnauthorized: boolean;
 }

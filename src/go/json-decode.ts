@@ -151,7 +151,7 @@ export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(
 }
 
 /** What {@link struct} makes of a shape. */
-export type StructOf<Shape> = { readonly [Name in keyof Shape]: Shape[Name] extends GoType<infer T> ? T : never };
+type StructOf<Shape> = { readonly [Name in keyof Shape]: Shape[Name] extends GoType<infer T> ? T : never };
 
 /** Go's rules fold two more letters into ASCII than lower case does: the long s; the Kelvin sign JavaScript folds too. */
 function fold(name: string): string {

@@ -93,7 +93,7 @@ export async function dialAny(
     clearTimeout(timer);
     done.abort();
     // The other may have connected at the same moment.
-    Promise.allSettled([primary, fallback]).then(([one, other]) => {
+    void Promise.allSettled([primary, fallback]).then(([one, other]) => {
       if (one.status === "fulfilled" && other.status === "fulfilled") other.value.destroy();
     });
     delay.resolve();

@@ -10,15 +10,15 @@ import { type AppPlan, directorySource, layersDirectorySource, recordOf } from "
 /**
  * True for a layer that the cache takes: it is marked as `cache` and has contents (docs/compatibility.md#cache-layers).
  */
-export function isCached(layer: BuildpackLayer): boolean {
+function isCached(layer: BuildpackLayer): boolean {
   return layer.cache && layer.hasContents;
 }
 
-export function isSbomCached({ settings, hasCacheSbom }: PlanInputs): boolean {
+function isSbomCached({ settings, hasCacheSbom }: PlanInputs): boolean {
   return hasCacheSbom === true && gates(settings.platformApi).hasSbomLayers;
 }
 
-export function cacheSbomSource({ settings }: PlanInputs): LayerSource {
+function cacheSbomSource({ settings }: PlanInputs): LayerSource {
   return layersDirectorySource(settings, "sbom", "cache");
 }
 
@@ -29,7 +29,7 @@ export interface CachedSource {
 }
 
 /** The diffID in the old cache's metadata, unchecked; "" never matches. */
-export function cachedBefore(old: CacheMetadata, buildpackId: string, layer: BuildpackLayer): string {
+function cachedBefore(old: CacheMetadata, buildpackId: string, layer: BuildpackLayer): string {
   return recordOf(old.buildpacks, buildpackId, layer.name)?.diffId ?? "";
 }
 
@@ -50,7 +50,7 @@ export function cacheUse(cache: PlannedCache | undefined): LayerUse {
 /** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */
 export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
 
-export interface CacheBuildpackStep {
+interface CacheBuildpackStep {
   readonly kind: "buildpack";
   readonly layers: BuildpackLayers;
 }
@@ -69,7 +69,7 @@ export interface CacheLayerStep {
 }
 
 /** A layer that is marked as `cache` and has no contents: a warning. */
-export interface NoContentsStep {
+interface NoContentsStep {
   readonly kind: "no-contents";
   readonly id: string;
 }

@@ -28,7 +28,7 @@ export function recordLifecycle(
   };
 }
 
-export function layerRecord({ data, build, launch, cache }: BuildpackLayer, diffId: string): LayerRecord {
+function layerRecord({ data, build, launch, cache }: BuildpackLayer, diffId: string): LayerRecord {
   return { diffId, data, build, launch, cache };
 }
 

@@ -22,12 +22,12 @@ import type { LayerPlan, LayerSource, WantedLayers } from "./layers.ts";
  */
 export type AppStep = BuildpackStep | AppLayerStep | ReuseStep | FaultStep;
 
-export interface BuildpackStep {
+interface BuildpackStep {
   readonly kind: "buildpack";
   readonly layers: BuildpackLayers;
 }
 
-export interface LaunchRole {
+interface LaunchRole {
   readonly kind: "launch";
   readonly layer: BuildpackLayer;
 }
@@ -36,7 +36,7 @@ export interface LaunchRole {
  * The kind of a layer (docs/compatibility.md#layer-order). An app slice's `number` counts from 1 to `count`, the rest
  * layer included.
  */
-export type AppLayerRole =
+type AppLayerRole =
   | { readonly kind: "extension" }
   | LaunchRole
   | { readonly kind: "launch-sbom"; readonly path: string }
@@ -69,7 +69,7 @@ export interface ReuseStep {
 }
 
 /** Ends the plan; the launch layer's log line, if there is one, comes before the fault. */
-export interface FaultStep {
+interface FaultStep {
   readonly kind: "fault";
   readonly role: LaunchRole | undefined;
   readonly fault: Fault;
@@ -116,7 +116,7 @@ function unencodable(type: string): string {
  * (docs/compatibility.md#launcher-and-process-types); undefined if all are valid.
  * @param context the reference's prefix of the message
  */
-export function processTypesFault(types: readonly string[], context: string): Fault | undefined {
+function processTypesFault(types: readonly string[], context: string): Fault | undefined {
   for (const type of types) {
     if (type === "") return new Fault("EXPORT_PLAN_PROCESS_TYPE", `${context}: type is required for all processes`);
     if (type.includes("\0")) return new Fault("EXPORT_PLAN_PROCESS_TYPE", `${context}: ${unencodable(type)}`);

@@ -171,7 +171,7 @@ function readLink(path: ByteString): ByteString {
 }
 
 /** @param wasThere a moment ago */
-export function lstat(path: ByteString, wasThere: boolean): Stats {
+function lstat(path: ByteString, wasThere: boolean): Stats {
   try {
     return lstatSync(fsPath(path));
   } catch (error) {

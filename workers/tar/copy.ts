@@ -21,7 +21,7 @@ const READ_SIZE = 1 << 16;
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A blob of an OCI layout. It is checked against its digest only: like the reference, this ignores the size in the manifest. */
-export class BlobFile {
+class BlobFile {
   /** Bytes. */
   readonly size: number;
   readonly #path: ByteString;
@@ -106,7 +106,7 @@ const CHUNK_SIZE = 1 << 15;
  * The bytes of a blob before compression: gzip, zstd or none, by its first bytes and not its media type
  * (docs/compatibility.md#extension-blobs).
  */
-export async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
+async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
   const start = blob.peek(ZSTD_MAGIC.length);
   if (start.equals(ZSTD_MAGIC)) yield* through(blob, "zstd", createZstdDecompress({ chunkSize: CHUNK_SIZE }));
   else if (start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC))
@@ -135,7 +135,7 @@ const ALWAYS_ALLOWED = 2 ** 30;
 const MAX_RATIO = 200;
 
 /** Refuses decompression bombs before they fill the disk. */
-export class ExpansionLimit {
+class ExpansionLimit {
   readonly #blobSize: number;
   readonly #most: number;
 
@@ -156,7 +156,7 @@ export class ExpansionLimit {
 const BUFFER_SIZE = 1 << 18;
 
 /** Writes a tar into a spool file. Leaves holes for zeros. */
-export class SpooledTarWriter implements ContentsSink {
+class SpooledTarWriter implements ContentsSink {
   readonly #spool: number;
   readonly #limit: ExpansionLimit;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);

@@ -62,7 +62,7 @@ export class DaemonApp implements AppDestination {
     this.#connection = connection;
     this.#logger = logger;
     this.#monitor = monitor;
-    awaitedLater(this.#opened.promise);
+    void awaitedLater(this.#opened.promise);
   }
 
   /** A failed load starts over. */

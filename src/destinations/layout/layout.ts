@@ -37,7 +37,7 @@ export function indexJson({ mediaType, size, digest }: Descriptor, refName: stri
   return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest] }, null, 3);
 }
 
-export const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
+const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
 
 const MODE = 0o777;
 

@@ -14,7 +14,7 @@ import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import type { Answer } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
-export const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
+const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
 /**
  * Compares the digest that a registry says it stored (distribution-spec v1.1.1, "Pulling manifests") with the one of what was
