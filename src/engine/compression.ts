@@ -1,13 +1,12 @@
 import { readFileSync } from "node:fs";
 import { type ArenaNeeds, BLOCK_SIZE, type Compression, DEFLATE } from "../../workers/protocol.ts";
 
-/** A build of the DEFLATE encoder, or its file. */
 export type DeflateWasm = URL | string | Uint8Array<ArrayBuffer>;
 
 /**
- * Loads what the compression needs, once for all threads.
+ * Loads the encoder once for all threads.
  * @param level 1 (fastest) to 9 (smallest)
- * @param deflate builds of the DEFLATE encoder, the fastest first; all write the same bytes
+ * @param deflate builds of the DEFLATE encoder, fastest first; all write the same bytes
  */
 export function loadCompression(
   kind: Compression["kind"],
@@ -17,7 +16,6 @@ export function loadCompression(
   return kind === "zstd" ? { kind, level } : { kind, level, module: compileDeflate(...deflate) };
 }
 
-/** Compiles the first build that this CPU can run. */
 export function compileDeflate(wasm: DeflateWasm, ...others: readonly DeflateWasm[]): WebAssembly.Module {
   const code = wasm instanceof Uint8Array ? wasm : readFileSync(wasm);
   try {

@@ -15,7 +15,6 @@ import { type DiskTurns, TarFile } from "./tar-file.ts";
 import { TarStream } from "./tar-stream.ts";
 
 export interface LayerEngine extends PassEngine {
-  /** Layers that are built at once: of the app image's, and of the others, which wait for slots as well. */
   readonly passes: { readonly app: PriorityLimiter; readonly cache: PriorityLimiter };
   readonly disk: DiskTurns;
   readonly monitor: Monitor;
@@ -30,8 +29,8 @@ interface Products {
 }
 
 /**
- * Builds a layer's products, each once. The first pass makes the diffID and every planned product that has nothing to
- * be compared with. Products that are requested later share a second pass with those that the diffID shows to be needed.
+ * Builds a layer's products, each once. The first pass computes the diffID and every planned product that has nothing
+ * to be compared with. Products requested later share a second pass with those that the diffID shows to be needed.
  */
 export class LayerBuild implements Layer {
   readonly plan: LayerPlan;
@@ -52,7 +51,6 @@ export class LayerBuild implements Layer {
   readonly #hashed = Promise.withResolvers<DigestDone>();
   readonly #files = new Map<string, TarFile>();
   #blob: PendingSpool | undefined;
-  /** The first pass's stream, until it is read or declined. */
   #plannedStream: TarStream | undefined;
   #consumersLeft: number;
 
@@ -105,7 +103,7 @@ export class LayerBuild implements Layer {
     this.#consumersLeft -= 1;
     if (this.#consumersLeft > 0) return;
     this.#tar.release();
-    this.#plannedStream?.fail(internal(`nobody read the tar of layer '${this.plan.id}'`));
+    this.#plannedStream?.fail(internal(`the tar of layer '${this.plan.id}' was never read`));
     this.#blob?.spool.then(
       (spool) => spool.release(),
       () => undefined,
@@ -128,7 +126,6 @@ export class LayerBuild implements Layer {
     );
   }
 
-  /** Makes what was requested and whatever else of the plan the diffID shows to be needed, in one pass. */
   #later(rank: Rank, requested: Products): void {
     const make = async (): Promise<void> => {
       const first = await this.#hashed.promise;
@@ -138,7 +135,7 @@ export class LayerBuild implements Layer {
       ];
       await this.#make({ ...requested, files }, rank, first);
     };
-    // The failure is the product's.
+    // A failure fails only the requested products.
     make().catch((error: unknown) => failAll(requested, error));
   }
 
@@ -160,7 +157,10 @@ export class LayerBuild implements Layer {
     return file;
   }
 
-  /** Waits for the layer's turn, then runs one pass. @param first of an earlier pass, whose bytes this one must equal */
+  /**
+   * Waits for the layer's turn, then runs one pass.
+   * @param first digest of an earlier pass, which this one must match
+   */
   async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
     const { diffId = false, blob, files = [], stream } = products;
     const isForReader = !diffId && blob === undefined && files.length === 0;
@@ -200,7 +200,6 @@ export class LayerBuild implements Layer {
     return result;
   }
 
-  /** @returns the files that could be opened; they share one turn at the disk until they are complete */
   async #openFiles(files: readonly TarFile[], tarSize: number, rank: Rank, signal: AbortSignal): Promise<TarFile[]> {
     if (files.length === 0) return [];
     const leave = await this.#engine.disk.files.acquire(rank.priority, rank.order, signal);
@@ -245,7 +244,7 @@ function internal(message: string): Fault {
 }
 
 function made(done: DigestDone | undefined): DigestDone {
-  if (done === undefined) throw internal("a pass did not make the product it was run for");
+  if (done === undefined) throw internal("a pass did not build the requested product");
   return done;
 }
 
@@ -265,7 +264,7 @@ class HeldTar {
   }
 
   async pass<T>(run: (tar: LayerTar) => Promise<T>): Promise<T> {
-    // The number of a closed descriptor may be another file's by now.
+    // A closed descriptor's number may already refer to another file.
     if (this.#isFreed) throw new Fault("EXPORT_INTERNAL", "a layer's tar was read after its release");
     this.#passes += 1;
     try {
@@ -276,7 +275,6 @@ class HeldTar {
     }
   }
 
-  /** No more passes will begin. */
   release(): void {
     this.#isReleased = true;
     this.#freeIfUnused();

@@ -14,32 +14,30 @@ import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
 import { newDiskTurns } from "./tar-file.ts";
 
 /**
- * Layers built at once. One large layer alone keeps all threads busy; the others hide the latency of starting and ending
- * small ones, and use the cores while one waits for its hash.
+ * Concurrent layer builds. One large layer alone keeps all threads busy; the others hide the start and end latency of
+ * small layers, and use the cores while one waits for its hash.
  */
 const PASSES = 4;
 
 /**
- * Slots for layers of the cache alone while the app image is not ready. A slot keeps at most one worker busy, so one core
- * is left to the main thread, which still uploads the app image when its last layers are compressed.
+ * Slots for cache-only layers until the app image is ready. A slot keeps at most one worker busy, so one core stays
+ * free for the main thread, which still uploads the app image after its last layer is compressed.
  */
 function backgroundSlots(workers: number): number {
   return Math.max(1, workers - 1);
 }
 
 export interface LayerStoreOptions {
-  /** Where blobs are made if they stay at the destination. */
   readonly blobFiles?: BlobFiles;
   readonly monitor?: Monitor;
-  /** True while the app image has more ready than its network takes; the cache's layers may then go on. */
+  /** True while the app image has a larger backlog than its network can send; cache layers may then use the cores. */
   readonly isAppAhead?: () => boolean;
-  /** Spool files that may be open at a time, at least 1; bounds open tar files too. */
+  /** Limit of open spool files, at least 1; also bounds open tar files. */
   readonly mostSpools?: number;
 }
 
 /**
- * The dedup cache: maps a layer's key to the layer, so that the second image to ask gets what the first one's request
- * started (docs/architecture.md#principles).
+ * Maps a layer's key to the layer, so that images that share a layer share its build (docs/architecture.md#principles).
  */
 export class LayerStore {
   readonly #engine: LayerEngine;
@@ -50,7 +48,7 @@ export class LayerStore {
   readonly #spoolDir: string;
 
   /**
-   * @param workers compressing threads of the pool
+   * @param workers number of the pool's compressing threads
    * @param spoolDir where compressed bytes wait for their uploads
    */
   constructor(
@@ -74,7 +72,7 @@ export class LayerStore {
       openSpool: async (plan, tarSize) => {
         const directory = await blobFiles(plan);
         if (directory !== undefined) return await SpooledBlob.named(directory);
-        return SpooledBlob.in(await spools.open(mostBytes(pool.arena, tarSize)));
+        return SpooledBlob.in(await spools.open(maxBlobSize(pool.arena, tarSize)));
       },
     };
     this.#scans = new PriorityLimiter(workers);
@@ -85,7 +83,7 @@ export class LayerStore {
   }
 
   /**
-   * The layer of a plan, which starts to build at the first call for its key.
+   * Starts the build at the first call for a key.
    * @param signal cancels the build; only the first caller's counts
    */
   layer(plan: LayerPlan, signal: AbortSignal): Layer {
@@ -96,13 +94,11 @@ export class LayerStore {
     return layer;
   }
 
-  /** Hashes a tar of an earlier export; one at a time, because each occupies a hashing thread. @throws Fault */
   async hashFile(path: string): Promise<DiffID> {
     return await this.#rehashes.run(0, () => this.#engine.pool.hashFile(path));
   }
 
-  /** Lets layers of the cache use all slots. */
-  appIsReady(): void {
+  onAppReady(): void {
     this.#engine.slots.liftLimit();
   }
 
@@ -114,7 +110,7 @@ export class LayerStore {
     const { source } = plan;
     if (source.kind === "extension") return await this.#copy(source, plan, signal);
     if (source.kind !== "app-slice") return single(await this.#scan(source, plan, signal));
-    // The slices of one directory depend on each other, so one scan makes all their indexes.
+    // The slices of one directory depend on each other, so one scan indexes all of them.
     const key = `${source.appDir}\0${JSON.stringify(source.slices)}`;
     let scan = this.#appScans.get(key);
     if (scan === undefined) {
@@ -127,10 +123,10 @@ export class LayerStore {
   async #scan(source: LocalSource, rank: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
     const { priority, order } = rank;
     const scan = async () => {
-      // What only the cache takes is not even looked at while blocks of the app image wait for a thread.
+      // Cache-only layers are not scanned while blocks of the app image wait for a thread.
       const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
       try {
-        // A walk of a huge tree cannot be stopped before its thread ends.
+        // A thread cannot interrupt its walk of a huge tree, so stop waiting for it.
         return await untilAborted(this.#engine.pool.scan(source), signal);
       } finally {
         slot?.release();
@@ -145,7 +141,7 @@ export class LayerStore {
       try {
         return await untilAborted(this.#engine.pool.copy(source, spool), signal);
       } catch (error) {
-        // A copy that was given up still writes to the descriptor, whose number may not become another file's.
+        // An aborted copy still writes to the descriptor, so its number must not be reused.
         if (!signal.aborted) await closeSpoolFile(spool);
         throw error;
       }
@@ -154,11 +150,9 @@ export class LayerStore {
   }
 }
 
-/** An upper bound of a blob's bytes besides its blocks. */
 const FRAME_BYTES = 1024;
 
-/** An upper bound of the blob's bytes. */
-function mostBytes({ needs }: Arena, tarSize: number): number {
+function maxBlobSize({ needs }: Arena, tarSize: number): number {
   return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
 }
 

@@ -21,16 +21,18 @@ import type { Slot, SlotPool } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { TouchedFiles } from "./touched-files.ts";
 
-/** Consumes a tar's blocks on the main thread, in order, beside the digests, which have threads of their own. */
+/**
+ * Consumes a tar's blocks in order on the main thread, in parallel with the digests, which run in their own threads.
+ */
 export interface BlockConsumer {
   /**
-   * True for a consumer that waits for something outside of the engine. Its pass holds at most half of the slots, so
-   * that a slow reader leaves the other half to other layers.
+   * True for a consumer that waits for something outside the engine. Its pass holds at most half of the slots, so that
+   * a slow reader leaves the other half to other layers.
    */
   readonly isPaced: boolean;
   /**
-   * Settles when the bytes are needed no longer; until then they stay in their slot. Calls overlap. Never rejects: a
-   * consumer's failure is its own, and the pass goes on for the others.
+   * Settles when the bytes are no longer needed; until then they stay in their slot. Calls overlap. Never rejects: a
+   * failed consumer does not stop the pass.
    * @param position of the first byte in the tar
    */
   consume(bytes: Buffer, position: number): Promise<void>;
@@ -41,7 +43,6 @@ export interface BlockConsumer {
 export interface PassProducts {
   readonly diffId: boolean;
   readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
-  /** Other consumers of the tar's bytes. Their failures do not stop the pass; its failure is passed on to them. */
   readonly consumers?: readonly BlockConsumer[];
   readonly work?: LayerWork;
 }
@@ -49,9 +50,7 @@ export interface PassProducts {
 export interface PassResult {
   readonly diffId: DigestDone | undefined;
   readonly blob: DigestDone | undefined;
-  /** CRC-32 of the tar. */
   readonly crc32: number;
-  /** A file that was modified after the scan. */
   readonly touched: ByteString | undefined;
 }
 
@@ -66,8 +65,8 @@ export interface PassEngine {
 }
 
 /**
- * One pass over a layer: threads build blocks in any order; digests and consumers get them in order, each from the slot it
- * was built in. A slot is reused once every digest and consumer is done with it.
+ * One pass over a layer: threads build blocks in any order; digests and consumers get them in order, each from the slot
+ * it was built in. A slot is reused once every digest and consumer is done with it.
  * @throws the first fault of a block or a digest, once all slots are free again
  */
 export async function runPass(
@@ -89,12 +88,10 @@ class Pass {
   readonly #blob: RunningDigest | undefined;
   readonly #consumers: readonly BlockConsumer[];
   readonly #work: LayerWork | undefined;
-  /** Bounds the slots that a pass with a paced consumer holds. */
   readonly #window: PriorityLimiter | undefined;
   readonly #made = new Map<number, MadeBlock>();
   readonly #running = new Set<Promise<void>>();
   readonly #consuming = new Set<Promise<void>>();
-  /** How many digests and consumers still need a slot, by slot number. */
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
   readonly #failed = new AbortController();
   readonly #touched = new TouchedFiles();
@@ -127,7 +124,7 @@ class Pass {
       await this.#makeBlocks(rank, stop);
       await Promise.all(this.#running);
       stop.throwIfAborted();
-      await this.#touched.verify((block) => this.#makeAgain(block, rank, stop));
+      await this.#touched.verify((block) => this.#rebuild(block, rank, stop));
       complete = true;
     } catch (error) {
       this.#failed.abort(error);
@@ -188,8 +185,7 @@ class Pass {
     }
   }
 
-  /** Makes a block that no digest is waiting for. */
-  async #makeAgain(block: number, rank: Rank, stop: AbortSignal): Promise<BlockDone> {
+  async #rebuild(block: number, rank: Rank, stop: AbortSignal): Promise<BlockDone> {
     const slot = await this.#acquire(rank, stop);
     try {
       return await this.#engine.pool.block(this.#task(block, slot, false));

@@ -33,15 +33,15 @@ import { slotCount } from "./slots.ts";
 import type { SpooledBlob } from "./spool.ts";
 
 /**
- * Sizes in MiB. The young generation is V8's smallest: what lives longer than a message is rare here. Without the limit of
- * the old generation, whose value nobody reaches, V8 maps its built-in code once more for each thread: 2 MB that count as resident.
- * The code range is address space only.
+ * In MiB. The young generation is V8's smallest: few objects outlive a message here. The limit of the old generation is
+ * never reached, but without it V8 maps its built-in code again for each thread: 2 MB that count as resident. The code
+ * range is address space only.
  */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 2047, codeRangeSizeMb: 64 };
 
 /**
- * Options of Piscina that keep out of our threads what a process was started with: `--import`, `NODE_OPTIONS`, `PISCINA_*`; and that
- * bound their heaps.
+ * Piscina options that bound the threads' heaps and keep the process's `--import`, `NODE_OPTIONS` and `PISCINA_*` out
+ * of them.
  */
 interface OwnThreadOptions {
   readonly execArgv: string[];
@@ -49,17 +49,16 @@ interface OwnThreadOptions {
   readonly resourceLimits: ResourceLimits;
 }
 
-/** The process's cache of compiled code is the one thing that its threads share: it saves each 4 ms. */
+/** Threads still share the process's compile cache: it saves 4 ms per thread. */
 function ownThreadOptions(): OwnThreadOptions {
   const directory = getCompileCacheDir();
   const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS };
 }
 
-/** One hashes the tar, the other the blob. */
 const MOST_THREADS = 2;
 
-/** Far above the number of layers that are made at once; a digest task is idle most of the time. */
+/** Far above the number of concurrent layer builds; a digest task is idle most of the time. */
 const TASKS_PER_THREAD = 1024;
 
 type Pool = Piscina<DigesterTask, DigesterReply>;
@@ -70,14 +69,13 @@ interface Thread {
   running: number;
 }
 
-/** The hashing threads. One starts at once, the second with the first task that is long enough to pay for its start. */
+/** The hashing threads. One starts at once, the second with the first task long enough to pay for its start. */
 export class DigesterThreads {
   readonly #filename: string;
   readonly #setup: DigesterSetup;
   readonly #onError: (error: unknown) => void;
   readonly #threads: Thread[] = [];
 
-  /** @param onError gets errors that belong to no task */
   constructor(filename: string, setup: DigesterSetup, onError: (error: unknown) => void) {
     this.#filename = filename;
     this.#setup = setup;
@@ -85,7 +83,10 @@ export class DigesterThreads {
     this.#start();
   }
 
-  /** Runs a task on the less busy thread. @param isLong true if the task pays for the start of a thread */
+  /**
+   * Runs a task on the less busy thread.
+   * @param isLong true if the task pays for starting a thread
+   */
   async run(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
     const thread = this.#choose(isLong);
     thread.running += 1;
@@ -113,7 +114,7 @@ export class DigesterThreads {
       minThreads: 1,
       maxThreads: 1,
       concurrentTasksPerWorker: TASKS_PER_THREAD,
-      // A digest task lives on messages, which a sleeping thread would not see.
+      // Digest tasks receive messages, which a sleeping thread would miss.
       atomics: "disabled",
       ...ownThreadOptions(),
     });
@@ -125,14 +126,13 @@ export class DigesterThreads {
 }
 
 /**
- * How long one compressing thread works alone, in ms, unless there is a layer of more than one block before. Threads that start
- * at once get in each other's way, and a small export is over before the second one has started.
+ * How long one compressing thread works alone unless a layer has more than one block. Threads that start together slow
+ * each other down, and a small export ends before the second one has started.
  */
 const ALONE_MS = 200;
 
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
-/** A digest that goes on in a thread while its blocks are posted to `port`. */
 export interface RunningDigest {
   readonly port: MessagePort;
   readonly done: Promise<DigestDone>;
@@ -143,7 +143,7 @@ export interface WorkerEntries {
   readonly digester: string;
 }
 
-/** The threads that do the engine's work: `workers` of them scan, read and compress; one or two more hash. */
+/** The engine's threads: `workers` of them scan, read and compress; one or two more hash. */
 export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
@@ -165,12 +165,12 @@ export class WorkerPool {
           workerData: compressorSetup,
           minThreads: 1,
           maxThreads: 1,
-          // Tasks of this pool leave nothing running when they end, so a thread may sleep between them.
+          // Tasks leave nothing running when they end, so the thread may sleep between them.
           atomics: "sync",
           ...ownThreadOptions(),
         }),
     );
-    // Piscina forgets abandoned tasks, and then takes the answer of one that was just ending for an error.
+    // Piscina forgets abandoned tasks and reports a late reply of one as an error.
     const onError = (error: unknown): void => this.#bury(error);
     this.#compressors.on("error", onError);
     this.#workers = workers;
@@ -181,38 +181,38 @@ export class WorkerPool {
   }
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
-    const done = unwrap<ScanDone>(await this.#answerOf(this.#compressors.run({ kind: "scan", source })));
+    const done = unwrap<ScanDone>(await this.#awaitReply(this.#compressors.run({ kind: "scan", source })));
     return done.indexes;
   }
 
   /**
-   * Copies a foreign tar.
+   * Copies the tar of a blob in an OCI layout.
    * @param spool descriptor of an empty file
    * @throws Fault of the copy, e.g. a corrupt blob
    */
   async copy(source: ForeignBlob, spool: number): Promise<StoredTar> {
-    const { tarSize } = unwrap<CopyDone>(await this.#answerOf(this.#compressors.run({ kind: "copy", source, spool })));
+    const { tarSize } = unwrap<CopyDone>(
+      await this.#awaitReply(this.#compressors.run({ kind: "copy", source, spool })),
+    );
     return { fileDescriptor: spool, tarSize };
   }
 
   async block(task: BlockTask): Promise<BlockDone> {
-    return unwrap<BlockDone>(await this.#answerOf(this.#compressors.run(task)));
+    return unwrap<BlockDone>(await this.#awaitReply(this.#compressors.run(task)));
   }
 
-  /** Starts a digest task on the less busy thread. @param blocks of the layer: one is not worth a thread more */
   digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
     if (blocks > 1) this.#startAll();
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool: spool?.fileDescriptor ?? -1, offset: spool?.offset ?? 0 };
-    const answer = this.#answerOf(this.#digesters.run(task, blocks > 1, port2));
+    const answer = this.#awaitReply(this.#digesters.run(task, blocks > 1, port2));
     const done = answer.then((reply) => unwrap<DigestDone>(reply));
     return { port: port1, done };
   }
 
-  /** Hashes a file on the less busy digesting thread. @throws Fault `read <path>: ...` */
   async hashFile(path: string): Promise<DiffID> {
     const { sha256 } = unwrap<HashFileDone>(
-      await this.#answerOf(this.#digesters.run({ kind: "hash-file", path }, true)),
+      await this.#awaitReply(this.#digesters.run({ kind: "hash-file", path }, true)),
     );
     return `sha256:${sha256}` as DiffID;
   }
@@ -228,8 +228,8 @@ export class WorkerPool {
     }
   }
 
-  /** A thread replies to every task, also with a failure; a task that rejects has lost its thread. */
-  async #answerOf<Reply>(answer: Promise<Reply>): Promise<Reply> {
+  /** A thread replies to every task, even to a failed one; a task that rejects has lost its thread. */
+  async #awaitReply<Reply>(answer: Promise<Reply>): Promise<Reply> {
     answer.catch((error: unknown) => this.#bury(error));
     if (this.#death !== undefined) throw this.#death;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
@@ -244,7 +244,6 @@ export class WorkerPool {
     for (const reject of this.#waiting) reject(this.#death);
   }
 
-  /** Ends all threads and abandons their tasks. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearTimeout(this.#startTimer);
@@ -252,7 +251,6 @@ export class WorkerPool {
   }
 }
 
-/** @throws Fault when the first thread cannot be started */
 function started<Threads>(start: () => Threads): Threads {
   try {
     return start();

@@ -2,9 +2,9 @@ import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
 import type { Priority } from "../plan/layers.ts";
 
 /**
- * Slots of so many compressing threads: each makes one block and finds the next, and two lie with the digesters. Blocks wait for one
- * before them that takes longer, so that fewer slots make exports slower: simulated, by 3 % with one and a half a thread. From eight
- * threads on the hash of one layer is the limit, and one more slot a thread is enough.
+ * Each compressing thread builds one block and needs the next slot ready, and the digesters hold two. Blocks also wait
+ * for a slower one before them, so fewer slots make exports slower: in simulations by 3% with one and a half per
+ * thread. From eight threads on the hash of one layer is the bottleneck, and one extra slot per thread suffices.
  */
 export function slotCount(threads: number): number {
   return Math.min(2 * threads + 2, threads + 10);
@@ -16,21 +16,20 @@ export interface Slot {
 }
 
 /**
- * Lends the arena's slots. This is the engine's one queue: a slot is followed by a thread, so priorities are decided here,
- * and the number of slots bounds the memory.
+ * Lends the arena's slots. This is the engine's one queue: every slot leads to a thread, so priorities are decided
+ * here, and the number of slots bounds the memory.
  */
 export class SlotPool {
   readonly #limiter: PriorityLimiter;
-  /** Bounds the slots of background work until {@link liftLimit}. */
   readonly #background: PriorityLimiter;
   readonly #reserved: number;
   readonly #isAppAhead: () => boolean;
   readonly #free: number[];
 
   /**
-   * @param slots in all
-   * @param background slots for all that does not have the highest priority, 0
-   * @param isAppAhead true while what has the highest priority need not be made faster: the others get their slots first
+   * @param slots total
+   * @param background slots for work below the highest priority, 0
+   * @param isAppAhead true while work of the highest priority can wait; background work then gets its slots first
    */
   constructor(slots: number, background = slots, isAppAhead: () => boolean = () => false) {
     this.#limiter = new PriorityLimiter(slots);
@@ -44,7 +43,7 @@ export class SlotPool {
     return this.#limiter.waiting + this.#background.waiting;
   }
 
-  /** Waits for a slot; among waiters the smaller priority, then the smaller order goes first. */
+  /** Among waiters the smaller priority, then the smaller order goes first. */
   async acquire(priority: Priority, order: number, signal?: AbortSignal): Promise<Slot> {
     const leave = await this.#enter(priority, order, signal);
     const number = this.#free.pop() as number;
@@ -58,7 +57,7 @@ export class SlotPool {
     return { number, release };
   }
 
-  /** Nothing of the highest priority will come any more: the rest may use all slots. */
+  /** Call when no more high-priority work is expected; background work may then use every slot. */
   liftLimit(): void {
     this.#background.widen(this.#reserved);
   }

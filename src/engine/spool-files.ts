@@ -12,7 +12,7 @@ const open = promisify(fs.open);
 const close = promisify(fs.close);
 const unlinkPath = promisify(fs.unlink);
 
-/** Creates a spool file. Its descriptor belongs to the calling thread, which must outlive its use in others. */
+/** The descriptor belongs to the calling thread, which must outlive its use in others. */
 export async function openSpoolFile(directory: string): Promise<{ readonly file: number; readonly path: string }> {
   const path = join(directory, `tandem-spool-${randomUUID()}`);
   try {
@@ -22,12 +22,12 @@ export async function openSpoolFile(directory: string): Promise<{ readonly file:
   }
 }
 
-/** Linux's O_TMPFILE (open(2)): a file that never has a name. Node has no word for it. */
+/** Linux's O_TMPFILE (open(2)): creates a file without a name. Node does not define it. */
 const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
 
 /**
- * Creates a spool file without a name, so that nothing is left behind however the process ends, and its space is free again
- * when it is closed. Where the file system cannot do that (NFS, some overlays), the file loses its name as soon as it is open.
+ * Creates an unnamed spool file: however the process ends, nothing is left behind, and closing it frees its space. File
+ * systems without O_TMPFILE (NFS, some overlays) get a file that is unlinked right after it is opened.
  */
 export async function openNamelessFile(directory: string): Promise<number> {
   const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
@@ -41,7 +41,7 @@ export async function openNamelessFile(directory: string): Promise<number> {
   }
 }
 
-/** Nothing is lost by a close that fails: all that was to be read was read. */
+/** A failing close loses nothing: all reads are done. */
 export async function closeSpoolFile(file: number): Promise<void> {
   await close(file).catch(() => undefined);
 }
@@ -53,41 +53,35 @@ function cannotCreate(directory: string, error: unknown): Fault {
   });
 }
 
-/** Room for a blob in a spool file. */
 export interface SpoolRoom {
   readonly fileDescriptor: number;
-  /** Where the blob begins in the file, in bytes. */
   readonly offset: number;
-  /** Closes the file, if no other blob has room in it. To be called once. */
+  /** Closes the file, unless other blobs share it. Call once. */
   release(): Promise<void>;
 }
 
 interface SharedFile {
   readonly fileDescriptor: number;
-  /** Of the room that was given away, in bytes. */
   end: number;
   blobs: number;
 }
 
 /**
- * Spool files of an export. A layer of both images keeps its blob until the cache has it, so that a build has as many blobs as
- * layers: each has a file of its own, whose space is free again when it is closed, while there are descriptors, and shares one
- * after that. Shared files are sparse: a blob gets room for the most bytes that it can have.
+ * Spool files of an export. A layer of both images keeps its blob until the cache has it, so a build can hold as many
+ * blobs as layers. Each gets its own file, whose space is freed when it is closed, while descriptors last; later blobs
+ * share files. Shared files are sparse: a blob reserves its maximum size.
  */
 export class SpoolFiles {
   readonly #directory: string;
   readonly #most: number;
   readonly #files = new Set<SharedFile>();
-  /** One open at a time, so that no more are opened than there may be. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param most files that may be open */
   constructor(directory: string, most: number) {
     this.#directory = directory;
     this.#most = most;
   }
 
-  /** @param bytes that the blob can have at most */
   async open(bytes: number): Promise<SpoolRoom> {
     const opening = this.#turn.then(() => this.#choose());
     this.#turn = opening.catch(() => undefined);

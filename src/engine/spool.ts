@@ -9,15 +9,14 @@ import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
 import { closeSpoolFile, openSpoolFile, type SpoolRoom } from "./spool-files.ts";
 
 /**
- * Bytes of a chunk: what a socket takes at once, so that it asks for more only when all of it is gone. Memory is used again,
- * because buffers allocated for every chunk kept the garbage collector busy for a tenth of the export's time.
+ * Bytes per chunk: as much as a socket takes at once, so that it asks for more only when all of it is sent. Chunks are
+ * recycled: allocating each one kept the garbage collector busy for a tenth of the export's time.
  */
 const CHUNK_SIZE = 64 << 10;
 
-/** Most bytes read from the file at a time; each read goes through a thread and back. */
 const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
 
-/** A reader's memory, filled in turn: a chunk lies there until at least READ_SIZE more was asked for. */
+/** A reader's ring buffer: a chunk stays valid until at least READ_SIZE more bytes were read. */
 const RING_SIZE = 2 * READ_SIZE;
 
 const read = promisify(fs.read);
@@ -31,15 +30,12 @@ interface Finished {
 }
 
 /**
- * The compressed bytes of one layer in a file without a name: it is unlinked as soon as it is open, so that nothing is
- * left behind however the process ends, and its space is free again when it is closed. Or, for a layout, in a file that is to
- * become the blob.
+ * The compressed bytes of one layer, in an unnamed file that vanishes with the process or, for a layout, in a file that
+ * becomes the blob.
  */
 export class SpooledBlob implements GrowingBlob {
   readonly done: Promise<Finished>;
-  /** For the thread that appends. */
   readonly fileDescriptor: number;
-  /** Where the blob begins in the file, in bytes. */
   readonly offset: number;
   readonly #close: () => Promise<void>;
   readonly #finish: (value: Finished) => void;
@@ -51,7 +47,6 @@ export class SpooledBlob implements GrowingBlob {
   #isClosed = false;
   #changed = new Condition();
 
-  /** The file's name, until it has another or none. */
   #path: string | undefined;
 
   private constructor({ fileDescriptor, offset, release }: SpoolRoom, path: string | undefined) {
@@ -65,12 +60,10 @@ export class SpooledBlob implements GrowingBlob {
     this.#fail = reject;
   }
 
-  /** A blob in a file without a name. */
   static in(room: SpoolRoom): SpooledBlob {
     return new SpooledBlob(room, undefined);
   }
 
-  /** A blob in a file of its own that has a name, for {@link moveTo}. @param directory which needs room for the blob */
   static async named(directory: string): Promise<SpooledBlob> {
     const { file, path } = await openSpoolFile(directory);
     return new SpooledBlob({ fileDescriptor: file, offset: 0, release: () => closeSpoolFile(file) }, path);
@@ -80,7 +73,7 @@ export class SpooledBlob implements GrowingBlob {
     return this.#available;
   }
 
-  /** The spool holds `size` bytes now. The last word is {@link complete}'s: news of a thread may come after it. */
+  /** The spool now holds `size` bytes. {@link complete} is final; late progress messages are ignored. */
   grow(size: number): void {
     if (this.#ended !== "growing") return;
     this.#available = size;
@@ -115,9 +108,9 @@ export class SpooledBlob implements GrowingBlob {
     this.#readers += 1;
     try {
       for (let position = from; await this.#reaches(position, signal); ) {
-        // The number of a closed descriptor may be another file's by now.
+        // A closed descriptor's number may already refer to another file.
         if (this.#isClosed) throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
-        // Only the last chunk is a short one: a socket takes several short ones before it waits.
+        // Only the last chunk is short: a socket accepts several short chunks before it applies backpressure.
         const isGrowing = await this.#reaches(position + CHUNK_SIZE - 1, signal);
         const ready = Math.min(READ_SIZE, RING_SIZE - next, this.#available - position);
         const length = isGrowing ? ready - (ready % CHUNK_SIZE) : ready;
@@ -146,7 +139,6 @@ export class SpooledBlob implements GrowingBlob {
     return true;
   }
 
-  /** Allows no new readers; the space is freed when the last one leaves. */
   async release(): Promise<void> {
     this.#isReleased = true;
     await this.#closeIfUnused();
@@ -155,7 +147,7 @@ export class SpooledBlob implements GrowingBlob {
   async #reaches(bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
     for (;;) {
       signal?.throwIfAborted();
-      // A part of a blob that failed is of no use to anybody.
+      // Part of a failed blob is useless.
       if (this.#ended === "failed") await this.done;
       if (this.#available > bytes) return true;
       if (this.#ended === "complete") return false;
@@ -174,11 +166,10 @@ export class SpooledBlob implements GrowingBlob {
 }
 
 /**
- * A blob whose spool is not open yet: it is opened when its pass begins, so that layers that wait for their turn hold no
- * descriptor. Passes a later failure on to the blob's readers.
+ * A blob whose spool is opened when its pass begins, so that queued layers hold no descriptor. Passes a later failure
+ * on to the blob's readers.
  */
 export class PendingSpool {
-  /** Settles when the pass begins. */
   readonly spool: Promise<SpooledBlob>;
   readonly #opened = Promise.withResolvers<SpooledBlob>();
   #spool: SpooledBlob | undefined;
@@ -187,7 +178,6 @@ export class PendingSpool {
     this.spool = awaitedLater(this.#opened.promise);
   }
 
-  /** @throws Fault when the spool cannot be opened */
   async open(opening: Promise<SpooledBlob>): Promise<SpooledBlob> {
     this.#spool = await opening;
     this.#opened.resolve(this.#spool);

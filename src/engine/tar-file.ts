@@ -18,37 +18,33 @@ const sync = promisify(fs.fsync);
 const unlink = promisify(fs.unlink);
 const statFileSystem = promisify(fs.statfs);
 
-/** As other programs make files: what the umask leaves of it. */
 const MODE = 0o666;
 
 /**
- * Turns at the disk. Node has four threads for files, which uploads need too to read their spools: two may write, and one may
- * wait for what was written to be on the disk, which takes as long as the disk does.
+ * Limits concurrent disk work. Node has four threads for files, which uploads also need to read their spools: two may
+ * write, and one may sync, which takes as long as the disk does.
  */
 export interface DiskTurns {
-  /** A pass has one for all its files until they are complete: files that wait to be synced are open. */
   readonly files: PriorityLimiter;
   readonly writes: PriorityLimiter;
   readonly syncs: PriorityLimiter;
 }
 
-/** Passes whose files may be open. */
 const FEWEST_FILES = 4;
 const MOST_FILES = 64;
 
-/** One set of turns for all files. @param files as many passes may have files that are open, from 4 to 64 */
 export function newDiskTurns(files = MOST_FILES): DiskTurns {
   const places = Math.max(FEWEST_FILES, Math.min(MOST_FILES, files));
   return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
 }
 
 /**
- * A layer's tar in a file. Node's own threads write each block from the slot that it lies in, so that neither a hash nor
- * a compressor waits for the disk. What goes wrong here stays here: the layer is made all the same, without this file.
+ * Writes a layer's tar to a file. Node's own threads write each block straight from its slot, so that neither hashing
+ * nor compression waits for the disk. A failure here costs only this file: the layer is built without it.
  */
 export class TarFile implements BlockConsumer {
   readonly isPaced = false;
-  /** Settles when every byte is on the disk. Rejects with the fault that stopped it; then there is no file. */
+  /** Settles when every byte is on the disk. After a rejection there is no file. */
   readonly done: Promise<MadeTar>;
   readonly #directory: string;
   readonly #path: string;
@@ -60,10 +56,6 @@ export class TarFile implements BlockConsumer {
   #size = 0;
   #isEnded = false;
 
-  /**
-   * @param directory where the file is made, which needs room for the tar
-   * @param priority of the layer, for its turns at the disk
-   */
   constructor(directory: string, turns: DiskTurns, priority: Priority) {
     this.#directory = directory;
     this.#path = join(directory, `${randomUUID()}.tar.part`);
@@ -73,10 +65,10 @@ export class TarFile implements BlockConsumer {
   }
 
   /**
-   * Creates the file, if there is room for the tar: a disk that is full takes the app image with it, whose spools may lie there
-   * as well. One that cannot be created is a failure of this file only, as everything else.
-   * @param tarSize bytes
-   * @returns whether there is a file now
+   * Creates the file if the disk has room for the tar: a full disk also fails the app image, whose spools may be on it.
+   * Failing to create it is a failure of this file only.
+   * @param tarSize in bytes
+   * @returns whether the file exists now
    */
   async open(tarSize: number): Promise<boolean> {
     try {
@@ -142,7 +134,7 @@ export class TarFile implements BlockConsumer {
     return { path: this.#path, size: this.#size };
   }
 
-  /** The number of a closed descriptor may be another file's, so writes that are under way come first. */
+  /** Waits for pending writes first: the number of a closed descriptor may be reused for another file. */
   async #abandon(): Promise<void> {
     const file = this.#file;
     if (file === undefined) return;
@@ -151,16 +143,14 @@ export class TarFile implements BlockConsumer {
     await this.#remove();
   }
 
-  /** What is left where this fails is removed with the directory. */
   async #remove(): Promise<void> {
     await unlink(this.#path).catch(() => undefined);
   }
 }
 
-/** @throws an error like the one of a write that finds no room */
 async function checkRoom(directory: string, bytes: number): Promise<void> {
   const { blocks, bavail, bsize } = await statFileSystem(directory);
-  // Some file systems do not know.
+  // Some file systems do not report their size.
   if (blocks === 0 || bavail * bsize >= bytes) return;
   throw Object.assign(new Error("no room"), { code: "ENOSPC", errno: -constants.errno.ENOSPC, syscall: "open" });
 }

@@ -10,12 +10,12 @@ interface WaitingBlock {
 
 /**
  * A layer's tar as a stream for one reader, at the reader's pace. Blocks wait in their slots until the reader asks for
- * them, and are copied out then; so memory is bounded by the slots, and a slot is free as soon as its bytes are on their
- * way. Its pass must not begin before there is a reader: unread streams could hold all slots and every turn of a pass.
+ * them, and are copied out then: the slots bound the memory, and a slot is free as soon as its bytes are sent on. Start
+ * its pass only when there is a reader: unread streams could hold all slots and every pass.
  */
 export class TarStream implements BlockConsumer {
   readonly isPaced = true;
-  /** Resolves once the stream is read, or was declined. Rejects with what the stream failed with before that. */
+  /** Resolves once reading begins or the stream is declined. Rejects if the stream fails before that. */
   readonly ready: Promise<void>;
   readonly #ready = Promise.withResolvers<void>();
   readonly #left = new AbortController();
@@ -27,7 +27,6 @@ export class TarStream implements BlockConsumer {
     this.ready = awaitedLater(this.#ready.promise);
   }
 
-  /** Fires when the reader leaves: the rest is not needed. */
   get left(): AbortSignal {
     return this.#left.signal;
   }
@@ -45,7 +44,6 @@ export class TarStream implements BlockConsumer {
     this.#changed.notify();
   }
 
-  /** Drops the blocks that wait; the reader gets the reason. */
   fail(reason: unknown): void {
     this.#end ??= { kind: "failed", reason };
     this.#ready.reject(reason);
@@ -53,15 +51,14 @@ export class TarStream implements BlockConsumer {
     this.#changed.notify();
   }
 
-  /** There will be no reader; the pass makes its other products. */
   decline(): void {
     this.#ready.resolve();
     this.#leave();
   }
 
   /**
-   * All bytes in order, a block at a time; each chunk is the reader's own. To be called once.
-   * @throws what the pass failed with, at the latest after the last byte; the signal's reason
+   * All bytes in order, a block at a time; the reader owns each chunk. Call once.
+   * @throws the fault of the pass, at the latest after the last byte; the signal's reason
    */
   async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const onAbort = () => this.fail(signal?.reason);
@@ -82,7 +79,7 @@ export class TarStream implements BlockConsumer {
   }
 
   #leave(): void {
-    const fault = new Fault("EXPORT_CANCELLED", "the reader of a layer's tar left before its end");
+    const fault = new Fault("EXPORT_CANCELLED", "the reader of a layer's tar stopped early");
     this.fail(fault);
     this.#left.abort(fault);
   }

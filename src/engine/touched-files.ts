@@ -3,11 +3,8 @@ import type { ByteString } from "../go/byte-string.ts";
 
 type BuiltBlock = Pick<BlockDone, "crc32" | "touched">;
 
-/** The files whose times changed while the blocks of a tar were built. */
 export class TouchedFiles {
-  /** By block. */
   readonly #sums: number[] = [];
-  /** By the offset of their contents in the tar. */
   readonly #files = new Map<number, TouchedFile>();
 
   add(block: number, { crc32, touched }: BuiltBlock): void {
@@ -15,14 +12,13 @@ export class TouchedFiles {
     for (const file of touched) this.#files.set(file.start, file);
   }
 
-  /** Path of one of them. */
   get example(): ByteString | undefined {
     return this.#files.values().next().value?.path;
   }
 
   /**
-   * Rebuilds the blocks of each file that has parts in several blocks. If they are the same twice, the tar holds one
-   * version of the file.
+   * Rebuilds the blocks of each file that spans several blocks. If both builds are equal, the tar holds one version of
+   * the file.
    * @throws Fault naming the file otherwise
    */
   async verify(rebuild: (block: number) => Promise<BuiltBlock>): Promise<void> {

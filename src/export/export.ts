@@ -92,6 +92,6 @@ async function exportApp(
   if (failure !== undefined) throw failure;
   monitor.emit({ event: "app-image-ready", digest: identifier, tags: [...report.tags] });
   prepared.result().layers.release();
-  store.appIsReady();
+  store.onAppReady();
   registries.appIsReady();
 }

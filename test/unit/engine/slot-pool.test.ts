@@ -25,6 +25,6 @@ test("the app image's blocks go before the cache's", async () => {
   expect(await order(false)).toEqual(["app-a", "app-b", "app-c", "cache-a", "cache-b"]);
 });
 
-test("one of the cache's goes first when the app image is ahead", async () => {
+test("a cache block goes first while the app image is ahead of its network", async () => {
   expect(await order(true)).toEqual(["cache-a", "app-a", "app-b", "app-c", "cache-b"]);
 });

@@ -29,7 +29,7 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   return text;
 }
 
-test("readers follow at their own pace, from any offset, also one who comes after the end", async () => {
+test("readers follow at their own pace, from any offset, even after the end", async () => {
   const spool = await ownSpool(tempTree());
   const early = textOf(spool.read(0));
   const middle = textOf(spool.read(4));
@@ -45,7 +45,7 @@ test("readers follow at their own pace, from any offset, also one who comes afte
   await spool.release();
 });
 
-test("reaches", async () => {
+test("reaches() resolves false if the blob ends at or before the size", async () => {
   const spool = await ownSpool(tempTree());
   const answers = [spool.reaches(0), spool.reaches(2), spool.reaches(3)];
   append(spool, "abc");
@@ -54,7 +54,7 @@ test("reaches", async () => {
   await spool.release();
 });
 
-test("a failure reaches readers who wait and those who come later", async () => {
+test("a failure rejects current and later readers", async () => {
   const directory = tempTree();
   const spool = await ownSpool(directory);
   append(spool, "abc");
@@ -69,7 +69,7 @@ test("a failure reaches readers who wait and those who come later", async () => 
   await spoolsClosed(directory);
 });
 
-test("an aborted reader leaves at once, though nothing more is made", async () => {
+test("an aborted reader stops at once, even while nothing is produced", async () => {
   const spool = await ownSpool(tempTree());
   append(spool, "abc");
   const controller = new AbortController();
@@ -85,7 +85,7 @@ test("an aborted reader leaves at once, though nothing more is made", async () =
   await spool.release();
 });
 
-test("progress that comes after the end does not shorten the blob", async () => {
+test("late progress does not shorten the blob", async () => {
   const spool = await ownSpool(tempTree());
   append(spool, "abcdef");
   complete(spool);
@@ -95,7 +95,7 @@ test("progress that comes after the end does not shorten the blob", async () => 
   await spool.release();
 });
 
-describe("the file has no name, and is closed", () => {
+describe("the file has no name and is closed", () => {
   test("when it is released after its end", async () => {
     const directory = tempTree();
     const spool = await ownSpool(directory);
@@ -116,14 +116,14 @@ describe("the file has no name, and is closed", () => {
     await spoolsClosed(directory);
   });
 
-  test("when it failed, though nobody releases it", async () => {
+  test("when it fails, without a release", async () => {
     const directory = tempTree();
     const spool = await ownSpool(directory);
     spool.fail(new Error("failed"));
     await spoolsClosed(directory);
   });
 
-  test("once: who reads after that gets a fault, not another file", async () => {
+  test("only once: a later read fails instead of reading another file", async () => {
     const spool = await ownSpool(tempTree());
     append(spool, "abc");
     complete(spool);
@@ -132,7 +132,7 @@ describe("the file has no name, and is closed", () => {
     expect(await rejectionOf(textOf(spool.read(0)))).toMatchObject({ code: "EXPORT_INTERNAL" });
   });
 
-  test("not before the last reader left", async () => {
+  test("only after the last reader ends", async () => {
     const directory = tempTree();
     const spool = await ownSpool(directory);
     append(spool, "abc");
@@ -146,7 +146,7 @@ describe("the file has no name, and is closed", () => {
   });
 });
 
-test("a directory that is not there is a fault that names it and the flag", async () => {
+test("a missing directory fails naming the directory and the flag", async () => {
   const directory = `${tempTree()}/nothing`;
   const fault = await rejectionOf(ownSpool(directory));
   expect(fault).toMatchObject({ code: "EXPORT_LAYER_SPOOL", hint: expect.stringContaining("-spool-dir") });
@@ -154,7 +154,7 @@ test("a directory that is not there is a fault that names it and the flag", asyn
 });
 
 test.each([1, 2, 5, 9])(
-  "chunks stay as they are until %i times 64 KiB more were appended and four more asked for",
+  "chunks stay unchanged until four more are read while %i times 64 KiB are appended at a time",
   async (step) => {
     const spool = await ownSpool(tempTree());
     const letters = Array.from({ length: 60 }, (_, i) => String.fromCharCode(33 + i));
@@ -181,7 +181,7 @@ test.each([1, 2, 5, 9])(
 test.each([
   ["fails", (spool: SpooledBlob) => spool.fail(new Error("maker failed"))],
   ["is complete and never moved", complete],
-])("a file with a name that %s is removed when it is closed", async (_name, end) => {
+])("a named file that %s is removed on close", async (_name, end) => {
   const directory = tempTree();
   const spool = await SpooledBlob.named(directory);
   append(spool, "abc");
@@ -192,8 +192,8 @@ test.each([
   await expect.poll(() => readdirSync(directory), WAIT).toEqual([]);
 });
 
-describe("spool files that may be open", () => {
-  test("are shared by blobs beyond their number, each in room of its own", async () => {
+describe("a limited number of spool files", () => {
+  test("is shared by more blobs, each in its own range", async () => {
     const directory = tempTree();
     const files = new SpoolFiles(directory, 2);
     const rooms = await Promise.all([100, 200, 300, 400, 500].map((bytes) => files.open(bytes)));
@@ -205,7 +205,7 @@ describe("spool files that may be open", () => {
     ]);
   });
 
-  test("are closed when the last blob in them is released, and make place for others", async () => {
+  test("closes a file with its last blob and then opens another", async () => {
     const directory = tempTree();
     const files = new SpoolFiles(directory, 1);
     const [first, second] = [await files.open(10), await files.open(10)];
@@ -217,7 +217,7 @@ describe("spool files that may be open", () => {
     expect(openSpools(directory)).toBe(1);
   });
 
-  test("have each blob's bytes only for its readers", async () => {
+  test("gives each reader only its blob's bytes", async () => {
     const files = new SpoolFiles(tempTree(), 1);
     const [first, second] = [SpooledBlob.in(await files.open(10)), SpooledBlob.in(await files.open(10))];
     for (const [spool, text] of [
