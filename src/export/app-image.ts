@@ -16,18 +16,15 @@ import type { AppLayer } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 import type { EarlyDocuments, OpeningImages, Preparation } from "./prepare.ts";
 
-/** What the app image is made from besides its layers. */
 export interface AppInputs extends EarlyDocuments {
   readonly group: readonly GroupElement[];
   readonly images: OpeningImages;
   readonly runImageNames: RunImageNames;
 }
 
-/** What the report says of the saved image. */
 export interface SavedApp {
   readonly report: ExportReport;
   readonly identifier: string;
-  /** Set if a name could not be saved. */
   readonly failure: Fault | undefined;
 }
 

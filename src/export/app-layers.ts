@@ -22,15 +22,12 @@ import type { ExportContext } from "./context.ts";
 
 type LayerStep = AppLayerStep | ReuseStep;
 
-/** One of the app image's own layers, and its way to the destination. */
 export interface AppLayer extends AddedLayer {
   readonly step: LayerStep;
   readonly diffId: DiffID;
-  /** Taken from the previous image, as the log says it. */
   readonly isReused: boolean;
 }
 
-/** Images that are still being opened while the first layers are built. */
 export interface AppSources {
   readonly runImage: Promise<RunImage>;
   readonly previous: Promise<SourceImage | undefined>;
@@ -42,7 +39,6 @@ export interface AppSources {
  * log.
  */
 export class AppLayers {
-  /** Settles when the destination has the run image's layers. */
   readonly base: Promise<unknown>;
   readonly #context: ExportContext;
   readonly #plan: AppPlan;
@@ -71,7 +67,6 @@ export class AppLayers {
     for (const plan of this.#plan.layers) this.#release(this.#context.store.layer(plan, this.#signal));
   }
 
-  /** The layer with this key, for a cache that shares it; undefined if the app image does not have it. */
   byKey(key: string): Promise<AppLayer> | undefined {
     const step = this.#plan.steps.find((candidate) => candidate.kind === "layer" && candidate.key === key);
     return step?.kind === "layer" ? this.#started.get(step) : undefined;
@@ -113,7 +108,7 @@ export class AppLayers {
     const { app, store, monitor } = this.#context;
     const plan = this.#plan.layers.find(({ key }) => key === step.key) as LayerPlan;
     const layer = store.layer(plan, this.#signal);
-    // Awaited after the upload, if that succeeds at all.
+    // Awaited after the upload, or never if that fails.
     const mediaType = awaitedLater(this.#sources.runImage.then(({ newLayerMediaType }) => newLayerMediaType));
     const made = { kind: "made", layer, mediaType } as const;
     const add = (from: LayerContent<SourceImage>) => awaitedLater(app.addLayer(from, plan, this.#signal));
@@ -132,7 +127,7 @@ export class AppLayers {
     return { id: step.id, step, diffId, isReused, content, added };
   }
 
-  /** Frees the layer as soon as the app image's repositories have its blob; disks fill up otherwise. */
+  /** Frees the layer as soon as the app image's repositories have its blob, to limit disk use. */
   #release(layer: Layer): void {
     if (this.#released.has(layer)) return;
     this.#released.add(layer);
@@ -155,7 +150,6 @@ export class AppLayers {
     return { id, step, diffId, isReused: true, content, added };
   }
 
-  /** The layer's blob in the previous image or in the run image, under whatever name. */
   async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
     for (const opening of [this.#sources.previous, this.#sources.runImage]) {
       const image = await opening;
@@ -167,11 +161,10 @@ export class AppLayers {
   }
 }
 
-/** The debug line before a step, where the reference has one. */
 function announce(step: AppStep, logger: Logger): void {
   if (step.kind === "buildpack") {
     logBuildpackDirectory(step.layers, logger);
-    // The reference forgets the path of a directory that it cannot read.
+    // The reference omits the path of a directory that it cannot read.
     const path = step.layers.unreadable === undefined ? fromByteString(step.layers.path) : "";
     logger.debug(`Processing buildpack directory: ${path}`);
     return;
@@ -186,7 +179,6 @@ function announce(step: AppStep, logger: Logger): void {
   if (step.role.kind === "app-slice" && step.role.number === 1) logger.debug("Adding app layers");
 }
 
-/** What the reference puts before a failure to read contents: of app layers and of the launcher, nothing of others. */
 function withReadContext(role: LayerStep["role"], error: unknown): unknown {
   if (!(error instanceof Fault) || error.code !== UNREADABLE_CONTENTS) return error;
   const { destination: path } = error;
@@ -198,13 +190,12 @@ function withReadContext(role: LayerStep["role"], error: unknown): unknown {
 function logLayer({ step, diffId, isReused }: AppLayer, logger: Logger): void {
   const { id } = step;
   if (step.kind === "reuse") return;
-  // The reference asks for the tar twice, and says so the second time.
+  // The reference requests the tar twice, and logs the second request.
   logger.debug(`Reusing tarball for layer ${goQuote(id)} with SHA: ${diffId}`);
   logger.info(`${isReused ? "Reusing" : "Adding"} layer '${id}'`);
   logger.debug(`Layer '${id}' SHA: ${diffId}`);
 }
 
-/** App layers are logged together when the last one is there. */
 function logSlice(
   { number, count }: { number: number; count: number },
   layers: readonly AppLayer[],
@@ -218,7 +209,6 @@ function logSlice(
   if (reused < count) logger.info(`Added ${count - reused}/${count} app layer(s)`);
 }
 
-/** Emits what was done for every layer; call after a successful export. */
 export async function emitLayers({ store, monitor }: Pick<ExportContext, "store" | "monitor">): Promise<void> {
   for (const layer of store.layers) await emitLayer(layer, monitor);
 }
@@ -231,6 +221,6 @@ async function emitLayer(layer: Layer, monitor: ExportContext["monitor"]): Promi
     const sized = size === undefined ? {} : { size };
     monitor.emit({ event: "layer", id: plan.id, diffId, tarSize, ...sized, images: plan.consumers, ...counters });
   } catch {
-    // A layer of the cache that could not be made; the log has its warning.
+    // A cache layer that could not be built; the log has its warning.
   }
 }

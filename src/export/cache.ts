@@ -18,7 +18,7 @@ import type { Preparation } from "./prepare.ts";
 /**
  * Exports the cache, if there is one. Its failure is a warning (docs/compatibility.md#cache-selection) and cancels all
  * work for it.
- * @param appSaved rejects if the app image is not saved, which ends the cache's export too
+ * @param appSaved rejects if the app image is not saved, which also ends the cache's export
  */
 export async function exportCache(
   context: ExportContext,
@@ -44,10 +44,6 @@ export async function exportCache(
   }
 }
 
-/**
- * Makes and saves the cache (docs/compatibility.md#cache-layers).
- * @returns the digest of a cache image; undefined for a directory
- */
 async function saveCache(
   context: ExportContext,
   { inputs, plan: appPlan, layers: app }: Preparation,
@@ -65,8 +61,8 @@ async function saveCache(
 }
 
 /**
- * The cache's layers in progress. Like the app's they all start at once, but behind those at every queue; a layer that
- * the app image has too is made once for both.
+ * The cache's layers in progress. They also start at once, but behind the app's in every queue; a layer that both
+ * images need is built once.
  */
 class CacheLayers {
   readonly #context: ExportContext;
@@ -147,7 +143,6 @@ class CacheLayers {
     return added;
   }
 
-  /** A layer of the cache alone. */
   #own(step: CacheLayerStep): Layer {
     const plan = this.#plan.layers.find(({ key }) => key === step.key);
     if (plan === undefined) throw new Fault("EXPORT_INTERNAL", `no layer is planned for ${step.id}`);
@@ -168,7 +163,6 @@ class CacheLayers {
   }
 }
 
-/** The contents that a layer of the app image was made of, or would be. */
 function contentsOf({ id }: CacheLayerStep, { content }: AppLayer): Layer {
   const layer = content.kind === "made" ? content.layer : content.otherwise?.layer;
   if (layer === undefined) throw new Fault("EXPORT_INTERNAL", `layer ${id} has no contents to share`);

@@ -4,32 +4,23 @@ import { Fault, type FaultCode } from "../errors/fault.ts";
 import { processLimit } from "../errors/shortage.ts";
 import { cgroupDirectories, readKernelFile } from "../process/machine.ts";
 
-/** How much of an export may go on at a time. */
 export interface Capacity {
-  /** Compressing threads, at least 1. */
   readonly workers: number;
-  /** Compressing threads that the limits leave room for, up to what memory does. */
   readonly mostWorkers: number;
-  /** Uploads per registry, at least 1. */
   readonly uploadConcurrency: number;
-  /** Spool files that may be open, at least 1; as many tars of a cache directory may be. */
   readonly spools: number;
 }
 
-/** A resource of the process, in its own unit. */
 interface Supply {
-  /** Absent for no limit. */
   readonly limit?: number | undefined;
   readonly used: number;
 }
 
 export interface Supplies {
   readonly openFiles: Supply;
-  /** Bytes. */
   readonly addressSpace: Supply;
-  /** Bytes of private memory that can be written to, also where nothing was written yet. */
+  /** Private writable memory in bytes, touched or not. */
   readonly data: Supply;
-  /** Those of the container, or of the user. */
   readonly threads: Supply;
 }
 
@@ -38,31 +29,27 @@ export interface Supplies {
 /** Descriptors of a thread's event loop: epoll, io_uring, eventfd, both ends of a pipe. */
 const THREAD_DESCRIPTORS = 5;
 
-/** Beside the compressing threads. */
 const DIGESTERS = 2;
 
-/** Registries that are used at a time: the app's and the cache's. Others have their turn before. */
 const REGISTRIES = 2;
 
-/** Descriptors of four operations of Node's own threads, pipes of a program, the log of events, and the fewest tars. */
+/** Four operations of Node's own threads, a program's pipes, the event log, and the minimum of tars. */
 const PASSING_DESCRIPTORS = 12;
 
 const LEAST_SPOOLS = 2;
 
-/** `lifecycle -version`, a credential helper. */
 const PROGRAMS = 1;
 
-/** Bytes of address space that a thread reserves, and that the HTTP parser does. */
+/** Address space reserved by a thread, in bytes, and below by the HTTP parser. */
 const THREAD_ADDRESSES = 0.5e9;
 const PARSER_ADDRESSES = 4.8e9;
 
-/** Node reserves guard regions around each WebAssembly memory from this limit on: 12.5 GB more. */
+/** From this address space limit on Node reserves guard regions around each WebAssembly memory: 12.5 GB more. */
 const GUARDED_FROM = 2 ** 34;
 const GUARD_ADDRESSES = 12.5e9;
 
 const THREAD_DATA = 0.15e9;
 
-/** What the process has; nothing is limited where the system does not say. */
 export function readSupplies(): Supplies {
   const status = readKernelFile("/proc/self/status") ?? "";
   const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
@@ -76,7 +63,7 @@ export function readSupplies(): Supplies {
 
 function openDescriptors(): number {
   try {
-    // The listing itself has one.
+    // Opening the directory takes one.
     return readdirSync("/proc/self/fd").length - 1;
   } catch {
     return 0;
@@ -87,7 +74,6 @@ function tightest(supplies: readonly Supply[]): Supply {
   return supplies.reduce((least, supply) => (left(supply) < left(least) ? supply : least), { used: 0 });
 }
 
-/** Limits of the process's cgroup and the groups around it. */
 function containerThreads(): Supply[] {
   return cgroupDirectories("pids", readKernelFile).flatMap((directory) => {
     const [limit, used] = ["pids.max", "pids.current"].map((name) => Number(readKernelFile(`${directory}/${name}`)));
@@ -96,10 +82,10 @@ function containerThreads(): Supply[] {
   });
 }
 
-/** Limits of a user above this are not counted against, because that takes longer the more processes there are. */
+/** Limits of a user above this are ignored, because counting takes longer the more processes there are. */
 const MOST_COUNTED = 4096;
 
-/** Root has no such limit. Processes of other containers count, and cannot be seen. */
+/** Root has no such limit. Processes of other containers count, but are invisible. */
 function userThreads(): Supply[] {
   const [limit, uid] = [processLimit("Max processes"), process.getuid?.() ?? 0];
   if (uid === 0 || limit === undefined || limit > MOST_COUNTED) return [];
@@ -115,9 +101,7 @@ interface Resource {
   readonly name: keyof Supplies;
   readonly code: FaultCode;
   readonly text: string;
-  /** Shows and raises the limit. */
   readonly command: string;
-  /** @param isGuarded whether Node reserves guard regions */
   readonly needed: (capacity: Wanted, isGuarded: boolean) => number;
 }
 
@@ -163,9 +147,9 @@ const RESOURCES: readonly Resource[] = [
 ];
 
 /**
- * The most that the supplies allow, up to what is wanted.
- * @param wanted with the workers that memory has room for, to tell which of the two bounds them
- * @param isUnguarded whether Node was told not to reserve guard regions
+ * Reduces the wanted capacity to what the supplies allow.
+ * @param wanted includes the workers that memory has room for, to tell which of the two limits them
+ * @param isUnguarded whether Node runs without guard regions
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
 export function fitCapacity(
@@ -191,7 +175,9 @@ export function fitCapacity(
   return { ...capacity, mostWorkers, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
 }
 
-/** Connections to one registry: each upload may need one more for the blob that it copies, and others ask questions. */
+/**
+ * Connections to one registry: an upload may need a second one for its source blob, and other requests need some too.
+ */
 export function connectionsFor(uploadConcurrency: number): number {
   return 2 * uploadConcurrency + 2;
 }

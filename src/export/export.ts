@@ -11,8 +11,8 @@ import { type Noted, noted } from "./notes.ts";
 import { openImages, type Preparation, prepareLayers, readEarlyDocuments } from "./prepare.ts";
 
 /**
- * Exports the app image and, if there is one, the cache (docs/compatibility.md#order-of-operations). Images are opened,
- * documents read and layers built side by side; results are awaited, and log lines printed, in the reference's order.
+ * Exports the app image and, if requested, the cache (docs/compatibility.md#order-of-operations). Images are opened,
+ * documents read and layers built concurrently; results are awaited, and log lines printed, in the reference's order.
  * @throws Fault with an exit code if the app image is not exported; a failed cache is only a warning
  */
 export async function exportAppAndCache(context: ExportContext, signal: AbortSignal): Promise<void> {
@@ -55,12 +55,10 @@ export async function exportAppAndCache(context: ExportContext, signal: AbortSig
   await emitLayers(context);
 }
 
-/** True if the app image cannot be exported: then there is no cache either. */
 function isDoomed(prepared: Noted<Preparation>): boolean {
   return !prepared.isDone || prepared.result().plan.steps.some(({ kind }) => kind === "fault");
 }
 
-/** Rejects with the reason that the cache of an app image that is not exported gives. */
 function untilSaved(app: Promise<void>): Promise<void> {
   return awaitedLater(
     app.catch((cause: unknown) => {
@@ -70,7 +68,7 @@ function untilSaved(app: Promise<void>): Promise<void> {
 }
 
 /**
- * Exports the app image and writes report.toml at once, however long the cache takes (docs/compatibility.md#report).
+ * Exports the app image and writes report.toml at once, without waiting for the cache (docs/compatibility.md#report).
  * The report lists the saved names even if others failed (docs/compatibility.md#report-after-partial-failure); without
  * any saved name there is no report.
  */

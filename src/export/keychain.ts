@@ -4,10 +4,8 @@ import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 
-/** Where credentials are looked for, and told of when they cannot be used. */
 interface KeychainSources {
   readonly env: Environment;
-  /** Where docker's configuration is, unless the environment says otherwise. */
   readonly home: string;
   readonly logger: Logger;
 }
@@ -15,7 +13,7 @@ interface KeychainSources {
 /**
  * Credentials for all images of an export that may be in a registry; with a daemon only for the cache image
  * (docs/compatibility.md#credentials).
- * @param others images besides those that the flags name
+ * @param others images besides those of the flags
  * @throws Fault; the signal's reason
  */
 export function readKeychain(

@@ -1,18 +1,14 @@
 import type { Logger } from "../logger.ts";
 
-/** The outcome of work that was done before its turn in the reference's order. */
 export interface Noted<T> {
-  /** False if the work failed. */
   readonly isDone: boolean;
-  /** @throws the failure of the work */
   result(): T;
-  /** Prints what the work has logged, then returns its result. @throws the failure of the work */
   tell(logger: Logger): T;
 }
 
 /**
- * Does work before its turn and keeps its log lines: a line must not appear if something fails that the reference does
- * earlier. Never rejects; the outcome holds the failure.
+ * Does work before its turn in the reference's order and keeps its log lines: they must not appear if an earlier step
+ * of the reference fails. Never rejects; the outcome holds the failure.
  */
 export async function noted<T>(work: (logger: Logger) => Promise<T>): Promise<Noted<T>> {
   const notes: { readonly level: keyof Logger; readonly message: string }[] = [];

@@ -19,7 +19,6 @@ import type { AppPlan } from "../plan/steps.ts";
 import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 
-/** The cache, and the images that an export reads from, while they are being opened. */
 export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
@@ -28,13 +27,13 @@ export interface OpeningImages {
   /** The warning about such an image. */
   readonly damage: Promise<string | undefined>;
   readonly launchCache: Promise<void>;
-  /** Rejects like the first of them that fails, in the reference's order. */
+  /** Rejects with the first failure in the reference's order. */
   readonly all: Promise<void>;
 }
 
 /**
- * Starts to open everything at once. A name that may not be pushed fails the scope early, unless one of the images
- * cannot be opened, which is reported first.
+ * Opens everything at once. A name that may not be pushed fails the scope early, unless one of the images cannot be
+ * opened, which is reported first.
  */
 export function openImages(context: ExportContext, tasks: TaskScope): OpeningImages {
   const { app, store } = context;
@@ -70,7 +69,6 @@ export interface EarlyDocuments {
   readonly extendedConfig: ContainerConfig | undefined;
 }
 
-/** Ends with the line that announces the images. @throws Fault with an exit code */
 export async function readEarlyDocuments(context: ExportContext, logger: Logger): Promise<EarlyDocuments> {
   await guardDockerfiles(context.settings, logger);
   const project = await context.documents.projectMetadata(logger);
@@ -144,7 +142,6 @@ async function readPlanInputs(
   };
 }
 
-/** None of an image that cannot be opened, which fails the export later. */
 async function diffIdsOf(image: OpeningImages["previous"]): Promise<readonly string[]> {
   const opened = await image.catch(() => undefined);
   return opened?.config.rootfs.diff_ids ?? [];

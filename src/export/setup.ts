@@ -25,7 +25,6 @@ import type { CommandOutput } from "../report/output.ts";
 import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
-/** Starts the threads that the export closes. A process of many exports may lend the same ones again. */
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
 export interface ExportEnvironment {
@@ -33,18 +32,17 @@ export interface ExportEnvironment {
   readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly keychain: Keychain;
-  /** For `-daemon`; connected before the process gives up its rights. */
+  /** For `-daemon`; connected before the process drops its privileges. */
   readonly docker: DockerClient | undefined;
   readonly onEvent?: EventSink | undefined;
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
-  /** For the build metadata label; never rejects. */
   readonly launcherRelease: Promise<LauncherRelease>;
 }
 
 /**
- * Sets up threads, connections and observers, exports, and takes them down again.
+ * Sets up threads, connections and observers, exports, and tears them down again.
  * @throws Fault with an exit code; the signal's reason
  */
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {

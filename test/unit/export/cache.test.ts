@@ -11,7 +11,7 @@ import { planApp } from "../../../src/plan/app.ts";
 import { buildpack, layer, planInputs } from "../../support/plan-inputs.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
-test("a shared layer that fails is the app image's failure, and no warning about that layer", async () => {
+test("a failing shared layer fails the app image, without a warning about the layer", async () => {
   const logger = new RecordingLogger();
   const store: CacheStore = {
     name: "cache",

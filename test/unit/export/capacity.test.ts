@@ -24,7 +24,7 @@ function supplies(rest: Partial<Supplies> = {}): Supplies {
   return { openFiles: none, addressSpace: none, data: none, threads: none, ...rest };
 }
 
-test("without limits all that is wanted is done", () => {
+test("without limits everything wanted is granted", () => {
   expect(fitCapacity(WANTED, supplies(), false)).toEqual({
     ...WANTED,
     mostWorkers: 8,
@@ -35,7 +35,7 @@ test("without limits all that is wanted is done", () => {
 describe("a limit bounds", () => {
   test.each([
     [
-      "workers, uploads and spools to what the least descriptors allow",
+      "workers, uploads and spools at the minimum of descriptors",
       60,
       { workers: 1, mostWorkers: 1, uploadConcurrency: 1, spools: 2 },
     ],
@@ -56,14 +56,14 @@ describe("a limit bounds", () => {
     expect(uploadConcurrency).toBe(8);
   });
 
-  test("workers more where Node reserves guard regions", () => {
+  test("workers to fewer where Node reserves guard regions", () => {
     const limited = supplies({ addressSpace: { limit: 20e9, used: 0 } });
     expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
     expect(fitCapacity(WANTED, limited, false).workers).toBe(3);
   });
 });
 
-test("the summary judges the workers that the limits leave, not those that the flags ask for", () => {
+test("the summary judges the workers that the limits allow, not those requested", () => {
   const tuning = { workers: 8, fittingWorkers: 20, compression: "gzip", compressionLevel: 6 } as Tuning;
   const { workers, mostWorkers } = fitCapacity(
     { ...WANTED, ...tuning },
@@ -78,7 +78,7 @@ test("the summary judges the workers that the limits leave, not those that the f
 test.each([
   [2, 12],
   [8, 12],
-])("the limits leave as many workers as they do, whether %i are wanted or more", (workers, mostWorkers) => {
+])("the limits allow the same workers, whether %i are requested or more", (workers, mostWorkers) => {
   const limited = supplies({ threads: { limit: 15, used: 0 } });
   const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited, false);
   expect(capacity).toMatchObject({ workers, mostWorkers });
@@ -104,7 +104,7 @@ test.each([
   });
 });
 
-test("more connections than uploads, so that a blob can be read from the registry that it is sent to", () => {
+test("there are more connections than uploads, so that a blob can be read from the registry that it is pushed to", () => {
   for (const uploads of [1, 2, 8]) expect(connectionsFor(uploads)).toBeGreaterThanOrEqual(2 * uploads + 2);
 });
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { noted } from "../../../src/export/notes.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 
-test("lines of work that is ahead are printed when it is told, in order and at their levels", async () => {
+test("lines of early work are printed at its turn, in order and at their levels", async () => {
   const logger = new RecordingLogger();
   const outcome = await noted(async (notes) => {
     notes.warn("a");
@@ -16,7 +16,7 @@ test("lines of work that is ahead are printed when it is told, in order and at t
   expect(logger.lines).toEqual(["info before", "warn a", "debug b"]);
 });
 
-test("a failure is thrown after its lines, and holds nothing up before", async () => {
+test("a failure is thrown at its turn, after its lines", async () => {
   const logger = new RecordingLogger();
   const failure = new Error("failed");
   const outcome = await noted(async (notes) => {
