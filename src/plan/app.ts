@@ -14,7 +14,7 @@ import {
 } from "./steps.ts";
 
 /**
- * The layers of the previous image that are neither its run image's nor recorded: those of extensions
+ * Layers of the previous image that are neither its run image's nor recorded: those of extensions
  * (docs/compatibility.md#image-extensions).
  * @param diffIds all of the previous image's, from the bottom
  */
@@ -26,8 +26,8 @@ function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[
 }
 
 /**
- * Plans the app image's layers after those of the run image (docs/compatibility.md#layer-order). Nothing is planned
- * past a fault.
+ * Plans the app image's layers above those of the run image (docs/compatibility.md#layer-order). Planning ends at the
+ * first fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {
   const wanted = new WantedLayers(...inputs.appUses);

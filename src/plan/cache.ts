@@ -7,9 +7,6 @@ import type { BuildpackLayer, BuildpackLayers, PlanInputs, PlannedCache } from "
 import { CACHE_PRIORITY, type LayerPlan, type LayerSource, type LayerUse, layerKey, WantedLayers } from "./layers.ts";
 import { type AppPlan, directorySource, layersDirectorySource, recordOf } from "./steps.ts";
 
-/**
- * True for a layer that the cache takes: it is marked as `cache` and has contents (docs/compatibility.md#cache-layers).
- */
 function isCached(layer: BuildpackLayer): boolean {
   return layer.cache && layer.hasContents;
 }
@@ -22,7 +19,6 @@ function cacheSbomSource({ settings }: PlanInputs): LayerSource {
   return layersDirectorySource(settings, "sbom", "cache");
 }
 
-/** A layer that a cache takes, with the diffID in the old cache's metadata, unchecked; "" never matches. */
 export interface CachedSource {
   readonly source: LayerSource;
   readonly previous: string;
@@ -47,7 +43,6 @@ export function cacheUse(cache: PlannedCache | undefined): LayerUse {
   return cache?.kind === "volume" ? { kind: "tar-file", directory: cache.directory } : { kind: "blob" };
 }
 
-/** One step of the plan for the cache, in the order of docs/compatibility.md#cache-layers. */
 export type CacheStep = CacheBuildpackStep | CacheLayerStep | NoContentsStep | CacheFaultStep;
 
 interface CacheBuildpackStep {
@@ -68,7 +63,6 @@ export interface CacheLayerStep {
   readonly making: string;
 }
 
-/** A layer that is marked as `cache` and has no contents: a warning. */
 interface NoContentsStep {
   readonly kind: "no-contents";
   readonly id: string;
@@ -79,7 +73,6 @@ export interface CacheFaultStep {
   readonly fault: Fault;
 }
 
-/** The cache's own layers, and its steps in the reference's order. */
 export interface CachePlan {
   readonly layers: readonly LayerPlan[];
   readonly steps: readonly CacheStep[];

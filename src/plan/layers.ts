@@ -1,9 +1,11 @@
 import { type DiffID, type Digest, isSha256 } from "../oci/digest.ts";
 
-/** Where a layer's tar comes from: built here, or made by an image extension (docs/compatibility.md#extension-tars). */
 export type LayerSource = LocalSource | ExtensionSource;
 
-/** A blob of the extended run image's OCI layout; `index` is its layer's number there, from 0. */
+/**
+ * A blob of the extended run image's OCI layout; `index` is its layer's number there, from 0
+ * (docs/compatibility.md#extension-tars).
+ */
 export interface ExtensionSource {
   readonly kind: "extension";
   readonly index: number;
@@ -29,28 +31,24 @@ export type LocalSource =
   | { readonly kind: "launcher"; readonly path: string }
   | { readonly kind: "process-types"; readonly types: readonly string[] };
 
-/** Smaller values go first in every queue. */
 export type Priority = number;
 export const APP_PRIORITY: Priority = 0;
 export const CACHE_PRIORITY: Priority = 1;
 
-/** Queue position: the smaller priority first, then the smaller order. */
 export interface Rank {
   readonly priority: Priority;
-  /** Position in the order of work, from 0; app layers first. */
   readonly order: number;
 }
 
 export interface TarFilePlan {
-  /** The file gets a name of its own there; its consumer renames it. */
   readonly directory: string;
-  /** diffIDs that the directory has already. If not empty, the file is made on request only. */
+  /** diffIDs that the directory already has. If not empty, the file is written on request only. */
   readonly expected: readonly DiffID[];
 }
 
 /**
  * The planned products of a layer besides its diffID, for all images and stores together
- * (docs/architecture.md#principles). Other products are made on request.
+ * (docs/architecture.md#principles). Other products are built on request.
  */
 export interface LayerProducts {
   readonly blob: boolean;
@@ -58,7 +56,6 @@ export interface LayerProducts {
   readonly tarFiles: readonly TarFilePlan[];
 }
 
-/** A layer to build from local contents. Plans with equal keys are one layer. */
 export interface LayerPlan extends Rank {
   readonly key: string;
   /**
@@ -68,12 +65,11 @@ export interface LayerPlan extends Rank {
   readonly id: string;
   readonly source: LayerSource;
   /**
-   * diffIDs under which the images may already have the layer, from the previous image and the previous cache image. If
-   * not empty: hash first, and compress or stream only if none matches (docs/decisions/0004-hash-first.md).
+   * diffIDs under which the previous image or cache image may already have the layer. If not empty: hash first, and
+   * compress or stream only if none matches (docs/decisions/0004-hash-first.md).
    */
   readonly expected: readonly DiffID[];
   readonly products: LayerProducts;
-  /** 2 when the app image and the cache share the layer, else 1. */
   readonly consumers: number;
 }
 
@@ -87,7 +83,6 @@ interface WantedLayer {
   readonly source: LayerSource;
   readonly expected: Set<DiffID>;
   readonly kinds: Set<LayerUse["kind"]>;
-  /** The diffIDs that each directory of tars has already. */
   readonly tarFiles: Map<string, Set<DiffID>>;
   consumers: number;
 }
@@ -109,7 +104,6 @@ export function layerKey(source: LayerSource): string {
   }
 }
 
-/** Collects the layers that the steps of one image want, each once, in the order in which they are first wanted. */
 export class WantedLayers {
   readonly #uses: readonly LayerUse[];
   readonly #wanted = new Map<string, WantedLayer>();
@@ -118,10 +112,6 @@ export class WantedLayers {
     this.#uses = uses;
   }
 
-  /**
-   * @param previous diffIDs from metadata to compare with; malformed ones never match
-   * @returns the layer's key
-   */
   want(id: string, source: LayerSource, previous: readonly string[]): string {
     const key = layerKey(source);
     const layer = this.#wanted.get(key) ?? newLayer(id, source);
@@ -131,7 +121,6 @@ export class WantedLayers {
     return key;
   }
 
-  /** Counts the cache as a consumer of a layer that is wanted here. @param previous diffIDs in the old cache's metadata */
   alsoTaken(source: LayerSource, use: LayerUse, previous: readonly string[]): void {
     const layer = this.#wanted.get(layerKey(source));
     if (layer !== undefined) takeInto(layer, [use], previous);

@@ -6,8 +6,7 @@ import type { AppLayerStep, AppStep, ReuseStep } from "./steps.ts";
 type LayerSteps = AppLayerStep | ReuseStep;
 
 /**
- * The lifecycle metadata of an image whose steps are all done (docs/compatibility.md#labels).
- * @param diffIdOf the diffID of a layer
+ * The lifecycle metadata of a complete image (docs/compatibility.md#labels).
  * @param runImage the label's run image
  */
 export function recordLifecycle(
@@ -57,9 +56,9 @@ function buildpackRecords(steps: readonly AppStep[], diffIdOf: (step: LayerSteps
 }
 
 /**
- * The metadata of a cache whose steps are all done: an entry for every buildpack, even one without layers
+ * The metadata of a complete cache: an entry for every buildpack, even one without layers
  * (docs/compatibility.md#cache-metadata).
- * @param diffIdOf the diffID of a layer; undefined if it could not be cached
+ * @param diffIdOf undefined for a layer that could not be cached
  */
 export function recordCache(
   steps: readonly CacheStep[],

@@ -51,14 +51,12 @@ export interface AppLayerStep {
   readonly id: string;
   readonly createdBy: string;
   readonly key: string;
-  /** diffIDs from earlier metadata, unchecked: an equal one means reuse. */
   readonly previous: readonly string[];
   /** The reference's context of a failure to build the layer, and to reuse or add it; "" for none. */
   readonly making: string;
   readonly adding: string;
 }
 
-/** A launch layer without local contents, taken from the previous image. */
 export interface ReuseStep {
   readonly kind: "reuse";
   readonly role: LaunchRole;
@@ -68,14 +66,12 @@ export interface ReuseStep {
   readonly adding: string;
 }
 
-/** Ends the plan; the launch layer's log line, if there is one, comes before the fault. */
 interface FaultStep {
   readonly kind: "fault";
   readonly role: LaunchRole | undefined;
   readonly fault: Fault;
 }
 
-/** The app image's own layers, and its steps in the reference's order. */
 export interface AppPlan {
   readonly layers: readonly LayerPlan[];
   readonly steps: readonly AppStep[];
@@ -93,7 +89,6 @@ export function recordOf(
   return records.find(({ key }) => key === buildpackId)?.layers.get(layerName);
 }
 
-/** A directory layer owned by the build's user (docs/compatibility.md#entry-order-and-owners). */
 export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): LayerSource {
   return { kind: "directory", path, uid, gid };
 }
@@ -129,7 +124,6 @@ function processTypesFault(types: readonly string[], context: string): Fault | u
   return undefined;
 }
 
-/** Each slice, then the rest (docs/compatibility.md#app-slices). Any previous app layer's diffID allows reuse. */
 export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
   const { uid, gid } = settings;
   const appDir = toByteString(settings.appDir);
@@ -152,8 +146,8 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: W
 }
 
 /**
- * The steps for extension layers. No metadata records them and no log line mentions their reuse, but a blob that the
- * previous image has is not compressed again (docs/compatibility.md#known-blobs).
+ * The steps for extension layers. No metadata records them and the log does not mention their reuse, but a blob that
+ * the previous image has is not compressed again (docs/compatibility.md#known-blobs).
  * @param previous diffIDs of the previous image's extension layers
  */
 export function* extensionSteps(

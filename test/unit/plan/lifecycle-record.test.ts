@@ -8,7 +8,7 @@ const RUN_IMAGE = {
   stack: { image: "i", mirrors: [] },
 };
 
-it("records what became of every layer, with the data of its TOML", () => {
+it("records every layer's diffID and flags, with the data of its TOML", () => {
   const inputs = planInputs({
     buildpacks: [
       { ...buildpack("b", layer("b", "l", { launch: true, data: { v: 1 } })), store: { metadata: null } },
@@ -43,7 +43,7 @@ it("records what became of every layer, with the data of its TOML", () => {
   });
 });
 
-it("leaves the SBOM out when there is none", () => {
+it("omits the SBOM if there is none", () => {
   const { steps } = planApp(planInputs());
   expect(recordLifecycle(steps, () => "x", RUN_IMAGE)).toMatchObject({ sbom: undefined, buildpacks: [], app: ["x"] });
 });

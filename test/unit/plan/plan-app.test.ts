@@ -31,7 +31,7 @@ function word(step: AppStep): string {
 }
 
 describe("planApp", () => {
-  it("plans the least image: app, launcher and config", () => {
+  it("plans the minimal image: app, launcher and config", () => {
     const { steps, layers } = planApp(planInputs());
     expect(steps.map(word)).toEqual([
       "slice-1 <app-slice:0>",
@@ -55,7 +55,7 @@ describe("planApp", () => {
     ]);
   });
 
-  it("compares the layers of extensions with those of the previous image that no metadata has", () => {
+  it("compares extension layers with the previous image's unrecorded layers", () => {
     const [base, top, extension, app, launch] = ["a", "b", "c", "d", "e"].map(diffIdOfDigit);
     const previousDiffIds = [base, top, extension, app, launch].filter((diffId) => diffId !== undefined);
     const { previous } = planInputs();
@@ -68,7 +68,7 @@ describe("planApp", () => {
     expect(steps[0]).toMatchObject({ previous: [] });
   });
 
-  it("plans the layers of extensions before all others, each on its own", () => {
+  it("plans extension layers before all others, each separately", () => {
     const blob = { path: "/e/blobs/sha256/x", digest: A as Digest };
     const extensions = [
       { ...blob, index: 2, createdBy: "Layer: 'RUN a', Created by extension: x/ext" },
@@ -92,7 +92,7 @@ describe("planApp", () => {
     ]);
   });
 
-  it("ends with a fault where it cannot be told whether there are SBOMs, from API 0.8 on", () => {
+  it("ends with a fault if SBOMs cannot be looked up, from API 0.8 on", () => {
     const hasLaunchSbom = new Fault("EXPORT_INPUT_SBOM", "open /layers/sbom/launch: permission denied");
     const last = planApp(planInputs({ hasLaunchSbom })).steps.at(-1);
     expect(last?.kind === "fault" && last.fault.message).toBe(
@@ -138,7 +138,7 @@ describe("planApp", () => {
     ]);
   });
 
-  it("gives sources their text as bytes", () => {
+  it("encodes paths and patterns as byte strings", () => {
     const { layers } = planApp(planInputs({ build: { slices: [{ paths: ["é"] }], processes: [process("wö")] } }));
     expect(layers[0]?.source).toMatchObject({ slices: [["\u00c3\u00a9"]] });
     expect(layers.at(-1)?.source).toEqual({ kind: "process-types", types: ["w\u00c3\u00b6"] });
@@ -149,7 +149,7 @@ describe("planApp", () => {
     expect(steps.map(word).join()).not.toContain("sbom");
   });
 
-  it("expects what the previous image has, by buildpack id and layer name", () => {
+  it("expects the previous image's diffIDs by buildpack id and layer name", () => {
     const inputs = planInputs({
       buildpacks: [buildpack("b", layer("b", "l", { launch: true }), layer("b", "new", { launch: true }))],
       build: { slices: [], processes: [process("web")] },
@@ -212,7 +212,7 @@ describe("planApp", () => {
     expect(layers.map(({ id }) => id)).toEqual(["a:l"]);
   });
 
-  it("handles launch layers before it refuses malformed ones of the same buildpack", () => {
+  it("handles launch layers before it rejects malformed ones of the same buildpack", () => {
     const { steps } = planApp(
       planInputs({
         buildpacks: [buildpack("b", layer("b", "a", { malformed: "x" }), layer("b", "l", { launch: true }))],
@@ -226,12 +226,12 @@ describe("planApp", () => {
     ["a/b", "creating layer '': invalid process type 'a/b': type may not contain characters '/><:|&\\'"],
     ["a\\b", "creating layer '': invalid process type 'a\\b': type may not contain characters '/><:|&\\'"],
     ["a\0b", `creating layer '': archive/tar: cannot encode header: invalid PAX record: "path = /cnb/process/a\\x00b"`],
-  ])("refuses the process type '%s' when its turn comes", (type, message) => {
+  ])("rejects the process type '%s' in the order of the steps", (type, message) => {
     const { steps } = planApp(planInputs({ build: { slices: [], processes: [process("web"), process(type)] } }));
     expect(steps.slice(-2).map(word)).toEqual(["buildpacksio/lifecycle:config <directory:/layers/config>", message]);
   });
 
-  it("counts the cache as a consumer of what it takes too", () => {
+  it("counts the cache as a consumer of shared layers", () => {
     const inputs = {
       buildpacks: [
         buildpack(
@@ -251,7 +251,7 @@ describe("planApp", () => {
     expect(consumers(undefined)[0]).toEqual(["b:both", 1]);
   });
 
-  it("wants a tar of what a volume cache takes too, to be compared with what that has", () => {
+  it("plans a tar of layers for a volume cache, compared with those that it has", () => {
     const buildpacks = [
       buildpack(
         "b",
@@ -283,7 +283,7 @@ describe("planApp", () => {
     ]);
   });
 
-  it("wants tars of all layers for a launch cache, to be compared with what the previous image has", () => {
+  it("plans tars of all layers for a launch cache, compared with the previous image's", () => {
     const previous = { ...planInputs().previous, buildpacks: [record("b", { known: diffIdOfDigit("c") })] };
     const buildpacks = [buildpack("b", layer("b", "known", { launch: true }), layer("b", "new", { launch: true }))];
     const appUses = [{ kind: "tar-stream" }, { kind: "tar-file", directory: "/launch/staging" }] as const;
@@ -297,7 +297,7 @@ describe("planApp", () => {
     ).toEqual(layers.map(() => ({ blob: false, tarStream: true, tarFiles: 1, consumers: 1 })));
   });
 
-  it("never lets two ids share a layer, unless they are the same directory", () => {
+  it("lets two ids share a layer only if they are the same directory", () => {
     const { layers, steps } = planApp(
       planInputs({
         buildpacks: [

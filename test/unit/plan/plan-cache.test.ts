@@ -19,7 +19,7 @@ const BUILDPACKS = [
 ];
 
 describe("planCache", () => {
-  it("plans cached layers in order and makes only those that the app image does not", () => {
+  it("plans cached layers in order and builds only those that the app image does not", () => {
     const inputs = planInputs({
       buildpacks: [BUILDPACKS[0] ?? buildpack("")],
       hasCacheSbom: true,
@@ -54,13 +54,13 @@ describe("planCache", () => {
     ]);
   });
 
-  it("makes a layer itself that the app image only reuses by its diffID", () => {
+  it("builds a layer that the app image only reuses by its diffID", () => {
     const one = buildpack("b", layer("b", "l", { launch: false, cache: true }));
     const inputs = planInputs({ buildpacks: [one], cache: { kind: "image" } });
     expect(planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).layers).toHaveLength(1);
   });
 
-  it("wants tars and no blobs for a volume cache", () => {
+  it("plans tars and no blobs for a volume cache", () => {
     const old = { sbom: "", buildpacks: [record("x/java", { m2: A })] };
     const cache = { kind: "volume", directory: "/cache/staging", old } as const;
     const inputs = planInputs({ buildpacks: [BUILDPACKS[0] ?? buildpack("")], hasCacheSbom: true, cache });
@@ -81,7 +81,7 @@ describe("planCache", () => {
     );
   });
 
-  it("ends with a fault where it cannot be told whether there are SBOMs", () => {
+  it("ends with a fault if SBOMs cannot be looked up", () => {
     const hasCacheSbom = new Fault("EXPORT_INPUT_SBOM", "open /layers/sbom/cache: permission denied");
     const inputs = planInputs({ hasCacheSbom, cache: { kind: "image" } });
     const [step] = planCache(inputs, planApp(inputs), EMPTY_CACHE_METADATA).steps;
