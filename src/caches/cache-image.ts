@@ -31,7 +31,7 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import { CACHE_PRIORITY } from "../plan/layers.ts";
 import type { CacheContext, CacheInput, CacheLayer, CacheStore } from "./cache.ts";
 
-/** The push of one layer of a cache image. Releases the layer as soon as the repository certainly has its blob. */
+/** The push of one layer of a cache image. Releases the layer once the repository is known to have its blob. */
 class CacheLayerPush {
   readonly #content: Promise<RegistryContent>;
   readonly #layer: Layer;
@@ -52,7 +52,6 @@ class CacheLayerPush {
     return this.#pushed;
   }
 
-  /** Pushes the layer again if its blob is among those that the repository turned out not to have. */
   pushIfMissing(digests: readonly Digest[]): void {
     const before = this.#pushed;
     this.#pushed = awaitedLater(
@@ -77,22 +76,19 @@ class CacheLayerPush {
 }
 
 interface CacheImage {
-  /** As given. */
   readonly name: string;
   readonly reference: Reference;
   readonly repository: RegistryRepository;
   readonly access: Promise<void>;
   readonly previous: RegistryImage | undefined;
-  /** The name points to something that cannot be an image. */
   readonly isCorrupt: boolean;
 }
 
-/** Faults of the bytes that a registry delivers, rather than of the registry. */
 const CORRUPT = /^EXPORT_(?:IMAGE|REGISTRY_DIGEST)/;
 
 /**
  * The cache as an image (docs/compatibility.md#cache-image). Blobs are pushed as soon as they are compressed. Layers
- * that the app image needs too come from the same pass and, within one registry, from the app image's repository.
+ * that the app image also needs come from the same pass and, within one registry, from the app image's repository.
  */
 export class ImageCache implements CacheStore {
   readonly name: string;
@@ -100,7 +96,6 @@ export class ImageCache implements CacheStore {
   readonly #context: CacheContext;
   readonly #cache: CacheImage;
   readonly #pushes = new Map<CacheLayer, CacheLayerPush>();
-  /** The previous cache image, if all of it is still there. */
   #usable: RegistryImage | undefined;
 
   private constructor(context: CacheContext, cache: CacheImage) {
@@ -114,10 +109,6 @@ export class ImageCache implements CacheStore {
     this.#cache = cache;
   }
 
-  /**
-   * Opens the cache image (docs/compatibility.md#cache-selection).
-   * @throws Fault `failed to create image cache: accessing cache image ...`
-   */
   static async open(context: CacheContext, signal: AbortSignal): Promise<ImageCache> {
     const name = context.settings.cacheImage;
     try {
@@ -126,7 +117,7 @@ export class ImageCache implements CacheStore {
       const access = awaitedLater(repository.checkPush({ priority: CACHE_PRIORITY, signal }));
       const opened = await openPrevious(repository, reference, signal).catch((error: unknown) => {
         // A damaged cache image is replaced, like one whose layers are gone (docs/compatibility.md#damaged-cache-images);
-        // it must not break builds for good.
+        // otherwise every later build would fail.
         if (error instanceof Fault && CORRUPT.test(error.code)) return { previous: undefined, isCorrupt: true };
         throw error;
       });
@@ -156,7 +147,7 @@ export class ImageCache implements CacheStore {
   async add({ step, layer, app }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
     const { diffId, push } = app === undefined ? await this.#own(layer, signal) : await this.#share(layer, app, signal);
     const isReused = step.previous === diffId;
-    // Uploads go on while the next layers are added; commit() reports their failures.
+    // Uploads continue while the next layers are added; commit() reports their failures.
     const adding = { step, diffId, isReused, flaw: undefined, added: Promise.resolve() };
     this.#pushes.set(adding, push);
     return adding;
@@ -202,7 +193,7 @@ export class ImageCache implements CacheStore {
     }
   }
 
-  /** Blobs without an image are the registry's to remove. */
+  /** The registry garbage-collects blobs without an image. */
   async close(): Promise<void> {}
 
   #ownLayers(layers: readonly CacheLayer[]): OwnLayer[] {
@@ -233,7 +224,7 @@ export class ImageCache implements CacheStore {
   }
 
   /**
-   * Below Platform API 0.13: deletes the image that the tag pointed to before, if there was one
+   * Below Platform API 0.13: deletes the image that the tag pointed to before
    * (docs/compatibility.md#no-delete-of-unpushed-images). A failure is a warning.
    */
   async #deleteOld({ manifestDescriptor }: BuiltImage, signal: AbortSignal): Promise<void> {
@@ -257,7 +248,6 @@ export class ImageCache implements CacheStore {
     for (const push of pushes) push.pushIfMissing(digests);
   }
 
-  /** A layer of the cache alone, uploaded while it is built if there is nothing to compare with. */
   async #own(layer: Layer, signal: AbortSignal) {
     const made = this.#made(layer);
     const isStreamed = layer.plan.expected.length === 0;
@@ -266,7 +256,6 @@ export class ImageCache implements CacheStore {
     return { diffId: await layer.diffId, push };
   }
 
-  /** A layer that the app image has too: the old cache may have it, the app image's repository will. */
   async #share(layer: Layer, { diffId, content, added }: NonNullable<CacheInput["app"]>, signal: AbortSignal) {
     const made = this.#made(layer);
     const known = this.#known(diffId, made);
@@ -274,7 +263,7 @@ export class ImageCache implements CacheStore {
     return { diffId, push: this.#push(shared, layer, signal) };
   }
 
-  /** In one registry the app's upload is awaited and mounted from; in two, both follow the blob as it grows. */
+  /** In one registry the app's upload is awaited and mounted from; in two, both follow the growing blob. */
   async #findShared(
     made: MadeContent,
     content: LayerContent<SourceImage>,

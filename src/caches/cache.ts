@@ -27,30 +27,28 @@ export interface CacheInput {
 export interface CacheLayer {
   readonly step: CacheLayerStep;
   readonly diffId: DiffID;
-  /** Whether it is the previous cache's. */
   readonly isReused: boolean;
-  /** Why it is not, though the previous cache has it; for the log. */
   readonly flaw: string | undefined;
   /** Settles when the cache has it. A failure leaves out this layer only. */
   readonly added: Promise<void>;
 }
 
 /**
- * The port of a cache, which is an image or a directory (docs/compatibility.md#cache-selection). The members are in the
- * order in which an export uses them.
+ * The port of a cache: an image or a directory (docs/compatibility.md#cache-selection). Members are in the order of
+ * use.
  */
 export interface CacheStore {
   readonly name: string;
   /** Rejects early, with the fault of {@link commit}, if the cache may not be saved. */
   readonly access: Promise<void>;
   /**
-   * What the previous cache has, with the log lines about its state; empty for none.
+   * The previous cache's metadata, with the log lines about its state; empty without one.
    * @throws Fault `metadata for previous cache: ...`
    */
   metadata(logger: Logger, signal: AbortSignal): Promise<CacheMetadata>;
   add(input: CacheInput, signal: AbortSignal): Promise<CacheLayer>;
   /**
-   * Makes the new cache of these layers, once the app image is saved, so that no cache belongs to a failed app image
+   * Saves the new cache of these layers, after the app image, so that no cache belongs to a failed app image
    * (docs/compatibility.md#parallel-failures). Until then the previous cache is untouched.
    * @returns the digest of a cache image; undefined for a directory
    * @throws Fault `setting cache metadata: ...`, `committing cache: ...`
@@ -61,6 +59,5 @@ export interface CacheStore {
     appSaved: Promise<void>,
     signal: AbortSignal,
   ): Promise<string | undefined>;
-  /** Removes local leftovers of a cache that was not committed. */
   close(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import type { VolumeCache } from "./volume-cache.ts";
 
 /**
  * The cache as a directory of tars (docs/compatibility.md#cache-directory). A new layer's tar is written in the pass
- * that makes the app image's products; a tar of the previous cache stays in place once it is verified.
+ * that builds the app image's products; a tar of the previous cache stays in place once it is verified.
  */
 export class DirectoryCache implements CacheStore {
   readonly name: string;
@@ -63,7 +63,7 @@ export class DirectoryCache implements CacheStore {
     if (this.#volume.has(diffId)) return;
     const { id, order } = layer.plan;
     const { work } = layer;
-    // The tar is written while it is made.
+    // The tar is written while it is built.
     const reached = () => work.madeInPass;
     const transfer = this.#monitor.transfer({
       destination: this.name,

@@ -8,20 +8,16 @@ import { ImageCache } from "./cache-image.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import { VolumeCache } from "./volume-cache.ts";
 
-/** The cache while it is being opened. */
 export interface OpeningCache {
   /**
-   * Undefined without a cache; a fault for one that cannot be saved, which does not end the export. Rejects with a Fault
-   * with an exit code (docs/compatibility.md#cache-selection).
+   * Undefined without a cache; a fault for one that cannot be saved, which does not end the export. Rejects with a
+   * Fault with an exit code (docs/compatibility.md#cache-selection).
    */
   readonly store: Promise<CacheStore | Fault | undefined>;
-  /** What the app image's plan needs to know of it: of an image only that there is one. */
+  /** What the app image's plan needs to know of the cache: of a cache image only that there is one. */
   readonly planned: Promise<PlannedCache | undefined>;
 }
 
-/**
- * Starts to open the cache (docs/compatibility.md#cache-selection); a cache image takes precedence over a directory.
- */
 export function openCache(context: CacheContext, tasks: TaskScope): OpeningCache {
   const { cacheImage, cacheDir } = context.settings;
   if (cacheImage !== "")
@@ -38,7 +34,6 @@ export function openCache(context: CacheContext, tasks: TaskScope): OpeningCache
   return { store: awaitedLater(store), planned: awaitedLater(planned) };
 }
 
-/** @returns a fault for a directory that another export uses */
 async function openVolume({ store }: CacheContext, directory: string): Promise<VolumeCache | Fault> {
   try {
     return await VolumeCache.open(directory, (path) => store.hashFile(path));
@@ -48,7 +43,6 @@ async function openVolume({ store }: CacheContext, directory: string): Promise<V
   }
 }
 
-/** The cache's export reports metadata that cannot be read. */
 async function plannedVolume(volume: VolumeCache): Promise<PlannedCache> {
   const old = await volume.metadata().catch(() => EMPTY_CACHE_METADATA);
   return { kind: "volume", directory: volume.stagingDir, old };

@@ -37,7 +37,6 @@ export interface CacheDirectories {
 interface StagedCache extends CacheDirectories {
   readonly added: readonly string[];
   readonly kept: readonly string[];
-  /** Names of the other files in `staging`. */
   readonly documents: readonly string[];
 }
 
@@ -46,12 +45,11 @@ async function commitStaged(cache: StagedCache): Promise<void> {
   else await replace(cache);
 }
 
-/** If it is killed, `committed` is the old cache or the new one, with some tars too many. */
 async function renameInto({ directory, staging, committed, added, kept, documents }: StagedCache): Promise<void> {
   const rename = (name: string) => renameTo(join(staging, name), join(committed, name));
   const findAll = async (tars: readonly string[]) => {
     const found = new Set(await namesIn(committed));
-    // Only another export removes one.
+    // Tars disappear only if another export removes them.
     if (!tars.every((name) => found.has(name))) throw inUse(directory);
     return [...found];
   };
@@ -95,20 +93,21 @@ async function canWrite(directory: string): Promise<boolean> {
   }
 }
 
-/** Hashes a file, on a thread of its own. */
 export type HashFile = (path: string) => Promise<DiffID>;
 
-/** Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running. */
+/**
+ * Not `staging`, which every phase of the reference removes when it opens the cache, even while an export is running.
+ */
 const WORK = "staging-tandem";
 
 /**
- * A directory of layer tars, as the reference keeps it (lifecycle cache/volume_cache.go): `committed/<diffID>.tar` and, for a
- * build cache, one file of metadata. The volume cache and the launch cache are such directories.
+ * A directory of layer tars, as the reference keeps it (lifecycle cache/volume_cache.go): `committed/<diffID>.tar` and,
+ * for a build cache, one file of metadata. The volume cache and the launch cache are such directories.
  *
- * The reference commits by renaming `staging` to `committed`, and a build that is killed between its two renames has no cache.
- * Here each new tar is renamed into `committed`, then the metadata is replaced, then what the new cache does not have is
- * removed: whenever it is killed, `committed` is the old cache or the new one, with some tars too many, which
- * readers ignore. This holds for one writer at a time, so an open cache owns the directory.
+ * The reference commits by renaming `staging` to `committed`; a build killed between its two renames loses its cache.
+ * Here each new tar is renamed into `committed`, then the metadata is replaced, then obsolete files are removed: at any
+ * point `committed` is the old cache or the new one, possibly with extra tars, which readers ignore. This requires a
+ * single writer, so an open cache owns the directory.
  */
 export class VolumeCache {
   readonly stagingDir: string;
@@ -120,7 +119,7 @@ export class VolumeCache {
   #isCommitted = false;
 
   private constructor(directory: string, owned: OwnedDirectory, hashFile: HashFile) {
-    // On file systems without locks the next export clears the work directory; with a name of its own this one notices.
+    // On file systems without locks the next export clears the work directory; unique names let this one notice.
     this.stagingDir = join(owned.path, randomUUID());
     this.#directories = {
       directory,
@@ -133,9 +132,10 @@ export class VolumeCache {
   }
 
   /**
-   * Opens the cache in a directory, which must exist, and brings what an earlier run left behind in order: a commit of the
-   * reference's that was cut in two is undone, and what was staged is removed.
-   * @throws Fault `stat <directory>: no such file or directory` and the like; {@link isInUse} if another export has it open
+   * Opens the cache in a directory, which must exist, and cleans up after earlier runs: an interrupted commit of the
+   * reference is undone, and staged files are removed.
+   * @throws Fault `stat <directory>: no such file or directory` and the like; {@link isInUse} if another export has it
+   * open
    */
   static async open(directory: string, hashFile: HashFile): Promise<VolumeCache> {
     await statOf(directory);
@@ -152,7 +152,10 @@ export class VolumeCache {
     }
   }
 
-  /** The committed cache's metadata; empty without one that can be decoded. @throws Fault `opening metadata file ...` */
+  /**
+   * The committed cache's metadata; empty if there is none or it cannot be decoded.
+   * @throws Fault `opening metadata file ...`
+   */
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
@@ -203,7 +206,6 @@ export class VolumeCache {
     return this.#added.has(name) || this.#kept.has(name);
   }
 
-  /** Moves a tar from {@link stagingDir} into the new cache, unless it has the layer already. */
   async add({ path }: MadeTar, diffId: DiffID): Promise<void> {
     this.#refuseCommitted();
     if (this.has(diffId)) return;
@@ -223,17 +225,12 @@ export class VolumeCache {
     return isTaken || isInUse(error) ? inUse(this.#directories.directory) : error;
   }
 
-  /**
-   * Makes the new cache the committed one.
-   * @param metadata of a build cache; a launch cache has none
-   * @throws Fault; the cache is still the old one then, unless only what it has too much could not be removed
-   */
   async commit(metadata?: CacheMetadata): Promise<void> {
     this.#refuseCommitted();
     this.#isCommitted = true;
     const staged = join(this.stagingDir, CACHE_METADATA_LABEL);
     try {
-      // First, because it needs room on the disk, and renames do not.
+      // First, because it needs disk space, and renames do not.
       if (metadata !== undefined)
         await named("setting cache metadata", () => writeDurably(staged, metadataText(metadata)));
       await named("committing cache", () =>
@@ -250,7 +247,7 @@ export class VolumeCache {
     await this.close();
   }
 
-  /** Removes what was not committed and unlocks the directory. The next open removes leftovers. */
+  /** Removes uncommitted files and unlocks the directory. The next open removes leftovers. */
   async close(): Promise<void> {
     await removeAll(this.stagingDir).catch(() => undefined);
     this.#owned.release();
@@ -261,14 +258,14 @@ export class VolumeCache {
       for (const path of this.#owned.contents()) await removeAll(path);
       await makeDirectories(this.stagingDir, "EXPORT_CACHE_DIRECTORY");
     });
-    // Left by a phase of the reference that was killed.
+    // Left by a killed phase of the reference.
     await removeAll(join(this.#directories.directory, "staging")).catch(() => undefined);
     await named(`removing backup directory '${this.#directories.backup}'`, async () => {
       const isCut =
         (await namesIn(this.#directories.backup)).length > 0 &&
         (await namesIn(this.#directories.committed)).length === 0;
       if (isCut) await renameTo(this.#directories.backup, this.#directories.committed);
-      // It only wastes space if it is another user's.
+      // Another user's leftover only wastes space.
       else await removeAll(this.#directories.backup).catch(() => undefined);
     });
     await named(`creating committed directory '${this.#directories.committed}'`, () =>

@@ -23,20 +23,20 @@ async function cacheOfTwo(): Promise<string> {
 }
 
 describe("open", () => {
-  test("wants a directory", async () => {
+  test("requires an existing directory", async () => {
     const path = join(tempTree(), "nothing");
     expect(await rejectionOf(openCache(path))).toMatchObject({ message: `stat ${path}: no such file or directory` });
     expect(existsSync(path)).toBe(false);
   });
 
-  test("names what it cannot do", async () => {
+  test("names the operation that failed", async () => {
     const file = join(tempTree({ file: "" }), "file");
     expect(await rejectionOf(openCache(file))).toMatchObject({
       message: `initializing staging directory '${file}/${WORK}': mkdir ${file}/${WORK}: not a directory`,
     });
   });
 
-  test("refuses a file in the place of the committed cache", async () => {
+  test("rejects a file in the place of the committed cache", async () => {
     const directory = tempTree({ committed: "" });
     const path = join(directory, "committed");
     expect(await rejectionOf(openCache(directory))).toMatchObject({
@@ -45,7 +45,7 @@ describe("open", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
-  test("makes directories for staged and committed tars, with the modes that the umask leaves", async () => {
+  test("creates directories for staged and committed tars, with modes according to the umask", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
     expect(readdirSync(directory).sort()).toEqual(["committed", WORK]);
@@ -55,7 +55,7 @@ describe("open", () => {
   });
 
   test.each([WORK, "staging"])(
-    "removes what a run before it left in %s, and a finished commit's backup",
+    "removes an earlier run's leftovers in %s, and a finished commit's backup",
     async (left) => {
       const directory = await cacheOfTwo();
       const before = readCommitted(directory);
@@ -73,7 +73,7 @@ describe("open", () => {
   );
 
   test.each(["is not there", "is empty"])(
-    "takes back the reference's backup when the committed cache %s",
+    "restores the reference's backup when the committed cache %s",
     async (state) => {
       const directory = await cacheOfTwo();
       const before = readCommitted(directory);
@@ -107,7 +107,7 @@ describe("while a cache is open", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
-  test("it is free again after an attempt that failed", async () => {
+  test("a failed attempt to open it does not lock it", async () => {
     const directory = tempTree({ committed: "" });
     await rejectionOf(openCache(directory));
     rmSync(join(directory, "committed"));
@@ -126,7 +126,7 @@ describe("while a cache is open", () => {
     expect(await (await openCache(directory)).metadata()).toEqual(metadataOf(contents));
   });
 
-  test("an export that takes it all the same, where there are no locks, keeps it", async () => {
+  test("without locks, an export that takes it over keeps it", async () => {
     const directory = await cacheOfTwo();
     const before = readCommitted(directory);
     const cache = await openCache(directory);
@@ -145,7 +145,7 @@ describe("while a cache is open", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
-  test("it is not committed if another has removed a tar that was to stay", async () => {
+  test("it is not committed if another export has removed a kept tar", async () => {
     const directory = await cacheOfTwo();
     const { metadata } = readCommitted(directory);
     const cache = await openCache(directory);
@@ -158,12 +158,12 @@ describe("while a cache is open", () => {
   });
 });
 
-test.each(["", "{", "[]", '{"buildpacks": 1}'])("metadata %j is none", async (text) => {
+test.each(["", "{", "[]", '{"buildpacks": 1}'])("metadata %j counts as empty", async (text) => {
   const directory = tempTree({ [`committed/${METADATA_FILE}`]: text });
   expect(await (await openCache(directory)).metadata()).toEqual(EMPTY_CACHE_METADATA);
 });
 
-test("metadata that cannot be read is a fault", async () => {
+test("unreadable metadata is a fault", async () => {
   const directory = tempTree({ [`committed/${METADATA_FILE}/`]: "" });
   const path = join(directory, "committed", METADATA_FILE);
   expect(await rejectionOf((await openCache(directory)).metadata())).toMatchObject({
@@ -172,19 +172,19 @@ test("metadata that cannot be read is a fault", async () => {
 });
 
 describe("a committed layer", () => {
-  test("has no flaw", async () => {
+  test("has no flaw if it is intact", async () => {
     const cache = await openCache(await cacheOfTwo());
     expect(await cache.flawOf(diffIdOfText("one"))).toBeUndefined();
   });
 
-  test("may be absent", async () => {
+  test("has a flaw if it is absent", async () => {
     const cache = await openCache(await cacheOfTwo());
     const diffId = diffIdOfText("three");
     expect(await cache.flawOf(diffId)).toBe(`failed to find cache layer with SHA '${diffId}'`);
     expect(await cache.find(diffId)).toBeUndefined();
   });
 
-  test("may be something else", async () => {
+  test("has a flaw if its contents do not match its name", async () => {
     const directory = await cacheOfTwo();
     const [one, other] = [diffIdOfText("one"), diffIdOfText("other")];
     const path = join(directory, "committed", tarName("one"));
@@ -194,7 +194,7 @@ describe("a committed layer", () => {
     expect(await cache.find(one)).toBe(path);
   });
 
-  test("may be unreadable", async () => {
+  test("has a flaw if it is unreadable", async () => {
     const directory = await cacheOfTwo();
     const path = join(directory, "committed", tarName("one"));
     rmSync(path);
@@ -205,7 +205,7 @@ describe("a committed layer", () => {
 });
 
 describe("commit", () => {
-  test("leaves the layers that were added and kept, the metadata with a newline, and nothing else", async () => {
+  test("leaves the added and kept layers, the metadata with a newline, and nothing else", async () => {
     const directory = await cacheOfTwo();
     const contents = { added: { c: "three" }, kept: { a: "one" } };
     const inode = statSync(join(directory, "committed", tarName("one"))).ino;
@@ -220,14 +220,14 @@ describe("commit", () => {
     expect(statSync(join(directory, "committed", tarName("one"))).ino).toBe(inode);
   });
 
-  test("replaces a tar that was something else", async () => {
+  test("replaces a tar with other contents", async () => {
     const directory = await cacheOfTwo();
     writeFileSync(join(directory, "committed", tarName("one")), "other");
     await writeCache(directory, { added: { a: "one" }, kept: { b: "two" } });
     expect(readCommitted(directory)).toMatchObject({ flaws: [] });
   });
 
-  test("has a layer once that was added twice", async () => {
+  test("stores a layer once that was added twice", async () => {
     const directory = tempTree();
     const cache = await openCache(directory);
     for (let time = 0; time < 2; time++) await addText(cache, "one");
@@ -236,7 +236,7 @@ describe("commit", () => {
     expect(readCommitted(directory)).toMatchObject({ tars: [tarName("one")], flaws: [] });
   });
 
-  test("without metadata is a launch cache", async () => {
+  test("without metadata makes a launch cache", async () => {
     const directory = tempTree({ [`committed/${tarName("old")}`]: "old", [`committed/${tarName("one")}`]: "one" });
     const cache = await openCache(directory);
     expect(readFileSync((await cache.find(diffIdOfText("one"))) ?? "", "utf8")).toBe("one");
@@ -246,7 +246,7 @@ describe("commit", () => {
     expect(readdirSync(join(directory, "committed")).sort()).toEqual([tarName("one"), tarName("two")].sort());
   });
 
-  test("comes once and last", async () => {
+  test("may be called once, as the last call", async () => {
     const cache = await openCache(tempTree());
     await cache.commit(EMPTY_CACHE_METADATA);
     const fault = { message: "cache cannot be modified after commit" };
@@ -255,7 +255,7 @@ describe("commit", () => {
     expect(() => cache.keep(diffIdOfText("x"))).toThrow(fault.message);
   });
 
-  test("of what JSON cannot hold changes nothing", async () => {
+  test("changes nothing if the metadata cannot be JSON", async () => {
     const directory = await cacheOfTwo();
     const before = readCommitted(directory);
     const cache = await openCache(directory);
