@@ -1,14 +1,12 @@
 export interface Clock {
   /** ms from any start. */
   now(): number;
-  /** Resolves after `ms`; rejects with the signal's reason as soon as that fires. */
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Real time, which no change of the date disturbs. */
+/** Monotonic: changes of the system time do not affect it. */
 export const SYSTEM_CLOCK: Clock = { now: () => performance.now(), wait: sleep };
 
-/** Resolves after `ms`; rejects with the signal's reason as soon as that fires. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   if (signal?.aborted) {
@@ -28,13 +26,14 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 export interface Ticker {
-  /** ms from any start. */
   readonly now: () => number;
-  /** Calls `task` every so many ms. @returns ends it */
+  /**
+   * Calls `task` every `ms`.
+   * @returns a function that stops it
+   */
   every(ms: number, task: () => void): () => void;
 }
 
-/** Real time; nothing of it keeps the process alive. */
 export const SYSTEM_TICKER: Ticker = {
   now: () => performance.now(),
   every: (ms, task) => {

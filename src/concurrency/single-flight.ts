@@ -5,17 +5,15 @@ interface Flight<T> {
 }
 
 /**
- * Work that several callers want at the same time is done once. It ends early only when the last caller has left, and
- * nothing is remembered after it settled: what a success means later is the caller's to know, and a failure may be
- * tried again.
+ * Shares concurrent work under one key. It is aborted only when the last caller has left. Results are not kept, so a
+ * failure can be retried.
  */
 export class SingleFlight<K, T> {
   readonly #flights = new Map<K, Flight<T>>();
 
   /**
-   * Joins the work under `key` or starts it.
-   * @param work gets a signal that fires when nobody waits any more
-   * @param signal of this caller: it leaves, with the signal's reason, and the others go on
+   * @param work its signal fires when no caller waits any more
+   * @param signal of this caller only: it rejects with the signal's reason, and the others go on
    */
   async share(key: K, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();

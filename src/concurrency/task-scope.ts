@@ -1,23 +1,20 @@
-/** Marks a promise as one that is awaited later, or not at all if something else fails first. */
+/** Suppresses unhandled rejections of a promise that is awaited later, or never if something else fails first. */
 export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
 }
 
-/** Concurrent tasks that end together; see {@link withTasks}. */
 export class TaskScope {
-  /** Fires when the scope fails, or with the signal around it. */
   readonly signal: AbortSignal;
   readonly #failed = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   readonly #cleanups: (() => Promise<void>)[] = [];
 
-  /** @param around the signal of the work that the scope belongs to */
   constructor(around: AbortSignal) {
     this.signal = AbortSignal.any([around, this.#failed.signal]);
   }
 
-  /** Starts a task that the block awaits when it needs the result; a failure that it never meets is dropped. */
+  /** Starts a task that the block awaits when it needs the result; a failure that the block never awaits is dropped. */
   fork<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const running = awaitedLater(task(this.signal));
     this.#running.add(running);
@@ -26,17 +23,14 @@ export class TaskScope {
     return running;
   }
 
-  /** Fails the scope as soon as `condition` rejects, whatever the block is waiting for. */
   guard(condition: Promise<unknown>): void {
     condition.catch((error: unknown) => this.fail(error));
   }
 
-  /** Runs `cleanup` after all tasks have settled, however the scope ends; the last one first. */
   defer(cleanup: () => Promise<void>): void {
     this.#cleanups.unshift(cleanup);
   }
 
-  /** Aborts all tasks, unless the scope has failed before. */
   fail(reason: unknown): void {
     this.#failed.abort(reason);
   }

@@ -80,20 +80,20 @@ test.each(RATES)("on one link of %s the foreground is not slowed down by more th
   expect(front).toBeLessThan((size / rate) * 1.05 + 20);
 });
 
-test.each(RATES)("on two links of %s the background takes its own", async (_name, rate) => {
+test.each(RATES)("on two links of %s the background uses its own link", async (_name, rate) => {
   const size = rate * DURATION_MS;
   const { front, back } = await simulate("separate", rate, size);
   expect(front).toBeLessThan((size / rate) * 1.01 + 20);
   expect(back).toBeLessThan((size / rate) * 1.1);
 });
 
-test("a foreground that is over soon pays for no try", async () => {
+test("a short foreground is not probed", async () => {
   const size = 50 * MB;
   const { front } = await simulate("shared", 22_000, size);
   expect(front).toBeLessThan((size / 22_000) * 1.005 + 20);
 });
 
-test("the foreground is ahead while it has much ready, for the speed that it is sent at", async () => {
+test("the foreground is ahead while its backlog is large for its speed", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   expect(gate.isForegroundAhead).toBe(false);
@@ -117,7 +117,7 @@ test("the foreground is ahead while it has much ready, for the speed that it is 
   expect(gate.isForegroundAhead).toBe(false);
 });
 
-test("while the foreground waits for its bytes to be made, the background waits", async () => {
+test("while the foreground waits for compression, the background waits", async () => {
   const { front, back } = await simulate("separate", 200_000, 20 * MB, 20_000);
   expect(front).toBeLessThan(1020);
   expect(back).toBeGreaterThan(front);
@@ -140,7 +140,7 @@ async function admitted(gate: BackgroundGate, clock: ManualClock, steps: number,
   return passed;
 }
 
-test("the tail of an upload in the network's buffers is not taken for a slower foreground", async () => {
+test("the tail of an upload in network buffers does not count as a slower foreground", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const speed = 22_000 * STEP_MS;
@@ -157,7 +157,7 @@ test("the tail of an upload in the network's buffers is not taken for a slower f
   expect(passed).toBeGreaterThan(70 * MB);
 });
 
-test("small uploads come and go without a new measurement", async () => {
+test("small uploads do not restart the measurement", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const large = gate.enter(() => 100 * MB);
@@ -170,7 +170,7 @@ test("small uploads come and go without a new measurement", async () => {
   expect(passed).toBeGreaterThan(70 * MB);
 });
 
-test("between two uploads the background waits for what comes next, until nothing does or the foreground stands still", async () => {
+test("between two uploads the background waits until the foreground ends or stalls", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const upload = gate.enter(() => 0);
@@ -192,12 +192,12 @@ test("between two uploads the background waits for what comes next, until nothin
   expect(passed).toBe(2);
 });
 
-test("without a foreground everything passes", async () => {
+test("without a foreground all background passes", async () => {
   const gate = new BackgroundGate(new ManualClock());
   await gate.admit(100 * MB);
 });
 
-test("a foreground that stands still stops nothing for long, and a shut gate lets a chunk pass now and then", async () => {
+test("a stalled foreground soon opens the gate, and a closed gate admits a chunk at intervals", async () => {
   const clock = new ManualClock();
   const gate = new BackgroundGate(clock);
   const foreground = gate.enter(() => 0);
@@ -218,7 +218,7 @@ test("a foreground that stands still stops nothing for long, and a shut gate let
   expect(passed).toBeGreaterThan(10);
 });
 
-test("however many wait, a change is looked at once, and who asked first goes first", async () => {
+test("each change is evaluated once for all waiters, which go in order of arrival", async () => {
   const clock = new ManualClock();
   let waits = 0;
   const counting: Clock = {
@@ -244,7 +244,7 @@ test("however many wait, a change is looked at once, and who asked first goes fi
   expect(went).toEqual(Array.from({ length: 500 }, (_, i) => i));
 });
 
-test("waiting ends with the signal", async () => {
+test("waiting ends when the signal fires", async () => {
   const gate = new BackgroundGate(new ManualClock());
   gate.enter(() => 0);
   const controller = new AbortController();

@@ -33,7 +33,7 @@ describe("order", () => {
     expect(limiter.waiting).toBe(0);
   });
 
-  test("whoever is promoted goes before all others, once", async () => {
+  test("a promoted waiter goes before all others, once", async () => {
     const limiter = new PriorityLimiter(1);
     limiter.promote(1);
     const release = await limiter.acquire(0);
@@ -55,7 +55,7 @@ describe("order", () => {
     expect(went).toEqual(["cache-a", "app-a", "app-b", "cache-b"]);
   });
 
-  test("never more holders than places, and no place is lost", async () => {
+  test("never has more holders than capacity, and loses no place", async () => {
     const limiter = new PriorityLimiter(3);
     let holders = 0;
     let most = 0;
@@ -74,7 +74,7 @@ describe("order", () => {
     await Promise.all([limiter.acquire(0), limiter.acquire(0), limiter.acquire(0)]);
   });
 
-  test("a place given to a waiter is not given to one who comes at that moment", async () => {
+  test("a place handed to a waiter cannot be taken by a new arrival", async () => {
     const limiter = new PriorityLimiter(1);
     const release = await limiter.acquire(0);
     const went: string[] = [];
@@ -102,14 +102,14 @@ describe("abort", () => {
     await limiter.acquire(0);
   });
 
-  test("a signal that fired before is refused at once, though there is room", async () => {
+  test("an aborted signal rejects at once, even with free capacity", async () => {
     const limiter = new PriorityLimiter(1);
     const reason = new Error("stopped");
     expect(await rejectionOf(limiter.acquire(0, 0, AbortSignal.abort(reason)))).toBe(reason);
     await limiter.acquire(0);
   });
 
-  test("a signal that fires just after the place was given changes nothing", async () => {
+  test("a signal that fires just after the place was acquired changes nothing", async () => {
     const limiter = new PriorityLimiter(1);
     const release = await limiter.acquire(0);
     const controller = new AbortController();
@@ -121,7 +121,7 @@ describe("abort", () => {
   });
 });
 
-test("releasing twice gives one place back", async () => {
+test("releasing twice returns one place", async () => {
   const limiter = new PriorityLimiter(1);
   const release = await limiter.acquire(0);
   release();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { SingleFlight } from "../../../src/concurrency/single-flight.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-test("work under one key is done once at a time, and again after a failure", async () => {
+test("work under one key runs once at a time, and again after a failure", async () => {
   const flights = new SingleFlight<string, number>();
   let calls = 0;
   const work = async () => {

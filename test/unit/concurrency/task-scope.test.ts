@@ -22,7 +22,7 @@ function never(): AbortSignal {
 }
 
 describe("a scope of tasks", () => {
-  test("returns what its block returns, once every task has settled", async () => {
+  test("returns the block's result once every task has settled", async () => {
     const done: string[] = [];
     const value = await withTasks(never(), async (tasks) => {
       void tasks.fork(async () => {
@@ -35,7 +35,7 @@ describe("a scope of tasks", () => {
     expect(done).toEqual(["task"]);
   });
 
-  test("aborts the others on the failure that the block meets, waits for them and rethrows it", async () => {
+  test("aborts the other tasks on a failure that the block awaits, waits for them and rethrows it", async () => {
     const ended: string[] = [];
     const error = await rejectionOf(
       withTasks(never(), async (tasks) => {
@@ -47,7 +47,7 @@ describe("a scope of tasks", () => {
     expect(ended).toEqual(["other"]);
   });
 
-  test("reports the failure that the block meets first, not the one that happened first", async () => {
+  test("reports the failure that the block awaits first, not the one that happened first", async () => {
     const opened = Promise.withResolvers<void>();
     const error = withTasks(never(), async (tasks) => {
       const failed = tasks.fork(() => Promise.reject(SECOND));
@@ -58,7 +58,7 @@ describe("a scope of tasks", () => {
     expect(await rejectionOf(error)).toBe(FIRST);
   });
 
-  test("waits for tasks that its tasks have started", async () => {
+  test("waits for tasks started by its tasks", async () => {
     const ended: string[] = [];
     await withTasks(never(), async (tasks) => {
       void tasks.fork(async () => {
@@ -95,7 +95,7 @@ describe("a scope of tasks", () => {
     expect(ended).toEqual(["task"]);
   });
 
-  test.each([["succeeds"], ["fails"]])("cleans up after all tasks when it %s, the last first", async (how) => {
+  test.each([["succeeds"], ["fails"]])("cleans up in reverse order after all tasks when it %s", async (how) => {
     const order: string[] = [];
     const end = withTasks(never(), async (tasks) => {
       tasks.defer(async () => void order.push("outer"));

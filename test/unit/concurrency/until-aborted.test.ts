@@ -5,7 +5,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 
 const STOP = new Error("stopped");
 
-test("it is what the work comes to", async () => {
+test("settles like the work", async () => {
   const { signal } = new AbortController();
   expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
   expect(await rejectionOf(untilAborted(Promise.reject(STOP), signal))).toBe(STOP);
@@ -14,7 +14,7 @@ test("it is what the work comes to", async () => {
 test.each([
   ["before", (stop: AbortController) => stop.abort(STOP), () => undefined],
   ["while it waits", () => undefined, (stop: AbortController) => stop.abort(STOP)],
-])("aborted %s, it is the reason, and work that fails later fails nobody", async (_, before, during) => {
+])("aborted %s, it rejects with the reason, and a later failure of the work is ignored", async (_, before, during) => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
   process.on("unhandledRejection", note);
