@@ -17,7 +17,6 @@ import type { LocalSource } from "../src/plan/layers.ts";
  */
 export const BLOCK_SIZE = 1 << 20;
 
-/** Some thousands of a tar's entries in shared memory, laid out by workers/scan/tar-index.ts. */
 export interface TarIndexSegment {
   readonly memory: SharedArrayBuffer;
   readonly entryCount: number;
@@ -32,7 +31,6 @@ export interface TarIndexSegment {
  * posting it to a thread copies nothing.
  */
 export interface TarIndex {
-  /** In the tar's order; {@link partOf} leaves out those that it does not need. */
   readonly segments: readonly TarIndexSegment[];
   readonly entryCount: number;
   /** Length of the tar in bytes, including its trailer. */
@@ -41,14 +39,11 @@ export interface TarIndex {
   readonly contentPath: ByteString | undefined;
 }
 
-/** A layer's tar in a spool file. Threads of a process share descriptors. */
 export interface StoredTar {
   readonly fileDescriptor: number;
-  /** Length of the tar in bytes, including its trailer. */
   readonly tarSize: number;
 }
 
-/** The source of every part of a layer's tar: built from its index, or read from a spool file. */
 export type LayerTar = TarIndex | StoredTar;
 
 export function isStored(tar: LayerTar): tar is StoredTar {
@@ -59,7 +54,6 @@ export function blockCount({ tarSize }: Pick<LayerTar, "tarSize">): number {
   return Math.ceil(tarSize / BLOCK_SIZE);
 }
 
-/** Bytes of tar in one block: {@link BLOCK_SIZE}, or the rest in the last one. */
 export function blockLength({ tarSize }: Pick<LayerTar, "tarSize">, block: number): number {
   return Math.min(BLOCK_SIZE, tarSize - block * BLOCK_SIZE);
 }
@@ -78,7 +72,6 @@ export function partOf(index: TarIndex, from: number, to: number): TarIndex {
   return { ...index, segments: segments.slice(first, end) };
 }
 
-/** Binary search among `count` ordered items: the number of the last that starts at or before `position`, or 0. */
 export function lastAtOrBefore(position: number, count: number, startOf: (i: number) => number): number {
   let low = 0;
   let high = count;
@@ -96,19 +89,16 @@ export type Compression =
 
 /** What the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks the sizes. */
 export const DEFLATE = {
-  /** Readable bytes that an input needs before and after it. */
+  /** Readable bytes required before and after an input. */
   inputSlack: 128,
-  /** Largest output of a block: all stored, with its headers, and room for the encoder's last 8-byte store. */
+  /** Largest output of a block: everything stored, with headers, and room for the encoder's last 8-byte store. */
   maxOutput: 1_048_762,
-  /** Working memory of an instance, aligned to 16. */
   scratch: 720_896,
   /** Largest memory, in pages of 64 KiB, that the module can import. */
   maxMemoryPages: 65_535,
 } as const;
 
-/** In bytes. */
 export interface ArenaNeeds {
-  /** Largest output for a block of {@link BLOCK_SIZE}. */
   readonly outputCapacity: number;
   readonly scratch: number;
 }
@@ -123,7 +113,6 @@ export interface Arena {
   readonly slots: number;
   readonly threads: number;
   readonly needs: ArenaNeeds;
-  /** Counts the threads that took a scratch region. */
   readonly taken: Int32Array;
 }
 
@@ -136,7 +125,7 @@ function align(bytes: number): number {
 const RAW_SIZE = align(DEFLATE.inputSlack + BLOCK_SIZE + DEFLATE.inputSlack);
 
 function slotOffset({ needs }: Pick<Arena, "needs">, slot: number): number {
-  // The first page is the encoder's, for its constants.
+  // The first page holds the encoder's constants.
   return WASM_PAGE + slot * (RAW_SIZE + align(needs.outputCapacity));
 }
 
@@ -155,7 +144,6 @@ export function outputOffset(arena: Arena, slot: number): number {
   return slotOffset(arena, slot) + RAW_SIZE;
 }
 
-/** Takes a scratch region for the calling thread alone. Call once per thread. @returns its offset */
 export function takeScratch(arena: Arena): number {
   const index = Atomics.add(arena.taken, 0, 1);
   if (index >= arena.threads) throw new RangeError("more compressing threads than the arena was made for");
@@ -180,7 +168,6 @@ export interface CompressorSetup {
   readonly compression: Compression;
 }
 
-/** Scan a source and return its index, or for an app directory the indexes of all its slices. */
 export interface ScanTask {
   readonly kind: "scan";
   readonly source: LocalSource;
@@ -199,10 +186,8 @@ export interface BlockTask {
   readonly compress: boolean;
 }
 
-/** A file whose times differ from those that the scan saw. */
 export interface TouchedFile {
   readonly path: ByteString;
-  /** Offset of its contents in the tar, in bytes. */
   readonly start: number;
   readonly size: number;
 }
@@ -210,24 +195,22 @@ export interface TouchedFile {
 export interface BlockDone {
   readonly kind: "block-done";
   readonly length: number;
-  /** Bytes of output; 0 if the block was not compressed. */
   readonly outputLength: number;
   readonly crc32: number;
   readonly touched: readonly TouchedFile[];
   readonly times: BlockTimes;
 }
 
-/** A layer's blob in an OCI layout. */
 export interface ForeignBlob {
   readonly path: ByteString;
   readonly digest: Digest;
 }
 
-/** Write the tar of a foreign blob into a spool file, normalized. */
+/** Write the tar of a blob into a spool file, normalized. */
 export interface CopyTask {
   readonly kind: "copy";
   readonly source: ForeignBlob;
-  /** File descriptor that the main thread opened: Node closes a thread's own with the thread. */
+  /** File descriptor opened by the main thread: Node closes a thread's own with the thread. */
   readonly spool: number;
 }
 
@@ -257,13 +240,10 @@ export interface DigesterSetup {
 export interface DigestTask {
   readonly kind: "diff-id" | "blob";
   readonly port: MessagePort;
-  /** File descriptor; only for `blob`. */
   readonly spool: number;
-  /** Where the blob begins in the spool, in bytes. */
   readonly offset: number;
 }
 
-/** To the thread: the next block. */
 export interface DigestBlock {
   readonly kind: "block";
   readonly slot: number;
@@ -288,10 +268,8 @@ export interface DigestProgress {
 
 export interface DigestDone {
   readonly kind: "digest-done";
-  /** Lower-case hex. */
   readonly sha256: string;
   readonly size: number;
-  /** Of the tar. */
   readonly crc32: number;
 }
 
@@ -311,10 +289,9 @@ export interface HashFileDone {
 export type DigesterTask = DigestTask | HashFileTask;
 export type DigesterReply = DigestReply | HashFileDone;
 
-/** Code of the fault of a file that cannot be read; its destination is the file's path. */
+/** Code of the fault of an unreadable file; its destination is the file's path. */
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
 
-/** A file that is not the one that was scanned or hashed. @param what happened to it */
 export function changedFault(path: ByteString, what: string): Fault {
   return new Fault("EXPORT_LAYER_CHANGED", `file changed while it was exported: ${fromByteString(path)} ${what}`);
 }

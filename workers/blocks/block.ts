@@ -5,14 +5,14 @@ import { encodeHeader } from "../tar/encode.ts";
 import { type FilePart, readPart } from "./file-contents.ts";
 import { readStored } from "./spool.ts";
 
-/** Reused: a buffer for each of a layer's files would leave a thread with megabytes of garbage. */
+/** Reused: one buffer per file would leave megabytes of garbage in a thread. */
 const record = Buffer.alloc(RECORD_SIZE);
 
 /**
  * Builds one block of a layer's tar: a pure function of the index and the files it names, or of the stored tar.
  * @param into receives exactly the block's bytes; its previous contents do not matter
  * @returns files touched since the scan; if one has parts in other blocks, all parts must be of one version
- * @throws Fault naming a file that is not the one that was scanned
+ * @throws Fault naming a file that was replaced or modified since the scan
  */
 export function buildBlock(tar: LayerTar, block: number, into: Buffer): readonly TouchedFile[] {
   const from = block * BLOCK_SIZE;
@@ -48,7 +48,6 @@ function copyHeader(entry: IndexedEntry, from: number, into: Buffer, filled: num
   return Math.max(0, start) + copied;
 }
 
-/** The part of the contents in the block, without padding. The contents of an empty file lie where its header ends. */
 function partIn(entry: IndexedEntry, { contentPath }: TarIndex, from: number, into: Buffer): FilePart | undefined {
   const start = entry.offset + entry.headerSize - from;
   const begin = Math.max(0, start);

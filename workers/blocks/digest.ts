@@ -29,10 +29,8 @@ const open = promisify(fs.open);
 const read = promisify(fs.read);
 const close = promisify(fs.close);
 
-/** Hashed at a time. A block's size: digests in the same thread wait no longer for it than for each other. */
 const READ_SIZE = BLOCK_SIZE;
 
-/** Never rejects: a failure is a reply too. */
 export async function hashFile({ path }: HashFileTask): Promise<HashFileDone | TaskFailed> {
   try {
     const file = await open(path, "r");
@@ -110,10 +108,7 @@ function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: Diges
   };
 }
 
-/**
- * Runs a digest task to its end. Never rejects: a failure is a reply too, sent at once; blocks that arrive later are
- * ignored.
- */
+/** Never rejects: a failure is a reply too, sent at once; blocks that arrive later are ignored. */
 export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<DigestReply> {
   const { promise, resolve } = Promise.withResolvers<DigestReply>();
   const finish = (reply: DigestReply): void => {

@@ -20,7 +20,6 @@ export interface BlockEncoder {
   encode(slot: number, length: number): number;
 }
 
-/** This thread's encoder. Call once per thread. */
 export function createEncoder(arena: Arena, compression: Compression): BlockEncoder {
   return compression.kind === "zstd" ? zstdEncoder(arena, compression.level) : deflateEncoder(arena, compression);
 }
@@ -43,9 +42,7 @@ function zstdEncoder(arena: Arena, level: number): BlockEncoder {
   };
 }
 
-/** An instance of the DEFLATE encoder (RFC 1951) in WebAssembly, which works in place in a shared memory. */
 export interface WasmDeflate {
-  /** Bytes that `encode` may write from `output` on. */
   readonly outputBound: (length: number) => number;
   /**
    * Compresses `length` bytes (at most {@link BLOCK_SIZE}) at `input` to `output` and returns the compressed length.
@@ -56,10 +53,7 @@ export interface WasmDeflate {
   encode(input: number, length: number, output: number, level: number): number;
 }
 
-/**
- * Makes one thread's instance on the shared memory.
- * @param scratch offset of {@link DEFLATE.scratch} bytes that no other instance uses
- */
+/** @param scratch offset of {@link DEFLATE.scratch} bytes that no other instance uses */
 export function instantiateDeflate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -73,7 +67,7 @@ export function instantiateDeflate(
   return {
     outputBound: encoder.outputBound,
     encode(input, length, output, level) {
-      // A longer input could overrun the scratch region, and with it another thread's.
+      // A longer input could overrun the scratch region into another thread's.
       if (length > BLOCK_SIZE) throw new RangeError(`a block of ${length} bytes is longer than ${BLOCK_SIZE}`);
       return encoder.encode(input, length, output, level);
     },
@@ -87,7 +81,6 @@ interface EncoderExports {
   encode(input: number, length: number, output: number, level: number): number;
 }
 
-/** The arena is laid out before there is an instance; one that needs more would overrun its region. */
 function expectEqual(what: string, needed: number, expected: number): void {
   if (needed !== expected) throw new Error(`the DEFLATE encoder needs ${needed} ${what}, not ${expected}`);
 }

@@ -18,11 +18,11 @@ export interface FilePart {
 /**
  * Reads part of a file that the scan saw. The part of an empty file is empty; it is opened because it may have grown.
  *
- * If only the file's times have changed since the scan, it is read a second time. Bytes that are the same twice are those of
- * one version. A file that is read in several parts has to be compared when all are read.
+ * If only the file's times have changed since the scan, it is read twice. Equal bytes are those of one version. The
+ * caller compares a file that is read in several parts once all are read.
  * @returns the file if its times have changed
- * @throws Fault naming the file if it was replaced, has another size, is being written to, or does not have the size that it
- * reports
+ * @throws Fault naming the file if it was replaced, has another size, is being written to, or does not have the size
+ * that it reports
  */
 export function readPart(part: FilePart): TouchedFile | undefined {
   const { entry, contentPath } = part;
@@ -37,7 +37,7 @@ export function readPart(part: FilePart): TouchedFile | undefined {
     return { path, start: entry.offset + entry.headerSize, size: entry.size };
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    // What replaced the file may not support reads at an offset.
+    // A device or FIFO in the file's place may not support reads at an offset.
     check(entry, path, fstatSync(file));
     throw unreadable("read", path, error);
   } finally {
@@ -57,7 +57,6 @@ function compare(file: number, part: FilePart, path: ByteString): void {
   if (!again.into.equals(bytes)) throw changedFault(path, "was written to");
 }
 
-/** Reads the whole part. The last part asks for one byte more, to find contents beyond the file's size. */
 function fill(file: number, { entry, position, into, begin, end }: FilePart, path: ByteString): void {
   const isLast = position + end - begin === entry.size;
   const limit = isLast && end < into.length ? end + 1 : end;
@@ -78,7 +77,6 @@ function hasByte(file: number, position: number): boolean {
   return readSync(file, Buffer.alloc(1), 0, 1, position) > 0;
 }
 
-/** Bytes up to the end of the file, which may be fewer than it reports. */
 function readableSize(file: number, reported: number): number {
   let [low, high] = [0, reported];
   while (low < high) {
@@ -92,7 +90,6 @@ function readableSize(file: number, reported: number): number {
 /** O_NONBLOCK: a FIFO in the place of a file must not block; it has no effect on regular files. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** The scan lstat'ed an entry's own file, so a symlink in its place is a change; it stat'ed `contentPath`. */
 function openContents(name: ByteString, contentPath: ByteString | undefined): number {
   const path = contentPath ?? name;
   try {
@@ -128,7 +125,7 @@ function check(entry: IndexedEntry, path: ByteString, stats: Stats): FileIdentit
 const PAUSE_MS = 10;
 const MAX_WAIT_MS = 10_000;
 
-/** Opens a file. While there are too many open files, blocks the thread until the process has closed others. */
+/** While there are too many open files, blocks the thread until the process has closed others. */
 export function waitForDescriptor<T>(open: () => T): T {
   for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
     try {

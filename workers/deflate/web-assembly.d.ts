@@ -1,6 +1,6 @@
 /**
- * The part of the WebAssembly JavaScript Interface (W3C, section 5) that is used here. TypeScript declares it only among a browser's
- * globals, which this project leaves out on purpose.
+ * The part of the WebAssembly JavaScript Interface (W3C, section 5) that is used here. TypeScript declares it only with
+ * the browser's globals, which this project excludes.
  */
 declare namespace WebAssembly {
   class Module {

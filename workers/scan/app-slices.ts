@@ -26,7 +26,6 @@ export class AppSlices {
   readonly #matched: number[][];
   #failure: { readonly pattern: number; readonly fault: Fault } | undefined;
 
-  /** @param slices patterns of each slice: byte strings in the syntax of Go's `filepath.Match` */
   constructor(slices: readonly (readonly ByteString[])[]) {
     this.#patterns = slices.flatMap((patterns, slice) =>
       patterns.map((pattern) => ({ slice, text: cleanPattern(pattern) })),
@@ -47,7 +46,6 @@ export class AppSlices {
     for (let i = 0; i < end; i++) this.#match(i, relative, number);
   }
 
-  /** @throws Fault for a malformed pattern, with the reference's text */
   divide(): LayersOf {
     if (this.#failure !== undefined) throw this.#failure.fault;
     const division = new Division(this.#parents);
@@ -78,16 +76,12 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
   });
 }
 
-/**
- * Assigns paths to slices. A path has a greater number than its directory, so one loop forwards goes down the tree and
- * one backwards goes up.
- */
+/** A path has a greater number than its directory, so a forward loop goes down the tree and a backward loop goes up. */
 class Division {
   readonly #parents: readonly number[];
   /** Paths that no later slice can take; recomputed for directories (docs/compatibility.md#app-slices). */
   readonly #isTaken: Uint8Array;
   readonly #taker: Int32Array;
-  /** The slices that repeat a directory because they took a path below it. */
   readonly #above = new Map<number, number[]>();
 
   constructor(parents: readonly number[]) {
@@ -96,7 +90,6 @@ class Division {
     this.#taker = new Int32Array(parents.length).fill(NO_SLICE);
   }
 
-  /** Takes paths and everything below them, except paths of earlier slices; skips everything below a taken directory. */
   take(slice: number, matched: readonly number[]): void {
     const state = new Uint8Array(this.#parents.length);
     for (const path of matched) state[path] = STATE.matched;

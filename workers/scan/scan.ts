@@ -11,7 +11,6 @@ import { type Owner, scanEntry, scanParents, type WalkOrder, walk } from "./walk
 type Source = ScanTask["source"];
 type AppSource = Extract<Source, { readonly kind: "app-slice" }>;
 
-/** Paths inside the image (docs/compatibility.md#entry-order-and-owners). */
 const LAUNCHER_PATH = "/cnb/lifecycle/launcher";
 const PROCESS_DIR = "/cnb/process";
 
@@ -55,7 +54,6 @@ function isNoDirectory(error: unknown): boolean {
   return isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR");
 }
 
-/** Packs all entries first, because the slices of a path are known only after the whole walk. */
 function scanSlices(source: AppSource): TarIndex[] {
   const { appDir, slices } = source;
   const parents = scanParents(appDir);
@@ -86,7 +84,6 @@ function distribute(
   return layers.map((layer) => layer.build());
 }
 
-/** The parents of the app directory come first, unless the layer is empty. */
 function addEntry(layer: TarIndexBuilder, parents: readonly ScannedEntry[], entry: ScannedEntry): void {
   if (layer.isEmpty) for (const parent of parents) layer.add(parent);
   layer.add(entry);

@@ -8,7 +8,6 @@ import type { TarEntry } from "../tar/entry.ts";
 export interface FileIdentity {
   /** ms, with a fraction. */
   readonly mtimeMs: number;
-  /** ms, with a fraction. Programs cannot set it. */
   readonly ctimeMs: number;
 }
 
@@ -16,17 +15,15 @@ export type ScannedEntry = TarEntry & FileIdentity;
 
 export interface IndexedEntry extends ScannedEntry {
   readonly offset: number;
-  /** Bytes of all header records. */
   readonly headerSize: number;
 }
 
 /**
- * Names are stored without the prefix that they share with the name before. Every entry whose number is a multiple of
+ * Names are stored without the prefix that they share with the previous name. Every entry whose number is a multiple of
  * this stores its whole name, so that reading can start near any entry.
  */
 const RESTART = 32;
 
-/** The columns of a segment: bytes per entry. Wide columns come first to stay aligned. */
 const COLUMNS = {
   size: 8,
   mtimeMs: 8,
@@ -46,7 +43,7 @@ const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, width) => sum + widt
 const BYTES_PER_OWNER = 16;
 
 interface Columns {
-  /** User and group of each. Flags may give numbers that are negative or beyond 32 bits; a double holds all. */
+  /** Flags may give owners that are negative or beyond 32 bits; a double holds all. */
   readonly owners: Float64Array;
   /** Bytes of a file; major * {@link MINOR_BASE} + minor of a device. */
   readonly size: Float64Array;
@@ -98,7 +95,6 @@ function segmentView({
   return { columns, names: Buffer.from(memory, at) };
 }
 
-/** The entries of a segment that touch the tar's bytes `[from, to)`, in order, and at most one before them. */
 function* readSegment(segment: TarIndexSegment, from: number, to: number): Generator<IndexedEntry> {
   const { columns, names } = segmentView(segment);
   const offsetOf = (i: number): number => segment.start + (columns.offsetRecords[i] as number) * RECORD_SIZE;
@@ -139,11 +135,9 @@ function isDevice(type: TarType): boolean {
 
 interface NewEntry {
   readonly entry: ScannedEntry;
-  /** Bytes of all header records. */
   readonly headerSize: number;
 }
 
-/** @param start offset of the first entry in the tar, in bytes */
 function buildSegment(added: readonly NewEntry[], start: number): TarIndexSegment {
   const entries = added.map(({ entry }) => entry);
   const shared = sharedPrefixes(entries);
@@ -203,7 +197,6 @@ function keyOf({ uid, gid }: ScannedEntry): string {
   return `${uid}:${gid}`;
 }
 
-/** Bytes that each name shares with the one before; 0 at restarts. */
 function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
   const shared = new Uint16Array(entries.length);
   for (let i = 1; i < entries.length; i++) {
@@ -250,7 +243,6 @@ export class TarIndexBuilder {
     return { segments: this.#segments, entryCount: this.#entryCount, tarSize, contentPath };
   }
 
-  /** Returns all entries in order, instead of an index, and frees their memory on the way. */
   *drain(): Generator<IndexedEntry> {
     if (this.#entries.length > 0) this.#pack();
     for (let segment = this.#segments.shift(); segment !== undefined; segment = this.#segments.shift())
@@ -270,7 +262,6 @@ export function buildTarIndex(entries: Iterable<ScannedEntry>, contentPath?: Byt
   return builder.build(contentPath);
 }
 
-/** The entries that touch the tar's bytes `[from, to)`, in order, and at most one before them. */
 export function* entriesBetween(index: TarIndex, from: number, to: number): Generator<IndexedEntry> {
   for (const segment of partOf(index, from, to).segments) yield* readSegment(segment, from, to);
 }

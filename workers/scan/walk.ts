@@ -8,7 +8,6 @@ import { changedFault } from "../protocol.ts";
 import type { ScannedEntry } from "./tar-index.ts";
 
 export interface DirectoryNames {
-  /** The name that {@link take} returns next; undefined at the end. */
   readonly next: ByteString | undefined;
   take(): ByteString | undefined;
 }
@@ -25,7 +24,7 @@ const RUN_NAMES = 1 << 15;
 const READ_NAMES = 1024;
 
 /**
- * Reads the names in a directory without holding all of them as strings: a million would take 130 MB.
+ * Reads a directory's names without holding all of them as strings: a million would take 130 MB.
  * @param size of the directory itself, in bytes
  * @throws Fault `open <path>: ...`
  */
@@ -53,7 +52,6 @@ class NamesAtOnce implements DirectoryNames {
   }
 }
 
-/** Sorts each run, and merges the runs while names are taken. */
 class NamesInRuns implements DirectoryNames {
   readonly #runs: PackedNames[] = [];
 
@@ -151,7 +149,6 @@ export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefin
   };
 }
 
-/** Linux's encoding of a device number: 8 bits of the minor, 12 bits of the major, then the rest of both. */
 function deviceMajor(rdev: number): number {
   const bits = BigInt(rdev);
   return Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n));
@@ -170,7 +167,6 @@ function readLink(path: ByteString): ByteString {
   }
 }
 
-/** @param wasThere a moment ago */
 function lstat(path: ByteString, wasThere: boolean): Stats {
   try {
     return lstatSync(fsPath(path));
@@ -202,9 +198,7 @@ export function scanParents(path: ByteString): ScannedEntry[] {
 export interface WalkedPath {
   readonly path: ByteString;
   readonly stats: Stats;
-  /** In the order of the walk, from 0, the root. */
   readonly number: number;
-  /** Number of its directory; the root's own for the root. */
   readonly parent: number;
 }
 
@@ -215,7 +209,7 @@ export interface WalkedPath {
 export type WalkOrder = "walk" | "path";
 
 /**
- * Walks a tree. Does not follow symlinks. Holds only the names in the directories above the current path.
+ * Walks a tree without following symlinks. Holds only the names in the directories above the current path.
  * @throws Fault if a path cannot be read, or a directory is replaced during the walk
  */
 export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<WalkedPath> {
@@ -249,7 +243,6 @@ class OpenDirectory {
   readonly number: number;
   readonly #stats: Stats;
   readonly #names: DirectoryNames;
-  /** Subdirectories to enter later, the last one first: the name of each begins with the name before it. */
   readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
 
   constructor({ path, number, stats }: WalkedPath) {
@@ -278,12 +271,12 @@ class OpenDirectory {
   }
 
   /**
-   * A symlink in the place of the directory would lead the walk outside of the tree.
+   * A symlink in the place of the directory would lead the walk out of the tree.
    * @throws Fault if the directory was replaced
    */
   check(): void {
     const stats = lstat(this.path, true);
-    // File systems that make up inode numbers keep the times.
+    // File systems with synthetic inode numbers keep the times.
     if (stats.isDirectory() && (stats.ino === this.#stats.ino || isSameVersion(stats, this.#stats))) return;
     throw changedFault(this.path, stats.isSymbolicLink() ? "was replaced by a symlink" : "was replaced");
   }

@@ -14,7 +14,6 @@ import { encodeHeader } from "./encode.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
 import { ByteReader } from "./sparse.ts";
 
-/** Larger chunks wait longer for the garbage collector. */
 const READ_SIZE = 1 << 16;
 
 /** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
@@ -43,7 +42,6 @@ class BlobFile {
     throw this.#fault("is not a regular file");
   }
 
-  /** The first bytes, at most `count`, without advancing. */
   peek(count: number): Buffer {
     const bytes = Buffer.alloc(count);
     return bytes.subarray(0, this.#read(bytes, 0));
@@ -60,7 +58,10 @@ class BlobFile {
     }
   }
 
-  /** Reads the rest. @throws Fault if the file does not have the expected digest */
+  /**
+   * Reads the rest.
+   * @throws Fault if the file does not have the expected digest
+   */
   verify(): void {
     for (const _ of this.chunks());
     this.#digest ??= `sha256:${this.#hash.digest("hex")}`;
@@ -114,7 +115,7 @@ async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
   else yield* blob.chunks();
 }
 
-/** The decompressor has ended when the generator ends, also if its consumer stops early. */
+/** The decompressor has ended when the generator ends, even if its consumer stops early. */
 async function* through(blob: BlobFile, format: string, decompressor: Transform): AsyncGenerator<Buffer> {
   const running = pipeline(Readable.from(blob.chunks(), { objectMode: false }), decompressor);
   // Reading the decompressor fails with the same error.
@@ -129,12 +130,10 @@ async function* through(blob: BlobFile, format: string, decompressor: Transform)
   }
 }
 
-/** Bytes that any blob may unpack to. */
 const ALWAYS_ALLOWED = 2 ** 30;
 /** Text shrinks to a tenth, sparse disk images to a hundredth; DEFLATE to 1/1032 at best, zstd to far less. */
 const MAX_RATIO = 200;
 
-/** Refuses decompression bombs before they fill the disk. */
 class ExpansionLimit {
   readonly #blobSize: number;
   readonly #most: number;
@@ -155,7 +154,6 @@ class ExpansionLimit {
 
 const BUFFER_SIZE = 1 << 18;
 
-/** Writes a tar into a spool file. Leaves holes for zeros. */
 class SpooledTarWriter implements ContentsSink {
   readonly #spool: number;
   readonly #limit: ExpansionLimit;
@@ -200,11 +198,11 @@ class SpooledTarWriter implements ContentsSink {
 }
 
 /**
- * Writes the tar of a blob made elsewhere into a spool file, with the headers of this exporter's own tars where they
- * are normalized: mtime, and no user and group names (docs/compatibility.md#extension-tars).
+ * Writes the tar of an extension's blob into a spool file, with the headers of this exporter's own tars where they are
+ * normalized: mtime, and no user and group names (docs/compatibility.md#extension-tars).
  *
- * Any thread can then read any part of the tar; the compressed blob can be read only from start to end. Keeps nothing of
- * an entry after writing it. The file takes the size of the tar on disk until the layer is compressed
+ * Any thread can then read any part of the tar; the compressed blob can be read only from start to end. Keeps nothing
+ * of an entry after writing it. The file takes the size of the tar on disk until the layer is compressed
  * (docs/decisions/0006-no-uncompressed-tar.md).
  * @param spool descriptor of an empty file
  * @returns the tar's length in bytes
@@ -227,7 +225,6 @@ export async function copyTar(source: ForeignBlob, spool: number): Promise<numbe
   }
 }
 
-/** Copies all entries, and reads on to the end of the blob. */
 async function copyEntries(bytes: ByteReader, to: SpooledTarWriter): Promise<number> {
   try {
     const tar = new TarReader(bytes);

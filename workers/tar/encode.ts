@@ -29,7 +29,6 @@ import {
 } from "./entry.ts";
 import { formatPaxTime, paxRecord, SPARSE } from "./pax.ts";
 
-/** Length in bytes of what {@link encodeHeader} returns. @throws Fault if no header can hold the entry */
 export function headerSize(entry: TarEntry): number {
   if (fitsUstar(entry)) return RECORD_SIZE;
   return paxHeaderSize(encodeRecords(chooseFormat(entry).records));
@@ -105,7 +104,6 @@ function longName(name: ByteString, type: number): Buffer[] {
   return [bytes];
 }
 
-/** An entry whose contents say something about the next one (archive/tar, writeRawFile). */
 function writeSpecial(bytes: Buffer, name: ByteString, type: number, contents: ByteString, magic: Magic): void {
   const values = {
     name: dropNonAscii(name).slice(0, FIELD.name.size).replace(/\/+$/, ""),
@@ -136,10 +134,6 @@ function dropNonAscii(text: ByteString): string {
   return isAscii(text) ? text : text.replace(/[\x00\x80-\xff]/g, "");
 }
 
-/**
- * Splits a long ASCII name into the USTAR fields prefix and name; undefined if that is not possible
- * (docs/compatibility.md#ustar-and-pax).
- */
 function splitName(name: ByteString): { readonly prefix: string; readonly suffix: string } | undefined {
   if (name.length <= FIELD.name.size || !isAscii(name)) return undefined;
   let length = name.length;
@@ -155,7 +149,6 @@ function fitsName(text: ByteString): boolean {
   return text.length <= FIELD.name.size && isAscii(text);
 }
 
-/** What {@link chooseFormat} finds for nearly all entries, in a fraction of the time. */
 function fitsUstar(entry: EntryHeader): boolean {
   return (
     (fitsName(entry.name) || splitName(entry.name) !== undefined) &&
@@ -174,7 +167,7 @@ interface ChosenFormat {
   readonly records: ReadonlyMap<ByteString, ByteString>;
 }
 
-/** Records that repeat a field of the header; Go makes them anew if they are needed (archive/tar, basicKeys). */
+/** Records that repeat a field of the header; Go recreates them if they are needed (archive/tar, basicKeys). */
 const BASIC: ReadonlySet<string> = new Set([
   ...["path", "linkpath", "size", "uid", "gid", "uname", "gname"],
   ...["mtime", "atime", "ctime"],
@@ -240,7 +233,6 @@ class FormatCheck {
     this.keepIfEqual(key, text);
   }
 
-  /** @param key of its PAX record; undefined if there is none for it */
   number(label: string, key: string | undefined, field: HeaderField, value: number | bigint): void {
     const shown = () => `${label}=${value}`;
     if (!fitsBase256(field, value)) this.#exclude("gnu", shown);
@@ -259,7 +251,6 @@ class FormatCheck {
     this.#needed.set(key, formatPaxTime(time));
   }
 
-  /** A record that was there stays if it still says the same, needed or not. */
   keepIfEqual(key: string, value: ByteString | number | bigint): void {
     if (this.#given.size === 0) return;
     if (this.#given.get(key) === String(value)) this.#needed.set(key, String(value));

@@ -8,7 +8,6 @@ export const MTIME_SECONDS = 315532801;
 /** Longest PAX extended header or GNU long name, in bytes (archive/tar, maxSpecialFileSize). */
 export const MAX_SPECIAL_SIZE = 1 << 20;
 
-/** An entry before its format is chosen (Go's `tar.Header`), without the fields that no layer keeps. */
 export interface EntryHeader {
   readonly name: ByteString;
   readonly linkName: ByteString;
@@ -21,16 +20,13 @@ export interface EntryHeader {
   readonly deviceMinor: number | bigint;
   readonly accessTime?: TarTime | undefined;
   readonly changeTime?: TarTime | undefined;
-  /** Records of the PAX extended header that it was read with, as byte strings. */
   readonly records?: ReadonlyMap<ByteString, ByteString>;
-  /** Bits of {@link FORMAT} that it was read in. */
   readonly format?: number;
 }
 
 export interface TarEntry extends EntryHeader {
   readonly type: TarType;
   readonly size: number;
-  /** Permission, setuid, setgid and sticky bits only. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -38,18 +34,16 @@ export interface TarEntry extends EntryHeader {
   readonly deviceMinor: number;
 }
 
-/** Seconds and nanoseconds since 1970; nanoseconds count forwards, also before that. */
 export interface TarTime {
   readonly seconds: bigint;
   readonly nanoseconds: number;
 }
 
 /**
- * An entry of a tar made elsewhere, as Go's archive/tar reads it (docs/compatibility.md#extension-tars). Numbers are
- * bigints because the base-256 form holds all of Go's int64.
+ * An entry as Go's archive/tar reads it (docs/compatibility.md#extension-tars). Numbers are bigints because the
+ * base-256 form holds all of Go's int64.
  */
 export interface ForeignEntry extends EntryHeader {
-  /** As in the header, also for types that have no contents. */
   readonly size: bigint;
   readonly mode: bigint;
   readonly uid: bigint;
@@ -70,27 +64,22 @@ export function isHeaderOnly(type: number): boolean {
   return type >= FOREIGN_TYPE.hardLink && type <= TAR_TYPE.fifo;
 }
 
-/** @param reason in the words of archive/tar */
 export function tarFault(reason: string): Fault {
   return new Fault("EXPORT_LAYER_BLOB", reason);
 }
 
-/** The fault of an entry that no tar can describe. @param reason in the words of archive/tar */
 export function headerFault(reason: string): Fault {
   return new Fault("EXPORT_LAYER_HEADER", reason);
 }
 
-/** Go's ErrHeader. */
 export function invalidHeader(): Fault {
   return tarFault("archive/tar: invalid tar header");
 }
 
-/** Go's io.ErrUnexpectedEOF. */
 export function unexpectedEnd(): Fault {
   return tarFault("unexpected EOF");
 }
 
-/** An entry that was read, but that no allowed format can hold. */
 export function cannotEncode(...reasons: readonly string[]): Fault {
   const given = reasons.filter((reason) => reason !== "");
   const why = given.length === 0 ? "" : `: ${given.join("; and ")}`;

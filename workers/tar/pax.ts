@@ -15,7 +15,6 @@ export const SPARSE = {
   bytes: "GNU.sparse.numbytes",
 } as const;
 
-/** `<len> <key>=<value>\n` where len counts itself. */
 export function paxRecord(key: ByteString, value: ByteString): ByteString {
   const rest = ` ${key}=${value}\n`;
   let length = rest.length + String(rest.length).length;
@@ -25,7 +24,6 @@ export function paxRecord(key: ByteString, value: ByteString): ByteString {
 
 const MAX_INT64 = 2n ** 63n - 1n;
 
-/** Go's ParseInt in base 10 with 64 bits. @throws Fault if the text is no such number */
 export function parseDecimal(text: ByteString): bigint {
   if (!/^[+-]?[0-9]+$/.test(text)) throw invalidHeader();
   const value = text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text.replace("+", ""));
@@ -33,13 +31,9 @@ export function parseDecimal(text: ByteString): bigint {
   return value;
 }
 
-/** Records whose value is a name, in which NUL is not allowed; in others the key must be free of it. */
+/** Records whose value is a name, in which NUL is not allowed; in others the key must not contain NUL. */
 const NAMES: ReadonlySet<string> = new Set(["path", "linkpath", "uname", "gname"]);
 
-/**
- * Reads the records of a PAX extended header. Turns the map of a sparse file in version 0.0 into that of version 0.1.
- * @throws Fault if they are malformed
- */
 export function parsePaxRecords(contents: Buffer): Map<ByteString, ByteString> {
   const records = new Map<ByteString, ByteString>();
   const sparse: ByteString[] = [];
@@ -73,7 +67,10 @@ function parseRecord(contents: Buffer, at: number): { key: ByteString; value: By
   return { key, value, end };
 }
 
-/** Reads decimal seconds with a fraction of which nine digits count. @throws Fault if the text is no such time */
+/**
+ * Reads decimal seconds with a fraction of which nine digits count.
+ * @throws Fault if the text is not such a number
+ */
 function parsePaxTime(text: ByteString): TarTime {
   const [whole = "", fraction = ""] = splitOnce(text);
   const seconds = parseDecimal(whole);
@@ -88,7 +85,6 @@ function splitOnce(text: ByteString): [ByteString, ByteString] {
   return point < 0 ? [text, ""] : [text.slice(0, point), text.slice(point + 1)];
 }
 
-/** Without zeros at the end of the fraction, as Go writes it. */
 export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
   if (nanoseconds === 0) return String(seconds);
   const isNegative = seconds < 0n;
@@ -98,7 +94,7 @@ export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
 }
 
 /**
- * Applies PAX records to the header after them: those that are not empty win (archive/tar, mergePAX).
+ * Applies PAX records to the header after them: non-empty values win (archive/tar, mergePAX).
  * @throws Fault if a number or a time is invalid
  */
 export function mergeRecords(
@@ -111,7 +107,7 @@ export function mergeRecords(
     return text === "" ? otherwise : parse(text);
   };
   const same = (text: ByteString): ByteString => text;
-  // Not kept, but an invalid one makes the header invalid.
+  // Dropped, but an invalid one makes the header invalid.
   given("mtime", parsePaxTime, undefined);
   return {
     ...header,
@@ -126,7 +122,6 @@ export function mergeRecords(
   };
 }
 
-/** The size of a PAX sparse file including its holes, in bytes. */
 export function paxRealSize({ records, size }: Pick<ForeignEntry, "records" | "size">): bigint {
   const given = records.get(SPARSE.size) || records.get(SPARSE.realSize) || "";
   return given === "" ? size : parseDecimal(given);

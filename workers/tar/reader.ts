@@ -34,7 +34,6 @@ import {
 
 export interface ContentsSink {
   write(bytes: Buffer): void;
-  /** @param count bytes; may exceed memory and any disk */
   writeZeros(count: number): void;
 }
 
@@ -58,7 +57,7 @@ export class TarReader {
     this.#bytes = bytes;
   }
 
-  /** The next entry, undefined at the end. Copy the contents of the entry before first. */
+  /** The next entry, undefined at the end. Copy the contents of the previous entry first. */
   async next(): Promise<ForeignEntry | undefined> {
     let format = FORMAT.ustar | FORMAT.pax | FORMAT.gnu;
     let records: ReadonlyMap<ByteString, ByteString> = new Map();
@@ -74,7 +73,7 @@ export class TarReader {
           format &= FORMAT.pax;
           records = parsePaxRecords(await this.#special(header));
           if (header.type === FOREIGN_TYPE.paxHeader) continue;
-          // Its mtime is set before it is written, which the reference's writer does not allow.
+          // Normalization sets an mtime, which the reference's writer rejects here.
           throw cannotEncode("only PAXRecords should be set for TypeXGlobalHeader");
         case FOREIGN_TYPE.gnuLongName:
           format &= FORMAT.gnu;
@@ -90,7 +89,6 @@ export class TarReader {
     }
   }
 
-  /** Copies the contents of the entry, including the zeros between the fragments of a sparse file. */
   async copyContents(to: ContentsSink): Promise<void> {
     const { physicalSize, fragments } = this.#contents;
     if (fragments === undefined) await this.#pass(physicalSize, to);
@@ -115,13 +113,12 @@ export class TarReader {
     return { ...entry, format: isUstar ? FORMAT.ustar : format };
   }
 
-  /** Reads the map of a sparse file, so that the entry gets the size of the whole file. */
   async #sparseEntry(entry: ForeignEntry, block: Buffer, size: number): Promise<ForeignEntry> {
     if (entry.type === FOREIGN_TYPE.gnuSparse) {
       if (magicOf(block) !== "gnu") throw invalidHeader();
       const realSize = numberIn(block, FIELD.gnuRealSize);
       this.#startSparse(entry, await readOldMap(block, this.#bytes), realSize, size);
-      // The reference keeps the type and loses the map, which cannot be read. A regular file is right in every format.
+      // The reference keeps the type but loses the map, so its entry is unreadable. A regular file is right in every format.
       return { ...entry, type: TAR_TYPE.file, size: realSize };
     }
     const kind = paxSparse(entry.records);
@@ -175,7 +172,6 @@ export class TarReader {
     return contents;
   }
 
-  /** The next header record; undefined at one or two records of zeros, and at the end of the bytes. */
   async #headerRecord(): Promise<Buffer | undefined> {
     if ((await this.#bytes.take(this.#padding)).length < this.#padding) return undefined;
     this.#padding = 0;
@@ -216,7 +212,7 @@ type HeaderRecord = Omit<ForeignEntry, "records">;
 const STAR_TRAILER = "tar\0";
 
 /**
- * Reads a header record as archive/tar does (readHeader): it is liberal, but then the format is unknown.
+ * Reads a header record as archive/tar does (readHeader): leniently, but then the format is unknown.
  * @param record 512 bytes, not all zero
  * @throws Fault if the checksum or a number is invalid
  */
@@ -237,7 +233,7 @@ function readHeader(record: Buffer): HeaderRecord {
     changeTime: undefined,
     format: FORMAT.unknown,
   };
-  // Not kept, as the times of Schily's tar below, but an invalid one makes the header invalid.
+  // Dropped like the times of Schily's tar below, but an invalid one makes the header invalid.
   numberIn(record, FIELD.mtime);
   if (magic === "v7") return header;
   const full = {
@@ -265,7 +261,6 @@ function textIn(record: Buffer, { offset, size }: Field): ByteString {
   return record.toString("latin1", offset, offset + size);
 }
 
-/** Fields whose last byte is NUL in a strict header. */
 const NUMBERS = [
   ...[FIELD.size, FIELD.mode, FIELD.uid, FIELD.gid, FIELD.mtime],
   ...[FIELD.deviceMajor, FIELD.deviceMinor],

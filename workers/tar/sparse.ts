@@ -14,17 +14,12 @@ export class ByteReader {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** The next `size` bytes; fewer only at the end. */
   async take(size: number): Promise<Buffer> {
     const pieces: Buffer[] = [];
     await this.pass(size, (piece) => pieces.push(piece));
     return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
   }
 
-  /**
-   * Passes the next `size` bytes on in pieces.
-   * @returns the number of bytes; fewer than `size` only at the end
-   */
   async pass(size: number, to: (piece: Buffer) => void): Promise<number> {
     let left = size;
     while (left > 0) {
@@ -37,7 +32,6 @@ export class ByteReader {
     return size - left;
   }
 
-  /** Reads to the end, where the source may report an error. */
   async drain(): Promise<void> {
     while (await this.#next());
   }
@@ -53,7 +47,6 @@ export class ByteReader {
   }
 }
 
-/** Data of a sparse file, in bytes; everything between two fragments is zeros. */
 export interface Fragment {
   readonly offset: bigint;
   readonly length: bigint;
@@ -64,9 +57,6 @@ const ELEMENT_SIZE = 24;
 const MAP_IN_HEADER = { start: 386, elements: 4 };
 const MAP_IN_RECORD = { start: 0, elements: 21 };
 
-/**
- * Reads the map of the old GNU format, which begins in the header record and continues in the records after it.
- */
 export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fragment[]> {
   const fragments: Fragment[] = [];
   let block = header;
@@ -163,7 +153,6 @@ function pairs(numbers: readonly ByteString[]): Fragment[] {
   return fragments;
 }
 
-/** @throws Fault if fragments overlap, are out of order or exceed the size of the file */
 export function checkFragments(fragments: readonly Fragment[], size: bigint): void {
   let end = 0n;
   for (const { offset, length } of fragments) {

@@ -21,19 +21,19 @@ function encodeAll(level: number): { hash: string; bytes: number } {
 }
 
 describe("levels", () => {
-  test("each is smaller than the one before", () => {
+  test("each level compresses better than the one before", () => {
     const sizes = levels.map((level) => encodeAll(level).bytes);
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     expect(new Set(sizes).size).toBe(levels.length);
   });
 
-  test("those beyond the ends are the ends", () => {
+  test("levels beyond the ends are clamped", () => {
     expect(encodeAll(0)).toEqual(encodeAll(1));
     expect(encodeAll(10)).toEqual(encodeAll(9));
   });
 
   /** Whoever changes these changes the digest of every layer that is exported: a registry then holds none of them any more. */
-  test("their bytes are those of this version", () => {
+  test("the output has this version's bytes", () => {
     expect(levels.map((level) => encodeAll(level).hash)).toMatchInlineSnapshot(`
       [
         "161dc292eb3721f3",

@@ -87,13 +87,13 @@ describe("the window", () => {
     return data;
   }
 
-  test.each(levels)("a match from 32,768 bytes back is taken at level %i", (level) => {
+  test.each(levels)("a match at distance 32,768 is used at level %i", (level) => {
     const seen = encodeAndInflate(markerAtDistance(32_768), level);
     expect(seen.farthestDistance).toBe(32_768);
     expect(seen.longestMatch).toBe(258);
   });
 
-  test.each(levels)("one from 32,769 bytes back is not at level %i", (level) => {
+  test.each(levels)("a match at distance 32,769 is not used at level %i", (level) => {
     const seen = encodeAndInflate(markerAtDistance(32_769), level);
     expect(seen.farthestDistance).toBeLessThan(32_768);
     expect(seen.longestMatch).toBeLessThan(258);
@@ -101,7 +101,7 @@ describe("the window", () => {
 });
 
 describe("trivial inputs", () => {
-  test("nothing is one empty stored block", () => {
+  test("no input is one empty stored block", () => {
     expect([...harness.encode(new Uint8Array(0), 1)]).toEqual([0, 0, 0, 0xff, 0xff]);
   });
 
@@ -110,7 +110,7 @@ describe("trivial inputs", () => {
     expect(output.length).toBeLessThan(1_100);
   });
 
-  test("long matches split so that no part is under 3", () => {
+  test("long matches are split so that no part is shorter than 3", () => {
     for (let length = 500; length < 800; length++) {
       encodeAndInflate(new Uint8Array(length), 1);
     }

@@ -116,7 +116,7 @@ test("GNU tar lists and extracts the files", () => {
   expect(out.equals(readFileSync(join(root, "09-é")))).toBe(true);
 });
 
-test("any partition of a tar joins to the same bytes, whatever the buffers held", () => {
+test("any partition of a tar joins to the same bytes, whatever the buffers contained", () => {
   const index = scan(filledDirectory());
   const whole = wholeTar(index);
   const random = seededRandom(17).below;
@@ -134,7 +134,7 @@ test("any partition of a tar joins to the same bytes, whatever the buffers held"
   }
 });
 
-test("a sparse file over 8 GiB has its size in a PAX record, and any of its blocks can be built", () => {
+test("the size of a sparse file over 8 GiB is in a PAX record, and any of its blocks can be built", () => {
   const root = tempTree();
   const size = 2 ** 33 + 1000;
   const path = join(root, "big");
@@ -240,7 +240,7 @@ describe("a file touched after the scan is read and reported", () => {
     ["its times were set", (path) => utimesSync(path, 1, 2), "contents"],
     ["its mode was changed", (path) => chmodSync(path, 0o600), "contents"],
     [
-      "a copy with its times took its place",
+      "replaced by a copy with its times",
       (path) => {
         const { atime, mtime } = lstatSync(path);
         copyFileSync(path, `${path}.new`);
@@ -251,7 +251,7 @@ describe("a file touched after the scan is read and reported", () => {
     ],
     ["it was rewritten before anything was read", (path) => writeFileSync(path, "CONTENTS"), "CONTENTS"],
     [
-      "and its time of modification set back",
+      "it was rewritten and its modification time reset",
       (path) => {
         const { atime, mtime } = lstatSync(path);
         writeFileSync(path, "CONTENTS");
@@ -272,7 +272,7 @@ describe("a file touched after the scan is read and reported", () => {
     expect(block.toString("latin1", start, start + 8)).toBe(contents);
   });
 
-  test("a large file by each of its blocks", () => {
+  test("a large file in several blocks, by each of them", () => {
     const root = tempTree();
     const path = join(root, "file");
     writeFileSync(path, Buffer.alloc(3 * BLOCK_SIZE, 1));
@@ -286,7 +286,7 @@ describe("a file touched after the scan is read and reported", () => {
   });
 });
 
-describe("a file without the size that it reports fails with the reference's text", () => {
+describe("a file that does not have its reported size fails with the reference's text", () => {
   /** In an index of its own; its own name or the entry's. */
   function indexOf(path: string): TarIndex {
     const { size, mtimeMs, ctimeMs } = statSync(path);
@@ -317,7 +317,7 @@ describe("a file without the size that it reports fails with the reference's tex
   });
 });
 
-test("contents from another path are followed through a symlink, also under the entry's own name", () => {
+test("contents from another path are read through a symlink, even under the entry's own name", () => {
   const root = tempTree();
   const path = join(root, "launcher");
   writeFileSync(join(root, "real"), "binary");

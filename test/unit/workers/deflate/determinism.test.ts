@@ -20,7 +20,7 @@ const isFilled = (bytes: Uint8Array): boolean =>
 
 const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-describe("the output depends on input and level alone", () => {
+describe("the output depends only on the input and the level", () => {
   test.each(levels)("not on the bytes around the input, level %i", (level) => {
     const harness = createEncoderHarness(module);
     const { bytes, input } = harness;
@@ -48,7 +48,7 @@ describe("the output depends on input and level alone", () => {
     }
   });
 
-  test.each(levels)("not on the blocks that were encoded before, level %i", (level) => {
+  test.each(levels)("not on earlier blocks, level %i", (level) => {
     const used = createEncoderHarness(module);
     for (const [name, kind] of Object.entries(inputKinds)) {
       for (const length of lengths) {
@@ -81,7 +81,7 @@ describe("the output depends on input and level alone", () => {
     }
   });
 
-  test("not on another instance that uses the same memory", async () => {
+  test("not on another instance in the same memory", { timeout: 60_000 }, async () => {
     const rounds = 8;
     const inputs = Object.values(inputKinds).map((kind, seed) => makeInput(kind, 150_000, seed));
     const alone = createEncoderHarness(module);

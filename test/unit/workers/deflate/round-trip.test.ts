@@ -65,12 +65,12 @@ describe("round trips through zlib", () => {
     }
   });
 
-  test("noise is stored within the bound, and costs no more than its headers", () => {
+  test("noise is stored within the bound, and costs only its headers", () => {
     const input = makeInput(inputKinds.noise!, BLOCK_SIZE, 3);
     expect(roundTrip(input, 1, "noise").length).toBeLessThanOrEqual(BLOCK_SIZE + 5 * 17 + 5 + 2);
   });
 
-  test("small headers among noise are still found", () => {
+  test("small headers among noise are still compressed", () => {
     const input = makeInput(inputKinds.noise!, BLOCK_SIZE, 4);
     const header = input.slice(0, 512);
     for (let at = 16_384; at + 512 < input.length; at += 16_384) input.set(header, at);

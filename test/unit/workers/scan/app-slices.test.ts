@@ -38,7 +38,7 @@ describe("the reference's rules for slices", () => {
     ["byte order of full paths", ["a/x", "a.txt", "a-b"], [], [[".", "a", "a-b", "a.txt", "a/x"]]],
     ["a directory takes all below it", ["d/e/f"], [["d"]], [[".", "d", "d/e", "d/e/f"], []]],
     [
-      "a partly taken directory comes again in the rest",
+      "a partly taken directory is repeated in the rest",
       ["d/x", "d/y"],
       [["d/x"]],
       [
@@ -47,7 +47,7 @@ describe("the reference's rules for slices", () => {
       ],
     ],
     [
-      "a directory whose children are all taken does not",
+      "a directory whose children are all taken is not repeated",
       ["d/x", "y"],
       [["d/*"]],
       [
@@ -72,7 +72,7 @@ describe("the reference's rules for slices", () => {
     expect(slice(tree, slices)).toEqual(layers);
   });
 
-  test("a malformed pattern fails with the reference's error, but only if there is a file", () => {
+  test("a malformed pattern fails with the reference's error if there is a file", () => {
     expect(() => slice(["x"], [["[a"]])).toThrow("failed to check if 'x' matches '[a': syntax error in pattern");
     expect(slice([], [["[a"]])).toEqual([[], ["."]]);
   });

@@ -46,7 +46,7 @@ describe("the order of a walk", () => {
   });
 });
 
-test("the names of a directory that is read in runs are in order", () => {
+test("a directory that is read in runs has its names in order", () => {
   const root = tempTree();
   const count = 33_000;
   for (let i = 0; i < count; i++) writeFileSync(join(root, `f${(i * 7919) % count}`), "");

@@ -31,7 +31,7 @@ describe.for(vectors)("$name", ({ tar, diffId, error }) => {
   });
 });
 
-test("there are vectors of each outcome", () => {
+test("the vectors cover each outcome", () => {
   expect(vectors.filter(({ diffId }) => diffId !== undefined).length).toBeGreaterThan(70);
   expect(vectors.filter(({ error }) => error !== undefined).length).toBeGreaterThan(15);
 });
@@ -46,7 +46,7 @@ test("a copy of a copy has the same bytes", async () => {
 const tar = vectors[0]?.tar ?? Buffer.alloc(0);
 const BOMB = Buffer.alloc(1 << 26);
 
-describe("a corrupt blob is refused", () => {
+describe("a corrupt blob is rejected", () => {
   test.for([
     ["gzip cut", gzipSync(tar).subarray(0, -20), /^corrupt or truncated gzip data: unexpected end of file$/],
     ["gzip with a wrong checksum", flipped(gzipSync(tar), -6), /^corrupt or truncated gzip data: /],
@@ -89,17 +89,17 @@ describe("concatenated compressed parts", () => {
   });
 });
 
-describe("the limit of expansion", () => {
+describe("the expansion limit", () => {
   /** A sparse file of 1 TiB that takes 2 KiB. */
   const sparse = sparseTar(2 ** 40);
 
-  test("refuses a sparse file that is larger than any disk", async () => {
+  test("rejects a sparse file that is larger than any disk", async () => {
     expect(await copied(sparse)).toEqual({
       error: `decompression bomb: ${sparse.length} bytes unpack to more than ${2 ** 30}`,
     });
   });
 
-  test("refuses zeros after the end of the tar", async () => {
+  test("rejects zeros after the end of the tar", async () => {
     const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
     const zeros = zstdCompressSync(BOMB, level);
     const blob = Buffer.concat([zstdCompressSync(tar), ...Array.from({ length: 17 }, () => zeros)]);

@@ -68,6 +68,6 @@ test("a PAX header has the reference's fields", () => {
   expect(text(header, 1024 + 148, 6)).toBe("012120");
 });
 
-test("PAX records over 1 MiB are refused", () => {
+test("PAX records over 1 MiB are rejected", () => {
   expect(() => encodeHeader(madeEntry("x".repeat((1 << 20) + 1)))).toThrow("header field too long");
 });
