@@ -10,14 +10,13 @@ import { type OpenedOutput, openOutput } from "../report/output.ts";
 import type { ExportEvent } from "./events.ts";
 import { bytesText } from "./quantities.ts";
 
-/** Name of an anonymous pipe in `/proc/self/fd`. */
 const PIPE = /^pipe:\[\d+\]$/;
 
 /**
- * Parses `-events`: a path, or `fd:<number>` or a number for a descriptor that the caller opened. Call it before the export opens
- * descriptors of its own.
- * @param cwd absolute, or "" when it was deleted; a path is resolved against it
- * @returns an absolute path, a descriptor, or "" for nowhere
+ * Parses `-events`: a path, or `fd:<number>` or a number for a descriptor that the caller opened. Call it before the
+ * export opens descriptors of its own.
+ * @param cwd absolute, or "" if it was deleted; a path is resolved against it
+ * @returns an absolute path, a descriptor, or "" for none
  * @throws Fault with exit code 3 for a descriptor that the caller has not opened for writing
  */
 export function parseEventTarget(target: string, cwd: string): string | number {
@@ -28,7 +27,7 @@ export function parseEventTarget(target: string, cwd: string): string | number {
   if (number === undefined || !isWritable(descriptor) || isOwnPipe(descriptor))
     throw new Fault(
       "EXPORT_ARGS_INVALID",
-      `-events (CNB_EXPORT_EVENTS) is ${target}, which is no descriptor that the caller opened for writing`,
+      `-events (CNB_EXPORT_EVENTS) is ${target}, which is not a descriptor that the caller opened for writing`,
       {
         exitCode: EXIT_CODES.invalidArgs,
         hint: "Give a file, or open the descriptor, e.g. -events fd:3 3>events.jsonl.",
@@ -37,7 +36,6 @@ export function parseEventTarget(target: string, cwd: string): string | number {
   return descriptor;
 }
 
-/** The runtime's own event queues have numbers too, but are no file, pipe, socket or device. */
 function isWritable(descriptor: number): boolean {
   try {
     const stats = fstatSync(descriptor);
@@ -48,7 +46,7 @@ function isWritable(descriptor: number): boolean {
   }
 }
 
-/** Whether it is one of the pipes that the runtime opened to talk to itself: the other end is in this process too. */
+/** True for a pipe that the runtime opened to itself: the other end is in this process too. */
 function isOwnPipe(descriptor: number): boolean {
   const name = linkOf(descriptor);
   if (!PIPE.test(name)) return false;
@@ -60,33 +58,30 @@ function linkOf(descriptor: number): string {
   try {
     return readlinkSync(`/proc/self/fd/${descriptor}`);
   } catch {
-    // Closed by now, or there is no procfs.
+    // The descriptor is closed, or procfs is unavailable.
     return "";
   }
 }
 
-/** Takes events, until it is closed. */
 export interface EventWriter {
   write(event: ExportEvent): void;
   /**
-   * Waits for the reader until it has read nothing for `mostMs`.
+   * Waits for the reader until it has read nothing for `timeoutMs`.
    * @returns why events were lost; undefined if none were
    */
-  close(mostMs: number): Promise<string | undefined>;
+  close(timeoutMs: number): Promise<string | undefined>;
 }
 
 const NOWHERE: EventWriter = { write: () => undefined, close: async () => undefined };
 
-/** How far a reader may be behind. An export of thousands of layers has fewer bytes of events. */
-const MOST_PENDING_BYTES = 16 << 20;
+const MAX_PENDING_BYTES = 16 << 20;
 
-/** How long a FIFO may be without a reader at the end. */
-const MOST_UNOPENED_MS = 2_000;
+const MAX_UNOPENED_MS = 2_000;
 
 /**
- * Writes one JSON object a line. Nothing waits for the reader, and no failure of a write ends the export.
- * @param target a path, the number of a descriptor that is open already, or "" for nowhere
- * @throws Fault when the file cannot be opened
+ * Writes one JSON object per line. The export neither waits for the reader nor fails with a write.
+ * @param target a path, an open descriptor, or "" for none
+ * @throws Fault if the file cannot be opened
  */
 export function openEvents(target: string | number): EventWriter {
   if (target === "") return NOWHERE;
@@ -99,7 +94,7 @@ export function openEvents(target: string | number): EventWriter {
 }
 
 /**
- * Checks early that {@link openEvents} can create its file, for a build that takes long before the export opens it.
+ * Checks early that {@link openEvents} can create its file, before a long build runs.
  * @throws Fault `open <path>: ...` if the directory does not exist
  */
 export function requireEventsDirectory(target: string | number): void {
@@ -121,19 +116,19 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
   let isOpen = true;
   return {
     write(event) {
-      // Tasks may outlive a failed export, and the descriptor may belong to another file by then.
+      // Tasks may outlive a failed export, and the descriptor may already refer to another file.
       if (!isOpen) return;
       failure ??= output.failure;
-      // After a failure the file may end in half a line.
-      if (failure !== undefined || output.pendingBytes > MOST_PENDING_BYTES) {
+      // After a failure the file may end in a partial line.
+      if (failure !== undefined || output.pendingBytes > MAX_PENDING_BYTES) {
         lost += 1;
         return;
       }
       output.write(`${withoutSecrets(JSON.stringify(event))}\n`);
       failure = output.failure;
     },
-    async close(mostMs) {
-      const patienceMs = output.isWritable() ? mostMs : Math.min(mostMs, MOST_UNOPENED_MS);
+    async close(timeoutMs) {
+      const patienceMs = output.isWritable() ? timeoutMs : Math.min(timeoutMs, MAX_UNOPENED_MS);
       const isTaken = failure !== undefined || (await output.finish({ patienceMs }));
       failure ??= output.failure;
       isOpen = false;
@@ -141,7 +136,7 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
       if (failure !== undefined) return pathFault("EXPORT_REPORT_EVENTS", "write", path, failure).message;
       if (!isTaken) return `write ${path}: nothing was read from it for ${patienceMs / 1000} s`;
       if (lost > 0)
-        return `write ${path}: ${lost} were dropped, because its reader was ${bytesText(MOST_PENDING_BYTES)} behind`;
+        return `write ${path}: ${lost} were dropped, because its reader was ${bytesText(MAX_PENDING_BYTES)} behind`;
       return undefined;
     },
   };

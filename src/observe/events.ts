@@ -15,7 +15,6 @@ const destination = z
   .meta({ description: "The repository in a registry, the path of a layout or of a cache directory, or the daemon" });
 const reason = z.string().meta({ description: "What went wrong, as the log says it" });
 
-/** Where a blob goes, and which one it is. */
 const upload = {
   destination,
   image: side,
@@ -26,10 +25,7 @@ function kind<const Name extends string, Shape extends z.ZodRawShape>(name: Name
   return z.object({ event: z.literal(name), elapsedMs, ...shape }).meta({ id: name, description });
 }
 
-/**
- * What happens during an export, for platforms and tools: the lines of `-events`. Members and kinds are only ever added, so that
- * whoever reads them ignores what it does not know.
- */
+/** Members and kinds are only ever added: consumers must ignore unknown ones. */
 export const exportEventSchema = z.discriminatedUnion("event", [
   kind(
     "layer-started",
@@ -131,7 +127,6 @@ export const exportEventSchema = z.discriminatedUnion("event", [
  */
 export type ExportEvent = z.infer<typeof exportEventSchema>;
 
-/** An event before it is known when it happened. */
 export type EventBody = ExportEvent extends infer Event
   ? Event extends ExportEvent
     ? Omit<Event, "elapsedMs">

@@ -1,6 +1,6 @@
 const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
 
-/** Bytes for people, in powers of 1000, with three digits: `980 B`, `1.24 MB`, `121 MB`. */
+/** In powers of 1000, with three digits: `980 B`, `1.24 MB`, `121 MB`. */
 export function bytesText(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -12,12 +12,10 @@ export function bytesText(bytes: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** A speed for people. */
 export function speedText(bytesPerSecond: number): string {
   return `${bytesText(bytesPerSecond)}/s`;
 }
 
-/** A duration for people: `0.4s`, `12s`, `3m05s`, `2h10m`. */
 export function durationText(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)}s`;
   const seconds = Math.round(ms / 1000);
@@ -27,7 +25,10 @@ export function durationText(ms: number): string {
   return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, "0")}m`;
 }
 
-/** A part of a whole for people: never 100 % before it is all. @param fraction 0 to 1 */
+/**
+ * Never 100% before it is complete.
+ * @param fraction 0 to 1
+ */
 export function percentText(fraction: number): string {
   return `${Math.floor(fraction * 100)}%`;
 }

@@ -20,70 +20,67 @@ import { writeTimeline } from "./timeline/write.ts";
 
 const STDOUT = 1;
 
-/** Where an export may be shown. */
-export interface Audience {
+export interface ObserverOptions {
   readonly logger: Logger;
-  /** Of the command; undefined in a program that exports. */
   readonly output: CommandOutput | undefined;
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
 }
 
-/** Those who watch an export. */
-export interface Watch {
-  /** What they look at, to be kept up to date. */
+export interface Observers {
   readonly monitor: Monitor;
-  /** The export is over: progress goes, the rest is written. @param failure what it failed with, undefined for nothing */
+  /**
+   * The export is over: removes progress and writes the rest.
+   * @param failure undefined after success
+   */
   end(failure: unknown): void;
-  /** Nothing will happen any more. Waits for readers, and warns of what could not be written. */
+  /** Waits for readers, and warns of failed writes. Call last. */
   close(): Promise<void>;
 }
 
-/** How long the readers of events and timeline may pause at the end. */
-const PATIENCE_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 10_000;
 
-/** The same when the export was stopped. */
-const STOPPED_PATIENCE_MS = 200;
+const STOPPED_TIMEOUT_MS = 200;
 
 /**
- * Opens all that watches an export, as the flags say: events, progress, summary and timeline.
- * @param workers as the limits of the process allow them, which may be fewer than the flags ask for
- * @throws Fault when the file of events cannot be opened
+ * Starts the observers that the flags request: events, progress, summary and timeline.
+ * @param workers limited by the process's limits, so possibly fewer than requested
+ * @throws Fault if the event file cannot be opened
  */
 export async function watchExport(
   settings: ExportSettings,
   workers: Pick<Setup, "workers" | "mostWorkers">,
-  audience: Audience,
+  options: ObserverOptions,
   signal: AbortSignal,
-): Promise<Watch> {
+): Promise<Observers> {
   const { tuning } = settings;
-  const { logger, output } = audience;
+  const { logger, output } = options;
   const events = openEvents(tuning.events);
   const recorder = tuning.timeline === "" ? undefined : new TimelineRecorder();
   const monitor = new Monitor(
     (event) => {
       events.write(event);
       recorder?.event(event);
-      audience.onEvent?.(event);
+      options.onEvent?.(event);
     },
     () => performance.now(),
     recorder,
   );
   const ticker = SYSTEM_TICKER;
-  const mode = progressMode(settings, audience);
+  const mode = progressMode(settings, options);
   const setup = setupOf(settings, workers, readAvailableCores());
   const activity = new Activity(monitor, Math.min(setup.workers, setup.cores), () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   });
-  const hasEvents = tuning.events !== "" || audience.onEvent !== undefined;
+  const hasEvents = tuning.events !== "" || options.onEvent !== undefined;
   const stops = [
-    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, audience), ticker }),
+    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, options), ticker }),
     mode.kind === "none" && !hasEvents ? undefined : activity.watch(ticker),
     recorder?.watch(monitor, ticker),
   ];
   const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
-  const patienceMs = () => (signal.aborted ? STOPPED_PATIENCE_MS : PATIENCE_MS);
+  const patienceMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
   const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
     try {
       await writeTimeline(tuning.timeline, from.timeline(monitor, `tandem ${VERSION}`), timelinePage, patienceMs());
@@ -95,13 +92,13 @@ export async function watchExport(
   const end = (failure: unknown): void => {
     for (const stop of stops) stop?.();
     if (failure === undefined) {
-      const summary = summarize(monitor, activity.most);
+      const summary = summarize(monitor, activity.bottleneck);
       monitor.emit(summaryEvent(summary));
       if (isSummaryDue(tuning.progress, mode, summary))
         for (const line of summaryLines(summary, setup)) logger.info(line);
     } else {
       monitor.emit(failureEvent(failure));
-      if (failure instanceof Error) told.add(failure);
+      if (failure instanceof Error) reported.add(failure);
     }
     if (recorder !== undefined) timeline = saveTimeline(recorder);
   };
@@ -113,7 +110,6 @@ export async function watchExport(
   return { monitor, end, close };
 }
 
-/** The setup that the summary judges: the workers that there are, not those that the flags ask for. */
 export function setupOf(
   { tuning, parallel }: Pick<ExportSettings, "tuning" | "parallel">,
   workers: Pick<Setup, "workers" | "mostWorkers">,
@@ -122,35 +118,33 @@ export function setupOf(
   return { ...tuning, ...workers, cores, parallel };
 }
 
-/** Who wants warnings only, or lines of JSON, wants no bars. A program that exports has events, and lines only if it asks. */
-function progressMode({ tuning, logLevel }: ExportSettings, { environment, output }: Audience): ProgressMode {
+function progressMode({ tuning, logLevel }: ExportSettings, { environment, output }: ObserverOptions): ProgressMode {
   if (output === undefined && tuning.progress !== "plain") return { kind: "none" };
   const isForPeople = tuning.logFormat === "text" && (logLevel === "debug" || logLevel === "info");
   return chooseProgress(tuning.progress, { isTerminal: isForPeople && isatty(STDOUT), environment });
 }
 
-function styleOf({ noColor }: ExportSettings, { environment }: Audience) {
+function styleOf({ noColor }: ExportSettings, { environment }: ObserverOptions) {
   const { NO_COLOR = "", LC_ALL, LC_CTYPE, LANG = "" } = environment;
-  return { isColoured: !noColor && NO_COLOR === "", isUnicode: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG) };
+  return { isColored: !noColor && NO_COLOR === "", isUnicode: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG) };
 }
 
-/** A summary comes where progress was asked for, or would have been shown if the export had not been so quick. */
+/** A summary is due if progress was requested, or would have been shown in a longer export. */
 function isSummaryDue(flag: ProgressFlag, mode: ProgressMode, { totalMs }: Summary): boolean {
   return mode.kind === "bars" || flag === "plain" || (mode.kind === "lines" && totalMs >= mode.everyMs);
 }
 
-function summaryEvent({ heldUp, totalMs: _, appReadyMs, ...numbers }: Summary): EventBody {
+function summaryEvent({ bottleneck, totalMs: _, appReadyMs, ...numbers }: Summary): EventBody {
   const ready = appReadyMs === undefined ? {} : { appReadyMs: Math.round(appReadyMs) };
-  if (heldUp === undefined) return { event: "summary", ...numbers, ...ready };
-  const { holdup, part } = heldUp;
-  const limit = holdup.kind === "destination" ? holdup.destination : holdup.kind;
-  return { event: "summary", ...numbers, ...ready, limit, limitPart: Math.round(part * 100) / 100 };
+  if (bottleneck === undefined) return { event: "summary", ...numbers, ...ready };
+  const { constraint, share } = bottleneck;
+  const limit = constraint.kind === "destination" ? constraint.destination : constraint.kind;
+  return { event: "summary", ...numbers, ...ready, limit, limitPart: Math.round(share * 100) / 100 };
 }
 
-/** Failures that events have told of. */
-const told = new WeakSet<Error>();
+const reported = new WeakSet<Error>();
 
-/** Runs an export, and tells of a failure that came before anything watched it: of credentials, users, limits. */
+/** Runs an export and reports failures that precede its observers: of credentials, users, limits. */
 export async function tellingFailures<Result>(
   settings: ExportSettings,
   onEvent: EventSink | undefined,
@@ -164,19 +158,19 @@ export async function tellingFailures<Result>(
   try {
     return await run();
   } catch (error) {
-    if (error instanceof Error && told.has(error)) throw error;
+    if (error instanceof Error && reported.has(error)) throw error;
     try {
       writer = openOwnEvents(settings);
     } catch {
-      // The log and the exit code have it.
+      // The log and the exit code report the failure.
     }
     monitor.emit(failureEvent(error));
-    await writer?.close(STOPPED_PATIENCE_MS);
+    await writer?.close(STOPPED_TIMEOUT_MS);
     throw error;
   }
 }
 
-/** A file that root creates is the user's of the build, whose next export appends to it. */
+/** A file that root creates is given to the build's user, whose next export appends to it. */
 function openOwnEvents({ tuning: { events }, uid, gid }: ExportSettings): EventWriter {
   const isNew = typeof events === "string" && events !== "" && !existsSync(events);
   const writer = openEvents(events);

@@ -4,20 +4,16 @@ import stringWidth from "string-width";
 import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
 import type { DestinationProgress, LayerProgress } from "./meters.ts";
 
-/** What bars may be drawn with. */
 export interface BarStyle {
-  readonly isColoured: boolean;
-  /** Whether the terminal shows characters beyond ASCII. */
+  readonly isColored: boolean;
   readonly isUnicode: boolean;
 }
 
-/** Columns and rows of a terminal. */
 export interface ScreenSize {
   readonly columns: number;
   readonly rows: number;
 }
 
-/** Columns of a bar, and of what stands beside it. */
 const BAR = 20;
 const DOING = 11;
 const SIZE = 8;
@@ -25,21 +21,19 @@ const PERCENT = 4;
 const SPEED = 10;
 const LEFT = 12;
 
-/** Names are worth more than bars: where there is less room for a name than this, columns are left out from the right. */
+/** Names matter more than bars: below this width for names, columns are dropped from the right. */
 const MIN_NAME = 16;
 
-/** More lines than these are not looked at, however high a terminal is. */
-const MOST_LAYERS = 16;
+const MAX_LAYERS = 16;
 
-/** One line in parts, of which the narrower terminals show the first ones. */
 interface Line {
   readonly name: string;
   readonly columns: readonly string[];
 }
 
 /**
- * The picture of an export: a line a layer, and below them a line a destination. No line is longer than the terminal is wide, and
- * there are fewer of them than it has rows.
+ * Draws one line per layer and below them one per destination. Every line is narrower than the terminal, and there are
+ * fewer lines than rows.
  */
 export function drawBars(
   layers: readonly LayerProgress[],
@@ -52,10 +46,10 @@ export function drawBars(
     .filter(isNotDone)
     .map((one) => destinationLine(one, style))
     .slice(0, Math.max(0, rows - 2));
-  const room = Math.max(0, Math.min(MOST_LAYERS, rows - 2 - below.length));
+  const room = Math.max(0, Math.min(MAX_LAYERS, rows - 2 - below.length));
   const shown = layers.slice(0, layers.length > room ? Math.max(0, room - 1) : room);
   const lines = [...shown.map((layer) => layerLine(layer, style)), ...below];
-  // The last column stays free: some terminals wrap when it is written to.
+  // Some terminals wrap after a write to the last column.
   const texts = layOut(lines, Math.max(1, columns - 1), style);
   const more = layers.length - shown.length;
   const ellipsis = `... and ${more} more layers`.slice(0, Math.max(1, columns - 1));
@@ -63,7 +57,6 @@ export function drawBars(
   return texts.join("\n");
 }
 
-/** Names get what the columns leave, and columns go where names would get too little. */
 function layOut(lines: readonly Line[], width: number, { isUnicode }: BarStyle): string[] {
   const longest = Math.max(0, ...lines.map(({ name }) => stringWidth(name)));
   const most = Math.max(0, ...lines.map(({ columns }) => columns.length));
@@ -111,18 +104,17 @@ function destinationLine(progress: DestinationProgress, style: BarStyle): Line {
   };
 }
 
-function bar(fraction: number, colour: "cyan" | "green" | "yellow", style: BarStyle): string {
+function bar(fraction: number, color: "cyan" | "green" | "yellow", style: BarStyle): string {
   const filled = Math.round(fraction * BAR);
   const [full, empty] = style.isUnicode ? ["━", "─"] : ["#", "."];
   const head = full.repeat(filled);
-  return `${style.isColoured ? styleText(colour, head, { validateStream: false }) : head}${dim(empty.repeat(BAR - filled), style)}`;
+  return `${style.isColored ? styleText(color, head, { validateStream: false }) : head}${dim(empty.repeat(BAR - filled), style)}`;
 }
 
-function dim(text: string, { isColoured }: BarStyle): string {
-  return isColoured ? styleText("dim", text, { validateStream: false }) : text;
+function dim(text: string, { isColored }: BarStyle): string {
+  return isColored ? styleText("dim", text, { validateStream: false }) : text;
 }
 
-/** Names come from directories: nothing in them may move the cursor. */
 function printable(name: string): string {
   return stripVTControlCharacters(name).replaceAll(/\p{Cc}/gu, "?");
 }

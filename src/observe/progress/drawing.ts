@@ -3,24 +3,16 @@ import { createLogUpdate } from "log-update";
 import stringWidth from "string-width";
 import type { LinePrinter, LineSink, OutputSink } from "../../report/output.ts";
 
-/** A terminal. */
 export interface Screen {
   readonly columns: number;
   readonly rows: number;
-  /** Whether it does not show yet all that was written. */
   readonly isBehind: boolean;
   write(text: string): void;
-  /** @returns stops listening */
   onResize(listener: () => void): () => void;
 }
 
-/** Size of a terminal that does not tell: what terminals have had since the VT100. */
 const UNKNOWN = { columns: 80, rows: 24 };
 
-/**
- * The terminal that standard output is, or is taken for.
- * @param sink standard output
- */
 export function standardScreen(sink: OutputSink): Screen {
   const { stdout } = process;
   return {
@@ -41,7 +33,7 @@ export function standardScreen(sink: OutputSink): Screen {
   };
 }
 
-/** What a terminal shows between these two appears at once, so that nothing flickers (terminals that do not know them ignore them). */
+/** A terminal shows the bytes between these at once, without flicker; terminals without support ignore them. */
 const BEGIN_SYNC = "\u001b[?2026h";
 const END_SYNC = "\u001b[?2026l";
 const HIDE_CURSOR = "\u001b[?25l";
@@ -49,12 +41,12 @@ const SHOW_CURSOR = "\u001b[?25h";
 const ERASE_LINE = "\u001b[2K";
 const UP = "\u001b[1A";
 
-/** A log that writes faster than this is not looked at line by line: what is drawn comes back when it pauses. */
+/** A log that writes faster than this is not redrawn line by line: the frame reappears when it pauses. */
 const MIN_REDRAW_MS = 16;
 
 /**
- * A few lines at the bottom of a terminal that are drawn again and again, with the log above them, and gone at the end. What
- * changed between two pictures is log-update's to find out.
+ * Redraws a few lines at the bottom of a terminal, with the log above them, and erases them at the end. log-update
+ * computes the changes between frames.
  */
 export class Drawing implements LinePrinter {
   readonly #screen: Screen;
@@ -62,12 +54,11 @@ export class Drawing implements LinePrinter {
   readonly #frames: Frames;
   readonly #update: ReturnType<typeof createLogUpdate>;
   readonly #stopListening: () => void;
-  #picture = "";
+  #frame = "";
   #isShown = false;
   #printedMs = Number.NEGATIVE_INFINITY;
   #hasEnded = false;
 
-  /** @param now ms from any start */
   constructor(screen: Screen, now: () => number) {
     this.#screen = screen;
     this.#now = now;
@@ -77,10 +68,9 @@ export class Drawing implements LinePrinter {
     screen.write(HIDE_CURSOR);
   }
 
-  /** Shows a picture of several lines instead of the one before; "" for none. Skipped while the terminal is behind. */
-  draw(picture: string): void {
+  draw(frame: string): void {
     if (this.#hasEnded || this.#screen.isBehind) return;
-    this.#picture = picture;
+    this.#frame = frame;
     this.#show();
     this.#frames.flush();
   }
@@ -98,7 +88,6 @@ export class Drawing implements LinePrinter {
     this.#frames.flush();
   }
 
-  /** Leaves the terminal as if nothing had been drawn. */
   end(): void {
     if (this.#hasEnded) return;
     this.#hide();
@@ -109,9 +98,9 @@ export class Drawing implements LinePrinter {
   }
 
   #show(): void {
-    if (this.#picture === "") this.#hide();
-    else this.#update(this.#picture);
-    this.#isShown = this.#picture !== "";
+    if (this.#frame === "") this.#hide();
+    else this.#update(this.#frame);
+    this.#isShown = this.#frame !== "";
   }
 
   #hide(): void {
@@ -119,22 +108,21 @@ export class Drawing implements LinePrinter {
     this.#isShown = false;
   }
 
-  /** A terminal that became narrower has broken the lines that are on it: there are more of them now than were drawn. */
+  /** A narrower terminal has wrapped the drawn lines, so that they occupy more rows than were drawn. */
   #resized(): void {
     if (!this.#isShown) return;
     const { columns } = this.#screen;
-    const rows = this.#picture
+    const rows = this.#frame
       .split("\n")
       .reduce((sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / columns)), 0);
     this.#frames.add(`\r${`${UP}${ERASE_LINE}`.repeat(rows)}`);
-    // What log-update knows of the screen is no longer true. The next picture is drawn for the new size.
+    // log-update's state is out of date. The next frame is drawn for the new size.
     this.#update.done();
     this.#isShown = false;
     this.#frames.flush();
   }
 }
 
-/** The stream that log-update draws on: what belongs together goes to the terminal in one piece. */
 class Frames extends Writable {
   readonly isTTY = true;
   readonly #screen: Screen;

@@ -2,36 +2,30 @@ import type { LayerWork } from "../layer-work.ts";
 import type { Monitor } from "../monitor.ts";
 import type { Side, Transfer } from "../transfer.ts";
 
-/** A speed is that of the last so many ms: long enough to be calm, short enough to show that something stopped. */
+/** Window of a speed: long enough to be stable, short enough to show a stall. */
 const WINDOW_MS = 5000;
 
-/** Two looks that are closer to each other are one. */
 const MIN_STEP_MS = 200;
 
-/** How fast a number grows that is looked at now and then. */
 export class Speed {
-  readonly #looks: { readonly ms: number; readonly bytes: number }[] = [];
+  readonly #samples: { readonly ms: number; readonly bytes: number }[] = [];
 
-  /** @param ms of the clock @param bytes in all by then */
-  look(ms: number, bytes: number): void {
-    const last = this.#looks.at(-1);
+  sample(ms: number, bytes: number): void {
+    const last = this.#samples.at(-1);
     if (last !== undefined && ms - last.ms < MIN_STEP_MS) return;
-    this.#looks.push({ ms, bytes });
-    while ((this.#looks[1]?.ms ?? ms) <= ms - WINDOW_MS) this.#looks.shift();
+    this.#samples.push({ ms, bytes });
+    while ((this.#samples[1]?.ms ?? ms) <= ms - WINDOW_MS) this.#samples.shift();
   }
 
-  /** Bytes per second; 0 while there is nothing to compare with. */
   get bytesPerSecond(): number {
-    const [first, last] = [this.#looks[0], this.#looks.at(-1)];
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined || last.ms === first.ms) return 0;
     return Math.max(0, ((last.bytes - first.bytes) * 1000) / (last.ms - first.ms));
   }
 }
 
-/** What compressed layers have of their tar's size, while none is compressed yet. */
 const FIRST_GUESS = 0.45;
 
-/** The part of their tars' sizes that the blobs made so far have. */
 function compressionRatio(layers: Monitor["layers"]): number {
   let [tar, blob] = [0, 0];
   for (const { compressed, madeInPass } of layers) {
@@ -43,8 +37,8 @@ function compressionRatio(layers: Monitor["layers"]): number {
 }
 
 /**
- * Bytes that a transfer will have sent at its end, as far as that can be known. Of a blob that exists somewhere nothing, until it
- * is clear that it has to be sent.
+ * Estimates the bytes that a transfer will send in total: none for a blob that exists elsewhere until it is known that
+ * it must be sent.
  */
 function expectedSize({ state, sent, size, startedMs, plan }: Transfer, ratio: number): number {
   if (state === "failed") return sent;
@@ -56,18 +50,16 @@ function expectedSize({ state, sent, size, startedMs, plan }: Transfer, ratio: n
   return Math.max(work.compressed, (work.tarSize ?? 0) * ratio);
 }
 
-/** How far one destination is. */
 export interface DestinationProgress {
   readonly destination: string;
   readonly image: Side;
-  /** Bytes; never less than before. */
   readonly sentBytes: number;
-  /** Bytes; an estimate while layers are being compressed. */
+  /** In bytes; an estimate while layers are being compressed. */
   readonly expectedBytes: number;
-  /** 0 to 1; never less than before, and 1 only when nothing is left. */
+  /** 0 to 1; never decreases, and 1 only when nothing is left. */
   readonly fraction: number;
   readonly bytesPerSecond: number;
-  /** undefined while nothing moves. */
+  /** undefined during a stall. */
   readonly secondsLeft: number | undefined;
   readonly isDone: boolean;
 }
@@ -77,11 +69,9 @@ interface Meter {
   fraction: number;
 }
 
-/** Sums up the transfers to each destination. */
 export class DestinationMeters {
   readonly #meters = new Map<string, Meter>();
 
-  /** All destinations in the order in which they were first sent to; those of the app image first. @param ms of any clock */
   read({ transfers, layers }: Pick<Monitor, "transfers" | "layers">, ms: number): DestinationProgress[] {
     const ratio = compressionRatio(layers);
     const groups = Map.groupBy(transfers, ({ plan }) => `${plan.image} ${plan.destination}`);
@@ -106,10 +96,10 @@ export class DestinationMeters {
       isDone &&= transfer.state === "done" || transfer.state === "failed";
     }
     expectedBytes = Math.max(sentBytes, Math.round(expectedBytes));
-    meter.speed.look(ms, sentBytes);
+    meter.speed.sample(ms, sentBytes);
     const { bytesPerSecond } = meter.speed;
     const fraction = isDone ? 1 : Math.min(0.99, expectedBytes === 0 ? 0 : sentBytes / expectedBytes);
-    // What is expected may grow; what was shown does not shrink.
+    // The expected size may grow, but the displayed fraction never shrinks.
     meter.fraction = Math.max(meter.fraction, fraction);
     const secondsLeft = bytesPerSecond > 0 ? (expectedBytes - sentBytes) / bytesPerSecond : undefined;
     const shown = isDone ? 1 : Math.min(0.99, meter.fraction);
@@ -117,23 +107,21 @@ export class DestinationMeters {
   }
 }
 
-/** How far one layer is with what is being done for it now. */
 export interface LayerProgress {
   readonly id: string;
-  /** Bytes of its tar; undefined before it was scanned. */
   readonly tarSize: number | undefined;
   readonly doing: "waiting" | "hashing" | "compressing" | "reading" | "sending";
-  /** 0 to 1. */
   readonly fraction: number;
   readonly bytesPerSecond: number;
 }
 
-/** Looks at the layers that are not yet everywhere where they belong. */
 export class LayerMeters {
-  /** One for each thing that is done for a layer, since a speed is that of one thing. */
   readonly #speeds = new Map<string, Speed>();
 
-  /** Layers that something is being done for, then those that wait. @param ms of any clock */
+  /**
+   * Active layers first, then waiting ones.
+   * @param ms of any clock
+   */
   read({ layers, transfers }: Pick<Monitor, "layers" | "transfers">, ms: number): LayerProgress[] {
     const byWork = Map.groupBy(transfers, ({ plan }) => plan.work);
     const shown = layers.flatMap((work, i) => this.#read(work, i, byWork.get(work) ?? [], ms) ?? []);
@@ -149,13 +137,12 @@ export class LayerMeters {
     const key = `${number} ${now.doing}`;
     const speed = this.#speeds.get(key) ?? new Speed();
     this.#speeds.set(key, speed);
-    speed.look(ms, now.bytes);
+    speed.sample(ms, now.bytes);
     const fraction = now.whole === 0 ? 0 : Math.min(1, now.bytes / now.whole);
     return { id, tarSize, doing: now.doing, fraction, bytesPerSecond: speed.bytesPerSecond };
   }
 }
 
-/** All transfers of a layer that is made; undefined when none is left to wait for. */
 function sending(transfers: readonly Transfer[]) {
   if (!transfers.some(({ state }) => state === "sending" || state === "waiting")) return undefined;
   const moving = transfers.filter(({ startedMs }) => startedMs !== undefined);

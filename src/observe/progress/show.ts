@@ -5,30 +5,24 @@ import type { Monitor } from "../monitor.ts";
 import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
 import { DestinationMeters, type DestinationProgress, LayerMeters, type LayerProgress } from "./meters.ts";
 
-/** `-progress`, as it was given. */
 export type ProgressFlag = "auto" | "tty" | "plain" | "none";
 
-/** What a terminal, or what is there instead, is said to be. */
 export interface TerminalFacts {
-  /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean;
-  /** TERM, CI. */
   readonly environment: { readonly TERM?: string | undefined; readonly CI?: string | undefined };
 }
 
 /**
- * How progress is shown: bars, lines after so many ms and then every so many ms, or not.
+ * How progress is shown: as bars, as log lines at an interval, or not at all.
  *
- * Without a terminal, platforms read the log, and an export that is quick says there what the reference says and nothing else; one
- * that takes long enough for people to wonder tells how far it is. A terminal that cannot move its cursor, and that of a CI, whose
- * log is read afterwards, count as none.
+ * Without a terminal, platforms read the log: short exports log only the reference's lines, longer ones report
+ * progress. A dumb terminal, and that of a CI, whose log is read afterwards, do not count as terminals.
  */
 export type ProgressMode =
   | { readonly kind: "bars" }
   | { readonly kind: "lines"; readonly everyMs: number }
   | { readonly kind: "none" };
 
-/** Decides what `-progress` means here. */
 export function chooseProgress(flag: ProgressFlag, { isTerminal, environment }: TerminalFacts): ProgressMode {
   if (flag === "none") return { kind: "none" };
   if (flag === "tty") return { kind: "bars" };
@@ -38,13 +32,13 @@ export function chooseProgress(flag: ProgressFlag, { isTerminal, environment }: 
   return isTerminal && TERM !== "dumb" && !isCi ? { kind: "bars" } : { kind: "lines", everyMs: 10_000 };
 }
 
-/** What the lines of progress begin with. None of the reference's do, and none holds the words that platforms look for. */
+/**
+ * Prefix of progress lines. It is not the beginning of any line of the reference, and contains no words that platforms
+ * sample for.
+ */
 const START = "Progress:";
 
-/**
- * Lines of a log that say how far an export is: one for each destination that something is left to send to, or one about layers
- * while nothing can be sent yet.
- */
+/** One line for each destination with pending uploads, or one about layers while no upload has begun. */
 function progressLines(
   destinations: readonly DestinationProgress[],
   layers: readonly LayerProgress[],
@@ -54,10 +48,10 @@ function progressLines(
   if (moving.length > 0) return moving.map((one) => `${START} ${destinationText(one)}`);
   const busy = layers.filter(({ doing }) => doing !== "waiting");
   const rest = layers.length - busy.length;
-  const more = rest === 0 ? "" : `, ${rest} to come`;
+  const more = rest === 0 ? "" : `, ${rest} queued`;
   const names = busy.map(({ id, doing, fraction }) => `${doing} ${id} ${percentText(fraction)}`);
-  const what = names.length === 0 ? "waiting for the other side" : names.join(", ");
-  return [`${START} ${what}${more}, ${durationText(elapsedMs)} so far`];
+  const what = names.length === 0 ? "waiting for the destination" : names.join(", ");
+  return [`${START} ${what}${more}, ${durationText(elapsedMs)} elapsed`];
 }
 
 function destinationText(progress: DestinationProgress): string {
@@ -67,35 +61,26 @@ function destinationText(progress: DestinationProgress): string {
   return `${destination} ${percentText(fraction)}, ${bytes}, ${speedText(bytesPerSecond)}, ${left}`;
 }
 
-/** Pictures a second: smooth enough, and nothing that a core notices. */
-const PICTURE_MS = 100;
+const REDRAW_MS = 100;
 
-/** How often `-events` has how far destinations are. */
 const EVENT_MS = 5_000;
 
-/** What progress is made of and where it is shown. */
 export interface ProgressParts {
   readonly monitor: Monitor;
   readonly mode: ProgressMode;
-  /** Whether `-events` is to have it too. */
   readonly hasEvents: boolean;
   readonly logger: Logger;
-  /** For bars; without it there are none. */
   readonly output: CommandOutput | undefined;
-  /** Whether bars may have colours, and characters beyond ASCII. */
-  readonly style: { readonly isColoured: boolean; readonly isUnicode: boolean };
+  readonly style: { readonly isColored: boolean; readonly isUnicode: boolean };
   readonly ticker: Ticker;
 }
 
-/**
- * Shows how far an export is, until the returned function is called. Nobody who works knows of it: it looks at the monitor's numbers
- * now and then.
- */
+/** Shows progress until the returned function is called, by polling the monitor. */
 export async function showProgress(parts: ProgressParts): Promise<() => void> {
   const { mode, hasEvents, output } = parts;
   const stops = [
-    hasEvents ? tellEvents(parts) : undefined,
-    mode.kind === "lines" ? tellLines(parts, mode.everyMs) : undefined,
+    hasEvents ? emitEvents(parts) : undefined,
+    mode.kind === "lines" ? logLines(parts, mode.everyMs) : undefined,
     mode.kind === "bars" && output !== undefined ? await drawBars({ ...parts, output }) : undefined,
   ];
   return () => {
@@ -103,13 +88,13 @@ export async function showProgress(parts: ProgressParts): Promise<() => void> {
   };
 }
 
-function tellEvents({ monitor, ticker }: ProgressParts): () => void {
+function emitEvents({ monitor, ticker }: ProgressParts): () => void {
   const meters = new DestinationMeters();
-  const look = watch(meters, monitor, ticker);
-  const tell = ticker.every(EVENT_MS, () => {
+  const sample = watch(meters, monitor, ticker);
+  const report = ticker.every(EVENT_MS, () => {
     for (const progress of meters.read(monitor, ticker.now())) if (isMoving(progress)) monitor.emit(eventOf(progress));
   });
-  return both(look, tell);
+  return both(sample, report);
 }
 
 function isMoving({ isDone, expectedBytes }: DestinationProgress): boolean {
@@ -130,18 +115,17 @@ function eventOf({ destination, image, sentBytes, expectedBytes, bytesPerSecond,
   } as const;
 }
 
-function tellLines({ monitor, ticker, logger }: ProgressParts, everyMs: number): () => void {
+function logLines({ monitor, ticker, logger }: ProgressParts, everyMs: number): () => void {
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
-  const look = watch(destinations, monitor, ticker);
-  const tell = ticker.every(everyMs, () => {
+  const sample = watch(destinations, monitor, ticker);
+  const report = ticker.every(everyMs, () => {
     const now = ticker.now();
     const [sent, made] = [destinations.read(monitor, now), layers.read(monitor, now)];
     for (const line of progressLines(sent, made, monitor.elapsedMs())) logger.info(line);
   });
-  return both(look, tell);
+  return both(sample, report);
 }
 
-/** A speed needs looks between two lines. */
 function watch(meters: DestinationMeters, monitor: Monitor, ticker: Ticker): () => void {
   return ticker.every(1000, () => void meters.read(monitor, ticker.now()));
 }
@@ -153,7 +137,6 @@ function both(first: () => void, second: () => void): () => void {
   };
 }
 
-/** The libraries that draw are loaded where something is drawn only. */
 async function drawBars({
   monitor,
   ticker,
@@ -169,7 +152,7 @@ async function drawBars({
   const drawing = new Drawing(screen, ticker.now);
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
   output.printThrough(drawing);
-  const stopDrawing = ticker.every(PICTURE_MS, () => {
+  const stopDrawing = ticker.every(REDRAW_MS, () => {
     const now = ticker.now();
     drawing.draw(picture(layers.read(monitor, now), destinations.read(monitor, now), screen, style));
   });

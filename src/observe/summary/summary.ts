@@ -1,25 +1,22 @@
 import type { Monitor } from "../monitor.ts";
 import { bytesText, durationText, percentText } from "../quantities.ts";
-import type { HeldUp } from "./activity.ts";
+import type { Bottleneck } from "./activity.ts";
 
-/** What an export did, in numbers. Sizes in bytes, times in ms since its begin. */
+/** Sizes in bytes, times in ms since the export began. */
 export interface Summary {
   /** Layers whose contents were compressed or sent. */
   readonly made: number;
-  /** Layers that an image that was there before has. */
   readonly reused: number;
   readonly readBytes: number;
-  /** Of the tars that were compressed, and what became of them. */
   readonly tarBytes: number;
   readonly compressedBytes: number;
   readonly sentBytes: number;
   readonly appReadyMs: number | undefined;
   readonly totalMs: number;
-  readonly heldUp: HeldUp | undefined;
+  readonly bottleneck: Bottleneck | undefined;
 }
 
-/** Sums up what a monitor saw. */
-export function summarize(monitor: Monitor, heldUp: HeldUp | undefined): Summary {
+export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined): Summary {
   let [readBytes, tarBytes, compressedBytes, sentBytes] = [0, 0, 0, 0];
   const made = new Set<string>();
   for (const { id, madeInAll, isCompressed, tarSize = 0, compressed } of monitor.layers) {
@@ -43,87 +40,81 @@ export function summarize(monitor: Monitor, heldUp: HeldUp | undefined): Summary
     sentBytes,
     appReadyMs: monitor.appReadyMs,
     totalMs: monitor.elapsedMs(),
-    heldUp,
+    bottleneck,
   };
 }
 
-/** How the export was set up, as far as flags could change it. */
 export interface Setup {
   readonly workers: number;
-  /** The most that memory allows. */
   readonly fittingWorkers: number;
-  /** The most that the limits of the process allow. */
   readonly mostWorkers: number;
-  /** That this process may use. */
   readonly cores: number;
   readonly compression: "gzip" | "zstd";
   readonly compressionLevel: number;
   readonly parallel: boolean;
 }
 
-/** A cache that takes this part of all the time behind the app image could be made beside it. */
+/** Fraction of the total time that the cache may take after the app image before -parallel is suggested. */
 const LATE_CACHE = 0.25;
 
-/** A registry is told to be sent less from this part of all the time on. */
-const MUCH = 0.5;
+const MAJOR_SHARE = 0.5;
 
-/** A level that makes blobs some 10 % smaller than the fastest, at a third of its speed. */
+/** Makes blobs some 10% smaller than the fastest level, at a third of its speed. */
 const SMALLER_LEVEL = 5;
 
-/** Which flag would help most; "" when none would. */
-export function advice({ appReadyMs, totalMs, heldUp }: Summary, setup: Setup): string {
+/** The flag or resource that would help most; "" if none would. */
+export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setup): string {
   const { workers, fittingWorkers, mostWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
-  if (!parallel && behindMs > LATE_CACHE * totalMs) return "-parallel makes the cache beside the app image";
-  switch (heldUp?.holdup.kind) {
+  if (!parallel && behindMs > LATE_CACHE * totalMs) return "use -parallel to export the cache alongside the app image";
+  switch (bottleneck?.constraint.kind) {
     case "cores": {
       const possible = Math.min(cores, fittingWorkers, mostWorkers);
-      if (workers < possible) return `-workers ${possible} uses more cores`;
+      if (workers < possible) return `use -workers ${possible} to use more cores`;
       if (workers < cores)
         return mostWorkers < fittingWorkers
-          ? "higher limits of the process make room for more workers"
-          : "more memory makes room for more workers";
-      return compressionLevel > 1 ? "-compression-level 1 is faster" : "more cores make it faster";
+          ? "raise the process's limits to allow more workers"
+          : "add memory to allow more workers";
+      return compressionLevel > 1 ? "use -compression-level 1 to compress faster" : "add cores to compress faster";
     }
     case "disk":
-      return "a faster disk for the layers makes it faster";
+      return "use a faster disk for the layers";
     case "destination": {
-      const isSmaller = compressionLevel >= SMALLER_LEVEL || heldUp.part < MUCH;
-      return isSmaller || compression !== "gzip" ? "" : `-compression-level ${SMALLER_LEVEL} sends less`;
+      const isSmaller = compressionLevel >= SMALLER_LEVEL || bottleneck.share < MAJOR_SHARE;
+      return isSmaller || compression !== "gzip" ? "" : `use -compression-level ${SMALLER_LEVEL} to send less`;
     }
     default:
       return "";
   }
 }
 
-/** Below this part of the time, nothing in particular held the export up. */
-const LEAST_PART = 0.3;
+const MIN_SHARE = 0.3;
 
-/** The last lines of a log, for people. No line of the reference's begins like them. */
+/** None of the reference's lines begin with this prefix. */
 export function summaryLines(summary: Summary, setup: Setup): string[] {
-  const { made, reused, readBytes, tarBytes, compressedBytes, sentBytes, appReadyMs, totalMs, heldUp } = summary;
+  const { made, reused, readBytes, tarBytes, compressedBytes, sentBytes, appReadyMs, totalMs, bottleneck } = summary;
   const compressed = tarBytes === 0 ? "" : `, compressed ${bytesText(tarBytes)} to ${bytesText(compressedBytes)}`;
   const ready = appReadyMs === undefined ? "" : `app image ready after ${durationText(appReadyMs)}, `;
   const hint = advice(summary, setup);
-  const held = heldUp !== undefined && heldUp.part >= LEAST_PART ? heldUpText(heldUp) : "";
+  const held = bottleneck !== undefined && bottleneck.share >= MIN_SHARE ? bottleneckText(bottleneck) : "";
   const last = [held, hint].filter((text) => text !== "").join("; ");
   return [
-    `${made} ${made === 1 ? "layer" : "layers"} made, ${reused} reused; read ${bytesText(readBytes)}${compressed}, sent ${bytesText(sentBytes)}`,
-    `${ready}all done after ${durationText(totalMs)}`,
+    `${made} ${made === 1 ? "layer" : "layers"} built, ${reused} reused; read ${bytesText(readBytes)}${compressed}, sent ${bytesText(sentBytes)}`,
+    `${ready}done after ${durationText(totalMs)}`,
     ...(last === "" ? [] : [last]),
   ].map((line) => `Summary: ${line}`);
 }
 
-function heldUpText({ holdup, part }: HeldUp): string {
-  const time = `${percentText(part)} of the time`;
-  switch (holdup.kind) {
+function bottleneckText({ constraint, share }: Bottleneck): string {
+  const time = `${percentText(share)} of the time`;
+  switch (constraint.kind) {
     case "cores":
-      return `the cores were the limit ${time}`;
+      return `bottleneck: CPU (${time})`;
     case "disk":
-      return `reading from the disk was the limit ${time}`;
+      return `bottleneck: disk reads (${time})`;
     case "destination":
-      return `${holdup.destination} was the limit ${time}`;
+      return `bottleneck: ${constraint.destination} (${time})`;
     case "answers":
-      return `waited for answers ${time}`;
+      return `bottleneck: waiting for responses (${time})`;
   }
 }

@@ -2,16 +2,13 @@ import type { ExportEvent } from "../events.ts";
 import type { LayerWork } from "../layer-work.ts";
 import type { Transfer } from "../transfer.ts";
 import type { Series, Span } from "./spans.ts";
-import type { Lane, Moment, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "./timeline.ts";
+import type { Lane, Marker, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "./timeline.ts";
 
-/** All that a timeline is made of. */
 export interface Recorded {
   readonly program: string;
   readonly began: Date;
-  /** ms of the spans' clock when the export began. */
   readonly beganMs: number;
   readonly durationMs: number;
-  /** By thread, and by layer. */
   readonly spans: readonly Span[];
   readonly layerSpans: readonly Span[];
   readonly events: readonly ExportEvent[];
@@ -21,7 +18,6 @@ export interface Recorded {
   readonly sent: Series;
 }
 
-/** Puts what was recorded in the form in which it is shown. */
 export function buildTimeline(recorded: Recorded): Timeline {
   const { program, began, durationMs, events, queues, sent } = recorded;
   const layers = layersOf(recorded);
@@ -43,7 +39,7 @@ export function buildTimeline(recorded: Recorded): Timeline {
       rounded(busyMs),
     ]),
     uploads: placed.uploads,
-    moments: events.flatMap(momentOf),
+    markers: events.flatMap(markerOf),
     samples: {
       times: queues.times.map(rounded),
       queues: Object.fromEntries(queues.values),
@@ -52,7 +48,6 @@ export function buildTimeline(recorded: Recorded): Timeline {
   };
 }
 
-/** Microseconds are enough. */
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
@@ -81,7 +76,6 @@ function layersOf({ layers, events }: Recorded): TimelineLayer[] {
   }));
 }
 
-/** A lane a thread: those that read and compress, then those that hash. */
 function threadLanes(spans: readonly Span[]) {
   const makers = new Set<number>();
   const hashers = new Set<number>();
@@ -111,7 +105,7 @@ function threadSpan(
   ];
 }
 
-/** Uploads that overlap lie in different lanes; as few for each destination as that takes. */
+/** Overlapping uploads get different lanes, as few as possible for each destination. */
 function placeUploads(
   transfers: readonly Transfer[],
   layers: ReadonlyMap<string, number>,
@@ -145,7 +139,7 @@ function placeUploads(
   return { lanes, uploads };
 }
 
-function momentOf(event: ExportEvent): Moment[] {
+function markerOf(event: ExportEvent): Marker[] {
   const ms = event.elapsedMs;
   switch (event.event) {
     case "app-image-ready":

@@ -7,21 +7,18 @@ import { buildTimeline } from "./build.ts";
 import { Series, type Span, SpanList } from "./spans.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** How often queues and destinations are looked at. */
 const SAMPLE_MS = 100;
 
-/** Records what threads did and when, and what happened meanwhile; everything in bounded memory. */
+/** Records thread activity and events in bounded memory. */
 export class TimelineRecorder implements SpanSink {
   readonly #threads = new SpanList(({ thread }) => thread);
   readonly #layers = new SpanList(({ layer, kind }) => `${kind} ${layer}`);
   readonly #queues = new Series();
   readonly #sent = new Series();
   readonly #events: ExportEvent[] = [];
-  /** ms of the threads' clock when the export began. */
   readonly #began: number;
   readonly #beganAt: Date;
 
-  /** @param clock the threads' @param now the wall's */
   constructor(clock: () => number = threadClock, now = new Date()) {
     this.#began = clock();
     this.#beganAt = now;
@@ -36,27 +33,24 @@ export class TimelineRecorder implements SpanSink {
     this.#add({ thread, layer, kind, startMs, endMs, readMs: 0, busyMs: endMs - startMs, blocks: 1 });
   }
 
-  /** Takes events that say when something happened; those that come often tell nothing new. */
   event(event: ExportEvent): void {
     if (event.event !== "upload-progress" && event.event !== "layer") this.#events.push(event);
   }
 
-  /** Looks at queues and destinations from now on. @returns ends it */
   watch(monitor: Pick<Monitor, "queues" | "transfers" | "elapsedMs">, ticker: Ticker): () => void {
-    const look = (): void => {
+    const sample = (): void => {
       const ms = monitor.elapsedMs();
       const waiting = [...monitor.queues].map(([name, read]) => [name, read()] as const);
       const sent = new Map<string, number>();
       for (const { plan, sent: bytes } of monitor.transfers)
         sent.set(plan.destination, (sent.get(plan.destination) ?? 0) + bytes);
-      this.#queues.look(ms, waiting);
-      this.#sent.look(ms, sent);
+      this.#queues.sample(ms, waiting);
+      this.#sent.sample(ms, sent);
     };
-    look();
-    return ticker.every(SAMPLE_MS, look);
+    sample();
+    return ticker.every(SAMPLE_MS, sample);
   }
 
-  /** What was recorded, up to now. @param program which version of which program */
   timeline(monitor: Pick<Monitor, "transfers" | "layers" | "elapsedMs">, program: string): Timeline {
     return buildTimeline({
       program,

@@ -1,9 +1,8 @@
 import type { Timeline } from "./timeline.ts";
 
-/** What the lanes are grouped under; the numbers are Perfetto's order. */
 const PROCESSES = { threads: 1, uploads: 2, layers: 3 } as const;
 
-/** One event of Chrome's format; `ts` and `dur` are in microseconds. */
+/** `ts` and `dur` are in microseconds. */
 interface TraceEvent {
   readonly name: string;
   readonly ph: "X" | "M" | "C" | "i";
@@ -17,8 +16,9 @@ interface TraceEvent {
 }
 
 /**
- * A timeline in Chrome's trace event format, which Perfetto and chrome://tracing open ("Trace Event Format", Google, sections
- * Complete, Metadata, Counter and Instant Events). Lanes are threads of three processes; no two spans of a lane overlap.
+ * A timeline in Chrome's trace event format, which Perfetto and chrome://tracing open ("Trace Event Format", Google,
+ * sections Complete, Metadata, Counter and Instant Events). Lanes are threads of three processes; no two spans of a
+ * lane overlap.
  */
 export function traceEvents(
   timeline: Timeline,
@@ -30,7 +30,7 @@ export function traceEvents(
     ...uploadEvents(timeline),
     ...layerEvents(timeline),
     ...counters(timeline),
-    ...timeline.moments.map(
+    ...timeline.markers.map(
       ({ name, ms }): TraceEvent => ({ name, ph: "i", s: "g", pid: PROCESSES.threads, tid: 0, ts: micro(ms) }),
     ),
   ];
@@ -77,7 +77,7 @@ function threadEvents({ spans, layers }: Timeline): TraceEvent[] {
     const end = startMs + durationMs;
     if (kind === "diff-id") return [span("hash", startMs, end)];
     if (kind === "blob") return [span("append", startMs, end)];
-    // Blocks that were merged were read and compressed in turn: their share of reading comes first.
+    // Merged blocks were read and compressed in turn: their share of reading comes first.
     const turn = startMs + (busyMs === 0 ? 0 : (durationMs * readMs) / busyMs);
     return [span("read", startMs, turn), span("compress", turn, end)];
   });
@@ -96,7 +96,6 @@ function uploadEvents({ uploads, layers }: Timeline): TraceEvent[] {
   }));
 }
 
-/** From the begin of a layer's first pass to its last product. */
 function layerEvents({ layers, durationMs }: Timeline): TraceEvent[] {
   return layers.flatMap(({ id, startedMs, hashedMs, compressedMs, ...args }, i) => {
     if (startedMs === undefined) return [];

@@ -4,13 +4,12 @@ import { writeDocument } from "../../report/output.ts";
 import type { Timeline } from "./timeline.ts";
 import { traceEvents } from "./trace-events.ts";
 
-/** Where a page has its timeline. */
 const PLACE = "<!-- timeline -->";
 
 /**
- * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a page that needs nothing else.
+ * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a self-contained page.
  * @param page the page without a timeline
- * @param patienceMs how long to wait for the reader of a FIFO
+ * @param timeoutMs how long to wait for the reader of a FIFO
  * @throws Fault `open <path>: ...` or `write <path>: ...`
  */
 export async function writeTimeline(
@@ -27,7 +26,6 @@ export async function writeTimeline(
   }
 }
 
-/** @param page with a comment where the timeline belongs */
 export function timelineHtml(timeline: Timeline, page: string): string {
   // Nothing in a name may end the element.
   const data = JSON.stringify(timeline).replaceAll("<", "\\u003c");

@@ -148,7 +148,7 @@ describe("events", () => {
     const run = await startProgram(EXPORTER, scene.arguments({ flags: ["-events", target] }), {}, streams).ended;
     expect(run.exitCode).toBe(3);
     expect(run.stderr.match(/^ERROR: .*$/gm)).toEqual([
-      `ERROR: failed to resolve inputs: -events (CNB_EXPORT_EVENTS) is ${target}, which is no descriptor that the caller opened for writing`,
+      `ERROR: failed to resolve inputs: -events (CNB_EXPORT_EVENTS) is ${target}, which is not a descriptor that the caller opened for writing`,
     ]);
     expect(existsSync(join(process.cwd(), target))).toBe(false);
   });

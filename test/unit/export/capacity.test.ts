@@ -16,7 +16,7 @@ const CPU_BOUND: Summary = {
   sentBytes: 0,
   appReadyMs: 9_000,
   totalMs: 10_000,
-  heldUp: { holdup: { kind: "cores" }, part: 0.9 },
+  bottleneck: { constraint: { kind: "cores" }, share: 0.9 },
 };
 
 function supplies(rest: Partial<Supplies> = {}): Supplies {
@@ -72,7 +72,7 @@ test("the summary judges the workers that the limits allow, not those requested"
   );
   const setup = setupOf({ tuning, parallel: true }, { workers, mostWorkers }, 4);
   expect(setup).toMatchObject({ workers: 2, mostWorkers: 2, fittingWorkers: 20 });
-  expect(advice(CPU_BOUND, setup)).toBe("higher limits of the process make room for more workers");
+  expect(advice(CPU_BOUND, setup)).toBe("raise the process's limits to allow more workers");
 });
 
 test.each([

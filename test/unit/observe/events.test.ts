@@ -7,7 +7,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
 
-test("a closed writer leaves the file alone that gets its descriptor next", async () => {
+test("a closed writer does not write to the next file with its descriptor", async () => {
   const directory = tempTree();
   const events = openEvents(join(directory, "events.jsonl"));
   events.write(EVENT);
@@ -22,7 +22,7 @@ test("a closed writer leaves the file alone that gets its descriptor next", asyn
   expect(readFileSync(join(directory, "events.jsonl"), "utf8")).toBe(`${JSON.stringify(EVENT)}\n`);
 });
 
-test("a closed writer leaves a descriptor open that it was given, and writes to it no more", async () => {
+test("a closed writer leaves the caller's descriptor open and stops writing to it", async () => {
   const path = join(tempTree(), "events.jsonl");
   const file = openSync(path, "a");
   const events = openEvents(file);

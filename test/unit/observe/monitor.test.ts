@@ -24,7 +24,7 @@ test("events carry the time since the export began", () => {
   expect(events).toEqual([{ event: "cache-failed", elapsedMs: 12, reason: "r" }]);
 });
 
-test("a layer tells of its steps, and counts what its threads did", () => {
+test("a layer emits its steps, and counts its threads' work", () => {
   const { monitor, events } = watched();
   const work = monitor.layer("a:b");
   work.begin(2048, ["diff-id", "blob"]);
@@ -41,7 +41,7 @@ test("a layer tells of its steps, and counts what its threads did", () => {
   ]);
 });
 
-test("a second pass counts its own bytes, and adds to the bytes in all", () => {
+test("a second pass counts its own bytes, and adds to the total", () => {
   const { monitor } = watched();
   const work = monitor.layer("a:b");
   for (const makes of [["diff-id"], ["blob"]] as const) {
@@ -51,7 +51,7 @@ test("a second pass counts its own bytes, and adds to the bytes in all", () => {
   expect(work).toMatchObject({ madeInPass: 1024, madeInAll: 2048, compressed: 7 });
 });
 
-test("a transfer that begins again is resumed, and never goes back", () => {
+test("a second begin resumes a transfer, whose count never decreases", () => {
   const { monitor, events, clock } = watched();
   const transfer = monitor.transfer(PLAN);
   expect(transfer.state).toBe("waiting");
@@ -70,14 +70,14 @@ test("a transfer that begins again is resumed, and never goes back", () => {
   ]);
 });
 
-test("what is not sent does not count as sent", () => {
+test("an existing blob does not count as sent", () => {
   const { monitor } = watched();
   const transfer = monitor.transfer({ ...PLAN, layer: undefined, size: 900 });
   transfer.done("sha256:d", 900, "mounted");
   expect(transfer).toMatchObject({ sent: 0, startedMs: undefined, outcome: "mounted" });
 });
 
-test("what is made at its destination is there as far as it is made", () => {
+test("a blob built at its destination counts as sent as far as it is built", () => {
   const { monitor } = watched();
   let made = 0;
   const transfer = monitor.transfer({ ...PLAN, reached: () => made });
@@ -87,7 +87,7 @@ test("what is made at its destination is there as far as it is made", () => {
   expect(transfer.sent).toBe(10);
 });
 
-test("a failure is told with its reason", () => {
+test("a failure is emitted with its reason", () => {
   const { monitor, events } = watched();
   monitor.transfer(PLAN).fail(new Error("no room"));
   expect(events).toEqual([{ event: "upload-failed", elapsedMs: 0, ...NAME, reason: "no room" }]);

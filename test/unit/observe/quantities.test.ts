@@ -28,6 +28,6 @@ test.each([
   expect(durationText(ms)).toBe(text);
 });
 
-test("not all is not 100 %", () => {
+test("an incomplete fraction is never 100%", () => {
   expect([0, 0.999, 1].map(percentText)).toEqual(["0%", "99%", "100%"]);
 });

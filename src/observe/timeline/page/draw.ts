@@ -1,8 +1,7 @@
-import type { Moment } from "../timeline.ts";
-import { AXIS_HEIGHT, type Bar, type Chart, type Colour, heightOf, type Row, timeText } from "./rows.ts";
+import type { Marker } from "../timeline.ts";
+import { AXIS_HEIGHT, type Bar, type Chart, type Color, heightOf, type Row, timeText } from "./rows.ts";
 import type { View } from "./view.ts";
 
-/** Where something is drawn, in pixels. */
 interface Box {
   readonly x: number;
   readonly y: number;
@@ -10,22 +9,19 @@ interface Box {
   readonly height: number;
 }
 
-/** However little there is of something, it can be seen. */
 const LEAST_ALPHA = 0.3;
 
-/** How strong the colour is of a place of which so much is taken. */
 function alphaOf(taken: number): number {
   return Math.min(1, Math.max(LEAST_ALPHA, taken));
 }
 
 interface Column {
   readonly box: Box;
-  readonly colour: Colour;
-  /** How much of the pixel is taken, 0 to 1 and more. */
+  readonly color: Color;
   taken: number;
 }
 
-/** Bars of a lane that are thinner than a pixel: those in one column of pixels are drawn at once. */
+/** Merges the bars of a lane that are thinner than a pixel: those in one pixel column are drawn at once. */
 class ThinBars {
   readonly #pen: Pen;
   readonly #columns = new Map<string, Column>();
@@ -34,17 +30,16 @@ class ThinBars {
     this.#pen = pen;
   }
 
-  /** Bars come from left to right. */
-  add({ colour, density = 1 }: Bar, box: Box): void {
+  add({ color, density = 1 }: Bar, box: Box): void {
     const x = Math.floor(box.x);
-    const track = `${colour} ${box.y}`;
+    const track = `${color} ${box.y}`;
     const column = this.#columns.get(track);
     if (column?.box.x === x) {
       column.taken += box.width * density;
       return;
     }
     if (column !== undefined) this.#draw(column);
-    this.#columns.set(track, { box: { ...box, x, width: 1 }, colour, taken: box.width * density });
+    this.#columns.set(track, { box: { ...box, x, width: 1 }, color, taken: box.width * density });
   }
 
   flush(): void {
@@ -52,24 +47,23 @@ class ThinBars {
     this.#columns.clear();
   }
 
-  #draw({ box, colour: name, taken }: Column): void {
-    const { canvas, colour } = this.#pen;
+  #draw({ box, color: name, taken }: Column): void {
+    const { canvas, color } = this.#pen;
     canvas.globalAlpha = alphaOf(taken);
-    canvas.fillStyle = colour(name);
+    canvas.fillStyle = color(name);
     canvas.fillRect(box.x, box.y, box.width, box.height);
     canvas.globalAlpha = 1;
   }
 }
 
-/** Above the lines, for their names. */
 const CHART_TEXT_HEIGHT = 19;
 
-/** Lines in steps: a number holds until it is looked at again. */
-function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, height: number, view: View): void {
+/** A step chart: each value holds until the next sample. */
+function drawChart({ canvas, color }: Pen, chart: Chart, y: number, height: number, view: View): void {
   const [top, bottom] = [y + CHART_TEXT_HEIGHT, y + height - 4];
   const scale = chart.most === 0 ? 0 : (bottom - top) / chart.most;
   canvas.lineWidth = 1.5;
-  for (const { colour: name, values } of chart.lines) {
+  for (const { color: name, values } of chart.lines) {
     canvas.beginPath();
     chart.times.forEach((ms, i) => {
       const next = chart.times[i + 1] ?? ms;
@@ -78,40 +72,37 @@ function drawChart({ canvas, colour }: Pen, chart: Chart, y: number, height: num
       canvas.lineTo(view.xOf(ms), level);
       canvas.lineTo(view.xOf(next), level);
     });
-    canvas.strokeStyle = colour(name);
+    canvas.strokeStyle = color(name);
     canvas.stroke();
   }
   let x = view.left + 8;
   const say = (text: string, name: string): void => {
-    canvas.fillStyle = colour(name);
+    canvas.fillStyle = color(name);
     canvas.fillText(text, x, y + CHART_TEXT_HEIGHT / 2);
     x += canvas.measureText(text).width + 12;
   };
-  for (const { name, colour: own } of chart.lines) say(name, own);
-  say(`at most ${chart.format(chart.most)}`, "dim");
+  for (const { name, color: own } of chart.lines) say(name, own);
+  say(`max ${chart.format(chart.most)}`, "dim");
 }
 
-/** Pixels between two times on the axis. */
 const TICK_PIXELS = 110;
 
-/** Lines through all rows, at round times. */
-function drawGrid({ canvas, colour }: Pen, view: View, height: number): void {
+function drawGrid({ canvas, color }: Pen, view: View, height: number): void {
   canvas.lineWidth = 1;
-  canvas.strokeStyle = colour("line");
+  canvas.strokeStyle = color("line");
   for (const { x } of ticks(view)) line(canvas, x, AXIS_HEIGHT, height);
 }
 
-/** The round times at the top. */
-function drawAxis({ canvas, colour }: Pen, view: View): void {
-  canvas.fillStyle = colour("page");
+function drawAxis({ canvas, color }: Pen, view: View): void {
+  canvas.fillStyle = color("page");
   canvas.fillRect(0, 0, view.width, AXIS_HEIGHT);
   canvas.lineWidth = 1;
-  canvas.strokeStyle = colour("line");
+  canvas.strokeStyle = color("line");
   for (const { x, ms } of ticks(view)) {
     line(canvas, x, AXIS_HEIGHT - 6, AXIS_HEIGHT);
     const text = ms === 0 ? "0" : timeText(ms);
     if (x + canvas.measureText(text).width + 3 > view.width) break;
-    canvas.fillStyle = colour("dim");
+    canvas.fillStyle = color("dim");
     canvas.fillText(text, x + 3, AXIS_HEIGHT - 9);
   }
   canvas.beginPath();
@@ -130,15 +121,14 @@ function ticks(view: View): { readonly x: number; readonly ms: number }[] {
   });
 }
 
-const MOMENT_COLOURS = { app: "ready", cache: "cache", failure: "failure" } as const;
+const MARKER_COLORS = { app: "ready", cache: "cache", failure: "failure" } as const;
 
-/** What happened once, as lines through all rows; where names would overlap, the later one has none. */
-function drawMoments({ canvas, colour }: Pen, moments: readonly Moment[], view: View, height: number): void {
+function drawMarkers({ canvas, color }: Pen, markers: readonly Marker[], view: View, height: number): void {
   let free = Number.NEGATIVE_INFINITY;
-  for (const { name, ms, kind } of moments.toSorted((a, b) => a.ms - b.ms)) {
+  for (const { name, ms, kind } of markers.toSorted((a, b) => a.ms - b.ms)) {
     const x = Math.round(view.xOf(ms)) + 0.5;
     if (x < view.left || x > view.width) continue;
-    canvas.strokeStyle = colour(MOMENT_COLOURS[kind]);
+    canvas.strokeStyle = color(MARKER_COLORS[kind]);
     canvas.fillStyle = canvas.strokeStyle;
     canvas.lineWidth = 1.5;
     canvas.setLineDash([5, 3]);
@@ -160,59 +150,54 @@ function line(canvas: CanvasRenderingContext2D, x: number, from: number, to: num
   canvas.stroke();
 }
 
-/** The least of 1, 2, 5, 10, ... that is at least `ms`. */
 function roundStep(ms: number): number {
   const power = 10 ** Math.floor(Math.log10(ms));
   const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= ms) ?? 10;
   return factor * power;
 }
 
-/** What is drawn on and with. */
 export interface Pen {
   readonly canvas: CanvasRenderingContext2D;
-  /** The value of one of the page's colours, by the name of its variable. */
-  readonly colour: (name: string) => string;
+  readonly color: (name: string) => string;
 }
 
 const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
 
 const NOTE_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 
-/** Smaller bars have no text. */
 const TEXT_MIN = 34;
 const TEXT_HEIGHT = 12;
 
 /**
- * Draws the rows that can be seen.
+ * Draws the visible rows.
  * @param scrolled pixels that rows are moved up by
  */
 export function drawAll(
   pen: Pen,
   rows: readonly Row[],
-  moments: readonly Moment[],
+  markers: readonly Marker[],
   view: View,
   scrolled: number,
   height: number,
 ): void {
-  const { canvas, colour } = pen;
+  const { canvas, color } = pen;
   canvas.font = FONT;
   canvas.textBaseline = "middle";
-  canvas.fillStyle = colour("page");
+  canvas.fillStyle = color("page");
   canvas.fillRect(0, 0, view.width, height);
   const seen = rowsBetween(rows, AXIS_HEIGHT, height, AXIS_HEIGHT - scrolled);
-  canvas.fillStyle = colour("band");
+  canvas.fillStyle = color("band");
   for (const { row, number, y } of seen)
     if (number % 2 === 1 && row.kind !== "title") canvas.fillRect(0, y, view.width, heightOf(row));
   drawGrid(pen, view, height);
   for (const { row, y } of seen) drawRow(pen, row, y, heightOf(row), view);
   drawAxis(pen, view);
-  drawMoments(pen, moments, view, height);
+  drawMarkers(pen, markers, view, height);
 }
 
 interface PlacedRow {
   readonly row: Row;
   readonly number: number;
-  /** Pixels from the canvas's top. */
   readonly y: number;
 }
 
@@ -226,9 +211,9 @@ function rowsBetween(rows: readonly Row[], top: number, bottom: number, start: n
 }
 
 function drawRow(pen: Pen, row: Row, y: number, height: number, view: View): void {
-  const { canvas, colour } = pen;
+  const { canvas, color } = pen;
   if (row.kind === "title") {
-    canvas.fillStyle = colour("text");
+    canvas.fillStyle = color("text");
     canvas.font = `600 ${FONT}`;
     canvas.fillText(row.label, 10, y + height / 2 + 3);
     canvas.font = FONT;
@@ -242,16 +227,16 @@ function drawRow(pen: Pen, row: Row, y: number, height: number, view: View): voi
   else drawBars(pen, row.bars, y, height, view);
   canvas.restore();
   const note = row.kind === "lane" ? row.note : undefined;
-  canvas.fillStyle = colour("text");
+  canvas.fillStyle = color("text");
   canvas.fillText(shortened(canvas, row.label, view.left - 16), 10, y + height / (note === undefined ? 2 : 3.2));
   if (note === undefined) return;
-  canvas.fillStyle = colour("dim");
+  canvas.fillStyle = color("dim");
   canvas.font = NOTE_FONT;
   canvas.fillText(shortened(canvas, note, view.left - 16), 10, y + height * 0.74);
   canvas.font = FONT;
 }
 
-/** Draws a lane. What is thinner than a pixel makes it the darker the more of it there is. */
+/** Bars thinner than a pixel darken it in proportion. */
 function drawBars(pen: Pen, bars: readonly Bar[], y: number, height: number, view: View): void {
   const [top, space] = [y + 1, height - 2];
   const thin = new ThinBars(pen);
@@ -267,23 +252,19 @@ function drawBars(pen: Pen, bars: readonly Bar[], y: number, height: number, vie
   thin.flush();
 }
 
-function drawBar(
-  { canvas, colour }: Pen,
-  { colour: name, text, density = 1 }: Bar,
-  { x, y, width, height }: Box,
-): void {
+function drawBar({ canvas, color }: Pen, { color: name, text, density = 1 }: Bar, { x, y, width, height }: Box): void {
   canvas.globalAlpha = alphaOf(density);
-  canvas.fillStyle = colour(name);
+  canvas.fillStyle = color(name);
   canvas.fillRect(x, y, width, height);
   canvas.globalAlpha = 1;
   if (text === undefined || width < TEXT_MIN || height < TEXT_HEIGHT) return;
-  canvas.fillStyle = colour("on-bar");
+  canvas.fillStyle = color("on-bar");
   canvas.fillText(shortened(canvas, text, width - 8), x + 4, y + height / 2 + 0.5);
 }
 
 const widths = new Map<string, number>();
 
-/** The end of a text says more than its begin: layers of one buildpack begin alike. */
+/** Truncates at the start: ids of one buildpack's layers share their beginning. */
 function shortened(canvas: CanvasRenderingContext2D, text: string, width: number): string {
   const measure = (part: string): number => {
     const known = widths.get(part) ?? canvas.measureText(part).width;

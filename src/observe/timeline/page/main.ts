@@ -1,26 +1,21 @@
 import { bytesText, durationText } from "../../quantities.ts";
 import type { Timeline } from "../timeline.ts";
 import { drawAll } from "./draw.ts";
-import { AXIS_HEIGHT, buildRows, type Colour, heightOf } from "./rows.ts";
+import { AXIS_HEIGHT, buildRows, type Color, heightOf } from "./rows.ts";
 import { detailsAt, View } from "./view.ts";
 
-/** Zoom of one notch of a wheel, and of one press of a key. */
 const WHEEL_RATE = 0.0015;
 const KEY_FACTOR = 1.4;
 const KEY_PIXELS = 80;
 
-/** What gestures act on. */
 export interface Stage {
   readonly canvas: HTMLCanvasElement;
   readonly scroller: HTMLElement;
   readonly view: View;
-  /** Draws again soon. */
   readonly redraw: () => void;
-  /** The pointer is here; undefined: it is gone, or busy. */
   readonly point: (at: { readonly x: number; readonly y: number } | undefined) => void;
 }
 
-/** Lets wheel, pointer and keys move and zoom. */
 export function listen(stage: Stage): void {
   listenToWheel(stage);
   listenToPointer(stage);
@@ -31,7 +26,7 @@ function listenToWheel({ canvas, scroller, view, redraw }: Stage): void {
   canvas.addEventListener(
     "wheel",
     (event) => {
-      // Over the names, a wheel scrolls as everywhere.
+      // Over the names, the wheel scrolls as usual.
       if (event.offsetX < view.left) return;
       event.preventDefault();
       if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) view.move(event.deltaX || event.deltaY);
@@ -93,7 +88,7 @@ function listenToKeys({ scroller, view, redraw }: Stage): void {
   });
 }
 
-const LEGEND: readonly (readonly [Colour, string])[] = [
+const LEGEND: readonly (readonly [Color, string])[] = [
   ["read", "read"],
   ["compress", "compress"],
   ["hash", "hash of the tar"],
@@ -104,7 +99,7 @@ const LEGEND: readonly (readonly [Colour, string])[] = [
 ];
 
 function element<Kind extends HTMLElement>(id: string): Kind {
-  // The page that this script is part of has them all.
+  // The page that embeds this script contains all of them.
   return document.getElementById(id) as Kind;
 }
 
@@ -115,31 +110,31 @@ const [canvas, scroller, details] = [element<HTMLCanvasElement>("canvas"), eleme
 const context = canvas.getContext("2d") as CanvasRenderingContext2D;
 
 function describe(): void {
-  const { began, durationMs, layers, moments, uploads, program } = timeline;
+  const { began, durationMs, layers, markers, uploads, program } = timeline;
   const sent = uploads.reduce((sum, { sentBytes }) => sum + sentBytes, 0);
-  const ready = moments.find(({ kind }) => kind === "app");
+  const ready = markers.find(({ kind }) => kind === "app");
   const facts = [
     new Date(began).toLocaleString(),
     ready === undefined ? "" : `app image ready after ${durationText(ready.ms)}`,
-    `${durationText(durationMs)} in all`,
+    `${durationText(durationMs)} total`,
     `${layers.length} layer${layers.length === 1 ? "" : "s"}`,
     `${bytesText(sent)} sent`,
     program,
   ];
   element("facts").textContent = facts.filter((fact) => fact !== "").join(" · ");
-  for (const [colour, text] of LEGEND) {
+  for (const [color, text] of LEGEND) {
     const [item, swatch] = [document.createElement("li"), document.createElement("i")];
-    swatch.style.background = `var(--${colour})`;
+    swatch.style.background = `var(--${color})`;
     item.append(swatch, text);
     element("legend").append(item);
   }
 }
 
-/** Reading a variable of the style sheet is slow, and they change with light and dark only. */
-let colours = new Map<string, string>();
-function colour(name: string): string {
-  const known = colours.get(name) ?? getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
-  colours.set(name, known);
+/** Cached because reading CSS variables is slow; they change only with the color scheme. */
+let colors = new Map<string, string>();
+function color(name: string): string {
+  const known = colors.get(name) ?? getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+  colors.set(name, known);
   return known;
 }
 
@@ -149,7 +144,7 @@ function redraw(): void {
   isDrawing = true;
   requestAnimationFrame(() => {
     isDrawing = false;
-    drawAll({ canvas: context, colour }, rows, timeline.moments, view, scroller.scrollTop, scroller.clientHeight);
+    drawAll({ canvas: context, color }, rows, timeline.markers, view, scroller.scrollTop, scroller.clientHeight);
   });
 }
 
@@ -184,6 +179,6 @@ describe();
 listen({ canvas, scroller, view, redraw, point });
 new ResizeObserver(fit).observe(scroller);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  colours = new Map();
+  colors = new Map();
   redraw();
 });

@@ -1,7 +1,7 @@
 import { bytesText, durationText, speedText } from "../../quantities.ts";
 import type { LayerSpan, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "../timeline.ts";
 
-/** A time or a duration, as fine as it is short: `12.3 ms`, `4.21 s`, `2m05s`. */
+/** Precision depends on the size: `12.3 ms`, `4.21 s`, `2m05s`. */
 export function timeText(ms: number): string {
   if (ms < 1) return `${ms.toFixed(3)} ms`;
   if (ms < 100) return `${ms.toFixed(1)} ms`;
@@ -9,42 +9,32 @@ export function timeText(ms: number): string {
   return ms < 60_000 ? `${(ms / 1000).toFixed(2)} s` : durationText(ms);
 }
 
-/** When something was. */
 function rangeText(startMs: number, endMs: number): string {
   return `${timeText(endMs - startMs)}, from ${timeText(startMs)} to ${timeText(endMs)}`;
 }
 
-/** Names of the page's colours, each a CSS variable. */
-export type Colour = "read" | "compress" | "hash" | "append" | "app" | "cache" | "way" | "text";
+export type Color = "read" | "compress" | "hash" | "append" | "app" | "cache" | "way" | "text";
 
-/** A piece of a lane. */
 export interface Bar {
   readonly startMs: number;
   readonly endMs: number;
-  readonly colour: Colour;
-  /** Where in the row it lies, from 0 at the top to 1. */
+  readonly color: Color;
   readonly top: number;
   readonly bottom: number;
-  /** For which part of its time something was done, from 0 to 1; absent: all of it. */
   readonly density?: number;
-  /** Written into it where there is room. */
   readonly text?: string;
-  /** What is shown when it is pointed at. */
   readonly details: () => readonly string[];
 }
 
-/** Numbers over time. */
 export interface Chart {
   readonly times: readonly number[];
-  readonly lines: readonly { readonly name: string; readonly colour: Colour; readonly values: readonly number[] }[];
+  readonly lines: readonly { readonly name: string; readonly color: Color; readonly values: readonly number[] }[];
   readonly most: number;
   readonly format: (value: number) => string;
 }
 
-/** A line of the page: a heading, a lane or a chart. */
 export type Row =
   | { readonly kind: "title"; readonly label: string }
-  /** Bars are in the order of their starts. */
   | {
       readonly kind: "lane";
       readonly label: string;
@@ -54,7 +44,6 @@ export type Row =
     }
   | { readonly kind: "chart"; readonly label: string; readonly chart: Chart };
 
-/** All rows of a timeline, from the top. Layers come last, since there may be hundreds. */
 export function buildRows(timeline: Timeline): Row[] {
   const title = (label: string): Row => ({ kind: "title", label });
   const uploads = uploadRows(timeline);
@@ -62,7 +51,7 @@ export function buildRows(timeline: Timeline): Row[] {
     title("Threads"),
     ...threadRows(timeline),
     ...(uploads.length === 0 ? [] : [title("Uploads"), ...uploads]),
-    title("Waiting, and speed of uploads"),
+    title("Queues and upload speed"),
     { kind: "chart", label: "queues", chart: queueChart(timeline) },
     { kind: "chart", label: "speed", chart: speedChart(timeline) },
     title("Layers"),
@@ -70,19 +59,16 @@ export function buildRows(timeline: Timeline): Row[] {
   ];
 }
 
-/** Pixels above the rows, which stay where they are. */
 export const AXIS_HEIGHT = 38;
 
 const HEIGHTS = { title: 26, chart: 62 } as const;
 
-/** Pixels. */
 export function heightOf(row: Row): number {
   return row.kind === "lane" ? row.height : HEIGHTS[row.kind];
 }
 
 const THREAD_ROW_HEIGHT = 20;
 
-/** A lane for each thread. */
 function threadRows({ lanes, spans, layers }: Timeline): Row[] {
   return lanes.flatMap(({ name, group }, lane): Row[] => {
     if (group !== "threads") return [];
@@ -93,7 +79,6 @@ function threadRows({ lanes, spans, layers }: Timeline): Row[] {
   });
 }
 
-/** Blocks are read and compressed in turn; in merged spans, the share of reading is shown first. */
 function threadBars([, , kind, startMs, durationMs, busyMs, readMs, blocks]: ThreadSpan, layer: string): Bar[] {
   const endMs = startMs + durationMs;
   const details = () => [
@@ -104,25 +89,23 @@ function threadBars([, , kind, startMs, durationMs, busyMs, readMs, blocks]: Thr
   ];
   const density = durationMs === 0 ? 1 : busyMs / durationMs;
   const whole = { startMs, endMs, top: 0, bottom: 1, density, details };
-  if (kind === "diff-id") return [{ ...whole, colour: "hash" }];
-  if (kind === "blob") return [{ ...whole, colour: "append" }];
+  if (kind === "diff-id") return [{ ...whole, color: "hash" }];
+  if (kind === "blob") return [{ ...whole, color: "append" }];
   const turn = startMs + (busyMs === 0 ? 0 : (durationMs * readMs) / busyMs);
   return [
-    { ...whole, endMs: turn, colour: "read" },
-    { ...whole, startMs: turn, colour: "compress" },
+    { ...whole, endMs: turn, color: "read" },
+    { ...whole, startMs: turn, color: "compress" },
   ];
 }
 
-const STEPS = { "diff-id": "hash of the tar", blob: "hash of the blob, and into the spool" } as const;
+const STEPS = { "diff-id": "hash of the tar", blob: "hash of the blob, append to the spool" } as const;
 
-/** With more layers than these, rows are lower. */
 const MANY = 60;
 const LAYER_ROW_HEIGHTS = { few: 30, many: 18 } as const;
 
-/** Spans that are closer to each other than this part of the whole are one bar. */
+/** Spans closer than this fraction of the total are one bar. */
 const MERGE_PART = 1 / 500;
 
-/** Where a layer's stages lie in its row. */
 const TRACKS: Readonly<Record<"make" | "hash" | "app" | "cache", readonly [top: number, bottom: number]>> = {
   make: [0, 0.3],
   hash: [0.3, 0.5],
@@ -130,7 +113,6 @@ const TRACKS: Readonly<Record<"make" | "hash" | "app" | "cache", readonly [top: 
   cache: [0.75, 1],
 };
 
-/** A row a layer: its way through the stages, from left to right. */
 function layerRows(timeline: Timeline): Row[] {
   const { layers, layerSpans, uploads, durationMs } = timeline;
   const spansOf = Map.groupBy(layerSpans, ([layer]) => layer);
@@ -153,7 +135,7 @@ function layerBars(
 ): Bar[] {
   const made = spans.filter(([, kind]) => kind === "make");
   const hashed = spans.filter(([, kind]) => kind === "diff-id");
-  // Also of one that was stopped half-way, whose blob has no size.
+  // Applies to aborted layers too, whose blob has no size.
   const isCompressed = spans.some(([, kind]) => kind === "blob");
   const bars = [
     ...stage(
@@ -173,7 +155,7 @@ function layerBars(
   const way: Bar = {
     startMs,
     endMs,
-    colour: "way",
+    color: "way",
     top: 0.45,
     bottom: 0.55,
     details: () => layerDetails(layer, startMs, endMs),
@@ -183,7 +165,7 @@ function layerBars(
 
 function stage(
   spans: readonly LayerSpan[],
-  colour: Colour,
+  color: Color,
   done: string,
   [top, bottom]: readonly [number, number],
   layer: TimelineLayer,
@@ -198,8 +180,8 @@ function stage(
     } else ranges.push({ startMs, endMs: startMs + spanMs, busyMs: spanBusyMs });
   }
   return ranges.map(({ startMs, endMs, busyMs }) => {
-    const details = () => [layer.id, `${done}: ${timeText(busyMs)} of threads`, rangeText(startMs, endMs)];
-    return { startMs, endMs, colour, top, bottom, details };
+    const details = () => [layer.id, `${done}: ${timeText(busyMs)} of thread time`, rangeText(startMs, endMs)];
+    return { startMs, endMs, color, top, bottom, details };
   });
 }
 
@@ -214,11 +196,10 @@ function sizeText({ tarSize, size, isReused }: TimelineLayer): string {
 
 const UPLOAD_ROW_HEIGHT = 20;
 
-/** Lanes of each destination. */
 function uploadRows({ lanes, uploads, layers }: Timeline): Row[] {
   return lanes.flatMap(({ name, group }, lane): Row[] => {
     if (group !== "uploads") return [];
-    // Once for all lanes of a destination.
+    // Label only the first lane of a destination.
     const label = lanes[lane - 1]?.name === name ? "" : name;
     const bars = uploads
       .filter((upload) => upload.lane === lane)
@@ -227,44 +208,41 @@ function uploadRows({ lanes, uploads, layers }: Timeline): Row[] {
   });
 }
 
-/** An upload's bar in the row of a destination or of a layer. */
 function uploadBar(upload: UploadSpan, layer: string | undefined, top: number, bottom: number): Bar {
   const { startMs, endMs, image, destination, sentBytes, outcome } = upload;
   const text = layer ?? "run image layer";
   const seconds = (endMs - startMs) / 1000;
   const details = () => [
     text,
-    `${outcome === "failed" ? "not brought" : outcome} to ${destination}`,
+    `${outcome === "failed" ? "not sent" : outcome} to ${destination}`,
     `${bytesText(sentBytes)}${seconds > 0 ? `, ${speedText(sentBytes / seconds)}` : ""}`,
     rangeText(startMs, endMs),
   ];
-  return { startMs, endMs, colour: image, top, bottom, text, details };
+  return { startMs, endMs, color: image, top, bottom, text, details };
 }
 
-/** Speeds are those of so many samples, since registries take bytes in gulps. */
+/** Speeds are averaged over this many samples, since registries accept bytes in bursts. */
 const SMOOTH = 5;
 
-const QUEUE_COLOURS: Readonly<Record<string, Colour>> = { layers: "text", blocks: "compress", uploads: "app" };
+const QUEUE_COLORS: Readonly<Record<string, Color>> = { layers: "text", blocks: "compress", uploads: "app" };
 
-/** How many wait at each queue. */
 function queueChart({ samples }: Timeline): Chart {
   const lines = Object.entries(samples.queues).map(([name, values]) => {
-    return { name: `${name} that wait`, colour: QUEUE_COLOURS[name] ?? "way", values } as const;
+    return { name: `waiting ${name}`, color: QUEUE_COLORS[name] ?? "way", values } as const;
   });
   return chart(samples.times, lines, (value) => String(Math.round(value)));
 }
 
-/** How fast bytes are sent to each destination. */
 function speedChart({ samples, uploads }: Timeline): Chart {
   const { times } = samples;
   const lines = Object.entries(samples.sent).map(([name, bytes]) => {
-    const colour: Colour = uploads.find(({ destination }) => destination === name)?.image ?? "app";
+    const color: Color = uploads.find(({ destination }) => destination === name)?.image ?? "app";
     const values = bytes.map((value, i) => {
       const from = Math.max(0, i - SMOOTH);
       const seconds = ((times[i] ?? 0) - (times[from] ?? 0)) / 1000;
       return seconds > 0 ? Math.max(0, value - (bytes[from] ?? 0)) / seconds : 0;
     });
-    return { name, colour, values };
+    return { name, color, values };
   });
   return chart(times, lines, speedText);
 }

@@ -1,14 +1,11 @@
 import { AXIS_HEIGHT, type Bar, type Chart, heightOf, type Row, timeText } from "./rows.ts";
 
-/** Nothing is shown larger than this: what lies in it was measured no finer. */
 const LEAST_MS = 0.02;
 
-/** Which part of the time is shown, in how many pixels. */
 export class View {
   readonly #wholeMs: number;
   fromMs = 0;
   toMs: number;
-  /** Pixels of the names' column and of all. */
   left = 0;
   width = 1;
 
@@ -29,7 +26,7 @@ export class View {
     return this.fromMs + (x - this.left) * this.msPerPixel;
   }
 
-  /** Shows `factor` times as much time; what is at `x` stays there. */
+  /** Shows `factor` times as much time; the time at `x` stays in place. */
   zoom(factor: number, x = (this.left + this.width) / 2): void {
     const at = this.msAt(x);
     const span = Math.min(this.#wholeMs, Math.max(LEAST_MS, (this.toMs - this.fromMs) * factor));
@@ -56,10 +53,9 @@ export class View {
   }
 }
 
-/** Bars are thin: so many pixels beside one count as on it. */
+/** Bars are thin: this many pixels beside one still hit it. */
 const NEAR = 3;
 
-/** What there is to say about a place; undefined for nothing. */
 export function detailsAt(
   rows: readonly Row[],
   view: View,
@@ -84,7 +80,6 @@ function detailsIn(row: Row, view: View, x: number, part: number): string | unde
   return nearest(row.bars, view, x, part)?.details().join("\n");
 }
 
-/** The bar under the pointer, the one on top if there are several; else one that is close. */
 function nearest(bars: readonly Bar[], view: View, x: number, part: number): Bar | undefined {
   const [from, to] = [view.msAt(x - NEAR), view.msAt(x + NEAR)];
   const near = bars.filter((bar) => bar.endMs >= from && bar.startMs <= to);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { drawBars } from "../../../../src/observe/progress/bars.ts";
 import type { DestinationProgress, LayerProgress } from "../../../../src/observe/progress/meters.ts";
 
-const PLAIN = { isColoured: false, isUnicode: false };
+const PLAIN = { isColored: false, isUnicode: false };
 
 const LAYERS: readonly LayerProgress[] = [
   {
@@ -27,7 +27,7 @@ const APP: DestinationProgress = {
   isDone: false,
 };
 
-test("a line a layer and a line a destination", () => {
+test("one line per layer and one per destination", () => {
   expect(drawBars(LAYERS, [APP], { columns: 120, rows: 24 }, PLAIN).split("\n")).toEqual([
     "paketo-buildpacks/bellsoft-liberica:jre  45% compressing   173 MB #########...........   312 MB/s",
     "paketo-buildpacks/maven:cache                waiting",
@@ -41,12 +41,12 @@ test.each([
   [46, "~lsoft-liberica:jre  45% compressing   173 MB"],
   [40, "~bellsoft-liberica:jre  45% compressing"],
   [12, "~berica:jre"],
-])("in %i columns what matters less is left out", (columns, line) => {
+])("in %i columns less important parts are omitted", (columns, line) => {
   expect(drawBars(LAYERS.slice(0, 1), [], { columns, rows: 24 }, PLAIN)).toBe(line);
 });
 
-test("no line is as wide as the terminal, however narrow that is", () => {
-  for (const style of [PLAIN, { isColoured: true, isUnicode: true }])
+test("every line is narrower than the terminal, at any width", () => {
+  for (const style of [PLAIN, { isColored: true, isUnicode: true }])
     for (let columns = 1; columns <= 130; columns += 1)
       for (const line of drawBars(LAYERS, [APP], { columns, rows: 24 }, style).split("\n"))
         expect(stringWidth(line), `${columns} columns: ${line}`).toBeLessThanOrEqual(Math.max(1, columns - 1));
@@ -72,7 +72,7 @@ test("there are fewer lines than rows, and the rest is counted", () => {
   ]);
 });
 
-test("what is done, or has nothing to send, has no line", () => {
+test("done or idle layers and destinations have no line", () => {
   const size = { columns: 100, rows: 24 };
   expect(
     drawBars(
@@ -87,7 +87,7 @@ test("what is done, or has nothing to send, has no line", () => {
   ).toBe("");
 });
 
-test("names move no cursor and count as wide as they are", () => {
+test("names cannot move the cursor, and wide characters count by their width", () => {
   const [layer] = LAYERS as [LayerProgress];
   const drawn = drawBars(
     [
@@ -101,8 +101,8 @@ test("names move no cursor and count as wide as they are", () => {
   expect(drawn.split("\n").map((line) => line.slice(0, 12))).toEqual(["ab?c   45% c", "層:層  45% com"]);
 });
 
-test("colours only where they are wanted", () => {
+test("colors appear only if requested", () => {
   const size = { columns: 120, rows: 24 };
   expect(drawBars(LAYERS, [APP], size, PLAIN)).not.toContain("\u001b");
-  expect(drawBars(LAYERS, [APP], size, { isColoured: true, isUnicode: true })).toContain("\u001b[32m━");
+  expect(drawBars(LAYERS, [APP], size, { isColored: true, isUnicode: true })).toContain("\u001b[32m━");
 });

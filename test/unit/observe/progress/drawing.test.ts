@@ -15,7 +15,7 @@ function drawn(columns = 40, rows = 10) {
   return { terminal, drawing, clock, log };
 }
 
-test("pictures replace each other, and lines of the log stay above them", async () => {
+test("frames replace each other, and log lines stay above them", async () => {
   const { terminal, drawing, log } = drawn();
   log("first");
   drawing.draw("a 10%\nb 20%");
@@ -27,7 +27,7 @@ test("pictures replace each other, and lines of the log stay above them", async 
   expect(await terminal.lines()).toEqual(["first", "second", "third", "b 90%"]);
 });
 
-test("no pictures pile up for a terminal that is behind, and lines of the log still do", () => {
+test("a lagging terminal skips frames but no log lines", () => {
   const { terminal, drawing, log } = drawn();
   drawing.draw("a 10%");
   terminal.isBehind = true;
@@ -41,7 +41,7 @@ test("no pictures pile up for a terminal that is behind, and lines of the log st
   expect(terminal.written.join("")).toContain("a 90%");
 });
 
-test("nothing is left of it at the end, and the cursor is there again", async () => {
+test("the end erases the frame and restores the cursor", async () => {
   const { terminal, drawing, log } = drawn();
   drawing.draw("a 10%\nb 20%");
   log("first");
@@ -52,7 +52,7 @@ test("nothing is left of it at the end, and the cursor is there again", async ()
   expect(all.lastIndexOf("\u001b[?25h")).toBeGreaterThan(all.lastIndexOf("\u001b[?25l"));
 });
 
-test("every change comes in one piece, so that nothing flickers", () => {
+test("every change is one write, so that nothing flickers", () => {
   const { terminal, drawing, log } = drawn();
   drawing.draw("a 10%\nb 20%");
   terminal.written.length = 0;
@@ -65,7 +65,7 @@ test("every change comes in one piece, so that nothing flickers", () => {
   }
 });
 
-test("what goes to the other stream comes above it too", async () => {
+test("lines of the other stream appear above the frame too", async () => {
   const { terminal, drawing, log } = drawn();
   const order: string[] = [];
   const other = {
@@ -80,7 +80,7 @@ test("what goes to the other stream comes above it too", async () => {
   expect(await terminal.lines()).toEqual(["warning", "a 10%"]);
 });
 
-test("a log that pours is not redrawn under for each line", async () => {
+test("a fast log does not redraw the frame for each line", async () => {
   const { terminal, drawing, log } = drawn();
   drawing.draw("a 10%");
   log("first");
@@ -91,7 +91,7 @@ test("a log that pours is not redrawn under for each line", async () => {
   expect((await terminal.lines()).slice(-2)).toEqual(["line 99", "a 11%"]);
 });
 
-test("a log longer than the terminal scrolls away above it", async () => {
+test("a log longer than the terminal scrolls away above the frame", async () => {
   const { terminal, drawing, log } = drawn(40, 5);
   drawing.draw("a 10%\nb 20%");
   for (let i = 0; i < 12; i += 1) log(`line ${i}`);
@@ -103,7 +103,7 @@ test.each([
   ["narrower", 17, 10],
   ["wider", 80, 10],
   ["lower", 40, 4],
-])("a terminal that becomes %s shows the log and one picture", async (_how, columns, rows) => {
+])("a terminal that becomes %s shows the log and one frame", async (_how, columns, rows) => {
   const { terminal, drawing, log } = drawn(40, 10);
   log("first");
   log("second");

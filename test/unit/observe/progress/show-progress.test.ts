@@ -23,7 +23,7 @@ async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "js
   const output = new CommandOutput(out, new RecordedOutput());
   const log = new Log(output.out, output.err);
   log.configure({ level: "info", isColoured: false, format });
-  const style = { isColoured: false, isUnicode: false };
+  const style = { isColored: false, isUnicode: false };
   const stop = await showProgress({
     monitor,
     mode,
@@ -45,7 +45,7 @@ function send(transfer: Transfer, ticker: ManualClock, seconds: number, bytesPer
   }
 }
 
-test("lines: nothing of a quick export, then one a destination every few seconds", async () => {
+test("lines: none for a short export, then one per destination at each interval", async () => {
   const { ticker, monitor, lines, stop } = await shown({ kind: "lines", everyMs: 10_000 });
   const app = monitor.transfer({ ...APP, size: 200 * MB });
   const cache = monitor.transfer({ ...APP, destination: "reg.example/cache", image: "cache", size: 100 * MB });
@@ -66,16 +66,16 @@ test("lines: nothing of a quick export, then one a destination every few seconds
   expect(ticker.tasks).toBe(0);
 });
 
-test("lines tell of layers while nothing is sent", async () => {
+test("lines report layers before uploads begin", async () => {
   const { ticker, monitor, lines } = await shown({ kind: "lines", everyMs: 5_000 });
   const [work] = [monitor.layer("a:b"), monitor.layer("a:c")];
   work.begin(10 * MB, ["diff-id"]);
   work.block(0, { length: 5 * MB, outputLength: 0, times: TIMES });
   ticker.pass(5_000);
-  expect(lines).toEqual(["info Progress: hashing a:b 50%, 1 to come, 5.0s so far"]);
+  expect(lines).toEqual(["info Progress: hashing a:b 50%, 1 queued, 5.0s elapsed"]);
 });
 
-test("what was shown never goes back, though more turns up and bytes are sent again", async () => {
+test("progress never goes back, even if more work appears or bytes are sent again", async () => {
   const { ticker, monitor, events } = await shown({ kind: "none" }, true);
   const first = monitor.transfer({ ...APP, size: 100 * MB });
   first.begin();
@@ -102,7 +102,7 @@ test("a fraction never shrinks", async () => {
   expect(lines.map((line) => /\d+%/.exec(line)?.[0])).toEqual(["60%", "60%"]);
 });
 
-test("what is expected of a layer that is being compressed follows from what it became so far", async () => {
+test("the expected size of a layer follows from its compression so far", async () => {
   const { ticker, monitor, events } = await shown({ kind: "none" }, true);
   const work = monitor.layer("a:b");
   const transfer = monitor.transfer({ ...APP, work });
@@ -114,7 +114,7 @@ test("what is expected of a layer that is being compressed follows from what it 
   expect(events.at(-1)).toMatchObject({ event: "upload-progress", sentBytes: 5 * MB, expectedBytes: 20 * MB });
 });
 
-test("progress in a log of JSON is JSON", async () => {
+test("progress in a JSON log is JSON", async () => {
   const { ticker, monitor, written } = await shown({ kind: "lines", everyMs: 5_000 }, false, "json");
   monitor.transfer({ ...APP, size: MB }).begin();
   ticker.pass(5_000);
@@ -123,7 +123,7 @@ test("progress in a log of JSON is JSON", async () => {
   ]);
 });
 
-test("bars are drawn on the output, the log above them, and all is gone at the end", async () => {
+test("bars are drawn below the log, and erased at the end", async () => {
   const { ticker, monitor, written, log, stop } = await shown({ kind: "bars" });
   monitor.layer("a:b").begin(MB, ["diff-id"]);
   ticker.pass(100);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Monitor } from "../../../../src/observe/monitor.ts";
-import { Activity, type HeldUp } from "../../../../src/observe/summary/activity.ts";
+import { Activity, type Bottleneck } from "../../../../src/observe/summary/activity.ts";
 import { advice, type Setup, type Summary, summarize, summaryLines } from "../../../../src/observe/summary/summary.ts";
 import { ManualClock } from "../../../support/clock.ts";
 
@@ -25,19 +25,19 @@ function watched() {
   return { ticker, monitor, cpu, activity, stop: activity.watch(ticker) };
 }
 
-describe("what holds an export up", () => {
-  test("is nothing that can be told of one that was quick", () => {
+describe("the bottleneck of an export", () => {
+  test("is unknown if the export was too short", () => {
     const { ticker, activity } = watched();
     ticker.pass(100);
-    expect(activity.most).toBeUndefined();
+    expect(activity.bottleneck).toBeUndefined();
   });
 
-  test("are the cores while blocks are made and nothing waits to be sent", () => {
+  test("is the CPU while blocks are built and nothing waits to be sent", () => {
     const { ticker, monitor, activity, cpu } = watched();
     monitor.layer("a:b").begin(9 * MB, ["diff-id", "blob"]);
     cpu.ms = 450;
     ticker.pass(250);
-    expect(activity.most).toEqual({ holdup: { kind: "cores" }, part: 1 });
+    expect(activity.bottleneck).toEqual({ constraint: { kind: "cores" }, share: 1 });
   });
 
   test("is the disk while threads read and cores are free", () => {
@@ -47,10 +47,10 @@ describe("what holds an export up", () => {
     work.block(0, { length: MB, outputLength: 1, times: { thread: 1, startMs: 0, readMs: 240, endMs: 245 } });
     cpu.ms = 20;
     ticker.pass(250);
-    expect(activity.most?.holdup).toEqual({ kind: "disk" });
+    expect(activity.bottleneck?.constraint).toEqual({ kind: "disk" });
   });
 
-  test("is the app image's destination when it takes less than is made, also while more is being made", () => {
+  test("is the app image's destination while it has a backlog, even during compression", () => {
     const { ticker, monitor, activity } = watched();
     const work = monitor.layer("a:b");
     work.begin(9 * MB, ["diff-id", "blob"]);
@@ -62,27 +62,30 @@ describe("what holds an export up", () => {
     ticker.pass(750);
     app.done("sha256:d", 3 * MB, "uploaded");
     ticker.pass(250);
-    expect(activity.most).toEqual({ holdup: { kind: "destination", destination: "reg.example/app" }, part: 0.75 });
+    expect(activity.bottleneck).toEqual({
+      constraint: { kind: "destination", destination: "reg.example/app" },
+      share: 0.75,
+    });
   });
 
-  test("is the cache's destination when only that has something to send", () => {
+  test("is the cache's destination while only that has a backlog", () => {
     const { ticker, monitor, activity } = watched();
     monitor.transfer({ ...CACHE, size: 9 * MB }).begin();
     ticker.pass(250);
-    expect(activity.most?.holdup).toEqual({ kind: "destination", destination: "reg.example/cache" });
+    expect(activity.bottleneck?.constraint).toEqual({ kind: "destination", destination: "reg.example/cache" });
   });
 
-  test("are answers when nothing else is going on, and nothing counts after the end", () => {
+  test("is responses while nothing else runs, and nothing counts after the end", () => {
     const { ticker, monitor, activity, stop } = watched();
     ticker.pass(250);
     stop();
     monitor.layer("a:b").begin(MB, ["diff-id"]);
     ticker.pass(9000);
-    expect(activity.most).toEqual({ holdup: { kind: "answers" }, part: 1 });
+    expect(activity.bottleneck).toEqual({ constraint: { kind: "answers" }, share: 1 });
   });
 });
 
-test("a monitor's numbers are summed up; what was reused and made all the same is made", () => {
+test("the summary adds up a monitor's counters; a layer both reused and built counts as built", () => {
   const { ticker, monitor } = watched();
   const work = monitor.layer("a:b");
   work.begin(10 * MB, ["diff-id"]);
@@ -109,7 +112,7 @@ test("a monitor's numbers are summed up; what was reused and made all the same i
     sentBytes: 8 * MB,
     appReadyMs: 1000,
     totalMs: 1500,
-    heldUp: undefined,
+    bottleneck: undefined,
   });
 });
 
@@ -122,67 +125,72 @@ const SUMMARY: Summary = {
   sentBytes: 8 * MB,
   appReadyMs: 9_000,
   totalMs: 10_000,
-  heldUp: { holdup: { kind: "destination", destination: "reg.example/app" }, part: 0.71 },
+  bottleneck: { constraint: { kind: "destination", destination: "reg.example/app" }, share: 0.71 },
 };
 
-test("a few lines say it", () => {
+test("the summary is three lines", () => {
   expect(summaryLines(SUMMARY, SETUP)).toEqual([
-    "Summary: 1 layer made, 2 reused; read 20.0 MB, compressed 10.0 MB to 4.00 MB, sent 8.00 MB",
-    "Summary: app image ready after 9.0s, all done after 10s",
-    "Summary: reg.example/app was the limit 71% of the time; -compression-level 5 sends less",
+    "Summary: 1 layer built, 2 reused; read 20.0 MB, compressed 10.0 MB to 4.00 MB, sent 8.00 MB",
+    "Summary: app image ready after 9.0s, done after 10s",
+    "Summary: bottleneck: reg.example/app (71% of the time); use -compression-level 5 to send less",
   ]);
 });
 
-test("what is not known is not said", () => {
-  const unknown = { ...SUMMARY, made: 0, tarBytes: 0, appReadyMs: undefined, heldUp: undefined };
+test("the summary omits unknown values", () => {
+  const unknown = { ...SUMMARY, made: 0, tarBytes: 0, appReadyMs: undefined, bottleneck: undefined };
   expect(summaryLines(unknown, SETUP)).toEqual([
-    "Summary: 0 layers made, 2 reused; read 20.0 MB, sent 8.00 MB",
-    "Summary: all done after 10s",
+    "Summary: 0 layers built, 2 reused; read 20.0 MB, sent 8.00 MB",
+    "Summary: done after 10s",
   ]);
 });
 
-const held = (kind: "cores" | "disk" | "answers", part = 0.9): HeldUp => ({ holdup: { kind }, part });
+const held = (kind: "cores" | "disk" | "answers", share = 0.9): Bottleneck => ({ constraint: { kind }, share });
 
 test.each([
-  ["cores", { heldUp: held("cores") }, {}, "more cores make it faster"],
-  ["cores that are not used", { heldUp: held("cores") }, { cores: 8 }, "-workers 8 uses more cores"],
+  ["cores", { bottleneck: held("cores") }, {}, "add cores to compress faster"],
+  ["unused cores", { bottleneck: held("cores") }, { cores: 8 }, "use -workers 8 to use more cores"],
   [
-    "cores for which memory has no room",
-    { heldUp: held("cores") },
+    "cores that memory does not allow",
+    { bottleneck: held("cores") },
     { cores: 8, fittingWorkers: 2 },
-    "more memory makes room for more workers",
+    "add memory to allow more workers",
   ],
   [
-    "cores of which some have room",
-    { heldUp: held("cores") },
+    "cores of which memory allows some",
+    { bottleneck: held("cores") },
     { cores: 8, fittingWorkers: 4 },
-    "-workers 4 uses more cores",
+    "use -workers 4 to use more cores",
   ],
   [
-    "cores that the limits of the process have no room for",
-    { heldUp: held("cores") },
+    "cores that the process's limits do not allow",
+    { bottleneck: held("cores") },
     { cores: 8, mostWorkers: 2 },
-    "higher limits of the process make room for more workers",
+    "raise the process's limits to allow more workers",
   ],
   [
-    "cores of which the limits have room for some",
-    { heldUp: held("cores") },
+    "cores of which the limits allow some",
+    { bottleneck: held("cores") },
     { cores: 8, mostWorkers: 3 },
-    "-workers 3 uses more cores",
+    "use -workers 3 to use more cores",
   ],
-  ["cores, at a slow level", { heldUp: held("cores") }, { compressionLevel: 6 }, "-compression-level 1 is faster"],
-  ["disk", { heldUp: held("disk") }, {}, "a faster disk for the layers makes it faster"],
-  ["answers", { heldUp: held("answers") }, {}, ""],
-  ["a registry", {}, {}, "-compression-level 5 sends less"],
+  [
+    "cores, at a slow level",
+    { bottleneck: held("cores") },
+    { compressionLevel: 6 },
+    "use -compression-level 1 to compress faster",
+  ],
+  ["disk", { bottleneck: held("disk") }, {}, "use a faster disk for the layers"],
+  ["answers", { bottleneck: held("answers") }, {}, ""],
+  ["a registry", {}, {}, "use -compression-level 5 to send less"],
   ["a registry, at a high level", {}, { compressionLevel: 6 }, ""],
   ["a registry, with zstd", {}, { compression: "zstd" as const }, ""],
   [
     "a cache after the app image",
     { appReadyMs: 5_000 },
     { parallel: false },
-    "-parallel makes the cache beside the app image",
+    "use -parallel to export the cache alongside the app image",
   ],
-  ["a small cache after the app image", {}, { parallel: false }, "-compression-level 5 sends less"],
-])("what helps against %s", (_what, summary, setup, text) => {
+  ["a small cache after the app image", {}, { parallel: false }, "use -compression-level 5 to send less"],
+])("the advice against %s", (_what, summary, setup, text) => {
   expect(advice({ ...SUMMARY, ...summary }, { ...SETUP, ...setup })).toBe(text);
 });

@@ -12,13 +12,13 @@ function span(startMs: number, thread = 1, layer = "a:b"): Span {
 }
 
 describe("spans", () => {
-  test("are kept as they are while there are few", () => {
+  test("are kept unchanged while there are few", () => {
     const list = new SpanList(({ thread }) => thread, 10);
     for (let i = 0; i < 10; i += 1) list.add(span(i * 5));
     expect(list.spans).toHaveLength(10);
   });
 
-  test("become one where they follow each other, when there are many; no time and no block is lost", () => {
+  test("are merged if consecutive when there are many; no time and no block is lost", () => {
     const list = new SpanList(({ thread }) => thread, 100);
     for (let i = 0; i < 20_000; i += 1) list.add(span(i * 6, i % 4, `a:${Math.floor(i / 5000)}`));
     expect(list.spans.length).toBeLessThanOrEqual(100);
@@ -32,7 +32,7 @@ describe("spans", () => {
     }
   });
 
-  test("of layers that take turns become one of several, since memory is bounded", () => {
+  test("of alternating layers are merged into one of several layers, to bound the memory", () => {
     const list = new SpanList(({ thread }) => thread, 50);
     for (let i = 0; i < 20_000; i += 1) list.add(span(i * 6, i % 2, `a:${(i >> 1) % 3}`));
     expect(list.spans.length).toBeLessThanOrEqual(50);
@@ -40,7 +40,7 @@ describe("spans", () => {
     expect(list.spans.reduce((all, { blocks }) => all + blocks, 0)).toBe(20_000);
   });
 
-  test("of a layer are merged over its threads, which overlap", () => {
+  test("of a layer are merged across overlapping threads", () => {
     const list = new SpanList(({ layer }) => layer, 10);
     for (let i = 0; i < 100; i += 1) list.add(span(100 - (i % 2), i, `a:${i % 3}`));
     expect(list.spans.length).toBeLessThanOrEqual(10);
@@ -48,10 +48,10 @@ describe("spans", () => {
   });
 });
 
-test("a series keeps fewer and fewer looks of a longer and longer time", () => {
+test("a series thins out its samples as time passes", () => {
   const series = new Series(64);
   for (let i = 0; i < 5000; i += 1)
-    series.look(
+    series.sample(
       i,
       i < 10
         ? [["a", i]]
@@ -106,8 +106,8 @@ function recorded(): Timeline {
   return recorder.timeline(monitor, "tandem 0");
 }
 
-test("a timeline has a lane for each thread and as many for uploads as overlap", () => {
-  const { lanes, layers, spans, layerSpans, uploads, moments, samples, durationMs, began } = recorded();
+test("a timeline has a lane for each thread and for each overlapping upload", () => {
+  const { lanes, layers, spans, layerSpans, uploads, markers, samples, durationMs, began } = recorded();
   expect({ durationMs, began }).toEqual({ durationMs: 225, began: "1970-01-01T00:00:00.000Z" });
   expect(lanes.map(({ name }) => name)).toEqual([
     "worker 1",
@@ -141,7 +141,7 @@ test("a timeline has a lane for each thread and as many for uploads as overlap",
     [5, 0, 0, 110, "failed"],
     [5, 1, 110, 220, "failed"],
   ]);
-  expect(moments).toEqual([
+  expect(markers).toEqual([
     { name: "app image ready", ms: 220, kind: "app" },
     { name: "failed: no cache", ms: 225, kind: "failure" },
   ]);
@@ -153,7 +153,7 @@ test("a timeline has a lane for each thread and as many for uploads as overlap",
 describe("Chrome's format", () => {
   const { traceEvents: events } = traceEvents(recorded());
 
-  test("names every lane that something is in", () => {
+  test("names every lane in use", () => {
     const named = new Set(events.flatMap(({ name, pid, tid }) => (name === "thread_name" ? [`${pid} ${tid}`] : [])));
     for (const { ph, pid, tid } of events) if (ph === "X") expect(named).toContain(`${pid} ${tid}`);
     const processes = events.filter(({ name }) => name === "process_name").map(({ args }) => args?.name);
@@ -174,14 +174,14 @@ describe("Chrome's format", () => {
     }
   });
 
-  test("counts in numbers, and marks moments for all lanes", () => {
+  test("has numeric counters, and markers for all lanes", () => {
     for (const { ph, args = {} } of events)
       if (ph === "C") for (const value of Object.values(args)) expect(value).toBeTypeOf("number");
     expect(events).toContainEqual({ name: "app image ready", ph: "i", s: "g", pid: 1, tid: 0, ts: 220_000 });
   });
 });
 
-test("the page has the timeline as data that no name can break out of", () => {
+test("the page embeds the timeline as data that no name can escape from", () => {
   const html = timelineHtml(recorded(), "<p><!-- timeline --></p>");
   const [, data = ""] = /^<p><script type="application\/json" id="timeline">([^<]*)<\/script><\/p>$/.exec(html) ?? [];
   expect(JSON.parse(data)).toEqual(JSON.parse(JSON.stringify(recorded())));

@@ -46,7 +46,7 @@ const TIMELINE: Timeline = {
       outcome: "uploaded",
     },
   ],
-  moments: [{ name: "app image ready", ms: 900, kind: "app" }],
+  markers: [{ name: "app image ready", ms: 900, kind: "app" }],
   samples: {
     times: [0, 500, 1000],
     queues: { blocks: [0, 4, 0] },
@@ -74,14 +74,14 @@ function middleOf(label: string, nth = 0): number {
   throw new Error(`no row ${label}`);
 }
 
-test("rows: threads, uploads once named for each destination, charts, then layers as they begin", () => {
+test("rows: threads, uploads labeled once per destination, charts, then layers in order of start", () => {
   expect(rows.map(({ label }) => label)).toEqual([
     "Threads",
     "worker 1",
     "Uploads",
     "reg.example/app",
     "",
-    "Waiting, and speed of uploads",
+    "Queues and upload speed",
     "queues",
     "speed",
     "Layers",
@@ -90,7 +90,7 @@ test("rows: threads, uploads once named for each destination, charts, then layer
   ]);
 });
 
-test("bars of a lane are in the order of their starts, and every one lies within its row", () => {
+test("the bars of a lane are ordered by start, and each lies within its row", () => {
   for (const row of rows) {
     if (row.kind !== "lane") continue;
     const starts = row.bars.map(({ startMs }) => startMs);
@@ -104,7 +104,7 @@ test("bars of a lane are in the order of their starts, and every one lies within
 
 test("merged blocks show the share of reading first", () => {
   const worker = rows[1];
-  expect(worker?.kind === "lane" && worker.bars.map(({ colour, startMs, endMs }) => [colour, startMs, endMs])).toEqual([
+  expect(worker?.kind === "lane" && worker.bars.map(({ color, startMs, endMs }) => [color, startMs, endMs])).toEqual([
     ["read", 100, 112.5],
     ["compress", 112.5, 150],
     ["read", 500, 600],
@@ -118,7 +118,7 @@ describe("pointing at", () => {
     ["worker 1", 450, undefined],
     ["reg.example/app", 350, "a:b\nuploaded to reg.example/app\n1.00 MB, 5.00 MB/s\n200 ms, from 200 ms to 400 ms"],
     ["", 350, "run image layer\nuploaded to reg.example/app\n500 kB, 5.00 MB/s\n100 ms, from 200 ms to 300 ms"],
-    ["queues", 700, "600 ms\nblocks that wait: 4"],
+    ["queues", 700, "600 ms\nwaiting blocks: 4"],
     ["speed", 700, "600 ms\nreg.example/app: 2.00 MB/s"],
     ["a:b", 50, "a:b"],
     ["a:b", 275, "a:b\n2.00 MB, compressed 1.00 MB\n300 ms, from 100 ms to 400 ms"],
@@ -127,14 +127,14 @@ describe("pointing at", () => {
     expect(detailsAt(rows, view(), 0, x, middleOf(label) - (label === "a:b" ? 1 : 0))).toBe(text);
   });
 
-  test("rows that are scrolled", () => {
+  test("scrolled rows", () => {
     expect(detailsAt(rows, view(), 50, 350, middleOf("reg.example/app") - 50)).toContain("a:b");
     expect(detailsAt(rows, view(), 0, 350, AXIS_HEIGHT - 1)).toBeUndefined();
   });
 });
 
 describe("a view", () => {
-  test("keeps what is under the pointer where it is when it zooms", () => {
+  test("zooms around the pointer", () => {
     const zoomed = view();
     const ms = zoomed.msAt(400);
     for (let i = 0; i < 10; i += 1) zoomed.zoom(0.5, 400);
@@ -142,7 +142,7 @@ describe("a view", () => {
     expect(zoomed.toMs - zoomed.fromMs).toBeCloseTo(1000 / 1024);
   });
 
-  test("shows nothing before the begin and after the end, and no less than can be told apart", () => {
+  test("shows nothing before the start and after the end, and limits the zoom", () => {
     const moved = view();
     moved.zoom(9);
     expect([moved.fromMs, moved.toMs]).toEqual([0, 1000]);
