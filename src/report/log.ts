@@ -4,10 +4,8 @@ import { withoutSecrets } from "../errors/secrets.ts";
 import type { Logger } from "../logger.ts";
 import type { LineSink } from "./output.ts";
 
-/** Levels of log lines; `fatal` exists as a threshold only. */
 type LineLevel = "debug" | "info" | "warn" | "error";
 
-/** What the reference puts before a line of a level, and its colour (SGR code). */
 const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; readonly colour: string }>>> = {
   warn: { text: "Warning: ", colour: "33;1" },
   error: { text: "ERROR: ", colour: "31;1" },
@@ -24,18 +22,14 @@ function textLine(level: LineLevel, message: string, isColoured: boolean): strin
   return isColoured ? `\u001b[${prefix.colour}m${prefix.text}\u001b[0m${line}` : `${prefix.text}${line}`;
 }
 
-/** The header that the creator prints before each phase (docs/compatibility.md#log-lines). */
 function phaseHeader(name: string, isColoured: boolean): string {
   const header = `===> ${name}`;
   return isColoured ? `\u001b[36m${header}\u001b[0m` : header;
 }
 
-/** How the log looks and what it leaves out. */
 export interface LogSettings {
-  /** Messages below it are dropped. */
   readonly level: LineLevel | "fatal";
   readonly isColoured: boolean;
-  /** `json`: pino's lines instead of the reference's. */
   readonly format: "text" | "json";
 }
 
@@ -56,7 +50,6 @@ export class Log implements Logger {
     this.#pino = pino({ level: BEFORE_FLAGS.level, base: null }, this.#stream);
   }
 
-  /** From here on the log looks as the flags say. */
   configure(settings: LogSettings): void {
     this.#stream.settings = settings;
     this.#pino.level = settings.level;
@@ -78,7 +71,6 @@ export class Log implements Logger {
     this.#pino.error(this.#stream.prepare(printable(message)));
   }
 
-  /** The line that a phase of the creator begins with. @param name e.g. `EXPORTING` */
   phase(name: string): void {
     const { format, isColoured } = this.#stream.settings;
     this.#pino.info(phaseHeader(name, format === "text" && isColoured));
@@ -87,7 +79,6 @@ export class Log implements Logger {
 
 const METADATA = Symbol.for("pino.metadata");
 
-/** Where pino writes to. It sets level and message of a line before the line itself comes (pino's docs/api.md, `pino.metadata`). */
 class LogStream implements DestinationStream {
   readonly [METADATA] = true;
   lastLevel = 0;
@@ -101,7 +92,7 @@ class LogStream implements DestinationStream {
     this.#err = err;
   }
 
-  /** No secret gets any further than here. Empty lines around a message are for people only. */
+  /** Redacts secrets. Strips empty lines around a message, which are for people only, from JSON. */
   prepare(message: string): string {
     const shown = withoutSecrets(message);
     return this.settings.format === "json" ? shown.trim() : shown;
@@ -115,7 +106,6 @@ class LogStream implements DestinationStream {
   }
 }
 
-/** The name of one of pino's level numbers. */
 function levelOf(level: number): LineLevel {
   if (level >= 50) return "error";
   if (level >= 40) return "warn";

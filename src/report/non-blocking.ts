@@ -5,25 +5,22 @@ import { isatty, WriteStream } from "node:tty";
 import { readDescriptorFlags } from "../files/descriptor-flags.ts";
 import { isSystemError } from "../go/errno.ts";
 
-/** Something to write to that never makes the process wait. */
 export interface NonBlocking {
   /**
-   * @param length bytes of `bytes` from `start` on
-   * @returns how many were written; 0 while the reader is behind
+   * @returns the bytes of `bytes` from `start` on that were written; 0 while the reader lags
    * @throws the system's error
    */
   write(bytes: Uint8Array, start: number, length: number): number;
   /** False for a pipe whose readers are all gone, and for a FIFO that has had none yet. */
   hasReader(): boolean;
-  /** Closes what was opened for it. */
   close(): void;
 }
 
 /**
- * Writes to a descriptor that the process was started with. Its open file description belongs to other processes too: a
- * shell, a terminal, the phases of a build. They would fail with EAGAIN if it did not block any more. So a pipe is opened once
- * more, for a description of our own; where that is impossible (a socket, a terminal, another user's pipe), the shared
- * description does not block for the time of each write.
+ * Writes to a descriptor that the process inherited. Its open file description belongs to other processes too (a shell,
+ * a terminal, other build phases), which would fail with EAGAIN if it became non-blocking. So a pipe is reopened, for a
+ * description of our own; where that is impossible (a socket, a terminal, another user's pipe), the shared description
+ * is non-blocking only during each write.
  *
  * Files and devices are written as they are: signals cannot interrupt a disk anyway.
  */
@@ -31,7 +28,7 @@ export function nonBlocking(descriptor: number): NonBlocking {
   const stats = fstatSync(descriptor);
   const { isReadOnly, isNonBlocking } = readDescriptorFlags(descriptor);
   const isPipe = stats.isFIFO() && !isReadOnly;
-  // Asked now too, because it cannot be found out with fewer rights.
+  // Checked before the process drops its privileges, which hide it.
   let hasReaders = !isPipe || hasPipeReader(descriptor);
   const hasReader = () => {
     hasReaders &&= !isPipe || hasPipeReader(descriptor);
@@ -42,7 +39,7 @@ export function nonBlocking(descriptor: number): NonBlocking {
   const close = () => undefined;
   const handle = isPipe || stats.isSocket() || isatty(descriptor) ? streamHandle(descriptor) : undefined;
   if (handle === undefined) return { write: writerTo(descriptor), hasReader, close };
-  // Of a terminal, which may be opened under `descriptor` once more.
+  // A terminal's stream opens it a second time under `descriptor`.
   const write = writerTo(handle.fd);
   handle.setBlocking(!isNonBlocking);
   return {
@@ -60,16 +57,17 @@ export function nonBlocking(descriptor: number): NonBlocking {
 }
 
 /**
- * Makes the open file description of standard output or error block, as the processes that share it expect. Node makes streams of
- * both as soon as a thread starts, if not before, and those of pipes and sockets do not block. Call it before anything is written.
+ * Makes the open file description of standard output or error block, as the processes that share it expect. Node
+ * creates streams of both at the latest when a thread starts, and those of pipes and sockets do not block. Call it
+ * before anything is written.
  */
 export function restoreBlocking(descriptor: 1 | 2): void {
   streamHandle(descriptor)?.setBlocking(true);
 }
 
 /**
- * Opens a path for writing, and creates a file where there is none. A FIFO without a reader is opened as soon as it has
- * one, and is behind until then.
+ * Opens a path for writing, and creates a missing file. A FIFO without a reader is opened as soon as it has one; until
+ * then writes return 0.
  * @param disposition `O_APPEND` or `O_TRUNC`
  * @throws the system's error
  */
@@ -107,7 +105,6 @@ function writerTo(descriptor: number): NonBlocking["write"] {
   };
 }
 
-/** @returns undefined for a pipe that is another user's or has no reader, and without procfs */
 function reopen(descriptor: number, stats: Stats): number | undefined {
   try {
     const own = openAgain(descriptor);
@@ -115,7 +112,7 @@ function reopen(descriptor: number, stats: Stats): number | undefined {
     if (dev === stats.dev && ino === stats.ino) return own;
     closeSync(own);
   } catch {
-    // It is written through the shared description.
+    // Write through the shared description instead.
   }
   return undefined;
 }
@@ -133,15 +130,14 @@ function openAgain(descriptor: number): number {
   return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
 }
 
-/** What libuv writes to a stream with. */
 interface StreamHandle {
   readonly fd: number;
-  /** Of the open file description. */
   setBlocking(isBlocking: boolean): void;
 }
 
 /**
- * Node has no public way to O_NONBLOCK: a stream of a pipe, socket or terminal has it set, and the stream's handle can change it.
+ * Node has no public access to O_NONBLOCK: a stream of a pipe, socket or terminal has it set, and the stream's handle
+ * can change it.
  * @returns undefined for anything else
  */
 function streamHandle(descriptor: number): StreamHandle | undefined {
@@ -149,7 +145,7 @@ function streamHandle(descriptor: number): StreamHandle | undefined {
     const handle: unknown = Reflect.get(streamOf(descriptor), "_handle");
     return isStreamHandle(handle) ? handle : undefined;
   } catch {
-    // A kind of socket that Node has no stream for.
+    // Node has no stream for this kind of socket.
     return undefined;
   }
 }

@@ -7,11 +7,8 @@ export interface LineSink {
   write(lines: string): void;
 }
 
-/** A sink whose reader may be behind. */
 export interface OutputSink extends LineSink {
-  /** Bytes that the reader has not taken yet. */
   readonly pendingBytes: number;
-  /** Why the last write failed; undefined if it did not. What it should have written is lost. */
   readonly failure: unknown;
   /** False if the last write failed, or the next one will because the reader is gone. */
   isWritable(): boolean;
@@ -22,35 +19,31 @@ export interface OutputSink extends LineSink {
   finish(patience?: Patience): Promise<boolean>;
 }
 
-/** How long to wait for a reader; absent members: for ever. */
 export interface Patience {
   readonly patienceMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** A pipe takes all or nothing of a write of so many bytes, so that the lines of two processes never mix (PIPE_BUF, pipe(7)). */
+/** A pipe writes this many bytes atomically, so that the lines of two processes never mix (PIPE_BUF, pipe(7)). */
 const ATOMIC_BYTES = 4096;
 
-/** Until the next try while the reader is behind: doubled each time that it took nothing. */
 const SHORTEST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 32;
 
 const NEWLINE = 10;
 
 /**
- * The sink of the log, progress, events and documents. Writes at once as much as the reader takes, and keeps the rest in memory
- * until the reader goes on: the process never blocks in a write, where it would not see a signal, and a slow reader misses nothing.
- * A failed write loses its lines. Later lines are tried again, because the disk may have room by then.
+ * The sink of the log, progress, events and documents. Writes at once as much as the reader takes, and buffers the
+ * rest: the process never blocks in a write, where it would not see a signal, and a slow reader misses nothing. A
+ * failed write loses its lines. Later lines are tried again, because the disk may have room by then.
  */
 export class Output implements OutputSink {
   #failure: unknown;
   readonly #target: NonBlocking;
-  /** Being written, from `#start` on. */
   #bytes = Buffer.alloc(0);
   #start = 0;
   #nextLines: string[] = [];
   #nextBytes = 0;
-  /** All that the reader has taken. */
   #takenBytes = 0;
   #waitMs = SHORTEST_WAIT_MS;
   #retry: NodeJS.Timeout | undefined;
@@ -88,7 +81,6 @@ export class Output implements OutputSink {
     return true;
   }
 
-  /** Drops what the reader has not taken. */
   close(): void {
     clearTimeout(this.#retry);
     this.#drop();
@@ -123,7 +115,6 @@ export class Output implements OutputSink {
     return this.#bytes.length > 0;
   }
 
-  /** Length of the next write: whole lines that are written as one, or a longer line. */
   #chunkBytes(): number {
     const left = this.#bytes.length - this.#start;
     if (left <= ATOMIC_BYTES) return left;
@@ -143,10 +134,11 @@ export class Output implements OutputSink {
   }
 }
 
-/** Standard output and error by file. Two outputs on one pipe would overtake each other, so descriptors of one file share one. */
+/**
+ * Standard output and error by file: two outputs on one pipe would reorder lines, so descriptors of one file share one.
+ */
 const standard = new Map<string, Output>();
 
-/** Standard output or error. */
 export function standardOutput(descriptor: 1 | 2): Output {
   restoreBlocking(descriptor);
   const identity = identityOf(fstatSync(descriptor));
@@ -155,16 +147,14 @@ export function standardOutput(descriptor: 1 | 2): Output {
   return output;
 }
 
-/** An output, which may be that of standard output or error and then stays open. */
 export interface OpenedOutput {
   readonly output: OutputSink;
-  /** Drops what the reader has not taken. */
   close(): void;
 }
 
 /**
- * Opens a descriptor that the process was started with, or a path: a file, which is created where there is none, a device, or a FIFO,
- * also one that has no reader yet.
+ * Opens an inherited descriptor, or a path: a file, which is created if missing, a device, or a FIFO, even without a
+ * reader.
  * @param disposition of a path: `O_APPEND` or `O_TRUNC`
  * @throws the system's error
  */
@@ -175,10 +165,6 @@ export function openOutput(target: string | number, disposition: number = consta
   return { output, close: () => output.close() };
 }
 
-/**
- * Writes a whole document to a path, which may be a FIFO.
- * @throws the system's error; an Error if nothing has read it in the end
- */
 export async function writeDocument(path: string, text: string, patience: Patience = {}): Promise<void> {
   const { output, close } = openOutput(path, constants.O_TRUNC);
   try {
@@ -195,7 +181,7 @@ function findStandard(target: string | number): Output | undefined {
   try {
     return standard.get(identityOf(typeof target === "number" ? fstatSync(target) : statSync(target)));
   } catch {
-    // Opening it says why.
+    // Opening it reports why.
     return undefined;
   }
 }
@@ -204,22 +190,16 @@ function identityOf({ dev, ino }: Stats): string {
   return `${dev}:${ino}`;
 }
 
-/** Prints lines of a log while something else is on the terminal. */
 export interface LinePrinter {
-  /** @param onScreen whether the lines are for the stream that it draws on */
   print(lines: string, sink: LineSink, onScreen: boolean): void;
 }
 
-/** How a child process gets a stream of the command: as it is, or as `/dev/null` because it cannot be written. */
+/** How a child process gets a stream of the command: inherited, or as `/dev/null` because it cannot be written. */
 export type PassedStream = "inherit" | "ignore";
 
-/**
- * Standard output and error of the command: whole lines, and for as long as somebody draws on the terminal, above what is drawn.
- */
 export class CommandOutput {
   readonly out: LineSink;
   readonly err: LineSink;
-  /** What all is written to in the end; for who draws. */
   readonly screen: OutputSink;
   readonly #streams: readonly [OutputSink, OutputSink];
   #printer: LinePrinter | undefined;
@@ -231,20 +211,18 @@ export class CommandOutput {
     this.err = { write: (lines) => this.#write(lines, err, false) };
   }
 
-  /** From here on lines go through `printer`; undefined for nobody. */
   printThrough(printer: LinePrinter | undefined): void {
     this.#printer = printer;
   }
 
-  /** Waits for the readers. @returns whether they have taken all lines */
   async finish(patience: Patience): Promise<boolean> {
     const taken = await Promise.all(this.#streams.map((stream) => stream.finish(patience)));
     return taken.every((isTaken) => isTaken);
   }
 
   /**
-   * Waits until the readers have taken all lines, so that those of a child process come after them. A stream that cannot be
-   * written is not passed on: SIGPIPE or an unexpected error would end the child process.
+   * Waits until the readers have taken all lines, so that a child process's lines come after them. An unwritable stream
+   * is not passed on: SIGPIPE or an unexpected error would end the child process.
    * @param signal ends the wait
    */
   async passOn(signal: AbortSignal): Promise<readonly [out: PassedStream, err: PassedStream]> {

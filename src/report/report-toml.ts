@@ -10,27 +10,22 @@ import { goStruct, unlessEmpty } from "../go/json.ts";
 import { goToml } from "../go/toml.ts";
 import { writeDocument } from "./output.ts";
 
-/** The contents of report.toml (docs/compatibility.md#report). */
 export interface ExportReport {
   /** The names that were saved, as typed; the layout's path in layout mode. */
   readonly tags: readonly string[];
-  /** In a daemon: its ID of the image without `sha256:`; else undefined. */
+  /** In a daemon: the image's ID without `sha256:`; else undefined. */
   readonly imageId: string | undefined;
-  /** In a registry; else undefined. */
   readonly digest: string | undefined;
-  /** Bytes; 0 where it is not known. */
   readonly manifestSize: number;
-  /** The legacy build BOM below Platform API 0.9, else empty. */
   readonly bom: readonly BomEntry[];
 }
 
-/** The text of report.toml, equal to the byte to the reference's. */
 export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportReport): string {
   return goToml(
     goStruct({
       build: bom.length === 0 ? undefined : goStruct({ bom: bom.map(bomEntryStruct) }),
       image: goStruct({
-        // Go writes no key for a nil slice, which no saved name at all leaves.
+        // Go omits a nil slice, which is the result if no name was saved.
         tags: unlessEmpty(tags),
         "image-id": unlessEmpty(imageId),
         digest: unlessEmpty(digest),
@@ -41,8 +36,8 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
 }
 
 /**
- * Writes report.toml, with the directories above it. Where it can be, it is replaced in one step, so that a platform never
- * reads a part of it.
+ * Writes report.toml and creates its directories. Replaces the file atomically if possible, so that a platform never
+ * reads part of it.
  * @param signal ends the wait for the reader of a FIFO
  * @throws Fault `failed to write report file: ...`; the signal's reason
  */
@@ -63,13 +58,13 @@ async function write(path: string, text: string, signal: AbortSignal | undefined
     try {
       return await replaceFile(path, text);
     } catch {
-      // A file that is mounted cannot be replaced, nor one in a directory of somebody else's; it may still be written.
+      // A mounted file, or one in another user's directory, cannot be replaced but may be writable.
     }
   }
   await writeDocument(path, text, signal === undefined ? {} : { signal });
 }
 
-/** What is no file of its own, such as a link or a terminal, has to stay what it is. */
+/** Only regular files are replaced; links and devices are written in place. */
 async function isReplaceable(path: string): Promise<boolean> {
   try {
     const found = await lstat(path);

@@ -45,7 +45,7 @@ describe("Log", () => {
     expect(err).toEqual(errLines);
   });
 
-  it("keeps a message as it is: line breaks, per cent signs and what looks like JSON", () => {
+  it("prints a message verbatim: line breaks, percent signs and JSON", () => {
     const { log, out } = recordingLog();
     for (const message of ["\n*** Digest: x\n", "100%d %% %s", '{"a":1}', "      name"]) log.info(message);
     expect(out).toEqual(["\n*** Digest: x\n", "100%d %% %s\n", '{"a":1}\n', "      name\n"]);
@@ -79,7 +79,7 @@ describe("Log", () => {
     expect(err.map((line) => JSON.parse(line))).toMatchObject([{ level: 40, msg: "careful" }]);
   });
 
-  it("goes to standard output and error, whole and in order, when the reader is behind", () => {
+  it("goes to standard output and error, complete and in order, while the reader lags", () => {
     const modules = ["log", "output"].map((name) => new URL(`../../../src/report/${name}.ts`, import.meta.url).href);
     const script = `
       const [{ Log }, { standardOutput }] = await Promise.all(${JSON.stringify(modules)}.map((module) => import(module)));

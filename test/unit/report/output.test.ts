@@ -50,7 +50,7 @@ describe("Output", () => {
     expect(output.pendingBytes).toBe(0);
   });
 
-  test("keeps the rest, and the lines after it, until the reader goes on", async () => {
+  test("buffers the rest, and later lines, until the reader continues", async () => {
     const reader = new ScriptedReader();
     const output = new Output(reader);
     reader.script.push(3);
@@ -65,7 +65,7 @@ describe("Output", () => {
     expect(output.pendingBytes).toBe(0);
   });
 
-  test("cuts what it kept at the ends of lines, in pieces that a pipe takes whole", async () => {
+  test("splits buffered data at line ends, in pieces that a pipe writes atomically", async () => {
     const reader = new ScriptedReader();
     const output = new Output(reader);
     reader.takesAll = false;
@@ -79,7 +79,7 @@ describe("Output", () => {
     expect(reader.writes.filter(({ length }) => length > 4096)).toEqual([long]);
   });
 
-  test("a failed write loses its lines and no later ones", () => {
+  test("a failed write loses only its own lines", () => {
     const reader = new ScriptedReader();
     const output = new Output(reader);
     const full = new Error("ENOSPC");
@@ -91,7 +91,7 @@ describe("Output", () => {
     expect(reader.writes).toEqual(["b\n"]);
   });
 
-  test("gives up on a reader that takes nothing, and waits for one that goes on", async () => {
+  test("gives up on a stalled reader, and waits for a slow one", async () => {
     const reader = new ScriptedReader();
     const output = new Output(reader);
     reader.takesAll = false;
@@ -147,7 +147,7 @@ async function runWriter(unread: Unread, descriptor: 1 | 3, prefix: readonly str
 
 const linesOf = (count: number) => Array.from({ length: count }, (_, i) => `line ${i}\n`).join("");
 
-describe("a descriptor of the caller", () => {
+describe("an inherited descriptor", () => {
   test("that is a pipe is written without blocking, and blocks for others", async () => {
     const { lines, isBlocking, read, exitCode } = await runWriter(unreadPipe(), 1);
     expect({ isBlocking, exitCode }).toEqual({ isBlocking: true, exitCode: 0 });
@@ -160,7 +160,7 @@ describe("a descriptor of the caller", () => {
     expect(read).toBe(linesOf(lines));
   });
 
-  test("that does not block stays so", async () => {
+  test("that is non-blocking stays non-blocking", async () => {
     const { lines, isBlocking, read, exitCode } = await runWriter(await unreadSocket(), 3);
     expect({ isBlocking, exitCode }).toEqual({ isBlocking: false, exitCode: 0 });
     expect(read).toBe(linesOf(lines));
@@ -208,12 +208,12 @@ describe("openOutput", () => {
     expect(await reading).toBe("a\n");
   });
 
-  test("fails at once for what cannot be opened", () => {
+  test("fails at once if the target cannot be opened", () => {
     expect(() => openOutput(join(tempTree(), "none", "file"))).toThrow("ENOENT");
     expect(() => openOutput(tempTree())).toThrow("EISDIR");
   });
 
-  test("knows that the readers of a pipe are gone", () => {
+  test("detects that the readers of a pipe are gone", () => {
     const { output, close } = openOutput(brokenPipe());
     expect(output.isWritable()).toBe(false);
     output.write("a\n");
@@ -231,13 +231,13 @@ describe("openOutput", () => {
 });
 
 describe("writeDocument", () => {
-  test("replaces what stands in a file", async () => {
+  test("replaces the contents of a file", async () => {
     const path = join(tempTree({ file: "longer than the new one" }), "file");
     await writeDocument(path, "new");
     expect(readFileSync(path, "utf8")).toBe("new");
   });
 
-  test("says why it could not be written", async () => {
+  test("reports why it could not be written", async () => {
     await expect(writeDocument("/dev/full", "a")).rejects.toMatchObject({ code: "ENOSPC" });
     await expect(writeDocument(makeFifo(), "a", { patienceMs: 1 })).rejects.toThrow("nothing reads it");
   });

@@ -33,7 +33,7 @@ describe("reportToml", () => {
     expect(reportToml(REPORT)).toBe(TEXT);
   });
 
-  it("reports an image in a daemon, leaving out what is not known", () => {
+  it("reports an image in a daemon, and omits unknown values", () => {
     expect(reportToml({ ...REPORT, tags: ["a"], imageId: "id", digest: undefined, manifestSize: 0 })).toBe(
       '[image]\n  tags = ["a"]\n  image-id = "id"\n',
     );
@@ -76,7 +76,7 @@ ${TEXT}`);
 });
 
 describe("writeReport", () => {
-  it("makes the directories above it and replaces what is there", async () => {
+  it("creates its directories and replaces an existing report", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
     try {
       const path = join(directory, "a", "b", "report.toml");
@@ -88,7 +88,7 @@ describe("writeReport", () => {
     }
   });
 
-  it("leaves a link and a file with two names what they are, as files that are mounted have to stay", async () => {
+  it("writes into links and hard-linked files, as mounted files must stay in place", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
     try {
       const [target, path, twin] = [join(directory, "target"), join(directory, "report.toml"), join(directory, "twin")];
@@ -117,7 +117,7 @@ describe("writeReport", () => {
     }
   });
 
-  it("leaves one whole report when several write it at once, and nothing else", async () => {
+  it("leaves one complete report, and nothing else, after concurrent writes", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
     const path = join(directory, "report.toml");
     try {
@@ -130,7 +130,7 @@ describe("writeReport", () => {
     }
   });
 
-  it("fails as the reference words it", async () => {
+  it("fails with the reference's text", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
     try {
       const file = join(directory, "file");
