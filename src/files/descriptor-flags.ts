@@ -2,13 +2,12 @@ import { constants, readFileSync } from "node:fs";
 
 const ACCESS_MODE = 0o3;
 
-/** What a descriptor is open for (fcntl(2), F_GETFL), read from procfs, because Node has no call for it. */
+/** What a descriptor is open for (fcntl(2), F_GETFL), from procfs, because Node has no call for it. */
 export interface DescriptorFlags {
   readonly isReadOnly: boolean;
   readonly isNonBlocking: boolean;
 }
 
-/** @returns for a descriptor that is not open, or without procfs: writable, blocking */
 export function readDescriptorFlags(descriptor: number): DescriptorFlags {
   const flags = read(descriptor);
   return {
@@ -17,7 +16,6 @@ export function readDescriptorFlags(descriptor: number): DescriptorFlags {
   };
 }
 
-/** `flags:` of proc_pid_fdinfo(5), in octal. */
 function read(descriptor: number): number {
   try {
     const octal = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];

@@ -5,10 +5,10 @@ import { Fault, type FaultCode } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 
 /**
- * Makes a directory and those above it. Node's own recursive mkdir names another path and error than Go's os.MkdirAll does.
- * Modes are what the umask leaves of 0777.
+ * Creates a directory and its parents. Node's recursive mkdir reports another path and error than Go's os.MkdirAll.
+ * Modes are 0777 minus the umask.
  * @param code of the fault
- * @throws Fault `mkdir <path>: <reason>` for the first directory that cannot be made
+ * @throws Fault `mkdir <path>: <reason>` for the first directory that cannot be created
  */
 export async function makeDirectories(path: string, code: FaultCode): Promise<void> {
   const found = await statOf(path);

@@ -10,10 +10,8 @@ import { OwnedDirectory } from "./owned-directory.ts";
  * Steps of a change to directories that must survive a kill at any moment. Faults are in Go's words, `<operation> <path>: <reason>`.
  */
 
-/** Another export uses the cache directory. */
 const IN_USE = "EXPORT_CACHE_IN_USE";
 
-/** True for the fault of a cache that another export uses. */
 export function isInUse(error: unknown): error is Fault {
   return error instanceof Fault && error.code === IN_USE;
 }
@@ -26,7 +24,6 @@ function fault(operation: string, path: string, error: unknown): Fault {
   return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
 }
 
-/** Names in a directory; none when there is no such directory. */
 export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -36,7 +33,10 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Creates a directory that no other export may use meanwhile. @returns undefined if another one does */
+/**
+ * Creates a directory that no other export can use meanwhile.
+ * @returns undefined if another one does
+ */
 export function claim(path: string): OwnedDirectory | undefined {
   try {
     return OwnedDirectory.claim(path);
@@ -46,7 +46,6 @@ export function claim(path: string): OwnedDirectory | undefined {
   }
 }
 
-/** Makes a second name of a file, or a copy where the file's owner alone may do that. */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
@@ -56,7 +55,6 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-/** Removes a file, or a directory and all that is in it, if it is there. */
 export async function removeAll(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
@@ -65,7 +63,7 @@ export async function removeAll(path: string): Promise<void> {
   }
 }
 
-/** Renames in one step, for whoever looks at it as for whoever kills the process; what had the new name is replaced. */
+/** Atomic rename; replaces the target. */
 export async function renameTo(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
@@ -74,7 +72,6 @@ export async function renameTo(from: string, to: string): Promise<void> {
   }
 }
 
-/** Writes a file and waits until it is on the disk. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   try {
     await durable.writeDurably(path, text);
@@ -83,7 +80,6 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   }
 }
 
-/** Waits until a directory's names are on the disk. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
     await durable.syncDirectory(path);

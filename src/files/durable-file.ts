@@ -3,15 +3,13 @@ import { open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSystemError } from "../go/errno.ts";
 
-/** What the umask leaves of it. */
 const MODE = 0o666;
 
-/** File systems that have no use for it answer an fsync of a directory so (fsync(2)). */
 const NEEDS_NO_SYNC = ["EINVAL", "ENOTSUP", "ENOSYS"];
 
 /**
- * Writes a file, over the one that is there unless `flag` says otherwise, and waits until its bytes are on the disk.
- * @throws Node's error, as the other functions here
+ * Writes a file and syncs it. Overwrites an existing file unless `flag` says otherwise.
+ * @throws Node's error, like the other functions here
  */
 export async function writeDurably(
   path: string,
@@ -23,13 +21,12 @@ export async function writeDurably(
   await file.sync();
 }
 
-/** Waits until a file's bytes are on the disk, whoever wrote them. */
 export async function syncFile(path: string): Promise<void> {
   await using file = await open(path, "r");
   await file.sync();
 }
 
-/** Waits until a directory's names are on the disk: a rename or a new file in it would not survive a crash before that. */
+/** Syncs a directory: without it a rename or a new file in it may not survive a crash. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
     await syncFile(path);
@@ -39,9 +36,8 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * Puts a file in the place of another in one step: whoever reads it, and whatever kills the process or the machine, it is the
- * old one or the new one.
- * @param temporary on the same file system; what an earlier process left there is removed
+ * Replaces a file atomically: after a crash of the process or the machine it is the old file or the new one.
+ * @param temporary on the same file system; an existing file there is removed
  */
 export async function replaceDurably(path: string, content: string, temporary: string, mode = MODE): Promise<void> {
   await rm(temporary, { force: true });
@@ -56,8 +52,8 @@ export async function replaceDurably(path: string, content: string, temporary: s
 }
 
 /**
- * The same with a temporary file beside the old one. Several processes may do it at once: each removes all temporary files once,
- * so that those of killed processes do not stay, and starts over if another removed its own.
+ * Like {@link replaceDurably}, with a temporary file beside the old one. Safe for concurrent processes: each removes
+ * all temporary files once, to clean up after killed processes, and starts over if another process removed its own.
  */
 export async function replaceFile(path: string, content: string): Promise<void> {
   const [directory, prefix] = [dirname(path), `.${basename(path)}.making`];

@@ -19,27 +19,24 @@ import { isNotExist, isSystemError } from "../go/errno.ts";
 
 const LOCK = "lock";
 
-/** Before umask. */
 const MODE = 0o666;
 
-/** A claim starts over when a former owner removes the lock file or the directory between two of its steps. */
 const ATTEMPTS = 100;
 
 /** SQLite result codes (https://www.sqlite.org/rescode.html); the low byte of an extended code is its primary code. */
 const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 
-/** Why a file could not be locked: another connection holds the lock, or the file system has no locks. */
 type Refusal = "held" | "unsupported";
 
 /**
- * A directory with one owner at a time. Ownership is a kernel lock (fcntl(2)) on a file in the directory, so it ends with the
- * owning process, however that ends, and holds across containers, whose process IDs say nothing to each other, and across
+ * A directory with one owner at a time. Ownership is a kernel lock (fcntl(2)) on a file in the directory: it ends with
+ * the owning process, however that ends, and holds across containers, whose process IDs are unrelated, and across
  * machines if their file system shares locks.
  *
- * SQLite takes the lock, because Node has no call for it: a write transaction that never writes. Closing any descriptor of a
- * file drops the process's locks on it. SQLite accounts for that between its connections, so nothing else here opens a lock
- * file that exists.
+ * SQLite takes the lock, because Node has no call for it: a write transaction that never writes. Closing any descriptor
+ * of a file drops the process's locks on it. SQLite accounts for that between its connections, so nothing else here
+ * opens an existing lock file.
  */
 export class OwnedDirectory {
   readonly path: string;
@@ -56,7 +53,7 @@ export class OwnedDirectory {
   }
 
   /**
-   * Creates the directory, in a parent that exists, and takes ownership of it. What it contains stays.
+   * Creates the directory, in an existing parent, and takes ownership of it. Its contents stay.
    * @returns undefined if it has an owner
    * @throws Node's error
    */
@@ -74,7 +71,7 @@ export class OwnedDirectory {
         failure = lock;
         continue;
       }
-      // Locking a file that its former owner has unlinked excludes nobody.
+      // A lock on a file that its former owner has unlinked protects nothing.
       if (isSame(found, file)) return new OwnedDirectory(path, found, lock);
       lock.close();
     }
@@ -82,19 +79,18 @@ export class OwnedDirectory {
     return undefined;
   }
 
-  /** Paths of all that is in the directory. @throws Node's error */
   contents(): string[] {
     return readdirSync(this.path).flatMap((name) => (name === LOCK ? [] : [join(this.path, name)]));
   }
 
   /**
-   * Ends the ownership and removes the directory if it is empty. Best effort: the next owner removes leftovers. May be called
-   * again. Synchronous, so that it also works while the process ends.
+   * Ends the ownership and removes the directory if it is empty. Best effort: the next owner removes leftovers.
+   * Idempotent, and synchronous so that it also works while the process exits.
    */
   release(): void {
     const file = join(this.path, LOCK);
     attempt(() => {
-      // Another owner's if somebody has removed this one's.
+      // Belongs to another owner if this one's file was removed.
       if (isSame(this.#file, file)) unlinkSync(file);
       // Not recursively: without the lock file the directory may have a new owner.
       rmdirSync(this.path);
@@ -103,11 +99,10 @@ export class OwnedDirectory {
   }
 }
 
-/** @returns undefined if the directory or the file was removed meanwhile */
 function findOrCreate(directory: string, file: string): BigIntStats | undefined {
   unlessExisting(() => mkdirSync(directory));
   try {
-    // What a link leads to is not the owner's to clear.
+    // The target of a link does not belong to the owner.
     if (!lstatSync(directory).isDirectory()) unlinkSync(directory);
     unlessExisting(() => closeSync(openSync(file, "wx", MODE)));
     return statSync(file, { bigint: true });
@@ -117,16 +112,12 @@ function findOrCreate(directory: string, file: string): BigIntStats | undefined 
   }
 }
 
-/**
- * @returns the transaction that is the lock; SQLite's error if the file may have been removed meanwhile
- * @throws Node's error if the file cannot be opened
- */
 function tryLock(file: string): DatabaseSync | Refusal | Error {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file);
-    // In memory, because a journal would be a second file. IMMEDIATE, because EXCLUSIVE also fails while another process is
-    // just trying, so that two of them could refuse each other.
+    // In memory, because a journal would be a second file. IMMEDIATE, because EXCLUSIVE also fails while another process
+    // tries to lock, so that two of them could block each other.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE");
     return database;
   } catch (error) {
@@ -135,15 +126,15 @@ function tryLock(file: string): DatabaseSync | Refusal | Error {
     if (code === SQLITE_BUSY) return "held";
     if (code === SQLITE_IOERR) return "unsupported";
     if (!(error instanceof Error)) throw error;
-    // SQLite does not tell why it could not open the file; the system does.
+    // SQLite does not report why it could not open the file; the system does.
     refuseUnwritable(file);
     return error;
   }
 }
 
 /**
- * Some file systems refuse every lock as if it were held: SMB with mandatory locks, NFS without a lock service.
- * @returns false if a file that no other process knows cannot be locked either
+ * Some file systems report every lock as held: SMB with mandatory locks, NFS without a lock service.
+ * @returns false if even a new file cannot be locked
  */
 function canLock(directory: string): boolean {
   const file = join(directory, `${LOCK}-${randomUUID()}`);
@@ -155,7 +146,7 @@ function canLock(directory: string): boolean {
     return true;
   } finally {
     attempt(() => rmSync(file, { force: true }));
-    // Its owner may have failed to, because of this file.
+    // Its owner may have failed to remove it, because of this file.
     attempt(() => rmdirSync(directory));
   }
 }
@@ -171,7 +162,6 @@ function isSame(one: BigIntStats, file: string): boolean {
   return other !== undefined && one.dev === other.dev && one.ino === other.ino && one.birthtimeNs === other.birthtimeNs;
 }
 
-/** @throws Node's error for a file that is there */
 function refuseUnwritable(file: string): void {
   try {
     accessSync(file, constants.W_OK);
@@ -192,6 +182,6 @@ function attempt(remove: () => void): void {
   try {
     remove();
   } catch {
-    // What is left only wastes space.
+    // A leftover only wastes space.
   }
 }

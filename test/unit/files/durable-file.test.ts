@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { replaceDurably, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
-test("a file is replaced, whatever an earlier process left under the temporary name", async () => {
+test("a file is replaced despite an earlier process's leftover under the temporary name", async () => {
   const directory = tempTree();
   const [path, temporary] = [join(directory, "file"), join(directory, "temporary")];
   writeFileSync(path, "old");
@@ -15,7 +15,7 @@ test("a file is replaced, whatever an earlier process left under the temporary n
   expect(readdirSync(directory)).toEqual(["file"]);
 });
 
-test("one that cannot be replaced stays, and nothing is left", async () => {
+test("a file that cannot be replaced stays, without leftovers", async () => {
   const directory = tempTree();
   await expect(replaceDurably(directory, "new", join(directory, "temporary"))).rejects.toMatchObject({
     syscall: "rename",
@@ -35,7 +35,7 @@ test("a stream is written", async () => {
   expect(readFileSync(path, "utf8")).toBe("ab");
 });
 
-test("a directory on a file system that keeps nothing need not be waited for, one that is not there is an error", async () => {
+test("syncing a directory succeeds on procfs, and fails for a missing directory", async () => {
   await syncDirectory("/proc/self");
   await expect(syncDirectory("/none")).rejects.toMatchObject({ code: "ENOENT" });
 });

@@ -34,7 +34,7 @@ describe("a directory", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("is free again when its owner was killed, with what that one left", async () => {
+  test("is free again after its owner was killed, with its contents", async () => {
     const path = join(tempTree(), "work");
     const owner = await startOwner(path);
     writeFileSync(join(path, "half a layer"), "");
@@ -45,7 +45,7 @@ describe("a directory", () => {
     expect(readdirSync(path)).toEqual(["half a layer"]);
   });
 
-  test("cannot be claimed from another container, whose process IDs are others, until its owner is gone", async (context) => {
+  test("cannot be claimed from another container, with other process IDs, until its owner is gone", async (context) => {
     if (!canUnshare) return context.skip("may not make a PID namespace here");
     const path = join(tempTree(), "work");
     const owner = await startOwner(path, ...IN_CONTAINER);
@@ -56,7 +56,7 @@ describe("a directory", () => {
     await expect.poll(() => OwnedDirectory.claim(path), WAIT).toBeDefined();
   });
 
-  test("that was removed and made anew has a new owner, and the old one leaves it alone", () => {
+  test("has a new owner if it was recreated, and the old owner leaves it alone", () => {
     const path = join(tempTree(), "work");
     const first = OwnedDirectory.claim(path);
     rmSync(path, { recursive: true });
@@ -70,7 +70,7 @@ describe("a directory", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("never has two owners, however many claim and release it at once", async () => {
+  test("never has two owners under concurrent claims and releases", async () => {
     const root = tempTree();
     const args = [CONTENDER, join(root, "work"), join(root, "marker"), "200"];
     const contend = async () => {
@@ -83,7 +83,7 @@ describe("a directory", () => {
     expect(readdirSync(root)).toEqual([]);
   });
 
-  test("that is a link or a file is made a directory, and what the link leads to stays", () => {
+  test("replaces a link or a file, and keeps the link's target", () => {
     for (const kind of ["link", "file"]) {
       const root = tempTree({ "elsewhere/file": "" });
       const path = join(root, "work");
@@ -97,7 +97,7 @@ describe("a directory", () => {
     }
   });
 
-  test("in a file, or nowhere, cannot be claimed", () => {
+  test("cannot be claimed below a file or a missing directory", () => {
     const root = tempTree({ file: "" });
     for (const [parent, code] of [
       ["file", "ENOTDIR"],
@@ -110,7 +110,7 @@ describe("a directory", () => {
     }
   });
 
-  test("on a file system without locks has any number of owners, and says so", async (context) => {
+  test("is not exclusive on a file system without locks", async (context) => {
     if (!canTrace) return context.skip("there is no strace, or it may not trace");
     const path = join(tempTree(), "work");
     mkdirSync(path);
