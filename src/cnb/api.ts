@@ -1,7 +1,7 @@
 import { Fault } from "../errors/fault.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
-/** A version of the Platform or Buildpack API, compared number by number, so that 0.9 comes before 0.10. */
+/** Compared numerically, so 0.9 comes before 0.10. */
 export interface ApiVersion {
   readonly major: number;
   readonly minor: number;
@@ -23,20 +23,18 @@ function parseApiVersion(text: string): ApiVersion | undefined {
   return { major: Number(major), minor: Number(minor) };
 }
 
-/** The normalised form, `major.minor`. */
 export function formatApiVersion(api: ApiVersion): string {
   return `${api.major}.${api.minor}`;
 }
 
-/** True when `api` is `other` or newer. */
 function atLeast(api: ApiVersion, other: ApiVersion): boolean {
   return api.major === other.major ? api.minor >= other.minor : api.major > other.major;
 }
 
 /**
- * True when one of the supported versions covers `api` (api/apis.go): below major 1 the versions must be equal, from
- * major 1 on a newer minor covers the older ones.
- * @param supported normalised versions
+ * True if a supported version covers `api` (api/apis.go): below major 1 the versions must be equal, from major 1 on a
+ * newer minor covers the older ones.
+ * @param supported normalized versions
  */
 function isSupportedApi(supported: readonly string[], api: ApiVersion): boolean {
   return supported.some((text) => {
@@ -46,13 +44,10 @@ function isSupportedApi(supported: readonly string[], api: ApiVersion): boolean 
   });
 }
 
-/** A Platform API version, compared numerically. The parsing, the supported list and the gates are in this file. */
 export type PlatformApi = ApiVersion;
 
-/** Supported Platform APIs; none is deprecated (docs/compatibility.md#api-versions). */
 export const SUPPORTED_PLATFORM_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14", "0.15"] as const;
 
-/** The environment variable that chooses the Platform API; there is no flag for it. */
 export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
 
 /**
@@ -109,13 +104,10 @@ const SINCE_MINOR = {
   hasSystemFlag: 15,
 } as const;
 
-/** Name of a behaviour that depends on the Platform API. */
 export type PlatformGate = keyof typeof SINCE_MINOR;
 
-/** For every behaviour whether it holds. */
 export type PlatformGates = { readonly [Gate in PlatformGate]: boolean };
 
-/** What holds at this Platform API, e.g. `gates(api).hasExtensions`. */
 export function gates(api: PlatformApi): PlatformGates {
   const holds = (gate: PlatformGate): boolean => atLeast(api, { major: 0, minor: SINCE_MINOR[gate] });
   return {
@@ -144,12 +136,11 @@ export function gates(api: PlatformApi): PlatformGates {
   };
 }
 
-/** Buildpack APIs accepted in group.toml; none is deprecated (docs/compatibility.md#api-versions). */
 const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
 
 /**
- * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For a version
- * that does not parse the reference prints `<nil>`; this prints the version
+ * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For an
+ * unparsable version the reference prints `<nil>`; this prints the version
  * (docs/compatibility.md#unparsable-buildpack-api).
  * @throws Fault with exit code 12 for the first element that fails
  */

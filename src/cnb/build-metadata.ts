@@ -3,7 +3,6 @@ import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../g
 import { gates, type PlatformApi } from "./api.ts";
 import type { FreeValue } from "./lifecycle-metadata.ts";
 
-/** One element of group.toml or of metadata.toml's `buildpacks` and `extensions`. */
 export interface GroupElement {
   readonly id: string;
   readonly version: string;
@@ -13,12 +12,10 @@ export interface GroupElement {
   readonly extension: boolean;
 }
 
-/** A process of metadata.toml, after applying the rule for API < 0.10 (docs/compatibility.md#build-metadata). */
 export interface Process {
   readonly type: string;
   /** null when absent: the label prints that as null, an empty array as []. */
   readonly command: readonly string[] | null;
-  /** null when absent, which JSON keeps. */
   readonly args: readonly string[] | null;
   readonly direct: boolean;
   readonly default: boolean;
@@ -27,7 +24,6 @@ export interface Process {
   readonly execEnv: readonly string[];
 }
 
-/** An entry of the legacy bill of materials. */
 export interface BomEntry {
   readonly name: string;
   readonly version: string;
@@ -36,8 +32,8 @@ export interface BomEntry {
 }
 
 /**
- * metadata.toml (docs/compatibility.md#build-metadata). null means that the key is absent, which the label
- * distinguishes from an empty array.
+ * metadata.toml (docs/compatibility.md#build-metadata). null means an absent key, which the label distinguishes from an
+ * empty array.
  */
 export interface BuildMetadata {
   readonly bom: readonly BomEntry[] | null;
@@ -49,17 +45,12 @@ export interface BuildMetadata {
   readonly defaultProcessType: string;
 }
 
-/** The launcher's build values as the build metadata label shows them. */
 export interface LauncherRelease {
   readonly version: string;
   readonly repository: string;
   readonly commit: string;
 }
 
-/**
- * A legacy BOM entry with its members in the reference's order, for the label and for report.toml
- * (docs/compatibility.md#labels, docs/compatibility.md#report).
- */
 export function bomEntryStruct({ name, version, metadata, buildpack }: BomEntry): GoStruct {
   return goStruct({
     name,
@@ -77,7 +68,7 @@ export function bomEntryStruct({ name, version, metadata, buildpack }: BomEntry)
  * The value of the label `io.buildpacks.build.metadata`, byte-identical to the reference's
  * (docs/compatibility.md#labels).
  * @throws Fault `parse build metadata: ...` for values that JSON cannot hold and, below Platform API 0.10, for a
- *   process without a command, on which the reference crashes (docs/compatibility.md#no-crashes)
+ * process without a command, on which the reference crashes (docs/compatibility.md#no-crashes)
  */
 export function buildMetadataLabel(metadata: BuildMetadata, launcher: LauncherRelease, api: PlatformApi): string {
   const { omitsBom, hasCommandArray } = gates(api);

@@ -7,7 +7,7 @@ import { gates } from "./api.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
 /**
- * Rejects or announces an experimental feature as CNB_EXPERIMENTAL_MODE says
+ * Rejects or announces an experimental feature according to CNB_EXPERIMENTAL_MODE
  * (docs/compatibility.md#experimental-features): `quiet` is silent, `error` fails, any other word warns.
  * @throws Fault with exit code 1, after an error line that names the feature
  */
@@ -25,21 +25,16 @@ function guardExperimental(feature: string, mode: string, logger: Logger): void 
   });
 }
 
-/** The guard on layout mode, the last step of docs/compatibility.md#input-resolution. */
 export function guardLayout(settings: ExportSettings, logger: Logger): void {
   if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
 }
 
-/**
- * The guard on extensions below API 0.13, if `<extended>/run` has entries
- * (docs/compatibility.md#experimental-features).
- */
+/** Guards extensions below API 0.13, if `<extended>/run` has entries (docs/compatibility.md#experimental-features). */
 export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
   if (gates(settings.platformApi).allowsDockerfiles) return;
   if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);
 }
 
-/** `<extended>/run` has entries. */
 async function hasExtendedLayers({ extendedDir }: Pick<ExportSettings, "extendedDir">): Promise<boolean> {
   if (extendedDir === "") return false;
   const entries = await readdir(posix.join(extendedDir, "run")).catch(() => []);

@@ -5,8 +5,9 @@ import { anything, decodeFirst, flag, list, mapOf, struct, text, unmarshal } fro
 import { CREATED_BY_CONFIG, CREATED_BY_LAUNCHER, CREATED_BY_PROCESS_TYPES, CREATED_BY_SBOM } from "./names.ts";
 
 /**
- * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, for they have 64
- * bits and TOML output tells `1` from `1.0`; floats are numbers. Dates print all their digits (`toISOString`).
+ * A value of a TOML or JSON document whose shape the buildpack chooses. Integers from TOML are BigInts, because they
+ * have 64 bits and TOML output distinguishes `1` from `1.0`; floats are numbers. Dates print all their digits
+ * (`toISOString`).
  */
 export type FreeValue =
   | string
@@ -18,7 +19,6 @@ export type FreeValue =
   | readonly FreeValue[]
   | { readonly [key: string]: FreeValue };
 
-/** What the platform spec's `io.buildpacks.lifecycle.metadata` says of one layer; `diffId` is its member `sha` ("" if unknown). */
 export interface LayerRecord {
   readonly diffId: string;
   readonly data: FreeValue;
@@ -27,25 +27,19 @@ export interface LayerRecord {
   readonly cache: boolean;
 }
 
-/**
- * One buildpack's part of the lifecycle or cache metadata (docs/compatibility.md#labels,
- * docs/compatibility.md#cache-metadata).
- */
 export interface BuildpackRecord {
   readonly key: string;
   readonly version: string;
   readonly layers: ReadonlyMap<string, LayerRecord>;
-  /** The buildpack's store.toml; absent when there is none. `metadata` is null when the file has no such table. */
+  /** The buildpack's store.toml; absent if there is none. `metadata` is null if the file has no such table. */
   readonly store?: { readonly metadata: FreeValue };
 }
 
-/** Image and mirrors of a run image as run.toml and stack.toml name it. */
 export interface RunImageNames {
   readonly image: string;
   readonly mirrors: readonly string[];
 }
 
-/** The lifecycle metadata label (docs/compatibility.md#labels), and the `[metadata]` table of analyzed.toml. */
 export interface LifecycleMetadata {
   readonly app: readonly string[];
   readonly sbom: string | undefined;
@@ -66,15 +60,10 @@ export interface CacheMetadata {
   readonly buildpacks: readonly BuildpackRecord[];
 }
 
-/**
- * The member `buildpacks` of the lifecycle and the cache metadata: null for an empty group
- * (docs/compatibility.md#labels, docs/compatibility.md#cache-metadata).
- */
 function buildpackRecordsJson(records: readonly BuildpackRecord[]): GoValue {
   return records.length === 0 ? null : records.map(buildpackRecordJson);
 }
 
-/** `{"sha":"..."}` */
 function shaJson(sha: string): GoStruct {
   return goStruct({ sha });
 }
@@ -127,7 +116,6 @@ function namesJson({ image, mirrors }: RunImageNames): GoStruct {
   return goStruct({ image: unlessEmpty(image), mirrors: unlessEmpty(mirrors) });
 }
 
-/** What a cache that says nothing, or nothing readable, is taken for. */
 export const EMPTY_CACHE_METADATA: CacheMetadata = { sbom: "", buildpacks: [] };
 
 /**

@@ -6,7 +6,7 @@ export const EXEC_ENV_LABEL = "io.buildpacks.exec-env";
 export const CACHE_METADATA_LABEL = "io.buildpacks.lifecycle.cache.metadata";
 
 /**
- * Ids, as logged, of the layers that no buildpack made (docs/compatibility.md#layer-order,
+ * Logged ids of the layers that no buildpack owns (docs/compatibility.md#layer-order,
  * docs/compatibility.md#cache-layers).
  */
 export const LAYER_IDS = {
@@ -23,7 +23,6 @@ export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
 export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";
 export const CREATED_BY_SBOM = "Software Bill-of-Materials";
 
-/** For a layer of a buildpack, in the app image and in the cache. */
 export function createdByBuildpack(
   layerName: string,
   buildpack: { readonly id: string; readonly version: string },
@@ -33,19 +32,10 @@ export function createdByBuildpack(
 
 const BY_EXTENSION = /^Layer: '.*', Created by extension: (.+)$/s;
 
-/**
- * The id of the image extension that a layer's `created_by` names; undefined if it names none
- * (docs/compatibility.md#extension-ids).
- */
 export function extensionOf(createdBy: string): string | undefined {
   return BY_EXTENSION.exec(createdBy)?.[1];
 }
 
-/**
- * For an app layer.
- * @param number its position from 1; the rest layer is the last
- * @param count slices and the rest layer together
- */
 export function createdBySlice(number: number, count: number): string {
   return count === 1 ? "Application Layer" : `Application Slice: ${number}`;
 }

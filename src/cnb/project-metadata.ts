@@ -2,7 +2,6 @@ import { withContext } from "../errors/fault.ts";
 import { goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import type { FreeValue } from "./lifecycle-metadata.ts";
 
-/** project-metadata.toml (docs/compatibility.md#labels); an undefined source means no `[source]` table. */
 export interface ProjectMetadata {
   readonly source:
     | undefined

@@ -35,11 +35,11 @@ describe("buildMetadataLabel", () => {
   it.each([
     ["0.8", `{"bom":null,"buildpacks":null,${LAUNCHER},"processes":null}`],
     ["0.9", `{"buildpacks":null,${LAUNCHER},"processes":null}`],
-  ])("writes the least at API %s", (api, expected) => {
+  ])("writes the minimum at API %s", (api, expected) => {
     expect(label({}, api)).toBe(expected);
   });
 
-  it("keeps empty arrays apart from absent ones, and omits empty extensions", () => {
+  it("distinguishes empty arrays from absent ones, and omits empty extensions", () => {
     expect(label({ bom: [], buildpacks: [], extensions: [], processes: [] }, "0.8")).toBe(
       `{"bom":[],"buildpacks":[],${LAUNCHER},"processes":[]}`,
     );

@@ -11,7 +11,7 @@ describe("cache metadata", () => {
     expect(cacheMetadataJson(EMPTY_CACHE_METADATA)).toBe('{"sbom":{"sha":""},"buildpacks":null}');
   });
 
-  it.each([FULL, '{"sbom":{"sha":""},"buildpacks":null}'])("reads back what it wrote: %s", (json) => {
+  it.each([FULL, '{"sbom":{"sha":""},"buildpacks":null}'])("round-trips %s", (json) => {
     expect(cacheMetadataJson(parseCacheMetadata(json))).toBe(json);
   });
 

@@ -21,7 +21,7 @@ const LEAST: LifecycleMetadata = {
 const LAYER: LayerRecord = { diffId: "bb", data: null, build: false, launch: true, cache: true };
 
 describe("lifecycleMetadataLabel", () => {
-  it("writes null for what is a nil slice in Go and always writes the stack", () => {
+  it("writes null for Go's nil slices and always writes the stack", () => {
     expect(lifecycleMetadataLabel(LEAST)).toBe(
       '{"app":null,"buildpacks":null,"config":{"sha":""},"launcher":{"sha":""},"process-types":{"sha":""},' +
         '"runImage":{"topLayer":"t","reference":"r"},"stack":{"runImage":{}}}',
