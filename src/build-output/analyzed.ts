@@ -80,7 +80,7 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
 /**
  * The run image's reference as analyzed.
  * @param path of analyzed.toml, for the hint
- * @throws Fault if it, or its table, is missing, where the reference crashes (docs/compatibility.md#no-crashes)
+ * @throws Fault if the file or its table is missing, where the reference crashes (docs/compatibility.md#no-crashes)
  */
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";

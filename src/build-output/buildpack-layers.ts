@@ -15,10 +15,6 @@ import { flag, freeTable, freeValue, isMissingFile, isTable, readToml, table } f
 
 const storeSchema = table({ metadata: freeTable });
 
-/**
- * Reads a buildpack's store.toml (docs/compatibility.md#buildpack-layers).
- * @throws Fault `failed decoding store.toml for buildpack "<id>": ...`
- */
 async function readStore(path: ByteString, buildpackId: string): Promise<BuildpackLayers["store"]> {
   try {
     return await readToml(path, storeSchema);
@@ -27,7 +23,6 @@ async function readStore(path: ByteString, buildpackId: string): Promise<Buildpa
   }
 }
 
-/** The contents of a `<layer>.toml` (docs/compatibility.md#buildpack-layers). */
 export interface LayerToml {
   readonly data: FreeValue;
   readonly build: boolean;
@@ -37,7 +32,6 @@ export interface LayerToml {
 
 const NOTHING: LayerToml = { data: null, build: false, launch: false, cache: false };
 
-/** Added to the document before its keys are matched, because these three are looked up by their exact names. */
 const FLAGS_ON_TOP = "flags on top";
 
 function markFlagsOnTop(document: unknown): unknown {
@@ -74,10 +68,10 @@ export async function readLayerToml(path: ByteString): Promise<LayerToml> {
 
 /**
  * Reads the directory `<layers>/<bp>` and its TOML files (docs/compatibility.md#buildpack-layers). A missing directory
- * is an empty one. Paths are byte strings; names, ids and entries are text.
+ * counts as empty. Paths are byte strings; names, ids and entries are text.
  * @param layersDir absolute
  * @returns with `unreadable`, `reading layers for buildpack '<id>': ...`, if the directory or its store.toml cannot be
- *   read
+ * read
  */
 export async function readBuildpackLayers(layersDir: string, buildpack: GroupElement): Promise<BuildpackLayers> {
   const path = toByteString(buildpackDirectory(layersDir, buildpack.id));
@@ -88,7 +82,7 @@ export async function readBuildpackLayers(layersDir: string, buildpack: GroupEle
     const hasStore = items.some((item) => item.name === "store.toml" && !item.isDirectory());
     const store = hasStore ? await readStore(joinPath(path, "store.toml"), buildpack.id) : undefined;
     const layers: BuildpackLayer[] = [];
-    // One after the other: a build of hundreds of layers would need as many descriptors at a time.
+    // Sequentially: hundreds of layers would need as many descriptors at a time.
     for (const name of layerNames(items)) layers.push(await readLayer(path, name, buildpack.id));
     return { buildpack, path, entries, layers, store, unreadable: undefined };
   } catch (error) {
@@ -97,16 +91,11 @@ export async function readBuildpackLayers(layersDir: string, buildpack: GroupEle
   }
 }
 
-/**
- * The debug lines of reading a directory; app image and cache both log them when they reach it
- * (docs/compatibility.md#log-order).
- */
 export function logBuildpackDirectory({ path, entries }: BuildpackLayers, logger: Logger): void {
   logger.debug(`Reading buildpack directory: ${fromByteString(path)}`);
   for (const entry of entries) logger.debug(`Reading buildpack directory item: ${entry}`);
 }
 
-/** Entries in byte order, with byte strings as names. */
 async function listDirectory(path: ByteString): Promise<Dirent[]> {
   try {
     const items = await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" });
@@ -122,10 +111,8 @@ function compareBytes(a: ByteString, b: ByteString): number {
   return a < b ? -1 : 1;
 }
 
-/** Files of a buildpack that are not about a layer. */
 const NOT_LAYERS = new Set(["store", "launch", "build", ""]);
 
-/** Real subdirectories, and stems of other entries that end in `.toml`; in byte order. */
 function layerNames(items: readonly Dirent[]): ByteString[] {
   const names = new Set(items.filter((item) => item.isDirectory()).map((item) => item.name));
   for (const item of items) {
@@ -150,7 +137,7 @@ async function readLayer(directory: ByteString, name: ByteString, buildpackId: s
   }
 }
 
-/** Whatever listing it says other than "does not exist": a file counts as contents, and so does an unreadable directory. */
+/** True unless listing fails with "does not exist": a file counts as contents, and so does an unreadable directory. */
 async function hasContents(path: ByteString): Promise<boolean> {
   try {
     const directory = await opendir(fsPath(path));
@@ -162,7 +149,6 @@ async function hasContents(path: ByteString): Promise<boolean> {
   }
 }
 
-/** The SHA that a restorer wrote is replaced by the computed one, but the layer is malformed if it cannot be read. */
 async function checkShaFile(path: ByteString): Promise<void> {
   try {
     await readFile(fsPath(path));

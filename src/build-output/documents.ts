@@ -33,19 +33,14 @@ export async function readProjectMetadata(path: string, logger: Logger): Promise
  * wrapping code decides.
  */
 export interface ExportDocuments {
-  /** group.toml with its Buildpack APIs checked (exit 12). */
   group(): Promise<readonly GroupElement[]>;
   projectMetadata(logger: Logger): Promise<ProjectMetadata>;
-  /** Names of the run image for the label, from stack.toml or run.toml; asked for when the images are open. */
   runImage(logger: Logger): Promise<RunImageNames>;
-  /** metadata.toml; `runImage` may have read it already. */
   buildMetadata(): Promise<BuildMetadata>;
   buildpackLayers(buildpack: GroupElement): Promise<BuildpackLayers>;
-  /** The BOM for report.toml; empty from API 0.9 on. */
   buildBom(group: readonly GroupElement[]): Promise<readonly BomEntry[]>;
 }
 
-/** Reads nothing yet. */
 export function exportDocuments({ settings, analyzed }: ResolvedInputs): ExportDocuments {
   let buildMetadata: Promise<BuildMetadata> | undefined;
   const readMetadataOnce = () => {

@@ -13,16 +13,15 @@ import { type ContainerConfig, type ImageConfig, parseImageConfig } from "../oci
 import { type ImageManifest, parseIndex, parseManifest } from "../oci/manifest.ts";
 import type { ExportSettings, ExtensionLayer, ResolvedInputs } from "../plan/inputs.ts";
 
-/** The run image as image extensions changed it (docs/compatibility.md#image-extensions). */
 export interface ExtendedImage {
   readonly config: ImageConfig;
-  /** Layers that extensions provide, from the bottom; the run image's own are not there. */
   readonly layers: readonly ExtensionLayer[];
 }
 
 /**
- * Reads the sparse OCI layout that the extender left in `<extended>/run/<its only entry>` (lifecycle image/layout_handler.go).
- * @returns undefined when there is none, or when the Platform API has no extensions
+ * Reads the sparse OCI layout that the extender left in `<extended>/run/<its only entry>` (lifecycle
+ * image/layout_handler.go, docs/compatibility.md#image-extensions).
+ * @returns undefined if there is none, or if the Platform API has no extensions
  * @throws Fault in the reference's words
  */
 export async function readExtendedImage({
@@ -62,7 +61,7 @@ async function theManifest(path: string): Promise<Descriptor> {
   throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${digest}: ${mediaType}`);
 }
 
-/** A layer whose blob is there was provided by an extension; those of the run image are left out of the layout. */
+/** A layer with a blob comes from an extension; the layout omits the run image's blobs. */
 async function extensionLayers(
   path: string,
   { layers }: ImageManifest,

@@ -5,14 +5,8 @@ import { promisify } from "node:util";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 
-/** The environment variable that names the directory of a lifecycle's programs. */
 export const LIFECYCLE_DIR_ENV = "CNB_LIFECYCLE_DIR";
 
-/**
- * Where the programs of the lifecycle are that this one belongs to: in CNB_LIFECYCLE_DIR, else beside the program as it was
- * called, which is where a lifecycle has them.
- * @param program path by which it was started; undefined for an export from a program that is part of no lifecycle
- */
 export function lifecycleDirectory(program: string, env: Environment, cwd: string): string;
 export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined;
 export function lifecycleDirectory(program: string | undefined, env: Environment, cwd: string): string | undefined {
@@ -20,20 +14,16 @@ export function lifecycleDirectory(program: string | undefined, env: Environment
   return directory === undefined ? undefined : absolutePath(cwd, directory);
 }
 
-/** What a reference says that was built without its build values. */
 const UNKNOWN: LauncherRelease = { version: "0.0.0", repository: "", commit: "" };
 
-/** What the reference's Makefile builds in with a commit, unless it is told otherwise. */
 const REPOSITORY = "github.com/buildpacks/lifecycle";
 
-/** It only prints a line. */
 const TIMEOUT_MS = 5000;
 const MAX_OUTPUT_BYTES = 4096;
 
 /** `<version>+<commit>` (lifecycle cmd/version.go). */
 const PRINTED = /^(?<version>[\w.~-]+)(?:\+(?<commit>[\w.-]+))?\n?$/;
 
-/** `<tag>-<commits since>`, to which the commit belongs (lifecycle tools/version/main.go). */
 const BETWEEN_RELEASES = /-\d+$/;
 
 const run = promisify(execFile);
@@ -42,8 +32,7 @@ const run = promisify(execFile);
  * The lifecycle release that the build metadata label names as the launcher's (docs/compatibility.md#launcher-release):
  * that of the program `lifecycle` beside this one or in CNB_LIFECYCLE_DIR. The reference's exporter has these values
  * compiled in; a builder image has them nowhere else.
- * @param program path by which this one was started; undefined for an export from a program that is part of no
- *   lifecycle
+ * @param program path by which this one was started; undefined for an export through the library
  * @returns the values of an unknown release if there is no such program; never rejects
  */
 export async function readLauncherRelease(
@@ -71,7 +60,7 @@ export async function readLifecycleVersion(
     const directory = lifecycleDirectory(program, env, cwd);
     if (directory === undefined) return undefined;
     const lifecycle = join(directory, "lifecycle");
-    // Linked to this one, it knows no more than this one.
+    // A link to this program knows no more than this program.
     if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return undefined;
     const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };
     const { stdout } = await run(lifecycle, ["-version"], options);

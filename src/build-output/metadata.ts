@@ -6,15 +6,10 @@ import { toByteString } from "../go/byte-string.ts";
 import { groupElement } from "./group.ts";
 import { flag, freeTable, goTypeOf, isMissingFile, readDocument, readToml, table, text, texts } from "./toml.ts";
 
-/** `<layers>/` and the buildpack's id with every `/` as `_` (docs/compatibility.md#buildpack-group). */
 export function buildpackDirectory(layersDir: string, id: string): string {
   return posix.join(layersDir, id.replaceAll("/", "_"));
 }
 
-/**
- * An element of the legacy `[[bom]]` of metadata.toml and build.toml (docs/compatibility.md#build-metadata,
- * docs/compatibility.md#report).
- */
 const bomEntry = table({
   name: text,
   version: text,
@@ -54,7 +49,6 @@ export async function readBuildBom(layersDir: string, group: readonly GroupEleme
   return entries;
 }
 
-/** A string, or an array whose elements are stringified (launch.RawCommand); null when absent. */
 const command = z
   .unknown()
   .transform((value, context): readonly string[] | null => {

@@ -6,16 +6,10 @@ import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
 import { readDocumentIfPresent, table, text, texts } from "./toml.ts";
 
-/** The table {image, mirrors} of run.toml, stack.toml and analyzed.toml (docs/compatibility.md#run-image-names). */
 export const runImageNames = table({ image: text, mirrors: texts });
 
 const runSchema = table({ images: z.array(runImageNames).default([]) });
 
-/**
- * Reads the run images of run.toml, used from API 0.12 on (docs/compatibility.md#run-image-names). A missing file is an
- * info line and no images.
- * @throws Fault `failed to read run file: ...`
- */
 export async function readRun(path: string, logger: Logger): Promise<readonly RunImageNames[]> {
   const run = await readDocumentIfPresent("run file", path, runSchema);
   if (run === undefined) logger.info(`No run metadata found at path ${goQuote(path)}`);
@@ -25,8 +19,8 @@ export async function readRun(path: string, logger: Logger): Promise<readonly Ru
 const stackSchema = table({ "run-image": runImageNames.optional() });
 
 /**
- * Reads the run image of stack.toml, used below API 0.12 (docs/compatibility.md#run-image-names). A missing file is an
- * info line and no names.
+ * Reads stack.toml, used below API 0.12 (docs/compatibility.md#run-image-names). A missing file is an info line and no
+ * names.
  * @throws Fault `failed to read stack file: ...`
  */
 export async function readStack(path: string, logger: Logger): Promise<RunImageNames> {
@@ -40,7 +34,6 @@ const NO_NAMES: RunImageNames = { image: "", mirrors: [] };
 /**
  * Chooses the run image's names for the metadata label from run.toml, from API 0.12 on
  * (docs/compatibility.md#run-image-names).
- * @param images of run.toml
  * @param analyzedImage `run-image.image` of analyzed.toml, "" if absent
  * @param readBuildMetadata called only if run.toml does not have that image
  */
@@ -56,11 +49,10 @@ export async function chooseRunImage(
   const found = images.find(({ image, mirrors }) => isWanted(image) || mirrors.some(isWanted));
   if (found !== undefined) return found;
   const { extensions } = await readBuildMetadata();
-  // An extension may have switched the run image, so the first of run.toml need not be the one that was used.
+  // An extension may have switched the run image, so the first one of run.toml may not be the one in use.
   return extensions !== null && extensions.length > 0 ? { image: analyzedImage, mirrors: [] } : first;
 }
 
-/** The full name with any digest dropped; a name that does not parse stands for itself. */
 function comparableName(name: string): string {
   const [withoutDigest = ""] = name.includes("@sha256:") ? name.split("@") : [name];
   try {

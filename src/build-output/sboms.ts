@@ -7,10 +7,6 @@ import { makeDirectories } from "../files/directories.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import type { Logger } from "../logger.ts";
 
-/**
- * Looks for a directory of SBOMs, as the reference does: by listing it.
- * @returns a fault `open <path>: ...` when it cannot be told
- */
 export async function findSboms(path: string): Promise<boolean | Fault> {
   try {
     await readdir(path);
@@ -20,7 +16,6 @@ export async function findSboms(path: string): Promise<boolean | Fault> {
   }
 }
 
-/** Where the lifecycle's own SBOMs are in a builder image. */
 const LIFECYCLE_DIR = "/cnb/lifecycle";
 const EXTENSIONS = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"] as const;
 const OWNER = "buildpacksio_lifecycle";
@@ -29,8 +24,8 @@ const CODE = "EXPORT_INPUT_SBOM";
 
 /**
  * The SBOMs of the lifecycle and the launcher in `<layers>/sbom`, from where they get into layers
- * (docs/compatibility.md#sbom-copies). The copies are made while the run image and the cache are still being opened, which the
- * reference waits for, so they can be undone.
+ * (docs/compatibility.md#sbom-copies). The copies are made before the reference makes them, while images are still being
+ * opened, so they can be undone.
  */
 export class SbomCopies {
   /** Files and directories that did not exist before, in the order in which they were made. */
@@ -147,7 +142,7 @@ async function listSboms(directory: string, logger: Logger): Promise<string[]> {
   }
 }
 
-/** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not written again. */
+/** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not rewritten. */
 async function copyFile(source: string, destination: string): Promise<void> {
   await using from = await openFile(source, constants.O_RDONLY);
   await using to = await openFile(destination, constants.O_RDWR | constants.O_CREAT);
@@ -163,7 +158,6 @@ function openFile(path: string, flags: number): Promise<FileHandle> {
   return attempt("open", path, () => open(path, flags));
 }
 
-/** @throws Fault that begins with `<operation> <operand>: `, as Go's errors do */
 async function attempt<Result>(operation: string, operand: string, call: () => Promise<Result>): Promise<Result> {
   try {
     return await call();

@@ -8,11 +8,10 @@ import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
 import { isInt64 } from "../go/strconv.ts";
 
-/** A TOML date or time with all the digits it was written with; a TomlDate by itself keeps milliseconds only. */
+/** A TOML date or time with all its digits; a plain TomlDate keeps milliseconds only. */
 class ExactDate extends TomlDate {
   readonly #text: string;
 
-  /** @param text in one of TOML's four forms */
   constructor(text: string) {
     super(text);
     this.#text = text;
@@ -23,10 +22,8 @@ class ExactDate extends TomlDate {
   }
 }
 
-/** A TOML table as the parser returns it. */
 export type Table = { readonly [key: string]: unknown };
 
-/** True for a table, not for arrays and dates: the parser makes tables without a prototype, literals have Object's. */
 export function isTable(value: unknown): value is Table {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -34,8 +31,8 @@ export function isTable(value: unknown): value is Table {
 }
 
 /**
- * A table with known keys. As in BurntSushi's decoder keys match without regard to case, an exact match first, and
- * unknown keys are ignored.
+ * A table with known keys. Like BurntSushi's decoder, matches keys case-insensitively, an exact match first, and
+ * ignores unknown keys.
  */
 export function table<Shape extends z.ZodRawShape>(shape: Shape) {
   const names = Object.keys(shape);
@@ -55,16 +52,12 @@ function equalFold(key: string, name: string): boolean {
   return key.toLowerCase() === name.toLowerCase();
 }
 
-/** A string whose absence is the empty string, Go's zero value. */
 export const text = z.string().default("");
 
-/** A bool whose absence is false. */
 export const flag = z.boolean().default(false);
 
-/** An array of strings whose absence is the empty array. */
 export const texts = z.array(z.string()).default([]);
 
-/** A value whose shape the buildpack chooses; absent is null. */
 export const freeValue = z.custom<FreeValue>(isFreeValue, "unexpected value").default(null);
 
 /** A table whose keys the buildpack chooses. Go decodes anything else into a nil map without an error: null. */
@@ -73,7 +66,6 @@ export const freeTable = z
   .transform((value) => (isFreeTable(value) ? value : null))
   .default(null);
 
-/** The same with an empty table for null. */
 export const freeMap = freeTable.transform((value) => value ?? {});
 
 /** A map from free names to values of one schema. Go decodes anything but a table into a nil map: the empty map. */
@@ -92,19 +84,21 @@ function isFreeValue(value: unknown): value is FreeValue {
   return isTable(value) && Object.values(value).every(isFreeValue);
 }
 
-/** Temporal keeps nanoseconds, as Go does; a runtime without it (Node 24) cuts dates to milliseconds. */
 const HAS_TEMPORAL = "Temporal" in globalThis;
 
 /**
  * Decodes a TOML document as BurntSushi/toml does (docs/compatibility.md#toml-decoding): integers have 64 bits and are
  * BigInts, which distinguishes them from floats; dates are TomlDates; a byte order mark is skipped.
- * @throws Error with a one-line reason, starting with `line <n>: ` where the place is known
+ * @throws Error with a one-line reason, starting with `line <n>: ` where the position is known
  */
 export function parseToml(bytes: Uint8Array): Table {
   return normaliseTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
 }
 
-/** Temporal refuses more than nine digits of a second's fraction, which Go cuts; there, dates are cut to milliseconds. */
+/**
+ * Temporal rejects more than nine digits of a second's fraction, which Go truncates; such dates are truncated to
+ * milliseconds.
+ */
 function decodeTables(text: string, useLegacyDate: boolean): Table {
   try {
     return parse(text, { integersAsBigInt: true, useLegacyDate });
@@ -116,10 +110,8 @@ function decodeTables(text: string, useLegacyDate: boolean): Table {
   }
 }
 
-/** Deeper than any document that means something, and far from what a stack holds; the parser's own limit of inline tables. */
 const MAX_DEPTH = 1000;
 
-/** Most digits of a number in a message. */
 const SHOWN_DIGITS = 40;
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -132,7 +124,7 @@ function decodeUtf8(bytes: Uint8Array): string {
 
 function normaliseTable(table: Table, depth: number): Table {
   if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
-  // Without a prototype, so that `__proto__` is a key like any other.
+  // Without a prototype, so that `__proto__` is an ordinary key.
   const normalised: Record<string, unknown> = Object.create(null);
   for (const [key, value] of Object.entries(table)) normalised[key] = normalise(value, depth + 1);
   return normalised;
@@ -166,10 +158,6 @@ export async function readToml<Schema extends z.ZodType>(path: ByteString, schem
   throw tomlFault(file, issue === undefined ? "unexpected content" : describeIssue(issue));
 }
 
-/**
- * The same for a document at a path from the command line.
- * @param what the reference's word for it, for `failed to read <what>: `
- */
 export async function readDocument<Schema extends z.ZodType>(
   what: string,
   path: string,
@@ -199,7 +187,6 @@ export async function readDocumentIfPresent<Schema extends z.ZodType>(
   }
 }
 
-/** True for a fault of this file that says that the document does not exist. */
 export function isMissingFile(error: unknown): boolean {
   return isNotExist(error) || (error instanceof Fault && isMissingFile(error.cause));
 }
@@ -213,8 +200,8 @@ function decode(bytes: Uint8Array, file: string): unknown {
 }
 
 /**
- * Longest TOML file in bytes. What is in one ends up in an image's config, and one that long is read by no registry nor by us;
- * and a parser makes some hundred bytes of each.
+ * In bytes. The contents end up in an image's config, which no registry reads at this size, and a parser allocates some
+ * hundred bytes for each byte.
  */
 const MAX_TOML_BYTES = 8 << 20;
 
@@ -237,7 +224,6 @@ async function readBytes(path: ByteString): Promise<Uint8Array> {
   }
 }
 
-/** BurntSushi's words for a value of the wrong type. */
 function describeIssue(issue: z.core.$ZodIssue): string {
   const key = issue.path.filter((part) => typeof part === "string").join(".");
   const where = key === "" ? "" : `(last key ${goQuote(key)}): `;
@@ -248,7 +234,6 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return `${where}incompatible types: TOML value has type ${found}; destination has type ${wanted}`;
 }
 
-/** The Go type that BurntSushi decodes a value to. */
 export function goTypeOf(value: unknown): string {
   if (typeof value === "string") return "string";
   if (typeof value === "boolean") return "bool";

@@ -7,7 +7,7 @@ async function read(content: string, minor = 12) {
   return readBuildMetadata(tempTree({ "config/metadata.toml": content }), { major: 0, minor });
 }
 
-test("an empty file: null where the label tells absent from empty", async () => {
+test("an empty file has null where the label distinguishes absent from empty", async () => {
   expect(await read("")).toEqual({
     bom: null,
     buildpacks: null,

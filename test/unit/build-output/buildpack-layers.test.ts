@@ -71,14 +71,14 @@ test("directories and TOML files are layers, in byte order; the buildpack's own 
   ]);
 });
 
-test("a missing directory is an empty one", async () => {
+test("a missing directory counts as empty", async () => {
   const root = tempTree();
   const layers = await read(root);
   expect(layers).toMatchObject({ entries: [], layers: [], store: undefined });
   expect(logged(layers)).toEqual([`debug Reading buildpack directory: ${root}/samples_java`]);
 });
 
-test("a directory that cannot be listed", async () => {
+test("an unreadable directory is a fault", async () => {
   const root = tempTree({ samples_java: "a file" });
   expect(await read(root)).toMatchObject({
     entries: [],
@@ -113,7 +113,7 @@ describe("store.toml", () => {
     expect((await read(tree({ "store.toml": content }))).store).toEqual(store);
   });
 
-  test("malformed", async () => {
+  test("a malformed file is a fault", async () => {
     const root = tree({ "store.toml": "metadata = " });
     const { unreadable, entries, layers } = await read(root);
     expect(unreadable?.message).toMatch(
@@ -146,12 +146,12 @@ describe("malformed layers", () => {
     ]);
   });
 
-  test("a flag on top counts by its exact name only", async () => {
+  test("a top-level flag counts by its exact name only", async () => {
     const { layers } = await read(tree({ "x.toml": "Launch = true\n[types]\ncache = true" }));
     expect(layers).toMatchObject([{ launch: false, cache: true, malformed: undefined }]);
   });
 
-  test("a .sha file that cannot be read", async () => {
+  test("an unreadable .sha file makes the layer malformed", async () => {
     const { layers } = await read(tree({ "x.toml": "[types]\nlaunch = true", "x.sha/": "" }));
     expect(layers).toMatchObject([
       { name: "x", launch: false, malformed: expect.stringMatching(/^read .*x\.sha: is a directory$/) },
@@ -179,7 +179,7 @@ test("names are bytes in paths and text elsewhere", async () => {
   ]);
 });
 
-test("a layers directory whose name is not ASCII", async () => {
+test("the name of the layers directory may be non-ASCII", async () => {
   const root = tempTree({ "ü/samples_java/jdk/": "", "ü/samples_java/jdk.toml": "[types]\ncache = true" });
   const directory = await read(`${root}/ü`);
   expect(directory.layers).toMatchObject([

@@ -17,7 +17,7 @@ function read(extendedDir: string, api = "0.12") {
   return readExtendedImage({ platformApi: parsePlatformApi(api), extendedDir });
 }
 
-test("layers count whose blobs are there; each has the history entry of its number among those that are not empty", async () => {
+test("layers with blobs count; each has the history entry of its number, without empty layers", async () => {
   const extended = tempTree();
   const path = writeExtendedLayout(extended, [BASE, APT, BASE, YUM], { User: "root" });
   const image = await read(extended);
@@ -38,7 +38,7 @@ test("layers count whose blobs are there; each has the history entry of its numb
   ]);
 });
 
-describe("there is none", () => {
+describe("there is no extended image", () => {
   test("below Platform API 0.12", async () => {
     const extended = tempTree();
     writeExtendedLayout(extended, [APT]);
@@ -57,7 +57,7 @@ describe("there is none", () => {
   });
 });
 
-describe("what is no extended image is refused", () => {
+describe("an invalid extended image is rejected", () => {
   test.for([
     {
       what: "a second entry",
@@ -80,7 +80,7 @@ describe("what is no extended image is refused", () => {
       message: /^expected image index at ".*" to have only 1 manifest; found 2$/,
     },
     {
-      what: "a manifest that is not there",
+      what: "a missing manifest",
       spoil: (path: string) => writeIndex(path, [digestOf(Buffer.from("a"))]),
       message: /^lstat .*: no such file or directory$/,
     },
@@ -90,7 +90,7 @@ describe("what is no extended image is refused", () => {
       message: /^invalid image index: cannot parse hash: "\.\.\/\.\.\/\.\.\/etc\/passwd" at manifests\[0\]\.digest$/,
     },
     {
-      what: "an index that is no JSON",
+      what: "an index that is not JSON",
       spoil: (path: string) => writeFileSync(join(path, "index.json"), "{"),
       message: /^invalid image index: not JSON: unexpected end of JSON input$/,
     },
@@ -131,7 +131,7 @@ describe("what is no extended image is refused", () => {
     expect(await rejectionOf(read(extended))).toMatchObject({ message: expect.stringMatching(message) });
   });
 
-  test("a manifest that was changed", async () => {
+  test("a modified manifest", async () => {
     const extended = tempTree();
     const path = writeExtendedLayout(extended, [BASE, APT]);
     const digest = digestOf(Buffer.from("manifest"));

@@ -3,7 +3,7 @@ import { readGroup } from "../../../src/build-output/group.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-test("buildpacks in order, extensions left out", async () => {
+test("buildpacks are read in order, without extensions", async () => {
   const root = tempTree({
     "group.toml": `
       [[group]]

@@ -33,12 +33,12 @@ test.each([
   expect(await read(lifecycle(`[ "$*" = -version ] && printf '%s\\n' '${line}'`))).toEqual(release);
 });
 
-test("one that CNB_LIFECYCLE_DIR names comes before the one beside the program", async () => {
+test("CNB_LIFECYCLE_DIR takes precedence over the program's directory", async () => {
   const other = lifecycle("echo 0.20.0");
   expect(await read(lifecycle("echo 0.21.17"), { CNB_LIFECYCLE_DIR: other })).toMatchObject({ version: "0.20.0" });
 });
 
-test("a lifecycle that is not there, fails, or is this program by another name tells nothing", async () => {
+test("a lifecycle that is missing, fails, or links to this program yields an unknown release", async () => {
   expect(await read(tempTree({ exporter: "" }))).toEqual(UNKNOWN);
   expect(await read(lifecycle("echo 0.21.17; exit 1"))).toEqual(UNKNOWN);
   const directory = lifecycle("echo 0.1.0");
@@ -46,13 +46,13 @@ test("a lifecycle that is not there, fails, or is this program by another name t
   expect(await readLauncherRelease(join(directory, "creator"), {}, "/", signal)).toEqual(UNKNOWN);
 });
 
-test("an export from another program is part of the lifecycle that CNB_LIFECYCLE_DIR names, or of none", async () => {
+test("an export through the library uses the lifecycle of CNB_LIFECYCLE_DIR, or none", async () => {
   expect(await readLauncherRelease(undefined, {}, lifecycle("echo 0.21.17"), signal)).toEqual(UNKNOWN);
   const env = { CNB_LIFECYCLE_DIR: lifecycle("echo 0.21.17") };
   expect(await readLauncherRelease(undefined, env, "/", signal)).toMatchObject({ version: "0.21.17" });
 });
 
-test("an export that is stopped does not wait for it", async () => {
+test("a stopped export does not wait for the lifecycle", async () => {
   const stop = new AbortController();
   const reading = readLauncherRelease(join(lifecycle("exec sleep 60"), "exporter"), {}, "/", stop.signal);
   stop.abort();

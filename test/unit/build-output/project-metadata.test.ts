@@ -28,7 +28,7 @@ test("a missing file is a debug line", async () => {
   ]);
 });
 
-test("a malformed file", async () => {
+test("a malformed file is a fault", async () => {
   expect(await rejectionOf(read("source = 1"))).toMatchObject({
     message: expect.stringMatching(/^failed to read project metadata file: .*p\.toml: toml: \(last key "source"\)/),
   });

@@ -33,7 +33,7 @@ async function open(api: string, files: Record<string, string> = {}) {
 }
 
 describe("group", () => {
-  test("is read when asked for", async () => {
+  test("is read on demand", async () => {
     const { documents } = await open("0.12");
     expect(await documents.group()).toMatchObject([{ id: "a", api: "0.10" }]);
   });
@@ -51,7 +51,7 @@ test("metadata.toml is read once, even if the run image needs it first", async (
   expect(await documents.buildMetadata()).toMatchObject({ extensions: [{ id: "e" }] });
 });
 
-test("metadata.toml is not read before somebody needs it", async () => {
+test("metadata.toml is not read before it is needed", async () => {
   const { root, documents, logger } = await open("0.12", { "run.toml": '[[images]]\nimage = "r.example/switched"' });
   expect(await documents.runImage(logger)).toEqual({ image: "r.example/switched", mirrors: [] });
   writeFileSync(`${root}/config/metadata.toml`, 'buildpack-default-process-type = "late"');
@@ -74,7 +74,7 @@ test("the build BOM exists below API 0.9", async () => {
   }
 });
 
-test("log lines come in the order of the transcript", async () => {
+test("log lines have the reference's order", async () => {
   const { root, documents, logger, lines } = await open("0.12", { "run.toml": "" });
   await documents.group();
   await documents.projectMetadata(logger);

@@ -23,28 +23,28 @@ describe("chooseRunImage", () => {
     expect(await chooseRunImage([first, second], analyzed, never)).toBe(expected);
   });
 
-  test("names that do not parse are compared as they are", async () => {
+  test("unparsable names are compared literally", async () => {
     const odd = { image: "NOT A NAME", mirrors: [] };
     expect(await chooseRunImage([first, odd], "NOT A NAME", never)).toBe(odd);
   });
 
-  test("no images: no names, whatever was analyzed", async () => {
+  test("an empty list yields no names, whatever was analyzed", async () => {
     expect(await chooseRunImage([], "reg.example/one", never)).toEqual({ image: "", mirrors: [] });
   });
 
-  test("not listed, with extensions: the analyzed image alone", async () => {
+  test("an unlisted image with extensions stands alone", async () => {
     const read = vi.fn(async () => ({ ...BUILD, extensions: [element] }));
     const chosen = await chooseRunImage([first], "reg.example/other", read);
     expect(chosen).toEqual({ image: "reg.example/other", mirrors: [] });
     expect(read).toHaveBeenCalledOnce();
   });
 
-  test.each([[null], [[]]])("not listed, extensions %j: the first", async (extensions) => {
+  test.each([[null], [[]]])("an unlisted image with extensions %j yields the first of the list", async (extensions) => {
     expect(await chooseRunImage([first, second], "x", async () => ({ ...BUILD, extensions }))).toBe(first);
   });
 });
 
-test("run.toml", async () => {
+test("run.toml is read; a missing one is an info line", async () => {
   const content = '[[images]]\nimage = "a"\nmirrors = ["b"]\n[[images]]\nimage = "c"';
   const logger = new RecordingLogger();
   expect(await readRun(`${tempTree({ "run.toml": content })}/run.toml`, logger)).toEqual([
@@ -58,7 +58,7 @@ test("run.toml", async () => {
   });
 });
 
-test("stack.toml", async () => {
+test("stack.toml is read; a missing one is an info line", async () => {
   const logger = new RecordingLogger();
   const path = `${tempTree({ "stack.toml": '[run-image]\nimage = "a"\nmirrors = ["b"]' })}/stack.toml`;
   expect(await readStack(path, logger)).toEqual({ image: "a", mirrors: ["b"] });

@@ -21,7 +21,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
 
 describe("SBOM copies", () => {
-  it("copies files and links, and leaves out what is neither", async () => {
+  it("copies files and links, and skips anything else", async () => {
     const layers = tempTree();
     const source = tempTree({ "launcher.sbom.cdx.json": "cdx", "other.txt": "", "x.sbom.syft.json/": "" });
     symlinkSync("/nowhere", join(source, "l.sbom.spdx.json"));
@@ -35,7 +35,7 @@ describe("SBOM copies", () => {
       expect(lstatSync(join(target, name), { throwIfNoEntry: false })).toBeUndefined();
   });
 
-  it("leaves an equal copy alone, which another export may be reading, and replaces a longer one", async () => {
+  it("does not rewrite an equal copy, which another export may be reading, and replaces a longer one", async () => {
     const [layers, source] = [tempTree(), tempTree({ "a.sbom.cdx.json": "same", "b.sbom.cdx.json": "new" })];
     const target = join(layers, ...TARGET);
     mkdirSync(target, { recursive: true });
@@ -64,12 +64,12 @@ describe("SBOM copies", () => {
 
   it.each<[string, (layers: string, source: string) => void, (layers: string, source: string) => string]>([
     [
-      "a directory that cannot be made",
+      "a directory that cannot be created",
       (layers) => writeFileSync(join(layers, "sbom"), ""),
       (layers) => `mkdir ${join(layers, "sbom")}: not a directory`,
     ],
     [
-      "a link that is there",
+      "an existing link",
       (layers, source) => {
         mkdirSync(join(layers, ...TARGET), { recursive: true });
         for (const directory of [source, join(layers, ...TARGET)])
@@ -85,7 +85,7 @@ describe("SBOM copies", () => {
       },
       (layers) => `open ${join(layers, ...TARGET, "a.sbom.cdx.json")}: is a directory`,
     ],
-  ])("names what is in the way: %s", async (_, prepare, reason) => {
+  ])("names the obstacle: %s", async (_, prepare, reason) => {
     const [layers, source] = [tempTree(), tempTree()];
     prepare(layers, source);
     const fault = await rejectionOf(new SbomCopies().make(layers, source, new RecordingLogger()));

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { findSboms } from "../../../src/build-output/sboms.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
-it("tells whether a directory of SBOMs is there, or why that cannot be told", async () => {
+it("finds a directory of SBOMs, or returns why it cannot be read", async () => {
   const root = tempTree({ "sbom/launch/": "", file: "" });
   expect(await findSboms(join(root, "sbom", "launch"))).toBe(true);
   expect(await findSboms(join(root, "sbom", "cache"))).toBe(false);

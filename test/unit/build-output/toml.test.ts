@@ -55,7 +55,7 @@ describe("keys", () => {
     expect((await read(content)).text).toBe(value);
   });
 
-  test("nested, but not inside free values", async () => {
+  test("match in nested tables, but not inside free values", async () => {
     const content =
       "[[GROUP]]\nId = 'a'\n[IMAGE]\nReference = 'r'\n[Any]\nKey = 1\nkey = 2\n[map.A]\nID = 'x'\n[map.a]";
     expect(await read(content)).toMatchObject({
@@ -69,7 +69,7 @@ describe("keys", () => {
     });
   });
 
-  test("__proto__ is a key like any other", async () => {
+  test("__proto__ is an ordinary key", async () => {
     const { any } = await read("[any.__proto__]\nx = 1");
     expect(Object.entries(any ?? {})).toEqual([["__proto__", expect.objectContaining({ x: 1n })]]);
   });
@@ -92,7 +92,7 @@ test("free values keep 64 bit integers, floats and dates", async () => {
   ]);
 });
 
-test("integers are told from floats", async () => {
+test("integers and floats are distinguished", async () => {
   expect((await read("any = [1, 1.0, -0, -0.0]")).any).toEqual([1n, 1, 0n, -0]);
 });
 
@@ -110,12 +110,12 @@ test.each([
   expect([any.isDate(), any.isTime()]).toEqual([written === "1979-05-27", written.startsWith("00:32")]);
 });
 
-test("a free table or map that is none is ignored, as Go's decoder does", async () => {
+test("a value of another type in place of a free table or map is ignored, as by Go's decoder", async () => {
   expect(await read("free = 'x'\nmap = 1")).toMatchObject({ free: null, map: new Map() });
   expect((await read("free = {a = 1}")).free).toEqual({ a: 1n });
 });
 
-test("a byte order mark is skipped, TOML 1.1 is understood", async () => {
+test("a byte order mark is skipped, and TOML 1.1 is accepted", async () => {
   expect((await read("\ufefftext = 'bom'")).text).toBe("bom");
   expect((await read('any = {\n a = "\\e\\x41",\n}')).any).toEqual({ a: "\u001bA" });
 });
@@ -170,7 +170,7 @@ test.each([["a ="], ["a = 1\na = 2"], ["x\n"], ["a = 'b\nc'"], ["a = 'b\u0000'"]
   },
 );
 
-test("a missing file", async () => {
+test("a missing file is a fault caused by ENOENT", async () => {
   const path = `${tempTree()}/none.toml`;
   const error = await rejectionOf(readDocument("group file", path, schema));
   expect(error).toMatchObject({ message: `failed to read group file: open ${path}: no such file or directory` });
@@ -193,7 +193,7 @@ test.skipIf(process.getuid?.() === 0)("a file without permission is not missing"
   });
 });
 
-describe("documents that are made to hurt", () => {
+describe("malicious documents", () => {
   const cases: [string, string, RegExp][] = [
     ["a chain of dotted keys", `${"a.".repeat(100_000)}a = 1`, /: toml: tables are nested more than 1000 levels deep$/],
     ["inline tables in each other", `x = ${"{a=".repeat(100_000)}`, /: toml: line 1: .*nested/],
@@ -213,7 +213,7 @@ describe("documents that are made to hurt", () => {
     });
   });
 
-  test("names of JavaScript's own are keys like any other", async () => {
+  test("names of JavaScript's object members are ordinary keys", async () => {
     const content =
       "[free]\n__proto__ = { a = 1 }\nconstructor.prototype.b = 2\n[map.__proto__]\nid = 'x'\n[__proto__]\ntext = 'y'\n";
     const document = await read(content);
@@ -226,7 +226,7 @@ describe("documents that are made to hurt", () => {
     expect(({} as Record<string, unknown>).a).toBeUndefined();
   });
 
-  test("more digits of a second than there are nanoseconds", async () => {
+  test("a second with more than nine digits of fraction", async () => {
     expect((await read("any = 1979-05-27T07:32:00.12345678912Z")).any).toEqual(
       new TomlDate("1979-05-27T07:32:00.123Z"),
     );
