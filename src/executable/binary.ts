@@ -22,7 +22,7 @@ for (const [name, value] of Object.entries(process.env)) {
   const given = name.startsWith(HIDDEN) ? name.slice(HIDDEN.length) : undefined;
   if (given === undefined || hidden.has(given)) continue;
   delete process.env[name];
-  // Names of the launcher itself.
+  // The launcher's own variables.
   if (!given.startsWith("TANDEM_")) process.env[given] = value;
 }
 process.env.TANDEM_INVOKED_AS = process.argv[1];

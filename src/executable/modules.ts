@@ -3,7 +3,6 @@ import { constants, Script } from "node:vm";
 
 interface ModuleFiles {
   source(name: string): string;
-  /** V8's code cache, from the same V8 on the same architecture. */
   compiled?(name: string): Buffer;
 }
 
@@ -20,8 +19,8 @@ export const compiledName = (name: string): string => `${name}.compiled`;
 
 /**
  * Loads CommonJS modules together with their compiled code, which halves the start time. Node's own cache
- * (NODE_COMPILE_CACHE) serves only one user on one CPU model, because both are part of its directory's name.
- * A specifier is `./name`, `/tandem/name`, or a module of Node.js.
+ * (NODE_COMPILE_CACHE) serves only one user on one CPU model, because both are part of its directory's name. A
+ * specifier is `./name`, `/tandem/name`, or a module of Node.js.
  */
 export class ModuleLoader {
   readonly scripts = new Map<string, Script>();

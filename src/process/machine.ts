@@ -6,14 +6,11 @@ import type { Logger } from "../logger.ts";
 /* The part of the machine that this process may use. Cgroups (v1 or v2) of the process and their ancestors limit it. */
 
 export interface Machine {
-  /** At least 1; a part of a core counts as one. */
   readonly cores: number;
-  /** Absent if the system does not report it. */
   readonly memory?: AvailableMemory | undefined;
   readonly tempDir: string;
 }
 
-/** Memory that is free, or would be after dropping caches. */
 interface AvailableMemory {
   readonly bytes: number;
   readonly path: string;
@@ -25,7 +22,6 @@ export function readMachine(tempDir: string): Machine {
   return { cores: readAvailableCores(), memory: availableMemory(readKernelFile), tempDir };
 }
 
-/** Cores that this process may use, at least 1: those that it may be scheduled on, bounded by a CPU quota. */
 export function readAvailableCores(): number {
   return limitByQuota(availableParallelism(), readKernelFile);
 }
@@ -38,7 +34,6 @@ export function readKernelFile(path: string): string | undefined {
   }
 }
 
-/** `cores`, or the smallest quota of the process's cgroup and its ancestors, rounded up. */
 export function limitByQuota(cores: number, read: ReadKernelFile): number {
   const quotas = cgroupDirectories("cpu", read).flatMap((directory) => quotaOf(directory, read) ?? []);
   return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
@@ -57,9 +52,9 @@ export function availableMemory(read: ReadKernelFile): AvailableMemory | undefin
 }
 
 /**
- * Directories where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with no
- * controllers for v2 (cgroups(7)). In a container the mount often shows only its own group, as the root. On hybrid hosts v2 is
- * mounted at `unified`.
+ * Directories where the process's groups may be mounted. /proc/self/cgroup has lines `<id>:<controllers>:<path>`, with
+ * no controllers for v2 (cgroups(7)). In a container the mount often shows only its own group, as the root. On hybrid
+ * hosts v2 is mounted at `unified`.
  */
 export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: ReadKernelFile): string[] {
   const directories = new Set<string>();
@@ -82,7 +77,6 @@ export function cgroupDirectories(controller: "cpu" | "memory" | "pids", read: R
   return [...directories];
 }
 
-/** In cores; undefined for no limit. */
 function quotaOf(directory: string, read: ReadKernelFile): number | undefined {
   const v2 = read(`${directory}/cpu.max`);
   const [quota, period] =
@@ -103,9 +97,9 @@ function machineMemory(read: ReadKernelFile): AvailableMemory[] {
 }
 
 /**
- * What the limits of one group leave besides its use without droppable caches. Above `memory.high` (v2) processes are only slowed
- * down, but so much that it counts as a limit. `hierarchical_memory_limit` (v1) includes ancestors that a container does
- * not see.
+ * What the limits of one group leave besides its use without droppable caches. Above `memory.high` (v2) processes are
+ * slowed down so much that it counts as a limit. `hierarchical_memory_limit` (v1) includes ancestors that a container
+ * does not see.
  */
 function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[] {
   const stat = read(`${directory}/memory.stat`) ?? "";
@@ -124,7 +118,6 @@ function groupMemory(directory: string, read: ReadKernelFile): AvailableMemory[]
     .map(({ name, limit }) => ({ bytes: Math.max(0, limit - used), path: `${directory}/${name}` }));
 }
 
-/** NaN for `max` (v2), which means no limit, and for an absent file. */
 function parseBytes(text: string | undefined): number {
   return /^\d+\s*$/.test(text ?? "") ? Number(text) : Number.NaN;
 }
@@ -138,7 +131,10 @@ const MIB = 1 << 20;
 const EXPORT_BYTES = 192 * MIB;
 export const WORKER_BYTES = 14 * MIB;
 
-/** More than about 16 workers are no faster, because hashing is sequential; this many still fit into the 4 GiB of a WebAssembly memory. */
+/**
+ * More than about 16 workers are no faster, because hashing is sequential; this many still fit into the 4 GiB of a
+ * WebAssembly memory.
+ */
 export const MAX_WORKERS = 512;
 
 export function defaultWorkers({ cores, memory }: Machine): number {
@@ -146,7 +142,7 @@ export function defaultWorkers({ cores, memory }: Machine): number {
 }
 
 /**
- * Bounds a number of workers by the available memory. Logs a debug line if it bounds the default, a warning if it bounds an
+ * Limits the workers by the available memory. Logs a debug line if it limits the default, a warning if it limits an
  * explicit number.
  * @param wanted at most {@link MAX_WORKERS}
  */
@@ -159,7 +155,6 @@ export function boundWorkers(wanted: number, { cores, memory }: Machine, logger:
   return most;
 }
 
-/** The number of workers that memory has room for, at least 1: an export with less memory still tries. */
 export function fittingWorkers(memory: AvailableMemory | undefined): number {
   if (memory === undefined) return MAX_WORKERS;
   const fitting = Math.floor((memory.bytes - EXPORT_BYTES) / WORKER_BYTES);

@@ -8,7 +8,7 @@ import {
   temporaryDirectory,
 } from "../../../src/process/environment.ts";
 
-test("the environment is as it was given: hidden variables have their names again, and our own are gone", () => {
+test("the original environment is restored: hidden variables regain their names, and the launcher's own are removed", () => {
   const given = givenEnvironment({
     PATH: "/bin",
     EMPTY: "",
@@ -56,7 +56,7 @@ test.each([
   expect(signalsIgnoredAtStart(mask)).toEqual(signals);
 });
 
-test("a list of bin/runtime.sh is its words, and one that is not there is an error", () => {
+test("a list of bin/runtime.sh yields its words, and a missing one is an error", () => {
   const text = "# tandem_names='no'\ntandem_names='\nA B\nC\n'\ntandem_others='D'\n";
   expect(runtimeList(text, "names")).toEqual(["A", "B", "C"]);
   expect(() => runtimeList(text, "none")).toThrow("bin/runtime.sh has no tandem_none='...'");

@@ -6,9 +6,9 @@ test.each<[string, Record<string, string>, number]>([
   ["v2 without a limit", { "/sys/fs/cgroup/cpu.max": "max 100000\n" }, 8],
   ["v2, a part of a core counts as one", { "/sys/fs/cgroup/cpu.max": "150000 100000\n" }, 2],
   ["v2, less than one core", { "/sys/fs/cgroup/cpu.max": "10000 100000\n" }, 1],
-  ["v2, more than there are", { "/sys/fs/cgroup/cpu.max": "6400000 100000\n" }, 8],
+  ["v2, a quota above the machine's cores", { "/sys/fs/cgroup/cpu.max": "6400000 100000\n" }, 8],
   [
-    "v2, the limit of a group around the process's own",
+    "v2, the limit of an ancestor group",
     {
       "/proc/self/cgroup": "0::/kubepods/pod1/c1\n",
       "/sys/fs/cgroup/kubepods/pod1/c1/cpu.max": "max 100000\n",
@@ -40,7 +40,7 @@ const MEMINFO = "MemTotal:        8388608 kB\nMemFree:          100000 kB\nMemAv
 const OWN = "/sys/fs/cgroup/kubepods/pod1/c1";
 
 test.each<[string, Record<string, string>, number, string]>([
-  ["no limits: what the machine has available", {}, 4096 * MIB, "/proc/meminfo"],
+  ["no limits: the machine's available memory", {}, 4096 * MIB, "/proc/meminfo"],
   [
     "a kernel without MemAvailable: all of the machine's",
     { "/proc/meminfo": "MemTotal:        1048576 kB\n" },
@@ -56,7 +56,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/sys/fs/cgroup/memory.high",
   ],
   [
-    "v2, less what the group uses apart from files that can be dropped",
+    "v2, minus the group's use without droppable caches",
     {
       "/sys/fs/cgroup/memory.max": "536870912\n",
       "/sys/fs/cgroup/memory.current": `${300 * MIB}\n`,
@@ -66,7 +66,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/sys/fs/cgroup/memory.max",
   ],
   [
-    "v2, the least of a group and the groups around it, which others use as well",
+    "v2, the minimum of a group and its ancestors, which other groups use too",
     {
       "/proc/self/cgroup": "0::/kubepods/pod1/c1\n",
       [`${OWN}/memory.max`]: `${2048 * MIB}\n`,
@@ -78,7 +78,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/sys/fs/cgroup/kubepods/pod1/memory.max",
   ],
   [
-    "v2 that is used beside v1",
+    "v2 on a hybrid host",
     { "/proc/self/cgroup": "4:cpu:/\n0::/x\n", "/sys/fs/cgroup/unified/x/memory.max": `${64 * MIB}\n` },
     64 * MIB,
     "/sys/fs/cgroup/unified/x/memory.max",
@@ -90,7 +90,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/proc/meminfo",
   ],
   [
-    "v1, in a group of its own, less what is used",
+    "v1, in its own group, minus the use",
     {
       "/proc/self/cgroup": "4:memory:/docker/x\n3:cpu,cpuacct:/docker/x\n",
       "/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes": `${512 * MIB}\n`,
@@ -101,7 +101,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes",
   ],
   [
-    "v1, the limit of a group that a container does not see",
+    "v1, the limit of an ancestor that a container does not see",
     {
       "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
       "/sys/fs/cgroup/memory/memory.stat": `rss 1\nhierarchical_memory_limit ${128 * MIB}\n`,
@@ -110,7 +110,7 @@ test.each<[string, Record<string, string>, number, string]>([
     "/sys/fs/cgroup/memory/memory.stat",
   ],
   [
-    "a group that is full",
+    "a full group",
     { "/sys/fs/cgroup/memory.max": "0\n", "/sys/fs/cgroup/memory.current": "4096\n" },
     0,
     "/sys/fs/cgroup/memory.max",
@@ -126,7 +126,7 @@ test.each<[string, Record<string, string>, number, string]>([
   expect(availableMemory((name) => all[name])).toEqual({ bytes, path });
 });
 
-test("memory is unknown where the system says nothing", () => {
+test("memory is unknown if the system does not report it", () => {
   expect(availableMemory(() => undefined)).toBeUndefined();
 });
 

@@ -29,7 +29,7 @@ test.each([
   expect(defaultWorkers(machine(cores, mebibytes))).toBe(expected);
 });
 
-test("a default that memory bounds is one line of the debug log", () => {
+test("a default limited by memory is one debug line", () => {
   const on = machine(64, 512);
   expect(bound(defaultWorkers(on), on)).toEqual({
     workers: 22,
@@ -41,13 +41,13 @@ test("a default that memory bounds is one line of the debug log", () => {
 
 test.each([
   ["a default that memory allows", 64, machine(64, 4096)],
-  ["a number that memory just allows", 22, machine(2, 512)],
-  ["a number by hand where memory is unknown", 64, machine(2)],
-])("says nothing of %s", (_name, wanted, on) => {
+  ["an explicit number that memory just allows", 22, machine(2, 512)],
+  ["an explicit number while memory is unknown", 64, machine(2)],
+])("logs nothing for %s", (_name, wanted, on) => {
   expect(bound(wanted, on)).toEqual({ workers: wanted, lines: [] });
 });
 
-test("a number by hand that memory does not allow is bounded with a warning", () => {
+test("an explicit number that memory does not allow is reduced with a warning", () => {
   expect(bound(64, machine(2, 512))).toEqual({
     workers: 22,
     lines: ["warn -workers 64 is too much for the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 22"],
@@ -55,7 +55,7 @@ test("a number by hand that memory does not allow is bounded with a warning", ()
 });
 
 test.each(["gzip", "zstd"] as const)(
-  "the most workers fit into the memory that a WebAssembly module may use: %s",
+  "the maximum of workers fits into the memory of a WebAssembly module: %s",
   (kind) => {
     const { memory } = createArena(slotCount(MAX_WORKERS), MAX_WORKERS, arenaNeeds({ kind, level: 1 } as Compression));
     expect(memory.buffer.byteLength / 65_536).toBeLessThanOrEqual(DEFLATE.maxMemoryPages);
