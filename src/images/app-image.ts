@@ -14,8 +14,8 @@ const PROCESS_DIR = "/cnb/process";
 const LAUNCHER = "/cnb/lifecycle/launcher";
 
 /**
- * The path that the app image starts with (docs/compatibility.md#environment-and-entrypoint). A buildpack's default
- * type is not checked.
+ * The path that the app image starts (docs/compatibility.md#environment-and-entrypoint). A buildpack's default type is
+ * not checked.
  * @param requested the user's default process type, "" for none
  * @throws Fault `determining entrypoint: ...` if there is no process of the requested type
  */
@@ -44,7 +44,6 @@ function knownTypes(types: readonly string[]): string {
   return `Give one of the known process types with -process-type (CNB_PROCESS_TYPE): ${types.join(", ")}.`;
 }
 
-/** What the app image's environment follows from; both directories are absolute. */
 export interface EnvironmentInputs {
   readonly layersDir: string;
   readonly appDir: string;
@@ -80,14 +79,13 @@ export function appEnvironment(
 }
 
 /**
- * The first entry's value, "" if there is none. Unlike the reference it finds values that contain `=`
+ * The first entry's value, "" if there is none. Unlike the reference, finds values that contain `=`
  * (docs/compatibility.md#path-with-equals-sign).
  */
 function variableValue(env: readonly string[], name: string): string {
   return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
 }
 
-/** Replaces the first entry of that name in place, or appends one. */
 function withVariable(env: readonly string[], name: string, value: string, os: string): string[] {
   const fold = (text: string): string => (os === "windows" ? text.toUpperCase() : text);
   const index = env.findIndex((entry) => fold(entry.split("=", 1)[0] ?? "") === fold(name));
@@ -96,8 +94,7 @@ function withVariable(env: readonly string[], name: string, value: string, os: s
 }
 
 /**
- * The diffID of the run image's last layer, before anything was added on top (docs/compatibility.md#labels,
- * `topLayer`).
+ * The diffID of the run image's last layer, before any layer is added (docs/compatibility.md#labels, `topLayer`).
  * @throws Fault `image has no layers`; the caller adds the context
  */
 export function runImageTopLayer(config: ImageConfig): DiffID {
@@ -106,31 +103,23 @@ export function runImageTopLayer(config: ImageConfig): DiffID {
   return top;
 }
 
-/** The run image that an app image is built upon. */
 export interface BaseImage {
   readonly config: ImageConfig;
   readonly manifest: ManifestMembers;
-  /** The manifest's, as the registry says it; the manifest itself may be silent about it. */
   readonly mediaType: string;
 }
 
-/** A layer of the app image that is not the run image's, as its config tells of it. */
 export interface ImageLayer {
   readonly diffId: DiffID;
   readonly createdBy: string;
 }
 
-/** What the config of the app image follows from. */
 export interface AppImageInputs extends EnvironmentInputs, LabelInputs {
-  /** The user's default process type, "" for none. */
   readonly processType: string;
 }
 
-/** How the app image is dated. */
 export interface AppImageMarks {
-  /** From createdTime. */
   readonly created: string;
-  /** False below Platform API 0.12. */
   readonly keepsHistory: boolean;
 }
 
@@ -139,7 +128,6 @@ export interface AppImageMarks {
  * (docs/compatibility.md#inherited-config, docs/compatibility.md#labels,
  * docs/compatibility.md#environment-and-entrypoint).
  * @param base the run image's `config`, or that of its extension if that replaces it
- * @param os of the run image
  */
 export function appContainerConfig(
   base: ContainerConfig,
@@ -156,9 +144,8 @@ export function appContainerConfig(
 }
 
 /**
- * The app image's config: the run image's with more layers and another `config`
- * (docs/compatibility.md#inherited-config, docs/compatibility.md#created-time). It is known as soon as all layers are
- * hashed, before they have descriptors.
+ * The run image's config with more layers and another `config` (docs/compatibility.md#inherited-config,
+ * docs/compatibility.md#created-time). Available as soon as all layers are hashed, before they have descriptors.
  * @param layers from the bottom, without the run image's
  */
 export function appConfigBytes(
@@ -180,8 +167,8 @@ export function appConfigBytes(
 }
 
 /**
- * The app image: the run image's manifest with more layers (docs/compatibility.md#inherited-config). Media types,
- * annotations and artifactType stay the run image's.
+ * The run image's manifest with more layers (docs/compatibility.md#inherited-config). Media types, annotations and
+ * artifactType stay the run image's.
  * @param configBytes from {@link appConfigBytes}
  * @param layers from the bottom, without the run image's
  * @param annotations to set besides the run image's

@@ -31,11 +31,6 @@ export function cacheConfigBytes(layers: readonly DiffID[], metadata: string): B
   });
 }
 
-/**
- * A cache image.
- * @param configBytes from {@link cacheConfigBytes}
- * @param layers of the same layers
- */
 export function buildCacheImage(configBytes: Buffer, layers: readonly Descriptor[]): BuiltImage {
   return serialiseImage(
     configBytes,
@@ -52,7 +47,6 @@ export function buildCacheImage(configBytes: Buffer, layers: readonly Descriptor
   );
 }
 
-/** Reused layers get the OCI media type too, whatever they had before (docs/compatibility.md#media-types). */
 function cacheLayerMediaType({ mediaType }: Descriptor): string {
   return mediaType === OCI_LAYER_ZSTD ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
 }

@@ -24,7 +24,6 @@ export function createdTime(sourceDateEpoch: bigint | undefined): string {
   return sourceDateEpoch === undefined ? NORMALISED_TIME : goUnixTime(sourceDateEpoch);
 }
 
-/** A history entry that says when, and nothing else. */
 export function blankEntry(created: string): HistoryEntry {
   return { author: "", created, created_by: "", comment: "", empty_layer: false };
 }
@@ -32,9 +31,7 @@ export function blankEntry(created: string): HistoryEntry {
 /**
  * One history entry for every layer, each with the image's time (docs/compatibility.md#history). The run image's
  * entries for empty layers are dropped; if the rest does not match its layers, all of them become blank.
- * @param base the run image's history
- * @param baseLayers number of the run image's layers
- * @param createdBy of the layers on top, from the bottom
+ * @param createdBy of the added layers, from the bottom
  * @param keeps false below Platform API 0.12: all entries are blank
  */
 export function imageHistory(
@@ -57,7 +54,7 @@ export function imageHistory(
 /**
  * The media type of a new layer: that of the manifest's kind, where the reference writes Docker's into OCI manifests
  * too (docs/compatibility.md#oci-layer-media-types).
- * @throws Fault for zstd in a Docker manifest, whose media types have no name for it
+ * @throws Fault for zstd in a Docker manifest, which has no media type for it
  */
 export function newLayerMediaType(manifestMediaType: string, compression: "gzip" | "zstd"): string {
   if (manifestMediaType !== OCI_MANIFEST) {
@@ -71,14 +68,11 @@ export function newLayerMediaType(manifestMediaType: string, compression: "gzip"
   return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
 }
 
-/** An image as its bytes: what is pushed besides the layers. */
 export interface BuiltImage {
   readonly configBytes: Uint8Array;
   readonly configDescriptor: Descriptor;
   readonly manifestBytes: Uint8Array;
-  /** `mediaType` is the one to push the manifest with, also where the manifest itself does not say it. */
   readonly manifestDescriptor: Descriptor;
-  /** From the bottom, as the manifest lists them. */
   readonly layers: readonly Descriptor[];
 }
 

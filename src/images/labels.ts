@@ -10,13 +10,11 @@ import {
 import { type ProjectMetadata, projectMetadataLabel } from "../cnb/project-metadata.ts";
 import type { Logger } from "../logger.ts";
 
-/** What the app image's labels follow from. */
 export interface LabelInputs {
   readonly lifecycle: LifecycleMetadata;
   readonly build: BuildMetadata;
   readonly project: ProjectMetadata;
   readonly launcher: LauncherRelease;
-  /** CNB_EXEC_ENV or its default. */
   readonly execEnv: string;
   readonly platformApi: PlatformApi;
 }

@@ -43,7 +43,7 @@ const ON_TOP = { ...LAYER, urls: ["u"] };
 const EMPTY = Buffer.from("{}");
 
 describe("appContainerConfig", () => {
-  it("sets everything of ours and logs it in the reference's order", () => {
+  it("sets the app image's members and logs them in the reference's order", () => {
     const logger = new RecordingLogger();
     const run = { ...EMPTY_CONFIG, Cmd: ["sh"], Entrypoint: ["/e", "x"], User: "u", WorkingDir: "/old" };
     const inputs = { ...labelInputs("0.12"), layersDir: "/layers", appDir: "/workspace", processType: "" };
@@ -71,7 +71,7 @@ describe("appContainerConfig", () => {
 });
 
 describe("buildAppImage", () => {
-  it("puts layers on the run image and dates everything", () => {
+  it("adds layers to the run image and sets all times", () => {
     const run = base({ container: "gone", container_config: { Cmd: ["gone"] }, created: "old", author: "kept" });
     const layers = [{ diffId: NEW, createdBy: "ours" }];
     const configBytes = appConfigBytes(run, layers, { ...EMPTY_CONFIG, User: "u" }, MARKS);
@@ -110,7 +110,7 @@ describe("buildAppImage", () => {
     expect(written).toMatch(/"annotations":\{"a":"2","b":"1"\},"artifactType":"t"\}$/);
   });
 
-  it("pushes a manifest that does not say its media type as what the registry called it", () => {
+  it("pushes a manifest without a media type as the registry's type", () => {
     const run = { ...base({}, { mediaType: undefined }), mediaType: OCI_MANIFEST };
     const image = buildAppImage(run, EMPTY, []);
     expect(Buffer.from(image.manifestBytes).toString()).toMatch(/^\{"schemaVersion":2,"config":/);
@@ -126,7 +126,7 @@ it.each([
   expect(newLayerMediaType(manifest, compression)).toBe(expected);
 });
 
-it("refuses zstd in a docker manifest, which has no name for it", () => {
+it("rejects zstd in a Docker manifest, which has no media type for it", () => {
   const fault = thrownBy(() => newLayerMediaType(DOCKER_MANIFEST, "zstd"));
   expect(fault).toMatchObject({ code: "EXPORT_IMAGE_ZSTD", message: expect.stringContaining(DOCKER_MANIFEST) });
 });

@@ -18,7 +18,7 @@ function config(diffIds: readonly string[]): string {
 }
 
 describe("buildCacheImage", () => {
-  it("lists layers once each, as OCI layers whatever they were before", () => {
+  it("lists each layer once, with the OCI media type", () => {
     const diffIds = ["1", "2"].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`));
     const mediaTypes = [DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD];
     const layers = mediaTypes.map((mediaType) => ({ mediaType, size: 7, digest, annotations: { a: "b" } }));

@@ -34,11 +34,11 @@ describe("appEnvironment", () => {
     ]);
   });
 
-  it("keeps a PATH with an equals sign whole", () => {
+  it("preserves a PATH with an equals sign", () => {
     expect(environment(["PATH=/a=b:/c"])[0]).toBe("PATH=/cnb/process:/cnb/lifecycle:/a=b:/c");
   });
 
-  it("takes a name without a value for the variable", () => {
+  it("treats a name without a value as the variable", () => {
     expect(environment(["PATH"])[0]).toBe("PATH=/cnb/process:/cnb/lifecycle:");
   });
 
@@ -48,7 +48,7 @@ describe("appEnvironment", () => {
     expect(environment(["Cnb_App_Dir=x"])).toContain("Cnb_App_Dir=x");
   });
 
-  it("logs each as the reference does", () => {
+  it("logs each variable as the reference does", () => {
     const logger = new RecordingLogger();
     appEnvironment([], "linux", INPUTS, logger);
     expect(logger.lines).toEqual([

@@ -11,7 +11,7 @@ describe("imageHistory", () => {
     ["keeps entries that fit, with the image's time", [FULL, EMPTY], 1, true, [{ ...FULL, created: "now" }, OURS]],
     ["blanks entries that are too few", [FULL], 2, true, [BLANK, BLANK, OURS]],
     ["blanks entries that are too many", [FULL, FULL], 1, true, [BLANK, OURS]],
-    ["makes up entries that are absent", [], 2, true, [BLANK, BLANK, OURS]],
+    ["adds missing entries", [], 2, true, [BLANK, BLANK, OURS]],
     ["blanks everything below API 0.12", [FULL], 1, false, [BLANK, BLANK]],
   ])("%s", (_, base, layers, keeps, expected) => {
     expect(imageHistory(base, layers, ["ours"], "now", keeps)).toEqual(expected);

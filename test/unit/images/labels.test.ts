@@ -22,7 +22,7 @@ describe("appLabels", () => {
     expect(logger.lines).toEqual(PLATFORM_KEYS.map(adding));
   });
 
-  it("lets buildpack labels override, the last of a key winning, and an empty key pass", () => {
+  it("lets buildpack labels override, the last one of a key wins, and accepts an empty key", () => {
     const inputs = labelInputs("0.15");
     const own = [
       { key: "io.buildpacks.project.metadata", value: "mine" },
@@ -47,7 +47,7 @@ describe("appLabels", () => {
     expect(appLabels(new Map(), labelInputs("0.15", { execEnv: "" }), new RecordingLogger()).size).toBe(3);
   });
 
-  it("fails after the lines of the labels before", () => {
+  it("fails after logging the earlier labels", () => {
     const logger = new RecordingLogger();
     const project = { source: { type: "", version: { v: Number.NaN }, metadata: {} } };
     const error = thrownBy(() => appLabels(new Map(), labelInputs("0.12", { project }), logger));
