@@ -14,7 +14,6 @@ export function goDuration(nanoseconds: bigint): string {
   return minutes < 60n ? `${minutes}m${rest}s` : `${minutes / 60n}h${minutes % 60n}m${rest}s`;
 }
 
-/** `value` with that many of its digits behind the point, zeros at the end cut. */
 function decimal(value: bigint, digits: number): string {
   const padded = value.toString().padStart(digits + 1, "0");
   const fraction = padded.slice(-digits).replace(/0+$/, "");
@@ -34,7 +33,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 
-/** A duration as Go's time.ParseDuration reads it, but never negative: `90s`, `1m30s`, `1.5h`, `0`; ms, undefined for others. */
+/**
+ * Like Go's time.ParseDuration, but never negative: `90s`, `1m30s`, `1.5h`, `0`.
+ * @returns ms; undefined for others
+ */
 export function parseGoDuration(text: string): number | undefined {
   const rest = text.replace(/^\+/, "");
   if (rest === "0") return 0;

@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { Fault, type FaultCode, type FaultDetails } from "../errors/fault.ts";
 
-/** Go's texts (syscall, zerrors_linux) of the errors that a file system gives, where Node words them differently. */
+/** Go's texts (syscall, zerrors_linux) of file system errors that Node words differently. */
 const GO_TEXT = {
   EIO: "input/output error",
   ENOMEM: "cannot allocate memory",
@@ -25,24 +25,20 @@ const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
   Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
 );
 
-/** True for an error that Node's fs threw, which has `code`, `errno` and `syscall`. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
   return error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error;
 }
 
-/** True if the file does not exist: the only meaning of "missing" (docs/compatibility.md#missing-files). */
 export function isNotExist(error: unknown): boolean {
   return isSystemError(error) && error.code === "ENOENT";
 }
 
-/** The text Go prints after the path for the same errno. */
 export function goErrnoText(error: NodeJS.ErrnoException): string {
   if (error.errno === undefined) return error.message;
   // Node gives error numbers negated.
   return GO_TEXT_BY_NUMBER.get(-error.errno) ?? getSystemErrorMessage(error.errno);
 }
 
-/** What failed of opening and writing a file, as a word for {@link pathFault}. */
 export function operationOf(error: unknown): "open" | "write" {
   return isSystemError(error) && error.syscall !== "write" ? "open" : "write";
 }

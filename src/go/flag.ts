@@ -1,7 +1,6 @@
 import { goQuote } from "./format.ts";
 import { parseGoBool, parseGoInt } from "./strconv.ts";
 
-/** What the kinds of flags hold; `int` is Go's 64-bit int. */
 export interface FlagTypes {
   readonly string: string;
   readonly bool: boolean;
@@ -11,12 +10,10 @@ export interface FlagTypes {
 
 export type FlagValue = FlagTypes[keyof FlagTypes];
 
-/** A flag and its value unless the command line sets it. A list flag appends to its initial value. */
 export type FlagDefinition = { readonly name: string; readonly usage: string } & {
   [Type in keyof FlagTypes]: { readonly type: Type; readonly initial: FlagTypes[Type] };
 }[keyof FlagTypes];
 
-/** `values` holds every defined flag; `help` was asked for; `error` is the line to print before the usage block. */
 type FlagOutcome =
   | {
       readonly kind: "parsed";
@@ -61,7 +58,6 @@ type Token =
   | { readonly kind: "error"; readonly line: string }
   | { readonly kind: "flag"; readonly name: string; readonly text: string | undefined };
 
-/** Takes the next flag off the arguments; `--` is taken too, a positional is left. */
 function readToken(args: string[]): Token {
   const argument = args[0];
   if (argument === undefined || argument.length < 2 || !argument.startsWith("-")) return { kind: "end" };
@@ -100,7 +96,7 @@ const TYPE_WORD = { string: " string", int: " int", list: " value", bool: "" } a
 
 /**
  * The usage block of Go's flag package for a flag set named `lifecycle` (docs/compatibility.md#flag-syntax): flags in
- * byte order of name, each with the value it has if the command line does not set it.
+ * byte order of name, each with its default.
  */
 export function buildUsage(definitions: readonly FlagDefinition[]): string {
   const lines = [...definitions].sort((a, b) => (a.name < b.name ? -1 : 1)).map(flagUsage);

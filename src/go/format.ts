@@ -12,7 +12,7 @@ const SHORT: Readonly<Record<string, string>> = {
 
 const GRAPHIC = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
 
-/** A text as Go's `%q` prints it (strconv.Quote): in double quotes, with everything that is not printable escaped. */
+/** Go's `%q` (strconv.Quote): in double quotes, with everything unprintable escaped. */
 export function goQuote(text: string): string {
   let quoted = '"';
   for (const character of text) quoted += SHORT[character] ?? printable(character);
@@ -28,7 +28,6 @@ function printable(character: string): string {
   return `\\U${point.toString(16).padStart(8, "0")}`;
 }
 
-/** What is nested deeper is left out: it came from a server, and is shown to a person. */
 const MAX_DEPTH = 50;
 
 /** A decoded JSON value as Go's `%v` prints it: `map[Tag:latest]`, `[a b]`, `<nil>`; keys in byte order. */

@@ -2,14 +2,14 @@ import { TomlDate } from "smol-toml";
 import { Fault } from "../errors/fault.ts";
 import { goDateTime } from "./time.ts";
 
-/** Orders strings by their UTF-8 bytes, as Go does; UTF-16 units would put characters beyond U+FFFF too early. */
+/** Orders strings by their UTF-8 bytes, as Go does; UTF-16 would sort characters beyond U+FFFF too early. */
 export function compareUtf8(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a, "utf8"), Buffer.from(b, "utf8"));
 }
 
 /**
- * What Go's encoding/json is given. A plain object or a Map is a Go map (keys sorted), a `GoStruct` is a struct (members
- * in their own order). Numbers are float64 or integers that a double holds exactly; bigint is int64.
+ * Input of Go's encoding/json. A plain object or a Map is a Go map (keys sorted), a `GoStruct` is a struct (members in
+ * their own order). Numbers are float64 or integers that a double holds exactly; bigint is int64.
  */
 export type GoValue =
   | string
@@ -23,7 +23,6 @@ export type GoValue =
   | GoStruct
   | { readonly [key: string]: GoValue };
 
-/** Members of a Go struct in the order of its fields. */
 export class GoStruct {
   readonly members: readonly (readonly [name: string, value: GoValue])[];
 
@@ -32,7 +31,6 @@ export class GoStruct {
   }
 }
 
-/** A struct value; undefined members are omitted, like Go's `omitempty` (docs/compatibility.md#json-encoding). */
 export function goStruct(members: Readonly<Record<string, GoValue | undefined>>): GoStruct {
   return new GoStruct(Object.entries(members).filter((entry): entry is [string, GoValue] => entry[1] !== undefined));
 }
@@ -65,7 +63,6 @@ function object(members: readonly (readonly [string, GoValue])[]): string {
   return `{${members.map(([name, value]) => `${quote(name)}:${goJson(value)}`).join(",")}}`;
 }
 
-/** Go and ECMAScript agree on shortest digits and on when to use an exponent, except for negative zero. */
 function number(value: number): string {
   if (!Number.isFinite(value))
     throw new Fault("EXPORT_IMAGE_JSON", `json: unsupported value: ${Number.isNaN(value) ? "NaN" : infinity(value)}`);

@@ -33,7 +33,6 @@ export function goMatch(pattern: ByteString, name: ByteString): boolean {
   return text.length === 0;
 }
 
-/** Tries the chunk after the star at every later position that the star may reach; what is left of the name, if it fits. */
 function matchLater(chunk: string, text: string, rest: string): string | undefined {
   for (let i = 0; i < text.length && text[i] !== "/"; i++) {
     const after = matchChunk(chunk, text.slice(i + 1));
@@ -43,7 +42,6 @@ function matchLater(chunk: string, text: string, rest: string): string | undefin
   return undefined;
 }
 
-/** The next part of the pattern up to a star, and whether stars stand before it. */
 function scanChunk(pattern: string): { star: boolean; chunk: string; rest: string } {
   let start = 0;
   while (pattern[start] === "*") start += 1;
@@ -59,7 +57,6 @@ function scanChunk(pattern: string): { star: boolean; chunk: string; rest: strin
   return { star, chunk: pattern.slice(start), rest: "" };
 }
 
-/** Matches a chunk without stars at the start of `text`; what follows the match, or undefined. Goes on after a miss to find syntax errors. */
 function matchChunk(chunk: string, text: string): string | undefined {
   let failed = false;
   let at = 0;
@@ -107,7 +104,6 @@ function matchClass(chunk: string, from: number, rune: number): { matches: boole
   return { matches: inside !== negated, end: at + 1 };
 }
 
-/** One possibly escaped character of a class; the class must go on after it. */
 function classCharacter(chunk: string, from: number): { rune: number; end: number } {
   let at = from;
   if (at >= chunk.length || chunk[at] === "-" || chunk[at] === "]") throw new BadPattern();
@@ -120,7 +116,6 @@ function classCharacter(chunk: string, from: number): { rune: number; end: numbe
 
 const REPLACEMENT = 0xfffd;
 
-/** Go's utf8.DecodeRuneInString on a byte string: an invalid byte is U+FFFD of size 1. */
 function decodeRune(text: string, at: number): { rune: number; size: number } {
   const first = text.charCodeAt(at);
   if (first < 0x80) return { rune: first, size: 1 };

@@ -6,7 +6,6 @@
 const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 
-/** strconv.ParseBool; undefined for any other word. */
 export function parseGoBool(text: string): boolean | undefined {
   if (TRUE.has(text)) return true;
   return FALSE.has(text) ? false : undefined;
@@ -15,7 +14,6 @@ export function parseGoBool(text: string): boolean | undefined {
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
 
-/** True when the integer fits 64 bits with a sign. */
 export function isInt64(value: bigint): boolean {
   return value >= MIN_INT64 && value <= MAX_INT64;
 }
@@ -24,8 +22,8 @@ const LITERAL =
   /^([+-]?)(?:0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)$/;
 
 /**
- * strconv.ParseInt(text, 0, 64): `0x`, `0o`, `0b` or a leading `0` choose the base, `_` may stand between digits.
- * @returns the integer, or why there is none in the words of Go's flag package
+ * strconv.ParseInt(text, 0, 64): `0x`, `0o`, `0b` or a leading `0` choose the base, `_` may separate digits.
+ * @returns the integer, or the error in the words of Go's flag package
  */
 export function parseGoInt(text: string): bigint | "parse error" | "value out of range" {
   const match = LITERAL.exec(text);
@@ -37,7 +35,6 @@ export function parseGoInt(text: string): bigint | "parse error" | "value out of
   return isInt64(value) ? value : "value out of range";
 }
 
-/** strconv.ParseInt(text, 10, 64): an optional sign and decimal digits; undefined for anything else or out of range. */
 export function parseGoDecimal(text: string): bigint | undefined {
   if (!/^[+-]?[0-9]+$/.test(text)) return undefined;
   const value = BigInt(text.replace("+", ""));

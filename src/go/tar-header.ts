@@ -7,22 +7,18 @@ import type { ByteString } from "./byte-string.ts";
 /** Bytes of a record: headers, and contents with their padding, are multiples of it. */
 export const RECORD_SIZE = 512;
 
-/** A tar ends with exactly two zero records. */
 export const TRAILER_SIZE = 2 * RECORD_SIZE;
 
-/** Bytes that contents take in the tar, padding included. */
 export function paddedSize(size: number): number {
   return Math.ceil(size / RECORD_SIZE) * RECORD_SIZE;
 }
 
-/** A field of a header record, in bytes. */
 export interface Field {
   readonly offset: number;
   readonly size: number;
 }
 
 export interface HeaderField extends Field {
-  /** The smallest number that takes more octal digits than the field has, which keeps a byte for a NUL. */
   readonly octalLimit: number;
 }
 
@@ -58,7 +54,6 @@ export const MAGIC = { ustar: "ustar\0" + "00", gnu: "ustar  \0" } as const;
 
 export type Magic = (typeof MAGIC)[keyof typeof MAGIC];
 
-/** Typeflags that the tar of a built layer can contain; hard links are written as files. */
 export const TAR_TYPE = {
   file: 0x30,
   symlink: 0x32,
@@ -70,7 +65,6 @@ export const TAR_TYPE = {
 
 export type TarType = (typeof TAR_TYPE)[keyof typeof TAR_TYPE];
 
-/** Other typeflags of POSIX pax and of GNU tar, and what old tars use for files and, with a slash, directories. */
 export const FOREIGN_TYPE = {
   hardLink: 0x31,
   paxHeader: 0x78,
@@ -89,15 +83,14 @@ export interface RecordValues {
   readonly gid: number | bigint;
   readonly size: number | bigint;
   readonly linkName: ByteString;
-  /** Undefined leaves the field zero. */
   readonly deviceMajor: number | bigint | undefined;
   readonly deviceMinor: number | bigint | undefined;
 }
 
 /**
- * Writes the fields into a record that is all zeros; {@link sealRecord} completes it.
+ * Writes the fields into a record of zeros; {@link sealRecord} completes it.
  * @param mtime seconds since 1970
- * @param name if not the values' own
+ * @param name overrides the values' own
  */
 export function writeRecord(record: Buffer, values: RecordValues, mtime: number, name = values.name): void {
   writeText(record, FIELD.name, name);
@@ -112,7 +105,6 @@ export function writeRecord(record: Buffer, values: RecordValues, mtime: number,
   if (values.deviceMinor !== undefined) writeNumber(record, FIELD.deviceMinor, values.deviceMinor);
 }
 
-/** Writes the magic and the checksum into a record that is complete otherwise. */
 export function sealRecord(record: Buffer, magic: Magic): void {
   record.write(magic, FIELD.magic.offset, "latin1");
   const { offset } = FIELD.checksum;
@@ -121,7 +113,6 @@ export function sealRecord(record: Buffer, magic: Magic): void {
   record[offset + 7] = 0x20;
 }
 
-/** The sum of all bytes, with spaces in the checksum's field. */
 function checksum(record: Buffer): number {
   const { offset, size } = FIELD.checksum;
   let sum = size * 0x20;
@@ -130,7 +121,6 @@ function checksum(record: Buffer): number {
   return sum;
 }
 
-/** Accepts the sum of signed bytes too, which old Suns wrote. */
 export function hasValidChecksum(record: Buffer): boolean {
   const { offset, size } = FIELD.checksum;
   const given = readOctal(record, FIELD.checksum);
@@ -152,24 +142,20 @@ export function writeText(record: Buffer, { offset, size }: Field, text: ByteStr
   if (cut.endsWith("/")) record[offset + cut.replace(/\/+$/, "").length] = 0;
 }
 
-/** The bytes of a field up to its first NUL. */
 export function readText(record: Buffer, { offset, size }: Field): ByteString {
   const end = record.indexOf(0, offset);
   return record.toString("latin1", offset, end < 0 ? offset + size : Math.min(end, offset + size));
 }
 
-/** True if the field holds the number in octal digits and a NUL. */
 export function fitsOctal({ octalLimit }: HeaderField, value: number | bigint): boolean {
   return value >= 0 && value < octalLimit;
 }
 
-/** True if the field holds the number in base 256, whose first byte has only the sign. */
 export function fitsBase256({ size }: Field, value: number | bigint): boolean {
   const limit = 256 ** (size - 1);
   return value >= -limit && value < limit;
 }
 
-/** Writes a number that {@link fitsBase256}, in octal digits if it {@link fitsOctal}. */
 export function writeNumber(record: Buffer, to: HeaderField, value: number | bigint): void {
   if (fitsOctal(to, value)) writeOctal(record, to, Number(value));
   else writeBase256(record, to, BigInt(value));
@@ -207,7 +193,6 @@ export function readNumber(record: Buffer, from: Field): bigint | undefined {
   return inverted === 0 ? value : -value - 1n;
 }
 
-/** Octal digits with any number of spaces and NULs around them; no digits are 0. */
 function readOctal(record: Buffer, { offset, size }: Field): bigint | undefined {
   const text = record.toString("latin1", offset, offset + size);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: fields are padded with NULs

@@ -18,10 +18,6 @@ export function goDateTime(date: TomlDate): string {
   return offsetDateTime(written);
 }
 
-/**
- * Like {@link goDateTime}, but as the reference writes it to TOML: local dates and times stay local
- * (docs/compatibility.md#report).
- */
 export function goTomlDate(date: TomlDate): string {
   const written = date.toISOString();
   if (date.isDate()) return written;
@@ -36,7 +32,7 @@ function offsetDateTime(written: string): string {
 /**
  * Seconds since 1970 as Go formats `time.Unix(seconds, 0)` with RFC3339Nano, in the process's local time zone
  * (docs/compatibility.md#created-time).
- * @throws Fault if the year does not have four digits, which Go refuses to write to JSON
+ * @throws Fault if the year does not have four digits, which Go rejects in JSON
  */
 export function goUnixTime(seconds: bigint): string {
   const instant = new Date(Number(seconds) * 1000);
@@ -46,7 +42,6 @@ export function goUnixTime(seconds: bigint): string {
   return `${shifted.toISOString().slice(0, 19)}${localOffset(instant)}`;
 }
 
-/** The offset of the process's time zone at that instant, `Z` when it is zero. */
 function localOffset(at: Date): string {
   const minutes = -at.getTimezoneOffset();
   if (minutes === 0) return "Z";

@@ -2,7 +2,10 @@ import { TomlDate } from "smol-toml";
 import { compareUtf8, GoStruct, type GoValue } from "./json.ts";
 import { goTomlDate } from "./time.ts";
 
-/** A float as BurntSushi/toml writes it: Go's shortest `%g`, with `.0` where neither a point nor an exponent shows what it is. */
+/**
+ * A float as BurntSushi/toml writes it: Go's shortest `%g`, with `.0` unless a point or an exponent marks it as a
+ * float.
+ */
 export function goTomlFloat(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value < 0 ? "-inf" : "inf";
@@ -65,7 +68,6 @@ function inline(value: GoValue): string {
   return `{${[...plain, ...tables].map(([name, member]) => `${key(name)} = ${inline(member)}`).join(", ")}}`;
 }
 
-/** The members of a struct in their order, of a map in the order of its keys' bytes. */
 function membersOf(value: GoValue): Members {
   if (value instanceof GoStruct) return value.members;
   if (typeof value !== "object" || value === null) return [];

@@ -11,7 +11,7 @@ test.each([
   expect(fromByteString(bytes)).toBe(text);
 });
 
-test("bytes that are not UTF-8 are shown as U+FFFD, and reach the file system as they are", () => {
+test("invalid UTF-8 is shown as U+FFFD, and reaches the file system unchanged", () => {
   expect(fromByteString("a\xff")).toBe("a\ufffd");
   expect(fsPath("/a\xff")).toEqual(Buffer.from([0x2f, 0x61, 0xff]));
   expect(fsPath("/a")).toBe("/a");

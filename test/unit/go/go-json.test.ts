@@ -43,7 +43,7 @@ describe("goJson", () => {
     ).toBe('{"10":2,"9":3,"b":1}');
   });
 
-  it("keeps the order of a struct and leaves undefined members out", () => {
+  it("keeps the order of a struct and omits undefined members", () => {
     expect(goJson(goStruct({ z: 1, gone: undefined, a: { y: 1, x: 2 } }))).toBe('{"z":1,"a":{"x":2,"y":1}}');
   });
 

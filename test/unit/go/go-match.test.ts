@@ -28,7 +28,7 @@ function answers(pattern: string, names: readonly string[]): string {
   return names.map((name) => answer(pattern, name)).join("");
 }
 
-test("patterns made by hand give Go's answers for every name", () => {
+test("handwritten patterns give Go's answers for every name", () => {
   const ours = recorded.hand.map(([pattern]) => [pattern, answers(pattern, recorded.names)]);
   expect(ours).toEqual(recorded.hand);
 });

@@ -49,7 +49,7 @@ test("an error without a number keeps its message", () => {
   expect(goErrnoText(Object.assign(new Error("odd"), { code: "ERR_ODD" }))).toBe("odd");
 });
 
-test("errors of node:fs are told from others, and become Go's path errors", () => {
+test("errors of node:fs are recognized, and become Go's path errors", () => {
   const directory = tempTree();
   writeFileSync(`${directory}/file`, "");
   const missing = thrownBy(() => readFileSync(`${directory}/nothing`));

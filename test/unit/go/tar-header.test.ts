@@ -32,7 +32,7 @@ test.each([
   [FIELD.size, 8589934592n, "\x80\0\0\0\0\0\0\x02\0\0\0\0"],
   [FIELD.size, 2n ** 63n - 1n, `\x80\0\0\0\x7f${"\xff".repeat(7)}`],
   [FIELD.size, -(2n ** 63n), `\xff\xff\xff\xff\x80${"\0".repeat(7)}`],
-])("in %o the number %i is %j, and is read again", (field, value, bytes) => {
+])("in %o the number %i is written as %j and read back", (field, value, bytes) => {
   const record = Buffer.alloc(RECORD_SIZE);
   writeNumber(record, field, value);
   expect(record.toString("latin1", field.offset, field.offset + field.size)).toBe(bytes);
@@ -75,7 +75,7 @@ test("a checksum counts bytes as unsigned or as signed, and finds a changed byte
   expect(hasValidChecksum(record)).toBe(false);
 });
 
-test("a text ends at its field or before a NUL; one that is cut does not end in a slash", () => {
+test("a text ends at its field or before a NUL; a truncated one does not end in a slash", () => {
   const record = sealed("n".repeat(100));
   expect(readText(record, FIELD.name)).toBe("n".repeat(100));
   expect(readText(record, FIELD.linkName)).toBe("");
