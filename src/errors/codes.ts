@@ -1,10 +1,7 @@
-/** What the table says of one kind of failure. */
 export interface CodeEntry {
-  /** One sentence: what has failed. */
   readonly meaning: string;
-  /** What to do about it, in the imperative; for faults that have no better hint of their own. */
+  /** What to do about it, in the imperative; for faults without a more specific hint. */
   readonly hint: string | undefined;
-  /** Exit code of the command if nothing that wraps the fault says otherwise; undefined: the failed operation decides. */
   readonly exitCode: number | undefined;
 }
 
@@ -361,7 +358,6 @@ export const CODES = {
 /** A stable, greppable name for one kind of failure: `EXPORT_<stage>_<what>`. (Documentation spells `keyof` out.) */
 export type FaultCode = { readonly [Code in keyof typeof CODES]: Code }[keyof typeof CODES];
 
-/** The middle word of a code. */
 export function stageOf(code: FaultCode): FaultStage {
   return code.split("_")[1] as FaultStage;
 }

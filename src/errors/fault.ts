@@ -5,19 +5,17 @@ import { shortageCode, shortageHint, systemCodeOf, systemHint } from "./shortage
 
 export type { FaultCode } from "./codes.ts";
 
-/** What a fault may carry besides its message. */
 export interface FaultDetails {
   /**
-   * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); absent: the code's own, if it has one, else
-   * that of what wraps the fault.
+   * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); default: the code's own, if it
+   * has one, else that of a wrapping fault.
    */
   readonly exitCode?: number | undefined;
   /**
-   * One sentence, or some on lines of their own, that tells the user what to do about it. A cause that is a shortage has advice of its own, which goes first.
-   * Without it there is the cause's, if it is an error of the system, else the code's.
+   * Sentences in the imperative; a line feed may separate them. Precedence: a shortage among the causes, this hint, a
+   * system error among the causes, the code's hint.
    */
   readonly hint?: string | undefined;
-  /** The registry, repository, path or image that the failing operation was for. */
   readonly destination?: string | undefined;
   readonly cause?: unknown;
 }
@@ -33,10 +31,7 @@ export class Fault extends Error {
   readonly exitCode: number | undefined;
   /** What to do about it. */
   readonly hint: string | undefined;
-  /**
-   * The same, but for what every fault of this code says; undefined if nothing more is known.
-   * @internal
-   */
+  /** Without the hint that every fault of this code has. @internal */
   readonly ownHint: string | undefined;
   /** The registry, repository, path or image concerned. */
   readonly destination: string | undefined;
@@ -52,10 +47,7 @@ export class Fault extends Error {
     this.destination = details.destination;
   }
 
-  /**
-   * A fault of the same class, code, hint and destination that says more, with this one as its cause.
-   * @internal
-   */
+  /** A fault of the same class, code, hint and destination with another message and this one as its cause. @internal */
   reworded(message: string, exitCode: number | undefined = this.exitCode): Fault {
     return new Fault(this.code, message, this.detailsForWrapping(exitCode));
   }
@@ -66,26 +58,26 @@ export class Fault extends Error {
   }
 }
 
-/** The message of anything that was thrown, for embedding into another message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The message of anything that ends the export, with its hint on a second line. */
 export function messageAndHint(error: unknown): string {
   const { message, hint } = toFault(error);
   return hint === undefined ? message : `${message}\n${hint}`;
 }
 
-/** The same for a warning, which has a second line only where more is known than its code says. */
+/**
+ * Like {@link messageAndHint} for a warning, whose second line appears only for a hint more specific than its code's.
+ */
 export function warningOf(error: unknown): string {
   const { message, ownHint } = toFault(error);
   return ownHint === undefined ? message : `${message}\n${ownHint}`;
 }
 
 /**
- * Anything that was thrown, as a fault. What the system refused and what there is too little of is not a defect of this program,
- * whoever forgot to say what it was for.
+ * Converts anything thrown to a fault. System errors and shortages get codes of their own, as they are not defects of
+ * this program.
  */
 export function toFault(error: unknown): Fault {
   return error instanceof Fault ? error : new Fault(codeOfThrown(error), messageOf(error), { cause: error });
@@ -98,7 +90,7 @@ function codeOfThrown(error: unknown): FaultCode {
 /**
  * Puts `context: ` before a fault's message and keeps everything else about it, as Go's `%w` wrapping does in the
  * reference's texts.
- * @param code for what is no fault
+ * @param code for anything but a fault
  */
 export function withContext(context: string, error: unknown, code?: FaultCode): Fault {
   const message = `${context}: ${messageOf(error)}`;
@@ -107,8 +99,8 @@ export function withContext(context: string, error: unknown, code?: FaultCode): 
 }
 
 /**
- * The reference's `cmd.FailErr`/`FailErrCode` (lifecycle cmd/exit.go): `failed to <action>: <cause>`. Without an explicit
- * exit code the cause's own is kept, and 1 is used when it has none.
+ * The reference's `cmd.FailErr`/`FailErrCode` (lifecycle cmd/exit.go): `failed to <action>: <cause>`. Without an
+ * explicit exit code the cause's own is kept, and 1 is used when it has none.
  */
 export function failTo(action: string, error: unknown, exitCode?: number): Fault {
   const message = `failed to ${action}: ${messageOf(error)}`;

@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 
-/** Limits of this process as `/proc/self/limits` names them (proc_pid_limits(5)). */
 export type LimitName = "Max open files" | "Max processes" | "Max address space" | "Max data size" | "Max file size";
 
-/** Read once, when there are descriptors to read them with. Node has raised the soft limit of open files to the hard one. */
+/** Read once, while descriptors are available. Node has raised the soft limit of open files to the hard one. */
 const LIMITS = readLimits();
 
 function readLimits(): string {
@@ -15,7 +14,6 @@ function readLimits(): string {
   }
 }
 
-/** A soft limit of this process; undefined for none, and where the system does not say. */
 export function processLimit(name: LimitName): number | undefined {
   const value = new RegExp(`^${name} +(\\d+) `, "m").exec(LIMITS)?.[1];
   return value === undefined ? undefined : Number(value);
@@ -24,7 +22,6 @@ export function processLimit(name: LimitName): number | undefined {
 type ShortageCode = "EXPORT_LIMIT_OPEN_FILES" | "EXPORT_LIMIT_THREADS" | "EXPORT_LIMIT_MEMORY" | "EXPORT_SYSTEM";
 
 interface Shortage {
-  /** For an error that nothing else is known of. */
   readonly code: ShortageCode;
   readonly advice: () => string;
 }
@@ -34,7 +31,6 @@ const MEMORY: Shortage = {
   advice: () => "Give the export more memory, or fewer threads with -workers.",
 };
 
-/** What is exhausted, and what to do, by the error's code. */
 const SHORTAGES: Readonly<Record<string, Shortage>> = {
   EMFILE: {
     code: "EXPORT_LIMIT_OPEN_FILES",
@@ -61,7 +57,6 @@ const SHORTAGES: Readonly<Record<string, Shortage>> = {
   },
 };
 
-/** Calls that the user's files and disks refuse, whatever they are for. */
 const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "The file system is full: free space or inodes on it, or use another one.",
   EDQUOT: "The user's quota on that file system is used up: free space, or raise the quota.",
@@ -70,39 +65,38 @@ const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
   ESTALE: "The network file system lost the file: mount it again.",
 };
 
-/** Node names the cause of a thread that cannot start in the message only, and the threads' errors lose their codes on the way. */
+/**
+ * Node reports the cause of a failed thread start in the message only, and errors lose their codes when they leave a
+ * thread.
+ */
 const NAMED_IN_MESSAGE = /^(?:Worker initialization failure: )?(E[A-Z]+)(?:: |$)/;
 
-/** V8's and WebAssembly's words for memory that there is not. */
 const NO_MEMORY =
   /Array buffer allocation failed|Invalid typed array length: \d+$|WebAssembly\.Memory\(\): could not allocate memory|out of memory/i;
 
 /**
- * What to do about an error of the system that says that the process or the machine has no more of something.
- * @param error its causes are looked at, too
+ * The hint for a system error that reports an exhausted resource of the process or the machine.
+ * @param error its causes are searched, too
  * @returns undefined for any other error
  */
 export function shortageHint(error: unknown): string | undefined {
   return shortageOf(error)?.advice();
 }
 
-/** The code of an error that says so, for where nothing else is known of it. */
 export function shortageCode(error: unknown): ShortageCode | undefined {
   return shortageOf(error)?.code;
 }
 
-/** True for an error that says so, and that means nothing else: not "not there", not "not allowed". */
 export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
 }
 
-/** What to do about a system call that failed for a reason that is not the called's; the error's causes are looked at, too. */
+/** The hint for a failed system call whose cause lies in the environment; the error's causes are searched, too. */
 export function systemHint(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   return SYSTEM_ADVICE[systemCodeOf(error) ?? ""] ?? systemHint(error.cause);
 }
 
-/** The name of the error of a system call that failed, e.g. `ENOENT`; undefined for any other error. */
 export function systemCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return undefined;
   // libuv has no names for some numbers.
@@ -119,7 +113,7 @@ function shortageOf(error: unknown): Shortage | undefined {
   if (!(error instanceof Error)) return undefined;
   const own = "code" in error ? String(error.code) : undefined;
   const code = NAMED_IN_MESSAGE.exec(error.message)?.[1] ?? own ?? "";
-  // EAGAIN of a read or write is no shortage.
+  // EAGAIN of a read or write is not a shortage.
   const isCall = code !== "EAGAIN" || !("syscall" in error) || String(error.syscall).startsWith("spawn");
   const found = Object.hasOwn(SHORTAGES, code) && isCall ? SHORTAGES[code] : undefined;
   if (found !== undefined) return found;

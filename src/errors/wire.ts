@@ -8,19 +8,17 @@ export interface WireFault {
   readonly code: FaultCode;
   readonly message: string;
   readonly exitCode: number | undefined;
-  /** Its own, not the code's. */
   readonly hint: string | undefined;
   readonly destination: string | undefined;
   readonly stack: string | undefined;
 }
 
-/** Anything that was thrown, ready to be posted. What is not a Fault becomes one, with its stack. */
+/** Anything thrown, ready to be posted. Errors other than Fault are wrapped in one, with their stack. */
 export function toWire(error: unknown): WireFault {
   const { code, message, exitCode, ownHint: hint, destination, stack } = toFault(error);
   return { code, message, exitCode, hint, destination, stack: error instanceof Error ? error.stack : stack };
 }
 
-/** The fault on the other side of the border; the thread's stack is kept as the cause. */
 export function fromWire(wire: WireFault): Fault {
   const origin = new Error(wire.message);
   if (wire.stack !== undefined) origin.stack = wire.stack;

@@ -18,7 +18,7 @@ const deep = new Fault("EXPORT_INPUT_REFERENCE", "could not parse", {
   cause: new Error("low"),
 });
 
-test("context goes in front and all else stays", () => {
+test("context is prepended and everything else stays", () => {
   expect(withContext("outer", deep, "EXPORT_INTERNAL")).toMatchObject({
     message: "outer: could not parse",
     code: "EXPORT_INPUT_REFERENCE",
@@ -29,7 +29,7 @@ test("context goes in front and all else stays", () => {
   });
 });
 
-test("context on what is no fault takes the given code", () => {
+test("context on another error takes the given code", () => {
   const error = new Error("low");
   const fault = withContext("outer", error, "EXPORT_LAYER_READ");
   expect(fault).toMatchObject({ message: "outer: low", code: "EXPORT_LAYER_READ", cause: error });
@@ -49,7 +49,7 @@ test.each([
   });
 });
 
-test("a fault without a hint has its code's, and so has what wraps it; a warning has its own only", () => {
+test("a fault without a hint, and its wrappers, have its code's; a warning has only its own", () => {
   const plain = new Fault("EXPORT_ARGS_CWD", "getwd");
   expect([plain.hint, plain.ownHint]).toEqual([CODES.EXPORT_ARGS_CWD.hint, undefined]);
   const wrapped = failTo("export", withContext("saving", plain), 62);
@@ -66,7 +66,7 @@ test("the exit code is the fault's own, else its code's", () => {
   expect(failTo("export", new Fault("EXPORT_ARGS_INVALID", "x")).exitCode).toBe(3);
 });
 
-test("wrapping keeps the class and what a registry said", () => {
+test("wrapping keeps the class and the registry's response", () => {
   const refused = new RegistryFault("EXPORT_REGISTRY_DENIED", "denied", {
     status: 403,
     isTemporary: false,
@@ -108,12 +108,12 @@ test.each<[string, unknown, FaultCode, RegExp]>([
   ],
   ["a defect", new TypeError("x is not a function"), "EXPORT_INTERNAL", /Report it/],
   ["no error at all", "text", "EXPORT_INTERNAL", /Report it/],
-])("%s that nothing gave a code for has one that fits, and a hint", (_what, error, code, hint) => {
+])("%s without a code gets a fitting code and a hint", (_what, error, code, hint) => {
   for (const fault of [toFault(error), withContext("outer", error), failTo("export", error)])
     expect(fault).toMatchObject({ code, hint: expect.stringMatching(hint) });
 });
 
-test("a dead thread does not ask for memory where files or processes are short", () => {
+test("the hint for a dead thread does not ask for memory if files or processes are exhausted", () => {
   const died = (cause: Error) => new Fault("EXPORT_LAYER_THREAD", "a worker thread died", { cause });
   expect(died(new Error("EMFILE: too many open files, open '/x'")).hint).toMatch(/ulimit -n/);
   expect(died(new Error("EMFILE: too many open files, open '/x'")).hint).not.toMatch(/memory/);

@@ -9,12 +9,12 @@ function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: words, ${syscall}`), { code, syscall });
 }
 
-test("limits are those of the process; what has none is undefined", () => {
+test("limits are those of the process; a missing limit is undefined", () => {
   expect(processLimit("Max open files")).toBeGreaterThan(0);
   expect(processLimit("Max address space")).toBeUndefined();
 });
 
-describe("a shortage has advice of its own, whatever the fault says", () => {
+describe("a shortage's hint takes precedence over the fault's", () => {
   test.each([
     ["EMFILE", "open", `may open ${processLimit("Max open files")} files.*ulimit -n`],
     ["ENFILE", "open", "fs.file-max"],
@@ -35,7 +35,7 @@ describe("a shortage has advice of its own, whatever the fault says", () => {
   });
 });
 
-test("other errors are no shortage: what is not there, a pipe that is full, a fault of its own", () => {
+test("other errors are not shortages: a missing file, a full pipe, a plain fault", () => {
   const errors = [
     thrownBy(() => openSync("/nothing/there", "r")),
     systemError("EAGAIN", "read"),

@@ -19,7 +19,7 @@ test("a fault keeps its fields, and the thread's stack becomes the cause's", () 
   expect(arrived.cause).toMatchObject({ message: "file changed", stack: fault.stack });
 });
 
-test("what a fault does not have stays absent", () => {
+test("absent fields stay absent", () => {
   const arrived = across(new Fault("EXPORT_LAYER_READ", "text"));
   expect([arrived.exitCode, arrived.ownHint, arrived.destination]).toEqual([undefined, undefined, undefined]);
 });
@@ -27,6 +27,6 @@ test("what a fault does not have stays absent", () => {
 test.each([
   [new TypeError("not a function"), "not a function"],
   ["just text", "just text"],
-])("what is no fault becomes an internal one: %s", (thrown, message) => {
+])("anything else becomes an internal fault: %s", (thrown, message) => {
   expect(across(thrown)).toMatchObject({ name: "Fault", code: "EXPORT_INTERNAL", message });
 });
