@@ -33,7 +33,6 @@ export interface TarIndexSegment {
 export interface TarIndex {
   readonly segments: readonly TarIndexSegment[];
   readonly entryCount: number;
-  /** Length of the tar in bytes, including its trailer. */
   readonly tarSize: number;
   /** The file that all file entries take their contents from, if that is not the entry's own name (the launcher). */
   readonly contentPath: ByteString | undefined;
@@ -206,7 +205,6 @@ export interface ForeignBlob {
   readonly digest: Digest;
 }
 
-/** Write the tar of a blob into a spool file, normalized. */
 export interface CopyTask {
   readonly kind: "copy";
   readonly source: ForeignBlob;
@@ -252,7 +250,6 @@ export interface DigestBlock {
   readonly crc32: number;
 }
 
-/** To the thread: the last block was sent (`complete`), or the pass failed. */
 export interface DigestEnd {
   readonly kind: "end";
   readonly complete: boolean;
@@ -289,7 +286,6 @@ export interface HashFileDone {
 export type DigesterTask = DigestTask | HashFileTask;
 export type DigesterReply = DigestReply | HashFileDone;
 
-/** Code of the fault of an unreadable file; its destination is the file's path. */
 export const UNREADABLE_CONTENTS = "EXPORT_LAYER_CONTENTS";
 
 export function changedFault(path: ByteString, what: string): Fault {

@@ -21,7 +21,6 @@ const REPOSITORY = "github.com/buildpacks/lifecycle";
 const TIMEOUT_MS = 5000;
 const MAX_OUTPUT_BYTES = 4096;
 
-/** `<version>+<commit>` (lifecycle cmd/version.go). */
 const PRINTED = /^(?<version>[\w.~-]+)(?:\+(?<commit>[\w.-]+))?\n?$/;
 
 const BETWEEN_RELEASES = /-\d+$/;
@@ -46,7 +45,7 @@ export async function readLauncherRelease(
 }
 
 /**
- * What `lifecycle -version` prints, beside this program or in CNB_LIFECYCLE_DIR: `<version>+<commit>`.
+ * The output of `lifecycle -version`, of the program beside this one or in CNB_LIFECYCLE_DIR.
  * @param program as for {@link readLauncherRelease}
  * @returns undefined without such a program; never rejects
  */

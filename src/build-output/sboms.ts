@@ -28,7 +28,7 @@ const CODE = "EXPORT_INPUT_SBOM";
  * opened, so they can be undone.
  */
 export class SbomCopies {
-  /** Files and directories that did not exist before, in the order in which they were made. */
+  /** Files and directories that did not exist before, in order of creation. */
   readonly #added: string[] = [];
 
   /**
@@ -47,7 +47,7 @@ export class SbomCopies {
     }
   }
 
-  /** Removes what was added. Best effort: a leftover is copied over by the next export. */
+  /** Removes what was added. Best effort: the next export overwrites leftovers. */
   async undo(): Promise<void> {
     for (const path of this.#added.splice(0).reverse())
       await lstat(path)
@@ -85,8 +85,8 @@ export class SbomCopies {
   }
 
   /**
-   * A file becomes a new one with the default mode, since the mode ends up in a layer; a symlink stays one, a directory is
-   * copied whole. Anything else is left out.
+   * Files get the default mode, since the mode ends up in a layer; symlinks and directories are copied, anything else
+   * is skipped.
    */
   async #copy(source: string, destination: string): Promise<void> {
     const stats = await attempt("lstat", source, () => lstat(source));

@@ -139,17 +139,16 @@ const recordedType = struct({
   runImage: struct({ topLayer: text }),
 });
 
-/** The diffIDs in a lifecycle metadata label. */
 export interface RecordedLayers {
   /** Of the run image's last layer; "" if unknown. */
   readonly topLayer: string;
-  /** Of the layers above it, "" where there is none; those of extensions are not recorded. */
+  /** Of the layers above it, "" if absent; extension layers are not recorded. */
   readonly own: readonly string[];
-  /** Those that the image's history names, by `created_by`. */
+  /** By `created_by` in the image's history. */
   readonly byHistory: ReadonlyMap<string, string>;
 }
 
-/** Reads the diffIDs of a lifecycle metadata label; none for a label that is absent or cannot be read. */
+/** Empty for a label that is absent or unreadable. */
 export function parseRecordedLayers(label: string | undefined): RecordedLayers {
   const recorded = unmarshal(label ?? "{}", recordedType);
   if (!recorded.ok) return { topLayer: "", own: [], byHistory: new Map() };
@@ -176,8 +175,8 @@ const cacheMetadataType = struct({ sbom: shaType, buildpacks: list(buildpackType
 );
 
 /**
- * Reads the metadata of a previous cache image's label, or of a cache directory's file, in which text behind it is ignored.
- * Metadata that cannot be decoded counts as empty (docs/compatibility.md#cache-metadata).
+ * Reads the metadata of a cache image's label, or of a cache directory's file, in which trailing text is ignored.
+ * Undecodable metadata counts as empty (docs/compatibility.md#cache-metadata).
  */
 export function parseCacheMetadata(json: Uint8Array | string | undefined): CacheMetadata {
   const decode = typeof json === "string" ? unmarshal : decodeFirst;

@@ -72,7 +72,6 @@ export class PriorityLimiter {
     if (at > 0) this.#waiting.unshift(...this.#waiting.splice(at, 1));
   }
 
-  /** Raises the capacity by `places`. */
   widen(places: number): void {
     for (let i = 0; i < places; i++) this.#leave();
   }

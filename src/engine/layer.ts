@@ -43,7 +43,6 @@ export interface Layer {
   readonly diffId: Promise<DiffID>;
   /** The diffID without reading the planned stream, which is declined unless it is being read. */
   hash(): Promise<DiffID>;
-  /** In bytes; known after the scan. */
   readonly tarSize: Promise<number>;
   /**
    * The compressed blob, built from the first call on unless it was built with the hash. Every planned consumer calls

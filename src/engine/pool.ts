@@ -58,7 +58,6 @@ function ownThreadOptions(): OwnThreadOptions {
 
 const MOST_THREADS = 2;
 
-/** Far above the number of concurrent layer builds; a digest task is idle most of the time. */
 const TASKS_PER_THREAD = 1024;
 
 type Pool = Piscina<DigesterTask, DigesterReply>;
@@ -148,7 +147,6 @@ export class WorkerPool {
   readonly arena: Arena;
   readonly #compressors: Piscina<CompressorTask, CompressorReply>;
   readonly #digesters: DigesterThreads;
-  /** Callers that wait for a reply. When a thread dies all of them fail: the task may have been theirs. */
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
   readonly #workers: number;

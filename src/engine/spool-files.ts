@@ -41,7 +41,6 @@ export async function openNamelessFile(directory: string): Promise<number> {
   }
 }
 
-/** A failing close loses nothing: all reads are done. */
 export async function closeSpoolFile(file: number): Promise<void> {
   await close(file).catch(() => undefined);
 }

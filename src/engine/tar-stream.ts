@@ -15,7 +15,6 @@ interface WaitingBlock {
  */
 export class TarStream implements BlockConsumer {
   readonly isPaced = true;
-  /** Resolves once reading begins or the stream is declined. Rejects if the stream fails before that. */
   readonly ready: Promise<void>;
   readonly #ready = Promise.withResolvers<void>();
   readonly #left = new AbortController();

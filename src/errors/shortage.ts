@@ -91,7 +91,6 @@ export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
 }
 
-/** The hint for a failed system call whose cause lies in the environment; the error's causes are searched, too. */
 export function systemHint(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   return SYSTEM_ADVICE[systemCodeOf(error) ?? ""] ?? systemHint(error.cause);

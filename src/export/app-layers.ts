@@ -127,7 +127,6 @@ export class AppLayers {
     return { id: step.id, step, diffId, isReused, content, added };
   }
 
-  /** Frees the layer as soon as the app image's repositories have its blob, to limit disk use. */
   #release(layer: Layer): void {
     if (this.#released.has(layer)) return;
     this.#released.add(layer);

@@ -19,7 +19,6 @@ interface Supply {
 export interface Supplies {
   readonly openFiles: Supply;
   readonly addressSpace: Supply;
-  /** Private writable memory in bytes, touched or not. */
   readonly data: Supply;
   readonly threads: Supply;
 }
@@ -33,7 +32,6 @@ const DIGESTERS = 2;
 
 const REGISTRIES = 2;
 
-/** Four operations of Node's own threads, a program's pipes, the event log, and the minimum of tars. */
 const PASSING_DESCRIPTORS = 12;
 
 const LEAST_SPOOLS = 2;
@@ -175,9 +173,6 @@ export function fitCapacity(
   return { ...capacity, mostWorkers, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
 }
 
-/**
- * Connections to one registry: an upload may need a second one for its source blob, and other requests need some too.
- */
 export function connectionsFor(uploadConcurrency: number): number {
   return 2 * uploadConcurrency + 2;
 }

@@ -7,7 +7,6 @@ import type { Logger } from "../logger.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
 
-/** What all steps of an export share: its resolved inputs, and the machinery that the process set up for it. */
 export interface ExportContext extends ResolvedInputs {
   readonly documents: ExportDocuments;
   readonly registries: Registries;

@@ -33,7 +33,7 @@ export function readKeychain(
   return keychainFor(images, env, home, onIgnored, signal);
 }
 
-/** A file, a variable or a helper that somebody set up, rather than a cloud that is asked because it may be there. */
+/** True for an explicitly configured file, variable or helper, rather than a cloud that is asked on speculation. */
 function isConfigured(error: unknown): boolean {
   return error instanceof Fault && (error.code === "EXPORT_AUTH_CONFIG" || error.code === "EXPORT_AUTH_HELPER");
 }

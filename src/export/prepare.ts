@@ -22,9 +22,9 @@ import type { ExportContext } from "./context.ts";
 export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
-  /** Undefined also for one whose layers cannot be trusted; the reference takes them as they are. */
+  /** Also undefined for an image whose layers cannot be trusted; the reference uses them unchecked. */
   readonly previous: Promise<SourceImage | undefined>;
-  /** The warning about such an image. */
+  /** The warning about an untrusted previous image. */
   readonly damage: Promise<string | undefined>;
   readonly launchCache: Promise<void>;
   /** Rejects with the first failure in the reference's order. */

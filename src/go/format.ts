@@ -41,7 +41,9 @@ export function goValue(value: unknown, depth = 0): string {
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
 }
 
-/** A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on. */
+/**
+ * A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on.
+ */
 function goFloat(value: number): string {
   const [digits = "", power = ""] = value.toExponential().split("e");
   const exponent = Number(power);

@@ -3,13 +3,13 @@ import { JsonNumber, JsonObject, type JsonValue, parseJson, type TrailingText } 
 import { isInt64 } from "./strconv.ts";
 
 /**
- * Reads JSON that comes from outside as Go's encoding/json decodes it (go1.26.8 src/encoding/json/decode.go). null is no
- * value, absent members are zero values, unknown ones are ignored, and names match in any case. Repeated members are decoded
- * one after the other into the same variable, so that the last text counts, while objects and lists merge. A value of another
- * type is an error, also of a member that nothing needs.
+ * Decodes external JSON as Go's encoding/json does (go1.26.8 src/encoding/json/decode.go). null is no value, absent
+ * members are zero values, unknown ones are ignored, and names match case-insensitively. Repeated members are decoded
+ * one after the other into the same variable, so the last text counts, while objects and lists merge. A value of the
+ * wrong type is an error, even for an unused member.
  */
 
-/** What a document says of one variable: nothing, one value, or several that are decoded one after the other. */
+/** What a document assigns to one variable: nothing, one value, or several that are decoded in order. */
 export class Given {
   readonly values: readonly JsonValue[];
 
@@ -18,18 +18,17 @@ export class Given {
   }
 }
 
-/** How a variable of a Go type is decoded. */
 export type GoType<T> = z.ZodType<T, Given>;
 
-/** A decoded document, or why there is none: a reason that holds no value of the document, but may hold names of its members. */
+/** `problem` contains no value of the document, but may contain names of its members. */
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
-/** Decodes the only value of a document, as json.Unmarshal. */
+/** Like json.Unmarshal: the document has one value. */
 export function unmarshal<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
   return decodeDocument(document, type, "refused");
 }
 
-/** Decodes the first value of a document and ignores the rest, as a json.Decoder that is asked once. */
+/** Like one call of a json.Decoder: ignores text after the first value. */
 export function decodeFirst<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
   return decodeDocument(document, type, "ignored");
 }
@@ -53,7 +52,10 @@ function decoded<T>(type: GoType<T>, given: Given): Decoded<T> {
   return { ok: false, problem: reasons.join("; ") };
 }
 
-/** A scalar: the last value that is not null, else `zero`. @param read undefined for a value of another type */
+/**
+ * A scalar: the last value that is not null, else `zero`.
+ * @param read undefined for a value of another type
+ */
 function scalar<T>(expected: string, zero: T, read: (value: JsonValue) => T | undefined): GoType<T> {
   return z.instanceof(Given).transform(({ values }, context) => {
     let result = zero;
@@ -79,20 +81,17 @@ function kindOf(value: JsonValue): string {
   return Array.isArray(value) ? "array" : typeof value;
 }
 
-/** A string. */
 export const text: GoType<string> = scalar("string", "", (value) => (typeof value === "string" ? value : undefined));
 
-/** A bool. */
 export const flag: GoType<boolean> = scalar("bool", false, (value) => (typeof value === "boolean" ? value : undefined));
 
-/** An int64. */
 export const int64: GoType<bigint> = scalar("integer", 0n, (value) => {
   if (!(value instanceof JsonNumber) || !/^-?[0-9]+$/.test(value.literal)) return undefined;
   const integer = BigInt(value.literal);
   return isInt64(integer) ? integer : undefined;
 });
 
-/** An int64 that a double holds exactly; larger ones are refused. */
+/** An int64 that a double holds exactly; larger ones are rejected. */
 export const integer: GoType<number> = scalar("integer", 0, (value) => {
   if (!(value instanceof JsonNumber) || !/^-?[0-9]+$/.test(value.literal)) return undefined;
   const number = Number(value.literal);
@@ -100,7 +99,8 @@ export const integer: GoType<number> = scalar("integer", 0, (value) => {
 });
 
 /**
- * A string with an UnmarshalJSON of its own, which Go calls for null as well, with an empty string; absent is empty too.
+ * A string type with an UnmarshalJSON of its own, which Go also calls for null, with an empty string; absent is empty
+ * too.
  * @param problemOf what is wrong with a text, if anything
  */
 export function checkedText(problemOf: (text: string) => string | undefined): GoType<string> {
@@ -118,7 +118,7 @@ export function checkedText(problemOf: (text: string) => string | undefined): Go
   });
 }
 
-/** A []byte, which JSON holds as base64; undefined when there are none. */
+/** A []byte, which JSON holds as base64. */
 export const base64: GoType<string | undefined> = z.instanceof(Given).transform(({ values }, context) => {
   let result: string | undefined;
   for (const value of values) {
@@ -132,7 +132,6 @@ export const base64: GoType<string | undefined> = z.instanceof(Given).transform(
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** A struct; its members by their JSON names. */
 export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(shape: Shape) {
   const byFolded = new Map(Object.keys(shape).map((name) => [fold(name), name]));
   const members = ({ values }: Given, context: z.RefinementCtx): unknown => {
@@ -150,15 +149,16 @@ export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(
     .pipe(z.object(shape) as z.ZodType<StructOf<Shape>>);
 }
 
-/** What {@link struct} makes of a shape. */
 type StructOf<Shape> = { readonly [Name in keyof Shape]: Shape[Name] extends GoType<infer T> ? T : never };
 
-/** Go's rules fold two more letters into ASCII than lower case does: the long s; the Kelvin sign JavaScript folds too. */
+/**
+ * Go folds two more letters into ASCII than lower case does: the long s and the Kelvin sign; JavaScript folds only the
+ * latter.
+ */
 function fold(name: string): string {
   return name.toLowerCase().replaceAll("\u017f", "s");
 }
 
-/** A pointer: undefined for none and for null. */
 export function pointer<T>(type: GoType<T>): GoType<T | undefined> {
   return z
     .instanceof(Given)
@@ -180,7 +180,6 @@ export function list<T>(element: GoType<T>): GoType<readonly T[]> {
   return z.instanceof(Given).transform(elements).pipe(z.array(element));
 }
 
-/** A map with strings for keys, in the order of the document. */
 export function mapOf<T>(element: GoType<T>): GoType<ReadonlyMap<string, T>> {
   const entries = (given: Given, context: z.RefinementCtx): Map<string, Given> => {
     const found = new Map<string, Given>();
@@ -193,15 +192,13 @@ export function mapOf<T>(element: GoType<T>): GoType<ReadonlyMap<string, T>> {
   return z.instanceof(Given).transform(entries).pipe(z.map(z.string(), element));
 }
 
-/** Any value, as JavaScript has it; null when there is none. */
 export const anything: GoType<PlainJson> = z.instanceof(Given).transform(({ values }) => plain(values.at(-1) ?? null));
 
-/** A variable that is left out when its value cannot be decoded, and why. */
+/** Omits a variable whose value cannot be decoded, and reports why. */
 export function attempt<T>(type: GoType<T>): GoType<Decoded<T>> {
   return z.instanceof(Given).transform((given) => decoded(type, given));
 }
 
-/** A JSON value in JavaScript's own types. */
 export type PlainJson =
   | string
   | number
@@ -217,7 +214,7 @@ function plain(value: JsonValue): PlainJson {
   return isArray(value) ? value.map(plain) : value;
 }
 
-/** Nothing was given since the last null, which empties pointers, slices and maps. */
+/** Ignores what precedes the last null, which empties pointers, slices and maps. */
 function sinceNull({ values }: Given): Given {
   return new Given(values.slice(values.lastIndexOf(null) + 1));
 }

@@ -1,9 +1,6 @@
 import { isUtf8 } from "node:buffer";
 
-/**
- * An object as the document writes it: repeated names are kept, in order, because Go's decoder takes all of them one after
- * the other.
- */
+/** An object as written: repeated names are kept, in order, because Go's decoder decodes all of them in turn. */
 export class JsonObject {
   readonly members: readonly (readonly [name: string, value: JsonValue])[];
 
@@ -12,7 +9,7 @@ export class JsonObject {
   }
 }
 
-/** A number as the document writes it: `1.0` is no integer for Go, and 64-bit integers do not fit a double. */
+/** A number as written: for Go `1.0` is not an integer, and 64-bit integers do not fit a double. */
 export class JsonNumber {
   readonly literal: string;
 
@@ -21,18 +18,17 @@ export class JsonNumber {
   }
 }
 
-/** A parsed JSON value. */
 export type JsonValue = string | boolean | null | JsonNumber | JsonObject | readonly JsonValue[];
 
-/** Deeper documents are refused. Go's limit is 10,000; no document of an image is nested deeper than about ten. */
+/** Go's limit is 10,000; no image document is nested deeper than about ten. */
 const MAX_DEPTH = 1000;
 
-/** Which text may follow the first value: none but white space for Go's json.Unmarshal, any for json.Decoder. */
+/** Text after the first value: white space only for Go's json.Unmarshal, anything for json.Decoder. */
 export type TrailingText = "refused" | "ignored";
 
 /**
  * Parses a document as Go's encoding/json scans it (go1.26.8 src/encoding/json/scanner.go).
- * @throws SyntaxError that quotes nothing of the document, which may hold secrets
+ * @throws SyntaxError without any text of the document, which may hold secrets
  */
 export function parseJson(document: Uint8Array | string, trailing: TrailingText): JsonValue {
   const parser = new Parser(typeof document === "string" ? document : goUtf8(document));
@@ -75,7 +71,7 @@ class Parser {
     return new JsonNumber(literal);
   }
 
-  /** @throws SyntaxError when anything but white space is left */
+  /** @throws SyntaxError if anything but white space is left */
   end(): void {
     this.#skipSpace();
     if (this.#at < this.#text.length) throw this.#error();
@@ -103,7 +99,7 @@ class Parser {
     return values;
   }
 
-  /** Go decodes a surrogate escape that is alone into U+FFFD. */
+  /** Go decodes a lone surrogate escape into U+FFFD. */
   #string(): string {
     const start = this.#at;
     if (!this.#take('"')) throw this.#error();
@@ -152,7 +148,10 @@ class Parser {
   }
 }
 
-/** A lead byte, and how many bytes follow it. Overlong forms and surrogates are told by the bytes behind. */
+/**
+ * Ranges of lead bytes and the number of bytes that follow. Overlong forms and surrogates are detected by the following
+ * bytes.
+ */
 const SEQUENCES = [
   /^[\xc2-\xdf][\x80-\xbf]/,
   /^\xe0[\xa0-\xbf][\x80-\xbf]/,
@@ -163,7 +162,7 @@ const SEQUENCES = [
   /^\xf4[\x80-\x8f][\x80-\xbf]{2}/,
 ];
 
-/** Text of bytes as Go decodes them: one U+FFFD for every byte that is not UTF-8, where Node makes fewer. */
+/** Decodes UTF-8 as Go does: one U+FFFD for every invalid byte, where Node produces fewer. */
 function goUtf8(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isUtf8(buffer)) return buffer.toString("utf8");

@@ -10,7 +10,6 @@ import { type BuiltImage, blankEntry, NORMALISED_TIME, serialiseImage } from "./
  */
 export const EMPTY_LAYER_BYTES: Uint8Array = new Uint8Array(1024);
 
-/** Its diffID. */
 export const EMPTY_LAYER_ID = parseDiffId(digestOf(EMPTY_LAYER_BYTES));
 
 /**

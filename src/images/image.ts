@@ -78,8 +78,8 @@ export interface BuiltImage {
 
 /**
  * Serializes an image. The manifest's config descriptor keeps its members; digest, size and, if present, the embedded
- * copy of the config are refreshed (docs/compatibility.md#inherited-config). A missing media type is filled in: tools take
- * the config for something else without it.
+ * copy of the config are refreshed (docs/compatibility.md#inherited-config). Adds a missing media type: without it
+ * tools mistake the config for something else.
  * @param mediaType the manifest's, for the registry
  */
 export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {

@@ -8,29 +8,24 @@ import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
 import { descriptorStruct } from "../oci/manifest.ts";
 import type { BuiltImage } from "./image.ts";
 
-/** An image that exists, as far as its layers matter. */
 export interface ExistingImage {
-  /** For messages. */
   readonly name: string;
   readonly config: ImageConfig;
-  /** From the bottom. */
   readonly layers: readonly Descriptor[];
 }
 
-/** A layer of a built image on top of its base. */
 export interface OwnLayer {
-  /** For messages. */
   readonly id: string;
   readonly diffId: DiffID;
-  /** The image that its blob may have been taken from; undefined where there is none. */
+  /** The image that its blob may come from. */
   readonly from: ExistingImage | undefined;
-  /** False for a layer that can only be taken from there: its contents are not here. */
+  /** False for a layer whose contents are not available here. */
   readonly canBeMade: boolean;
 }
 
 /**
- * Refuses an image whose parts do not belong together; called before anything of it is published.
- * @param base the image that it is built upon; undefined for none
+ * Rejects an inconsistent image before any of it is published.
+ * @param base the image that it is built upon
  * @param own its other layers, from the bottom
  * @throws Fault that names the layer
  */
@@ -64,7 +59,7 @@ export function checkImage(
   }
 }
 
-/** True for a blob that the image lists with this diffID, and for one that it does not list if the layer can be made. */
+/** True for a blob that the image lists with this diffID, and for an unlisted one if the layer can be built. */
 function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeMade }: OwnLayer): boolean {
   const { diff_ids } = from?.config.rootfs ?? { diff_ids: [] };
   const blobs = (from?.layers ?? []).map((layer, i) => ({ ...layer, diffId: diff_ids[i] }));
@@ -78,9 +73,9 @@ function isSame(one: Descriptor | undefined, other: Descriptor): boolean {
 }
 
 /**
- * Why no layer may be taken from a previous image: its manifest, config and label contradict each other, so that a diffID
- * may stand beside another layer's blob. undefined for a sound image.
- * @param base the run image, which tells where its own layers are
+ * Why no layer may be reused from a previous image: its manifest, config and label contradict each other, so that a
+ * diffID may belong to another layer's blob. undefined for a consistent image.
+ * @param base the run image, which locates its own layers
  */
 export function appImageDamage(image: ExistingImage, base: ExistingImage): string | undefined {
   const label = image.config.config.Labels.get(LIFECYCLE_METADATA_LABEL);
@@ -106,8 +101,8 @@ export function appImageDamage(image: ExistingImage, base: ExistingImage): strin
 }
 
 /**
- * The same for a cache image, whose label names all its layers in their order. The lifecycle lists reused layers twice
- * (docs/compatibility.md#cached-layers-listed-once).
+ * Like {@link appImageDamage} for a cache image, whose label lists all its layers in order. The lifecycle lists reused
+ * layers twice (docs/compatibility.md#cached-layers-listed-once).
  */
 export function cacheImageDamage(image: ExistingImage): string | undefined {
   const { sbom, buildpacks } = parseCacheMetadata(image.config.config.Labels.get(CACHE_METADATA_LABEL));
@@ -118,7 +113,7 @@ export function cacheImageDamage(image: ExistingImage): string | undefined {
   return countsDamage(image) ?? (isListed ? undefined : "its config lists other layers than its label");
 }
 
-/** @throws Fault for an image whose layers and diffIDs differ in number */
+/** @throws Fault if the numbers of layers and diffIDs differ */
 export function checkCounts(image: ExistingImage): void {
   const damage = countsDamage(image);
   if (damage !== undefined) throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${image.name} is inconsistent: ${damage}`);

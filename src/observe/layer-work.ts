@@ -17,11 +17,9 @@ export class LayerWork {
   state: LayerState = "waiting";
   tarSize: number | undefined;
   madeInPass = 0;
-  /** Bytes of tar built in all passes. */
   madeInAll = 0;
   compressed = 0;
   isCompressed = false;
-  /** Time that threads spent, in ms. */
   readMs = 0;
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;

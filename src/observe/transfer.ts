@@ -14,7 +14,6 @@ export interface TransferPlan {
   readonly work?: LayerWork | undefined;
   readonly size?: number | undefined;
   readonly unit: "blob" | "tar";
-  /** Bytes that are there, for a blob that is built at its destination. */
   readonly reached?: () => number;
 }
 

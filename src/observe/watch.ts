@@ -129,7 +129,6 @@ function styleOf({ noColor }: ExportSettings, { environment }: ObserverOptions) 
   return { isColored: !noColor && NO_COLOR === "", isUnicode: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG) };
 }
 
-/** A summary is due if progress was requested, or would have been shown in a longer export. */
 function isSummaryDue(flag: ProgressFlag, mode: ProgressMode, { totalMs }: Summary): boolean {
   return mode.kind === "bars" || flag === "plain" || (mode.kind === "lines" && totalMs >= mode.everyMs);
 }

@@ -31,7 +31,6 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
   }
 }
 
-/** Imported on demand: few exports need it, and with node:crypto it takes half a megabyte of each thread. */
 async function copyTar({ source, spool }: CopyTask): Promise<number> {
   const foreign = await import("../tar/copy.ts");
   return await foreign.copyTar(source, spool);

@@ -82,7 +82,6 @@ function diffIdDigester(arena: Arena): BlockDigester {
   };
 }
 
-/** Frames the compressed blocks, for gzip as one member, appends them to the spool and hashes the result. */
 function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: DigestTask): BlockDigester {
   const hash = createHash("sha256");
   let size = 0;

@@ -20,10 +20,6 @@ function readOnce(file: number, position: number, into: Buffer): number {
   }
 }
 
-/**
- * Writes all bytes at a position of a spool file.
- * @param what the bytes are, for the message
- */
 export function writeSpool(spool: number, bytes: Uint8Array, position: number, what: string): void {
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(spool, bytes, at, bytes.length - at, position + at);

@@ -6,7 +6,6 @@ import type { TarEntry } from "../tar/entry.ts";
 
 /** Times of the file that an entry's contents come from, as scanned. If they differ later, the file was touched. */
 export interface FileIdentity {
-  /** ms, with a fraction. */
   readonly mtimeMs: number;
   readonly ctimeMs: number;
 }
@@ -211,10 +210,8 @@ function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
   return shared;
 }
 
-/** As JavaScript objects they take about a megabyte until they are packed. Owners must fit a 16-bit column. */
 const SEGMENT_ENTRIES = 4096;
 
-/** Bytes of tar in a segment, so that offsets in records fit 32 bits. Its last entry may end beyond. */
 const SEGMENT_BYTES = 2 ** 31 * RECORD_SIZE;
 
 /** Builds a tar index during a scan, segment by segment, so that a million entries never exist as objects at once. */

@@ -18,7 +18,6 @@ export interface DirectoryNames {
  */
 const LARGE_DIRECTORY = 1 << 18;
 
-/** Names of a run. As strings they take 3 MB until they are packed; a million names make 31 runs. */
 const RUN_NAMES = 1 << 15;
 
 const READ_NAMES = 1024;
@@ -86,7 +85,6 @@ function isBefore(name: ByteString | undefined, other: ByteString | undefined): 
   return name !== undefined && (other === undefined || name < other);
 }
 
-/** A run as bytes: each name with a NUL, which no name contains. */
 class PackedNames implements DirectoryNames {
   readonly #bytes: Buffer;
   #end = 0;

@@ -19,9 +19,8 @@ const READ_SIZE = 1 << 16;
 /** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A blob of an OCI layout. It is checked against its digest only: like the reference, this ignores the size in the manifest. */
+/** A blob of an OCI layout. Only its digest is verified: like the reference, this ignores the size in the manifest. */
 class BlobFile {
-  /** Bytes. */
   readonly size: number;
   readonly #path: ByteString;
   readonly #expected: Digest;
@@ -30,7 +29,6 @@ class BlobFile {
   #position = 0;
   #digest: string | undefined;
 
-  /** @throws Fault when it is not a regular file */
   constructor({ path, digest }: ForeignBlob) {
     this.#path = path;
     this.#expected = digest;
@@ -115,7 +113,6 @@ async function* decompressed(blob: BlobFile): AsyncGenerator<Buffer> {
   else yield* blob.chunks();
 }
 
-/** The decompressor has ended when the generator ends, even if its consumer stops early. */
 async function* through(blob: BlobFile, format: string, decompressor: Transform): AsyncGenerator<Buffer> {
   const running = pipeline(Readable.from(blob.chunks(), { objectMode: false }), decompressor);
   // Reading the decompressor fails with the same error.

@@ -173,7 +173,6 @@ const BASIC: ReadonlySet<string> = new Set([
   ...["mtime", "atime", "ctime"],
 ]);
 
-/** Types whose name must not end in a slash; links may point to directories. */
 const NO_SLASH: ReadonlySet<number> = new Set([
   TAR_TYPE.file,
   TAR_TYPE.charDevice,
@@ -181,7 +180,6 @@ const NO_SLASH: ReadonlySet<number> = new Set([
   TAR_TYPE.fifo,
 ]);
 
-/** Go's zero time, the first second of the year 1: its writer treats it as no time. */
 const ZERO_TIME_SECONDS = -62135596800n;
 
 /**

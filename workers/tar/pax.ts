@@ -67,10 +67,6 @@ function parseRecord(contents: Buffer, at: number): { key: ByteString; value: By
   return { key, value, end };
 }
 
-/**
- * Reads decimal seconds with a fraction of which nine digits count.
- * @throws Fault if the text is not such a number
- */
 function parsePaxTime(text: ByteString): TarTime {
   const [whole = "", fraction = ""] = splitOnce(text);
   const seconds = parseDecimal(whole);

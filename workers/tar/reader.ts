@@ -38,7 +38,6 @@ export interface ContentsSink {
 }
 
 interface Contents {
-  /** Bytes in the tar, without the map of a sparse file. */
   readonly physicalSize: number;
   readonly fragments: readonly Fragment[] | undefined;
 }
@@ -190,7 +189,6 @@ export class TarReader {
   }
 }
 
-/** Old tars have no type for files, and mark directories by a slash. */
 function promotedType({ type, name }: Pick<ForeignEntry, "type" | "name">): number {
   if (type !== FOREIGN_TYPE.oldFile) return type;
   return name.endsWith("/") ? TAR_TYPE.directory : TAR_TYPE.file;

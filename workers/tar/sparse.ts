@@ -53,7 +53,6 @@ export interface Fragment {
 }
 
 const ELEMENT_SIZE = 24;
-/** The map in a GNU header record: four elements, then whether another record with 21 elements follows. */
 const MAP_IN_HEADER = { start: 386, elements: 4 };
 const MAP_IN_RECORD = { start: 0, elements: 21 };
 

@@ -21,7 +21,6 @@ const PERCENT = 4;
 const SPEED = 10;
 const LEFT = 12;
 
-/** Names matter more than bars: below this width for names, columns are dropped from the right. */
 const MIN_NAME = 16;
 
 const MAX_LAYERS = 16;

@@ -59,7 +59,6 @@ export interface DestinationProgress {
   /** 0 to 1; never decreases, and 1 only when nothing is left. */
   readonly fraction: number;
   readonly bytesPerSecond: number;
-  /** undefined during a stall. */
   readonly secondsLeft: number | undefined;
   readonly isDone: boolean;
 }

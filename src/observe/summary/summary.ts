@@ -62,7 +62,6 @@ const MAJOR_SHARE = 0.5;
 /** Makes blobs some 10% smaller than the fastest level, at a third of its speed. */
 const SMALLER_LEVEL = 5;
 
-/** The flag or resource that would help most; "" if none would. */
 export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setup): string {
   const { workers, fittingWorkers, mostWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
@@ -90,7 +89,6 @@ export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setu
 
 const MIN_SHARE = 0.3;
 
-/** None of the reference's lines begin with this prefix. */
 export function summaryLines(summary: Summary, setup: Setup): string[] {
   const { made, reused, readBytes, tarBytes, compressedBytes, sentBytes, appReadyMs, totalMs, bottleneck } = summary;
   const compressed = tarBytes === 0 ? "" : `, compressed ${bytesText(tarBytes)} to ${bytesText(compressedBytes)}`;

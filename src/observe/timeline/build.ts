@@ -105,7 +105,6 @@ function threadSpan(
   ];
 }
 
-/** Overlapping uploads get different lanes, as few as possible for each destination. */
 function placeUploads(
   transfers: readonly Transfer[],
   layers: ReadonlyMap<string, number>,

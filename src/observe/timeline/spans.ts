@@ -43,7 +43,6 @@ export class Series {
 /** More spans are merged: a page with this many still draws smoothly, and they take a few MB. */
 const MAX_SPANS = 40_000;
 
-/** Spans of one layer with a longer pause between them are merged only as a last resort. */
 const MAX_OWN_PAUSE_MS = 50;
 
 export const SEVERAL = "";

@@ -58,7 +58,6 @@ class ThinBars {
 
 const CHART_TEXT_HEIGHT = 19;
 
-/** A step chart: each value holds until the next sample. */
 function drawChart({ canvas, color }: Pen, chart: Chart, y: number, height: number, view: View): void {
   const [top, bottom] = [y + CHART_TEXT_HEIGHT, y + height - 4];
   const scale = chart.most === 0 ? 0 : (bottom - top) / chart.most;
@@ -236,7 +235,6 @@ function drawRow(pen: Pen, row: Row, y: number, height: number, view: View): voi
   canvas.font = FONT;
 }
 
-/** Bars thinner than a pixel darken it in proportion. */
 function drawBars(pen: Pen, bars: readonly Bar[], y: number, height: number, view: View): void {
   const [top, space] = [y + 1, height - 2];
   const thin = new ThinBars(pen);

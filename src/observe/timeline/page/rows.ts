@@ -103,7 +103,6 @@ const STEPS = { "diff-id": "hash of the tar", blob: "hash of the blob, append to
 const MANY = 60;
 const LAYER_ROW_HEIGHTS = { few: 30, many: 18 } as const;
 
-/** Spans closer than this fraction of the total are one bar. */
 const MERGE_PART = 1 / 500;
 
 const TRACKS: Readonly<Record<"make" | "hash" | "app" | "cache", readonly [top: number, bottom: number]>> = {

@@ -53,7 +53,6 @@ export class View {
   }
 }
 
-/** Bars are thin: this many pixels beside one still hit it. */
 const NEAR = 3;
 
 export function detailsAt(
