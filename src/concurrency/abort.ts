@@ -1,6 +1,6 @@
 /**
- * The result of `work`, or the signal's reason as soon as it aborts. Does not stop the work itself, whose later failure is
- * ignored: it must not end the process.
+ * The result of `work`, or the signal's reason as soon as it aborts. Does not stop the work itself, whose later failure
+ * is ignored.
  */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => undefined);

@@ -2,14 +2,14 @@ import { untilAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
 /**
- * Foreground bytes in a window of measurement: far more than the kernel and a proxy buffer. Speeds of shorter windows vary
- * by more than a slowdown that is to be noticed.
+ * Foreground bytes per speed measurement: far more than the kernel and a proxy buffer. In shorter windows the noise
+ * exceeds the effect to detect.
  */
 const WINDOW_BYTES = 3 << 20;
 const MIN_WINDOW_MS = 100;
 const MAX_WINDOW_MS = 1000;
 
-/** With less than this ready to send, the foreground waits for its bytes to be made, not for the network. */
+/** With a smaller backlog the foreground is limited by compression, not by the network. */
 const BACKLOG_BYTES = 1 << 20;
 
 /** A foreground that sends nothing for this long (a retry, a slow commit) cannot be slowed down. */
@@ -20,16 +20,15 @@ const TRICKLE_MS = 5000;
 
 /** Background bytes per foreground byte in a probe: on one link the foreground keeps 2/3 of its speed. */
 const PROBE_SHARE = 1 / 2;
-/** The foreground counts as slowed down below this part of its speed alone. */
+/** The foreground counts as slowed down below this fraction of its speed alone. */
 const SLOWED = 0.83;
 
 /**
- * Probe budget: background bytes that may have slowed the foreground, as a fraction of its total. On one link that is the
- * fraction of its time by which it is later.
+ * Probe budget: background bytes that may have slowed the foreground, as a fraction of its total. On a shared link this
+ * bounds the fraction of its time that it loses.
  */
 const PROBE_COST = 0.02;
 
-/** A foreground that has this much ready, at the speed it has, waits for its network only. */
 const AHEAD_MS = 250;
 const AHEAD_BYTES = 6 << 20;
 
@@ -49,7 +48,6 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** Smaller uploads leave no gap that a window would show. */
 function isNoticed({ sentBytes }: ForegroundUpload): boolean {
   return sentBytes >= BACKLOG_BYTES;
 }
@@ -79,28 +77,23 @@ type GateState = "closed" | "probing" | "open";
 export class BackgroundGate {
   readonly #clock: Clock;
   readonly #uploads = new Map<Foreground, ForegroundUpload>();
-  /** More foreground will come between two uploads: answers, commits, blobs that are being made. */
+  /** True between two uploads while more work is expected: responses, commits, blobs in progress. */
   #isHeld = false;
   #state: GateState = "closed";
   /** Speed of the foreground alone, in bytes per ms. */
   #alone: number | undefined;
   #lastAlone: number | undefined;
-  /** Speed in the last window, in any state; 0 before the first. */
   #lastSpeed = 0;
   #windowStartMs = 0;
   #windowBytes = 0;
   #wasStarved = false;
-  /** An upload came in this window, or just before: buffers fill faster than the network is. */
+  /** An upload started in or just before this window: buffers fill faster than the network drains them. */
   #isUnsettled = true;
   #lastSentMs = 0;
-  /** Background bytes that may pass while probing. */
   #credit = 0;
   #foregroundBytes = 0;
-  /** Background bytes in this window while the gate was open. */
   #openBytes = 0;
-  /** Background bytes that may have slowed the foreground down. */
   #costBytes = 0;
-  /** In the order in which they asked. */
   readonly #waiters = new Set<Waiter>();
   #watch: AbortController | undefined;
 
@@ -109,9 +102,9 @@ export class BackgroundGate {
   }
 
   /**
-   * The first foreground closes the gate until {@link foregroundIsOver}, also while no upload is in the foreground: a commit
-   * keeps a registry busy that may share the cores.
-   * @param backlog bytes that are ready to be sent and not sent yet
+   * The first foreground upload closes the gate until {@link foregroundIsOver}, also between uploads: a commit keeps a
+   * registry busy that may share the cores.
+   * @param backlog bytes that are ready but not yet sent
    */
   enter(backlog: () => number): Foreground {
     const upload: ForegroundUpload = { backlog, sentBytes: 0 };
@@ -122,7 +115,7 @@ export class BackgroundGate {
       },
       leave: () => {
         this.#uploads.delete(foreground);
-        // What was still in buffers is through; the others have its share at once.
+        // Its buffers have drained; the remaining uploads get its share at once.
         if (this.#uploads.size === 0 || isNoticed(upload)) this.#beginWindow();
         this.#admitWaiters();
       },
@@ -138,13 +131,15 @@ export class BackgroundGate {
     return foreground;
   }
 
-  /** No foreground will come any more. */
   foregroundIsOver(): void {
     this.#isHeld = false;
     this.#admitWaiters();
   }
 
-  /** Waits until `bytes` of background may be sent; first come, first served. Rejects with the signal's reason. */
+  /**
+   * Waits until `bytes` of background may be sent; first come, first served.
+   * @throws the signal's reason
+   */
   async admit(bytes: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (this.#waiters.size === 0 && this.#mayPass()) return this.#take(bytes);
@@ -159,7 +154,7 @@ export class BackgroundGate {
     }
   }
 
-  /** The foreground has so much ready for its network that its bytes need not be made in a hurry. */
+  /** True while the foreground has such a backlog that its compression can wait. */
   get isForegroundAhead(): boolean {
     const elapsedMs = this.#clock.now() - this.#windowStartMs;
     const speed = Math.max(this.#lastSpeed, elapsedMs >= MIN_WINDOW_MS ? this.#windowBytes / elapsedMs : 0);
@@ -173,7 +168,6 @@ export class BackgroundGate {
     this.#watch = undefined;
   }
 
-  /** The foreground reports what it sends, but not that it stalls. */
   async #watchStalls(): Promise<void> {
     const watch = new AbortController();
     this.#watch = watch;
@@ -214,7 +208,7 @@ export class BackgroundGate {
     return bytes;
   }
 
-  /** An upload that has handed over all its bytes still uses the network, unseen, until its buffers are empty. */
+  /** The buffers of an upload that waits for its response may still be sending, unseen. */
   #isDraining(): boolean {
     return [...this.#uploads.values()].some((upload) => isNoticed(upload) && upload.backlog() === 0);
   }
@@ -239,7 +233,7 @@ export class BackgroundGate {
     return "closed";
   }
 
-  /** Noise may have failed the last probe; but each may cost. */
+  /** Noise may have failed the last probe, but each probe costs. */
   #mayProbe(speed: number): boolean {
     const cost = PROBE_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
     return this.#costBytes + cost <= PROBE_COST * (this.#foregroundBytes + this.#backlog());
@@ -257,7 +251,6 @@ export class BackgroundGate {
     this.#wasStarved = false;
   }
 
-  /** Admits those that may pass: one check for each change, however many wait. */
   #admitWaiters(): void {
     for (const waiter of this.#waiters) {
       if (!this.#mayPass() && this.#clock.now() - waiter.askedMs < TRICKLE_MS) return;

@@ -1,5 +1,4 @@
 export interface Clock {
-  /** ms from any start. */
   now(): number;
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -43,7 +42,7 @@ export const SYSTEM_TICKER: Ticker = {
   },
 };
 
-/** ms from a start that all threads of the process share; `performance.now()` has one of its own in each. */
+/** ms from a start common to all threads of the process, unlike `performance.now()`. */
 export function threadClock(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;

@@ -11,7 +11,7 @@ function before(a: Waiter, b: Waiter): boolean {
   return a.sequence < b.sequence;
 }
 
-/** True for work that must not slow down other work: whatever does not have the highest priority, 0. */
+/** True for work below the highest priority, 0: it must not slow down other work. */
 export function isBackground({ priority }: { readonly priority: number }): boolean {
   return priority > 0;
 }
@@ -25,7 +25,6 @@ export class PriorityLimiter {
   #sequence = 0;
   readonly #waiting: Waiter[] = [];
 
-  /** @param capacity holders at a time, at least 1 */
   constructor(capacity: number) {
     this.#free = capacity;
   }
@@ -35,8 +34,8 @@ export class PriorityLimiter {
   }
 
   /**
-   * Waits for a place. The returned function gives it back; calling it twice does nothing.
-   * Rejects with the signal's reason if that fires while waiting.
+   * Waits for a place. The returned function releases it; a second call does nothing.
+   * @throws the signal's reason if it fires while waiting
    */
   acquire(priority: number, order = 0, signal?: AbortSignal): Promise<() => void> {
     if (signal?.aborted) return Promise.reject(signal.reason);

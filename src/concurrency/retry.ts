@@ -2,16 +2,15 @@ import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 
 /** When and for how long a failing task is retried. All durations are in ms. */
 export interface RetryPolicy {
-  /** The wait before try number `next` (2 or more), already jittered. */
   readonly waitMs: (next: number) => number;
-  /** Tries go on for so long after the first of failures in a row, silence before it included; with 0 there is one try. */
+  /** How long to retry after the first of consecutive failures, including the silence before it; 0 disables retries. */
   readonly budgetMs: number;
-  /** Less than `budgetMs` after an error that is unlikely to pass; undefined after any other. */
+  /** A budget below `budgetMs` for errors that are unlikely to pass; undefined for others. */
   readonly shortBudgetMs?: (error: unknown) => number | undefined;
   readonly isTemporary: (error: unknown) => boolean;
-  /** How long before an error the try had got no further; counts as a failing time. Default: 0. */
+  /** How long before an error the try made its last progress; counts as failing time. Default: 0. */
   readonly silentMs?: (error: unknown) => number;
-  /** How long the other side asked us to wait (its Retry-After), if it did. */
+  /** The wait that the server requested (Retry-After), if any. */
   readonly askedWaitMs: (error: unknown) => number | undefined;
   readonly clock?: Clock;
 }
@@ -28,20 +27,20 @@ export interface RetryHooks {
   readonly onGiveUp?: (error: unknown, failures: Failures) => unknown;
 }
 
-/** Reports progress, which restarts the budget. */
 export type Progressed = () => void;
 
 /**
- * Exponential back-off with full jitter: try n waits a random time in [0, min(maxMs, baseMs * 2^(n-2))). It spreads the
- * clients of a registry that just came back best (AWS Architecture Blog, "Exponential Backoff And Jitter").
+ * Exponential back-off with full jitter: try n waits a random time in [0, min(maxMs, baseMs * 2^(n-2))). It best
+ * spreads out the clients of a registry that has just recovered (AWS Architecture Blog, "Exponential Backoff And
+ * Jitter").
  */
 export function fullJitter(baseMs: number, maxMs: number, random: () => number = Math.random): RetryPolicy["waitMs"] {
   return (next) => random() * Math.min(maxMs, baseMs * 2 ** (next - 2));
 }
 
 /**
- * Runs `task` until it succeeds, fails for good, or the budget is used up. The last try comes when the budget ends; there is
- * none where the other side asks to wait beyond that.
+ * Runs `task` until it succeeds, fails permanently, or the budget ends. The last try comes when the budget ends, unless
+ * the server asks for a longer wait.
  */
 export async function retrying<T>(
   policy: RetryPolicy,
@@ -69,7 +68,7 @@ export async function retrying<T>(
       const leftMs = budgetMs - failures.sinceMs;
       const askedMs = policy.askedWaitMs(error) ?? 0;
       if (leftMs <= 0 || askedMs > leftMs) throw hooks.onGiveUp?.(error, failures) ?? error;
-      // Whole ms: what is left of a budget may be less than a clock can tell.
+      // Whole ms: the rest of a budget may be below the clock's resolution.
       const waitMs = Math.ceil(Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs));
       hooks.onRetry?.(error, failures, waitMs);
       await clock.wait(waitMs, hooks.signal);

@@ -14,7 +14,6 @@ export class TaskScope {
     this.signal = AbortSignal.any([around, this.#failed.signal]);
   }
 
-  /** Starts a task that the block awaits when it needs the result; a failure that the block never awaits is dropped. */
   fork<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const running = awaitedLater(task(this.signal));
     this.#running.add(running);

@@ -28,7 +28,7 @@ function failing(...errors: unknown[]) {
 const ALWAYS: string[] = Array(100).fill("temporary");
 
 describe("retrying", () => {
-  test("repeats what is temporary until the budget ends, and then once more", async () => {
+  test("retries temporary errors until the budget ends, and then once more", async () => {
     expect(await retrying(policy(), failing("temporary", "temporary"))).toBe(3);
     const limited = policy();
     const task = failing(...ALWAYS);
@@ -59,13 +59,13 @@ describe("retrying", () => {
     expect(longer.clock.waits).toEqual([]);
   });
 
-  test("comes to the end of a budget of which next to nothing is left", async () => {
+  test("ends although the rest of the budget is below the clock's resolution", async () => {
     const fractions = policy({ waitMs: () => 0.1, budgetMs: 2 + 1e-10 });
     await rejectionOf(retrying(fractions, failing(...ALWAYS)));
     expect(fractions.clock.waits).toEqual([1, 1, 1]);
   });
 
-  test("does not repeat anything else, nor without a budget", async () => {
+  test("does not retry permanent errors, nor without a budget", async () => {
     const task = failing("for good");
     expect(await rejectionOf(retrying(policy(), task))).toBe("for good");
     expect(await task()).toBe(2);
@@ -74,7 +74,7 @@ describe("retrying", () => {
     expect(once.clock.waits).toEqual([]);
   });
 
-  test("the budget begins anew after progress", async () => {
+  test("restarts the budget after progress", async () => {
     let calls = 0;
     const task = async (progressed: () => void) => {
       calls += 1;
@@ -87,7 +87,7 @@ describe("retrying", () => {
     expect(await retrying(policy(), task)).toBe(30);
   });
 
-  test("waits as long as it was asked to, if the budget allows", async () => {
+  test("waits as long as the server asks, if the budget allows", async () => {
     const asked = policy({ askedWaitMs: () => 700 });
     await retrying(asked, failing("temporary"));
     expect(asked.clock.waits).toEqual([700]);
@@ -96,7 +96,7 @@ describe("retrying", () => {
     expect(tooLong.clock.waits).toEqual([]);
   });
 
-  test("tells how often and for how long it failed", async () => {
+  test("reports the number of failures and their duration", async () => {
     const seen: Failures[] = [];
     const failure = retrying(policy(), failing(...ALWAYS), {
       onRetry: (_error, failures) => seen.push(failures),
