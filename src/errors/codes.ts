@@ -42,7 +42,7 @@ const RAISE_LIMIT = "Raise the limit of the process or of its container.";
 /** Every code that a {@link Fault} may have. docs/troubleshooting.md lists them from here. */
 export const CODES = {
   EXPORT_REGISTRY_DENIED: entry(
-    "A registry does not let these credentials, or anonymous users, read or push.",
+    "The credentials, or anonymous users, may not read from or push to a registry.",
     "Give credentials for that repository in CNB_REGISTRY_AUTH or docker's config.json.",
   ),
   EXPORT_REGISTRY_NOT_FOUND: entry(
@@ -62,11 +62,11 @@ export const CODES = {
     "Read the registry's answer in the message; its log may say more.",
   ),
   EXPORT_REGISTRY_IMMUTABLE: entry(
-    "A tag exists already, and the registry does not let it be overwritten.",
+    "A tag already exists, and the registry does not allow overwriting it.",
     "The tag is immutable: use another tag, or allow overwriting in the registry's settings.",
   ),
   EXPORT_REGISTRY_PROTOCOL: entry(
-    "A registry's answer lacks what the distribution specification demands.",
+    "A registry's response lacks a part that the distribution specification requires.",
     "Check that the address is a registry's, and that no proxy removes headers.",
   ),
   EXPORT_REGISTRY_TOO_LARGE: entry(
@@ -75,15 +75,15 @@ export const CODES = {
   ),
   EXPORT_REGISTRY_DIGEST: entry(
     "A manifest, config or blob does not match its digest.",
-    "Look for a proxy that changes the data on its way, or for a damaged disk of the registry; push that image again.",
+    "Look for a proxy that alters the data, or for a damaged disk of the registry; push that image again.",
   ),
   EXPORT_REGISTRY_BLOB: entry(
-    "A registry delivered a blob with fewer or more bytes than its manifest says.",
+    "A registry delivered a blob whose size differs from its manifest.",
     "Push the image that the blob belongs to again.",
   ),
   EXPORT_REGISTRY_GONE: entry(
-    "An image lists a blob that the registry no longer has, and there are no files to make its layer from.",
-    "Restore the blob, or build again without the previous image, so that the layer is made anew.",
+    "An image lists a blob that the registry no longer has, and there are no files to rebuild its layer from.",
+    "Restore the blob, or build again without the previous image to rebuild the layer.",
   ),
   EXPORT_REGISTRY_NO_PLATFORM: entry(
     "An image's index has no entry for the platform of this machine.",
@@ -110,7 +110,7 @@ export const CODES = {
     "Run the helper by hand, and check that it is in PATH, or take it out of config.json.",
   ),
   EXPORT_AUTH_CLOUD: entry(
-    "A cloud gave no credentials for its registry.",
+    "A cloud did not return credentials for its registry.",
     "Check the identity of the machine or workload, and its role in the registry.",
   ),
   EXPORT_AUTH_TOKEN: entry(
@@ -156,11 +156,11 @@ export const CODES = {
     12,
   ),
   EXPORT_INPUT_REFERENCE: entry(
-    "A name of an image cannot be parsed.",
+    "An image name cannot be parsed.",
     "Write image names as [registry/]repository[:tag], e.g. registry.example.com/team/app:1.0.",
   ),
   EXPORT_INPUT_READ: entry(
-    "A file or directory that the build left cannot be read.",
+    "A file or directory of the build's output cannot be read.",
     "Check that the path exists and that the user of the build may read it.",
   ),
   EXPORT_INPUT_TOML: entry(
@@ -180,11 +180,11 @@ export const CODES = {
     "Correct or report the buildpack that provides it (launch.toml).",
   ),
   EXPORT_PLAN_REUSE: entry(
-    "A buildpack wants a layer to come from the previous image, which does not have it.",
+    "A buildpack reuses a layer that the previous image does not have.",
     "Build without the previous image's metadata (-skip-restore, or a new image name), or report the buildpack.",
   ),
   EXPORT_PLAN_CONTENTS: entry(
-    "A buildpack wants a layer to be cached, and left no files for it.",
+    "A buildpack marks a layer as cached but provides no files for it.",
     "Report the buildpack; a cleared cache may help until it is corrected.",
   ),
   EXPORT_LAYER_CHANGED: entry("A file changed while it was exported. Nothing was published.", QUIET_FILES),
@@ -209,11 +209,11 @@ export const CODES = {
     "Remove the file from the build's output.",
   ),
   EXPORT_LAYER_BLOB: entry(
-    "A layer that an extension made is damaged.",
+    "A layer from an image extension is damaged.",
     "Run the extender again; its output was modified or truncated.",
   ),
   EXPORT_LAYER_EXPANSION: entry(
-    "A layer that an extension made expands to implausibly many bytes.",
+    "A layer from an image extension expands to implausibly many bytes.",
     "Keep large empty files out of the image.",
   ),
   EXPORT_LAYER_TAR: entry(
@@ -240,7 +240,7 @@ export const CODES = {
   ),
   EXPORT_IMAGE_COMMAND: entry(
     "A process has no command.",
-    "Give every process in config/metadata.toml a command: Platform APIs before 0.10 demand one.",
+    "Give every process in config/metadata.toml a command: Platform APIs before 0.10 require one.",
   ),
   EXPORT_IMAGE_ZSTD: entry(
     "-compression zstd needs a run image with OCI media types.",
@@ -278,7 +278,7 @@ export const CODES = {
   EXPORT_DAEMON_NOT_FOUND: entry("The daemon does not have an image.", "Pull or build the image again."),
   EXPORT_DAEMON_RUN_IMAGE: entry("The run image is not in the daemon.", "Pull it into the daemon first."),
   EXPORT_DAEMON_ANSWER: entry(
-    "The daemon answered with something that the Docker API does not have.",
+    "The daemon's response does not match the Docker API.",
     "Check that a Docker API listens at DOCKER_HOST.",
   ),
   EXPORT_DAEMON_LOAD: entry(
@@ -286,7 +286,7 @@ export const CODES = {
     "Read the daemon's answer in the message; check its free disk space.",
   ),
   EXPORT_DAEMON_SAVE: entry(
-    "The daemon did not give out the layers of an image that it has.",
+    "The daemon did not return the layers of an image that it has.",
     "Pull or build that image again; check the daemon's disk.",
   ),
   EXPORT_DAEMON_TAG: entry(
@@ -294,8 +294,8 @@ export const CODES = {
     "Name the image with a tag: repository:tag instead of repository@sha256:...",
   ),
   EXPORT_DAEMON_TLS: entry(
-    "The daemon's certificates and those of DOCKER_CERT_PATH do not fit.",
-    "Put ca.pem, cert.pem and key.pem that fit the daemon's into DOCKER_CERT_PATH.",
+    "The daemon's certificates and those of DOCKER_CERT_PATH do not match.",
+    "Set DOCKER_CERT_PATH to a directory with the ca.pem, cert.pem and key.pem for this daemon.",
   ),
   EXPORT_DAEMON_HOST: entry(
     "DOCKER_HOST cannot be parsed.",
@@ -310,7 +310,7 @@ export const CODES = {
     "Make room in the directory of -layout-dir, and check that the user of the build may write to it.",
   ),
   EXPORT_LAYOUT_READ: entry("A file of an OCI layout cannot be read.", REPAIR_LAYOUT),
-  EXPORT_LAYOUT_SIZE: entry("A blob of an OCI layout has another size than its manifest says.", REPAIR_LAYOUT),
+  EXPORT_LAYOUT_SIZE: entry("The size of a blob of an OCI layout differs from its manifest.", REPAIR_LAYOUT),
   EXPORT_LAYOUT_DIGEST: entry("A file of an OCI layout does not match its digest.", REPAIR_LAYOUT),
   EXPORT_LAYOUT_MISSING: entry("There is no OCI layout at a path.", REPEAT_ANALYZER),
   EXPORT_LAYOUT_INDEX: entry(
@@ -322,7 +322,7 @@ export const CODES = {
     "Correct analyzed.toml, or run the analyzer with -layout.",
   ),
   EXPORT_REPORT_WRITE: entry("The report (report.toml) cannot be written.", "Give a writable path with -report."),
-  EXPORT_REPORT_EVENTS: entry("The file of events cannot be opened.", "Give a writable file with -events."),
+  EXPORT_REPORT_EVENTS: entry("The event file cannot be opened.", "Give a writable file with -events."),
   EXPORT_REPORT_TIMELINE: entry("The timeline cannot be written.", "Give a writable file with -timeline."),
   EXPORT_PRIVILEGES: entry(
     "The process cannot become the user of the build, or cannot give that user its directories.",

@@ -35,17 +35,17 @@ const SHORTAGES: Readonly<Record<string, Shortage>> = {
   EMFILE: {
     code: "EXPORT_LIMIT_OPEN_FILES",
     advice: () =>
-      `This process may open ${processLimit("Max open files") ?? "no more"} files. Raise the limit, e.g. with ulimit -n 1024, or docker run --ulimit nofile=1024.`,
+      `The process may open ${processLimit("Max open files") ?? "no more"} files. Raise the limit, e.g. with ulimit -n 1024, or docker run --ulimit nofile=1024.`,
   },
   ENFILE: {
     code: "EXPORT_LIMIT_OPEN_FILES",
     advice: () =>
-      "The machine has as many open files as it may have. Raise the sysctl fs.file-max, or close other programs.",
+      "The machine has reached its limit of open files. Raise the sysctl fs.file-max, or close other programs.",
   },
   EAGAIN: {
     code: "EXPORT_LIMIT_THREADS",
     advice: () =>
-      `No more threads or processes may be started (ulimit -u: ${processLimit("Max processes") ?? "unlimited"}). Raise that limit or the container's (pids.max), or use fewer threads with -workers.`,
+      `The limit of threads and processes is reached (ulimit -u: ${processLimit("Max processes") ?? "unlimited"}). Raise that limit or the container's (pids.max), or use fewer threads with -workers.`,
   },
   ENOMEM: MEMORY,
   ERR_WORKER_OUT_OF_MEMORY: MEMORY,

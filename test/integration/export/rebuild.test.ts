@@ -175,7 +175,7 @@ describe("a rebuild upon what the registry lost", () => {
     expect(run.exitCode).toBe(62);
     expect(run.stderr).toBe(
       `ERROR: failed to export: saving image: layer 'samples/java:libraries': blob ${digest} is gone from ${registry.host}/app, though an image there lists it\n` +
-        "Restore the blob, or build again without the previous image, so that the layer is made anew.\n",
+        "Restore the blob, or build again without the previous image to rebuild the layer.\n",
     );
     expect(uploadsTo(registry)).toEqual([]);
     expect(asFake(registry).count("PUT", /manifests/)).toBe(0);
