@@ -20,7 +20,6 @@ export const BLOCK_SIZE = 1 << 20;
 export interface TarIndexSegment {
   readonly memory: SharedArrayBuffer;
   readonly entryCount: number;
-  /** Offset in bytes of its first entry in the tar. */
   readonly start: number;
   readonly ownerCount: number;
 }
@@ -88,7 +87,6 @@ export type Compression =
 
 /** What the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks the sizes. */
 export const DEFLATE = {
-  /** Readable bytes required before and after an input. */
   inputSlack: 128,
   /** Largest output of a block: everything stored, with headers, and room for the encoder's last 8-byte store. */
   maxOutput: 1_048_762,

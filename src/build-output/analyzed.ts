@@ -86,6 +86,6 @@ export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";
   if (reference !== "") return reference;
   throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
-    hint: `${path} must have a table [run-image] with a reference; the analyzer writes it.`,
+    hint: `Run the analyzer: ${path} must have a table [run-image] with a reference.`,
   });
 }

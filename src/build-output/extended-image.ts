@@ -46,7 +46,7 @@ async function theLayout(parent: string): Promise<string | undefined> {
   if (entry === undefined) return undefined;
   if (more.length === 0) return join(parent, entry);
   const message = `expected directory ${goQuote(parent)} to have only 1 item; found ${entries.length}`;
-  throw new Fault("EXPORT_LAYOUT_INDEX", message, { hint: "Each export needs an -extended directory of its own." });
+  throw new Fault("EXPORT_LAYOUT_INDEX", message, { hint: "Give each export its own -extended directory." });
 }
 
 async function theManifest(path: string): Promise<Descriptor> {
@@ -96,7 +96,7 @@ export async function readExtendedConfig(
     const image = await readExtendedImage(settings);
     if (image === undefined)
       throw new Fault("EXPORT_LAYOUT_MISSING", "missing extended run image", {
-        hint: `analyzed.toml says that the run image is extended, and there is nothing in ${settings.extendedDir}/run.`,
+        hint: `Run the extender again: analyzed.toml marks the run image as extended, but ${settings.extendedDir}/run is empty.`,
       });
     if (!settings.daemon) logger.debug("Using config from extensions...");
     return image.config.config;

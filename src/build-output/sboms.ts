@@ -28,7 +28,6 @@ const CODE = "EXPORT_INPUT_SBOM";
  * opened, so they can be undone.
  */
 export class SbomCopies {
-  /** Files and directories that did not exist before, in order of creation. */
   readonly #added: string[] = [];
 
   /**

@@ -163,6 +163,6 @@ export function checkBuildpackApis(
 function buildpackApiFault(message: string, buildpack: string): Fault {
   return new Fault("EXPORT_API_BUILDPACK", message, {
     exitCode: EXIT_CODES.buildpackApi,
-    hint: `The api of ${buildpack} in group.toml must be one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
+    hint: `Use a version of ${buildpack} whose Buildpack API is one of ${SUPPORTED_BUILDPACK_APIS.join(", ")}.`,
   });
 }

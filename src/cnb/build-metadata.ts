@@ -117,7 +117,7 @@ function onlyCommand({ type, command }: Process): string {
   const [first] = command ?? [];
   if (first === undefined)
     throw new Fault("EXPORT_IMAGE_COMMAND", `process '${type}' has no command`, {
-      hint: "Below Platform API 0.10 every process in config/metadata.toml needs a command.",
+      hint: "Give every process in config/metadata.toml a command: Platform APIs below 0.10 require one.",
     });
   return first;
 }

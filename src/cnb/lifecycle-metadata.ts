@@ -144,11 +144,9 @@ export interface RecordedLayers {
   readonly topLayer: string;
   /** Of the layers above it, "" if absent; extension layers are not recorded. */
   readonly own: readonly string[];
-  /** By `created_by` in the image's history. */
   readonly byHistory: ReadonlyMap<string, string>;
 }
 
-/** Empty for a label that is absent or unreadable. */
 export function parseRecordedLayers(label: string | undefined): RecordedLayers {
   const recorded = unmarshal(label ?? "{}", recordedType);
   if (!recorded.ok) return { topLayer: "", own: [], byHistory: new Map() };

@@ -27,7 +27,6 @@ export function compileDeflate(wasm: DeflateWasm, ...others: readonly DeflateWas
   }
 }
 
-/** An upper bound of ZSTD_compressBound (zstd.h) for one block. */
 const ZSTD_OUTPUT = BLOCK_SIZE + (BLOCK_SIZE >> 8) + 64;
 
 export function arenaNeeds({ kind }: Pick<Compression, "kind">): ArenaNeeds {

@@ -32,7 +32,6 @@ export interface LayerStoreOptions {
   readonly monitor?: Monitor;
   /** True while the app image has a larger backlog than its network can send; cache layers may then use the cores. */
   readonly isAppAhead?: () => boolean;
-  /** Limit of open spool files, at least 1; also bounds open tar files. */
   readonly mostSpools?: number;
 }
 

@@ -226,7 +226,6 @@ export class WorkerPool {
     }
   }
 
-  /** A thread replies to every task, even to a failed one; a task that rejects has lost its thread. */
   async #awaitReply<Reply>(answer: Promise<Reply>): Promise<Reply> {
     answer.catch((error: unknown) => this.#bury(error));
     if (this.#death !== undefined) throw this.#death;

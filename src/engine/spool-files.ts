@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { Fault, messageOf } from "../errors/fault.ts";
 
 /*
- * Plain descriptors, because node ends the process when a FileHandle is collected that nobody closed, and after a fault
- * somewhere else a finished spool may be just that.
+ * Plain descriptors, because Node ends the process when it collects an open FileHandle, which a finished spool may be
+ * after an unrelated fault.
  */
 const open = promisify(fs.open);
 const close = promisify(fs.close);

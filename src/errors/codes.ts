@@ -1,6 +1,5 @@
 export interface CodeEntry {
   readonly meaning: string;
-  /** What to do about it, in the imperative; for faults without a more specific hint. */
   readonly hint: string | undefined;
   readonly exitCode: number | undefined;
 }

@@ -19,7 +19,6 @@ export function printableLine(text: string): string {
   return printable(text).replaceAll("\n", escapeCharacter);
 }
 
-/** A message of one line; leading and trailing line breaks, which set it off, stay. */
 export function printableMessage(message: string): string {
   const [, before = "", line = "", after = ""] = /^(\n*)(.*?)(\n*)$/s.exec(message) ?? [];
   return `${before}${printableLine(line)}${after}`;

@@ -140,7 +140,7 @@ export class AppLayers {
     const descriptor = findLayer(previous, step.diffId);
     if (previous === undefined || descriptor === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`, {
-        hint: "Build again without the previous image, so that the buildpack makes the layer anew.",
+        hint: "Build again without the previous image, so that the buildpack rebuilds the layer.",
       });
     const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
     const added = awaitedLater(app.addLayer(content, { id, order: 0 }, this.#signal));

@@ -7,7 +7,8 @@ import * as durable from "./durable-file.ts";
 import { OwnedDirectory } from "./owned-directory.ts";
 
 /*
- * Steps of a change to directories that must survive a kill at any moment. Faults are in Go's words, `<operation> <path>: <reason>`.
+ * Steps of directory changes that must survive a crash at any point. Faults have Go's texts,
+ * `<operation> <path>: <reason>`.
  */
 
 const IN_USE = "EXPORT_CACHE_IN_USE";

@@ -118,7 +118,6 @@ export function checkedText(problemOf: (text: string) => string | undefined): Go
   });
 }
 
-/** A []byte, which JSON holds as base64. */
 export const base64: GoType<string | undefined> = z.instanceof(Given).transform(({ values }, context) => {
   let result: string | undefined;
   for (const value of values) {
@@ -194,7 +193,6 @@ export function mapOf<T>(element: GoType<T>): GoType<ReadonlyMap<string, T>> {
 
 export const anything: GoType<PlainJson> = z.instanceof(Given).transform(({ values }) => plain(values.at(-1) ?? null));
 
-/** Omits a variable whose value cannot be decoded, and reports why. */
 export function attempt<T>(type: GoType<T>): GoType<Decoded<T>> {
   return z.instanceof(Given).transform((given) => decoded(type, given));
 }

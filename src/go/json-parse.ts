@@ -71,7 +71,6 @@ class Parser {
     return new JsonNumber(literal);
   }
 
-  /** @throws SyntaxError if anything but white space is left */
   end(): void {
     this.#skipSpace();
     if (this.#at < this.#text.length) throw this.#error();

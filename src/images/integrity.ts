@@ -17,7 +17,6 @@ export interface ExistingImage {
 export interface OwnLayer {
   readonly id: string;
   readonly diffId: DiffID;
-  /** The image that its blob may come from. */
   readonly from: ExistingImage | undefined;
   /** False for a layer whose contents are not available here. */
   readonly canBeMade: boolean;

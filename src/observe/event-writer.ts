@@ -136,7 +136,7 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
       if (failure !== undefined) return pathFault("EXPORT_REPORT_EVENTS", "write", path, failure).message;
       if (!isTaken) return `write ${path}: nothing was read from it for ${patienceMs / 1000} s`;
       if (lost > 0)
-        return `write ${path}: ${lost} were dropped, because its reader was ${bytesText(MAX_PENDING_BYTES)} behind`;
+        return `write ${path}: ${lost} were dropped, because its reader lagged ${bytesText(MAX_PENDING_BYTES)} behind`;
       return undefined;
     },
   };

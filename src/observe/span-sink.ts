@@ -2,7 +2,6 @@
 export interface BlockTimes {
   readonly thread: number;
   readonly startMs: number;
-  /** When the block's bytes were read; the end time if it was not compressed. */
   readonly readMs: number;
   readonly endMs: number;
 }

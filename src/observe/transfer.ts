@@ -9,7 +9,6 @@ export type TransferOutcome = "uploaded" | "mounted" | "existing";
 export interface TransferPlan {
   readonly destination: string;
   readonly image: Side;
-  /** The layer's id; undefined for a layer of the run image. */
   readonly layer?: string | undefined;
   readonly work?: LayerWork | undefined;
   readonly size?: number | undefined;

@@ -47,7 +47,6 @@ export interface ResolvedInputs {
 
 export interface BuildpackLayer {
   readonly name: string;
-  /** `<bpID>:<name>` */
   readonly id: string;
   readonly path: string;
   readonly hasContents: boolean;

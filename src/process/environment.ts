@@ -2,7 +2,6 @@ import { userInfo } from "node:os";
 import { posix } from "node:path";
 import { Fault } from "../errors/fault.ts";
 
-/** Passed in everywhere: only main.ts and the library read the process's environment. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

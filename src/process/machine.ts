@@ -125,8 +125,8 @@ function parseBytes(text: string | undefined): number {
 const MIB = 1 << 20;
 
 /*
- * Measured resident memory plus a margin (docs/operations.md#memory): of an export of 30,000 files without its workers, and of a
- * worker that reads many incompressible files.
+ * Measured resident memory plus a margin (docs/operations.md#memory): of an export of 30,000 files without its workers,
+ * and of a worker that reads many incompressible files.
  */
 const EXPORT_BYTES = 192 * MIB;
 export const WORKER_BYTES = 14 * MIB;
@@ -150,7 +150,7 @@ export function boundWorkers(wanted: number, { cores, memory }: Machine, logger:
   const most = fittingWorkers(memory);
   if (memory === undefined || most > wanted) return wanted;
   const why = `the available memory of ${Math.floor(memory.bytes / MIB)} MiB (${memory.path})`;
-  if (wanted > most) logger.warn(`-workers ${wanted} is too much for ${why}: using ${most}`);
+  if (wanted > most) logger.warn(`-workers ${wanted} exceeds ${why}: using ${most}`);
   else if (wanted < cores) logger.debug(`Using ${wanted} workers on ${cores} cores because of ${why}`);
   return most;
 }

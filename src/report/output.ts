@@ -194,7 +194,6 @@ export interface LinePrinter {
   print(lines: string, sink: LineSink, onScreen: boolean): void;
 }
 
-/** How a child process gets a stream of the command: inherited, or as `/dev/null` because it cannot be written. */
 export type PassedStream = "inherit" | "ignore";
 
 export class CommandOutput {

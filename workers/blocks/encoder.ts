@@ -53,7 +53,6 @@ export interface WasmDeflate {
   encode(input: number, length: number, output: number, level: number): number;
 }
 
-/** @param scratch offset of {@link DEFLATE.scratch} bytes that no other instance uses */
 export function instantiateDeflate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,

@@ -112,7 +112,7 @@ function wrongSize(path: ByteString, problem: string): Fault {
   const file = fromByteString(path);
   return new Fault(UNREADABLE_CONTENTS, `read ${file}: archive/tar: ${problem}`, {
     destination: file,
-    hint: "The file does not have the size that its file system reports, as in /proc and /sys. Remove it from the build's output, or copy its contents to a regular file.",
+    hint: "Remove the file from the build's output, or copy its contents to a regular file: its size differs from what its file system reports, as in /proc and /sys.",
   });
 }
 

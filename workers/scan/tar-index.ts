@@ -60,7 +60,6 @@ interface Columns {
 
 interface SegmentView {
   readonly columns: Columns;
-  /** For each entry the rest of its name, then its link name. */
   readonly names: Buffer;
 }
 

@@ -59,7 +59,6 @@ export interface ForeignEntry extends EntryHeader {
 /** Go's guess at the format of an entry; no bit at all if an entry deviates from what its magic says. */
 export const FORMAT = { unknown: 0, ustar: 1, pax: 2, gnu: 4 } as const;
 
-/** True for the types `1` to `6`, which have no contents even if their header gives a size. */
 export function isHeaderOnly(type: number): boolean {
   return type >= FOREIGN_TYPE.hardLink && type <= TAR_TYPE.fifo;
 }

@@ -152,7 +152,9 @@ export class RegistryApp implements AppDestination {
     signal: AbortSignal,
   ): AddedImage {
     for (const [repository, digests] of missing) {
-      this.#logger.warn(`${repository.name} does not have what it said to have, sending it: ${digests.join(", ")}`);
+      this.#logger.warn(
+        `${repository.name} reported blobs it does not have; uploading them again: ${digests.join(", ")}`,
+      );
       repository.distrust(digests);
     }
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;

@@ -54,7 +54,6 @@ export interface DestinationProgress {
   readonly destination: string;
   readonly image: Side;
   readonly sentBytes: number;
-  /** In bytes; an estimate while layers are being compressed. */
   readonly expectedBytes: number;
   /** 0 to 1; never decreases, and 1 only when nothing is left. */
   readonly fraction: number;

@@ -52,7 +52,6 @@ export class Activity {
     this.#counts.set(key, count);
   }
 
-  /** undefined if the export was too short to tell. */
   get bottleneck(): Bottleneck | undefined {
     const [first] = [...this.#counts.values()].toSorted((a, b) => b.samples - a.samples);
     return first && { constraint: first.constraint, share: first.samples / this.#samples };

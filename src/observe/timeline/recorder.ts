@@ -9,7 +9,6 @@ import type { Timeline } from "./timeline.ts";
 
 const SAMPLE_MS = 100;
 
-/** Records thread activity and events in bounded memory. */
 export class TimelineRecorder implements SpanSink {
   readonly #threads = new SpanList(({ thread }) => thread);
   readonly #layers = new SpanList(({ layer, kind }) => `${kind} ${layer}`);

@@ -26,7 +26,6 @@ export type LayerSpan = readonly [
 
 export interface UploadSpan {
   readonly lane: number;
-  /** Index; -1 for a layer of the run image. */
   readonly layer: number;
   readonly destination: string;
   readonly image: "app" | "cache";

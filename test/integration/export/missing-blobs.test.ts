@@ -42,7 +42,7 @@ describe("a blob that was there, and is not when the manifest comes", () => {
     vanishAfterHead(registry, "app", digestOf(JDK));
     const run = await scene.export({ flags });
     expect(run.stderr).toBe(
-      `Warning: ${registry.host}/app does not have what it said to have, sending it: ${digestOf(JDK)}\n`,
+      `Warning: ${registry.host}/app reported blobs it does not have; uploading them again: ${digestOf(JDK)}\n`,
     );
     expect(run.exitCode).toBe(0);
     expect(registry.faults.unused).toBe(0);
@@ -86,7 +86,7 @@ describe("a blob that was there, and is not when the manifest comes", () => {
     vanishAfterHead(registry, "cache", maven);
     const run = await scene.export();
     expect(run.stderr).toBe(
-      `Warning: ${registry.host}/cache does not have what it said to have, sending it: ${maven}\n`,
+      `Warning: ${registry.host}/cache reported blobs it does not have; uploading them again: ${maven}\n`,
     );
     expect(run.exitCode).toBe(0);
     expect((await verifyImage(scene.cacheImage)).layers[1]?.digest).toBe(maven);
@@ -102,7 +102,7 @@ test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy
   registry.faults.add({ method: "POST", target, action: { answer: lie }, times: 1 });
   const run = await scene.export({ flags });
   expect(run.exitCode).toBe(0);
-  expect(run.stderr).toMatch(/^Warning: .*\/cache does not have what it said to have, sending it: sha256:.*\n$/);
+  expect(run.stderr).toMatch(/^Warning: .*\/cache reported blobs it does not have; uploading them again: sha256:.*\n$/);
   await verifyImage(scene.cacheImage);
   // The copy comes from the app image's repository.
   expect(layerWork(run.events).jdk).toMatchObject({ compressions: 1 });

@@ -69,6 +69,6 @@ test.for([
   expect(await rejectionOf(tarOf(directorySource(path)))).toMatchObject({
     code: "EXPORT_LAYER_CONTENTS",
     message: `read ${path}/lying: archive/tar: ${problem}`,
-    hint: expect.stringContaining("does not have the size"),
+    hint: expect.stringContaining("size differs from"),
   });
 });

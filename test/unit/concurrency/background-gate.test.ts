@@ -99,7 +99,7 @@ test("the foreground is ahead while its backlog is large for its speed", async (
   expect(gate.isForegroundAhead).toBe(false);
   let backlog = 100 * MB;
   const foreground = gate.enter(() => backlog);
-  // Nobody knows yet how fast the network is.
+  // The network's speed is not known yet.
   expect(gate.isForegroundAhead).toBe(false);
   const send = async (bytes: number) => {
     foreground.sent(bytes);
@@ -146,7 +146,7 @@ test("the tail of an upload in network buffers does not count as a slower foregr
   const speed = 22_000 * STEP_MS;
   let tail = 0;
   const [first, second] = [gate.enter(() => 100 * MB), gate.enter(() => tail)];
-  // The second upload takes a half until all of it is handed over; then its tail does, which nobody counts.
+  // The second upload takes half of the link until it is handed over; then its tail does, uncounted.
   const passed = await admitted(gate, clock, 1200, (step) => {
     tail = step < 350 ? 10 * MB : 0;
     first.sent(speed / 2);

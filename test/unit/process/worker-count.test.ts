@@ -50,7 +50,7 @@ test.each([
 test("an explicit number that memory does not allow is reduced with a warning", () => {
   expect(bound(64, machine(2, 512))).toEqual({
     workers: 22,
-    lines: ["warn -workers 64 is too much for the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 22"],
+    lines: ["warn -workers 64 exceeds the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 22"],
   });
 });
 

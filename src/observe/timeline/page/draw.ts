@@ -167,10 +167,6 @@ const NOTE_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 const TEXT_MIN = 34;
 const TEXT_HEIGHT = 12;
 
-/**
- * Draws the visible rows.
- * @param scrolled pixels that rows are moved up by
- */
 export function drawAll(
   pen: Pen,
   rows: readonly Row[],

@@ -1,7 +1,6 @@
 import { bytesText, durationText, speedText } from "../../quantities.ts";
 import type { LayerSpan, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "../timeline.ts";
 
-/** Precision depends on the size: `12.3 ms`, `4.21 s`, `2m05s`. */
 export function timeText(ms: number): string {
   if (ms < 1) return `${ms.toFixed(3)} ms`;
   if (ms < 100) return `${ms.toFixed(1)} ms`;

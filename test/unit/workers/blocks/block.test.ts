@@ -301,7 +301,7 @@ describe("a file that does not have its reported size fails with the reference's
       code: "EXPORT_LAYER_CONTENTS",
       message: expect.stringMatching(says),
       destination: path,
-      hint: expect.stringContaining("Remove it"),
+      hint: expect.stringContaining("Remove the file"),
     });
   });
 
