@@ -110,7 +110,7 @@ export interface Arena {
   readonly slots: number;
   readonly threads: number;
   readonly needs: ArenaNeeds;
-  readonly taken: Int32Array;
+  readonly scratchUsers: Int32Array;
 }
 
 const WASM_PAGE = 1 << 16;
@@ -130,7 +130,7 @@ export function createArena(slots: number, threads: number, needs: ArenaNeeds): 
   const bytes = slotOffset({ needs }, slots) + threads * align(needs.scratch);
   const pages = Math.ceil(bytes / WASM_PAGE) + 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  return { memory, slots, threads, needs, taken: new Int32Array(new SharedArrayBuffer(4)) };
+  return { memory, slots, threads, needs, scratchUsers: new Int32Array(new SharedArrayBuffer(4)) };
 }
 
 export function rawOffset(arena: Arena, slot: number): number {
@@ -142,7 +142,7 @@ export function outputOffset(arena: Arena, slot: number): number {
 }
 
 export function takeScratch(arena: Arena): number {
-  const index = Atomics.add(arena.taken, 0, 1);
+  const index = Atomics.add(arena.scratchUsers, 0, 1);
   if (index >= arena.threads) throw new RangeError("more compressing threads than the arena was made for");
   return slotOffset(arena, arena.slots) + index * align(arena.needs.scratch);
 }
@@ -198,14 +198,14 @@ export interface BlockDone {
   readonly times: BlockTimes;
 }
 
-export interface ForeignBlob {
+export interface LayoutBlob {
   readonly path: ByteString;
   readonly digest: Digest;
 }
 
 export interface CopyTask {
   readonly kind: "copy";
-  readonly source: ForeignBlob;
+  readonly source: LayoutBlob;
   /** File descriptor opened by the main thread: Node closes a thread's own with the thread. */
   readonly spool: number;
 }

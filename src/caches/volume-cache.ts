@@ -9,7 +9,7 @@ import {
   parseCacheMetadata,
 } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
-import type { MadeTar } from "../engine/layer.ts";
+import type { FinishedTar } from "../engine/layer.ts";
 import { Fault, messageOf, withContext } from "../errors/fault.ts";
 import { makeDirectories } from "../files/directories.ts";
 import {
@@ -206,7 +206,7 @@ export class VolumeCache {
     return this.#added.has(name) || this.#kept.has(name);
   }
 
-  async add({ path }: MadeTar, diffId: DiffID): Promise<void> {
+  async add({ path }: FinishedTar, diffId: DiffID): Promise<void> {
     this.#refuseCommitted();
     if (this.has(diffId)) return;
     const name = fileName(diffId);

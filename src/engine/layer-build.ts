@@ -7,7 +7,7 @@ import type { LayerProduct, LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LayerPlan, Rank, TarFilePlan } from "../plan/layers.ts";
-import type { GrowingBlob, Layer, LayerCounters, MadeTar } from "./layer.ts";
+import type { FinishedTar, GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";
 import { closeSpoolFile } from "./spool-files.ts";
@@ -82,7 +82,7 @@ export class LayerBuild implements Layer {
     return await (this.#blob as PendingSpool).spool;
   }
 
-  async tarFile(directory: string, rank: Rank = this.plan): Promise<MadeTar> {
+  async tarFile(directory: string, rank: Rank = this.plan): Promise<FinishedTar> {
     let file = this.#files.get(directory);
     if (file === undefined) {
       file = this.#newFile(directory);

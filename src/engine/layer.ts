@@ -28,7 +28,7 @@ export interface GrowingBlob {
   moveTo?(path: string): Promise<boolean>;
 }
 
-export interface MadeTar {
+export interface FinishedTar {
   readonly path: string;
   readonly size: number;
 }
@@ -54,7 +54,7 @@ export interface Layer {
    * the layer.
    * @param rank queue position of a pass for this file alone; default: the plan's
    */
-  tarFile(directory: string, rank?: Rank): Promise<MadeTar>;
+  tarFile(directory: string, rank?: Rank): Promise<FinishedTar>;
   /**
    * The tar's bytes in order, at the reader's pace; the reader owns each chunk. Every call is a pass, and the first one
    * also hashes if the stream is planned. A paused reader keeps slots and a pass, so read one layer to its end before

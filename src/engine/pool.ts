@@ -17,8 +17,8 @@ import {
   type DigesterSetup,
   type DigesterTask,
   type DigestTask,
-  type ForeignBlob,
   type HashFileDone,
+  type LayoutBlob,
   type ScanDone,
   type StoredTar,
   type TarIndex,
@@ -188,7 +188,7 @@ export class WorkerPool {
    * @param spool descriptor of an empty file
    * @throws Fault of the copy, e.g. a corrupt blob
    */
-  async copy(source: ForeignBlob, spool: number): Promise<StoredTar> {
+  async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {
     const { tarSize } = unwrap<CopyDone>(
       await this.#awaitReply(this.#compressors.run({ kind: "copy", source, spool })),
     );

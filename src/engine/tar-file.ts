@@ -8,7 +8,7 @@ import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import type { Priority } from "../plan/layers.ts";
-import type { MadeTar } from "./layer.ts";
+import type { FinishedTar } from "./layer.ts";
 import type { BlockConsumer } from "./pass.ts";
 
 const open = promisify(fs.open);
@@ -45,12 +45,12 @@ export function newDiskTurns(files = MOST_FILES): DiskTurns {
 export class TarFile implements BlockConsumer {
   readonly isPaced = false;
   /** Settles when every byte is on the disk. After a rejection there is no file. */
-  readonly done: Promise<MadeTar>;
+  readonly done: Promise<FinishedTar>;
   readonly #directory: string;
   readonly #path: string;
   readonly #turns: DiskTurns;
   readonly #priority: Priority;
-  readonly #result = Promise.withResolvers<MadeTar>();
+  readonly #result = Promise.withResolvers<FinishedTar>();
   readonly #writing = new Set<Promise<void>>();
   #file: number | undefined;
   #size = 0;
@@ -125,7 +125,7 @@ export class TarFile implements BlockConsumer {
     }
   }
 
-  async #finish(file: number): Promise<MadeTar> {
+  async #finish(file: number): Promise<FinishedTar> {
     try {
       await this.#turns.syncs.run(this.#priority, () => sync(file));
     } finally {

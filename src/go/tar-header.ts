@@ -65,7 +65,7 @@ export const TAR_TYPE = {
 
 export type TarType = (typeof TAR_TYPE)[keyof typeof TAR_TYPE];
 
-export const FOREIGN_TYPE = {
+export const OTHER_TYPE = {
   hardLink: 0x31,
   paxHeader: 0x78,
   paxGlobalHeader: 0x67,

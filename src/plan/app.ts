@@ -2,7 +2,7 @@ import { gates } from "../cnb/api.ts";
 import { EMPTY_CACHE_METADATA, type LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import { cachedSources, cacheUse } from "./cache.ts";
 import type { PlanInputs } from "./inputs.ts";
-import { APP_PRIORITY, WantedLayers } from "./layers.ts";
+import { APP_PRIORITY, LayerPlanner } from "./layers.ts";
 import {
   type AppPlan,
   type AppStep,
@@ -30,9 +30,9 @@ function unrecordedLayers(previous: LifecycleMetadata, diffIds: readonly string[
  * first fault.
  */
 export function planApp(inputs: PlanInputs): AppPlan {
-  const wanted = new WantedLayers(...inputs.appUses);
+  const planner = new LayerPlanner(...inputs.appUses);
   const steps: AppStep[] = [];
-  for (const step of appSteps(inputs, wanted)) {
+  for (const step of appSteps(inputs, planner)) {
     steps.push(step);
     if (step.kind === "fault") break;
   }
@@ -40,14 +40,14 @@ export function planApp(inputs: PlanInputs): AppPlan {
   const old = cache?.kind === "volume" ? cache.old : EMPTY_CACHE_METADATA;
   if (cache !== undefined)
     for (const { source, previous } of cachedSources(inputs, old))
-      wanted.alsoTaken(source, cacheUse(cache), [previous]);
-  return { layers: wanted.plans(APP_PRIORITY, 0), steps };
+      planner.addConsumer(source, cacheUse(cache), [previous]);
+  return { layers: planner.plans(APP_PRIORITY, 0), steps };
 }
 
-function* appSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
-  yield* extensionSteps(inputs.extensions, unrecordedLayers(inputs.previous, inputs.previousDiffIds), wanted);
-  for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, wanted);
-  if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, wanted);
-  yield* sliceSteps(inputs, wanted);
-  yield* launcherSteps(inputs, wanted);
+function* appSteps(inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
+  yield* extensionSteps(inputs.extensions, unrecordedLayers(inputs.previous, inputs.previousDiffIds), planner);
+  for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, planner);
+  if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, planner);
+  yield* sliceSteps(inputs, planner);
+  yield* launcherSteps(inputs, planner);
 }

@@ -4,7 +4,7 @@ import type { CacheMetadata } from "../cnb/lifecycle-metadata.ts";
 import { CREATED_BY_SBOM, createdByBuildpack, LAYER_IDS } from "../cnb/names.ts";
 import { Fault, withContext } from "../errors/fault.ts";
 import type { BuildpackLayer, BuildpackLayers, PlanInputs, PlannedCache } from "./inputs.ts";
-import { CACHE_PRIORITY, type LayerPlan, type LayerSource, type LayerUse, layerKey, WantedLayers } from "./layers.ts";
+import { CACHE_PRIORITY, type LayerPlan, LayerPlanner, type LayerSource, type LayerUse, layerKey } from "./layers.ts";
 import { type AppPlan, directorySource, layersDirectorySource, recordOf } from "./steps.ts";
 
 function isCached(layer: BuildpackLayer): boolean {
@@ -85,13 +85,13 @@ export interface CachePlan {
  */
 export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {
   const shared = new Set(app.layers.map(({ key }) => key));
-  const wanted = new WantedLayers(cacheUse(inputs.cache));
+  const planner = new LayerPlanner(cacheUse(inputs.cache));
   const want = (id: string, source: LayerSource, previous: string): string => {
     const key = layerKey(source);
-    return shared.has(key) ? key : wanted.want(id, source, [previous]);
+    return shared.has(key) ? key : planner.plan(id, source, [previous]);
   };
   const steps = [...cacheSteps(inputs, old, want)];
-  return { layers: wanted.plans(CACHE_PRIORITY, app.layers.length), steps };
+  return { layers: planner.plans(CACHE_PRIORITY, app.layers.length), steps };
 }
 
 type Want = (id: string, source: LayerSource, previous: string) => string;

@@ -78,7 +78,7 @@ export type LayerUse =
   | { readonly kind: "tar-stream" }
   | { readonly kind: "tar-file"; readonly directory: string };
 
-interface WantedLayer {
+interface PlannedLayer {
   readonly id: string;
   readonly source: LayerSource;
   readonly expected: Set<DiffID>;
@@ -104,30 +104,30 @@ export function layerKey(source: LayerSource): string {
   }
 }
 
-export class WantedLayers {
+export class LayerPlanner {
   readonly #uses: readonly LayerUse[];
-  readonly #wanted = new Map<string, WantedLayer>();
+  readonly #layers = new Map<string, PlannedLayer>();
 
   constructor(...uses: readonly LayerUse[]) {
     this.#uses = uses;
   }
 
-  want(id: string, source: LayerSource, previous: readonly string[]): string {
+  plan(id: string, source: LayerSource, previous: readonly string[]): string {
     const key = layerKey(source);
-    const layer = this.#wanted.get(key) ?? newLayer(id, source);
-    this.#wanted.set(key, layer);
-    takeInto(layer, this.#uses, previous);
+    const layer = this.#layers.get(key) ?? newLayer(id, source);
+    this.#layers.set(key, layer);
+    addUses(layer, this.#uses, previous);
     if (this.#uses.some(({ kind }) => kind !== "tar-file")) addTo(layer.expected, previous);
     return key;
   }
 
-  alsoTaken(source: LayerSource, use: LayerUse, previous: readonly string[]): void {
-    const layer = this.#wanted.get(layerKey(source));
-    if (layer !== undefined) takeInto(layer, [use], previous);
+  addConsumer(source: LayerSource, use: LayerUse, previous: readonly string[]): void {
+    const layer = this.#layers.get(layerKey(source));
+    if (layer !== undefined) addUses(layer, [use], previous);
   }
 
   plans(priority: Priority, firstOrder: number): LayerPlan[] {
-    return [...this.#wanted].map(([key, { id, source, expected, kinds, tarFiles, consumers }], index) => ({
+    return [...this.#layers].map(([key, { id, source, expected, kinds, tarFiles, consumers }], index) => ({
       key,
       id,
       source,
@@ -144,11 +144,11 @@ export class WantedLayers {
   }
 }
 
-function newLayer(id: string, source: LayerSource): WantedLayer {
+function newLayer(id: string, source: LayerSource): PlannedLayer {
   return { id, source, expected: new Set(), kinds: new Set(), tarFiles: new Map(), consumers: 0 };
 }
 
-function takeInto(layer: WantedLayer, uses: readonly LayerUse[], previous: readonly string[]): void {
+function addUses(layer: PlannedLayer, uses: readonly LayerUse[], previous: readonly string[]): void {
   layer.consumers += 1;
   for (const use of uses) {
     layer.kinds.add(use.kind);

@@ -14,7 +14,7 @@ import { Fault, type FaultCode, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { BuildpackLayer, BuildpackLayers, ExportSettings, ExtensionLayer, PlanInputs } from "./inputs.ts";
-import type { LayerPlan, LayerSource, WantedLayers } from "./layers.ts";
+import type { LayerPlan, LayerPlanner, LayerSource } from "./layers.ts";
 
 /**
  * One step of the plan for the app image. Steps are walked in order, each with its log lines
@@ -124,7 +124,7 @@ function processTypesFault(types: readonly string[], context: string): Fault | u
   return undefined;
 }
 
-export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+export function* sliceSteps({ settings, previous, build }: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   const { uid, gid } = settings;
   const appDir = toByteString(settings.appDir);
   const slices = build.slices.map(({ paths }) => paths.map(toByteString));
@@ -137,7 +137,7 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: W
       role: { kind: "app-slice", number, count },
       id,
       createdBy: createdBySlice(number, count),
-      key: wanted.want(id, { kind: "app-slice", appDir, slices, index, uid, gid }, previous.app),
+      key: planner.plan(id, { kind: "app-slice", appDir, slices, index, uid, gid }, previous.app),
       previous: previous.app,
       making: "exporting app layers: creating app layers",
       adding: "exporting app layers",
@@ -153,7 +153,7 @@ export function* sliceSteps({ settings, previous, build }: PlanInputs, wanted: W
 export function* extensionSteps(
   layers: readonly ExtensionLayer[],
   previous: readonly string[],
-  wanted: WantedLayers,
+  planner: LayerPlanner,
 ): Generator<AppStep> {
   for (const { createdBy, ...blob } of layers) {
     const id = `${extensionOf(createdBy) ?? "from extensions"}:extended-layer-${blob.index}`;
@@ -162,7 +162,7 @@ export function* extensionSteps(
       role: { kind: "extension" },
       id,
       createdBy,
-      key: wanted.want(id, { kind: "extension", ...blob }, previous),
+      key: planner.plan(id, { kind: "extension", ...blob }, previous),
       previous: [],
       making: `failed to create layer from tar path ${fromByteString(blob.path)}`,
       adding: "failed to add or reuse extension layer",
@@ -170,11 +170,11 @@ export function* extensionSteps(
   }
 }
 
-export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+export function* launchSteps(layers: BuildpackLayers, inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   yield { kind: "buildpack", layers };
   if (layers.unreadable !== undefined) yield { kind: "fault", role: undefined, fault: layers.unreadable };
   for (const layer of layers.layers) {
-    if (layer.launch) yield launchStep(layer, layers, inputs, wanted);
+    if (layer.launch) yield launchStep(layer, layers, inputs, planner);
   }
   const malformed = layers.layers.filter((layer) => layer.malformed !== undefined);
   if (malformed.length > 0) yield malformedFault(malformed);
@@ -184,7 +184,7 @@ function launchStep(
   layer: BuildpackLayer,
   { buildpack }: BuildpackLayers,
   { previous, settings }: PlanInputs,
-  wanted: WantedLayers,
+  planner: LayerPlanner,
 ): AppStep {
   const { id } = layer;
   const createdBy = createdByBuildpack(layer.name, buildpack);
@@ -192,7 +192,7 @@ function launchStep(
   const role = { kind: "launch", layer } as const;
   if (layer.hasContents) {
     const diffIds = record === undefined ? [] : [record.diffId];
-    const key = wanted.want(id, directorySource(layer.path, settings), diffIds);
+    const key = planner.plan(id, directorySource(layer.path, settings), diffIds);
     return { kind: "layer", role, id, createdBy, key, previous: diffIds, making: "creating layer", adding: "" };
   }
   if (layer.cache) return fault(role, "EXPORT_PLAN_CONTENTS", `layer '${id}' is cache=true but has no contents`);
@@ -215,7 +215,7 @@ function malformedFault(malformed: readonly BuildpackLayer[]): FaultStep {
   };
 }
 
-export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+export function* launchSbomSteps(inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   const { settings, previous, hasLaunchSbom } = inputs;
   if (hasLaunchSbom === false) return;
   if (hasLaunchSbom !== true) {
@@ -229,21 +229,21 @@ export function* launchSbomSteps(inputs: PlanInputs, wanted: WantedLayers): Gene
     role: { kind: "launch-sbom", path: posix.join(settings.layersDir, "sbom", "launch") },
     id,
     createdBy: CREATED_BY_SBOM,
-    key: wanted.want(id, layersDirectorySource(settings, "sbom", "launch"), diffIds),
+    key: planner.plan(id, layersDirectorySource(settings, "sbom", "launch"), diffIds),
     previous: diffIds,
     making: "creating layer",
     adding: `exporting layer '${id}'`,
   };
 }
 
-export function* launcherSteps({ settings, previous, build }: PlanInputs, wanted: WantedLayers): Generator<AppStep> {
+export function* launcherSteps({ settings, previous, build }: PlanInputs, planner: LayerPlanner): Generator<AppStep> {
   const launcher = LAYER_IDS.launcher;
   yield {
     kind: "layer",
     role: { kind: "launcher" },
     id: launcher,
     createdBy: CREATED_BY_LAUNCHER,
-    key: wanted.want(launcher, { kind: "launcher", path: toByteString(settings.launcherPath) }, [previous.launcher]),
+    key: planner.plan(launcher, { kind: "launcher", path: toByteString(settings.launcherPath) }, [previous.launcher]),
     previous: [previous.launcher],
     making: "creating launcher layers",
     adding: "exporting launcher configLayer",
@@ -254,16 +254,16 @@ export function* launcherSteps({ settings, previous, build }: PlanInputs, wanted
     role: { kind: "config" },
     id: config,
     createdBy: CREATED_BY_CONFIG,
-    key: wanted.want(config, layersDirectorySource(settings, "config"), [previous.config]),
+    key: planner.plan(config, layersDirectorySource(settings, "config"), [previous.config]),
     previous: [previous.config],
     making: "creating layer ''",
     adding: "exporting config layer",
   };
   const types = (build.processes ?? []).map(({ type }) => type);
-  if (types.length > 0) yield processTypesStep(types, previous.processTypes, wanted);
+  if (types.length > 0) yield processTypesStep(types, previous.processTypes, planner);
 }
 
-function processTypesStep(types: readonly string[], previous: string, wanted: WantedLayers): AppStep {
+function processTypesStep(types: readonly string[], previous: string, planner: LayerPlanner): AppStep {
   const making = "creating layer ''";
   const fault = processTypesFault(types, making);
   if (fault !== undefined) return { kind: "fault", role: undefined, fault };
@@ -273,7 +273,7 @@ function processTypesStep(types: readonly string[], previous: string, wanted: Wa
     role: { kind: "process-types" },
     id,
     createdBy: CREATED_BY_PROCESS_TYPES,
-    key: wanted.want(id, { kind: "process-types", types: types.map(toByteString) }, [previous]),
+    key: planner.plan(id, { kind: "process-types", types: types.map(toByteString) }, [previous]),
     previous: [previous],
     making,
     adding: `exporting layer '${id}'`,

@@ -32,8 +32,8 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
 }
 
 async function copyTar({ source, spool }: CopyTask): Promise<number> {
-  const foreign = await import("../tar/copy.ts");
-  return await foreign.copyTar(source, spool);
+  const copy = await import("../tar/copy.ts");
+  return await copy.copyTar(source, spool);
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {

@@ -9,7 +9,7 @@ import { pathFault } from "../../src/go/errno.ts";
 import { RECORD_SIZE, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { writeSpool } from "../blocks/spool.ts";
-import type { ForeignBlob } from "../protocol.ts";
+import type { LayoutBlob } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
 import { ByteReader } from "./sparse.ts";
@@ -29,7 +29,7 @@ class BlobFile {
   #position = 0;
   #digest: string | undefined;
 
-  constructor({ path, digest }: ForeignBlob) {
+  constructor({ path, digest }: LayoutBlob) {
     this.#path = path;
     this.#expected = digest;
     this.#file = this.#open();
@@ -205,7 +205,7 @@ class SpooledTarWriter implements ContentsSink {
  * @returns the tar's length in bytes
  * @throws Fault if the blob does not match its digest, is not a tar, or is a decompression bomb
  */
-export async function copyTar(source: ForeignBlob, spool: number): Promise<number> {
+export async function copyTar(source: LayoutBlob, spool: number): Promise<number> {
   const blob = new BlobFile(source);
   try {
     const limit = new ExpansionLimit(blob.size);

@@ -3,12 +3,12 @@ import { type ByteString, fromByteString, isAscii } from "../../src/go/byte-stri
 import { goQuote } from "../../src/go/format.ts";
 import {
   FIELD,
-  FOREIGN_TYPE,
   fitsBase256,
   fitsOctal,
   type HeaderField,
   MAGIC,
   type Magic,
+  OTHER_TYPE,
   paddedSize,
   RECORD_SIZE,
   sealRecord,
@@ -63,7 +63,7 @@ function paxHeader(entry: EntryHeader, records: ReadonlyMap<ByteString, ByteStri
   if (contents !== "") {
     const cut = entry.name.lastIndexOf("/") + 1;
     const name = join(entry.name.slice(0, cut), "PaxHeaders.0", entry.name.slice(cut));
-    writeSpecial(bytes, name, FOREIGN_TYPE.paxHeader, contents, MAGIC.ustar);
+    writeSpecial(bytes, name, OTHER_TYPE.paxHeader, contents, MAGIC.ustar);
   }
   const record = bytes.subarray(bytes.length - RECORD_SIZE);
   const orZero = (field: HeaderField, value: number | bigint) => (fitsOctal(field, value) ? value : 0);
@@ -91,8 +91,8 @@ function gnuHeader(entry: EntryHeader, record: Buffer): Buffer {
   if (entry.changeTime !== undefined) writeNumber(record, FIELD.gnuChangeTime, entry.changeTime.seconds);
   sealRecord(record, MAGIC.gnu);
   return Buffer.concat([
-    ...longName(entry.name, FOREIGN_TYPE.gnuLongName),
-    ...longName(entry.linkName, FOREIGN_TYPE.gnuLongLink),
+    ...longName(entry.name, OTHER_TYPE.gnuLongName),
+    ...longName(entry.linkName, OTHER_TYPE.gnuLongLink),
     record,
   ]);
 }

@@ -1,6 +1,6 @@
 import { Fault } from "../../src/errors/fault.ts";
 import type { ByteString } from "../../src/go/byte-string.ts";
-import { type Field, FOREIGN_TYPE, readNumber, TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
+import { type Field, OTHER_TYPE, readNumber, TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 
 /** 1980-01-01T00:00:01Z in seconds, the mtime of every entry (docs/compatibility.md#tar-entries). */
 export const MTIME_SECONDS = 315532801;
@@ -43,7 +43,7 @@ export interface TarTime {
  * An entry as Go's archive/tar reads it (docs/compatibility.md#extension-tars). Numbers are bigints because the
  * base-256 form holds all of Go's int64.
  */
-export interface ForeignEntry extends EntryHeader {
+export interface ParsedEntry extends EntryHeader {
   readonly size: bigint;
   readonly mode: bigint;
   readonly uid: bigint;
@@ -60,7 +60,7 @@ export interface ForeignEntry extends EntryHeader {
 export const FORMAT = { unknown: 0, ustar: 1, pax: 2, gnu: 4 } as const;
 
 export function isHeaderOnly(type: number): boolean {
-  return type >= FOREIGN_TYPE.hardLink && type <= TAR_TYPE.fifo;
+  return type >= OTHER_TYPE.hardLink && type <= TAR_TYPE.fifo;
 }
 
 export function tarFault(reason: string): Fault {

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../src/go/byte-string.ts";
-import { type ForeignEntry, invalidHeader, type TarTime } from "./entry.ts";
+import { invalidHeader, type ParsedEntry, type TarTime } from "./entry.ts";
 
 /** Records of sparse files; version 0.0 has several of the last two, which is not PAX (archive/tar, parsePAX). */
 export const SPARSE = {
@@ -94,9 +94,9 @@ export function formatPaxTime({ seconds, nanoseconds }: TarTime): ByteString {
  * @throws Fault if a number or a time is invalid
  */
 export function mergeRecords(
-  header: Omit<ForeignEntry, "records">,
+  header: Omit<ParsedEntry, "records">,
   records: ReadonlyMap<ByteString, ByteString>,
-): ForeignEntry {
+): ParsedEntry {
   if (records.size === 0) return { ...header, records };
   const given = <T>(key: string, parse: (text: ByteString) => T, otherwise: T): T => {
     const text = records.get(key) ?? "";
@@ -118,7 +118,7 @@ export function mergeRecords(
   };
 }
 
-export function paxRealSize({ records, size }: Pick<ForeignEntry, "records" | "size">): bigint {
+export function paxRealSize({ records, size }: Pick<ParsedEntry, "records" | "size">): bigint {
   const given = records.get(SPARSE.size) || records.get(SPARSE.realSize) || "";
   return given === "" ? size : parseDecimal(given);
 }

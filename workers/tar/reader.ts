@@ -2,9 +2,9 @@ import { type ByteString, isAscii } from "../../src/go/byte-string.ts";
 import {
   FIELD,
   type Field,
-  FOREIGN_TYPE,
   hasValidChecksum,
   MAGIC,
+  OTHER_TYPE,
   RECORD_SIZE,
   readText,
   TAR_TYPE,
@@ -12,11 +12,11 @@ import {
 import {
   cannotEncode,
   FORMAT,
-  type ForeignEntry,
   invalidHeader,
   isHeaderOnly,
   MAX_SPECIAL_SIZE,
   numberIn,
+  type ParsedEntry,
   type TarTime,
   tarFault,
   unexpectedEnd,
@@ -57,28 +57,28 @@ export class TarReader {
   }
 
   /** The next entry, undefined at the end. Copy the contents of the previous entry first. */
-  async next(): Promise<ForeignEntry | undefined> {
+  async next(): Promise<ParsedEntry | undefined> {
     let format = FORMAT.ustar | FORMAT.pax | FORMAT.gnu;
     let records: ReadonlyMap<ByteString, ByteString> = new Map();
-    let names: Partial<Pick<ForeignEntry, "name" | "linkName">> = {};
+    let names: Partial<Pick<ParsedEntry, "name" | "linkName">> = {};
     for (;;) {
       const block = await this.#headerRecord();
       if (block === undefined) return undefined;
       const header = readHeader(block);
       format &= header.format;
       switch (header.type) {
-        case FOREIGN_TYPE.paxHeader:
-        case FOREIGN_TYPE.paxGlobalHeader:
+        case OTHER_TYPE.paxHeader:
+        case OTHER_TYPE.paxGlobalHeader:
           format &= FORMAT.pax;
           records = parsePaxRecords(await this.#special(header));
-          if (header.type === FOREIGN_TYPE.paxHeader) continue;
+          if (header.type === OTHER_TYPE.paxHeader) continue;
           // Normalization sets an mtime, which the reference's writer rejects here.
           throw cannotEncode("only PAXRecords should be set for TypeXGlobalHeader");
-        case FOREIGN_TYPE.gnuLongName:
+        case OTHER_TYPE.gnuLongName:
           format &= FORMAT.gnu;
           names = { ...names, name: wholeText(await this.#special(header)) };
           continue;
-        case FOREIGN_TYPE.gnuLongLink:
+        case OTHER_TYPE.gnuLongLink:
           format &= FORMAT.gnu;
           names = { ...names, linkName: wholeText(await this.#special(header)) };
           continue;
@@ -98,9 +98,9 @@ export class TarReader {
     block: Buffer,
     header: HeaderRecord,
     records: ReadonlyMap<ByteString, ByteString>,
-    { name, linkName }: Partial<Pick<ForeignEntry, "name" | "linkName">>,
+    { name, linkName }: Partial<Pick<ParsedEntry, "name" | "linkName">>,
     format: number,
-  ): Promise<ForeignEntry> {
+  ): Promise<ParsedEntry> {
     const merged = mergeRecords(header, records);
     const named = { ...merged, name: name || merged.name, linkName: linkName || merged.linkName };
     const promoted = { ...named, type: promotedType(named) };
@@ -112,8 +112,8 @@ export class TarReader {
     return { ...entry, format: isUstar ? FORMAT.ustar : format };
   }
 
-  async #sparseEntry(entry: ForeignEntry, block: Buffer, size: number): Promise<ForeignEntry> {
-    if (entry.type === FOREIGN_TYPE.gnuSparse) {
+  async #sparseEntry(entry: ParsedEntry, block: Buffer, size: number): Promise<ParsedEntry> {
+    if (entry.type === OTHER_TYPE.gnuSparse) {
       if (magicOf(block) !== "gnu") throw invalidHeader();
       const realSize = numberIn(block, FIELD.gnuRealSize);
       this.#startSparse(entry, await readOldMap(block, this.#bytes), realSize, size);
@@ -131,7 +131,7 @@ export class TarReader {
     return { ...entry, name: entry.records.get(SPARSE.name) || entry.name, size: realSize };
   }
 
-  #startSparse({ type }: ForeignEntry, fragments: readonly Fragment[], size: bigint, physicalSize: number): void {
+  #startSparse({ type }: ParsedEntry, fragments: readonly Fragment[], size: bigint, physicalSize: number): void {
     if (isHeaderOnly(type)) throw invalidHeader();
     checkFragments(fragments, size);
     const end = { offset: size, length: 0n };
@@ -189,8 +189,8 @@ export class TarReader {
   }
 }
 
-function promotedType({ type, name }: Pick<ForeignEntry, "type" | "name">): number {
-  if (type !== FOREIGN_TYPE.oldFile) return type;
+function promotedType({ type, name }: Pick<ParsedEntry, "type" | "name">): number {
+  if (type !== OTHER_TYPE.oldFile) return type;
   return name.endsWith("/") ? TAR_TYPE.directory : TAR_TYPE.file;
 }
 
@@ -204,7 +204,7 @@ function isZero(block: Buffer): boolean {
   return block.equals(ZEROS);
 }
 
-type HeaderRecord = Omit<ForeignEntry, "records">;
+type HeaderRecord = Omit<ParsedEntry, "records">;
 
 /** The trailer of a header of Schily's tar, whose prefix is shorter and followed by times. */
 const STAR_TRAILER = "tar\0";
