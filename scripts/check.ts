@@ -33,7 +33,7 @@ const steps: readonly (readonly string[])[] = [
   [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware"],
   KNIP,
   [...KNIP, "--production"],
-  [process.execPath, IMPORTS, "--config", "src", "workers"],
+  [process.execPath, IMPORTS, "--config", ".dependency-cruiser.mjs", "src", "workers"],
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
 ];
 
