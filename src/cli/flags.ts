@@ -167,6 +167,9 @@ const FLAGS = {
   /** Path to write report.toml to. Default `<layers>/report.toml`. */
   report: { type: "string", usage: "path to report.toml", env: "CNB_REPORT_PATH",
     fallback: `${LAYERS_PLACEHOLDER}/report.toml`, setting: "export.reportPath", library: true },
+  /** Whether report.toml has the table `[image.run-image]` (RFC 0129). */
+  reportRunImage: { type: "bool", usage: "report the run image in report.toml", group: "additional",
+    env: "CNB_EXPORT_REPORT_RUN_IMAGE", fallbackText: "off", setting: "tuning.reportRunImage", library: true },
   /** How long to keep retrying a failing registry request, such as `90s`, `5m` (the default) or `1h30m`; `0` disables retries. */
   retryBudget: { type: "string", usage: "how long to keep retrying a failing registry request; 0 disables retries",
     group: "additional", env: "CNB_EXPORT_RETRY_BUDGET", fallback: "5m",

@@ -40,6 +40,12 @@ export interface RunImageNames {
   readonly mirrors: readonly string[];
 }
 
+/** The run image that an app image is built upon: diffID of its top layer, the reference that identifies it, and its names. */
+export interface RunImageRecord extends RunImageNames {
+  readonly topLayer: string;
+  readonly reference: string;
+}
+
 export interface LifecycleMetadata {
   readonly app: readonly string[];
   readonly sbom: string | undefined;
@@ -47,7 +53,7 @@ export interface LifecycleMetadata {
   readonly config: string;
   readonly launcher: string;
   readonly processTypes: string;
-  readonly runImage: { readonly topLayer: string; readonly reference: string } & RunImageNames;
+  readonly runImage: RunImageRecord;
   readonly stack: RunImageNames;
 }
 

@@ -1,7 +1,7 @@
 import { gates } from "../cnb/api.ts";
 import type { GroupElement, LauncherRelease } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import type { RunImageNames, RunImageRecord } from "../cnb/lifecycle-metadata.ts";
 import { namesFault, type RunImage, type SavedImage, type UnsavedImage } from "../destinations/destination.ts";
 import { type Fault, failTo, withContext } from "../errors/fault.ts";
 import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } from "../images/app-image.ts";
@@ -24,6 +24,7 @@ export interface AppInputs extends EarlyDocuments {
 
 export interface SavedApp {
   readonly report: ExportReport;
+  readonly runImage: RunImageRecord;
   readonly identifier: string;
   readonly failure: Fault | undefined;
 }
@@ -46,7 +47,9 @@ export async function saveAppImage(
     const bom = await context.documents.buildBom(inputs.group);
     const image = () => unsavedImage(context, runImage, preparation.layers.base, layers, config);
     const saved = await save(context, image, signal);
-    return { report: reportOf(saved, bom), identifier: saved.identifier, failure: namesFault(saved.names) };
+    const record = { ...identityOf(runImage), ...inputs.runImageNames };
+    const report = { ...reportOf(saved, bom), ...(context.settings.tuning.reportRunImage && { runImage: record }) };
+    return { report, runImage: record, identifier: saved.identifier, failure: namesFault(saved.names) };
   } catch (error) {
     signal.throwIfAborted();
     throw failTo("export", error, EXIT_CODES.exportFailed);
@@ -65,11 +68,15 @@ function appConfig(
   const diffIds = new Map(layers.map(({ step, diffId }) => [step, diffId]));
   const named = gates(settings.platformApi).hasRunImageNames ? runImageNames : { image: "", mirrors: [] };
   const lifecycle = recordLifecycle(preparation.plan.steps, (step) => diffIds.get(step) ?? "", {
-    runImage: { topLayer: runImageTopLayer(runImage.config), reference: runImage.reference, ...named },
+    runImage: { ...identityOf(runImage), ...named },
     stack: runImageNames,
   });
   const inputs = { ...settings, lifecycle, build: preparation.build, project, launcher };
   return appContainerConfig(extendedConfig ?? runImage.config.config, runImage.config.os, inputs, logger);
+}
+
+function identityOf({ config, reference }: RunImage): Pick<RunImageRecord, "topLayer" | "reference"> {
+  return { topLayer: runImageTopLayer(config), reference };
 }
 
 /** Builds and saves the image, and logs the saved names (docs/compatibility.md#save-messages). */

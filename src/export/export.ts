@@ -1,7 +1,7 @@
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { awaitedLater, withTasks } from "../concurrency/task-scope.ts";
 import { Fault, failTo } from "../errors/fault.ts";
-import { writeReport } from "../report/report-toml.ts";
+import { fitTerminationMessage, writeReport } from "../report/report-toml.ts";
 import { timed } from "../report/timer.ts";
 import { type AppInputs, saveAppImage } from "./app-image.ts";
 import { emitLayers } from "./app-layers.ts";
@@ -79,16 +79,27 @@ async function exportApp(
   signal: AbortSignal,
 ): Promise<void> {
   const { settings, logger, store, registries, monitor } = context;
-  const { report, identifier, failure } = await timed("Exporter", logger, async () =>
+  const saved = await timed("Exporter", logger, async () =>
     saveAppImage(context, inputs, prepared.tell(logger), signal),
   );
+  const { report, droppedMirrors } = fitTerminationMessage(saved.report);
+  const { mirrors, ...runImage } = saved.runImage;
+  if (droppedMirrors > 0)
+    logger.warn(
+      `Left the last ${droppedMirrors} of ${mirrors.length} run image mirrors out of report.toml, which must fit into a termination message`,
+    );
   if (report.tags.length > 0)
     await writeReport(settings.reportPath, report, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       throw failTo("write export report", error, EXIT_CODES.exportFailed);
     });
-  if (failure !== undefined) throw failure;
-  monitor.emit({ event: "app-image-ready", digest: identifier, tags: [...report.tags] });
+  if (saved.failure !== undefined) throw saved.failure;
+  monitor.emit({
+    event: "app-image-ready",
+    digest: saved.identifier,
+    tags: [...report.tags],
+    runImage: { ...runImage, mirrors: [...mirrors] },
+  });
   prepared.result().layers.release();
   store.onAppReady();
   registries.appIsReady();

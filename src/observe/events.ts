@@ -21,6 +21,13 @@ const upload = {
   layer: z.optional(id).meta({ description: "The layer's id; absent for a layer of the run image" }),
 };
 
+const runImage = z.object({
+  topLayer: digest.meta({ description: "DiffID of its top layer" }),
+  reference: z.string().meta({ description: "Its digest reference; in a daemon its image ID" }),
+  image: z.string().meta({ description: "Its name in run.toml or stack.toml; empty if they do not have it" }),
+  mirrors: z.array(z.string()).meta({ description: "The mirrors that run.toml or stack.toml lists for it" }),
+});
+
 function kind<const Name extends string, Shape extends z.ZodRawShape>(name: Name, description: string, shape: Shape) {
   return z.object({ event: z.literal(name), elapsedMs, ...shape }).meta({ id: name, description });
 }
@@ -81,6 +88,7 @@ export const exportEventSchema = z.discriminatedUnion("event", [
   kind("app-image-ready", "The app image can be run: all its names point to it, and report.toml is written.", {
     digest: z.string().meta({ description: "Of the manifest; in a daemon the image's ID" }),
     tags: z.array(z.string()).meta({ description: "The names that it has" }),
+    runImage: z.optional(runImage).meta({ description: "The run image that it is built upon" }),
   }),
   kind("cache-ready", "The cache is committed.", {
     reference: z.string().meta({ description: "The cache image, or the cache directory, as given" }),

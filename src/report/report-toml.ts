@@ -2,11 +2,12 @@ import { constants } from "node:fs";
 import { access, lstat } from "node:fs/promises";
 import { posix } from "node:path";
 import { type BomEntry, bomEntryStruct } from "../cnb/build-metadata.ts";
+import type { RunImageRecord } from "../cnb/lifecycle-metadata.ts";
 import { withContext } from "../errors/fault.ts";
 import { makeDirectories } from "../files/directories.ts";
 import { replaceFile } from "../files/durable-file.ts";
 import { isNotExist, operationOf, pathFault } from "../go/errno.ts";
-import { goStruct, unlessEmpty } from "../go/json.ts";
+import { type GoStruct, goStruct, unlessEmpty } from "../go/json.ts";
 import { goToml } from "../go/toml.ts";
 import { writeDocument } from "./output.ts";
 
@@ -18,9 +19,34 @@ export interface ExportReport {
   readonly digest: string | undefined;
   readonly manifestSize: number;
   readonly bom: readonly BomEntry[];
+  /** With `-report-run-image`; the reference has no such table (docs/compatibility.md#run-image-in-the-report). */
+  readonly runImage?: RunImageRecord | undefined;
 }
 
-export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportReport): string {
+/** Longest termination message of a Kubernetes container, in bytes; platforms let report.toml be that message (RFC 0129). */
+const TERMINATION_MESSAGE_BYTES = 4096;
+
+/**
+ * Drops mirrors of the run image, the last first, from a report that is too long for a termination message because of
+ * them. A report that is too long without any keeps them all.
+ * @returns the report, and how many mirrors it lost
+ */
+export function fitTerminationMessage(report: ExportReport): {
+  readonly report: ExportReport;
+  readonly droppedMirrors: number;
+} {
+  const { runImage } = report;
+  if (runImage === undefined) return { report, droppedMirrors: 0 };
+  const { mirrors } = runImage;
+  for (let kept = mirrors.length; kept >= 0; kept--) {
+    const shorter = { ...report, runImage: { ...runImage, mirrors: mirrors.slice(0, kept) } };
+    if (Buffer.byteLength(reportToml(shorter)) <= TERMINATION_MESSAGE_BYTES)
+      return { report: shorter, droppedMirrors: mirrors.length - kept };
+  }
+  return { report, droppedMirrors: 0 };
+}
+
+export function reportToml({ tags, imageId, digest, manifestSize, bom, runImage }: ExportReport): string {
   return goToml(
     goStruct({
       build: bom.length === 0 ? undefined : goStruct({ bom: bom.map(bomEntryStruct) }),
@@ -30,9 +56,20 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom }: ExportR
         "image-id": unlessEmpty(imageId),
         digest: unlessEmpty(digest),
         "manifest-size": unlessEmpty(BigInt(manifestSize)),
+        "run-image": runImage === undefined ? undefined : runImageStruct(runImage),
       }),
     }),
   );
+}
+
+/** RunImageForRebase of the lifecycle's platform/files/analyzed.go, which has tags for TOML already. */
+function runImageStruct({ topLayer, reference, image, mirrors }: RunImageRecord): GoStruct {
+  return goStruct({
+    "top-layer": topLayer,
+    reference,
+    image: unlessEmpty(image),
+    mirrors: unlessEmpty(mirrors),
+  });
 }
 
 /**

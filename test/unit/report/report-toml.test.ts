@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
-import { type ExportReport, reportToml, writeReport } from "../../../src/report/report-toml.ts";
+import { type ExportReport, fitTerminationMessage, reportToml, writeReport } from "../../../src/report/report-toml.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const REPORT: ExportReport = {
@@ -72,6 +72,58 @@ describe("reportToml", () => {
       optional = true
 
 ${TEXT}`);
+  });
+});
+
+const RUN_IMAGE = {
+  topLayer: "sha256:22",
+  reference: "reg.example/run@sha256:33",
+  image: "reg.example/run:latest",
+  mirrors: ["mirror.example/run:latest"],
+};
+
+describe("the run image in a report", () => {
+  it("is a table below [image], as Go writes a RunImageForRebase", () => {
+    expect(reportToml({ ...REPORT, runImage: RUN_IMAGE })).toBe(`${TEXT}  [image.run-image]
+    top-layer = "sha256:22"
+    reference = "reg.example/run@sha256:33"
+    image = "reg.example/run:latest"
+    mirrors = ["mirror.example/run:latest"]
+`);
+  });
+
+  it("has no keys for names that are not known", () => {
+    expect(reportToml({ ...REPORT, runImage: { ...RUN_IMAGE, image: "", mirrors: [] } })).toBe(
+      `${TEXT}  [image.run-image]\n    top-layer = "sha256:22"\n    reference = "reg.example/run@sha256:33"\n`,
+    );
+  });
+});
+
+describe("fitTerminationMessage", () => {
+  const mirrors = Array.from({ length: 100 }, (_, i) => `mirror-${i}.example/${"ä".repeat(20)}/run:latest`);
+  const bytes = (report: ExportReport) => Buffer.byteLength(reportToml(report));
+
+  it("keeps as many of the first mirrors as fit into 4096 bytes", () => {
+    const { report, droppedMirrors } = fitTerminationMessage({ ...REPORT, runImage: { ...RUN_IMAGE, mirrors } });
+    const kept = report.runImage?.mirrors ?? [];
+    expect(kept).toEqual(mirrors.slice(0, 100 - droppedMirrors));
+    expect(bytes(report)).toBeLessThanOrEqual(4096);
+    const oneMore = mirrors.slice(0, kept.length + 1);
+    expect(bytes({ ...report, runImage: { ...RUN_IMAGE, mirrors: oneMore } })).toBeGreaterThan(4096);
+  });
+
+  it("drops nothing from a report of exactly 4096 bytes, and one mirror from a longer one", () => {
+    const report = { ...REPORT, runImage: RUN_IMAGE };
+    const padded = (length: number) => ({ ...report, digest: `sha256:11${"0".repeat(length - bytes(report))}` });
+    expect(fitTerminationMessage(padded(4096))).toEqual({ report: padded(4096), droppedMirrors: 0 });
+    expect(fitTerminationMessage(padded(4097))).toMatchObject({ droppedMirrors: 1 });
+  });
+
+  it("drops nothing where that does not help, and nothing without a run image", () => {
+    const long = { ...REPORT, tags: Array.from({ length: 200 }, (_, i) => `reg.example/app:a-long-tag-${i}`) };
+    const report = { ...long, runImage: { ...RUN_IMAGE, mirrors } };
+    expect(fitTerminationMessage(report)).toEqual({ report, droppedMirrors: 0 });
+    expect(fitTerminationMessage(long)).toEqual({ report: long, droppedMirrors: 0 });
   });
 });
 
