@@ -1,3 +1,4 @@
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import {
   BLOCK_SIZE,
   type BlockDone,
@@ -93,6 +94,7 @@ class Pass {
   readonly #running = new Set<Promise<void>>();
   readonly #consuming = new Set<Promise<void>>();
   readonly #users = new Map<number, { readonly slot: Slot; left: number }>();
+  readonly #drains: (() => void)[] = [];
   readonly #failed = new AbortController();
   readonly #touched = new TouchedFiles();
   #nextToDigest = 0;
@@ -144,11 +146,13 @@ class Pass {
 
   #start(kind: "diff-id" | "blob", spool?: PassProducts["spool"], onSize?: (size: number) => void): RunningDigest {
     const digest = this.#engine.pool.digest(kind, blockCount(this.#tar), spool);
-    digest.port.on("message", ({ slot, size, times }: DigestProgress) => {
+    const onProgress = ({ slot, size, times }: DigestProgress): void => {
       this.#leave(slot);
       onSize?.(size);
       this.#work?.digested(kind, times);
-    });
+    };
+    digest.port.on("message", onProgress);
+    this.#drains.push(() => drain(digest.port, onProgress));
     digest.done.catch((error: unknown) => this.#failed.abort(error));
     return digest;
   }
@@ -238,8 +242,15 @@ class Pass {
     const end: DigestEnd = { kind: "end", complete };
     for (const { port } of this.#digests()) port.postMessage(end);
     await Promise.allSettled([...this.#consuming, ...this.#digests().map(({ done }) => done)]);
+    // A digest posts its progress before its result, which may be delivered first; closing drops what is left.
+    if (complete) for (const drainPort of this.#drains) drainPort();
     for (const { port } of this.#digests()) port.close();
     for (const { slot } of [...this.#made.values(), ...this.#users.values()]) slot.release();
     this.#users.clear();
   }
+}
+
+function drain(port: MessagePort, onProgress: (progress: DigestProgress) => void): void {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+    onProgress(next.message);
 }

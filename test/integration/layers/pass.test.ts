@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { type PassEngine, runPass } from "../../../src/engine/pass.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { SlotPool } from "../../../src/engine/slots.ts";
+import { LayerWork } from "../../../src/observe/layer-work.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../workers/protocol.ts";
 import { buildTarIndex, type ScannedEntry } from "../../../workers/scan/tar-index.ts";
@@ -71,6 +72,27 @@ test("a pass hashes and compresses the whole tar, and frees all slots", async ()
     crc32: crc32(tar),
   });
   expect(gunzipSync(bytes).equals(tar)).toBe(true);
+  await expectAllSlotsFree(engine);
+});
+
+test("every digest of every block is told before the pass ends, even if the threads' answers come first", async () => {
+  const engine = newEngine();
+  const index = indexOf(tempTree(), 2);
+  const spool = await ownSpool(tempTree());
+  const digest = pool.digest.bind(pool);
+  const unheard = vi.spyOn(pool, "digest").mockImplementation((...task) => {
+    const running = digest(...task);
+    vi.spyOn(running.port, "on").mockReturnValue(running.port);
+    return running;
+  });
+  onTestFinished(() => unheard.mockRestore());
+  const told: string[] = [];
+  const work = new LayerWork("a", () => undefined, { block: () => undefined, digest: (_, kind) => told.push(kind) });
+  const { blob } = await runPass(engine, index, { diffId: true, spool, work }, RANK, NEVER);
+  spool.complete({ digest: `sha256:${blob?.sha256}` as Digest, size: blob?.size ?? 0 });
+  await spool.release();
+  const blocks = blockCount(index);
+  expect(told.sort()).toEqual([...Array(blocks).fill("blob"), ...Array(blocks).fill("diff-id")]);
   await expectAllSlotsFree(engine);
 });
 
