@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { GroupElement } from "../cnb/build-metadata.ts";
+import { Fault } from "../errors/fault.ts";
 import { flag, readDocument, table, text } from "./toml.ts";
 
 export const groupElement = table({
@@ -27,4 +28,14 @@ export async function readGroup(path: string): Promise<readonly GroupElement[]> 
 
 export async function hasDetectedExtensions(path: string): Promise<boolean> {
   return (await readDocument("group file", path, groupSchema))["group-extensions"].length > 0;
+}
+
+/**
+ * RFC 0131 reserves `<layers>/tracing` for telemetry, so that it never becomes part of an image: with `-telemetry` no
+ * buildpack may have its layers there.
+ * @throws Fault with exit code 1
+ */
+export function refuseTracingBuildpack(group: readonly Pick<GroupElement, "id">[]): void {
+  if (group.some(({ id }) => id === "tracing"))
+    throw new Fault("EXPORT_INPUT_TRACING", "buildpack 'tracing' has its layers where -telemetry writes");
 }

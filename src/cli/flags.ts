@@ -194,6 +194,14 @@ const FLAGS = {
   system: { type: "string", usage: "path to system.toml", env: "CNB_SYSTEM_PATH", fallback: "/cnb/system.toml",
     setting: "build.systemPath", command: "creator", since: "hasSystemFlag" },
   tag: { type: "list", usage: "additional tags", group: "common", command: "creator" },
+  /** Append spans of the export to `<layers>/tracing/lifecycle/export.jsonl`, without names (RFC 0131). */
+  telemetry: { type: "bool", usage: "append OpenTelemetry spans to <layers>/tracing/lifecycle, without names",
+    group: "additional", env: "CNB_EXPORT_TELEMETRY", fallbackText: "off", setting: "tuning.telemetry",
+    library: true },
+  /** With `telemetry`, also write names: references, paths, digests, layers and messages of errors. */
+  telemetryNames: { type: "bool", usage: "also write names to -telemetry: images, paths, layers, messages of errors",
+    group: "additional", env: "CNB_EXPORT_TELEMETRY_NAMES", fallbackText: "off", setting: "tuning.telemetryNames",
+    library: true },
   /** Path to write a timeline of the export to, ending in `.html` or `.json`. */
   timeline: { type: "string",
     usage: "path to write a timeline of the export to, as a page (.html) or for Perfetto (.json)", group: "additional",

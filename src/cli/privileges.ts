@@ -98,3 +98,21 @@ export function runAs(uid: number, gid: number): void {
     );
   }
 }
+
+/**
+ * Runs a task of this process's root with the rights of the given user and group, except for supplementary groups. The
+ * task must be synchronous, because all of the process has these rights for as long as it takes.
+ */
+export function asUser<T>(uid: number, gid: number, task: () => T): T {
+  const { geteuid, getegid, seteuid, setegid } = process;
+  if (geteuid?.() !== 0 || getegid === undefined || seteuid === undefined || setegid === undefined) return task();
+  const ownGid = getegid();
+  setegid(gid);
+  seteuid(uid);
+  try {
+    return task();
+  } finally {
+    seteuid(0);
+    setegid(ownGid);
+  }
+}

@@ -1,11 +1,15 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
-import { runAs } from "../cli/privileges.ts";
+import { readGroup, refuseTracingBuildpack } from "../build-output/group.ts";
+import { asUser, runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { Fault } from "../errors/fault.ts";
 import { type ExportEnvironment, exportBuild } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { requireEventsDirectory } from "../observe/event-writer.ts";
+import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
+import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
@@ -38,6 +42,8 @@ export interface CreateParts extends ExportEnvironment {
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
+  /** The command's own. */
+  readonly buildSpan?: OpenSpan | undefined;
 }
 
 /**
@@ -46,13 +52,40 @@ export interface CreateParts extends ExportEnvironment {
  * @throws Fault with an exit code; the signal's reason
  */
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+  const { user, logger } = parts;
+  // The layers directory is the user's, who could have left a link in it for root to follow.
+  const telemetry = asUser(user.uid, user.gid, () => openTelemetry("create", { ...inputs, ...parts }));
+  const span = telemetry?.start("create");
+  try {
+    const exitCode = await buildAndExport(inputs, { ...parts, buildSpan: span }, signal);
+    span?.end(phaseFailure(exitCode));
+    return exitCode;
+  } catch (error) {
+    span?.end(error);
+    throw error;
+  } finally {
+    const unwritten = await telemetry?.close();
+    if (unwritten !== undefined) warnTelemetry(logger, unwritten);
+  }
+}
+
+async function buildAndExport(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const exitCode = await runPhases(inputs, parts, signal);
   if (exitCode !== EXIT_CODES.success) return exitCode;
   const { logger, user } = parts;
   logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  await exportBuild(await readCreatedInputs(inputs.settings, logger), { ...parts, environment }, signal);
+  const created = await readCreatedInputs(inputs.settings, logger);
+  const telemetry = { span: parts.buildSpan?.startChild("export") };
+  await exportBuild(created, { ...parts, environment, telemetry }, signal);
   return EXIT_CODES.success;
+}
+
+/** A phase has reported by itself what went wrong. */
+function phaseFailure(exitCode: number): Fault | undefined {
+  return exitCode === EXIT_CODES.success
+    ? undefined
+    : new Fault("EXPORT_PHASE_FAILED", `a phase ended with exit code ${exitCode}`);
 }
 
 /**
@@ -75,6 +108,7 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
   const detected = await run("DETECTING", "detector", user);
   if (detected !== EXIT_CODES.success) return detected;
   await refuseExtensions(settings);
+  if (settings.tuning.telemetry) refuseTracingBuildpack(await readGroup(settings.groupPath));
   if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
     const restored = await run("RESTORING", "restorer");
     if (restored !== EXIT_CODES.success) return restored;
@@ -83,21 +117,37 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
   return run("BUILDING", "builder");
 }
 
+/** Names of the phases in RFC 0131. */
+const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore", builder: "build" } as const;
+
 async function runOne(
   phase: Phase,
   inputs: CreateInputs,
-  { lifecycle, user, environment, logger, output }: CreateParts,
+  { lifecycle, user, environment, logger, output, buildSpan: parent }: CreateParts,
   startAs: User | undefined,
   signal: AbortSignal,
 ): Promise<number> {
+  const span = parent?.startChild(SPAN_NAMES[phase]);
   const start = {
     program: lifecycle[phase],
     output,
     args: phaseArguments(phase, inputs),
-    env: phaseEnvironment(phase, inputs, user, environment),
+    env: { ...phaseEnvironment(phase, inputs, user, environment), ...traceVariable(span) },
     ...(startAs === undefined ? {} : { user: startAs }),
   };
-  const exitCode = await runPhase(phase, start, signal);
-  logger.debug(`The ${phase} ended with exit code ${exitCode}`);
-  return exitCode;
+  try {
+    const exitCode = await runPhase(phase, start, signal);
+    logger.debug(`The ${phase} ended with exit code ${exitCode}`);
+    span?.set({ "phase.exit_code": BigInt(exitCode) });
+    span?.end(phaseFailure(exitCode));
+    return exitCode;
+  } catch (error) {
+    span?.end(error);
+    throw error;
+  }
+}
+
+/** Puts spans that the phase and its buildpacks write below the phase's own. */
+function traceVariable(span: OpenSpan | undefined): Environment {
+  return span === undefined ? {} : { [TRACEPARENT_ENV]: span.traceparent };
 }

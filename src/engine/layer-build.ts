@@ -172,7 +172,7 @@ export class LayerBuild implements Layer {
         return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
       });
     } catch (error) {
-      this.work.state = "failed";
+      this.work.fail(error);
       failAll(products, error);
       throw error;
     }

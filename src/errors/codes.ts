@@ -170,6 +170,11 @@ export const CODES = {
     "An SBOM cannot be copied to the layers directory.",
     "Check that the SBOMs can be read, and that the user of the build may write to <layers>/sbom.",
   ),
+  EXPORT_INPUT_TRACING: entry(
+    "A buildpack has its layers in <layers>/tracing, where telemetry is written.",
+    "Rename the buildpack, or unset -telemetry (CNB_EXPORT_TELEMETRY).",
+    1,
+  ),
   EXPORT_PLAN_MALFORMED: entry(
     "A layer's TOML file is invalid, or has its flags outside of the table types.",
     "Correct or report the buildpack that wrote the file.",
@@ -323,6 +328,10 @@ export const CODES = {
   EXPORT_REPORT_WRITE: entry("The report (report.toml) cannot be written.", "Give a writable path with -report."),
   EXPORT_REPORT_EVENTS: entry("The event file cannot be opened.", "Give a writable file with -events."),
   EXPORT_REPORT_TIMELINE: entry("The timeline cannot be written.", "Give a writable file with -timeline."),
+  EXPORT_REPORT_TELEMETRY: entry(
+    "The file of telemetry cannot be written.",
+    "Make <layers>/tracing writable for the user of the build, outside of the app directory.",
+  ),
   EXPORT_PRIVILEGES: entry(
     "The process cannot become the user of the build, or cannot give that user its directories.",
     "Start as root with the capabilities SETUID, SETGID and CHOWN, or pass the ids of this process with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).",
@@ -335,6 +344,10 @@ export const CODES = {
     "A phase of the creator cannot be started.",
     "Check that the program is executable and built for this machine.",
     1,
+  ),
+  EXPORT_PHASE_FAILED: entry(
+    "A phase of the creator ended with an exit code other than 0; only telemetry has this code.",
+    "See what the phase logged.",
   ),
   EXPORT_PHASE_KILLED: entry("A signal ended a phase of the creator.", "Look for what stopped it."),
   EXPORT_LIMIT_OPEN_FILES: entry("The process may open too few files.", RAISE_LIMIT, 62),

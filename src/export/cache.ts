@@ -31,6 +31,7 @@ export async function exportCache(
   try {
     const cache = await opening.store;
     if (cache === undefined) return;
+    monitor.cacheBegan();
     if (cache instanceof Fault) throw cache;
     const digest = await withTasks(signal, async (tasks) => {
       tasks.guard(cache.access);
@@ -40,7 +41,7 @@ export async function exportCache(
     monitor.emit({ event: "cache-ready", reference: cache.name, ...(digest && { digest }) });
   } catch (error) {
     logger.warn(`Failed to export cache: ${warningOf(error)}`);
-    monitor.emit({ event: "cache-failed", reason: messageOf(error) });
+    monitor.cacheFailed(error);
   }
 }
 

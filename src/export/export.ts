@@ -1,3 +1,4 @@
+import { refuseTracingBuildpack } from "../build-output/group.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { awaitedLater, withTasks } from "../concurrency/task-scope.ts";
 import { Fault, failTo } from "../errors/fault.ts";
@@ -18,6 +19,7 @@ import { openImages, type Preparation, prepareLayers, readEarlyDocuments } from 
 export async function exportAppAndCache(context: ExportContext, signal: AbortSignal): Promise<void> {
   const { logger, documents, settings } = context;
   const group = await documents.group();
+  if (settings.tuning.telemetry) refuseTracingBuildpack(group);
   await withTasks(signal, async (tasks) => {
     // Open, read and build ahead; each reading only if the one before it succeeded.
     const images = openImages(context, tasks);

@@ -18,6 +18,7 @@ import { PATIENCE, type Patience } from "../http/http.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
+import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
 import { watchExport } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
@@ -38,6 +39,8 @@ export interface ExportEnvironment {
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
+  /** The export's span in the creator's telemetry, if the creator has any. Absent: the export opens telemetry of its own. */
+  readonly telemetry?: { readonly span: OpenSpan | undefined };
   readonly launcherRelease: Promise<LauncherRelease>;
 }
 
@@ -46,13 +49,13 @@ export interface ExportEnvironment {
  * @throws Fault with an exit code; the signal's reason
  */
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
-  const { logger, output, environment, keychain, launcherRelease, onEvent, clock = SYSTEM_CLOCK } = own;
+  const { logger, output, environment, keychain, launcherRelease, onEvent, telemetry, clock = SYSTEM_CLOCK } = own;
   const { tuning, insecureRegistries } = inputs.settings;
   const isUnguarded = process.execArgv.includes("--disable-wasm-trap-handler");
   const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const audience = { logger, output, environment, onEvent };
+  const audience = { logger, output, environment, onEvent, launcherRelease, ...(telemetry && { telemetry }) };
   const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
   const { monitor } = watch;
   const { entries, deflate } = engineParts();
@@ -61,7 +64,8 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
   const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
-  const registries = new Registries({ ...ways, patience, clock });
+  const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
+  const registries = new Registries({ ...ways, patience, clock, onRetry });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   const app = openDestination(inputs, registries, own, monitor);
   const { blobFiles } = app;

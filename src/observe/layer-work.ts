@@ -1,5 +1,5 @@
 import type { EventBody } from "./events.ts";
-import type { BlockTimes, SpanSink } from "./span-sink.ts";
+import type { BlockTimes, SpanSink, WorkSink } from "./span-sink.ts";
 
 export type LayerProduct = "diff-id" | "blob" | "tar-file" | "tar-stream";
 
@@ -24,11 +24,13 @@ export class LayerWork {
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;
   readonly #spans: SpanSink | undefined;
+  readonly #works: WorkSink | undefined;
 
-  constructor(id: string, emit: (event: EventBody) => void, spans?: SpanSink) {
+  constructor(id: string, emit: (event: EventBody) => void, spans?: SpanSink, works?: WorkSink) {
     this.id = id;
     this.#emit = emit;
     this.#spans = spans;
+    this.#works = works;
   }
 
   scanned(tarSize: number): void {
@@ -41,6 +43,7 @@ export class LayerWork {
     if (!this.isCompressed) this.compressed = 0;
     this.state = makes.includes("blob") ? "compressing" : makes.includes("diff-id") ? "hashing" : "reading";
     this.#emit({ event: "layer-started", id: this.id, tarSize, makes: [...makes] });
+    this.#works?.passBegan(this, makes);
   }
 
   block(number: number, { length, outputLength, times }: BlockWork): void {
@@ -50,10 +53,12 @@ export class LayerWork {
     this.encodeMs += times.endMs - times.readMs;
     if (!this.isCompressed) this.compressed += outputLength;
     this.#spans?.block(this.id, number, times);
+    this.#works?.block(this.id, number, times);
   }
 
   digested(kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void {
     this.#spans?.digest(this.id, kind, times);
+    this.#works?.digest(this.id, kind, times);
   }
 
   made(products: {
@@ -64,9 +69,17 @@ export class LayerWork {
     const { id, tarSize = 0 } = this;
     this.state = "made";
     if (diffId !== undefined) this.#emit({ event: "layer-hashed", id, diffId, tarSize });
-    if (blob === undefined) return;
-    this.compressed = blob.size;
-    this.isCompressed = true;
-    this.#emit({ event: "layer-compressed", id, digest: `sha256:${blob.sha256}`, size: blob.size, tarSize });
+    if (blob !== undefined) {
+      this.compressed = blob.size;
+      this.isCompressed = true;
+      this.#emit({ event: "layer-compressed", id, digest: `sha256:${blob.sha256}`, size: blob.size, tarSize });
+    }
+    this.#works?.passEnded(this, undefined);
+  }
+
+  /** The layer cannot be made, in this pass or before it. */
+  fail(reason: unknown): void {
+    this.state = "failed";
+    this.#works?.passEnded(this, reason);
   }
 }

@@ -1,6 +1,7 @@
+import { messageOf } from "../errors/fault.ts";
 import type { EventBody, EventSink } from "./events.ts";
 import { LayerWork } from "./layer-work.ts";
-import type { SpanSink } from "./span-sink.ts";
+import type { SpanSink, WorkSink } from "./span-sink.ts";
 import { Transfer, type TransferPlan } from "./transfer.ts";
 
 /** Observable state of an export: events plus counters to poll. Observers never block it. */
@@ -15,12 +16,19 @@ export class Monitor {
   readonly #now: () => number;
   readonly #started: number;
   readonly #spans: SpanSink | undefined;
+  readonly #works: WorkSink | undefined;
 
-  constructor(events: EventSink = () => undefined, now: () => number = () => performance.now(), spans?: SpanSink) {
+  constructor(
+    events: EventSink = () => undefined,
+    now: () => number = () => performance.now(),
+    spans?: SpanSink,
+    works?: WorkSink,
+  ) {
     this.#events = events;
     this.#now = now;
     this.#started = now();
     this.#spans = spans;
+    this.#works = works;
   }
 
   elapsedMs(): number {
@@ -39,14 +47,29 @@ export class Monitor {
   }
 
   layer(id: string): LayerWork {
-    const work = new LayerWork(id, (event) => this.emit(event), this.#spans);
+    const work = new LayerWork(id, (event) => this.emit(event), this.#spans, this.#works);
     this.layers.push(work);
     return work;
   }
 
   transfer(plan: TransferPlan): Transfer {
-    const transfer = new Transfer(plan, (event) => this.emit(event));
+    const transfer = new Transfer(plan, (event) => this.emit(event), this.#works);
     this.transfers.push(transfer);
     return transfer;
+  }
+
+  /** A request that is part of no transfer failed and is repeated after a wait. */
+  retried(error: unknown, waitMs: number): void {
+    this.#works?.retried(error, waitMs);
+  }
+
+  cacheBegan(): void {
+    this.#works?.cacheBegan();
+  }
+
+  /** There is no new cache. */
+  cacheFailed(error: unknown): void {
+    this.emit({ event: "cache-failed", reason: messageOf(error) });
+    this.#works?.cacheFailed(error);
   }
 }

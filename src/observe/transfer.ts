@@ -1,6 +1,7 @@
 import { messageOf } from "../errors/fault.ts";
 import type { EventBody } from "./events.ts";
 import type { LayerWork } from "./layer-work.ts";
+import type { WorkSink } from "./span-sink.ts";
 
 export type Side = "app" | "cache";
 
@@ -24,13 +25,16 @@ export class Transfer {
   startedMs: number | undefined;
   endedMs: number | undefined;
   readonly #emit: (event: EventBody) => number;
+  readonly #works: WorkSink | undefined;
   #sent = 0;
 
   /** @param emit returns the time of the event in ms since the export began */
-  constructor(plan: TransferPlan, emit: (event: EventBody) => number) {
+  constructor(plan: TransferPlan, emit: (event: EventBody) => number, works?: WorkSink) {
     this.plan = plan;
     this.size = plan.size;
     this.#emit = emit;
+    this.#works = works;
+    works?.transferCreated(this);
   }
 
   /** Bytes; never decreases, even when bytes are sent again. */
@@ -44,6 +48,12 @@ export class Transfer {
     this.state = "sending";
     if (isFirst) this.startedMs = this.#emit({ event: "upload-started", ...this.#name() });
     else this.#emit({ event: "upload-resumed", ...this.#name(), offset });
+    this.#works?.transferBegan(this, offset);
+  }
+
+  /** One of its requests failed and is repeated after a wait. */
+  retry(error: unknown, waitMs: number): void {
+    this.#works?.transferRetried(this, error, waitMs);
   }
 
   reach(bytes: number): void {
@@ -57,11 +67,13 @@ export class Transfer {
     // Another task may have sent the same blob.
     if (this.startedMs !== undefined) this.#sent = size;
     this.endedMs = this.#emit({ event: "upload-done", ...this.#name(), digest, size, outcome });
+    this.#works?.transferEnded(this, undefined, digest);
   }
 
   fail(reason: unknown): void {
     this.state = "failed";
     this.endedMs = this.#emit({ event: "upload-failed", ...this.#name(), reason: messageOf(reason) });
+    this.#works?.transferEnded(this, reason);
   }
 
   #name() {

@@ -1,6 +1,7 @@
 import { chownSync, existsSync } from "node:fs";
 import { isatty } from "node:tty";
 import { timelinePage } from "../assets.ts";
+import type { LauncherRelease } from "../cnb/build-metadata.ts";
 import { SYSTEM_TICKER } from "../concurrency/clock.ts";
 import { messageOf, toFault } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
@@ -15,6 +16,8 @@ import { Monitor } from "./monitor.ts";
 import { chooseProgress, type ProgressFlag, type ProgressMode, showProgress } from "./progress/show.ts";
 import { Activity } from "./summary/activity.ts";
 import { type Setup, type Summary, summarize, summaryLines } from "./summary/summary.ts";
+import { ExportSpans } from "./telemetry/export-spans.ts";
+import { type OpenSpan, openTelemetry, warnTelemetry } from "./telemetry/telemetry.ts";
 import { TimelineRecorder } from "./timeline/recorder.ts";
 import { writeTimeline } from "./timeline/write.ts";
 
@@ -25,6 +28,9 @@ export interface ObserverOptions {
   readonly output: CommandOutput | undefined;
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
+  readonly launcherRelease: Promise<LauncherRelease>;
+  /** The export's span in telemetry that the caller opens and closes, if it could. Absent: {@link watchExport} does. */
+  readonly telemetry?: { readonly span: OpenSpan | undefined };
 }
 
 export interface Observers {
@@ -43,7 +49,7 @@ const CLOSE_TIMEOUT_MS = 10_000;
 const STOPPED_TIMEOUT_MS = 200;
 
 /**
- * Starts the observers that the flags request: events, progress, summary and timeline.
+ * Starts the observers that the flags request: events, progress, summary, timeline and telemetry.
  * @param workers limited by the process's limits, so possibly fewer than requested
  * @throws Fault if the event file cannot be opened
  */
@@ -57,14 +63,23 @@ export async function watchExport(
   const { logger, output } = options;
   const events = openEvents(tuning.events);
   const recorder = tuning.timeline === "" ? undefined : new TimelineRecorder();
+  const { environment, launcherRelease } = options;
+  const telemetry =
+    options.telemetry === undefined
+      ? openTelemetry("export", { settings, environment, logger, launcherRelease })
+      : undefined;
+  const span = options.telemetry?.span ?? telemetry?.start("export");
+  const spans = span === undefined ? undefined : new ExportSpans(span, settings);
   const monitor = new Monitor(
     (event) => {
       events.write(event);
       recorder?.event(event);
+      spans?.event(event);
       options.onEvent?.(event);
     },
     () => performance.now(),
     recorder,
+    spans,
   );
   const ticker = SYSTEM_TICKER;
   const mode = progressMode(settings, options);
@@ -100,12 +115,15 @@ export async function watchExport(
       monitor.emit(failureEvent(failure));
       if (failure instanceof Error) reported.add(failure);
     }
+    spans?.end(failure);
     if (recorder !== undefined) timeline = saveTimeline(recorder);
   };
   const close = async (): Promise<void> => {
     const lost = await events.close(patienceMs());
     if (lost !== undefined) warn("events", lost);
     await timeline;
+    const unwritten = await telemetry?.close();
+    if (unwritten !== undefined) warnTelemetry(logger, unwritten);
   };
   return { monitor, end, close };
 }

@@ -47,7 +47,12 @@ export interface Work {
   readonly priority: number;
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of a request that failed and is repeated after `waitMs`. */
+  readonly onRetry?: RetryObserver | undefined;
 }
+
+/** @param waitMs until the next try */
+export type RetryObserver = (error: unknown, waitMs: number) => void;
 
 export interface RegistryCounters {
   uploads: number;
@@ -74,6 +79,8 @@ export interface Connection {
   readonly openRetry: (mayBeMissing: boolean) => RetryPolicy;
   readonly logger: Logger;
   readonly counters: RegistryCounters;
+  /** Told of repeated requests whose {@link Work} has no observer. */
+  readonly onRetry: RetryObserver | undefined;
 }
 
 /** The path of a repository's blobs, manifests or uploads (distribution-spec v1.1.1, "Endpoints"). */
@@ -107,11 +114,13 @@ export async function persist<T>(
 }
 
 /** Counts and logs retries, and adds to the final error how long they went on. */
-export function retryHooks({ counters, logger, pushRetry, notices }: Connection, { signal }: Work): RetryHooks {
+export function retryHooks(connection: Connection, { signal, onRetry = connection.onRetry }: Work): RetryHooks {
+  const { counters, logger, pushRetry, notices } = connection;
   return {
     signal,
     onRetry: (error, { count }, waitMs) => {
       counters.retries += 1;
+      onRetry?.(error, waitMs);
       logger[notices.isDue(count) ? "warn" : "debug"](`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
     },
     onGiveUp: (error, { count, sinceMs }) => {

@@ -57,6 +57,7 @@ export async function openImage(
       ...retryHooks(connection, work),
       onRetry: (error, { count }, waitMs) => {
         retries = count;
+        connection.onRetry?.(error, waitMs);
         const { message } = withContext(context, error);
         const attempt = `attempt ${count}${count < OPEN_TRIES ? `/${OPEN_TRIES}` : ""}`;
         logger.warn(`Failed to open remote image (${attempt}): ${message}, retrying in ${formatWait(waitMs)}`);

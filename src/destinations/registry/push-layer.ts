@@ -36,7 +36,8 @@ export async function pushLayer(
   const transfer = monitor.transfer({ destination: repository.name, image, layer, unit: "blob", ...source });
   const onBytes = (bytes: number) => transfer.reach(bytes);
   const onBegin = (offset: number) => transfer.begin(offset);
-  const options = { ...work, onBytes, onBegin };
+  const onRetry = (error: unknown, waitMs: number) => transfer.retry(error, waitMs);
+  const options = { ...work, onBytes, onBegin, onRetry };
   try {
     let made: MadeContent;
     if (content.kind === "made") made = content;

@@ -7,7 +7,7 @@ import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../process/environment.ts";
 import { RegistryClient } from "./client.ts";
-import { type RegistryCounters, RetryNotices, type UploadWays } from "./connection.ts";
+import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadWays } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
 import { CANCEL_MS } from "./upload-recovery.ts";
@@ -25,6 +25,8 @@ export interface RegistriesOptions {
   /** Default: {@link PATIENCE}. */
   readonly patience?: Patience;
   readonly clock?: Clock;
+  /** Told of repeated requests that are part of no upload. */
+  readonly onRetry?: RetryObserver;
 }
 
 interface Registry {
@@ -76,6 +78,7 @@ export class Registries {
       openRetry: openRetry(this.#patience, this.#clock),
       logger: this.#options.logger,
       counters: this.counters,
+      onRetry: this.#options.onRetry,
     });
     this.#repositories.set(key, repository);
     return repository;

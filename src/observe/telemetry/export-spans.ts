@@ -1,0 +1,258 @@
+import { LAYER_IDS } from "../../cnb/names.ts";
+import { threadClock } from "../../concurrency/clock.ts";
+import type { ExportSettings, Tuning } from "../../plan/inputs.ts";
+import type { ExportEvent } from "../events.ts";
+import type { LayerProduct, LayerWork } from "../layer-work.ts";
+import type { BlockTimes, WorkSink } from "../span-sink.ts";
+import type { Side, Transfer } from "../transfer.ts";
+import type { Attributes } from "./otlp.ts";
+import type { OpenSpan } from "./telemetry.ts";
+
+/** What threads do for a layer: the names of a pass's inner spans. */
+type Stage = "read" | "compress" | "hash" | "hash-blob";
+
+interface StageTimes {
+  /** ms of the threads' clock. */
+  startMs: number;
+  endMs: number;
+  /** Threads together, so it may exceed the span. */
+  busyMs: number;
+}
+
+interface Pass {
+  readonly span: OpenSpan;
+  readonly attributes: Attributes;
+  readonly stages: Map<Stage, StageTimes>;
+}
+
+interface SpanSettings extends Pick<ExportSettings, "daemon" | "layout" | "cacheImage" | "cacheDir" | "parallel"> {
+  readonly tuning: Pick<Tuning, "workers" | "compression" | "compressionLevel">;
+}
+
+/** Turns what a monitor records of an export into spans below one span (docs/telemetry.md#spans). */
+export class ExportSpans implements WorkSink {
+  readonly #export: OpenSpan;
+  readonly #settings: SpanSettings;
+  readonly #app: OpenSpan;
+  #cache: OpenSpan | undefined;
+  /** By layer id. */
+  readonly #passes = new Map<string, Pass>();
+  readonly #transfers = new Map<Transfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
+  /** Add to ms of the threads' clock for ms since 1970. */
+  readonly #threadOffsetMs: number;
+
+  /** @param span of the whole export; ended by {@link end} */
+  constructor(span: OpenSpan, settings: SpanSettings, clock: () => number = threadClock) {
+    this.#export = span;
+    this.#settings = settings;
+    this.#threadOffsetMs = span.telemetry.now() - clock();
+    const { parallel, tuning } = settings;
+    span.set({
+      "export.destination": this.#kindOf("app"),
+      "export.cache": this.#hasCache ? this.#kindOf("cache") : "none",
+      "export.parallel": parallel,
+      "export.workers": BigInt(tuning.workers),
+      "export.compression": tuning.compression,
+      "export.compression_level": BigInt(tuning.compressionLevel),
+    });
+    this.#app = span.startChild("app-image");
+  }
+
+  event(event: ExportEvent): void {
+    switch (event.event) {
+      case "layer-reused":
+        this.#sideSpan(event.image).addEvent("layer-reused", {
+          ...this.#layerAttributes(event.id),
+          ...this.#names({ "layer.diff_id": event.diffId }),
+        });
+        break;
+      case "app-image-ready":
+        this.#app.set(this.#names({ "image.digest": event.digest, "image.tags": event.tags }));
+        this.#app.end();
+        break;
+      case "cache-ready":
+        this.#cache?.set(this.#names({ "image.reference": event.reference, "image.digest": event.digest }));
+        this.#cache?.end();
+        break;
+      case "summary":
+        this.#export.set({
+          "export.layers_made": BigInt(event.made),
+          "export.layers_reused": BigInt(event.reused),
+          "export.read_bytes": BigInt(event.readBytes),
+          "export.compressed_bytes": BigInt(event.compressedBytes),
+          "export.sent_bytes": BigInt(event.sentBytes),
+        });
+        break;
+    }
+  }
+
+  cacheBegan(): void {
+    this.#cache = this.#export.startChild("cache");
+  }
+
+  cacheFailed(error: unknown): void {
+    this.#cache?.end(error);
+  }
+
+  passBegan({ id, tarSize = 0 }: LayerWork, makes: readonly LayerProduct[]): void {
+    const attributes = this.#layerAttributes(id);
+    const own = { ...attributes, "layer.tar_bytes": BigInt(tarSize), "layer.makes": makes };
+    this.#passes.set(id, {
+      span: this.#export.startChild("layer", { attributes: own }),
+      attributes,
+      stages: new Map(),
+    });
+  }
+
+  passEnded({ id, isCompressed, compressed }: LayerWork, failure: unknown): void {
+    const pass = this.#passes.get(id);
+    if (pass === undefined) return;
+    this.#passes.delete(id);
+    const { span, attributes, stages } = pass;
+    for (const [stage, { startMs, endMs, busyMs }] of stages) {
+      const options = {
+        startMs: startMs + this.#threadOffsetMs,
+        attributes: { ...attributes, "layer.busy_ms": busyMs },
+      };
+      span.startChild(`layer-${stage}`, options).end(undefined, endMs + this.#threadOffsetMs);
+    }
+    if (isCompressed) span.set({ "layer.blob_bytes": BigInt(compressed) });
+    span.end(failure);
+  }
+
+  block(layer: string, _block: number, { startMs, readMs, endMs }: BlockTimes): void {
+    const stages = this.#passes.get(layer)?.stages;
+    addStage(stages, "read", startMs, readMs);
+    if (endMs > readMs) addStage(stages, "compress", readMs, endMs);
+  }
+
+  digest(layer: string, kind: "diff-id" | "blob", { startMs, endMs }: Omit<BlockTimes, "readMs">): void {
+    addStage(this.#passes.get(layer)?.stages, kind === "blob" ? "hash-blob" : "hash", startMs, endMs);
+  }
+
+  transferCreated(transfer: Transfer): void {
+    this.#transfers.set(transfer, { createdMs: this.#export.telemetry.now(), span: undefined });
+  }
+
+  transferBegan(transfer: Transfer, offset: number): void {
+    const known = this.#transfers.get(transfer);
+    if (known?.span !== undefined) known.span.addEvent("resumed", { "upload.offset_bytes": BigInt(offset) });
+    else if (known !== undefined) {
+      known.span = this.#startTransfer(transfer, "upload");
+      known.span.set({ "upload.wait_ms": this.#export.telemetry.now() - known.createdMs });
+    }
+  }
+
+  transferRetried(transfer: Transfer, error: unknown, waitMs: number): void {
+    const span = this.#transfers.get(transfer)?.span ?? this.#sideSpan(transfer.plan.image);
+    this.#addRetry(span, error, waitMs);
+  }
+
+  transferEnded(transfer: Transfer, failure: unknown, digest?: string): void {
+    const known = this.#transfers.get(transfer);
+    if (known === undefined) return;
+    this.#transfers.delete(transfer);
+    const { outcome, size } = transfer;
+    const name = outcome === "mounted" ? "mount" : outcome === "existing" ? "find" : "upload";
+    const span = known.span ?? this.#startTransfer(transfer, name, known.createdMs);
+    span.set({
+      "upload.outcome": outcome ?? "failed",
+      "upload.bytes": size === undefined ? undefined : BigInt(size),
+      "upload.sent_bytes": BigInt(transfer.sent),
+      ...this.#names({ "upload.digest": digest }),
+    });
+    span.end(failure);
+  }
+
+  retried(error: unknown, waitMs: number): void {
+    this.#addRetry(this.#export, error, waitMs);
+  }
+
+  /** Ends all spans. @param failure what the export failed with, undefined for success */
+  end(failure: unknown): void {
+    for (const transfer of [...this.#transfers.keys()]) this.transferEnded(transfer, failure);
+    for (const { span } of this.#passes.values()) span.end(failure);
+    this.#cache?.end(failure);
+    this.#app.end(failure);
+    this.#export.end(failure);
+  }
+
+  #startTransfer({ plan }: Transfer, name: string, startMs?: number): OpenSpan {
+    const { destination, image, layer } = plan;
+    const kind = this.#kindOf(image);
+    return this.#sideSpan(image).startChild(name, {
+      kind: kind === "registry" || kind === "daemon" ? "client" : "internal",
+      ...(startMs === undefined ? {} : { startMs }),
+      attributes: {
+        "upload.destination": kind,
+        "upload.image": image,
+        ...(layer === undefined ? { "layer.kind": "run-image" } : this.#layerAttributes(layer)),
+        ...this.#names({ "upload.destination_name": destination }),
+      },
+    });
+  }
+
+  #addRetry(span: OpenSpan, error: unknown, waitMs: number): void {
+    const { type, message } = span.telemetry.describe(error);
+    span.addEvent("retry", {
+      "error.type": type,
+      "retry.wait_ms": waitMs,
+      ...this.#names({ "error.message": message }),
+    });
+  }
+
+  #sideSpan(side: Side): OpenSpan {
+    return side === "cache" ? (this.#cache ?? this.#export) : this.#app;
+  }
+
+  get #hasCache(): boolean {
+    return this.#settings.cacheImage !== "" || this.#settings.cacheDir !== "";
+  }
+
+  #kindOf(side: Side): "registry" | "daemon" | "layout" | "directory" {
+    const { daemon, layout, cacheImage } = this.#settings;
+    if (side === "cache") return cacheImage === "" ? "directory" : "registry";
+    return layout ? "layout" : daemon ? "daemon" : "registry";
+  }
+
+  #layerAttributes(id: string): Attributes {
+    return { ...kindOfLayer(id), ...this.#names({ "layer.id": id }) };
+  }
+
+  #names(attributes: Attributes): Attributes {
+    return this.#export.telemetry.hasNames ? attributes : {};
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  [LAYER_IDS.launchSbom]: "sbom",
+  [LAYER_IDS.cacheSbom]: "sbom",
+  [LAYER_IDS.launcher]: "launcher",
+  [LAYER_IDS.config]: "config",
+  [LAYER_IDS.processTypes]: "process-types",
+};
+
+function addStage(stages: Pass["stages"] | undefined, stage: Stage, startMs: number, endMs: number): void {
+  const known = stages?.get(stage);
+  if (known === undefined) stages?.set(stage, { startMs, endMs, busyMs: endMs - startMs });
+  else {
+    known.startMs = Math.min(known.startMs, startMs);
+    known.endMs = Math.max(known.endMs, endMs);
+    known.busyMs += endMs - startMs;
+  }
+}
+
+/** A layer without its own name, which is a directory's. RFC 0131 has the ids of buildpacks in its examples. */
+function kindOfLayer(id: string): Attributes {
+  const kind = KINDS[id];
+  if (kind !== undefined) return { "layer.kind": kind };
+  const [owner = "", name] = splitOnce(id, ":");
+  if (name === undefined) return { "layer.kind": "app" };
+  if (/^extended-layer-\d+$/.test(name)) return { "layer.kind": "extension", "extension-id": owner };
+  return { "layer.kind": "buildpack", "buildpack-id": owner };
+}
+
+function splitOnce(text: string, separator: string): readonly string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+}

@@ -1,0 +1,98 @@
+/**
+ * OTLP's JSON encoding of spans (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), one message a line as
+ * OpenTelemetry's file exporter writes it (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). Why it is
+ * not a package's: docs/decisions/0011-own-otlp-writer.md.
+ */
+
+/** A bigint is an integer, a number a double: backends keep the two apart, and 1.0 must not become an integer. */
+type AttributeValue = string | bigint | number | boolean | readonly string[];
+
+/** Attributes by key; undefined ones are left out. */
+export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
+
+/** Times, here and in spans, are ms since 1970. */
+export interface SpanEvent {
+  readonly name: string;
+  readonly ms: number;
+  readonly attributes: Attributes;
+}
+
+export interface SpanRecord {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** "" for the first span of a trace. */
+  readonly parentSpanId: string;
+  readonly isParentRemote: boolean;
+  /** Of the trace context. */
+  readonly traceFlags: number;
+  readonly name: string;
+  readonly kind: "internal" | "client";
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: Attributes;
+  readonly events: readonly SpanEvent[];
+  /** Why it failed; undefined if it did not. */
+  readonly failure: string | undefined;
+}
+
+/** What a file's spans have in common. */
+export interface Origin {
+  readonly resource: Attributes;
+  /** The instrumentation scope: name and version of the program that made the spans. */
+  readonly scope: { readonly name: string; readonly version: string };
+}
+
+/** Numbers of the enumerations in opentelemetry-proto's trace.proto, which JSON has as integers. */
+const KINDS = { internal: 1, client: 3 } as const;
+const STATUS_ERROR = 2;
+
+/** SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK of trace.proto. */
+const KNOWS_REMOTE = 0x100;
+const IS_REMOTE = 0x200;
+
+/** A TracesData message with one span, without a newline. */
+export function tracesLine({ resource, scope }: Origin, span: SpanRecord): string {
+  const scopeSpans = [{ scope, spans: [encodeSpan(span)] }];
+  return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
+}
+
+function encodeSpan(span: SpanRecord) {
+  const { traceId, spanId, parentSpanId, isParentRemote, traceFlags, name, events, failure } = span;
+  return {
+    traceId,
+    spanId,
+    ...(parentSpanId === "" ? {} : { parentSpanId }),
+    flags: traceFlags | KNOWS_REMOTE | (isParentRemote ? IS_REMOTE : 0),
+    name,
+    kind: KINDS[span.kind],
+    startTimeUnixNano: nanoseconds(span.startMs),
+    endTimeUnixNano: nanoseconds(Math.max(span.startMs, span.endMs)),
+    attributes: keyValues(span.attributes),
+    events: events.map(({ ms, name, attributes }) => ({
+      timeUnixNano: nanoseconds(ms),
+      name,
+      attributes: keyValues(attributes),
+    })),
+    status: failure === undefined ? {} : { code: STATUS_ERROR, message: failure },
+  };
+}
+
+function keyValues(attributes: Attributes) {
+  return Object.entries(attributes).flatMap(([key, value]) =>
+    value === undefined ? [] : [{ key, value: anyValue(value) }],
+  );
+}
+
+/** 64-bit integers are decimal strings. */
+function anyValue(value: AttributeValue): object {
+  if (typeof value === "string") return { stringValue: value };
+  if (typeof value === "bigint") return { intValue: String(value) };
+  if (typeof value === "number") return { doubleValue: value };
+  if (typeof value === "boolean") return { boolValue: value };
+  return { arrayValue: { values: value.map(anyValue) } };
+}
+
+/** A double has room for quarters of a microsecond in ms since 1970. */
+function nanoseconds(ms: number): string {
+  return String(BigInt(Math.round(ms * 1000)) * 1000n);
+}

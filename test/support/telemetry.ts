@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+const integer = z.string().regex(/^-?\d+$/);
+const nanoseconds = z.string().regex(/^\d{19}$/);
+const hex = (digits: number) => z.string().regex(new RegExp(`^(?!0*$)[\\da-f]{${digits}}$`));
+
+const scalar = z.union([
+  z.strictObject({ stringValue: z.string() }).transform(({ stringValue }) => stringValue),
+  z.strictObject({ intValue: integer }).transform(({ intValue }) => Number(intValue)),
+  z.strictObject({ doubleValue: z.number() }).transform(({ doubleValue }) => doubleValue),
+  z.strictObject({ boolValue: z.boolean() }).transform(({ boolValue }) => boolValue),
+]);
+const anyValue = z.union([
+  scalar,
+  z
+    .strictObject({ arrayValue: z.strictObject({ values: z.array(scalar) }) })
+    .transform((value) => value.arrayValue.values),
+]);
+const attributes = z
+  .array(z.strictObject({ key: z.string().min(1), value: anyValue }))
+  .refine((list) => new Set(list.map(({ key }) => key)).size === list.length, "keys are unique")
+  .transform((list) => Object.fromEntries(list.map(({ key, value }) => [key, value])));
+
+/**
+ * TracesData of opentelemetry-proto v1.9 (trace.proto, common.proto, resource.proto) in the JSON encoding of OTLP: names in
+ * lower camel case, ids in hexadecimal, 64-bit integers as strings, enumerations as numbers. Strict: of what is not in the
+ * protocol, a reader would say nothing.
+ */
+const tracesSchema = z.strictObject({
+  resourceSpans: z.array(
+    z.strictObject({
+      resource: z.strictObject({ attributes }),
+      scopeSpans: z.array(
+        z.strictObject({
+          scope: z.strictObject({ name: z.string(), version: z.string() }),
+          spans: z.array(
+            z.strictObject({
+              traceId: hex(32),
+              spanId: hex(16),
+              parentSpanId: hex(16).default(""),
+              flags: z.int().min(0).max(0x3ff),
+              name: z.string().min(1),
+              kind: z.literal([1, 3]),
+              startTimeUnixNano: nanoseconds,
+              endTimeUnixNano: nanoseconds,
+              attributes,
+              events: z.array(z.strictObject({ timeUnixNano: nanoseconds, name: z.string().min(1), attributes })),
+              status: z.union([
+                z.strictObject({ code: z.literal(2), message: z.string() }),
+                z.strictObject({}).transform(() => undefined),
+              ]),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** A span as a reader sees it. */
+export interface ReadSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly flags: number;
+  readonly name: string;
+  readonly kind: "internal" | "client";
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly resource: Readonly<Record<string, unknown>>;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly events: readonly { readonly name: string; readonly attributes: Readonly<Record<string, unknown>> }[];
+  /** Message of a status that is an error. */
+  readonly failure: string | undefined;
+}
+
+/** The spans of a file of OTLP JSON lines. @throws ZodError for a line that is not what the protocol says */
+export function readSpans(path: string): readonly ReadSpan[] {
+  const text = readFileSync(path, "utf8");
+  if (!text.endsWith("\n")) throw new Error(`${path} ends in a part of a line`);
+  return text.slice(0, -1).split("\n").flatMap(parseSpans);
+}
+
+/** The spans of one line. */
+export function parseSpans(line: string): readonly ReadSpan[] {
+  return tracesSchema.parse(JSON.parse(line)).resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map(({ kind, startTimeUnixNano, endTimeUnixNano, events, status, ...span }) => ({
+        ...span,
+        kind: kind === 3 ? ("client" as const) : ("internal" as const),
+        startMs: Number(BigInt(startTimeUnixNano) / 1000n) / 1000,
+        endMs: Number(BigInt(endTimeUnixNano) / 1000n) / 1000,
+        resource: resource.attributes,
+        events: events.map(({ name, attributes }) => ({ name, attributes })),
+        failure: status?.message,
+      })),
+    ),
+  );
+}
