@@ -17,10 +17,12 @@ const anyValue = z.union([
     .strictObject({ arrayValue: z.strictObject({ values: z.array(scalar) }) })
     .transform((value) => value.arrayValue.values),
 ]);
+/** The collector leaves empty lists out. */
 const attributes = z
   .array(z.strictObject({ key: z.string().min(1), value: anyValue }))
   .refine((list) => new Set(list.map(({ key }) => key)).size === list.length, "keys are unique")
-  .transform((list) => Object.fromEntries(list.map(({ key, value }) => [key, value])));
+  .transform((list) => Object.fromEntries(list.map(({ key, value }) => [key, value])))
+  .prefault([]);
 
 /**
  * TracesData of opentelemetry-proto v1.9 (trace.proto, common.proto, resource.proto) in the JSON encoding of OTLP: names in
@@ -45,7 +47,9 @@ const tracesSchema = z.strictObject({
               startTimeUnixNano: nanoseconds,
               endTimeUnixNano: nanoseconds,
               attributes,
-              events: z.array(z.strictObject({ timeUnixNano: nanoseconds, name: z.string().min(1), attributes })),
+              events: z
+                .array(z.strictObject({ timeUnixNano: nanoseconds, name: z.string().min(1), attributes }))
+                .default([]),
               status: z.union([
                 z.strictObject({ code: z.literal(2), message: z.string() }),
                 z.strictObject({}).transform(() => undefined),

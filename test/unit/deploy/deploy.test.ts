@@ -87,6 +87,36 @@ test("docs/drop-in.md shows the lifecycle of the sample builder, and pushes the 
   expect(page).toContain(`docker://localhost:5000/${image.slice(image.lastIndexOf("/") + 1)}\n`);
 });
 
+/** A collector's configuration (https://opentelemetry.io/docs/collector/configuration/). */
+const components = z.record(z.string(), z.unknown());
+const collectorSchema = z.strictObject({
+  ...{ extensions: components, receivers: components, processors: components },
+  ...{ connectors: components, exporters: components },
+  service: z.strictObject({
+    extensions: z.array(z.string()),
+    pipelines: z.record(
+      z.enum(["traces", "metrics"]),
+      z.strictObject({
+        receivers: z.array(z.string()),
+        processors: z.array(z.string()).optional(),
+        exporters: z.array(z.string()),
+      }),
+    ),
+  }),
+});
+
+test("each component of the collector's configuration is used, and the other way round", () => {
+  const { service, connectors, ...defined } = collectorSchema.parse(read("opentelemetry/collector.yaml"));
+  const pipelines = Object.values(service.pipelines);
+  const used = (kind: "receivers" | "processors" | "exporters") =>
+    new Set(pipelines.flatMap((pipeline) => pipeline[kind] ?? []));
+  const names = (...tables: readonly object[]) => new Set(tables.flatMap(Object.keys));
+  expect(used("receivers")).toEqual(names(defined.receivers, connectors));
+  expect(used("processors")).toEqual(names(defined.processors));
+  expect(used("exporters")).toEqual(names(defined.exporters, connectors));
+  expect(new Set(service.extensions)).toEqual(names(defined.extensions));
+});
+
 test("the ClusterLifecycle is one", () => {
   expect(clusterLifecycleSchema.parse(read("kpack/clusterlifecycle.yaml")).spec.image).toMatch(/:0\.21\.17$/);
 });
