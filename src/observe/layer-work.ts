@@ -1,7 +1,5 @@
 import type { EventBody } from "./events.ts";
-import type { BlockTimes, SpanSink, WorkSink } from "./span-sink.ts";
-
-export type LayerProduct = "diff-id" | "blob" | "tar-file" | "tar-stream";
+import type { BlockTimes, LayerProduct, SpanSink, WorkSink } from "./span-sink.ts";
 
 export type LayerState = "waiting" | "hashing" | "compressing" | "reading" | "made" | "failed";
 

@@ -1,5 +1,8 @@
-import type { LayerProduct, LayerWork } from "./layer-work.ts";
-import type { Transfer } from "./transfer.ts";
+export type LayerProduct = "diff-id" | "blob" | "tar-file" | "tar-stream";
+
+export type Side = "app" | "cache";
+
+export type TransferOutcome = "uploaded" | "mounted" | "existing";
 
 /** When a thread worked on a block, in ms of {@link threadClock}. */
 export interface BlockTimes {
@@ -15,16 +18,33 @@ export interface SpanSink {
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;
 }
 
+/** What spans say of a layer; sizes in bytes. */
+export interface ObservedWork {
+  readonly id: string;
+  readonly tarSize: number | undefined;
+  readonly isCompressed: boolean;
+  readonly compressed: number;
+}
+
+/** What spans say of a transfer; each has one object, which is its identity. */
+export interface ObservedTransfer {
+  readonly plan: { readonly destination: string; readonly image: Side; readonly layer?: string | undefined };
+  readonly outcome: TransferOutcome | undefined;
+  /** Bytes. */
+  readonly size: number | undefined;
+  readonly sent: number;
+}
+
 /** Takes work as it begins and ends, with the object that it is about, which the events name only. */
 export interface WorkSink extends SpanSink {
   /** A pass over a layer's files. */
-  passBegan(work: LayerWork, makes: readonly LayerProduct[]): void;
-  passEnded(work: LayerWork, failure: unknown): void;
-  transferCreated(transfer: Transfer): void;
+  passBegan(work: ObservedWork, makes: readonly LayerProduct[]): void;
+  passEnded(work: ObservedWork, failure: unknown): void;
+  transferCreated(transfer: ObservedTransfer): void;
   /** @param offset above 0 for a transfer that resumes */
-  transferBegan(transfer: Transfer, offset: number): void;
-  transferRetried(transfer: Transfer, error: unknown, waitMs: number): void;
-  transferEnded(transfer: Transfer, failure: unknown, digest?: string): void;
+  transferBegan(transfer: ObservedTransfer, offset: number): void;
+  transferRetried(transfer: ObservedTransfer, error: unknown, waitMs: number): void;
+  transferEnded(transfer: ObservedTransfer, failure: unknown, digest?: string): void;
   /** A request that is part of no transfer is repeated. */
   retried(error: unknown, waitMs: number): void;
   cacheBegan(): void;

@@ -1,11 +1,7 @@
 import { messageOf } from "../errors/fault.ts";
 import type { EventBody } from "./events.ts";
 import type { LayerWork } from "./layer-work.ts";
-import type { WorkSink } from "./span-sink.ts";
-
-export type Side = "app" | "cache";
-
-export type TransferOutcome = "uploaded" | "mounted" | "existing";
+import type { Side, TransferOutcome, WorkSink } from "./span-sink.ts";
 
 export interface TransferPlan {
   readonly destination: string;

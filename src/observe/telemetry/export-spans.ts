@@ -2,9 +2,7 @@ import { LAYER_IDS } from "../../cnb/names.ts";
 import { threadClock } from "../../concurrency/clock.ts";
 import type { ExportSettings, Tuning } from "../../plan/inputs.ts";
 import type { ExportEvent } from "../events.ts";
-import type { LayerProduct, LayerWork } from "../layer-work.ts";
-import type { BlockTimes, WorkSink } from "../span-sink.ts";
-import type { Side, Transfer } from "../transfer.ts";
+import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, WorkSink } from "../span-sink.ts";
 import type { Attributes } from "./otlp.ts";
 import type { OpenSpan } from "./telemetry.ts";
 
@@ -37,7 +35,7 @@ export class ExportSpans implements WorkSink {
   #cache: OpenSpan | undefined;
   /** By layer id. */
   readonly #passes = new Map<string, Pass>();
-  readonly #transfers = new Map<Transfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
+  readonly #transfers = new Map<ObservedTransfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
   /** Add to ms of the threads' clock for ms since 1970. */
   readonly #threadOffsetMs: number;
 
@@ -94,7 +92,7 @@ export class ExportSpans implements WorkSink {
     this.#cache?.end(error);
   }
 
-  passBegan({ id, tarSize = 0 }: LayerWork, makes: readonly LayerProduct[]): void {
+  passBegan({ id, tarSize = 0 }: ObservedWork, makes: readonly LayerProduct[]): void {
     const attributes = this.#layerAttributes(id);
     const own = { ...attributes, "layer.tar_bytes": BigInt(tarSize), "layer.makes": makes };
     this.#passes.set(id, {
@@ -104,7 +102,7 @@ export class ExportSpans implements WorkSink {
     });
   }
 
-  passEnded({ id, isCompressed, compressed }: LayerWork, failure: unknown): void {
+  passEnded({ id, isCompressed, compressed }: ObservedWork, failure: unknown): void {
     const pass = this.#passes.get(id);
     if (pass === undefined) return;
     this.#passes.delete(id);
@@ -130,11 +128,11 @@ export class ExportSpans implements WorkSink {
     addStage(this.#passes.get(layer)?.stages, kind === "blob" ? "hash-blob" : "hash", startMs, endMs);
   }
 
-  transferCreated(transfer: Transfer): void {
+  transferCreated(transfer: ObservedTransfer): void {
     this.#transfers.set(transfer, { createdMs: this.#export.telemetry.now(), span: undefined });
   }
 
-  transferBegan(transfer: Transfer, offset: number): void {
+  transferBegan(transfer: ObservedTransfer, offset: number): void {
     const known = this.#transfers.get(transfer);
     if (known?.span !== undefined) known.span.addEvent("resumed", { "upload.offset_bytes": BigInt(offset) });
     else if (known !== undefined) {
@@ -143,12 +141,12 @@ export class ExportSpans implements WorkSink {
     }
   }
 
-  transferRetried(transfer: Transfer, error: unknown, waitMs: number): void {
+  transferRetried(transfer: ObservedTransfer, error: unknown, waitMs: number): void {
     const span = this.#transfers.get(transfer)?.span ?? this.#sideSpan(transfer.plan.image);
     this.#addRetry(span, error, waitMs);
   }
 
-  transferEnded(transfer: Transfer, failure: unknown, digest?: string): void {
+  transferEnded(transfer: ObservedTransfer, failure: unknown, digest?: string): void {
     const known = this.#transfers.get(transfer);
     if (known === undefined) return;
     this.#transfers.delete(transfer);
@@ -177,7 +175,7 @@ export class ExportSpans implements WorkSink {
     this.#export.end(failure);
   }
 
-  #startTransfer({ plan }: Transfer, name: string, startMs?: number): OpenSpan {
+  #startTransfer({ plan }: ObservedTransfer, name: string, startMs?: number): OpenSpan {
     const { destination, image, layer } = plan;
     const kind = this.#kindOf(image);
     return this.#sideSpan(image).startChild(name, {
