@@ -12,7 +12,6 @@ import type { ExportSettings } from "../plan/inputs.ts";
 import type { LayerUse } from "../plan/layers.ts";
 import type { RegistryRepository } from "./registry/repository.ts";
 
-/** An image that layers may be taken from. */
 export type SourceImage = ExistingImage;
 
 export interface RunImage extends SourceImage, BaseImage {
@@ -27,37 +26,29 @@ export interface MadeContent {
   readonly mediaType: Promise<string>;
 }
 
-/** Where the contents of a layer come from; `From` is the place of a blob that exists already. */
 export type LayerContent<From> =
   | MadeContent
   | {
       readonly kind: "existing";
       readonly descriptor: Descriptor;
       readonly from: From;
-      /** Replaces a blob that turns out to be gone; without it that is an error. */
+      /** Replaces a blob that is gone; without it, a missing blob is an error. */
       readonly otherwise: MadeContent | undefined;
     };
 
 export interface AddedLayer {
   readonly id: string;
   readonly content: LayerContent<SourceImage>;
-  /** Settles when the destination has it. */
   readonly added: Promise<Descriptor>;
 }
 
 export interface UnsavedImage {
   readonly runImage: RunImage;
-  /** From the bottom, without the run image's. */
+  /** From the bottom, without the run image's layers. */
   readonly layers: readonly AddedLayer[];
-  /** What {@link AppDestination.addBaseLayers} returned. */
   readonly base: Promise<unknown>;
-  /** Known before any of `layers` is added. */
+  /** Set before any of `layers` is added. */
   readonly configBytes: Buffer;
-  /**
-   * The image's bytes.
-   * @param descriptors one for each of `layers`
-   * @param annotations to set in the manifest besides the run image's
-   */
   build(descriptors: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): BuiltImage;
 }
 
@@ -67,16 +58,16 @@ export interface SavedName {
 }
 
 /**
- * The fault of an app image that could not be saved under some names, in the reference's words: of the first one's code and
- * destination, and with all that is to be done about them.
- * @returns undefined if there is no such name
+ * The fault of an app image that failed to save under some names, in the reference's words: code and destination of the
+ * first failure, and the hints of all.
+ * @returns undefined if no name failed
  */
 export function namesFault(names: readonly SavedName[]): Fault | undefined {
   const failed = names.flatMap(({ name, failure }) => (failure === undefined ? [] : [{ name, failure }]));
   const [first] = failed;
   if (first === undefined) return undefined;
   const list = failed.map(({ name, failure }) => `[${name}: ${failure.message}]`).join(",");
-  // Names in one repository fail for one reason.
+  // All names in one repository usually fail for one reason, with one hint.
   const hints = [...new Set(failed.flatMap(({ failure }) => failure.hint ?? []))];
   const { code, destination } = first.failure;
   return new Fault(code, `failed to export: failed to write image to the following tags: ${list}`, {
@@ -89,46 +80,40 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
 
 /** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
 export interface SavedImage {
-  /** As typed, or as the destination calls them; in order, duplicates included. */
+  /** As typed, or normalized by the destination; in order, with duplicates. */
   readonly names: readonly SavedName[];
-  /** Follows `*** Images` in the log. */
   readonly label: string;
   readonly identifier: string;
-  /** Which kind of identifier report.toml and the debug log have a line for; a layout's is in its label only. */
+  /** The kind of identifier in report.toml and the debug log; a layout has one only in its label. */
   readonly identifiedBy: "digest" | "image-id" | undefined;
-  /** Bytes; 0 where it is not known. */
   readonly manifestSize: number;
 }
 
 /**
- * The port of a destination: a registry, a daemon or a layout, which also holds the images that the app image is built
- * upon. The members are in the order in which an export uses them.
+ * A registry, daemon or layout that the app image is saved to and its source images are read from. Members are in the
+ * order in which an export uses them.
  */
 export interface AppDestination {
   readonly name: string;
-  /** The registry's repository that gets every blob first; a cache image in the same registry mounts blobs from it. */
   readonly repository: RegistryRepository | undefined;
-  /** Where blobs are made if they stay at the destination. */
   readonly blobFiles: BlobFiles;
   /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
-  /** @returns undefined without a previous image, or if it is gone @throws Fault with an exit code */
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
   /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
   openLaunchCache(hashFile: HashFile): Promise<void>;
-  /** Finds out early whether the image may be saved under all its names. @throws Fault with an exit code if not */
+  /** Checks early that the image may be saved under all its names. @throws Fault with an exit code if not */
   checkAccess(signal: AbortSignal): Promise<void>;
   /**
    * Logs which images will be opened (docs/compatibility.md#log-order).
-   * @throws Fault for a name that the destination cannot have
+   * @throws Fault for a name that is invalid at this destination
    */
   announce(logger: Logger): void;
-  /** What the destination takes of a layer. Known once {@link openLaunchCache} has settled. */
+  /** Which forms of a layer the destination consumes. Final once {@link openLaunchCache} has settled. */
   readonly layerUses: readonly LayerUse[];
-  /** Makes sure that the destination has the run image's layers. */
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**
-   * Makes sure that the destination has a layer.
+   * Adds a layer unless the destination has it.
    * @param layer its id for messages, and its position in the order of work
    * @returns its descriptor there
    * @throws Fault; the signal's reason
@@ -138,15 +123,12 @@ export interface AppDestination {
     layer: { readonly id: string; readonly order: number },
     signal: AbortSignal,
   ): Promise<Descriptor>;
-  /** True if {@link save} may need the contents of an added layer again. */
   needsAgain(content: LayerContent<SourceImage>): boolean;
   /**
-   * Saves the image under all its names; a name that fails does not stop the others
-   * (docs/compatibility.md#image-names).
+   * Saves the image under all its names; a failing name does not stop the others (docs/compatibility.md#image-names).
    * @throws errors that concern no single name: a layer that cannot be built, the signal's reason
    */
   save(image: UnsavedImage, signal: AbortSignal): Promise<SavedImage>;
-  /** Removes unfinished blobs, and closes connections. */
   close(): Promise<void>;
 }
 
@@ -158,8 +140,8 @@ export function findLayer(from: SourceImage | undefined, diffId: string): Descri
 }
 
 /**
- * The media type of layers upon a run image.
- * @throws Fault for an image that nothing can be built upon, or that cannot take layers with this compression
+ * The media type of layers on top of a run image.
+ * @throws Fault for an image without layers, or that cannot have layers with this compression
  */
 export function layerTypeUpon(image: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
   const { name, layers } = image;
@@ -169,9 +151,9 @@ export function layerTypeUpon(image: SourceImage, mediaType: string, compression
 }
 
 /**
- * The descriptor of a layer even if it could not be added: an image that fails under one name may still be saved under
- * another, and the log lists the names that failed.
- * @param isBlamed true for an error of the destination rather than of the layer
+ * The descriptor of a layer even if adding it failed: the image may still be saved under another name, and the log
+ * lists the names that failed.
+ * @param isBlamed true for errors of the destination rather than of the layer
  */
 export async function describeLayer(
   { content, added }: AddedLayer,
@@ -187,7 +169,6 @@ export async function describeLayer(
   }
 }
 
-/** The warning that the reference logs while it sets up the app image (docs/compatibility.md#created-time). */
 export function warnInvalidEpoch({ isSourceDateEpochInvalid }: ExportSettings, logger: Logger): void {
   if (isSourceDateEpochInvalid) logger.warn("Ignoring invalid SOURCE_DATE_EPOCH");
 }

@@ -102,7 +102,7 @@ const REFUSED: readonly Refused[] = [
     target: UPLOADS,
     action: answered({ status: 413, body: "<html>413 Request Entity Too Large</html>" }),
     message: "unexpected status code 413 Request Entity Too Large: <html>413 Request Entity Too Large</html>",
-    hint: /a proxy before it, limits the size of a request's body .* \(HTTP 413 for blob sha256:/,
+    hint: /a proxy in front of it, limits the size of request bodies .* \(HTTP 413 for blob sha256:/,
   },
   {
     name: "a mirror",
@@ -153,7 +153,7 @@ const REFUSED: readonly Refused[] = [
     target: MANIFESTS,
     action: answered(refusal(400, "MANIFEST_INVALID", "manifest invalid", { reason: "unknown media type" })),
     message: "MANIFEST_INVALID: manifest invalid; map[reason:unknown media type]",
-    hint: /does not take this kind of manifest.* \(HTTP 400 for manifest v1 of/,
+    hint: /does not accept this kind of manifest.* \(HTTP 400 for manifest v1 of/,
   },
   {
     name: "a name that it does not like",

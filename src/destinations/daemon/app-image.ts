@@ -35,8 +35,8 @@ const SHORT_ID = 12;
 
 /**
  * The app image in a Docker daemon that also has the run image and the previous image
- * (docs/compatibility.md#docker-daemon). Layers are sent while they are built, in one load that starts with the first
- * layer once both images are known.
+ * (docs/compatibility.md#docker-daemon). One load, which starts with the first layer once both images are known, sends
+ * layers while they are built.
  */
 export class DaemonApp implements AppDestination {
   readonly name: string;
@@ -65,7 +65,6 @@ export class DaemonApp implements AppDestination {
     void awaitedLater(this.#opened.promise);
   }
 
-  /** A failed load starts over. */
   needsAgain(): boolean {
     return true;
   }
@@ -93,7 +92,7 @@ export class DaemonApp implements AppDestination {
     const { previousImage } = this.#analyzed;
     try {
       const image = previousImage === "" ? undefined : await this.#find(previousImage, signal);
-      // A load keeps the connection busy to its end, so everything that has to be known before is asked for first.
+      // A load occupies the connection until it ends, so all queries come first.
       await this.openRunImage(signal);
       await this.#connection.storage(signal);
       this.#opened.resolve();
@@ -113,7 +112,6 @@ export class DaemonApp implements AppDestination {
     else this.#launchCache = opened;
   }
 
-  /** The load omits layers that the daemon has under the image. */
   async addBaseLayers(): Promise<void> {}
 
   async addLayer(
@@ -137,7 +135,7 @@ export class DaemonApp implements AppDestination {
       transfer.fail(error);
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      // Saving needs the diffID all the same: it tries once more, or reports why no name has the image.
+      // Saving needs the diffID anyway: it retries once, or reports why every name failed.
       await layer.hash();
     }
     this.#launchCache?.add(await layer.diffId, layer);
@@ -164,7 +162,7 @@ export class DaemonApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
-      // Under the names as typed, which is how they are shown (docs/compatibility.md#daemon-failures-by-name).
+      // Names as typed, which is how the log shows them (docs/compatibility.md#daemon-failures-by-name).
       const names = this.#references.map(({ original }) => ({ name: original, failure: error }));
       return { names, ...identify(""), manifestSize };
     }
@@ -180,7 +178,7 @@ export class DaemonApp implements AppDestination {
     const image = await this.#find(runImage, signal);
     const destination = this.#connection.docker.name;
     if (image === undefined)
-      // Reported at once, where the reference goes on with an empty image (docs/compatibility.md#missing-run-image).
+      // Fails at once; the reference continues with an empty image (docs/compatibility.md#missing-run-image).
       throw failTo(
         "create new app image",
         new Fault("EXPORT_DAEMON_RUN_IMAGE", `run image ${goQuote(runImage)} is not in the docker daemon`, {
@@ -198,7 +196,7 @@ export class DaemonApp implements AppDestination {
       return await findImage(this.#connection, name, ownPlatform(), signal);
     } catch (error) {
       signal.throwIfAborted();
-      // The reference has this blank too.
+      // The leading space is the reference's.
       throw failTo(" image", error);
     }
   }
@@ -219,7 +217,7 @@ export class DaemonApp implements AppDestination {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
       this.#logger.debug(
-        `Sending the image to the daemon with all layers, as it was not taken without: ${messageOf(error)}`,
+        `Sending all layers to the daemon, which rejected the image without them: ${messageOf(error)}`,
       );
       return await this.#complete(this.#newLoad(signal), image, complete(), signal);
     }
@@ -235,14 +233,13 @@ export class DaemonApp implements AppDestination {
     return await readId(this.#connection, this.#loadedName(), signal);
   }
 
-  /** Avoids reading a layer out of the daemon. */
   async #fromLaunchCache(layer: LoadedLayer): Promise<LoadedLayer> {
     if (layer.kind !== "saved") return layer;
     const tar = await this.#launchCache?.find(layer.diffId);
     return tar === undefined ? layer : { kind: "cached", tar };
   }
 
-  /** A directory that another export uses is only a warning; the reference fails for any reason. */
+  /** A directory that another export uses only causes a warning; the reference always fails. */
   async #commitLaunchCache(): Promise<void> {
     const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
     if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${warningOf(fault)}`);
@@ -252,7 +249,7 @@ export class DaemonApp implements AppDestination {
     return new DaemonLoad(this.#connection, this.#loadedName(), signal);
   }
 
-  /** Normalized, like the reference's; a name with a digest cannot be a tag and stays as typed. */
+  /** Normalized, as in the reference; a name with a digest cannot be a tag and stays as typed. */
   #loadedName(): string {
     const [first] = this.#references;
     return first?.digest === undefined ? (first?.name ?? this.name) : first.original;

@@ -8,10 +8,9 @@ const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
 
 const infoType = struct({ DriverStatus: list(list(text)) });
 
-/** How a daemon keeps layers: by chains of diffIDs, or as blobs in containerd's content store. */
+/** How a daemon stores layers: by chains of diffIDs, or as blobs in containerd's content store. */
 export type DaemonStorage = "classic" | "containerd";
 
-/** A daemon and what has to be known of it; each is asked for once. */
 export class DaemonConnection {
   readonly docker: DockerClient;
   #storage: Promise<DaemonStorage> | undefined;
@@ -21,13 +20,12 @@ export class DaemonConnection {
     this.docker = docker;
   }
 
-  /** How the daemon stores layers; classic if it does not say (docs/compatibility.md#daemon-load). */
+  /** Defaults to classic if the daemon does not say (docs/compatibility.md#daemon-load). */
   storage(signal: AbortSignal): Promise<DaemonStorage> {
     this.#storage ??= this.#readStorage(signal);
     return this.#storage;
   }
 
-  /** Whether images can be asked for by platform. @throws Fault when the daemon does not answer */
   isPlatformAware(signal: AbortSignal): Promise<boolean> {
     this.#isPlatformAware ??= this.#readPlatformAware(signal);
     return this.#isPlatformAware;
@@ -49,7 +47,8 @@ export class DaemonConnection {
   async #readPlatformAware(signal: AbortSignal): Promise<boolean> {
     const used = await this.docker.version(signal);
     if (!isAtLeast(used, PLATFORM_AWARE_API)) return false;
-    // A daemon behind a proxy that refuses this is asked for images without a platform, which all daemons understand.
+    // If a proxy in front of the daemon refuses this request, images are requested without a platform, which all
+    // daemons understand.
     const request = { method: "GET", path: "/version" } as const;
     const said = await this.docker.json(request, versionType, signal).catch(unlessRefused);
     return said !== undefined && isAtLeast(said.ApiVersion, PLATFORM_AWARE_API);

@@ -9,18 +9,19 @@ import type { DaemonConnection } from "./connection.ts";
 import { type DaemonImage, encodeName, platformQuery } from "./images.ts";
 import type { Upload } from "./upload.ts";
 
-/** Says which files of a saved image are its layers; the only one of its documents that all versions of docker write. */
+/** Lists the layers of a saved image; the only document that all versions of docker write. */
 const MANIFEST = "manifest.json";
 
-/** Would make a tar an OCI layout of its own for the daemon that loads it. */
+/** With these, the daemon would load the tar as an OCI layout. */
 const LAYOUT_DOCUMENTS = new Set(["oci-layout", "index.json", "repositories"]);
 
 const manifestType = list(struct({ Layers: list(text) }));
 
 /**
- * Reads all layers of an image out of the daemon (`docker save`) and sends them right back in an upload, without a copy on
- * disk: what is a layer is only known at the end, so all files go. They may be compressed; a daemon takes either.
- * @param prefix for the names of the files in the upload, so that they differ from others
+ * Reads all layers of an image out of the daemon (`docker save`) and streams them back into an upload, without a copy
+ * on disk. All files are sent, because the manifest that lists the layers comes last. They may be compressed; a daemon
+ * accepts either.
+ * @param prefix makes the names of the files unique in the upload
  * @returns the name in the upload of each layer, by diffID
  * @throws Fault `failed to fetch base layers: ...`, or the upload's
  */
@@ -50,13 +51,11 @@ export async function downloadLayers(
   }
 }
 
-/** A file of a tar that is being read: to be read to its end, or resumed. */
 interface Entry extends AsyncIterable<unknown> {
   readonly header: Header;
   resume(): void;
 }
 
-/** What the files of a saved image are called in the upload. */
 class SavedNames {
   readonly #image: DaemonImage;
   readonly #uploaded = new Map<string, string>();
@@ -79,7 +78,7 @@ class SavedNames {
       await upload.add({ name: uploaded, size, open: () => bytesOf(entry) });
       return;
     }
-    // An image that has a layer twice has it once as a link.
+    // A layer that an image has twice is stored once and linked.
     if (type === "symlink" && linkname) this.#links.set(name, posix.join(posix.dirname(name), linkname));
     entry.resume();
   }

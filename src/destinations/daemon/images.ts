@@ -15,18 +15,16 @@ import {
 } from "../../oci/image-config.ts";
 import type { DaemonConnection } from "./connection.ts";
 
-/** An image in a daemon, as far as the daemon tells of it. */
 export interface DaemonImage {
-  /** As it was asked for. */
   readonly name: string;
-  /** `sha256:<64 hex digits>`: the daemon's ID, which is that of an index where the daemon keeps indexes. */
+  /** `sha256:<64 hex digits>`: the daemon's ID, which is the digest of the index if the daemon stores indexes. */
   readonly id: string;
-  /** To ask for its layers with; undefined where the daemon knows no platforms. */
+  /** Selects the image's layers; undefined if the daemon does not support platforms. */
   readonly platform: Platform | undefined;
   readonly config: ImageConfig;
 }
 
-/** Of an image; podman leaves out the algorithm. */
+/** Podman omits the algorithm. */
 const idType = text.transform((id, context) => {
   const named = /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
   const problem = digestProblem(named);
@@ -36,7 +34,6 @@ const idType = text.transform((id, context) => {
 
 const identityType = struct({ Id: idType });
 
-/** What a daemon answers to `/images/<name>/json`, as far as it is read. */
 export const inspectType = struct({
   Id: idType,
   Architecture: text,
@@ -48,7 +45,6 @@ export const inspectType = struct({
   Config: pointer(containerConfigType).transform((config) => config ?? emptyContainerConfig()),
 });
 
-/** What it answers to `/images/<name>/history`. */
 export const historyType = list(struct({ CreatedBy: text, Comment: text }));
 
 type Inspect = z.output<typeof inspectType>;
@@ -57,7 +53,7 @@ type History = z.output<typeof historyType>;
 /**
  * Looks up an image in the daemon (docs/compatibility.md#daemon-images): first by name alone, for its ID, then, if the
  * daemon supports platforms, for the wanted platform.
- * @param name of the image, or its ID
+ * @param name name or ID
  * @returns undefined if there is no such image
  * @throws Fault
  */
@@ -79,7 +75,6 @@ export async function findImage(
   };
 }
 
-/** The daemon's ID of an image that was just loaded. @throws Fault `saving image "<name>": ...` */
 export async function readId({ docker }: DaemonConnection, name: string, signal: AbortSignal): Promise<string> {
   try {
     const path = `/images/${encodeName(name)}/json`;
@@ -90,7 +85,6 @@ export async function readId({ docker }: DaemonConnection, name: string, signal:
   }
 }
 
-/** The query's member that asks for a platform, in docker's API; none for any. */
 export function platformQuery(platform: Platform | undefined): Readonly<Record<string, string>> {
   if (platform === undefined) return {};
   const { os, architecture, variant } = platform;
@@ -118,13 +112,12 @@ async function ask(
   }
 }
 
-/** Podman looks for an ID that it does not have among the names, where it is refused. */
+/** Podman looks up an unknown ID as a name, and then rejects it as invalid. */
 function isUnknown(error: unknown): boolean {
   if (!(error instanceof Fault)) return false;
   return error.code === DOCKER_NOT_FOUND || error.message.includes("cannot specify 64-byte hexadecimal strings");
 }
 
-/** A name as a part of a path; slashes, colons and the at sign stay, as docker's client leaves them. */
 export function encodeName(name: string): string {
   return name
     .split("/")
@@ -141,7 +134,6 @@ function platformOf({ Os, Architecture, OsVersion, Variant }: Inspect): Platform
   };
 }
 
-/** An image config made from what the daemon shows of it, which has no marks of history entries without a layer. */
 export function configOf(inspect: Inspect, history: History): ImageConfig {
   return {
     ...emptyImageConfig({ os: inspect.Os, architecture: inspect.Architecture }),
@@ -150,14 +142,14 @@ export function configOf(inspect: Inspect, history: History): ImageConfig {
     variant: inspect.Variant,
     rootfs: { type: inspect.RootFS.Type, diff_ids: inspect.RootFS.Layers },
     config: keptConfig(inspect.Config),
-    // The newest comes first.
+    // The daemon lists the newest first.
     history: history
       .map(({ CreatedBy, Comment }) => ({ ...blankEntry(""), created_by: CreatedBy, comment: Comment }))
       .reverse(),
   };
 }
 
-/** What of a daemon's config the reference takes over (imgutil local/v1_facade.go, toV1Config). */
+/** The fields of a daemon's config that the reference keeps (imgutil local/v1_facade.go, toV1Config). */
 function keptConfig(config: ContainerConfig): ContainerConfig {
   const { Cmd, Healthcheck, Entrypoint, Env, Labels, OnBuild, User, Volumes, WorkingDir, ExposedPorts } = config;
   return {

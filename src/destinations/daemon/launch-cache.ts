@@ -13,8 +13,8 @@ export interface CachedTar {
 }
 
 /**
- * The tars of the app image's layers in a directory beside a daemon, so that no layer has to be read out of the daemon
- * again (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it.
+ * The tars of the app image's layers in a directory beside a daemon, which save reading layers out of the daemon
+ * (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it.
  */
 export class LaunchCache {
   readonly #volume: VolumeCache;
@@ -25,7 +25,7 @@ export class LaunchCache {
   }
 
   /**
-   * @returns the fault if another export uses the directory, which does not end this one
+   * @returns the fault if another export uses the directory, which is not fatal
    * @throws Fault `failed to create launch cache: ...` with exit code 1
    */
   static async open(directory: string, hashFile: HashFile): Promise<LaunchCache | Fault> {
@@ -42,14 +42,13 @@ export class LaunchCache {
   }
 
   /**
-   * Adds a layer to the new cache: the old one's tar, or one that is built. A layer that only the daemon has stays out.
-   * {@link commit} reports failures.
+   * Adds the old cache's tar, or a layer to build; layers that only the daemon has are not cached. {@link commit}
+   * reports failures.
    */
   add(diffId: DiffID, layer: Layer | undefined): void {
     this.#adding.push(awaitedLater(this.#add(diffId, layer)));
   }
 
-  /** The old cache's tar of a layer; undefined if it is missing or does not match its name. */
   async find(diffId: DiffID): Promise<CachedTar | undefined> {
     const path = await this.#volume.find(diffId);
     if (path === undefined || (await this.#volume.flawOf(diffId)) !== undefined) return undefined;
@@ -58,8 +57,8 @@ export class LaunchCache {
   }
 
   /**
-   * Makes the new cache the one for the next build.
-   * @returns the fault if another export has taken the directory
+   * Replaces the old cache with the new one.
+   * @returns the fault if another export has locked the directory
    * @throws Fault `failed to commit cache: ...`
    */
   async commit(): Promise<Fault | undefined> {

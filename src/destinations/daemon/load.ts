@@ -12,11 +12,11 @@ import { DaemonSource, diffIdOf, withoutAlgorithm } from "./source-image.ts";
 import { Upload } from "./upload.ts";
 
 export type LoadedLayer =
-  /** The daemon has all layers up to this one, in the same order; none is sent. */
+  /** The daemon has this layer and all below it, in the same order; it is not sent. */
   | { readonly kind: "known" }
   | { readonly kind: "made"; readonly layer: Layer }
   | { readonly kind: "cached"; readonly tar: CachedTar }
-  /** The daemon has it, but under other layers. */
+  /** The daemon has it, but on top of other layers. */
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
 /** One attempt to load an image into a daemon, in Docker's own archive format (docs/compatibility.md#daemon-load). */
@@ -34,7 +34,7 @@ export class DaemonLoad {
   }
 
   /**
-   * Sends a layer while it is built; once, however often it is called.
+   * Sends a layer while it is built. Idempotent.
    * @returns the layer's name in the load
    */
   async send(layer: Layer, transfer?: Transfer): Promise<string> {
@@ -45,11 +45,6 @@ export class DaemonLoad {
     return sent.name;
   }
 
-  /**
-   * Sends what is missing and waits until the daemon has the image.
-   * @param layers from the bottom
-   * @throws Fault of the daemon, or of a layer
-   */
   async complete(image: BuiltImage, layers: readonly LoadedLayer[]): Promise<void> {
     const upload = this.#opened();
     const saved = await this.#resendSaved(layers, upload);
@@ -75,7 +70,6 @@ export class DaemonLoad {
     layer.counters.uploads += 1;
   }
 
-  /** Reads the layers of other images out of the daemon, each image once. */
   async #resendSaved(layers: readonly LoadedLayer[], upload: Upload): Promise<ReadonlyMap<string, string>> {
     const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
     const names = new Map<string, string>();
@@ -110,7 +104,6 @@ export class DaemonLoad {
   }
 }
 
-/** Counts a chunk when the next one is requested. */
 async function* counted(chunks: AsyncIterable<Uint8Array>, transfer: Transfer | undefined): AsyncGenerator<Uint8Array> {
   let sent = 0;
   transfer?.begin();
@@ -131,10 +124,10 @@ export function originOf(image: SourceImage): DaemonImage {
 }
 
 /**
- * Chooses where each layer of a loaded image comes from. A daemon with classic storage identifies layers by everything
- * below them: it has those of the run image, and those of the previous image up to the first difference
+ * Chooses the source of each layer of a loaded image. Classic storage identifies a layer by everything below it, so the
+ * daemon has the layers of the run image, and those of the previous image up to the first difference
  * (docs/compatibility.md#daemon-load).
- * @param contents of the layers on top of the run image, from the bottom
+ * @param contents layers on top of the run image, from the bottom
  * @param omitsKnown whether to omit layers that the daemon has; false if it needs complete images
  */
 export function chooseLayers(
@@ -159,7 +152,6 @@ function startsWith({ config }: SourceImage, chain: readonly string[]): boolean 
   return chain.every((diffId, i) => config.rootfs.diff_ids[i] === diffId);
 }
 
-/** Prefers local contents, which need not be read out of the daemon. */
 function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
   if (content.kind === "made") return { kind: "made", layer: content.layer };
   if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };

@@ -6,8 +6,8 @@ import type { RunImage, SourceImage } from "../destination.ts";
 import type { DaemonImage } from "./images.ts";
 
 /**
- * The reference's size of a layer that stays in the daemon. A daemon's images have no manifests; the manifest made for
- * the report's `manifest-size` has diffIDs for layer digests (docs/compatibility.md#daemon-manifest-size).
+ * The reference's size for a layer that stays in the daemon. A daemon's images have no manifests; the one computed for
+ * the report's `manifest-size` uses diffIDs as layer digests (docs/compatibility.md#daemon-manifest-size).
  */
 const UNKNOWN_SIZE = -1;
 
@@ -34,7 +34,7 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
   readonly mediaType = DOCKER_MANIFEST;
 
   get manifest(): ManifestMembers {
-    // Digest and size are those of the config that is built.
+    // The new image's config replaces this descriptor's digest and size.
     const config: Descriptor = { mediaType: DOCKER_CONFIG, size: 0, digest: parseDigest(this.image.id) };
     return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers: this.layers };
   }
@@ -44,9 +44,8 @@ export class DaemonRunImage extends DaemonSource implements RunImage {
   }
 }
 
-/** The descriptor of a layer in a daemon. @param size bytes of its tar */
 export function daemonLayer(diffId: DiffID, size: number): Descriptor {
-  // What is stored as a tar has its diffID for a digest.
+  // An uncompressed layer's digest is its diffID.
   return { mediaType: DOCKER_LAYER_GZIP, size, digest: parseDigest(diffId) };
 }
 

@@ -10,8 +10,7 @@ export interface TagResult {
 }
 
 /**
- * Tags an image with all its names, one after the other; a name that fails does not stop the others
- * (docs/compatibility.md#daemon-load).
+ * Tags an image with each name in turn; a failing name does not stop the others (docs/compatibility.md#daemon-load).
  * @param id the daemon's ID of the image
  * @throws the signal's reason
  */

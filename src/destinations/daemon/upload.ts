@@ -14,21 +14,19 @@ import {
 } from "../../go/tar-header.ts";
 import type { DaemonConnection } from "./connection.ts";
 
-/** One file of the tar that a daemon loads. */
 export interface UploadEntry {
   /** At most 100 ASCII characters. */
   readonly name: string;
-  /** Bytes; exactly as many must come. */
+  /** Bytes; the contents must have exactly this size. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** Two empty records. */
 export const TAR_END = Buffer.alloc(TRAILER_SIZE);
 
 /**
- * An entry's bytes in a tar, as the reference writes them: a USTAR header with mode 0644 and zeros for owner and time,
- * the contents, and zeros up to the next record (docs/compatibility.md#daemon-load).
+ * A tar entry as the reference writes it: a USTAR header with mode 0644 and owner and group 0, the contents, and zeros
+ * up to the next record (docs/compatibility.md#daemon-load).
  * @throws Fault if contents and size differ; errors of the contents
  */
 export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerator<Uint8Array> {
@@ -45,7 +43,7 @@ export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerat
   if (padding > 0) yield TAR_END.subarray(0, padding);
 }
 
-/** A size beyond the octal digits of its field is written in base 256, as GNU tar does and Go reads. */
+/** Sizes beyond the octal field are written in base 256, as in GNU tar and Go. */
 function header(name: string, size: number): Buffer {
   const record = Buffer.alloc(RECORD_SIZE);
   const owner = { uid: 0, gid: 0 };
@@ -61,8 +59,8 @@ interface Waiting {
 }
 
 /**
- * One tar on its way into a daemon (`docker load`). It begins with its first entry; entries are sent in the order in which
- * they are added, each as fast as it is made and taken, so that an image is loaded while its layers are made.
+ * One tar streamed into a daemon (`docker load`). The request starts with the first entry; entries are sent in the
+ * order of {@link add}, each as fast as it is built and the daemon reads, so that loading overlaps with building.
  */
 export class Upload {
   readonly #name: string;
@@ -73,10 +71,6 @@ export class Upload {
   #hasFailed = false;
   #changed = new Condition();
 
-  /**
-   * @param name of the image, for messages
-   * @param signal ends the request; the daemon throws away what it has
-   */
   constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
     this.#name = name;
     this.#failed.promise.catch(() => undefined);
@@ -84,7 +78,6 @@ export class Upload {
     this.#loaded.catch((error: unknown) => this.#fail(error));
   }
 
-  /** Sends a file when its turn comes. @throws Fault of the request, or whatever the contents throw */
   async add(entry: UploadEntry): Promise<void> {
     const sent = Promise.withResolvers<void>();
     sent.promise.catch(() => undefined);
@@ -95,8 +88,8 @@ export class Upload {
 
   /**
    * Call after adding all files; waits until the daemon has loaded the image.
-   * @throws Fault `loading image "<name>". first error: ...` for any error in the daemon's whole response
-   *   (docs/compatibility.md#daemon-load-errors)
+   * @throws Fault `loading image "<name>". first error: ...` for an error anywhere in the daemon's response
+   * (docs/compatibility.md#daemon-load-errors)
    */
   async end(): Promise<void> {
     this.#isComplete = true;
@@ -136,7 +129,7 @@ export class Upload {
 
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
-/** The answer is JSON documents, one a line; any of them may be an error. */
+/** The response is one JSON document per line; any of them may be an error. */
 function checkAnswer(answer: string): void {
   for (const line of answer.split("\n")) {
     if (line.trim() === "") continue;

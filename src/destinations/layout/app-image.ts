@@ -25,7 +25,7 @@ import { findImage, openImage, parseIdentifier } from "./images.ts";
 import { Layout, layoutPath, REF_NAME } from "./layout.ts";
 import { LayoutRunImage, LayoutSource } from "./source-image.ts";
 
-/** Blobs being copied or synced at once: Node has four threads for files, and the layers being built need some of them. */
+/** Concurrent blob copies and syncs: Node has four file threads, and building layers needs some of them. */
 const WRITES = 2;
 
 interface NamedLayout {
@@ -34,7 +34,7 @@ interface NamedLayout {
 }
 
 /**
- * The app image in an OCI layout on disk; run image and previous image are layouts as well
+ * The app image in an OCI layout on disk; run image and previous image are layouts, too
  * (docs/compatibility.md#oci-layout).
  */
 export class LayoutApp implements AppDestination {
@@ -62,15 +62,13 @@ export class LayoutApp implements AppDestination {
     this.#analyzed = analyzed;
   }
 
-  /** Other layouts link the first one's blobs. */
   needsAgain(): boolean {
     return false;
   }
 
-  /** Only the app's layers are compressed into the layout. */
   readonly blobFiles: BlobFiles = async ({ priority }) => {
     if (priority !== APP_PRIORITY) return undefined;
-    // If there can be no layout, saving says so.
+    // save() reports a layout that cannot be created.
     return await this.#first.layout.create().catch(() => undefined);
   };
 
@@ -87,7 +85,7 @@ export class LayoutApp implements AppDestination {
   async openRunImage(): Promise<RunImage> {
     const path = this.#runImagePath();
     try {
-      // Fails here, before anything was made, where the run image cannot be built upon.
+      // Fails before any work starts if the run image cannot be extended.
       return new LayoutRunImage(await openImage(path), this.#settings.tuning.compression);
     } catch (error) {
       throw failTo("create new app image", error);
@@ -151,7 +149,7 @@ export class LayoutApp implements AppDestination {
     for (const { layout } of [this.#first, ...this.#others]) layout.close();
   }
 
-  /** From analyzed.toml: a creator's settings have the name that the image was chosen by. */
+  /** From analyzed.toml: a creator's settings contain the image's name, not its path. */
   #runImagePath(): string {
     return identify("run", this.#analyzed.runImage?.reference ?? "").path;
   }
@@ -163,7 +161,7 @@ export class LayoutApp implements AppDestination {
 
   async #addMade(id: string, { layer, mediaType }: MadeContent, signal: AbortSignal): Promise<Descriptor> {
     const { work } = layer;
-    // The blob is made where it stays.
+    // The blob is compressed in place.
     const reached = () => work.compressed;
     const transfer = this.#monitor.transfer({
       destination: this.name,
@@ -201,7 +199,6 @@ export class LayoutApp implements AppDestination {
   }
 }
 
-/** @throws Fault `failed to parsing run image reference: ...`, in the reference's grammar */
 function identify(role: "run" | "previous", identifier: string) {
   try {
     return parseIdentifier(identifier);
@@ -215,7 +212,6 @@ function originOf(image: SourceImage): string {
   throw new Fault("EXPORT_INTERNAL", `image ${image.name} is in no layout`);
 }
 
-/** A failure of a layout fails its name alone. */
 async function named({ layout }: NamedLayout, signal: AbortSignal, save: () => Promise<void>): Promise<SavedName> {
   try {
     await save();

@@ -11,12 +11,12 @@ import { type Digest, digestOf } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import { workPath } from "./work-directory.ts";
 
-/** O_NONBLOCK: opening a FIFO must not wait for a writer. */
+/** O_NONBLOCK: opening a FIFO must not block until a writer opens it. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
- * Reads an index, a manifest or a config of a layout: a regular file of at most {@link MAX_DOCUMENT_BYTES}.
- * @throws Fault `open <path>: ...`, and for anything that is no such file
+ * Reads an index, manifest or config of a layout: a regular file of at most {@link MAX_DOCUMENT_BYTES}.
+ * @throws Fault `open <path>: ...`, also for other kinds of file
  */
 export async function readDocument(path: string): Promise<Buffer> {
   const file = await open(path, FLAGS).catch((error: unknown) => {
@@ -36,7 +36,7 @@ function unreadable(path: string, what: string): Fault {
   return new Fault("EXPORT_LAYOUT_READ", `${path} ${what}`);
 }
 
-/** The mode of Go's os.CreateTemp, which the reference writes layers with before it renames them. */
+/** The mode of Go's os.CreateTemp, with which the reference creates layer files. */
 const LAYER_MODE = 0o600;
 
 /** Before the umask. */
@@ -46,12 +46,10 @@ export const WRONG_SIZE = "EXPORT_LAYOUT_SIZE";
 
 type Sized = Pick<Descriptor, "digest" | "size">;
 
-/** Path of a blob in the layout at `root` (image-spec v1.1.1 image-layout.md#blobs). */
 export function blobPath(root: string, digest: Digest): string {
   return join(root, "blobs", ...digest.split(":"));
 }
 
-/** Bytes; undefined without a regular file. @param look lstat, for which a symlink is no file, or stat */
 async function blobSize(root: string, digest: Digest, look: typeof stat = lstat): Promise<number | undefined> {
   const path = blobPath(root, digest);
   try {
@@ -63,14 +61,13 @@ async function blobSize(root: string, digest: Digest, look: typeof stat = lstat)
   }
 }
 
-/** True if the blob need not be written (docs/compatibility.md#layout-files). */
 async function isThere(root: string, { digest, size }: Sized): Promise<boolean> {
   return (await blobSize(root, digest, stat)) === size;
 }
 
 /**
- * True when there is a file for the blob.
- * @throws Fault in the reference's words when there is something else (go-containerregistry layout/blob.go)
+ * True if a regular file exists for the blob.
+ * @throws Fault in the reference's words if something else is in its place (go-containerregistry layout/blob.go)
  */
 export async function hasBlob(root: string, digest: Digest): Promise<boolean> {
   try {
@@ -108,24 +105,23 @@ export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
  */
 
 /**
- * Puts a layer's blob into a layout. The file that the blob was made in becomes the blob, where there is one; otherwise the
- * bytes are written as they grow.
- * @returns false when it was there
+ * Writes a layer's blob. A blob built in a file is renamed into place; others are written as they grow.
+ * @returns false if it existed
  */
 export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
   const { moveTo } = blob;
   if (moveTo !== undefined) {
-    const made = await blob.done;
-    if (await isThere(root, made)) return false;
-    const path = blobPath(root, made.digest);
+    const built = await blob.done;
+    if (await isThere(root, built)) return false;
+    const path = blobPath(root, built.digest);
     if (await written(path, () => moveTo.call(blob, path))) return true;
   }
   return await writeGrowing(root, blob, signal);
 }
 
 /**
- * Copies a layer's blob from another layout, as a reflink if the file system supports it. An absent or empty blob is
- * skipped, because the layout is sparse there (docs/compatibility.md#layout-files).
+ * Copies a layer's blob from another layout, as a reflink if possible. An absent or empty blob is skipped: the layout
+ * is sparse there (docs/compatibility.md#layout-files).
  * @returns false if nothing was copied
  * @throws Fault with {@link WRONG_SIZE} for a blob of another size
  */
@@ -149,7 +145,6 @@ export async function copyBlob(root: string, blob: Sized, from: string): Promise
   return true;
 }
 
-/** Links the blob into another layout of the image, or copies it to another file system. */
 export async function linkBlob(root: string, blob: Sized, from: string): Promise<void> {
   if (await isThere(root, blob)) return;
   try {
@@ -160,7 +155,7 @@ export async function linkBlob(root: string, blob: Sized, from: string): Promise
   }
 }
 
-/** Writes a config or a manifest, unless a file of its size exists, as in the reference. */
+/** Writes a config or manifest unless a file of that size exists, as in the reference. */
 export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
   const digest = digestOf(bytes);
   if (await isThere(root, { digest, size: bytes.length })) return;
@@ -176,9 +171,9 @@ async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal
   try {
     return await written(temporary, async () => {
       await writeDurably(temporary, blob.read(0, signal), { flag: "wx", mode: LAYER_MODE });
-      const made = await blob.done;
-      if (await isThere(root, made)) return false;
-      await rename(temporary, blobPath(root, made.digest));
+      const built = await blob.done;
+      if (await isThere(root, built)) return false;
+      await rename(temporary, blobPath(root, built.digest));
       return true;
     });
   } finally {

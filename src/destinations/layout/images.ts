@@ -7,7 +7,6 @@ import { type ImageManifest, parseIndex, parseManifest } from "../../oci/manifes
 import { readBlob, readDocument } from "./blobs.ts";
 
 export interface LayoutIdentifier {
-  /** Cleaned; relative to the working directory unless absolute. */
   readonly path: string;
   readonly digest: Digest;
 }
@@ -23,7 +22,7 @@ export function parseIdentifier(text: string): LayoutIdentifier {
   return { path: clean(path), digest: parseHash(hash) };
 }
 
-/** Go's path.Clean: unlike normalize it leaves no slash at the end. */
+/** Go's path.Clean, which unlike normalize() removes a trailing slash. */
 function clean(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
@@ -43,7 +42,8 @@ export interface LayoutImage {
 }
 
 /**
- * Finds the one image of a layout; undefined when there is no layout at that path (imgutil layout/new.go).
+ * Opens the single image of a layout (imgutil layout/new.go).
+ * @returns undefined if there is no layout at that path
  * @throws Fault `failed to load image from index: ...` or `failed to get config: ...`
  */
 export async function findImage(path: string): Promise<LayoutImage | undefined> {
@@ -77,7 +77,7 @@ async function readIndex(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** The reference accepts only an index with a single manifest, whatever its platform. */
+/** Like the reference, accepts only an index with one manifest, whatever its platform. */
 function theImage(bytes: Buffer): Descriptor {
   try {
     const [first, ...more] = parseIndex(bytes).manifests;

@@ -18,18 +18,15 @@ export function layoutPath(layoutDir: string, { repository, identifier }: Refere
   return posix.join(layoutDir, repository.registry, repository.path, ...identifier.split(":"));
 }
 
-/** The annotation that names an image within a layout (image-spec v1.1.1 annotations.md). */
 export const REF_NAME = "org.opencontainers.image.ref.name";
 
-/** The file `oci-layout`, byte-identical to go-containerregistry's (docs/compatibility.md#layout-files). */
+/** Byte-identical to go-containerregistry's (docs/compatibility.md#layout-files). */
 export const OCI_LAYOUT_TEXT = `{
     "imageLayoutVersion": "1.0.0"
 }`;
 
 /**
- * The file `index.json` of a layout with one image, byte-identical to the reference's
- * (docs/compatibility.md#layout-files).
- * @param manifest the image's
+ * `index.json` of a layout with one image, byte-identical to the reference's (docs/compatibility.md#layout-files).
  * @param refName tag or digest
  */
 export function indexJson({ mediaType, size, digest }: Descriptor, refName: string): string {
@@ -42,8 +39,8 @@ const NOT_CREATED = "EXPORT_LAYOUT_CREATE";
 const MODE = 0o777;
 
 /**
- * A layout that an image is written to. `index.json` publishes the image: it is replaced last, atomically, after
- * everything it names is on disk. Whatever kills the process or the machine, the previous image stays valid until then
+ * A layout that an image is written to. Replacing `index.json`, atomically, publishes the image after everything it
+ * references is on disk: until then the previous image stays valid, even if the process or the machine dies
  * (docs/compatibility.md#atomic-layouts). Blobs of earlier images stay (docs/compatibility.md#layout-files).
  */
 export class Layout {
@@ -56,9 +53,9 @@ export class Layout {
   }
 
   /**
-   * Makes its directories, and one for what is being made; {@link close} removes that one, and this those of processes
-   * that were killed.
-   * @returns that directory
+   * Creates the layout's directories and a work directory, and removes work directories of killed processes. {@link
+   * close} removes its own.
+   * @returns the work directory
    * @throws Fault with {@link NOT_CREATED}
    */
   create(): Promise<string> {
@@ -66,11 +63,6 @@ export class Layout {
     return this.#created;
   }
 
-  /**
-   * Publishes an image whose layers are in the layout (docs/compatibility.md#layout-files).
-   * @param refName tag or digest, the annotation in the index
-   * @throws Fault
-   */
   async putImage({ configBytes, manifestBytes, manifestDescriptor }: BuiltImage, refName: string): Promise<void> {
     await this.create();
     await putBytes(this.path, configBytes);

@@ -7,40 +7,38 @@ import { isSystemError, pathFault } from "../../go/errno.ts";
 
 const PREFIX = ".making-";
 
-/** Work directories of this process, by layout, each with the number of its users. */
 const own = new Map<string, { readonly directory: OwnedDirectory; users: number }>();
 
 /**
- * The directory in a layout in which this process makes what is not part of the image yet. It is on the file system of the
- * blobs, so that what is complete only has to be renamed.
+ * Where this process writes unfinished files of a layout: on the blobs' file system, so that a rename publishes them.
  */
 export function workPath(layout: string): string {
-  // After removal this is a directory that is not there.
+  // A path that does not exist, once the directory was removed.
   return own.get(layout)?.directory.path ?? join(layout, PREFIX);
 }
 
 /**
- * Makes that directory in a layout that exists, and removes those of exports that were killed. Those of running exports stay:
+ * Creates the work directory of an existing layout, and removes those of killed exports. Those of running exports stay:
  * several may write to one layout at once.
  * @param code of the fault
  * @throws Fault `mkdir <path>: <reason>`
  */
 export function makeWorkDirectory(layout: string, code: FaultCode): void {
-  const made = own.get(layout) ?? { directory: claimNew(layout, code), users: 0 };
-  made.users += 1;
-  own.set(layout, made);
+  const entry = own.get(layout) ?? { directory: claimNew(layout, code), users: 0 };
+  entry.users += 1;
+  own.set(layout, entry);
   for (const name of leftIn(layout))
-    if (join(layout, name) !== made.directory.path) removeAbandoned(join(layout, name));
+    if (join(layout, name) !== entry.directory.path) removeAbandoned(join(layout, name));
 }
 
-/** One user needs it no longer. Synchronous, so that it also works while the process is ending. */
+/** Removes the directory with its last user. Synchronous, so that it also works while the process exits. */
 export function removeWorkDirectory(layout: string): void {
-  const made = own.get(layout);
-  if (made === undefined) return;
-  made.users -= 1;
-  if (made.users > 0) return;
+  const entry = own.get(layout);
+  if (entry === undefined) return;
+  entry.users -= 1;
+  if (entry.users > 0) return;
   own.delete(layout);
-  remove(made.directory);
+  remove(entry.directory);
 }
 
 function claimNew(layout: string, code: FaultCode): OwnedDirectory {
@@ -48,7 +46,7 @@ function claimNew(layout: string, code: FaultCode): OwnedDirectory {
     const path = join(layout, PREFIX + randomUUID());
     try {
       const directory = OwnedDirectory.claim(path);
-      // Another export, which took it for abandoned before it was locked, is removing it.
+      // Another export took it for abandoned before it was locked, and is removing it.
       if (directory !== undefined) return directory;
     } catch (error) {
       throw pathFault(code, (isSystemError(error) && error.syscall) || "open", path, error);
@@ -67,10 +65,10 @@ function leftIn(layout: string): string[] {
 function removeAbandoned(path: string): void {
   try {
     const directory = OwnedDirectory.claim(path);
-    // Without locks there is no telling whether its export still runs.
+    // Without a lock there is no way to tell whether its export still runs.
     if (directory?.isExclusive) remove(directory);
   } catch {
-    // Another user's.
+    // Owned by another user.
   }
 }
 
@@ -80,7 +78,7 @@ function remove(directory: OwnedDirectory): void {
     try {
       rmSync(path, { recursive: true, force: true });
     } catch {
-      // Another user's.
+      // Owned by another user.
     }
   }
   directory.release();

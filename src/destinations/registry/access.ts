@@ -5,8 +5,8 @@ import { namesFault } from "../destination.ts";
 import type { RegistryRepository } from "./repository.ts";
 
 /**
- * Whether all names of the app image may be pushed, each of their repositories asked once and all at the same time.
- * @throws Fault that names those that may not, worded as if their push had failed
+ * Checks push access for all names of the app image, once per repository and concurrently.
+ * @throws Fault that lists the denied names, worded as if their push had failed
  */
 export async function checkNames(
   references: readonly Reference[],

@@ -30,7 +30,6 @@ import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
 
-/** The app image in a registry; the run image and the previous image may be in other registries. */
 export class RegistryApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
@@ -45,7 +44,7 @@ export class RegistryApp implements AppDestination {
   readonly #logger: Logger;
   readonly #monitor: Monitor;
   readonly #hasOtherRepositories: boolean;
-  /** Contents that the first repository certainly has. */
+  /** Contents that the first repository is known to have. */
   readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
   constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
@@ -81,7 +80,7 @@ export class RegistryApp implements AppDestination {
     const repository = this.#registries.repository(reference);
     try {
       const image = await repository.openImage(reference, ownPlatform(), { priority: APP_PRIORITY, signal });
-      // Fails here, before anything was made, where the run image cannot be built upon.
+      // Fails before any work starts if the run image cannot be extended.
       return new RegistryRunImage(repository, image, this.#settings.tuning.compression);
     } catch (error) {
       signal.throwIfAborted();
@@ -145,7 +144,6 @@ export class RegistryApp implements AppDestination {
     return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
   }
 
-  /** Adds the layers again that a registry turned out not to have. */
   #addAgain(
     { runImage, layers, base }: UnsavedImage,
     missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,

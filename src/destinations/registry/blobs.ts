@@ -6,15 +6,12 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
-/** What a registry says of a blob; some do not answer HEAD. */
+/** "unknown": some registries do not support HEAD for blobs. */
 export type Presence = "present" | "absent" | "unknown";
 
 const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
 
-/**
- * One HEAD: whether the repository has a blob (docs/compatibility.md#pushing-images). @throws RegistryFault for an
- * inconclusive response
- */
+/** One HEAD request (docs/compatibility.md#pushing-images). @throws RegistryFault for an inconclusive response */
 export async function headBlob(
   connection: Connection,
   digest: Digest,
@@ -31,7 +28,6 @@ export async function headBlob(
   return PRESENCE[status] ?? "unknown";
 }
 
-/** A small blob that is complete and in memory: a config. */
 export function memoryBlob(bytes: Uint8Array): GrowingBlob {
   return {
     available: bytes.length,
@@ -44,8 +40,8 @@ export function memoryBlob(bytes: Uint8Array): GrowingBlob {
 }
 
 /**
- * A blob of a repository as something to upload elsewhere. Its length is checked here, its digest by who gets the bytes:
- * the registry that they are sent to compares them with the digest of the commit.
+ * A repository's blob as a source for an upload. Checks its length; the receiving registry verifies the digest when the
+ * upload is committed.
  */
 export function remoteBlob(connection: Connection, descriptor: Descriptor, work: Work): GrowingBlob {
   const { digest, size } = descriptor;
@@ -72,7 +68,7 @@ async function* readBlob(
     expected: from > 0 ? [200, 206] : [200],
     headers: from > 0 ? { range: `bytes=${from}-` } : {},
   });
-  // A server that does not know ranges sends everything.
+  // A server without range support sends everything.
   let position = answer.status === 206 ? from : 0;
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -97,9 +93,9 @@ async function* readBlob(
 const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);
 
 /**
- * The blobs for want of which a manifest was refused (distribution-spec v1.1.1, code-1), of those that it lists. Registries name
- * them anywhere in the error; one that names none means any of them.
- * @returns undefined when the manifest was refused for another reason
+ * The blobs whose absence made a registry refuse a manifest (distribution-spec v1.1.1, code-1). Registries name them
+ * anywhere in the error; an error that names none means any blob of the manifest.
+ * @returns undefined if the manifest was refused for another reason
  */
 export function missingBlobs(
   error: unknown,

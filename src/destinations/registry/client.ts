@@ -9,20 +9,18 @@ import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../../ht
 import { exchangeFollowing, refusePrivate } from "../../http/redirects.ts";
 import type { RequestBody } from "../../http/transport.ts";
 
-/** Concurrent requests without a body: enough for every HEAD of an image, few enough not to look like an attack. */
+/** Concurrent requests without a body: enough for every HEAD of an image, too few to trip rate limits. */
 const SMALL_REQUESTS = 16;
 
 export interface RegistryRequest {
   readonly method: HttpRequest["method"];
-  /** A path that starts with `/v2/`, or the URL of an upload. */
   readonly target: string | URL;
-  /** What a token must allow, the most important one first: `repository:<path>:push,pull`. */
+  /** Token scopes such as `repository:<path>:push,pull`, the most important first. */
   readonly scopes: readonly string[];
-  /** Statuses that are an answer and not a failure. */
   readonly expected: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
-  /** Until the answer begins; default: the patience for answers from an index. */
+  /** Until the response begins; default: `answerMs` of {@link Patience}. */
   readonly headersTimeoutMs?: number;
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
@@ -31,8 +29,8 @@ export interface RegistryRequest {
 export type Answer = Pick<HttpAnswer, "status" | "headers" | "url">;
 
 /**
- * One registry. It is pinged and logged in to once for all requests of the export. A method makes one try: retries are the
- * caller's, who knows what they mean. A refused token is renewed once, because nothing was accepted.
+ * One registry, pinged and logged in to once per export. Methods make one attempt and leave retries to the caller,
+ * which knows what is idempotent; only a refused token is renewed and the request repeated, once.
  */
 export class RegistryClient {
   readonly registry: string;
@@ -43,7 +41,7 @@ export class RegistryClient {
   readonly #opening = new SingleFlight<"session", RegistrySession>();
   #session: RegistrySession | undefined;
 
-  /** @param credentials asked at the first contact, where an invalid setting becomes a fault */
+  /** @param credentials called at the first contact, where an invalid setting becomes a fault */
   constructor(registry: string, http: Http, isInsecure: boolean, credentials: () => Credentials) {
     this.registry = registry;
     this.#http = http;
@@ -51,7 +49,6 @@ export class RegistryClient {
     this.#credentials = credentials;
   }
 
-  /** Sends a request and throws the answer's body away. @throws RegistryFault for other statuses than the expected */
   async send(request: RegistryRequest): Promise<Answer> {
     return this.#small.run(
       request.priority,
@@ -65,7 +62,6 @@ export class RegistryClient {
     );
   }
 
-  /** The same for an answer of at most `maxBytes`. */
   async read(request: RegistryRequest, maxBytes: number): Promise<Answer & { readonly bytes: Buffer }> {
     return this.#small.run(
       request.priority,
@@ -79,7 +75,7 @@ export class RegistryClient {
     );
   }
 
-  /** Sends a request of any size at once; the caller reads the answer or discards it. */
+  /** Sends a request; the caller must read or discard the body. */
   async open(request: RegistryRequest): Promise<HttpAnswer> {
     const session = await this.#connect(request.signal);
     const complete = await this.#complete(request);
@@ -101,8 +97,8 @@ export class RegistryClient {
   }
 
   /**
-   * The URL where an upload continues, from the Location of a response.
-   * @throws Fault if there is none, or if it leads into a private network (docs/compatibility.md#private-addresses)
+   * The URL where an upload continues, from a Location header.
+   * @throws Fault if it is missing or points into a private network (docs/compatibility.md#private-addresses)
    */
   async location(answer: Answer): Promise<URL> {
     const { scheme } = await this.#connect();

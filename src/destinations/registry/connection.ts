@@ -10,20 +10,17 @@ import type { Repository } from "../../oci/reference.ts";
 import type { RegistryClient } from "./client.ts";
 import { explained } from "./retries.ts";
 
-/** How one registry takes uploads other than by a streamed PATCH. The first refused upload finds out for the others. */
+/** How a registry deviates from streamed PATCH uploads, learned from the first refused upload. */
 export interface UploadWays {
-  /** Takes the whole blob in the closing PUT only. */
   isMonolithic: boolean;
-  /** Takes no body whose length is not known from the start. */
   needsLength: boolean;
 }
 
-/** Time between two warnings about a registry that keeps failing. */
 const INTERVAL_MS = 10_000;
 
 /**
- * Decides which failures deserve a warning: the first of each request, and one of the others every ten seconds, because all
- * requests fail many times together when a registry is down for minutes.
+ * Throttles retry warnings: the first failure of each request is logged, further ones every ten seconds, because all
+ * requests fail many times at once while a registry is down.
  */
 export class RetryNotices {
   readonly #clock: Clock;
@@ -33,7 +30,6 @@ export class RetryNotices {
     this.#clock = clock;
   }
 
-  /** @param count failures in a row of the request, this one included */
   isDue(count: number): boolean {
     const nowMs = this.#clock.now();
     if (count > 1 && nowMs - this.#warnedMs < INTERVAL_MS) return false;
@@ -43,7 +39,7 @@ export class RetryNotices {
 }
 
 export interface Work {
-  /** The smaller goes first at every queue: the app image before the cache image. */
+  /** Lower goes first in every queue: the app image before the cache image. */
   readonly priority: number;
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +52,6 @@ export type RetryObserver = (error: unknown, waitMs: number) => void;
 
 export interface RegistryCounters {
   uploads: number;
-  /** Bytes of bodies that were sent again after a failure. */
   resentBytes: number;
   mounts: number;
   existing: number;
@@ -66,11 +61,9 @@ export interface RegistryCounters {
 export interface Connection {
   readonly client: RegistryClient;
   readonly repository: Repository;
-  /** Uploads in flight at this registry. */
   readonly uploads: PriorityLimiter;
-  /** Tries of uploads, of which the aborted ones are taken back. */
+  /** Uploads in progress; aborted ones are canceled at the registry. */
   readonly tries: Set<Promise<unknown>>;
-  /** Keeps background uploads to any registry from slowing down the others. */
   readonly gate: BackgroundGate;
   readonly ways: UploadWays;
   readonly patience: Patience;
@@ -83,37 +76,34 @@ export interface Connection {
   readonly onRetry: RetryObserver | undefined;
 }
 
-/** The path of a repository's blobs, manifests or uploads (distribution-spec v1.1.1, "Endpoints"). */
 export function pathOf({ repository }: Connection, rest: string): string {
   return `/v2/${repository.path}/${rest}`;
 }
 
-/** The token scope for actions on a repository: `pull`, `push,pull` or `push,pull,delete`. */
 export function scopeOf({ path }: Repository, actions: "pull" | "push,pull" | "push,pull,delete"): string {
   return `repository:${path}:${actions}`;
 }
 
 /**
- * Runs one request of a push until it succeeds or the budget ends.
- * @param what the request is about, for who reads its failure: `blob sha256:...`
- * @param isTaken whether it would replace something, as far as is known when it fails
+ * Runs one request of a push until it succeeds or the retry budget ends.
+ * @param what the request's subject for messages: `blob sha256:...`
+ * @param isOverwrite whether it would replace something, as far as known when it fails
  */
 export async function persist<T>(
   connection: Connection,
   work: Work,
   what: string,
   task: () => Promise<T>,
-  isTaken = () => false,
+  isOverwrite = () => false,
 ): Promise<T> {
   try {
     return await retrying(connection.pushRetry, task, retryHooks(connection, work));
   } catch (error) {
     work.signal?.throwIfAborted();
-    throw explained(error, { repository: connection.repository, what, isTaken: isTaken() });
+    throw explained(error, { repository: connection.repository, what, isOverwrite: isOverwrite() });
   }
 }
 
-/** Counts and logs retries, and adds to the final error how long they went on. */
 export function retryHooks(connection: Connection, { signal, onRetry = connection.onRetry }: Work): RetryHooks {
   const { counters, logger, pushRetry, notices } = connection;
   return {
@@ -136,7 +126,7 @@ export function retryHooks(connection: Connection, { signal, onRetry = connectio
   };
 }
 
-/** A duration as Go prints it, without fractions beyond tenths: `100ms`, `1.5s`, `5m0s`. */
+/** Formats like Go, rounded to tenths: `100ms`, `1.5s`, `5m0s`. */
 export function formatWait(waitMs: number): string {
   if (waitMs < 1000) return `${Math.round(waitMs)}ms`;
   if (waitMs < 60_000) return `${Math.round(waitMs / 100) / 10}s`;

@@ -24,9 +24,9 @@ import { getManifest, type RemoteManifest } from "./manifests.ts";
 import { OPEN_TRIES } from "./retries.ts";
 
 export interface RemoteImage {
-  /** Repository and digest of the image's own manifest, also when it was found by tag or in an index. */
+  /** Repository and digest of the manifest itself, even if it was found by tag or through an index. */
   readonly reference: Reference;
-  /** Of the manifest; its media type is the one that the registry declared. */
+  /** Of the manifest, with the media type that the registry declared. */
   readonly descriptor: Descriptor;
   readonly manifestBytes: Buffer;
   readonly manifest: ImageManifest;
@@ -36,11 +36,11 @@ export interface RemoteImage {
 const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 
 /**
- * Opens an image: its manifest, chosen from an index by platform, and its config, both verified
+ * Opens an image: its manifest, selected from an index by platform, and its config, both verified
  * (docs/compatibility.md#run-image).
- * @param mayBeMissing the registry's clear word that the image is missing is not questioned
- * @throws Fault `connect to repo store "<reference>": ...`; at once if the image may not be read, after the reference's tries
- *   if it is missing (docs/compatibility.md#missing-run-image), otherwise when the retry budget ends
+ * @param mayBeMissing accept a definite "not found" without retrying
+ * @throws Fault `connect to repo store "<reference>": ...`: at once if access is denied, after the reference's attempts
+ * if the image is missing (docs/compatibility.md#missing-run-image), otherwise when the retry budget ends
  */
 export async function openImage(
   connection: Connection,
@@ -71,10 +71,6 @@ export async function openImage(
   }
 }
 
-/**
- * Like {@link openImage}, but undefined for an image that does not exist: a first build has no previous image
- * (docs/compatibility.md#run-image).
- */
 export async function findImage(
   connection: Connection,
   reference: Reference,
@@ -108,7 +104,7 @@ export async function isComplete(connection: Connection, image: RemoteImage, wor
 
 async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
   let found = await getManifest(connection, reference.identifier, work);
-  // Each index is chosen from by its first match, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
+  // The first matching entry wins, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
   while (isIndex(found.mediaType, found.bytes)) {
     const child = selectManifest(parseIndex(found.bytes), platform);
     if (child === undefined)

@@ -17,10 +17,10 @@ import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
 /**
- * Compares the digest that a registry says it stored (distribution-spec v1.1.1, "Pulling manifests") with the one of what was
- * sent. Many say nothing, or use other algorithms; where they differ, a HEAD of our digest decides: proxies and odd registries
- * send other digests for what they stored well.
- * @param isThere asks for our digest
+ * Compares the digest that a registry reports (distribution-spec v1.1.1, "Pulling manifests") with the digest of what
+ * was sent. Many registries report none, or use other algorithms. On a mismatch a HEAD of our digest decides, because
+ * some proxies and registries report a wrong digest for a manifest stored correctly.
+ * @param isThere queries our digest
  * @throws RegistryFault
  */
 export async function checkStored(answer: Answer, digest: Digest, isThere: () => Promise<boolean>): Promise<void> {
@@ -52,9 +52,9 @@ export interface RemoteManifest {
 }
 
 /**
- * One HEAD of a tag or digest (docs/compatibility.md#pushing-images): the manifest's digest, "" if the registry does
- * not report it, undefined if there is no such manifest or the registry does not say (404, 403; 405 and 501 if it does
- * not support HEAD).
+ * One HEAD of a tag or digest (docs/compatibility.md#pushing-images).
+ * @returns the manifest's digest; "" if the registry does not report it; undefined if the manifest is missing or the
+ * registry does not say (403; 405 and 501 if it does not support HEAD)
  */
 export async function headManifest(
   connection: Connection,
@@ -75,10 +75,6 @@ export async function headManifest(
   return isSha256(digest) ? (digest as Digest) : "";
 }
 
-/**
- * One GET of a manifest or index.
- * @throws RegistryFault; Fault when the bytes are not those of the digest that was asked for
- */
 export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RemoteManifest> {
   const { bytes, headers } = await connection.client.read(
     {
@@ -102,7 +98,7 @@ export async function getManifest(connection: Connection, identifier: string, wo
   return { digest, mediaType: mediaType.trim(), bytes };
 }
 
-/** One PUT of a manifest under a tag or digest. @throws RegistryFault, also when the registry made another manifest of it */
+/** One PUT of a manifest under a tag or digest. @throws RegistryFault, also if the registry stored another manifest */
 export async function putManifest(
   connection: Connection,
   identifier: string,
@@ -126,7 +122,6 @@ export async function putManifest(
   );
 }
 
-/** One DELETE of a manifest by its digest. @throws RegistryFault; many registries do not support it */
 export async function deleteManifest(connection: Connection, digest: Digest, work: Work): Promise<void> {
   await connection.client.send({
     ...work,

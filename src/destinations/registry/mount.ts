@@ -6,7 +6,6 @@ import type { Repository } from "../../oci/reference.ts";
 import { type Connection, pathOf, persist, scopeOf, type Work } from "./connection.ts";
 import { cancelUpload } from "./upload-recovery.ts";
 
-/** A blob that is wanted, and another repository of the same registry that has it. */
 export interface MountSource {
   readonly digest: Digest;
   readonly from: Repository;
@@ -16,24 +15,24 @@ export type Opened = { readonly mounted: true } | ({ readonly mounted: false } &
 
 export interface OpenedUpload {
   readonly location: URL;
-  /** The fewest bytes that the registry takes in a chunk that is not the last (`OCI-Chunk-Min-Length`); 0: any number. */
+  /** Minimum bytes of a chunk that is not the last (`OCI-Chunk-Min-Length`); 0 if unlimited. */
   readonly chunkMinBytes: number;
 }
 
 /**
- * Opens an upload (distribution-spec v1.1.1, "Pushing a blob in chunks"), or mounts the blob instead of it ("Mounting a blob
- * from another repository"). A registry may answer a mount with an upload, which is used; one that fails on it is asked
- * again without it, as go-containerregistry does (its issues 1404 and 1679).
+ * Opens an upload (distribution-spec v1.1.1, "Pushing a blob in chunks"), or mounts the blob ("Mounting a blob from
+ * another repository"). A registry may answer a mount with an upload, which is used; if the mount fails, an upload is
+ * requested instead, as in go-containerregistry (its issues 1404 and 1679).
  */
 export async function openUpload(connection: Connection, source: MountSource | undefined, work: Work): Promise<Opened> {
   if (source === undefined) return post(connection, "", [], work);
-  // Quay fails when there is a mount without a from.
+  // Quay rejects a mount without `from`.
   const query = new URLSearchParams({ mount: source.digest, from: source.from.path });
   try {
     return await post(connection, `?${query}`, [scopeOf(source.from, "pull")], work);
   } catch (error) {
     work.signal?.throwIfAborted();
-    // Also a token server that gives nothing for the other repository.
+    // Also a token server that denies the other repository.
     if (!(error instanceof Fault)) throw error;
     connection.logger.debug(`${messageOf(error)}, uploading instead of mounting`);
     return post(connection, "", [], work);
@@ -49,19 +48,19 @@ async function post(connection: Connection, query: string, scopes: readonly stri
     expected: [201, 202],
     headers: { "content-type": "application/json", "content-length": "0" },
   });
-  // Without a mount, 201 would be an answer to something that was not asked.
+  // Without a mount, a 201 has no meaning.
   if (answer.status === 201 && query !== "") return { mounted: true };
   const chunkMinBytes = Number(headerOf(answer, "oci-chunk-min-length") ?? 0) || 0;
   return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
 }
 
-/** Statuses that no retry improves: unauthorized, forbidden, not found, not allowed. */
+/** Statuses no retry can improve: unauthorized, forbidden, not found, not allowed. */
 const FINAL = new Set([401, 403, 404, 405]);
 
 /**
- * Asks whether the repository may be pushed to, by opening an upload and cancelling it (go-containerregistry's
- * `CheckPushPermission`: a token alone does not say it, because Docker Hub gives one to everybody). A registry that is busy is
- * asked again; one that never answers is left to the push.
+ * Checks push access by opening an upload and canceling it, like go-containerregistry's `CheckPushPermission`: a token
+ * proves nothing, because Docker Hub issues one to everyone. Retries while the registry is busy; if it never answers,
+ * the push reports it.
  * @throws RegistryFault of the refusal
  */
 export async function checkPush(connection: Connection, work: Work): Promise<void> {
@@ -75,6 +74,6 @@ export async function checkPush(connection: Connection, work: Work): Promise<voi
     if (error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0)) throw error;
     return;
   }
-  // Nobody waits for it, and a registry that cannot do it forgets the upload by itself.
+  // Fire and forget: a registry that cannot cancel an upload expires it.
   void cancelUpload(connection, location, work);
 }

@@ -7,25 +7,23 @@ import type { LayerContent, MadeContent } from "../destination.ts";
 import type { Work } from "./connection.ts";
 import type { RegistryRepository } from "./repository.ts";
 
-/** The contents of a layer for a registry, which can mount and copy what another repository has. */
 export type RegistryContent = LayerContent<RegistryRepository>;
 
 export interface LayerPush extends Work {
   readonly monitor: Monitor;
   readonly image: Side;
-  /** The layer's id; undefined for a layer of the run image. */
   readonly layer: string | undefined;
 }
 
 export interface PushedBlob {
   readonly descriptor: Descriptor;
-  /** False if only the registry says that it has the blob, and only the layer's contents could replace it. */
+  /** False if only the registry claims to have the blob, and only the layer's contents could replace it. */
   readonly isCertain: boolean;
 }
 
 /**
- * Makes sure that a layer's blob is in a repository. A blob that an image of the registry lists and the registry has
- * lost is made again where that is possible.
+ * Pushes a layer's blob unless the repository has it. A blob that the registry references but has lost is rebuilt where
+ * possible.
  */
 export async function pushLayer(
   content: RegistryContent,
@@ -63,7 +61,6 @@ export async function pushLayer(
   }
 }
 
-/** Pushes the run image's layers: most are there, some are mounted, the rest is copied. */
 export function pushBaseLayers(
   layers: readonly Descriptor[],
   from: RegistryRepository,

@@ -14,14 +14,14 @@ import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts
 import type { RegistryRepository } from "./repository.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
-/** The part of a push that does not wait for the layers, so that the manifest can follow them at once. */
+/** The part of a push that runs before the layers finish, so that the manifest can follow them at once. */
 export interface EarlyPush {
-  /** Settles when the config, and other small blobs, are there. */
+  /** Settles when the config and other small blobs are pushed. */
   readonly blobs: Promise<unknown>;
   readonly lookups: TagLookups;
 }
 
-/** Failures are reported with the layers'. @param names of the image in this repository */
+/** {@link pushApp} reports its failures. @param names of the image in this repository */
 export function pushEarly(
   repository: RegistryRepository,
   { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
@@ -40,7 +40,6 @@ interface PushedLayer {
 export interface AppPush {
   readonly image: BuiltImage;
   readonly early: EarlyPush;
-  /** The run image's layers; `added` settles when the first repository has them. */
   readonly base: {
     readonly layers: readonly Descriptor[];
     readonly from: RegistryRepository;
@@ -50,7 +49,6 @@ export interface AppPush {
   readonly monitor: Monitor;
 }
 
-/** The outcome of each name, and the blobs that registries lack although they reported them. */
 export interface PushedApp {
   readonly names: readonly SavedName[];
   readonly missing: ReadonlyMap<RegistryRepository, readonly Digest[]>;
@@ -58,7 +56,7 @@ export interface PushedApp {
 
 /**
  * Saves the app image under all its names (docs/compatibility.md#image-names, docs/compatibility.md#pushing-images):
- * blobs once per repository, then its manifests at once. A name that fails does not stop the others.
+ * blobs once per repository, then its manifests at once. A failing name does not stop the others.
  * @param references at least one; the layers are being pushed to the first one's repository
  * @throws errors that are not the registry's: a layer that cannot be built, the signal's reason
  */
@@ -123,7 +121,6 @@ async function pushTo(
   }
 }
 
-/** Another repository copies the blobs from the first one, which has them by now, in the same registry. */
 async function copyBlobs(
   { image, base, layers, monitor }: AppPush,
   first: RegistryRepository,

@@ -16,13 +16,11 @@ export interface RegistriesOptions {
   readonly keychain: Keychain;
   /** Prefixes of image names as typed (docs/compatibility.md#insecure-registries). */
   readonly insecureRegistries: readonly string[];
-  /** Uploads in flight per registry, at least 1. */
   readonly uploadConcurrency: number;
-  /** Connections per registry. More than uploads; default: as many as requests. */
+  /** Connections per registry; must exceed the uploads. Default: unlimited. */
   readonly connections?: number;
   readonly environment: Environment;
   readonly logger: Logger;
-  /** Default: {@link PATIENCE}. */
   readonly patience?: Patience;
   readonly clock?: Clock;
   /** Told of repeated requests that are part of no upload. */
@@ -37,8 +35,8 @@ interface Registry {
 }
 
 /**
- * All registries of one export: their connections, tokens and limits. App image, cache image, run image and previous image
- * use the same ones, so that a registry is logged in to once and never gets more than its share of uploads.
+ * All registries of one export: connections, tokens and limits. App image, cache image, run image and previous image
+ * share them, so that each registry sees one login and one upload limit.
  */
 export class Registries {
   readonly counters: RegistryCounters = { uploads: 0, resentBytes: 0, mounts: 0, existing: 0, retries: 0 };
@@ -60,8 +58,9 @@ export class Registries {
   }
 
   /**
-   * The repository of a reference; the same object each time.
-   * @param primary the image whose name decides whether the registry is insecure: for all tags of an image the first one
+   * Returns the same object for the same repository.
+   * @param primary the image whose name decides whether the registry is insecure: for all tags of an image the first
+   * one
    */
   repository(reference: Reference, primary: Reference = reference): RegistryRepository {
     const isInsecure = this.#options.insecureRegistries.some((prefix) => primary.original.startsWith(prefix));
@@ -84,12 +83,10 @@ export class Registries {
     return repository;
   }
 
-  /** The app image has so many bytes ready to be sent that its uploads do not wait for more. */
   get isAppAhead(): boolean {
     return this.#gate.isForegroundAhead;
   }
 
-  /** Opens the gate for the cache's uploads. */
   appIsReady(): void {
     this.#gate.foregroundIsOver();
   }
@@ -98,7 +95,7 @@ export class Registries {
     return [...this.#registries.values()].reduce((sum, { uploads }) => sum + uploads.waiting, 0);
   }
 
-  /** Cuts all connections, after a moment for uploads that were aborted to be taken back. Work that is under way fails. */
+  /** Closes all connections after a moment for canceling aborted uploads. Work in progress fails. */
   async close(): Promise<void> {
     if (this.#tries.size > 0) {
       const settled = new AbortController();

@@ -13,7 +13,7 @@ import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts"
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
 export interface PutOptions extends UploadOptions {
-  /** Repositories that may have the blob; those of this registry are asked for a mount, the first one only. */
+  /** Repositories that may have the blob; a mount is requested from the first one in this registry. */
   readonly mountFrom?: readonly RegistryRepository[];
 }
 
@@ -24,15 +24,15 @@ export interface PutBlob {
 }
 
 /**
- * One repository of a registry, shared by everything in an export that reads from it or pushes to it. Two pieces of work
- * that need the same blob here share one upload, which runs with the priority of the first.
+ * One repository of a registry, shared by everything in an export that reads from it or pushes to it. Concurrent pushes
+ * of a blob share one upload, which has the priority of the first.
  */
 export class RegistryRepository {
   readonly #connection: Connection;
   readonly #uploads = new SingleFlight<GrowingBlob | Digest, PutBlob>();
   readonly #present = new Set<Digest>();
   readonly #sent = new Set<Digest>();
-  /** Blobs that were said to be here, until the registry refused a manifest because they are not. */
+  /** Blobs that the registry reported, but then refused a manifest for lack of. */
   readonly #missing = new Set<Digest>();
 
   constructor(connection: Connection) {
@@ -73,8 +73,8 @@ export class RegistryRepository {
   }
 
   /**
-   * The registry refused a manifest because it has not these blobs. Those that it said to have are sent the next time that they
-   * are put; those that were sent it may still be storing.
+   * Marks blobs for lack of which the registry refused a manifest. Those it only reported are pushed again by the next
+   * {@link putBlob}; those just uploaded may still be on their way to its storage.
    */
   distrust(digests: Iterable<Digest>): void {
     for (const digest of digests) {
@@ -85,14 +85,14 @@ export class RegistryRepository {
   }
 
   /**
-   * Makes sure that a blob is here. One that is still being made is uploaded as it grows, as soon as 4 MiB of it are ready;
-   * one that is complete only when it is not here and cannot be mounted.
-   * @throws RegistryFault; the fault of the blob's maker; the signal's reason
+   * Makes sure that the repository has a blob. A growing blob is uploaded as it grows, once 4 MiB are ready; a complete
+   * one only if it is absent and cannot be mounted.
+   * @throws RegistryFault; the fault of the blob's producer; the signal's reason
    */
   putBlob(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
     const put = async (signal: AbortSignal): Promise<PutBlob> => {
       const work = { ...options, signal };
-      // Waits without holding a place at the registry.
+      // Waits without occupying an upload slot.
       await blob.reaches(READY_BYTES - 1);
       const { isMonolithic, needsLength } = this.#connection.ways;
       const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
@@ -110,10 +110,10 @@ export class RegistryRepository {
   }
 
   /**
-   * Makes sure that a layer of an image of another repository is here: by a mount within a registry, else by passing its
-   * bytes on. One of this very repository is looked for. Undefined for a layer that may not be distributed, which stays
-   * where it is.
-   * @throws RegistryFault with the code {@link NOT_FOUND} when the blob is gone
+   * Copies a layer of another repository: by a mount within a registry, otherwise by streaming its bytes. A layer of
+   * this very repository is only checked.
+   * @returns undefined for a layer that may not be distributed
+   * @throws RegistryFault with the code {@link NOT_FOUND} if the blob is gone
    */
   async copyBlob(descriptor: Descriptor, from: RegistryRepository, options: PutOptions): Promise<PutBlob | undefined> {
     if (!isDistributable(descriptor.mediaType)) return undefined;
@@ -136,8 +136,8 @@ export class RegistryRepository {
   }
 
   /**
-   * Deletes a manifest by digest. Call it only for manifests that were pushed
-   * (docs/compatibility.md#no-delete-of-unpushed-images). @throws RegistryFault
+   * Call only for manifests that this export pushed (docs/compatibility.md#no-delete-of-unpushed-images). @throws
+   * RegistryFault
    */
   deleteManifest(digest: Digest, work: Work): Promise<void> {
     return persist(this.#connection, work, `manifest ${digest}`, () => deleteManifest(this.#connection, digest, work));
@@ -152,14 +152,13 @@ export class RegistryRepository {
     return presence;
   }
 
-  /** A blob that an image of this repository lists is there, or cannot be looked for, or is gone. */
   async #keepBlob({ digest, size }: Descriptor, options: PutOptions): Promise<PutBlob> {
     const presence = await this.#presence(digest, options);
     if (presence === "absent")
       throw new RegistryFault(NOT_FOUND, `blob ${digest} is not in ${this.name}`, {
         isTemporary: false,
         destination: this.name,
-        hint: "Restore the blob, or push the image again that still references it.",
+        hint: "Restore the blob, or push the image that references it again.",
       });
     this.#connection.counters.existing += 1;
     options.onBytes?.(size);

@@ -10,17 +10,12 @@ import type { Repository } from "../../oci/reference.ts";
 export interface Subject {
   readonly repository: Repository;
   readonly what: string;
-  /** The request would replace what is there. */
-  readonly isTaken?: boolean;
+  readonly isOverwrite?: boolean;
 }
 
-/** How registries word an exhausted quota. */
 const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
 
-/**
- * The fault of a push with what its message does not say: what to do about it, and the status, blob and repository that it is
- * about. Anything else passes unchanged.
- */
+/** Adds a hint, and status, blob and repository, to the fault of a push. Other errors pass unchanged. */
 export function explained(error: unknown, subject: Subject): unknown {
   if (!(error instanceof RegistryFault)) return error;
   const { status } = error;
@@ -31,11 +26,9 @@ export function explained(error: unknown, subject: Subject): unknown {
   return error.withHint(sentences.join(" "), subject.repository.name, refusal?.code);
 }
 
-/** Words in which registries say that a tag is there and stays as it is. */
 const IMMUTABLE =
   /immutab|overwr|already exists|protected tag|tag is protected|cannot be (?:changed|updated|modified)/i;
 
-/** What a manifest is refused for that is pushed under a name that it cannot have; undefined for other refusals. */
 function nameRefusal(
   error: RegistryFault,
   { repository, what }: Subject,
@@ -49,7 +42,7 @@ function nameRefusal(
       ? undefined
       : {
           code: "EXPORT_INPUT_REFERENCE",
-          hint: `Name the image by a tag, e.g. ${repository.name}:latest: a new image cannot get the digest of another one.`,
+          hint: `Name the image by a tag, e.g. ${repository.name}:latest: a new image cannot have a digest chosen in advance.`,
         };
   const isForbidden = codes.includes("TAG_INVALID") || status === 409 || status === 412;
   const isRefused = status === 400 || status === 403 || status === 405;
@@ -61,36 +54,35 @@ function nameRefusal(
   };
 }
 
-/** All that a registry said. */
 function describe({ message, diagnostics }: RegistryFault): string {
   return [message, ...diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
 }
 
-function advice(error: RegistryFault, { repository, what, isTaken = false }: Subject): string | undefined {
+function advice(error: RegistryFault, { repository, what, isOverwrite = false }: Subject): string | undefined {
   const { status } = error;
   const codes = error.diagnostics.map(({ code }) => code);
   const { name, registry } = repository;
   if (status === 413 || codes.includes("SIZE_INVALID"))
-    return `${registry}, or a proxy before it, limits the size of a request's body (nginx: client_max_body_size); raise the limit.`;
+    return `${registry}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;
   if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(describe(error))))
     return `Make room in ${registry}, or raise the quota of ${name}.`;
-  // The registry took the blobs, so that the credentials may push something.
-  if (error.code === DENIED && isTaken)
+  // The registry accepted the blobs, so the credentials allow pushes.
+  if (error.code === DENIED && isOverwrite)
     return `Give credentials that may overwrite ${what} of ${name}; if the tag is immutable, use another tag, or allow overwriting.`;
   if (error.code === DENIED)
     return `Give credentials that may push to ${name}, in CNB_REGISTRY_AUTH or docker's config.json.`;
   if (error.code === NOT_FOUND && codes.includes("NAME_UNKNOWN"))
-    return `Create ${name} first: ${registry} does not do that by itself.`;
+    return `Create ${name} first: ${registry} does not create repositories automatically.`;
   if (status === 405 || status === 501 || codes.includes("UNSUPPORTED"))
-    return `Push to the registry itself: ${registry} takes no pushes, like a mirror or a pull-through cache.`;
+    return `Push to the registry itself: ${registry} accepts no pushes, like a mirror or a pull-through cache.`;
   if (codes.includes("DIGEST_INVALID"))
     return `The data was altered on its way to ${registry}: look for a proxy that changes requests, or for a damaged disk.`;
   if (codes.includes("MANIFEST_INVALID") || status === 415)
-    return `${registry} does not take this kind of manifest or layer; its media types come from the run image and -compression.`;
+    return `${registry} does not accept this kind of manifest or layer; its media types come from the run image and -compression.`;
   return undefined;
 }
 
-/** A host that has never answered is more often a wrong name than a registry that will be back; ms. */
+/** Milliseconds; a host that has never answered is more likely a wrong name than a registry that will recover. */
 const STRANGER_BUDGET_MS = 5000;
 
 export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Patience, clock: Clock): RetryPolicy {
@@ -112,15 +104,15 @@ function isStranger(error: unknown): boolean {
 /** The reference's waits between attempts to open the run image (docs/compatibility.md#retries), in ms. */
 const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 
-/** Tries of the reference's, which counts them in its log. */
+/** Attempts of the reference, which logs their number. */
 export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
 /**
- * For opening an image: the reference's tries, then more within the budget, because the build to export cost more. Like the
- * reference it also retries an image that is missing, for which a mirror may be behind, but not a missing repository
- * (docs/compatibility.md#retries).
- * @param mayBeMissing a registry's clear word that there is no such image is the answer
- * @returns makes the policy for one image
+ * Retry policy for opening images: the reference's attempts, then more within the budget, because the finished build is
+ * worth it. Like the reference it also retries a missing image, because a mirror may lag behind, but not a missing
+ * repository (docs/compatibility.md#retries).
+ * @param mayBeMissing accept a definite "not found" without retrying
+ * @returns a factory of policies, one per image
  */
 export function openRetry(patience: Patience, clock: Clock): (mayBeMissing: boolean) => RetryPolicy {
   const policy = pushRetry(patience, clock);

@@ -9,7 +9,6 @@ export class RegistryImage implements SourceImage {
   readonly image: RemoteImage;
   readonly config: ImageConfig;
 
-  /** @throws Fault when the config is none */
   constructor(repository: RegistryRepository, image: RemoteImage) {
     this.repository = repository;
     this.image = image;
@@ -28,7 +27,7 @@ export class RegistryImage implements SourceImage {
 export class RegistryRunImage extends RegistryImage implements RunImage {
   readonly newLayerMediaType: string;
 
-  /** @throws Fault for one without layers, or that cannot take layers with this compression */
+  /** @throws Fault for an image without layers, or that cannot have layers with this compression */
   constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
     super(repository, image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);

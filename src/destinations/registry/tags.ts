@@ -9,12 +9,12 @@ export interface TagResult {
   readonly error?: unknown;
 }
 
-/** What names of a repository point to, as they were looked up early; undefined where that failed. */
+/** Early lookups of a repository's names; undefined for a failed lookup. */
 export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
 
 /**
- * Looks up names while an image's blobs are still on their way, so that its manifests can follow those at once. A failure is left
- * to {@link putTags}.
+ * Looks up names while an image's blobs are being pushed, so that its manifests can follow at once. {@link putTags}
+ * repeats failed lookups.
  */
 export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
   const lookUp = async ({ identifier }: Reference) =>
@@ -23,8 +23,8 @@ export function lookUpTags(connection: Connection, references: readonly Referenc
 }
 
 /**
- * Pushes the manifest of an image whose blobs are in the repository, under all given names at once. A name that already
- * has the manifest is skipped (docs/compatibility.md#pushing-images). A name that fails does not stop the others.
+ * Pushes the manifest of an image whose blobs are in the repository, under all names at once. Skips names that already
+ * point to it (docs/compatibility.md#pushing-images). A failing name does not stop the others.
  * @param lookups earlier lookups of the names
  * @returns the results in the order of the names
  */
@@ -38,23 +38,23 @@ export function putTags(
   const put = async (reference: Reference): Promise<TagResult> => {
     const { identifier } = reference;
     let known = await lookups.get(reference);
-    // It may have been moved since.
+    // The tag may have moved since.
     if (known === manifest.digest) known = undefined;
     let isSent = false;
-    let isTaken = false;
+    let isOverwrite = false;
     try {
-      // A PUT whose answer was lost is seen by the next try.
+      // If the response to a PUT was lost, the next attempt finds the manifest.
       const push = async () => {
         const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
         if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
-        isTaken = found !== undefined && found !== "nothing";
+        isOverwrite = found !== undefined && found !== "nothing";
         known = undefined;
         isSent = true;
         await putManifest(connection, identifier, manifest, work);
         return "pushed";
       };
-      // A PUT whose answer was lost is seen by the next try.
-      const outcome = await persist(connection, work, `manifest ${identifier}`, push, () => isTaken);
+      // If the response to a PUT was lost, the next attempt finds the manifest.
+      const outcome = await persist(connection, work, `manifest ${identifier}`, push, () => isOverwrite);
       return { reference, outcome };
     } catch (error) {
       work.signal?.throwIfAborted();

@@ -4,33 +4,30 @@ import type { StreamedBody } from "../../http/transport.ts";
 
 export interface BodyRange {
   readonly from: number;
-  /** The end, exclusive; undefined: as far as the blob goes. */
+  /** Exclusive end; undefined: up to the blob's end. */
   readonly to: number | undefined;
   readonly length: number | undefined;
 }
 
-/** The first pause of a body that listens; each further one comes at twice the bytes. */
+/** Bytes before the first pause of a listening body; the interval doubles with each pause. */
 const FIRST_PAUSE_BYTES = 128 << 10;
 
-/** How a body takes part in its upload. */
 export interface BodyHooks {
   readonly destination: string;
   /**
-   * Longest time in ms that a connection may take none of the bytes that wait for it. How long all of an upload takes does
-   * not matter, and waiting for bytes that are still being made does not count.
+   * Milliseconds a connection may accept no bytes while some are ready. Neither the duration of the whole upload nor
+   * waiting for bytes still being built counts.
    */
   readonly stallMs: number;
   readonly admit: (bytes: number) => Promise<void>;
   /**
-   * After a connection that broke while a body was on its way: gives the server time to say why before more is sent, because
-   * a write to a connection that it has reset loses an answer that has not been read yet.
+   * After a connection broke mid-body: pauses to let the server report an error, because writing to a connection that
+   * the server has reset discards an unread response.
    */
   readonly listen?: { readonly pause: () => Promise<void>; readonly untilBytes: number } | undefined;
-  /** Told where in the blob the connection has got to. */
   readonly onPosition: (position: number) => void;
 }
 
-/** A part of a blob as the body of a request, with a signal that fires when the connection stands still. */
 export class UploadBody implements StreamedBody {
   readonly length: number | undefined;
   readonly signal: AbortSignal;

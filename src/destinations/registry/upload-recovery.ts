@@ -3,12 +3,12 @@ import { headerOf } from "../../http/http.ts";
 import type { Answer } from "./client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
 
-/** How long in ms an aborted export waits for a registry to take back an upload: it has a second in all to end. */
+/** Milliseconds an aborted export waits for a registry to cancel an upload, of the second it has to exit. */
 export const CANCEL_MS = 400;
 
 /**
- * Tells the registry that nothing will come of an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a
- * registry that cannot do it forgets the upload by itself.
+ * Cancels an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a registry that cannot cancel expires
+ * the upload.
  */
 export async function cancelUpload({ client, repository }: Connection, location: URL, work: Work): Promise<void> {
   const scopes = [scopeOf(repository, "push,pull")];
@@ -22,9 +22,9 @@ export interface UploadStatus {
 }
 
 /**
- * Asks an upload how far it got (distribution-spec v1.1.1, "Resuming an interrupted upload"); undefined when the answer
- * makes no sense, which is frequent: the upload is then begun anew.
- * @param sent bytes that were sent in this upload at most
+ * Queries the offset of an upload (distribution-spec v1.1.1, "Resuming an interrupted upload").
+ * @param sent upper bound: bytes sent in this upload
+ * @returns undefined for an invalid response, which is frequent; the upload then restarts
  * @throws RegistryFault
  */
 export async function readUploadStatus(
@@ -47,34 +47,24 @@ export async function readUploadStatus(
 }
 
 /**
- * The number of bytes that a Range header `0-<last>` stands for. `0-0` is how some registries write "none", and others one
- * byte: it is not believed.
+ * The number of bytes in a Range header `0-<last>`. Some registries write `0-0` for none, others for one byte, so it is
+ * ignored.
  */
 function offsetOf(answer: Answer): number | undefined {
   const last = /^(?:bytes[= ])?0-(\d+)$/.exec(headerOf(answer, "range") ?? "")?.[1];
   return last === undefined || last === "0" ? undefined : Number(last) + 1;
 }
 
-/** The upload is gone, or does not continue where we thought. */
 const LOST_CODES = new Set(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"]);
 
-/** Statuses of a registry that has no PATCH, or not this one. */
 const NO_SUCH_METHOD = new Set([404, 405, 501]);
 
-/** What a failed request of an open upload means for the upload. */
-export type UploadFailure =
-  /** The upload is gone although the registry is healthy; restart it. */
-  | "lost"
-  /** The registry takes blobs in one piece only. */
-  | "monolithic"
-  /** The registry wants to know the length of a body before it begins. */
-  | "length"
-  /** The registry does not want the blob, or may want it later. */
-  | "other";
+/** How to continue: "lost" restarts an upload that is gone although the registry is healthy; "other" retries or fails. */
+export type UploadFailure = "lost" | "monolithic" | "length" | "other";
 
 /**
- * @param isResumed part of the blob was sent before, from where the registry said that it stopped. Some say that falsely (ECR:
- * aws/containers-roadmap issue 2831) or take only small pieces then (GHCR), so any refusal leads to a new upload
+ * @param isResumed the request continued at the offset that the registry reported. Some report it wrongly (ECR:
+ * aws/containers-roadmap issue 2831) or then accept only small chunks (GHCR), so any refusal restarts the upload
  */
 export function classifyFailure(error: unknown, isResumed: boolean): UploadFailure {
   if (!(error instanceof RegistryFault)) return "other";
@@ -85,6 +75,6 @@ export function classifyFailure(error: unknown, isResumed: boolean): UploadFailu
   if (isResumed) return "lost";
   if (status === 411) return "length";
   if (codes.includes("UNSUPPORTED") || (NO_SUCH_METHOD.has(status ?? 0) && codes.length === 0)) return "monolithic";
-  // A proxy that has no patience with a body that stands still says that it is malformed.
+  // A proxy that timed out on a stalled body reports a malformed request.
   return status === 400 && codes.length === 0 ? "lost" : "other";
 }

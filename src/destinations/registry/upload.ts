@@ -16,29 +16,28 @@ import { type BodyRange, UploadBody } from "./upload-body.ts";
 import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 
 /**
- * Bytes that must be ready before an upload is opened, unless the blob is complete: an upload that waits for its first
- * bytes holds a connection and may be cleaned up by the registry. Also the least that a resumed upload sends at a time;
- * S3-backed registries refuse parts under 5 MiB only for their own multipart API, GHCR takes at most 4 MiB a part.
+ * Bytes that must be ready before an upload opens, unless the blob is complete: an open upload without data holds a
+ * connection, and the registry may expire it. Also the chunk size of a resumed upload; S3-backed registries refuse
+ * parts under 5 MiB only in their own multipart API, and GHCR accepts at most 4 MiB per chunk.
  */
 export const READY_BYTES = 4 << 20;
 
-/** How long a body pauses for an early answer. */
 const LISTEN_MS = 250;
 
-/** Times in a row, without any progress, that an upload is begun anew because the registry lost it. */
+/** Consecutive restarts without progress after the registry lost the upload. */
 const MOST_LOSSES = 4;
 
 export interface UploadOptions extends Work {
-  /** Bytes sent so far; never less than before, whatever had to be sent again. */
+  /** Bytes sent so far; never decreases, even if bytes are sent again. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** An upload is open, from whose offset sending begins: 0, or more where one goes on that broke. */
+  /** Called when an upload opens, with the offset at which sending starts: above 0 for a resumed upload. */
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
 /**
  * The upload of one blob: POST, one streamed PATCH, PUT (docs/compatibility.md#pushing-images). A broken upload resumes
- * where the registry credibly says it stopped, and restarts otherwise; its bytes are read from the blob again, never
- * recomputed (docs/compatibility.md#retries-and-resumed-uploads). A registry without PATCH gets the whole blob in the
+ * at the offset that the registry plausibly reports, and restarts otherwise; bytes are read from the blob again, never
+ * recompressed (docs/compatibility.md#retries-and-resumed-uploads). A registry without PATCH gets the whole blob in the
  * PUT.
  */
 export class Upload {
@@ -47,9 +46,8 @@ export class Upload {
   readonly #options: UploadOptions;
   #location: URL | undefined;
   #chunkMinBytes = 0;
-  /** Bytes that the registry has in the open upload. */
   #offset = 0;
-  /** Bytes that were given to connections in the open upload. */
+  /** Bytes passed to connections in the open upload. */
   #sent = 0;
   #mostSent = 0;
   /** Highest offset that the registry has confirmed. */
@@ -58,9 +56,8 @@ export class Upload {
   #hasCommitted = false;
   #statusFailures = 0;
   #losses = 0;
-  /** Whether the last failure may be one that does not happen again. */
   #mayTryAgain = false;
-  /** The last try's connection broke when it had taken so many bytes; 0 for another outcome. */
+  /** Bytes that the connection had accepted when the last attempt broke; 0 for another outcome. */
   #cutBytes = 0;
   #isResumed = false;
   #mayResume = true;
@@ -72,14 +69,14 @@ export class Upload {
   }
 
   /**
-   * Uploads, or mounts when there is a source and the registry agrees.
-   * @throws RegistryFault when the registry refuses or does not recover; the fault of the blob's maker
+   * Uploads the blob, or mounts it if there is a source and the registry agrees.
+   * @throws RegistryFault if the registry refuses or does not recover; the fault of the blob's producer
    */
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     const { pushRetry, uploads, counters, repository } = this.#connection;
     const { priority, order, signal } = this.#options;
     const attempt = async (progressed: Progressed) => {
-      // Waits before it takes a place, and before it opens an upload that would stand still.
+      // Waits before taking a slot and opening an upload that would stall.
       await this.#admit(0);
       const leave = await uploads.acquire(priority, order, signal);
       return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
@@ -91,8 +88,8 @@ export class Upload {
       return outcome;
     } catch (error) {
       signal?.throwIfAborted();
-      const made = await Promise.race([this.#blob.done, undefined]);
-      throw explained(error, { repository, what: `blob ${made?.digest ?? "that is still being made"}` });
+      const built = await Promise.race([this.#blob.done, undefined]);
+      throw explained(error, { repository, what: `blob ${built?.digest ?? "that is still being built"}` });
     }
   }
 
@@ -145,7 +142,6 @@ export class Upload {
     this.#location = undefined;
   }
 
-  /** Finds out what the last try left behind; true when that is the whole blob. */
   async #recover(progressed: Progressed): Promise<boolean> {
     if (this.#hasCommitted) {
       const { digest } = await this.#blob.done;
@@ -161,7 +157,7 @@ export class Upload {
     this.#location = status.location;
     this.#offset = status.offset;
     this.#isResumed = true;
-    // What connections took may have been lost on the way, so that only this tells that an upload gets further.
+    // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
     if (status.offset > this.#mostStored) progressed();
     this.#mostStored = Math.max(this.#mostStored, status.offset);
     this.#options.onBegin?.(status.offset);
@@ -172,7 +168,7 @@ export class Upload {
     try {
       return await readUploadStatus(this.#connection, location, this.#sent, this.#options);
     } catch (error) {
-      // A registry that is down now may know the upload later; one that fails twice on this question is not asked again.
+      // A registry that is down now may know the upload later; after a second failure it is not asked again.
       if (isTemporary(error) && this.#statusFailures++ === 0) throw error;
       if (!(error instanceof RegistryFault)) throw error;
       return undefined;
@@ -208,7 +204,6 @@ export class Upload {
     await this.#commit();
   }
 
-  /** True when the registry refused the way in which a blob was sent, and there is another one. */
   #learn(error: unknown): boolean {
     const { ways, logger } = this.#connection;
     const failure = classifyFailure(error, this.#isResumed);
@@ -216,12 +211,12 @@ export class Upload {
     else if (failure === "length" && !ways.needsLength) ways.needsLength = true;
     else return false;
     const way = failure === "length" ? "with its length" : "in one piece";
-    logger.debug(`${error instanceof Error ? error.message : error}, sending the blob ${way}`);
+    logger.debug(`${error instanceof Error ? error.message : error}, uploading the blob ${way}`);
     return true;
   }
 
   /**
-   * What the next PATCH sends: everything from the start, while it grows; after a failure pieces of a known length.
+   * The range of the next PATCH: the whole growing blob at first, fixed-size chunks after a failure.
    * @returns undefined if the registry has all bytes
    */
   async #nextRange(): Promise<BodyRange | undefined> {
@@ -292,7 +287,7 @@ export class Upload {
     let position = from;
     const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
     const onPosition = (reached: number) => {
-      // Less than before when a refused token made the request be sent again.
+      // Less than before if a refused token made the request repeat.
       foreground?.sent(Math.max(0, reached - position));
       position = reached;
       this.#sent = Math.max(this.#sent, position);

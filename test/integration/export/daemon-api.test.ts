@@ -52,7 +52,7 @@ test("a classic daemon that does not take an image without its base gets all of 
   const { api, run } = await scene({ ...CLASSIC, knowsBase: false });
   const { exitCode, stdout } = await run("app");
   expect(exitCode).toBe(0);
-  expect(stdout).toMatch(/as it was not taken without: .*embedded daemon response: invalid diffID\n/);
+  expect(stdout).toMatch(/which rejected the image without them: .*embedded daemon response: invalid diffID\n/);
   expect(api.loads.map(({ layers }) => layers[0]?.length)).toEqual([0, api.baseTar.length]);
   for (const load of api.loads) expectSent(load);
 });

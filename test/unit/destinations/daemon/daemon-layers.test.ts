@@ -30,27 +30,27 @@ function existing(diffId: DiffID, from: DaemonImage, otherwise?: MadeContent): L
 const known = { kind: "known" };
 const fromFiles = { kind: "made", layer };
 
-describe("layers that a classic daemon has are left out", () => {
+describe("omits layers that a classic daemon has", () => {
   const previous = image("previous", A, B, C, D);
 
-  test("of an image that is the previous one", () => {
+  test("all of an unchanged previous image", () => {
     const contents = [existing(B, previous), existing(C, previous), existing(D, previous)];
     expect(chooseLayers(base, contents, true)).toEqual([known, known, known, known]);
   });
 
-  test("up to the first that is new; what is above it comes from its files, or out of the daemon", () => {
+  test("up to the first new layer; those above come from their files or out of the daemon", () => {
     const contents = [existing(B, previous), made, existing(C, previous, made), existing(D, previous)];
     const saved = { kind: "saved", diffId: D, image: previous };
     expect(chooseLayers(base, contents, true)).toEqual([known, known, fromFiles, fromFiles, saved]);
   });
 
-  test("only where all that is below them is the same", () => {
+  test("only on top of identical layers", () => {
     expect(chooseLayers(image("other", B), [existing(B, previous, made)], true)).toEqual([known, fromFiles]);
     expect(chooseLayers(base, [existing(C, previous, made)], true)).toEqual([known, fromFiles]);
   });
 });
 
-test("a daemon that wants complete images gets every layer", () => {
+test("sends every layer to a daemon that needs complete images", () => {
   const previous = image("previous", A, B, C);
   expect(chooseLayers(base, [existing(B, previous, made), existing(C, previous)], false)).toEqual([
     { kind: "saved", diffId: A, image: base },

@@ -10,7 +10,7 @@ function entry(name: string, ...chunks: string[]): UploadEntry {
   return { name, size: Buffer.concat(bytes).length, open: () => bytes };
 }
 
-test("entries are what a reader of tars reads", async () => {
+test("a tar reader reads the entries", async () => {
   const parts = [entry("layer.tar", "a".repeat(512), "b"), entry("blank_0"), entry("/sha256:1.tar", "c".repeat(512))];
   const tar = Buffer.concat([...(await Promise.all(parts.map((part) => buffer(tarEntry(part))))), TAR_END]);
   expect(tar.length % 512).toBe(0);
@@ -30,7 +30,7 @@ test("entries are what a reader of tars reads", async () => {
   ]);
 });
 
-test("a size above 8 GiB is one that readers know", async () => {
+test("a tar reader reads sizes above 8 GiB", async () => {
   const size = 2 ** 33 + 1;
   const { value } = await tarEntry({ name: "large", size, open: () => [] }).next();
   const archive = extract();
@@ -42,7 +42,7 @@ test("a size above 8 GiB is one that readers know", async () => {
 test.each([
   ["fewer", 3],
   ["more", 1],
-])("contents that have %s bytes than said are an error", async (word, size) => {
+])("contents with %s bytes than declared are an error", async (word, size) => {
   const reading = buffer(tarEntry({ ...entry("layer.tar", "ab"), size }));
   expect(await rejectionOf(reading)).toMatchObject({ message: `layer.tar has ${word} than its ${size} bytes` });
 });

@@ -62,7 +62,7 @@ describe("putBlob", () => {
     expect(statSync(blobPath(root, BLOB.digest)).mode & 0o777).toBe(0o600);
   });
 
-  test("leaves nothing of a blob that fails", async () => {
+  test("removes a blob that fails", async () => {
     const blob = new TestBlob(BYTES);
     const put = putBlob(root, blob, signal);
     blob.growTo(1000);
@@ -80,7 +80,7 @@ describe("putBlob", () => {
     return { spool, directory };
   };
 
-  test("takes the file that the blob was made in, and readers go on", async () => {
+  test("renames the file of a built blob, and its readers continue", async () => {
     const { spool, directory } = await spooled(true);
     const [made = ""] = readdirSync(directory);
     const { ino } = statSync(join(directory, made));
@@ -95,14 +95,14 @@ describe("putBlob", () => {
     expectBlob();
   });
 
-  test("copies from a file without a name", async () => {
+  test("copies an unlinked file", async () => {
     const { spool } = await spooled(false);
     expect(await putBlob(root, spool, signal)).toBe(true);
     expectBlob();
     await spool.release();
   });
 
-  test("leaves a blob of the right size alone, and replaces one of another size", async () => {
+  test("keeps a blob of the right size and replaces one of another size", async () => {
     write(root);
     const { ino } = statSync(blobPath(root, BLOB.digest));
     const { spool, directory } = await spooled(true);
@@ -117,7 +117,7 @@ describe("putBlob", () => {
 });
 
 describe("copyBlob", () => {
-  test("copies, once", async () => {
+  test("copies a blob once", async () => {
     write(other);
     expect(await copyBlob(root, BLOB, other)).toBe(true);
     expectBlob();
@@ -145,14 +145,14 @@ describe("copyBlob", () => {
     expect(names()).toEqual([]);
   });
 
-  test("leaves a blob that is there alone, wherever its file is", async () => {
+  test("keeps an existing blob, even behind a symlink", async () => {
     write(other);
     symlinkSync(blobPath(other, BLOB.digest), blobPath(root, BLOB.digest));
     expect(await copyBlob(root, BLOB, other)).toBe(false);
   });
 });
 
-test("linkBlob gives two layouts one file, of what there is", async () => {
+test("linkBlob shares one file between two layouts, and skips absent blobs", async () => {
   await linkBlob(root, BLOB, other);
   expect(names()).toEqual([]);
   write(other);
@@ -161,7 +161,7 @@ test("linkBlob gives two layouts one file, of what there is", async () => {
   expect(names()).toHaveLength(1);
 });
 
-test("putBytes writes what is not there, and repairs it", async () => {
+test("putBytes writes a missing file and repairs one of another size", async () => {
   for (const before of [undefined, BYTES.subarray(1), BYTES]) {
     if (before !== undefined) write(root, before);
     await putBytes(root, BYTES);
@@ -169,7 +169,7 @@ test("putBytes writes what is not there, and repairs it", async () => {
   }
 });
 
-test("what cannot be written is named", async () => {
+test("write errors name the file", async () => {
   const path = join(dirname(root), "missing");
   expect(await rejectionOf(putBytes(path, BYTES))).toMatchObject({
     code: "EXPORT_LAYOUT_WRITE",
@@ -177,7 +177,7 @@ test("what cannot be written is named", async () => {
   });
 });
 
-test("readBlob verifies", async () => {
+test("readBlob verifies the digest", async () => {
   write(root);
   expect((await readBlob(root, BLOB.digest)).equals(BYTES)).toBe(true);
   write(root, BYTES.subarray(1));

@@ -26,6 +26,6 @@ test.each([
   ["/x@sha256:12", "wrong number of hex digits for sha256: 12"],
   ["/x@sha256:1Z", "found non-hex character in hash: Z"],
   ["/x@md5:aa", 'unsupported hash: "md5"'],
-])("%j is none", (text, message) => {
+])("rejects %j", (text, message) => {
   expect(thrownBy(() => parseIdentifier(text))).toMatchObject({ code: "EXPORT_LAYOUT_IDENTIFIER", message });
 });

@@ -20,7 +20,7 @@ function imageOf(text: string): BuiltImage {
   };
 }
 
-test("an image replaces the one before it; old blobs stay", async () => {
+test("an image replaces its predecessor; old blobs stay", async () => {
   const layout = new Layout(join(tempTree(), "a", "b"));
   for (const text of ["one", "two"]) {
     const image = imageOf(text);
@@ -35,7 +35,7 @@ test("an image replaces the one before it; old blobs stay", async () => {
   expect(readdirSync(join(layout.path, "blobs", "sha256"))).toHaveLength(4);
 });
 
-test("index.json stays as it was when a blob cannot be written", async () => {
+test("index.json stays unchanged if a blob cannot be written", async () => {
   const layout = new Layout(tempTree());
   await layout.putImage(imageOf("one"), "latest");
   const before = readFileSync(join(layout.path, "index.json"), "utf8");
@@ -45,7 +45,7 @@ test("index.json stays as it was when a blob cannot be written", async () => {
   expect(readFileSync(join(layout.path, "index.json"), "utf8")).toBe(before);
 });
 
-test("closing removes what was not finished", async () => {
+test("close() removes unfinished files", async () => {
   const layout = new Layout(tempTree());
   const directory = await layout.create();
   expect(await layout.create()).toBe(directory);
@@ -55,7 +55,7 @@ test("closing removes what was not finished", async () => {
   layout.close();
 });
 
-test("one that cannot be made says which directory", async () => {
+test("the error of a layout that cannot be created names the directory", async () => {
   const root = tempTree();
   writeFileSync(join(root, "file"), "");
   const layout = new Layout(join(root, "file", "app"));

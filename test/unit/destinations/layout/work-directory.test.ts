@@ -10,7 +10,7 @@ import { startOwner } from "../../../support/start-owner.ts";
 import { tempTree } from "../../../support/temp-tree.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
-test("those of exports that are gone are removed, with what is in them, and nothing else", async () => {
+test("removes only the directories of ended exports, with their contents", async () => {
   const layout = tempTree();
   const [killed, living] = [".making-killed", ".making-living"];
   // A name with process ID and start time is an earlier release's.
@@ -30,7 +30,7 @@ test("those of exports that are gone are removed, with what is in them, and noth
   await owner.kill();
 });
 
-test("the last one in this process who needs it removes it", () => {
+test("the last user in the process removes the directory", () => {
   const layout = tempTree();
   for (let times = 0; times < 2; times++) makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
   writeFileSync(join(workPath(layout), "half a layer"), "");
@@ -41,7 +41,7 @@ test("the last one in this process who needs it removes it", () => {
   removeWorkDirectory(layout);
 });
 
-test("one that cannot be made is named", () => {
+test("the error of a directory that cannot be created names it", () => {
   const layout = join(tempTree(), "file");
   writeFileSync(layout, "");
   expect(thrownBy(() => makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE"))).toMatchObject({

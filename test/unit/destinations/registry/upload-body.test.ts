@@ -24,13 +24,13 @@ function open(blob: TestBlob) {
   return { body, chunks: body.open()[Symbol.asyncIterator]() };
 }
 
-test("a connection that takes a little at a time may take for ever", async () => {
+test("a slow connection that makes progress never times out", async () => {
   const { body, chunks } = open(TestBlob.complete(seededBytes(1 << 20, 1)));
   while (!(await chunks.next()).done) vi.advanceTimersByTime(STALL_MS - 1);
   expect(body.signal.aborted).toBe(false);
 });
 
-test("one that takes nothing of what waits is left", async () => {
+test("a connection that accepts no waiting bytes times out", async () => {
   const { body, chunks } = open(TestBlob.complete(seededBytes(1 << 20, 1)));
   await chunks.next();
   await chunks.next();
@@ -42,7 +42,7 @@ test("one that takes nothing of what waits is left", async () => {
   });
 });
 
-test("waiting for bytes that are still being made is nobody's fault", async () => {
+test("waiting for bytes that are still being built never times out", async () => {
   const blob = new TestBlob(seededBytes(1 << 20, 1));
   blob.growTo(64 << 10);
   const { body, chunks } = open(blob);
@@ -54,7 +54,7 @@ test("waiting for bytes that are still being made is nobody's fault", async () =
   expect((await next).done).toBe(false);
 });
 
-test("a body that listens for an early refusal pauses at doubling offsets, as far as it was told to", async () => {
+test("a listening body pauses at doubling offsets up to its limit", async () => {
   const pauses: number[] = [];
   let position = 0;
   const hooks = {
