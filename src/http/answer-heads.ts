@@ -7,10 +7,10 @@ const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /**
- * Rewrites the heads of a connection's answers so that undici's parser takes all that Go's `net/http` takes: bare line feeds,
- * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding. An informational
- * answer (1xx) that nobody asked for becomes the one that the parser skips. Bodies pass unchanged, but for the lines between their chunks: spaces, extensions, bare
- * line feeds and trailers are dropped.
+ * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
+ * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding.
+ * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
+ * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
 export class AnswerHeads {
   readonly #socket: Socket;
@@ -26,17 +26,15 @@ export class AnswerHeads {
     socket.push = (chunk: unknown) => this.#take(chunk);
   }
 
-  /** Filters what a connected socket reads from now on. */
   static of(socket: Socket): AnswerHeads {
     return new AnswerHeads(socket);
   }
 
-  /** A request begins. */
   expect(): void {
     this.#state = "head";
   }
 
-  /** The answer was read. What comes before the next request belongs to nothing, and ends the connection. */
+  /** Call after reading a response. Bytes that arrive before the next request are invalid and end the connection. */
   rest(): void {
     this.#state = "idle";
   }
@@ -57,7 +55,6 @@ export class AnswerHeads {
     return this.#parse();
   }
 
-  /** Passes on whole heads. Returns false when the reader wants no more for now. */
   #parse(): boolean {
     for (;;) {
       const bytes = this.#head.length === 1 && this.#head[0] !== undefined ? this.#head[0] : Buffer.concat(this.#head);
@@ -97,12 +94,10 @@ export class AnswerHeads {
   }
 }
 
-/** Longest line between chunks in bytes, as Go's. */
+/** As in Go; bytes. */
 const MAX_LINE_BYTES = 4096;
 
-/** Rewrites what stands between the chunks of a body. */
 class ChunkLines {
-  /** Bytes of the chunk that are still to come. */
   #left = 0;
   #next: "size" | "end" | "trailer" | "over" = "size";
   #line = "";
@@ -111,7 +106,6 @@ class ChunkLines {
     [this.#left, this.#next, this.#line] = [0, "size", ""];
   }
 
-  /** A part of the body, and what follows it, which is not looked at. */
   take(bytes: Buffer): Buffer {
     const parts: Buffer[] = [];
     for (let at = 0; at < bytes.length; ) {
@@ -133,7 +127,6 @@ class ChunkLines {
     return Buffer.concat(parts);
   }
 
-  /** What is no line of this place passes unchanged, for the parser to reject. */
   #rewrite(line: string): string {
     const text = line.trim();
     if (this.#next === "trailer" && text !== "") return "";
@@ -154,7 +147,6 @@ function isHttp(bytes: Buffer): boolean {
   return "HTTP/".startsWith(start);
 }
 
-/** The position behind the empty line that ends a head. */
 function endOfHead(bytes: Buffer): number | undefined {
   for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
     if (bytes[at + 1] === NEWLINE) return at + 2;
@@ -163,7 +155,6 @@ function endOfHead(bytes: Buffer): number | undefined {
   return undefined;
 }
 
-/** @param lines of a head, two empty ones at its end included */
 function normalize(lines: readonly string[]): string {
   const [status = "", ...rest] = lines;
   const fields: string[] = [];

@@ -3,28 +3,24 @@ import { answerFault, MAX_ERROR_BODY_BYTES, networkFault, redactUrl } from "./fa
 import { type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 
 /**
- * Lets an answer with one of the wanted statuses pass, with its body unread.
- * @throws RegistryFault for any other, with what its body says
+ * Accepts a response with one of the expected statuses and leaves its body unread.
+ * @throws RegistryFault for any other status, with the message in its body
  */
 export async function ensureStatus(request: HttpRequest, answer: HttpAnswer, wanted: readonly number[]): Promise<void> {
   if (wanted.includes(answer.status)) return;
   const { method } = request;
   const { url, status } = answer;
-  // The status says enough when the body breaks off.
+  // If the body breaks off, the status is enough.
   const { bytes } = await readBody(answer.body, MAX_ERROR_BODY_BYTES);
   const [retryAfter, date] = [headerOf(answer, "retry-after"), headerOf(answer, "date")];
   throw answerFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8") });
 }
 
-/** Reads the rest of an answer and throws it away, so that its connection can be used again. */
 export async function discard({ body }: Pick<HttpAnswer, "body">): Promise<void> {
   await readBody(body, MAX_ERROR_BODY_BYTES);
 }
 
-/**
- * The whole body.
- * @throws Fault when it is longer than `maxBytes`; RegistryFault when it breaks off
- */
+/** @throws Fault if the body is longer than `maxBytes`; RegistryFault if it breaks off */
 export async function readAll(request: HttpRequest, answer: HttpAnswer, maxBytes: number): Promise<Buffer> {
   const { bytes, end } = await readBody(answer.body, maxBytes);
   if (end === "complete") return bytes;
@@ -37,14 +33,12 @@ export async function readAll(request: HttpRequest, answer: HttpAnswer, maxBytes
   throw networkFault(request.method, answer.url, end.error);
 }
 
-/** What was read of a body, and how that ended. */
 interface BoundedBody {
-  /** At most as many as were allowed. */
   readonly bytes: Buffer;
   readonly end: "complete" | "too long" | { readonly error: unknown };
 }
 
-/** Reads a body up to a limit; the rest is not read, which ends its connection. Never rejects. */
+/** Reads a body up to a limit; the rest stays unread, which ends the connection. Never rejects. */
 export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<BoundedBody> {
   const chunks: Buffer[] = [];
   let size = 0;

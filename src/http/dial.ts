@@ -4,17 +4,13 @@ import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type Tcp
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import type { TlsSettings } from "./tls.ts";
 
-/** A failed exchange, with a code of this program where neither Node nor OpenSSL has one. */
 export class HttpError extends Error {
   readonly code: string;
   readonly syscall?: string;
   readonly address?: string;
   readonly port?: number;
-  /** How long nothing had happened, for a timeout. */
   readonly silentMs?: number;
-  /** True for a connection that never answered anything. */
   readonly isFirst?: boolean;
-  /** Where the answer is no HTTP/1.1. */
   readonly data?: string;
 
   constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
@@ -24,13 +20,12 @@ export class HttpError extends Error {
   }
 }
 
-/** How long after the first family's addresses those of the other are tried as well (RFC 6555; Go's `FallbackDelay`). */
+/** Delay before the other address family is tried in parallel (RFC 6555; Go's `FallbackDelay`). */
 const FALLBACK_MS = 300;
 
-/** The least that one of several addresses gets of the time (Go's net/dial.go, `partialDeadline`). */
+/** Minimum share of the timeout for one of several addresses (Go's net/dial.go, `partialDeadline`). */
 const MIN_ADDRESS_MS = 2000;
 
-/** For idle connections through firewalls, as Go's dialer has it. */
 const KEEP_ALIVE_MS = 30_000;
 
 export const DEFAULT_PORT: Readonly<Record<string, string>> = {
@@ -40,7 +35,6 @@ export const DEFAULT_PORT: Readonly<Record<string, string>> = {
   "socks5h:": "1080",
 };
 
-/** Where a URL's host listens; an IPv6 address has no brackets. */
 export function addressOf({ hostname, port, protocol }: URL): { readonly host: string; readonly port: number } {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port || DEFAULT_PORT[protocol]) };
 }
@@ -50,10 +44,7 @@ export interface DialOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Opens a TCP connection to a name or an address without brackets. See {@link dialAny}.
- * @throws also the error of the name's lookup
- */
+/** See {@link dialAny}. @throws errors of the DNS lookup, too */
 export async function dial(host: string, port: number, { timeoutMs, signal }: DialOptions): Promise<Socket> {
   if (isIP(host) !== 0) return dialAny([{ address: host, family: isIP(host) }], port, { timeoutMs, signal });
   const endMs = performance.now() + timeoutMs;
@@ -62,8 +53,8 @@ export async function dial(host: string, port: number, { timeoutMs, signal }: Di
 }
 
 /**
- * Opens a connection to one of a host's addresses as Go's dialer does: those of a family one after the other, the two
- * families beside each other, so that neither an unreachable family nor a slow route keeps the other from being used.
+ * Connects to one of a host's addresses as Go's dialer does: addresses of one family in turn, the two families in
+ * parallel, so that an unreachable family or a slow route does not block the other.
  * @throws the error of the first address of the first family; HttpError after `timeoutMs`; the signal's reason
  */
 export async function dialAny(
@@ -92,7 +83,7 @@ export async function dialAny(
   } finally {
     clearTimeout(timer);
     done.abort();
-    // The other may have connected at the same moment.
+    // Both may have connected at the same moment.
     void Promise.allSettled([primary, fallback]).then(([one, other]) => {
       if (one.status === "fulfilled" && other.status === "fulfilled") other.value.destroy();
     });
@@ -141,10 +132,6 @@ export function dialUnix(path: string, { timeoutMs, signal }: DialOptions): Prom
   return connected(open(options), "connect", timeoutMs, timeout, signal);
 }
 
-/**
- * Secures a connection.
- * @param host that the certificate must be for
- */
 export function secure(
   socket: Socket,
   host: string,
@@ -155,7 +142,7 @@ export function secure(
   const options: ConnectionOptions & { highWaterMark: number } = {
     socket,
     host: name,
-    // Not for addresses (RFC 6066 section 3).
+    // SNI takes no addresses (RFC 6066 section 3).
     servername: isIP(name) === 0 ? name : "",
     ALPNProtocols: ["http/1.1"],
     highWaterMark: 16 << 10,
@@ -187,7 +174,7 @@ async function connected<S extends Socket>(
     await promise;
     return socket;
   } catch (error) {
-    // Its later errors have no listener any more.
+    // The socket may emit further errors, which have no listener.
     socket.on("error", () => undefined).destroy();
     throw error;
   } finally {

@@ -7,12 +7,12 @@ import { HttpError } from "./dial.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 
 /**
- * Query parameters of the registry protocol itself. Any other may be a signature or a token, because it most likely comes
- * from a redirect to a storage service (go-containerregistry internal/redact).
+ * Query parameters of the registry protocol. Any other may be a signature or token, most likely of a redirect to a
+ * storage service (go-containerregistry internal/redact).
  */
 const PUBLIC_PARAMETERS = new Set(["scope", "service", "mount", "from", "digest", "n", "last"]);
 
-/** A URL for messages and logs: without password, and with the values of unknown query parameters replaced. */
+/** A URL for messages and logs: without password and without the values of unknown query parameters. */
 export function redactUrl(url: URL): string {
   const shown = new URL(url);
   if (shown.password !== "") shown.password = "xxxxx";
@@ -22,22 +22,22 @@ export function redactUrl(url: URL): string {
 }
 
 /**
- * The wait a Retry-After header asks for, in ms and never negative: seconds or a date (RFC 9110 section 10.2.3);
- * undefined for anything else.
- * @param nowMs the time since the epoch in ms
+ * Parses a Retry-After header, in seconds or as a date (RFC 9110 section 10.2.3).
+ * @param nowMs milliseconds since the epoch
+ * @returns milliseconds, never negative; undefined for anything else
  */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
   const text = value?.trim() ?? "";
   if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER);
-  // An HTTP date begins with the day's name; Date.parse alone would take "-1" or "5.5" for a date.
+  // An HTTP date starts with a weekday; Date.parse alone would accept "-1" or "5.5".
   if (!/^[A-Za-z]{3,9},? /.test(text)) return undefined;
   const atMs = Date.parse(text);
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
 }
 
 /**
- * The time of a server, by its Date header, in ms since the epoch: what it says of times is by its own clock, which may
- * differ from ours.
+ * Milliseconds since the epoch, by the server's Date header: its dates refer to its own clock, which may differ from
+ * ours.
  */
 export function serverTimeMs(date: string | undefined): number {
   return Date.parse(date ?? "") || Date.now();
@@ -45,7 +45,6 @@ export function serverTimeMs(date: string | undefined): number {
 
 export const UNREACHABLE = "EXPORT_REGISTRY_UNREACHABLE";
 
-/** One element of a registry's error body (distribution-spec v1.1.1, "Error Codes"). */
 export interface Diagnostic {
   readonly code: string;
   readonly message: string;
@@ -62,16 +61,13 @@ export interface RegistryFaultDetails extends FaultDetails {
 }
 
 export class RegistryFault extends Fault {
-  /** The HTTP status; undefined when there was no answer. */
   readonly status: number | undefined;
   readonly diagnostics: readonly Diagnostic[];
-  /** True when the same request may succeed later. */
   readonly isTemporary: boolean;
-  /** The wait in ms that the registry asked for. */
   readonly retryAfterMs: number | undefined;
-  /** How long the request got no further before it failed, in ms; 0 for a failure that came at once. */
+  /** How long the request made no progress before it failed; 0 if it failed at once. */
   readonly silentMs: number;
-  /** True when nothing was reached, on a host that has never answered: most likely it is not there at all. */
+  /** True if nothing accepted a connection, on a host that has never answered: most likely the name is wrong. */
   readonly isStranger: boolean;
 
   constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
@@ -88,7 +84,6 @@ export class RegistryFault extends Fault {
     return new RegistryFault(this.code, message, { ...this.#answer(), ...this.detailsForWrapping(exitCode) });
   }
 
-  /** The same with another hint, and with what it was for. */
   withHint(hint: string, destination: string | undefined = this.destination, code = this.code): RegistryFault {
     return new RegistryFault(code, this.message, {
       ...this.#answer(),
@@ -116,21 +111,21 @@ export function askedWaitMs(error: unknown): number | undefined {
   return error instanceof RegistryFault ? error.retryAfterMs : undefined;
 }
 
-/** Bytes of an error body that are read, as in go-containerregistry (transport/error.go). */
 export const MAX_ERROR_BODY_BYTES = 64 << 10;
 
-/** Characters of a body without structure that a message repeats: enough for a proxy's sentence, not for its whole page. */
+/** Characters of an unstructured body that a message repeats: enough for a proxy's sentence, not for a whole page. */
 const MAX_SHOWN_BODY = 1024;
 
-/** Client errors that another try may not get; 499 is nginx's for a client that left. */
 const TEMPORARY_CLIENT_ERRORS = new Set([408, 421, 423, 425, 429, 499]);
 
-/** Server errors that every try gets: not implemented, version not supported, no storage left, not extended, log in first. */
+/**
+ * Server errors that retries cannot fix: not implemented, version not supported, no storage left, not extended, login
+ * required.
+ */
 const PERMANENT_SERVER_ERRORS = new Set([501, 505, 507, 510, 511]);
 
 const TEMPORARY_CODES = new Set(["BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE"]);
 
-/** Where Go's http.StatusText has another text than Node. */
 const GO_STATUS_TEXT: Readonly<Record<number, string>> = {
   413: "Request Entity Too Large",
   414: "Request URI Too Long",
@@ -144,9 +139,7 @@ export interface FailedAnswer {
   readonly url: URL;
   readonly status: number;
   readonly retryAfter: string | undefined;
-  /** The time by the server's clock, from which a date in Retry-After counts. */
   readonly date?: string | undefined;
-  /** The body's first bytes as text. */
   readonly body: string;
 }
 
@@ -192,7 +185,7 @@ function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: rea
 
 function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
   if (status >= 500 ? !PERMANENT_SERVER_ERRORS.has(status) : TEMPORARY_CLIENT_ERRORS.has(status)) return true;
-  // GitHub's rate limits come as 403 too, and then say for how long.
+  // GitHub also sends rate limits as 403, and then says for how long.
   if (status === 403) return waitMs !== undefined;
   if (status === 401) return false;
   return diagnostics.length > 0 && diagnostics.every(({ code }) => TEMPORARY_CODES.has(code));
@@ -203,7 +196,6 @@ function codeOfStatus(status: number): FaultCode {
   return status === 401 || status === 403 ? DENIED : "EXPORT_REGISTRY_REFUSED";
 }
 
-/** OpenSSL's codes for a certificate of an unknown authority. */
 const UNTRUSTED = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
@@ -216,11 +208,10 @@ function isUntrustedCode(code: string): boolean {
   return UNTRUSTED.has(code);
 }
 
-/** OpenSSL's other ways to reject a certificate (X509_verify_cert_error_string), and Node's. */
 const BAD_CERTIFICATE =
   /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_(?:CA|PURPOSE|NON_CA)|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_SSL_(?:EE|CA)_(?:KEY|MD)_)/;
 
-/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for errors of another kind. */
+/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for other errors. */
 export function certificateFailure(code: string): string | undefined {
   const reason = isUntrustedCode(code)
     ? "certificate signed by unknown authority"
@@ -230,7 +221,7 @@ export function certificateFailure(code: string): string | undefined {
   return reason && `tls: failed to verify certificate: x509: ${reason}`;
 }
 
-/** Node's error codes in Go's words. */
+/** Go's words for Node's error codes. */
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connect: connection refused",
   ECONNRESET: "read: connection reset by peer",
@@ -248,31 +239,28 @@ const KNOWN: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
 
-/** Failures that no other try can avoid. Any other may pass. */
 function isPermanentFailure(code: string): boolean {
   if (isUntrustedCode(code) || BAD_CERTIFICATE.test(code)) return true;
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") return true;
   if (code === H2_ONLY) return true;
-  // A request that undici refuses to send, such as one with a line feed in a header.
+  // A request that undici rejects, such as one with a line feed in a header.
   return code === "UND_ERR_INVALID_ARG";
 }
 
-/** True for the fault of a server that answers, and that only another certificate or setting makes usable. */
 export function isUntrusted({ cause }: RegistryFault): boolean {
   return isUntrustedCode(networkErrorCode(cause) ?? "");
 }
 
-/** OpenSSL's code for a server that takes none of the protocols offered, which is HTTP/1.1 alone. */
+/** OpenSSL's code for a server that does not support HTTP/1.1, the only protocol offered (ALPN). */
 const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
 
-/** The first bytes of an HTTP/2 connection: a SETTINGS frame of stream 0 (RFC 9113 section 3.4). */
+/** An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). */
 function isHttp2(error: unknown): boolean {
   if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
   const bytes = Buffer.from(error.data);
   return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
 }
 
-/** Nothing took the connection. */
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
 
 function hintFor(code: string, url: URL, error: unknown): string | undefined {
@@ -290,7 +278,7 @@ function hintFor(code: string, url: URL, error: unknown): string | undefined {
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   if (NOT_CONNECTED.has(code))
     return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
-  // A plain http server answers a TLS handshake with something that is not TLS, and the other way round.
+  // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
   const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
   return isOtherProtocol
     ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
@@ -316,8 +304,8 @@ interface FailedExchange {
 }
 
 /**
- * The fault of a request that got no complete answer, worded as Go's `*url.Error`: `Get "<url>": <reason>`.
- * A fault that came out of the request's own body passes unchanged.
+ * The fault of a request without a complete response, worded like Go's `*url.Error`: `Get "<url>": <reason>`. Faults of
+ * the request's own body pass unchanged.
  */
 export function networkFault(method: string, url: URL, error: unknown, exchange?: FailedExchange): unknown {
   const code = networkErrorCode(error);
@@ -336,7 +324,6 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
   });
 }
 
-/** True when no connection came about, or one to something that is no registry. */
 function isBeforeAnyAnswer(code: string, error: unknown): boolean {
   if (error instanceof ProxyRefusal || code === "HTTP_CONNECT_TIMEOUT") return true;
   if (code.startsWith("HPE_") || code.startsWith("ERR_SSL") || code === "EPROTO") return true;
@@ -345,11 +332,9 @@ function isBeforeAnyAnswer(code: string, error: unknown): boolean {
 
 function networkErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
-  // Faults have codes of their own.
   return error.code.startsWith("EXPORT_") ? undefined : error.code;
 }
 
-/** `dial tcp <address>: ` for an error of connecting, as Go has it. */
 function addressOf(error: unknown): string {
   if (!(error instanceof Error) || !("syscall" in error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;

@@ -11,22 +11,24 @@ import { connectThrough, connectThroughSocks, proxyAuthorization } from "./tunne
 
 /** Timeouts and retries of requests, all in ms. */
 export interface Patience {
-  /** How long a failing request is retried, from its last progress (`-retry-budget`). */
+  /** How long a failing request is retried, measured from its last progress (`-retry-budget`). */
   readonly budgetMs: number;
-  /** The first wait between two tries takes at most this; each further one up to twice as long as the one before. */
+  /** Upper bound of the first wait between attempts; later waits double up to {@link longestWaitMs}. */
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
-  /** Until an answer begins that a registry gives from its index; one that takes longer is overloaded. */
+  /** Until a response begins that a registry answers from its index; a slower registry is overloaded. */
   readonly answerMs: number;
-  /** The same for an answer that comes after a whole blob was moved to its final place: minutes on some object stores. */
+  /**
+   * The same for a response that waits until a whole blob reaches its final location: minutes on some object stores.
+   */
   readonly commitMs: number;
-  /** A connection may take none of the bytes that wait for it, or give none of an answer that has begun, for so long. */
+  /** How long a connection may accept no waiting bytes, or deliver none of a response that has begun. */
   readonly stallMs: number;
 }
 
 /**
- * The compressed layers of a build cost more than these waits, and registries take minutes to be restarted or to
- * forget a rate limit. Silence is shorter: connections that were lost on the way make none, and are replaced by new ones.
+ * A build costs more than these waits, and registries take minutes to restart or to lift a rate limit. Stall timeouts
+ * are shorter: a lost connection makes no progress and is replaced.
  */
 export const PATIENCE: Patience = {
   budgetMs: 300_000,
@@ -37,10 +39,9 @@ export const PATIENCE: Patience = {
   stallMs: 60_000,
 };
 
-/** A shorter budget does not make silence shorter than this. */
 const SHORTEST_SILENCE_MS = 5000;
 
-/** The same patience, but no single try is silent for longer than the retry budget. Without a budget there is only one try. */
+/** No attempt may stall for longer than the retry budget. Without a budget there is only one attempt. */
 function withinBudget(patience: Patience): Patience {
   const { budgetMs, answerMs, commitMs, stallMs } = patience;
   if (budgetMs === 0) return patience;
@@ -53,10 +54,9 @@ function withinBudget(patience: Patience): Patience {
   };
 }
 
-/** Go's dialler and default transport give up after 30 s as well. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Load balancers in front of registries keep an idle connection for 60 s or more; half of that is safe to reuse. */
+/** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
 const KEEP_ALIVE_MS = 30_000;
 
 export interface HttpRequest {
@@ -64,29 +64,26 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody | undefined;
-  /** How long the answer's head may take once the body is sent. */
   readonly headersTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface HttpAnswer extends RawAnswer {
-  /** The URL that answered, which is another one after a redirect. */
   readonly url: URL;
 }
 
-/** The first value of a header, undefined when it is absent or empty. */
 export function headerOf(answer: Pick<HttpAnswer, "headers">, name: string): string | undefined {
   const value = answer.headers[name];
   return (Array.isArray(value) ? value[0] : value) || undefined;
 }
 
-/** Statuses with which a host may ask to be left alone for a while: GitHub does that with 403 as well. */
+/** Statuses with which a host may throttle clients: GitHub also uses 403. */
 const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
 
 /**
- * Single HTTP/1.1 requests over kept connections; no redirects, no credentials, no retries. HTTP/1.1 because an upload
- * on a connection of its own is not held back by the windows that HTTP/2 streams share. A host that asks for a pause gets no
- * request at all until the pause is over.
+ * Single HTTP/1.1 requests over kept-alive connections; no redirects, credentials or retries. HTTP/1.1, because an
+ * upload on its own connection is not limited by the windows that HTTP/2 streams share. A host that throttles gets no
+ * requests until its pause is over.
  */
 export class Http {
   readonly patience: Patience;
@@ -99,10 +96,6 @@ export class Http {
   readonly #answered = new Set<string>();
   readonly #closed = new AbortController();
 
-  /**
-   * @param environment for proxies and trusted certificates
-   * @param connections per host; requests beyond wait for one
-   */
   constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock, connections?: number) {
     this.#environment = environment;
     this.patience = withinBudget(patience);
@@ -111,9 +104,9 @@ export class Http {
   }
 
   /**
-   * Sends a request. The caller must read, discard or destroy the response body.
+   * The caller must read, discard or destroy the response body.
    * @param isInsecure no TLS verification and no proxy (docs/compatibility.md#insecure-registries)
-   * @throws RegistryFault if there is no response; errors of the body's source; the signal's reason
+   * @throws RegistryFault without a response; errors of the body's source; the signal's reason
    */
   async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
     const { method, url, body, signal, headersTimeoutMs } = request;
@@ -151,7 +144,7 @@ export class Http {
     await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
-  /** A wait beyond the budget is not begun: every request then fails by itself, with the host's own words. */
+  /** Ignores a pause beyond the budget: each request then fails with the host's own message. */
   #listen(pace: Pace, startedMs: number, { status, headers }: Pick<HttpAnswer, "status" | "headers">): void {
     const askedMs = MAY_ASK_TO_WAIT.has(status)
       ? retryAfterMs(headerOf({ headers }, "retry-after"), serverTimeMs(headerOf({ headers }, "date")))
@@ -169,14 +162,14 @@ export class Http {
     return pace;
   }
 
-  /** Loads certificates once, and only when a host is spoken to over TLS: it takes longer than a handshake. */
+  /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
   #verify(): TlsSettings {
     this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
     return this.#verifying;
   }
 
   #connectionsTo(url: URL, isInsecure: boolean, proxy: URL | undefined): Connections {
-    // A proxy's connections carry requests for every http host.
+    // A proxy's connections carry requests to every http host.
     const isForwarded = url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "");
     const key = `${isInsecure} ${isForwarded ? "" : url.origin} ${proxy?.href ?? ""}`;
     const known = this.#connections.get(key);

@@ -28,7 +28,7 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   });
 }
 
-/** What is not a URL with a host is tried as one without its scheme; what is none even then counts as no proxy. */
+/** A value that is not a URL with a host is parsed again without its scheme; if that fails, too, there is no proxy. */
 function parseProxy(value: string): URL | undefined {
   const url = URL.parse(value);
   return (url?.host ? url : URL.parse(`http://${value}`)) ?? undefined;
@@ -49,7 +49,7 @@ function matches(entry: string, host: string, port: string): boolean {
   if (pattern === "" || (onlyPort !== "" && onlyPort !== port)) return false;
   const name = pattern.replace(/^\[(.*)\]$/, "$1").replace(/^\*\./, ".");
   const version = isIP(name);
-  // An address is not the end of a name, nor a name the end of an address.
+  // Suffixes match names, never addresses.
   if (version !== 0 || isIP(host) !== 0) return version !== 0 && isSameAddress(name, host);
   const ascii = URL.parse(`http://${name.replace(/^\./, "")}`)?.hostname ?? name.replace(/^\./, "");
   return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);

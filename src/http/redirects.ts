@@ -24,17 +24,15 @@ for (const [network, prefix] of [
 ] as const)
   PRIVATE.addSubnet(network, prefix, "ipv6");
 
-/** Names of clouds' metadata services. */
 const METADATA_NAMES = new Set(["metadata", "metadata.google.internal"]);
 
-/** Addresses through which a translator of IPv6 reaches IPv4 (RFC 6052), the last 32 bits in groups of hex. */
+/** IPv4 addresses behind an IPv6 translator (RFC 6052), the last 32 bits as hex groups. */
 const TRANSLATED = /^64:ff9b::(?:([\da-f]{1,4}):)?([\da-f]{1,4})$/;
 
 /**
- * True if a URL's host is an IP literal that is private, loopback, link-local or unspecified, or one of the few
- * well-known names of such an address (docs/compatibility.md#private-addresses,
- * docs/compatibility.md#stricter-redirects). Other names are not resolved: a registry in a private network has its
- * storage there too.
+ * True if a URL's host is a private, loopback, link-local or unspecified IP literal, or a well-known name of one
+ * (docs/compatibility.md#private-addresses, docs/compatibility.md#stricter-redirects). Other names are not resolved: a
+ * registry in a private network has its storage there, too.
  */
 export function isPrivateAddress(url: URL): boolean {
   const host = hostOf(url);
@@ -46,7 +44,6 @@ export function isPrivateAddress(url: URL): boolean {
   return PRIVATE.check(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
 }
 
-/** True when a registry may not redirect to this URL. One on this machine may redirect to `localhost`. */
 export function isPrivateFrom(registry: URL, url: URL): boolean {
   return isPrivateAddress(url) && !(url.hostname === "localhost" && isLoopback(registry));
 }
@@ -60,29 +57,25 @@ function isLocalhost(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost");
 }
 
-/** Without the brackets of an IPv6 address, and without the dot that ends a name at the root. */
 function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
 }
 
-/** As in Go's http.Client. */
 const MAX_REDIRECTS = 10;
 const REPEATING = new Set([307, 308]);
 const READING = new Set([301, 302, 303, 307, 308]);
 
 export interface RedirectRules {
   readonly isInsecure: boolean;
-  /** The Authorization header for a URL; undefined for every host that must not see one. */
   readonly authorizationFor: (url: URL) => string | undefined;
-  /** Where a Location leads; undefined for nowhere. Default: where it says. */
+  /** The target of a Location header; undefined rejects it. Default: the URL as written. */
   readonly resolve?: (location: string, base: URL) => URL | undefined;
-  /** @throws when a redirect to this URL must not be followed */
   readonly check: (to: URL) => void;
 }
 
 /**
- * Sends a request and follows redirects, with credentials only where the rules give them. A request with a body is
- * repeated for 307 and 308 only, where HTTP says that it keeps its method.
+ * Sends a request and follows redirects, with credentials only where the rules allow. A request with a body is repeated
+ * only for 307 and 308, which keep the method.
  */
 export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpAnswer> {
   const isReading = request.method === "GET" || request.method === "HEAD";
@@ -107,8 +100,8 @@ function redirectFault(request: HttpRequest, reason: string): Fault {
 }
 
 /**
- * @throws Fault if `to` is on another host than `from` and names an address of a private network
- *   (docs/compatibility.md#private-addresses). A registry on this machine may name it.
+ * @throws Fault if `to` is on another host than `from` and in a private network
+ * (docs/compatibility.md#private-addresses). A registry on this machine may redirect to one.
  */
 export function refusePrivate(what: string, from: URL, to: URL): void {
   if (to.hostname === from.hostname || !isPrivateFrom(from, to)) return;

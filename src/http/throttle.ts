@@ -1,10 +1,10 @@
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 
-/** The pause after a refusal that does not say how long; it doubles with each one in a row. */
+/** The pause after a refusal without a duration; doubles with each consecutive one. */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** Distance of requests after a pause; it doubles with each further pause, and halves with each request that is served. */
+/** Interval between requests after a pause; doubles with each further pause and halves with each successful request. */
 const FIRST_GAP_MS = 50;
 const WIDEST_GAP_MS = 1600;
 const NO_GAP_MS = 2;
@@ -13,9 +13,9 @@ const NO_GAP_MS = 2;
 const JITTER = 0.1;
 
 /**
- * Throttles requests to one host. After a host has refused one for having too many, all requests pause for as long as it
- * asked, and then start one by one, closer together the more of them it serves: registries count the requests of all
- * connections together (GHCR's secondary rate limit), so it does not help when only the refused one waits.
+ * Throttles requests to one host. After a rate-limit response all requests pause for as long as the host asked and then
+ * restart one by one, faster with each success: registries count the requests of all connections together (GHCR's
+ * secondary rate limit), so pausing only the refused request does not help.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -30,10 +30,7 @@ export class Pace {
     this.#random = random;
   }
 
-  /**
-   * Waits until a request may start.
-   * @returns when it did, for {@link refused}
-   */
+  /** @returns the start time, for {@link refused} */
   async admit(signal?: AbortSignal): Promise<number> {
     for (;;) {
       signal?.throwIfAborted();
@@ -47,9 +44,9 @@ export class Pace {
   }
 
   /**
-   * The host has no time for a request.
-   * @param startedMs when that started; one from before the last pause is no news
-   * @param askedMs how long the host wants to be left alone; undefined if it does not say
+   * Handles a rate-limit response.
+   * @param startedMs the request's start; requests from before the last pause are ignored
+   * @param askedMs the pause that the host asked for; undefined if it gave none
    */
   refused(startedMs: number, askedMs: number | undefined): void {
     const nowMs = this.#clock.now();
@@ -62,7 +59,7 @@ export class Pace {
     this.#nextMs = Math.max(this.#nextMs, nowMs + pauseMs * (1 + JITTER * this.#random()));
   }
 
-  /** The host answered a request with something else; one from before the last pause is no news. */
+  /** Handles any other response; requests from before the last pause are ignored. */
   served(startedMs: number): void {
     if (startedMs < this.#pausedMs) return;
     this.#pauses = 0;

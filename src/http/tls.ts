@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { connect, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Environment } from "../process/environment.ts";
 
-/** Where Linux distributions keep the roots that Go trusts (crypto/x509/root_linux.go): the first of these files... */
+/**
+ * Where Linux distributions keep the roots that Go trusts (crypto/x509/root_linux.go): the first of these files, and
+ * all files of {@link DIRECTORIES}.
+ */
 const BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -14,7 +17,6 @@ const BUNDLES = [
   "/etc/ssl/cert.pem",
 ];
 
-/** ...and all files of these directories. */
 const DIRECTORIES = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 export interface RootPlaces {
@@ -25,9 +27,10 @@ export interface RootPlaces {
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /**
- * The certificates to trust, as PEM, like a Go program does (crypto/x509/root_unix.go): of `SSL_CERT_FILE` or else the system's
- * bundle, and of every file in the directories of `SSL_CERT_DIR` (colon-separated) or else the system's. So a file of one's
- * own does not take away what the system's directory has. Undefined when there are none: Node's own list is used then.
+ * The certificates to trust, as PEM, as in Go (crypto/x509/root_unix.go): `SSL_CERT_FILE` or else the system's bundle,
+ * plus every file in the directories of `SSL_CERT_DIR` (colon-separated) or else the system's. So a custom file adds to
+ * the system's directory.
+ * @returns undefined if there are none; Node's own list applies then
  */
 export function readTrustedRoots(
   environment: Environment,
@@ -46,11 +49,11 @@ export function readTrustedRoots(
       addCertificates(roots, readIfPossible(join(directory, entry.name)) ?? "");
     }
   }
-  // One text: OpenSSL takes four times as long for as many texts.
+  // Joined, because OpenSSL takes four times as long for separate texts.
   return roots.size > 0 ? [...roots].join("\n") : undefined;
 }
 
-/** Those that can be understood: one that cannot would keep all others from being used. */
+/** Skips invalid certificates: one would make OpenSSL reject all others. */
 function addCertificates(roots: Set<string>, text: string): void {
   for (const certificate of text.match(CERTIFICATE) ?? [])
     if (!roots.has(certificate) && isUnderstood(certificate)) roots.add(certificate);
@@ -72,7 +75,6 @@ function readIfPossible(path: string): string | undefined {
   }
 }
 
-/** Without the second names, by hash, that OpenSSL wants for the same files. */
 function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true }).filter((entry) => !isSecondName(directory, entry));
@@ -92,7 +94,7 @@ function isSecondName(directory: string, entry: Dirent): boolean {
 
 export interface TlsSettings {
   readonly secureContext: SecureContext;
-  /** Always given: without it `NODE_TLS_REJECT_UNAUTHORIZED` decides. */
+  /** Mandatory: without it `NODE_TLS_REJECT_UNAUTHORIZED` decides. */
   readonly rejectUnauthorized: boolean;
 }
 
@@ -102,14 +104,14 @@ export interface Certificates {
   readonly key?: Buffer;
 }
 
-/** Level 1 takes keys of 1024 bits, as Go does; OpenSSL's default takes none below 2048. */
+/** Level 1 accepts keys of 1024 bits, as Go does; OpenSSL's default requires 2048. */
 const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
 
 /**
- * TLS whose versions, ciphers and authorities do not depend on Node's options and variables, nor on what a program that uses the
- * library has set in node:tls (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). It takes what Go's client takes: the same
- * versions, servers without secure renegotiation (RFC 5746: old firewalls and load balancers; we never renegotiate), and any
- * trusted certificate as the end of a chain, also an intermediate or the server's own.
+ * TLS settings independent of Node's options and variables, and of what an embedding program has set in node:tls
+ * (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). They accept what Go's client accepts: the same versions, servers
+ * without secure renegotiation (RFC 5746: old firewalls and load balancers; this client never renegotiates), and any
+ * trusted certificate as the end of a chain, even an intermediate or the server's own.
  */
 export function tlsSettings(certificates: Certificates, rejectUnauthorized: boolean): TlsSettings {
   const secureContext = createSecureContext({
@@ -124,25 +126,22 @@ export function tlsSettings(certificates: Certificates, rejectUnauthorized: bool
   return { secureContext, rejectUnauthorized };
 }
 
-/** The environment's and the system's authorities, or Mozilla's, which come with Node.js, where there are none. */
 export function trustedAuthorities(environment: Environment): string {
   return readTrustedRoots(environment) ?? rootCertificates.join("\n");
 }
 
-/** Takes any certificate. To load authorities for it would take longer than a small export. */
 export function unverifiedTls(): TlsSettings {
   return tlsSettings({ ca: [] }, false);
 }
 
-/** A server that is asked in TLS and does not understand answers at once; one that says nothing is left to the real attempt. */
+/** A server that does not speak TLS answers a TLS greeting at once; a silent one is left to the real attempt. */
 const PROBE_TIMEOUT_MS = 300;
 
-/** OpenSSL's codes for an answer that is not TLS. */
 const NO_TLS = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ECONNRESET"]);
 
 /**
- * Whether a server certainly does not speak TLS. The greeting trusts nobody and sends nothing, so that it needs no
- * certificates: to load all that a system trusts takes longer than a small export.
+ * Whether a server certainly does not speak TLS. Sends no application data and loads no certificates, which takes
+ * longer than a small export.
  * @param authority `host` or `host:port`
  */
 export async function refusesTls(authority: string, signal?: AbortSignal): Promise<boolean> {

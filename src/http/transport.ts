@@ -5,20 +5,18 @@ import { Client, type Dispatcher, errors, Pool } from "undici";
 import { AnswerHeads, MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { HttpError } from "./dial.ts";
 
-/** One chunk before the one in the socket: a blob's chunks are used again soon after. */
+/** One chunk besides the one in the socket, because blobs reuse their chunks soon. */
 const READ_AHEAD = { highWaterMark: 1 };
 
-/** undici wants an origin, and speaks plain HTTP to it: the connections may be secured already. */
+/** undici requires an origin and speaks plain HTTP to it; the connections may already be TLS. */
 const ORIGIN = "http://connection";
 
-/** Longer than any export. */
 const FOR_EVER_MS = 24 * 3_600_000;
 
-/** Bytes to send: held in memory, or a stream that can be opened again for another try. */
 export type RequestBody = Uint8Array | StreamedBody;
 
 export interface StreamedBody {
-  /** Bytes in all; undefined while that is not known, which makes the body chunked. */
+  /** Total bytes; if undefined, the body is sent chunked. */
   readonly length: number | undefined;
   readonly open: () => AsyncIterable<Uint8Array>;
 }
@@ -28,31 +26,28 @@ type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 export interface RawAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
-  /** To be read to its end, or destroyed; it has no content coding. */
+  /** Must be read to its end or destroyed; content coding is removed. */
   readonly body: Readable;
 }
 
 export interface RawRequest {
   readonly method: string;
-  /** Path and query; the whole URL for a proxy. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: RequestBody | undefined;
-  /** Until the answer begins, once the body is sent; 0 for no limit. */
+  /** Until the response begins, once the body is sent; 0 for no limit. */
   readonly headersTimeoutMs: number;
-  /** How long an answer's body may send nothing; 0 for no limit. */
   readonly bodyTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Kept HTTP/1.1 connections that are opened by their owner, one request at a time over each. */
 export class Connections {
   readonly #pool: Pool;
 
   /**
-   * @param open a connection to speak HTTP over
-   * @param idleMs how long one may be idle; less where the server announces less. Infinite: until the server closes it, whatever
-   *   it announces
+   * @param open opens a connection to speak HTTP over
+   * @param idleMs keep-alive limit, lowered by what the server announces. Infinite: until the server closes the
+   * connection, whatever it announces
    */
   constructor(open: () => Promise<Socket>, idleMs: number, connections = Number.POSITIVE_INFINITY) {
     const isKept = idleMs === Number.POSITIVE_INFINITY;
@@ -62,14 +57,13 @@ export class Connections {
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
-      // Taken from what the server announces, which then counts for nothing.
+      // Subtracted from what the server announces, which disables it.
       ...(isKept ? { keepAliveTimeoutThreshold: -FOR_EVER_MS } : {}),
       maxHeaderSize: MAX_HEAD_BYTES,
       factory: (origin, options) => new LenientClient(origin, options, open),
     });
   }
 
-  /** A request is under way, or waits for a connection. */
   get isBusy(): boolean {
     const { pending, queued, running } = this.#pool.stats;
     return pending + queued + running > 0;
@@ -79,16 +73,13 @@ export class Connections {
     return this.#pool.request(options);
   }
 
-  /** Cuts every connection, also busy ones. */
   destroy(): Promise<void> {
     return this.#pool.destroy();
   }
 }
 
-/** One connection, whose answers are rewritten before undici's parser sees them. */
 class LenientClient extends Client {
   #heads: AnswerHeads | undefined;
-  /** Over this connection. */
   #answers = 0;
 
   constructor(origin: URL, options: Client.Options, open: () => Promise<Socket>) {
@@ -132,7 +123,6 @@ class LenientClient extends Client {
   }
 }
 
-/** undici's errors as those of this program; others unchanged. */
 function httpError(
   error: Error,
   { headersTimeout, bodyTimeout }: Dispatcher.DispatchOptions,
@@ -158,11 +148,9 @@ function httpError(
 }
 
 /**
- * Sends one HTTP/1.1 request over a kept or new connection, and takes what Go's `net/http` takes as an answer. An answer
- * may come before the whole body was sent, which then ends with the answer's body.
- *
- * A GET or HEAD whose kept connection turns out to be closed is sent again over another one, as Go does: the server
- * closed it while it was idle.
+ * Sends one HTTP/1.1 request over a kept or new connection, and accepts the responses that Go's `net/http` accepts. A
+ * response may arrive before the body is sent completely; the body then ends with the response.
+ * A GET or HEAD is sent again over another connection if the server closed the kept one while it was idle, as in Go.
  * @throws the error of the connection, or of the body's source; HttpError
  */
 export async function exchangeOver(connections: Connections, request: RawRequest): Promise<RawAnswer> {
@@ -181,7 +169,7 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
   const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
   const length = streamed?.length;
   const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
-  // Who destroys the stream hears of the error from the request; without a listener it would end the process.
+  // The request reports the stream's error; without a listener it would end the process.
   stream?.on("error", () => undefined);
   try {
     const answer = await connections.request({
@@ -193,7 +181,7 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
       bodyTimeout: bodyTimeoutMs,
       ...(signal === undefined ? {} : { signal }),
     });
-    // A server may answer before it has read all. Its answer is read first: to end the body ends the connection.
+    // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
     answer.body.once("close", () => stream?.destroy());
     return decoded(answer, request);
   } catch (error) {
@@ -202,7 +190,6 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
   }
 }
 
-/** Undoes the one content coding that servers use without being asked to. */
 function decoded({ statusCode: status, headers, body }: Dispatcher.ResponseData, request: RawRequest): RawAnswer {
   const { "content-encoding": coding, "content-length": _length, ...others } = headers;
   const isCoded = typeof coding === "string" && /^(?:x-)?gzip$/i.test(coding);

@@ -4,11 +4,11 @@ import { isIP, type Socket } from "node:net";
 import { MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { type DialOptions, HttpError } from "./dial.ts";
 
-/** A proxy's refusal to connect, in Go's words: the text of its status. */
+/** A proxy's refusal to connect, in Go's words: the status text. */
 export class ProxyRefusal extends Error {
   readonly code = "HTTP_PROXY_REFUSED";
   readonly proxy: string;
-  /** Of the answer to CONNECT; undefined for SOCKS. */
+  /** Of the response to CONNECT; undefined for SOCKS. */
   readonly status: number | undefined;
   readonly isTemporary: boolean;
 
@@ -20,18 +20,15 @@ export class ProxyRefusal extends Error {
   }
 }
 
-/** Statuses of a proxy for which another try may help. */
 function isTemporaryStatus(status: number): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 
-/** User and password of a proxy's URL as a Proxy-Authorization header. A user without a password is valid. */
 export function proxyAuthorization(proxy: URL): string | undefined {
   if (proxy.username === "" && proxy.password === "") return undefined;
   return `Basic ${Buffer.from(`${decode(proxy.username)}:${decode(proxy.password)}`).toString("base64")}`;
 }
 
-/** Percent-decoding that leaves what is none. */
 export function decode(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -41,7 +38,7 @@ export function decode(text: string): string {
 }
 
 /**
- * Asks an HTTP proxy, over an open connection to it, for a connection to a host (RFC 9110 section 9.3.6).
+ * Opens a connection to a host through an HTTP proxy's open connection (RFC 9110 section 9.3.6).
  * @param authority `host:port`
  * @throws ProxyRefusal
  */
@@ -85,7 +82,7 @@ export async function connectThrough(
   }
 }
 
-/** RFC 1928 section 6; the second part: another try may help. */
+/** RFC 1928 section 6; the second part: whether a retry may help. */
 const SOCKS_REPLIES: Readonly<Record<number, readonly [text: string, isTemporary: boolean]>> = {
   1: ["general SOCKS server failure", true],
   2: ["connection not allowed by ruleset", false],
@@ -97,11 +94,10 @@ const SOCKS_REPLIES: Readonly<Record<number, readonly [text: string, isTemporary
   8: ["address type not supported", false],
 };
 
-/** How many bytes an address takes, by its type; a name's first byte is its length. */
 const SOCKS_ADDRESS_BYTES: Readonly<Record<number, number>> = { 1: 4, 4: 16 };
 
 /**
- * The same of a SOCKS5 proxy (RFC 1928, RFC 1929), which resolves the name itself, as with Go.
+ * Like {@link connectThrough}, for a SOCKS5 proxy (RFC 1928, RFC 1929), which resolves the name itself, as in Go.
  * @throws ProxyRefusal
  */
 export async function connectThroughSocks(
@@ -154,7 +150,7 @@ function socksAddress(host: string): Buffer {
   return Buffer.concat([Buffer.from([3, name.length]), name]);
 }
 
-/** @param address as a URL's host has it: without an IPv4 part */
+/** @param address as in a URL's host: without an IPv4 part */
 function ipv6Bytes(address: string): Buffer {
   const [left = [], right = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
   const groups = [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];

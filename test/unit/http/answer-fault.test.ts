@@ -38,7 +38,7 @@ test.each([
   expect(fault.isTemporary).toBe(isTemporary);
 });
 
-test("a date in Retry-After counts by the server's clock", () => {
+test("a date in Retry-After is relative to the server's clock", () => {
   const [date, retryAfter] = ["Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2001 00:01:00 GMT"];
   const fault = answerFault({ method: "GET", url: URL_, status: 429, body: "", retryAfter, date });
   expect(fault.retryAfterMs).toBe(60_000);
@@ -60,7 +60,7 @@ test.each([
   expect(fault.isTemporary).toBe(isTemporary);
 });
 
-test("a HEAD says why it says so little", () => {
+test("the fault of a HEAD request explains why it has no details", () => {
   expect(answerFault({ method: "HEAD", url: URL_, status: 403, body: "", retryAfter: undefined }).message).toBe(
     `HEAD ${URL_}: unexpected status code 403 Forbidden (HEAD responses have no body, use GET for details)`,
   );
@@ -106,7 +106,7 @@ test.each([
   expect(goValue(value)).toBe(text);
 });
 
-test("a detail that is nested without end is cut, and so is a wait", () => {
+test("truncates deeply nested details, and caps waits", () => {
   const body = `{"errors":[{"code":"X","detail":${"[".repeat(900)}${"]".repeat(900)}}]}`;
   const { message } = answerFault({ method: "GET", url: URL_, status: 400, retryAfter: undefined, body });
   expect(message).toMatch(/X: ; \[{51}\.\.\.\]{51}$/);

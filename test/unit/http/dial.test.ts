@@ -46,7 +46,7 @@ async function listenOn(host: string): Promise<number> {
 test.each([
   ["IPv4", V4, V6],
   ["IPv6", V6, V4],
-])("a host that only listens on %s is reached, whichever family comes first", async (_, listening, other) => {
+])("reaches a host that listens only on %s, whichever family comes first", async (_, listening, other) => {
   const port = await listenOn(listening.address);
   expect(await addressOf(dialAny([other, listening], port, options()))).toBe(listening.address);
   expect(await addressOf(dialAny([listening, other], port, options()))).toBe(listening.address);
@@ -61,7 +61,7 @@ test("an unreachable family does not end the wait for a slow route of the other"
   expect(await connected).toBe("127.0.0.1");
 });
 
-test("a family that does not answer keeps nobody from the other", async () => {
+test("a silent family does not block the other", async () => {
   const { port } = await startSlow();
   const server = await RawServer.start(() => undefined, undefined, "::1", port);
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -91,7 +91,7 @@ test("the error is the first address's", async () => {
   });
 });
 
-test("a connection that does not come about ends with its time", async () => {
+test("a connection attempt ends at its timeout", async () => {
   const { port } = await startSlow();
   expect(await rejectionOf(dialAny([V4], port, { ...options(), timeoutMs: 200 }))).toMatchObject({
     code: "HTTP_CONNECT_TIMEOUT",
@@ -100,6 +100,6 @@ test("a connection that does not come about ends with its time", async () => {
   });
 });
 
-test("a name that does not exist is an error of its lookup", async () => {
+test("an unknown name fails with the lookup's error", async () => {
   expect(await rejectionOf(dial("nobody.invalid", 443, options()))).toMatchObject({ syscall: "getaddrinfo" });
 });

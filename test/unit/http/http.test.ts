@@ -43,7 +43,7 @@ describe.for([{ login: undefined }, { login: "me:pass%40word-of-mine" }, { login
     const options = login === undefined ? {} : { login: decodeURIComponent(login) };
     const urlOf = ({ host }: ConnectProxy) => `http://${login === undefined ? "" : `${login}@`}${host}`;
 
-    test("tunnels https, and passes http on", async () => {
+    test("tunnels https and forwards http", async () => {
       const { proxy, trust } = await servers(options);
       const http = client({ HTTPS_PROXY: urlOf(proxy), HTTP_PROXY: urlOf(proxy), ...trust });
       expect(await read(http, `https://${NAME}/a`)).toBe("200 secure");
@@ -52,7 +52,7 @@ describe.for([{ login: undefined }, { login: "me:pass%40word-of-mine" }, { login
       expect(proxy.refused).toBe(0);
     });
 
-    test("is not asked for what NO_PROXY names, nor for this machine, nor for insecure registries", async () => {
+    test("is not used for hosts in NO_PROXY, this machine or insecure registries", async () => {
       const { plain, proxy } = await servers(options);
       const http = client({ HTTP_PROXY: urlOf(proxy), NO_PROXY: "server.example" });
       expect(await read(http, plain.origin)).toBe("200 plain");
@@ -63,7 +63,7 @@ describe.for([{ login: undefined }, { login: "me:pass%40word-of-mine" }, { login
   },
 );
 
-test("a proxy that wants another login is an error that tells no password", async () => {
+test("a rejected proxy login is an error without the password", async () => {
   const { proxy, trust } = await servers({ login: "me:right" });
   const url = `http://me:wrong-password@${proxy.host}`;
   const error = await rejectionOf(read(client({ HTTPS_PROXY: url, ...trust }), `https://${NAME}/a`));
@@ -82,7 +82,7 @@ test("a proxy that wants another login is an error that tells no password", asyn
   });
 });
 
-test("a proxy that is not there is an error that names it", async () => {
+test("an unreachable proxy is an error that names it", async () => {
   const http = client({ HTTPS_PROXY: "http://me:secret-password@127.0.0.1:9" });
   const error = await rejectionOf(read(http, `https://${NAME}/a`));
   expect(error).toMatchObject({ isTemporary: true });
@@ -90,8 +90,8 @@ test("a proxy that is not there is an error that names it", async () => {
   expect(String(error)).not.toContain("secret-password");
 });
 
-describe("a server whose certificate is of an authority of one's own", () => {
-  test("is not trusted, unless it is insecure", async () => {
+describe("a server with a certificate of a private CA", () => {
+  test("is trusted only as an insecure registry", async () => {
     const { secure } = await servers();
     const error = await rejectionOf(read(client({}), `https://${secure.host}/`));
     expect(error).toMatchObject({
@@ -104,7 +104,7 @@ describe("a server whose certificate is of an authority of one's own", () => {
     expect(await read(client({}), `https://${secure.host}/`, true)).toBe("200 secure");
   });
 
-  test("is trusted with SSL_CERT_DIR, for the name that it has", async () => {
+  test("is trusted with SSL_CERT_DIR, for the name in its certificate", async () => {
     const { secure, proxy } = await servers();
     const environment = { SSL_CERT_DIR: tempTree({ "any.name": authority.pem }) };
     expect(await read(client({ HTTPS_PROXY: proxy.url, ...environment }), `https://${NAME}/`)).toBe("200 secure");
@@ -113,7 +113,7 @@ describe("a server whose certificate is of an authority of one's own", () => {
   });
 });
 
-test("a host is spoken to over connections that are kept", async () => {
+test("connections to a host are reused", async () => {
   await using registry = await FakeRegistry.start();
   const http = client({});
   for (let i = 0; i < 5; i++) await discard(await http.exchange(get(`http://${registry.host}/v2/`), false));
@@ -124,7 +124,7 @@ test("a host is spoken to over connections that are kept", async () => {
   expect(registry.requests.every(({ headers }) => headers.connection === "keep-alive")).toBe(true);
 });
 
-describe("a proxy's URL may be as Go takes it", () => {
+describe("accepts the proxy URLs that Go accepts", () => {
   interface Form {
     readonly name: string;
     readonly urlOf: (host: string) => string;
@@ -194,7 +194,7 @@ describe("a proxy's URL may be as Go takes it", () => {
   });
 });
 
-describe("a proxy's refusal says what to do", () => {
+describe("a proxy's refusal is an error with a hint", () => {
   test.each([
     [403, "Forbidden", false],
     [502, "Bad Gateway", true],
@@ -223,7 +223,7 @@ describe("a proxy's refusal says what to do", () => {
     expect(await failure("")).toMatchObject({ message: `${prefix}no acceptable authentication methods` });
   });
 
-  test("a proxy that hangs up is tried again", async () => {
+  test("retries a proxy that closes the connection", async () => {
     const server = await RawServer.start((socket) => socket.once("data", () => socket.destroy()));
     onTestFinished(() => server[Symbol.asyncDispose]());
     expect(await rejectionOf(read(client({ HTTPS_PROXY: server.host }), `https://${NAME}/a`))).toMatchObject({

@@ -61,7 +61,7 @@ function gzipped(coding: string): Buffer {
   ]);
 }
 
-describe("as Go's client, ours takes an answer with", () => {
+describe("accepts, like Go's client, a response with", () => {
   test.each(Object.keys(TAKEN))("%s", async (name) => {
     const server = await serve(TAKEN[name] ?? "");
     const http = client();
@@ -99,21 +99,21 @@ test("two different Content-Lengths are an error", async () => {
   });
 });
 
-test("a 204 with a body is an answer without one, and the next request has its own", async () => {
+test("the body of a 204 is dropped, and the next request gets its own response", async () => {
   const server = await serve(`HTTP/1.1 204 No Content\r\n${BODY}`, `${OK}${BODY}`);
   const http = client();
   expect(await read(http, requestTo(server))).toBe("204 ");
   expect(await read(http, requestTo(server))).toBe("200 ok");
 });
 
-test("a HEAD has no body, whatever its coding and length say", async () => {
+test("a response to HEAD has no body, whatever its coding and length", async () => {
   const server = await serve(`${OK}Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n`);
   const http = client();
   expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
   expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
 });
 
-test("a part of a compressed file stays as it is", async () => {
+test("a range of a compressed file stays unchanged", async () => {
   const bytes = gzipSync("ok");
   const head = `HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n\r\n`;
   const server = await serve(Buffer.concat([Buffer.from(head), bytes]));
@@ -121,7 +121,7 @@ test("a part of a compressed file stays as it is", async () => {
   expect(await readAll(request, await client().exchange(request, false), 100)).toEqual(bytes);
 });
 
-test("a kept connection that the server has closed is replaced without a failure", async () => {
+test("replaces a kept connection that the server has closed", async () => {
   const server = await RawServer.start((socket) => {
     // The second request over a connection finds it closed.
     let requests = 0;
@@ -137,7 +137,7 @@ test("a kept connection that the server has closed is replaced without a failure
   expect(server.connections).toBe(3);
 });
 
-test("an answer of HTTP/2 says so", async () => {
+test("names HTTP/2 in the error of an HTTP/2 response", async () => {
   const server = await serve(Buffer.from("000006040000000000000500004000", "hex"));
   expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
     message: expect.stringMatching(/: the server answered in HTTP\/2$/),
@@ -146,14 +146,14 @@ test("an answer of HTTP/2 says so", async () => {
   });
 });
 
-test("a switch of protocols that nobody asked for is an error", async () => {
+test("an unrequested protocol switch is an error", async () => {
   const server = await serve("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
   expect(await rejectionOf(read(client(), requestTo(server)))).toMatchObject({
     message: expect.stringMatching(/transport connection broken: unexpected switch of protocols$/),
   });
 });
 
-test("an answer that stops moving ends within its time", async () => {
+test("a stalled response times out", async () => {
   const server = await serve(`${OK}Content-Length: 9\r\n\r\nok`);
   const http = new Http({}, { ...client().patience, stallMs: 100 });
   onTestFinished(() => http.close());

@@ -48,6 +48,6 @@ test.each([
   [new Fault("EXPORT_LAYER_CHANGED", "file changed")],
   [new DOMException("stopped", "AbortError")],
   ["a reason"],
-])("what did not come from the network passes unchanged: %s", (error) => {
+])("errors from elsewhere pass unchanged: %s", (error) => {
   expect(networkFault("PATCH", URL_, error)).toBe(error);
 });

@@ -19,8 +19,8 @@ async function ask(requests: number): Promise<void> {
   await clock.advance(0);
 }
 
-describe("a host that asks to be left alone", () => {
-  test("gets nothing at all until the time is over, and then one request after the other", async () => {
+describe("a throttling host", () => {
+  test("gets no requests until the pause ends, and then one at a time", async () => {
     await ask(3);
     expect(started).toEqual([0, 0, 0]);
     pace.refused(0, 5000);
@@ -33,7 +33,7 @@ describe("a host that asks to be left alone", () => {
     expect(started.slice(3)).toEqual([5000, 5050, 5100, 5150]);
   });
 
-  test("gets more again, the more it serves", async () => {
+  test("gets more requests with each one that it serves", async () => {
     pace.refused(await pace.admit(), 1000);
     await clock.advance(1000);
     for (let i = 0; i < 6; i++) pace.served(clock.now());
@@ -41,7 +41,7 @@ describe("a host that asks to be left alone", () => {
     expect(started).toHaveLength(20);
   });
 
-  test("is left alone for longer and longer when it does not say how long", async () => {
+  test("gets growing pauses if it names no duration", async () => {
     const pauses: number[] = [];
     for (let i = 0; i < 7; i++) {
       pace.refused(clock.now(), undefined);
@@ -57,21 +57,21 @@ describe("a host that asks to be left alone", () => {
     expect(clock.pending).toEqual([1000]);
   });
 
-  test("means one pause with all that it refuses at the same time", async () => {
+  test("causes one pause with concurrent refusals", async () => {
     await clock.advance(10);
     for (const sentMs of [10, 9, 8]) pace.refused(sentMs, undefined);
     await ask(1);
     expect(clock.pending).toEqual([1000]);
   });
 
-  test("means the longest of the waits that it asks for", async () => {
+  test("gets the longest pause that it asks for", async () => {
     pace.refused(0, 9000);
     pace.refused(0, 1000);
     await ask(1);
     expect(clock.pending).toEqual([9000]);
   });
 
-  test("a random part is added, so that those who were refused together do not come together", async () => {
+  test("jitter spreads out requests that were throttled together", async () => {
     const own = new Pace(clock, () => 0.5);
     own.refused(0, 1000);
     void own.admit();
@@ -79,7 +79,7 @@ describe("a host that asks to be left alone", () => {
     expect(clock.pending).toEqual([1050]);
   });
 
-  test("an answer to a request from before does not end the pause", async () => {
+  test("a response to an earlier request does not end the pause", async () => {
     await clock.advance(10);
     pace.refused(10, undefined);
     pace.served(5);

@@ -136,19 +136,19 @@ test.each([
     /^refusing to use HTTP_PROXY value in CGI environment/,
   ],
   [{ HTTP_PROXY: "foo://host" }, /unknown proxy scheme: foo$/],
-])("%j is refused", (environment, message) => {
+])("rejects %j", (environment, message) => {
   expect(thrownBy(() => proxyFor(new URL("http://r.example/"), environment))).toMatchObject({
     message: expect.stringMatching(message),
   });
 });
 
-test("a proxy's password is kept from messages, as it is and as it is sent", () => {
+test("a proxy's password stays out of messages, plain and encoded", () => {
   proxyFor(new URL("http://r.example/"), { HTTP_PROXY: "http://me:pass%40word-of-proxy@proxy" });
   const sent = Buffer.from("me:pass@word-of-proxy").toString("base64");
   expect(withoutSecrets(`pass@word-of-proxy ${sent}`)).toBe("[redacted] [redacted]");
 });
 
-test("HTTP_PROXY is not for https, and lower case counts", () => {
+test("HTTP_PROXY does not apply to https, and lower case works", () => {
   expect(proxyFor(new URL("https://r/"), { HTTP_PROXY: "http://plain:1" })).toBeUndefined();
   expect(proxyFor(new URL("http://r/"), { http_proxy: "http://plain:1" })?.href).toBe("http://plain:1/");
 });

@@ -43,7 +43,7 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
 const to = (location: string, status = 307): ScriptedReply => ({ status, headers: { location }, body: "" });
 
 describe("credentials", () => {
-  test("go along on the registry's own host, and never to another", async () => {
+  test("are sent on the registry's own host only", async () => {
     const { get, seen } = await open(({ url, headers }) => {
       if (headers.host === "cdn.example") return { body: "" };
       return to(url.pathname === "/moved" ? "https://cdn.example/blob?sig=secret" : "/moved");
@@ -56,7 +56,7 @@ describe("credentials", () => {
     ]);
   });
 
-  test("go along when another host leads back, as they would have gone there at first", async () => {
+  test("are sent when another host redirects back", async () => {
     const { get, seen } = await open(({ url, headers }) => {
       if (url.pathname === "/back") return { body: "" };
       return to(headers.host === "cdn.example" ? "https://reg.example/back" : "https://cdn.example/blob");
@@ -65,7 +65,7 @@ describe("credentials", () => {
     expect(seen().slice(1)).toEqual(["cdn.example/blob undefined", `reg.example/back ${BASIC}`]);
   });
 
-  test("do not go in the clear: http on the registry's host is https", async () => {
+  test("are not sent in the clear: http on the registry's host becomes https", async () => {
     const { get, seen, proxy } = await open(({ url }) =>
       url.pathname === "/moved" ? { body: "" } : to("http://reg.example/moved"),
     );
@@ -76,18 +76,18 @@ describe("credentials", () => {
 });
 
 describe("a redirect", () => {
-  test.each([301, 302, 303, 307, 308])("by %d is followed when something is read", async (status) => {
+  test.each([301, 302, 303, 307, 308])("with %d is followed for reads", async (status) => {
     const { get } = await open(({ url }) => (url.pathname === "/moved" ? { body: "" } : to("/moved", status)));
     expect((await get()).url.href).toBe("https://reg.example/moved");
   });
 
-  test.each([301, 302, 303])("by %d is no answer to something that is sent", async (status) => {
+  test.each([301, 302, 303])("with %d is not followed for uploads", async (status) => {
     const { get, seen } = await open(() => to("/moved", status));
     expect(await rejectionOf(get("PATCH"))).toMatchObject({ status });
     expect(seen()).toHaveLength(1);
   });
 
-  test("that goes round is left", async () => {
+  test("loop ends", async () => {
     const { get, seen } = await open(() => to("/round"));
     expect(String(await rejectionOf(get()))).toMatch(
       "GET https://reg.example/v2/a/blobs/b: stopped after 10 redirects",
@@ -95,7 +95,7 @@ describe("a redirect", () => {
     expect(seen()).toHaveLength(11);
   });
 
-  test.each(["file:///etc/passwd", "https://", "gopher://cdn.example/"])("to %s is refused", async (location) => {
+  test.each(["file:///etc/passwd", "https://", "gopher://cdn.example/"])("to %s is rejected", async (location) => {
     const { get, seen } = await open(() => to(location));
     expect(String(await rejectionOf(get()))).toMatch("redirect to an invalid URL");
     expect(seen()).toHaveLength(1);
@@ -110,7 +110,7 @@ describe("a redirect", () => {
     "http://[::1]:9/",
     "http://[fd00:ec2::254]/",
     "http://2852039166/",
-  ])("to %s is refused, also after another one", async (location) => {
+  ])("to %s is rejected, even after another one", async (location) => {
     const { get, proxy } = await open(({ headers }) =>
       to(headers.host === "cdn.example" ? location : "https://cdn.example/blob"),
     );

@@ -52,7 +52,7 @@ const TRUSTING: Readonly<Record<string, () => void>> = {
 
 const UNKNOWN_AUTHORITY = /tls: failed to verify certificate: x509: certificate signed by unknown authority$/;
 
-describe.each(Object.entries(TRUSTING))("with %s an unknown authority is refused", (_name, trust) => {
+describe.each(Object.entries(TRUSTING))("with %s an unknown authority is rejected", (_name, trust) => {
   test("by registries and token services", async () => {
     trust();
     const { host } = await startServer();
@@ -88,7 +88,7 @@ describe.each(Object.entries(TRUSTING))("with %s an unknown authority is refused
   });
 });
 
-test("versions and ciphers that a program sets for all of its TLS do not count", async () => {
+test("ignores the TLS versions and ciphers that the program sets globally", async () => {
   const before = [tls.DEFAULT_MAX_VERSION, tls.DEFAULT_CIPHERS] as const;
   onTestFinished(() => {
     [tls.DEFAULT_MAX_VERSION, tls.DEFAULT_CIPHERS] = before;

@@ -111,7 +111,7 @@ test.skipIf(OPENSSL === undefined).each(["root.pem", "middle.pem", "server.pem"]
   },
 );
 
-test.skipIf(OPENSSL === undefined)("a server with a key of 1024 bits is taken", async () => {
+test.skipIf(OPENSSL === undefined)("accepts a server with a 1024-bit key", async () => {
   const { at, pem } = makeChain(SMALL_RSA);
   // Node's own server would refuse to use such a key.
   const server = await RawServer.start((socket) => void socket.end(), {
@@ -124,7 +124,7 @@ test.skipIf(OPENSSL === undefined)("a server with a key of 1024 bits is taken", 
   expect(String(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem")))))).toMatch(/: EOF$/);
 });
 
-test.skipIf(OPENSSL === undefined)("an expired certificate is an error that no try can change", async () => {
+test.skipIf(OPENSSL === undefined)("an expired certificate is a permanent error", async () => {
   const { at, certificate } = makeChain(EC, "0");
   const server = await ScriptedServer.start(() => ({ body: "secure" }), certificate);
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -159,7 +159,7 @@ async function startProgram(program: string, argsFor: (port: number) => readonly
 }
 
 test.skipIf(OPENSSL === undefined || GNUTLS === undefined)(
-  "a server without RFC 5746, as old load balancers are, is taken",
+  "accepts a server without RFC 5746, such as an old load balancer",
   async () => {
     const { at } = makeChain();
     const priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2:%DISABLE_SAFE_RENEGOTIATION";
@@ -171,7 +171,7 @@ test.skipIf(OPENSSL === undefined || GNUTLS === undefined)(
   },
 );
 
-test.skipIf(OPENSSL === undefined)("a server that takes HTTP/2 only is an error that says so", async () => {
+test.skipIf(OPENSSL === undefined)("the error of a server with HTTP/2 only says so", async () => {
   const { at, certificate } = makeChain();
   const server = await RawServer.start(() => undefined, { ...certificate, ALPNProtocols: ["h2"] });
   onTestFinished(() => server[Symbol.asyncDispose]());

@@ -58,7 +58,7 @@ test.each<[string, Record<string, string>, readonly string[]]>([
   expect(found.toSorted()).toEqual(names.map((name) => pems[name]).toSorted());
 });
 
-test("nothing at all is Node's to fill", () => {
+test("without any roots, Node's apply", () => {
   const nothing = { SSL_CERT_FILE: at("missing.pem"), SSL_CERT_DIR: at("missing") };
   expect(readTrustedRoots(nothing, PLACES)).toBeUndefined();
 });
