@@ -1,18 +1,18 @@
 export interface Challenge {
-  /** In lower case: some registries send `BASIC` (Nexus). */
+  /** Lower case: some registries send `BASIC` (Nexus). */
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SEPARATORS = /[\s,]*/y;
-/** `name = "quoted"` or `name = token`. Slashes and colons in an unquoted value are wrong but seen. */
+/** `name = "quoted"` or `name = token`. Slashes and colons in an unquoted value are invalid but occur. */
 const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
 const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?=,|$)/y;
 
 /**
- * The challenges of an answer, in order. One header may hold several, and several headers one each; what cannot be read
- * ends the header it is in.
+ * Parses challenges in order. A header may contain several, and there may be several headers; parsing of a header ends
+ * at the first syntax error.
  */
 export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
   const values = header === undefined ? [] : typeof header === "string" ? [header] : header;
@@ -45,7 +45,6 @@ function parseHeader(text: string): Challenge[] {
   }
 }
 
-/** The first challenge that we can answer. `Negotiate` and others may come before it. */
 export function pickChallenge(challenges: readonly Challenge[]): Challenge | undefined {
   return challenges.find(({ scheme }) => scheme === "basic" || scheme === "bearer");
 }

@@ -7,22 +7,21 @@ import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import type { Environment } from "../process/environment.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
 
-/** A helper may have to ask a cloud's API or unlock a key ring; one that takes longer is waiting for a person. */
+/** A helper may call a cloud's API or unlock a key ring; one that takes longer waits for user input. */
 const TIMEOUT_MS = 60_000;
 
-/** Said by every helper that knows nothing about the registry (docker-credential-helpers, credentials/error.go). */
+/** Printed by every helper without credentials for the registry (docker-credential-helpers, credentials/error.go). */
 const NOT_FOUND = "credentials not found in native keychain";
 
-/** Its answer. */
 export const helperReply = struct({ Username: text, Secret: text });
 
 /**
- * Asks `docker-credential-<name> get` (docker-credential-helpers protocol): the key goes to its stdin, JSON comes back.
- * A user name `<token>` marks an identity token. Credentials that the helper does not have are anonymous. What it gave can be
- * renewed: it is asked again.
- * @param signal stops the helper, which then has failed
- * @param timeoutMs after which it is stopped as well
- * @throws Fault when the helper is missing, fails, or answers something else; never with its answer in the message
+ * Runs `docker-credential-<name> get` (docker-credential-helpers protocol): writes the key to stdin, reads JSON from
+ * stdout. The user name `<token>` marks an identity token. Missing credentials are anonymous. Renewal asks the helper
+ * again.
+ * @param signal kills the helper, which then counts as failed
+ * @param timeoutMs kills it, too
+ * @throws Fault if the helper is missing, fails, or prints something else; never with its output in the message
  */
 export async function askCredentialHelper(
   name: string,
@@ -58,7 +57,7 @@ async function run(
   timeoutMs: number,
 ): Promise<{ readonly exitCode: number | null; readonly reply: string }> {
   const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...environment } });
-  // A helper that ends without reading its input is judged by its exit code.
+  // The exit code decides about a helper that ends without reading its input.
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const timeout = AbortSignal.timeout(timeoutMs);
@@ -66,7 +65,7 @@ async function run(
   const { promise: stopped, reject } = Promise.withResolvers<never>();
   const onStop = () => {
     child.kill("SIGKILL");
-    // What the helper has started may live on, and hold its output open.
+    // Processes started by the helper may outlive it and keep its output open.
     child.stdout.destroy();
     reject(timeout.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : stop.reason);
   };

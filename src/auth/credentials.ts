@@ -1,29 +1,28 @@
 import { keepSecret } from "../errors/secrets.ts";
 
-/** What go-containerregistry calls an AuthConfig; "" where there is nothing. */
+/** go-containerregistry's AuthConfig; absent values are "". */
 export interface CredentialFields {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  /** Base64 of `user:password`, sent as it is. */
+  /** Base64 of `user:password`, sent unchanged. */
   readonly auth?: string | undefined;
   readonly identityToken?: string | undefined;
   readonly registryToken?: string | undefined;
 }
 
-/** Where credentials come from that do not last. */
 export interface CredentialOrigin {
   readonly renew: () => Promise<Credentials>;
-  /** True for credentials of the machine, which were not configured for this registry. */
+  /** True for the machine's own credentials, which were not configured for this registry. */
   readonly isAmbient: boolean;
 }
 
-/** The credentials for one registry. The fields are private, so that no dump of an object shows them. */
+/** The credentials for one registry. Private fields keep secrets out of object dumps. */
 export class Credentials {
   readonly #fields: CredentialFields;
   readonly #origin: CredentialOrigin | undefined;
   #renewal: Promise<Credentials> | undefined;
 
-  /** @param origin where to get newer ones; none for what stands in a file or a variable */
+  /** @param origin issues renewed credentials; absent for those from a file or variable */
   constructor(fields: CredentialFields, origin?: CredentialOrigin) {
     this.#fields = fields;
     this.#origin = origin;
@@ -53,7 +52,7 @@ export class Credentials {
   }
 
   /**
-   * The Authorization header for a Basic challenge or a token request (docs/compatibility.md#registry-handshake),
+   * The Authorization header for a Basic challenge or a token request (docs/compatibility.md#registry-handshake);
    * undefined if anonymous.
    */
   get authorization(): string | undefined {
@@ -63,7 +62,6 @@ export class Credentials {
     return auth ? `Basic ${auth}` : undefined;
   }
 
-  /** User and password, for token servers that take them in a form; undefined if there is not both. */
   get login(): { readonly username: string; readonly password: string } | undefined {
     const { username, password } = this.#fields;
     if (username && password) return { username, password };
@@ -72,8 +70,8 @@ export class Credentials {
   }
 
   /**
-   * Newer ones from the same origin, asked once however many want them at the same time; undefined when there is no origin,
-   * or when it has none to give.
+   * Renewed credentials from the same origin, requested once for all concurrent callers; undefined if the origin has
+   * none.
    */
   async renewed(): Promise<Credentials | undefined> {
     const origin = this.#origin;

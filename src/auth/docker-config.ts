@@ -9,13 +9,9 @@ import { attempt, type Decoded, decodeFirst, mapOf, struct, text, unmarshal } fr
 import type { Environment } from "../process/environment.ts";
 import { Credentials } from "./credentials.ts";
 
-/** Registry to Authorization header, from `CNB_REGISTRY_AUTH` (docs/compatibility.md#credentials). */
 export type EnvironmentAuth = ReadonlyMap<string, string>;
 
-/**
- * Parses the value of `CNB_REGISTRY_AUTH`; undefined or "" is an empty map.
- * @throws Fault without any header in it
- */
+/** Undefined or "" is an empty map. @throws Fault that does not repeat any header */
 export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth {
   if (value === undefined || value === "") return new Map();
   const headers = unmarshal(value, mapOf(text));
@@ -36,7 +32,7 @@ function hostOf(registry: string): string {
   return registry.replace(/^https?:\/\//, "").split("/", 1)[0] ?? "";
 }
 
-/** @throws Fault for a header of an unknown kind, at use and not when the variable is read, as the reference does */
+/** @throws Fault for a header of an unknown kind: at use rather than when the variable is read, as in the reference */
 export function credentialsOfHeader(header: string): Credentials {
   const [, scheme, value] = /^(basic|bearer|x-identity) (.*)$/i.exec(header) ?? [];
   switch (scheme?.toLowerCase()) {
@@ -65,31 +61,31 @@ const entryType = struct({
     context.addIssue({ code: "custom", message: "expected base64 of user:password", path: ["auth"] });
     return z.NEVER;
   }
-  // Old docker clients padded the password with NUL.
+  // Old Docker clients padded the password with NUL.
   return new Credentials({ username: user, password: secret?.replace(/^\0+|\0+$/g, ""), ...tokens });
 });
 
-/** Each part by itself: one that cannot be read does not take the others with it, as it does in Go. */
+/** Members are parsed independently: unlike in Go, an invalid one does not invalidate the others. */
 const configType = struct({
   auths: attempt(mapOf(attempt(entryType))),
   credsStore: attempt(text),
   credHelpers: attempt(mapOf(attempt(text))),
 });
 
-/** A docker config.json, or a podman auth.json which has the same form, as far as it can be used. */
+/** The usable part of a docker config.json, or of a podman auth.json, which has the same format. */
 export interface DockerConfig {
   readonly auths: ReadonlyMap<string, Credentials>;
   readonly credsStore: string;
   readonly credHelpers: ReadonlyMap<string, string>;
 }
 
-/** Called with each entry that is left out because it cannot be read. */
 export type OnDropped = (entry: Fault) => void;
 
 /**
- * Reads `DOCKER_AUTH_CONFIG`, which docker's own client takes before its file, by exactly its keys (docker/cli v29
- * cli/config/configfile/file.go). Unlike there it needs no file beside it, and one bad entry does not spoil the others.
- * @throws Fault for what is no JSON object
+ * Reads `DOCKER_AUTH_CONFIG`, which Docker's client prefers to its file, with exactly its keys (docker/cli v29
+ * cli/config/configfile/file.go). Unlike there, no file is needed beside it, and one invalid entry does not invalidate
+ * the others.
+ * @throws Fault unless it is a JSON object
  */
 export async function readVariableConfig(
   environment: Environment,
@@ -99,15 +95,15 @@ export async function readVariableConfig(
   const value = environment[name];
   if (!value) return undefined;
   const config = parseDockerConfig(value, name, onDropped);
-  // In a file such an entry says that a helper has the credentials; here it is a mistake.
+  // In a file, such an entry means that a helper has the credentials; here it is a mistake.
   for (const [key, credentials] of config.auths)
     if (credentials.isAnonymous) onDropped(unreadable(`${name}: auths[${goQuote(key)}]`, "expected a member auth"));
   return config;
 }
 
 /**
- * Reads the first config that exists (docs/compatibility.md#docker-configuration); undefined if there is none.
- * @throws Fault for a file that cannot be read, or that is no JSON object
+ * Reads the first config that exists (docs/compatibility.md#docker-configuration).
+ * @throws Fault for a file that cannot be read, or that is not a JSON object
  */
 export async function readDockerConfig(
   environment: Environment,
@@ -119,11 +115,11 @@ export async function readDockerConfig(
   const bytes = await readFile(path).catch((error: unknown) => {
     throw pathFault("EXPORT_AUTH_CONFIG", "open", path, error);
   });
-  // Docker's client takes an empty file for a config without entries.
+  // Docker's client treats an empty file as a config without entries.
   return parseDockerConfig(bytes.length === 0 ? "{}" : bytes, path, onDropped);
 }
 
-/** @throws Fault for no JSON object. No message holds a value of the document: it may be a secret. */
+/** @throws Fault unless it is a JSON object. Messages never repeat values of the document, which may be secrets. */
 export function parseDockerConfig(document: Uint8Array | string, source: string, onDropped: OnDropped): DockerConfig {
   const config = decodeFirst(document, configType);
   if (!config.ok) throw unreadable(`${source}: not a docker config`, config.problem);
@@ -161,7 +157,8 @@ async function findConfig(environment: Environment, home: string): Promise<strin
   const { DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME } = environment;
   const atHome = join(home, ".docker", "config.json");
   const named = DOCKER_CONFIG ? join(DOCKER_CONFIG, "config.json") : undefined;
-  // Odd, but the reference's: the one at home switches docker's config on, and DOCKER_CONFIG says which is loaded.
+  // A quirk of the reference: the file in the home directory enables Docker's config, and DOCKER_CONFIG selects which
+  // one is loaded.
   if ((await isFile(atHome)) || (await isFile(named))) {
     const loaded = named ?? atHome;
     return (await isFile(loaded)) ? loaded : undefined;
@@ -184,14 +181,14 @@ async function isFile(path: string | undefined): Promise<boolean> {
 }
 
 /**
- * The helper program's suffix for a key, undefined when the file's own entries are to be used: also for a key whose helper is
- * `""`, which takes it out of `credsStore`.
+ * The suffix of the helper program for a key; undefined if the file's own entries apply: also if the key's helper is
+ * `""`, which exempts it from `credsStore`.
  */
 export function helperFor({ credHelpers, credsStore }: DockerConfig, key: string): string | undefined {
   return (credHelpers.get(key) ?? credsStore) || undefined;
 }
 
-/** The entry of the file for a key: the same key, else one whose host is the key. */
+/** Prefers an entry with the same key to one whose host is the key. */
 export function entryFor({ auths }: DockerConfig, key: string): Credentials | undefined {
   return auths.get(key) ?? [...auths].find(([name]) => hostOf(name) === key)?.[1];
 }

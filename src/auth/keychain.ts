@@ -16,10 +16,9 @@ import {
   readVariableConfig,
 } from "./docker-config.ts";
 
-/** The name under which docker stores Docker Hub's credentials, for historical reasons. */
+/** The key under which Docker stores Docker Hub's credentials, for historical reasons. */
 const HUB_KEY = `https://${DOCKER_HUB}/v1/`;
 
-/** The credentials of an export: `CNB_REGISTRY_AUTH` first, then what docker's config or a cloud had at the start. */
 export class Keychain {
   readonly #environment: EnvironmentAuth;
   readonly #resolved: ReadonlyMap<string, Credentials>;
@@ -29,7 +28,7 @@ export class Keychain {
     this.#resolved = resolved;
   }
 
-  /** @throws Fault when the registry's value in `CNB_REGISTRY_AUTH` is of an unknown kind */
+  /** @throws Fault if the registry's value in `CNB_REGISTRY_AUTH` is of an unknown kind */
   credentialsFor(registry: string): Credentials {
     const header = this.#environment.get(registry);
     return header === undefined ? (this.#resolved.get(registry) ?? ANONYMOUS) : credentialsOfHeader(header);
@@ -37,13 +36,13 @@ export class Keychain {
 }
 
 /**
- * Resolves the credentials of the given registries once, while the process still has the rights to read them; any other
- * registry is anonymous later, unless `CNB_REGISTRY_AUTH` names it. In this order: `DOCKER_AUTH_CONFIG`, Docker's or
+ * Resolves the credentials of the given registries once, while the process still has the privileges to read them; other
+ * registries are anonymous later, unless `CNB_REGISTRY_AUTH` has them. The order is: `DOCKER_AUTH_CONFIG`, Docker's or
  * podman's config with its helper programs, and the cloud for its own registries. Unreadable configs and failing
  * helpers count as no credentials, as in the reference (docs/compatibility.md#credentials).
  * @param onIgnored gets the errors, for the debug log
  * @param signal stops running helpers
- * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is not valid
+ * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is invalid
  */
 export async function resolveKeychain(
   environment: Environment,
@@ -56,7 +55,7 @@ export async function resolveKeychain(
   const headers = readHeaders(environment);
   const ignoring = (error: unknown) => {
     signal?.throwIfAborted();
-    // Credentials that cannot be read for want of descriptors or processes are not absent.
+    // A shortage of file descriptors or processes does not mean that there are no credentials.
     if (isShortage(error)) throw error;
     onIgnored(error);
     return undefined;
@@ -107,8 +106,8 @@ async function lookUp(
 
 /**
  * Credentials for the registries of images (docs/compatibility.md#credentials).
- * @param images references; empty and malformed ones are left to the code that opens them
- * @param home the directory of the user whose Docker configuration counts
+ * @param images references; empty and invalid ones are reported by the code that opens them
+ * @param home home directory whose Docker configuration applies
  * @param onIgnored called with errors that exclude a source of credentials
  * @throws Fault; the signal's reason
  */

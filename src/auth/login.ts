@@ -10,21 +10,19 @@ export interface Refusal {
 
 export interface RegistryLogin {
   readonly scheme: "basic" | "bearer";
-  /** The Authorization header for requests that need these scopes; undefined without credentials. */
   authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
-  /** Records a refusal. True when another header is worth asking for. */
+  /** Records a refusal; true if a retry would send another header. */
   refuse(refusal: Refusal): boolean;
 }
 
 /**
- * A registry that takes user and password with every request, as ECR does (docs/compatibility.md#registry-handshake).
- * Credentials of a helper program or a cloud may expire during an export and are then renewed.
+ * A registry that takes user and password with every request, like ECR (docs/compatibility.md#registry-handshake).
+ * Credentials from a helper or a cloud may expire during an export and are then renewed.
  */
 export class BasicLogin implements RegistryLogin {
   readonly scheme = "basic";
   #credentials: Credentials;
   #isRefused = false;
-  /** Headers that no newer one came for. */
   readonly #final = new Set<string>();
 
   constructor(credentials: Credentials) {
@@ -43,7 +41,7 @@ export class BasicLogin implements RegistryLogin {
 
   refuse({ status, header }: Refusal): boolean {
     if (status !== 401 || header === undefined || this.#final.has(header)) return false;
-    // Another request was refused before, and newer ones are here already.
+    // Another request was refused before, and the credentials are already renewed.
     if (header !== this.#credentials.authorization) return true;
     if (!this.#credentials.canRenew) return false;
     this.#isRefused = true;

@@ -18,14 +18,13 @@ function withPort(host: string, scheme: Scheme): string {
     : `${host.replace(/:$/, "")}:${DEFAULT_PORT[scheme]}`;
 }
 
-/** True when a URL is on the registry's own host: the only place that gets its credentials. */
 export function isOnRegistry(url: URL, registry: string, scheme: Scheme): boolean {
   return withPort(url.host, scheme) === withPort(registry.toLowerCase(), scheme);
 }
 
 /**
- * The URL to use for a Location: relative ones are resolved, and on the registry's own host the scheme that worked
- * replaces what was written, because registries behind a proxy that ends TLS often answer `http://`.
+ * Resolves a Location header. On the registry's own host the scheme that worked replaces the given one, because
+ * registries behind a TLS-terminating proxy often answer `http://`.
  */
 export function resolveLocation(location: string, base: URL, registry: string, scheme: Scheme): URL | undefined {
   const url = URL.parse(location, base);
@@ -34,19 +33,18 @@ export function resolveLocation(location: string, base: URL, registry: string, s
   return url;
 }
 
-/** How long https may take before http is tried beside it (docs/compatibility.md#registry-handshake). */
+/** Delay before http is tried in parallel with https (docs/compatibility.md#registry-handshake). */
 const FALLBACK_MS = 300;
 
 export interface PingResult {
   readonly scheme: Scheme;
-  /** What the registry asks for; undefined when it asks for nothing, or for something that we do not know. */
   readonly challenge: Challenge | undefined;
 }
 
 /**
- * GET /v2/ (docs/compatibility.md#registry-handshake): https, and for insecure and local registries http as well, which
- * starts when https failed or took 300 ms. The first success wins. A server that answers a TLS greeting with something
- * else gets http at once.
+ * GET /v2/ (docs/compatibility.md#registry-handshake): https, and for insecure and local registries also http, which
+ * starts once https has failed or taken 300 ms. The first success wins. A server that does not speak TLS is contacted
+ * over http at once.
  * @throws RegistryFault if neither answers with 200 or 401
  */
 export async function ping(
@@ -79,7 +77,7 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
   const hint = faults.find(isUntrusted)?.ownHint ?? (hints.size === 1 ? [...hints][0] : undefined);
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
-    // What http made of a server that speaks TLS says nothing about what may be later.
+    // A TLS server's failure over http says nothing about later attempts.
     isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isUntrusted),
     status: faults.find(({ status }) => status !== undefined)?.status,
     silentMs: Math.max(0, ...faults.map(({ silentMs }) => silentMs)),
@@ -111,14 +109,14 @@ async function pingWith(
   });
   await discard(answer);
   const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
-  // A redirect to http does not make a registry one that may be sent passwords in the clear.
+  // A redirect to http does not allow sending passwords in the clear.
   const isPlain = scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && answer.url.protocol === "http:");
   return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
 }
 
 const NO_REGISTRY = "Check that the address is a registry's: it does not have the path /v2/.";
 
-/** Every registry answers there (distribution-spec v1.1.1, "Determining Support"); its images are another matter. */
+/** Every registry answers at this path (distribution-spec v1.1.1, "Determining Support"). */
 function isNoRegistry(error: unknown): error is RegistryFault {
   return error instanceof RegistryFault && error.status === 404;
 }

@@ -12,7 +12,6 @@ interface Contact {
   readonly scheme: Scheme;
 }
 
-/** A registry's scheme and login, as its first answer tells them. */
 export class RegistrySession {
   readonly scheme: Scheme;
   readonly #contact: Contact;
@@ -42,9 +41,9 @@ export class RegistrySession {
   }
 
   /**
-   * The header was refused. True when asking for another one makes sense: the old one had ended, or lacked a scope that the
-   * registry names now, or the registry asks for another kind than it did at first. What another host asks for, to which a
-   * request was redirected, counts for nothing: it would say where credentials are to be sent.
+   * Handles a refused header; true if another one may help: the old one expired, or lacked a scope that the registry
+   * now names, or the registry changed the kind of authentication. Challenges of other hosts, after a redirect, are
+   * ignored: they would decide where credentials are sent.
    */
   refused(
     { status, headers, url }: Pick<HttpAnswer, "status" | "headers" | "url">,
@@ -61,7 +60,7 @@ export class RegistrySession {
     return true;
   }
 
-  /** One that asks for nothing yet gets user and password at once, as from go-containerregistry. */
+  /** A registry without a challenge gets user and password at once, as in go-containerregistry. */
   #loginFor(challenge: Challenge | undefined): RegistryLogin {
     if (challenge?.scheme !== "bearer") return new BasicLogin(this.#credentials);
     return new TokenStore({ ...this.#contact, challenge }, this.#credentials);

@@ -15,16 +15,15 @@ const MAX_BODY_BYTES = 64 << 10;
 /** The token specification's default: "For compatibility with older clients ... assumed to be 60 seconds". */
 const DEFAULT_LIFETIME_S = 60;
 
-/** The reference's, which some token servers know. */
+/** The reference's, which some token servers expect. */
 const CLIENT_ID = "go-containerregistry";
 
-/** Seconds, which some servers write as a text; the default for anything else. */
+/** Seconds; some servers send a string. Invalid values become the default. */
 const lifetimeType = anything.transform((value) => {
   const seconds = typeof value === "string" || typeof value === "number" ? Number(value) : 0;
   return seconds > 0 ? seconds : DEFAULT_LIFETIME_S;
 });
 
-/** What a token server answers; the token is under one of two names. */
 export const tokenReply = struct({
   token: text,
   access_token: text,
@@ -35,12 +34,11 @@ export const tokenReply = struct({
 
 export interface Token {
   readonly token: string;
-  /** An identity token to use from now on, "" if none was given. */
+  /** An identity token that replaces the previous one; "" if there is none. */
   readonly refreshToken: string;
   readonly lifetimeMs: number;
 }
 
-/** The token server of one registry, as its challenge names it. */
 export interface TokenServer {
   readonly http: Http;
   readonly registry: string;
@@ -52,11 +50,11 @@ export interface TokenServer {
 const NO_METHOD = new Set([404, 405, 501]);
 
 /**
- * Gets a bearer token (docs/compatibility.md#registry-handshake): an identity token by POST, and by GET if the server
- * does not support that; anything else by GET, and a password by POST if the server supports only that. See
+ * Gets a bearer token (docs/compatibility.md#registry-handshake): with an identity token by POST, or by GET if the
+ * server does not support that; otherwise by GET, or with a password by POST if the server supports only that. See
  * https://github.com/distribution/distribution/tree/v2.8.3/docs/spec/auth.
- * @param scopes the most important one first, because some registries read only that
- * @throws Fault for a realm that must not be used; RegistryFault when it refuses
+ * @param scopes the most important first, because some registries read only that one
+ * @throws Fault for a realm that must not be used; RegistryFault if the server refuses
  */
 export async function requestToken(
   server: TokenServer,
@@ -89,7 +87,7 @@ function unlessUnknown(other: () => Promise<Token>): (error: unknown) => Promise
     try {
       return await other();
     } catch (second) {
-      // Neither method is known: what the first one said is as good.
+      // If neither method is supported, the first error is as good as the second.
       throw second instanceof RegistryFault && NO_METHOD.has(second.status ?? 0) ? error : second;
     }
   };
@@ -139,7 +137,7 @@ async function ask(
   await ensureStatus(request, answer, [200]);
   const body = (await readAll(request, answer, MAX_BODY_BYTES)).toString("utf8");
   const reply = unmarshal(body, tokenReply);
-  // The body is not shown: it may hold a token under another name.
+  // The body is not shown: it may contain a token under another name.
   const refuse = (reason: string) =>
     new Fault("EXPORT_AUTH_TOKEN", `no token in bearer response from ${request.url.host}${reason}`);
   if (!reply.ok) throw refuse(`: ${reply.problem}`);
@@ -150,7 +148,7 @@ async function ask(
   return { token, refreshToken: reply.value.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
 }
 
-/** How old a token is that the server had in store, by the server's own clock: ours may be wrong. */
+/** The age of a token that the server had cached, by the server's clock: ours may be wrong. */
 function ageMs(issuedAt: string, answer: HttpAnswer): number {
   const age = Date.parse(headerOf(answer, "date") ?? "") - Date.parse(issuedAt);
   return Math.max(age || 0, 0);
@@ -167,7 +165,9 @@ function realmOf(server: TokenServer): URL {
   return url;
 }
 
-/** Credentials go there, so it must be https and not a private address (docs/compatibility.md#private-addresses). */
+/**
+ * The realm gets credentials, so it must use https and not a private address (docs/compatibility.md#private-addresses).
+ */
 function checkRealm(url: URL, server: TokenServer): void {
   const refuse = (reason: string) =>
     new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: server.registry });

@@ -6,23 +6,23 @@ import { requestToken, type Token, type TokenServer } from "./token-request.ts";
 
 interface Kept {
   readonly token: string;
-  /** On `performance.now()`'s clock; a new token is fetched from then on. */
+  /** On the clock of `performance.now()`. */
   readonly renewAtMs: number;
 }
 
-/** A token is renewed this long before it ends, or in the last fifth of a short life: a request takes a moment to arrive. */
+/** Renewal margin, or the last fifth of a short lifetime: a request takes time to arrive. */
 const RENEW_BEFORE_MS = 30_000;
 
 /**
- * The bearer tokens of one registry: one for each set of scopes, fetched once however many requests wait for it, and
- * renewed before it expires, so that an upload of hours never starts a request with an old one.
+ * The bearer tokens of one registry: one per set of scopes, requested once for concurrent requests, and renewed before
+ * it expires, so that a long upload never starts a request with an expired token.
  */
 export class TokenStore implements RegistryLogin {
   readonly scheme = "bearer";
   readonly #nowMs: () => number;
   #server: TokenServer;
   #given: Credentials;
-  /** What worked last: the user's, or a refresh token that the server gave for them. */
+  /** What worked last: the user's credentials, or a refresh token that the server issued for them. */
   #credentials: Credentials;
   readonly #kept = new Map<string, Kept>();
   readonly #learnt = new Map<string, readonly string[]>();
@@ -39,7 +39,6 @@ export class TokenStore implements RegistryLogin {
     return `Bearer ${await this.get(scopes, signal)}`;
   }
 
-  /** The token for these scopes, a kept one if it lives long enough. */
   async get(scopes: readonly string[], signal?: AbortSignal): Promise<string> {
     if (this.#given.registryToken !== "") return this.#given.registryToken;
     const key = scopes.join(" ");
@@ -49,8 +48,8 @@ export class TokenStore implements RegistryLogin {
   }
 
   /**
-   * A token was refused: it had expired, or it lacked a scope that the registry names now (some do that with 403 instead of
-   * 401: icr.io). It is forgotten, unless a newer one is there already, and that scope is asked for first from now on.
+   * Handles a refused token: it expired, or lacked a scope that the registry now names (icr.io does that with 403
+   * instead of 401). Drops it unless it was already replaced, and requests that scope first from now on.
    */
   refuse({ status, challenge, scopes, header }: Refusal): boolean {
     const { scope, service, error } = challenge.parameters;
@@ -61,7 +60,7 @@ export class TokenStore implements RegistryLogin {
       const learnt = this.#learnt.get(key) ?? [];
       if (!learnt.includes(scope)) this.#learnt.set(key, [scope, ...learnt]);
     }
-    // Google Artifact Registry names its service only to who asks for a repository (apple/container 2274).
+    // Google Artifact Registry names its service only in challenges for a repository (apple/container 2274).
     const { parameters } = this.#server.challenge;
     if (service !== undefined && parameters.service === undefined)
       this.#server = { ...this.#server, challenge: { scheme: this.scheme, parameters: { ...parameters, service } } };
@@ -79,7 +78,6 @@ export class TokenStore implements RegistryLogin {
     return token;
   }
 
-  /** @throws RegistryFault of the first credentials, when the others are refused as well */
   async #request(scopes: readonly string[], signal: AbortSignal): Promise<Token> {
     let refusal: unknown;
     for await (const credentials of this.#candidates(scopes)) {
@@ -95,7 +93,6 @@ export class TokenStore implements RegistryLogin {
     throw refusal;
   }
 
-  /** What to log in with, in order: the next one only when all before it were refused. */
   async *#candidates(scopes: readonly string[]): AsyncGenerator<Credentials> {
     yield this.#credentials;
     if (this.#credentials !== this.#given) yield this.#given;
@@ -104,13 +101,13 @@ export class TokenStore implements RegistryLogin {
       this.#given = fresh;
       yield fresh;
     }
-    // Who has no right to a registry can still read what everybody may.
+    // Fall back to anonymous pulls of public repositories.
     if (this.#given.isAmbient && scopes.every((scope) => scope.endsWith(":pull"))) yield ANONYMOUS;
   }
 }
 
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof RegistryFault) || error.status === undefined) return false;
-  // OAuth2 servers say 400 to a refresh token that has ended (RFC 6749 section 5.2, `invalid_grant`).
+  // OAuth2 servers answer 400 to an expired refresh token (RFC 6749 section 5.2, `invalid_grant`).
   return [400, 401, 403].includes(error.status);
 }

@@ -7,7 +7,6 @@ import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.t
 
 interface AzureCloud {
   readonly authority: string;
-  /** What tokens are for: Azure's own API, as in the reference. */
   readonly resource: string;
 }
 
@@ -16,7 +15,7 @@ const PUBLIC: AzureCloud = {
   resource: "https://management.azure.com/",
 };
 
-/** By the end of the registry's name, or by `AZURE_ENVIRONMENT` (go-autorest, azure/environments.go). */
+/** Keyed by the suffix of the registry's name, or by `AZURE_ENVIRONMENT` (go-autorest, azure/environments.go). */
 const CLOUDS: Readonly<Record<string, AzureCloud>> = {
   AZUREPUBLICCLOUD: PUBLIC,
   io: PUBLIC,
@@ -34,16 +33,17 @@ const CLOUDS: Readonly<Record<string, AzureCloud>> = {
   },
 };
 
-/** What tokens are for where a registry's policy takes no others (`azureADAuthenticationAsArmPolicy`). */
+/** For registries whose policy rejects tokens for Azure's own API (`azureADAuthenticationAsArmPolicy`). */
 const REGISTRY_RESOURCE = "https://containerregistry.azure.net/";
 
 const METADATA_URL = "http://169.254.169.254";
 
 /**
- * A refresh token of an Azure registry for the identity that the environment or the machine has: a client secret, a
- * federated token (workload identity), or a managed identity, in this order, as in the reference's helper
- * (docker-credential-acr-env pkg/token/token.go). Plain requests: three of them, none signed, where the SDK weighs 2 MB.
- * @throws Fault when there is no identity, or when it has no right to the registry
+ * A refresh token of an Azure registry for the identity of the environment or machine: a client secret, a federated
+ * token (workload identity) or a managed identity, in this order, as in the reference's helper
+ * (docker-credential-acr-env pkg/token/token.go). Uses plain requests, because it needs three, none of them signed, and
+ * the SDK weighs 2 MB.
+ * @throws Fault if there is no identity, or if it has no access to the registry
  */
 export async function acrCredentials(registry: string, context: CloudContext): Promise<Credentials> {
   const cloud = cloudOf(registry, context);
@@ -79,7 +79,6 @@ async function assertion({ environment }: CloudContext): Promise<Readonly<Record
   return { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", client_assertion: jwt };
 }
 
-/** By App Service's endpoint where there is one, else by the virtual machine's. */
 function managedIdentityToken(resource: string, client: string | undefined, context: CloudContext): Promise<string> {
   const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: key, AZURE_POD_IDENTITY_AUTHORITY_HOST } = context.environment;
   const isService = Boolean(endpoint && key);

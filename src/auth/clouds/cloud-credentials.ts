@@ -5,16 +5,15 @@ import { ANONYMOUS, type Credentials } from "../credentials.ts";
 import type { CloudContext } from "./context.ts";
 import type { EcrRegistry } from "./ecr.ts";
 
-/** How long all of a cloud's services may take together. A machine in no cloud is found out much sooner: `METADATA_TIMEOUT_MS`. */
+/** Total for all of a cloud's services. A machine outside any cloud is detected much sooner: `METADATA_TIMEOUT_MS`. */
 const TIMEOUT_MS = 20_000;
 
-/** Asks a cloud for the credentials of one registry. Loads the cloud's library first, which is larger than the rest of the program. */
+/** Loads the cloud's library on demand, because it is larger than the rest of the program. */
 type Ask = (registry: string, context: CloudContext) => Promise<Credentials>;
 
 interface Cloud {
-  /** As in `CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_<NAME>`. */
   readonly name: string;
-  /** Undefined for a host that is not one of the cloud's registries. @param host without a port */
+  /** Undefined for hosts that are not registries of the cloud. @param host without a port */
   readonly match: (host: string) => Ask | undefined;
 }
 
@@ -47,7 +46,6 @@ const CLOUDS: readonly Cloud[] = [
 const PRIVATE_ECR =
   /^(\d{12})\.dkr[.-]ecr(-fips)?\.([a-zA-Z0-9][a-zA-Z0-9-_]*)\.(?:amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$/;
 
-/** Undefined for a host that is not Amazon's. @param host without a port */
 export function parseEcrRegistry(host: string): EcrRegistry | undefined {
   if (host === "public.ecr.aws" || host === "ecr-public.aws.com") return { kind: "public" };
   const [, account, fips, region] = PRIVATE_ECR.exec(host) ?? [];
@@ -56,10 +54,10 @@ export function parseEcrRegistry(host: string): EcrRegistry | undefined {
 }
 
 /**
- * The credentials of the machine or the environment for a registry of Amazon, Azure or Google
- * (docs/compatibility.md#more-credentials); anonymous for any other registry, and if
+ * The machine's or environment's credentials for a registry of Amazon, Azure or Google
+ * (docs/compatibility.md#more-credentials); anonymous for other registries, and if
  * `CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_<CLOUD>` is `true`.
- * @throws Fault, or the error of a cloud's own library, if there are none; the signal's reason
+ * @throws Fault, or the error of a cloud's library, if there are none; the signal's reason
  */
 export async function cloudCredentials(
   registry: string,

@@ -8,7 +8,6 @@ import type { Environment } from "../../process/environment.ts";
 export interface CloudContext {
   readonly http: Http;
   readonly environment: Environment;
-  /** The directory of the user whose settings count. */
   readonly home: string;
   readonly signal: AbortSignal;
 }
@@ -23,16 +22,15 @@ export const MAX_ANSWER_BYTES = 256 << 10;
 export interface TokenQuestion {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent by POST; without it the request is a GET. */
   readonly form?: Readonly<Record<string, string>>;
-  /** True for a service of the machine itself, which is reached without a proxy. */
+  /** True for a service of the machine itself, which is contacted without a proxy. */
   readonly isLocal: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * Asks one of a cloud's services for a token: the named member of its JSON answer.
- * @throws RegistryFault when it refuses or does not answer; Fault for an answer without such a member
+ * Requests a token from a cloud service: the named member of its JSON response.
+ * @throws RegistryFault; Fault if the response has no such member
  */
 export async function askForToken(http: Http, question: TokenQuestion, member: string): Promise<string> {
   const { url, form, isLocal, signal } = question;

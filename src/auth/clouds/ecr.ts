@@ -10,17 +10,17 @@ export type EcrRegistry =
   | { readonly kind: "public" }
   | { readonly kind: "private"; readonly account: string; readonly region: string; readonly isFips: boolean };
 
-/** ECR Public's API is in one region only. */
+/** ECR Public has its API in one region only. */
 const PUBLIC_REGION = "us-east-1";
 
-/** The SDK would write to the console. */
+/** By default the SDK writes to the console. */
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * User and password for an ECR registry, by the SDK's own chain: keys in the environment, shared config and credentials files
- * with their profiles, web identity (IRSA), containers (ECS, EKS pod identity), the machine's metadata service (IMDSv2). Keys
- * in the environment come first, as in Go's SDK, also when `AWS_PROFILE` is set.
- * @throws what the SDK throws
+ * User and password for an ECR registry, by the SDK's own chain: keys in the environment, shared config and credentials
+ * files with their profiles, web identity (IRSA), containers (ECS, EKS pod identity), and the machine's metadata
+ * service (IMDSv2). Keys in the environment come first even if `AWS_PROFILE` is set, as in Go's SDK.
+ * @throws errors of the SDK
  */
 export async function ecrCredentials(
   registry: EcrRegistry,
@@ -37,7 +37,7 @@ export async function ecrCredentials(
     ...keys,
     logger: SILENT,
     requestHandler,
-    // The chain's own client for SSO takes its HTTP from here alone (aws-sdk-js-v3, credential-provider-sso).
+    // The only way to set the HTTP client of the chain's SSO client (aws-sdk-js-v3, credential-provider-sso).
     credentialDefaultProvider: (input: object) =>
       credentialDefaultProvider({ ...input, clientConfig: { requestHandler } }),
   };

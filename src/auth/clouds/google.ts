@@ -9,20 +9,19 @@ import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
 import { fetchThrough } from "./library-http.ts";
 
-/** What Google's registries take as the user of an access token (docs: "Configure authentication to Artifact Registry"). */
+/** User name for access tokens at Google's registries (docs: "Configure authentication to Artifact Registry"). */
 const TOKEN_USER = "oauth2accesstoken";
 const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 
-/** Where a machine's service account is asked for, unless `GCE_METADATA_HOST` says otherwise. */
 const METADATA_HOST = "169.254.169.254";
 
 const schema = z.looseObject({ type: z.string() });
 
 /**
- * An access token by Application Default Credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, else that of
- * `gcloud auth application-default login`, else the machine's service account. Files may hold a service account's key, a
- * user's refresh token, or an external account (workload identity federation).
- * @throws Fault, or what the library throws, when there is none
+ * An access token from Application Default Credentials: the file in `GOOGLE_APPLICATION_CREDENTIALS`, else the one of
+ * `gcloud auth application-default login`, else the machine's service account. Files may contain a service account's
+ * key, a user's refresh token, or an external account (workload identity federation).
+ * @throws Fault, or the library's error, if there are none
  */
 export async function googleCredentials(context: CloudContext): Promise<Credentials> {
   const file = await readCredentialsFile(context);
@@ -52,7 +51,7 @@ async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudCont
     clientOptions: { transporterOptions: { fetchImplementation: fetchThrough(http, signal) } },
   });
   const client = await auth.getClient();
-  // It would ask Google's token service by itself otherwise, whatever it was told to send through (google-auth-library 10.9).
+  // By default it calls Google's token service directly, ignoring the configured transport (google-auth-library 10.9).
   if (client instanceof BaseExternalAccountClient) {
     const exchange: object = Reflect.get(client, "stsCredential");
     Reflect.set(exchange, "transporter", client.transporter);

@@ -16,10 +16,10 @@ interface SdkRequest {
   readonly body?: unknown;
 }
 
-/** An endpoint that has not answered by then is tried again by the SDK. */
+/** The SDK retries endpoints that have not answered by then. */
 const SDK_TIMEOUT_MS = 10_000;
 
-/** Lets the AWS SDK send through our own HTTP, so that proxies and certificates are the same as for registries. */
+/** Makes the AWS SDK use this program's HTTP client, with its proxies and certificates. */
 export function sdkHandler(http: Http) {
   return {
     metadata: { handlerProtocol: "http/1.1" },
@@ -41,7 +41,7 @@ export function sdkHandler(http: Http) {
         const flat = Object.entries(answer.headers).map(([name, value]) => [name, String(value)] as const);
         return { response: { statusCode: answer.status, headers: Object.fromEntries(flat), body: answer.body } };
       } catch (error) {
-        // The SDK knows Node's errors, and which of them to retry.
+        // The SDK decides on retries by Node's errors.
         throw error instanceof RegistryFault && error.cause instanceof Error ? error.cause : error;
       }
     },
@@ -55,7 +55,7 @@ function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL 
   return url;
 }
 
-/** Lets a library that wants a `fetch` send through our own HTTP, so that proxies and certificates are the same as for registries. */
+/** A `fetch` on top of this program's HTTP client, with its proxies and certificates. */
 export function fetchThrough(http: Http, signal: AbortSignal): typeof fetch {
   return async (input, init = {}) => {
     const request = new Request(input, { ...init, signal });

@@ -19,7 +19,7 @@ function counting(from = 1, counter = { asked: 0 }): { readonly credentials: Cre
 
 const header = (n: number) => `Basic ${Buffer.from(`user:${n}`).toString("base64")}`;
 
-test("credentials that have ended are asked for again, once for all who were refused", async () => {
+test("expired credentials are renewed once for all refused requests", async () => {
   const { credentials, counter } = counting();
   const login = new BasicLogin(credentials);
   expect(await login.authorization()).toBe(header(1));
@@ -33,7 +33,7 @@ test("credentials that have ended are asked for again, once for all who were ref
   expect(counter.asked).toBe(1);
 });
 
-test("the same ones again are final", async () => {
+test("a renewal with the same credentials is final", async () => {
   const same = (): Credentials =>
     new Credentials({ username: "user", password: "1" }, { renew: async () => same(), isAmbient: false });
   const login = new BasicLogin(same());
@@ -42,7 +42,7 @@ test("the same ones again are final", async () => {
   expect(login.refuse(refused(header(1)))).toBe(false);
 });
 
-test("an origin that fails leaves the old ones", async () => {
+test("a failed renewal keeps the old credentials", async () => {
   const renew = () => Promise.reject(new Error("gone"));
   const login = new BasicLogin(new Credentials({ username: "user", password: "1" }, { renew, isAmbient: false }));
   expect(login.refuse(refused(header(1)))).toBe(true);

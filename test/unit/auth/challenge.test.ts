@@ -38,7 +38,7 @@ test.each([
   expect(parseChallenges(header)).toEqual(expected.map(([scheme, parameters]) => ({ scheme, parameters })));
 });
 
-test("several headers are several challenges, and one that we can answer is picked", () => {
+test("parses several headers and picks a supported challenge", () => {
   const challenges = parseChallenges(["Negotiate", 'Digest realm="d"', 'Bearer realm="b"', 'Basic realm="a"']);
   expect(challenges).toHaveLength(4);
   expect(pickChallenge(challenges)).toEqual({ scheme: "bearer", parameters: { realm: "b" } });

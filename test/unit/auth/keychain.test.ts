@@ -46,21 +46,21 @@ describe("CNB_REGISTRY_AUTH", () => {
     expect((await from({ "docker.io": "Basic YTpi" })).credentialsFor("index.docker.io").isAnonymous).toBe(true);
   });
 
-  test("the three kinds of headers, in any case", async () => {
+  test("accepts three kinds of headers, ignoring case", async () => {
     const keychain = await from({ a: "bAsIc YTpi", b: "bearer tok", c: "x-identity ref" });
     expect(keychain.credentialsFor("a").authorization).toBe("Basic YTpi");
     expect(keychain.credentialsFor("b").registryToken).toBe("tok");
     expect(keychain.credentialsFor("c").identityToken).toBe("ref");
   });
 
-  test("an unknown kind is refused at use", async () => {
+  test("rejects an unknown kind at use", async () => {
     const keychain = await from({ a: "Digest s3cret" });
     const error = thrownBy(() => keychain.credentialsFor("a"));
     expect(error).toMatchObject({ message: "parsing auth header: unknown auth type from header" });
   });
 
   test.each(['{"a":"Basic s3cret"', "s3cret", '["s3cret"]', '{"a":{"s3cret":1}}'])(
-    "%s is refused without a quote",
+    "rejects %s without quoting it",
     async (value) => {
       const error = await rejectionOf(resolveKeychain({ CNB_REGISTRY_AUTH: value }, home, []));
       expect(error).toMatchObject({
@@ -80,7 +80,7 @@ describe("CNB_REGISTRY_AUTH", () => {
 });
 
 describe("docker's config", () => {
-  test("an auth is decoded, a Hub key is a URL, a host finds a URL with its name", async () => {
+  test("decodes auth, finds Docker Hub by its URL key, and other URL keys by their host", async () => {
     await put(".docker/config.json", {
       auths: {
         "reg.example:5000": { auth: basic("jane:pa:ss") },
@@ -101,7 +101,7 @@ describe("docker's config", () => {
     expect(ignored).toMatchObject([{ message: `${entry}: expected base64 of user:password at auth` }]);
   });
 
-  test("only what was asked for at the start is known later", async () => {
+  test("only registries resolved at the start have credentials later", async () => {
     await put(".docker/config.json", { auths: { a: { auth: basic("a:a") }, b: { auth: basic("b:b") } } });
     const keychain = await resolveKeychain({}, home, ["a"]);
     expect(keychain.credentialsFor("b").isAnonymous).toBe(true);
@@ -165,7 +165,7 @@ describe("docker's config", () => {
     );
   });
 
-  test("a config that cannot be read is as none, and what it holds is not told", async () => {
+  test("an unreadable config counts as absent, and its contents stay secret", async () => {
     await put(".docker/config.json", '{"auths": s3cret');
     const ignored: unknown[] = [];
     const keychain = await resolveKeychain({}, home, ["a"], (error) => ignored.push(error));
@@ -194,7 +194,7 @@ describe("DOCKER_AUTH_CONFIG", () => {
   });
 
   test.each(['{"auths":{"reg.example":{"auth":""}}}', "{s3cret", '{"auths":{"reg.example":{"auth":"bm9jb2xvbg=="}}}'])(
-    "that is %s is ignored, and not told",
+    "that is %s is ignored and stays secret",
     async (value) => {
       await file();
       const ignored: unknown[] = [];
@@ -208,12 +208,12 @@ describe("DOCKER_AUTH_CONFIG", () => {
   );
 });
 
-test("names that every object has are no registries", async () => {
+test("names of Object.prototype members are not registries", async () => {
   await put(".docker/config.json", { auths: {}, credHelpers: {} });
   expect(await authorizationFor("constructor")).toBeUndefined();
 });
 
-describe("helper programs", () => {
+describe("a helper program", () => {
   /** Goes on, and holds the output open, until the test is over. */
   const ENDLESS = 'wait() { while [ -e "$0" ]; do sleep 0.05; done; }\nwait & wait';
 
@@ -223,13 +223,13 @@ describe("helper programs", () => {
     return { PATH: `${join(home, "bin")}:/bin:/usr/bin` };
   }
 
-  test("gets the key on stdin and answers with JSON", async () => {
+  test("reads the key from stdin and answers with JSON", async () => {
     const environment = await helper("one", `read key; echo "{\\"Username\\":\\"$1\\",\\"Secret\\":\\"for $key\\"}"`);
     await put(".docker/config.json", { credsStore: "none", credHelpers: { "reg.example": "one" } });
     expect(await authorizationFor("reg.example", environment)).toBe(`Basic ${basic("get:for reg.example")}`);
   });
 
-  test("is not asked for a registry that has an empty helper of its own", async () => {
+  test("is not called for a registry whose own helper is empty", async () => {
     const environment = await helper("all", `echo '{"Username":"helper","Secret":"x"}'`);
     await put(".docker/config.json", {
       credsStore: "all",
@@ -240,7 +240,7 @@ describe("helper programs", () => {
     expect(await authorizationFor("other.example", environment)).toBe(`Basic ${basic("helper:x")}`);
   });
 
-  test("is asked again for newer credentials", async () => {
+  test("is called again to renew credentials", async () => {
     const environment = await helper(
       "count",
       `echo x >> "$0.calls"; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$(wc -l < "$0.calls")\\"}"`,
@@ -252,13 +252,13 @@ describe("helper programs", () => {
     expect([one?.authorization, two?.authorization]).toEqual(Array(2).fill(`Basic ${basic("u:2")}`));
   });
 
-  test("that hangs is stopped, also when what it started lives on", async () => {
+  test("is killed when it hangs, even if its children live on", async () => {
     const environment = await helper("slow", ENDLESS);
     const error = await rejectionOf(askCredentialHelper("slow", "r", environment, undefined, 50));
     expect(String(error)).toContain("error getting credentials - docker-credential-slow: no answer within 0.05 s");
   });
 
-  test("that hangs is stopped by a signal", async () => {
+  test("is killed by an abort when it hangs", async () => {
     const environment = await helper("slow", ENDLESS);
     await put(".docker/config.json", { credsStore: "slow" });
     const stop = new AbortController();
@@ -267,7 +267,7 @@ describe("helper programs", () => {
     expect(await rejectionOf(resolving)).toMatchObject({ message: "stopped" });
   });
 
-  test("is asked for Docker Hub by its URL", async () => {
+  test("gets the URL key for Docker Hub", async () => {
     const environment = await helper("hub", `read key; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"$key\\"}"`);
     await put(".docker/config.json", { credsStore: "hub" });
     expect(await authorizationFor("index.docker.io", environment)).toBe(
@@ -275,13 +275,13 @@ describe("helper programs", () => {
     );
   });
 
-  test.each(["credSstore", "CREDSSTORE", "cred\u017fStore"])("is asked when the config calls it %s", async (name) => {
+  test.each(["credSstore", "CREDSSTORE", "cred\u017fStore"])("is called when the config names it %s", async (name) => {
     const environment = await helper("odd", `echo '{"USERNAME":"u","secret":"x","ServerURL":null} and more'`);
     await put(".docker/config.json", { [name]: "odd" });
     expect(await authorizationFor("r", environment)).toBe(`Basic ${basic("u:x")}`);
   });
 
-  test("may answer with an identity token", async () => {
+  test("may return an identity token", async () => {
     const environment = await helper("id", `echo '{"Username":"<token>","Secret":"ref"}'`);
     await put(".docker/config.json", { credsStore: "id" });
     const keychain = await resolveKeychain(environment, home, ["r"]);
@@ -293,7 +293,7 @@ describe("helper programs", () => {
     ["fails", "echo s3cret; exit 3", /exit status 3$/],
     ["answers nonsense", "echo s3cret", /cannot be read: not JSON: [^:]+$/],
     ["answers something else", `echo '{"secret":"s3cret"}'`, /not both Username and Secret$/],
-  ])("one that %s counts as no credentials", async (_name, script, reason) => {
+  ])("that %s counts as no credentials", async (_name, script, reason) => {
     const environment = script === "" ? { PATH: home } : await helper("bad", script);
     await put(".docker/config.json", { credsStore: "bad" });
     const ignored: unknown[] = [];
@@ -303,7 +303,7 @@ describe("helper programs", () => {
     expect(inspect(ignored)).not.toContain("s3cret");
   });
 
-  test("one that knows nothing is no error", async () => {
+  test("without credentials is not an error", async () => {
     const environment = await helper("empty", "echo credentials not found in native keychain; exit 1");
     await put(".docker/config.json", { credsStore: "empty" });
     const ignored: unknown[] = [];

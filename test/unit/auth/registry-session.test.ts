@@ -40,7 +40,7 @@ test.each([
   ["Negotiate", 'Bearer realm="HOST/token",service="s"', "Bearer the-token"],
   ['BASIC realm="r"', 'Bearer realm="HOST/token"', BASIC],
   ["Negotiate abc==", "bAsIc", BASIC],
-])("of %s and %s the first that is known is answered", async (first, second, header) => {
+])("answers the first supported challenge of %s and %s", async (first, second, header) => {
   const { send, headers } = await open((request) =>
     isPing(request) ? asking(request.headers.host, first, second) : OK,
   );
@@ -48,7 +48,7 @@ test.each([
   expect(headers().at(-1)).toBe(`/v2/a/manifests/b ${header}`);
 });
 
-test("a registry that asks for nothing at first, and then for a token, gets one", async () => {
+test("a registry that requires a token only later gets one", async () => {
   const { send, headers } = await open((request) => {
     if (isPing(request) || request.headers.authorization === "Bearer the-token") return OK;
     return asking(request.headers.host, 'Bearer realm="HOST/token",scope="repository:a:pull"');
@@ -64,7 +64,7 @@ test("a registry that asks for nothing at first, and then for a token, gets one"
   ]);
 });
 
-test("one that asks for Basic when a token is not enough gets user and password", async () => {
+test("a registry that requires Basic after a token gets user and password", async () => {
   const { send, headers } = await open((request) => {
     if (isPing(request)) return asking(request.headers.host, 'Bearer realm="HOST/token"');
     return request.headers.authorization === BASIC ? OK : asking(request.headers.host, "Basic");
@@ -73,7 +73,7 @@ test("one that asks for Basic when a token is not enough gets user and password"
   expect(headers().slice(-2)).toEqual(["/v2/a/manifests/b Bearer the-token", `/v2/a/manifests/b ${BASIC}`]);
 });
 
-test("the kind that is spoken is kept where both are offered", async () => {
+test("keeps the current scheme if the registry offers both", async () => {
   let isFirst = true;
   const { send, headers } = await open((request) => {
     if (isPing(request)) return asking(request.headers.host, 'Bearer realm="HOST/token"');
@@ -85,13 +85,13 @@ test("the kind that is spoken is kept where both are offered", async () => {
   expect(headers().at(-1)).toBe("/v2/a/manifests/b Bearer the-token");
 });
 
-test("what is refused twice is an error", async () => {
+test("a second refusal is an error", async () => {
   const { send, headers } = await open((request) => asking(request.headers.host, 'Bearer realm="HOST/token"'));
   expect(await rejectionOf(send())).toMatchObject({ status: 401, code: "EXPORT_REGISTRY_DENIED" });
   expect(headers().filter((line) => line.startsWith("/v2/a/"))).toHaveLength(2);
 });
 
-test("what another host asks for is not heeded", async () => {
+test("challenges of other hosts are ignored", async () => {
   await using other = await ScriptedServer.start(() => asking("token.evil.example", 'Bearer realm="HOST/token"'));
   // By its name: a redirect to another address of this network would not be followed at all.
   const location = `http://localhost:${other.host.split(":")[1]}/blob`;

@@ -31,8 +31,8 @@ async function startServer(
 
 const shown = ({ method, url, body }: ReceivedRequest) => `${method} ${url.search} ${body}`;
 
-describe("how a token is asked for", () => {
-  test("by GET with user and password, each scope by itself, and no service as an empty one", async () => {
+describe("requests a token", () => {
+  test("by GET with user and password, one parameter per scope, and an empty service if none is given", async () => {
     const { scripted, server } = await startServer(() => GIVEN);
     await requestToken(server, JANE, SCOPES);
     expect(scripted.requests.map(shown)).toEqual([
@@ -41,7 +41,7 @@ describe("how a token is asked for", () => {
     expect(scripted.requests[0]?.headers.authorization).toBe(BASIC);
   });
 
-  test("by POST with an identity token, all scopes in one", async () => {
+  test("by POST with an identity token and all scopes in one parameter", async () => {
     const { scripted, server } = await startServer(() => GIVEN, { service: "s" });
     await requestToken(server, ROBOT, SCOPES);
     expect(scripted.requests.map(shown)).toEqual([
@@ -49,13 +49,13 @@ describe("how a token is asked for", () => {
     ]);
   });
 
-  test.each([404, 405, 501])("by GET where POST is answered with %d", async (status) => {
+  test.each([404, 405, 501])("by GET if POST is answered with %d", async (status) => {
     const { scripted, server } = await startServer(({ method }) => (method === "GET" ? GIVEN : { status, body: "" }));
     expect(await requestToken(server, ROBOT, SCOPES)).toMatchObject({ token: "t" });
     expect(scripted.requests.map(({ method }) => method)).toEqual(["POST", "GET"]);
   });
 
-  test.each([404, 405, 501])("by POST where GET is answered with %d", async (status) => {
+  test.each([404, 405, 501])("by POST if GET is answered with %d", async (status) => {
     const { scripted, server } = await startServer(({ method }) => (method === "POST" ? GIVEN : { status, body: "" }));
     const raw = new Credentials({ auth: Buffer.from("jane:s3:cret").toString("base64") });
     expect(await requestToken(server, raw, SCOPES)).toMatchObject({ token: "t" });
@@ -63,7 +63,7 @@ describe("how a token is asked for", () => {
     expect(Object.fromEntries(form)).toMatchObject({ grant_type: "password", username: "jane", password: "s3:cret" });
   });
 
-  test("not by POST without credentials, and not again where neither is known", async () => {
+  test("not by POST without credentials, and not again if neither method is supported", async () => {
     const { scripted, server } = await startServer(() => ({ status: 404, body: "" }));
     expect(await rejectionOf(requestToken(server, new Credentials({}), SCOPES))).toMatchObject({ status: 404 });
     expect(await rejectionOf(requestToken(server, JANE, SCOPES))).toMatchObject({
@@ -74,14 +74,14 @@ describe("how a token is asked for", () => {
   });
 });
 
-describe("how long a token lasts", () => {
+describe("the lifetime of a token is", () => {
   const NOW = "Tue, 24 Nov 2026 12:00:00 GMT";
   test.each<[string, object, Record<string, string>, number]>([
-    ["as said", { expires_in: 300 }, {}, 300],
-    ["as said in words", { expires_in: "300" }, {}, 300],
-    ["60 s if nothing is said", {}, {}, 60],
-    ["60 s if 0 is said", { expires_in: 0 }, {}, 60],
-    ["60 s if nonsense is said", { expires_in: -5 }, {}, 60],
+    ["as declared", { expires_in: 300 }, {}, 300],
+    ["as declared in a string", { expires_in: "300" }, {}, 300],
+    ["60 s if none is declared", {}, {}, 60],
+    ["60 s if 0 is declared", { expires_in: 0 }, {}, 60],
+    ["60 s if an invalid one is declared", { expires_in: -5 }, {}, 60],
     ["less if the server had it in store", { expires_in: 300, issued_at: "2026-11-24T11:58:00Z" }, { date: NOW }, 180],
     ["nothing if it has ended", { expires_in: 60, issued_at: "2026-11-24T11:00:00Z" }, { date: NOW }, 0],
     ["all of it if it is from the future", { expires_in: 300, issued_at: "2026-11-24T12:10:00Z" }, { date: NOW }, 300],
@@ -111,12 +111,12 @@ test.each([[{ secret: "s3cret-token" }], ["s3cret-token"], [""]])(
   },
 );
 
-describe("credentials that are refused", () => {
+describe("refused credentials", () => {
   const refused: ScriptedReply = { status: 401, body: { errors: [{ code: "UNAUTHORIZED", message: "no" }] } };
   const asked = ({ body, headers }: ReceivedRequest) =>
     new URLSearchParams(body).get("refresh_token") ?? headers.authorization;
 
-  test("are asked for again where they came from", async () => {
+  test("are renewed at their origin", async () => {
     const { scripted, server } = await startServer((request) => (asked(request) === "refresh-2" ? GIVEN : refused));
     const renew = async () => new Credentials({ identityToken: "refresh-2" });
     const old = new Credentials({ identityToken: "refresh-1" }, { renew, isAmbient: false });
@@ -126,7 +126,7 @@ describe("credentials that are refused", () => {
     expect(scripted.requests.map(asked)).toEqual(["refresh-1", "refresh-2", "refresh-2"]);
   });
 
-  test("and came from the server itself are replaced by the user's", async () => {
+  test("are replaced by the user's if the server issued them", async () => {
     let isOver = false;
     const { scripted, server } = await startServer((request) => {
       if (asked(request) === "theirs") return isOver ? { status: 400, body: { error: "invalid_grant" } } : GIVEN;
@@ -139,14 +139,14 @@ describe("credentials that are refused", () => {
     expect(scripted.requests.map(asked)).toEqual([BASIC, "theirs", "theirs", BASIC]);
   });
 
-  test("and cannot be renewed are the error, in the registry's words", async () => {
+  test("that cannot be renewed fail with the registry's message", async () => {
     const { scripted, server } = await startServer(() => refused);
     const error = await rejectionOf(new TokenStore(server, JANE).get(SCOPES));
     expect(error).toMatchObject({ status: 401, message: expect.stringContaining("UNAUTHORIZED: no") });
     expect(scripted.requests).toHaveLength(1);
   });
 
-  test("and were the machine's do not keep it from what everybody may read", async () => {
+  test("of the machine fall back to anonymous pulls", async () => {
     const { scripted, server } = await startServer((request) => (asked(request) === undefined ? GIVEN : refused));
     const renew = () => Promise.reject(new Error("no other"));
     const store = new TokenStore(server, JANE.withOrigin({ renew, isAmbient: true }));
@@ -155,7 +155,7 @@ describe("credentials that are refused", () => {
     expect(scripted.requests.map(asked)).toEqual([BASIC, undefined, BASIC]);
   });
 
-  test("are not given up for a server that is down", async () => {
+  test("are not discarded while the server is down", async () => {
     const { scripted, server } = await startServer(() => ({ status: 503, body: "" }));
     const renew = () => Promise.reject(new Error("must not be asked"));
     const store = new TokenStore(server, JANE.withOrigin({ renew, isAmbient: true }));
@@ -164,7 +164,7 @@ describe("credentials that are refused", () => {
   });
 });
 
-test("a service that is named later is asked for from then on", async () => {
+test("a service that is named later is sent from then on", async () => {
   const { scripted, server } = await startServer(() => GIVEN);
   const store = new TokenStore(server, JANE);
   const token = await store.get(SCOPES);
@@ -174,7 +174,7 @@ test("a service that is named later is asked for from then on", async () => {
   expect(scripted.requests.map(({ url }) => url.searchParams.get("service"))).toEqual(["", "europe-docker.pkg.dev"]);
 });
 
-test("403 is a refusal of the token only where the registry says so", async () => {
+test("403 rejects the token only if the registry says so", async () => {
   const { server } = await startServer(() => GIVEN);
   const store = new TokenStore(server, JANE);
   const header = `Bearer ${await store.get(SCOPES)}`;
@@ -189,7 +189,7 @@ test("403 is a refusal of the token only where the registry says so", async () =
   expect(store.refuse(of("insufficient_scope"))).toBe(true);
 });
 
-test("a registry token that is refused is final", () => {
+test("a refused registry token is final", () => {
   const server = { http: new Http({}), registry: "r", scheme: "https:", isInsecure: false } as const;
   const challenge = { scheme: "bearer", parameters: { realm: "https://r/token" } };
   const store = new TokenStore({ ...server, challenge }, new Credentials({ registryToken: "own" }));
@@ -201,7 +201,7 @@ test.each([
   ["localhost:5000", true],
   ["10.0.0.1:5000", false],
   ["reg.example", false],
-])("a token server that is called localhost serves a registry at %s: %s", async (registry, isServed) => {
+])("a token server named localhost serves a registry at %s: %s", async (registry, isServed) => {
   const { scripted, server } = await startServer(() => GIVEN);
   const realm = `http://localhost:${scripted.host.split(":")[1]}/token`;
   const asked = requestToken({ ...server, registry, challenge: { scheme: "bearer", parameters: { realm } } }, JANE, []);

@@ -24,7 +24,7 @@ async function withServer(
   await http.close();
 }
 
-test("a token is kept for its life and renewed before the end", () =>
+test("a token is reused and renewed before it expires", () =>
   withServer(300, async (server, store, clock) => {
     const first = await store.get(SCOPES);
     clock.ms = 269_000;
@@ -34,7 +34,7 @@ test("a token is kept for its life and renewed before the end", () =>
     expect(server.auth?.issued).toEqual([SCOPES[0], SCOPES[0]]);
   }));
 
-test("a short life is used for four fifths", () =>
+test("a short-lived token is used for four fifths of its lifetime", () =>
   withServer(60, async (_server, store, clock) => {
     const first = await store.get(SCOPES);
     clock.ms = 47_000;
@@ -43,14 +43,14 @@ test("a short life is used for four fifths", () =>
     expect(await store.get(SCOPES)).not.toBe(first);
   }));
 
-test("many who ask at once get one token", () =>
+test("concurrent requests share one token", () =>
   withServer(300, async (server, store) => {
     const tokens = await Promise.all(Array.from({ length: 20 }, () => store.get(SCOPES)));
     expect(new Set(tokens).size).toBe(1);
     expect(server.auth?.issued).toHaveLength(1);
   }));
 
-test("one that is refused is fetched again, once, and a scope that the registry names is put first", () =>
+test("a refused token is replaced once, with the scope that the registry names first", () =>
   withServer(300, async (server, store) => {
     const first = await store.get(SCOPES);
     const challenge = { scheme: "bearer", parameters: { scope: "repository:b:pull" } };
@@ -63,7 +63,7 @@ test("one that is refused is fetched again, once, and a scope that the registry 
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");
   }));
 
-describe("a realm is not trusted", () => {
+describe("rejects a realm", () => {
   test.each([
     ["http://token.example/", "https:", /realm scheme "http" not allowed for a secure registry; use https$/],
     ["ftp://token.example/", "https:", /realm scheme "ftp" not allowed/],

@@ -112,7 +112,7 @@ describe("the identity is", () => {
   });
 });
 
-test("a registry that takes only tokens for registries gets one", async () => {
+test("a registry that rejects ARM tokens gets a registry token", async () => {
   const { identity, registry, environment } = await startAzure((token) => token.includes("containerregistry"));
   expect((await cloudCredentials(REGISTRY, environment, "/nowhere")).identityToken).toBe("acr-refresh-token");
   const resources = identity.requests.map(({ url }) => url.searchParams.get("resource"));
@@ -120,7 +120,7 @@ test("a registry that takes only tokens for registries gets one", async () => {
   expect(registry.requests).toHaveLength(2);
 });
 
-test("other clouds have other names", async () => {
+test("other Azure clouds use their own endpoints", async () => {
   const { identity, environment } = await startAzure();
   // There is no way to the registry; what counts is what was asked before.
   await rejectionOf(cloudCredentials("builds.azurecr.cn", { ...environment, HTTPS_PROXY: "http://127.0.0.1:9" }, "/"));
@@ -133,7 +133,7 @@ test("other clouds have other names", async () => {
 });
 
 describe("no credentials", () => {
-  test("outside of Azure, soon", async () => {
+  test("outside of Azure, without a long wait", async () => {
     await using silent = await ScriptedServer.start(() => "silence");
     const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: silent.origin };
     const startMs = performance.now();

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { cloudCredentials } from "../../../../src/auth/clouds/cloud-credentials.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 
-test("an aborted lookup rejects with the signal's reason, and its request's failure is handled", async () => {
+test("an aborted lookup rejects with the signal's reason and without an unhandled rejection", async () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
   process.on("unhandledRejection", note);

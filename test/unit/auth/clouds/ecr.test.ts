@@ -50,7 +50,7 @@ const keyPair = (id: string) => ({
 });
 
 describe("keys come from", () => {
-  test("the environment, also beside a profile", async () => {
+  test("the environment, even with a profile", async () => {
     await using amazon = await startAmazon();
     const environment = stubEnvironment({
       AWS_ENDPOINT_URL_ECR: amazon.origin,
@@ -87,7 +87,7 @@ describe("keys come from", () => {
     expect(amazon.requests.map(signerOf)).toEqual(["AKIDFILE eu-west-3/ecr/aws4_request"]);
   });
 
-  test("a session of SSO, through the proxy and with the certificates of the registries", async () => {
+  test("an SSO session, with the registries' proxy and certificates", async () => {
     await using amazon = await startAmazon();
     const authority = new CertificateAuthority();
     const roleCredentials = {
@@ -176,7 +176,7 @@ describe("keys come from", () => {
   });
 });
 
-test("ECR Public has an API of its own", async () => {
+test("ECR Public uses its own API", async () => {
   await using amazon = await startAmazon();
   const environment = stubEnvironment({
     AWS_ENDPOINT_URL_ECR_PUBLIC: amazon.origin,
@@ -189,7 +189,7 @@ test("ECR Public has an API of its own", async () => {
 });
 
 describe("no credentials", () => {
-  test("where the metadata service never answers, soon", async () => {
+  test("if the metadata service never answers, without a long wait", async () => {
     await using silent = await ScriptedServer.start(() => "silence");
     const environment = stubEnvironment({
       AWS_EC2_METADATA_DISABLED: "",
@@ -202,7 +202,7 @@ describe("no credentials", () => {
     expect(performance.now() - startMs).toBeLessThan(10_000);
   });
 
-  test("where it is switched off", async () => {
+  test("if the metadata service is disabled", async () => {
     await using amazon = await startAmazon();
     const environment = stubEnvironment({
       AWS_ENDPOINT_URL_ECR: amazon.origin,
@@ -214,7 +214,7 @@ describe("no credentials", () => {
     expect(amazon.requests).toEqual([]);
   });
 
-  test("where the API refuses, which is told", async () => {
+  test("if the API refuses, with its error", async () => {
     await using amazon = await ScriptedServer.start(() => ({
       status: 400,
       body: { __type: "AccessDeniedException", message: "not authorized to perform ecr:GetAuthorizationToken" },

@@ -65,7 +65,7 @@ describe("the identity is", () => {
     expect(withoutSecrets(`${key} google-access-token`)).toBe("[redacted] [redacted]");
   });
 
-  test("a user's, who logged in with gcloud", async () => {
+  test("that of a user logged in with gcloud", async () => {
     const { google, environment } = await startGoogle();
     const home = tempTree({
       ".config/gcloud/application_default_credentials.json": JSON.stringify({
@@ -108,21 +108,21 @@ describe("the identity is", () => {
 });
 
 describe("no credentials", () => {
-  test("outside of Google, soon", async () => {
+  test("outside of Google Cloud, without a long wait", async () => {
     await using silent = await ScriptedServer.start(() => "silence");
     const startMs = performance.now();
     await rejectionOf(cloudCredentials("gcr.io", { GCE_METADATA_HOST: silent.host }, "/nowhere"));
     expect(performance.now() - startMs).toBeLessThan(10_000);
   });
 
-  test("by a key that is none, of which nothing is told", async () => {
+  test("from an invalid key, which stays secret", async () => {
     const path = join(tempTree({ "key.json": '{"private_key":"s3cret-key"' }), "key.json");
     const error = await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
     expect(String(error)).toContain(`${path}: not a file of Google credentials`);
     expect(String(error)).not.toContain("s3cret");
   });
 
-  test("for a key that Google refuses", async () => {
+  test("from a key that Google rejects", async () => {
     const { environment } = await startGoogle({ error: "invalid_grant" });
     const path = fileOf({ type: "authorized_user", client_id: "i", client_secret: "s", refresh_token: "r" });
     await rejectionOf(cloudCredentials("gcr.io", { ...environment, GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
