@@ -8,42 +8,37 @@ import { dockerAnswerFault, dockerNetworkFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
 import { DockerSockets } from "./sockets.ts";
 
-/** The newest API whose requests and answers are known here; docker engine 28. */
+/** The newest API version whose requests and responses this client knows; Docker Engine 28. */
 const NEWEST_API = "1.51";
 
-/** What is spoken to a daemon that does not say its version: engine 25's, which newer ones still understand. */
+/** For a daemon that does not report its version: Engine 25's, which newer ones still support. */
 const OLDEST_API = "1.44";
 
-/** What a daemon answers to `/version`, as far as it is read. */
 export const versionType = struct({ ApiVersion: text });
 
-/** One for requests one after the other, and one to read an image from while the other takes what is read. */
+/** One for sequential requests, and one to download an image while the other uploads it. */
 const CONNECTIONS = { requests: 0, downloads: 1 } as const;
 
-/** A busy daemon may take its time, but it answers small questions at last. */
 const ANSWER_TIMEOUT_MS = 300_000;
 
-/** Longest answer to a small question in bytes; an image of thousands of layers is far below. */
 const MAX_ANSWER_BYTES = 16 << 20;
 
 /**
- * Between two pings of connections that cannot be opened again, as the reference has it. Daemons and proxies in front of them hang
- * up on a connection over which nothing was asked for some seconds.
+ * Interval of pings over connections that cannot be reopened, as in the reference: daemons and proxies close
+ * connections that are idle for some seconds.
  */
 const PING_EVERY_MS = 500;
 
 export interface DockerRequest {
   readonly method: "GET" | "POST";
-  /** Below the API's version, e.g. `/images/json`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** A tar, as long as it turns out to be. */
   readonly body?: AsyncIterable<Uint8Array>;
 }
 
 /**
  * Docker's API at the newest version that both sides support (docs/compatibility.md#daemon-connection). Requests are
- * sent one after the other over one connection; only a download has its own.
+ * sequential on one connection; only downloads have their own.
  */
 export class DockerClient {
   readonly #host: DockerHost;
@@ -59,10 +54,10 @@ export class DockerClient {
   }
 
   /**
-   * Opens what only root may open; to be called before privileges are dropped. Whether the daemon answers is known with the
-   * first request.
-   * @throws Fault `failed to initialize docker client: ...` when the environment's host makes no sense, or when nobody listens
-   * at a socket that is root's
+   * Opens sockets that only root may open; call it before dropping privileges. The first request shows whether the
+   * daemon responds.
+   * @throws Fault `failed to initialize docker client: ...` if the environment's host is invalid, or if nothing listens
+   * at a socket owned by root
    */
   static async connect(environment: Environment): Promise<DockerClient> {
     try {
@@ -77,14 +72,12 @@ export class DockerClient {
     return this.#host.name;
   }
 
-  /** The API version that requests are made with. @throws Fault when the daemon does not answer */
   version(signal: AbortSignal): Promise<string> {
     if (this.#sockets.areOpened) this.#pings ??= setInterval(() => this.#keepOpen(), PING_EVERY_MS).unref();
     this.#version ??= this.#negotiate(signal);
     return this.#version;
   }
 
-  /** A question with a JSON answer. @throws Fault when there is none, or one of another shape */
   async json<T>(request: DockerRequest, type: GoType<T>, signal: AbortSignal): Promise<T> {
     const answer = decodeFirst(await this.text(request, signal), type);
     if (answer.ok) return answer.value;
@@ -92,14 +85,14 @@ export class DockerClient {
     throw new Fault("EXPORT_DAEMON_ANSWER", message, { destination: this.name });
   }
 
-  /** The whole answer. A request with a body may take as long as it wants. @throws Fault */
+  /** The whole response. No timeout for requests with a body. @throws Fault */
   async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
     const timeoutMs = request.body === undefined ? ANSWER_TIMEOUT_MS : 0;
     const path = await this.#pathOf(request, signal);
     return await this.#whole(await this.#send(CONNECTIONS.requests, request, path, timeoutMs, signal), signal);
   }
 
-  /** An answer of any length; to be read to its end, or destroyed. @throws Fault */
+  /** The caller must read the response to its end or destroy it. @throws Fault */
   async download(request: DockerRequest, signal: AbortSignal): Promise<Readable> {
     const path = await this.#pathOf(request, signal);
     const { body } = await this.#send(CONNECTIONS.downloads, request, path, 0, signal);
@@ -116,12 +109,14 @@ export class DockerClient {
   async #negotiate(signal: AbortSignal): Promise<string> {
     const { version } = this.#host;
     if (version !== undefined) return version;
-    const said = await this.#saidVersion(signal);
-    return isAtLeast(said, NEWEST_API) ? NEWEST_API : said;
+    const reported = await this.#reportedVersion(signal);
+    return isAtLeast(reported, NEWEST_API) ? NEWEST_API : reported;
   }
 
-  /** A proxy in front of a daemon may let nothing through but what builds need: then /version tells, or nothing does. */
-  async #saidVersion(signal: AbortSignal): Promise<string> {
+  /**
+   * A proxy in front of a daemon may allow only what builds need; then /version reports the version, or nothing does.
+   */
+  async #reportedVersion(signal: AbortSignal): Promise<string> {
     const answer = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
     if (answer !== undefined) return versionIn(answer.headers["api-version"]) ?? NEWEST_API;
     const path = `${this.#host.basePath}/version`;
@@ -139,7 +134,7 @@ export class DockerClient {
   #keepOpen(): void {
     for (const connection of Object.values(CONNECTIONS)) {
       if (this.#connectionsOf(connection).isBusy) continue;
-      // The next request says what is wrong.
+      // The next request reports the error.
       this.#ping(connection, this.#closing.signal).catch(() => undefined);
     }
   }
@@ -202,17 +197,17 @@ export class DockerClient {
   }
 }
 
-function versionIn(said: unknown): string | undefined {
-  return typeof said === "string" && /^\d+\.\d+$/.test(said) ? said : undefined;
+function versionIn(version: unknown): string | undefined {
+  return typeof version === "string" && /^\d+\.\d+$/.test(version) ? version : undefined;
 }
 
-/** Undefined for an answer that refuses the request. @throws any other error */
+/** Returns undefined for an error response of the daemon. @throws any other error */
 export function unlessRefused(error: unknown): undefined {
   if (isRefusal(error)) return undefined;
   throw error;
 }
 
-/** True when a version of the API is another one or newer; both `<major>.<minor>`. */
+/** @param version `<major>.<minor>`, like `wanted` */
 export function isAtLeast(version: string, wanted: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);

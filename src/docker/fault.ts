@@ -7,19 +7,17 @@ import type { DockerHost } from "./host.ts";
 
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
 
-/** True for a failure of the daemon or its connection. */
 export function isDockerFault(error: unknown): error is Fault {
   return error instanceof Fault && error.code.startsWith("EXPORT_DAEMON_");
 }
 
-/** True for an answer with an error status. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Fault && (error.code === DOCKER_NOT_FOUND || error.code === REFUSED);
 }
 
 const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
-/** The fault of an answer with an error status, in the words of docker's own client. @param body of the answer, as text */
+/** Worded like Docker's own client. @param body of the response */
 export function dockerAnswerFault(status: number, body: string, host: string): Fault {
   const code = status === 404 ? DOCKER_NOT_FOUND : REFUSED;
   return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
@@ -31,12 +29,12 @@ function messageIn(body: string, status: number): string {
   const answer = decodeFirst(body, errorType);
   const message = answer.ok ? answer.value.message.trim() : "";
   if (message !== "") return message;
-  // Not every error comes from the API: a proxy's may be plain text.
+  // Errors of a proxy may be plain text.
   if (!answer.ok && body.trim() !== "") return body.trim();
   return `API returned a ${status} but provided no error-message`;
 }
 
-/** The fault of a request that got no complete answer; a fault that came out of the request's own body passes unchanged. */
+/** The fault of a request without a complete response; faults of the request's own body pass unchanged. */
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
   if (error instanceof Fault) return error;
   if (tls !== undefined && isCoded(error)) {
@@ -69,7 +67,6 @@ function isCoded(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
-/** The fault of a certificate of either side; undefined for any other error. */
 function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
   const options = { destination: name, cause: error };
   const failure = certificateFailure(error.code);
@@ -78,7 +75,7 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
       ...options,
       hint: "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH.",
     });
-  // TLS 1.3 lets a client finish its handshake before the server has looked at the client's certificate.
+  // In TLS 1.3 the client finishes its handshake before the server has verified the client's certificate.
   const isRefused =
     /^ERR_SSL_\w+_ALERT_|^ERR_SSL_\w*CERTIFICATE/.test(error.code) || (error instanceof HttpError && error.isFirst);
   if (!isRefused) return undefined;

@@ -8,28 +8,26 @@ import type { Environment } from "../process/environment.ts";
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
 interface DockerTls extends Certificates {
-  /** False: whatever certificate the daemon shows is good. */
+  /** False accepts any certificate of the daemon. */
   readonly rejectUnauthorized: boolean;
 }
 
 export interface DockerHost {
   readonly name: string;
-  /** The path of a unix socket; undefined for TCP. */
   readonly socketPath: string | undefined;
-  /** Scheme, host and port of requests; of no meaning for a unix socket. */
+  /** Scheme, host and port of requests; meaningless for a unix socket. */
   readonly origin: string;
-  /** What comes before every path, "" for nothing. */
   readonly basePath: string;
   readonly tls: DockerTls | undefined;
-  /** The API version that is asked for whatever the daemon says; undefined: to be negotiated. */
+  /** A fixed API version; undefined: negotiated. */
   readonly version: string | undefined;
 }
 
 /**
- * Docker's variables as its own client reads them (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
+ * Reads Docker's variables as its own client does (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
  * `tcp://`, `http://` or `https://`), `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`,
  * `DOCKER_API_VERSION`.
- * @throws Fault for a host of another kind, or certificates that cannot be read
+ * @throws Fault for an unsupported host, or certificates that cannot be read
  */
 export function readDockerHost(environment: Environment): DockerHost {
   const name = environment.DOCKER_HOST || DEFAULT_HOST;

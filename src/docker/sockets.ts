@@ -10,8 +10,8 @@ import type { DockerHost } from "./host.ts";
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Connections to a daemon. Those to a socket that only root may open are opened at once, so that the export can go on with
- * them as another user; whatever breaks is opened again if that is still allowed.
+ * Connections to a daemon. Those to a socket that only root may open are opened at once, so that the export can use
+ * them after switching users; a broken connection is reopened if that is still permitted.
  */
 export class DockerSockets {
   readonly #host: DockerHost;
@@ -23,10 +23,7 @@ export class DockerSockets {
     this.#opened = opened;
   }
 
-  /**
-   * @param connections how many will be used
-   * @throws Fault when the daemon's socket is root's and nobody listens
-   */
+  /** @throws Fault if the daemon's socket is owned by root and nothing listens */
   static async open(host: DockerHost, connections: number): Promise<DockerSockets> {
     if (host.socketPath === undefined || !isOwnedByRoot(host.socketPath)) return new DockerSockets(host, []);
     const opened: Socket[] = [];
@@ -48,7 +45,6 @@ export class DockerSockets {
     return this.#opened.length > 0;
   }
 
-  /** HTTP over one connection, one request at a time. @param connection its number, from 0 */
   connections(connection: number): Connections {
     let opened = this.#opened[connection];
     const open = async () => {
@@ -84,6 +80,6 @@ function isOwnedByRoot(path: string): boolean {
 
 async function openSocket(path: string): Promise<Socket> {
   const socket = await dialUnix(path, { timeoutMs: CONNECT_TIMEOUT_MS, signal: new AbortController().signal });
-  // No request listens for its failure until it is used.
+  // No request listens for errors of this connection until it is used.
   return socket.on("error", () => undefined);
 }

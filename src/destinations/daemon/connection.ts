@@ -50,7 +50,7 @@ export class DaemonConnection {
     // If a proxy in front of the daemon refuses this request, images are requested without a platform, which all
     // daemons understand.
     const request = { method: "GET", path: "/version" } as const;
-    const said = await this.docker.json(request, versionType, signal).catch(unlessRefused);
-    return said !== undefined && isAtLeast(said.ApiVersion, PLATFORM_AWARE_API);
+    const version = await this.docker.json(request, versionType, signal).catch(unlessRefused);
+    return version !== undefined && isAtLeast(version.ApiVersion, PLATFORM_AWARE_API);
   }
 }

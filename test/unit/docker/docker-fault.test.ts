@@ -22,7 +22,7 @@ test.each([
     `error during connect: ${name}: tls: failed to verify certificate: x509: certificate has expired or is not yet valid`,
   ],
   [
-    "a daemon that hangs up before it has said a word",
+    "a daemon that closes the connection without a response",
     hungUp(true),
     `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: EOF`,
   ],
@@ -36,7 +36,7 @@ test.each([
   expect(dockerNetworkFault(error, host)).toMatchObject({ message });
 });
 
-test("without TLS, a daemon that hangs up has not asked for a certificate", () => {
+test("without TLS, a closed connection is not blamed on a certificate", () => {
   const fault = dockerNetworkFault(hungUp(true), { ...host, tls: undefined });
   expect(fault).toMatchObject({ message: `the connection to the docker API at ${name} broke: EOF` });
 });

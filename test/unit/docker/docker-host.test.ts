@@ -16,18 +16,15 @@ test.each([
   expect(readDockerHost({ DOCKER_HOST })).toMatchObject({ socketPath, origin, basePath, tls: undefined });
 });
 
-test.each(["ssh://host", "npipe:////./pipe/docker", "docker", "tcp://", "tcp://a b"])(
-  "%s is no host",
-  (DOCKER_HOST) => {
-    const fault = thrownBy(() => readDockerHost({ DOCKER_HOST }));
-    expect(fault).toMatchObject({ message: `unable to parse docker host \`${DOCKER_HOST}\`` });
-  },
-);
+test.each(["ssh://host", "npipe:////./pipe/docker", "docker", "tcp://", "tcp://a b"])("rejects %s", (DOCKER_HOST) => {
+  const fault = thrownBy(() => readDockerHost({ DOCKER_HOST }));
+  expect(fault).toMatchObject({ message: `unable to parse docker host \`${DOCKER_HOST}\`` });
+});
 
 test.each([
   ["1", true],
   ["", false],
-])("certificates make TCP TLS; DOCKER_TLS_VERIFY=%j", (DOCKER_TLS_VERIFY, rejectUnauthorized) => {
+])("certificates turn TCP into TLS; DOCKER_TLS_VERIFY=%j", (DOCKER_TLS_VERIFY, rejectUnauthorized) => {
   const DOCKER_CERT_PATH = tempTree({ "ca.pem": "authority", "cert.pem": "certificate", "key.pem": "key" });
   const host = readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH, DOCKER_TLS_VERIFY });
   expect(host.origin).toBe("https://docker:2376");
@@ -50,7 +47,7 @@ test.each([{}, { DOCKER_TLS_VERIFY: "" }])(
   },
 );
 
-test("a certificate that is not there is named", () => {
+test("the error of a missing certificate names it", () => {
   const DOCKER_CERT_PATH = tempTree({ "ca.pem": "", "key.pem": "" });
   const fault = thrownBy(() => readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH }));
   expect(fault).toMatchObject({ message: `open ${join(DOCKER_CERT_PATH, "cert.pem")}: no such file or directory` });
