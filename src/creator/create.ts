@@ -18,11 +18,10 @@ import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
 /**
- * Reads analyzed.toml, which the phases before the export wrote, and chooses the run image.
- *
- * As in the reference the app is built on the run image by the name it was chosen by, while the exporter uses the
- * analyzed digest (docs/compatibility.md#creator). From API 0.12 on analyzed.toml has the name; below it is known only
- * if the user gave it, and the digest is used otherwise. A layout has no names.
+ * Reads analyzed.toml and chooses the run image.
+ * Like the reference, uses the name by which the run image was chosen, while the exporter uses the analyzed digest
+ * (docs/compatibility.md#creator). From API 0.12 on the name is in analyzed.toml; below, it is known only if the user
+ * gave it, and otherwise the digest is used. A layout has no names.
  * @throws Fault if analyzed.toml cannot be read or has no run image
  */
 export async function readCreatedInputs(settings: ExportSettings, logger: Logger): Promise<ResolvedInputs> {
@@ -35,10 +34,9 @@ function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, anal
   return name === "" ? analyzedRunImage(analyzed, analyzedPath) : name;
 }
 
-/** What the creator needs of the process that it runs in. */
 export interface CreateParts extends ExportEnvironment {
   readonly lifecycle: Lifecycle;
-  /** Whose the build is; the process becomes that user before the build. */
+  /** The owner of the build; the process switches to this user before the build. */
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
@@ -48,7 +46,7 @@ export interface CreateParts extends ExportEnvironment {
 
 /**
  * Runs the phases of a build, then exports the result (docs/compatibility.md#creator).
- * @returns 0, or the exit code of the phase that failed and has reported why
+ * @returns 0, or the exit code of the failed phase, which has reported its error
  * @throws Fault with an exit code; the signal's reason
  */
 export async function createImage(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
@@ -89,9 +87,9 @@ function phaseFailure(exitCode: number): Fault | undefined {
 }
 
 /**
- * Analyzer and restorer are started with the rights of the creator, because they read credentials and open the daemon
- * before they give up theirs. The detector refuses to run as root and has no flags for a user, so it is started as the user;
- * from the build on nobody needs more rights.
+ * Analyzer and restorer start with the creator's privileges, because they read credentials and open the daemon's socket
+ * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
+ * from the build on, nothing needs privileges.
  */
 async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const { settings, build } = inputs;

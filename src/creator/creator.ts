@@ -15,20 +15,20 @@ import { findLifecycle } from "./lifecycle.ts";
 import { type CreateInputs, resolveCreate } from "./settings.ts";
 import { lookUpUser, type User } from "./user.ts";
 
-/** The process that the creator runs in. */
 export interface CreatorProcess {
-  /** Path by which it was started. */
   readonly program: string;
   readonly env: Environment;
   readonly cwd: string;
-  /** Where docker's configuration is. */
+  /** The directory with Docker's configuration. */
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
 }
 
 /**
- * Runs the creator from its parsed arguments on (docs/compatibility.md#creator). @returns the exit code @throws Fault
+ * Runs the creator from its parsed arguments on (docs/compatibility.md#creator).
+ * @returns the exit code
+ * @throws Fault
  */
 export async function runCreator(
   command: ParsedCommand,
@@ -54,7 +54,7 @@ async function create(inputs: CreateInputs, process: CreatorProcess, signal: Abo
   return createImage(inputs, secured, signal);
 }
 
-/** A daemon does not hang up during the build on a connection over which something was asked. */
+/** A daemon keeps a connection open during the build only after a request on it. */
 async function connectDocker(env: Environment, signal: AbortSignal): Promise<DockerClient> {
   const docker = await DockerClient.connect(env);
   await docker.version(signal);
@@ -62,8 +62,8 @@ async function connectDocker(env: Environment, signal: AbortSignal): Promise<Doc
 }
 
 /**
- * Chowns caches and layers to the user of the build, and makes sure that the process can become that user
- * (docs/compatibility.md#users-and-permissions). Root stays root for now: the phases that need its rights drop them
+ * Chowns caches and layers to the user of the build, and checks that the process can switch to that user
+ * (docs/compatibility.md#users-and-permissions). Root stays root for now: phases that need its privileges drop them
  * themselves.
  */
 function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSettings, env: Environment): User {

@@ -6,11 +6,9 @@ import { Fault, messageOf } from "../errors/fault.ts";
 import type { Environment } from "../process/environment.ts";
 import type { Phase } from "./phases.ts";
 
-/** Of each phase the path of its program. */
 export type Lifecycle = Readonly<Record<Phase, string>>;
 
 /**
- * Finds the programs of the phases.
  * @param program path by which the creator was started
  * @throws Fault that names the first program that cannot be run
  */

@@ -9,13 +9,15 @@ import type { CommandOutput } from "../report/output.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
-/** The phases that the creator runs as programs; the export it does itself. */
+/** The phases that run as programs; the creator itself exports. */
 export type Phase = "analyzer" | "detector" | "restorer" | "builder";
 
-/** What a phase is told. */
 type PhaseInputs = Pick<CreateInputs, "settings" | "build">;
 
-/** A flag of a phase: its value, or its values for a list; it exists only where the gate holds (lifecycle cmd/lifecycle). */
+/**
+ * A flag of a phase with a value, or one for each value of a list; it exists only where the gate holds (lifecycle
+ * cmd/lifecycle).
+ */
 interface PhaseFlag {
   readonly name: string;
   readonly value: string | number | boolean | readonly string[];
@@ -24,8 +26,8 @@ interface PhaseFlag {
 }
 
 /**
- * The arguments of a phase. Every value that the creator has resolved is given, so that no phase decides by itself; what
- * the creator has no flag for, and what not every Platform API has a flag for, is in {@link phaseEnvironment}.
+ * Passes every value that the creator has resolved, so that no phase applies its own defaults. Values without a flag at
+ * every Platform API are in {@link phaseEnvironment}.
  */
 export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): string[] {
   const holds = gates(settings.platformApi);
@@ -36,7 +38,7 @@ export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): 
   return [...flags.flatMap(render), ...positionals];
 }
 
-/** False and empty values are written out as well: the environment may say something else. */
+/** Writes false and empty values, too, because the environment may differ. */
 function render({ name, value }: PhaseFlag): string[] {
   if (typeof value === "boolean") return [`-${name}=${value}`];
   const values = typeof value === "object" ? value : [String(value)];
@@ -87,7 +89,6 @@ const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[
 
 type Settings = CreateInputs["settings"];
 
-/** What each phase has. */
 function common({ layersDir, logLevel, noColor }: Settings): PhaseFlag[] {
   return [
     { name: "layers", value: layersDir },
@@ -96,7 +97,6 @@ function common({ layersDir, logLevel, noColor }: Settings): PhaseFlag[] {
   ];
 }
 
-/** What detector and builder have. */
 function buildpacks({ settings, build }: PhaseInputs): PhaseFlag[] {
   return [
     { name: "app", value: settings.appDir },
@@ -106,7 +106,7 @@ function buildpacks({ settings, build }: PhaseInputs): PhaseFlag[] {
   ];
 }
 
-/** Analyzer and restorer become this user by themselves, when they have read credentials. */
+/** Analyzer and restorer switch to this user themselves, after reading credentials. */
 function user({ uid, gid }: Settings): PhaseFlag[] {
   return [
     { name: "uid", value: uid },
@@ -122,11 +122,11 @@ function layout(settings: Settings): PhaseFlag[] {
 }
 
 /**
- * The environment of a phase: the creator's, plus the settings that have no flag at every Platform API (the API never
- * gates variables, docs/compatibility.md#environment-variables), minus the variables that make a standalone phase
- * behave unlike a phase of the reference's creator.
- * @param user whose HOME and USER detector and builder get (docs/compatibility.md#users-and-permissions); the other
- *   phases read credentials before they switch to that user
+ * The environment of a phase: the creator's, plus the settings without a flag at some Platform API (the API never gates
+ * variables, docs/compatibility.md#environment-variables), minus the variables that make a standalone phase behave
+ * unlike a phase of the reference's creator.
+ * @param user provides HOME and USER of detector and builder (docs/compatibility.md#users-and-permissions); the other
+ * phases read credentials before they switch to that user
  */
 export function phaseEnvironment(
   phase: Phase,
@@ -139,47 +139,44 @@ export function phaseEnvironment(
     CNB_INSECURE_REGISTRIES: settings.insecureRegistries.join(","),
     CNB_SKIP_LAYERS: String(build.skipRestore),
     CNB_SKIP_RESTORE: undefined,
-    // Without a daemon the analyzer would only warn that it is ignored, as the creator has done already.
+    // Without a daemon the analyzer would repeat the creator's warning that it is ignored.
     CNB_LAUNCH_CACHE_DIR: settings.daemon ? settings.launchCacheDir : undefined,
-    // The same warning as the creator's, and nothing else.
+    // It would only repeat the creator's warning.
     CNB_PARALLEL_EXPORT: undefined,
   };
   switch (phase) {
     case "analyzer":
       return shared;
     case "restorer":
-      // It would fetch the build image for extensions, which there are none of.
+      // It would pull the build image for extensions, which the creator does not support.
       return { ...shared, CNB_BUILD_IMAGE: undefined };
     case "detector":
-      // The creator refuses a group with extensions, whatever the mode.
+      // The creator rejects groups with extensions in any mode.
       return { ...shared, ...user.environment, CNB_EXPERIMENTAL_MODE: "quiet" };
     case "builder":
       return { ...shared, ...user.environment };
   }
 }
 
-/** How a phase is started. */
 export interface PhaseStart {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Environment;
-  /** Where its output goes. */
   readonly output: CommandOutput;
-  /** The user to start it as; absent: the creator's own. */
+  /** Absent: the creator's own user. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /**
- * Runs a phase to its end; its output goes where the creator's goes, after it. When the creator is asked to stop, the phase and all
- * processes that it started are asked by the same signal, and it has the time it needs to end; when the creator's process
- * ends before, they are killed.
+ * Runs a phase and forwards its output in order. A stop signal is forwarded to the phase and all processes that it
+ * started, which have the time they need to end; if the creator's process ends before, they are killed.
  * @returns its exit code
- * @throws Fault when it cannot be started, or a signal ended it; the abort signal's reason
+ * @throws Fault if it cannot be started, or was killed by a signal; the abort signal's reason
  */
 export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSignal): Promise<number> {
   const streams = await start.output.passOn(signal);
   signal.throwIfAborted();
-  // In a process group of its own, so that what a buildpack started can be stopped with it.
+  // A process group of its own, so that the processes of a buildpack can be stopped with it.
   const child = spawn(start.program, start.args, {
     env: start.env,
     stdio: ["ignore", ...streams],
@@ -196,7 +193,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     throw startFault(phase, error);
   } finally {
     signal.removeEventListener("abort", stop);
-    // What is left of it when the creator was stopped has no more to do, and would keep the output open.
+    // After a stop, remaining processes of the phase have no purpose and would keep the output open.
     if (!signal.aborted) process.off("exit", kill);
   }
   signal.throwIfAborted();
@@ -209,7 +206,7 @@ function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch {
-    // The group has ended just now.
+    // The group has just ended.
   }
 }
 
@@ -220,7 +217,7 @@ function startFault(phase: Phase, error: unknown): Fault {
   });
 }
 
-/** The exit code is the one that shells give a process which a signal ended. */
+/** The exit code that shells report for a process killed by a signal. */
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {
   const hint = "Give the machine or its container more memory, unless something stopped the phase on purpose.";
   return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was ended by ${name}`, {

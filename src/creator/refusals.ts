@@ -22,7 +22,7 @@ export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): vo
 }
 
 /**
- * The analyzer leaves the reference of a missing run image empty. The reference builds anyway and then cannot export
+ * The analyzer leaves the reference of a missing run image empty. The reference builds anyway and then fails to export
  * (docs/compatibility.md#missing-run-image).
  * @throws Fault with exit code 1
  */

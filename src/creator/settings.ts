@@ -27,26 +27,23 @@ import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import { absolutePath } from "../process/environment.ts";
 
-/** Settings of the creator for the phases before the export (docs/compatibility.md#creator). Directories are absolute. */
 type BuildSettings = SettingsOf<"build">;
 
 export interface CreateInputs {
   /** `runImage` is as given, "" if the analyzer chooses. */
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
-  /** The given run image, else the names that the analyzer chooses from. */
+  /** The given run image, else the candidates for the analyzer. */
   readonly runImages: readonly string[];
 }
 
-/** In the builder image. */
 const BUILDER_ORDER = "/cnb/order.toml";
 
 /**
  * The reference's `Args` for the creator (docs/compatibility.md#creator): checks the arguments and fills in dependent
  * settings, in its order, then guards layout mode.
- *
- * This checks that there is a run image to choose, so that a wrong argument is reported before any phase runs. Finding
- * a readable mirror needs the network and is left to the analyzer.
+ * Checks that there is a candidate run image, so that a wrong argument is reported before any phase runs; the analyzer
+ * then selects a readable mirror, which needs the network.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveCreate(
@@ -111,7 +108,7 @@ function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
   return [image, ...mirrors];
 }
 
-/** @param layersDir as it was given */
+/** @param layersDir as given */
 function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string): BuildSettings {
   const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
   const given = settingsOf("build", flags, cwd);
@@ -124,7 +121,7 @@ function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string)
   };
 }
 
-/** A given path, else the layers directory's order.toml if it exists, else the builder image's. */
+/** The given path, else the layers directory's order.toml if it exists, else the builder image's. */
 function orderPath(given: string, layersDir: string, cwd: string): string {
   const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
   return given === DEFAULT_ORDER && !existsSync(absolutePath(cwd, path)) ? BUILDER_ORDER : path;

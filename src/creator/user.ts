@@ -3,18 +3,16 @@ import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
 import type { Environment } from "../process/environment.ts";
 
-/** The user that the build runs as. */
 export interface User {
   readonly uid: number;
   readonly gid: number;
-  /** HOME and USER. */
   readonly environment: Environment;
 }
 
 /**
- * HOME and USER of a user from the user database (docs/compatibility.md#users-and-permissions). A user who is not
- * listed keeps those of the environment, as in the reference. USER is the login name; the reference uses the full name,
- * which is mostly empty.
+ * HOME and USER from the user database (docs/compatibility.md#users-and-permissions). An unlisted user keeps those of
+ * the environment, as in the reference. USER is the login name; the reference uses the full name, which is mostly
+ * empty.
  * @throws Fault `failed to set environment for user <uid>: ...`
  */
 export function lookUpUser(uid: number, gid: number, env: Environment, database = "/etc/passwd"): User {
@@ -25,7 +23,6 @@ export function lookUpUser(uid: number, gid: number, env: Environment, database 
   }
 }
 
-/** A line is `name:password:uid:gid:full name:home:shell` (passwd(5)). */
 function findUser(uid: number, database: string): Environment | undefined {
   for (const line of readDatabase(database).split("\n")) {
     const [name = "", , id, , , home = ""] = line.trim().split(":");

@@ -1,7 +1,7 @@
 import { base64, type GoType, integer, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
 import { type Digest, digestType } from "./digest.ts";
 
-/** Media types of image-spec v1.1.1 media-types.md and of docker's distribution manifest v2 schema 2. */
+/** Media types of image-spec v1.1.1 media-types.md and of Docker's distribution manifest v2 schema 2. */
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
@@ -15,7 +15,9 @@ export const DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.g
 export const DOCKER_MANIFEST_V1 = "application/vnd.docker.distribution.manifest.v1+json";
 export const DOCKER_MANIFEST_V1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
-/** Layers that a registry may refuse to hold; they are never uploaded (image-spec v1.1.1 layer.md#non-distributable-layers). */
+/**
+ * Layers that may not be redistributed; they are never uploaded (image-spec v1.1.1 layer.md#non-distributable-layers).
+ */
 const NON_DISTRIBUTABLE = new Set([
   "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
   "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -35,7 +37,6 @@ export function isDistributable(mediaType: string): boolean {
   return !NON_DISTRIBUTABLE.has(mediaType);
 }
 
-/** A platform (image-spec v1.1.1 image-index.md, `platform`). */
 export interface Platform {
   readonly architecture: string;
   readonly os: string;
@@ -45,7 +46,7 @@ export interface Platform {
   readonly features?: readonly string[] | undefined;
 }
 
-/** A content descriptor (image-spec v1.1.1 descriptor.md). `size` is in bytes. */
+/** Image-spec v1.1.1 descriptor.md; `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly size: number;
@@ -57,7 +58,6 @@ export interface Descriptor {
   readonly artifactType?: string | undefined;
 }
 
-/** A map of texts as an object. */
 export const textRecord: GoType<Readonly<Record<string, string>>> = mapOf(text).transform((map) =>
   Object.fromEntries(map),
 );
@@ -73,7 +73,7 @@ const platformType = struct({
   features: list(text),
 });
 
-/** A descriptor in a JSON document, with the members of go-containerregistry's v1.Descriptor. */
+/** With the members of go-containerregistry's v1.Descriptor. */
 export const descriptorType: GoType<Descriptor> = struct({
   mediaType: text,
   size: sizeType,

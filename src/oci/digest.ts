@@ -6,7 +6,9 @@ import { checkedText, type GoType } from "../go/json-decode.ts";
 declare const digestBrand: unique symbol;
 declare const diffIdBrand: unique symbol;
 
-/** `sha256:<64 hex>` of bytes as they are stored: a compressed layer, a config, a manifest (image-spec v1.1.1 descriptor.md#digests). */
+/**
+ * `sha256:<64 hex>` of stored bytes: a compressed layer, config or manifest (image-spec v1.1.1 descriptor.md#digests).
+ */
 export type Digest = string & { readonly [digestBrand]: true };
 
 /** `sha256:<64 hex>` of a layer's uncompressed tar (image-spec v1.1.1 config.md#layer-diffid). */
@@ -14,7 +16,6 @@ export type DiffID = string & { readonly [diffIdBrand]: true };
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
 
-/** The fault of a document of an image that cannot be read. @param problem as the decoder tells it */
 export function unreadable(code: FaultCode, what: string, problem: string): Fault {
   const hint =
     "Use an image whose config, layers and diffIDs have sha256 digests; the lifecycle supports no others either.";
@@ -24,8 +25,7 @@ export function unreadable(code: FaultCode, what: string, problem: string): Faul
 const UNSUPPORTED = "unsupported hash: ";
 
 /**
- * What is wrong with a text that should be a digest, in the words of go-containerregistry's v1.NewHash; undefined for a
- * well-formed SHA-256.
+ * Why a text is not a digest, in the words of go-containerregistry's v1.NewHash; undefined for a well-formed SHA-256.
  */
 export function digestProblem(text: string): string | undefined {
   if (isSha256(text)) return undefined;
@@ -38,32 +38,27 @@ export function digestProblem(text: string): string | undefined {
   return `wrong number of hex digits for sha256: ${body}`;
 }
 
-/** A digest in a JSON document, where it must not be missing. */
 export const digestType: GoType<Digest> = checkedText(digestProblem).transform((digest) => digest as Digest);
 
-/** A diffID in a JSON document, where it must not be missing. */
 export const diffIdType: GoType<DiffID> = checkedText(digestProblem).transform((diffId) => diffId as DiffID);
 
-/** True for a well-formed lower-case SHA-256 digest string. */
 export function isSha256(text: string): boolean {
   return SHA256.test(text);
 }
 
-/** @throws Fault when the text is not `sha256:` and 64 lower-case hex digits. */
+/** @throws Fault unless the text is `sha256:` and 64 lower-case hex digits */
 export function parseDigest(text: string): Digest {
   if (!isSha256(text))
     throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);
   return text as Digest;
 }
 
-/** @throws Fault when the text is not `sha256:` and 64 lower-case hex digits. */
 export function parseDiffId(text: string): DiffID {
   if (!isSha256(text))
     throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid diffID '${text}': expected sha256:<64 hex digits>`);
   return text as DiffID;
 }
 
-/** The digest of bytes that are small enough to be held in memory (configs, manifests). */
 export function digestOf(bytes: Uint8Array): Digest {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
 }

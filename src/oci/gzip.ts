@@ -5,8 +5,8 @@
 export const GZIP_HEADER: Uint8Array = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255);
 
 /**
- * What follows the last block: an empty final DEFLATE block with fixed codes (RFC 1951 section 3.2.6), then CRC-32 and
- * length modulo 2^32 of the uncompressed bytes, little endian.
+ * Ends a member: an empty final DEFLATE block with fixed codes (RFC 1951 section 3.2.6), then CRC-32 and length modulo
+ * 2^32 of the uncompressed bytes, little endian.
  */
 export function gzipTrailer(crc32: number, length: number): Uint8Array {
   const trailer = Buffer.alloc(10);
@@ -16,10 +16,10 @@ export function gzipTrailer(crc32: number, length: number): Uint8Array {
   return trailer;
 }
 
-/** The CRC-32 polynomial of RFC 1952 section 8, bits reversed. */
+/** Of CRC-32 (RFC 1952 section 8), bit-reversed. */
 const POLYNOMIAL = 0xedb88320;
 
-/** Product of two polynomials over GF(2) modulo the CRC's, both with the highest power in the lowest bit. */
+/** Product of polynomials over GF(2) modulo {@link POLYNOMIAL}, the highest power in the lowest bit. */
 function multiply(a: number, b: number): number {
   let product = 0;
   let shifted = b;
@@ -41,11 +41,10 @@ function shiftOperator(bytes: number): number {
   return operator;
 }
 
-/** Operators by length; nearly all blocks have one length. */
 const operators = new Map<number, number>();
 
 /**
- * CRC-32 of two byte strings one after the other, from their own.
+ * CRC-32 of two concatenated byte strings.
  * @param secondLength bytes of the second
  */
 export function combineCrc32(first: number, second: number, secondLength: number): number {

@@ -3,7 +3,6 @@ import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { decodeFirst, flag, Given, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
 import { diffIdType, unreadable } from "./digest.ts";
 
-/** A set, which JSON holds as the keys of an object. */
 const keySet = mapOf(struct({})).transform((map) => [...map.keys()]);
 
 const healthcheckType = struct({
@@ -14,7 +13,6 @@ const healthcheckType = struct({
   Retries: int64,
 });
 
-/** The `config` member, with the members of go-containerregistry's v1.Config. */
 export const containerConfigType = struct({
   AttachStderr: flag,
   AttachStdin: flag,
@@ -60,22 +58,19 @@ const imageConfigType = struct({
 });
 
 /**
- * An image config (image-spec v1.1.1 config.md) with the members of ggcr's v1.ConfigFile, under their JSON names; every
- * other member is dropped, as by the reference (docs/compatibility.md#inherited-config). "", 0, false and empty lists
- * mean absent.
+ * An image config (image-spec v1.1.1 config.md) with the members of ggcr's v1.ConfigFile, under their JSON names; other
+ * members are dropped, as in the reference (docs/compatibility.md#inherited-config). "", 0, false and empty lists mean
+ * absent.
  */
 export type ImageConfig = z.output<typeof imageConfigType>;
-/** The `config` member: how a container of the image runs. */
 export type ContainerConfig = z.output<typeof containerConfigType>;
-/** One `history` entry. */
 export type HistoryEntry = z.output<typeof historyType>;
 
-/** A container config in which nothing is set. */
 export function emptyContainerConfig(): ContainerConfig {
   return containerConfigType.parse(NOTHING_GIVEN);
 }
 
-/** An image config without layers, as imgutil makes it for a new image (imgutil new.go, emptyV1). */
+/** As imgutil creates it for a new image (imgutil new.go, emptyV1). */
 export function emptyImageConfig(platform: { readonly os: string; readonly architecture: string }): ImageConfig {
   const config = imageConfigType.parse(NOTHING_GIVEN);
   return { ...config, ...platform, rootfs: { ...config.rootfs, type: "layers" } };
@@ -84,9 +79,8 @@ export function emptyImageConfig(platform: { readonly os: string; readonly archi
 const NOTHING_GIVEN = new Given([]);
 
 /**
- * Parses an image config.
- * @param source where it comes from, for the message
- * @throws Fault when it is no JSON or a member has the wrong type.
+ * @param source origin of the bytes, for the message
+ * @throws Fault if it is not JSON or a member has the wrong type
  */
 export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig {
   const parsed = decodeFirst(bytes, imageConfigType);
@@ -95,8 +89,7 @@ export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig
 }
 
 /**
- * The config's bytes in the reference's member order and with its rules of omission
- * (docs/compatibility.md#config-and-manifest-members).
+ * Serializes with the reference's member order and omission rules (docs/compatibility.md#config-and-manifest-members).
  */
 export function imageConfigBytes(config: ImageConfig): Buffer {
   return Buffer.from(

@@ -12,12 +12,12 @@ import {
 import { unreadable } from "./digest.ts";
 
 /**
- * Longest manifest, index or config that is read into memory, in bytes: twice what distribution-spec v1.1.1 ("Pushing
- * Manifests") tells everybody to be ready for.
+ * Size limit of a manifest, index or config, in bytes: twice what distribution-spec v1.1.1 ("Pushing Manifests")
+ * requires registries to accept.
  */
 export const MAX_DOCUMENT_BYTES = 8 << 20;
 
-/** The only version; Go writes 0 for one that is absent, which registries refuse. */
+/** The only version; Go would write 0 if it were absent, which registries reject. */
 const SCHEMA_VERSION = 2;
 
 const schemaVersionType = integer.transform((version, context) => {
@@ -38,23 +38,20 @@ const manifestType = struct({
 const indexType = struct({ schemaVersion: schemaVersionType, mediaType: text, manifests: list(descriptorType) });
 
 /**
- * An image manifest (image-spec v1.1.1 manifest.md). `subject` and unknown members are dropped
- * (docs/compatibility.md#inherited-config).
+ * Image-spec v1.1.1 manifest.md; `subject` and unknown members are dropped (docs/compatibility.md#inherited-config).
  */
 export type ImageManifest = z.output<typeof manifestType>;
 
-/** An image index or manifest list (image-spec v1.1.1 image-index.md). */
 export interface ImageIndex {
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];
 }
 
-/** @throws Fault when the bytes are no image manifest */
+/** @throws Fault if the bytes are not an image manifest */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
   return parseDocument(bytes, manifestType, "image manifest");
 }
 
-/** @throws Fault when the bytes are no image index or manifest list */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
   return parseDocument(bytes, indexType, "image index");
 }
@@ -67,7 +64,7 @@ function parseDocument<T>(bytes: Uint8Array, type: GoType<T>, what: string): T {
 
 const kindType = struct({ mediaType: text, manifests: anything, layers: anything });
 
-/** True when the document is an index: by the media type it was sent with, by its own, or by what it contains. */
+/** Recognizes an index by the media type it was sent with, by its own, or by its contents. */
 export function isIndex(sentAs: string, bytes: Uint8Array): boolean {
   if (isIndexType(sentAs) || isManifestType(sentAs)) return isIndexType(sentAs);
   const document = decodeFirst(bytes, kindType);
@@ -82,18 +79,17 @@ const GO_ARCHITECTURES: Readonly<Partial<Record<NodeJS.Architecture, string>>> =
   ppc64: "ppc64le",
 };
 
-/** What an entry of an index without a platform is taken for (go-containerregistry pkg/v1/remote/index.go). */
+/** Platform of an index entry that names none (go-containerregistry pkg/v1/remote/index.go). */
 const UNNAMED_PLATFORM: Platform = { os: "linux", architecture: "amd64" };
 
 /**
- * linux on the processor that this program runs on, in Go's words; the default of every image
- * (docs/compatibility.md#run-image).
+ * Linux on this program's architecture, in Go's names; the default of every image (docs/compatibility.md#run-image).
  */
 export function ownPlatform(architecture: NodeJS.Architecture = process.arch): Platform {
   return { os: "linux", architecture: GO_ARCHITECTURES[architecture] ?? architecture };
 }
 
-/** The first manifest of an index that is for the wanted operating system and architecture. */
+/** The first match by operating system and architecture. */
 export function selectManifest(index: ImageIndex, wanted: Platform): Descriptor | undefined {
   return index.manifests.find(({ platform = UNNAMED_PLATFORM }) => {
     if (platform.os !== wanted.os || platform.architecture !== wanted.architecture) return false;
@@ -102,7 +98,7 @@ export function selectManifest(index: ImageIndex, wanted: Platform): Descriptor 
 }
 
 /**
- * The members of an image manifest that the exporter writes (image-spec v1.1.1 manifest.md); `subject` is never kept
+ * The members of the manifests that the exporter writes (image-spec v1.1.1 manifest.md), never with `subject`
  * (docs/compatibility.md#inherited-config).
  */
 export interface ManifestMembers {
@@ -115,7 +111,7 @@ export interface ManifestMembers {
 }
 
 /**
- * The manifest's bytes in the order of ggcr's v1.Manifest and with its rules of omission
+ * Serializes in the order of ggcr's v1.Manifest with its omission rules
  * (docs/compatibility.md#config-and-manifest-members).
  */
 export function manifestBytes(manifest: ManifestMembers): Buffer {
@@ -134,7 +130,6 @@ export function manifestBytes(manifest: ManifestMembers): Buffer {
   );
 }
 
-/** A descriptor in the order of ggcr's v1.Descriptor. */
 export function descriptorStruct(descriptor: Descriptor): GoStruct {
   return goStruct({
     mediaType: descriptor.mediaType,

@@ -1,27 +1,26 @@
 import { Fault } from "../errors/fault.ts";
 import { type Digest, isSha256 } from "./digest.ts";
 
-/** Docker Hub's name in references, and the registry of every name that has none. */
+/** Docker Hub's name in references, and the registry of names without one. */
 export const DOCKER_HUB = "index.docker.io";
 
 const HUB_ALIAS = "docker.io";
 
-/** IPv6 literal in brackets; what is inside is only roughly checked, the URL parser does the rest. */
+/** Bracketed IPv6 literal; only a rough check, the URL parser does the rest. */
 const BRACKETED = /^\[[0-9A-Fa-f:.]+\](?::\d*)?$/;
 
-/** Characters that Go's net/url lets through unescaped in a host, with at most one colon, before the port's digits. */
+/** Characters that Go's net/url accepts unescaped in a host, with at most one colon, before the port. */
 const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=<>"]|[^\x20-\x7e\p{Cc}])*(?::\d*)?$/u;
 
 /**
- * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go), if there
- * can be a URL with it at all: the reference finds that out when it connects. "" stands for Docker Hub.
+ * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go), if
+ * it can be part of a URL at all, which the reference notices only when it connects. "" stands for Docker Hub.
  */
 function isRegistryName(name: string): boolean {
   const isAuthority = name.startsWith("[") ? BRACKETED.test(name) : HOST.test(name);
   return isAuthority && (name === "" || URL.canParse(`https://${name}/`));
 }
 
-/** The registry meant by what was written before the first slash; "" is Docker Hub. */
 function canonicalRegistry(name: string): string {
   return name === "" || name === HUB_ALIAS ? DOCKER_HUB : name;
 }
@@ -50,11 +49,10 @@ const REPOSITORY = /^[a-z0-9_\-./]{2,255}$/;
 const TAG = /^[A-Za-z0-9_\-.]{1,128}$/;
 const DEFAULT_TAG = "latest";
 
-/** A repository of one registry: where blobs and manifests live. */
 export class Repository {
-  /** The registry's host and port, never "": `index.docker.io`, `localhost:5000`. */
+  /** Host and port, never "": `index.docker.io`, `localhost:5000`. */
   readonly registry: string;
-  /** The path in the registry, with Docker Hub's `library/` filled in. */
+  /** Path in the registry, including Docker Hub's implicit `library/`. */
   readonly path: string;
 
   constructor(registry: string, path: string) {
@@ -62,20 +60,17 @@ export class Repository {
     this.path = registry === DOCKER_HUB && !path.includes("/") ? `library/${path}` : path;
   }
 
-  /** Registry and path: `index.docker.io/library/busybox`. */
   get name(): string {
     return `${this.registry}/${this.path}`;
   }
 
-  /** The reference to one manifest of this repository; its text is its full name. */
   withDigest(digest: Digest): Reference {
     return new Reference(`${this.name}@${digest}`, this, undefined, digest);
   }
 }
 
-/** The name of an image: a repository with either a tag or a digest. */
 export class Reference {
-  /** The text as it was given, which logs and reports repeat. */
+  /** The text as given, for logs and reports. */
   readonly original: string;
   readonly repository: Repository;
   /** Undefined if and only if there is a digest. */
@@ -93,7 +88,6 @@ export class Reference {
     return this.repository.registry;
   }
 
-  /** Tag or digest: the last part of a manifest's URL. */
   get identifier(): string {
     return this.digest ?? this.tag ?? DEFAULT_TAG;
   }
@@ -119,25 +113,23 @@ export function parseReference(text: string): Reference {
   throw referenceFault(text, flawIn(text));
 }
 
-/** The fault of a text that names no image. Credentials that somebody put into it are not shown. */
 export function referenceFault(text: string, hint: string): Fault {
   const shown = text.replace(CREDENTIALS, (_, scheme = "") => `${scheme}[redacted]@`);
   return new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${shown}`, { hint });
 }
 
-/** @throws Fault for a URL; some would parse, as an image of a registry with the name of the scheme */
+/** @throws Fault for a URL; some would parse as an image of a registry named like the scheme */
 export function refuseUrl(text: string): void {
   if (SCHEME.test(text)) throw referenceFault(text, flawIn(text));
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
-/** User information of a URL, or a user with a password before a host; what stands before a digest is a name. */
+/** User information of a URL, or user and password before a host; text before a digest is a name. */
 const CREDENTIALS = /^(?:([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+|[^/@\s:]*:[^/@\s]+)@(?!sha\d+:)(?=[^@/]*[./:])/i;
 
 const EXAMPLE = "registry.example.com/team/app:1.0";
 
-/** What is wrong with a text that is no reference, and how to write it. */
 function flawIn(text: string): string {
   if (CREDENTIALS.test(text))
     return "Leave out the credentials: give them in CNB_REGISTRY_AUTH or docker's config.json.";

@@ -34,6 +34,6 @@ test.each([
   expect((await read(analyzed, args)).settings.runImage).toBe(expected);
 });
 
-test("an analyzed.toml without a run image", async () => {
+test("rejects an analyzed.toml without a run image", async () => {
   expect(await rejectionOf(read("", []))).toMatchObject({ message: "run image not found in analyzed metadata" });
 });

@@ -23,7 +23,7 @@ function resolve({ args = [...RUN_IMAGE, "reg.example/app"], env: extra = {}, fi
   return { cwd, lines: logger.lines, result: resolveCreate(command, { env, cwd }, logger) };
 }
 
-test("defaults", async () => {
+test("applies the defaults", async () => {
   const { cwd, lines, result } = resolve({});
   const { settings, build, runImages } = await result;
   expect(runImages).toEqual(["reg.example/run"]);
@@ -48,7 +48,7 @@ test("defaults", async () => {
   expect(lines).toEqual(["warn No cached data will be used, no cache specified."]);
 });
 
-test("what is given", async () => {
+test("uses the given flags", async () => {
   const args = [
     ...["-buildpacks", "bps", "-order", "<layers>/own.toml", "-platform", "plat", "-build-config", "config"],
     ...["-previous-image", "reg.example/old", "-tag", "reg.example/aa", "-tag", "reg.example/bb", ...RUN_IMAGE],
@@ -107,14 +107,14 @@ test.each<[string, Run, string]>([
   expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
 });
 
-test("the run image may be left to the analyzer", async () => {
+test("accepts a run image that the analyzer selects", async () => {
   const files = { "run.toml": '[[images]]\nimage = "reg.example/run"\nmirrors = ["other.example/run"]\n' };
   const { settings, runImages } = await resolve({ args: ["reg.example/app"], files }).result;
   expect(settings.runImage).toBe("");
   expect(runImages).toEqual(["reg.example/run", "other.example/run"]);
 });
 
-test("warnings, in the reference's order", async () => {
+test("logs warnings in the reference's order", async () => {
   const { lines, result } = resolve({ args: ["-parallel", "-launch-cache", "/lc", ...RUN_IMAGE, "reg.example/app"] });
   await result;
   expect(lines).toEqual([

@@ -21,7 +21,7 @@ test.each([
   expect(lookUpUser(uid, 7, { HOME: "/h", USER: "u" }, database)).toEqual({ uid, gid: 7, environment: expected });
 });
 
-test("a user that nobody knows", () => {
+test("an unlisted user needs HOME and USER in the environment", () => {
   const database = join(tempTree({ passwd: PASSWD }), "passwd");
   expect(thrownBy(() => lookUpUser(1234, 7, { HOME: "/h" }, database))).toMatchObject({
     message: "failed to set environment for user 1234: user: unknown userid 1234",
@@ -29,7 +29,7 @@ test("a user that nobody knows", () => {
   });
 });
 
-test("no user database", () => {
+test("reports a missing user database", () => {
   const database = join(tempTree(), "passwd");
   const message = `failed to set environment for user 1: open ${database}: no such file or directory`;
   expect(thrownBy(() => lookUpUser(1, 1, {}, database))).toMatchObject({ message });

@@ -7,7 +7,7 @@ const DESCRIPTOR = { mediaType: "m", size: 1, digest: DIGEST };
 
 const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-test("a manifest keeps what the reference's struct has, and drops subject and unknown members", () => {
+test("a manifest keeps the members of the reference's struct, and drops subject and unknown ones", () => {
   const manifest = parseManifest(
     bytes({
       schemaVersion: 2,

@@ -76,7 +76,7 @@ describe("parseReference", () => {
     ["app@sha256:12", "64 hex digits"],
     ["reg.example:port/app", "host or host:port"],
     ["team/app!", "Use lower-case letters, digits"],
-  ])("says what is wrong with %j", (text, hint) => {
+  ])("explains what is wrong with %j", (text, hint) => {
     expect(thrownBy(() => parseReference(text))).toMatchObject({ hint: expect.stringContaining(hint) });
   });
 

@@ -28,6 +28,6 @@ test.each([
   ["10.1.2.3.example", false],
   ["index.docker.io", false],
   ["registry.local", false],
-])("%s may be spoken to over http: %s", (registry, isLocal) => {
+])("%s may use http: %s", (registry, isLocal) => {
   expect(isLocalRegistry(registry)).toBe(isLocal);
 });
