@@ -12,26 +12,23 @@ import type { ParsedCommand } from "./parse.ts";
 import { ensureOwner } from "./privileges.ts";
 import { resolveSettings } from "./settings.ts";
 
-/** The process that the exporter runs in: the command's own, or another program that exports. */
 interface ExporterProcess {
-  /** Path by which the command was started; absent in another program. */
   readonly program?: string;
   readonly env: Environment;
-  /** Working directory, absolute; "" if it was deleted. */
+  /** Absolute; "" if it was deleted. */
   readonly cwd: string;
   readonly home: string;
   readonly logger: Logger;
-  /** Where the log is printed, for progress on a terminal. */
   readonly output?: CommandOutput;
   readonly onEvent?: EventSink;
-  /** Makes the process run as a user and a group; absent in another program, which keeps its user. @throws Fault */
+  /** Switches user and group; absent in another program, which keeps its user. @throws Fault */
   readonly runAs?: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads | undefined;
 }
 
 /**
- * Runs the exporter from its parsed arguments on (docs/compatibility.md#order-of-operations). Credentials are read and the
- * daemon's socket is opened before the process becomes the user of the build, and the build's output is read after
+ * Runs the exporter from its parsed arguments on (docs/compatibility.md#order-of-operations). Reads credentials and
+ * opens the daemon's socket before the process switches to the user of the build, and reads the build's output after
  * (docs/compatibility.md#users-and-permissions).
  * @throws Fault with an exit code; the signal's reason
  */

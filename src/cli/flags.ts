@@ -9,10 +9,10 @@ import { defaultWorkers, MAX_WORKERS, type Machine } from "../process/machine.ts
 
 export type Command = "exporter" | "creator";
 
-/** The part of the settings that a flag belongs to: of any export, additional to the lifecycle's, of the creator's other phases. */
+/** The settings group of a flag: of any export, of additional flags, of the creator's other phases. */
 export type Part = "export" | "tuning" | "build";
 
-/** Everything about one flag but its name, which its key in {@link FLAGS} spells in camel case. */
+/** Everything about one flag except its name, which is the kebab case of its key in {@link FLAGS}. */
 interface FlagRow {
   readonly type: keyof FlagTypes;
   /** The text in `-h`; for the lifecycle's flags in its words. */
@@ -20,59 +20,56 @@ interface FlagRow {
   /** The section of `-h`: flags that most builds set, or that the lifecycle does not have; absent: its other flags. */
   readonly group?: "common" | "additional";
   /**
-   * Environment variable. It applies at every Platform API, even where the flag does not exist
-   * (docs/compatibility.md#environment-variables).
+   * Applies at every Platform API, even where the flag does not exist (docs/compatibility.md#environment-variables).
    */
   readonly env?: string;
-  /** A second environment variable that sets a bool. */
+  /** For a bool only. */
   readonly alsoEnv?: string;
-  /** Value without flag and environment; absent is "", 0, false or an empty list. */
+  /** Value without flag and environment; absent: "", 0, false or an empty list. */
   readonly fallback?: string | number | ((machine: Machine) => string | number);
-  /** A computed fallback in words, for README.md. */
+  /** Describes a computed fallback in README.md. */
   readonly fallbackText?: string;
-  /** Absent: any value is allowed, and becomes the setting unchanged. */
+  /** Absent: any value is valid and becomes the setting unchanged. */
   readonly check?: Check<never, unknown>;
-  /** The setting that takes the value: `<part>.<name>`. Absent: code reads it from {@link FlagValues}. */
+  /** The setting that gets the value: `<part>.<name>`. Absent: code reads it from {@link FlagValues}. */
   readonly setting?: `${Part}.${string}`;
-  /** The library has an option of the key's name, documented by the comment above the entry. */
+  /** The library has an option of the same name, documented by the comment above the entry. */
   readonly library?: true;
-  /** The only command that has the flag; absent: both have it. */
+  /** The only command with the flag; absent: both. */
   readonly command?: Command;
-  /** The command that has the flag only to reject it. */
+  /** The command that defines the flag only to reject it. */
   readonly rejectedBy?: Command;
-  /** The flag exists only where this gate holds. */
   readonly since?: PlatformGate;
-  /** Where this gate holds, the command no longer has the flag. */
   readonly until?: { readonly command: Command; readonly gate: PlatformGate };
 }
 
-/** Turns a flag's value into a setting. */
 interface Check<Given, Setting> {
   /** Completes "must be". */
   readonly expected: string;
   /**
    * @param cwd absolute, or "" if it was deleted; paths are resolved against it
-   * @returns undefined for a value that is not allowed
+   * @returns undefined for an invalid value
    */
   readonly parse: (value: Given, cwd: string) => Setting | undefined;
 }
 
 /**
- * Stands for the layers directory in a default until the flags are parsed (step 1 of
+ * Placeholder for the layers directory in defaults until the flags are parsed (step 1 of
  * docs/compatibility.md#input-resolution).
  */
 export const LAYERS_PLACEHOLDER = "<layers>";
 
-/** Default path of order.toml; without that file the builder image's is used (docs/compatibility.md#creator). */
+/** Without that file the builder image's is used (docs/compatibility.md#creator). */
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
 
-/** An upload may take two connections: a larger number only exhausts ports and open files. */
+/** An upload may use two connections, so a larger number would only exhaust ports and open files. */
 const MAX_UPLOADS = 256;
 
 /**
- * All flags (docs/compatibility.md#flags, docs/compatibility.md#creator). Everything else is derived from this table: values from the
- * command line and the environment, settings and their types, the library's options with their documentation, `-h`. So a new
- * flag is one entry, and a row in README.md, which test/unit/docs/flags.test.ts asks for.
+ * All flags (docs/compatibility.md#flags, docs/compatibility.md#creator). Everything else is derived from this table:
+ * values from the command line and the environment, settings and their types, the library's options with their
+ * documentation, and `-h`. So a new flag is one entry, and a row in README.md, which test/unit/docs/flags.test.ts
+ * requires.
  */
 // biome-ignore format: a table reads better with the properties of a flag on one or two lines
 const FLAGS = {
@@ -225,14 +222,14 @@ type Table = typeof FLAGS;
 type Key = keyof Table;
 type Given<K extends Key> = FlagTypes[Table[K]["type"]];
 
-/** The values of all flags after the command line was parsed, including those that do not exist at this Platform API. */
+/** The values of all flags after parsing, including those that do not exist at this Platform API. */
 export type FlagValues = { readonly [K in Key]: Given<K> };
 
 type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never) => infer Value } }
   ? Exclude<Value, undefined>
   : Given<K>;
 
-/** The settings of a part, by the names that the table gives them. */
+/** The settings of a part, with the names from the table. */
 export type SettingsOf<P extends Part> = {
   readonly [K in Key as Table[K] extends { setting: `${P}.${infer Name}` } ? Name : never]: Setting<K>;
 };
@@ -243,7 +240,6 @@ type Option<K extends Key> = Table[K] extends { check: { words: readonly (infer 
 /** The library's options that are flags. The keys keep the comments of the table. */
 export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Option<K> };
 
-/** A flag with its names: `key` in the table, `name` on the command line. */
 export type Flag = FlagRow & { readonly key: Key; readonly name: string };
 
 export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([key, row]) => ({
@@ -253,9 +249,9 @@ export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([k
 }));
 
 /**
- * Checks the flags of a part of the settings, in the table's order.
+ * Checks a part's flags in the table's order.
  * @param cwd absolute, or "" if it was deleted; relative paths are resolved against it
- * @throws Fault with exit code 3 that names flag, variable and what is allowed
+ * @throws Fault with exit code 3 that names flag, variable and valid values
  */
 export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
   const settings = ALL_FLAGS.flatMap((flag) => {
@@ -265,13 +261,12 @@ export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: str
   return Object.fromEntries(settings);
 }
 
-/** Checks one flag, as {@link settingsOf} does a part. */
 export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K> {
   const [setting] = ALL_FLAGS.filter((flag) => flag.key === key).map((flag) => checked(flag, values, cwd));
   return setting as Setting<K>;
 }
 
-/** The message does not repeat the value: an int from the environment that is no number is 0 by now. */
+/** The message omits the value, because an invalid int from the environment has become 0. */
 function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: string): unknown {
   const value = values[key];
   if (check === undefined) return value;
@@ -285,7 +280,7 @@ function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: strin
 const LEVELS = { debug: "debug", info: "info", warn: "warn", warning: "warn", error: "error", fatal: "fatal" } as const;
 
 /**
- * The level of `-log-level`, in any case (docs/compatibility.md#flags).
+ * Parses `-log-level`, ignoring case (docs/compatibility.md#flags).
  * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
  */
 function parseLogLevel(text: string): (typeof LEVELS)[keyof typeof LEVELS] {

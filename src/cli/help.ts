@@ -6,8 +6,8 @@ const ARGUMENTS: Readonly<Record<Command, string>> = { exporter: "<image> [<tag>
 type HelpFlag = Flag & { readonly definition: FlagDefinition };
 
 /**
- * The answer to `-h`: the common flags first, then the lifecycle's others, then those that the lifecycle does not have, each with its
- * environment variables. Errors in flags show the reference's block instead.
+ * The output of `-h`: common flags, the lifecycle's other flags, then those that the lifecycle does not have, each with
+ * its environment variables. Flag errors show the reference's usage block instead.
  */
 export function buildHelp(command: Command, flags: readonly HelpFlag[]): string {
   const isRejected = ({ rejectedBy }: HelpFlag) => rejectedBy === command;

@@ -5,17 +5,17 @@ import { runAs } from "./privileges.ts";
 import { runProgram } from "./program.ts";
 import { exitProcess, listenForStop } from "./signals.ts";
 
-// The option that bounds the main thread's young generation would overrule the smaller limits of other threads.
+// The option that bounds the main thread's young generation would override the smaller limits of other threads.
 setFlagsFromString("--max-semi-space-size=0");
 
 const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
 const env = givenEnvironment(process.env);
 const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 
-// Node.js starts no thread in a directory that was deleted.
+// Node.js cannot start a thread in a deleted directory.
 if (cwd === "") process.chdir("/");
 
-// What is left there is for the clouds' SDKs, and for the programs that those start.
+// process.env then serves only the clouds' SDKs and the programs that they start.
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];
 process.env.HOME = home;
 

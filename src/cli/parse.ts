@@ -9,13 +9,13 @@ import type { Machine } from "../process/machine.ts";
 import { ALL_FLAGS, type Command, type Flag, type FlagOptions, type FlagValues } from "./flags.ts";
 import { buildHelp } from "./help.ts";
 
-/** The command that the command line selects, and its arguments (docs/compatibility.md#program-names). */
+/** The command that the command line selects (docs/compatibility.md#program-names). */
 export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
 interface PhaseInvocation {
   readonly kind: "phase";
   readonly command: Command;
-  /** The word that chose it, for the log. */
+  /** The word that selected it, for the log. */
   readonly phase: string;
   readonly args: readonly string[];
 }
@@ -33,8 +33,8 @@ const ACTIONS: ReadonlyMap<string, Command> = new Map([
 ]);
 
 /**
- * A program named `exporter` or `creator`, whatever its last extension, is that command; any other name takes the action from its
- * first argument, `export` or `create`.
+ * A program named `exporter` or `creator`, ignoring an extension, is that command; any other name takes the action,
+ * `export` or `create`, from its first argument.
  * @param program path by which the program was started
  * @throws Fault with exit code 3 for another action or none
  */
@@ -60,7 +60,7 @@ function phaseFault(message: string, details: FaultDetails = {}): Fault {
 }
 
 /**
- * What the command line asks for: print `stderr` and exit with `exitCode` (help and flag errors), print the version, or
+ * The result of the command line: print `stderr` and exit with `exitCode` (help and flag errors), print the version, or
  * run with these flags.
  */
 export type CommandLine =
@@ -72,13 +72,12 @@ export interface ParsedCommand {
   readonly platformApi: PlatformApi;
   readonly machine: Machine;
   readonly flags: FlagValues;
-  /** `<image> [<tag>...]`, for the creator `<image>`; unchecked. */
   readonly positionals: readonly string[];
 }
 
 /**
- * Steps 1 to 3 of docs/compatibility.md#order-of-operations: the Platform API, then flags with environment and defaults
- * behind them.
+ * Steps 1 to 3 of docs/compatibility.md#order-of-operations: the Platform API, then flags, with environment and
+ * defaults as fallbacks.
  * @throws Fault with exit code 11 if CNB_PLATFORM_API is missing or unsupported, whatever the arguments are
  */
 export function parseCommandLine(
@@ -107,13 +106,12 @@ function exists({ command, since, until }: Flag, name: Command, holds: PlatformG
   return until?.command !== name || !holds[until.gate];
 }
 
-/** @param given undefined for a flag that the command line or the options do not set */
+/** @param given undefined for a flag that is not set explicitly */
 function flagValues(env: Environment, machine: Machine, given: (flag: Flag) => FlagValue | undefined): FlagValues {
   const entries = ALL_FLAGS.map((flag) => [flag.key, given(flag) ?? define(flag, env, machine).initial]);
   return Object.fromEntries(entries);
 }
 
-/** The flag with its value from the environment or its default (docs/compatibility.md#environment-variables). */
 function define(flag: Flag, env: Environment, machine: Machine): FlagDefinition {
   const { name, type, usage } = flag;
   const text = env[flag.env ?? ""] ?? "";
@@ -130,7 +128,7 @@ function define(flag: Flag, env: Environment, machine: Machine): FlagDefinition 
   }
 }
 
-/** A boolean in Go's words; any other text is false. */
+/** Go's boolean literals; any other text is false. */
 function isTrue(text = ""): boolean {
   return parseGoBool(text) ?? false;
 }
@@ -147,7 +145,7 @@ export type ExportOptions = {
 } & FlagOptions;
 
 /**
- * The command that a command line with these options would be.
+ * The command that a command line with these options would run.
  * @throws Fault if CNB_PLATFORM_API in `env` is missing or unsupported, or an option is unknown or of the wrong type
  */
 export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
@@ -159,7 +157,6 @@ export function parseOptions({ images, ...options }: ExportOptions, env: Environ
   return { platformApi, machine, flags, positionals: images };
 }
 
-/** What a caller without type checks can get wrong. */
 function checkOption(name: string, value: FlagValue | undefined): void {
   const flag = ALL_FLAGS.find(({ key, library }) => key === name && library);
   if (flag === undefined) throw optionFault(`unknown option ${name}`);

@@ -7,8 +7,8 @@ const GROUP_WRITE = 0o020;
 const WORLD_WRITE = 0o002;
 
 /**
- * Chowns cache directories to the user of the export if that user cannot write to them
- * (docs/compatibility.md#users-and-permissions). Directories that do not exist are skipped.
+ * Chowns cache directories that the export's user cannot write to (docs/compatibility.md#users-and-permissions). Skips
+ * directories that do not exist.
  * @throws Fault `failed to chown volumes: ...`
  */
 export function ensureOwner(uid: number, gid: number, paths: readonly string[]): void {
@@ -30,7 +30,7 @@ function ensureOwnerOf(path: string, uid: number, gid: number): void {
   if (!canWrite(stats, uid, gid)) chownTree(path, uid, gid);
 }
 
-/** Assumes that the owner may write, as the reference does. */
+/** Assumes that the owner can write, as the reference does. */
 function canWrite(stats: Stats, uid: number, gid: number): boolean {
   return (
     stats.uid === uid || (stats.gid === gid && (stats.mode & GROUP_WRITE) !== 0) || (stats.mode & WORLD_WRITE) !== 0
@@ -63,10 +63,9 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
   }
 }
 
-/** Ids of users and groups in the kernel; the highest number means "no change". */
+/** The kernel's highest user or group ID; the next number means "no change". */
 const MAX_ID = 0xfffffffe;
 
-/** What to do where this process may not become a user, or give files to one. */
 function privilegesHint(uid: number, gid: number): string {
   if ([uid, gid].some((id) => id < 0 || id > MAX_ID))
     return `Give ids from 0 to ${MAX_ID} with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).`;
@@ -79,7 +78,7 @@ function privilegesHint(uid: number, gid: number): string {
 }
 
 /**
- * Switches the process permanently to the given user and group. Supplementary groups and HOME stay
+ * Switches the process permanently to the given user and group. Keeps supplementary groups and HOME
  * (docs/compatibility.md#users-and-permissions).
  * @throws Fault `failed to exec as user <uid>:<gid>: operation not permitted`
  */

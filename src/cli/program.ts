@@ -16,7 +16,7 @@ export interface ProgramProcess {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Environment;
-  /** Working directory, absolute; "" if it was deleted. */
+  /** Absolute; "" if it was deleted. */
   readonly cwd: string;
   readonly home: string;
   readonly out: OutputSink;
@@ -30,7 +30,6 @@ interface LoggedProcess extends ProgramProcess {
   readonly logger: Log;
 }
 
-/** How long the log's reader may pause after the command was stopped. */
 const STOPPED_PATIENCE_MS = 200;
 
 /**
@@ -75,12 +74,12 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");
   const exitCode = await runCommand(invocation.command, command, process, signal);
-  // A stop that came too late to change the images may have cut the events.
+  // A stop that came too late to change the images may have cut off events.
   signal.throwIfAborted();
   return exitCode;
 }
 
-/** Prints the lifecycle's version first, where this program belongs to one: that is what its users ask for. */
+/** Prints the version of the lifecycle that this program is part of first, because its users expect it. */
 async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal: AbortSignal): Promise<number> {
   const { readLifecycleVersion } = await import("../build-output/launcher-release.ts");
   const lifecycle = await readLifecycleVersion(program, env, cwd, signal);
@@ -88,14 +87,14 @@ async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal
   return EXIT_CODES.success;
 }
 
-/** Gives the log its format before its level, so that an invalid level is reported in that format. */
+/** Sets the format before the level, so that an invalid level is reported in that format. */
 function configureLog(flags: FlagValues, { cwd, logger }: LoggedProcess): void {
   const look = { isColoured: !flags.noColor, format: settingOf("logFormat", flags, cwd) };
   logger.configure({ ...look, level: "debug" });
   logger.configure({ ...look, level: settingOf("logLevel", flags, cwd) });
 }
 
-/** Loads a command's modules, which are most of the program, only now: `-version` and `-h` answer without them. */
+/** Imports a command's modules, most of the program, on demand: `-version` and `-h` do not need them. */
 async function runCommand(
   name: Command,
   command: ParsedCommand,
@@ -112,7 +111,7 @@ async function runCommand(
 }
 
 /**
- * Warns about positional arguments that look like flags, which come too late to be parsed
+ * Warns about positional arguments that look like flags: Go stops parsing at the first positional
  * (docs/compatibility.md#odd-lines).
  */
 export function warnFlagLikePositionals(positionals: readonly string[], logger: Logger): void {

@@ -12,17 +12,16 @@ import { boundWorkers, fittingWorkers } from "../process/machine.ts";
 import { LAYERS_PLACEHOLDER, settingsOf } from "./flags.ts";
 import type { ParsedCommand } from "./parse.ts";
 
-/** The caller's wrapping gives the exit code. */
 export function argumentFault(message: string, hint?: string): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message, { hint });
 }
 
 const NAME_IMAGE = "Name the image to export behind the flags, e.g. registry.example.com/team/app:1.0.";
 
-/** All but the additional flags, which are checked after the reference's. */
+/** Without the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
 
-/** The settings from flags and environment, before anything is resolved (docs/compatibility.md#flags). */
+/** The settings from flags and environment, unresolved (docs/compatibility.md#flags). */
 export function initialSettings(
   { platformApi, flags, positionals }: ParsedCommand,
   { env, cwd }: ProcessContext,
@@ -48,13 +47,13 @@ function sourceDateEpoch(text: string, isHonoured: boolean) {
 }
 
 /**
- * Replaces the first `<layers>` in paths that may contain it by the layers directory as given, also in paths from the
- * user (step 1 of docs/compatibility.md#input-resolution).
+ * Replaces the first `<layers>` in paths that may contain it with the layers directory as given, even in user-defined
+ * paths (step 1 of docs/compatibility.md#input-resolution).
  */
 export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
   const { layersDir } = settings;
   const placeholder = layersDir === "" ? `${LAYERS_PLACEHOLDER}/` : LAYERS_PLACEHOLDER;
-  // A function, because a replacement text would have `$` patterns.
+  // A function, because a replacement string would interpret `$` patterns.
   const place = (path: string) => path.replace(placeholder, () => layersDir);
   return {
     ...settings,
@@ -68,7 +67,7 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
 
 /**
  * Makes the directories absolute that the reference makes absolute (docs/compatibility.md#input-resolution, step 2).
- * App and layers directory become the working directory when empty, as they do at the start of the reference's export.
+ * Empty app and layers directories become the working directory, as at the start of the reference's export.
  * @param cwd absolute, or "" if it was deleted
  */
 export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
@@ -89,7 +88,7 @@ export function requireOutputImage({ outputImage }: ReferenceSettings): void {
 }
 
 /**
- * Every named image must parse, used or not (step 7 of docs/compatibility.md#input-resolution).
+ * Every given reference must parse, used or not (step 7 of docs/compatibility.md#input-resolution).
  * @throws Fault `could not parse reference: <text>`
  */
 export function checkReferences(settings: ReferenceSettings): void {
@@ -107,7 +106,7 @@ export function checkReferences(settings: ReferenceSettings): void {
 const OUTPUT_PATH = "name an image, or write an OCI layout with -layout and -layout-dir";
 const CACHE_PATH = "use -cache-dir (CNB_CACHE_DIR)";
 
-/** No registry has repositories whose names begin so, though the reference asks Docker Hub for some of them. */
+/** No registry has repositories with such names, though the reference asks Docker Hub for some of them. */
 function isPath(image: string): boolean {
   return /^(?:\.{0,2}|~)\//.test(image);
 }
@@ -116,7 +115,6 @@ function pathGiven(what: string, image: string, instead: string): Fault {
   return referenceFault(image, `${what} is ${image}, and that is a path: ${instead}.`);
 }
 
-/** @param what has the name */
 function checkReference(what: string, image: string): void {
   if (image === "") return;
   try {
@@ -134,7 +132,7 @@ function checkReference(what: string, image: string): void {
 /**
  * The app image and its tags must share one registry; the cache image may be anywhere (step 8 of
  * docs/compatibility.md#input-resolution).
- * @throws Fault if there are several
+ * @throws Fault
  */
 export function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;
@@ -220,7 +218,7 @@ function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
   if (image !== "") throw argumentFault("-image is unsupported", FROM_ANALYZED);
 }
 
-/** @throws Fault with exit code 3 that names flag, variable and what is allowed */
+/** @throws Fault with exit code 3 that names flag, variable and valid values */
 export function resolveTuning({ flags, machine }: ParsedCommand, cwd: string, logger: Logger): Tuning {
   const tuning = settingsOf("tuning", flags, cwd);
   return {

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../errors/fault.ts";
 
-/** Signals that ask the command to stop, with the exit code that shells report for a process that they end. */
 const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export type StopSignal = keyof typeof STOP_SIGNALS;
@@ -27,8 +26,8 @@ export class StopFault extends Fault {
 }
 
 /**
- * Rejects with the signal's reason when the time to finish is over. Work that is still running then is cleanup only: everything
- * published is complete at any moment.
+ * Rejects with the signal's reason at the end of the grace period. Work that is still running is only cleanup:
+ * everything published is complete at any moment.
  */
 export function graceExpired(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -36,14 +35,17 @@ export function graceExpired(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
-/** Signals that end a Node.js process but that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify` alone). */
+/**
+ * Signals that end a Node.js process but that a Go program ignores (Go's runtime/sigtab_linux_generic.go, `_SigNotify`
+ * alone).
+ */
 const HARMLESS_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"] as const;
 
 const listened = new Set<StopSignal>();
 
 /**
  * Aborts the returned signal with a {@link StopFault} at the first stop signal; the process exits at the second.
- * @param ignored stop signals that the process was started with as ignored
+ * @param ignored stop signals that were ignored when the process started
  */
 export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal {
   const controller = new AbortController();
@@ -59,12 +61,11 @@ export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal 
   return controller.signal;
 }
 
-/** @param stop aborted if the process was asked to stop */
 export async function exitProcess(exitCode: number, { reason }: AbortSignal): Promise<void> {
   await exitWithin(GRACE_MS, exitCode, reason);
 }
 
-/** Requests to the thread pool whose system call can block: silent name servers, large copies, FIFOs without a writer. */
+/** Thread pool requests whose system call can block: silent name servers, large copies, FIFOs without a writer. */
 const POOL_REQUESTS = /^(?:FSReq|GetAddrInfo|GetNameInfo)/;
 
 const POOL_LOOK_MS = 10;
@@ -72,16 +73,16 @@ const POOL_LOOK_MS = 10;
 let isExiting = false;
 
 /**
- * While exiting, the runtime waits for its thread pool and runs no listeners. So the signals get their default action back, and
- * if the pool is still busy when the time is over, the signal ends the process: shells and platforms see the same exit code.
- * (The kernel withholds such a signal from a container's process 1, which ends after the pool.)
+ * While exiting, the runtime waits for its thread pool and runs no listeners. So the signals get their default action
+ * back, and if the pool is still busy after the grace period, the signal ends the process, with the same exit code for
+ * shells and platforms. (The kernel withholds such a signal from process 1 of a container, which ends after the pool.)
  * @param graceMs for the pool, from the signal on
  */
 async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {
   if (isExiting) return;
   isExiting = true;
   if (reason instanceof StopFault) while (isPoolBusy() && !reason.isOlderThan(graceMs)) await delay(POOL_LOOK_MS);
-  // Added last, it runs after all other listeners.
+  // Added last, so that it runs after all other listeners.
   process.once("exit", () => {
     for (const signal of listened) process.removeAllListeners(signal);
     if (reason instanceof StopFault && isPoolBusy()) process.kill(process.pid, reason.signal);

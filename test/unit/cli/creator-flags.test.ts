@@ -45,7 +45,7 @@ test.each([
   expect(command.flags.skipRestore).toBe(expected);
 });
 
-test("what the creator has no flag for still has its variable and its default", () => {
+test("settings without a creator flag keep their variable and default", () => {
   const command = parse([], { CNB_PLATFORM_API: "0.12", CNB_GROUP_PATH: "/g.toml" });
   if (command.kind !== "run") throw new Error(command.kind);
   expect(command.flags.group).toBe("/g.toml");

@@ -9,7 +9,7 @@ function flagsOf(variables: Readonly<Record<string, string | undefined>>) {
   return command.flags;
 }
 
-test("a string that is set but empty counts as unset", () => {
+test("an empty string counts as unset", () => {
   expect(flagsOf({}).app).toBe("/workspace");
   expect(flagsOf({ CNB_APP_DIR: "" }).app).toBe("/workspace");
   expect(flagsOf({ CNB_APP_DIR: " " }).app).toBe(" ");

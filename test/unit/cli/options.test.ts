@@ -9,7 +9,7 @@ const ENV = { CNB_PLATFORM_API: "0.13" };
 /** Flags that concern only the command line: the log, and flags that the exporter rejects. */
 const COMMAND_LINE_ONLY = ["image", "logLevel", "noColor", "runImage", "version"];
 
-test("each of the lifecycle's flags of the exporter is an option, except those that concern only the command line", () => {
+test("every exporter flag of the lifecycle is an option, except those that only concern the command line", () => {
   const ofExporter = ALL_FLAGS.filter(({ command, group }) => command !== "creator" && group !== "additional");
   const missing = ofExporter.filter(({ library }) => !library);
   expect(missing.map(({ key }) => key)).toEqual(COMMAND_LINE_ONLY);
@@ -36,7 +36,7 @@ test("each option sets its flag", () => {
   expect(positionals).toEqual(images);
 });
 
-test("options go before the environment, and that before defaults", () => {
+test("options override the environment, which overrides defaults", () => {
   const env = { ...ENV, CNB_APP_DIR: "/from-env", CNB_LAYERS_DIR: "/also-from-env" };
   const { flags, positionals, platformApi } = parseOptions({ images: ["app", "tag"], app: "/given" }, env, MACHINE);
   expect(flags.app).toBe("/given");
@@ -47,7 +47,7 @@ test("options go before the environment, and that before defaults", () => {
   expect(platformApi).toEqual({ major: 0, minor: 13 });
 });
 
-test("an undefined option is one that is left out", () => {
+test("an undefined option counts as omitted", () => {
   const options = JSON.parse('{"images":["app"]}');
   expect(parseOptions({ ...options, app: undefined }, ENV, MACHINE).flags.app).toBe("/workspace");
 });
@@ -57,7 +57,7 @@ test("the Platform API has no default", () => {
 });
 
 /* Callers in JavaScript have no compiler to tell them. */
-describe("an option that is wrong is one error that names it", () => {
+describe("an invalid option is one error that names it", () => {
   test.each([
     ['{"images":["app"],"cacheimage":"x"}', "unknown option cacheimage"],
     ['{"images":["app"],"cache-image":"x"}', "unknown option cache-image"],

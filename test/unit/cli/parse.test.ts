@@ -26,11 +26,11 @@ function flagNames(api: string): string[] {
   return names.filter((name) => !ADDITIONAL.includes(name)).sort();
 }
 
-test.each([[["-h"]], [["-version"]], [["-nope"]]])("a missing API comes before %j", (args) => {
+test.each([[["-h"]], [["-version"]], [["-nope"]]])("a missing API is reported before %j", (args) => {
   expect(thrownBy(() => parseCommandLine("exporter", args, {}, machine))).toMatchObject({ exitCode: 11 });
 });
 
-test("help goes to stderr with exit code 0 and shows what the environment says", () => {
+test("help goes to stderr with exit code 0 and shows the environment's values", () => {
   const command = parse(["-help"], { CNB_APP_DIR: "/src", CNB_USER_ID: "1000", CNB_INSECURE_REGISTRIES: "a,b" });
   expect(command).toMatchObject({ kind: "exit", exitCode: 0 });
   const { stderr } = command as { stderr: string };
@@ -80,7 +80,7 @@ describe("flags of a Platform API", () => {
     expect(flagNames(api).includes("stack")).toBe(["0.10", "0.11"].includes(api));
   });
 
-  test("the rest exists at every API", () => {
+  test("all other flags exist at every API", () => {
     expect(always).toEqual(
       (
         "analyzed app cache-dir cache-image daemon gid group image launch-cache launcher layers log-level no-color " +
@@ -98,7 +98,7 @@ describe("flags of a Platform API", () => {
     }
   });
 
-  test("the environment counts where the flag does not exist", () => {
+  test("the environment applies even if the flag does not exist", () => {
     const flags = flagsOf([], { CNB_PLATFORM_API: "0.7", CNB_USE_LAYOUT: "true", CNB_RUN_PATH: "/r.toml" });
     expect(flags.layout).toBe(true);
     expect(flags.run).toBe("/r.toml");

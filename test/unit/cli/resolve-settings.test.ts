@@ -34,7 +34,7 @@ async function settingsOf(run: Run): Promise<ResolvedInputs["settings"] & { cwd:
   return { ...(await result).settings, cwd };
 }
 
-test("defaults", async () => {
+test("applies the defaults", async () => {
   const { cwd, ...settings } = await settingsOf({ args: ["reg.example/app", "reg.example/app:v2"] });
   expect(settings).toEqual({
     platformApi: { major: 0, minor: 12 },
@@ -88,7 +88,7 @@ test("defaults", async () => {
 });
 
 describe("paths", () => {
-  test("the placeholder takes the layers directory as it was given, before that is made absolute", async () => {
+  test("the placeholder becomes the layers directory as given, not made absolute", async () => {
     const cwd = tempTree({ "analyzed.toml": ANALYZED });
     const args = [
       "-layers",
@@ -108,7 +108,7 @@ describe("paths", () => {
     });
   });
 
-  test("a layers directory with a replacement pattern in its name", async () => {
+  test("a replacement pattern in the layers directory's name stays literal", async () => {
     const cwd = tempTree({ "$&/analyzed.toml": ANALYZED });
     const { settings } = await resolveIn(cwd, ["-layers", `${cwd}/$&`, "reg.example/app"]).result;
     expect(settings.groupPath).toBe(`${cwd}/$&/group.toml`);
@@ -120,7 +120,7 @@ describe("paths", () => {
     expect((await resolveIn(cwd, args).result).settings).toMatchObject({ layersDir: cwd, groupPath: "group.toml" });
   });
 
-  test("only some are made absolute", async () => {
+  test("makes only the reference's directories absolute", async () => {
     const { cwd, ...settings } = await settingsOf({
       args: [
         ...["-app", "app/", "-cache-dir", "c", "-launch-cache", "../lc", "-extended", "e", "-layout-dir", "ld"],
@@ -209,12 +209,12 @@ describe("failures", () => {
     expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
   });
 
-  test("the reference's checks come before those of our own flags", async () => {
+  test("the reference's checks run before those of additional flags", async () => {
     const { result } = resolve({ args: ["-workers", "0", "reg.example/app", "other.example/app"] });
     expect(await rejectionOf(result)).toMatchObject({ message: expect.stringContaining("multiple registries") });
   });
 
-  test("a missing analyzed.toml is a warning and an error, no crash", async () => {
+  test("a missing analyzed.toml is a warning and an error", async () => {
     const cwd = tempTree();
     const { result, lines } = resolveIn(cwd, ["reg.example/app"]);
     expect(await rejectionOf(result)).toMatchObject({
@@ -225,7 +225,7 @@ describe("failures", () => {
     expect(lines).toEqual([`warn No analyzed metadata found at path "${cwd}/layers/analyzed.toml"`]);
   });
 
-  test("an unreadable analyzed.toml", async () => {
+  test("an unreadable analyzed.toml is an error", async () => {
     const cwd = tempTree({ "layers/analyzed.toml/": "" });
     expect(await rejectionOf(resolveIn(cwd, ["reg.example/app"]).result)).toMatchObject({
       message: `failed to resolve inputs: failed to read analyzed file: read ${cwd}/layers/analyzed.toml: is a directory`,
@@ -239,14 +239,14 @@ test("-run-image equal to the environment's is accepted and overridden by analyz
   expect(settings.runImage).toMatch(/^reg\.example\/run@/);
 });
 
-test("one registry under two names, the cache image anywhere", async () => {
+test("accepts one registry under two names, and a cache image anywhere", async () => {
   const settings = await settingsOf({
     args: ["-cache-image", "reg.example/cache", "app", "docker.io/x/app", "index.docker.io/yy"],
   });
   expect(settings.additionalTags).toHaveLength(2);
 });
 
-test("a daemon takes tags of any registry", async () => {
+test("a daemon accepts tags of any registry", async () => {
   const settings = await settingsOf({ args: ["-daemon", "reg.example/app", "other.example/app"] });
   expect(settings.daemon).toBe(true);
 });

@@ -25,7 +25,7 @@ test.each([
   [["-workers", "512"], { workers: 512 }],
   [["-compression-level", "9"], { compressionLevel: 9 }],
   [["-retry-budget", "0"], { retryBudgetMs: 0 }],
-])("%j is allowed", (args, expected) => {
+])("accepts %j", (args, expected) => {
   expect(tuning(args)).toMatchObject(expected);
 });
 
@@ -42,7 +42,7 @@ test.each([
   [["-retry-budget", "5"], "RETRY_BUDGET) must be a duration such as 90s, 5m or 1h30m"],
   [["-retry-budget", "-5m"], "RETRY_BUDGET) must be a duration such as 90s, 5m or 1h30m"],
   [["-timeline", "t.svg"], "TIMELINE) must be a file whose name ends in .html or .json"],
-])("%j is one error that names flag, variable and what is allowed", (args, message) => {
+])("%j is one error that names flag, variable and valid values", (args, message) => {
   const fault = thrownBy(() => tuning(args));
   expect(fault).toMatchObject({ exitCode: 3 });
   expect(String(fault)).toContain(`${args[0]} (CNB_EXPORT_${message}`);
