@@ -124,7 +124,7 @@ async function openRegistry(): Promise<{ readonly host: string; readonly runImag
 }
 
 test(
-  `${EXPORTS} exports with one cache directory all export their app image, and the cache is one's of them`,
+  `${EXPORTS} exports with one cache directory all export their app image and leave the cache of one of them`,
   async () => {
     const { host, runImage } = await openRegistry();
     const builds = new Builds(runImage);
@@ -153,7 +153,7 @@ test(
 );
 
 test(
-  `${EXPORTS} exports with one launch cache all export their app image, and the cache is one's of them`,
+  `${EXPORTS} exports with one launch cache all export their app image and leave the cache of one of them`,
   async () => {
     const [api, host] = await DockerApi.start({ apiVersion: "1.41", storage: "classic", knowsBase: true });
     onTestFinished(() => api[Symbol.asyncDispose]());
@@ -216,7 +216,7 @@ test.for(["one name", "a name each"])(
 );
 
 test(
-  `${EXPORTS} exports of one build at once, with the same files, make the same image`,
+  `${EXPORTS} concurrent exports of the same files write the same image`,
   async () => {
     const { host, runImage } = await openRegistry();
     const output = smallBuild(runImage);

@@ -14,7 +14,7 @@ const WORK = { priority: 0 };
 test.each([
   ["429", { status: 429, headers: { "retry-after": "20" } }],
   ["503", { status: 503, headers: { "retry-after": "20" } }],
-] as const)("a %s for one request keeps all others from the host until its time is over", async (_name, busy) => {
+] as const)("a %s for one request pauses all requests to the host", async (_name, busy) => {
   await using server = await FakeRegistry.start();
   await using other = await FakeRegistry.start();
   const clock = new ManualClock();

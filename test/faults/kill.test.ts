@@ -11,7 +11,7 @@ import { verifyImage } from "../support/verify-image.ts";
 const KINDS = ["app", "volume cache", "cache image"] as const;
 
 test(
-  `killed ${KILLS} times at any moment (CRASH_SEED=${SEED}), the command leaves the old images and caches or the new ones`,
+  `${KILLS} kills at random moments (CRASH_SEED=${SEED}) leave the old images and caches or the new ones`,
   async () => {
     const kills = new RandomKills();
     const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());

@@ -10,7 +10,7 @@ import { writeBuild } from "../support/scenes/scene.ts";
 import { readCommitted } from "../support/tar-store.ts";
 
 test(
-  `killed ${KILLS} times at any moment (CRASH_SEED=${SEED}), the command leaves the tars of the old launch cache or of the new one`,
+  `${KILLS} kills at random moments (CRASH_SEED=${SEED}) leave the tars of the old launch cache or of the new one`,
   async () => {
     const kills = new RandomKills();
     const [api, host] = await DockerApi.start({ apiVersion: "1.41", storage: "classic", knowsBase: true });

@@ -10,7 +10,7 @@ import { WAIT } from "../support/time-limits.ts";
 const TAGS = ["latest", "v2"];
 
 test(
-  `killed ${KILLS} times at any moment (CRASH_SEED=${SEED}), the command leaves layouts with the old image or the new one`,
+  `${KILLS} kills at random moments (CRASH_SEED=${SEED}) leave layouts with the old image or the new one`,
   async () => {
     const kills = new RandomKills();
     const scene = await LayoutScene.open();
@@ -40,7 +40,7 @@ test(
   KILLS_TIMEOUT_MS,
 );
 
-test("killed before its first image is complete, the command leaves what the next run cleans up", async () => {
+test("the next run cleans up after a kill before the first image is complete", async () => {
   const scene = await LayoutScene.open();
   writeFileSync(join(scene.output.layersDir, "samples_java", "jdk", "large"), seededBytes(30 << 20, 7));
   const running = scene.start("app");

@@ -24,7 +24,7 @@ function workDirectories(directory: string): string[] {
 }
 
 test(
-  "killed before any of its steps, a layout has the old image or the new one, and the next run cleans up",
+  "a kill before any step leaves the old image or the new one, and the next run cleans up",
   async () => {
     const found: ("old" | "new")[] = [];
     for await (const { path } of killedSteps("layout", NEW, (directory) => writeLayout(directory, OLD))) {
@@ -43,7 +43,7 @@ test(
 );
 
 test(
-  "paused before every third of its steps while another export writes the layout, both write their image whole",
+  "two exports to one layout both write a complete image, with one paused before every third step",
   async () => {
     const isLocked: boolean[] = [];
     for await (const { path, resume } of pausedSteps("layout", NEW, async () => undefined, 3)) {
@@ -62,7 +62,7 @@ test(
   STEPS_TIMEOUT_MS,
 );
 
-test("what gets its name in a layout is on the disk, and what the index names is before the index is", () => {
+test("files are synced before they are renamed, and the index is written last", () => {
   const directory = tempTree();
   const steps = stepsOf("layout", directory, NEW);
   const synced = (path: string, before: number) => steps.slice(0, before).includes(`sync ${path}`);

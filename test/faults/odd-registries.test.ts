@@ -22,7 +22,7 @@ describe("Location", () => {
     "with the wrong scheme": (location, host) => `https://${host}${location}`,
     "without the scheme": (location, host) => `//${host}${location}`,
     "relative to the request": (location) => location.replace(/^.*\//, ""),
-    "with a query that is to be kept": (location) => `${location}&a=b%2Fc&d=%20`,
+    "with a query, which is kept": (location) => `${location}&a=b%2Fc&d=%20`,
     "on another host": (location, host) => `http://localhost:${host.split(":")[1]}${location}`,
   };
   test.each(Object.keys(locations))("that is %s", async (name) => {
@@ -38,7 +38,7 @@ describe("Location", () => {
     for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
   });
 
-  test("that a PATCH does not have leaves the one from before", async () => {
+  test("missing from a PATCH response keeps the previous one", async () => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, without("location"));
     await scene.pushWhole();
@@ -47,7 +47,7 @@ describe("Location", () => {
 
 describe("redirects", () => {
   test.each(["POST", "PATCH", "PUT"])(
-    "of a %s go to another host with the body and without credentials",
+    "of a %s are followed to another host with the body and without credentials",
     async (method) => {
       await using scene = await PushScene.open({}, {}, "user:secret");
       const redirect = async (_proceed: unknown, { url, headers }: Exchange): Promise<Reply> => {
@@ -65,21 +65,21 @@ describe("redirects", () => {
   );
 });
 
-describe("missing headers", () => {
-  test("no digest in any answer", async () => {
+describe("completes a push without", () => {
+  test("Docker-Content-Digest headers", async () => {
     await using scene = await PushScene.open();
     for (const method of ["HEAD", "PUT"]) scene.fail(method, /./, without("docker-content-digest"), 3);
     await scene.pushWhole();
   });
 
-  test("no Range in any answer", async () => {
+  test("Range headers", async () => {
     await using scene = await PushScene.open();
     for (const method of ["POST", "PATCH"]) scene.fail(method, UPLOADS, without("range"));
     await scene.pushWhole();
   });
 });
 
-describe("registries that lack something", () => {
+describe("completes a push to a registry that does not support", () => {
   test.each([405, 501])("HEAD (%i)", async (status) => {
     await using scene = await PushScene.open();
     scene.server.faults.add({ method: "HEAD", target: /./, times: 3, action: { answer: { status } } });
@@ -92,7 +92,7 @@ describe("registries that lack something", () => {
     ["501", { status: 501 }],
     ["404 of a proxy", { status: 404, body: "<html>" }],
     ["UNSUPPORTED", refusal(400, "UNSUPPORTED", "use monolithic uploads")],
-  ])("PATCH (%s), so that blobs are put in one piece", async (_name, answer) => {
+  ])("PATCH (%s), by monolithic uploads", async (_name, answer) => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { answer });
     const { blob } = await scene.pushWhole(6 * MIB);
@@ -104,7 +104,7 @@ describe("registries that lack something", () => {
     expect(scene.logger.lines.filter((line) => line.startsWith("warn"))).toEqual([]);
   });
 
-  test("PATCH, and a PUT that breaks is sent again as a whole", async () => {
+  test("PATCH, and restarts a broken PUT", async () => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { answer: { status: 405 } });
     scene.fail("PUT", UPLOADS, { dropAfterBytes: 2 * MIB });
@@ -113,7 +113,7 @@ describe("registries that lack something", () => {
     expect(blob.reads).toEqual([0, 0, 0]);
   });
 
-  test("bodies of unknown length (411), so that a blob is completed first", async () => {
+  test("bodies of unknown length (411), by completing the blob first", async () => {
     await using scene = await PushScene.open();
     scene.server.faults.add({
       method: "PATCH",
@@ -132,7 +132,7 @@ describe("registries that lack something", () => {
   });
 });
 
-describe("an upload that was interrupted", () => {
+describe("an interrupted upload", () => {
   const BROKEN_AT = 6_000_000;
   const SIZE = 10 * MIB;
 
@@ -142,11 +142,11 @@ describe("an upload that was interrupted", () => {
     ["lies upwards", withHeaders((headers) => ({ ...headers, range: "0-99999999" }))],
     ["lies downwards", withHeaders((headers) => ({ ...headers, range: "0-999999" }))],
     // aws/containers-roadmap issue 2831
-    ["stands at the first byte", withHeaders((headers) => ({ ...headers, range: "0-0" }))],
-    ["is no range", withHeaders((headers) => ({ ...headers, range: "bytes=lots" }))],
+    ["is at the first byte", withHeaders((headers) => ({ ...headers, range: "0-0" }))],
+    ["is not a range", withHeaders((headers) => ({ ...headers, range: "bytes=lots" }))],
     ["has no Range", without("range")],
-    ["leads nowhere", withHeaders((headers) => ({ ...headers, location: "/v2/gone/blobs/uploads/1" }))],
-  ])("and whose status %s is whole in the end", async (_name, action) => {
+    ["has a dead Location", withHeaders((headers) => ({ ...headers, location: "/v2/gone/blobs/uploads/1" }))],
+  ])("whose status %s is completed", async (_name, action) => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { dropAfterBytes: BROKEN_AT });
     scene.fail("GET", UPLOADS, action);
@@ -159,7 +159,7 @@ describe("an upload that was interrupted", () => {
     ["others", refusal(405, "UNSUPPORTED", "The operation is unsupported.")],
     ["others", { status: 501 }],
     ["others", refusal(400, "RANGE_INVALID", "invalid content range")],
-  ])("is begun anew where the registry does not take its rest in pieces (%s)", async (_name, answer) => {
+  ])("restarts if the registry rejects the rest in chunks (%s)", async (_name, answer) => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { dropAfterBytes: 2 * MIB });
     scene.server.faults.add({
@@ -174,7 +174,7 @@ describe("an upload that was interrupted", () => {
     expect(scene.server.count("PATCH", UPLOADS)).toBe(4);
   });
 
-  test("goes on in pieces that are as large as the registry wants them", async () => {
+  test("continues with the registry's minimum chunk size", async () => {
     await using scene = await PushScene.open();
     scene.fail(
       "POST",
@@ -201,7 +201,7 @@ describe("an upload that was interrupted", () => {
     expect(scene.server.blobs.has(REPOSITORY, blob.digest)).toBe(true);
   });
 
-  test.each(["PATCH", "PUT"])("is begun anew when a %s says that it is gone", async (method) => {
+  test.each(["PATCH", "PUT"])("restarts when a %s reports it gone", async (method) => {
     await using scene = await PushScene.open();
     scene.fail(method, UPLOADS, { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") }, 3);
     await scene.pushWhole(SIZE);
@@ -209,7 +209,7 @@ describe("an upload that was interrupted", () => {
     expect(scene.server.count("POST", UPLOADS)).toBe(5);
   });
 
-  test("is begun anew after a proxy's 400", async () => {
+  test("restarts after a proxy's 400", async () => {
     await using scene = await PushScene.open();
     scene.fail("PATCH", UPLOADS, { answer: { status: 400, body: "<html>400 Bad Request</html>" } });
     await scene.pushWhole(SIZE);

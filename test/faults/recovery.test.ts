@@ -42,7 +42,7 @@ const SICK = (): Readonly<Record<string, Reply>> => ({
 });
 
 describe.each(REQUESTS)("%s %s", (method, target) => {
-  test.each(Object.keys(SICK()))("answered twice with %s", async (name) => {
+  test.each(Object.keys(SICK()))("recovers from two responses with %s", async (name) => {
     // HEAD responses of 403 mean that there is no such manifest (docs/compatibility.md#pushing-images).
     if (name.startsWith("403") && method === "HEAD" && target === MANIFESTS) return;
     await using scene = await PushScene.open();
@@ -54,7 +54,7 @@ describe.each(REQUESTS)("%s %s", (method, target) => {
     if (name.includes("date")) expect(Math.max(...scene.clock.waits)).toBeGreaterThan(50_000);
   });
 
-  test("cut before its answer, which was given", async () => {
+  test("recovers from a connection cut before the response", async () => {
     await using scene = await PushScene.open();
     scene.fail(method, target, { dropAnswer: true });
     await scene.pushWhole();
@@ -66,13 +66,13 @@ describe.each(REQUESTS)("%s %s", (method, target) => {
     [60, "reset"],
     [0, "silence"],
     [40, "silence"],
-  ] as const)("whose answer ends after %i bytes with %s", async (afterBytes, then) => {
+  ] as const)("recovers from a response that ends after %i bytes with %s", async (afterBytes, then) => {
     await using scene = await PushScene.open(IMPATIENT);
     scene.fail(method, target, changed({ interruption: { afterBytes, then } }));
     await scene.pushWhole();
   });
 
-  test("whose answer comes byte by byte", async () => {
+  test("accepts a response sent byte by byte", async () => {
     await using scene = await PushScene.open();
     scene.fail(method, target, changed({ bytesAtATime: 1 }), method === "GET" ? 1 : 3);
     await scene.push();
@@ -82,20 +82,20 @@ describe.each(REQUESTS)("%s %s", (method, target) => {
 });
 
 describe.each(WITH_BODY)("%s %s", (method, target) => {
-  test.each([0, 1, 100, 65_536, MIB])("cut after %i bytes of its body", async (dropAfterBytes) => {
+  test.each([0, 1, 100, 65_536, MIB])("recovers from a cut after %i bytes of its body", async (dropAfterBytes) => {
     await using scene = await PushScene.open();
     scene.fail(method, target, { dropAfterBytes });
     await scene.pushWhole();
   });
 
-  test.each([0, 100, MIB])("with silence after %i bytes of its body", async (silentAfterBytes) => {
+  test.each([0, 100, MIB])("recovers from silence after %i bytes of its body", async (silentAfterBytes) => {
     await using scene = await PushScene.open(IMPATIENT);
     scene.fail(method, target, { silentAfterBytes });
     await scene.pushWhole();
   });
 });
 
-test("a registry that stops reading is left, and asked again", async () => {
+test("an upload to a registry that stops reading is retried", async () => {
   // Far more than what kernels take without a reader; nothing but the watchdog can end this.
   await using scene = await PushScene.open({ answerMs: 1000, stallMs: 1000, commitMs: 600_000 });
   scene.fail("PATCH", UPLOADS, { silentAfterBytes: 5 * MIB });
@@ -106,7 +106,7 @@ test("a registry that stops reading is left, and asked again", async () => {
   expect(blob.reads.length).toBeGreaterThan(1);
 });
 
-test("a commit may take far longer than other answers (moby issue 53700)", async () => {
+test("a commit may take far longer than other requests (moby issue 53700)", async () => {
   await using scene = await PushScene.open({ answerMs: 100, stallMs: 100 });
   const slow = async (proceed: () => Promise<Reply>): Promise<Reply> => {
     await new Promise((resolve) => setTimeout(resolve, 600));

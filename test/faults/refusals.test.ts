@@ -89,7 +89,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^Make room in .*, or raise the quota of .*team\/app\. \(HTTP 403 /,
   },
   {
-    name: "a repository that is not there",
+    name: "a missing repository",
     method: "POST",
     target: UPLOADS,
     action: answered(refusal(404, "NAME_UNKNOWN", "the repository does not exist")),
@@ -97,7 +97,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^Create .*team\/app first: .* \(HTTP 404 for blob sha256:/,
   },
   {
-    name: "a proxy's limit of bodies",
+    name: "a proxy's body size limit",
     method: "PATCH",
     target: UPLOADS,
     action: answered({ status: 413, body: "<html>413 Request Entity Too Large</html>" }),
@@ -129,7 +129,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^Make room in .* \(HTTP 507 /,
   },
   {
-    name: "a blob that is stored under another digest",
+    name: "a blob stored under another digest",
     method: "PUT",
     target: UPLOADS,
     action: stored(OTHER),
@@ -138,7 +138,7 @@ const REFUSED: readonly Refused[] = [
     absent: BLOBS,
   },
   {
-    name: "a manifest that is stored under another digest",
+    name: "a manifest stored under another digest",
     method: "PUT",
     target: MANIFESTS,
     action: stored(OTHER),
@@ -148,7 +148,7 @@ const REFUSED: readonly Refused[] = [
     isStored: true,
   },
   {
-    name: "a manifest that it does not like",
+    name: "an unsupported manifest",
     method: "PUT",
     target: MANIFESTS,
     action: answered(refusal(400, "MANIFEST_INVALID", "manifest invalid", { reason: "unknown media type" })),
@@ -156,7 +156,7 @@ const REFUSED: readonly Refused[] = [
     hint: /does not accept this kind of manifest.* \(HTTP 400 for manifest v1 of/,
   },
   {
-    name: "a name that it does not like",
+    name: "an invalid name",
     method: "PUT",
     target: MANIFESTS,
     action: answered(refusal(404, "NAME_INVALID", "invalid repository name")),
@@ -164,7 +164,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^Check the name; .* \(HTTP 404 for manifest v1 of .*team\/app\)$/,
   },
   ...IMMUTABLE.map(([name, action]) => ({
-    name: `a tag that stays as it is: ${name}`,
+    name: `an immutable tag: ${name}`,
     method: "PUT",
     target: MANIFESTS,
     action,
@@ -181,7 +181,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^Read the registry's answer .* \(HTTP 400 for blob sha256:/,
   },
   {
-    name: "an upload by an answer without a Location",
+    name: "an upload response without a Location",
     method: "POST",
     target: UPLOADS,
     action: answered({ status: 202 }),
@@ -189,7 +189,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^/,
   },
   {
-    name: "an upload by a Location that is no URL",
+    name: "an upload Location that is not a URL",
     method: "POST",
     target: UPLOADS,
     action: answered({ status: 202, headers: { location: "ftp://host/x" } }),
@@ -197,7 +197,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^/,
   },
   {
-    name: "an upload by a Location in a private network",
+    name: "an upload Location in a private network",
     method: "POST",
     target: UPLOADS,
     action: answered({ status: 202, headers: { location: "http://169.254.169.254/latest?token=x" } }),
@@ -205,7 +205,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^/,
   },
   {
-    name: "an upload by a redirect to a private network",
+    name: "an upload redirect to a private network",
     method: "PATCH",
     target: UPLOADS,
     action: answered({ status: 307, headers: { location: "http://10.0.0.1/x" } }),
@@ -213,7 +213,7 @@ const REFUSED: readonly Refused[] = [
     hint: /^/,
   },
   {
-    name: "an upload by a redirect that would lose the body",
+    name: "an upload redirect that would lose the body",
     method: "PATCH",
     target: UPLOADS,
     action: answered({ status: 302, headers: { location: "/elsewhere" } }),
@@ -222,7 +222,7 @@ const REFUSED: readonly Refused[] = [
   },
 ];
 
-describe("what cannot help is asked once, and is one clear error", () => {
+describe("permanent errors are not retried, and are one clear error", () => {
   test.each(REFUSED)(
     "$name ($method)",
     async ({ method, target, action, message, hint, code, absent, isStored = false }) => {
@@ -245,14 +245,14 @@ describe("what cannot help is asked once, and is one clear error", () => {
 test.each([
   ["blob", UPLOADS],
   ["manifest", MANIFESTS],
-] as const)("a %s that is stored with another digest in the answer is found by its own", async (_, target) => {
+] as const)("a %s whose response names another digest is found by its own", async (_, target) => {
   await using scene = await PushScene.open();
   scene.fail("PUT", target, stored(OTHER), ALWAYS);
   await scene.pushWhole();
 });
 
-describe("what might have helped ends with the budget", () => {
-  test("after minutes, with the last answer and the number of tries", async () => {
+describe("retries end with the budget", () => {
+  test("after minutes, with the last response and the number of attempts", async () => {
     await using scene = await PushScene.open();
     scene.fail("PUT", MANIFESTS, { answer: refusal(503, "UNAVAILABLE", "storage is being moved") }, ALWAYS);
     const failure = await failureOf(scene);
@@ -271,7 +271,7 @@ describe("what might have helped ends with the budget", () => {
     expect(scene.logger.lines.filter((line) => line.includes("retrying in"))).toHaveLength(tries - 1);
   });
 
-  test("at once, where the registry asks for more time than there is", async () => {
+  test("at once if the registry asks for a longer wait", async () => {
     await using scene = await PushScene.open();
     const reply = { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } };
     scene.fail("POST", UPLOADS, { answer: reply }, ALWAYS);
@@ -281,14 +281,14 @@ describe("what might have helped ends with the budget", () => {
     expect(scene.clock.waits).toEqual([]);
   });
 
-  test("with one try, where the budget is 0", async () => {
+  test("after one attempt if the budget is 0", async () => {
     await using scene = await PushScene.open({ budgetMs: 0 });
     scene.fail("POST", UPLOADS, { answer: { status: 500 } }, ALWAYS);
     expect((await failureOf(scene)).hint).toMatch(/^Tried once; /);
     expect(scene.server.count("POST", UPLOADS)).toBe(1);
   });
 
-  test("after a few whole uploads, where the registry loses every one", async () => {
+  test("after a few uploads if the registry loses each one", async () => {
     await using scene = await PushScene.open();
     const lost = refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
     scene.fail("PUT", UPLOADS, { answer: lost }, ALWAYS);

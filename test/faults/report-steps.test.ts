@@ -14,7 +14,7 @@ const report = (tag: string) => ({
 const [OLD, NEW] = [report("old"), report("newer")];
 
 test(
-  "killed before any of its steps, report.toml is the old one or the new one, and the next run leaves nothing else",
+  "a kill before any step leaves the old report.toml or the new one, and the next run cleans up",
   async () => {
     const found: ("old" | "new")[] = [];
     const writeOld = (path: string) => writeReport(path, OLD);

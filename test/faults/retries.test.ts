@@ -20,14 +20,14 @@ import { rejectionOf } from "../support/thrown-by.ts";
 const PLATFORM = { os: "linux", architecture: "amd64" };
 const WORK = { priority: 0 };
 
-describe("the budget bounds one silent try", () => {
-  test("no wait for an answer or for progress is longer", () => {
+describe("the budget bounds one stalled attempt", () => {
+  test("no timeout is longer", () => {
     const { answerMs, commitMs, stallMs } = new Http({}, { ...PATIENCE, budgetMs: 8000 }).patience;
     expect({ answerMs, commitMs, stallMs }).toEqual({ answerMs: 8000, commitMs: 8000, stallMs: 8000 });
     expect(new Http({}, { ...PATIENCE, budgetMs: 0 }).patience.commitMs).toBe(PATIENCE.commitMs);
   });
 
-  test("a body that is half read, and then silence, uses the budget up", async () => {
+  test("silence in the middle of a body uses up the budget", async () => {
     await using scene = await PushScene.open({ ...IMPATIENT, budgetMs: 250 });
     scene.fail("PATCH", UPLOADS, { silentAfterBytes: 1 << 19 }, ALWAYS);
     const failure = await rejectionOf(scene.push());
@@ -45,7 +45,7 @@ describe("a registry that refuses connections", () => {
     return host;
   }
 
-  test("is given up in seconds when it has never answered", async () => {
+  test("fails in seconds if it has never answered", async () => {
     const registries = testRegistries(new RecordingLogger());
     onTestFinished(() => registries.close());
     const host = await closedPort();
@@ -57,7 +57,7 @@ describe("a registry that refuses connections", () => {
     });
   });
 
-  test("is waited for when it has answered before", async () => {
+  test("is retried if it has answered before", async () => {
     const registry = await FakeRegistry.start();
     const registries = testRegistries(new RecordingLogger());
     onTestFinished(() => registries.close());
@@ -76,9 +76,9 @@ describe("opening an image", () => {
   }
 
   test.each([
-    ["404 of a mirror that is behind", refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
-    ["404 without a word", { status: 404 }],
-  ])("goes on after a %s", async (_, answer) => {
+    ["404 of a mirror that lags behind", refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
+    ["404 without a body", { status: 404 }],
+  ])("retries a %s", async (_, answer) => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer }, 5);
@@ -87,7 +87,7 @@ describe("opening an image", () => {
     expect(scene.logger.lines).toContain("info Successfully opened remote image after 5 retries");
   });
 
-  test("ends after six tries when it stays missing", async () => {
+  test("ends after six attempts if the image stays missing", async () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, ALWAYS);
@@ -100,7 +100,7 @@ describe("opening an image", () => {
     ["401", refusal(401, "UNAUTHORIZED", "log in")],
     ["403", refusal(403, "DENIED", "no")],
     ["404 of the repository", refusal(404, "NAME_UNKNOWN", "no such repository")],
-  ])("ends at once after a %s", async (_, answer) => {
+  ])("ends at once with a %s", async (_, answer) => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
@@ -108,7 +108,7 @@ describe("opening an image", () => {
     expect(scene.server.count("GET", MANIFESTS)).toBe(1);
   });
 
-  test("that may be missing takes a clear word at once", async () => {
+  test('accepts a definite "not found" at once if the image may be missing', async () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") });
@@ -117,7 +117,7 @@ describe("opening an image", () => {
   });
 });
 
-test.each([503, 502, 500, 429, 408])("a proxy that answers one CONNECT with %i is asked again", async (status) => {
+test.each([503, 502, 500, 429, 408])("retries a proxy that answers one CONNECT with %i", async (status) => {
   const authority = new CertificateAuthority();
   const registry = await FakeRegistry.start({ tls: authority.issue("registry.example") });
   const proxy = await ConnectProxy.start({ routes: { "registry.example:443": registry.host } });
@@ -141,7 +141,7 @@ test.each([503, 502, 500, 429, 408])("a proxy that answers one CONNECT with %i i
   expect(await repository.putBytes(seededBytes(100, 1), WORK)).toMatchObject({ outcome: "uploaded" });
 });
 
-test.each([413, 401, 403])("%i before the end of the body, and a reset, is the error", async (status) => {
+test.each([413, 401, 403])("%i before the end of the body is the error, despite a reset", async (status) => {
   const answer = JSON.stringify({ errors: [{ code: "DENIED", message: "enough of that" }] });
   const refuse = (socket: Socket) => {
     socket.write(`HTTP/1.1 ${status} No\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`);

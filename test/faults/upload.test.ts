@@ -65,7 +65,7 @@ async function expectUploaded(blob: TestBlob): Promise<void> {
 }
 
 describe("a connection that breaks in the middle of a PATCH", () => {
-  test("is resumed where the registry says", async () => {
+  test("resumes at the registry's offset", async () => {
     fault("PATCH", { dropAfterBytes: BROKEN_AT });
     const blob = TestBlob.complete(seededBytes(SIZE, 1));
     await expectUploaded(blob);
@@ -79,7 +79,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
     expect(registries.counters.resentBytes).toBeLessThanOrEqual(SIZE - BROKEN_AT);
   });
 
-  test("is resumed in pieces while the blob still grows", async () => {
+  test("resumes in chunks while the blob still grows", async () => {
     fault("PATCH", { dropAfterBytes: BROKEN_AT });
     const bytes = seededBytes(30 << 20, 2);
     const blob = new TestBlob(bytes);
@@ -100,7 +100,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
       { change: (reply) => ({ ...reply, headers: { ...reply.headers, range: "0-99999999" } }) },
     ],
     ["has no Range", { change: (reply) => ({ ...reply, headers: { location: reply.headers?.location ?? "" } }) }],
-  ])("begins anew from the spool when the status %s", async (_name, action) => {
+  ])("restarts from the spool if the status %s", async (_name, action) => {
     fault("PATCH", { dropAfterBytes: BROKEN_AT });
     fault("GET", action);
     const blob = TestBlob.complete(seededBytes(SIZE, 3));
@@ -109,7 +109,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
     expect(server.count("POST", UPLOADS)).toBe(2);
   });
 
-  test("begins anew when the resumed upload has the wrong digest", async () => {
+  test("restarts if the resumed upload has the wrong digest", async () => {
     fault("PATCH", { dropAfterBytes: BROKEN_AT });
     // A registry that tells a lower offset than it has gets some bytes twice.
     fault("GET", { change: (reply) => ({ ...reply, headers: { ...reply.headers, range: "0-999999" } }) });
@@ -119,7 +119,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
     expect(server.count("POST", UPLOADS)).toBe(2);
   });
 
-  test("goes on for as long as it gets further", async () => {
+  test("keeps retrying while it makes progress", async () => {
     const blob = TestBlob.complete(seededBytes(SIZE, 5));
     // Each wait alone is nearly as long as the budget.
     await impatient({ budgetMs: 1000, firstWaitMs: 950, longestWaitMs: 950 });
@@ -128,7 +128,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
     expect(server.count("POST", UPLOADS)).toBe(1);
   });
 
-  test("gives up when it never gets further", async () => {
+  test("gives up without progress", async () => {
     fault("PATCH", { dropAfterBytes: 1 }, UPLOADS, Number.POSITIVE_INFINITY);
     const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 6)), WORK));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_UNREACHABLE", destination: repository.name });
@@ -140,14 +140,14 @@ describe("a connection that breaks in the middle of a PATCH", () => {
   });
 });
 
-describe("a registry that is not well", () => {
+describe("an unhealthy registry", () => {
   test.each([
     ["POST", 429],
     ["POST", 500],
     ["PATCH", 502],
     ["PUT", 503],
     ["PUT", 500],
-  ])("%s answered with %i is tried again", async (method, status) => {
+  ])("retries a %s answered with %i", async (method, status) => {
     fault(method, { answer: { status } }, UPLOADS, 2);
     await expectUploaded(TestBlob.complete(seededBytes(1 << 20, 7)));
     expect(registries.counters.retries).toBe(2);
@@ -156,14 +156,14 @@ describe("a registry that is not well", () => {
     );
   });
 
-  test("Retry-After is obeyed, also before a longer wait than the policy's", async () => {
+  test("obeys Retry-After, even beyond the policy's wait", async () => {
     fault("POST", { answer: { status: 429, headers: { "retry-after": "1" } } });
     await expectUploaded(TestBlob.complete(seededBytes(1000, 8)));
     expect(clock.waits).toContain(1000);
     expect(logger.lines[0]).toMatch(/retrying in 1s$/);
   });
 
-  test("a Retry-After beyond the budget ends it at once, with the registry's words", async () => {
+  test("a Retry-After beyond the budget fails at once with the registry's message", async () => {
     fault("POST", {
       answer: { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } },
     });
@@ -171,34 +171,34 @@ describe("a registry that is not well", () => {
     expect(String(error)).toContain("TOOMANYREQUESTS: pull rate limit");
   });
 
-  test("a commit whose answer was lost is recognised", async () => {
+  test("recognizes a commit whose response was lost", async () => {
     fault("PUT", { dropAnswer: true });
     const blob = TestBlob.complete(seededBytes(SIZE, 10));
     await expectUploaded(blob);
     expect(blob.reads).toEqual([0]);
   });
 
-  test("an upload that the registry forgot is begun anew", async () => {
+  test("restarts an upload that the registry forgot", async () => {
     fault("PATCH", { answer: refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry") });
     await expectUploaded(TestBlob.complete(seededBytes(1 << 20, 11)));
     expect(server.count("POST", UPLOADS)).toBe(2);
   });
 
-  test("an answer that comes before all is sent is read to its end", async () => {
+  test("reads a response that arrives before the body is sent", async () => {
     fault("PATCH", { answer: refusal(413, "SIZE_INVALID", "layers may have 5 MiB") });
     const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(SIZE, 21)), WORK));
     expect(String(error)).toContain("SIZE_INVALID: layers may have 5 MiB");
     expect(server.count("PATCH", UPLOADS)).toBe(1);
   });
 
-  test("what it forbids is not tried again", async () => {
+  test("does not retry a denied request", async () => {
     fault("POST", { answer: refusal(403, "DENIED", "requested access to the resource is denied") });
     const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 12)), WORK));
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_DENIED" });
     expect(registries.counters.retries).toBe(0);
   });
 
-  test("an image that could not be opened for a while is opened, with the reference's lines", async () => {
+  test("retries opening an image, with the reference's log lines", async () => {
     const { config, manifest } = testImage([]);
     const reference = parseReference(`${server.host}/team/app:run`);
     await repository.putBytes(config, WORK);
@@ -215,7 +215,7 @@ describe("a registry that is not well", () => {
   });
 });
 
-test("a registry that is not there is reported in the reference's words", async () => {
+test("an unreachable registry is reported in the reference's words", async () => {
   const gone = await FakeRegistry.start();
   const { host } = gone;
   await gone[Symbol.asyncDispose]();
@@ -229,7 +229,7 @@ test("a registry that is not there is reported in the reference's words", async 
   });
 });
 
-test("the app image's blobs pass those of the cache image that wait", async () => {
+test("the app image's blobs overtake waiting blobs of the cache image", async () => {
   const own = testRegistries(logger, {}, { uploadConcurrency: 1 });
   const [app, cache] = ["app", "cache"].map((path) => own.repository(parseReference(`${server.host}/${path}`)));
   const first = new TestBlob(seededBytes(5 << 20, 22));
@@ -250,7 +250,7 @@ test("the app image's blobs pass those of the cache image that wait", async () =
 });
 
 describe("tags", () => {
-  test("one that fails does not hinder the others", async () => {
+  test("a failing tag does not stop the others", async () => {
     const { config, manifest } = testImage([]);
     await repository.putBytes(config, WORK);
     fault("PUT", { answer: refusal(400, "TAG_INVALID", "no") }, /manifests\/bad/);
@@ -260,7 +260,7 @@ describe("tags", () => {
     expect(String(results[1]?.error)).toContain("TAG_INVALID: no");
   });
 
-  test("one that was looked up early is not asked for again, unless it seems to need no push", async () => {
+  test("a tag looked up early is not looked up again, unless it seems to need no push", async () => {
     const [old, image] = [testImage([]), testImage([], "arm64")];
     for (const { config } of [old, image]) await repository.putBytes(config, WORK);
     const reference = parseReference(`${server.host}/team/app:name`);
@@ -284,8 +284,8 @@ describe("tags", () => {
   });
 });
 
-describe("odd answers", () => {
-  test("the upload that a registry opens instead of mounting is used", async () => {
+describe("unusual responses", () => {
+  test("uses the upload that a registry opens instead of mounting", async () => {
     const blob = TestBlob.complete(seededBytes(1000, 16));
     const from = registries.repository(parseReference(`${server.host}/team/other`));
     expect((await repository.putBlob(blob, { ...WORK, mountFrom: [from] })).outcome).toBe("uploaded");
@@ -293,7 +293,7 @@ describe("odd answers", () => {
     expect(server.blobs.pending).toBe(0);
   });
 
-  test("a blob GET that is redirected elsewhere is followed without credentials", async () => {
+  test("follows a redirected blob GET without credentials", async () => {
     await using storage = await FakeRegistry.start();
     const header = `Basic ${Buffer.from("u:p").toString("base64")}`;
     const { config, manifest } = testImage([]);
@@ -321,7 +321,7 @@ describe("odd answers", () => {
 });
 
 describe("tokens", () => {
-  test("one that ends in the middle of an upload is renewed, and the bytes are read again", async () => {
+  test("a token that expires during an upload is renewed, and the bytes are read again", async () => {
     await using guarded = await FakeRegistry.start({ auth: { kind: "bearer", username: "u", password: "p" } });
     const own = testRegistries(logger, { [guarded.host]: `Basic ${Buffer.from("u:p").toString("base64")}` });
     guarded.faults.add({
@@ -343,8 +343,8 @@ describe("tokens", () => {
   });
 });
 
-describe("who stops", () => {
-  test("the maker of a blob that fails ends the upload with its own fault", async () => {
+describe("cancellation", () => {
+  test("a failing producer ends the upload with its own fault", async () => {
     const blob = new TestBlob(seededBytes(SIZE, 18));
     blob.growTo(5 << 20);
     const put = rejectionOf(repository.putBlob(blob, WORK));
@@ -354,7 +354,7 @@ describe("who stops", () => {
     expect(await put).toBe(reason);
   });
 
-  test("an aborted caller leaves, and the other one gets its blob", async () => {
+  test("one aborted caller does not affect the other", async () => {
     const blob = new TestBlob(seededBytes(SIZE, 19));
     blob.growTo(5 << 20);
     const controller = new AbortController();
@@ -368,7 +368,7 @@ describe("who stops", () => {
     expect(blob.reads).toEqual([0]);
   });
 
-  test("when the last caller leaves, the upload ends", async () => {
+  test("the upload ends when the last caller aborts", async () => {
     const blob = new TestBlob(seededBytes(SIZE, 20));
     blob.growTo(5 << 20);
     const controller = new AbortController();

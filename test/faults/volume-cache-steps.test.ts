@@ -15,7 +15,7 @@ const tarsOf = ({ added, kept }: CacheContents) =>
   Object.values({ ...kept, ...added }).map((text) => `${diffIdOfText(text)}.tar`);
 
 test(
-  "killed before any of its steps, a cache is the old one or the new one, and the next run makes the new one",
+  "a kill before any step leaves the old cache or the new one, and the next run completes the new one",
   async () => {
     const found: ("old" | "new")[] = [];
     for await (const { path } of killedSteps("cache", NEW, (directory) => writeCache(directory, OLD))) {
@@ -33,7 +33,7 @@ test(
 );
 
 test(
-  "killed before any of its steps, a launch cache has all tars of the old one or of the new one, and none that is cut",
+  "a kill before any step leaves all tars of the old launch cache or of the new one, none truncated",
   async () => {
     const found: ("old" | "new")[] = [];
     for await (const { path } of killedSteps("launch-cache", NEW, (directory) => writeLaunchCache(directory, OLD))) {
@@ -55,7 +55,7 @@ const IN_USE = "another export uses this cache directory";
 const OTHER = { added: { d: "five" }, kept: {} };
 
 test(
-  "paused before any of its steps while another export opens its cache, a cache is one of the two's, and whole",
+  "a pause before any step while another export opens the cache leaves the complete cache of one of the two",
   async () => {
     const found: string[] = [];
     for await (const { path, resume } of pausedSteps("cache", NEW, (directory) => writeCache(directory, OLD))) {
