@@ -1,6 +1,5 @@
 import { keepSecret } from "../errors/secrets.ts";
 
-/** go-containerregistry's AuthConfig; absent values are "". */
 export interface CredentialFields {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
@@ -22,7 +21,6 @@ export class Credentials {
   readonly #origin: CredentialOrigin | undefined;
   #renewal: Promise<Credentials> | undefined;
 
-  /** @param origin issues renewed credentials; absent for those from a file or variable */
   constructor(fields: CredentialFields, origin?: CredentialOrigin) {
     this.#fields = fields;
     this.#origin = origin;
@@ -51,10 +49,6 @@ export class Credentials {
     return this.#fields.registryToken ?? "";
   }
 
-  /**
-   * The Authorization header for a Basic challenge or a token request (docs/compatibility.md#registry-handshake);
-   * undefined if anonymous.
-   */
   get authorization(): string | undefined {
     const { username, password, auth } = this.#fields;
     if (this.registryToken !== "") return `Bearer ${this.registryToken}`;

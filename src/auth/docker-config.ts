@@ -11,7 +11,6 @@ import { Credentials } from "./credentials.ts";
 
 export type EnvironmentAuth = ReadonlyMap<string, string>;
 
-/** Undefined or "" is an empty map. @throws Fault that does not repeat any header */
 export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth {
   if (value === undefined || value === "") return new Map();
   const headers = unmarshal(value, mapOf(text));
@@ -72,7 +71,6 @@ const configType = struct({
   credHelpers: attempt(mapOf(attempt(text))),
 });
 
-/** The usable part of a docker config.json, or of a podman auth.json, which has the same format. */
 export interface DockerConfig {
   readonly auths: ReadonlyMap<string, Credentials>;
   readonly credsStore: string;
@@ -188,7 +186,6 @@ export function helperFor({ credHelpers, credsStore }: DockerConfig, key: string
   return (credHelpers.get(key) ?? credsStore) || undefined;
 }
 
-/** Prefers an entry with the same key to one whose host is the key. */
 export function entryFor({ auths }: DockerConfig, key: string): Credentials | undefined {
   return auths.get(key) ?? [...auths].find(([name]) => hostOf(name) === key)?.[1];
 }

@@ -28,7 +28,6 @@ export class Keychain {
     this.#resolved = resolved;
   }
 
-  /** @throws Fault if the registry's value in `CNB_REGISTRY_AUTH` is of an unknown kind */
   credentialsFor(registry: string): Credentials {
     const header = this.#environment.get(registry);
     return header === undefined ? (this.#resolved.get(registry) ?? ANONYMOUS) : credentialsOfHeader(header);

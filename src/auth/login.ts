@@ -11,7 +11,6 @@ export interface Refusal {
 export interface RegistryLogin {
   readonly scheme: "basic" | "bearer";
   authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>;
-  /** Records a refusal; true if a retry would send another header. */
   refuse(refusal: Refusal): boolean;
 }
 

@@ -15,7 +15,6 @@ const MAX_BODY_BYTES = 64 << 10;
 /** The token specification's default: "For compatibility with older clients ... assumed to be 60 seconds". */
 const DEFAULT_LIFETIME_S = 60;
 
-/** The reference's, which some token servers expect. */
 const CLIENT_ID = "go-containerregistry";
 
 /** Seconds; some servers send a string. Invalid values become the default. */
@@ -34,7 +33,6 @@ export const tokenReply = struct({
 
 export interface Token {
   readonly token: string;
-  /** An identity token that replaces the previous one; "" if there is none. */
   readonly refreshToken: string;
   readonly lifetimeMs: number;
 }

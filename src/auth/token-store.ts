@@ -6,7 +6,6 @@ import { requestToken, type Token, type TokenServer } from "./token-request.ts";
 
 interface Kept {
   readonly token: string;
-  /** On the clock of `performance.now()`. */
   readonly renewAtMs: number;
 }
 

@@ -23,7 +23,6 @@ interface FlagRow {
    * Applies at every Platform API, even where the flag does not exist (docs/compatibility.md#environment-variables).
    */
   readonly env?: string;
-  /** For a bool only. */
   readonly alsoEnv?: string;
   /** Value without flag and environment; absent: "", 0, false or an empty list. */
   readonly fallback?: string | number | ((machine: Machine) => string | number);
@@ -222,14 +221,12 @@ type Table = typeof FLAGS;
 type Key = keyof Table;
 type Given<K extends Key> = FlagTypes[Table[K]["type"]];
 
-/** The values of all flags after parsing, including those that do not exist at this Platform API. */
 export type FlagValues = { readonly [K in Key]: Given<K> };
 
 type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never) => infer Value } }
   ? Exclude<Value, undefined>
   : Given<K>;
 
-/** The settings of a part, with the names from the table. */
 export type SettingsOf<P extends Part> = {
   readonly [K in Key as Table[K] extends { setting: `${P}.${infer Name}` } ? Name : never]: Setting<K>;
 };

@@ -9,13 +9,11 @@ import type { Machine } from "../process/machine.ts";
 import { ALL_FLAGS, type Command, type Flag, type FlagOptions, type FlagValues } from "./flags.ts";
 import { buildHelp } from "./help.ts";
 
-/** The command that the command line selects (docs/compatibility.md#program-names). */
 export type Invocation = { readonly kind: "version" } | PhaseInvocation;
 
 interface PhaseInvocation {
   readonly kind: "phase";
   readonly command: Command;
-  /** The word that selected it, for the log. */
   readonly phase: string;
   readonly args: readonly string[];
 }
@@ -128,7 +126,6 @@ function define(flag: Flag, env: Environment, machine: Machine): FlagDefinition 
   }
 }
 
-/** Go's boolean literals; any other text is false. */
 function isTrue(text = ""): boolean {
   return parseGoBool(text) ?? false;
 }

@@ -30,7 +30,6 @@ function ensureOwnerOf(path: string, uid: number, gid: number): void {
   if (!canWrite(stats, uid, gid)) chownTree(path, uid, gid);
 }
 
-/** Assumes that the owner can write, as the reference does. */
 function canWrite(stats: Stats, uid: number, gid: number): boolean {
   return (
     stats.uid === uid || (stats.gid === gid && (stats.mode & GROUP_WRITE) !== 0) || (stats.mode & WORLD_WRITE) !== 0

@@ -21,7 +21,6 @@ const NAME_IMAGE = "Name the image to export behind the flags, e.g. registry.exa
 /** Without the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
 
-/** The settings from flags and environment, unresolved (docs/compatibility.md#flags). */
 export function initialSettings(
   { platformApi, flags, positionals }: ParsedCommand,
   { env, cwd }: ProcessContext,
@@ -218,7 +217,6 @@ function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
   if (image !== "") throw argumentFault("-image is unsupported", FROM_ANALYZED);
 }
 
-/** @throws Fault with exit code 3 that names flag, variable and valid values */
 export function resolveTuning({ flags, machine }: ParsedCommand, cwd: string, logger: Logger): Tuning {
   const tuning = settingsOf("tuning", flags, cwd);
   return {

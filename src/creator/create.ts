@@ -36,7 +36,6 @@ function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, anal
 
 export interface CreateParts extends ExportEnvironment {
   readonly lifecycle: Lifecycle;
-  /** The owner of the build; the process switches to this user before the build. */
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;

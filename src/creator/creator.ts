@@ -19,7 +19,6 @@ export interface CreatorProcess {
   readonly program: string;
   readonly env: Environment;
   readonly cwd: string;
-  /** The directory with Docker's configuration. */
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;

@@ -8,10 +8,6 @@ import type { Phase } from "./phases.ts";
 
 export type Lifecycle = Readonly<Record<Phase, string>>;
 
-/**
- * @param program path by which the creator was started
- * @throws Fault that names the first program that cannot be run
- */
 export function findLifecycle(program: string, env: Environment, cwd: string): Lifecycle {
   const directory = lifecycleDirectory(program, env, cwd);
   const find = (phase: Phase) => {

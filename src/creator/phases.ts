@@ -9,7 +9,6 @@ import type { CommandOutput } from "../report/output.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
-/** The phases that run as programs; the creator itself exports. */
 export type Phase = "analyzer" | "detector" | "restorer" | "builder";
 
 type PhaseInputs = Pick<CreateInputs, "settings" | "build">;
@@ -163,7 +162,6 @@ export interface PhaseStart {
   readonly args: readonly string[];
   readonly env: Environment;
   readonly output: CommandOutput;
-  /** Absent: the creator's own user. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 

@@ -85,10 +85,6 @@ async function resolve(command: ParsedCommand, process: ProcessContext, logger: 
   return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages };
 }
 
-/**
- * The given run image, else the names in stack.toml or of the first image in run.toml.
- * @throws Fault if there is none
- */
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
   const { outputImage, platformApi, runImage, runPath, stackPath } = settings;
   if (runImage !== "") return [runImage];
@@ -108,7 +104,6 @@ function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
   return [image, ...mirrors];
 }
 
-/** @param layersDir as given */
 function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string): BuildSettings {
   const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
   const given = settingsOf("build", flags, cwd);
@@ -121,7 +116,6 @@ function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string)
   };
 }
 
-/** The given path, else the layers directory's order.toml if it exists, else the builder image's. */
 function orderPath(given: string, layersDir: string, cwd: string): string {
   const path = given.replace(LAYERS_PLACEHOLDER, () => layersDir);
   return given === DEFAULT_ORDER && !existsSync(absolutePath(cwd, path)) ? BUILDER_ORDER : path;

@@ -15,7 +15,6 @@ import type { RegistryRepository } from "./registry/repository.ts";
 export type SourceImage = ExistingImage;
 
 export interface RunImage extends SourceImage, BaseImage {
-  /** `<name>@<digest>` of the selected manifest. */
   readonly reference: string;
   readonly newLayerMediaType: string;
 }
@@ -80,7 +79,6 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
 
 /** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
 export interface SavedImage {
-  /** As typed, or normalized by the destination; in order, with duplicates. */
   readonly names: readonly SavedName[];
   readonly label: string;
   readonly identifier: string;
@@ -102,12 +100,7 @@ export interface AppDestination {
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
   /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
   openLaunchCache(hashFile: HashFile): Promise<void>;
-  /** Checks early that the image may be saved under all its names. @throws Fault with an exit code if not */
   checkAccess(signal: AbortSignal): Promise<void>;
-  /**
-   * Logs which images will be opened (docs/compatibility.md#log-order).
-   * @throws Fault for a name that is invalid at this destination
-   */
   announce(logger: Logger): void;
   /** Which forms of a layer the destination consumes. Final once {@link openLaunchCache} has settled. */
   readonly layerUses: readonly LayerUse[];
@@ -139,10 +132,6 @@ export function findLayer(from: SourceImage | undefined, diffId: string): Descri
   return index < 0 ? undefined : from?.layers[index];
 }
 
-/**
- * The media type of layers on top of a run image.
- * @throws Fault for an image without layers, or that cannot have layers with this compression
- */
 export function layerTypeUpon(image: SourceImage, mediaType: string, compression: "gzip" | "zstd"): string {
   const { name, layers } = image;
   checkCounts(image);

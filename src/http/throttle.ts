@@ -59,7 +59,6 @@ export class Pace {
     this.#nextMs = Math.max(this.#nextMs, nowMs + pauseMs * (1 + JITTER * this.#random()));
   }
 
-  /** Handles any other response; requests from before the last pause are ignored. */
   served(startedMs: number): void {
     if (startedMs < this.#pausedMs) return;
     this.#pauses = 0;

@@ -43,10 +43,6 @@ function shiftOperator(bytes: number): number {
 
 const operators = new Map<number, number>();
 
-/**
- * CRC-32 of two concatenated byte strings.
- * @param secondLength bytes of the second
- */
 export function combineCrc32(first: number, second: number, secondLength: number): number {
   let operator = operators.get(secondLength);
   if (operator === undefined) {

@@ -78,10 +78,6 @@ export function emptyImageConfig(platform: { readonly os: string; readonly archi
 
 const NOTHING_GIVEN = new Given([]);
 
-/**
- * @param source origin of the bytes, for the message
- * @throws Fault if it is not JSON or a member has the wrong type
- */
 export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig {
   const parsed = decodeFirst(bytes, imageConfigType);
   if (parsed.ok) return parsed.value;

@@ -47,7 +47,6 @@ export interface ImageIndex {
   readonly manifests: readonly Descriptor[];
 }
 
-/** @throws Fault if the bytes are not an image manifest */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
   return parseDocument(bytes, manifestType, "image manifest");
 }
@@ -64,7 +63,6 @@ function parseDocument<T>(bytes: Uint8Array, type: GoType<T>, what: string): T {
 
 const kindType = struct({ mediaType: text, manifests: anything, layers: anything });
 
-/** Recognizes an index by the media type it was sent with, by its own, or by its contents. */
 export function isIndex(sentAs: string, bytes: Uint8Array): boolean {
   if (isIndexType(sentAs) || isManifestType(sentAs)) return isIndexType(sentAs);
   const document = decodeFirst(bytes, kindType);
@@ -89,7 +87,6 @@ export function ownPlatform(architecture: NodeJS.Architecture = process.arch): P
   return { os: "linux", architecture: GO_ARCHITECTURES[architecture] ?? architecture };
 }
 
-/** The first match by operating system and architecture. */
 export function selectManifest(index: ImageIndex, wanted: Platform): Descriptor | undefined {
   return index.manifests.find(({ platform = UNNAMED_PLATFORM }) => {
     if (platform.os !== wanted.os || platform.architecture !== wanted.architecture) return false;

@@ -1,7 +1,6 @@
 import { Fault } from "../errors/fault.ts";
 import { type Digest, isSha256 } from "./digest.ts";
 
-/** Docker Hub's name in references, and the registry of names without one. */
 export const DOCKER_HUB = "index.docker.io";
 
 const HUB_ALIAS = "docker.io";
@@ -70,7 +69,6 @@ export class Repository {
 }
 
 export class Reference {
-  /** The text as given, for logs and reports. */
   readonly original: string;
   readonly repository: Repository;
   /** Undefined if and only if there is a digest. */

@@ -23,15 +23,10 @@ export interface TokenQuestion {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly form?: Readonly<Record<string, string>>;
-  /** True for a service of the machine itself, which is contacted without a proxy. */
   readonly isLocal: boolean;
   readonly signal: AbortSignal;
 }
 
-/**
- * Requests a token from a cloud service: the named member of its JSON response.
- * @throws RegistryFault; Fault if the response has no such member
- */
 export async function askForToken(http: Http, question: TokenQuestion, member: string): Promise<string> {
   const { url, form, isLocal, signal } = question;
   const request: HttpRequest = {

@@ -13,7 +13,6 @@ export type EcrRegistry =
 /** ECR Public has its API in one region only. */
 const PUBLIC_REGION = "us-east-1";
 
-/** By default the SDK writes to the console. */
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /**

@@ -8,7 +8,6 @@ const CONTAINERD_SNAPSHOTTER = "io.containerd.snapshotter.v1";
 
 const infoType = struct({ DriverStatus: list(list(text)) });
 
-/** How a daemon stores layers: by chains of diffIDs, or as blobs in containerd's content store. */
 export type DaemonStorage = "classic" | "containerd";
 
 export class DaemonConnection {

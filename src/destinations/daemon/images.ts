@@ -19,12 +19,10 @@ export interface DaemonImage {
   readonly name: string;
   /** `sha256:<64 hex digits>`: the daemon's ID, which is the digest of the index if the daemon stores indexes. */
   readonly id: string;
-  /** Selects the image's layers; undefined if the daemon does not support platforms. */
   readonly platform: Platform | undefined;
   readonly config: ImageConfig;
 }
 
-/** Podman omits the algorithm. */
 const idType = text.transform((id, context) => {
   const named = /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
   const problem = digestProblem(named);

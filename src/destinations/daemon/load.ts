@@ -19,7 +19,6 @@ export type LoadedLayer =
   /** The daemon has it, but on top of other layers. */
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
-/** One attempt to load an image into a daemon, in Docker's own archive format (docs/compatibility.md#daemon-load). */
 export class DaemonLoad {
   readonly #connection: DaemonConnection;
   readonly #name: string;

@@ -15,7 +15,6 @@ import {
 import type { DaemonConnection } from "./connection.ts";
 
 export interface UploadEntry {
-  /** At most 100 ASCII characters. */
   readonly name: string;
   /** Bytes; the contents must have exactly this size. */
   readonly size: number;
@@ -129,7 +128,6 @@ export class Upload {
 
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
-/** The response is one JSON document per line; any of them may be an error. */
 function checkAnswer(answer: string): void {
   for (const line of answer.split("\n")) {
     if (line.trim() === "") continue;

@@ -33,10 +33,6 @@ interface NamedLayout {
   readonly layout: Layout;
 }
 
-/**
- * The app image in an OCI layout on disk; run image and previous image are layouts, too
- * (docs/compatibility.md#oci-layout).
- */
 export class LayoutApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];

@@ -14,10 +14,6 @@ import { workPath } from "./work-directory.ts";
 /** O_NONBLOCK: opening a FIFO must not block until a writer opens it. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/**
- * Reads an index, manifest or config of a layout: a regular file of at most {@link MAX_DOCUMENT_BYTES}.
- * @throws Fault `open <path>: ...`, also for other kinds of file
- */
 export async function readDocument(path: string): Promise<Buffer> {
   const file = await open(path, FLAGS).catch((error: unknown) => {
     throw pathFault("EXPORT_LAYOUT_READ", "open", path, error);

@@ -11,10 +11,6 @@ export interface LayoutIdentifier {
   readonly digest: Digest;
 }
 
-/**
- * Parses an identifier (docs/compatibility.md#layout-paths; imgutil layout/util.go ParseIdentifier).
- * @throws Fault in the reference's words
- */
 export function parseIdentifier(text: string): LayoutIdentifier {
   const [path = "", hash, ...more] = text.split("@");
   if (hash === undefined || more.length > 0)
@@ -41,11 +37,6 @@ export interface LayoutImage {
   readonly configBytes: Buffer;
 }
 
-/**
- * Opens the single image of a layout (imgutil layout/new.go).
- * @returns undefined if there is no layout at that path
- * @throws Fault `failed to load image from index: ...` or `failed to get config: ...`
- */
 export async function findImage(path: string): Promise<LayoutImage | undefined> {
   const bytes = await readIndex(path);
   if (bytes === undefined) return undefined;

@@ -44,7 +44,6 @@ export class RegistryApp implements AppDestination {
   readonly #logger: Logger;
   readonly #monitor: Monitor;
   readonly #hasOtherRepositories: boolean;
-  /** Contents that the first repository is known to have. */
   readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
   constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {

@@ -11,7 +11,6 @@ export type Presence = "present" | "absent" | "unknown";
 
 const PRESENCE: Readonly<Record<number, Presence>> = { 200: "present", 404: "absent", 405: "unknown", 501: "unknown" };
 
-/** One HEAD request (docs/compatibility.md#pushing-images). @throws RegistryFault for an inconclusive response */
 export async function headBlob(
   connection: Connection,
   digest: Digest,

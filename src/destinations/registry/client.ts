@@ -15,12 +15,10 @@ const SMALL_REQUESTS = 16;
 export interface RegistryRequest {
   readonly method: HttpRequest["method"];
   readonly target: string | URL;
-  /** Token scopes such as `repository:<path>:push,pull`, the most important first. */
   readonly scopes: readonly string[];
   readonly expected: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
-  /** Until the response begins; default: `answerMs` of {@link Patience}. */
   readonly headersTimeoutMs?: number;
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;

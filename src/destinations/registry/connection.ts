@@ -62,7 +62,6 @@ export interface Connection {
   readonly client: RegistryClient;
   readonly repository: Repository;
   readonly uploads: PriorityLimiter;
-  /** Uploads in progress; aborted ones are canceled at the registry. */
   readonly tries: Set<Promise<unknown>>;
   readonly gate: BackgroundGate;
   readonly ways: UploadWays;
@@ -84,11 +83,6 @@ export function scopeOf({ path }: Repository, actions: "pull" | "push,pull" | "p
   return `repository:${path}:${actions}`;
 }
 
-/**
- * Runs one request of a push until it succeeds or the retry budget ends.
- * @param what the request's subject for messages: `blob sha256:...`
- * @param isOverwrite whether it would replace something, as far as known when it fails
- */
 export async function persist<T>(
   connection: Connection,
   work: Work,

@@ -24,9 +24,7 @@ import { getManifest, type RemoteManifest } from "./manifests.ts";
 import { OPEN_TRIES } from "./retries.ts";
 
 export interface RemoteImage {
-  /** Repository and digest of the manifest itself, even if it was found by tag or through an index. */
   readonly reference: Reference;
-  /** Of the manifest, with the media type that the registry declared. */
   readonly descriptor: Descriptor;
   readonly manifestBytes: Buffer;
   readonly manifest: ImageManifest;

@@ -98,7 +98,6 @@ export async function getManifest(connection: Connection, identifier: string, wo
   return { digest, mediaType: mediaType.trim(), bytes };
 }
 
-/** One PUT of a manifest under a tag or digest. @throws RegistryFault, also if the registry stored another manifest */
 export async function putManifest(
   connection: Connection,
   identifier: string,

@@ -16,7 +16,6 @@ import type { TagLookups, TagResult } from "./tags.ts";
 
 /** The part of a push that runs before the layers finish, so that the manifest can follow them at once. */
 export interface EarlyPush {
-  /** Settles when the config and other small blobs are pushed. */
   readonly blobs: Promise<unknown>;
   readonly lookups: TagLookups;
 }

@@ -14,7 +14,6 @@ import { CANCEL_MS } from "./upload-recovery.ts";
 
 export interface RegistriesOptions {
   readonly keychain: Keychain;
-  /** Prefixes of image names as typed (docs/compatibility.md#insecure-registries). */
   readonly insecureRegistries: readonly string[];
   readonly uploadConcurrency: number;
   /** Connections per registry; must exceed the uploads. Default: unlimited. */
@@ -57,11 +56,7 @@ export class Registries {
     this.#patience = this.#http.patience;
   }
 
-  /**
-   * Returns the same object for the same repository.
-   * @param primary the image whose name decides whether the registry is insecure: for all tags of an image the first
-   * one
-   */
+  /** @param primary its name decides whether the registry is insecure: the first of an image's tags */
   repository(reference: Reference, primary: Reference = reference): RegistryRepository {
     const isInsecure = this.#options.insecureRegistries.some((prefix) => primary.original.startsWith(prefix));
     const key = `${isInsecure} ${reference.repository.name}`;

@@ -6,7 +6,6 @@ import type { Patience } from "../../http/http.ts";
 import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
 
-/** What a failed request was about: `blob sha256:...`, `manifest latest`. */
 export interface Subject {
   readonly repository: Repository;
   readonly what: string;
@@ -15,7 +14,6 @@ export interface Subject {
 
 const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
 
-/** Adds a hint, and status, blob and repository, to the fault of a push. Other errors pass unchanged. */
 export function explained(error: unknown, subject: Subject): unknown {
   if (!(error instanceof RegistryFault)) return error;
   const { status } = error;
@@ -104,7 +102,6 @@ function isStranger(error: unknown): boolean {
 /** The reference's waits between attempts to open the run image (docs/compatibility.md#retries), in ms. */
 const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 
-/** Attempts of the reference, which logs their number. */
 export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
 /**

@@ -27,7 +27,6 @@ export class RegistryImage implements SourceImage {
 export class RegistryRunImage extends RegistryImage implements RunImage {
   readonly newLayerMediaType: string;
 
-  /** @throws Fault for an image without layers, or that cannot have layers with this compression */
   constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
     super(repository, image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);

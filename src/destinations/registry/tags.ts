@@ -9,7 +9,6 @@ export interface TagResult {
   readonly error?: unknown;
 }
 
-/** Early lookups of a repository's names; undefined for a failed lookup. */
 export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
 
 /**

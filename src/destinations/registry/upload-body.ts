@@ -4,7 +4,6 @@ import type { StreamedBody } from "../../http/transport.ts";
 
 export interface BodyRange {
   readonly from: number;
-  /** Exclusive end; undefined: up to the blob's end. */
   readonly to: number | undefined;
   readonly length: number | undefined;
 }

@@ -50,7 +50,6 @@ export class Upload {
   /** Bytes passed to connections in the open upload. */
   #sent = 0;
   #mostSent = 0;
-  /** Highest offset that the registry has confirmed. */
   #mostStored = 0;
   #hasFailed = false;
   #hasCommitted = false;
@@ -68,10 +67,6 @@ export class Upload {
     this.#options = options;
   }
 
-  /**
-   * Uploads the blob, or mounts it if there is a source and the registry agrees.
-   * @throws RegistryFault if the registry refuses or does not recover; the fault of the blob's producer
-   */
   async run(mount: MountSource | undefined): Promise<"uploaded" | "mounted"> {
     const { pushRetry, uploads, counters, repository } = this.#connection;
     const { priority, order, signal } = this.#options;
@@ -215,10 +210,6 @@ export class Upload {
     return true;
   }
 
-  /**
-   * The range of the next PATCH: the whole growing blob at first, fixed-size chunks after a failure.
-   * @returns undefined if the registry has all bytes
-   */
   async #nextRange(): Promise<BodyRange | undefined> {
     if (this.#offset === 0) {
       const { needsLength } = this.#connection.ways;
