@@ -218,7 +218,7 @@ function startFault(phase: Phase, error: unknown): Fault {
 /** The exit code that shells report for a process killed by a signal. */
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {
   const hint = "Give the machine or its container more memory, unless something stopped the phase on purpose.";
-  return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was ended by ${name}`, {
+  return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was killed by ${name}`, {
     exitCode: 128 + constants.signals[name],
     ...(name === "SIGKILL" ? { hint } : {}),
   });

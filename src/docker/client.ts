@@ -207,9 +207,9 @@ export function unlessRefused(error: unknown): undefined {
   throw error;
 }
 
-/** @param version `<major>.<minor>`, like `wanted` */
-export function isAtLeast(version: string, wanted: string): boolean {
+/** @param version `<major>.<minor>`, like `minimum` */
+export function isAtLeast(version: string, minimum: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+  const [minimumMajor = 0, minimumMinor = 0] = minimum.split(".").map(Number);
+  return major > minimumMajor || (major === minimumMajor && minor >= minimumMinor);
 }

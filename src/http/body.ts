@@ -6,8 +6,12 @@ import { type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
  * Accepts a response with one of the expected statuses and leaves its body unread.
  * @throws RegistryFault for any other status, with the message in its body
  */
-export async function ensureStatus(request: HttpRequest, answer: HttpAnswer, wanted: readonly number[]): Promise<void> {
-  if (wanted.includes(answer.status)) return;
+export async function ensureStatus(
+  request: HttpRequest,
+  answer: HttpAnswer,
+  expected: readonly number[],
+): Promise<void> {
+  if (expected.includes(answer.status)) return;
   const { method } = request;
   const { url, status } = answer;
   // If the body breaks off, the status is enough.

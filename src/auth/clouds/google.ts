@@ -57,7 +57,7 @@ async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudCont
     Reflect.set(exchange, "transporter", client.transporter);
   }
   const { token } = await client.getAccessToken();
-  if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google gave no access token for the credentials file");
+  if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google returned no access token for the credentials file");
   keepSecret(token);
   return token;
 }

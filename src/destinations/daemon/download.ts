@@ -91,7 +91,7 @@ class SavedNames {
   #nameOf(layer: string): string {
     const uploaded = this.#uploaded.get(posix.normalize(this.#links.get(layer) ?? layer));
     if (uploaded !== undefined) return uploaded;
-    throw new Fault("EXPORT_DAEMON_SAVE", `the daemon left out layer ${goQuote(layer)} of image ${this.#image.name}`);
+    throw new Fault("EXPORT_DAEMON_SAVE", `the daemon omitted layer ${goQuote(layer)} of image ${this.#image.name}`);
   }
 }
 

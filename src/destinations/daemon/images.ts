@@ -50,7 +50,7 @@ type History = z.output<typeof historyType>;
 
 /**
  * Looks up an image in the daemon (docs/compatibility.md#daemon-images): first by name alone, for its ID, then, if the
- * daemon supports platforms, for the wanted platform.
+ * daemon supports platforms, for the given platform.
  * @param name name or ID
  * @returns undefined if there is no such image
  * @throws Fault
@@ -58,13 +58,13 @@ type History = z.output<typeof historyType>;
 export async function findImage(
   connection: DaemonConnection,
   name: string,
-  wanted: Platform,
+  platform: Platform,
   signal: AbortSignal,
 ): Promise<DaemonImage | undefined> {
   const isPlatformAware = await connection.isPlatformAware(signal);
   const general = await ask(connection, name, undefined, signal);
   if (general === undefined) return undefined;
-  const found = (isPlatformAware ? await ask(connection, name, wanted, signal) : undefined) ?? general;
+  const found = (isPlatformAware ? await ask(connection, name, platform, signal) : undefined) ?? general;
   return {
     name,
     id: general.inspect.Id,

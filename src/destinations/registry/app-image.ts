@@ -210,7 +210,7 @@ function locate(content: LayerContent<SourceImage>): RegistryContent {
 function goneFault(id: string, { descriptor, from }: Extract<RegistryContent, { kind: "existing" }>): Fault {
   return new Fault(
     "EXPORT_REGISTRY_GONE",
-    `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, though an image there lists it`,
+    `layer '${id}': blob ${descriptor.digest} is gone from ${from.name}, although an image there still references it`,
     {
       destination: from.name,
     },

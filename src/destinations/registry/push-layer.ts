@@ -37,8 +37,8 @@ export async function pushLayer(
   const onRetry = (error: unknown, waitMs: number) => transfer.retry(error, waitMs);
   const options = { ...work, onBytes, onBegin, onRetry };
   try {
-    let made: MadeContent;
-    if (content.kind === "made") made = content;
+    let built: MadeContent;
+    if (content.kind === "made") built = content;
     else {
       const { descriptor, from, otherwise } = content;
       try {
@@ -48,13 +48,13 @@ export async function pushLayer(
       } catch (error) {
         const isGone = error instanceof RegistryFault && error.code === NOT_FOUND;
         if (!isGone || otherwise === undefined) throw error;
-        made = otherwise;
+        built = otherwise;
       }
     }
-    const { digest, size, outcome } = await repository.putBlob(await made.layer.blob(), options);
-    if (outcome === "uploaded") made.layer.counters.uploads += 1;
+    const { digest, size, outcome } = await repository.putBlob(await built.layer.blob(), options);
+    if (outcome === "uploaded") built.layer.counters.uploads += 1;
     transfer.done(digest, size, outcome);
-    return { descriptor: { mediaType: await made.mediaType, size, digest }, isCertain: outcome === "uploaded" };
+    return { descriptor: { mediaType: await built.mediaType, size, digest }, isCertain: outcome === "uploaded" };
   } catch (error) {
     transfer.fail(error);
     throw error;

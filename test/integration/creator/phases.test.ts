@@ -202,7 +202,7 @@ describe("a failure", () => {
     build.script("builder", "kill -KILL $$\n");
     const run = await build.create({ flags: ["-no-color"] });
     expect(run.exitCode).toBe(137);
-    expect(run.stderr).toContain("ERROR: the builder was ended by SIGKILL\n");
+    expect(run.stderr).toContain("ERROR: the builder was killed by SIGKILL\n");
   });
 
   test.each([

@@ -174,7 +174,7 @@ describe("a rebuild upon what the registry lost", () => {
     const run = await scene.export();
     expect(run.exitCode).toBe(62);
     expect(run.stderr).toBe(
-      `ERROR: failed to export: saving image: layer 'samples/java:libraries': blob ${digest} is gone from ${registry.host}/app, though an image there lists it\n` +
+      `ERROR: failed to export: saving image: layer 'samples/java:libraries': blob ${digest} is gone from ${registry.host}/app, although an image there still references it\n` +
         "Restore the blob, or build again without the previous image to rebuild the layer.\n",
     );
     expect(uploadsTo(registry)).toEqual([]);
