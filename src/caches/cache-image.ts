@@ -244,7 +244,7 @@ export class ImageCache implements CacheStore {
     const { repository } = this.#cache;
     const list = digests.join(", ");
     this.#context.logger.warn(`${repository.name} reported blobs it does not have; uploading them again: ${list}`);
-    repository.distrust(digests);
+    repository.markMissing(digests);
     for (const push of pushes) push.pushIfMissing(digests);
   }
 

@@ -152,7 +152,7 @@ export class RegistryApp implements AppDestination {
       this.#logger.warn(
         `${repository.name} reported blobs it does not have; uploading them again: ${digests.join(", ")}`,
       );
-      repository.distrust(digests);
+      repository.markMissing(digests);
     }
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
     const again = layers.map((layer): AddedLayer => {

@@ -76,7 +76,7 @@ export class RegistryRepository {
    * Marks blobs for lack of which the registry refused a manifest. Those it only reported are pushed again by the next
    * {@link putBlob}; those just uploaded may still be on their way to its storage.
    */
-  distrust(digests: Iterable<Digest>): void {
+  markMissing(digests: Iterable<Digest>): void {
     for (const digest of digests) {
       if (this.#sent.has(digest)) continue;
       this.#present.delete(digest);
