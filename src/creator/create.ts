@@ -39,7 +39,6 @@ export interface CreateParts extends ExportEnvironment {
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
-  /** The command's own. */
   readonly buildSpan?: OpenSpan | undefined;
 }
 
@@ -78,7 +77,7 @@ async function buildAndExport(inputs: CreateInputs, parts: CreateParts, signal: 
   return EXIT_CODES.success;
 }
 
-/** A phase has reported by itself what went wrong. */
+/** The phase itself has logged the cause. */
 function phaseFailure(exitCode: number): Fault | undefined {
   return exitCode === EXIT_CODES.success
     ? undefined
@@ -114,7 +113,7 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
   return run("BUILDING", "builder");
 }
 
-/** Names of the phases in RFC 0131. */
+/** As in RFC 0131. */
 const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore", builder: "build" } as const;
 
 async function runOne(
@@ -144,7 +143,7 @@ async function runOne(
   }
 }
 
-/** Puts spans that the phase and its buildpacks write below the phase's own. */
+/** Makes the phase's span the parent of those that the phase and its buildpacks write. */
 function traceVariable(span: OpenSpan | undefined): Environment {
   return span === undefined ? {} : { [TRACEPARENT_ENV]: span.traceparent };
 }

@@ -43,11 +43,11 @@ export interface Work {
   readonly priority: number;
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told of a request that failed and is repeated after `waitMs`. */
+  /** Called before a failed request is repeated. */
   readonly onRetry?: RetryObserver | undefined;
 }
 
-/** @param waitMs until the next try */
+/** @param waitMs until the next attempt */
 export type RetryObserver = (error: unknown, waitMs: number) => void;
 
 export interface RegistryCounters {
@@ -71,7 +71,7 @@ export interface Connection {
   readonly openRetry: (mayBeMissing: boolean) => RetryPolicy;
   readonly logger: Logger;
   readonly counters: RegistryCounters;
-  /** Told of repeated requests whose {@link Work} has no observer. */
+  /** For requests whose {@link Work} has no observer. */
   readonly onRetry: RetryObserver | undefined;
 }
 

@@ -22,7 +22,7 @@ export interface RegistriesOptions {
   readonly logger: Logger;
   readonly patience?: Patience;
   readonly clock?: Clock;
-  /** Told of repeated requests that are part of no upload. */
+  /** For repeated requests that are not part of an upload. */
   readonly onRetry?: RetryObserver;
 }
 
