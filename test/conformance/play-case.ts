@@ -114,8 +114,8 @@ async function build(
   const env: Record<string, string> = { PATH: "/bin", HOME: `${CASE_ROOT}/home`, TZ: "UTC" };
   // Exports that last tell how far they are, and a busy machine makes all of them last.
   env.CNB_EXPORT_PROGRESS = "none";
-  // About as long as the reference's tries take.
-  env.CNB_EXPORT_RETRY_BUDGET = "4s";
+  // Twice as long as the reference tries to open an image: a busy machine takes longer.
+  env.CNB_EXPORT_RETRY_BUDGET = "8s";
   if (given.platformApi !== null) env.CNB_PLATFORM_API = given.platformApi;
   for (const [name, value] of Object.entries(given.env)) env[name] = fill(value);
   const run = await subject.run(given.program, given.args.map(fill), env);

@@ -13,6 +13,7 @@ export class PendingUpload {
   readonly #hash: Hash = createHash("sha256");
   readonly #file: FileHandle;
   #turn: Promise<unknown> = Promise.resolve();
+  #digest: Promise<string> | undefined;
 
   constructor(repository: string, path: string, file: FileHandle) {
     this.repository = repository;
@@ -38,9 +39,10 @@ export class PendingUpload {
     return result;
   }
 
-  async finish(): Promise<string> {
-    await this.#file.close();
-    return `sha256:${this.#hash.digest("hex")}`;
+  /** Also when a client that heard no answer asks again. */
+  finish(): Promise<string> {
+    this.#digest ??= this.#file.close().then(() => `sha256:${this.#hash.digest("hex")}`);
+    return this.#digest;
   }
 }
 
