@@ -1,23 +1,10 @@
-import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
-import type { ImageManifest } from "../../oci/manifest.ts";
-import { layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
+import { layerTypeUpon, type RunImage } from "../destination.ts";
+import { ManifestImage } from "../manifest-image.ts";
 import type { LayoutImage } from "./images.ts";
 
-export class LayoutSource implements SourceImage {
-  readonly image: LayoutImage;
-  readonly config: ImageConfig;
-
+export class LayoutSource extends ManifestImage<LayoutImage> {
   constructor(image: LayoutImage) {
-    this.image = image;
-    this.config = parseImageConfig(image.configBytes, this.name);
-  }
-
-  get name(): string {
-    return `${this.image.path}@${this.image.descriptor.digest}`;
-  }
-
-  get layers(): ImageManifest["layers"] {
-    return this.image.manifest.layers;
+    super(`${image.path}@${image.descriptor.digest}`, image);
   }
 }
 
@@ -27,17 +14,5 @@ export class LayoutRunImage extends LayoutSource implements RunImage {
   constructor(image: LayoutImage, compression: "gzip" | "zstd") {
     super(image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
-  }
-
-  get manifest(): ImageManifest {
-    return this.image.manifest;
-  }
-
-  get mediaType(): string {
-    return this.image.descriptor.mediaType;
-  }
-
-  get reference(): string {
-    return this.name;
   }
 }

@@ -1,26 +1,14 @@
-import { type ImageConfig, parseImageConfig } from "../../oci/image-config.ts";
-import type { ImageManifest } from "../../oci/manifest.ts";
-import { layerTypeUpon, type RunImage, type SourceImage } from "../destination.ts";
+import { layerTypeUpon, type RunImage } from "../destination.ts";
+import { ManifestImage } from "../manifest-image.ts";
 import type { RemoteImage } from "./image.ts";
 import type { RegistryRepository } from "./repository.ts";
 
-export class RegistryImage implements SourceImage {
+export class RegistryImage extends ManifestImage<RemoteImage> {
   readonly repository: RegistryRepository;
-  readonly image: RemoteImage;
-  readonly config: ImageConfig;
 
   constructor(repository: RegistryRepository, image: RemoteImage) {
+    super(image.reference.name, image);
     this.repository = repository;
-    this.image = image;
-    this.config = parseImageConfig(image.configBytes, image.reference.name);
-  }
-
-  get name(): string {
-    return this.image.reference.name;
-  }
-
-  get layers(): ImageManifest["layers"] {
-    return this.image.manifest.layers;
   }
 }
 
@@ -30,17 +18,5 @@ export class RegistryRunImage extends RegistryImage implements RunImage {
   constructor(repository: RegistryRepository, image: RemoteImage, compression: "gzip" | "zstd") {
     super(repository, image);
     this.newLayerMediaType = layerTypeUpon(this, this.mediaType, compression);
-  }
-
-  get manifest(): ImageManifest {
-    return this.image.manifest;
-  }
-
-  get mediaType(): string {
-    return this.image.descriptor.mediaType;
-  }
-
-  get reference(): string {
-    return this.name;
   }
 }

@@ -1,0 +1,39 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";
+import type { ImageManifest } from "../oci/manifest.ts";
+import type { SourceImage } from "./destination.ts";
+
+interface StoredImage {
+  readonly descriptor: Descriptor;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Buffer;
+}
+
+/** An image that is stored as manifest and config: a registry's or a layout's. */
+export abstract class ManifestImage<Stored extends StoredImage> implements SourceImage {
+  readonly name: string;
+  readonly image: Stored;
+  readonly config: ImageConfig;
+
+  constructor(name: string, image: Stored) {
+    this.name = name;
+    this.image = image;
+    this.config = parseImageConfig(image.configBytes, name);
+  }
+
+  get reference(): string {
+    return this.name;
+  }
+
+  get manifest(): ImageManifest {
+    return this.image.manifest;
+  }
+
+  get mediaType(): string {
+    return this.image.descriptor.mediaType;
+  }
+
+  get layers(): ImageManifest["layers"] {
+    return this.manifest.layers;
+  }
+}
