@@ -1,5 +1,6 @@
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
+import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import type { TlsSettings } from "./tls.ts";
@@ -104,7 +105,7 @@ async function dialInOrder(
     if (leftMs <= 0) break;
     const shareMs = Math.min(leftMs, Math.max(MIN_ADDRESS_MS, leftMs / (addresses.length - i)));
     try {
-      return await dialAddress(address, port, shareMs, signal);
+      return await dialAddress(address, port, { timeoutMs: shareMs, signal });
     } catch (error) {
       failure ??= error;
     }
@@ -113,33 +114,28 @@ async function dialInOrder(
   throw failure ?? new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect" });
 }
 
-function dialAddress(address: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<Socket> {
-  const options: TcpSocketConnectOpts & { highWaterMark: number } = {
+function dialAddress(address: string, port: number, options: DialOptions): Promise<Socket> {
+  const target: TcpSocketConnectOpts & { highWaterMark: number } = {
     host: address,
     port,
     autoSelectFamily: false,
     highWaterMark: 64 << 10,
   };
-  const socket = open(options).setNoDelay(true);
+  const socket = open(target).setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect", address, port });
-  return connected(socket, "connect", timeoutMs, timeout, signal);
+  return connected(socket, "connect", timeout, options);
 }
 
-export function dialUnix(path: string, { timeoutMs, signal }: DialOptions): Promise<Socket> {
-  const options: IpcSocketConnectOpts & { highWaterMark: number } = { path, highWaterMark: 64 << 10 };
+export function dialUnix(path: string, options: DialOptions): Promise<Socket> {
+  const target: IpcSocketConnectOpts & { highWaterMark: number } = { path, highWaterMark: 64 << 10 };
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout", { syscall: "connect", address: path });
-  return connected(open(options), "connect", timeoutMs, timeout, signal);
+  return connected(open(target), "connect", timeout, options);
 }
 
-export function secure(
-  socket: Socket,
-  host: string,
-  settings: TlsSettings,
-  { timeoutMs, signal }: DialOptions,
-): Promise<TLSSocket> {
+export function secure(socket: Socket, host: string, settings: TlsSettings, options: DialOptions): Promise<TLSSocket> {
   const name = host.replace(/\.$/, "");
-  const options: ConnectionOptions & { highWaterMark: number } = {
+  const tlsOptions: ConnectionOptions & { highWaterMark: number } = {
     socket,
     host: name,
     // SNI takes no addresses (RFC 6066 section 3).
@@ -148,31 +144,52 @@ export function secure(
     highWaterMark: 16 << 10,
     ...settings,
   };
-  const tls = startTls(options);
+  const tls = startTls(tlsOptions);
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
-  return connected(tls, "secureConnect", timeoutMs, timeout, signal).catch((error: unknown) => {
+  return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
     throw error;
   });
 }
 
+/** Waits for a new socket to be usable. */
 async function connected<S extends Socket>(
   socket: S,
   event: "connect" | "secureConnect",
-  timeoutMs: number,
   timeout: Error,
-  signal: AbortSignal,
+  options: DialOptions,
 ): Promise<S> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => reject(signal.reason);
-  const timer = setTimeout(() => reject(timeout), timeoutMs);
-  const onClose = () => reject(new HttpError("HTTP_EOF", "EOF"));
-  if (signal.aborted) onAbort();
+  const closed = new HttpError("HTTP_EOF", "EOF");
+  await opening(socket, timeout, options, async () => {
+    const waiting = new AbortController();
+    try {
+      await Promise.race([
+        once(socket, event, { signal: waiting.signal }),
+        once(socket, "close", { signal: waiting.signal }).then(() => Promise.reject(closed)),
+      ]);
+    } finally {
+      waiting.abort();
+    }
+  });
+  return socket;
+}
+
+/**
+ * Runs a step of opening a connection. One that fails, is aborted or takes too long destroys the socket.
+ * @throws what the step throws, `timeout`, or the signal's reason
+ */
+export async function opening<T>(
+  socket: Socket,
+  timeout: Error,
+  { timeoutMs, signal }: DialOptions,
+  step: () => Promise<T>,
+): Promise<T> {
+  const onAbort = () => socket.destroy(signal.reason);
+  const timer = setTimeout(() => socket.destroy(timeout), timeoutMs);
   signal.addEventListener("abort", onAbort, { once: true });
-  socket.once(event, resolve).once("error", reject).once("close", onClose);
   try {
-    await promise;
-    return socket;
+    signal.throwIfAborted();
+    return await step();
   } catch (error) {
     // The socket may emit further errors, which have no listener.
     socket.on("error", () => undefined).destroy();
@@ -180,6 +197,5 @@ async function connected<S extends Socket>(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
-    socket.removeListener(event, resolve).removeListener("error", reject).removeListener("close", onClose);
   }
 }

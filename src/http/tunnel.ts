@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { MAX_HEAD_BYTES } from "./answer-heads.ts";
-import { type DialOptions, HttpError } from "./dial.ts";
+import { type DialOptions, HttpError, opening } from "./dial.ts";
 
 /** A proxy's refusal to connect, in Go's words: the status text. */
 export class ProxyRefusal extends Error {
@@ -46,25 +46,23 @@ export async function connectThrough(
   socket: Socket,
   proxy: URL,
   authority: string,
-  { timeoutMs, signal }: DialOptions,
+  options: DialOptions,
 ): Promise<Socket> {
   const authorization = proxyAuthorization(proxy);
-  const asked = request({
-    method: "CONNECT",
-    path: authority,
-    headers: {
-      host: authority,
-      "user-agent": "tandem",
-      ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
-    },
-    createConnection: () => socket,
-    insecureHTTPParser: true,
-    maxHeaderSize: MAX_HEAD_BYTES,
-    signal,
-  });
-  const timer = setTimeout(() => asked.destroy(new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout")), timeoutMs);
-  asked.end();
-  try {
+  return opening(socket, timedOut(), options, async () => {
+    const asked = request({
+      method: "CONNECT",
+      path: authority,
+      headers: {
+        host: authority,
+        "user-agent": "tandem",
+        ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
+      },
+      createConnection: () => socket,
+      insecureHTTPParser: true,
+      maxHeaderSize: MAX_HEAD_BYTES,
+    });
+    asked.end();
     const [answer, , head] = await once(asked, "connect");
     const status: number = answer.statusCode;
     if (status < 200 || status > 299)
@@ -74,12 +72,11 @@ export async function connectThrough(
       });
     if (head.length > 0) socket.unshift(head);
     return socket;
-  } catch (error) {
-    socket.on("error", () => undefined).destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+  });
+}
+
+function timedOut(): Error {
+  return new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout");
 }
 
 /** RFC 1928 section 6; the second part: whether a retry may help. */
@@ -104,17 +101,14 @@ export async function connectThroughSocks(
   socket: Socket,
   proxy: URL,
   { host, port }: { readonly host: string; readonly port: number },
-  { timeoutMs, signal }: DialOptions,
+  options: DialOptions,
 ): Promise<Socket> {
   const refusal = (text: string, isTemporary: boolean) =>
     new ProxyRefusal(proxy, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
       status: undefined,
       isTemporary,
     });
-  const timer = setTimeout(() => socket.destroy(new HttpError("HTTP_CONNECT_TIMEOUT", "i/o timeout")), timeoutMs);
-  const onAbort = () => socket.destroy(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
+  return opening(socket, timedOut(), options, async () => {
     const hasLogin = proxy.username !== "" || proxy.password !== "";
     socket.write(hasLogin ? Buffer.from([5, 2, 0, 2]) : Buffer.from([5, 1, 0]));
     const [version, method] = await readBytes(socket, 2);
@@ -133,13 +127,7 @@ export async function connectThroughSocks(
     const addressBytes = SOCKS_ADDRESS_BYTES[type] ?? (await readBytes(socket, 1))[0] ?? 0;
     await readBytes(socket, addressBytes + 2);
     return socket;
-  } catch (error) {
-    socket.on("error", () => undefined).destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  }
+  });
 }
 
 function socksAddress(host: string): Buffer {
