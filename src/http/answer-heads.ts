@@ -6,6 +6,8 @@ export const MAX_HEAD_BYTES = 10 << 20;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
+const EMPTY = Buffer.alloc(0);
+
 /**
  * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
  * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding.
@@ -17,17 +19,13 @@ export class AnswerHeads {
   readonly #push: Socket["push"];
   #state: "idle" | "head" | "chunks" | "body" = "idle";
   readonly #chunks = new ChunkLines();
-  #head: Buffer[] = [];
-  #headBytes = 0;
+  /** Of a head that is not complete yet. */
+  #head: Buffer = EMPTY;
 
-  private constructor(socket: Socket) {
+  constructor(socket: Socket) {
     this.#socket = socket;
     this.#push = socket.push.bind(socket);
     socket.push = (chunk: unknown) => this.#take(chunk);
-  }
-
-  static of(socket: Socket): AnswerHeads {
-    return new AnswerHeads(socket);
   }
 
   expect(): void {
@@ -50,15 +48,13 @@ export class AnswerHeads {
       this.#socket.destroy();
       return false;
     }
-    this.#head.push(chunk);
-    this.#headBytes += chunk.length;
+    this.#head = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
     return this.#parse();
   }
 
   #parse(): boolean {
     for (;;) {
-      const bytes = this.#head.length === 1 && this.#head[0] !== undefined ? this.#head[0] : Buffer.concat(this.#head);
-      this.#head = [bytes];
+      const bytes = this.#head;
       const end = endOfHead(bytes);
       if (end === undefined && bytes.length <= MAX_HEAD_BYTES && isHttp(bytes)) return true;
       if (end === undefined) {
@@ -66,7 +62,7 @@ export class AnswerHeads {
         return this.#flush();
       }
       const lines = bytes.toString("latin1", 0, end).split(/\r?\n/);
-      this.#head = [bytes.subarray(end)];
+      this.#head = bytes.subarray(end);
       if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
         const head = normalize(lines);
         this.#chunks.begin();
@@ -74,16 +70,14 @@ export class AnswerHeads {
         const isTaken = this.#push(Buffer.from(head, "latin1"));
         return this.#flush() && isTaken;
       }
-      if (end === bytes.length) this.#head = [];
       const isTaken = this.#push(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"));
       if (this.#head.length === 0) return isTaken;
     }
   }
 
   #flush(): boolean {
-    const rest = Buffer.concat(this.#head);
-    this.#head = [];
-    this.#headBytes = 0;
+    const rest = this.#head;
+    this.#head = EMPTY;
     if (rest.length === 0) return true;
     return this.#state === "chunks" ? this.#pushChunks(rest) : this.#push(rest);
   }

@@ -88,7 +88,7 @@ class LenientClient extends Client {
       connect: (_, callback) => {
         open().then(
           (socket) => {
-            this.#heads = AnswerHeads.of(socket);
+            this.#heads = new AnswerHeads(socket);
             this.#answers = 0;
             callback(null, socket);
           },
