@@ -55,6 +55,7 @@ export class BlobStore {
   readonly #sizes = new Map<string, number>();
   readonly #members = new Map<string, Set<string>>();
   readonly #uploads = new Map<string, PendingUpload>();
+  #isClosed = false;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -95,6 +96,8 @@ export class BlobStore {
     const path = join(this.#directory, `upload-${randomUUID()}`);
     const upload = new PendingUpload(repository, path, await open(path, "wx"));
     this.#uploads.set(upload.id, upload);
+    // A request may overtake the end of the registry.
+    if (this.#isClosed) await this.cancel(upload);
     return upload;
   }
 
@@ -124,6 +127,7 @@ export class BlobStore {
 
   /** Cancels what was left open. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#uploads.values()].map((upload) => upload.inTurn(() => this.cancel(upload))));
   }
 
