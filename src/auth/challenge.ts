@@ -9,10 +9,7 @@ const SEPARATORS = /[\s,]*/y;
 const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
 const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?=,|$)/y;
 
-/**
- * Parses challenges in order. A header may contain several, and there may be several headers; parsing of a header ends
- * at the first syntax error.
- */
+/** Parses challenges in order, of one header or several. Parsing of a header ends at its first syntax error. */
 export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
   const values = header === undefined ? [] : typeof header === "string" ? [header] : header;
   return values.flatMap(parseHeader);

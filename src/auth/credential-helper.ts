@@ -17,10 +17,8 @@ export const helperReply = struct({ Username: text, Secret: text });
 
 /**
  * Runs `docker-credential-<name> get` (docker-credential-helpers protocol): writes the key to stdin, reads JSON from
- * stdout. The user name `<token>` marks an identity token. Missing credentials are anonymous. Renewal asks the helper
- * again.
+ * stdout. The user name `<token>` marks an identity token. Missing credentials are anonymous.
  * @param signal kills the helper, which then counts as failed
- * @param timeoutMs kills it, too
  * @throws Fault if the helper is missing, fails, or prints something else; never with its output in the message
  */
 export async function askCredentialHelper(

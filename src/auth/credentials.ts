@@ -63,10 +63,7 @@ export class Credentials {
     return name && secret ? { username: name, password: secret } : undefined;
   }
 
-  /**
-   * Renewed credentials from the same origin, requested once for all concurrent callers; undefined if the origin has
-   * none.
-   */
+  /** Renewed credentials from the same origin, requested once for all concurrent callers. */
   async renewed(): Promise<Credentials | undefined> {
     const origin = this.#origin;
     if (origin === undefined) return undefined;

@@ -81,8 +81,7 @@ export type OnDropped = (entry: Fault) => void;
 
 /**
  * Reads `DOCKER_AUTH_CONFIG`, which Docker's client prefers to its file, with exactly its keys (docker/cli v29
- * cli/config/configfile/file.go). Unlike there, no file is needed beside it, and one invalid entry does not invalidate
- * the others.
+ * cli/config/configfile/file.go). Unlike there, no file is needed beside it.
  * @throws Fault unless it is a JSON object
  */
 export async function readVariableConfig(
@@ -178,10 +177,7 @@ async function isFile(path: string | undefined): Promise<boolean> {
   );
 }
 
-/**
- * The suffix of the helper program for a key; undefined if the file's own entries apply: also if the key's helper is
- * `""`, which exempts it from `credsStore`.
- */
+/** Undefined if the file's own entries apply: also if the key's helper is `""`, which exempts it from `credsStore`. */
 export function helperFor({ credHelpers, credsStore }: DockerConfig, key: string): string | undefined {
   return (credHelpers.get(key) ?? credsStore) || undefined;
 }

@@ -16,7 +16,6 @@ import {
   readVariableConfig,
 } from "./docker-config.ts";
 
-/** The key under which Docker stores Docker Hub's credentials, for historical reasons. */
 const HUB_KEY = `https://${DOCKER_HUB}/v1/`;
 
 export class Keychain {
@@ -104,11 +103,8 @@ async function lookUp(
 }
 
 /**
- * Credentials for the registries of images (docs/compatibility.md#credentials).
  * @param images references; empty and invalid ones are reported by the code that opens them
- * @param home home directory whose Docker configuration applies
  * @param onIgnored called with errors that exclude a source of credentials
- * @throws Fault; the signal's reason
  */
 export function keychainFor(
   images: readonly string[],

@@ -33,7 +33,6 @@ export function resolveLocation(location: string, base: URL, registry: string, s
   return url;
 }
 
-/** Delay before http is tried in parallel with https (docs/compatibility.md#registry-handshake). */
 const FALLBACK_MS = 300;
 
 export interface PingResult {

@@ -21,7 +21,6 @@ export class TokenStore implements RegistryLogin {
   readonly #nowMs: () => number;
   #server: TokenServer;
   #given: Credentials;
-  /** What worked last: the user's credentials, or a refresh token that the server issued for them. */
   #credentials: Credentials;
   readonly #kept = new Map<string, Kept>();
   readonly #learnt = new Map<string, readonly string[]>();
@@ -48,7 +47,7 @@ export class TokenStore implements RegistryLogin {
 
   /**
    * Handles a refused token: it expired, or lacked a scope that the registry now names (icr.io does that with 403
-   * instead of 401). Drops it unless it was already replaced, and requests that scope first from now on.
+   * instead of 401). Requests that scope first from now on.
    */
   refuse({ status, challenge, scopes, header }: Refusal): boolean {
     const { scope, service, error } = challenge.parameters;

@@ -66,10 +66,6 @@ const analyzedSchema = table({
   }),
 );
 
-/**
- * Reads analyzed.toml (docs/compatibility.md#analyzed-metadata). A missing file is a warning and an empty document.
- * @throws Fault `failed to read analyzed file: ...`
- */
 export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {
   const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
   if (analyzed !== undefined) return analyzed;

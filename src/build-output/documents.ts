@@ -15,10 +15,6 @@ const projectSchema = table({
   source: table({ type: text, version: freeMap, metadata: freeMap }).optional(),
 });
 
-/**
- * Reads project-metadata.toml (docs/compatibility.md#missing-files). A missing file is a debug line and no source.
- * @throws Fault `failed to read project metadata file: ...`
- */
 export async function readProjectMetadata(path: string, logger: Logger): Promise<ProjectMetadata> {
   const project = await readDocumentIfPresent("project metadata file", path, projectSchema);
   if (project === undefined)

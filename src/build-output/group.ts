@@ -18,8 +18,8 @@ const groupSchema = table({
 });
 
 /**
- * Reads the buildpacks of group.toml in order (docs/compatibility.md#buildpack-group). Validates its extensions but
- * does not return them: an export does not use them.
+ * Validates the group's extensions but does not return them: an export does not use them
+ * (docs/compatibility.md#buildpack-group).
  * @throws Fault `failed to read group file: ...`, also if the file is missing
  */
 export async function readGroup(path: string): Promise<readonly GroupElement[]> {

@@ -45,7 +45,6 @@ export async function readLauncherRelease(
 }
 
 /**
- * The output of `lifecycle -version`, of the program beside this one or in CNB_LIFECYCLE_DIR.
  * @param program as for {@link readLauncherRelease}
  * @returns undefined without such a program; never rejects
  */

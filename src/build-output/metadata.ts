@@ -98,8 +98,8 @@ const metadataSchema = table({
 });
 
 /**
- * Reads `<layers>/config/metadata.toml` (docs/compatibility.md#build-metadata).
- * @throws Fault `failed to read build metadata file: ...`, also if the file is missing
+ * Unlike most documents, this one must exist (docs/compatibility.md#build-metadata).
+ * @throws Fault `failed to read build metadata file: ...`
  */
 export async function readBuildMetadata(layersDir: string, api: PlatformApi): Promise<BuildMetadata> {
   const path = posix.join(layersDir, "config", "metadata.toml");
@@ -112,10 +112,6 @@ export async function readBuildMetadata(layersDir: string, api: PlatformApi): Pr
   return { ...metadata, processes, defaultProcessType };
 }
 
-/**
- * Below API 0.10 a command is one word; the others are prepended to the arguments, which are then never null
- * (docs/compatibility.md#build-metadata).
- */
 function withOneCommand(process: Process): Process {
   const [first, ...others] = process.command ?? [];
   if (first === undefined) return process;

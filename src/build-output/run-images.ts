@@ -18,11 +18,6 @@ export async function readRun(path: string, logger: Logger): Promise<readonly Ru
 
 const stackSchema = table({ "run-image": runImageNames.optional() });
 
-/**
- * Reads stack.toml, used below API 0.12 (docs/compatibility.md#run-image-names). A missing file is an info line and no
- * names.
- * @throws Fault `failed to read stack file: ...`
- */
 export async function readStack(path: string, logger: Logger): Promise<RunImageNames> {
   const stack = await readDocumentIfPresent("stack file", path, stackSchema);
   if (stack === undefined) logger.info(`No stack metadata found at path ${goQuote(path)}`);

@@ -46,7 +46,6 @@ export class SbomCopies {
     }
   }
 
-  /** Removes what was added. Best effort: the next export overwrites leftovers. */
   async undo(): Promise<void> {
     for (const path of this.#added.splice(0).reverse())
       await lstat(path)

@@ -170,10 +170,6 @@ export async function readDocument<Schema extends z.ZodType>(
   }
 }
 
-/**
- * Like {@link readDocument}, but undefined if the file does not exist; any other failure is a fault
- * (docs/compatibility.md#missing-files).
- */
 export async function readDocumentIfPresent<Schema extends z.ZodType>(
   what: string,
   path: string,

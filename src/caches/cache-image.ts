@@ -31,7 +31,6 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import { CACHE_PRIORITY } from "../plan/layers.ts";
 import type { CacheContext, CacheInput, CacheLayer, CacheStore } from "./cache.ts";
 
-/** The push of one layer of a cache image. Releases the layer once the repository is known to have its blob. */
 class CacheLayerPush {
   readonly #content: Promise<RegistryContent>;
   readonly #layer: Layer;

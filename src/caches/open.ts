@@ -14,7 +14,6 @@ export interface OpeningCache {
    * Fault with an exit code (docs/compatibility.md#cache-selection).
    */
   readonly store: Promise<CacheStore | Fault | undefined>;
-  /** What the app image's plan needs to know of the cache: of a cache image only that there is one. */
   readonly planned: Promise<PlannedCache | undefined>;
 }
 

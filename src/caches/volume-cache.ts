@@ -153,7 +153,7 @@ export class VolumeCache {
   }
 
   /**
-   * The committed cache's metadata; empty if there is none or it cannot be decoded.
+   * Empty if there is no metadata or it cannot be decoded.
    * @throws Fault `opening metadata file ...`
    */
   async metadata(): Promise<CacheMetadata> {
@@ -177,7 +177,7 @@ export class VolumeCache {
   }
 
   /**
-   * Checks that a layer's committed tar exists, is readable and matches its name; otherwise the layer is rebuilt
+   * Checks that a layer's committed tar exists, is readable and matches its name
    * (docs/compatibility.md#unreadable-cache-layers).
    * @returns the reference's words for the flaw; undefined if there is none
    */
@@ -247,7 +247,6 @@ export class VolumeCache {
     await this.close();
   }
 
-  /** Removes uncommitted files and unlocks the directory. The next open removes leftovers. */
   async close(): Promise<void> {
     await removeAll(this.stagingDir).catch(() => undefined);
     this.#owned.release();

@@ -14,7 +14,6 @@ export interface GroupElement {
 
 export interface Process {
   readonly type: string;
-  /** null when absent: the label prints that as null, an empty array as []. */
   readonly command: readonly string[] | null;
   readonly args: readonly string[] | null;
   readonly direct: boolean;

@@ -4,7 +4,6 @@
  */
 export const EXIT_CODES = {
   success: 0,
-  /** Failures without a code of their own: unreadable files, keychain, chown, cache creation, bad log level. */
   failed: 1,
   /** Flags that do not parse; the exit code of Go's flag package. */
   flagSyntax: 2,

@@ -29,7 +29,6 @@ export function guardLayout(settings: ExportSettings, logger: Logger): void {
   if (settings.layout) guardExperimental("export to OCI layout format", settings.experimentalMode, logger);
 }
 
-/** Guards extensions below API 0.13, if `<extended>/run` has entries (docs/compatibility.md#experimental-features). */
 export async function guardDockerfiles(settings: ExportSettings, logger: Logger): Promise<void> {
   if (gates(settings.platformApi).allowsDockerfiles) return;
   if (await hasExtendedLayers(settings)) guardExperimental("Dockerfiles", settings.experimentalMode, logger);

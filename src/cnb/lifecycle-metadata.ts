@@ -40,7 +40,6 @@ export interface RunImageNames {
   readonly mirrors: readonly string[];
 }
 
-/** The run image that an app image is built upon: diffID of its top layer, the reference that identifies it, and its names. */
 export interface RunImageRecord extends RunImageNames {
   readonly topLayer: string;
   readonly reference: string;

@@ -5,10 +5,6 @@ export const PROJECT_METADATA_LABEL = "io.buildpacks.project.metadata";
 export const EXEC_ENV_LABEL = "io.buildpacks.exec-env";
 export const CACHE_METADATA_LABEL = "io.buildpacks.lifecycle.cache.metadata";
 
-/**
- * Logged ids of the layers that no buildpack owns (docs/compatibility.md#layer-order,
- * docs/compatibility.md#cache-layers).
- */
 export const LAYER_IDS = {
   launchSbom: "buildpacksio/lifecycle:launch.sbom",
   cacheSbom: "buildpacksio/lifecycle:cache.sbom",
@@ -17,7 +13,6 @@ export const LAYER_IDS = {
   processTypes: "buildpacksio/lifecycle:process-types",
 } as const;
 
-/** The `created_by` of each kind of layer in an image's history (docs/compatibility.md#layer-order). */
 export const CREATED_BY_LAUNCHER = "Buildpacks Application Launcher";
 export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
 export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";

@@ -39,10 +39,9 @@ const REGISTRY_RESOURCE = "https://containerregistry.azure.net/";
 const METADATA_URL = "http://169.254.169.254";
 
 /**
- * A refresh token of an Azure registry for the identity of the environment or machine: a client secret, a federated
- * token (workload identity) or a managed identity, in this order, as in the reference's helper
- * (docker-credential-acr-env pkg/token/token.go). Uses plain requests, because it needs three, none of them signed, and
- * the SDK weighs 2 MB.
+ * A refresh token for an Azure registry, from a client secret, a federated token (workload identity) or a managed
+ * identity, in this order, as in the reference's helper (docker-credential-acr-env pkg/token/token.go). Uses plain
+ * requests, because it needs three, none of them signed, and the SDK weighs 2 MB.
  * @throws Fault if there is no identity, or if it has no access to the registry
  */
 export async function acrCredentials(registry: string, context: CloudContext): Promise<Credentials> {

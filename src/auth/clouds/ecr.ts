@@ -60,7 +60,6 @@ async function keepKeys({ config }: ECRClient | ECRPUBLICClient): Promise<void> 
   keepSecret(sessionToken);
 }
 
-/** @param token base64 of `AWS:<password>` */
 function decode(token: string | undefined): Credentials {
   const [username, password] = Buffer.from(token ?? "", "base64")
     .toString("utf8")

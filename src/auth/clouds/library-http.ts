@@ -19,7 +19,6 @@ interface SdkRequest {
 /** The SDK retries endpoints that have not answered by then. */
 const SDK_TIMEOUT_MS = 10_000;
 
-/** Makes the AWS SDK use this program's HTTP client, with its proxies and certificates. */
 export function sdkHandler(http: Http) {
   return {
     metadata: { handlerProtocol: "http/1.1" },
@@ -55,7 +54,6 @@ function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL 
   return url;
 }
 
-/** A `fetch` on top of this program's HTTP client, with its proxies and certificates. */
 export function fetchThrough(http: Http, signal: AbortSignal): typeof fetch {
   return async (input, init = {}) => {
     const request = new Request(input, { ...init, signal });
