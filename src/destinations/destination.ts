@@ -77,7 +77,6 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
   });
 }
 
-/** A saved app image, as log and report name it (docs/compatibility.md#save-messages, docs/compatibility.md#report). */
 export interface SavedImage {
   readonly names: readonly SavedName[];
   readonly label: string;
@@ -98,7 +97,7 @@ export interface AppDestination {
   /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
-  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
+  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). */
   openLaunchCache(hashFile: HashFile): Promise<void>;
   checkAccess(signal: AbortSignal): Promise<void>;
   announce(logger: Logger): void;
@@ -106,10 +105,8 @@ export interface AppDestination {
   readonly layerUses: readonly LayerUse[];
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**
-   * Adds a layer unless the destination has it.
+   * A no-op if the destination has the layer.
    * @param layer its id for messages, and its position in the order of work
-   * @returns its descriptor there
-   * @throws Fault; the signal's reason
    */
   addLayer(
     content: LayerContent<SourceImage>,

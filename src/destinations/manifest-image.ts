@@ -9,7 +9,6 @@ interface StoredImage {
   readonly configBytes: Buffer;
 }
 
-/** An image that is stored as manifest and config: a registry's or a layout's. */
 export abstract class ManifestImage<Stored extends StoredImage> implements SourceImage {
   readonly name: string;
   readonly image: Stored;

@@ -201,13 +201,11 @@ function versionIn(version: unknown): string | undefined {
   return typeof version === "string" && /^\d+\.\d+$/.test(version) ? version : undefined;
 }
 
-/** Returns undefined for an error response of the daemon. @throws any other error */
 export function unlessRefused(error: unknown): undefined {
   if (isRefusal(error)) return undefined;
   throw error;
 }
 
-/** @param version `<major>.<minor>`, like `minimum` */
 export function isAtLeast(version: string, minimum: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const [minimumMajor = 0, minimumMinor = 0] = minimum.split(".").map(Number);

@@ -34,7 +34,7 @@ function messageIn(body: string, status: number): string {
   return `API returned a ${status} but provided no error-message`;
 }
 
-/** The fault of a request without a complete response; faults of the request's own body pass unchanged. */
+/** Faults of the request's own body pass unchanged. */
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
   if (error instanceof Fault) return error;
   if (tls !== undefined && isCoded(error)) {

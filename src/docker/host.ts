@@ -8,7 +8,6 @@ import type { Environment } from "../process/environment.ts";
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
 interface DockerTls extends Certificates {
-  /** False accepts any certificate of the daemon. */
   readonly rejectUnauthorized: boolean;
 }
 
@@ -19,7 +18,7 @@ export interface DockerHost {
   readonly origin: string;
   readonly basePath: string;
   readonly tls: DockerTls | undefined;
-  /** A fixed API version; undefined: negotiated. */
+  /** Undefined: negotiated. */
   readonly version: string | undefined;
 }
 

@@ -2,7 +2,7 @@ import { constants, readFileSync } from "node:fs";
 
 const ACCESS_MODE = 0o3;
 
-/** What a descriptor is open for (fcntl(2), F_GETFL), from procfs, because Node has no call for it. */
+/** The access mode of a descriptor (fcntl(2), F_GETFL), from procfs, because Node has no call for it. */
 export interface DescriptorFlags {
   readonly isReadOnly: boolean;
   readonly isNonBlocking: boolean;

@@ -19,7 +19,6 @@ export class AnswerHeads {
   readonly #push: Socket["push"];
   #state: "idle" | "head" | "chunks" | "body" = "idle";
   readonly #chunks = new ChunkLines();
-  /** Of a head that is not complete yet. */
   #head: Buffer = EMPTY;
 
   constructor(socket: Socket) {
@@ -88,7 +87,7 @@ export class AnswerHeads {
   }
 }
 
-/** As in Go; bytes. */
+/** As in Go. */
 const MAX_LINE_BYTES = 4096;
 
 class ChunkLines {

@@ -152,7 +152,6 @@ export function secure(socket: Socket, host: string, settings: TlsSettings, opti
   });
 }
 
-/** Waits for a new socket to be usable. */
 async function connected<S extends Socket>(
   socket: S,
   event: "connect" | "secureConnect",

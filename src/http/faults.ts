@@ -221,7 +221,6 @@ export function certificateFailure(code: string): string | undefined {
   return reason && `tls: failed to verify certificate: x509: ${reason}`;
 }
 
-/** Go's words for Node's error codes. */
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connect: connection refused",
   ECONNRESET: "read: connection reset by peer",

@@ -58,7 +58,6 @@ export function checkImage(
   }
 }
 
-/** True for a blob that the image lists with this diffID, and for an unlisted one if the layer can be built. */
 function isOrigin(descriptor: Descriptor | undefined, { diffId, from, canBeMade }: OwnLayer): boolean {
   const { diff_ids } = from?.config.rootfs ?? { diff_ids: [] };
   const blobs = (from?.layers ?? []).map((layer, i) => ({ ...layer, diffId: diff_ids[i] }));
@@ -112,7 +111,6 @@ export function cacheImageDamage(image: ExistingImage): string | undefined {
   return countsDamage(image) ?? (isListed ? undefined : "its config lists other layers than its label");
 }
 
-/** @throws Fault if the numbers of layers and diffIDs differ */
 export function checkCounts(image: ExistingImage): void {
   const damage = countsDamage(image);
   if (damage !== undefined) throw new Fault("EXPORT_IMAGE_MANIFEST", `image ${image.name} is inconsistent: ${damage}`);

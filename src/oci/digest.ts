@@ -46,7 +46,6 @@ export function isSha256(text: string): boolean {
   return SHA256.test(text);
 }
 
-/** @throws Fault unless the text is `sha256:` and 64 lower-case hex digits */
 export function parseDigest(text: string): Digest {
   if (!isSha256(text))
     throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);

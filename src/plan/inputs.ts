@@ -34,7 +34,6 @@ export interface Tuning extends SettingsOf<"tuning"> {
 }
 
 export interface Analyzed {
-  /** `image.reference`: the previous image, "" if none. */
   readonly previousImage: string;
   readonly runImage: { readonly reference: string; readonly image: string; readonly extend: boolean } | undefined;
   readonly metadata: LifecycleMetadata;

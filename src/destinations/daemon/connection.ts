@@ -19,7 +19,6 @@ export class DaemonConnection {
     this.docker = docker;
   }
 
-  /** Defaults to classic if the daemon does not say (docs/compatibility.md#daemon-load). */
   storage(signal: AbortSignal): Promise<DaemonStorage> {
     this.#storage ??= this.#readStorage(signal);
     return this.#storage;

@@ -57,7 +57,6 @@ export class LaunchCache {
   }
 
   /**
-   * Replaces the old cache with the new one.
    * @returns the fault if another export has locked the directory
    * @throws Fault `failed to commit cache: ...`
    */

@@ -32,10 +32,7 @@ export class DaemonLoad {
     this.#signal = signal;
   }
 
-  /**
-   * Sends a layer while it is built. Idempotent.
-   * @returns the layer's name in the load
-   */
+  /** Idempotent. @returns the layer's name in the load */
   async send(layer: Layer, transfer?: Transfer): Promise<string> {
     const known = this.#sent.get(layer);
     const sent = known ?? this.#start(layer, transfer);

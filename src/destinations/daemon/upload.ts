@@ -16,7 +16,6 @@ import type { DaemonConnection } from "./connection.ts";
 
 export interface UploadEntry {
   readonly name: string;
-  /** Bytes; the contents must have exactly this size. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
@@ -42,7 +41,6 @@ export async function* tarEntry({ name, size, open }: UploadEntry): AsyncGenerat
   if (padding > 0) yield TAR_END.subarray(0, padding);
 }
 
-/** Sizes beyond the octal field are written in base 256, as in GNU tar and Go. */
 function header(name: string, size: number): Buffer {
   const record = Buffer.alloc(RECORD_SIZE);
   const owner = { uid: 0, gid: 0 };

@@ -35,7 +35,6 @@ function unreadable(path: string, what: string): Fault {
 /** The mode of Go's os.CreateTemp, with which the reference creates layer files. */
 const LAYER_MODE = 0o600;
 
-/** Before the umask. */
 const DOCUMENT_MODE = 0o666;
 
 export const WRONG_SIZE = "EXPORT_LAYOUT_SIZE";

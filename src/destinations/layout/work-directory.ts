@@ -72,7 +72,6 @@ function removeAbandoned(path: string): void {
   }
 }
 
-/** Best effort: a leftover only wastes space, and the next export tries again. */
 function remove(directory: OwnedDirectory): void {
   for (const path of directory.contents()) {
     try {

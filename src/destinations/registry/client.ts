@@ -73,7 +73,7 @@ export class RegistryClient {
     );
   }
 
-  /** Sends a request; the caller must read or discard the body. */
+  /** The caller must read or discard the response's body. */
   async open(request: RegistryRequest): Promise<HttpAnswer> {
     const session = await this.#connect(request.signal);
     const complete = await this.#complete(request);

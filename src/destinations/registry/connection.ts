@@ -43,11 +43,9 @@ export interface Work {
   readonly priority: number;
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called before a failed request is repeated. */
   readonly onRetry?: RetryObserver | undefined;
 }
 
-/** @param waitMs until the next attempt */
 export type RetryObserver = (error: unknown, waitMs: number) => void;
 
 export interface RegistryCounters {

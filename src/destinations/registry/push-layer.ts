@@ -21,10 +21,7 @@ export interface PushedBlob {
   readonly isCertain: boolean;
 }
 
-/**
- * Pushes a layer's blob unless the repository has it. A blob that the registry references but has lost is rebuilt where
- * possible.
- */
+/** Rebuilds a blob that the registry references but has lost, where possible. */
 export async function pushLayer(
   content: RegistryContent,
   repository: RegistryRepository,

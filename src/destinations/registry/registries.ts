@@ -22,7 +22,6 @@ export interface RegistriesOptions {
   readonly logger: Logger;
   readonly patience?: Patience;
   readonly clock?: Clock;
-  /** For repeated requests that are not part of an upload. */
   readonly onRetry?: RetryObserver;
 }
 

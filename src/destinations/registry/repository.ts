@@ -32,7 +32,6 @@ export class RegistryRepository {
   readonly #uploads = new SingleFlight<GrowingBlob | Digest, PutBlob>();
   readonly #present = new Set<Digest>();
   readonly #sent = new Set<Digest>();
-  /** Blobs that the registry reported, but then refused a manifest for lack of. */
   readonly #missing = new Set<Digest>();
 
   constructor(connection: Connection) {

@@ -47,7 +47,6 @@ export class Upload {
   #location: URL | undefined;
   #chunkMinBytes = 0;
   #offset = 0;
-  /** Bytes passed to connections in the open upload. */
   #sent = 0;
   #mostSent = 0;
   #mostStored = 0;
