@@ -5,19 +5,18 @@ import type { DeflateWasm } from "./engine/compression.ts";
 import type { WorkerEntries } from "./engine/pool.ts";
 import { Fault } from "./errors/fault.ts";
 
-/** Where the parts of the engine are that are no code of the main thread. */
 export interface EngineParts {
   readonly entries: WorkerEntries;
   /** Builds of the DEFLATE encoder, the fastest first. */
   readonly deflate: readonly [DeflateWasm, ...DeflateWasm[]];
 }
 
-/** Threads of the one executable file find their entries below this, which is no directory (workers/embedded.ts). */
+/** The threads' entries in the single executable. It is not a directory (workers/embedded.ts). */
 const EMBEDDED = "/tandem/";
 
 /**
- * Parts of the executable file; or bundles beside this file in a release; or sources in a checkout.
- * @throws Fault when the encoder was not built
+ * Uses the assets of the single executable, the bundles beside this file in a release, or the sources in a checkout.
+ * @throws Fault if the encoder is not built
  */
 export function engineParts(): EngineParts {
   if (isSea()) return { entries: entriesIn(EMBEDDED, "cjs"), deflate: [asset(ENCODERS[0]), asset(ENCODERS[1])] };
@@ -26,7 +25,7 @@ export function engineParts(): EngineParts {
   return { entries, deflate: [built(ENCODERS[0]), built(ENCODERS[1])] };
 }
 
-/** The page that shows a timeline, without one. @throws Fault when it was not built; Error when it cannot be read */
+/** The timeline page, without a timeline. @throws Fault if it is not built; Error if it cannot be read */
 export function timelinePage(): string {
   return isSea() ? getAsset("timeline.html", "utf8") : readFileSync(built("timeline.html"), "utf8");
 }
@@ -38,7 +37,6 @@ function isBundled(): boolean {
   return import.meta.filename.endsWith(".cjs");
 }
 
-/** Where the build leaves its products, and the bundles are. */
 function builtDirectory(): string {
   return isBundled() ? import.meta.dirname : join(import.meta.dirname, "..", "dist");
 }
@@ -47,7 +45,7 @@ function asset(name: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(getRawAsset(name).slice(0));
 }
 
-/** The path of a product of the build. @throws Fault when it is not there */
+/** @throws Fault if the build has not made it */
 function built(name: string): string {
   const path = join(builtDirectory(), name);
   if (existsSync(path)) return path;

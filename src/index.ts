@@ -37,7 +37,6 @@ export interface ExportEnvironment {
   readonly signal?: AbortSignal;
 }
 
-/** The event of a kind. */
 type EventOf<Kind extends ExportEvent["event"]> = Extract<ExportEvent, { readonly event: Kind }>;
 
 /** The outcome of an export. */

@@ -21,7 +21,7 @@ interface ExporterProcess {
   readonly logger: Logger;
   readonly output?: CommandOutput;
   readonly onEvent?: EventSink;
-  /** Switches user and group; absent in another program, which keeps its user. @throws Fault */
+  /** Absent if an embedding program keeps its user. @throws Fault */
   readonly runAs?: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads | undefined;
 }

@@ -57,10 +57,6 @@ function phaseFault(message: string, details: FaultDetails = {}): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }
 
-/**
- * The result of the command line: print `stderr` and exit with `exitCode` (help and flag errors), print the version, or
- * run with these flags.
- */
 export type CommandLine =
   | { readonly kind: "exit"; readonly exitCode: number; readonly stderr: string }
   | { readonly kind: "version" }
@@ -104,7 +100,6 @@ function exists({ command, since, until }: Flag, name: Command, holds: PlatformG
   return until?.command !== name || !holds[until.gate];
 }
 
-/** @param given undefined for a flag that is not set explicitly */
 function flagValues(env: Environment, machine: Machine, given: (flag: Flag) => FlagValue | undefined): FlagValues {
   const entries = ALL_FLAGS.map((flag) => [flag.key, given(flag) ?? define(flag, env, machine).initial]);
   return Object.fromEntries(entries);

@@ -79,7 +79,7 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   return exitCode;
 }
 
-/** Prints the version of the lifecycle that this program is part of first, because its users expect it. */
+/** The lifecycle's version comes first, because users expect it. */
 async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal: AbortSignal): Promise<number> {
   const { readLifecycleVersion } = await import("../build-output/launcher-release.ts");
   const lifecycle = await readLifecycleVersion(program, env, cwd, signal);

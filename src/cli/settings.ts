@@ -38,7 +38,6 @@ export function initialSettings(
   };
 }
 
-/** See docs/compatibility.md#created-time. */
 function sourceDateEpoch(text: string, isHonoured: boolean) {
   if (!isHonoured || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
   const seconds = parseGoDecimal(text);

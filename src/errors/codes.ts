@@ -8,7 +8,7 @@ function entry(meaning: string, hint?: string, exitCode?: number): CodeEntry {
   return { meaning, hint, exitCode };
 }
 
-/** The stages of an export: the middle words of the codes, in the order of docs/troubleshooting.md. */
+/** The middle words of the codes, in the order of docs/troubleshooting.md. */
 export const STAGES = {
   REGISTRY: "Registries",
   AUTH: "Logging in",
@@ -38,7 +38,7 @@ const REBUILD_IMAGE = "Build or push that image again, or use another one.";
 const REPAIR_LAYOUT = "Write that layout again, e.g. with skopeo copy.";
 const RAISE_LIMIT = "Raise the limit of the process or of its container.";
 
-/** Every code that a {@link Fault} may have. docs/troubleshooting.md lists them from here. */
+/** docs/troubleshooting.md lists these codes. */
 export const CODES = {
   EXPORT_REGISTRY_DENIED: entry(
     "The credentials, or anonymous users, may not read from or push to a registry.",

@@ -13,7 +13,7 @@ export interface WireFault {
   readonly stack: string | undefined;
 }
 
-/** Anything thrown, ready to be posted. Errors other than Fault are wrapped in one, with their stack. */
+/** Errors other than Fault are wrapped in one, with their stack. */
 export function toWire(error: unknown): WireFault {
   const { code, message, exitCode, ownHint: hint, destination, stack } = toFault(error);
   return { code, message, exitCode, hint, destination, stack: error instanceof Error ? error.stack : stack };

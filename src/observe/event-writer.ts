@@ -46,7 +46,7 @@ function isWritable(descriptor: number): boolean {
   }
 }
 
-/** True for a pipe that the runtime opened to itself: the other end is in this process too. */
+/** The other end of a pipe that the runtime opened to itself is in this process, too. */
 function isOwnPipe(descriptor: number): boolean {
   const name = linkOf(descriptor);
   if (!PIPE.test(name)) return false;
@@ -94,7 +94,7 @@ export function openEvents(target: string | number): EventWriter {
 }
 
 /**
- * Checks early that {@link openEvents} can create its file, before a long build runs.
+ * Checks before a long build that {@link openEvents} can create its file.
  * @throws Fault `open <path>: ...` if the directory does not exist
  */
 export function requireEventsDirectory(target: string | number): void {

@@ -32,7 +32,6 @@ function kind<const Name extends string, Shape extends z.ZodRawShape>(name: Name
   return z.object({ event: z.literal(name), elapsedMs, ...shape }).meta({ id: name, description });
 }
 
-/** Members and kinds are only ever added: consumers must ignore unknown ones. */
 export const exportEventSchema = z.discriminatedUnion("event", [
   kind(
     "layer-started",
@@ -130,8 +129,8 @@ export const exportEventSchema = z.discriminatedUnion("event", [
 ]);
 
 /**
- * What happens during an export, for platforms and tools. Times are in ms since the export began, sizes in bytes. One
- * object a line is written for `-events`; members are only ever added.
+ * An event of an export. Times are in ms since the export began, sizes in bytes. `-events` writes one object per line.
+ * Members and kinds are only ever added: consumers must ignore unknown ones.
  */
 export type ExportEvent = z.infer<typeof exportEventSchema>;
 

@@ -75,7 +75,6 @@ export class LayerWork {
     this.#works?.passEnded(this, undefined);
   }
 
-  /** The layer cannot be made, in this pass or before it. */
   fail(reason: unknown): void {
     this.state = "failed";
     this.#works?.passEnded(this, reason);

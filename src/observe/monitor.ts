@@ -58,7 +58,6 @@ export class Monitor {
     return transfer;
   }
 
-  /** A request that is part of no transfer failed and is repeated after a wait. */
   retried(error: unknown, waitMs: number): void {
     this.#works?.retried(error, waitMs);
   }
@@ -67,7 +66,6 @@ export class Monitor {
     this.#works?.cacheBegan();
   }
 
-  /** There is no new cache. */
   cacheFailed(error: unknown): void {
     this.emit({ event: "cache-failed", reason: messageOf(error) });
     this.#works?.cacheFailed(error);

@@ -12,13 +12,13 @@ export interface BlockTimes {
   readonly endMs: number;
 }
 
-/** Receives the spans of a timeline. Calls come at most once for each MiB of a layer. */
+/** Called at most once for each MiB of a layer. */
 export interface SpanSink {
   block(layer: string, block: number, times: BlockTimes): void;
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;
 }
 
-/** What spans say of a layer; sizes in bytes. */
+/** Sizes in bytes. */
 export interface ObservedWork {
   readonly id: string;
   readonly tarSize: number | undefined;
@@ -26,18 +26,16 @@ export interface ObservedWork {
   readonly compressed: number;
 }
 
-/** What spans say of a transfer; each has one object, which is its identity. */
+/** Sizes in bytes. Each transfer has one object, which is its identity. */
 export interface ObservedTransfer {
   readonly plan: { readonly destination: string; readonly image: Side; readonly layer?: string | undefined };
   readonly outcome: TransferOutcome | undefined;
-  /** Bytes. */
   readonly size: number | undefined;
   readonly sent: number;
 }
 
-/** Takes work as it begins and ends, with the object that it is about, which the events name only. */
+/** Receives work as it begins and ends, as objects; the events contain only names. */
 export interface WorkSink extends SpanSink {
-  /** A pass over a layer's files. */
   passBegan(work: ObservedWork, makes: readonly LayerProduct[]): void;
   passEnded(work: ObservedWork, failure: unknown): void;
   transferCreated(transfer: ObservedTransfer): void;
@@ -45,7 +43,7 @@ export interface WorkSink extends SpanSink {
   transferBegan(transfer: ObservedTransfer, offset: number): void;
   transferRetried(transfer: ObservedTransfer, error: unknown, waitMs: number): void;
   transferEnded(transfer: ObservedTransfer, failure: unknown, digest?: string): void;
-  /** A request that is part of no transfer is repeated. */
+  /** For a request that is part of no transfer. */
   retried(error: unknown, waitMs: number): void;
   cacheBegan(): void;
   cacheFailed(error: unknown): void;

@@ -47,7 +47,6 @@ export class Transfer {
     this.#works?.transferBegan(this, offset);
   }
 
-  /** One of its requests failed and is repeated after a wait. */
   retry(error: unknown, waitMs: number): void {
     this.#works?.transferRetried(this, error, waitMs);
   }

@@ -29,16 +29,12 @@ export interface ObserverOptions {
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
   readonly launcherRelease: Promise<LauncherRelease>;
-  /** The export's span in telemetry that the caller opens and closes, if it could. Absent: {@link watchExport} does. */
+  /** The export's span in telemetry that the caller opens and closes. Absent: {@link watchExport} opens it. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
 }
 
 export interface Observers {
   readonly monitor: Monitor;
-  /**
-   * The export is over: removes progress and writes the rest.
-   * @param failure undefined after success
-   */
   end(failure: unknown): void;
   /** Waits for readers, and warns of failed writes. Call last. */
   close(): Promise<void>;
@@ -161,7 +157,7 @@ function summaryEvent({ bottleneck, totalMs: _, appReadyMs, ...numbers }: Summar
 
 const reported = new WeakSet<Error>();
 
-/** Runs an export and reports failures that precede its observers: of credentials, users, limits. */
+/** Also reports failures that precede the observers: of credentials, users, limits. */
 export async function tellingFailures<Result>(
   settings: ExportSettings,
   onEvent: EventSink | undefined,

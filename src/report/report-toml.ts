@@ -62,7 +62,7 @@ export function reportToml({ tags, imageId, digest, manifestSize, bom, runImage 
   );
 }
 
-/** RunImageForRebase of the lifecycle's platform/files/analyzed.go, which has tags for TOML already. */
+/** RunImageForRebase of the lifecycle's platform/files/analyzed.go, whose tags are those for TOML. */
 function runImageStruct({ topLayer, reference, image, mirrors }: RunImageRecord): GoStruct {
   return goStruct({
     "top-layer": topLayer,

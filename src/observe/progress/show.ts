@@ -38,7 +38,6 @@ export function chooseProgress(flag: ProgressFlag, { isTerminal, environment }: 
  */
 const START = "Progress:";
 
-/** One line for each destination with pending uploads, or one about layers while no upload has begun. */
 function progressLines(
   destinations: readonly DestinationProgress[],
   layers: readonly LayerProgress[],
@@ -75,7 +74,7 @@ export interface ProgressParts {
   readonly ticker: Ticker;
 }
 
-/** Shows progress until the returned function is called, by polling the monitor. */
+/** Polls the monitor until the returned function is called. */
 export async function showProgress(parts: ProgressParts): Promise<() => void> {
   const { mode, hasEvents, output } = parts;
   const stops = [

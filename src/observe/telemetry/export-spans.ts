@@ -6,14 +6,14 @@ import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, Wo
 import type { Attributes } from "./otlp.ts";
 import type { OpenSpan } from "./telemetry.ts";
 
-/** What threads do for a layer: the names of a pass's inner spans. */
+/** The names of a pass's inner spans. */
 type Stage = "read" | "compress" | "hash" | "hash-blob";
 
 interface StageTimes {
   /** ms of the threads' clock. */
   startMs: number;
   endMs: number;
-  /** Threads together, so it may exceed the span. */
+  /** Summed over the threads, so it may exceed the span. */
   busyMs: number;
 }
 
@@ -27,16 +27,15 @@ interface SpanSettings extends Pick<ExportSettings, "daemon" | "layout" | "cache
   readonly tuning: Pick<Tuning, "workers" | "compression" | "compressionLevel">;
 }
 
-/** Turns what a monitor records of an export into spans below one span (docs/telemetry.md#spans). */
+/** Turns a monitor's records of an export into spans below one span (docs/telemetry.md#spans). */
 export class ExportSpans implements WorkSink {
   readonly #export: OpenSpan;
   readonly #settings: SpanSettings;
   readonly #app: OpenSpan;
   #cache: OpenSpan | undefined;
-  /** By layer id. */
   readonly #passes = new Map<string, Pass>();
   readonly #transfers = new Map<ObservedTransfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
-  /** Add to ms of the threads' clock for ms since 1970. */
+  /** What to add to ms of the threads' clock for ms since 1970. */
   readonly #threadOffsetMs: number;
 
   /** @param span of the whole export; ended by {@link end} */
@@ -166,7 +165,7 @@ export class ExportSpans implements WorkSink {
     this.#addRetry(this.#export, error, waitMs);
   }
 
-  /** Ends all spans. @param failure what the export failed with, undefined for success */
+  /** @param failure undefined for success */
   end(failure: unknown): void {
     for (const transfer of [...this.#transfers.keys()]) this.transferEnded(transfer, failure);
     for (const { span } of this.#passes.values()) span.end(failure);
@@ -240,7 +239,7 @@ function addStage(stages: Pass["stages"] | undefined, stage: Stage, startMs: num
   }
 }
 
-/** A layer without its own name, which is a directory's. RFC 0131 has the ids of buildpacks in its examples. */
+/** Omits the layer's own name, which is a directory's. RFC 0131 has the ids of buildpacks in its examples. */
 function kindOfLayer(id: string): Attributes {
   const kind = KINDS[id];
   if (kind !== undefined) return { "layer.kind": kind };

@@ -25,7 +25,7 @@ const FILE_MODE = 0o664;
 const OPEN_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** `<layers>/tracing/lifecycle/<phase>.jsonl`: lines are appended as they come, and what was there before stays. */
+/** Appends lines to `<layers>/tracing/lifecycle/<phase>.jsonl`, whose earlier lines stay. */
 export class TelemetryFile {
   readonly #path: string;
   readonly #descriptor: number;
@@ -64,7 +64,7 @@ export class TelemetryFile {
     return this.#failure;
   }
 
-  /** Never throws. Nothing is written after a failure, because the file may end in a part of a line. */
+  /** Never throws. Writes nothing after a failure, because the file may end in a partial line. */
   write(line: string): void {
     if (this.#failure !== undefined) return;
     const bytes = Buffer.from(`${line}\n`);
@@ -109,7 +109,7 @@ function isInside(directory: string, path: string): boolean {
   return way === "" || !(way === ".." || way.startsWith("../"));
 }
 
-/** Without links, as far as the path exists. */
+/** Resolves links as far as the path exists. */
 function resolved(path: string): string {
   try {
     return realpathSync(path);

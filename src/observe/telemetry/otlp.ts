@@ -1,13 +1,13 @@
 /**
- * OTLP's JSON encoding of spans (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), one message a line as
- * OpenTelemetry's file exporter writes it (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). Why it is
- * not a package's: docs/decisions/0011-own-otlp-writer.md.
+ * OTLP's JSON encoding of spans (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), one message per
+ * line as in OpenTelemetry's file exporter (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). For why
+ * no package does this, see docs/decisions/0011-own-otlp-writer.md.
  */
 
-/** A bigint is an integer, a number a double: backends keep the two apart, and 1.0 must not become an integer. */
+/** A bigint is an integer, a number a double: backends distinguish them, and 1.0 must not become an integer. */
 type AttributeValue = string | bigint | number | boolean | readonly string[];
 
-/** Attributes by key; undefined ones are left out. */
+/** Undefined attributes are omitted. */
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 /** Times, here and in spans, are ms since 1970. */
@@ -23,7 +23,6 @@ export interface SpanRecord {
   /** "" for the first span of a trace. */
   readonly parentSpanId: string;
   readonly isParentRemote: boolean;
-  /** Of the trace context. */
   readonly traceFlags: number;
   readonly name: string;
   readonly kind: "internal" | "client";
@@ -31,18 +30,15 @@ export interface SpanRecord {
   readonly endMs: number;
   readonly attributes: Attributes;
   readonly events: readonly SpanEvent[];
-  /** Why it failed; undefined if it did not. */
   readonly failure: string | undefined;
 }
 
-/** What a file's spans have in common. */
 export interface Origin {
   readonly resource: Attributes;
-  /** The instrumentation scope: name and version of the program that made the spans. */
   readonly scope: { readonly name: string; readonly version: string };
 }
 
-/** Numbers of the enumerations in opentelemetry-proto's trace.proto, which JSON has as integers. */
+/** Numbers of the enumerations in opentelemetry-proto's trace.proto; JSON has them as integers. */
 const KINDS = { internal: 1, client: 3 } as const;
 const STATUS_ERROR = 2;
 
@@ -50,7 +46,7 @@ const STATUS_ERROR = 2;
 const KNOWS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 
-/** A TracesData message with one span, without a newline. */
+/** A TracesData message without a newline. */
 export function tracesLine({ resource, scope }: Origin, span: SpanRecord): string {
   const scopeSpans = [{ scope, spans: [encodeSpan(span)] }];
   return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
@@ -92,7 +88,7 @@ function anyValue(value: AttributeValue): object {
   return { arrayValue: { values: value.map(anyValue) } };
 }
 
-/** A double has room for quarters of a microsecond in ms since 1970. */
+/** In ms since 1970, a double resolves a quarter of a microsecond. */
 function nanoseconds(ms: number): string {
   return String(BigInt(Math.round(ms * 1000)) * 1000n);
 }

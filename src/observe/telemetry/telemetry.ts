@@ -15,12 +15,12 @@ export const TRACEPARENT_ENV = "CNB_OTEL_TRACEPARENT";
 
 export interface OpenSpan {
   readonly telemetry: Telemetry;
-  /** Names it as the parent of spans of another process. */
+  /** Makes the span the parent of another process's spans. */
   readonly traceparent: string;
   set(attributes: Attributes): void;
   addEvent(name: string, attributes?: Attributes): void;
   startChild(name: string, options?: SpanOptions): OpenSpan;
-  /** Writes the span; only the first call counts. @param failure what it failed with; undefined for success */
+  /** Only the first call counts. @param failure undefined for success */
   end(failure?: unknown, endMs?: number): void;
 }
 
@@ -35,22 +35,22 @@ type TelemetrySink = Pick<TelemetryFile, "write" | "failure" | "close">;
 
 interface TelemetryOptions {
   readonly context: TraceContext;
-  /** Also write names: references, paths, digests, layers and messages of errors. Without them the file is anonymous. */
+  /** Also write references, paths, digests, layers and error messages. Without them the file is anonymous. */
   readonly hasNames: boolean;
   readonly platformApi: string;
-  /** Version of the lifecycle that this program is part of; must not reject. */
+  /** Must not reject. */
   readonly lifecycleVersion: Promise<string>;
-  /** ms since 1970, which no change of the date disturbs. */
+  /** In ms since 1970; unaffected by changes of the system clock. */
   readonly now?: () => number;
 }
 
-/** The spans of one command in one file; each is written as soon as it ends. */
+/** Writes each span as soon as it ends. */
 export class Telemetry {
   readonly hasNames: boolean;
   readonly now: () => number;
   readonly #sink: TelemetrySink;
   readonly #context: TraceContext;
-  /** Spans that wait until the resource is known. */
+  /** Until the resource is known. */
   readonly #waiting: SpanRecord[] = [];
   readonly #known: Promise<void>;
   #origin: Origin | undefined;
@@ -67,20 +67,19 @@ export class Telemetry {
     });
   }
 
-  /** Starts the command's first span. */
   start(name: string, options: SpanOptions = {}): OpenSpan {
     const { parentId } = this.#context;
     return this.#startSpan(name, options, { parentSpanId: parentId, isParentRemote: parentId !== "" });
   }
 
-  /** Waits for the lines, and closes the file. @returns why lines are missing; undefined if none are */
+  /** @returns why lines are missing; undefined if none are */
   async close(): Promise<string | undefined> {
     await this.#known;
     this.#sink.close();
     return this.#sink.failure?.message;
   }
 
-  /** How a failure is told: anonymous by its kind only. */
+  /** Without names, only the kind of the failure. */
   describe(error: unknown): { readonly type: string; readonly message: string } {
     const type = errorType(error);
     return { type, message: this.hasNames ? messageOf(error) : type };
@@ -129,7 +128,7 @@ function wallClock(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** The code of a fault or of a system call; never a text that may have names in it. */
+/** The code of a fault or of a system call, because messages may contain names. */
 function errorType(error: unknown): string {
   if (error instanceof Fault) return error.code;
   return isSystemError(error) ? error.code : "EXPORT_INTERNAL";
@@ -185,7 +184,7 @@ export function warnTelemetry(logger: Logger, reason: string): void {
   logger.warn(`Failed to write telemetry: ${reason}`);
 }
 
-/** An invalid `traceparent` starts a new trace, as W3C asks. */
+/** An invalid `traceparent` starts a new trace, as the W3C specification requires. */
 function readContext(environment: Environment, logger: Logger): TraceContext {
   const given = environment[TRACEPARENT_ENV] ?? "";
   if (given === "") return newTrace();

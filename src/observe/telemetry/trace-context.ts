@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** What a span takes over from its caller (https://www.w3.org/TR/trace-context/#traceparent-header-field-values). */
+/** See https://www.w3.org/TR/trace-context/#traceparent-header-field-values. */
 export interface TraceContext {
   /** 32 lower-case hex digits, not all zero. */
   readonly traceId: string;
@@ -18,10 +18,7 @@ const HEX_BYTES = 16;
 const TRACEPARENT =
   /^(?!ff)(?<version>[\da-f]{2})-(?!0{32})(?<traceId>[\da-f]{32})-(?!0{16})(?<parentId>[\da-f]{16})-(?<flags>[\da-f]{2})(?<more>-.*)?$/;
 
-/**
- * Parses a `traceparent`.
- * @returns undefined for one that the specification calls invalid
- */
+/** @returns undefined for a text that the specification calls invalid */
 export function parseTraceparent(text: string): TraceContext | undefined {
   const { version, traceId = "", parentId = "", flags = "", more } = TRACEPARENT.exec(text)?.groups ?? {};
   if (version === undefined || (version === "00" && more !== undefined)) return undefined;
@@ -29,17 +26,15 @@ export function parseTraceparent(text: string): TraceContext | undefined {
   return { traceId, parentId, flags: Number.parseInt(flags, HEX_BYTES) & SAMPLED };
 }
 
-/** The `traceparent` that names a span as parent. */
 export function traceparentOf(traceId: string, spanId: string, flags: number): string {
   return `00-${traceId}-${spanId}-${flags.toString(HEX_BYTES).padStart(2, "0")}`;
 }
 
-/** The context of a trace that begins here. */
 export function newTrace(): TraceContext {
   return { traceId: newId(16), parentId: "", flags: SAMPLED };
 }
 
-/** @param bytes 16 for a trace, 8 for a span @returns lower-case hex digits, not all zero */
+/** @returns lower-case hex digits, not all zero */
 export function newId(bytes: 8 | 16): string {
   const id = randomBytes(bytes).toString("hex");
   return /^0*$/.test(id) ? newId(bytes) : id;

@@ -9,7 +9,7 @@ const PLACE = "<!-- timeline -->";
 /**
  * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a self-contained page.
  * @param page the page without a timeline
- * @param timeoutMs how long to wait for the reader of a FIFO
+ * @param patienceMs how long to wait for the reader of a FIFO
  * @throws Fault `open <path>: ...` or `write <path>: ...`
  */
 export async function writeTimeline(

@@ -21,7 +21,7 @@ interface Column {
   taken: number;
 }
 
-/** Merges the bars of a lane that are thinner than a pixel: those in one pixel column are drawn at once. */
+/** Merges bars thinner than a pixel: those of a lane in one pixel column are drawn at once. */
 class ThinBars {
   readonly #pen: Pen;
   readonly #columns = new Map<string, Column>();
