@@ -4,7 +4,7 @@ import type { VerifiedImage } from "./verify-image.ts";
 
 const sha = z.object({ sha: z.string() });
 
-/** The label `io.buildpacks.lifecycle.metadata`, as far as the analyzer passes it on. */
+/** Only the members that the analyzer passes on. */
 const labelSchema = z.object({
   app: z.array(sha).nullable(),
   sbom: sha.optional(),
@@ -27,7 +27,7 @@ const labelSchema = z.object({
 });
 
 /**
- * The head of an analyzed.toml, as the analyzer writes it for a build whose previous image is a pushed one.
+ * The head of the analyzed.toml that the analyzer writes if a pushed image is the previous one.
  * @param repository `<host>:<port>/<path>`
  */
 export function previousImageToml(
@@ -38,8 +38,8 @@ export function previousImageToml(
 }
 
 /**
- * The previous image's reference and the metadata that its label holds, as the analyzer writes them. The `[run-image]` table
- * is not in it.
+ * The previous image's reference and its label's metadata, as the analyzer writes them, without the table
+ * `[run-image]`.
  */
 export function lifecycleToml(reference: string, labels: Readonly<Record<string, string>>): string {
   const label = labelSchema.parse(JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? ""));

@@ -4,10 +4,10 @@ import { APT_HELPER } from "../../scripts/debian-libraries.ts";
 import type { Architecture } from "../../scripts/fetch-runtime.ts";
 import { findProgram } from "./find-program.ts";
 
-/** The architecture of this machine, as images have it. */
+/** In the names of images. */
 export const NATIVE: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 
-/** Why the single executable cannot be built here; undefined when it can. */
+/** @returns why this machine cannot build the single executable; undefined if it can */
 export function binaryBuildProblem(): string | undefined {
   if (process.platform !== "linux") return "it is built on Linux";
   if (!existsSync(APT_HELPER) || findProgram("dpkg-deb") === undefined) return "there is no apt";

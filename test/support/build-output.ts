@@ -1,14 +1,13 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** A layer of a made-up build: where its contents are copied from, and its `[types]`. */
+/** A layer of a generated build: directories to copy its contents from, and its `[types]`. */
 export interface LayerContents {
   readonly from: readonly string[];
   readonly launch: boolean;
   readonly cache: boolean;
 }
 
-/** What a builder leaves behind, for an export to take. */
 export interface BuildOutput {
   readonly root: string;
   readonly layersDir: string;
@@ -25,8 +24,8 @@ function write(path: string, text: string): void {
 
 /**
  * Writes the output of a finished build under `root`: one buildpack with the given layers, an app, metadata.toml with a
- * process `web`, group.toml and a launcher; and the builder's run.toml and SBOM of the launcher. analyzed.toml is written per
- * export, by {@link writeAnalyzed}.
+ * process `web`, group.toml, a launcher with its SBOM, and run.toml. {@link writeAnalyzed} writes analyzed.toml for
+ * each export.
  * @param app directories that become the app
  */
 export function writeBuildOutput(
@@ -66,7 +65,6 @@ buildpack-id = "${id}"
   return { root, layersDir, appDir, launcher };
 }
 
-/** Where the layers of the one buildpack are. */
 export function buildpackDirectory({ layersDir }: Pick<BuildOutput, "layersDir">): string {
   return join(layersDir, BUILDPACK.id.replaceAll("/", "_"));
 }
@@ -80,7 +78,7 @@ function copyInto(source: string, target: string): void {
   });
 }
 
-/** Writes analyzed.toml as the analyzer does for a first build on the given run image (a digest reference). */
+/** @param runImage a digest reference */
 export function writeAnalyzed(output: BuildOutput, runImage: string, previous = ""): void {
   write(join(output.layersDir, "analyzed.toml"), `${previous}[run-image]\nreference = "${runImage}"\n`);
 }

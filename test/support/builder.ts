@@ -4,7 +4,7 @@ import { tempTree } from "./temp-tree.ts";
 
 const DETECT = "#!/bin/sh\nexit 0\n";
 
-/** A layer that both images take, one that the previous image has the contents of, SBOMs, a label and a process. */
+/** Makes a layer for both images, one that the previous image already has, SBOMs, a label and a process. */
 const JDK = `#!/bin/sh
 set -eu
 echo "jdk: uid $(id -u), home $HOME, value $(cat value)"
@@ -47,7 +47,7 @@ EOF
 printf '[metadata]\\nbuilt = "%s"\\n' "$value" > "$layers/store.toml"
 `;
 
-/** A layer for the cache only. */
+/** Makes a layer for the cache only. */
 const MAVEN = `#!/bin/sh
 set -eu
 layers=$CNB_LAYERS_DIR
@@ -79,16 +79,15 @@ id = "samples/maven"
 version = "0.1.0"
 `;
 
-/** Whose the builds of these tests are: for root somebody else, because no phase builds as root. */
+/** Not root, because no phase builds as root. */
 export const BUILD_USER =
   process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-/** What a builder image and a platform have before a build: two buildpacks that are shell scripts, and an app. */
+/** A builder image and a platform before a build: two buildpacks that are shell scripts, and an app. */
 export class Builder {
   readonly root: string;
   readonly layersDir: string;
 
-  /** @param runImage what run.toml and stack.toml say */
   constructor(runImage: string) {
     this.root = tempTree({
       "buildpacks/samples_jdk/0.1.0/buildpack.toml": descriptor("samples/jdk"),
@@ -119,7 +118,6 @@ export class Builder {
       chownSync(path, BUILD_USER.uid, BUILD_USER.gid);
   }
 
-  /** The flags that point a creator here at a Platform API. */
   flags(api: string): string[] {
     const below = (path: string) => join(this.root, path);
     const minor = Number(api.slice(2));
@@ -132,7 +130,7 @@ export class Builder {
     ];
   }
 
-  /** Writes a file of the app, or of whatever else is below the root. */
+  /** @param path below the root */
   write(path: string, content: string, mode = 0o644): void {
     const target = join(this.root, path);
     mkdirSync(dirname(target), { recursive: true });
@@ -140,7 +138,7 @@ export class Builder {
     chmodSync(target, mode);
   }
 
-  /** The layers directory of a new container: as the platform leaves it, with project-metadata.toml alone. */
+  /** Leaves the layers directory as the platform does for a new container: with project-metadata.toml only. */
   forget(): void {
     for (const name of readdirSync(this.layersDir))
       if (name !== "project-metadata.toml") rmSync(join(this.layersDir, name), { recursive: true });

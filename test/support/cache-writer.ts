@@ -4,7 +4,7 @@ import { VolumeCache } from "../../src/caches/volume-cache.ts";
 import type { CacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { type DiffID, digestOf, parseDiffId } from "../../src/oci/digest.ts";
 
-/** What a test writes into a cache: the texts of its tars by layer name; the texts of those to keep are the same as before. */
+/** The texts of a cache's tars by layer name. Tars to keep have the same texts as before. */
 export interface CacheContents {
   readonly added: Readonly<Record<string, string>>;
   readonly kept: Readonly<Record<string, string>>;
@@ -36,12 +36,11 @@ export function metadataOf({ added, kept }: CacheContents): CacheMetadata {
   return { sbom: "", buildpacks: [{ key: "b", version: "1", layers }] };
 }
 
-/** Opens the cache in a directory, adds and keeps layers, commits, and closes it. */
 export async function writeCache(directory: string, contents: CacheContents): Promise<void> {
   await write(directory, contents, (cache) => cache.commit(metadataOf(contents)));
 }
 
-/** The same for a launch cache, which has no metadata. */
+/** Like {@link writeCache}, for a launch cache, which has no metadata. */
 export async function writeLaunchCache(directory: string, contents: CacheContents): Promise<void> {
   await write(directory, contents, (cache) => cache.commit());
 }

@@ -24,7 +24,7 @@ function tlv(tag: number, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...lengthOf(body)]), body]);
 }
 
-/** As short as it can be: Go takes no other. */
+/** The shortest form, because Go accepts no other. */
 function lengthOf({ length }: Buffer): readonly number[] {
   if (length < 128) return [length];
   return length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
@@ -50,9 +50,9 @@ function pem(bytes: Buffer): string {
   return `-----BEGIN CERTIFICATE-----\n${bytes.toString("base64").replace(/.{64}/g, "$&\n").trimEnd()}\n-----END CERTIFICATE-----\n`;
 }
 
-/** An authority of its own for each test: nobody else trusts it. X.509 as in RFC 5280, with just what TLS needs. */
+/** A separate authority for each test. X.509 as in RFC 5280, with only what TLS needs. */
 export class CertificateAuthority {
-  /** To be trusted; PEM. */
+  /** The authority's certificate, in PEM. */
   readonly pem: string;
   readonly #key: KeyObject;
   readonly #name: string;
@@ -64,7 +64,7 @@ export class CertificateAuthority {
     this.pem = pem(this.#certify(name, privateKey, BASIC_CONSTRAINTS_CA));
   }
 
-  /** For a server of these host names and IPv4 addresses. */
+  /** @param names host names and IPv4 addresses */
   issue(...names: readonly string[]): ServerCertificate {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const extension = seq(SUBJECT_ALT_NAME, tlv(4, seq(...names.map(altName))));
@@ -90,22 +90,20 @@ export class CertificateAuthority {
   }
 }
 
-/** Files in PEM, for programs that want files. */
+/** Paths of PEM files, for programs that require files. */
 export interface CertificateFile {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** An authority whose certificate, and those that it signs, are in files. */
+/** An authority that writes its certificate, and those that it signs, to files. */
 export class CertificateFiles {
-  /** The authority's own certificate; a file in PEM. */
+  /** Path of the authority's certificate, in PEM. */
   readonly authority: string;
-  /** The same, itself. */
   readonly pem: string;
   readonly #directory: string;
   readonly #authority = new CertificateAuthority();
 
-  /** @param directory where all files go */
   constructor(directory: string) {
     this.#directory = directory;
     this.pem = this.#authority.pem;
@@ -113,7 +111,10 @@ export class CertificateFiles {
     writeFileSync(this.authority, this.pem);
   }
 
-  /** A certificate for a server on the loopback address, or for a client, in `<name>cert.pem` and `<name>key.pem`. */
+  /**
+   * Writes a certificate for a server on the loopback address, or for a client, to `<name>cert.pem` and
+   * `<name>key.pem`.
+   */
   issue(name: string): CertificateFile {
     const { cert, key } = this.#authority.issue("127.0.0.1", "localhost");
     const files = {

@@ -2,26 +2,25 @@ import type { Clock, Ticker } from "../../src/concurrency/clock.ts";
 
 interface Timer {
   readonly task: () => void;
-  /** Of a task that is called again and again. */
+  /** Set for repeated tasks. */
   readonly everyMs: number | undefined;
   at: number;
 }
 
-/** Time that passes when a test says so; what is due is called in the order of its time. */
+/** A clock that a test advances. Calls what is due in the order of its time. */
 export class ManualClock implements Clock, Ticker {
-  /** Every wait that was begun, in ms. */
+  /** Every wait that was started, in ms. */
   readonly waits: number[] = [];
   readonly #timers = new Set<Timer>();
   #now = 0;
 
   readonly now = (): number => this.#now;
 
-  /** What is left of the waits under way, in the order of their beginning. */
+  /** ms left of the pending waits, in the order in which they started. */
   get pending(): number[] {
     return [...this.#timers].filter(({ everyMs }) => everyMs === undefined).map(({ at }) => at - this.#now);
   }
 
-  /** How many tasks are called again and again. */
   get tasks(): number {
     return this.#timers.size - this.pending.length;
   }
@@ -60,13 +59,13 @@ export class ManualClock implements Clock, Ticker {
     this.#now = end;
   }
 
-  /** Passes time, and lets whoever waited go through its awaits. */
+  /** Also lets the code that waited run its next awaits. */
   async advance(ms: number): Promise<void> {
     this.pass(ms);
     for (let i = 0; i < 20; i++) await Promise.resolve();
   }
 
-  /** ms until something is due; undefined when nothing is. */
+  /** In ms; undefined if nothing is due. */
   protected get untilNext(): number | undefined {
     const next = this.#next();
     return next && Math.max(0, next.at - this.#now);
@@ -83,7 +82,7 @@ export class ManualClock implements Clock, Ticker {
   }
 }
 
-/** Time that passes only when somebody waits for it, and then at once, one wait after the other. */
+/** A clock that advances only when a wait starts, and then at once, one wait after the other. */
 export class SkippingClock extends ManualClock {
   #isPassing = false;
 

@@ -2,17 +2,16 @@ import { createServer, request as forward, type IncomingMessage, type Server } f
 import { type AddressInfo, connect, type Socket } from "node:net";
 
 export interface ProxyOptions {
-  /** `user:password` that it wants; none for everybody. */
+  /** Required `user:password`; absent: none. */
   readonly login?: string;
-  /** Where the hosts really are, by `host:port`; others are connected to by their name. */
+  /** Actual addresses by `host:port`; other hosts are connected to by name. */
   readonly routes?: Readonly<Record<string, string>>;
 }
 
-/** A forward proxy: tunnels by CONNECT, and passes on plain http. */
+/** A forward proxy: CONNECT tunnels, and plain HTTP. */
 export class ConnectProxy implements AsyncDisposable {
-  /** `CONNECT <host>:<port>` or `<method> <url>`, of what was let through. */
+  /** `CONNECT <host>:<port>` or `<method> <url>` of each accepted request. */
   readonly passed: string[] = [];
-  /** How many requests it refused for want of a login. */
   refused = 0;
   readonly #options: ProxyOptions;
   readonly #sockets = new Set<Socket>();
@@ -60,7 +59,6 @@ export class ConnectProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** With its login. */
   get url(): string {
     const login = this.#options.login === undefined ? "" : `${this.#options.login}@`;
     return `http://${login}${this.host}`;

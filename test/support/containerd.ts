@@ -10,17 +10,17 @@ const run = promisify(execFile);
 
 const PROGRAMS = ["containerd", "ctr"];
 
-/** Needs no file system of a special kind. */
+/** Needs no special file system. */
 const SNAPSHOTTER = "native";
 
-/** Why no containerd can run on this machine; undefined when one can be tried. */
+/** @returns why this machine cannot run containerd; undefined if it is worth trying */
 export function containerdProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "containerd needs root";
   const missing = PROGRAMS.filter((name) => findProgram(name) === undefined);
   return missing.length === 0 ? undefined : `${missing.join(", ")} not installed (Debian: apt-get install containerd)`;
 }
 
-/** A containerd of our own, with its state in a directory that ends with it. */
+/** A containerd with its state in a temporary directory. */
 export class Containerd implements AsyncDisposable {
   readonly #directory: string;
   readonly #process: ServerProcess;
@@ -30,7 +30,7 @@ export class Containerd implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** @throws Error with the end of its log when it does not come up */
+  /** @throws Error with the end of its log if it does not start */
   static async start(): Promise<Containerd> {
     const directory = mkdtempSync(join(tmpdir(), "containerd-"));
     const config = join(directory, "config.toml");
@@ -46,17 +46,15 @@ export class Containerd implements AsyncDisposable {
     }
   }
 
-  /** Pulls an image over http, and unpacks it. */
   async pull(image: string): Promise<void> {
     await this.#ctr("images", "pull", "--plain-http", "--snapshotter", SNAPSHOTTER, image);
   }
 
-  /** What it says of an image that it has: reference, media type, digest, whether all is there and unpacked. */
+  /** @returns reference, media type, digest, and whether the image is complete and unpacked */
   async check(image: string): Promise<string> {
     return await this.#ctr("images", "check", "--snapshotter", SNAPSHOTTER, `name==${image}`);
   }
 
-  /** Shows the files of an image to a function. */
   async withMounted(image: string, look: (rootfs: string) => void): Promise<void> {
     const target = join(this.#directory, "mounted");
     mkdirSync(target, { recursive: true });

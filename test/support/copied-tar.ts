@@ -7,10 +7,9 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { copyTar } from "../../workers/tar/copy.ts";
 import { tempTree } from "./temp-tree.ts";
 
-/** What a copy came to: the tar, or why there is none. */
 export type Copied = { readonly tar: Buffer; readonly diffId: string } | { readonly error: string };
 
-/** Copies the tar of a blob, whose digest is right unless another is given. */
+/** Copies the tar of a blob. */
 export async function copied(blob: Uint8Array, digest = digestOf(blob)): Promise<Copied> {
   const directory = tempTree({ blob });
   const spool = await openNamelessFile(directory);

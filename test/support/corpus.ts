@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { MAGIC, sealRecord, TAR_TYPE, writeRecord } from "../../src/go/tar-header.ts";
 import { filesBelow } from "./file-tree.ts";
 
-/** Real data for benchmarks and fuzzing: files of the machine, each behind a tar header, as layers hold them. */
+/** Real data for benchmarks and fuzzing: files of this machine, each behind a tar header, as in layers. */
 export type CorpusName = "libraries" | "text" | "compressed";
 
 const usrLib = "/usr/lib";
@@ -19,7 +19,7 @@ const places: Record<CorpusName, { readonly folders: readonly string[]; readonly
   },
 };
 
-/** Reads up to `limit` bytes. Where the machine has too little that is compressed, libraries are gzipped. */
+/** Reads up to `limit` bytes. If the machine has too few compressed files, libraries are gzipped. */
 export function readCorpus(name: CorpusName, limit: number): Buffer {
   const parts: Buffer[] = [];
   let total = 0;

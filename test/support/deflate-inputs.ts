@@ -1,6 +1,6 @@
 import { type SeededRandom, seededRandom } from "./random.ts";
 
-/** Inputs made for the encoder: each kind drives it another way. Equal seeds and lengths give equal bytes. */
+/** Inputs that each exercise the encoder in another way. Equal seeds and lengths give equal bytes. */
 export type InputKind = (length: number, random: SeededRandom) => Uint8Array;
 
 /** Words from a small dictionary, as text and code have. */
@@ -17,7 +17,10 @@ export const words: InputKind = (length, random) => {
   return data.subarray(0, length);
 };
 
-/** Literals and copies from any distance, over an alphabet of random size: lengths and distances are skewed to small and edges. */
+/**
+ * Literals and copies from any distance, over an alphabet of random size; lengths and distances favor small values and
+ * limits.
+ */
 export const copies: InputKind = (length, random) => {
   const data = new Uint8Array(length);
   const alphabet = 1 + random.below(256);
@@ -35,7 +38,7 @@ export const copies: InputKind = (length, random) => {
   return data;
 };
 
-/** Incompressible stretches between compressible ones: where skipping speeds up, and where it has to stop. */
+/** Incompressible stretches between compressible ones: skipping speeds up there, and must stop again. */
 const patches: InputKind = (length, random) => {
   const data = new Uint8Array(length);
   const header = random.bytes(600).map((byte) => byte & 15);

@@ -7,42 +7,41 @@ import { extract, pack } from "tar-stream";
 import { digestOf } from "../../src/oci/digest.ts";
 import { tempTree } from "./temp-tree.ts";
 
-/** How the fake behaves. */
 export interface DockerApiOptions {
   readonly apiVersion: string;
   readonly storage: "classic" | "containerd";
-  /** False: it has forgotten the layers below images, so that every image has to be sent whole. */
+  /** False: the daemon has forgotten the layers below images, so that every image must be sent completely. */
   readonly knowsBase: boolean;
-  /** Paths, without the version, that a proxy in front of it refuses. */
+  /** Paths, without the version, that a proxy in front of the daemon refuses. */
   readonly refuses?: RegExp;
-  /** Writes IDs as podman does. */
+  /** Formats IDs like podman, without `sha256:`. */
   readonly leavesOutAlgorithm?: boolean;
 }
 
-/** What a load consisted of. */
 export interface ReceivedLoad {
   readonly repoTags: readonly string[];
   readonly config: { readonly rootfs: { readonly diff_ids: readonly string[] }; readonly architecture: string };
-  /** The tar of each layer, from the bottom; empty where nothing was sent. */
+  /** The tar of each layer, from the bottom; empty if nothing was sent. */
   readonly layers: readonly Buffer[];
 }
 
-/** What a daemon with an image store of containerd's answers, where Debian's has none; and faults that no daemon gives at will. */
+/**
+ * A daemon with containerd's image store, which Debian's does not have; and faults that no real daemon produces on
+ * demand.
+ */
 export class DockerApi implements AsyncDisposable {
   readonly runImageId = digestOf(Buffer.from("an index"));
   readonly loadedId = digestOf(Buffer.from("another index"));
   readonly baseTar: Buffer;
-  /** Method and target of each request. */
   readonly requests: string[] = [];
   readonly loads: ReceivedLoad[] = [];
-  /** After how many milliseconds without a request it closes a connection. */
+  /** Idle time in ms after which the daemon closes a connection. */
   set idleMs(value: number) {
     this.#server.keepAliveTimeout = value;
   }
 
-  /** How many connections there have been. */
   connections = 0;
-  /** What a load is answered with instead, if it is the number in the order of loads. */
+  /** Replacement responses by the number of the load. */
   readonly answers = new Map<number, string>();
   readonly #options: DockerApiOptions;
   readonly #server: Server;
@@ -116,7 +115,10 @@ export class DockerApi implements AsyncDisposable {
     });
   }
 
-  /** As docker 25 and newer write it: an OCI layout with a manifest.json, its layers compressed where containerd has them so. */
+  /**
+   * Like docker 25 and newer: an OCI layout with a manifest.json, its layers compressed if containerd has them
+   * compressed.
+   */
   async #save(response: ServerResponse): Promise<void> {
     const blob = gzipSync(this.baseTar);
     const layer = `blobs/sha256/${digestOf(blob).slice(7)}`;

@@ -18,7 +18,7 @@ import { onFreePort, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
 
-/** Each with the variable of the environment that may name another path. */
+/** Each with the environment variable that may contain its path. */
 const PROGRAMS = [
   ["dockerd", "DOCKERD"],
   ["podman", "PODMAN"],
@@ -30,10 +30,9 @@ const [dockerd = "dockerd", podman = "podman", docker = "docker", busybox = "bus
   ([name, variable]) => findProgram(name, variable),
 );
 
-/** Whose daemon: both have docker's API. */
 export type EngineKind = "docker" | "podman";
 
-/** Why no daemon can run on this machine; undefined when one can be tried. */
+/** @returns why this machine cannot run a daemon; undefined if it is worth trying */
 function engineProblem(kind: EngineKind): string | undefined {
   if (process.getuid?.() !== 0) return `the daemon of ${kind} needs root`;
   const other = kind === "docker" ? "podman" : "dockerd";
@@ -43,28 +42,27 @@ function engineProblem(kind: EngineKind): string | undefined {
   return `${names} not installed (Debian: apt-get install docker.io podman busybox-static)`;
 }
 
-/** Who may speak to a daemon over TCP: whoever shows a certificate of this authority. */
+/** Clients must have a certificate of this authority. */
 export interface DockerTls {
-  /** A file in PEM. */
+  /** Path of a PEM file. */
   readonly authority: string;
   readonly server: CertificateFile;
 }
 
-/** Where a daemon keeps images: as docker always did, or in containerd's store. */
+/** Where a daemon keeps images: in its own storage, or in containerd's store. */
 type Store = "classic" | "containerd";
 
-/** The newer store is chosen with DOCKER_STORE, on a machine whose docker has it (23 and newer). */
+/** DOCKER_STORE selects the newer store, if the machine's docker has it (23 and newer). */
 const STORE: Store = process.env.DOCKER_STORE === "containerd" ? "containerd" : "classic";
 
-/** Of the first, the one that needs no file system of a special kind. */
+/** The first is the one that needs no special file system. */
 const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "overlayfs" };
 
-/** A daemon of our own: without a network, with storage and socket in a directory that ends with it. */
+/** A daemon without a network, with its storage and socket in a temporary directory. */
 export class DockerEngine implements AsyncDisposable {
   readonly kind: EngineKind;
-  /** For DOCKER_HOST. */
   readonly host: string;
-  /** The same over TLS; undefined when it was started without. */
+  /** Undefined if it was started without TLS. */
   readonly tlsHost: string | undefined;
   readonly #directory: string;
   readonly #process: ServerProcess;
@@ -82,7 +80,7 @@ export class DockerEngine implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** @returns why there is none, if there cannot be one here; a container without rights shows that only now */
+  /** @returns why there is no daemon, if none can run here; a container without privileges shows that only on start */
   static async startIfPossible(kind: EngineKind = "docker", tls?: DockerTls): Promise<DockerEngine | string> {
     const problem = engineProblem(kind);
     if (problem !== undefined) return problem;
@@ -90,7 +88,7 @@ export class DockerEngine implements AsyncDisposable {
     return started.catch((error: unknown) => String(error));
   }
 
-  /** @throws Error with the end of the daemon's log when it does not come up */
+  /** @throws Error with the end of the daemon's log if it does not start */
   static async start(tls?: DockerTls): Promise<DockerEngine> {
     return await (tls === undefined
       ? DockerEngine.#start()
@@ -120,7 +118,7 @@ export class DockerEngine implements AsyncDisposable {
     }
   }
 
-  /** Podman's service. @throws Error with the end of its log when it does not come up */
+  /** Podman's service. @throws Error with the end of its log if it does not start */
   static async startPodman(): Promise<DockerEngine> {
     // Podman takes at most 50 characters for the path of its run root.
     const directory = mkdtempSync(join(tmpdir(), "podman-"));
@@ -138,7 +136,7 @@ export class DockerEngine implements AsyncDisposable {
     }
   }
 
-  /** Whether it wants all layers of every image, also those that it has. */
+  /** True if every image must be loaded with all layers, even those that the daemon has. */
   get wantsAllLayers(): boolean {
     return this.kind === "docker" && STORE === "containerd";
   }
@@ -147,33 +145,32 @@ export class DockerEngine implements AsyncDisposable {
     return this.host.slice("unix://".length);
   }
 
-  /** Runs docker's own client. @returns what it printed */
+  /** Runs docker's own client. @returns its stdout */
   async docker(...args: readonly string[]): Promise<string> {
     const { stdout } = await run(docker, ["--host", this.host, ...args]);
     return stdout.trim();
   }
 
-  /** Runs a command in a new container without a network, and removes it. @returns what it printed */
+  /** Runs a command in a new container without a network, and removes the container. @returns its stdout */
   async run(image: string, options: readonly string[] = [], command: readonly string[] = []): Promise<string> {
     const args = ["run", "--rm", "--network", "none", ...options, image, ...command];
     if (this.kind === "docker") return this.docker(...args);
-    // Docker's client attaches to a container before it runs, which podman does not have.
+    // Docker's client attaches to a container before it runs, which podman does not support.
     const own = [...podmanPaths(this.#directory), ...args.toSpliced(1, 0, ...WITHOUT_RIGHTS)];
     const { stdout } = await run(podman, own, { env: podmanEnvironment(this.#directory) });
     return stdout.trim();
   }
 
-  /** The first number of its version. */
+  /** The major version. */
   async majorVersion(): Promise<number> {
     return Number.parseInt(await this.docker("version", "--format", "{{.Server.Version}}"), 10);
   }
 
-  /** An image's JSON, as the daemon shows it. */
   async inspect(image: string): Promise<Inspected> {
     return JSON.parse(await this.docker("image", "inspect", image))[0];
   }
 
-  /** Makes a run image with a shell in it, and its name. @returns its ID */
+  /** Creates a run image with a shell. @returns its ID */
   async importRunImage(name: string): Promise<string> {
     const root = join(this.#directory, "rootfs");
     if (!existsSync(root)) {
@@ -186,7 +183,7 @@ export class DockerEngine implements AsyncDisposable {
     return await this.importImage(name, root, ["ENV PATH=/bin", "LABEL run=yes"]);
   }
 
-  /** Makes an image of a directory. @param changes instructions of a Dockerfile @returns its ID */
+  /** Creates an image from a directory. @param changes instructions of a Dockerfile @returns its ID */
   async importImage(name: string, root: string, changes: readonly string[] = []): Promise<string> {
     const archive = join(this.#directory, "rootfs.tar");
     execFileSync("tar", ["--create", "--file", archive, "--directory", root, "."]);
@@ -196,17 +193,17 @@ export class DockerEngine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
-    // The daemon leaves its hold on the host's network behind, where a container was on it.
+    // The daemon leaves a mount of the network namespace behind if a container used the host's network.
     const hostNetwork = join(this.#directory, "exec", "netns", "default");
     if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 
-/** Of its own, podman raises limits and makes a cgroup, for which it lacks the right in most containers. */
+/** By default, podman raises limits and creates a cgroup, for which it lacks the privileges in most containers. */
 const WITHOUT_RIGHTS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 
-/** Podman's flags that keep all that it has below a directory. */
+/** Keeps all of podman's state below a directory. */
 function podmanPaths(directory: string): string[] {
   return [
     ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],
@@ -214,7 +211,10 @@ function podmanPaths(directory: string): string[] {
   ].flat();
 }
 
-/** Its locks would be in /dev/shm, one file for all podmans of a machine, which stays, as every image it was sent stays in TMPDIR. */
+/**
+ * Otherwise its locks would be in /dev/shm, one permanent file for all podmans of a machine, and every loaded image
+ * would stay in TMPDIR.
+ */
 function podmanEnvironment(directory: string) {
   return { ...process.env, CONTAINERS_CONF: join(directory, "containers.conf"), TMPDIR: directory };
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { instantiateDeflate } from "../../workers/blocks/encoder.ts";
 
-/** A thread of the test that several encoders share one memory: encodes its share of the blocks again and again. */
+/** One thread of the test in which encoders share a memory: encodes its blocks repeatedly. */
 export interface EncodeWorkerData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;

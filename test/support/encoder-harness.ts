@@ -2,7 +2,7 @@ import { compileDeflate } from "../../src/engine/compression.ts";
 import { instantiateDeflate, type WasmDeflate } from "../../workers/blocks/encoder.ts";
 import { BLOCK_SIZE, DEFLATE } from "../../workers/protocol.ts";
 
-/** One encoder with a memory of its own: reserved page, scratch, slack, input, slack, output. */
+/** One encoder with its own memory: reserved page, scratch, slack, input, slack, output. */
 export interface EncoderHarness {
   readonly memory: WebAssembly.Memory;
   readonly deflate: WasmDeflate;
@@ -10,16 +10,15 @@ export interface EncoderHarness {
   readonly input: number;
   readonly output: number;
   readonly bytes: Uint8Array;
-  /** Compresses and returns the output in place: it is overwritten by the next call. */
+  /** Returns the output in place: the next call overwrites it. */
   encode(data: Uint8Array, level: number): Uint8Array;
 }
 
 const pageBytes = 65_536;
 
-/** dist/encoder.wasm, as the build leaves it. */
 export const encoderWasm = new URL("../../dist/encoder.wasm", import.meta.url);
 
-/** The build for CPUs without SIMD. */
+/** For CPUs without SIMD. */
 export const scalarEncoderWasm = new URL("../../dist/encoder-scalar.wasm", import.meta.url);
 
 export function createEncoderHarness(module = compileDeflate(encoderWasm)): EncoderHarness {

@@ -9,20 +9,18 @@ import { type ExportEvent, exportEventSchema } from "../../src/observe/events.ts
 import type { BuildOutput } from "./build-output.ts";
 import type { CommandRun } from "./in-process.ts";
 
-/** How a run of the command ended. */
 export interface ExporterRun extends CommandRun {
-  /** As a shell counts it: also of a process that a signal ended. */
+  /** As in a shell: 128 plus the number of a signal that ended the process. */
   readonly status: number;
   /** From start to end. */
   readonly wallMs: number;
 }
 
-/** The command under test. */
 export const EXPORTER = join(import.meta.dirname, "..", "..", "bin", "exporter");
 
 /**
- * What the command gets unless a test says otherwise. Tests look at the whole log, and a busy machine may take as long as exports
- * that show progress; the credentials of whoever runs the tests are none of its business.
+ * The default environment. Tests compare the whole log, and on a busy machine an export may take long enough to show
+ * progress; the user's own credentials must not be used.
  */
 export const DEFAULT_ENVIRONMENT = {
   CNB_PLATFORM_API: "0.13",
@@ -31,22 +29,20 @@ export const DEFAULT_ENVIRONMENT = {
   TMPDIR: tmpdir(),
 };
 
-/** A run of the command that is still going on. */
 export interface RunningExporter {
   readonly process: ChildProcess;
   readonly ended: Promise<ExporterRun>;
 }
 
-/** Starts `bin/exporter` as a platform does. */
 export function startExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningExporter {
   return startProgram(EXPORTER, args, env);
 }
 
-/** What a program is started with instead of pipes that are read. */
+/** Replaces the pipes that are read by default. */
 export interface Streams {
   readonly stdout?: number | Stream;
   readonly stderr?: number | Stream;
-  /** The descriptor 3. */
+  /** Descriptor 3. */
   readonly third?: number | Stream;
 }
 
@@ -75,14 +71,13 @@ export function startProgram(
   return { process: child, ended: end() };
 }
 
-/** Runs `bin/exporter` to its end. */
 export function runExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<ExporterRun> {
   return startExporter(args, env).ended;
 }
 
 /**
- * The flags that point the exporter at a build's output, and at nothing below /cnb, where the tests may run in a builder
- * image, or beside the conformance tests, which put one's files there.
+ * Points the exporter at a build's output. Avoids /cnb, because tests may run in a builder image, or beside the
+ * conformance tests, which write there.
  */
 export function flagsFor({ root, layersDir, appDir, launcher }: BuildOutput): string[] {
   const builder = ["-launcher-sbom", join(root, "sbom"), "-run", join(root, "run.toml")];
@@ -91,7 +86,9 @@ export function flagsFor({ root, layersDir, appDir, launcher }: BuildOutput): st
   return [...paths, ...user, "-no-color"];
 }
 
-/** The events that a run wrote with `-events`. @throws ZodError for one that is not what docs/events.schema.json says */
+/**
+ * Reads the events that a run wrote with `-events`. @throws ZodError for an event that violates docs/events.schema.json
+ */
 export function readEvents(path: string): ExportEvent[] {
   return readFileSync(path, "utf8")
     .split("\n")

@@ -4,12 +4,12 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descript
 import { digestOf } from "../../src/oci/digest.ts";
 import { blobFile } from "./layout.ts";
 
-/** A layer of an extended run image. One of the run image itself has its blob left out. */
+/** A layer of an extended run image. The run image's own layers have no blob. */
 export interface ExtendedLayer {
   readonly blob: Uint8Array;
   readonly createdBy: string;
   readonly isRunImages?: boolean;
-  /** In the manifest; the blob's unless it is given. */
+  /** Size in the manifest; default: the blob's. */
   readonly size?: number;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { join } from "node:path";
 
-/** What to say of every file instead of what the disk has. */
+/** Values to show for every file instead of the file system's. */
 export interface Normalised {
   readonly uid: number;
   readonly gid: number;
@@ -10,8 +10,8 @@ export interface Normalised {
 }
 
 /**
- * Everything in a directory, and itself as ".": a line for each path with kind, mode, owner, time, and what it holds. Two trees
- * are the same when this is.
+ * Describes a directory and everything in it, itself as ".": a line for each path with kind, mode, owner, time and
+ * contents. Trees with equal descriptions are equal.
  */
 export function readTree(root: string, normalised?: Normalised): Readonly<Record<string, string>> {
   const paths = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
@@ -35,7 +35,7 @@ function contentOf(path: string, stats: Stats): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
 }
 
-/** Regular files below a folder whose name fits, in a stable order; links are left out, and so is what cannot be read. */
+/** Regular files below a folder with a matching name, in a stable order. Skips links and what cannot be read. */
 export function* filesBelow(folder: string, pattern: RegExp): Generator<string> {
   let entries: ReturnType<typeof readFolder>;
   try {

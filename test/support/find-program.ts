@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where root's programs are; a user's PATH need not have them. */
+/** Not in every user's PATH. */
 const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin"];
 
 /**
- * Where a program is; undefined when it is not installed.
- * @param variable of the environment that may name another path for it
+ * @param variable environment variable that may contain the program's path
+ * @returns undefined if it is not installed
  */
 export function findProgram(name: string, variable?: string): string | undefined {
   const named = variable === undefined ? undefined : process.env[variable];

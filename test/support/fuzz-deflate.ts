@@ -7,12 +7,12 @@ import { inflate } from "./inflate.ts";
 import { type SeededRandom, seededRandom } from "./random.ts";
 
 /**
- * Differential fuzzing of the encoder: what is compressed must inflate to itself, stay within its bound and be the same from an encoder
- * with another past and other bytes around the input. A case is its seed and nothing else.
+ * Differential fuzzing of the encoder: compressed data must inflate to the input, stay within the size bound, and be
+ * the same from an encoder with another history and other bytes around the input. A case is defined by its seed alone.
  */
 export interface FuzzOptions {
   readonly levels: readonly number[];
-  /** Real data to cut inputs from, beside the generated kinds. */
+  /** Real data to cut inputs from, besides the generated kinds. */
   readonly corpora: readonly Uint8Array[];
   /** Inputs have up to 2^bits bytes. */
   readonly lengthBits: number;
@@ -61,7 +61,7 @@ export function createFuzzer({ levels, corpora, lengthBits }: FuzzOptions): {
   };
 }
 
-/** Encodes between random slack, at a random alignment, and checks that nothing was written beyond the bound. */
+/** Encodes between random slack, at a random alignment, and checks that nothing is written beyond the bound. */
 function encodeInNoise(
   harness: EncoderHarness,
   data: Uint8Array,
@@ -71,7 +71,7 @@ function encodeInNoise(
 ): Uint8Array {
   const { bytes, deflate } = harness;
   const input = harness.input + random.below(Math.min(64, BLOCK_SIZE - data.length + 1));
-  // Slack that goes on like the input is the most tempting.
+  // Slack that continues the input is most likely to be matched.
   const period = random.below(3) === 0 ? Math.max(1, random.skewed(8)) : 0;
   bytes.set(data, input);
   const fill = (at: number, inside: number): void => {
@@ -120,7 +120,7 @@ function cut(corpora: readonly Uint8Array[], length: number, random: SeededRando
   return corpus.slice(start, start + length);
 }
 
-/** Changes single bytes, moves stretches and blanks others. */
+/** Changes single bytes, and moves or blanks stretches. */
 function mutate(data: Uint8Array, random: SeededRandom): Uint8Array {
   if (data.length === 0) return data;
   for (let left = random.skewed(10); left > 0; left--) {
@@ -135,7 +135,7 @@ function mutate(data: Uint8Array, random: SeededRandom): Uint8Array {
   return data;
 }
 
-/** Stretches of one input within the other. */
+/** Inserts stretches of one input into the other. */
 function splice(data: Uint8Array, other: Uint8Array, random: SeededRandom): Uint8Array {
   if (data.length === 0) return data;
   for (let left = random.skewed(6); left > 0; left--) {
@@ -147,7 +147,10 @@ function splice(data: Uint8Array, other: Uint8Array, random: SeededRandom): Uint
   return data;
 }
 
-/** Noise that ends at or just before the limits, with a repetition at the very end: the steps of the skipping are longest here. */
+/**
+ * Noise that ends at or just before the limits, with a repetition at the very end, where skipping has the longest
+ * steps.
+ */
 function skipEdges(length: number, random: SeededRandom): Uint8Array {
   const limit = random.below(3) === 0 ? 65_535 * (1 + random.below(3)) : length;
   const total = Math.min(BLOCK_SIZE, Math.max(0, limit + random.below(140) - 70));

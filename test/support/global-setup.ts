@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { build } from "../../scripts/build.ts";
 
-/** Where programs of this kind could write without being asked to. */
+/** Directories outside of TMPDIR that a program like this one could write to by mistake. */
 const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
 
 /**
- * Runs before the first test: builds what `bin/exporter` starts from the sources as they are now, and makes the temporary directory
- * of this run, which all tests have for TMPDIR.
- * @returns what runs after the last test: it fails the run when something is left
+ * Runs before the first test: builds what `bin/exporter` starts from the current sources, and creates this run's
+ * temporary directory, the TMPDIR of all tests.
+ * @returns the teardown, which fails the run if anything is left over
  */
 export async function setup(): Promise<() => Promise<void>> {
   await build();
@@ -35,16 +35,15 @@ export async function setup(): Promise<() => Promise<void>> {
       ...(await remainingProcesses(scratch)).map((command) => `process ${command}`),
       ...ELSEWHERE.filter((path, i) => stateOf(path) !== before[i]).map((path) => `changed ${path}`),
     ];
-    // What is mounted is not to be removed.
+    // A mounted file system must not be removed.
     if (mounts.length === 0) rmSync(scratch, { recursive: true });
     if (left.length === 0) return;
     console.error(`FAILED: the tests left behind\n${left.join("\n")}`);
-    // Vitest itself says what an error here is, and ends well.
+    // Vitest reports an error here, but exits with success.
     process.exitCode = 1;
   };
 }
 
-/** Changes when something is made, removed or renamed in a directory. */
 function stateOf(path: string): string {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats === undefined ? "absent" : `${stats.ino} ${stats.mtimeMs}`;
@@ -57,13 +56,16 @@ function mountsBelow(directory: string): string[] {
   return points.filter((point) => point.startsWith(`${directory}/`));
 }
 
-/** What was just told to end gets a moment. */
+/** Processes that were just told to end get up to two seconds. */
 async function remainingProcesses(directory: string): Promise<string[]> {
   for (let look = 0; look < 20 && processesOf(directory).length > 0; look++) await setTimeout(100);
   return processesOf(directory);
 }
 
-/** Command lines of processes that name the directory in their arguments or environment, or work in it; without the tests' own. */
+/**
+ * Command lines of processes that use the directory as their working directory, or name it in their arguments or
+ * environment; without the test runner's own.
+ */
 function processesOf(directory: string): string[] {
   return readdirSync("/proc").flatMap((pid) => {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];

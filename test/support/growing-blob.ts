@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { GrowingBlob } from "../../src/engine/layer.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 
-/** A blob in memory that a test grows by hand; it counts how often and from where it is read. */
+/** A blob in memory that a test extends; it records its reads. */
 export class TestBlob implements GrowingBlob {
   readonly done: Promise<{ readonly digest: Digest; readonly size: number }>;
   /** The offset of every reader that was started. */
@@ -23,7 +23,6 @@ export class TestBlob implements GrowingBlob {
     this.done.catch(() => undefined);
   }
 
-  /** A blob that is complete from the start. */
   static complete(bytes: Buffer): TestBlob {
     const blob = new TestBlob(bytes);
     blob.complete();
@@ -84,7 +83,7 @@ export class TestBlob implements GrowingBlob {
   }
 }
 
-/** All bytes of a blob's reader, copied chunk by chunk: a chunk's memory is used again. */
+/** Copies each chunk, because readers reuse their memory. */
 export async function copyOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const copies: Buffer[] = [];
   for await (const chunk of chunks) copies.push(Buffer.from(chunk));

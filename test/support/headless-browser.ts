@@ -10,7 +10,7 @@ const CHROMIUM = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
 );
 
-/** Why there is no browser to test with; undefined when there is one. */
+/** Why there is no browser to test with; undefined if there is one. */
 export const browserProblem = CHROMIUM === undefined ? "needs chromium" : undefined;
 
 const messageSchema = z.object({
@@ -22,7 +22,7 @@ const messageSchema = z.object({
 
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** A page in a browser without a window and without a network, driven over Chrome's DevTools protocol. */
+/** A page in a headless browser without network access, driven over Chrome's DevTools protocol. */
 export class BrowserPage {
   readonly #child: ChildProcess;
   readonly #profile: string;
@@ -34,14 +34,14 @@ export class BrowserPage {
     this.#profile = mkdtempSync(join(tmpdir(), "tandem-browser-"));
     const flags = [
       "--headless",
-      // A sandbox of its own needs rights that a container may not have; the page is ours.
+      // The browser's sandbox needs privileges that a container may lack, and the page is trusted.
       "--no-sandbox",
       "--disable-gpu",
       "--host-resolver-rules=MAP * ~NOTFOUND",
       `--user-data-dir=${this.#profile}`,
       "--remote-debugging-pipe",
     ];
-    // What it makes in the temporary directory, and sometimes leaves there, goes with the profile.
+    // Its temporary files, some of which it leaves behind, are removed with the profile.
     const env = { ...process.env, TMPDIR: this.#profile };
     this.#child = spawn(CHROMIUM ?? "", flags, { env, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     let rest = "";
@@ -52,7 +52,6 @@ export class BrowserPage {
     });
   }
 
-  /** Opens a local page. */
   static async open(path: string, scheme: "light" | "dark", width = 1200, height = 800): Promise<BrowserPage> {
     const page = new BrowserPage();
     const { targetId } = await page.#call("Target.createTarget", { url: "about:blank" });
@@ -67,7 +66,7 @@ export class BrowserPage {
     return page;
   }
 
-  /** The value of an expression, when the page has drawn what was asked for before. */
+  /** Evaluates an expression after the page has drawn earlier changes. */
   async evaluate(expression: string): Promise<unknown> {
     const drawn = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))";
     const call = { expression: `${drawn}.then(() => (${expression}))`, awaitPromise: true, returnByValue: true };

@@ -1,16 +1,15 @@
 import xterm from "@xterm/headless";
 import type { Screen } from "../../src/observe/progress/drawing.ts";
 
-/** A terminal in memory, which shows what one on a desk would show. */
 export class HeadlessTerminal implements Screen {
-  /** Everything that was written, as it came. */
+  /** Raw output, with control sequences. */
   readonly written: string[] = [];
   isBehind = false;
   readonly #terminal: InstanceType<typeof xterm.Terminal>;
   readonly #listeners = new Set<() => void>();
 
   constructor(columns: number, rows: number) {
-    // As a tty's driver does.
+    // As a tty driver does.
     this.#terminal = new xterm.Terminal({ cols: columns, rows, convertEol: true, allowProposedApi: true });
   }
 
@@ -32,14 +31,14 @@ export class HeadlessTerminal implements Screen {
     return () => this.#listeners.delete(listener);
   }
 
-  /** As when a window's border is pulled. */
+  /** As if a user resized the window. */
   async resize(columns: number, rows: number): Promise<void> {
     await this.#settle();
     this.#terminal.resize(columns, rows);
     for (const listener of this.#listeners) listener();
   }
 
-  /** All lines, those scrolled away first, without blanks at the end of each and of all. */
+  /** All lines, from the scrollback on, without trailing blanks and blank lines. */
   async lines(): Promise<string[]> {
     await this.#settle();
     const { active } = this.#terminal.buffer;

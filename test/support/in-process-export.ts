@@ -8,23 +8,21 @@ import { exportBuild } from "../../src/export/setup.ts";
 import type { Patience } from "../../src/http/http.ts";
 import type { Logger } from "../../src/logger.ts";
 
-/** What a process would have around an export. */
 export interface ExportSurroundings {
   readonly logger: Logger;
-  /** What CNB_REGISTRY_AUTH would hold. */
+  /** Contents of CNB_REGISTRY_AUTH. */
   readonly credentials: Readonly<Record<string, string>>;
   readonly patience: Partial<Patience>;
   readonly clock: Clock;
   readonly tempDir: string;
 }
 
-/** How the command would have ended. */
 export interface ExportEnd {
   readonly exitCode: number;
   readonly error: Fault | undefined;
 }
 
-/** An export as `bin/exporter` does it, without its process. @throws what is no fault */
+/** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */
 export async function exportInProcess(args: readonly string[], surroundings: ExportSurroundings): Promise<ExportEnd> {
   const { logger, credentials, patience, clock, tempDir } = surroundings;
   const env = { CNB_PLATFORM_API: "0.13" };

@@ -4,19 +4,17 @@ import { WorkerPool } from "../../src/engine/pool.ts";
 import type { Compression } from "../../workers/protocol.ts";
 import { RecordedOutput } from "./recorded-output.ts";
 
-/** How a run of the command ended. */
 export interface CommandRun {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** What a run needs besides. */
 export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads">;
 
 /**
- * Threads that are lent to one export after the other. An export that closes them while they are at work ends them, as it always
- * does: they would go on with its files, whose descriptors are other files' by then.
+ * Threads shared by consecutive exports. An export that closes them during work ends them, as always: they would
+ * otherwise go on with its descriptors, which may by then belong to other files.
  */
 class LastingPool extends WorkerPool {
   #atWork = 0;
@@ -62,14 +60,14 @@ class LastingPool extends WorkerPool {
 }
 
 /**
- * The whole command without a process of its own, whose start takes longer than most exports; the same threads serve all runs.
+ * The whole command in this process, because starting a process takes longer than most exports. All runs share threads.
  * One run at a time.
  */
 export class InProcessCommand implements AsyncDisposable {
   readonly #pools = new Map<string, LastingPool>();
   readonly #workers: number | undefined;
 
-  /** @param workers threads that compress, whatever an export asks for */
+  /** @param workers number of compressing threads, whatever an export requests */
   constructor(workers?: number) {
     this.#workers = workers;
   }

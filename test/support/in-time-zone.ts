@@ -1,4 +1,3 @@
-/** Runs `call` with the process in another time zone. */
 export function inTimeZone<T>(zone: string, call: () => T): T {
   const before = process.env.TZ;
   process.env.TZ = zone;

@@ -1,6 +1,6 @@
 /**
- * A small inflater (RFC 1951), written for tests only: slow, strict and independent of zlib. It rejects what a lenient decoder lets
- * pass (incomplete codes, distances beyond the window or the start) and tells what it saw.
+ * A small inflater (RFC 1951) for tests: slow, strict and independent of zlib. It rejects what lenient decoders accept
+ * (incomplete codes, distances beyond the window or the start) and reports what it saw.
  */
 export interface Inflated {
   readonly data: Uint8Array;

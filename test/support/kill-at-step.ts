@@ -11,7 +11,6 @@ import { syncBuiltinESMExports } from "node:module";
 const [, , step = "", signal = "", store = "", directory = "", contents = ""] = process.argv;
 const trace: string[] = [];
 let steps = 0;
-/** Paths of open files. */
 const open = new Map<number, string>();
 
 function count(what: string): void {
@@ -97,7 +96,7 @@ fs.rename = ((from: fs.PathLike, to: fs.PathLike, done: fs.NoParamCallback) => {
 }) as typeof fs.rename;
 syncBuiltinESMExports();
 
-// Modules that take such a function when they are loaded have to come after this.
+// Modules that bind such a function on load must be imported after this.
 const write = {
   cache: async () => (await import("./cache-writer.ts")).writeCache(directory, JSON.parse(contents)),
   "launch-cache": async () => (await import("./cache-writer.ts")).writeLaunchCache(directory, JSON.parse(contents)),

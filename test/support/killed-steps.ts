@@ -9,13 +9,12 @@ import { tempTree } from "./temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
 
-/** Each step is a process of its own. */
+/** Each step starts a process. */
 export const STEPS_TIMEOUT_MS = 180_000;
 
-/** What kill-at-step.ts can write. */
 export type Store = "cache" | "launch-cache" | "layout" | "report";
 
-/** @returns the steps that it took; undefined when it was killed before one */
+/** @returns the steps that it took; undefined if it was killed */
 function write(store: Store, path: string, contents: unknown, step: number): readonly string[] | undefined {
   const args = [SCRIPT, String(step), "SIGKILL", store, path, JSON.stringify(contents)];
   const { signal, status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
@@ -24,14 +23,14 @@ function write(store: Store, path: string, contents: unknown, step: number): rea
   return stdout.trimEnd().split("\n");
 }
 
-/** The steps of a writer that is not killed: `sync <path>`, `rename <from> <to>` and the like. */
+/** The steps of a writer that is not killed: `sync <path>`, `rename <from> <to>` and so on. */
 export function stepsOf(store: Store, path: string, contents: unknown): readonly string[] {
   return write(store, path, contents, 0) ?? [];
 }
 
 /**
  * Kills a writer before its first step, then another before its second, and so on; the last one is not killed.
- * @param prepare writes what is there before
+ * @param prepare writes the initial state
  * @yields what each left behind
  */
 export async function* killedSteps(
@@ -52,14 +51,14 @@ export async function* killedSteps(
 export interface PausedWriter {
   readonly path: string;
   readonly isPaused: boolean;
-  /** Lets it go on to its end. @returns what it wrote to standard error, if it failed */
+  /** Continues the writer to its end. @returns its stderr, if it failed */
   resume(): Promise<string | undefined>;
 }
 
 /**
  * Pauses a writer before its first step, then another before its second, and so on; the last one is not paused.
- * @param prepare writes what is there before
- * @param stride how many steps to go on by
+ * @param prepare writes the initial state
+ * @param stride steps between two pauses
  */
 export async function* pausedSteps(
   store: Store,
@@ -85,7 +84,7 @@ export async function* pausedSteps(
   }
 }
 
-/** Waits until a process is stopped, or has ended. */
+/** Also resolves if the process has ended. */
 async function hasPaused(child: ChildProcess): Promise<boolean> {
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) return false;
@@ -95,7 +94,7 @@ async function hasPaused(child: ChildProcess): Promise<boolean> {
   }
 }
 
-/** The steps are counted at all, and one of them is the change from old to new. */
+/** Checks that there are enough steps, and that one of them is the change from old to new. */
 export function expectOneChange(found: readonly ("old" | "new")[]): void {
   expect(found.length).toBeGreaterThan(3);
   expect(found).toEqual(found.toSorted().reverse());

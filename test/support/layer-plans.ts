@@ -12,10 +12,9 @@ import { seededBytes } from "./random.ts";
 import { wholeTar } from "./tar-entries.ts";
 import { tempTree } from "./temp-tree.ts";
 
-/** A signal that does not fire. */
 export const NEVER = new AbortController().signal;
 
-/** No layer's. */
+/** A diffID that no layer has. */
 export const OTHER_DIFF_ID = `sha256:${"1".repeat(64)}` as DiffID;
 
 export function directorySource(path: string): LocalSource {
@@ -27,7 +26,7 @@ export function planOf(source: LayerSource, rest: Partial<LayerPlan> = {}): Laye
   return { key: "key", id: "bp:layer", source, priority: 0, order: 0, expected: [], products, consumers: 1, ...rest };
 }
 
-/** Text that compresses, noise that does not, and small files: `blocks` MiB in all. */
+/** Compressible text, incompressible noise, and small files: `blocks` MiB in total. */
 export function filledDirectory(blocks: number): string {
   const root = tempTree();
   const noise = seededBytes((blocks * BLOCK_SIZE) / 2, blocks);
@@ -50,13 +49,12 @@ export function diffIdOf(tar: Buffer): DiffID {
   return `sha256:${createHash("sha256").update(tar).digest("hex")}` as DiffID;
 }
 
-/** The thread entries as they are in development. */
 export const WORKER_ENTRIES: WorkerEntries = {
   compressor: fileURLToPath(new URL("../../workers/compressor.ts", import.meta.url)),
   digester: fileURLToPath(new URL("../../workers/digester.ts", import.meta.url)),
 };
 
-/** The DEFLATE encoder at its fastest; the build before the tests makes it. */
+/** Level 1. The global setup builds the encoder. */
 export function fastestGzip(): Compression {
   return loadCompression("gzip", 1, new URL("../../dist/encoder.wasm", import.meta.url));
 }

@@ -9,15 +9,14 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descript
 import { digestOf } from "../../src/oci/digest.ts";
 import { blobFile } from "./layout.ts";
 
-/** What a test writes into a layout: the texts that its layers are made of. */
+/** The texts that the layers of a layout are made from. */
 export interface LayoutContents {
-  /** A layer that is copied from another layout, as a run image's are. */
+  /** A layer that is copied from another layout, like a run image's. */
   readonly copied: string;
-  /** A layer that is made. */
   readonly made: string;
 }
 
-/** Writes an image into the layout in a directory as an export does; the other layout is beside it. */
+/** Writes an image to the layout in a directory as an export does; the other layout is beside it. */
 export async function writeLayout(directory: string, { copied, made }: LayoutContents): Promise<void> {
   const layout = new Layout(join(directory, "app"));
   const other = join(directory, "run");

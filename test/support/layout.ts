@@ -8,8 +8,8 @@ import { smallRunImage } from "./run-image.ts";
 
 /**
  * Writes a small OCI run image as a layout.
- * @param isSparse without its layer
- * @returns how analyzed.toml names it
+ * @param isSparse omits its layer
+ * @returns its reference in analyzed.toml
  */
 export async function writeRunLayout(path: string, isSparse = false): Promise<string> {
   const { layer, config, manifest } = await smallRunImage();
@@ -22,7 +22,6 @@ export async function writeRunLayout(path: string, isSparse = false): Promise<st
   return `${path}@${descriptor.digest}`;
 }
 
-/** Where a layout has a blob. */
 export function blobFile(path: string, digest: string): string {
   return join(path, "blobs", ...digest.split(":"));
 }
@@ -47,22 +46,22 @@ const configSchema = z.object({
   config: z.object({ Labels: z.record(z.string(), z.string()) }),
 });
 
-/** What was checked of a layout's one image. Sizes in bytes. */
+/** Sizes are in bytes. */
 export interface VerifiedLayout {
   readonly digest: string;
   readonly manifestSize: number;
   readonly refName: string | undefined;
   readonly annotations: Readonly<Record<string, string>>;
-  /** From the bottom; those that the layout has not are only listed. */
+  /** From the bottom; a sparse layout lists layers that it does not have. */
   readonly layers: readonly { readonly digest: string; readonly diffId: string; readonly isHere: boolean }[];
   readonly labels: Readonly<Record<string, string>>;
-  /** Digests of all blobs that belong to the image and are here. */
+  /** Digests of the image's blobs that the layout has. */
   readonly blobs: ReadonlySet<string>;
 }
 
 /**
- * Reads a layout and recomputes every digest, size and diffID of what is there.
- * @param architecture of an image for several, on linux
+ * Reads a layout and recomputes every digest, size and diffID of the blobs that it has.
+ * @param architecture selects an image of an index
  * @throws Error that names what is wrong
  */
 export function verifyLayout(path: string, architecture?: string): VerifiedLayout {

@@ -1,17 +1,15 @@
-/** A link of a Markdown document, as written. */
 interface MarkdownLink {
   readonly target: string;
   /** From 1. */
   readonly line: number;
 }
 
-/** What a Markdown document links to, and what others can link to in it. */
 export interface MarkdownDocument {
   /** Inline links, images and link definitions. */
   readonly links: readonly MarkdownLink[];
   /** Headings by GitHub's rules for anchors, and `<a id="...">`. */
   readonly anchors: ReadonlySet<string>;
-  /** Anchors that more than one heading would have; GitHub numbers all but the first. */
+  /** Anchors that several headings share; GitHub numbers all but the first. */
   readonly ambiguous: readonly string[];
   /** Ids of definitions (`[id]: target`), and ids that references (`[text][id]`) use. */
   readonly defined: ReadonlySet<string>;
@@ -62,7 +60,7 @@ function anchorOf(heading: string): string {
     .replaceAll(" ", "-");
 }
 
-/** The lines outside of fenced code. */
+/** Skips fenced code. */
 function* proseLines(text: string): Generator<{ readonly content: string; readonly line: number }> {
   let isCode = false;
   for (const [index, content] of text.split("\n").entries()) {

@@ -3,25 +3,23 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { messageOf } from "../../src/errors/fault.ts";
 
-/** Where a memory limit is set (cgroups(7)): in v1's own hierarchy, or in v2's only one. */
+/** Where a memory limit is set (cgroups(7)): in v1's own hierarchy, or in v2's unified one. */
 const VERSIONS = [
   { mount: "/sys/fs/cgroup/memory", limit: "memory.limit_in_bytes", events: "memory.oom_control" },
   { mount: "/sys/fs/cgroup", limit: "memory.max", events: "memory.events" },
 ] as const;
 
-/** A group whose processes may use a number of bytes together. */
 export interface MemoryCgroup {
-  /** The file that has the limit. */
   readonly limitPath: string;
   /** For `sh -c <script> sh <command>`: runs a command in the group. */
   readonly script: string;
-  /** Processes that the kernel has killed for lack of memory. */
+  /** Number of processes that the kernel has killed for lack of memory. */
   kills(): number;
 }
 
 let groups = 0;
 
-/** @throws Error when the machine allows no such group */
+/** @throws Error if the machine allows no such group */
 function make(bytes: number): MemoryCgroup & { remove(): void } {
   const failures: string[] = [];
   for (const { mount, limit, events } of VERSIONS) {
@@ -35,7 +33,7 @@ function make(bytes: number): MemoryCgroup & { remove(): void } {
       continue;
     }
     try {
-      // Only where the group above passes the memory controller on.
+      // Only if the parent group delegates the memory controller.
       readFileSync(limitPath);
       writeFileSync(limitPath, String(bytes));
     } catch (error) {
@@ -50,7 +48,7 @@ function make(bytes: number): MemoryCgroup & { remove(): void } {
   throw new Error(failures.join("; "));
 }
 
-/** Why this machine allows no such group; undefined when it does. */
+/** Why this machine allows no such group; undefined if it does. */
 export const memoryCgroupProblem: string | undefined = findProblem();
 
 function findProblem(): string | undefined {
@@ -62,7 +60,7 @@ function findProblem(): string | undefined {
   }
 }
 
-/** Makes a group, which is removed after the test; its processes must have ended by then. */
+/** Creates a group with a limit in bytes. It is removed after the test; its processes must have ended by then. */
 export function memoryCgroup(bytes: number): MemoryCgroup {
   const group = make(bytes);
   onTestFinished(group.remove);

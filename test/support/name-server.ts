@@ -11,9 +11,9 @@ const QUESTION_END_BYTES = 5;
 /** The name of the question, type A, class IN, 60 seconds, four bytes. */
 const ANSWER_127_0_0_1 = Buffer.from("c00c000100010000003c00047f000001", "hex");
 
-/** A DNS server that knows names of 127.0.0.1 and no others. Port 53 needs root. */
+/** A DNS server that resolves some names to 127.0.0.1 and no others. Port 53 needs root. */
 export class NameServer implements AsyncDisposable {
-  /** Of the loopback network, and of this process alone, for runs beside each other. */
+  /** A loopback address that only this process uses, so that runs can be concurrent. */
   static readonly address = `127.53.${(process.pid >> 8) & 255}.${process.pid & 255}`;
   readonly #socket: Socket;
 
@@ -49,7 +49,7 @@ function answer(query: Buffer, names: ReadonlySet<string>): Buffer {
   const head = Buffer.from(query.subarray(0, at + QUESTION_END_BYTES));
   head.writeUInt16BE(isKnown ? FOUND : NO_SUCH_NAME, 2);
   head.writeUInt16BE(hasAnswer ? 1 : 0, 6);
-  // No authority, and none of the additional records that a resolver's query may have had.
+  // No authority records, and none of the additional records of the query.
   head.writeUInt32BE(0, 8);
   return hasAnswer ? Buffer.concat([head, ANSWER_127_0_0_1]) : head;
 }

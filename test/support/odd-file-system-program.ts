@@ -31,7 +31,7 @@ const readDevice = promisify(read);
 const HEADER_SIZE = 40;
 const ANSWER_HEADER_SIZE = 16;
 
-/** A request has at most a header and the bytes of a write. */
+/** The largest request: a header and the bytes of a write. */
 const BUFFER_SIZE = 1 << 18;
 
 const MODE = { directory: 0o40755, file: 0o100644 };
@@ -39,7 +39,6 @@ const MTIME_S = 1_600_000_000n;
 
 interface Node {
   readonly id: bigint;
-  /** Of a directory. */
   readonly children?: Map<string, Node>;
   readonly file?: OddFile;
 }
@@ -58,7 +57,7 @@ class OddFileSystem {
     }
   }
 
-  /** Answers until the file system is unmounted, or cannot be mounted. */
+  /** Answers requests until the file system is unmounted, or fails to mount. */
   async serve(device: number, isMounted: Promise<boolean>): Promise<void> {
     const buffer = Buffer.alloc(BUFFER_SIZE);
     try {
@@ -130,7 +129,7 @@ class OddFileSystem {
     return added;
   }
 
-  /** struct fuse_entry_out; it is valid for no time. */
+  /** struct fuse_entry_out, with zero validity times. */
   #entry(node: Node): Buffer {
     const entry = Buffer.alloc(40);
     entry.writeBigUInt64LE(node.id, 0);
@@ -150,7 +149,7 @@ class OddFileSystem {
     return attributes;
   }
 
-  /** A struct fuse_dirent for each name; the offset of the next one is where this one ends. */
+  /** A struct fuse_dirent for each name; the offset of an entry is where the next one starts. */
   #listing({ children = new Map<string, Node>() }: Node): Buffer {
     let listing = Buffer.alloc(0);
     for (const name of children.keys()) {
@@ -165,7 +164,7 @@ class OddFileSystem {
   }
 }
 
-/** Until it is mounted the device says EPERM; the program that mounts needs answers before it ends. */
+/** Reads fail with EPERM until the file system is mounted; the mounting program needs answers before it ends. */
 async function nextRequest(device: number, buffer: Buffer, isMounted: Promise<boolean>): Promise<number> {
   for (;;) {
     try {
@@ -194,14 +193,14 @@ function initAnswer(): Buffer {
   return answer;
 }
 
-/** FOPEN_DIRECT_IO: reads are not cut at the size that was reported. */
+/** FOPEN_DIRECT_IO: reads are not truncated at the reported size. */
 function openAnswer(): Buffer {
   const answer = Buffer.alloc(16);
   answer.writeUInt32LE(1, 8);
   return answer;
 }
 
-/** What struct fuse_read_in asks for. */
+/** The part of the contents that struct fuse_read_in requests. */
 function slice(bytes: Buffer, request: Buffer): Buffer {
   const offset = Number(request.readBigUInt64LE(8));
   return bytes.subarray(offset, offset + request.readUInt32LE(16));

@@ -4,23 +4,22 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { tempTree } from "./temp-tree.ts";
 
-/** A file of a file system that is mounted for a test. */
 export interface OddFile {
   readonly contents: string;
-  /** The size that the file system reports, in bytes; default: that of the contents. */
+  /** Size that the file system reports, in bytes; default: that of the contents. */
   readonly reportedSize?: number;
-  /** What is different each time that the file system is asked for it. */
+  /** What changes with every request to the file system. */
   readonly changes?: "times" | "times and contents";
 }
 
 const PROGRAM = join(import.meta.dirname, "odd-file-system-program.ts");
 
 /**
- * Mounts a FUSE file system that makes up a new inode number whenever it is asked for one, as some do that have no inodes. A
- * process of its own serves it: one that served itself could not be killed while it waits for an answer. It is unmounted when
- * the test is over.
- * @param files by their paths
- * @returns where it is mounted; undefined where this process may not mount one
+ * Mounts a FUSE file system that returns a new inode number for every request, as some do that have no inodes. A
+ * separate process serves it: a process that served itself could not be killed while it waits for an answer. Unmounted
+ * after the test.
+ * @param files by path
+ * @returns the mount point; undefined if this process may not mount
  */
 export async function mountOddFileSystem(files: Readonly<Record<string, OddFile>>): Promise<string | undefined> {
   const path = tempTree();

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { expect } from "vitest";
 
-/** How many descriptors this process has open on files in a directory, also on files without a name. */
+/** How many of this process's open descriptors are files in a directory, including unnamed files. */
 export function openSpools(directory: string): number {
   return readdirSync("/proc/self/fd").filter((fd) => {
     try {
@@ -12,7 +12,7 @@ export function openSpools(directory: string): number {
   }).length;
 }
 
-/** Waits until no file in a directory is open, for as long as closing takes. */
+/** Waits until no file in a directory is open. */
 export async function spoolsClosed(directory: string): Promise<void> {
   for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
     await new Promise<void>((resolve) => setImmediate(resolve));

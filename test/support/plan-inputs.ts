@@ -1,12 +1,11 @@
 import { parsePlatformApi } from "../../src/cnb/api.ts";
 import type { BuildpackLayer, BuildpackLayers, PlanInputs } from "../../src/plan/inputs.ts";
 
-/** A diffID that is all one hex digit. */
 export function diffIdOfDigit(digit: string): string {
   return `sha256:${digit.repeat(64)}`;
 }
 
-/** A layer of `buildpackId` below /layers; nothing set. */
+/** A layer of `buildpackId` below /layers, with nothing set. */
 export function layer(buildpackId: string, name: string, set: Partial<BuildpackLayer> = {}): BuildpackLayer {
   return {
     name,
@@ -61,7 +60,6 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
   };
 }
 
-/** A record of a previous image or cache. */
 export function record(key: string, layers: Readonly<Record<string, string>>) {
   return {
     key,

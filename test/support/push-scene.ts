@@ -15,7 +15,7 @@ import { testRegistries } from "./registry/test-registries.ts";
 
 const WORK = { priority: 0 };
 
-/** For silence that a test waits for. What is only slow may be taken for it, and is tried again. */
+/** For tests that wait for a timeout. Slow responses may time out, too, and are retried. */
 export const IMPATIENT: Partial<Patience> = { answerMs: 100, commitMs: 100, stallMs: 100 };
 
 export const REPOSITORY = "team/app";
@@ -24,13 +24,12 @@ export const BLOBS = /\/blobs\/sha256/;
 export const MANIFESTS = /\/manifests\//;
 export const ALWAYS = Number.POSITIVE_INFINITY;
 
-/** What was pushed, and what became of its name. */
 export interface Push {
   readonly blob: TestBlob;
   readonly tag: TagResult | undefined;
 }
 
-/** A registry that fails as it is told, and what pushes to it. Waits between tries take no time. */
+/** A registry with scripted faults, and a client that pushes to it. Waits between attempts take no time. */
 export class PushScene implements AsyncDisposable {
   readonly server: FakeRegistry;
   readonly logger = new RecordingLogger();
@@ -60,7 +59,7 @@ export class PushScene implements AsyncDisposable {
     this.server.faults.add({ method, target, action, times });
   }
 
-  /** Pushes an image with one layer and its config under one tag. @throws what the blobs' puts throw */
+  /** Pushes an image with one layer and its config under one tag. @throws errors of the blobs' uploads */
   async push(size = 1 << 20, seed = 1): Promise<Push> {
     const layer = seededBytes(size, seed);
     const blob = TestBlob.complete(layer);
@@ -72,7 +71,7 @@ export class PushScene implements AsyncDisposable {
     return { blob, tag };
   }
 
-  /** Pushes, and checks that all is there to the byte: the fake compares every digest. */
+  /** Pushes, and checks that the image is complete: the fake compares every digest. */
   async pushWhole(size?: number, seed = 1): Promise<Push> {
     const push = await this.push(size, seed);
     expect(push.tag).toMatchObject({ outcome: "pushed" });
@@ -81,7 +80,7 @@ export class PushScene implements AsyncDisposable {
     return push;
   }
 
-  /** Also checks that all that was to fail did so. */
+  /** Also checks that all scripted faults happened. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.registries.close();
     await this.server[Symbol.asyncDispose]();

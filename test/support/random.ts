@@ -1,12 +1,12 @@
 import { createCipheriv } from "node:crypto";
 
-/** Random numbers that a seed repeats (the generator is Mulberry32). */
+/** Random numbers that a seed reproduces (Mulberry32). */
 export interface SeededRandom {
   /** 32 bits, unsigned. */
   next(): number;
   /** An integer from 0 up to but without `limit`. */
   below(limit: number): number;
-  /** Small numbers often, large ones seldom: even over the number of bits, up to `bits`. */
+  /** Uniform over the number of bits, up to `bits`: small numbers are frequent. */
   skewed(bits: number): number;
   bytes(length: number): Uint8Array;
 }
@@ -32,10 +32,10 @@ export function seededRandom(seed: number): SeededRandom {
   };
 }
 
-/** Bytes that do not compress, and do not repeat, so that a part sent twice or left out changes the digest. */
+/** Incompressible bytes without repetitions, so that a part that is sent twice or omitted changes the digest. */
 export function seededBytes(size: number, seed: number): Buffer {
   const key = Buffer.alloc(16);
   key.writeDoubleLE(seed);
-  // The generator above makes a hundredth of that in the same time.
+  // A hundred times as fast as the generator above.
   return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }

@@ -4,7 +4,6 @@ import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 
 /** A server below HTTP: the test decides what happens on each connection. */
 export class RawServer implements AsyncDisposable {
-  /** How many connections were made. */
   connections = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -32,7 +31,7 @@ export class RawServer implements AsyncDisposable {
     return server;
   }
 
-  /** A server that answers each request without a body with the next of these bytes, and the last one from then on. */
+  /** Answers each request without a body with the next of these bytes, and repeats the last. */
   static answering(...answers: readonly (string | Buffer)[]): Promise<RawServer> {
     let next = 0;
     return RawServer.start((socket) => {
@@ -51,7 +50,6 @@ export class RawServer implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** `127.0.0.1:<port>` */
   get host(): string {
     return `127.0.0.1:${this.port}`;
   }

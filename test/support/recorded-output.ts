@@ -1,6 +1,5 @@
 import type { OutputSink } from "../../src/report/output.ts";
 
-/** An output whose reader takes everything at once. */
 export class RecordedOutput implements OutputSink {
   readonly pendingBytes = 0;
   readonly failure = undefined;

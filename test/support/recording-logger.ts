@@ -1,6 +1,6 @@
 import type { Logger } from "../../src/logger.ts";
 
-/** A logger that keeps its lines as `<level> <message>`. */
+/** Keeps its lines as `<level> <message>`. */
 export class RecordingLogger implements Logger {
   readonly lines: string[] = [];
 

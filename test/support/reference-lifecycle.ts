@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { type ExporterRun, startProgram } from "./exporter.ts";
 import type { Scene } from "./scenes/scene.ts";
 
-/** Where the programs of the reference are: `analyzer`, `exporter` and so on; "" where there are none. */
+/** Directory of the reference's programs; "" if there are none. */
 export const REFERENCE = process.env.REFERENCE_LIFECYCLE_DIR ?? "";
 
 /** @param what is skipped without it, in the plural */
@@ -17,13 +17,12 @@ export function warnWithoutReference(what: string): void {
 export const EXPORTERS = { reference: { program: join(REFERENCE, "exporter") }, ours: {} } as const;
 export type ExporterName = keyof typeof EXPORTERS;
 
-/** One of them writes, and the other reads. */
 export const BOTH_WAYS = [
   ["ours", "reference"],
   ["reference", "ours"],
 ] as const;
 
-/** Runs a phase of the reference as the user who runs the tests. */
+/** Runs a phase of the reference as the current user. */
 export async function runPhase(
   phase: string,
   args: readonly string[],
@@ -36,8 +35,8 @@ export async function runPhase(
 }
 
 /**
- * Removes the contents of layers and restores them from a cache with the reference's restorer. Their [types], which a restorer
- * leaves out and a buildpack writes again, are what they were.
+ * Removes the contents of layers and restores them from a cache with the reference's restorer. Keeps their [types],
+ * which a restorer omits and a buildpack would write again.
  */
 export async function restoreLayers(
   scene: Scene,

@@ -1,19 +1,17 @@
 import { Agent, fetch, type RequestInit, type Response } from "undici";
 
-/** A user that a registry knows. */
 export interface Login {
   readonly username: string;
   readonly password: string;
 }
 
-/** What it takes to be let in. */
 export interface AccessOptions {
-  /** The authority of the registry's certificate, in PEM; without it http is spoken. */
+  /** The authority of the registry's certificate, in PEM; absent: plain HTTP. */
   readonly authority?: string;
   readonly login?: Login;
 }
 
-/** How tests look into a registry, and prepare it, by other means than the exporter's. */
+/** Lets tests inspect and prepare a registry, independently of the exporter's client. */
 export class RegistryAccess {
   readonly #scheme: "http" | "https";
   readonly #agent: Agent;
@@ -25,13 +23,13 @@ export class RegistryAccess {
     this.#login = login;
   }
 
-  /** Where the API has a repository. @param name `<host>:<port>/<repository>` */
+  /** @param name `<host>:<port>/<repository>` */
   repositoryUrl(name: string): string {
     const slash = name.indexOf("/");
     return `${this.#scheme}://${name.slice(0, slash)}/v2/${name.slice(slash + 1)}`;
   }
 
-  /** @throws Error with the answer when it is none of success */
+  /** @throws Error with the response unless it is a success */
   async send(url: string, init: RequestInit = {}): Promise<Response> {
     const first = await fetch(url, { ...init, dispatcher: this.#agent });
     const challenge = first.headers.get("www-authenticate");
@@ -59,5 +57,5 @@ export class RegistryAccess {
   }
 }
 
-/** Plain http, and nobody asks who it is. */
+/** Plain HTTP without credentials. */
 export const OPEN_ACCESS = new RegistryAccess();

@@ -14,7 +14,7 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { findProgram } from "./find-program.ts";
 
-/** A user that no database knows, as OpenShift runs containers. */
+/** A user that is in no database, as OpenShift runs containers. */
 export const ARBITRARY_USER = 54_321;
 
 export interface RunInRoot {
@@ -22,21 +22,20 @@ export interface RunInRoot {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** How a program in a root ended. */
 export interface RootRun {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Why no program can be run in a root of its own; undefined when one can. */
+/** @returns why this machine cannot run a program in another root; undefined if it can */
 export function rootProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "chroot needs root";
   const { status } = spawnSync("unshare", ["--user", "--mount", "true"]);
   return status === 0 ? undefined : "namespaces cannot be made here";
 }
 
-/** Puts a directory's files and links into a root. Files are the same ones, so that nothing is copied. */
+/** Hard-links a directory's files, and copies its symlinks, into a root. */
 export function linkInto(root: string, path: string, from: string): void {
   const target = join(root, path);
   mkdirSync(target, { recursive: true });
@@ -46,7 +45,7 @@ export function linkInto(root: string, path: string, from: string): void {
   }
 }
 
-/** Makes a root with files, /tmp and an empty /proc. */
+/** Creates a root with files, /tmp and an empty /proc. */
 export function makeRoot(root: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(join(root, "tmp"), { recursive: true });
   chmodSync(root, 0o755);
@@ -57,7 +56,7 @@ export function makeRoot(root: string, files: Readonly<Record<string, string>>):
   }
 }
 
-/** Runs a program of a root, as a user that it does not know. /proc is mounted there if it has that directory. */
+/** Runs a program of a root, as a user that the root does not know. Mounts /proc if the root has that directory. */
 export function runInRoot(root: string, run: RunInRoot): Promise<RootRun> {
   return ended(spawn("unshare", ["--mount", "sh", "-c", START, root, ...run.args], stdioOf(run)));
 }
@@ -65,7 +64,9 @@ export function runInRoot(root: string, run: RunInRoot): Promise<RootRun> {
 const START = `[ ! -d "$0/proc" ] || mount --rbind /proc "$0/proc" || exit 1
 exec chroot --userspec=${ARBITRARY_USER}:${ARBITRARY_USER} "$0" "$@"`;
 
-/** ELF of 64 bits for machine 183, as qemu's own registration has it; the interpreter is opened now, so that roots need none. */
+/**
+ * 64-bit ELF for machine 183, as in qemu's own registration. The flag F opens the interpreter now, so that roots need none.
+ */
 const AARCH64 = [
   ":tandem-aarch64:M::",
   String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:`,
@@ -78,12 +79,12 @@ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf %s "$REGISTRATION" 
 unset REGISTRATION
 ${START}`;
 
-/** The emulator of linux/arm64, or why there is none. */
+/** The emulator of linux/arm64; undefined if it is not installed. */
 export const QEMU_ARM64 = findProgram("qemu-aarch64-static");
 
 /**
- * The same for a root of linux/arm64: in a user namespace that has its own table of binary formats (Linux 6.7), so that
- * the machine's stays what it is.
+ * Like {@link runInRoot}, for a root of linux/arm64: in a user namespace with its own table of binary formats (Linux
+ * 6.7), so that the machine's does not change.
  */
 export async function runEmulated(root: string, run: RunInRoot): Promise<RootRun> {
   const child = spawn("unshare", ["--user", "--mount", "sh", "-c", START_EMULATED, root, ...run.args], {

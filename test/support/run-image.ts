@@ -5,7 +5,7 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descript
 import { digestOf } from "../../src/oci/digest.ts";
 import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
-/** A program of a run image, or another file of it; or a directory, whose path ends in `/`. */
+/** A file of a run image; or a directory, whose path ends in `/`. */
 export interface RunImageFile {
   readonly content: string | Buffer;
   readonly mode: number;
@@ -15,7 +15,7 @@ const OS_RELEASE: Readonly<Record<string, RunImageFile>> = {
   "etc/os-release": { content: 'ID="demo"\n', mode: 0o644 },
 };
 
-/** The bytes of a small OCI run image with one layer. @param files of that layer, by their paths */
+/** The bytes of a small OCI run image with one layer. @param files of that layer, by path */
 export async function smallRunImage(
   files: Readonly<Record<string, RunImageFile>> = OS_RELEASE,
 ): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
@@ -47,8 +47,7 @@ export async function smallRunImage(
 /**
  * Pushes a small run image to a registry.
  * @param repository `<host>:<port>/<path>`
- * @param image one of other files than the usual
- * @returns its reference by digest, as analyzed.toml names it
+ * @returns its reference by digest, as in analyzed.toml
  */
 export async function pushRunImage(
   repository: string,

@@ -5,19 +5,22 @@ import { tempTree } from "./temp-tree.ts";
 
 const LISTS = readFileSync(join(import.meta.dirname, "..", "..", "bin", "runtime.sh"), "utf8");
 
-/** The variables that Node.js must not see, by bin/runtime.sh. */
+/** The variables that bin/runtime.sh hides from Node.js. */
 export const HIDDEN_VARIABLES = [
   ...runtimeList(LISTS, "runtime_variables"),
   ...runtimeList(LISTS, "library_variables"),
 ];
 
-/** What the loader of a dynamically linked shell writes about, or ends for, before the start script's first line. */
+/** Make the loader of a dynamically linked shell print something or exit before the start script's first line. */
 const ACTS_ON_THE_SHELL = new Set(["LD_AUDIT", "LD_DEBUG", "LD_PRELOAD", "LD_SHOW_AUXV", "LD_TRACE_LOADED_OBJECTS"]);
 
-/** No value that any variable could have, with all that shells and lists of variables stumble over. */
+/** Invalid for any variable, with everything that breaks shells and lists of variables. */
 const NONSENSE = "nonsense, and\nNODE_OPTIONS=--no-such-option \"$HOME\" '`id`' \\ ";
 
-/** Every hidden variable, with a value that would change or end an export if Node.js saw it. It is gone when the test is over. */
+/**
+ * Every hidden variable, with a value that would change or end an export if Node.js saw it. Its files are removed after
+ * the test.
+ */
 export function hostileEnvironment(): Readonly<Record<string, string>> {
   const directory = tempTree({
     "openssl.cnf": "nodejs_conf = x\n[x]\nproviders = y\n[y]\nz = z\n[z]\nactivate = 1\nmodule = /nonexistent.so\n",
@@ -55,13 +58,12 @@ export function hostileEnvironment(): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map((name) => [name, values[name] ?? NONSENSE]));
 }
 
-/** What a process was given when it was started, by its `environ` of proc(5). */
+/** @param environ `/proc/<pid>/environ` (proc(5)) */
 export function environmentOf(environ: string): Record<string, string> {
   const pairs = environ.split("\0").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
 }
 
-/** The names of a process's threads. */
 export function threadNames(pid: number): string[] {
   return readdirSync(`/proc/${pid}/task`).map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, "utf8").trim());
 }

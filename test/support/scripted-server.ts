@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { ServerCertificate } from "./certificate.ts";
 
-/** A request as it came. */
 export interface ReceivedRequest {
   readonly method: string;
   readonly url: URL;
@@ -12,12 +11,12 @@ export interface ReceivedRequest {
   readonly body: string;
 }
 
-/** What is answered: JSON, or text as it is; "silence" for nothing at all. */
+/** JSON, or raw text; "silence" never answers. */
 export type ScriptedReply =
   | { readonly status?: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown }
   | "silence";
 
-/** A server that answers what the test says, and remembers what it was asked. */
+/** Answers as scripted, and records its requests. */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: ReceivedRequest[] = [];
   readonly #server: Server;
@@ -50,7 +49,6 @@ export class ScriptedServer implements AsyncDisposable {
     return scripted;
   }
 
-  /** `127.0.0.1:<port>` */
   get host(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }

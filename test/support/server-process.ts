@@ -6,17 +6,15 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { listeningSockets } from "./process-state.ts";
 
-/** Between two looks at whether a server listens. */
 const LOOK_EVERY_MS = 10;
 
-/** How a server is started. */
 export interface ServerCommand {
   readonly path: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A server in a process of its own, which ends with it. */
+/** A server process that is killed on disposal. */
 export class ServerProcess implements AsyncDisposable {
   readonly #process: ChildProcess;
 
@@ -25,8 +23,8 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /**
-   * @param address where it is going to listen: a port of the loopback address, or the path of a socket
-   * @throws Error with the end of what it wrote when it ends instead of listening
+   * @param address where it will listen: a port of the loopback address, or the path of a socket
+   * @throws Error with the end of its output if it exits instead of listening
    */
   static async start(
     { path, args, env = process.env }: ServerCommand,
@@ -34,7 +32,7 @@ export class ServerProcess implements AsyncDisposable {
   ): Promise<ServerProcess> {
     const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
     const lines: string[] = [];
-    // Read to the end, or the pipes would fill up.
+    // Read to the end, because full pipes would block the server.
     for (const stream of [child.stdout, child.stderr])
       createInterface(stream).on("line", (line) => {
         lines.push(line);
@@ -48,7 +46,7 @@ export class ServerProcess implements AsyncDisposable {
       await Promise.race([ended.promise, untilListening(child.pid, address, looking.signal)]);
     } finally {
       looking.abort();
-      // From here on it may end.
+      // From here on it may exit.
       ended.promise.catch(() => undefined);
     }
     return new ServerProcess(child);
@@ -68,7 +66,7 @@ async function untilListening(pid: number | undefined, address: number | string,
   while (!signal.aborted && !(await listens())) await setTimeout(LOOK_EVERY_MS);
 }
 
-/** Of the process itself: another may have taken the port in the meantime. */
+/** Checks the process itself: another program may have taken the port meanwhile. */
 function hasPort(pid: number | undefined, port: number): boolean {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   try {
@@ -91,10 +89,10 @@ async function accepts(path: string): Promise<boolean> {
   }
 }
 
-/** A port may be taken by another program before its own listens there. */
+/** Retries, because another program may take a port before the server listens there. */
 const MOST_PORTS = 5;
 
-/** Starts a server on a port of the loopback address, on another one if a program came before it. */
+/** Starts a server on a free port of the loopback address, and tries another one if a program was faster. */
 export async function onFreePort<Server>(start: (port: number) => Promise<Server>): Promise<Server> {
   for (let ports = 1; ; ports++)
     try {
@@ -104,7 +102,7 @@ export async function onFreePort<Server>(start: (port: number) => Promise<Server
     }
 }
 
-/** A port of the loopback address at which nobody listens now. */
+/** A port of the loopback address on which nothing listens now. */
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
@@ -115,10 +113,10 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Whether there is such a process and it has not ended. */
+/** False for a zombie, too. */
 export function isRunning(pid: number): boolean {
   try {
-    // The state of a process that nobody waits for any more is Z.
+    // A process that has ended, but was not waited for, is in state Z.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
     return false;

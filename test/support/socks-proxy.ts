@@ -2,13 +2,12 @@ import { connect, type Socket } from "node:net";
 import { RawServer } from "./raw-server.ts";
 
 export interface SocksOptions {
-  /** `user:password` that it wants; none for everybody. */
+  /** Required `user:password`; absent: none. */
   readonly login?: string;
-  /** Where the hosts really are, by `host:port`. */
+  /** Actual addresses by `host:port`. */
   readonly routes: Readonly<Record<string, string>>;
 }
 
-/** Bytes of a connection, some at a time. */
 async function* reader(socket: Socket): AsyncGenerator<Buffer, void, number> {
   let bytes = Buffer.alloc(0);
   let wanted = yield bytes;
@@ -24,7 +23,7 @@ async function* reader(socket: Socket): AsyncGenerator<Buffer, void, number> {
   }
 }
 
-/** A SOCKS5 proxy (RFC 1928, RFC 1929) that connects to names. It refuses hosts that it does not know by rule. */
+/** A SOCKS5 proxy (RFC 1928, RFC 1929) that connects to names. It refuses unknown hosts by rule. */
 export async function startSocksProxy({ login, routes }: SocksOptions) {
   const passed: string[] = [];
   const serve = async (socket: Socket) => {
@@ -52,7 +51,7 @@ export async function startSocksProxy({ login, routes }: SocksOptions) {
     passed.push(authority);
     const [host = "", port] = route.split(":");
     const server = connect({ host, port: Number(port) }, () => {
-      // Two kinds of bound address, of which nobody makes use.
+      // Two kinds of bound address, which clients ignore.
       socket.write(type === 3 ? Buffer.of(5, 0, 0, 3, 1, 120, 0, 0) : Buffer.of(5, 0, 0, 1, 0, 0, 0, 0, 0, 0));
       server.pipe(socket);
       socket.pipe(server);

@@ -6,13 +6,13 @@ import { onTestFinished } from "vitest";
 
 const SCRIPT = join(import.meta.dirname, "directory-owner.ts");
 
-/** Whether strace can make calls of a program fail, as on file systems that tests do not have. */
+/** True if strace can make a program's system calls fail, to imitate file systems that tests do not have. */
 export const canTrace = spawnSync("strace", ["-qq", "-o", "/dev/null", "true"]).status === 0;
 
 /** A process that has tried to claim a directory. */
 export interface Owner {
   readonly answer: "owned" | "taken" | "unlocked";
-  /** Resolves when it is gone. */
+  /** Resolves when the process has ended. */
   release(): Promise<void>;
   kill(): Promise<void>;
 }

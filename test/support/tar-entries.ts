@@ -3,7 +3,7 @@ import { buildBlock } from "../../workers/blocks/block.ts";
 import { BLOCK_SIZE, blockCount, blockLength, type TarIndex } from "../../workers/protocol.ts";
 import { entriesBetween, type IndexedEntry, type ScannedEntry } from "../../workers/scan/tar-index.ts";
 
-/** The whole tar of an index, made block by block. Every block starts out dirty. */
+/** Builds the whole tar of an index block by block. Every block starts out dirty. */
 export function wholeTar(index: TarIndex): Buffer {
   const tar = Buffer.alloc(index.tarSize, 0xaa);
   for (let block = 0; block < blockCount(index); block++) {
@@ -13,12 +13,11 @@ export function wholeTar(index: TarIndex): Buffer {
   return tar;
 }
 
-/** All entries of an index. */
 export function allEntries(index: TarIndex): IndexedEntry[] {
   return [...entriesBetween(index, 0, index.tarSize)];
 }
 
-/** A scanned entry of an empty file 0644 0:0, but for what the test says. */
+/** A scanned empty file 0644 0:0, with overrides. */
 export function madeEntry(name: string, rest: Partial<ScannedEntry> = {}): ScannedEntry {
   return {
     name,

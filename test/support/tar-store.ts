@@ -8,13 +8,12 @@ export const METADATA_FILE = "io.buildpacks.lifecycle.cache.metadata";
 /** A cache directory as the lifecycle's next phase finds it. */
 export interface CommittedCache {
   readonly metadata: string | undefined;
-  /** Names of the tars. */
   readonly tars: readonly string[];
-  /** What is wrong with it: layers of the metadata whose tar is not there, and tars that are not what their name says. */
+  /** Layers of the metadata without a tar, and tars whose contents do not match their names. */
   readonly flaws: readonly string[];
 }
 
-/** Reads `committed` of a cache directory, and checks every tar in it. */
+/** Reads `committed` of a cache directory, and checks every tar. */
 export function readCommitted(directory: string): CommittedCache {
   const committed = join(directory, "committed");
   if (!existsSync(committed)) return { metadata: undefined, tars: [], flaws: ["there is no committed cache"] };
@@ -30,7 +29,6 @@ export function readCommitted(directory: string): CommittedCache {
   };
 }
 
-/** The layers that metadata lists. */
 export function diffIdsOf({ sbom, buildpacks }: CacheMetadata): string[] {
   const layers = buildpacks.flatMap((buildpack) => [...buildpack.layers.values()].map(({ diffId }) => diffId));
   return [...(sbom === "" ? [] : [sbom]), ...layers];

@@ -17,7 +17,7 @@ const anyValue = z.union([
     .strictObject({ arrayValue: z.strictObject({ values: z.array(scalar) }) })
     .transform((value) => value.arrayValue.values),
 ]);
-/** The collector leaves empty lists out. */
+/** The collector omits empty lists. */
 const attributes = z
   .array(z.strictObject({ key: z.string().min(1), value: anyValue }))
   .refine((list) => new Set(list.map(({ key }) => key)).size === list.length, "keys are unique")
@@ -25,9 +25,9 @@ const attributes = z
   .prefault([]);
 
 /**
- * TracesData of opentelemetry-proto v1.9 (trace.proto, common.proto, resource.proto) in the JSON encoding of OTLP: names in
- * lower camel case, ids in hexadecimal, 64-bit integers as strings, enumerations as numbers. Strict: of what is not in the
- * protocol, a reader would say nothing.
+ * TracesData of opentelemetry-proto v1.9 (trace.proto, common.proto, resource.proto) in OTLP's JSON encoding: lower
+ * camel case names, hexadecimal ids, 64-bit integers as strings, enumerations as numbers. Strict, because readers
+ * silently ignore unknown members.
  */
 const tracesSchema = z.strictObject({
   resourceSpans: z.array(
@@ -62,7 +62,6 @@ const tracesSchema = z.strictObject({
   ),
 });
 
-/** A span as a reader sees it. */
 export interface ReadSpan {
   readonly traceId: string;
   readonly spanId: string;
@@ -75,18 +74,17 @@ export interface ReadSpan {
   readonly resource: Readonly<Record<string, unknown>>;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly events: readonly { readonly name: string; readonly attributes: Readonly<Record<string, unknown>> }[];
-  /** Message of a status that is an error. */
+  /** Message of an error status. */
   readonly failure: string | undefined;
 }
 
-/** The spans of a file of OTLP JSON lines. @throws ZodError for a line that is not what the protocol says */
+/** Reads a file of OTLP JSON lines. @throws ZodError for a line that violates the protocol */
 export function readSpans(path: string): readonly ReadSpan[] {
   const text = readFileSync(path, "utf8");
   if (!text.endsWith("\n")) throw new Error(`${path} ends in a part of a line`);
   return text.slice(0, -1).split("\n").flatMap(parseSpans);
 }
 
-/** The spans of one line. */
 export function parseSpans(line: string): readonly ReadSpan[] {
   return tracesSchema.parse(JSON.parse(line)).resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ spans }) =>

@@ -1,4 +1,4 @@
-/** The error that a call throws; fails the test when there is none. */
+/** Fails the test if the call does not throw. */
 export function thrownBy(call: () => unknown): unknown {
   try {
     call();
@@ -8,7 +8,7 @@ export function thrownBy(call: () => unknown): unknown {
   throw new Error("expected a throw");
 }
 
-/** The error that a promise rejects with; fails the test when it does not. */
+/** Fails the test if the promise does not reject. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   const nothing = Symbol();
   const error = await promise.then(

@@ -2,19 +2,18 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 
-/** Clock ticks a second, in which proc_pid_stat(5) counts. */
+/** Clock ticks per second, the unit of proc_pid_stat(5). */
 const TICKS = 100;
 
 /**
- * A second of a processor, whose length a busy machine stretches: a process that is always ready to run starts now, and the time
- * that it got until it is read is the time that passed. On an idle machine this is the wall clock's.
+ * Measures CPU time instead of wall time, because a busy machine stretches the latter: starts a process that is always
+ * ready to run, whose CPU time is the elapsed time. On an idle machine the two are equal.
  */
 class ProcessorClock implements Disposable {
   readonly #busy = spawn("/bin/sh", ["-c", "while :; do :; done"], { stdio: "ignore" });
 
-  /** Since the start. */
   elapsedMs(): number {
-    // The fields after the name, which is in parentheses: utime and stime are the 14th and the 15th of all.
+    // The fields after the name, which is in parentheses; utime and stime are fields 14 and 15.
     const fields = readFileSync(`/proc/${this.#busy.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
   }
@@ -25,8 +24,8 @@ class ProcessorClock implements Disposable {
 }
 
 /**
- * Expects that what is started now, such as the end of a process after a signal, is over soon.
- * @param limitMs of a processor
+ * Expects that something that starts now, such as the end of a process after a signal, ends soon.
+ * @param limitMs CPU time
  * @returns what `action` resolves with
  */
 export async function within<Value>(limitMs: number, action: () => Promise<Value>): Promise<Value> {
@@ -36,5 +35,5 @@ export async function within<Value>(limitMs: number, action: () => Promise<Value
   return value;
 }
 
-/** For `vi.waitFor` and its like: what surely comes, on a busy machine late. Their own limit is a second. */
+/** For `vi.waitFor`, whose default of one second is too short on a busy machine. */
 export const WAIT = { timeout: 30_000, interval: 20 };

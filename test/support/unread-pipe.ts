@@ -8,28 +8,27 @@ import { text } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 import { tempTree } from "./temp-tree.ts";
 
-/** Lines that stand in a pipe before those of a program. */
+/** Fills a pipe before a program writes. */
 const FILLING = `${"#".repeat(4095)}\n`;
 
-/** A full pipe or socket, as of a reader that does not read. */
+/** A full pipe or socket, as if its reader had stopped reading. */
 export interface Unread {
-  /** The end for a program to write to. */
+  /** The end that a program writes to. */
   readonly writer: number | Stream;
   /** Closes this process's writer and reads to the end, which comes when the program has closed its own. */
   read(): Promise<string>;
 }
 
-/** A FIFO below a temporary directory. */
 export function makeFifo(name = "fifo"): string {
   const path = join(tempTree(), name);
   execFileSync("mkfifo", [path]);
   return path;
 }
 
-/** A pipe, full from the beginning unless it is filled later. */
+/** @param isFull false if the test fills it later */
 export function unreadPipe(path = makeFifo(), isFull = true): Unread {
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  // Blocks for a program that gets it, as pipes do.
+  // Blocks for a program that inherits it, as pipes do.
   const writer = openSync(path, constants.O_WRONLY);
   if (isFull) fill(path);
   let isRead = false;
@@ -44,7 +43,6 @@ export function unreadPipe(path = makeFifo(), isFull = true): Unread {
   return { writer, read };
 }
 
-/** Writes to a FIFO until it is full. */
 export function fill(path: string): void {
   const filler = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
@@ -56,7 +54,7 @@ export function fill(path: string): void {
   }
 }
 
-/** A connected socket whose buffers are full, such as the pipes of Node's child processes. */
+/** A connected socket with full buffers, like the pipes of Node's child processes. */
 export async function unreadSocket(): Promise<Unread> {
   const path = join(tempTree(), "socket");
   const server = createServer({ pauseOnConnect: true });
@@ -70,7 +68,7 @@ export async function unreadSocket(): Promise<Unread> {
     reader.destroy();
     writer.destroy();
   });
-  // What is left over stays in this process.
+  // The rest stays in this process.
   while (writer.write(FILLING));
   const read = async () => {
     writer.destroy();
@@ -79,7 +77,7 @@ export async function unreadSocket(): Promise<Unread> {
   return { writer, read };
 }
 
-/** A pipe whose reader is gone. */
+/** A pipe whose reader has closed. */
 export function brokenPipe(): number {
   const path = makeFifo();
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

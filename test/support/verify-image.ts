@@ -14,7 +14,7 @@ const configSchema = z.object({
   config: z.object({ Labels: z.record(z.string(), z.string()).default({}) }),
 });
 
-/** What was checked of an image. Sizes in bytes. */
+/** Sizes are in bytes. */
 export interface VerifiedImage {
   readonly digest: string;
   readonly layers: readonly {

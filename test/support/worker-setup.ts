@@ -4,11 +4,11 @@ import { withoutSecrets } from "../../src/errors/secrets.ts";
 
 /* Runs around each file of tests. */
 
-/** What tests of other files show. */
+/** Words in the output of other files' tests. */
 const WORDS = "reg.example registry.example.com 127.0.0.1 localhost docker.io index.docker.io app:latest";
 
 afterAll(() => {
-  // Secrets are remembered for good, so a file that takes such a word for one would change what the next files see.
+  // Secrets stay registered, so a file that registers such a word would change the output of later files.
   expect(withoutSecrets(WORDS), "words that are kept as secrets").toBe(WORDS);
   flushCompileCache();
 });

@@ -16,7 +16,6 @@ import { BUILD_USER } from "../builder.ts";
 import { readTree } from "../file-tree.ts";
 import { seededBytes } from "../random.ts";
 
-/** The flags of an export whose files are the build user's. */
 export const AS_BUILD_USER = ["-uid", String(BUILD_USER.uid), "-gid", String(BUILD_USER.gid)];
 
 /** 1980-01-01T00:00:01Z, the time of every file in a layer (docs/compatibility.md#tar-entries). */
@@ -24,7 +23,7 @@ const LAYER_TIME_MS = 315_532_801_000;
 
 const LONG = `${"deep-".repeat(19)}er/${"long-".repeat(30)}name`;
 
-/** Path, mode and content of what tars are most often wrong about; a path that ends in `/` is a directory. */
+/** Paths, modes and contents that tar tools often get wrong; a path that ends in `/` is a directory. */
 const FILES: readonly (readonly [path: string, mode: number, content?: string | Buffer])[] = [
   ["empty", 0o600, ""],
   ["setuid", 0o4755, "#!/bin/sh\n"],
@@ -48,7 +47,9 @@ const LINKS: readonly (readonly [path: string, target: string])[] = [
   ["link-far", LONG],
 ];
 
-/** Adds files that are hard to carry to a build's layer and app, and gives the whole build to its user. */
+/**
+ * Adds files that are hard to carry to a build's layer and app, and changes the owner of the whole build to its user.
+ */
 export function makeOdd(output: BuildOutput): void {
   for (const path of readdirSync(output.root, { recursive: true, encoding: "utf8" })) give(join(output.root, path));
   give(output.root);
@@ -70,7 +71,7 @@ function plant(root: string): void {
     mkdirSync(content === undefined ? path : dirname(path), { recursive: true });
     if (content !== undefined) writeFileSync(path, content);
     make(path);
-    // A new owner takes the setuid bit away, and the umask others.
+    // Changing the owner clears the setuid bit, and the umask clears others.
     chmodSync(path, mode);
   }
   for (const [name, target] of LINKS) {
@@ -80,7 +81,7 @@ function plant(root: string): void {
   linkSync(join(root, "several-blocks"), join(root, "twin"));
 }
 
-/** Checks that an unpacked image has the build's layers and app with every byte, owner, mode and time, and can be started. */
+/** Checks every byte, owner, mode and time of the build's layers and app, and that the image can start. */
 export function expectUnpacked(output: BuildOutput, rootfs: string): void {
   const layers = ["jdk", "libraries"].map((name) => join(buildpackDirectory(output), name));
   for (const directory of [...layers, output.appDir])

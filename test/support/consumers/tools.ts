@@ -6,13 +6,13 @@ const run = promisify(execFile);
 
 const MAX_OUTPUT_BYTES = 16 << 20;
 
-/** A program that takes images, as it may be installed on this machine. */
+/** A program that reads images and may be installed on this machine. */
 class Tool {
   readonly name: string;
   readonly path: string | undefined;
   readonly #remedy: string;
 
-  /** @param variable of the environment that may name its path */
+  /** @param variable environment variable that may contain its path */
   constructor(name: string, variable: string, remedy: string) {
     this.name = name;
     this.path = findProgram(name, variable);
@@ -24,7 +24,7 @@ class Tool {
     return this.path === undefined;
   }
 
-  /** @returns what it printed. @throws Error with its stderr when it fails */
+  /** @returns its stdout. @throws Error with its stderr if it fails */
   async run(...args: readonly string[]): Promise<string> {
     if (this.path === undefined) throw new Error(`${this.name} is not installed (${this.#remedy})`);
     return (await run(this.path, args, { maxBuffer: MAX_OUTPUT_BYTES })).stdout.trim();

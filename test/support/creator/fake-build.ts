@@ -13,7 +13,7 @@ export const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creat
 export const PHASES = ["analyzer", "detector", "restorer", "builder"] as const;
 export type PhaseName = (typeof PHASES)[number];
 
-/** Writes down how it was called, speaks on both streams, and does what the test wants of it. */
+/** Records how it was called, writes to both streams, and runs the test's script. */
 const FAKE_PHASE = `#!/bin/sh
 name=$(basename "$0")
 record=$FAKE_DIR/$name.record
@@ -28,7 +28,6 @@ echo "$name warns" >&2
 if [ -f "$FAKE_DIR/$name.sh" ]; then . "$FAKE_DIR/$name.sh"; fi
 `;
 
-/** How a phase was called. */
 export interface PhaseCall {
   readonly args: readonly string[];
   /** `uid:gid` */
@@ -36,25 +35,23 @@ export interface PhaseCall {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What a creator is started with, besides what every test of it needs. */
+/** In addition to what every test of a creator needs. */
 export interface CreateRequest {
   readonly api?: string;
   readonly program?: string;
   readonly flags?: readonly string[];
   readonly images?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Instead of those of the build's user. */
+  /** Default: the flags of the build's user. */
   readonly user?: readonly string[];
   readonly streams?: Streams;
 }
 
-/** A lifecycle whose phases are scripts, and the output of a finished build, so that the export has something to take. */
+/** A lifecycle whose phases are scripts, and the output of a finished build for the export. */
 export class FakeBuild {
   readonly registry: FakeRegistry;
   readonly output: BuildOutput;
-  /** Where the phases are. */
   readonly lifecycle: string;
-  /** What they write down. */
   readonly #records: string;
 
   private constructor(registry: FakeRegistry, output: BuildOutput, lifecycle: string, records: string) {
@@ -83,17 +80,17 @@ export class FakeBuild {
     return new FakeBuild(registry, output, lifecycle, records);
   }
 
-  /** What a phase does besides writing down how it was called. @param script lines of a shell script */
+  /** @param script lines of a shell script that the phase runs after recording its call */
   script(phase: PhaseName, script: string): void {
     this.write(`${phase}.sh`, script);
   }
 
-  /** Writes a file into `$FAKE_DIR`. */
+  /** Writes a file to `$FAKE_DIR`. */
   write(name: string, content: string): void {
     writeFileSync(join(this.#records, name), content);
   }
 
-  /** How a phase was called; undefined when it was not. */
+  /** Undefined if the phase was not called. */
   call(phase: PhaseName): PhaseCall | undefined {
     const path = join(this.#records, `${phase}.record`);
     if (!existsSync(path)) return undefined;
@@ -104,12 +101,11 @@ export class FakeBuild {
     return { args: after("arg"), user: after("user")[0] ?? "", env: Object.fromEntries(pairs) };
   }
 
-  /** The phases that were called. */
   get called(): readonly PhaseName[] {
     return PHASES.filter((phase) => this.call(phase) !== undefined);
   }
 
-  /** A file that a phase's script wrote into `$FAKE_DIR`. */
+  /** Reads a file that a phase's script wrote to `$FAKE_DIR`. */
   record(name: string): string {
     const path = join(this.#records, name);
     return existsSync(path) ? readFileSync(path, "utf8") : "";

@@ -6,12 +6,10 @@ import { CREATOR } from "./fake-build.ts";
 
 warnWithoutReference("Builds with real phases");
 
-/** What is built, and how. */
 export interface Build {
   readonly api?: string;
   readonly creator: string;
   readonly image: string;
-  /** The cache image; absent: none. */
   readonly cache?: string;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;

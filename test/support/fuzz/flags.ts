@@ -58,7 +58,6 @@ const DEFINITIONS = [
   { name: "l", usage: "", type: "list", initial: [] },
 ] as const;
 
-/** The grammar of flags. */
 export const flags: FuzzTarget<string[]> = {
   name: "flags",
   generate: (random) => argumentsOf(random, ["s", "b", "i", "l", "h", "help"]),
@@ -86,7 +85,6 @@ export interface CommandLineCase {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** All of a command line and its environment. */
 export const commandLines: FuzzTarget<CommandLineCase> = {
   name: "command-lines",
   generate: (random) => ({

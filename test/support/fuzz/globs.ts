@@ -18,7 +18,6 @@ export interface GlobCase {
   readonly name: string;
 }
 
-/** Slices' patterns. */
 export const globs: FuzzTarget<GlobCase> = {
   name: "globs",
   generate: (random) => ({
@@ -45,7 +44,7 @@ const QUOTED = [
   "\u3000\u00a0",
 ];
 
-/** Texts in messages: one line, whatever is in it. */
+/** Texts in messages become one line, whatever they contain. */
 export const quotes: FuzzTarget<string> = {
   name: "quotes",
   generate: (random) =>

@@ -15,7 +15,6 @@ const CHALLENGE_PIECES = [
   ...["service=", "scope=", "é", "\0", "a", "~", "/", "toString="],
 ];
 
-/** WWW-Authenticate. */
 export const challenges: FuzzTarget<string> = {
   name: "challenges",
   generate: (random) => mutated(random, pick(random, CHALLENGES), CHALLENGE_PIECES),
@@ -49,7 +48,7 @@ const WAIT_PIECES = [
   ":",
 ];
 
-/** Retry-After: a time that can be waited for, or nothing. */
+/** Retry-After: a finite wait, or nothing. */
 export const waits: FuzzTarget<string> = {
   name: "retry-after",
   generate: (random) => mutated(random, pick(random, WAITS), WAIT_PIECES),
@@ -87,7 +86,7 @@ const LOCATION_PIECES = [
   ...["127.0.0.1", "0x7f.1", "::ffff:10.0.0.1", ":99999", ":", " ", "\n", "\t", "é", "..", "[", "registry.example"],
 ];
 
-/** Location: a URL of HTTP that can be judged, or nothing. */
+/** Location: an HTTP URL that can be checked, or nothing. */
 export const locations: FuzzTarget<string> = {
   name: "locations",
   generate: (random) =>

@@ -8,7 +8,7 @@ import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf, violated } from "./target.ts";
 
 const DIGEST = `sha256:${"0123456789abcdef".repeat(4)}`;
-/** Stands for a value that is nested deeper than any stack. */
+/** Stands for a value nested deeper than any stack. */
 const DEEP = "@deep";
 const NESTED = "[".repeat(50_000) + "]".repeat(50_000);
 const DESCRIPTOR = { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", size: 7, digest: DIGEST };
@@ -47,7 +47,6 @@ const VALUES: readonly unknown[] = [
 ];
 const NAMES = ["__proto__", "constructor", "toString", "Layers", "LAYERS", "size", "digest", "config", "labels", ""];
 
-/** Changes some members somewhere in a document. */
 function changed(random: SeededRandom, value: unknown): unknown {
   if (random.below(14) === 0) return pick(random, VALUES);
   if (Array.isArray(value)) {
@@ -65,7 +64,7 @@ function changed(random: SeededRandom, value: unknown): unknown {
 
 const PIECES = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", '"__proto__":{"a":1},', "1e999", "-0", "null", "é"];
 
-/** What registries and caches answer. What is taken can be written, and is then read the same. */
+/** Responses of registries, and caches. An accepted document can be written, and then reads the same. */
 export const json: FuzzTarget<string> = {
   name: "json",
   generate(random) {

@@ -1,17 +1,15 @@
 import type { SeededRandom } from "../random.ts";
 
-/** One of several. */
 export function pick<T>(random: SeededRandom, from: readonly T[]): T {
   return from[random.below(from.length)] as T;
 }
 
-/** A text of some pieces. */
 export function concatenation(random: SeededRandom, pieces: readonly string[], bits = 4): string {
   return Array.from({ length: random.skewed(bits) + 1 }, () => pick(random, pieces)).join("");
 }
 
 /**
- * A text with some changes: pieces put in, parts taken out, doubled, moved, repeated often, and single characters replaced.
+ * A text with some changes: pieces inserted; parts deleted, doubled, moved or repeated; single characters replaced.
  * @param pieces that mean something to the parser
  */
 export function mutated(random: SeededRandom, text: string, pieces: readonly string[]): string {

@@ -36,7 +36,7 @@ const PIECES = [
   ...["A", "a", "0", "latest", "http://", "::1", "//", "../", "&", "<", ">", '"', "|", "^", "`", "{", "user@"],
 ];
 
-/** References of images: what is taken must be usable as the address of a registry. */
+/** An accepted image reference must be usable as the address of a registry. */
 export const references: FuzzTarget<string> = {
   name: "references",
   generate: (random) =>

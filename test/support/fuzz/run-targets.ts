@@ -8,13 +8,13 @@ import type { FuzzTarget } from "./target.ts";
 import { tars } from "./tars.ts";
 import { toml, tomlDocuments } from "./toml.ts";
 
-/** @param directory to write files in */
+/** @param directory for temporary files */
 export function parserTargets(directory: string): readonly FuzzTarget[] {
   const targets = [references, challenges, waits, locations, globs, quotes, flags, commandLines, toml, json, tars];
   return [...targets, tomlDocuments(directory)] as readonly FuzzTarget[];
 }
 
-/** @throws an error with the seed, when a property is violated */
+/** @throws an error with the seed if a property is violated */
 export async function runCase(target: FuzzTarget, seed: number): Promise<void> {
   const before = prototypeNames();
   try {

@@ -1,22 +1,21 @@
 import { Fault } from "../../../src/errors/fault.ts";
 import type { SeededRandom } from "../random.ts";
 
-/** A parser of something from outside, as the fuzzer sees it. A case is its seed and nothing else. */
+/** A parser of external input, as the fuzzer sees it. A case is defined by its seed alone. */
 export interface FuzzTarget<Input = unknown> {
   readonly name: string;
   generate(random: SeededRandom): Input;
   /**
-   * Parses the input.
-   * @returns what came out, for whoever knows what should
-   * @throws when a property is violated, which holds whatever the input is
+   * @returns what the parser returned, for callers that know the right result
+   * @throws if a property that must hold for every input is violated
    */
   check(input: Input): unknown;
 }
 
-/** What a parser makes of an input: a value, or the message of the only error that it may throw. */
+/** The parser's value, or the message of the only kind of error that it may throw. */
 export type Outcome<T> = { readonly value: T } | { readonly error: string };
 
-/** @param isExpected tells the errors that a caller is ready for; everything else is a finding */
+/** @param isExpected matches the errors that callers handle; any other error is a finding */
 export function outcomeOf<T>(parse: () => T, isExpected = isFault): Outcome<T> {
   try {
     return { value: parse() };
@@ -26,7 +25,7 @@ export function outcomeOf<T>(parse: () => T, isExpected = isFault): Outcome<T> {
   }
 }
 
-/** The same for what comes later. */
+/** Like {@link outcomeOf}, for a promise. */
 export async function laterOutcomeOf<T>(parse: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return { value: await parse() };
@@ -40,7 +39,7 @@ function isFault(error: Error): boolean {
   return error instanceof Fault;
 }
 
-/** Longest message that somebody still reads. */
+/** Longest message that is still readable. */
 const MAX_MESSAGE = 100_000;
 
 function withinReason(message: string): string {
@@ -49,7 +48,6 @@ function withinReason(message: string): string {
   return message;
 }
 
-/** Fails the case. */
 export function violated(property: string, ...seen: readonly unknown[]): never {
   throw new Error([property, ...seen.map((value) => JSON.stringify(value)?.slice(0, 2000))].join(": "));
 }

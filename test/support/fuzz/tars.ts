@@ -103,7 +103,7 @@ function tarOf(random: SeededRandom): Buffer {
   return random.below(8) === 0 ? tar.subarray(0, random.below(tar.length)) : tar;
 }
 
-/** Most bytes of a copy: what the zeros of sparse files would take is not allocated. */
+/** Size limit of a copy in bytes, so that the zeros of sparse files are not allocated. */
 const MAX_COPY = 1 << 22;
 
 async function copied(tar: Buffer): Promise<Buffer> {
@@ -132,7 +132,7 @@ async function* chunksOf(tar: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < tar.length; at += 700) yield tar.subarray(at, at + 700);
 }
 
-/** Tars that others made: a copy's copy is the same. */
+/** Tars of other programs: copying a copy does not change it. */
 export const tars: FuzzTarget<Buffer> = {
   name: "tars",
   generate: tarOf,

@@ -121,7 +121,6 @@ function documentText(random: SeededRandom): string {
   return mutated(random, from, [...PIECES, ...from.split("\n")]).toWellFormed();
 }
 
-/** The decoder alone. */
 export const toml: FuzzTarget<string> = {
   name: "toml",
   generate: documentText,
@@ -136,8 +135,8 @@ const LAUNCHER = { version: "1", repository: "r", commit: "c" };
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * The documents of a build, and the labels that are made of them.
- * @param directory to write them in
+ * The documents of a build, and the labels made from them.
+ * @param directory to write them to
  */
 export function tomlDocuments(directory: string): FuzzTarget<{ readonly text: string; readonly reader: number }> {
   const path = join(directory, "x.toml");

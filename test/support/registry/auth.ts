@@ -17,11 +17,11 @@ interface Scope {
   readonly actions: readonly string[];
 }
 
-/** Asks every request for credentials; for the bearer kind the fake is its own token server at `/token`. */
+/** Requires credentials with every request; for bearer authentication the fake is its own token server at `/token`. */
 export class Auth {
-  /** Tokens handed out so far, each with what was asked for. */
+  /** The query of each issued token. */
   readonly issued: string[] = [];
-  /** Nobody is asked for anything. */
+  /** If true, requests need no credentials. */
   isSuspended = false;
   readonly #options: AuthOptions;
   readonly #tokens = new Map<string, readonly Scope[]>();
@@ -30,7 +30,7 @@ export class Auth {
     this.#options = options;
   }
 
-  /** Every token given out becomes invalid, as if its time were over. */
+  /** Invalidates all issued tokens, as if they had expired. */
   expireTokens(): void {
     this.#tokens.clear();
   }

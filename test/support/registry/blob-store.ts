@@ -21,7 +21,7 @@ export class PendingUpload {
     this.#file = file;
   }
 
-  /** Appends what comes. When that breaks off, the part that came before stays. */
+  /** If the body breaks off, the part received so far stays. */
   append(body: AsyncIterable<Buffer>): Promise<void> {
     return this.inTurn(async () => {
       for await (const chunk of body) {
@@ -32,24 +32,24 @@ export class PendingUpload {
     });
   }
 
-  /** Runs after everything that was asked of this upload before, so that a status never overtakes a broken PATCH. */
+  /** Runs after all earlier tasks of this upload, so that a status never overtakes a broken PATCH. */
   inTurn<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(task);
     this.#turn = result.catch(() => undefined);
     return result;
   }
 
-  /** Also when a client that heard no answer asks again. */
+  /** Idempotent, for a client that missed the answer and asks again. */
   finish(): Promise<string> {
     this.#digest ??= this.#file.close().then(() => `sha256:${this.#hash.digest("hex")}`);
     return this.#digest;
   }
 }
 
-/** At a time: small pieces take more CPU time than what is done with them. */
+/** Large, because small reads take more CPU time than what is done with them. */
 const READ_BYTES = 1 << 20;
 
-/** Blobs of all repositories, each once, in files; a repository holds a set of digests. */
+/** Blobs of all repositories, in files and each stored once; a repository holds a set of digests. */
 export class BlobStore {
   readonly #directory: string;
   readonly #sizes = new Map<string, number>();
@@ -83,7 +83,7 @@ export class BlobStore {
     this.#members.get(repository)?.delete(digest);
   }
 
-  /** Gives a repository of another store this blob. */
+  /** Copies the blob to a repository of another store. */
   async copyTo(digest: string, other: BlobStore, repository: string): Promise<void> {
     if (!other.#sizes.has(digest)) {
       await copyFile(this.#pathOf(digest), other.#pathOf(digest));
@@ -96,7 +96,7 @@ export class BlobStore {
     const path = join(this.#directory, `upload-${randomUUID()}`);
     const upload = new PendingUpload(repository, path, await open(path, "wx"));
     this.#uploads.set(upload.id, upload);
-    // A request may overtake the end of the registry.
+    // A request may arrive while the registry is closing.
     if (this.#isClosed) await this.cancel(upload);
     return upload;
   }
@@ -106,7 +106,7 @@ export class BlobStore {
     return upload?.repository === repository ? upload : undefined;
   }
 
-  /** Ends an upload; false, and the bytes are gone, when they do not have the digest. */
+  /** Ends an upload. If the digest is wrong, discards the bytes and returns false. */
   async commit(upload: PendingUpload, digest: string): Promise<boolean> {
     this.#uploads.delete(upload.id);
     if ((await upload.finish()) !== digest) {
@@ -125,13 +125,11 @@ export class BlobStore {
     await rm(upload.path);
   }
 
-  /** Cancels what was left open. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#uploads.values()].map((upload) => upload.inTurn(() => this.cancel(upload))));
   }
 
-  /** Uploads that were opened and neither committed nor cancelled. */
   get pending(): number {
     return this.#uploads.size;
   }

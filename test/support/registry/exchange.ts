@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 
-/** A request as the fake's parts see it. */
 export interface Exchange {
   readonly method: string;
   readonly url: URL;
@@ -11,9 +10,8 @@ export interface Exchange {
   readonly closed: Promise<void>;
 }
 
-/** What happens to a connection in the middle of an answer. */
 interface Interruption {
-  /** Bytes of the answer that are sent, its head included. */
+  /** Bytes of the answer that are sent, including its head. */
   readonly afterBytes: number;
   readonly then: "reset" | "silence";
 }
@@ -23,16 +21,15 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer | Readable;
   readonly interruption?: Interruption;
-  /** Bytes that are sent at a time, each when the one before is out; default: as many as there are. */
+  /** Bytes per write, each after the previous one is sent; default: all at once. */
   readonly bytesAtATime?: number;
 }
 
 export type Handler = (exchange: Exchange) => Promise<Reply>;
 
-/** Thrown by whoever wants the connection cut instead of an answer. */
+/** Thrown to cut the connection instead of answering. */
 export class DropConnection extends Error {}
 
-/** An error body of the distribution specification. */
 export function refusal(status: number, code: string, message: string, detail?: unknown): Reply {
   const errors = [{ code, message, ...(detail === undefined ? {} : { detail }) }];
   return { status, headers: { "content-type": "application/json" }, body: JSON.stringify({ errors }) };

@@ -1,36 +1,33 @@
 import { DropConnection, type Exchange, type Handler, type Reply } from "./exchange.ts";
 
-/** What goes wrong. */
 export type FaultAction =
-  /** Answers this at once; the body is not read and nothing is done. */
+  /** Answers at once; the body is not read and nothing is done. */
   | { readonly answer: Reply }
-  /** Takes this many bytes of the body, then cuts the connection. */
+  /** Reads this many bytes of the body, then cuts the connection. */
   | { readonly dropAfterBytes: number }
-  /** Takes this many bytes of the body, then none, and never answers. */
+  /** Reads this many bytes of the body, then none, and never answers. */
   | { readonly silentAfterBytes: number }
-  /** Does what was asked and cuts the connection instead of telling. */
+  /** Performs the request, and cuts the connection instead of answering. */
   | { readonly dropAnswer: true }
-  /** Does what was asked and changes the answer. */
+  /** Performs the request and changes the answer. */
   | { readonly change: (reply: Reply, exchange: Exchange) => Reply }
-  /** Decides itself when to do what was asked: to hold a request, to count, to do something before it. */
+  /** Decides when to perform the request: to hold it, to count, to do something first. */
   | { readonly around: (proceed: (changed?: Exchange) => Promise<Reply>, exchange: Exchange) => Promise<Reply> };
 
 export interface FaultRule {
   readonly method: string;
-  /** Tested against path and query. */
+  /** Matched against path and query. */
   readonly target: RegExp;
-  /** What else must be so. */
   readonly when?: (exchange: Exchange) => boolean;
   /** For {@link Faults.happened}. */
   readonly name?: string;
-  /** How many matching requests go wrong; default 1. */
+  /** How many matching requests fail; default 1. */
   readonly times?: number;
   readonly action: FaultAction;
 }
 
-/** A script of things that go wrong, on top of a registry that behaves. Rules are tried in order and used up. */
+/** A script of faults for an otherwise correct registry. Rules apply in order and are used up. */
 export class Faults {
-  /** The names of faults that happened, as often as they did. */
   readonly happened: string[] = [];
   readonly #rules: { rule: FaultRule; left: number }[] = [];
 
@@ -40,7 +37,7 @@ export class Faults {
 
   /**
    * Never answers requests that match.
-   * @returns settles when the first has arrived
+   * @returns settles when the first one has arrived
    */
   hold(...rules: readonly Omit<FaultRule, "action">[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -52,13 +49,12 @@ export class Faults {
     return promise;
   }
 
-  /** From now on nothing goes wrong. */
   clear(): void {
     this.#rules.length = 0;
     this.happened.length = 0;
   }
 
-  /** How many planned faults have not happened: 0 at the end of a test that means what it says. */
+  /** Number of planned faults that have not happened; tests assert 0 at their end. */
   get unused(): number {
     return this.#rules.reduce((sum, { left }) => sum + (Number.isFinite(left) ? left : 0), 0);
   }
@@ -99,7 +95,7 @@ async function* silentAfter({ body, closed }: Exchange, bytes: number): AsyncGen
   throw new DropConnection();
 }
 
-/** So many bytes, or all if there are fewer; the rest is not read. */
+/** Yields at most this many bytes; the rest is not read. */
 async function* first(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]();
   // A loop over the body would destroy it when it ends early.

@@ -14,7 +14,7 @@ interface StoredManifest {
   readonly bytes: Buffer;
 }
 
-/** Manifests of all repositories, by digest, and the tags that point to them. */
+/** Manifests of all repositories, by digest, and their tags. */
 export class ManifestStore {
   readonly #manifests = new Map<string, StoredManifest>();
   readonly #tags = new Map<string, string>();
@@ -42,7 +42,7 @@ export class ManifestStore {
     return exchange.method === "HEAD" ? { status: 200, headers } : { status: 200, headers, body: found.bytes };
   }
 
-  /** Repositories that have a tag, with their tags; both sorted. */
+  /** Tags by repository; both are sorted. */
   get repositories(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
     for (const name of [...this.#tags.keys()].sort()) {
@@ -52,7 +52,6 @@ export class ManifestStore {
     return found;
   }
 
-  /** The manifest under a tag or digest, for assertions. */
   find(repository: string, identifier: string): Buffer | undefined {
     const digest = this.#tags.get(`${repository}:${identifier}`) ?? identifier;
     return this.#manifests.get(`${repository}@${digest}`)?.bytes;

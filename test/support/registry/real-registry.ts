@@ -4,10 +4,9 @@ import { join } from "node:path";
 import { onFreePort, ServerProcess } from "../server-process.ts";
 import type { RegistryProgram, RegistrySetup } from "./registry-program.ts";
 
-/** A real registry on a free port of the loopback address, with storage that ends with it. */
+/** A real registry on a free port of the loopback address, with temporary storage. */
 export class RealRegistry implements AsyncDisposable {
   readonly host: string;
-  /** The directory that holds what was pushed. */
   readonly storage: string;
   readonly #directory: string;
   readonly #process: ServerProcess;
@@ -19,7 +18,7 @@ export class RealRegistry implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** @param options who may come in, and by which protocol. @throws Error when the program is not there or does not come up */
+  /** @throws Error if the program is not installed or does not start */
   static async start(
     program: RegistryProgram,
     options: Pick<RegistrySetup, "tls" | "guard"> = {},
@@ -35,7 +34,6 @@ export class RealRegistry implements AsyncDisposable {
     });
   }
 
-  /** Of the registry's process. */
   get pid(): number {
     return this.#process.pid;
   }

@@ -4,7 +4,7 @@ import { DOCKER_REGISTRY, OTHER_REGISTRIES, type Quirk } from "./registry-progra
 
 export type AnyRegistry = FakeRegistry | RealRegistry;
 
-/** A registry that a suite can run against, or why not. */
+/** A registry that a suite can run against, or why it cannot. */
 export interface RegistryKind {
   readonly name: string;
   readonly isMissing: boolean;
@@ -12,14 +12,14 @@ export interface RegistryKind {
   readonly start: () => Promise<AnyRegistry>;
 }
 
-/** Why Debian's registry cannot be used on this machine; undefined when it can. */
+/** @returns why this machine cannot use Debian's registry; undefined if it can */
 export function dockerRegistryProblem(): string | undefined {
   return DOCKER_REGISTRY.path === undefined
     ? `docker-registry is not installed (${DOCKER_REGISTRY.remedy})`
     : undefined;
 }
 
-/** Debian's registry where it is installed, else the project's own. */
+/** Debian's registry if it is installed, else the project's own. */
 export function startRegistry(): Promise<AnyRegistry> {
   return dockerRegistryProblem() === undefined ? RealRegistry.start(DOCKER_REGISTRY) : FakeRegistry.start();
 }
@@ -27,7 +27,7 @@ export function startRegistry(): Promise<AnyRegistry> {
 const problem = dockerRegistryProblem();
 if (problem !== undefined) console.warn(`The suite against a real registry is skipped: ${problem}`);
 
-/** Every kind there is; a suite that uses them says so when Debian's is missing. Others take part where they are installed. */
+/** A suite that uses all kinds reports if Debian's is missing; the others are optional. */
 export const REGISTRY_KINDS: readonly RegistryKind[] = [
   { name: "the fake", isMissing: false, quirks: [], start: () => FakeRegistry.start() },
   { ...DOCKER_REGISTRY, isMissing: problem !== undefined, start: () => RealRegistry.start(DOCKER_REGISTRY) },

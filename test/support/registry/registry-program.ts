@@ -4,11 +4,12 @@ import type { CertificateFile } from "../certificate.ts";
 import { findProgram } from "../find-program.ts";
 import type { ServerCommand } from "../server-process.ts";
 
-/** How a registry lets only those in who log in. */
 export type Guard =
-  /** `htpasswd` holds the users. */
   | { readonly kind: "basic"; readonly htpasswd: string }
-  /** `signer` is a file in PEM with the certificate of who signs tokens, `authority` one with that of its authority. */
+  /**
+   * `signer`: PEM file with the certificate that signs tokens. `authority`: PEM file with the certificate of its
+   * authority.
+   */
   | {
       readonly kind: "bearer";
       readonly realm: string;
@@ -18,40 +19,35 @@ export type Guard =
       readonly authority: string;
     };
 
-/** What a registry that is started is told. */
 export interface RegistrySetup {
   readonly port: number;
-  /** For its files, besides those that it holds. */
+  /** For its files other than the storage. */
   readonly directory: string;
-  /** For what is pushed. */
+  /** For pushed images. */
   readonly storage: string;
   readonly tls?: CertificateFile;
   readonly guard?: Guard;
 }
 
-/** Where a registry goes its own way. */
 export type Quirk =
-  /** A blob that one repository has is there in all of them, so that nothing is left to mount. */
+  /** A blob of one repository exists in all of them, so that mounts are never needed. */
   | "shares blobs"
-  /** A tag stays when its manifest is deleted. */
+  /** A tag outlives its deleted manifest. */
   | "keeps tags"
-  /** What is missing is told in other words than distribution 2's. */
+  /** Errors for missing objects differ from those of distribution 2. */
   | "other words";
 
-/** A registry server that may be installed. */
 export interface RegistryProgram {
   readonly name: string;
   readonly quirks: readonly Quirk[];
-  /** Where it is; undefined when it is not here. */
+  /** Undefined if it is not installed. */
   readonly path: string | undefined;
-  /** What to do so that it is. */
   readonly remedy: string;
-  /** The guards that it can be started with. */
   readonly guards: readonly Guard["kind"][];
   command(path: string, setup: RegistrySetup): ServerCommand;
 }
 
-/** JSON is YAML, which the registry reads. */
+/** JSON, because it is valid YAML. */
 function distributionCommand(path: string, setup: RegistrySetup): ServerCommand {
   const { port, tls, guard } = setup;
   const addr = `127.0.0.1:${port}`;
@@ -140,7 +136,7 @@ const OLAREG: RegistryProgram = {
   }),
 };
 
-/** The registry that go-containerregistry has for tests. */
+/** The registry of go-containerregistry's tests. */
 const CRANE_REGISTRY: RegistryProgram = {
   name: "crane registry",
   quirks: ["other words", "shares blobs", "keeps tags"],
@@ -153,5 +149,5 @@ const CRANE_REGISTRY: RegistryProgram = {
   }),
 };
 
-/** Those that only a machine has that was prepared for it. */
+/** Only on machines prepared for it. */
 export const OTHER_REGISTRIES: readonly RegistryProgram[] = [DISTRIBUTION_3, ZOT, OLAREG, CRANE_REGISTRY];

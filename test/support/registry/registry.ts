@@ -13,7 +13,6 @@ import { Faults } from "./faults.ts";
 import { ManifestStore } from "./manifest-handler.ts";
 import { send } from "./send.ts";
 
-/** One request as it arrived; for assertions. */
 export interface RequestRecord {
   readonly method: string;
   /** Path and query. */
@@ -27,8 +26,8 @@ export interface FakeOptions {
 }
 
 /**
- * A registry that obeys the distribution specification, for tests and for machines without docker-registry. Blobs are in
- * files of a temporary directory, never in memory; everything else is forgotten when it stops.
+ * A registry that obeys the distribution specification, for tests and for machines without docker-registry. Blobs are
+ * in files of a temporary directory, never in memory; everything else is lost when it stops.
  */
 export class FakeRegistry implements AsyncDisposable {
   readonly requests: RequestRecord[] = [];
@@ -36,13 +35,11 @@ export class FakeRegistry implements AsyncDisposable {
   readonly blobs: BlobStore;
   readonly manifests: ManifestStore;
   readonly auth: Auth | undefined;
-  /** The directory that holds what was pushed. */
   readonly storage: string;
   readonly #server: Server;
   readonly #handler: Handler;
   readonly #closed = new WeakMap<Socket, Promise<void>>();
 
-  /** Connections that were made to it so far. */
   connections = 0;
 
   private constructor(directory: string, auth: AuthOptions | undefined, tls: ServerCertificate | undefined) {
@@ -70,12 +67,10 @@ export class FakeRegistry implements AsyncDisposable {
     return registry;
   }
 
-  /** `127.0.0.1:<port>` */
   get host(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Requests with this method whose target matches. */
   count(method: string, target: RegExp): number {
     return this.requests.filter((request) => request.method === method && target.test(request.target)).length;
   }
@@ -90,14 +85,14 @@ export class FakeRegistry implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, scheme: string): Promise<void> {
-    // A body that is left early takes its socket along, so that is kept here.
+    // Ending a body early destroys its socket, so the socket is kept here.
     const { method = "", headers, url: target = "", socket } = request;
     this.requests.push({ method, target, headers });
     try {
       const url = new URL(target, `${scheme}://${headers.host}`);
       const reply = await this.#handler({ method, url, headers, body: request, closed: this.#closedOf(socket) });
       if (await send(reply, response)) return;
-      // A body that nobody read is in the way of the next request, and closing now could destroy the answer.
+      // An unread body blocks the next request, and closing the connection now could destroy the answer.
       request.resume();
     } catch (error) {
       if (!(error instanceof DropConnection) && !isCut(error)) console.error(error);
@@ -131,7 +126,7 @@ function json(value: unknown): Reply {
   return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(value) };
 }
 
-/** The client went away in the middle of its request. */
+/** The client disconnected during its request. */
 function isCut(error: unknown): boolean {
   return error instanceof Error && "code" in error && /ECONNRESET|ERR_STREAM|ABORT/.test(String(error.code));
 }

@@ -5,9 +5,8 @@ import { pipeline } from "node:stream/promises";
 import { DropConnection, type Reply } from "./exchange.ts";
 
 /**
- * Sends an answer as the reply says.
- * @returns true when the connection is left hanging in the middle of it
- * @throws DropConnection when it is to be cut
+ * @returns true if the connection is left open in the middle of the answer
+ * @throws DropConnection if it must be cut
  */
 export async function send(reply: Reply, response: ServerResponse): Promise<boolean> {
   const { status, headers, body, interruption, bytesAtATime } = reply;
@@ -18,7 +17,7 @@ export async function send(reply: Reply, response: ServerResponse): Promise<bool
   return false;
 }
 
-/** The bytes themselves, so that any of them can be the last. */
+/** Writes raw bytes, so that any byte can be the last. */
 async function sendRaw(reply: Reply, response: ServerResponse): Promise<boolean> {
   const { interruption, bytesAtATime = Number.POSITIVE_INFINITY } = reply;
   const bytes = await bytesOf(reply);
@@ -30,7 +29,7 @@ async function sendRaw(reply: Reply, response: ServerResponse): Promise<boolean>
     await new Promise<void>((resolve) => socket.write(part, () => resolve()));
   }
   if (interruption?.then === "silence") return true;
-  // A reset could overtake what was written; the end of an unfinished answer is as good.
+  // A reset could overtake the written bytes; ending an unfinished answer has the same effect.
   if (interruption !== undefined) socket.destroySoon();
   else socket.end();
   return true;

@@ -1,7 +1,6 @@
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 
-/** A manifest with its config, as bytes. */
 export function testImage(layers: readonly Buffer[], architecture = "amd64") {
   const config = Buffer.from(
     JSON.stringify({ architecture, os: "linux", rootfs: { type: "layers", diff_ids: [] }, config: {} }),
@@ -17,7 +16,6 @@ export function testImage(layers: readonly Buffer[], architecture = "amd64") {
   return { config, manifest: { bytes, digest: digestOf(bytes), mediaType: OCI_MANIFEST } };
 }
 
-/** An index of manifests by architecture. */
 export function testIndex(
   children: readonly { readonly bytes: Buffer; readonly architecture: string; readonly mediaType?: string }[],
 ) {

@@ -3,7 +3,7 @@ import { Registries, type RegistriesOptions } from "../../../src/destinations/re
 import type { Logger } from "../../../src/logger.ts";
 import { SkippingClock } from "../clock.ts";
 
-/** The real thing, without waits between tries. `headers` is what CNB_REGISTRY_AUTH would hold. */
+/** The real client, without waits between attempts. @param headers contents of CNB_REGISTRY_AUTH */
 export function testRegistries(
   logger: Logger,
   headers: Readonly<Record<string, string>> = {},

@@ -8,11 +8,11 @@ import type { Login } from "../registry-access.ts";
 
 const LIFETIME_S = 300;
 
-/** Hands out signed tokens, as the distribution project specifies them, to whoever knows the password. */
+/** Issues signed tokens, as the distribution project specifies them, for a user and password. */
 export class TokenServer implements AsyncDisposable {
   readonly service = "registry of a test";
   readonly issuer = "token server of a test";
-  /** Scopes of the tokens handed out so far, each as it was asked for. */
+  /** The scopes of each issued token, as requested. */
   readonly issued: string[] = [];
   readonly #server: Server;
   readonly #login: Login;
@@ -31,7 +31,10 @@ export class TokenServer implements AsyncDisposable {
     });
   }
 
-  /** @param signer what the registry has to trust, and clients too, because it is spoken to over TLS: that, or its authority */
+  /**
+   * @param signer certificate that the registry must trust, and clients, too, because the server uses TLS: it, or its
+   * authority
+   */
   static async start(login: Login, signer: CertificateFile): Promise<TokenServer> {
     const server = new TokenServer(login, signer);
     server.#server.listen(0, "127.0.0.1");
@@ -39,7 +42,7 @@ export class TokenServer implements AsyncDisposable {
     return server;
   }
 
-  /** Where tokens are to be had. By name, because credentials go to no private address that is not the registry's. */
+  /** By name, because credentials go to no private address other than the registry's. */
   get realm(): string {
     return `https://localhost:${(this.#server.address() as AddressInfo).port}/token`;
   }

@@ -8,10 +8,10 @@ import { seededBytes } from "../random.ts";
 import { tempTree } from "../temp-tree.ts";
 import { exportInProcess } from "./export-in-process.ts";
 
-/** Says what the image was started as, if the run image's shell, the launcher and the link to it are all there. */
+/** Prints how the image was started, if the run image's shell, the launcher and its symlink are all present. */
 const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
 
-/** The output of a small build whose process can be started in a run image with a shell. */
+/** A small build whose process can start in a run image with a shell. */
 export function buildOutput(): BuildOutput {
   const from = tempTree({
     "jdk/lib/modules": seededBytes(3 << 20, 1),
@@ -30,7 +30,6 @@ export function buildOutput(): BuildOutput {
   return output;
 }
 
-/** One build's output, and a run image in the daemon. */
 export class DaemonScene {
   readonly engine: DockerEngine;
   readonly output: BuildOutput;
@@ -49,14 +48,14 @@ export class DaemonScene {
     return new DaemonScene(engine, output, runImage);
   }
 
-  /** analyzed.toml for a rebuild upon an image of the daemon, and upon a run image. */
+  /** Writes analyzed.toml for a rebuild on an image of the daemon and a run image. */
   async analyze(name: string, runImage = this.runImage): Promise<void> {
     const { Id, Config } = await this.engine.inspect(name);
     const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
     writeAnalyzed(this.output, runImage.slice("sha256:".length), previous);
   }
 
-  /** Layers go by name, so a new one comes between the run image and one whose contents are not here any more. */
+  /** Layers are sorted by name, so the new one comes between the run image and a layer whose contents are gone. */
   replaceLibraries(): void {
     const directory = join(this.output.layersDir, "samples_java");
     rmSync(join(directory, "libraries"), { recursive: true });
@@ -65,7 +64,7 @@ export class DaemonScene {
     writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
   }
 
-  /** What is done for a layer that the daemon has already. */
+  /** The expected work for a layer that the daemon already has. */
   get workOnKnown() {
     const uploads = this.engine.wantsAllLayers ? 1 : 0;
     return { reads: 1 + uploads, hashes: 1, compressions: 0, uploads };
@@ -77,7 +76,7 @@ export class DaemonScene {
     return path;
   }
 
-  /** diffIDs of the layers that the launch cache has. */
+  /** diffIDs of the layers in the launch cache. */
   cachedLayers(): string[] {
     const names = readdirSync(join(this.launchCache(), "committed"));
     return names.map((name) => name.replace(/\.tar$/, "")).sort();

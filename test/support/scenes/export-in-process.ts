@@ -1,12 +1,12 @@
 import { DEFAULT_ENVIRONMENT, EXPORTER, type ExporterRun, runExporter } from "../exporter.ts";
 import { InProcessCommand } from "../in-process.ts";
 
-/** Shared by all files of tests that a process runs; its threads end with the process. */
+/** Shared by all test files of a process; its threads end with the process. */
 const command = new InProcessCommand();
 
 /**
- * Runs the exporter in the test's process, with nothing of the process's environment. One that is to become another user gets a
- * process of its own.
+ * Runs the exporter in the test's process, without the process's environment. An export that switches users gets its
+ * own process.
  */
 export async function exportInProcess(
   args: readonly string[],
@@ -27,7 +27,7 @@ export async function exportInProcess(
   return { ...run, status: run.exitCode, wallMs: performance.now() - started };
 }
 
-/** The last of several flags counts. */
+/** The last of repeated flags counts. */
 function becomesAnother(args: readonly string[]): boolean {
   const lastOf = (flag: string) => args[args.lastIndexOf(flag) + 1];
   return lastOf("-uid") !== String(process.getuid?.()) || lastOf("-gid") !== String(process.getgid?.());

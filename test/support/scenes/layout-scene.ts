@@ -12,7 +12,7 @@ import { type Exported, writeBuild } from "./scene.ts";
 
 const ENVIRONMENT = { CNB_EXPERIMENTAL_MODE: "quiet" };
 
-/** One build's output, and a place for layouts. It is all gone when the test is over. */
+/** One build's output, and a directory for layouts, both removed after the test. */
 export class LayoutScene {
   readonly output: BuildOutput;
   /** All lower case, because the reference refuses other paths in analyzed.toml. */
@@ -38,12 +38,11 @@ export class LayoutScene {
     return join(this.root, "layouts");
   }
 
-  /** Where the layout of `app:<tag>` is. */
   pathOf(tag = "latest"): string {
     return join(this.layoutDir, "index.docker.io", "library", "app", tag);
   }
 
-  /** analyzed.toml for a rebuild upon the image of a layout. */
+  /** Writes analyzed.toml for a rebuild on the image of a layout. */
   analyze(path = this.pathOf()): void {
     const { digest, labels } = verifyLayout(path);
     writeAnalyzed(this.output, this.runImage, previousImageToml(path, { digest, labels }));

@@ -21,30 +21,29 @@ import { tempTree } from "../temp-tree.ts";
 import { type VerifiedImage, verifyImage } from "../verify-image.ts";
 import { exportInProcess } from "./export-in-process.ts";
 
-/** The command that ended, and what it wrote with `-events`. */
 export interface Exported extends ExporterRun {
   readonly events: readonly ExportEvent[];
 }
 
 export interface ExportRequest {
-  /** All that comes after the flags: output image and tags. Default: `<app registry>/app:latest`. */
+  /** Arguments after the flags: output image and tags. Default: `<app registry>/app:latest`. */
   readonly images?: readonly string[];
   /** The cache image; "" for none. Default: `<cache registry>/cache:latest`. */
   readonly cache?: string;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Another exporter than ours, without the flags that are ours alone. */
+  /** Runs another exporter, without the additional flags. */
   readonly program?: string;
-  /** In a process of its own, where that makes a difference; the others take less time in the test's. */
+  /** Runs in a separate process, which takes longer, for tests where that makes a difference. */
   readonly byCommand?: boolean;
 }
 
-/** What a machine that is no builder image lacks. */
+/** Logged on machines that are not builder images. */
 export const MISSING_SBOMS = /^Warning: Did not find SBOM .* in \/cnb\/lifecycle\n/gm;
 
 const MIB = 1 << 20;
 
-/** The layer that both images take is long enough to be uploaded while it is made. */
+/** The layer of both images is large enough to be uploaded while it is built. */
 const LAYERS: Readonly<Record<string, LayerContents>> = {
   jdk: { from: ["jdk"], launch: true, cache: true },
   libraries: { from: ["libraries"], launch: true, cache: false },
@@ -66,7 +65,7 @@ function sources(): string {
   });
 }
 
-/** The output of a build, without an analyzed.toml. It is gone when the test is over. */
+/** Writes a build without an analyzed.toml; removed after the test. */
 export function writeBuild(layers: Readonly<Record<string, LayerContents>> = LAYERS): BuildOutput {
   const from = sources();
   const placed = Object.entries(layers).map(
@@ -76,7 +75,7 @@ export function writeBuild(layers: Readonly<Record<string, LayerContents>> = LAY
   return output;
 }
 
-/** One build's output, and the registries to which it is exported. It is all gone when the test is over. */
+/** One build's output, removed after the test, and the registries that it is exported to. */
 export class Scene {
   readonly output: BuildOutput;
   readonly app: AnyRegistry;
@@ -100,8 +99,8 @@ export class Scene {
   }
 
   /**
-   * @param cache a registry of its own for the cache image, or the app's
-   * @param access what it takes to be let into the app's
+   * @param cache registry of the cache image; default: the app's
+   * @param access credentials for the app's registry
    */
   static async open(
     app: AnyRegistry,
@@ -124,19 +123,18 @@ export class Scene {
     return `${this.cache.host}/cache:latest`;
   }
 
-  /** Where a layer's contents are. */
   layerPath(layer: string, ...rest: readonly string[]): string {
     return join(this.output.layersDir, "samples_java", layer, ...rest);
   }
 
-  /** Writes into a layer, as another build would have. */
+  /** Changes a layer, as another build would. */
   change(layer: string, content = "changed\n"): void {
     const path = this.layerPath(layer, "changed.txt");
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
   }
 
-  /** analyzed.toml for a rebuild upon an image that was pushed. */
+  /** Writes analyzed.toml for a rebuild on a pushed image. */
   async analyze(image = this.appImage): Promise<VerifiedImage> {
     const pushed = await verifyImage(image, this.#access);
     writeAnalyzed(this.output, this.runImage, previousImageToml(image.slice(0, image.lastIndexOf(":")), pushed));
@@ -155,7 +153,6 @@ export class Scene {
     return [this.arguments({ ...request, flags: ["-events", eventsPath, ...(request.flags ?? [])] }), eventsPath];
   }
 
-  /** What the command is called with. */
   arguments({ images = [this.appImage], cache = this.cacheImage, flags = [] }: ExportRequest): string[] {
     const cacheFlags = cache === "" ? [] : ["-cache-image", cache];
     return [...flagsFor(this.output), ...cacheFlags, ...flags, ...images];
@@ -177,7 +174,6 @@ export class Scene {
   }
 }
 
-/** What was done for each layer, by its name. */
 export function layerWork(events: readonly ExportEvent[]) {
   const rows = events.flatMap((event) => {
     if (event.event !== "layer") return [];
@@ -187,7 +183,7 @@ export function layerWork(events: readonly ExportEvent[]) {
   return Object.fromEntries(rows);
 }
 
-/** The registry whose requests can be looked at. */
+/** Fails unless the registry is the fake one, whose requests can be inspected. */
 export function asFake(registry: AnyRegistry): FakeRegistry {
   if (registry instanceof FakeRegistry) return registry;
   throw new Error("only the fake keeps its requests");
@@ -195,7 +191,7 @@ export function asFake(registry: AnyRegistry): FakeRegistry {
 
 const OPENING = /^\/v2\/(.+)\/blobs\/uploads\/$/;
 
-/** All requests but those by which a repository is asked, once, whether it may be pushed to. */
+/** All requests but the check of push access, which comes once per repository. */
 export function pushRequests(registry: FakeRegistry): readonly RequestRecord[] {
   const asked = new Set<string>();
   return registry.requests.filter(({ method, target }) => {

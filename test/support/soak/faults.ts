@@ -3,7 +3,7 @@ import { type Exchange, type Reply, refusal } from "../registry/exchange.ts";
 import type { FaultAction, FaultRule } from "../registry/faults.ts";
 import type { FakeRegistry } from "../registry/registry.ts";
 
-/** Requests of an export, by what they are for. */
+/** Requests of an export by purpose. */
 const REQUESTS = [
   ["GET", /^\/v2\/$/],
   ["GET", /^\/v2\/run\/(?:manifests|blobs)\//],
@@ -24,7 +24,6 @@ const STATUSES = { method: "GET", target: /\/blobs\/uploads\// } as const;
 /** Most bytes of a layer of the soak's builds. */
 const LAYER_BYTES = 6 << 20;
 
-/** A rule before it has a name. */
 type Drawn = Omit<FaultRule, "name">;
 type Draw = (random: SeededRandom, registry: FakeRegistry) => Drawn;
 
@@ -61,7 +60,7 @@ const strangeLocation = withHeaders((headers, random) => {
   return { ...headers, location: pick(random, [location, location.replace(/^.*\//, ""), `${location}&a=b%2Fc`]) };
 });
 
-/** Forgets a blob as soon as somebody was told that it is there. */
+/** Deletes a blob right after a HEAD reported it. */
 function vanish(registry: FakeRegistry): FaultAction {
   return {
     around: async (proceed: () => Promise<Reply>, { url }: Exchange) => {
@@ -73,13 +72,13 @@ function vanish(registry: FakeRegistry): FaultAction {
   };
 }
 
-/** Once in an export: no client goes on asking where a token is refused that it got a moment ago. */
+/** Once per export: clients give up if a token is refused that was issued a moment ago. */
 const EXPIRY = "tokens that expire";
 
-/** It damages images that are there already. */
+/** Damages existing images. */
 export const VANISHING = "a blob that vanishes after its HEAD";
 
-/** What passes, by name: an export survives any of these, and several of them together. */
+/** Temporary faults by name: an export survives any of them, alone or together. */
 const PASSING: Readonly<Record<string, Draw>> = {
   "a sick answer": (random) => ({
     ...somewhere(random),
@@ -182,7 +181,7 @@ const PASSING: Readonly<Record<string, Draw>> = {
   }),
   "a redirect to another host": () => ({
     ...PATCHES,
-    // That gets no token, and so must be one that wants none.
+    // The redirect carries no token, so the target must not require one.
     when: ({ headers }) => headers.authorization === undefined,
     action: {
       around: async (_proceed, { url, headers }) => {
@@ -193,7 +192,7 @@ const PASSING: Readonly<Record<string, Draw>> = {
   }),
 };
 
-/** What does not pass, and whose export it ends with which code. */
+/** A permanent fault: which part of the export it ends, with which code. */
 export interface LastingFault {
   readonly name: string;
   readonly rule: Omit<FaultRule, "name">;
@@ -212,7 +211,6 @@ const LASTING_ANSWERS: Readonly<Record<string, Reply>> = {
   "a long Retry-After": { status: 429, headers: { "retry-after": "86400" } },
 };
 
-/** A fault that an export cannot survive, or its cache cannot. */
 export function lastingFault(random: SeededRandom): LastingFault {
   const ends = pick(random, ["app", "app", "cache", "opening"] as const);
   const [what, answer] = pick(random, Object.entries(LASTING_ANSWERS));
@@ -231,7 +229,7 @@ export function lastingFault(random: SeededRandom): LastingFault {
   return { name: `lasting ${what} for ${method}`, ends, rule: { method, target, times, action } };
 }
 
-/** Faults that every export survives, also together. */
+/** Faults that every export survives, alone or together. */
 export function passingFaults(random: SeededRandom, registryOf: () => FakeRegistry, count: number) {
   const names = Array.from({ length: count }, () => pick(random, Object.keys(PASSING)));
   const drawn = names.filter((name, i) => name !== EXPIRY || names.indexOf(name) === i);

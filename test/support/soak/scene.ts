@@ -15,11 +15,9 @@ import type { VerifiedImage } from "../verify-image.ts";
 const CREDENTIALS = "user:secret";
 const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 
-/** One export of the soak, before anything goes wrong. */
 export interface SoakExport {
-  /** Unique among the exports. */
   readonly id: string;
-  /** The second build, upon images of the first that are there already. */
+  /** A second build, based on existing images of the first. */
   readonly isRebuild: boolean;
   /** The cache image is in the app image's registry. */
   readonly isOneRegistry: boolean;
@@ -28,13 +26,12 @@ export interface SoakExport {
   readonly names: readonly string[];
 }
 
-/** Images as an export without faults pushes them: every export of the same build must push the very same. */
+/** Images of an export without faults: every export of the same build must push exactly these. */
 export interface ExpectedImages {
   readonly app: string;
   readonly cache: string;
 }
 
-/** Two builds and two registries, the app's with tokens. */
 export class SoakScene {
   readonly app: FakeRegistry;
   readonly cache: FakeRegistry;
@@ -67,7 +64,7 @@ export class SoakScene {
     return { [this.app.host]: `Basic ${Buffer.from(CREDENTIALS).toString("base64")}` };
   }
 
-  /** What is to be exported over by rebuilds. */
+  /** The images that rebuilds start from. */
   setPrior(app: VerifiedImage, cache: VerifiedImage): void {
     this.#prior = { app, cache };
   }
@@ -84,7 +81,7 @@ export class SoakScene {
     return `${this.cacheRegistryOf(run).host}/cache-${run.id}:latest`;
   }
 
-  /** Puts images of the first build where a rebuild finds them, and tells analyzed.toml. */
+  /** Copies images of the first build to where a rebuild finds them, and writes analyzed.toml. */
   async prepare(run: SoakExport): Promise<void> {
     const output = this.outputOf(run);
     rmSync(join(output.layersDir, "report.toml"), { force: true });
@@ -99,7 +96,7 @@ export class SoakScene {
     if (this.app.auth !== undefined) this.app.auth.isSuspended = false;
   }
 
-  /** Nothing goes wrong any more, and everything may be looked at. */
+  /** Ends all faults and authentication. @returns the faults that happened */
   settle(): readonly string[] {
     const happened = [this.app, this.cache].flatMap(({ faults }) => [...faults.happened]);
     for (const registry of [this.app, this.cache]) {
@@ -117,7 +114,6 @@ export class SoakScene {
     return [...flagsFor(output), ...cache, "-spool-dir", this.tempDir, "-workers", "1", ...names];
   }
 
-  /** The names that report.toml lists; none where there is no report. */
   reportedBy(run: SoakExport): readonly string[] {
     try {
       const report = readFileSync(join(this.outputOf(run).layersDir, "report.toml"), "utf8");
@@ -128,7 +124,7 @@ export class SoakScene {
     }
   }
 
-  /** The digest that a name points to; undefined for a name that there is not. */
+  /** The digest that a name points to; undefined if it does not exist. */
   tagOf(name: string): string | undefined {
     const [host, path = ""] = [name.slice(0, name.indexOf("/")), name.slice(name.indexOf("/") + 1)];
     const registry = host === this.app.host ? this.app : this.cache;
@@ -138,7 +134,7 @@ export class SoakScene {
   }
 }
 
-/** Gives a repository the image `latest` of another one. */
+/** Copies the image `latest` of another repository. */
 async function copyImage(
   from: FakeRegistry,
   source: string,

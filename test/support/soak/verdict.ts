@@ -3,30 +3,27 @@ import { verifyImage } from "../verify-image.ts";
 import { type LastingFault, VANISHING } from "./faults.ts";
 import type { ExpectedImages, SoakExport, SoakScene } from "./scene.ts";
 
-/** What one export came to. */
 export interface Verdict {
   readonly exitCode: number;
   readonly isCacheSaved: boolean;
   /** Compressed bytes of layers that were pulled and compared. */
   readonly verifiedBytes: number;
-  /** Names that point to what they should not. */
+  /** Names that point to a wrong image. */
   readonly wrongTags: number;
-  /** What is not as it should be; empty for an export that passes. */
+  /** Violated expectations; empty for an export that passes. */
   readonly findings: readonly string[];
 }
 
 export interface Ended extends Pick<ExportEnd, "exitCode"> {
-  /** What the user reads at the end: message and hint. */
+  /** The final error: message and hint. */
   readonly reason: string;
-  /** All that was logged. */
   readonly lines: readonly string[];
-  /** Names of the faults that happened. */
   readonly happened: readonly string[];
 }
 
 const CACHE_FAILED = /Failed to export cache: /;
 
-/** Compares what an export said with what is in the registries. */
+/** Compares the export's report with the contents of the registries. */
 export async function judge(
   scene: SoakScene,
   run: SoakExport,
@@ -70,7 +67,7 @@ export async function judge(
   return { exitCode, isCacheSaved, verifiedBytes, wrongTags, findings };
 }
 
-/** Also what was there before must still be whole. */
+/** Existing images must still be complete, too. */
 async function verifiedSize(name: string, findings: string[]): Promise<number> {
   try {
     const { layers } = await verifyImage(name);
