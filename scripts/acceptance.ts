@@ -31,13 +31,12 @@ const root = dirname(import.meta.dirname);
 const SOCKET = "/var/run/docker.sock";
 const dockerEnvironment = () => ({ ...process.env, DOCKER_HOST: `unix://${SOCKET}` });
 
-/** In the order in which Go runs them: the exporter's tests need the SBOMs that the creator's leave. */
+/** In Go's order: the exporter's tests need the SBOMs that the creator's tests leave behind. */
 const TESTS = ["TestVersion", "TestCreator", "TestExporter"] as const;
 
-/** Three builds of the lifecycle, and 140 tests with containers, one at a time. */
+/** For three builds of the lifecycle, and 140 tests with containers, one at a time. */
 const TIMEOUT = "90m";
 
-/** Files of the suite, below the lifecycle's source. */
 const IMAGES = "acceptance/variables_unix.go";
 const EXPORTER_TEST = "acceptance/exporter_test.go";
 const DOCKER_HELPERS = "testhelpers/docker.go";
@@ -49,7 +48,7 @@ export function checkPrerequisites(source: string): void {
       throw new Error(`${source} is not the source of the lifecycle: it has no ${file}\nClone buildpacks/lifecycle`);
   runTool("make", ["--version"], { remedy: "Install make" });
   runTool("go", ["version"], { remedy: "Install Go, in the version that the lifecycle's go.mod asks for" });
-  // Downloads the modules, so that one that cannot be had is reported before anything runs.
+  // Downloads the modules, so that an unavailable one is reported before anything runs.
   runTool("go", ["list", "-deps", "-test", "-tags=acceptance", "./cmd/...", "./acceptance"], { cwd: source });
   docker(["--version"]);
   try {
@@ -66,7 +65,7 @@ function docker(args: readonly string[]): string {
   return runTool("docker", args, { env: dockerEnvironment(), remedy: "Install Docker" });
 }
 
-/** Images that the suite's Dockerfiles begin with. */
+/** Base images of the suite's Dockerfiles. */
 function baseImages(variables: string): string[] {
   return [...variables.matchAll(/containerBaseImage\w* += "(.+)"/g)].map(([, image = ""]) => image);
 }
@@ -85,11 +84,11 @@ function checkImage(image: string): void {
 }
 
 /**
- * Changes a copy of the lifecycle's source so that the suite tests tandem. What the suite asserts stays as it is, but for deliberate
- * differences (docs/compatibility.md#deliberate-differences): warnings are also looked for on stderr, and extension layers are known by the
- * digest of their tar.
- * @param programs the directory that build:binary made
- * @throws Error when the source is not as expected
+ * Changes a copy of the lifecycle's source so that the suite tests tandem. The suite's assertions stay, except for
+ * deliberate differences (docs/compatibility.md#deliberate-differences): warnings may also be on stderr, and extension
+ * layers are identified by the digest of their tar.
+ * @param programs the directory that build:binary created
+ * @throws Error if the source is not as expected
  */
 export function adaptSuite(source: string, programs: string, architecture: Architecture): void {
   const build = `build-linux-${architecture}`;
@@ -138,7 +137,6 @@ function unexpected(file: string, what: string): Error {
   );
 }
 
-/** How many tests ended in which way. */
 export interface Tally {
   passed: number;
   failed: number;
@@ -148,22 +146,21 @@ export interface Tally {
 const eventSchema = z.object({ Action: z.string(), Test: z.string().optional(), Output: z.string().optional() });
 const ENDS = { pass: "passed", fail: "failed", skip: "skipped" } as const;
 
-/** Counts the ends of tests that have no tests below them, from what `go test -json` prints. */
+/** Counts the results of tests without subtests in the output of `go test -json`. */
 export class Results {
-  /** By the name of the outermost test. */
   readonly tallies = new Map<string, Tally>();
   readonly failed: string[] = [];
   readonly #parents = new Set<string>();
 
-  /** @param line of `go test -json` @returns what the tests printed with it */
+  /** @param line of `go test -json` @returns the tests' own output in it */
   add(line: string): string {
     const { Action: action, Test: test, Output: output = "" } = parseEvent(line);
     if (test === undefined) return output;
     const [first = "", ...below] = test.split("/");
-    // Names of tests have slashes of their own, so not all of these are tests.
+    // Names of tests may contain slashes, so not all of these are tests.
     for (const [i] of below.entries()) this.#parents.add([first, ...below.slice(0, i)].join("/"));
     const end = ENDS[action as keyof typeof ENDS];
-    // A test ends after those below it.
+    // A test ends after its subtests.
     if (end === undefined || this.#parents.has(test)) return output;
     const tally = this.tallies.get(first) ?? { passed: 0, failed: 0, skipped: 0 };
     tally[end]++;
@@ -177,12 +174,12 @@ function parseEvent(line: string): z.infer<typeof eventSchema> {
   try {
     return eventSchema.parse(JSON.parse(line));
   } catch {
-    // The compiler's messages.
+    // Messages of the compiler.
     return { Action: "output", Output: `${line}\n` };
   }
 }
 
-/** Runs the suite in an adapted source. @returns the exit code of `go test`, and the results */
+/** @returns the exit code of `go test`, and the results */
 async function runSuite(source: string, log: string): Promise<{ exitCode: number; results: Results }> {
   const pattern = `^(${TESTS.join("|")})$`;
   // One test at a time, because some compare how long builds take.
@@ -211,7 +208,7 @@ async function acceptance(source: string, binary: string | undefined): Promise<b
     if (binary === undefined) await buildBinary(architecture, programs);
     else if (!existsSync(programs)) throw new Error(`${programs} does not exist\nMake it with npm run build:binary`);
     const copy = join(temporary, "lifecycle");
-    // What was built there before is not what is tested.
+    // An earlier build must not be tested.
     const isSource = (path: string) => dirname(path) !== resolve(source) || basename(path) !== "out";
     cpSync(resolve(source), copy, { recursive: true, verbatimSymlinks: true, filter: isSource });
     adaptSuite(copy, programs, architecture);

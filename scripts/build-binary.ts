@@ -36,23 +36,22 @@ const PROGRAM = "tandem";
 
 const LICENSES = "tandem.LICENSES";
 
-/** All that is in the executable's directory. Platforms take only files that are directly beside the lifecycle's. */
+/** Contents of the executable's directory. Platforms only copy files that are directly beside the lifecycle's. */
 export const BINARY_FILES = ["exporter", "creator", PROGRAM, LOADER, ...LIBRARIES, LICENSES];
 
-/** How Node.js is started, as by bin/exporter. */
 const RUNTIME = join(root, "bin", "runtime.sh");
 
-/** Makes V8's caches of compiled code the same each time. */
+/** Makes V8's code caches reproducible. */
 const REPRODUCIBLE = "--random-seed=1";
 
-/** Nothing of this machine's environment but the PATH, on which emulators are found. */
+/** Only PATH of this machine's environment, which is where emulators are found. */
 const START_ENVIRONMENT = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
 
 const EMULATORS = { amd64: "qemu-x86_64-static", arm64: "qemu-aarch64-static" } as const;
 
 /**
- * Makes the executable of one architecture, and starts it.
- * @param directory where it is when it starts; removed first, so that a build that fails leaves none
+ * Builds the executable of one architecture, and checks that it starts.
+ * @param directory its final path; removed first, so that a failing build leaves none
  */
 export async function buildBinary(architecture: Architecture, directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
@@ -81,11 +80,10 @@ export async function buildBinary(architecture: Architecture, directory: string)
 interface Files {
   readonly architecture: Architecture;
   readonly temporary: string;
-  /** The executable's directory, until it is complete. */
   readonly made: string;
 }
 
-/** Puts the command and the threads' code into a copy of Node.js. @returns paths of the sources */
+/** Embeds the command and the threads' code in a copy of Node.js. @returns paths of the bundled sources */
 async function buildProgram(files: Files, runtime: Buffer): Promise<readonly string[]> {
   const { temporary, made } = files;
   const node = join(temporary, "node-stripped");
@@ -106,13 +104,13 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
     RUNTIME,
   ];
   const config = {
-    // Part of the result, so that it may not name the temporary directory.
+    // Part of the executable, so it must not contain the temporary directory's name.
     main: join("start", "binary.cjs"),
     output: join(made, PROGRAM),
     executable: node,
     disableExperimentalSEAWarning: true,
     execArgv: flags,
-    // Arguments and NODE_OPTIONS are the command's own affair.
+    // The command itself handles arguments and NODE_OPTIONS.
     execArgvExtension: "none",
     assets: Object.fromEntries(assets.map((path) => [basename(path), path])),
   };
@@ -124,7 +122,7 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
 
 const isNative = (architecture: Architecture) => ARCHITECTURES[architecture] === process.arch;
 
-/** @throws Error when the executable does not start */
+/** @throws Error if the executable does not start */
 function checkStart(files: Files): void {
   const { architecture, made } = files;
   const version = isNative(architecture)
@@ -133,7 +131,7 @@ function checkStart(files: Files): void {
   if (version.trim() === "") throw new Error(`${made}: -version prints nothing`);
 }
 
-/** Runs a program of the architecture as the launcher does: with the loader and the libraries that were made for it. */
+/** Runs a program as the launcher does: with the loader and the libraries of its directory. */
 function runProgram({ architecture, made }: Files, program: string, args: readonly string[]): string {
   const loader = [join(made, LOADER), "--inhibit-cache", "--library-path", made, program, ...args];
   const [command = "", ...rest] = isNative(architecture) ? loader : [EMULATORS[architecture], ...loader];

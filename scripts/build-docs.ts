@@ -7,8 +7,8 @@ import { withErrorCodes } from "./error-codes.ts";
 import { TYPESCRIPT_6, typescript6Tool } from "./typescript-6.ts";
 
 /*
- * Makes docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes. With
- * --check it only says whether the files are what they say.
+ * Generates docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes.
+ * With --check it only fails if the files are out of date.
  */
 
 const root = dirname(import.meta.dirname);

@@ -8,20 +8,20 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 const sources = join(root, "workers", "deflate", "assembly");
 
-/** The builds of the DEFLATE encoder in dist/, with their flags for the compiler. */
+/** Names in dist/, with flags for the compiler. */
 export const ENCODERS = [
   { name: "encoder.wasm", flags: ["--enable", "simd"] },
   { name: "encoder-scalar.wasm", flags: [] },
 ] as const;
 
-/** The part of the compiler's API that is used here (assemblyscript's dist/asc.d.ts). */
+/** The part of the compiler's API in use (assemblyscript's dist/asc.d.ts). */
 interface Compiler {
   main(argv: readonly string[]): Promise<{ readonly error: Error | null; readonly stderr: { toString(): string } }>;
 }
 
 /**
- * Compiles the DEFLATE encoder (AssemblyScript) to dist/. Unchanged sources are not compiled again: a hash of all that the output
- * depends on lies beside it. The compiler itself is loaded only when it is needed.
+ * Compiles the DEFLATE encoder (AssemblyScript) to dist/, unless a hash of all inputs beside the output is unchanged.
+ * Loads the compiler only if needed.
  */
 export async function buildEncoders(): Promise<"built" | "unchanged"> {
   const hash = sourceHash();
@@ -29,7 +29,7 @@ export async function buildEncoders(): Promise<"built" | "unchanged"> {
   if (ENCODERS.every(({ name }) => existsSync(join(dist, name))) && readIfPossible(hashFile) === hash)
     return "unchanged";
 
-  // Not a literal: the compiler's types would put a browser's globals into ours.
+  // Not a literal, because the compiler's types would add a browser's globals to the project's.
   const compiler = "assemblyscript/asc";
   const { default: asc }: { default: Compiler } = await import(compiler);
   mkdirSync(dist, { recursive: true });
@@ -43,7 +43,7 @@ async function compile(asc: Compiler, output: string, flags: readonly string[]):
   const paths = ["--config", join(sources, "asconfig.json"), "--baseDir", sources, "--outFile", temporary];
   const { error, stderr } = await asc.main(["encode-block.ts", ...paths, ...flags]);
   if (error) throw new Error(`the DEFLATE encoder does not compile:\n${stderr.toString()}`, { cause: error });
-  // Renamed only when whole, so that a build that runs beside this one never sees a part.
+  // Renamed once complete, so that a concurrent build never reads a partial file.
   renameSync(temporary, output);
 }
 

@@ -13,9 +13,9 @@ const TARGETS = { amd64: "x86_64-freestanding-none", arm64: "aarch64-freestandin
 const FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-s", "-static", "-ffreestanding", "-nostdlib"];
 
 /**
- * Compiles launcher/launcher.c for all architectures, unless that was done from the same source.
- * @returns the launcher of an architecture
- * @throws Error when the pinned compiler cannot be had
+ * Compiles launcher/launcher.c for all architectures, unless the source is unchanged.
+ * @returns path of the architecture's launcher
+ * @throws Error if the pinned compiler is unavailable
  */
 export function buildLauncher(architecture: Architecture): string {
   const dist = join(root, "dist");
@@ -48,7 +48,7 @@ function compile(dist: string, directory: string): void {
     try {
       renameSync(join(temporary, "made"), directory);
     } catch (error) {
-      // Another build from the same source was first.
+      // A concurrent build of the same source was faster.
       if (!existsSync(directory)) throw error;
     }
   } finally {

@@ -25,25 +25,22 @@ these architectures. --binary: what build:binary made, instead of making it. --e
 runs in it for untrusted builders.`;
 
 export interface LifecycleOptions {
-  /** Paths of release archives. */
   readonly archives: readonly string[];
-  /** Directory of the results. Those of an earlier build are removed, whether this one succeeds or not. */
+  /** Directory of the results. Earlier results are removed, even if this build fails. */
   readonly out: string;
-  /** The directory that build:binary made; undefined to make it. */
+  /** The directory that build:binary created; absent: builds it. */
   readonly binary?: string;
   /** Variables of the image, as `<name>=<value>`. */
   readonly env?: readonly string[];
 }
 
-/** Paths of the results. */
 export interface BuiltLifecycle {
-  /** In the order of the given ones. */
   readonly archives: readonly string[];
-  /** An OCI image layout. */
+  /** Path of an OCI image layout. */
   readonly image: string;
 }
 
-/** Replaces the exporter and the creator of a lifecycle. @throws Error; then there is no result */
+/** Replaces the exporter and the creator of a lifecycle. @throws Error; then there are no results */
 export async function buildLifecycle({ archives, out, binary, env = [] }: LifecycleOptions): Promise<BuiltLifecycle> {
   const results = { archives: archives.map((path) => join(out, tandemName(path))), image: join(out, "image") };
   for (const path of [...results.archives, results.image]) rmSync(path, { recursive: true, force: true });
@@ -76,7 +73,7 @@ export async function buildLifecycle({ archives, out, binary, env = [] }: Lifecy
   }
 }
 
-/** @throws Error for a text that is no variable */
+/** @throws Error for a text that is not a variable */
 function checkVariables(env: readonly string[]): void {
   const wrong = env.find((variable) => !/^\w+=/.test(variable));
   if (wrong !== undefined) throw new Error(`--env ${wrong} is not <name>=<value>`);
@@ -86,7 +83,7 @@ function tandemName(archive: string): string {
   return `${basename(archive).replace(/\.(tgz|tar\.gz)$/, "")}+tandem.tgz`;
 }
 
-/** @throws Error unless one image can be made of all */
+/** @throws Error unless all archives can become one image */
 function checkTogether([first, ...others]: readonly ReleasedLifecycle[]): void {
   const names = [first, ...others].map((released) => basename(released?.path ?? ""));
   if (new Set(names).size < names.length) throw new Error(`archives need different names: ${names.join(", ")}`);
@@ -100,7 +97,7 @@ function checkTogether([first, ...others]: readonly ReleasedLifecycle[]): void {
   }
 }
 
-/** The archive's entries with the executable's files in the place of those of the same name, or behind all. */
+/** Replaces entries by the executable's files of the same name, and appends its other files. */
 function replace(released: readonly ArchiveEntry[], directory: string): ArchiveEntry[] {
   if (!existsSync(directory)) throw new Error(`${directory} does not exist\nMake it with npm run build:binary`);
   const own = BINARY_FILES.map((name) => ownEntry(join(directory, name)));

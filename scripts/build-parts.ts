@@ -5,10 +5,12 @@ import { buildEncoders } from "./build-encoder.ts";
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 
-/** Builds what the command needs beside its code. Builds at the same time do no harm: each product is renamed when it is complete. */
+/**
+ * Builds what the command needs besides its code. Safe for concurrent builds: each product is renamed once complete.
+ */
 export async function buildParts(): Promise<void> {
   makeDirectory();
-  // Loaded only now: an installation without development dependencies lacks what it needs.
+  // Imported only now, because an installation without development dependencies cannot load it.
   const { buildTimelinePage } = await import("./build-timeline-page.ts");
   await Promise.all([buildEncoders(), buildTimelinePage(join(dist, "timeline.html"))]);
 }
@@ -22,7 +24,7 @@ function makeDirectory(): void {
   }
 }
 
-/** For bin/exporter, in a checkout where nothing was built: what goes wrong is one line. */
+/** For bin/exporter in a checkout without a build: reports a failure in one line. */
 async function main(): Promise<void> {
   try {
     makeDirectory();

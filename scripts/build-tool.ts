@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 
-/** What a failing program said, at most: the end of it. */
+/** Characters of a failing program's output that a message repeats, from its end. */
 const MOST_OUTPUT = 2000;
 
 export interface ToolOptions {
-  /** What to do when it is not installed, in the imperative. */
+  /** What to do if the program is not installed, in the imperative. */
   readonly remedy?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
@@ -12,8 +12,8 @@ export interface ToolOptions {
 
 /**
  * Runs a program that a build needs.
- * @returns its standard output
- * @throws Error that names a program that is missing with its remedy, or one that failed with its output
+ * @returns its stdout
+ * @throws Error that names a missing program with its remedy, or a failing one with its output
  */
 export function runTool(
   program: string,
@@ -28,7 +28,7 @@ export function runTool(
   throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MOST_OUTPUT)}`);
 }
 
-/** Runs a script's main function. What goes wrong is one message, without a stack trace. */
+/** Runs a script's main function. Reports a failure as one message without a stack trace. */
 export async function runScript(main: () => Promise<void>): Promise<void> {
   try {
     await main();

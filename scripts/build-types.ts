@@ -5,12 +5,12 @@ import { dirname, join, relative } from "node:path";
 
 const root = dirname(import.meta.dirname);
 
-/** `from "./x.ts"` and `import("./x.ts")`, as TypeScript writes them in declarations. */
+/** `from "./x.ts"` and `import("./x.ts")`, as in TypeScript's declarations. */
 const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
 
 /**
- * Writes the library's type declarations: that of its entry and of every file that it names.
- * @param entry of the library, below src/
+ * Writes the type declarations of the library's entry and of every file that it refers to.
+ * @param entry path below src/
  * @param directory emptied first
  */
 export function buildTypes(entry: string, directory: string): void {
@@ -38,7 +38,7 @@ export function buildTypes(entry: string, directory: string): void {
   }
 }
 
-/** Copies a declaration and those that it imports. TypeScript leaves `.ts` in their imports, which only compilers of sources take. */
+/** Replaces `.ts` in imports, which is valid only for compilers of sources. */
 function copyDeclarations(from: string, name: string, to: string, done = new Set<string>()): void {
   if (done.has(name)) return;
   done.add(name);

@@ -9,10 +9,7 @@ import { writeSbom } from "./sbom.ts";
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 
-/**
- * Bundles the command and the thread entries into dist/, and compiles the DEFLATE encoder there.
- * @returns paths of all files that are in the bundles
- */
+/** @returns paths of all sources in the bundles */
 export async function build(): Promise<readonly string[]> {
   const entries = { cli: join(root, "src/cli/main.ts"), index: join(root, "src/index.ts"), ...THREAD_ENTRIES };
   const files = await bundle(entries, dist);
@@ -23,7 +20,7 @@ export async function build(): Promise<readonly string[]> {
   return files;
 }
 
-/** Starts the command once, so that it leaves its compiled code behind: half of the time that starting takes. */
+/** Starts the command once, so that it saves its compiled code, which halves the start time. */
 function warmUp(): void {
   rmSync(join(dist, "compiled"), { recursive: true, force: true });
   const { status, stderr } = spawnSync(join(root, "bin/exporter"), ["-version"], {

@@ -3,7 +3,7 @@ import { type Plugin, rolldown } from "rolldown";
 
 const root = dirname(import.meta.dirname);
 
-/** What threads load, by name. Piscina starts them from the file `worker.js` beside its own code. */
+/** Piscina starts its threads from the file `worker.js` beside its own code. */
 export const THREAD_ENTRIES = {
   compressor: join(root, "workers/compressor.ts"),
   digester: join(root, "workers/digester.ts"),
@@ -12,13 +12,13 @@ export const THREAD_ENTRIES = {
 
 const ABSENT = "\0absent";
 
-/** Requests name their dispatcher here. undici would make its own the dispatcher of the host's `fetch`. */
+/** Requests name their dispatcher. undici would make its own the dispatcher of the host's `fetch`. */
 const NO_GLOBAL_DISPATCHER =
   "exports.getGlobalDispatcher = exports.setGlobalDispatcher = () => {}; exports.installedExports = [];";
 
 /**
- * Leaves the browser's interfaces (fetch, WebSocket, caches, ...) and the mocks out of undici, whose index loads them all: they are never used
- * here, and loading them is a tenth of the time that the command takes to start. Leaves its global dispatcher out, too.
+ * Removes the browser APIs (fetch, WebSocket, caches, ...) and the mocks from undici, whose index loads them all: they
+ * are unused, and loading them takes a tenth of the command's start time. Removes its global dispatcher, too.
  */
 const undiciForServers: Plugin = {
   name: "undici-for-servers",
@@ -26,14 +26,14 @@ const undiciForServers: Plugin = {
     /[\\/]undici[\\/]index\.js$/.test(importer ?? "") && /^\.\/lib\/(web|mock)\//.test(id) ? ABSENT : undefined,
   load(id) {
     if (/[\\/]undici[\\/]lib[\\/]global\.js$/.test(id)) return NO_GLOBAL_DISPATCHER;
-    // The index makes one object of all these itself.
+    // The index itself combines all of these in one object.
     return id === ABSENT ? "exports.CacheStorage = class {};" : undefined;
   },
 };
 
 const GLOBALS = "\0globals";
 
-/** Piscina's thread code would time tasks with the global `performance` of this module, which takes 0.4 MB of each thread that loads it. */
+/** Lets Piscina's thread code use the global `performance`, because node:perf_hooks takes 0.4 MB of each thread. */
 const withoutTimes: Plugin = {
   name: "without-times",
   resolveId: (id, importer) =>
@@ -42,10 +42,10 @@ const withoutTimes: Plugin = {
 };
 
 /**
- * Bundles entries that are loaded into one process, with what they share in chunks beside them.
+ * Bundles entries of one process, with shared code in chunks beside them.
  * @param entries file by name
- * @param isWhole each entry, of which there is one, takes all that it needs into its own file
- * @returns paths of all files that are in the bundles
+ * @param isWhole puts everything into the only entry's file
+ * @returns paths of all sources in the bundles
  */
 export async function bundle(
   entries: Readonly<Record<string, string>>,
@@ -56,7 +56,7 @@ export async function bundle(
     input: { ...entries },
     platform: "node",
     plugins: [undiciForServers, withoutTimes],
-    // An optional native addon of piscina for thread priorities, which we do not use.
+    // An optional native addon of piscina for thread priorities, which are not used.
     external: ["@napi-rs/nice"],
   });
   const { output } = await made.write({
@@ -71,7 +71,7 @@ export async function bundle(
   return output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
 }
 
-/** Directories of the packages that files of a bundle come from, each once and in order. @param files as {@link bundle} returns them */
+/** Directories of the packages in a bundle, without duplicates and in order. @param files result of {@link bundle} */
 export function packageDirectories(files: readonly string[]): readonly string[] {
   const marker = `${sep}node_modules${sep}`;
   const directories = files.flatMap((path) => {

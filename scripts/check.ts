@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 import { typescript6Tool } from "./typescript-6.ts";
 
 /**
- * Everything that `npm test` checks: format, lint, types, imports and dead code beside the tests. Arguments go to vitest; `--quick`
- * runs what takes less than a minute: unit tests without the encoder's exhaustive ones, and the recorded conformance cases in one
- * process.
+ * Everything that `npm test` checks: format, lint, types, imports, dead code and the tests. Arguments go to vitest.
+ * `--quick` takes less than a minute: it runs unit tests without the encoder's exhaustive ones, and the recorded
+ * conformance cases in one process.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUICK = [
@@ -17,7 +17,7 @@ const QUICK = [
   "test/supply-chain.test.ts",
   "test/conformance/conformance.test.ts",
   "--exclude=test/unit/workers/deflate/{determinism,round-trip}.test.ts",
-  // Of the conformance cases those that are played in one process.
+  // The conformance cases that are played in one process.
   "--testNamePattern=^(?!the same (by the command|with docker-registry))",
 ];
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit"];
@@ -37,7 +37,7 @@ const steps: readonly (readonly string[])[] = [
   [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
 ];
 
-/** Output of the tests is shown as it comes, that of the others when they are done. @returns whether all is well */
+/** Shows the output of the tests at once, and that of the other checks when they end. @returns true if all passed */
 async function run([command = "", ...args]: readonly string[]): Promise<boolean> {
   const started = performance.now();
   const isTests = args.includes("run");

@@ -4,15 +4,15 @@ import { setFlagsFromString } from "node:v8";
 import { compiledName, ModuleLoader } from "../src/executable/modules.ts";
 
 /*
- * Writes the compiled code of all modules in a directory, beside them. Runs in the Node.js that they are compiled for, and in
- * it the command itself, which fails for want of input: what it has run until then is compiled as well, the rest is found lazily.
+ * Writes the compiled code of all modules in a directory, beside them. Must run in the Node.js that will load it. Runs the
+ * command itself, which fails for lack of input: functions that have run by then are compiled, too; the others on first use.
  */
 
 const [, , directory = ""] = process.argv;
 const loader = new ModuleLoader({ source: (name) => readFileSync(join(directory, name), "utf8") });
 
-// What the collector drops and which functions are optimized depends on the time, and shows in the caches. V8 takes a cache only
-// with the flags of its making, so they are set back before.
+// Flushed bytecode and optimized functions depend on timing and would change the caches. V8 accepts a cache only with the flags
+// of its creation, so the flags are reset first.
 const TIMED = ["flush-bytecode", "sparkplug", "maglev", "turbofan"];
 for (const flag of TIMED) setFlagsFromString(`--no-${flag}`);
 

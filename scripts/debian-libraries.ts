@@ -9,7 +9,7 @@ import type { Architecture } from "./fetch-runtime.ts";
 /*
  * The C library, its dynamic loader and GCC's libraries, which Node.js links to, from Debian packages that debian-packages.json pins by
  * file and SHA-256. Debian 12: its glibc has the name services files and dns within libc.so.6, and runs on Linux 3.2 and newer.
- * A pool path of a release that gets no more point releases stays what it is, on mirrors and in Debian's archive of old releases.
+ * Pool paths of a release without further point releases never change, on mirrors and in Debian's archive of old releases.
  */
 
 const packagesSchema = z.record(
@@ -21,7 +21,7 @@ const root = dirname(import.meta.dirname);
 
 const PINS = join(root, "scripts", "debian-packages.json");
 
-/** Debian's names for the architectures' directories, and the file names of their loaders. */
+/** Debian's multiarch triplets, and the file names of the loaders. */
 const PLATFORMS = {
   amd64: { triplet: "x86_64-linux-gnu", loader: "ld-linux-x86-64.so.2" },
   arm64: { triplet: "aarch64-linux-gnu", loader: "ld-linux-aarch64.so.1" },
@@ -30,7 +30,6 @@ const PLATFORMS = {
 /** The loader's name beside the launcher. */
 export const LOADER = "ld.so";
 
-/** All that Node.js is linked to. */
 export const LIBRARIES = [
   "libatomic.so.1",
   "libc.so.6",
@@ -41,7 +40,7 @@ export const LIBRARIES = [
   "libstdc++.so.6",
 ] as const;
 
-/** Licenses of those packages: Debian's copyright files, and the texts that these refer to. */
+/** Debian's copyright files of these packages, and the license texts that they refer to. */
 const LICENSES = [
   "usr/share/doc/libc6/copyright",
   "usr/share/doc/gcc-12-base/copyright",
@@ -50,16 +49,16 @@ const LICENSES = [
   "usr/share/common-licenses/GPL-3",
 ] as const;
 
-/** The program of apt that fetches files with its proxies and credentials. */
+/** Part of apt; fetches files with apt's proxies and credentials. */
 export const APT_HELPER = "/usr/lib/apt/apt-helper";
 
 const MIRROR_HINT =
   "Build on a machine whose apt has a Debian mirror, or set DEBIAN_MIRROR to the URL of one (http, https or file)";
 
 /**
- * Puts the loader and the libraries of an architecture into a directory.
+ * Copies the loader and the libraries of an architecture to a directory.
  * @returns their licenses, as one text
- * @throws Error when a package cannot be had, is not the pinned one, or lacks a file
+ * @throws Error if a package is unavailable, does not match its pin, or lacks a file
  */
 export function copyDebianLibraries(architecture: Architecture, directory: string): string {
   const packages = packagesSchema.parse(JSON.parse(readFileSync(PINS, "utf8")))[architecture];
@@ -88,8 +87,8 @@ export function copyDebianLibraries(architecture: Architecture, directory: strin
 
 /**
  * @param path in a mirror's directory, `pool/…`
- * @returns path of the package: from an earlier build, or from a mirror
- * @throws Error when no mirror has it, or it has another digest
+ * @returns path of the package, from an earlier build or from a mirror
+ * @throws Error if no mirror has it, or its digest does not match
  */
 export function fetchPackage(path: string, sha256: string): string {
   const kept = join(root, "dist", "packages", basename(path));
@@ -117,7 +116,7 @@ export function fetchPackage(path: string, sha256: string): string {
   throw new Error(`no Debian mirror has ${path}\n${[...failures, MIRROR_HINT].join("\n")}`);
 }
 
-/** A pool has the packages of all releases and architectures, whatever this machine's are. */
+/** A pool contains packages of all releases and architectures, so this machine's own mirrors serve. */
 function mirrors(): readonly string[] {
   const given = process.env.DEBIAN_MIRROR;
   if (given) return [given.replace(/\/+$/, "")];

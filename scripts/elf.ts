@@ -1,22 +1,22 @@
 import type { Architecture } from "./fetch-runtime.ts";
 
-/* ELF files of 64 bits, little-endian: all that runs on our architectures. Offsets are those of Elf64_Ehdr and Elf64_Phdr (elf(5)). */
+/* 64-bit little-endian ELF files: all programs of the supported architectures. Offsets are those of Elf64_Ehdr and Elf64_Phdr (elf(5)). */
 
 const HEADER_SIZE = 64;
 
-/** e_machine of the architectures. */
+/** `e_machine` by architecture. */
 const MACHINES: Readonly<Record<number, Architecture>> = { 62: "amd64", 183: "arm64" };
 
-/** @returns undefined for a file that is no program for one of our architectures */
+/** @returns undefined for a file that is not a program of these architectures */
 export function architectureOf(file: Buffer): Architecture | undefined {
   const isElf64 = file.length >= HEADER_SIZE && file.subarray(0, 6).toString("latin1") === "\x7fELF\x02\x01";
   return isElf64 ? MACHINES[file.readUInt16LE(18)] : undefined;
 }
 
 /**
- * Leaves out what is not loaded: symbols, debugging information and the table of sections, like `strip` and for every architecture.
+ * Drops symbols, debugging information and the section table, like `strip`, for every architecture.
  * @returns the file up to the end of its last segment
- * @throws Error when the file is shorter than its segments
+ * @throws Error if the file is shorter than its segments
  */
 export function strip(file: Buffer): Buffer {
   const headers = Number(file.readBigUInt64LE(32));
@@ -26,7 +26,7 @@ export function strip(file: Buffer): Buffer {
     end = Math.max(end, Number(file.readBigUInt64LE(header + 8) + file.readBigUInt64LE(header + 32)));
   if (end > file.length) throw new Error(`it has ${file.length} bytes and its segments end at ${end}`);
   const stripped = Buffer.from(file.subarray(0, end));
-  // e_shoff, e_shnum and e_shstrndx: there are no sections.
+  // e_shoff, e_shnum and e_shstrndx: no sections.
   stripped.writeBigUInt64LE(0n, 40);
   stripped.writeUInt32LE(0, 60);
   return stripped;

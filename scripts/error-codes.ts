@@ -7,7 +7,7 @@ import { CODES, type FaultCode, STAGES, stageOf } from "../src/errors/codes.ts";
 const BEGIN = "<!-- Made by `npm run docs` from src/errors/codes.ts; do not edit. -->\n";
 const END = "<!-- The end of what is made. -->\n";
 
-/** The document with its tables as the code has them. @throws Error if it has no place for them */
+/** Updates the tables of a document. @throws Error if it has no place for them */
 export function withErrorCodes(document: string): string {
   const [begin, end] = [document.indexOf(BEGIN), document.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error("docs/troubleshooting.md has no place for the error codes");
@@ -28,12 +28,11 @@ function row(code: FaultCode): string {
   return `| \`${code}\` | ${exitCode ?? ""} | ${escaped(meaning)} | ${escaped(hint)} |\n`;
 }
 
-/** What readers type, as code; the rest with the characters escaped that Markdown would take for its own. */
+/** Formats what readers type as code, and escapes Markdown elsewhere. */
 function escaped(text: string): string {
   return text
     .replaceAll(TYPED, "`$&`")
     .replaceAll(/`[^`]*`|[|<>\\*]/g, (part) => (part.length > 1 ? part : `\\${part}`));
 }
 
-/** Flags, variables and files. */
 const TYPED = /(?<![\w-])-[a-z]+(?:-[a-z]+)*|\b[A-Z]+(?:_[A-Z]+)+\b|\b\w+\.(?:toml|json|pem)\b/g;

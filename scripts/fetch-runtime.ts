@@ -7,7 +7,7 @@ import { extract } from "tar-stream";
 import { z } from "zod";
 import { runTool } from "./build-tool.ts";
 
-/** Architectures by the name that images have for them, with the name that Node.js has. */
+/** Node.js's name of each architecture, by the name in images. */
 export const ARCHITECTURES = { amd64: "x64", arm64: "arm64" } as const;
 export type Architecture = keyof typeof ARCHITECTURES;
 
@@ -17,15 +17,15 @@ const lockSchema = z.object({
   packages: z.record(z.string(), z.object({ version: z.string().optional(), integrity: z.string().optional() })),
 });
 
-/** Files of the pinned package of Node.js. */
 export interface Runtime {
   readonly node: Buffer;
   readonly license: Buffer;
 }
 
 /**
- * The pinned Node.js of an architecture: the installed one, or the package that the lock file names, fetched and checked.
- * @param temporary a directory that may be filled
+ * Gets the pinned Node.js of an architecture: the installed one, or else the package in the lock file, fetched and
+ * verified.
+ * @param temporary an empty directory for downloads
  */
 export async function fetchRuntime(architecture: Architecture, temporary: string): Promise<Runtime> {
   const name = `node-linux-${ARCHITECTURES[architecture]}`;

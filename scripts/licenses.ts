@@ -12,9 +12,9 @@ const packageSchema = z.object({
 });
 
 /**
- * The licenses of all that is in the single executable's directory, as one text.
- * @param sources paths of the files that are in the bundles
- * @param runtime license of Node.js and of what it contains
+ * The licenses of everything in the single executable's directory, as one text.
+ * @param sources paths of all sources in the bundles
+ * @param runtime license of Node.js and its dependencies
  * @param libraries licenses of the C library and GCC's
  */
 export function collectLicenses(sources: readonly string[], runtime: Buffer, libraries: string): string {
@@ -27,7 +27,6 @@ export function collectLicenses(sources: readonly string[], runtime: Buffer, lib
   return parts.map(([title = "", text = ""]) => `${"=".repeat(80)}\n${title}\n\n${text.trim()}\n`).join("\n");
 }
 
-/** Names and versions of packages by license, since many have the same. */
 function packagesOf(sources: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const names = new Map<string, string[]>();
   for (const directory of packageDirectories(sources)) {

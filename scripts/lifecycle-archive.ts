@@ -8,7 +8,7 @@ import { z } from "zod";
 import { architectureOf } from "./elf.ts";
 import type { Architecture } from "./fetch-runtime.ts";
 
-/** A file, a link or a directory; directories above others need no entry. */
+/** A file, a link or a directory. Parent directories need no entry. */
 export interface ArchiveEntry {
   /** Path in the archive: `lifecycle.toml`, or `lifecycle/<file>`. */
   readonly name: string;
@@ -16,31 +16,28 @@ export interface ArchiveEntry {
   readonly content: Buffer | { readonly linkTo: string } | "directory";
 }
 
-/** Labels have the members in this order, which is that of the reference's structs (tools/image/main.go). */
+/** Labels list the members in this order, that of the reference's structs (tools/image/main.go). */
 const apiSetSchema = z.object({ deprecated: z.array(z.string()).default([]), supported: z.array(z.string()).min(1) });
 const descriptorSchema = z.object({
   apis: z.object({ buildpack: apiSetSchema, platform: apiSetSchema }),
   lifecycle: z.object({ version: z.string() }),
 });
 
-/** What lifecycle.toml says. */
 export type LifecycleDescriptor = z.infer<typeof descriptorSchema>;
 
 export interface ReleasedLifecycle {
-  /** Path of the archive. */
   readonly path: string;
   readonly entries: readonly ArchiveEntry[];
   readonly architecture: Architecture;
   readonly descriptor: LifecycleDescriptor;
 }
 
-/** The directory of the programs in an archive. */
 export const PROGRAMS = "lifecycle";
 
 /** Programs that platforms look for (pack's internal/builder/lifecycle.go). */
 const PHASES = ["analyzer", "builder", "creator", "detector", "exporter", "launcher", "restorer"];
 
-/** The time of all files, as the lifecycle's own packager has it (archive.NormalizedModTime). */
+/** The time of all files in the lifecycle's own archives (archive.NormalizedModTime). */
 const MTIME = new Date(Date.UTC(1980, 0, 1, 0, 0, 1));
 
 /** Reads a release archive of the lifecycle (.tgz). @throws Error that names the archive and what is wrong with it */
@@ -73,12 +70,12 @@ function parseDescriptor(text: string, path: string): LifecycleDescriptor {
   throw new Error(`${path}: lifecycle.toml: ${z.prettifyError(descriptor.error)}`);
 }
 
-/** @throws Error for a file that is no .tgz, or is truncated */
+/** @throws Error if the file is not a .tgz, or is truncated */
 export async function readArchive(path: string): Promise<ArchiveEntry[]> {
   const entries: ArchiveEntry[] = [];
   const tar = extract();
   const piped = pipeline(createReadStream(path), createGunzip(), tar);
-  // Reading the entries fails as well, and is waited for first.
+  // Reading the entries fails, too, and is awaited first.
   piped.catch(() => undefined);
   try {
     for await (const entry of tar) {
@@ -100,7 +97,7 @@ function clean(name: string): string {
   return name.replace(/^(\.?\/)+/, "");
 }
 
-/** Writes entries as a tar, below a directory that is made first with all above it. @param prefix "" or `/a/b/` */
+/** Writes entries as a tar, below a directory that comes first with its parents. @param prefix "" or `/a/b/` */
 export function packArchive(entries: readonly ArchiveEntry[], prefix: string): Pack {
   const tar = pack();
   const owned = { uid: 0, gid: 0, mtime: MTIME };

@@ -14,8 +14,8 @@ import type { CompressedTar } from "./tar-compressor.ts";
 const CERTIFICATES = "etc/ssl/certs/ca-certificates.crt";
 
 /**
- * What the lifecycle's image has below the lifecycle (distroless static): certificate authorities, those of Mozilla that the pinned
- * Node.js has; users; how names are looked up; a directory for temporary files.
+ * What the lifecycle's image contains besides the lifecycle (distroless static): certificate authorities, which are
+ * Mozilla's in the pinned Node.js; users; name service configuration; a directory for temporary files.
  */
 export const BASE_FILES: readonly ArchiveEntry[] = [
   file(CERTIFICATES, `${rootCertificates.join("\n")}\n`),
@@ -35,11 +35,10 @@ function file(name: string, text: string): ArchiveEntry {
   return { name, mode: 0o644, content: Buffer.from(text) };
 }
 
-/** The image of one architecture. */
 export interface LifecycleImage {
   readonly architecture: Architecture;
   readonly descriptor: LifecycleDescriptor;
-  /** From the bottom: {@link BASE_FILES}, and the lifecycle below /cnb. kpack takes the last one into its builders. */
+  /** From the bottom: {@link BASE_FILES}, and the lifecycle below /cnb. kpack copies the last one into its builders. */
   readonly layers: readonly [CompressedTar, CompressedTar];
 }
 
@@ -63,7 +62,7 @@ export function writeImageLayout(path: string, images: readonly LifecycleImage[]
   writeFileSync(join(path, "index.json"), indexJson(descriptor, "latest"));
 }
 
-/** The image that the lifecycle's tools/image makes on its base. */
+/** The image that the lifecycle's tools/image builds on its base. */
 function writeImage(
   path: string,
   { architecture, descriptor, layers }: LifecycleImage,

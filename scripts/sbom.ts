@@ -11,9 +11,9 @@ const dependency = z.looseObject({ ref: z.string(), dependsOn: z.array(z.string(
 const bomSchema = z.looseObject({ components: z.array(component), dependencies: z.array(dependency) });
 
 /**
- * Writes the SBOM of the release (CycloneDX): the packages in the bundles and the runtime, as the lock file has them. Needs
- * neither the network nor an installation.
- * @param files that are in the bundles
+ * Writes the SBOM of the release (CycloneDX): the packages in the bundles and the runtime, from the lock file. Needs
+ * neither a network nor an installation.
+ * @param files paths of all sources in the bundles
  */
 export function writeSbom(files: readonly string[], file: string): void {
   const packages = new Set(packageDirectories(files).map((path) => path.replace(/.*[\\/]node_modules[\\/]/, "")));

@@ -10,7 +10,7 @@ import { type DiffID, type Digest, digestOf } from "../src/oci/digest.ts";
 import { APP_PRIORITY } from "../src/plan/layers.ts";
 import { type ArchiveEntry, packArchive } from "./lifecycle-archive.ts";
 
-/** Compressed once and pulled often. */
+/** The result is compressed once and pulled often. */
 const LEVEL = 6;
 
 export interface CompressedTar {
@@ -22,7 +22,7 @@ export interface CompressedTar {
   readonly diffId: DiffID;
 }
 
-/** Compresses tars with the exporter's own engine: the same bytes on every machine. */
+/** Uses the exporter's own engine: the same bytes on every machine. */
 export class TarCompressor {
   readonly #directory: string;
   readonly #pool: WorkerPool;

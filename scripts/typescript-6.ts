@@ -2,7 +2,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** Tools that need a TypeScript written in JavaScript have a package of their own, because the project's compiler is native. */
+/**
+ * Tools that need a TypeScript written in JavaScript have their own package, because the project's compiler is native.
+ */
 export const TYPESCRIPT_6 = join(dirname(import.meta.dirname), "tools", "typescript-6");
 
 const installed = join(TYPESCRIPT_6, "node_modules", ".package-lock.json");
@@ -12,7 +14,7 @@ function mtime(path: string): number {
 }
 
 /**
- * Installs these tools when they are missing or older than their lock file.
+ * Installs these tools if they are missing or older than their lock file.
  * @param path of a tool's program below node_modules
  * @returns its absolute path
  */
