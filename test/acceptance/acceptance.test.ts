@@ -31,7 +31,7 @@ const SOURCE = {
   Makefile: "build-linux-amd64:\n",
 };
 
-/** Programs that do as these scripts say, and nothing else on the PATH until the test is over. */
+/** Replaces PATH by programs that run these scripts, until the test ends. */
 function onlyPrograms(scripts: Readonly<Record<string, string>>): void {
   const files = Object.entries(scripts).map(([name, script]) => [name, `#!/bin/sh\n${script}\n`]);
   const directory = tempTree(Object.fromEntries(files));

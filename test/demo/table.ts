@@ -1,4 +1,4 @@
-/** Rows under a header, columns as wide as their widest cell; all but the first are right-aligned. */
+/** Columns are as wide as their widest cell; all but the first are right-aligned. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));

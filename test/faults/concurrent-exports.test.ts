@@ -21,7 +21,7 @@ const EXPORTS = Number(process.env.CONCURRENT_EXPORTS ?? 4);
 const ROUNDS = Number(process.env.CONCURRENT_ROUNDS ?? 2);
 const TIMEOUT_MS = 60_000 + EXPORTS * ROUNDS * 10_000;
 
-/** A round of exports that begin together: whether all are of one build, and whether half of them are killed. */
+/** A round of exports that start together: of one build or several, and with or without killing half of them. */
 interface Round {
   readonly isSame: boolean;
   readonly hasKills: boolean;
@@ -36,7 +36,6 @@ const SHAPES: readonly Round[] = [
 
 const rounds = Array.from({ length: ROUNDS }, (_, i) => SHAPES[i % SHAPES.length] as Round);
 
-/** A build whose two cached layers can be changed. */
 function smallBuild(runImage: string): BuildOutput {
   const from = tempTree({ "layer/lib/data": "data\n".repeat(100_000), "app/index.html": "<p>hello</p>\n" });
   const layer = { from: [join(from, "layer")], cache: true };
@@ -46,7 +45,7 @@ function smallBuild(runImage: string): BuildOutput {
   return output;
 }
 
-/** The builds of a round, by number of the export. Their layers differ in any case, because paths are part of a layer. */
+/** The builds of a round by number. Their layers always differ, because paths are part of a layer. */
 class Builds {
   readonly #outputs: readonly BuildOutput[];
 
@@ -54,7 +53,7 @@ class Builds {
     this.#outputs = Array.from({ length: EXPORTS }, () => smallBuild(runImage));
   }
 
-  /** Changes the cached layers. @returns what each export is of */
+  /** Changes the cached layers. @returns the build of each export */
   next({ isSame }: Round): readonly BuildOutput[] {
     for (const output of this.#outputs)
       for (const layer of ["jdk", "maven"])
@@ -71,14 +70,14 @@ function start(
   return startExporter([...flagsFor(output), ...flags], env);
 }
 
-/** A launch cache is none of these. */
+/** A launch cache does not count. */
 const NO_CACHE = "Warning: No cached data will be used, no cache specified.\n";
 
 const kills = new RandomKills();
-/** How long an export took that was not alone. */
+/** Duration of an export beside others. */
 let wallMs = 3000;
 
-/** @returns what became of those that were not killed, by number */
+/** @returns the results of the exports that were not killed, by number */
 async function together(
   outputs: readonly BuildOutput[],
   begin: (output: BuildOutput, i: number) => RunningExporter,
@@ -92,7 +91,7 @@ async function together(
   return ended;
 }
 
-/** All exports ended well, those that were too late for the cache with a warning. @returns how many were not */
+/** Checks that all exports succeeded, with a warning if another one had the cache. @returns how many had it */
 function winners(runs: ReadonlyMap<number, ExporterRun>, what: string, directory: string): number {
   const tooLate = `Warning: Failed to export ${what}: another export uses this cache directory: ${directory}
 Give each export a cache directory of its own, or run them one after the other.
@@ -105,7 +104,7 @@ Give each export a cache directory of its own, or run them one after the other.
   return warnings.filter((warning) => warning === "").length;
 }
 
-/** The cache is one export's: all that its metadata lists, and nothing else. */
+/** Checks that the cache is a single export's: all that its metadata lists, and nothing else. */
 function expectOneCache(directory: string): void {
   const { metadata, tars, flaws } = readCommitted(directory);
   expect(flaws).toEqual([]);
@@ -161,7 +160,7 @@ test(
     const directory = tempTree();
     const begin = (output: BuildOutput, i: number) =>
       start(output, ["-daemon", "-launch-cache", directory, `app-${i}`], { DOCKER_HOST: host });
-    /** The tars of each image that was loaded, without those of the run image. */
+    /** The tars of each loaded image, without those of the run image. */
     const loaded = () =>
       api.loads.map(({ config }) => {
         const [, ...own] = config.rootfs.diff_ids;

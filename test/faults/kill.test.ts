@@ -23,7 +23,7 @@ test(
       const given = kill % 4 < 2 ? { cache: "", flags: [...flags, "-cache-dir", cacheDir] } : { flags };
       return { ...given, byCommand: true };
     };
-    /** What is there, each verified to the last byte: an image with a layer that is missing or torn fails the test. */
+    /** Verifies every byte: an image with a missing or torn layer fails the test. */
     const look = async () => {
       const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
       const volume = readCommitted(cacheDir);

@@ -55,7 +55,7 @@ test("the next run cleans up after a kill before the first image is complete", a
   expectClean(scene.pathOf());
 });
 
-/** Nothing is there but images: every blob is what its name says, and nothing else has a name. */
+/** Checks that the layout contains only images, and that every blob matches its name. */
 function expectClean(path: string): void {
   verifyLayout(path);
   expect(readdirSync(path).sort()).toEqual(["blobs", "index.json", "oci-layout"]);

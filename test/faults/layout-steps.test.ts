@@ -12,7 +12,7 @@ const NEW = { copied: "newer run image", made: "two" };
 
 const diffIdsOf = (contents: typeof OLD) => Object.values(contents).map((text) => digestOf(Buffer.from(text)));
 
-/** The image of a layout of which every byte is right. */
+/** Verifies every byte of a layout's image. */
 function imageOf(directory: string): string[] {
   const { layers } = verifyLayout(join(directory, "app"));
   expect(layers.every(({ isHere }) => isHere)).toBe(true);

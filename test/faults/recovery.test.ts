@@ -5,7 +5,6 @@ import type { FaultAction } from "../support/registry/faults.ts";
 
 const MIB = 1 << 20;
 
-/** Every request that a push consists of. */
 const REQUESTS = [
   ["GET", /\/v2\/$/],
   ["HEAD", BLOBS],

@@ -6,7 +6,7 @@ import type { FaultAction } from "../support/registry/faults.ts";
 
 const OTHER = `sha256:${"0".repeat(64)}`;
 
-/** The only error of a push, wherever it comes from. */
+/** The only error of a push, from a blob or a tag. */
 async function failureOf(scene: PushScene): Promise<Fault> {
   const failure = await scene.push().then(
     ({ tag }) => tag?.error,
@@ -25,12 +25,12 @@ interface Refused {
   readonly method: string;
   readonly target: RegExp;
   readonly action: FaultAction;
-  /** The registry's own words, or ours where it has none. */
+  /** The registry's own words, or tandem's if it has none. */
   readonly message: string;
   readonly hint: RegExp;
-  /** What every HEAD says is absent. */
+  /** Targets whose HEAD reports absence. */
   readonly absent?: RegExp;
-  /** The manifest is there all the same. */
+  /** The registry stores the manifest nevertheless. */
   readonly isStored?: boolean;
   readonly code?: FaultCode;
 }
@@ -39,7 +39,7 @@ function answered(reply: Reply): FaultAction {
   return { answer: reply };
 }
 
-/** How registries say that a tag may not be overwritten: Amazon's, Harbor, Artifactory, Quay, GitLab's, without a body. */
+/** Refusals to overwrite a tag: Amazon, Harbor, Artifactory, Quay, GitLab, and one without a body. */
 const IMMUTABLE: readonly (readonly [string, FaultAction])[] = [
   [
     "400 TAG_INVALID",

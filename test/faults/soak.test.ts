@@ -10,14 +10,14 @@ import { type ExpectedImages, type SoakExport, SoakScene } from "../support/soak
 import { type Ended, judge, type Verdict } from "../support/soak/verdict.ts";
 import { verifyImage } from "../support/verify-image.ts";
 
-/** `SOAK=500 SOAK_SEED=1 npm test -- test/faults/soak` runs longer ones; each export has a seed of its own. */
+/** `SOAK=500 SOAK_SEED=1 npm test -- test/faults/soak` runs more; each export has its own seed. */
 const EXPORTS = Number(process.env.SOAK ?? 15);
 const SEED = Number(process.env.SOAK_SEED ?? 1);
-/** The first of them: to run one alone, or the parts of a long soak beside each other. */
+/** Number of the first export: to repeat a single one, or to split a long soak. */
 const FROM = Number(process.env.SOAK_FROM ?? 0);
-/** One in so many is run by the command itself, in real time; the others in this process, where waits take none. */
+/** One in this many runs as a command in real time; the others run in this process, where waits take no time. */
 const BY_COMMAND_EVERY = 25;
-/** Silence is real in this process, too. */
+/** Timeouts take real time even in this process. */
 const PATIENCE = { answerMs: 3000, commitMs: 3000, stallMs: 3000 };
 
 function draw(random: SeededRandom, id: string): SoakExport {
@@ -65,7 +65,7 @@ async function expectations(scene: SoakScene): Promise<Readonly<Record<"first" |
   return { first, second };
 }
 
-/** Each export gets faults that pass; a fourth of them get one that lasts besides. */
+/** Each export gets temporary faults, and every fourth a permanent one, too. */
 function plan(random: SeededRandom, scene: SoakScene, isByCommand: boolean): LastingFault | undefined {
   const someRegistry = () => (random.below(3) === 0 ? scene.cache : scene.app);
   for (const { registry, rule } of passingFaults(random, someRegistry, 1 + random.below(6))) {

@@ -39,7 +39,7 @@ function open(patience: Partial<Patience> = {}): void {
   repository = registries.repository(parseReference(`${server.host}/team/app`));
 }
 
-/** From now on with less patience. */
+/** Replaces the registries by ones with shorter timeouts. */
 async function impatient(patience: Partial<Patience>): Promise<void> {
   await registries.close();
   open(patience);

@@ -7,7 +7,7 @@ import { readCommitted } from "../support/tar-store.ts";
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
 const NEW = { added: { b: "three", c: "four" }, kept: { a: "one" } };
-/** The new cache upon itself: all of it is kept. */
+/** The new cache as its own successor: everything is kept. */
 const AGAIN = { added: {}, kept: { ...NEW.kept, ...NEW.added } };
 
 const jsonOf = (contents: CacheContents) => `${cacheMetadataJson(metadataOf(contents))}\n`;
@@ -51,7 +51,7 @@ test(
 );
 
 const IN_USE = "another export uses this cache directory";
-/** What another export makes of it meanwhile. */
+/** What another export commits meanwhile. */
 const OTHER = { added: { d: "five" }, kept: {} };
 
 test(

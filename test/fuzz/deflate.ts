@@ -4,8 +4,8 @@ import { readCorpus } from "../support/corpus.ts";
 import { createFuzzer } from "../support/fuzz-deflate.ts";
 
 /**
- * Fuzzes the DEFLATE encoder for some time, on generated inputs and mutations of this machine's files.
- * `--seed` repeats a run, `--seed N --cases 1` one case.
+ * Fuzzes the DEFLATE encoder for a while, with generated inputs and mutations of this machine's files. `--seed` repeats
+ * a run, `--seed N --cases 1` a single case.
  */
 const { values } = parseArgs({
   options: {

@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { parserTargets, runCase } from "../support/fuzz/run-targets.ts";
 import { tempTree } from "../support/temp-tree.ts";
 
-/** Cases of each target; those that touch files take longer. */
+/** Cases of each target; fewer if they are slow. */
 const CASES: Readonly<Record<string, number>> = { "toml-documents": 60, json: 150 };
 
-/** Findings of longer runs, by target. */
+/** Seeds that longer runs found, by target. */
 const FOUND: Readonly<Record<string, readonly number[]>> = {
   references: [1255, 2934],
   "retry-after": [109],

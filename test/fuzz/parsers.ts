@@ -5,8 +5,8 @@ import { parseArgs } from "node:util";
 import { parserTargets, runCase } from "../support/fuzz/run-targets.ts";
 
 /**
- * Fuzzes all that parses bytes from outside for some time. `--seed` repeats a run, `--only NAME --seed N --cases 1` one case.
- * Prints every finding, and a case that takes longer than a second.
+ * Fuzzes all parsers of external bytes for a while. `--seed` repeats a run, `--only NAME --seed N --cases 1` a single
+ * case. Prints every finding, and cases that take longer than a second.
  */
 const { values } = parseArgs({
   options: {

@@ -7,7 +7,7 @@ import { seededRandom } from "../../support/random.ts";
 
 const LINK = { name: "test", bytesPerSecond: 50e6, roundTripMs: 2, isShared: false };
 
-/** Reads all that a client says, says it back, and hangs up. */
+/** Echoes everything that a client sends, then closes. */
 async function startEcho(): Promise<string> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const chunks: Buffer[] = [];

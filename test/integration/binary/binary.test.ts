@@ -39,7 +39,6 @@ import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** A package of Debian whose files make a root. */
 interface Package {
   readonly path: string;
   readonly sha256: string;
@@ -78,7 +77,6 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
 
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  /** An export's arguments, both images in one registry. */
   async function scene() {
     const registry = await FakeRegistry.start();
     const opened = await Scene.open(registry);
@@ -221,7 +219,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       await names[Symbol.asyncDispose]();
     });
 
-    /** A root with a lifecycle and with a build's output, and the arguments of its export to the registry by its name. */
+    /** A root with a lifecycle and a build's output, and the arguments to export it to the registry by name. */
     async function rootWith(files: Readonly<Record<string, string>>, programs: string) {
       const root = tempTree();
       makeRoot(root, { "ca.pem": authority.pem, ...SBOMS, ...files });
@@ -241,7 +239,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       return { root, app: app ?? "", cache: cache ?? "", run: { args, env: ROOT_ENVIRONMENT } };
     }
 
-    /** What the exporter looks for in a builder image. */
+    /** The SBOMs that the exporter expects in a builder image. */
     const SBOMS = Object.fromEntries(
       ["cdx", "spdx", "syft"].map((kind) => [`cnb/lifecycle/lifecycle.sbom.${kind}.json`, "{}\n"]),
     );
@@ -303,7 +301,7 @@ const ROOT_ENVIRONMENT = {
   HOME: "/",
 };
 
-/** @returns why the package is not to be had, or the file */
+/** @returns why the package is unavailable, or its file */
 function fetchOrSay({ path, sha256 }: Package): string | { readonly file: string } {
   try {
     return { file: fetchPackage(path, sha256) };

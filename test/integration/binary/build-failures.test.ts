@@ -9,7 +9,6 @@ import { architectureOf, strip } from "../../../scripts/elf.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
-/** Sets a variable of this process's environment until the test is over. */
 function setVariable(name: string, value: string): void {
   const before = process.env[name];
   process.env[name] = value;

@@ -21,7 +21,7 @@ version = "0.21.0"
 const ELF_MACHINES = { amd64: 62, arm64: 183 } as const;
 type Architecture = keyof typeof ELF_MACHINES;
 
-/** The header of a program, which is all that is read of one. */
+/** Only the header of a program is read. */
 function elf(machine: number): Buffer {
   const header = Buffer.alloc(64);
   header.write("\x7fELF\x02\x01", "latin1");
@@ -29,7 +29,7 @@ function elf(machine: number): Buffer {
   return header;
 }
 
-/** A release archive with programs that are none, but for the one that says the architecture. */
+/** A release archive whose programs are empty, except for the one that tells the architecture. */
 function release(
   architecture: Architecture = "amd64",
   changes: Readonly<Record<string, string | Buffer>> = {},
@@ -48,7 +48,7 @@ function release(
   return archive;
 }
 
-/** What build:binary leaves, in small. */
+/** A small substitute for the result of build:binary. */
 function binary(): string {
   const directory = tempTree();
   for (const architecture of ["amd64", "arm64"]) {

@@ -15,7 +15,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 const CONFIGURATION = join(import.meta.dirname, "../../../deploy/opentelemetry/collector.yaml");
 const program = findProgram("otelcol-contrib", "OTELCOL");
 
-/** A backend that keeps the bodies that it gets, by path. */
+/** A backend that keeps the bodies it receives, by path. */
 async function startBackend() {
   const bodies = new Map<string, string[]>();
   const server = createServer(async (request, response) => {
@@ -32,7 +32,7 @@ async function startBackend() {
   return { bodies, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-/** What a test changes: the paths of a real machine, the backend's encoding, and waits. */
+/** Replaces the paths of a real machine, the backend's encoding, and waits. */
 function overrides(root: string): string {
   return `extensions:
   file_storage: { directory: ${root}/store }

@@ -15,13 +15,13 @@ import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
-/** The real one, where there is a reference lifecycle. */
+/** The real launcher, if a reference lifecycle is available. */
 const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");
 
-/** What the build's process says when it runs: `java -jar app.jar`, found on the PATH that a launcher sets. */
+/** Shows that the process is `java -jar app.jar`, found on the PATH that a launcher sets. */
 const JAVA = '#!/bin/sh\necho "java $* in $PWD"\n';
 
-/** A daemon that listens to TLS, and the certificates of both sides, named as docker's own client wants its. */
+/** A daemon with a TLS socket, and both sides' certificates under the names that docker's own client expects. */
 async function startEngine() {
   const directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
   const certificates = new CertificateFiles(directory);
@@ -81,7 +81,6 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
   );
 
   describe("over TLS", () => {
-    /** Exports to the daemon's TCP port with these certificates. */
     async function exported(image: string, env: Readonly<Record<string, string>>) {
       const output = writeBuild();
       writeAnalyzed(output, (await engine.importRunImage("run:tls")).slice("sha256:".length));
@@ -89,7 +88,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
       return await runExporter(flags, { DOCKER_HOST: engine.tlsHost ?? "", ...env });
     }
 
-    /** What one side has of the daemon's authority, and the rest of another. */
+    /** A certificate directory with these files of the daemon's authority, and the others of another authority. */
     function strangers(...ours: readonly string[]): string {
       const directory = tempTree();
       new CertificateFiles(directory).issue("");

@@ -23,7 +23,7 @@ async function exported(compression: string) {
   return { scene, path: scene.pathOf(), image: verifyLayout(scene.pathOf()) };
 }
 
-/** Whether umoci unpacks zstd, which it does from 0.5 on. */
+/** umoci unpacks zstd from 0.5 on. */
 async function unpacks(compression: string): Promise<boolean> {
   const [, major = 0, minor = 0] = (/ (\d+)\.(\d+)/.exec(await tools.umoci.run("--version")) ?? []).map(Number);
   return compression === "gzip" || major > 0 || minor >= 5;

@@ -15,7 +15,6 @@ async function open() {
   return { registry, scene: await Scene.open(registry) };
 }
 
-/** The event that says why an export failed. */
 function errorOf({ events }: Exported) {
   return events.find(({ event }) => event === "error");
 }

@@ -13,7 +13,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
 const SIGNALS = Object.entries(STATUS) as [keyof typeof STATUS, number][];
 
-/** Without a cache the log begins with a warning. */
+/** Without a cache, the log begins with a warning. */
 function start(scene: Scene, flags: readonly string[], streams: Streams = {}): RunningExporter {
   const args = scene.arguments({ cache: "", flags: ["-log-level", "debug", ...flags] });
   return startProgram(EXPORTER, args, {}, streams);
@@ -23,7 +23,7 @@ function expectImage({ app }: Scene): void {
   expect(asFake(app).manifests.find("app", "latest")).toBeDefined();
 }
 
-/** Sends a signal, and expects that it ends the process within a second. */
+/** Expects that the signal ends the process within a second. */
 async function expectStop({ process, ended }: RunningExporter, signal: keyof typeof STATUS): Promise<void> {
   const { status } = await within(1000, () => {
     process.kill(signal);
@@ -32,7 +32,6 @@ async function expectStop({ process, ended }: RunningExporter, signal: keyof typ
   expect(status).toBe(STATUS[signal]);
 }
 
-/** What the log goes to, by name. */
 const LOGS: Readonly<Record<string, () => Promise<Streams>>> = {
   "an unread pipe": async () => ({ stdout: unreadPipe().writer }),
   "an unread socket": async () => ({ stdout: (await unreadSocket()).writer }),

@@ -20,12 +20,11 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** Starts the command as a shell would that redirects its output. */
+/** Starts the command with a shell's redirection. */
 function startRedirected(redirection: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   return startProgram("/bin/sh", ["-c", `exec "$0" "$@" ${redirection}`, EXPORTER, ...args], env);
 }
 
-/** A descriptor that is closed after the test. */
 function opened(path: string, flags: number): number {
   const descriptor = openSync(path, flags);
   onTestFinished(() => closeSync(descriptor));
@@ -34,7 +33,7 @@ function opened(path: string, flags: number): number {
 
 const full = () => opened("/dev/full", constants.O_WRONLY);
 
-/** Outputs that take nothing, by name. */
+/** Outputs to which every write fails, by name. */
 const OUTPUTS: Readonly<Record<string, () => Streams>> = {
   "a full device": () => ({ stdout: full() }),
   "a full device for errors": () => ({ stderr: full() }),

@@ -19,7 +19,7 @@ warnWithoutReference("Exchanges of caches");
 
 const CACHED = ["jdk", "maven"];
 
-/** A build that either exporter can export, into one cache directory each. */
+/** A build for both exporters, each with its own cache directory. */
 class Exchange {
   readonly scene: Scene;
 
@@ -45,7 +45,6 @@ class Exchange {
     return restoreLayers(this.scene, CACHED, ["-cache-dir", this.cacheDir(from)]);
   }
 
-  /** What the cached layers hold. */
   get contents(): ReturnType<typeof listTree>[] {
     return CACHED.map((name) => listTree(this.scene.layerPath(name)));
   }
@@ -55,7 +54,6 @@ async function exchange(): Promise<Exchange> {
   return new Exchange(await Scene.open(await FakeRegistry.start()));
 }
 
-/** The lines about the cache's layers. */
 function cacheLines({ stdout }: ExporterRun): string[] {
   return stdout.split("\n").filter((line) => line.includes("cache layer '"));
 }

@@ -12,7 +12,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const MODES = [{ flags: [] }, { flags: ["-parallel"] }];
 
-/** A scene with a directory for the cache, and one export's way into it. */
+/** A scene with a cache directory, after one export. */
 async function sceneWithCache(directory?: string) {
   const scene = await Scene.open(await FakeRegistry.start());
   const cacheDir = directory ?? join(scene.output.root, "cache");
@@ -22,7 +22,7 @@ async function sceneWithCache(directory?: string) {
   return { scene, cacheDir, run };
 }
 
-/** The same after a first export, with analyzed.toml for the next. */
+/** Like {@link sceneWithCache}, with analyzed.toml for the next export. */
 async function built(flags: readonly string[] = []) {
   const { scene, cacheDir, run } = await sceneWithCache();
   expect(await run(flags)).toMatchObject({ exitCode: 0, stderr: "" });
@@ -30,7 +30,7 @@ async function built(flags: readonly string[] = []) {
   return { scene, cacheDir, run, app };
 }
 
-/** Passes and tar files for the layers that the cache takes. */
+/** Passes and tar files for the cache's layers. */
 function cacheWork({ events }: Exported) {
   const { jdk, maven } = layerWork(events);
   const files = events.flatMap((event) => (event.event === "layer" ? [[event.id, event.tarFiles] as const] : []));
@@ -39,14 +39,13 @@ function cacheWork({ events }: Exported) {
   return { jdk: of("jdk", jdk), maven: of("maven", maven) };
 }
 
-/** What log lines say of the cache's layers. */
 function cacheLines({ stdout }: Exported): string[] {
   return stdout.split("\n").filter((line) => line.includes("cache layer '"));
 }
 
 const ADDED = ["Adding cache layer 'samples/java:jdk'", "Adding cache layer 'samples/java:maven'"];
 
-/** The cache has these layers, in the metadata and as tars, and nothing else is in its directory. */
+/** Checks that the cache has exactly these layers, in its metadata and as tars. */
 function expectCache(cacheDir: string, layers: number): ReturnType<typeof readCommitted> {
   const committed = readCommitted(cacheDir);
   expect(committed.flaws).toEqual([]);

@@ -10,7 +10,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 const root = join(import.meta.dirname, "..", "..", "..");
 const isRoot = process.getuid?.() === 0;
 
-/** What a clone has, without what npm installs and the build makes. @returns its directory */
+/** A copy of the repository's files, without installed packages and build results. @returns its directory */
 function checkOut(): string {
   const directory = tempTree();
   for (const name of ["bin", "package.json", "scripts", "src", "tsconfig.json", "workers"])
@@ -18,7 +18,7 @@ function checkOut(): string {
   return directory;
 }
 
-/** All that is installed here, but for some packages. */
+/** Installs this checkout's packages, except for some. */
 function install(directory: string, without: readonly string[] = []): void {
   const modules = join(directory, "node_modules");
   mkdirSync(modules);
@@ -87,7 +87,7 @@ test.each([
   expect(run.stderr).toMatch(says);
 });
 
-/** A directory for PATH with what a start script needs. */
+/** A directory for PATH with the programs that a start script needs. */
 function programs(node?: string): string {
   const directory = tempTree();
   symlinkSync(findProgram("readlink") ?? "", join(directory, "readlink"));

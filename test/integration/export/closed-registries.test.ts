@@ -17,7 +17,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 const LOGIN = { username: "robot", password: "hunter2-not-for-logs" };
 const BASIC = btoa(`${LOGIN.username}:${LOGIN.password}`);
 
-/** The password above, by bcrypt at its lowest cost: the one form that registries read. */
+/** The password above as bcrypt with its lowest cost, the only format that registries accept. */
 const HTPASSWD = "robot:$2b$04$mQlvf3.EuTPu3HbOsGRPQOQNeHXPjensKs1W4Dbo9py8h5B4eKlc2\n";
 
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
@@ -27,7 +27,7 @@ const REGISTRIES = [DOCKER_REGISTRY, ...OTHER_REGISTRIES];
 for (const { name, path, remedy } of REGISTRIES)
   if (path === undefined) console.warn(`Exports to ${name} are skipped: it is not installed (${remedy})`);
 
-/** A registry that speaks TLS with a certificate of a private authority, and wants a login. */
+/** A registry with TLS by a private authority, and a login. */
 async function closedScene(program: RegistryProgram, kind: Guard["kind"]) {
   const directory = tempTree({ htpasswd: HTPASSWD });
   const certificates = new CertificateFiles(directory);
@@ -47,7 +47,7 @@ async function startGuard(kind: Guard["kind"], directory: string, certificates: 
   return { kind, realm, service, issuer, authority: certificates.authority, signer: signer.certificate };
 }
 
-/** Guard and codec have nothing to do with each other, so that one pair of both will do. */
+/** Guard and compression are independent, so one pair of both is enough. */
 const COMPRESSIONS = { basic: "gzip", bearer: "zstd" } as const;
 
 const CLOSED = REGISTRIES.flatMap((program) =>

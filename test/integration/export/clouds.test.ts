@@ -16,7 +16,7 @@ const PROXY_LOGIN = "proxy:proxy-password-not-for-logs";
 interface Cloud {
   readonly host: string;
   readonly auth: AuthOptions;
-  /** What the cloud's own service says. */
+  /** The response of the cloud's own service. */
   readonly says: unknown;
   readonly environment: (service: ScriptedServer) => Readonly<Record<string, string>>;
 }

@@ -11,7 +11,7 @@ const PASSWORD = "hunter2-not-for-logs";
 const BASIC = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
 const KINDS: readonly AuthOptions["kind"][] = ["basic", "bearer"];
 
-/** A registry that lets nobody in without a password; images in it are looked at through its own eyes. */
+/** A registry that requires a password, and an open one. */
 async function closedScene(kind: AuthOptions["kind"]) {
   const registry = await FakeRegistry.start({ auth: { kind, username: USER, password: PASSWORD } });
   const open = await FakeRegistry.start();
@@ -25,7 +25,6 @@ function expectNoSecret(run: Exported, ...secrets: readonly string[]): void {
   for (const secret of secrets) expect(written).not.toContain(secret);
 }
 
-/** Every token that requests came with. */
 function tokensOf(registry: FakeRegistry): string[] {
   const tokens = registry.requests.flatMap(
     ({ headers }) => /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1] ?? [],

@@ -27,7 +27,7 @@ async function scene(options: DockerApiOptions, listenOn: "unix" | "tcp" = "unix
   return { api, output, run };
 }
 
-/** Every layer that was sent is the one that the config names. */
+/** Checks that every sent layer is the one that the config lists. */
 function expectSent({ config, layers }: ReceivedLoad): void {
   const diffIds = config.rootfs.diff_ids;
   expect(layers).toHaveLength(diffIds.length);

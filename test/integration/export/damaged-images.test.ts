@@ -24,7 +24,6 @@ interface Documents {
   readonly manifest: z.infer<typeof manifestSchema>;
 }
 
-/** What is done to an image, and what the log says of it. */
 interface Damage {
   readonly what: string;
   readonly change: (documents: Documents) => void;
@@ -64,7 +63,6 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
-/** The bytes of a damaged copy of an image. */
 function damaged(configBytes: Buffer, manifestBytes: Buffer, { change }: Damage) {
   const documents = {
     config: configSchema.parse(JSON.parse(configBytes.toString())),
@@ -76,7 +74,7 @@ function damaged(configBytes: Buffer, manifestBytes: Buffer, { change }: Damage)
   return { config, manifest: Buffer.from(JSON.stringify(documents.manifest)) };
 }
 
-/** Damages the image of a layout, and names it in analyzed.toml. */
+/** Damages a layout's image, and makes it the previous image in analyzed.toml. */
 function damageLayout(scene: LayoutScene, damage: Damage): void {
   const path = scene.pathOf();
   const { digest, labels } = verifyLayout(path);
@@ -99,7 +97,7 @@ async function bytesAt(url: string): Promise<Buffer> {
   return Buffer.from(await (await OPEN_ACCESS.send(url, { headers: { accept } })).arrayBuffer());
 }
 
-/** Pushes a damaged copy of an image under its own name. @returns its manifest's digest */
+/** Pushes a damaged copy of an image under its name. @returns the digest of its manifest */
 async function damageImage(host: string, repository: string, damage: Damage): Promise<string> {
   const base = OPEN_ACCESS.repositoryUrl(`${host}/${repository}`);
   const manifestBytes = await bytesAt(`${base}/manifests/latest`);
@@ -111,7 +109,7 @@ async function damageImage(host: string, repository: string, damage: Damage): Pr
   return digestOf(manifest);
 }
 
-/** A registry with an exported app image, whose damaged copy is the previous image of the next build. */
+/** A registry with an app image, whose damaged copy is the next build's previous image. */
 async function withDamagedImage(damage: Damage) {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);

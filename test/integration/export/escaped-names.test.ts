@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
-/** Clears a screen, sets a title, in seven and in eight bits; turns text round; and ends a line. */
+/** Clears the screen, sets a title (7-bit and 8-bit), reverses text, and breaks a line. */
 const EVIL = "a\u001b[2J\u001b]0;title\u0007\u009b31m\u202eb\nERROR: c\r";
 const SHOWN = "a\\x1b[2J\\x1b]0;title\\x07\\u009b31m\\u202eb\\nERROR: c\\r";
 

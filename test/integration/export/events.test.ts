@@ -4,7 +4,7 @@ import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
-/** The events that are about a layer, or about the end, in short: `<event> <image>`. */
+/** A layer's events and the final ones as `<event> <image>`. */
 function stepsOf(events: readonly ExportEvent[], layer: string): string[] {
   return events.flatMap((event) => {
     const id = "layer" in event ? event.layer : "id" in event ? event.id : undefined;

@@ -16,7 +16,7 @@ const vectors = vectorSchema.parse(
   JSON.parse(readFileSync(new URL("../../../fixtures/foreign-tars.json", import.meta.url), "utf8")),
 );
 
-/** A tar and the diffID that the reference gives it. */
+/** A tar and the diffID that the reference computes for it. */
 function vector(name: string) {
   const found = vectors.find((candidate) => candidate.name === name);
   return { tar: inflateSync(Buffer.from(found?.tar ?? "", "base64")), diffId: found?.diffId ?? "" };
@@ -35,7 +35,6 @@ const LAYERS: readonly ExtendedLayer[] = [
 ];
 const CONFIG = { Env: ["PATH=/extended", "EXTENDED=1"], User: "root", Labels: { "io.buildpacks.rebasable": "true" } };
 
-/** The output of a build whose run image is extended. */
 function extend({ layersDir }: { readonly layersDir: string }, extendsConfig = true): string {
   if (extendsConfig) appendFileSync(join(layersDir, "analyzed.toml"), "extend = true\n");
   return writeExtendedLayout(join(layersDir, "extended"), LAYERS, CONFIG);

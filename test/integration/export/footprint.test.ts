@@ -12,7 +12,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const MIB = 1 << 20;
 
-/** Bytes in nameless files of a directory that a process has open. */
+/** Bytes in unnamed files of a directory that a process has open. */
 function spooledBytes(pid: number, directory: string): number {
   const sizes = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     const path = `/proc/${pid}/fd/${fd}`;
@@ -25,7 +25,6 @@ function spooledBytes(pid: number, directory: string): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** A build of 300 MB, and its registry. */
 async function largeScene(): Promise<{ readonly registry: FakeRegistry; readonly scene: Scene }> {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);
@@ -35,11 +34,11 @@ async function largeScene(): Promise<{ readonly registry: FakeRegistry; readonly
   return { registry, scene };
 }
 
-/** Sizes in bytes. */
+/** Sizes are in bytes. */
 interface Footprint {
-  /** The largest that was resident. */
+  /** Peak resident memory. */
   readonly peak: number;
-  /** The largest that the spool had. */
+  /** Peak size of the spool. */
   readonly spooled: number;
   readonly layers: readonly Extract<ExportEvent, { readonly event: "layer" }>[];
 }

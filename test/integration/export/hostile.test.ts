@@ -15,7 +15,7 @@ const SHA512 = `sha512:${"a".repeat(128)}`;
 
 const isRoot = process.getuid?.() === 0;
 
-/** Longest that any of these may take on a machine that has other things to do. */
+/** Time limit of each case, generous for a busy machine. */
 const SOON_MS = 30_000;
 
 async function open(): Promise<{ readonly registry: FakeRegistry; readonly scene: Scene }> {
@@ -155,7 +155,7 @@ describe("what a registry has under the run image's name", () => {
   });
 });
 
-/** A file system of some megabytes; undefined where this process may not mount one. */
+/** A file system of a few MiB; undefined if this process may not mount one. */
 function smallDisk(mebibytes: number, options = ""): string | undefined {
   const path = tempTree();
   try {
@@ -223,7 +223,7 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
 });
 
 describe.skipIf(!isRoot)("a file of /proc in the build's output, which reports no bytes", () => {
-  /** Puts a file of the kernel's there; false where this process may not. */
+  /** Mounts a file of the kernel there; false if this process may not. */
   function bind(path: string): boolean {
     writeFileSync(path, "");
     try {

@@ -23,12 +23,12 @@ import { verifyImage } from "../../support/verify-image.ts";
 warnWithoutReference("Exchanges of images");
 
 const CACHED = ["jdk", "maven"];
-/** The digest of the image itself, which differs with the compressor. */
+/** The digest of the image itself, which depends on the compressor. */
 const OWN_DIGEST = /@sha256:[0-9a-f]{64}/;
 
 let scene: Scene;
 
-/** Another run image, which the app image's metadata allows to take. */
+/** A run image that the app image's metadata allows to rebase on. */
 const NEW_RUN = "new-run";
 const NEWER = { "etc/os-release": { content: 'ID="newer"\n', mode: 0o644 } };
 
@@ -53,7 +53,6 @@ async function exportBy(exporter: ExporterName, of = exporter, flags: readonly s
   return run;
 }
 
-/** Lets the reference's analyzer write analyzed.toml. */
 async function analyze(of: ExporterName, runImage = "run") {
   const { layersDir, root } = scene.output;
   const inputs = ["-layers", layersDir, "-run", join(root, "run.toml"), "-run-image", `${scene.app.host}/${runImage}`];
@@ -61,7 +60,7 @@ async function analyze(of: ExporterName, runImage = "run") {
   return { run, analyzed: parse(readFileSync(join(layersDir, "analyzed.toml"), "utf8")) };
 }
 
-/** Rebases an image upon another run image. @returns what the rebaser says of it */
+/** @returns the rebaser's output */
 async function rebase(of: ExporterName): Promise<string> {
   const { root } = scene.output;
   const flags = ["-run-image", `${scene.app.host}/${NEW_RUN}`, "-report", join(root, "rebase.toml")];

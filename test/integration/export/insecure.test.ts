@@ -8,7 +8,7 @@ import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** One store behind two doors: plain http, and https with a certificate that nobody trusts. */
+/** One store behind plain HTTP, and behind HTTPS with an untrusted certificate. */
 async function secureScene() {
   const plain = await FakeRegistry.start();
   const scene = await Scene.open(plain);

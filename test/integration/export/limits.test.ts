@@ -8,7 +8,7 @@ import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** More layers than there are descriptors. */
+/** More layers than file descriptors. */
 const LAYERS = 60;
 
 async function open(): Promise<{ readonly registry: FakeRegistry; readonly scene: Scene }> {
@@ -22,7 +22,7 @@ async function open(): Promise<{ readonly registry: FakeRegistry; readonly scene
   return { registry, scene };
 }
 
-/** Runs the command under limits of the shell's. */
+/** Runs the command under limits set with `ulimit`. */
 async function runLimited(scene: Scene, limits: string, flags: readonly string[], cache = scene.cacheImage) {
   const args = [EXPORTER, ...scene.arguments({ flags, cache })];
   return await startProgram("/bin/sh", ["-c", `${limits} && exec "$@"`, "sh", ...args]).ended;

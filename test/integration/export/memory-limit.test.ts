@@ -12,7 +12,7 @@ if (memoryCgroupProblem !== undefined) console.warn(`Exports under a memory limi
 
 const MIB = 1 << 20;
 
-/** The bundled command, told by Node.js that the machine has 64 cores. */
+/** The bundled command in a Node.js that reports 64 cores. */
 const ON_64_CORES = [
   process.execPath,
   "--max-semi-space-size=2",
@@ -23,7 +23,7 @@ const ON_64_CORES = [
   join(import.meta.dirname, "..", "..", "..", "dist", "cli.cjs"),
 ];
 
-/** RFC 0125's Java shape, smaller: archives that do not compress, thousands of small files, and text. */
+/** A smaller version of RFC 0125's Java build: incompressible archives, thousands of small files, and text. */
 async function javaScene(): Promise<Scene> {
   const scene = await Scene.open(await FakeRegistry.start());
   for (let i = 0; i < 40; i++) writeFileSync(scene.layerPath("maven", `jar-${i}`), seededBytes(MIB, i));

@@ -6,7 +6,7 @@ import { FakeRegistry } from "../../support/registry/registry.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** A scene that was exported once, with another build's output in it and the digests of what is in the registry. */
+/** An exported scene with a changed build, and the digests in the registry. */
 async function rebuilt(flags: readonly string[] = []) {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);
@@ -18,7 +18,7 @@ async function rebuilt(flags: readonly string[] = []) {
   return { registry, scene, app, cache, digestOf };
 }
 
-/** The registry says that it has a blob, and from then on has it not. */
+/** The registry reports a blob once and then loses it. */
 function vanishAfterHead(registry: FakeRegistry, repository: string, digest: string): void {
   const vanish = async (proceed: () => Promise<Reply>): Promise<Reply> => {
     const reply = await proceed();
@@ -32,7 +32,7 @@ function vanishAfterHead(registry: FakeRegistry, repository: string, digest: str
   });
 }
 
-/** The run image's layer comes first, then those of the buildpack in the order of their names. */
+/** The run image's layer comes first, then the buildpack's layers by name. */
 const JDK = 1;
 const LIBRARIES = 2;
 

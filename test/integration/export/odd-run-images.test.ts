@@ -10,13 +10,12 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 type RunImage = Awaited<ReturnType<typeof smallRunImage>>;
 
-/** A run image with another manifest. */
 async function withManifest(change: (manifest: string) => string): Promise<RunImage> {
   const image = await smallRunImage();
   return { ...image, manifest: Buffer.from(change(image.manifest.toString())) };
 }
 
-/** A run image with another config, which its manifest describes. */
+/** A run image with another config, and a manifest that matches it. */
 async function withConfig(change: (config: string) => string): Promise<RunImage> {
   const image = await smallRunImage();
   const config = Buffer.from(change(image.config.toString()));

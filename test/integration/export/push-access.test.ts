@@ -15,7 +15,6 @@ async function scenes() {
   return { app, cache, scene: await Scene.open(app, cache) };
 }
 
-/** What was done in a repository to find out about it. */
 function questions(registry: FakeRegistry, repository: string) {
   const own = registry.requests.filter(({ target }) => target.startsWith(`/v2/${repository}/blobs/uploads/`));
   const cancelled = own.filter(({ method }) => method === "DELETE");

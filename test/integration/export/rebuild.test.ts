@@ -8,7 +8,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
 
-/** Forgets what was asked so far. */
+/** Drops the recorded requests. */
 function forget(registry: AnyRegistry): void {
   if (registry instanceof FakeRegistry) registry.requests.length = 0;
 }
@@ -17,7 +17,7 @@ function uploadsTo(registry: AnyRegistry): string[] | "unknown" {
   return registry instanceof FakeRegistry ? uploadRequests(registry) : "unknown";
 }
 
-/** A scene whose images were pushed once, with analyzed.toml for the next build. */
+/** A scene whose images are pushed, with analyzed.toml for the next build. */
 async function built(registry: AnyRegistry) {
   const scene = await Scene.open(registry);
   expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });

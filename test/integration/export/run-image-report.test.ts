@@ -27,7 +27,6 @@ function readReport({ layersDir }: BuildOutput) {
   return parse(readFileSync(join(layersDir, "report.toml"), "utf8")) as { image: Readonly<Record<string, unknown>> };
 }
 
-/** What the image's label says of its run image. */
 function labelled(labels: Readonly<Record<string, string>>) {
   const { runImage } = JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? "{}");
   return { "top-layer": runImage.topLayer, reference: runImage.reference };

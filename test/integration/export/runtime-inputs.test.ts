@@ -17,7 +17,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.warn("Some tests of the runtime's inputs are skipped: they need root.");
 
-/** Runs an export plainly, then in another way, which must be the same to the last byte of the log. */
+/** Runs a plain export and a modified one, whose logs must be byte-identical. */
 async function expectNoDifference(
   scene: Scene,
   start: readonly string[],
@@ -33,7 +33,7 @@ async function expectNoDifference(
   expect(other.exitCode).toBe(0);
 }
 
-/** Starts the command by a shell script that ends in `exec "$@"`. */
+/** Starts the command through a shell script that ends in `exec "$@"`. */
 const by = (script: string): readonly string[] => ["sh", "-c", `${script}; exec "$@"`, "sh"];
 
 describe("variables that the runtime reads", () => {
@@ -189,7 +189,7 @@ describe("an export is the same", () => {
   });
 });
 
-/** An export that a registry holds up at its first and at its last request, for what is to happen in between. */
+/** An export whose first and last requests the registry holds, for actions in between. */
 async function heldExport(onFirst: (pid: number) => void, onLast: (pid: number) => void, start = by(":")) {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);

@@ -10,7 +10,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 const ALWAYS = Number.POSITIVE_INFINITY;
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-/** Everything that nobody may see, by where it is planted. */
+/** Secrets by where they are planted. */
 const PLANTED = {
   variable: "password-in-CNB_REGISTRY_AUTH",
   file: "password-in-config.json",
@@ -25,7 +25,7 @@ const PLANTED = {
   signature: "signature-in-a-location",
 } as const;
 
-/** A home with credentials in every place, and a helper that has some of its own. */
+/** A home directory with credentials in every place, and a credential helper. */
 function plantedHome(hosts: { readonly file: string; readonly helper: string }) {
   const home = tempTree({
     ".aws/credentials": `[default]\naws_access_key_id = AKID\naws_secret_access_key = ${PLANTED.amazonKey}\n`,
@@ -113,7 +113,7 @@ function filesBelow(...directories: readonly string[]): Map<string, Buffer> {
   return new Map(paths.filter((path) => statSync(path).isFile()).map((path) => [path, readFileSync(path)]));
 }
 
-/** An error that repeats all that it was sent, as some proxies do to help. */
+/** An error that repeats the request, as some proxies do for debugging. */
 const echo =
   (status: number, code: string) =>
   async (_proceed: () => Promise<Reply>, { headers, url }: Exchange): Promise<Reply> => {

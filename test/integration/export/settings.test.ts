@@ -10,7 +10,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 describe("-parallel", () => {
-  /** Which came first: the cache's first upload, or the app image's name, which may wait for that upload. */
+  /** Whether the cache's first upload or the app image's name came first. The latter may wait for the former. */
   async function firstOf(env: Readonly<Record<string, string>>, flags: readonly string[], waits: boolean) {
     const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
     const scene = await Scene.open(app, cache);

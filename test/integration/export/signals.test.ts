@@ -13,14 +13,14 @@ import { tempTree } from "../../support/temp-tree.ts";
 import { WAIT, within } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** Two registries, of which one holds a request that matches until the test is over. */
+/** Two registries, one of which holds a matching request until the test ends. */
 async function held(where: "app" | "cache", method: string, target: RegExp) {
   const registries = { app: await FakeRegistry.start(), cache: await FakeRegistry.start() };
   const scene = await Scene.open(registries.app, registries.cache);
   return { ...registries, scene, arrived: registries[where].faults.hold({ method, target }) };
 }
 
-/** Sends a signal, and expects that it ends the process within a second. */
+/** Expects that the signal ends the process within a second. */
 function end({ process, ended }: RunningExporter, signal: NodeJS.Signals, limitMs = 1000): Promise<ExporterRun> {
   return within(limitMs, () => {
     process.kill(signal);
@@ -28,7 +28,7 @@ function end({ process, ended }: RunningExporter, signal: NodeJS.Signals, limitM
   });
 }
 
-/** Sends a signal when the held request is there, and expects the end within a second. */
+/** Sends a signal once the request is held, and expects the end within a second. */
 async function stop(
   { scene, arrived, app }: Awaited<ReturnType<typeof held>>,
   signal: NodeJS.Signals,
@@ -137,7 +137,7 @@ test("an end by force leaves no spool file either", async () => {
   expect(readdirSync(spool)).toEqual([]);
 });
 
-/** Answers nothing, and says in `$1` that it listens and that it was asked. */
+/** Never answers; reports in `$1` that it listens and that it got a query. */
 const SILENT_NAME_SERVER = `
   import { createSocket } from "node:dgram";
   import { writeFileSync } from "node:fs";

@@ -24,7 +24,7 @@ function named(spans: readonly ReadSpan[], name: string): readonly ReadSpan[] {
   return spans.filter((span) => span.name === name);
 }
 
-/** Fails unless each span lies below the first span of the export, within its trace. */
+/** Fails unless all spans are descendants of the export's first span, in its trace. */
 function expectOneTree(spans: readonly ReadSpan[], root: ReadSpan): void {
   const ids = new Set(spans.map(({ spanId }) => spanId));
   expect(ids.size).toBe(spans.length);
@@ -35,7 +35,7 @@ function expectOneTree(spans: readonly ReadSpan[], root: ReadSpan): void {
   }
 }
 
-/** Every name in the export that is nobody's business: images, hosts, directories, layers, digests. */
+/** Every private name in the export: images, hosts, directories, layers, digests. */
 function secretsOf(scene: Scene, texts: readonly string[]): string[] {
   const { output, app, cache, runImage } = scene;
   const images = [scene.appImage, scene.cacheImage, runImage, app.host, cache.host, "cache:latest", "app:latest"];

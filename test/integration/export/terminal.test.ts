@@ -13,12 +13,12 @@ import { unreadPipe } from "../../support/unread-pipe.ts";
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 
-/** util-linux's, which gives a program a terminal of its own. */
+/** script(1) of util-linux runs a program on its own terminal. */
 const hasScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");
 
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Runs the command on a pseudo-terminal. @param onOutput told of all that it has written so far */
+/** Runs the command on a pseudo-terminal. @param onOutput gets the output so far */
 async function runOnTerminal(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -38,14 +38,14 @@ async function runOnTerminal(
   return { exitCode, output };
 }
 
-/** What somebody sees who looks at the terminal at the end. */
+/** The final contents of the terminal. */
 async function seen(output: string): Promise<string[]> {
   const terminal = new HeadlessTerminal(70, 20);
   terminal.write(output);
   return terminal.lines();
 }
 
-/** An export whose first upload waits until `isSeen` is true of what the command has written. */
+/** An export whose first upload waits until `isSeen` accepts the command's output. */
 async function heldExport(env: Readonly<Record<string, string>>, isSeen: (output: string) => boolean) {
   const registry = await FakeRegistry.start();
   const scene = await Scene.open(registry);

@@ -7,7 +7,7 @@ import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 
-/** The first place from the top where a worker's block is, found as somebody would. */
+/** The first position from the top that shows a worker's block, found with the mouse. */
 const FIND_BLOCK = `(() => {
   const [canvas, details] = [document.getElementById("canvas"), document.getElementById("details")];
   const box = canvas.getBoundingClientRect();

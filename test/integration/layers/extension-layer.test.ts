@@ -25,7 +25,7 @@ beforeAll(() => {
 });
 afterAll(() => pool.close());
 
-/** A tar of `blocks` MiB and some, normalised already, so that its copy is the same. */
+/** A normalized tar of slightly more than `blocks` MiB, so that its copy is identical. */
 function normalisedTar(blocks: number): Buffer {
   const random = seededRandom(blocks).below;
   const path = join(tempTree(), "file");

@@ -41,7 +41,7 @@ async function failureOf(layer: Layer): Promise<unknown> {
   return await rejectionOf(layer.blob().then((blob) => blob.done));
 }
 
-/** A layer is what it should be: the proof that nothing of an earlier failure is left in the way. */
+/** Checks that a layer is correct, and so that an earlier failure left nothing behind. */
 async function expectWorks(store: LayerStore, key: string): Promise<void> {
   const source = directorySource(filledDirectory(3 * pool.arena.slots));
   const layer = store.layer(planOf(source, { key }), NEVER);

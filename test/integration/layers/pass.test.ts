@@ -27,7 +27,7 @@ afterAll(() => pool.close());
 const RANK = { priority: 0, order: 0 };
 const NEVER = new AbortController().signal;
 
-/** Many more blocks than slots. `broken` makes the file with that number one that changed. */
+/** Has many more blocks than there are slots. @param broken number of a file that has changed */
 function indexOf(directory: string, files: number, broken?: number): TarIndex {
   const random = seededRandom(files).below;
   const entries = Array.from({ length: files }, (_, i): ScannedEntry => {
@@ -43,7 +43,7 @@ function newEngine(): PassEngine {
   return { pool, slots: new SlotPool(pool.arena.slots) };
 }
 
-/** Every slot can be had, each once. */
+/** Acquires every slot once. */
 async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
   const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => slots.acquire(0, 0)));
   expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
@@ -143,14 +143,14 @@ describe("a file of several blocks that changes between two of them", () => {
     return path;
   }
 
-  /** Until a change of the file gets another time. */
+  /** Waits until a change of the file would get another time. */
   function untilNextTick(path: string): void {
     const other = join(tempTree(), "other");
     do writeFileSync(other, "");
     while (statSync(other).ctimeMs === statSync(path).ctimeMs);
   }
 
-  /** Where the tar is now what the pass hashed. */
+  /** Checks that the tar is still the one that the pass hashed. */
   function tarSha256(path: string): string {
     const { size, mtimeMs, ctimeMs } = statSync(path);
     const tar = wholeTar(buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]));

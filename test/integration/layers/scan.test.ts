@@ -29,7 +29,7 @@ function scanAll(source: LocalSource): IndexedEntry[][] {
   return scanSource(source).map(allEntries);
 }
 
-/** Entries of the directory layer of `path`, without its parents, by name relative to it. */
+/** Entries of the directory layer of `path` by relative name, without its parents. */
 function scanDirectory(path: string): Map<string, IndexedEntry> {
   const [entries = []] = scanAll({ kind: "directory", path, uid: 1000, gid: 2000 });
   return new Map(

@@ -31,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => pool.close());
 
-/** A directory with a file that can be written anew without a scan noticing: with the same size it has the same time. */
+/** A file that can change without a scan noticing: its size and time stay the same. */
 function unnoticedFile() {
   const root = tempTree();
   const write = (text: string) => {
@@ -65,7 +65,7 @@ function mountSmallDisk(sizeMib: number): string | undefined {
   return disk;
 }
 
-/** Nothing that the layer before left behind keeps another from being made, with all products. */
+/** Checks that the previous layer left nothing that prevents another with all products. */
 async function expectWorks(store: LayerStore): Promise<void> {
   const source = directorySource(filledDirectory(3 * pool.arena.slots));
   const directory = tempTree();

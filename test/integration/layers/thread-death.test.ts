@@ -5,7 +5,7 @@ import { WorkerPool } from "../../../src/engine/pool.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** What a thread does with a task, or before it. */
+/** What a thread does during a task, or before it. */
 const ENDS = [
   {
     how: "ends in an error",

@@ -13,7 +13,6 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const ENV = { CNB_PLATFORM_API: "0.13" };
 
-/** A build, two registries, and the options that export it to them. */
 async function open() {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
   const scene = await Scene.open(app, cache);

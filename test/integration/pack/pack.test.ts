@@ -59,7 +59,7 @@ version = "0.21.0"
 
 const DEPLOY = join(import.meta.dirname, "../../../deploy");
 
-/** The fields of a Task that running its steps takes. */
+/** The fields of a Task that are needed to run its steps. */
 const variables = z.array(z.object({ name: z.string(), value: z.coerce.string() })).default([]);
 const taskSchema = z.object({
   spec: z.object({
@@ -92,7 +92,6 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
 
   const image = (name: string) => `${registry.host}/${name}:latest`;
 
-  /** @returns what pack printed */
   async function pack(...args: readonly string[]): Promise<string> {
     const env = { ...process.env, DOCKER_HOST: engine.host, PACK_HOME: below("pack"), PACK_VOLUME_KEY: "key" };
     const { stdout } = await run(PACK, [...args, "--no-color", "--pull-policy", "if-not-present"], { env });
@@ -120,7 +119,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     rmSync(root, { recursive: true });
   });
 
-  /** An image with a shell and no C library: to build with, and to run. */
+  /** An image with a shell and no C library, as build and run image. */
   async function pushBase(): Promise<void> {
     for (const path of ["base/bin", "base/tmp"]) mkdirSync(below(path), { recursive: true });
     copyFileSync("/bin/busybox", below("base/bin/busybox"));
@@ -142,7 +141,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     for (const name of ["base", "run"]) await engine.docker("push", "--quiet", image(name));
   }
 
-  /** The reference's phases as a release has them, with ours in their place; and the lifecycle image of that. */
+  /** The reference's phases as a release, with tandem's in their place; and a lifecycle image of them. */
   async function packLifecycle(): Promise<string> {
     write("release/lifecycle.toml", DESCRIPTOR);
     mkdirSync(below("release/lifecycle"));
@@ -186,7 +185,7 @@ version = "0.1.0"
 `;
   }
 
-  /** Builds twice, the second time with nothing to do. */
+  /** Builds twice; the second build has nothing to do. */
   async function buildTwice(name: string, flags: readonly string[]): Promise<void> {
     const first = await build(name, ...flags);
     expect(first).toContain("Adding layer 'samples/hello:greeting'");

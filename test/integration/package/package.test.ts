@@ -20,14 +20,14 @@ const temporary = mkdtempSync(join(tmpdir(), "tandem-package-"));
 const project = join(temporary, "project");
 const installed = join(project, "node_modules", "tandem");
 const files: string[] = [];
-/** npm is the machine's; what it runs finds the runtime of this project first. */
+/** npm is the machine's; its scripts find the project's runtime first. */
 const env = { ...process.env, CNB_PLATFORM_API: "0.13" };
 
 function run(command: string, args: readonly string[]): string {
   return execFileSync(command, args, { cwd: project, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** `npm pack` in a copy of the checkout, because it builds, and other tests use this one's build. */
+/** Runs `npm pack` in a copy of the checkout, because it builds, and other tests use this checkout's build. */
 function pack(): string {
   const checkout = join(temporary, "checkout");
   const names = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {

@@ -5,7 +5,7 @@ import { BasicLogin } from "../../../src/auth/login.ts";
 const challenge = { scheme: "basic", parameters: {} };
 const refused = (header: string | undefined, status = 401) => ({ status, challenge, scopes: [], header });
 
-/** Credentials that are `user:<n>` with a larger n each time that they are asked for. */
+/** Credentials `user:<n>`, with a larger n for each renewal. */
 function counting(from = 1, counter = { asked: 0 }): { readonly credentials: Credentials; counter: { asked: number } } {
   const renew = async () => {
     counter.asked += 1;

@@ -214,7 +214,7 @@ test("names of Object.prototype members are not registries", async () => {
 });
 
 describe("a helper program", () => {
-  /** Goes on, and holds the output open, until the test is over. */
+  /** Keeps running, with the output open, until the test ends. */
   const ENDLESS = 'wait() { while [ -e "$0" ]; do sleep 0.05; done; }\nwait & wait';
 
   async function helper(name: string, script: string): Promise<Record<string, string>> {

@@ -9,7 +9,7 @@ const JANE = new Credentials({ username: "jane", password: "s3cret" });
 const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;
 const SCOPES = ["repository:a:pull"];
 
-/** @param answer to everything but requests for tokens */
+/** @param answer to all requests except those for tokens */
 async function open(answer: (request: ReceivedRequest) => ScriptedReply, credentials = JANE) {
   const server = await ScriptedServer.start((request) =>
     request.url.pathname === "/token" ? { body: { token: "the-token" } } : answer(request),

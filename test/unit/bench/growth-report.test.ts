@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { drawGrowth, growthRows, growthVerdict, measuredSeries } from "../../bench/growth-report.ts";
 import type { StoredPoint } from "../../bench/stored-results.ts";
 
-/** Points of the series of layers whose wall time follows a rule. */
 function layers(wallMs: (count: number) => number): StoredPoint[] {
   return [500, 1, 50].map((amount) => ({
     series: "layers",

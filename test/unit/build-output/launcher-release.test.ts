@@ -8,7 +8,6 @@ const UNKNOWN = { version: "0.0.0", repository: "", commit: "" };
 const OFFICIAL = "github.com/buildpacks/lifecycle";
 const { signal } = new AbortController();
 
-/** A lifecycle's directory, whose program `lifecycle` is this script. */
 function lifecycle(script: string): string {
   const directory = tempTree({ lifecycle: `#!/bin/sh\n${script}\n`, exporter: "" });
   chmodSync(join(directory, "lifecycle"), 0o755);

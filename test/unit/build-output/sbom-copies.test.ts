@@ -17,7 +17,7 @@ import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** Where the launcher's go. */
+/** Where the launcher's SBOMs go. */
 const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
 
 describe("SBOM copies", () => {

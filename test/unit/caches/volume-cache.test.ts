@@ -15,7 +15,6 @@ const OLD = { added: { a: "one", b: "two" }, kept: {} };
 
 const WORK = "staging-tandem";
 
-/** A directory with a committed cache of the layers `one` and `two`. */
 async function cacheOfTwo(): Promise<string> {
   const directory = tempTree();
   await writeCache(directory, OLD);

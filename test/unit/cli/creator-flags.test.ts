@@ -4,14 +4,12 @@ import { parseCommandLine } from "../../../src/cli/parse.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
 
-/** Flags that the lifecycle does not have. */
 const ADDITIONAL = ALL_FLAGS.filter(({ group }) => group === "additional").map(({ name }) => name);
 
 function parse(args: string[], env: Record<string, string>) {
   return parseCommandLine("creator", args, env, machine);
 }
 
-/** Names of the lifecycle's flags in the usage block. */
 function flagNames(api: string): string[] {
   const command = parse(["-h"], { CNB_PLATFORM_API: api });
   if (command.kind !== "exit") throw new Error(command.kind);

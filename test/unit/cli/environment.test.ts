@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 
-/** Values of flags that only the environment sets. */
 function flagsOf(variables: Readonly<Record<string, string | undefined>>) {
   const env = { CNB_PLATFORM_API: "0.13", ...variables };
   const command = parseCommandLine("exporter", [], env, { cores: 2, tempDir: "/tmp" });

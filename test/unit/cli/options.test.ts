@@ -6,7 +6,7 @@ import { thrownBy } from "../../support/thrown-by.ts";
 const MACHINE = { cores: 3, tempDir: "/tmp" };
 const ENV = { CNB_PLATFORM_API: "0.13" };
 
-/** Flags that concern only the command line: the log, and flags that the exporter rejects. */
+/** Flags of the log, and flags that the exporter rejects. */
 const COMMAND_LINE_ONLY = ["image", "logLevel", "noColor", "runImage", "version"];
 
 test("every exporter flag of the lifecycle is an option, except those that only concern the command line", () => {

@@ -6,7 +6,6 @@ import { VERSION } from "../../../src/version.ts";
 import { RecordedOutput } from "../../support/recorded-output.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
-/** A lifecycle's directory, whose program `lifecycle` is this script. */
 function lifecycle(script: string): string {
   const directory = tempTree({ lifecycle: `#!/bin/sh\n${script}\n`, exporter: "", creator: "" });
   chmodSync(join(directory, "lifecycle"), 0o755);

@@ -7,19 +7,19 @@ const CHUNK = 128 << 10;
 const STEP_MS = 5;
 
 interface Transfer {
-  /** Bytes that the network took. */
+  /** Bytes accepted by the network. */
   sent: number;
-  /** Bytes that were handed to the network and wait there. */
+  /** Bytes handed to the network that still wait. */
   queued: number;
   doneAt: number | undefined;
 }
 
-/** What the kernel and the network take of an upload at once, before they are full. */
+/** Capacity of the kernel's and the network's buffers per upload. */
 const BUFFER = 2 << 20;
 
 /**
- * A foreground and a background upload over links of `rate` bytes per ms: one each, or one for both.
- * @param makeRate how fast the foreground's bytes are made, in bytes per ms
+ * Simulates a foreground and a background upload over links of `rate` bytes per ms: one each, or a shared one.
+ * @param makeRate production of the foreground's bytes, in bytes per ms
  */
 async function simulate(
   sharing: "shared" | "separate",
@@ -66,7 +66,7 @@ async function simulate(
 }
 
 const MB = 1e6;
-/** How long each upload takes alone. */
+/** Duration of each upload alone. */
 const DURATION_MS = 20_000;
 const RATES = [
   ["22 MB/s", 22_000],
@@ -123,7 +123,7 @@ test("while the foreground waits for compression, the background waits", async (
   expect(back).toBeGreaterThan(front);
 });
 
-/** Bytes of background that a gate lets through while `feed` says what the foreground sends in each step. */
+/** Background bytes that a gate admits while `feed` provides the foreground's progress of each step. */
 async function admitted(gate: BackgroundGate, clock: ManualClock, steps: number, feed: (step: number) => void) {
   let passed = 0;
   void (async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** Lets all reactions to what is settled by now run. */
+/** Runs all reactions to promises that are already settled. */
 async function settled(): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
 }

@@ -3,7 +3,7 @@ import { type Failures, fullJitter, type RetryPolicy, retrying } from "../../../
 import { SkippingClock } from "../../support/clock.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** One that fails is tried after 400 ms, for a second. */
+/** Retries after 400 ms, for one second. */
 function policy(changes: Partial<RetryPolicy> = {}): RetryPolicy & { readonly clock: SkippingClock } {
   return {
     waitMs: () => 400,
@@ -15,7 +15,7 @@ function policy(changes: Partial<RetryPolicy> = {}): RetryPolicy & { readonly cl
   };
 }
 
-/** Throws the given errors one after the other, then succeeds with the number of calls. */
+/** Throws these errors in turn, then returns the number of calls. */
 function failing(...errors: unknown[]) {
   let calls = 0;
   return async () => {

@@ -6,7 +6,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const FIRST = new Error("first");
 const SECOND = new Error("second");
 
-/** Ends a turn after the signal has fired. */
+/** Ends one turn after the signal. */
 function untilStopped(signal: AbortSignal, ended: string[], name: string): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", async () => {

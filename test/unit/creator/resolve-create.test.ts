@@ -13,7 +13,6 @@ interface Run {
 
 const RUN_IMAGE = ["-run-image", "reg.example/run"];
 
-/** Resolves a command line in a working directory that has these files. */
 function resolve({ args = [...RUN_IMAGE, "reg.example/app"], env: extra = {}, files = {} }: Run) {
   const cwd = tempTree({ "layers/": "", ...files });
   const env = { CNB_PLATFORM_API: "0.12", CNB_LAYERS_DIR: "layers", CNB_RUN_PATH: `${cwd}/run.toml`, ...extra };

@@ -49,7 +49,7 @@ const taskSchema = z.strictObject({
   }),
 });
 
-/** kpack v1alpha2, ClusterLifecycle. */
+/** ClusterLifecycle of kpack v1alpha2. */
 const clusterLifecycleSchema = z.strictObject({
   apiVersion: z.literal("kpack.io/v1alpha2"),
   kind: z.literal("ClusterLifecycle"),

@@ -29,7 +29,7 @@ const documents = filesBelow(".", (name) => name.endsWith(".md"));
 const code = CODE_FOLDERS.flatMap((folder) => filesBelow(folder, (name) => !name.endsWith(".md")));
 const parsed = new Map<string, MarkdownDocument>(documents.map(({ path, text }) => [path, parseMarkdown(text)]));
 
-/** Why a path with an optional anchor leads nowhere; undefined if it resolves. */
+/** Why a path with an optional anchor does not resolve; undefined if it does. */
 function flawOf(path: string, anchor: string | undefined): string | undefined {
   const target = posix.normalize(path);
   if (!existsSync(join(root, target))) return `no ${target}`;
@@ -63,7 +63,7 @@ test("no two headings of docs/compatibility.md share an anchor", () => {
   expect(parsed.get("docs/compatibility.md")?.ambiguous).toEqual([]);
 });
 
-/** `docs/<path>.md` with or without an anchor, as comments and messages cite it; not as a part of a URL. */
+/** `docs/<path>.md`, with or without an anchor, in comments and messages; not within a URL. */
 const CITATION = /(?<![\w/])docs\/[\w./-]*?\w\.md(?:#(?<anchor>[\w-]+))?/g;
 
 test("every document and section that code cites exists", () => {
@@ -76,7 +76,7 @@ test("every document and section that code cites exists", () => {
   expect(broken).toEqual([]);
 });
 
-/** Sections of documents that are not in the repository: a contract, a design with numbered ideas, a list of defects. */
+/** Sections of documents that are not in the repository. */
 const ABSENT =
   /\bcontract(?:'s)?\b|\bdesign(?:'s|\.md|, (?:ideas? \d|"))|\bideas? \d|(?<=["'`(\s])D\d{1,2}(?=[:,)\s])/i;
 
@@ -92,7 +92,7 @@ test("no code cites a document that the repository does not have", () => {
 
 const GITHUB_FILE =
   /https:\/\/(?:github\.com\/[\w.-]+\/[\w.-]+\/(?:blob|tree|raw|edit)|raw\.githubusercontent\.com\/[\w.-]+\/[\w.-]+)\/(?<ref>[^/\s)>"`]+)/g;
-/** A commit, or a tag that is a version. */
+/** A commit, or a version tag. */
 const PINNED = /^(?:[\da-f]{40}|(?:v|go)?\d+\.\d+[\w.-]*)$/;
 
 test("links to files on GitHub are pinned to a commit or a version", () => {
@@ -104,7 +104,7 @@ test("links to files on GitHub are pinned to a commit or a version", () => {
   expect(floating).toEqual([]);
 });
 
-/** Names of error codes, without those that only begin one (`EXPORT_DAEMON_`) and without variables (`CNB_EXPORT_...`). */
+/** Error codes, without prefixes of codes (`EXPORT_DAEMON_`) and variables (`CNB_EXPORT_...`). */
 const ERROR_CODE = /(?<![\w])EXPORT_[A-Z_]*[A-Z](?![\w$])/g;
 
 test("every error code that a document names exists", () => {

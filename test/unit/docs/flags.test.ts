@@ -43,7 +43,7 @@ test("every CNB_EXPORT variable that a document names is a flag's", () => {
   expect(unknown).toEqual([]);
 });
 
-/** Flags of `lifecycle`, `npm`, `docker` and others that these documents show too begin with two dashes or stand in a command. */
+/** Flags of other programs in these documents begin with two dashes or are within a command. */
 const CODE_SPAN = /`-([a-z][a-z-]+)(?:[= ][^`]*)?`/g;
 
 test("every flag that README.md and docs/tuning.md name exists", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { SlotPool } from "../../../src/engine/slots.ts";
 
-/** Who gets the slots of a pool in which order, when all ask while all slots are taken. */
+/** The order of grants if all ask while every slot is taken. */
 async function order(isAppAhead: boolean): Promise<readonly string[]> {
   const pool = new SlotPool(2, 1, () => isAppAhead);
   const held = [await pool.acquire(0, 0), await pool.acquire(0, 0)];

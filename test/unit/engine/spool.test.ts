@@ -12,7 +12,7 @@ import { WAIT } from "../../support/time-limits.ts";
 
 const digest = `sha256:${"0".repeat(64)}` as Digest;
 
-/** Appends as the digesting thread does. */
+/** Appends like the digesting thread. */
 function append(spool: SpooledBlob, text: string): void {
   const position = spool.available;
   writeSync(spool.fileDescriptor, text, position);

@@ -12,11 +12,11 @@ import { WAIT } from "../../support/time-limits.ts";
 
 const CONTENDER = join(import.meta.dirname, "..", "..", "support", "directory-contender.ts");
 
-/** A process of its own in a new PID namespace, as in another container; `--kill-child` so that it dies with the wrapper. */
+/** A process in a new PID namespace, as in another container; `--kill-child` ends it with the wrapper. */
 const IN_CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 const canUnshare = spawnSync("unshare", [...IN_CONTAINER.slice(1), "true"]).status === 0;
 
-/** Makes every lock of a file in a directory fail, as file systems without locks do. */
+/** Makes locks of a directory's files fail, as on file systems without locks. */
 const withoutLocks = (path: string) => ["strace", "-f", "-qq", "-o", "/dev/null", "-P", join(path, "lock")];
 
 describe("a directory", () => {

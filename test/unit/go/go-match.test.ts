@@ -4,7 +4,8 @@ import { z } from "zod";
 import { BadPattern, goMatch } from "../../../src/go/match.ts";
 
 /**
- * Answers of Go 1.26's filepath.Match: `t`rue, `f`alse or `e`rror, one letter a name. Patterns and names are byte strings.
+ * Results of Go 1.26's filepath.Match: `t`rue, `f`alse or `e`rror, one letter per name. Patterns and names are byte
+ * strings.
  */
 const schema = z.object({
   names: z.array(z.string()),

@@ -10,11 +10,11 @@ const V4 = { address: "127.0.0.1", family: 4 };
 const V6 = { address: "::1", family: 6 };
 const options = () => ({ timeoutMs: 20_000, signal: new AbortController().signal });
 
-/** Accepts one connection at most, and none while it is stopped. */
+/** Accepts at most one connection, and none while it is stopped. */
 const LISTENER =
   'const s = require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(s.address().port));';
 
-/** A port of 127.0.0.1 to which connections neither succeed nor fail, as over a slow route. */
+/** A port of 127.0.0.1 where connections neither succeed nor fail, as over a slow route. */
 async function startSlow() {
   const child = spawn(process.execPath, ["-e", LISTENER], { stdio: ["ignore", "pipe", "inherit"] });
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -36,7 +36,7 @@ async function addressOf(connecting: Promise<Socket>): Promise<string | undefine
   return socket.remoteAddress;
 }
 
-/** Listens on one family only. */
+/** Listens on one address family only. */
 async function listenOn(host: string): Promise<number> {
   const server = await RawServer.start(() => undefined, undefined, host);
   onTestFinished(() => server[Symbol.asyncDispose]());

@@ -13,7 +13,6 @@ beforeEach(() => {
   started = [];
 });
 
-/** Wants to start so many requests. */
 async function ask(requests: number): Promise<void> {
   for (let i = 0; i < requests; i++) void pace.admit().then((ms) => started.push(ms));
   await clock.advance(0);

@@ -13,7 +13,7 @@ const JANE = new Credentials({ username: "jane", password: "s3cret" });
 const BASIC = `Basic ${Buffer.from("jane:s3cret").toString("base64")}`;
 const HOSTS = ["reg.example", "cdn.example"];
 
-/** `https://reg.example` and `https://cdn.example`, as the same server. @param answer to all but `/v2/` */
+/** `https://reg.example` and `https://cdn.example` on one server. @param answer to all but `/v2/` */
 async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
   const authority = new CertificateAuthority();
   const server = await ScriptedServer.start(

@@ -13,7 +13,7 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 const authority = new CertificateAuthority();
 const certificate = authority.issue("server.example", "localhost", "127.0.0.1");
 
-/** A server of an authority that only the process trusts, by what a host program or its environment has set. */
+/** A server whose authority only the process trusts, through settings of a host program or the environment. */
 async function startServer(): Promise<ScriptedServer> {
   const server = await ScriptedServer.start(() => ({ body: "secure" }), certificate);
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -27,7 +27,7 @@ async function get(url: string, environment: Readonly<Record<string, string>> = 
   return String(await readAll(request, await http.exchange(request, false), 1000));
 }
 
-/** What makes Node's own clients take any certificate, or this authority's; each undoes itself when the test is over. */
+/** Settings that make Node's own clients accept any certificate, or this authority's; each is undone after the test. */
 const TRUSTING: Readonly<Record<string, () => void>> = {
   "NODE_TLS_REJECT_UNAUTHORIZED=0"() {
     vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");

@@ -25,11 +25,11 @@ async function get(url: string, environment: Readonly<Record<string, string>>): 
   return `${answer.status} ${await readAll(request, answer, 1 << 20)}`;
 }
 
-/** Keys of OpenSSL's `-newkey`. */
+/** A key type of OpenSSL's `-newkey`. */
 const SMALL_RSA = ["rsa:1024"];
 const EC = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
-/** A root, an intermediate of it, and a server's certificate of that, made by OpenSSL. */
+/** A root, an intermediate and a server certificate, made by OpenSSL. */
 function makeChain(key: readonly string[] = EC, days = "30") {
   const directory = tempTree({
     "ca.ext": "basicConstraints=critical,CA:TRUE\n",
@@ -135,7 +135,7 @@ test.skipIf(OPENSSL === undefined)("an expired certificate is a permanent error"
   });
 });
 
-/** Starts a server program, and waits until it listens. */
+/** Also waits until the server listens. */
 async function startProgram(program: string, argsFor: (port: number) => readonly string[]): Promise<number> {
   const free = await RawServer.start(() => undefined);
   const { port } = free;

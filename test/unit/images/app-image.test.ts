@@ -14,7 +14,6 @@ import { labelInputs } from "../../support/label-inputs.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
-/** Nothing in it is set. */
 const { config: EMPTY_CONFIG } = emptyImageConfig({ os: "linux", architecture: "amd64" });
 
 const DIGEST = digestOf(Buffer.from("layer"));

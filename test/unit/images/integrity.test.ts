@@ -33,7 +33,7 @@ const existing = (names: readonly string[], label?: string) => ({
 
 const BASE = { ...existing(["os", "stack"]), name: "run" };
 
-/** An image of these diffIDs and these blobs, upon {@link BASE}'s manifest. */
+/** An image with these diffIDs and blobs, based on {@link BASE}'s manifest. */
 function built(diffIds: readonly string[], blobs: readonly Descriptor[], history = diffIds.length) {
   const config = { ...configOf(diffIds), history: Array.from({ length: history }, () => entry()) };
   const manifest = {

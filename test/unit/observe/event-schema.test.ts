@@ -7,7 +7,6 @@ import { exportEventSchema } from "../../../src/observe/events.ts";
 const docs = join(import.meta.dirname, "..", "..", "..", "docs");
 const read = (name: string) => readFileSync(join(docs, name), "utf8");
 
-/** The examples of docs/events.md. */
 const examples = [...read("events.md").matchAll(/```json\n(.*?)\n```/gs)].map(([, text = ""]) => text);
 
 test("docs/events.schema.json is the schema (node scripts/event-schema.ts writes it)", () => {

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
 import { Monitor } from "../../../src/observe/monitor.ts";
 
-/** A monitor whose clock stands still until it is moved. */
 function watched() {
   const events: ExportEvent[] = [];
   const clock = { ms: 1000 };

@@ -23,7 +23,6 @@ function process(type: string): Process {
   };
 }
 
-/** What a step is, in a word. */
 function word(step: AppStep): string {
   if (step.kind === "buildpack") return step.layers.buildpack.id;
   if (step.kind === "fault") return step.fault.message;

@@ -10,10 +10,10 @@ import { tempTree } from "../../support/temp-tree.ts";
 import { WAIT } from "../../support/time-limits.ts";
 import { brokenPipe, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
 
-/** A reader that takes what it is told to, and then nothing until it is told again. */
+/** A reader that accepts scripted numbers of bytes, and then nothing. */
 class ScriptedReader implements NonBlocking {
   readonly pieces: Buffer[] = [];
-  /** Bytes that it takes of each of the next writes; an error it throws. */
+  /** Bytes accepted by each of the next writes; an error is thrown. */
   readonly script: (number | Error)[] = [];
   takesAll = true;
 
@@ -107,7 +107,10 @@ describe("Output", () => {
 const isRoot = process.getuid?.() === 0;
 const hasScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");
 
-/** Writes lines until its reader is behind, and a thousand more; says then whether the descriptor's other owners would block. */
+/**
+ * Writes lines until its reader lags, and a thousand more; then reports whether the descriptor's other owners would
+ * block.
+ */
 const WRITER = `
   import { readFileSync, writeSync } from "node:fs";
   const { openOutput, standardOutput } = await import(${JSON.stringify(new URL("../../../src/report/output.ts", import.meta.url).href)});
@@ -127,7 +130,7 @@ interface WriterFacts {
   readonly isBlocking: boolean;
 }
 
-/** Starts it with a full pipe or socket. @returns what it says while nothing is read, and what is read then */
+/** Runs {@link WRITER} with a full pipe or socket. @returns its report while nothing is read, and what is read then */
 async function runWriter(unread: Unread, descriptor: 1 | 3, prefix: readonly string[] = []) {
   const script = join(tempTree({ "writer.mjs": WRITER }), "writer.mjs");
   chmodSync(join(script, ".."), 0o755);

@@ -12,7 +12,7 @@ const REGISTRY = "builds.azurecr.io";
 const formOf = ({ body }: ReceivedRequest) => Object.fromEntries(new URLSearchParams(body));
 
 /**
- * Entra and the machine's identity service over http, and the registry over https behind a proxy.
+ * Entra and the machine's identity service over HTTP, and the registry over HTTPS behind a proxy.
  * @param takes which tokens the registry exchanges
  */
 async function startAzure(takes: (token: string) => boolean = () => true) {

@@ -22,7 +22,7 @@ function stubEnvironment(variables: Readonly<Record<string, string>>): Readonly<
   return all;
 }
 
-/** The API of ECR, and with it whatever gives the keys to sign with. */
+/** ECR's API, and the services that provide signing keys. */
 function startAmazon(keys: (request: ReceivedRequest) => unknown = () => undefined) {
   return ScriptedServer.start((request) => {
     const target = String(request.headers["x-amz-target"] ?? "");

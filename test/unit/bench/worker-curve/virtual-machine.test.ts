@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { VirtualMachine, VirtualThread } from "../../../bench/worker-curve/virtual-machine.ts";
 
-/** When each of so many equal works on so many cores ends. */
+/** When each of several equal tasks ends. */
 async function endsOf(cores: number, works: readonly number[]): Promise<number[]> {
   const machine = new VirtualMachine(cores);
   return await machine.runUntil(Promise.all(works.map((ms) => machine.compute(ms).then(() => machine.now))));

@@ -32,7 +32,7 @@ describe("levels", () => {
     expect(encodeAll(10)).toEqual(encodeAll(9));
   });
 
-  /** A change of these changes the digest of every exported layer, so that registries have none of them. */
+  /** Changing these bytes changes the digest of every exported layer, so that registries have none of them. */
   test("the output has this version's bytes", () => {
     expect(levels.map((level) => encodeAll(level).hash)).toMatchInlineSnapshot(`
       [

@@ -14,7 +14,7 @@ function encodeAndInflate(data: Uint8Array, level: number): Inflated {
   return inflated;
 }
 
-/** How often symbol i occurs, shuffled: Fibonacci numbers make the deepest tree for their sum. */
+/** Shuffled symbols, where Fibonacci numbers as frequencies give the deepest tree for their sum. */
 function fibonacciOrder(symbols: number, random: SeededRandom): number[] {
   const order: number[] = [];
   let [count, next] = [1, 1];
@@ -66,7 +66,7 @@ describe("code lengths are limited", () => {
   });
 });
 
-/** Any distance of a distance symbol, RFC 1951 section 3.2.5. */
+/** A random distance of a distance symbol (RFC 1951 section 3.2.5). */
 function distanceOf(symbol: number, random: SeededRandom): number {
   const extra = (symbol >> 1) - 1;
   return 1 + ((2 + (symbol & 1)) << extra) + random.below(1 << extra);
@@ -75,7 +75,7 @@ function distanceOf(symbol: number, random: SeededRandom): number {
 describe("the window", () => {
   const marker = seededRandom(30).bytes(300);
 
-  /** The marker twice, at `distance`, with literals between that match nothing; zeros before each stop the skipping. */
+  /** The marker twice, `distance` apart, with unmatched literals between; zeros before each stop the skipping. */
   function markerAtDistance(distance: number): Uint8Array {
     const random = seededRandom(31);
     const zeros = 40;

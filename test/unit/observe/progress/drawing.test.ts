@@ -7,7 +7,7 @@ function drawn(columns = 40, rows = 10) {
   const terminal = new HeadlessTerminal(columns, rows);
   const clock = { ms: 0 };
   const drawing = new Drawing(terminal, () => clock.ms);
-  /** A line of the log, long enough after the last one. */
+  /** Logs a line long enough after the previous one to be redrawn. */
   const log = (line: string, sink: LineSink = terminal) => {
     clock.ms += 20;
     drawing.print(`${line}\n`, sink, sink === terminal);

@@ -36,7 +36,6 @@ async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "js
   return { ticker, monitor, events, lines: logger.lines, written, log, stop };
 }
 
-/** Sends at a steady speed for so many seconds. */
 function send(transfer: Transfer, ticker: ManualClock, seconds: number, bytesPerSecond: number): void {
   const from = transfer.sent;
   for (let i = 1; i <= seconds; i += 1) {

@@ -12,7 +12,7 @@ const SETTINGS = {
 const PLAN = { destination: "reg.example/app", image: "app", layer: "a/b:jdk", unit: "blob" } as const;
 const TIMES = { thread: 1, startMs: 0, readMs: 0, endMs: 0 };
 
-/** A recording whose clocks stand still at 1,000,000,000,000 ms until they are moved; threads count from 0. */
+/** A recording with manual clocks, from 1,000,000,000,000 ms on; those of threads count from 0. */
 function recorded({ hasNames = false, version = Promise.resolve("1.2.3") } = {}) {
   const clock = { ms: 0 };
   const lines: string[] = [];

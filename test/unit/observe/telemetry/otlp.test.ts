@@ -23,7 +23,7 @@ const EXPORT: SpanRecord = {
   failure: undefined,
 };
 
-/** Everything that a span can have, and values at the edges. */
+/** A span with all members and extreme values. */
 const UPLOAD: SpanRecord = {
   ...EXPORT,
   spanId: "b7ad6b7169203331",
@@ -48,8 +48,8 @@ const UPLOAD: SpanRecord = {
 };
 
 /**
- * What OpenTelemetry's collector (go.opentelemetry.io/collector/pdata 1.70.0, whose unmarshaler the otlpjsonfile receiver
- * uses) made of our lines and wrote again.
+ * What OpenTelemetry's collector (go.opentelemetry.io/collector/pdata 1.70.0, whose unmarshaler the otlpjsonfile
+ * receiver uses) read from tandem's lines and wrote again.
  */
 const recorded = readFileSync(join(import.meta.dirname, "../../../../fixtures/otlp-collector.jsonl"), "utf8").split(
   "\n",
@@ -76,7 +76,7 @@ test("a span never ends before it starts", () => {
   expect(line).toContain('"endTimeUnixNano":"1581452772000250000"');
 });
 
-/** Readers take an absent member, an empty list and an empty text for the same, and the two writers differ in that. */
+/** Readers do not distinguish an absent member, an empty list and an empty text, and the two writers differ there. */
 function withDefaults(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withDefaults);
   if (typeof value !== "object" || value === null) return value;

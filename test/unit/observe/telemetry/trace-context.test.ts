@@ -14,7 +14,7 @@ test.each([
   expect(parseTraceparent(text)).toEqual({ traceId: TRACE, parentId: PARENT, flags });
 });
 
-/** Most are of the W3C's own test suite (https://github.com/w3c/trace-context). */
+/** Most come from the W3C's test suite (https://github.com/w3c/trace-context). */
 test.each([
   ["", "is empty"],
   [`ff-${TRACE}-${PARENT}-01`, "has the version that is forbidden"],

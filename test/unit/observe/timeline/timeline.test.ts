@@ -69,7 +69,7 @@ test("a series thins out its samples as time passes", () => {
   expect(steps.size).toBe(1);
 });
 
-/** A small export: two layers, one for both images; the second fails to get to the cache. */
+/** A small export of two layers, one of them for both images; the cache's upload of the second fails. */
 function recorded(): Timeline {
   const ticker = new ManualClock();
   const recorder = new TimelineRecorder(() => 5000, new Date(0));

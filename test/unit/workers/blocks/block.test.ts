@@ -287,7 +287,7 @@ describe("a file touched after the scan is read and reported", () => {
 });
 
 describe("a file that does not have its reported size fails with the reference's text", () => {
-  /** In an index of its own; its own name or the entry's. */
+  /** The index of a single file. */
   function indexOf(path: string): TarIndex {
     const { size, mtimeMs, ctimeMs } = statSync(path);
     return buildTarIndex([madeEntry(path, { size, mtimeMs, ctimeMs })]);

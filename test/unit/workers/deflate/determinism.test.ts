@@ -14,7 +14,7 @@ const module = compileDeflate(encoderWasm);
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const lengths = [1, 15, 16, 17, 18, 100, 65_535, 65_551, 131_070, 200_000];
 
-/** Whether every byte is 0xa5: the first is, and each equals the next. */
+/** True if the first byte is 0xa5 and each equals the next. */
 const isFilled = (bytes: Uint8Array): boolean =>
   bytes.length === 0 || (bytes[0] === 0xa5 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0);
 

@@ -11,7 +11,10 @@ const harness = createEncoderHarness();
 const finalBlock = Buffer.from([3, 0]);
 const levels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/** Odd, so that both kinds of content take turns, and prime to all sizes in the encoder. All lengths take half a minute. */
+/**
+ * Odd, so that both kinds of content alternate, and coprime to all sizes in the encoder. Testing all lengths takes half
+ * a minute.
+ */
 const STRIDE = Number(process.env.DEFLATE_STRIDE ?? 11);
 
 /** Compresses, checks the bound and the end, inflates with zlib and compares. */

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { fromByteString, toByteString } from "../../../../src/go/byte-string.ts";
 import { AppSlices } from "../../../../workers/scan/app-slices.ts";
 
-/** A tree given by its paths, as a walk of the app directory: each with the number of its parent, in byte order. */
+/** A tree, as a walk of the app directory returns it: in byte order, each path with the number of its parent. */
 function treeOf(paths: readonly string[]): Map<string, number> {
   const all = new Set(
     paths.flatMap((path) =>
@@ -78,7 +78,7 @@ describe("the reference's rules for slices", () => {
   });
 });
 
-/** Trees, slices and what the reference's Factory.SliceLayers wrote, parents of the app directory left out. */
+/** Trees, slices and the results of the reference's Factory.SliceLayers, without the parents of the app directory. */
 const recorded = z
   .array(
     z.object({

@@ -8,7 +8,7 @@ function end(entry: { offset: number; headerSize: number; size: number }): numbe
   return entry.offset + entry.headerSize + paddedSize(entry.size);
 }
 
-/** A window of the tar yields exactly the entries that touch it, and at most one before them. */
+/** Checks that a window of the tar yields exactly the entries that touch it, and at most one before them. */
 function expectWindow(index: TarIndex, all: ReturnType<typeof allEntries>, from: number, to: number): void {
   const got = [...entriesBetween(index, from, to)];
   const touching = all.filter((entry) => entry.offset < to && end(entry) > from);

@@ -7,12 +7,15 @@ import { digestOf } from "../../../../src/oci/digest.ts";
 import { paxRecord } from "../../../../workers/tar/pax.ts";
 import { copied } from "../../../support/copied-tar.ts";
 
-/** Tars, and the diffID or error of the reference's TarLayer: named ones, then random ones with every kind of oddity. */
+/**
+ * Tars with the diffID or error of the reference's TarLayer: first named ones, then random ones with every kind of
+ * oddity.
+ */
 const vectors = z
   .array(
     z.object({
       name: z.string(),
-      /** zlib, base64. */
+      /** Compressed with zlib, in base64. */
       tar: z.string().transform((text) => inflateSync(Buffer.from(text, "base64"))),
       diffId: z.string().optional(),
       error: z.string().optional(),
@@ -90,7 +93,7 @@ describe("concatenated compressed parts", () => {
 });
 
 describe("the expansion limit", () => {
-  /** A sparse file of 1 TiB that takes 2 KiB. */
+  /** A sparse file of 1 TiB in 2 KiB. */
   const sparse = sparseTar(2 ** 40);
 
   test("rejects a sparse file that is larger than any disk", async () => {
@@ -114,7 +117,7 @@ describe("the expansion limit", () => {
   });
 });
 
-/** An empty sparse file in the format that has its map in PAX records. */
+/** An empty sparse file in the format that stores its map in PAX records. */
 function sparseTar(size: number): Buffer {
   const text = [
     ["GNU.sparse.major", "0"],

@@ -21,7 +21,7 @@ const rowSchema = z.tuple([
   z.string(), // their SHA-256
 ]);
 
-/** What Go 1.26's archive/tar wrote for the same fields with the normalised mtime. */
+/** Headers by Go 1.26's archive/tar for the same fields, with the normalized mtime. */
 const recorded = z
   .array(rowSchema)
   .parse(JSON.parse(readFileSync(new URL("../../../../fixtures/tar-headers.json", import.meta.url), "utf8")));

@@ -56,14 +56,14 @@ const TIMELINE: Timeline = {
 
 const rows = buildRows(TIMELINE);
 
-/** A view of all of it in 1100 pixels, 100 of them for names: a pixel is a ms. */
+/** A view of everything in 1100 pixels, 100 of them for names: one pixel per ms. */
 function view(): View {
   const all = new View(1000);
   [all.left, all.width] = [100, 1100];
   return all;
 }
 
-/** A y in the middle of the row with this label. */
+/** A y coordinate in the middle of the row with this label. */
 function middleOf(label: string, nth = 0): number {
   let y = AXIS_HEIGHT;
   let found = 0;
