@@ -45,7 +45,6 @@ export interface DialOptions {
   readonly signal: AbortSignal;
 }
 
-/** See {@link dialAny}. @throws errors of the DNS lookup, too */
 export async function dial(host: string, port: number, { timeoutMs, signal }: DialOptions): Promise<Socket> {
   if (isIP(host) !== 0) return dialAny([{ address: host, family: isIP(host) }], port, { timeoutMs, signal });
   const endMs = performance.now() + timeoutMs;

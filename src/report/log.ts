@@ -37,9 +37,10 @@ export interface LogSettings {
 const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "text" };
 
 /**
- * The log: pino, with the reference's lines for people. What a terminal would act upon is escaped; messages of debug and info
- * are one line, and those of warn and error may have hints on lines below. Warnings and errors go to the second sink, all else to the
- * first (docs/compatibility.md#warnings-and-errors-on-stderr). Lines are written whole, so that no two of them mix.
+ * pino with the reference's lines for people. Escapes what a terminal would interpret; messages of debug and info are
+ * one line, and those of warn and error may have hints on further lines. Warnings and errors go to the second sink, all
+ * else to the first (docs/compatibility.md#warnings-and-errors-on-stderr). Lines are written whole, so that concurrent
+ * ones never mix.
  */
 export class Log implements Logger {
   readonly #pino: Pino;

@@ -4,7 +4,6 @@ import { APT_HELPER } from "../../scripts/debian-libraries.ts";
 import type { Architecture } from "../../scripts/fetch-runtime.ts";
 import { findProgram } from "./find-program.ts";
 
-/** In the names of images. */
 export const NATIVE: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 
 /** @returns why this machine cannot build the single executable; undefined if it can */

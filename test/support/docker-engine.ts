@@ -161,7 +161,6 @@ export class DockerEngine implements AsyncDisposable {
     return stdout.trim();
   }
 
-  /** The major version. */
   async majorVersion(): Promise<number> {
     return Number.parseInt(await this.docker("version", "--format", "{{.Server.Version}}"), 10);
   }

@@ -46,7 +46,6 @@ export interface Streams {
   readonly third?: number | Stream;
 }
 
-/** Starts a program of a lifecycle as a platform does. */
 export function startProgram(
   program: string,
   args: readonly string[],

@@ -14,7 +14,6 @@ import { tempTree } from "./temp-tree.ts";
 
 export const NEVER = new AbortController().signal;
 
-/** A diffID that no layer has. */
 export const OTHER_DIFF_ID = `sha256:${"1".repeat(64)}` as DiffID;
 
 export function directorySource(path: string): LocalSource {

@@ -9,7 +9,6 @@ const SCRIPT = join(import.meta.dirname, "directory-owner.ts");
 /** True if strace can make a program's system calls fail, to imitate file systems that tests do not have. */
 export const canTrace = spawnSync("strace", ["-qq", "-o", "/dev/null", "true"]).status === 0;
 
-/** A process that has tried to claim a directory. */
 export interface Owner {
   readonly answer: "owned" | "taken" | "unlocked";
   /** Resolves when the process has ended. */

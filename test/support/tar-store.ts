@@ -5,7 +5,6 @@ import { digestOf } from "../../src/oci/digest.ts";
 
 export const METADATA_FILE = "io.buildpacks.lifecycle.cache.metadata";
 
-/** A cache directory as the lifecycle's next phase finds it. */
 export interface CommittedCache {
   readonly metadata: string | undefined;
   readonly tars: readonly string[];
@@ -13,7 +12,6 @@ export interface CommittedCache {
   readonly flaws: readonly string[];
 }
 
-/** Reads `committed` of a cache directory, and checks every tar. */
 export function readCommitted(directory: string): CommittedCache {
   const committed = join(directory, "committed");
   if (!existsSync(committed)) return { metadata: undefined, tars: [], flaws: ["there is no committed cache"] };

@@ -13,7 +13,6 @@ const FILLING = `${"#".repeat(4095)}\n`;
 
 /** A full pipe or socket, as if its reader had stopped reading. */
 export interface Unread {
-  /** The end that a program writes to. */
   readonly writer: number | Stream;
   /** Closes this process's writer and reads to the end, which comes when the program has closed its own. */
   read(): Promise<string>;
@@ -77,7 +76,6 @@ export async function unreadSocket(): Promise<Unread> {
   return { writer, read };
 }
 
-/** A pipe whose reader has closed. */
 export function brokenPipe(): number {
   const path = makeFifo();
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -10,7 +10,6 @@ export type EcrRegistry =
   | { readonly kind: "public" }
   | { readonly kind: "private"; readonly account: string; readonly region: string; readonly isFips: boolean };
 
-/** ECR Public has its API in one region only. */
 const PUBLIC_REGION = "us-east-1";
 
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };

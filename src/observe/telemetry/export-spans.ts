@@ -6,7 +6,6 @@ import type { BlockTimes, LayerProduct, ObservedTransfer, ObservedWork, Side, Wo
 import type { Attributes } from "./otlp.ts";
 import type { OpenSpan } from "./telemetry.ts";
 
-/** The names of a pass's inner spans. */
 type Stage = "read" | "compress" | "hash" | "hash-blob";
 
 interface StageTimes {

@@ -109,7 +109,6 @@ function isInside(directory: string, path: string): boolean {
   return way === "" || !(way === ".." || way.startsWith("../"));
 }
 
-/** Resolves links as far as the path exists. */
 function resolved(path: string): string {
   try {
     return realpathSync(path);

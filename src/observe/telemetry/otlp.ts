@@ -20,7 +20,6 @@ export interface SpanEvent {
 export interface SpanRecord {
   readonly traceId: string;
   readonly spanId: string;
-  /** "" for the first span of a trace. */
   readonly parentSpanId: string;
   readonly isParentRemote: boolean;
   readonly traceFlags: number;

@@ -6,7 +6,6 @@ const run = promisify(execFile);
 
 const MAX_OUTPUT_BYTES = 16 << 20;
 
-/** A program that reads images and may be installed on this machine. */
 class Tool {
   readonly name: string;
   readonly path: string | undefined;

@@ -30,7 +30,6 @@ export class Auth {
     this.#options = options;
   }
 
-  /** Invalidates all issued tokens, as if they had expired. */
   expireTokens(): void {
     this.#tokens.clear();
   }

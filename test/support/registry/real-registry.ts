@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { onFreePort, ServerProcess } from "../server-process.ts";
 import type { RegistryProgram, RegistrySetup } from "./registry-program.ts";
 
-/** A real registry on a free port of the loopback address, with temporary storage. */
 export class RealRegistry implements AsyncDisposable {
   readonly host: string;
   readonly storage: string;

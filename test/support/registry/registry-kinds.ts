@@ -4,7 +4,6 @@ import { DOCKER_REGISTRY, OTHER_REGISTRIES, type Quirk } from "./registry-progra
 
 export type AnyRegistry = FakeRegistry | RealRegistry;
 
-/** A registry that a suite can run against, or why it cannot. */
 export interface RegistryKind {
   readonly name: string;
   readonly isMissing: boolean;

@@ -23,7 +23,6 @@ export interface RegistrySetup {
   readonly port: number;
   /** For its files other than the storage. */
   readonly directory: string;
-  /** For pushed images. */
   readonly storage: string;
   readonly tls?: CertificateFile;
   readonly guard?: Guard;

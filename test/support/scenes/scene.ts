@@ -127,7 +127,6 @@ export class Scene {
     return join(this.output.layersDir, "samples_java", layer, ...rest);
   }
 
-  /** Changes a layer, as another build would. */
   change(layer: string, content = "changed\n"): void {
     const path = this.layerPath(layer, "changed.txt");
     mkdirSync(dirname(path), { recursive: true });

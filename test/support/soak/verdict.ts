@@ -10,12 +10,10 @@ export interface Verdict {
   readonly verifiedBytes: number;
   /** Names that point to a wrong image. */
   readonly wrongTags: number;
-  /** Violated expectations; empty for an export that passes. */
   readonly findings: readonly string[];
 }
 
 export interface Ended extends Pick<ExportEnd, "exitCode"> {
-  /** The final error: message and hint. */
   readonly reason: string;
   readonly lines: readonly string[];
   readonly happened: readonly string[];
