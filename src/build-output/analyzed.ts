@@ -66,6 +66,7 @@ const analyzedSchema = table({
   }),
 );
 
+/** A missing file is a warning and an empty document (docs/compatibility.md#analyzed-metadata). */
 export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {
   const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
   if (analyzed !== undefined) return analyzed;

@@ -170,6 +170,7 @@ export async function readDocument<Schema extends z.ZodType>(
   }
 }
 
+/** Undefined only if the file does not exist (docs/compatibility.md#missing-files). */
 export async function readDocumentIfPresent<Schema extends z.ZodType>(
   what: string,
   path: string,

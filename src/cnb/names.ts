@@ -5,6 +5,7 @@ export const PROJECT_METADATA_LABEL = "io.buildpacks.project.metadata";
 export const EXEC_ENV_LABEL = "io.buildpacks.exec-env";
 export const CACHE_METADATA_LABEL = "io.buildpacks.lifecycle.cache.metadata";
 
+/** Logged ids (docs/compatibility.md#layer-order, docs/compatibility.md#cache-layers). */
 export const LAYER_IDS = {
   launchSbom: "buildpacksio/lifecycle:launch.sbom",
   cacheSbom: "buildpacksio/lifecycle:cache.sbom",
@@ -13,6 +14,7 @@ export const LAYER_IDS = {
   processTypes: "buildpacksio/lifecycle:process-types",
 } as const;
 
+/** Entries of an image's history (docs/compatibility.md#layer-order). */
 export const CREATED_BY_LAUNCHER = "Buildpacks Application Launcher";
 export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
 export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";

@@ -77,6 +77,7 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
   });
 }
 
+/** What log and report say of it: docs/compatibility.md#save-messages, docs/compatibility.md#report. */
 export interface SavedImage {
   readonly names: readonly SavedName[];
   readonly label: string;
