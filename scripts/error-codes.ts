@@ -1,7 +1,7 @@
 import { CODES, type FaultCode, STAGES, stageOf } from "../src/errors/codes.ts";
 
 /*
- * The tables of error codes in docs/troubleshooting.md, made from src/errors/codes.ts.
+ * The tables of error codes in docs/troubleshooting.md, generated from src/errors/codes.ts.
  */
 
 const BEGIN = "<!-- Made by `npm run docs` from src/errors/codes.ts; do not edit. -->\n";

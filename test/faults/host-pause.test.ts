@@ -28,13 +28,13 @@ test.each([
   await put(cache, 2);
   server.faults.add({ method: "POST", target: UPLOADS, action: { answer: busy satisfies Reply } });
   const refused = put(app, 3);
-  // The wait for the next try, which nobody but the refused request began.
+  // The wait before the next attempt, which only the refused request has started.
   while (clock.pending.length === 0) await new Promise((resolve) => setImmediate(resolve));
   const before = server.requests.length;
   const held = [put(app, 4), put(app, 5), put(cache, 6), put(cache, 7)];
   await put(elsewhere, 8);
   await clock.advance(19_999);
-  // A whole upload to another host goes through meanwhile.
+  // A whole upload to another host succeeds meanwhile.
   await put(elsewhere, 9);
   expect(server.requests.length).toBe(before);
   const all = Promise.all([refused, ...held]);

@@ -21,7 +21,7 @@ test(
     for (let kill = 0; kill < KILLS; kill++) {
       const [before, reportBefore] = [images(), report()];
       writeFileSync(libraries, seededBytes(kills.random(4 << 20), kill + 1));
-      // A build upon the last image, or one that knows of none.
+      // A build based on the last image, or on none.
       if (kill % 2 === 1) scene.analyze();
       await kills.kill(scene.start("app", "app:v2"), wallMs);
       const [left, reportLeft] = [images(), report()];

@@ -34,7 +34,7 @@ test(
       await writeLayout(path, NEW);
       expect(imageOf(path)).toEqual(diffIdsOf(NEW));
       expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
-      // Config, manifest and two layers of either image.
+      // Config, manifest and two layers of each image.
       expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
     }
     expectOneChange(found);

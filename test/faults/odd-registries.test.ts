@@ -98,7 +98,7 @@ describe("completes a push to a registry that does not support", () => {
     const { blob } = await scene.pushWhole(6 * MIB);
     expect(scene.server.count("PATCH", UPLOADS)).toBe(1);
     expect(blob.reads).toEqual([0, 0]);
-    // What one upload found out the next ones know.
+    // Later uploads use what the first one learned.
     await scene.pushWhole(1000, 2);
     expect(scene.server.count("PATCH", UPLOADS)).toBe(1);
     expect(scene.logger.lines.filter((line) => line.startsWith("warn"))).toEqual([]);
@@ -170,7 +170,7 @@ describe("an interrupted upload", () => {
     });
     const { blob } = await scene.pushWhole(SIZE);
     expect(blob.reads).toEqual([0, 2 * MIB, 0]);
-    // It takes what everybody takes.
+    // It accepts what every registry accepts.
     expect(scene.server.count("PATCH", UPLOADS)).toBe(4);
   });
 
@@ -186,7 +186,7 @@ describe("an interrupted upload", () => {
     blob.growTo(5 * MIB);
     const put = scene.repository.putBlob(blob, { priority: 0 });
     while (scene.server.count("GET", UPLOADS) === 0) await new Promise((resolve) => setImmediate(resolve));
-    // Enough for a piece of the usual size.
+    // Enough for a chunk of the usual size.
     blob.growTo(8 * MIB);
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     blob.growTo(11 * MIB);

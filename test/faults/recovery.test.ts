@@ -42,7 +42,7 @@ const SICK = (): Readonly<Record<string, Reply>> => ({
 
 describe.each(REQUESTS)("%s %s", (method, target) => {
   test.each(Object.keys(SICK()))("recovers from two responses with %s", async (name) => {
-    // HEAD responses of 403 mean that there is no such manifest (docs/compatibility.md#pushing-images).
+    // A HEAD response of 403 means that the manifest is missing (docs/compatibility.md#pushing-images).
     if (name.startsWith("403") && method === "HEAD" && target === MANIFESTS) return;
     await using scene = await PushScene.open();
     const answer = SICK()[name] as Reply;
@@ -95,7 +95,7 @@ describe.each(WITH_BODY)("%s %s", (method, target) => {
 });
 
 test("an upload to a registry that stops reading is retried", async () => {
-  // Far more than what kernels take without a reader; nothing but the watchdog can end this.
+  // Far more than kernels buffer without a reader; only the stall timeout can end this.
   await using scene = await PushScene.open({ answerMs: 1000, stallMs: 1000, commitMs: 600_000 });
   scene.fail("PATCH", UPLOADS, { silentAfterBytes: 5 * MIB });
   const { blob } = await scene.pushWhole(40 * MIB);

@@ -264,7 +264,7 @@ describe("retries end with the budget", () => {
     );
     expect(scene.clock.now()).toBeGreaterThanOrEqual(300_000);
     expect(scene.clock.now()).toBeLessThan(301_000);
-    // One warning in ten seconds or less often, and the others for who wants to know all.
+    // At most one warning every ten seconds; the others are debug lines.
     const warnings = scene.logger.lines.filter((line) => line.startsWith("warn"));
     expect(warnings.length).toBeGreaterThan(10);
     expect(warnings.length).toBeLessThanOrEqual(31);

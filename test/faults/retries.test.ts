@@ -32,7 +32,7 @@ describe("the budget bounds one stalled attempt", () => {
     scene.fail("PATCH", UPLOADS, { silentAfterBytes: 1 << 19 }, ALWAYS);
     const failure = await rejectionOf(scene.push());
     expect(failure).toMatchObject({ hint: expect.stringMatching(/Tried \d+ times? in .*; -retry-budget says/) });
-    // Each try is silent for 100 ms, and the waits between them take the rest.
+    // Each attempt is silent for 100 ms, and the waits between attempts take the rest.
     expect(scene.server.count("PATCH", UPLOADS)).toBeLessThanOrEqual(10);
   });
 });

@@ -69,7 +69,7 @@ async function expectations(scene: SoakScene): Promise<Readonly<Record<"first" |
 function plan(random: SeededRandom, scene: SoakScene, isByCommand: boolean): LastingFault | undefined {
   const someRegistry = () => (random.below(3) === 0 ? scene.cache : scene.app);
   for (const { registry, rule } of passingFaults(random, someRegistry, 1 + random.below(6))) {
-    // Takes minutes of the real patience.
+    // Takes minutes with real timeouts.
     if (isByCommand && /silence|Retry-After/.test(rule.name ?? "")) continue;
     registry.faults.add(rule);
   }
@@ -105,7 +105,7 @@ test(
       for (const finding of verdict.findings) {
         const about = `${JSON.stringify(run)} with ${[...new Set(ended.happened)].join(", ")}`;
         findings.push([`export ${i}: ${finding}`, about, ...warnings].join("\n  "));
-        // At once: a long soak takes half an hour.
+        // Printed at once, because a long soak takes half an hour.
         console.log(findings.at(-1));
       }
     }

@@ -75,7 +75,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
       .map(({ headers }) => headers["content-range"]);
     expect(ranges).toEqual([undefined, `${BROKEN_AT}-${SIZE - 1}`]);
     expect(server.count("POST", UPLOADS)).toBe(1);
-    // At most what the connection had taken beyond what arrived.
+    // At most the bytes that the connection had accepted, but that did not arrive.
     expect(registries.counters.resentBytes).toBeLessThanOrEqual(SIZE - BROKEN_AT);
   });
 
@@ -111,7 +111,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
 
   test("restarts if the resumed upload has the wrong digest", async () => {
     fault("PATCH", { dropAfterBytes: BROKEN_AT });
-    // A registry that tells a lower offset than it has gets some bytes twice.
+    // A registry that reports a lower offset than it has gets some bytes twice.
     fault("GET", { change: (reply) => ({ ...reply, headers: { ...reply.headers, range: "0-999999" } }) });
     const blob = TestBlob.complete(seededBytes(SIZE, 4));
     await expectUploaded(blob);
@@ -236,7 +236,7 @@ test("the app image's blobs overtake waiting blobs of the cache image", async ()
   first.growTo(4 << 20);
   const puts = [cache?.putBlob(first, { priority: 1 })];
   while (first.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  // Both have asked whether their blob is there and wait for the only place.
+  // Both have checked for their blob and wait for the only slot.
   const waiting = [23, 24].map((seed) => TestBlob.complete(seededBytes(1000, seed)));
   puts.push(cache?.putBlob(waiting[0]!, { priority: 1 }));
   while (server.count("HEAD", /^\/v2\/cache/) < 1) await new Promise((resolve) => setImmediate(resolve));
@@ -274,7 +274,7 @@ describe("tags", () => {
     const lookups = repository.lookUpTags([reference], WORK);
     await lookups.get(reference);
     expect(await push(image, new Map())).toBe("pushed");
-    // Somebody moved the name since it was looked up.
+    // The tag has moved since the lookup.
     expect(await push(old, lookups)).toBe("pushed");
     expect(await push(old, repository.lookUpTags([reference], WORK))).toBe("unchanged");
     expect(heads()).toBe(6);

@@ -64,7 +64,7 @@ test(
         () => undefined,
         (error: unknown) => String(error),
       );
-      // While the other one has it, nothing of it is touched.
+      // Nothing is changed while the other process owns it.
       if (failure !== undefined) expect(readCommitted(path)).toEqual(before);
       expect(readCommitted(path).flaws).toEqual([]);
       const failureOfPaused = await resume();
@@ -77,7 +77,7 @@ test(
       expect(readdirSync(path)).toEqual(["committed"]);
       found.push(failure === undefined ? "other" : "paused");
     }
-    // The other one is first as long as there is no lock, and again when it is released.
+    // The other process is first while there is no lock, and after its release.
     expect(found.join(" ")).toMatch(/^(other )+(paused )+other( other)*$/);
   },
   STEPS_TIMEOUT_MS,

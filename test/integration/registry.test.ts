@@ -39,7 +39,7 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     const seen: number[] = [];
     blob.growTo(5 << 20);
     const put = repository.putBlob(blob, { ...WORK, onBytes: (bytes) => seen.push(bytes) });
-    // The upload must be under way before the blob is complete.
+    // The upload must start before the blob is complete.
     while (blob.reads.length === 0) await new Promise((resolve) => setImmediate(resolve));
     blob.growTo(7 << 20);
     blob.complete();
@@ -185,7 +185,7 @@ describe("credentials", () => {
     await repository.putBytes(config, WORK);
     expect((await repository.putTags([reference], manifest, WORK))[0]?.outcome).toBe("pushed");
     expect(server.auth?.issued).toEqual(["repository:a/app:push,pull"]);
-    // https is tried first, and does not get as far as a request.
+    // https is tried first, and fails before a request.
     expect(server.count("GET", /^\/v2\/$/)).toBe(1);
     await registries.close();
   });

@@ -75,7 +75,7 @@ test("replaces exporter and creator in the archive, and nothing else, in the for
   expect(entries.get("lifecycle/analyzer")).toEqual({ linkTo: "lifecycle" });
   expect(entries.get("lifecycle/lifecycle")).toEqual(Buffer.from("the phases"));
   expect(entries.get("lifecycle.toml")).toEqual(Buffer.from(DESCRIPTOR));
-  // pack takes files that are directly in the directory of the programs, and no others.
+  // pack copies only files that are directly in the programs' directory.
   expect([...entries.keys()].filter((name) => name.split("/").length > 2)).toEqual([]);
 });
 

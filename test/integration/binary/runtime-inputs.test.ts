@@ -12,7 +12,7 @@ import { asFake, Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/* What test/integration/export/runtime-inputs.test.ts shows of the command, for the executable. */
+/* Like test/integration/export/runtime-inputs.test.ts, for the executable. */
 
 const problem = binaryBuildProblem();
 const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));

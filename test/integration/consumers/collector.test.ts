@@ -71,7 +71,7 @@ test.skipIf(program === undefined)(
       spans.map(({ resource: _, ...span }) => span).sort((a, b) => (a.spanId < b.spanId ? -1 : 1));
     expect(comparable(delivered())).toEqual(comparable(written));
     for (const { resource } of delivered()) expect(resource).toMatchObject({ "deployment.environment.name": "test" });
-    // Before it has spans it sends none.
+    // It sends nothing before it has spans.
     const metrics = () => (bodies.get("/v1/metrics") ?? []).join("\n");
     const names = ["build.duration", "build.calls", "layer.kind", "buildpack-id"];
     await vi.waitUntil(() => names.every((name) => metrics().includes(`"${name}"`)), { timeout: 20_000 });

@@ -39,7 +39,7 @@ const started = await startEngine();
 if (typeof started === "string") console.warn(`Tests of images in docker are skipped: ${started}`);
 
 describe.skipIf(typeof started === "string")("a docker daemon", () => {
-  // Nothing of this is looked at when it is a reason to skip.
+  // Unused if the suite is skipped.
   const { engine, directory: certificates } = started as Exclude<typeof started, string>;
 
   afterAll(async () => {

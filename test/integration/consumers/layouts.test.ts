@@ -34,7 +34,7 @@ describe.for(["gzip", "zstd"])("a layout with %s", (compression) => {
     const { path, image } = await exported(compression);
     const copy = join(tempTree(), "copy");
     await tools.skopeo.run("copy", "--quiet", "--dest-decompress", `oci:${path}:latest`, `dir:${copy}`);
-    // Files are named by the digests of what they hold.
+    // Files are named by the digests of their contents.
     expect(readdirSync(copy)).toEqual(expect.arrayContaining(image.layers.map(({ diffId }) => diffId.slice(7))));
   });
 
@@ -56,7 +56,7 @@ describe.for(["gzip", "zstd"])("a layout with %s", (compression) => {
     const name = `${registry.host}/from-layout:latest`;
     await tools.crane.run("push", path, name);
     expect((await verifyImage(name)).digest).toBe(image.digest);
-    // Its validation takes every layer for gzip.
+    // Its validation assumes gzip for every layer.
     if (compression === "gzip") await tools.crane.run("validate", "--remote", name);
   });
 });

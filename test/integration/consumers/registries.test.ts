@@ -48,7 +48,7 @@ describe.for(["gzip", "zstd"])("an image with %s in a registry", (compression) =
 
   test.skipIf(tools.crane.isMissing || !isRoot)("crane validates, pulls and exports", async () => {
     const { scene, image } = await exported(compression);
-    // Its validation takes every layer for gzip.
+    // Its validation assumes gzip for every layer.
     if (compression === "gzip") await tools.crane.run("validate", "--remote", scene.appImage);
     const directory = tempTree();
     await tools.crane.run("pull", "--format", "oci", scene.appImage, join(directory, "layout"));

@@ -60,7 +60,7 @@ describe("the code, destination and hint of a name's refusal are those of the ex
     expect(run.exitCode).toBe(62);
     const error = errorOf(run);
     expect(error).toMatchObject({ code: "EXPORT_REGISTRY_IMMUTABLE", destination: `${registry.host}/app` });
-    // What is to be done about the others is said too.
+    // The hint also covers the other names.
     expect(run.stderr).toMatch(/\nThe tag v1 of .* is immutable: .*\nGive credentials /);
     await verifyImage(names[0] ?? "");
   });

@@ -62,7 +62,7 @@ describe.each(Object.keys(LOGS))("while the log goes to %s", (name) => {
     const { scene, arrived } = await held(/app\/blobs/);
     const running = start(scene, [], await streams());
     await arrived;
-    // For other processes that write there.
+    // For other processes that write to it.
     await vi.waitFor(
       () => expect([1, 2].map((stream) => blocks(running.process.pid, stream))).toEqual([true, true]),
       WAIT,
@@ -172,7 +172,7 @@ describe("events", () => {
     expect((await running.ended).exitCode).toBe(0);
     const kinds = lines.map((line) => Object.keys(JSON.parse(line))[0]);
     expect(new Set(kinds)).toEqual(new Set(["level", "event"]));
-    // The order in which things happened is kept: the log ends after the events.
+    // The order is preserved: the log ends after the events.
     expect(kinds.lastIndexOf("level")).toBeGreaterThan(kinds.indexOf("event"));
   });
 });

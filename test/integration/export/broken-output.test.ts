@@ -71,7 +71,7 @@ test.each([">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])("the export takes %s", as
 
 test("a log that reaches the limit of a file's size ends there, and the export goes on", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
-  // The limit, in blocks of 512 bytes, holds for spools too, which are smaller.
+  // The limit, in blocks of 512 bytes, also applies to spools, which are smaller.
   const [blocks, log] = [1 << 17, join(scene.output.root, "log")];
   writeFileSync(log, "");
   truncateSync(log, 512 * blocks - 40);
@@ -205,7 +205,7 @@ test.skipIf(!isRoot)(
     onTestFinished(() => void execFileSync("umount", [disk]));
     const [log, events, timeline] = ["log", "events.jsonl", "timeline.html"].map((name) => join(disk, name));
     const flags = ["-events", events ?? "", "-timeline", timeline ?? "", "-log-level", "debug"];
-    // Room for one page of events.
+    // Space for one page of events.
     writeFileSync(join(disk, "rest"), Buffer.alloc(56 << 10));
     const stdout = opened(log ?? "", constants.O_WRONLY | constants.O_CREAT);
     const run = await startProgram(EXPORTER, scene.arguments({ flags }), {}, { stdout }).ended;

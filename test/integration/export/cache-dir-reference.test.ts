@@ -69,7 +69,7 @@ describe.skipIf(REFERENCE === "")("caches of both exporters", () => {
     expect(listTree(ours)).toHaveLength(4);
     expect(statSync(join(ours, "committed")).mode).toBe(statSync(join(theirs, "committed")).mode);
     expect(readCommitted(ours)).toMatchObject({ flaws: [] });
-    // Changed, and exported again by both.
+    // Changed, and exported again by both exporters.
     on.scene.change("jdk");
     rmSync(sbom, { recursive: true });
     await on.scene.analyze();

@@ -131,7 +131,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
       stderr: `Warning: Failed to export cache: ${reason}\n${hint}\n`,
     });
     expect(exported.events).toContainEqual(expect.objectContaining({ event: "cache-failed", reason }));
-    // Nothing is made for the cache alone.
+    // Nothing is built only for the cache.
     expect(cacheWork(exported)).toEqual({ jdk: [2, 1, 0], maven: [undefined, undefined, undefined] });
     await verifyImage(scene.appImage);
     expect(readCommitted(cacheDir)).toEqual(before);
@@ -222,7 +222,7 @@ test.skipIf(process.getuid?.() !== 0)(
     expect(committed.flaws).toEqual([]);
     expect([...committed.tars].sort()).toEqual([damaged, whole].sort());
     expect(statSync(join(cacheDir, "committed"))).toMatchObject({ uid: 1234 });
-    // What is root's only root can remove; it does not hinder the next export.
+    // Only root can remove root's files; they do not affect the next export.
     expect(readdirSync(cacheDir).sort()).toEqual(["committed", "committed-backup"]);
     expect(await run(user)).toMatchObject({ exitCode: 0, stderr: "" });
     expect(readCommitted(cacheDir)).toEqual(committed);
@@ -281,7 +281,7 @@ describe("a full disk", () => {
     try {
       execFileSync("sh", ["-c", 'cat /dev/zero > "$0/filler"', disk], { stdio: "pipe" });
     } catch {
-      // The disk is full now.
+      // The disk is now full.
     }
     const exported = await run();
     expect(exported.exitCode).toBe(0);

@@ -72,7 +72,7 @@ describe.for(CLOSED)("$name with TLS and $kind authentication", ({ program, kind
     for (const { mediaType } of [...(app?.layers.slice(1) ?? []), ...cache.layers])
       expect(mediaType).toBe(`application/vnd.oci.image.layer.v1.tar+${compression}`);
     expect(cache.layers[0]).toEqual(app?.layers[1]);
-    // Three repositories have it, two of them by mount.
+    // Three repositories have it, two of them through a mount.
     expect(layerWork(first.events)).toMatchObject({ jdk: ONCE, libraries: ONCE, maven: ONCE });
 
     const config = tempTree({ "config.json": JSON.stringify({ auths: { [host]: { auth: BASIC } } }) });

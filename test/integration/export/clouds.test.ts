@@ -60,7 +60,7 @@ test.each(Object.entries(CLOUDS))(
     const scene = await Scene.open(await FakeRegistry.start());
     const ca = join(tempTree(), "ca.pem");
     writeFileSync(ca, authority.pem);
-    // The SDK for Amazon looks into the environment of its process.
+    // Amazon's SDK reads the environment of its process.
     const run = await scene.export({
       byCommand: true,
       images: [`${cloud.host}/app:latest`],
@@ -78,7 +78,7 @@ test.each(Object.entries(CLOUDS))(
 
 test("a registry of a cloud that the machine is not in is asked for as nobody", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
-  // Nobody listens there. The build image is looked at by nobody but the one who looks for credentials.
+  // Nothing listens there. The build image's registry is used only for its credentials.
   const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: "http://127.0.0.1:9", CNB_BUILD_IMAGE: "builds.azurecr.io/build" };
   const run = await scene.export({ flags: ["-log-level", "debug"], env });
   expect(run.stdout).toMatch(/^Ignoring credentials: Get "http:\/\/127.0.0.1:9\/metadata\/.*connection refused$/m);

@@ -43,7 +43,7 @@ describe.for(KINDS)("a registry with %s authentication", (kind) => {
     expectNoSecret(run, PASSWORD, BASIC, ...tokensOf(registry));
     if (kind === "basic") return;
     expect(tokensOf(registry).length).toBeGreaterThan(0);
-    // Each set of scopes once, whatever asks for it: app layers, cache layers, tags.
+    // One token for each set of scopes, whatever requests it: app layers, cache layers, tags.
     const issued = registry.auth?.issued ?? [];
     expect(issued).toHaveLength(new Set(issued).size);
     expect(issued).toContain("repository:app:push,pull");
@@ -92,7 +92,7 @@ test("a registry token is used as it is, and stays in its registry", async () =>
   const token = "a-registry-token-not-for-logs";
   const auth = JSON.stringify({ [registry.host]: `Bearer ${token}` });
   const run = await scene.export({ ...request, cache: "", env: { CNB_REGISTRY_AUTH: auth } });
-  // The fake did not hand it out.
+  // The fake did not issue it.
   expect(run.exitCode).toBe(62);
   expect(tokensOf(registry)).toEqual([token]);
   expect(registry.auth?.issued).toEqual([]);

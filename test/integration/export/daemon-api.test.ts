@@ -42,7 +42,7 @@ test("a classic daemon gets the layers that it does not have, over one connectio
   expect(load?.repoTags).toEqual(["index.docker.io/library/app:latest"]);
   expect(load?.layers.map((layer) => layer.length > 0)).toEqual([false, ...Array(6).fill(true)]);
   expectSent(load as ReceivedLoad);
-  // The other one is for reading images; there was none to read.
+  // The other connection is for downloading images, and there was none to download.
   expect(api.connections).toBeLessThanOrEqual(2);
   expect(api.requests.filter((request) => request.includes("/get"))).toEqual([]);
   expect(api.requests).not.toContain("GET /v1.41/version");
@@ -128,7 +128,7 @@ test("a launch cache that cannot be committed fails the export, in the reference
   const { output, run } = await scene(CLASSIC);
   const launchCache = join(output.root, "launch-cache");
   mkdirSync(launchCache);
-  // Nothing can be renamed into another file system.
+  // A rename into another file system fails.
   symlinkSync("/proc", join(launchCache, "committed"));
   const failed = await run("-launch-cache", launchCache, "app");
   expect(failed).toMatchObject({ exitCode: 62 });

@@ -22,7 +22,7 @@ describe.skipIf(typeof engine === "string")("an image in a docker daemon", () =>
     const newRun = await engine.importRunImage("run:newer");
     const report = ["-report", join(scene.output.root, "rebase.toml")];
     const env = { DOCKER_HOST: engine.host };
-    // Forced, because metadata without a run.toml names no run image that may be taken.
+    // Forced, because metadata without a run.toml names no permitted run image.
     await runPhase("rebaser", ["-daemon", "-force", "-run-image", "run:newer", ...report, "rebased"], env);
     const after = await engine.inspect("rebased");
     const { RootFS } = await engine.inspect("run:newer");

@@ -158,7 +158,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
     );
     expect(scene.report()).toContain('tags = ["tags", "tags:2", "other.example/tags"]');
     const { RepoTags } = await scene.engine.inspect("tags");
-    // Podman shows whose they are.
+    // Podman also shows the registry.
     const names = RepoTags.map((name) => name.replace("docker.io/library/", ""));
     expect(names.sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
   });

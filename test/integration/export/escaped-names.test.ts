@@ -8,7 +8,7 @@ import { Scene } from "../../support/scenes/scene.ts";
 const EVIL = "a\u001b[2J\u001b]0;title\u0007\u009b31m\u202eb\nERROR: c\r";
 const SHOWN = "a\\x1b[2J\\x1b]0;title\\x07\\u009b31m\\u202eb\\nERROR: c\\r";
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the test looks for them
 const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 async function open() {
@@ -26,7 +26,7 @@ describe("nothing acts upon a terminal", () => {
     renameSync(join(layers, "jdk"), join(layers, EVIL));
     renameSync(join(layers, "jdk.toml"), join(layers, `${EVIL}.toml`));
     const quoted = JSON.stringify(EVIL);
-    // Colons are refused in types.
+    // Process types may not contain colons.
     const type = JSON.stringify(EVIL.replaceAll(":", ""));
     writeFileSync(
       join(layersDir, "config", "metadata.toml"),

@@ -32,7 +32,7 @@ test("events tell of a build's steps, of a rebuild's, and why an export failed; 
   ]);
   const kinds = first.events.map(({ event }) => event);
   expect(kinds.filter((kind) => kind === "app-image-ready" || kind === "cache-ready")).toHaveLength(2);
-  // The run image's layer is on its way too, and has no id.
+  // The run image's layer is transferred, too, and has no id.
   expect(first.events).toContainEqual(expect.not.objectContaining({ layer: expect.anything(), event: "layer" }));
   const times = first.events.map(({ elapsedMs }) => elapsedMs);
   expect(times).toEqual(times.toSorted((a, b) => a - b));

@@ -74,7 +74,7 @@ describe("the app image fails", () => {
     const run = await scene.export({ images: [`${closed.host}/app:latest`] });
     expect(run.exitCode).toBe(62);
     expect(run.stderr).toMatch(`failed to write image to the following tags: [${closed.host}/app:latest: `);
-    // A HEAD or a POST, whichever is answered first.
+    // A HEAD or a POST, whichever gets the first response.
     expect(run.stderr).toMatch(/unexpected status code 401 Unauthorized|UNAUTHORIZED: authentication required/);
   });
 
@@ -106,7 +106,7 @@ describe("the app image fails", () => {
     });
     const refuse = async () => {
       await isSent.promise;
-      // Many times what a cache needs that does not wait: that it does nothing cannot be awaited otherwise.
+      // Many times as long as a cache that does not wait would need: inactivity cannot be awaited otherwise.
       await setTimeout(250);
       return denied;
     };
@@ -124,7 +124,7 @@ describe("the app image fails", () => {
     const { layers } = await scene.analyze();
     const [tag, cacheTag] = [app.manifests.find("app", "latest"), cache.manifests.find("cache", "latest")];
     const path = scene.layerPath("libraries", "libraries", "a.js");
-    // The layer is hashed, is to be reused, and must then be made after all because its blob is gone.
+    // The layer is hashed and planned for reuse, but must be built because its blob is gone.
     const change = async (): Promise<Reply> => {
       writeFileSync(path, "something else\n");
       return { status: 404 };
@@ -143,7 +143,7 @@ describe("the app image fails", () => {
   test("before any layer, when the build's metadata is unreadable", async () => {
     const { scene } = await scenes();
     writeFileSync(`${scene.output.layersDir}/config/metadata.toml`, "= nonsense");
-    // With a run image in it the metadata is read earlier, and ends the command with another code.
+    // With a run image in it, the metadata is read earlier and the command exits with another code.
     writeFileSync(`${scene.output.root}/run.toml`, "");
     const run = await scene.export({ flags: ["-parallel"] });
     expect(run.exitCode).toBe(62);
@@ -154,7 +154,7 @@ describe("the app image fails", () => {
 describe("an upload breaks", () => {
   test("and goes on where it stopped", async () => {
     const { app, scene } = await scenes();
-    // The large layer's: chunked, or of a length.
+    // The large layer's request: chunked, or with a length.
     const when = ({ headers }: Exchange) => !(Number(headers["content-length"]) < 2 << 20);
     app.faults.add({ method: "PATCH", target: /app\/blobs/, when, action: { dropAfterBytes: 2 << 20 } });
     const run = await scene.export({ flags: ["-parallel"] });
@@ -173,7 +173,7 @@ describe("an upload breaks", () => {
     for (const registry of [app, cache]) {
       registry.faults.add({ method: "PATCH", target: /blobs/, times: 3, action: { dropAfterBytes: 1000 } });
       registry.faults.add({ method: "PUT", target: /blobs/, times: 2, action: { answer: { status: 502 } } });
-      // Whatever broke begins anew.
+      // A broken upload restarts.
       registry.faults.add({ method: "GET", target: /uploads/, times: ALWAYS, action: { answer: { status: 404 } } });
     }
     const run = await scene.export({ flags: ["-parallel"] });
@@ -211,7 +211,7 @@ describe("the cache fails", () => {
   test("for one layer that cannot be read, which is left out", async () => {
     const { app, scene } = await scenes();
     const path = scene.layerPath("maven");
-    // In series the cache's own layers are read when the app image has its name.
+    // In series, the cache's own layers are read after the app image is tagged.
     const remove = async (proceed: () => Promise<Reply>) => {
       rmSync(path, { recursive: true });
       return proceed();

@@ -52,7 +52,7 @@ describe.for(REGISTRY_KINDS)("a first build against $name", ({ start, isMissing 
     const base = app.layers[0]?.digest ?? "";
     expect(asFake(registry).count("POST", new RegExp(`mount=${encodeURIComponent(base)}&from=run`))).toBe(1);
     const body = await registry.requests.filter(({ method, target }) => method === "GET" && target.endsWith(base));
-    // One GET is the verification's.
+    // One GET comes from the verification.
     expect(body).toHaveLength(1);
   });
 });

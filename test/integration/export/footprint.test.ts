@@ -63,7 +63,7 @@ async function exportLarge(
     registry.faults.add({ method, target: /^\/v2\/(app|cache)\//, times, action: { around: look } });
   expect(await running.ended).toMatchObject({ exitCode: 0 });
   const layers = readEvents(eventsPath).filter((event) => event.event === "layer");
-  // The last look is at the cache's manifest, the last thing of all.
+  // The last measurement is at the cache's manifest, which is pushed last.
   const peak = 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
   return { peak, spooled, layers };
 }
@@ -101,7 +101,7 @@ test.for([
   const { running, eventsPath } = scene.start({ images, cache: "", flags: ["-spool-dir", spool] });
   const left = Promise.withResolvers<number>();
   const look = async (proceed: () => Promise<Reply>) => {
-    // Closing takes a moment, in which the command waits for this very answer.
+    // Closing takes a moment, during which the command waits for this response.
     for (let turn = 0; turn < 1000 && spooledBytes(running.process.pid ?? 0, spool) > 0; turn++)
       await new Promise<void>((resolve) => setImmediate(resolve));
     left.resolve(spooledBytes(running.process.pid ?? 0, spool));

@@ -64,7 +64,7 @@ describe("documents of a build", () => {
   test.for(cases)("$what", async ({ path, content, exitCode, says }) => {
     const { registry, scene } = await open();
     writeFileSync(path(scene.output.layersDir), content);
-    // With a run image in it metadata.toml is read earlier, and ends the command with another code.
+    // With a run image in it, metadata.toml is read earlier and the command exits with another code.
     writeFileSync(join(scene.output.root, "run.toml"), "");
     const run = await scene.export();
     expect(run.exitCode).toBe(exitCode);
@@ -265,7 +265,7 @@ test("a previous image whose label names layers that it does not have", async ()
       labels: { ...pushed.labels, "io.buildpacks.lifecycle.metadata": label },
     }),
   );
-  // A layer that was not restored, and is to be reused from the previous image.
+  // A layer that was not restored, to be reused from the previous image.
   rmSync(scene.layerPath("jdk"), { recursive: true });
   writeFileSync(`${scene.layerPath("jdk")}.toml`, "[types]\nlaunch = true\n");
   const run = await scene.export();

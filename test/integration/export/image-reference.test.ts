@@ -105,7 +105,7 @@ describe.skipIf(REFERENCE === "")("images of both exporters", () => {
     expect(run.stdout).toContain("Reused 1/1 app layer(s)");
     expect(run.stdout.match(/^Reusing cache layer '/gm)).toHaveLength(2);
     expect(await verifyImage(imageOf(writer))).toEqual(before.app);
-    // The reference appends what it reuses a second time, newly compressed.
+    // The reference appends reused layers a second time, compressed again.
     const isToCheck = (request: string) => reader === "ours" || !request.includes("/cache/");
     expect(uploadRequests(asFake(scene.app)).filter(isToCheck)).toEqual([]);
     const cached = new Set((await verifyImage(cacheOf(writer))).layers.map(({ diffId }) => diffId));

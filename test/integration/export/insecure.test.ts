@@ -22,7 +22,7 @@ async function secureScene() {
     ] as const)
       socket.on("error", () => other.destroy()).on("close", () => other.destroy());
   });
-  // Who does not trust it hangs up.
+  // A client that does not trust it disconnects.
   door.on("tlsClientError", () => undefined);
   const { promise, resolve } = Promise.withResolvers<void>();
   door.listen(0, "127.0.0.1", resolve);
@@ -39,11 +39,11 @@ test("app, cache, run and previous image may all be in an insecure registry", as
   const refused = await scene.export(request);
   expect(refused.exitCode).toBe(1);
   expect(refused.stderr).toMatch(/x509: certificate signed by unknown authority/);
-  // Not tried again, which would not help; and what does is said.
+  // Not retried, because that cannot help; the hint says what does.
   expect(refused.stderr).not.toMatch(/retrying in/);
   expect(refused.stderr).toMatch(/^Add the CA of .* with SSL_CERT_FILE, or list the registry in -insecure-registry/m);
 
-  // Nor does the variable help by which Node's own clients stop verifying.
+  // The variable that disables verification in Node's own clients has no effect.
   const unverified = await scene.export({ ...request, env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } });
   expect(unverified.exitCode).toBe(1);
   expect(unverified.stderr).toMatch(/x509: certificate signed by unknown authority/);

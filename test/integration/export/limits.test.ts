@@ -16,7 +16,7 @@ async function open(): Promise<{ readonly registry: FakeRegistry; readonly scene
   const layer = { from: ["libraries"], launch: true, cache: true };
   const layers = Object.fromEntries(Array.from({ length: LAYERS }, (_, i) => [`layer-${i}`, layer]));
   const scene = await Scene.open(registry, registry, layers);
-  // Layers of the same contents would be one blob.
+  // Layers with equal contents would share a blob.
   for (const [i, name] of Object.keys(layers).entries())
     writeFileSync(scene.layerPath(name, "own"), seededBytes(10_000, i));
   return { registry, scene };

@@ -80,7 +80,7 @@ describe("a blob that was there, and is not when the manifest comes", () => {
     const { registry, scene, cache } = await rebuilt();
     const maven = cache.layers[1]?.digest ?? "";
     scene.change("jdk");
-    // First it is asked whether the old cache is whole.
+    // The first HEAD checks whether the old cache is complete.
     const whole = { change: (reply: Reply) => reply };
     registry.faults.add({ method: "HEAD", target: new RegExp(`/cache/blobs/${maven}`), action: whole });
     vanishAfterHead(registry, "cache", maven);

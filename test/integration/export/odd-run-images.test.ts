@@ -57,7 +57,7 @@ describe.for(REGISTRY_KINDS)("run images in $name", ({ start, isMissing }) => {
     ];
     const mediaType = { mediaType: "", ...(base.layers[0] as object) };
     expect(app.layers[0]).toEqual(mediaType);
-    // Without it, tools take the config for something else than an image's.
+    // Without it, tools mistake the config for something else.
     expect(app.config.mediaType).toBe("application/vnd.oci.image.config.v1+json");
   });
 });

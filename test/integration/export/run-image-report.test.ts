@@ -58,7 +58,7 @@ test("below Platform API 0.12 the names are those of stack.toml", async () => {
   writeNames(scene.output);
   const [flag, path] = ["-stack", join(scene.output.root, "stack.toml")];
   const args = scene.arguments({ cache: "", flags: [FLAG, flag, path] });
-  // Without the flags that 0.9 does not have.
+  // Without the flags that 0.9 lacks.
   const known = args.filter(
     (arg, i) => !["-run", "-launcher-sbom"].some((name) => arg === name || args[i - 1] === name),
   );

@@ -66,13 +66,13 @@ exit 1
       HOME: directory,
       PATH: `${directory}:${process.env.PATH}`,
       WITH_NEWLINES: "\n a\nb\n",
-      // Names that a shell script is likely to use for itself.
+      // Names that a shell script is likely to use.
       ...Object.fromEntries("name value key root node cli program version".split(" ").map((name) => [name, "theirs"])),
       EMPTY: "",
     };
     expect(await scene.export({ env, byCommand: true })).toMatchObject({ exitCode: 0 });
     const helper = environmentOf(readFileSync(join(directory, "helper"), "utf8"));
-    // A shell adds these to the environment of what it starts; which, is up to the shell.
+    // Shells add some of these to the environment of their children.
     for (const name of ["PWD", "OLDPWD", "SHLVL", "_"]) delete helper[name];
     expect(helper).toEqual({ ...DEFAULT_ENVIRONMENT, ...env });
     const command = environmentOf(readFileSync(join(directory, "command"), "utf8"));
@@ -82,7 +82,7 @@ exit 1
   });
 
   test("are all known: Node.js reads no other, but those that the command lets it", () => {
-    // For the clouds' SDKs, temporary files, the user and the terminal; PATH to find what is started.
+    // For the clouds' SDKs, temporary files, the user and the terminal; PATH to find programs.
     const allowed =
       /^(?:AWS_\w+|GOOGLE_\w+|HOME|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|PATH|TE?MP|TERM|TMPDIR|TZ)$/;
     const own = /^(?:CNB_\w+|TANDEM_\w+)$/;

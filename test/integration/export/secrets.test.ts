@@ -144,7 +144,7 @@ describe("no secret is shown or written", () => {
     cache.faults.add(always("PUT", /cache\/blobs/, echo(400, "ODD")));
     const ended = await run();
     expect(ended.exitCode).toBe(62);
-    // It would not be a test if the registry's words were left out.
+    // The test is meaningless unless the registry's message is shown.
     expect(ended.stderr).toMatch(/you sent .*"authorization":"Bearer \[redacted\]"/);
   });
 
@@ -189,7 +189,7 @@ describe("no secret is shown or written", () => {
 
   test("by a variable that cannot be read", async () => {
     const { app, run } = await planted();
-    // Something must have been sent for the check to mean anything.
+    // The check is meaningless unless something was sent.
     await run();
     const env = { CNB_REGISTRY_AUTH: `{"${app.host}":"Basic ${base64(`robot:${PLANTED.variable}`)}` };
     expect(await run({ env })).toMatchObject({ exitCode: 1 });

@@ -94,7 +94,7 @@ describe("-upload-concurrency", () => {
     let inFlight = 0;
     const count = async (proceed: () => Promise<Reply>) => {
       seen.push(++inFlight);
-      // Nobody is let through before all places are taken, so that there is somebody who could come too many.
+      // Holds every request until all slots are taken, so that an extra one would show.
       if (inFlight === most) isFull.resolve();
       await isFull.promise;
       const reply = await proceed();

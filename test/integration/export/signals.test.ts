@@ -37,7 +37,7 @@ async function stop(
 ) {
   const { running } = scene.start({ flags });
   await arrived;
-  // One that only asked whether pushing is allowed was taken back before.
+  // An upload that only checked push access was canceled before.
   const before = app.count("DELETE", /uploads/);
   const run = await end(running, signal, limitMs);
   return { ...run, takenBack: app.count("DELETE", /uploads/) - before };
@@ -56,7 +56,7 @@ describe("a signal during an upload", () => {
     expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
     expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
-    // The upload that was stopped, which a registry keeps for days otherwise.
+    // The interrupted upload, which a registry would otherwise keep for days.
     expect(run.takenBack).toBeGreaterThan(0);
     expect(readdirSync(spool)).toEqual([]);
     expect(readdirSync(setting.scene.output.layersDir)).not.toContain("report.toml");
@@ -105,7 +105,7 @@ test("a signal during the walk of a large tree", async () => {
   mkdirSync(directory);
   for (let i = 0; i < 20_000; i++) writeFileSync(join(directory, `${i}`), "");
   const { running } = scene.start({ flags: ["-workers", "1", "-log-level", "debug"] });
-  // The layers of the buildpack are being walked when this is there.
+  // This exists while the buildpack's layers are being walked.
   await new Promise((resolve) => running.process.stdout?.once("data", resolve));
   expect(await end(running, "SIGTERM", 1200)).toMatchObject({ exitCode: 143 });
 });
@@ -114,7 +114,7 @@ test("a signal stops a credential helper that waits for a person", async () => {
   const scene = await Scene.open(await FakeRegistry.start());
   const bin = tempTree({
     "config.json": '{"credsStore":"stuck"}',
-    // Says that it runs, and then waits on itself.
+    // Reports that it runs, and then waits for itself.
     "docker-credential-stuck": `#!/bin/sh\necho $$ > "$DOCKER_CONFIG/pid"\nexec sleep 60\n`,
   });
   chmodSync(join(bin, "docker-credential-stuck"), 0o755);

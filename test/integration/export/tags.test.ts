@@ -24,7 +24,7 @@ describe.for(REGISTRY_KINDS)("several names at $name", ({ start, isMissing }) =>
     if (!(registry instanceof FakeRegistry)) return;
     // Eight layers, of which the run image's is mounted, and the config.
     expect(registry.count("PATCH", /\/v2\/app\//)).toBe(8);
-    // All but the config, which is too small to be worth a thought, comes by mount.
+    // Everything is mounted, except for the config, which is too small to matter.
     expect(registry.count("POST", /\/v2\/other\/blobs\/uploads\/\?mount=.*&from=(app|run)$/)).toBe(8);
     expect(registry.count("PATCH", /\/v2\/other\//)).toBe(1);
     expect(registry.count("PUT", /\/manifests\/(latest|v1|v2|v3)$/)).toBe(5); // and the run image's
@@ -58,7 +58,7 @@ describe("a name that fails", () => {
     const scene = await Scene.open(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");
     const target = /\/v2\/app\/blobs\/uploads\//;
-    // The upload that is opened to ask is the first.
+    // The first upload is the check of push access.
     const when = () => registry.count("POST", target) > 1;
     registry.faults.add({ method: "POST", target, when, times: Number.POSITIVE_INFINITY, action: { answer: denied } });
     const other = `${registry.host}/other:v2`;

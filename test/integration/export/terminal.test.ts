@@ -75,7 +75,7 @@ test.skipIf(!hasScript)(`bars are drawn on a terminal and gone at the end${missi
   expect(lines.filter((line) => /[→━─]/.test(line))).toEqual([]);
   expect(lines).toContain("Adding layer 'samples/java:jdk'");
   expect(lines.filter((line) => line.startsWith("*** Images"))).toHaveLength(1);
-  // The cursor was hidden, and is not any more.
+  // The cursor was hidden and is visible again.
   expect(output.lastIndexOf("\u001b[?25h")).toBeGreaterThan(output.lastIndexOf("\u001b[?25l"));
 });
 
@@ -104,7 +104,7 @@ test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${m
   };
   const own = ["sh", "-c", `echo $$ > ${directory}/pid; exec "$0" "$@"`, EXPORTER, "-progress", "tty"];
   const command = [...own, ...scene.arguments({ cache: "", flags: ["-log-level", "debug"] })].map(quoted).join(" ");
-  // What nobody reads has filled the terminal before the exporter starts.
+  // Unread output has filled the terminal before the exporter starts.
   const filling = `yes & echo $! > ${directory}/yes; while ! [ -f ${directory}/go ]; do sleep 0.05; done`;
   const child = spawn("script", ["-qec", `${filling}; ${command}; echo $? > ${directory}/status`, "/dev/null"], {
     env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", TERM: "xterm", LANG: "C.UTF-8" },

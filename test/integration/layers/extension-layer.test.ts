@@ -75,7 +75,7 @@ test("a blob that is cut fails its layer, whoever asks and for what, and leaves 
     expect(await rejectionOf(asked)).toMatchObject(fault);
   layer.release();
   await spoolsClosed(spoolDir);
-  // The thread that failed goes on to work.
+  // The failed thread accepts further tasks.
   const next = store.layer(blobPlan(gzipSync(normalisedTar(1)), 1), NEVER);
   expect((await copyOf((await next.blob()).read(0))).length).toBeGreaterThan(0);
 });

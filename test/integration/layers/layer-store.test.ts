@@ -126,7 +126,7 @@ test("an export of small layers starts no more threads than it needs", async () 
   };
   subscribe("worker_threads", count);
   onTestFinished(() => void unsubscribe("worker_threads", count));
-  // However slow the machine is, the time after which the other threads start in any case is not over.
+  // Even on a slow machine, the time after which the other threads start anyway is not over.
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
   vi.useRealTimers();
@@ -335,7 +335,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
   const controller = new AbortController();
   const reason = new Error("stop");
   const root = filledDirectory(40);
-  // The engine makes four layers at a time, so that some of these have not begun.
+  // The engine builds four layers at a time, so some of these have not started.
   const layers = Array.from({ length: 7 }, (_, order) =>
     store.layer(planOf(directorySource(root), { key: String(order), order }), controller.signal),
   );
@@ -414,7 +414,7 @@ test("a layer that waits for its turn holds no spool", async () => {
     layers.map(async (layer) => {
       await layer.diffId;
       done += 1;
-      // Nothing is released, so what is open above those that are done is under way.
+      // Nothing is released, so open files beyond those of finished layers belong to running ones.
       most = Math.max(most, openSpools(spools) - done);
     }),
   );

@@ -232,7 +232,7 @@ test("abort before, and while blocks are made", async () => {
   const controller = new AbortController();
   const spool = await ownSpool(tempTree());
   const running = runPass(busy, index, { diffId: true, spool }, RANK, controller.signal);
-  await spool.reaches(20); // more than the gzip header: some block went all the way
+  await spool.reaches(20); // more than the gzip header: some block has been written
   controller.abort(reason);
   expect(await rejectionOf(running)).toBe(reason);
   spool.fail(reason);
@@ -254,7 +254,7 @@ test("two passes share the slots; the more urgent one's blocks go first", async 
   const lastOfApp = asked.lastIndexOf("app");
   const cacheBefore = asked.slice(0, lastOfApp).filter((name) => name === "cache").length;
   expect(asked.length).toBe(blockCount(app) + blockCount(cache));
-  // What both got while slots were free; from then on a slot goes to the app image.
+  // Both got slots while some were free; from then on, slots go to the app image.
   expect(cacheBefore).toBeLessThanOrEqual(pool.arena.slots);
   await expectAllSlotsFree(engine);
 });

@@ -227,7 +227,7 @@ describe("a tar stream", () => {
     onTestFinished(() => blocks.mockRestore());
     const stream = layer.tarStream()[Symbol.asyncIterator]();
     const first = await stream.next();
-    // Another layer is made from beginning to end while the reader waits.
+    // Another layer is built completely while the reader waits.
     await expectWorks(store);
     const streamed = blocks.mock.calls[0]?.[0].tar;
     const asked = blocks.mock.calls.filter(([{ tar }]) => tar === streamed);

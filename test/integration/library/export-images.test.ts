@@ -50,7 +50,7 @@ test("exports both images, tells of it while it does, and says in the end what i
   expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(result.app.digest);
   expect((await verifyImage(`${cache.host}/cache:latest`)).digest).toBe(result.cache?.digest);
   expect(logger.lines.join("\n")).toContain("*** Images (sha256:");
-  // Whoever comes too late has nothing to wait for.
+  // A late iteration ends at once.
   expect(await collect(exporting)).toEqual([]);
 });
 

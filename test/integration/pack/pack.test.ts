@@ -78,7 +78,7 @@ const taskSchema = z.object({
 });
 
 describe.skipIf(whyNot !== undefined)("pack", () => {
-  // Where there is none, nothing below runs.
+  // Without a daemon, nothing below runs.
   const engine = started as DockerEngine;
   let root = "";
   const below = (...path: readonly string[]) => join(root, ...path);

@@ -49,7 +49,7 @@ beforeAll(() => {
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), '{ "name": "consumer", "private": true }');
   run("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error", archive]);
-  // Before the programs run, which leave compiled code beside the bundle.
+  // Before the programs run, because they leave compiled code beside the bundle.
   files.push(...filesBelow(installed, /./));
 });
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));

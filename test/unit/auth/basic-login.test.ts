@@ -27,7 +27,7 @@ test("expired credentials are renewed once for all refused requests", async () =
   expect(login.refuse(refused(header(1)))).toBe(true);
   const headers = await Promise.all([login.authorization(), login.authorization()]);
   expect(headers).toEqual([header(2), header(2)]);
-  // Was under way with the old ones.
+  // This request was sent with the old credentials.
   expect(login.refuse(refused(header(1)))).toBe(true);
   expect(await login.authorization()).toBe(header(2));
   expect(counter.asked).toBe(1);

@@ -11,7 +11,7 @@ test.each([
       ],
     ],
   ],
-  // Google Artifact Registry leaves the service out.
+  // Google Artifact Registry omits the service.
   ['Bearer realm="https://x/token"', [["bearer", { realm: "https://x/token" }]]],
   // Nexus.
   ['BASIC realm="Sonatype Nexus Repository Manager"', [["basic", { realm: "Sonatype Nexus Repository Manager" }]]],

@@ -327,7 +327,7 @@ test("a cloud's registry has its cloud's credentials, after docker's config", as
   await put(".docker/config.json", { auths: { "gcr.io": { auth: basic("file:x") } } });
   expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("file:x")}`);
   expect(machine.requests).toHaveLength(1);
-  // And where the config cannot be read.
+  // An unreadable config counts as none, so the machine is asked.
   await put(".docker/config.json", "{");
   expect(await authorizationFor("gcr.io", environment)).toBe(`Basic ${basic("oauth2accesstoken:machine-token")}`);
 });

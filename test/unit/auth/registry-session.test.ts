@@ -93,7 +93,7 @@ test("a second refusal is an error", async () => {
 
 test("challenges of other hosts are ignored", async () => {
   await using other = await ScriptedServer.start(() => asking("token.evil.example", 'Bearer realm="HOST/token"'));
-  // By its name: a redirect to another address of this network would not be followed at all.
+  // By name, because a redirect to another private address is never followed.
   const location = `http://localhost:${other.host.split(":")[1]}/blob`;
   const { send, headers } = await open((request) =>
     isPing(request) ? OK : { status: 307, body: "", headers: { location } },

@@ -57,7 +57,7 @@ test("a refused token is replaced once, with the scope that the registry names f
     const refusal = { status: 401, challenge, scopes: SCOPES, header: `Bearer ${first}` };
     expect(store.refuse(refusal)).toBe(true);
     const second = await store.get(SCOPES);
-    // A request that was under way with the old token is refused later.
+    // A request with the old token is refused later.
     store.refuse(refusal);
     expect(await store.get(SCOPES)).toBe(second);
     expect(server.auth?.issued.at(-1)).toBe("repository:b:pull repository:a:pull");

@@ -21,7 +21,7 @@ function read(directory: string, env = {}) {
 test.each([
   ["0.21.17+4bd4b13", { version: "0.21.17", repository: OFFICIAL, commit: "4bd4b13" }],
   ["0.21.0-rc.1+4bd4b13", { version: "0.21.0-rc.1", repository: OFFICIAL, commit: "4bd4b13" }],
-  // Between two releases the version ends with the commit, which is then not printed again.
+  // Between releases the version ends with the commit, which is not printed twice.
   ["0.21.17-2+4bd4b13", { version: "0.21.17-2+4bd4b13", repository: OFFICIAL, commit: "4bd4b13" }],
   ["0.21.17", { version: "0.21.17", repository: "", commit: "" }],
   ["0.0.0", UNKNOWN],

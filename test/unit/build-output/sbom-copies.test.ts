@@ -25,7 +25,7 @@ describe("SBOM copies", () => {
     const layers = tempTree();
     const source = tempTree({ "launcher.sbom.cdx.json": "cdx", "other.txt": "", "x.sbom.syft.json/": "" });
     symlinkSync("/nowhere", join(source, "l.sbom.spdx.json"));
-    // Opening it would wait for ever.
+    // Opening it would block forever.
     execFileSync("mkfifo", [join(source, "f.sbom.cdx.json")]);
     await new SbomCopies().make(layers, source, new RecordingLogger());
     const target = join(layers, ...TARGET);

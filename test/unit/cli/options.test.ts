@@ -16,7 +16,7 @@ test("every exporter flag of the lifecycle is an option, except those that only 
   expect(ALL_FLAGS.filter(({ command, library }) => command === "creator" && library)).toEqual([]);
 });
 
-/* Compiled, not only run: the types of options come from the table of flags. */
+/* Also a compile-time test: the types of the options come from the table of flags. */
 const TYPED: ExportOptions = {
   images: ["app", "tag"],
   cacheImage: "cache",
@@ -56,7 +56,7 @@ test("the Platform API has no default", () => {
   expect(() => parseOptions({ images: ["app"] }, {}, MACHINE)).toThrow("please set 'CNB_PLATFORM_API'");
 });
 
-/* Callers in JavaScript have no compiler to tell them. */
+/* JavaScript callers have no compiler. */
 describe("an invalid option is one error that names it", () => {
   test.each([
     ['{"images":["app"],"cacheimage":"x"}', "unknown option cacheimage"],

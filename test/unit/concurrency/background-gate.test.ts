@@ -99,7 +99,7 @@ test("the foreground is ahead while its backlog is large for its speed", async (
   expect(gate.isForegroundAhead).toBe(false);
   let backlog = 100 * MB;
   const foreground = gate.enter(() => backlog);
-  // The network's speed is not known yet.
+  // The network's speed is still unknown.
   expect(gate.isForegroundAhead).toBe(false);
   const send = async (bytes: number) => {
     foreground.sent(bytes);

@@ -44,7 +44,7 @@ describe("retrying", () => {
     const whole = policy({ ...short, isTemporary: () => true });
     expect(await rejectionOf(retrying(whole, failing(...ALWAYS)))).toBe("temporary");
     expect(whole.clock.waits).toEqual([400, 400, 200]);
-    // It is not longer than the whole one.
+    // It is not longer than the whole budget.
     const shorter = policy({ ...short, isTemporary: () => true, budgetMs: 300 });
     await rejectionOf(retrying(shorter, failing(...Array(9).fill("hopeless"))));
     expect(shorter.clock.waits).toEqual([300]);

@@ -33,6 +33,6 @@ test("the work is stopped only when the last caller has left", async () => {
   two.abort("two left");
   expect(await second).toBe("two left");
   expect(stop?.reason).toBe("two left");
-  // A new caller starts anew and does not join what was stopped.
+  // A new caller starts a new run instead of joining the stopped one.
   expect(await flights.share("a", async () => "new")).toBe("new");
 });

@@ -12,7 +12,7 @@ async function order(isAppAhead: boolean): Promise<readonly string[]> {
     slot.release();
   };
   const all = [ask("cache-a", 1), ask("cache-b", 1), ask("app-a", 0), ask("app-b", 0)];
-  // The cache's first waiter has a place among its own before it waits with the app's.
+  // The cache's first waiter is first in its own queue before it competes with the app's.
   await new Promise<void>((resolve) => setImmediate(resolve));
   all.push(ask("app-c", 0));
   held[0]?.release();

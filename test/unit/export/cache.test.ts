@@ -23,7 +23,7 @@ test("a failing shared layer fails the app image, without a warning about the la
   };
   const shared = layer("bp", "shared", { launch: true, cache: true });
   const inputs = planInputs({ buildpacks: [buildpack("bp", shared)], cache: { kind: "image" } });
-  // The app image's walk gets to the layer later than the cache's.
+  // The app image's walk reaches the layer after the cache's.
   const broken = awaitedLater(Promise.reject(new Error("unreadable")));
   const appSaved = awaitedLater(nextTurn().then(() => Promise.reject(new Error("the app image was not exported"))));
   await exportCache(

@@ -27,7 +27,7 @@ test.each([
 });
 
 test("comparing byte strings compares bytes, where UTF-16 would not", () => {
-  const names = ["\u{1f600}", "\uff5e"]; // F0.. and EF..: the other way round by UTF-16 code units
+  const names = ["\u{1f600}", "\uff5e"]; // F0.. and EF..: reversed in the order of UTF-16 code units
   expect(names.map(toByteString).sort().map(fromByteString)).toEqual(["\uff5e", "\u{1f600}"]);
 });
 

@@ -56,7 +56,7 @@ test("an unreachable family does not end the wait for a slow route of the other"
   const { port, release } = await startSlow();
   const connecting = dialAny([V4, V6], port, options());
   const connected = addressOf(connecting);
-  // Far later than the other family has failed, and than an attempt of Node's own connector takes.
+  // Long after the other family has failed, and longer than an attempt of Node's own connector.
   setTimeout(release, 800);
   expect(await connected).toBe("127.0.0.1");
 });

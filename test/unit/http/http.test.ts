@@ -117,7 +117,7 @@ test("connections to a host are reused", async () => {
   await using registry = await FakeRegistry.start();
   const http = client({});
   for (let i = 0; i < 5; i++) await discard(await http.exchange(get(`http://${registry.host}/v2/`), false));
-  // The second may begin before the first's end was noticed.
+  // The second may begin before the client notices the end of the first.
   expect(registry.connections).toBeLessThanOrEqual(2);
   await Promise.all(Array.from({ length: 3 }, () => read(http, `http://${registry.host}/v2/`)));
   expect(registry.connections).toBeLessThanOrEqual(4);
@@ -154,7 +154,7 @@ describe("accepts the proxy URLs that Go accepts", () => {
 
   test.each([["127.0.0.1"], ["localhost"]])("https, at %s", async (host) => {
     const { proxy, trust } = await servers();
-    // TLS in front of the proxy.
+    // A TLS server in front of the proxy.
     const outer = await RawServer.start(
       (socket) => {
         const inner = connect(Number(proxy.host.split(":")[1]), "127.0.0.1");

@@ -66,13 +66,13 @@ describe("accepts, like Go's client, a response with", () => {
     const server = await serve(TAKEN[name] ?? "");
     const http = client();
     expect(await read(http, requestTo(server))).toBe("200 ok");
-    // The next request is not answered with anything of the first answer.
+    // No part of the first response answers the next request.
     expect(await read(http, requestTo(server))).toBe("200 ok");
   });
 
   test.each(Object.keys(TAKEN).filter((name) => !name.includes("gzip")))("%s, byte by byte", async (name) => {
     const bytes = Buffer.from(TAKEN[name]?.toString("latin1") ?? "", "latin1").subarray(0, 4096);
-    // Longer ones would take minutes; only their beginning differs.
+    // Longer ones would take minutes and differ only at the start.
     if (bytes.length === 4096) return;
     const server = await RawServer.start((socket) => {
       socket.setNoDelay(true).once("data", async () => {
@@ -123,7 +123,7 @@ test("a range of a compressed file stays unchanged", async () => {
 
 test("replaces a kept connection that the server has closed", async () => {
   const server = await RawServer.start((socket) => {
-    // The second request over a connection finds it closed.
+    // The connection is closed when the second request uses it.
     let requests = 0;
     socket.on("data", () => {
       requests += 1;

@@ -113,14 +113,14 @@ test.skipIf(OPENSSL === undefined).each(["root.pem", "middle.pem", "server.pem"]
 
 test.skipIf(OPENSSL === undefined)("accepts a server with a 1024-bit key", async () => {
   const { at, pem } = makeChain(SMALL_RSA);
-  // Node's own server would refuse to use such a key.
+  // Node's own server refuses such a key.
   const server = await RawServer.start((socket) => void socket.end(), {
     cert: pem("server.pem") + pem("middle.pem"),
     key: pem("server.key"),
     ciphers: "DEFAULT:@SECLEVEL=0",
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
-  // The handshake succeeds; nothing is answered.
+  // The handshake succeeds, and the server never answers.
   expect(String(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem")))))).toMatch(/: EOF$/);
 });
 

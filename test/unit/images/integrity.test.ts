@@ -63,7 +63,7 @@ describe("an image is refused", () => {
   test("not when all of it belongs together", () => {
     checkImage("app", built(ids, blobs), BASE, OWN);
     checkImage("app", built(ids, blobs), BASE, taken);
-    // Made again, because the registry lost what it listed.
+    // Rebuilt, because the registry lost a blob that it lists.
     const made = blobs.with(2, blob("jdk by another compressor"));
     checkImage("app", built(ids, made), BASE, [own("jdk", { from: previous }), own("app")]);
     checkImage("cache", built(["jdk"], [blob("jdk")]), undefined, [own("jdk")]);

@@ -19,6 +19,6 @@ test("docs/events.md has an example of each kind", () => {
 });
 
 test.each(examples)("the example is an event: %s", (text) => {
-  // Nothing is left out either: an example with a member that does not exist would mislead.
+  // Unknown members fail, too: an example with a nonexistent member would mislead.
   expect(exportEventSchema.parse(JSON.parse(text))).toEqual(JSON.parse(text));
 });

@@ -20,7 +20,7 @@ describe("parseReference", () => {
     ["host:/app", "host:", "app", "host:/app:latest"],
     ["[::1]:5000/app", "[::1]:5000", "app", "[::1]:5000/app:latest"],
     ["/home/layout/app", "index.docker.io", "/home/layout/app", "index.docker.io//home/layout/app:latest"],
-    // A registry with an empty port, as Go's net/url reads it too.
+    // A registry with an empty port, as in Go's net/url.
     ["https://reg.example/app", "https:", "/reg.example/app", "https://reg.example/app:latest"],
     [`app@${DIGEST}`, "index.docker.io", "library/app", `index.docker.io/library/app@${DIGEST}`],
     [`reg.example/app:v1@${DIGEST}`, "reg.example", "app", `reg.example/app@${DIGEST}`],

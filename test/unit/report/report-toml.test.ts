@@ -158,7 +158,7 @@ describe("writeReport", () => {
 
   it("writes into the file where it cannot be replaced", async () => {
     const directory = mkdtempSync(join(tmpdir(), "report-"));
-    // Beside it there is no room for a name that is longer still.
+    // There is no space for an even longer name beside it.
     const path = join(directory, "r".repeat(250));
     try {
       for (const tag of ["a much longer tag than the other one", "b"])
@@ -190,7 +190,7 @@ describe("writeReport", () => {
       const below = await rejectionOf(writeReport(join(file, "report.toml"), REPORT));
       expect(below).toBeInstanceOf(Fault);
       expect(below).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
-      // Go's filepath.Dir cleans what it returns.
+      // Go's filepath.Dir cleans its result.
       const unclean = await rejectionOf(writeReport(`${directory}/.//file/x/report.toml`, REPORT));
       expect(unclean).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
       const itself = await rejectionOf(writeReport(directory, REPORT));

@@ -31,7 +31,7 @@ async function startAzure(takes: (token: string) => boolean = () => true) {
     AZURE_AUTHORITY_HOST: identity.origin,
     AZURE_POD_IDENTITY_AUTHORITY_HOST: identity.origin,
     HTTPS_PROXY: proxy.url,
-    // No proxy leads to the machine's own services.
+    // The machine's own services are never reached through a proxy.
     HTTP_PROXY: "http://127.0.0.1:9",
     SSL_CERT_FILE: join(tempTree({ "ca.pem": authority.pem }), "ca.pem"),
   };
@@ -122,7 +122,7 @@ test("a registry that rejects ARM tokens gets a registry token", async () => {
 
 test("other Azure clouds use their own endpoints", async () => {
   const { identity, environment } = await startAzure();
-  // There is no way to the registry; what counts is what was asked before.
+  // The registry is unreachable; only the earlier requests matter.
   await rejectionOf(cloudCredentials("builds.azurecr.cn", { ...environment, HTTPS_PROXY: "http://127.0.0.1:9" }, "/"));
   const named = { ...environment, AZURE_ENVIRONMENT: "AzureUSGovernmentCloud" };
   await cloudCredentials(REGISTRY, named, "/nowhere");

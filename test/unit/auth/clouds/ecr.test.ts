@@ -198,7 +198,7 @@ describe("no credentials", () => {
     const startMs = performance.now();
     const error = await rejectionOf(cloudCredentials(REGISTRY, environment, "/nowhere"));
     expect(String(error)).toMatch(/Could not load credentials from any providers/);
-    // Not the 30 s of a connection that nobody takes; four times what it takes on a machine with nothing else to do.
+    // Less than the 30 s of an unanswered connection; four times the duration on an idle machine.
     expect(performance.now() - startMs).toBeLessThan(10_000);
   });
 

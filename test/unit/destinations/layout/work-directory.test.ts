@@ -13,7 +13,7 @@ import { thrownBy } from "../../../support/thrown-by.ts";
 test("removes only the directories of ended exports, with their contents", async () => {
   const layout = tempTree();
   const [killed, living] = [".making-killed", ".making-living"];
-  // A name with process ID and start time is an earlier release's.
+  // Earlier releases used names with process ID and start time.
   const gone = [killed, `.making-${process.pid}-1`, ".making-"];
   const kept = [living, "blobs", ".making"];
   for (const name of [...gone, ...kept]) {

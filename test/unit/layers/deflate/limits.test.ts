@@ -32,7 +32,7 @@ function fibonacciOrder(symbols: number, random: SeededRandom): number[] {
 describe("code lengths are limited", () => {
   test.each(levels)("literals to 14 bits at level %i", (level) => {
     const random = seededRandom(20);
-    // Three random bytes before each symbol of the skewed alphabet keep matches away, which would change the frequencies.
+    // Three random bytes before each symbol of the skewed alphabet prevent matches, which would change the frequencies.
     const bytes = fibonacciOrder(20, random).flatMap((symbol) => [
       128 + random.below(128),
       128 + random.below(128),
@@ -49,7 +49,7 @@ describe("code lengths are limited", () => {
     const data = Buffer.alloc(3 * 32_768);
     data.set(random.bytes(65_536));
     for (let at = 40; at < 65_536; at += 60) data.fill(0, at, at + 20);
-    // Where each 4 bytes were last: a copy is only made from where no nearer match is.
+    // Last position of each 4 bytes: copies come only from positions without a nearer match.
     const last = new Map<number, number>();
     let entered = 0;
     let at = 65_536;

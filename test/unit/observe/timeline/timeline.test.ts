@@ -135,7 +135,7 @@ test("a timeline has a lane for each thread and for each overlapping upload", ()
     [0, "blob", 10, 1, 1],
   ]);
   expect(uploads.map(({ lane, layer, startMs, endMs, outcome }) => [lane, layer, startMs, endMs, outcome])).toEqual([
-    // Never ended: it is under way to the end.
+    // Never ends, so it lasts to the end of the timeline.
     [3, 0, 0, 225, "failed"],
     [4, 1, 110, 220, "uploaded"],
     [5, 0, 0, 110, "failed"],

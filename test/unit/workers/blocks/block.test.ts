@@ -121,7 +121,7 @@ test("any partition of a tar joins to the same bytes, whatever the buffers conta
   const whole = wholeTar(index);
   const random = seededRandom(17).below;
   for (const most of [700, 40_000, 2_000_000]) {
-    // Pieces of up to 700 bytes only around what is interesting; the inside of large files looks all the same.
+    // Pieces of up to 700 bytes only around boundaries; the inside of large files is uniform.
     const until = most === 700 ? 60_000 : index.tarSize;
     for (let from = 0; from < until; ) {
       const length = Math.min(1 + random(most), index.tarSize - from);

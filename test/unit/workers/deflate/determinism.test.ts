@@ -31,7 +31,7 @@ describe("the output depends only on the input and the level", () => {
         const fills: ((at: number) => number)[] = [
           () => 0,
           () => 255,
-          // What would go on matching: the input's own end and start.
+          // Bytes that continue a match: the input's own end and start.
           (at) => data[(at + length) % length]!,
           (at) => data[length - 1 - (Math.abs(at) % length)]!,
           (at) => (at * 167) & 255,

@@ -33,7 +33,7 @@ function roundTrip(data: Uint8Array, level: number, name: string): Buffer {
 
 describe("round trips through zlib", () => {
   test(`every length up to 4096, and every ${STRIDE}th up to 70,000`, () => {
-    // Zeros and words by turns: the first makes one match to the very end, the second ends in all ways.
+    // Alternates zeros and words: zeros are one match up to the very end, and words end in every way.
     const kinds: readonly InputKind[] = [zeros, words];
     const inputs = kinds.map((kind) => makeInput(kind, 70_000, 1));
     for (let length = 0; length <= 70_000; length += length < 4096 ? 1 : STRIDE) {

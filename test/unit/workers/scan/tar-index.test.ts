@@ -73,7 +73,7 @@ test("120,000 entries can be read from every block", () => {
   }
   expect(next).toBe(entries.length);
   expect(index.tarSize).toBe(offset + 1024);
-  // A shared prefix is stored once: names of 60 bytes would be 7 MB by themselves.
+  // A shared prefix is stored once; names of 60 bytes alone would take 7 MB.
   const bytes = index.segments.reduce((sum, { memory }) => sum + memory.byteLength, 0);
   expect(bytes / entries.length).toBeLessThan(60);
 });
