@@ -105,6 +105,7 @@ async function lookUp(
 /**
  * @param images references; empty and invalid ones are reported by the code that opens them
  * @param onIgnored called with errors that exclude a source of credentials
+ * @throws Fault; the signal's reason
  */
 export function keychainFor(
   images: readonly string[],

@@ -98,7 +98,7 @@ export interface AppDestination {
   /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
-  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). */
+  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
   openLaunchCache(hashFile: HashFile): Promise<void>;
   checkAccess(signal: AbortSignal): Promise<void>;
   announce(logger: Logger): void;
