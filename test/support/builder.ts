@@ -47,7 +47,6 @@ EOF
 printf '[metadata]\\nbuilt = "%s"\\n' "$value" > "$layers/store.toml"
 `;
 
-/** Makes a layer for the cache only. */
 const MAVEN = `#!/bin/sh
 set -eu
 layers=$CNB_LAYERS_DIR
@@ -130,7 +129,6 @@ export class Builder {
     ];
   }
 
-  /** @param path below the root */
   write(path: string, content: string, mode = 0o644): void {
     const target = join(this.root, path);
     mkdirSync(dirname(target), { recursive: true });

@@ -3,7 +3,6 @@ import { writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 
-/** PEM. */
 export interface ServerCertificate {
   readonly cert: string;
   readonly key: string;
@@ -98,7 +97,6 @@ export interface CertificateFile {
 
 /** An authority that writes its certificate, and those that it signs, to files. */
 export class CertificateFiles {
-  /** Path of the authority's certificate, in PEM. */
   readonly authority: string;
   readonly pem: string;
   readonly #directory: string;

@@ -8,7 +8,6 @@ export interface ProxyOptions {
   readonly routes?: Readonly<Record<string, string>>;
 }
 
-/** A forward proxy: CONNECT tunnels, and plain HTTP. */
 export class ConnectProxy implements AsyncDisposable {
   /** `CONNECT <host>:<port>` or `<method> <url>` of each accepted request. */
   readonly passed: string[] = [];

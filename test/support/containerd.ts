@@ -20,7 +20,6 @@ export function containerdProblem(): string | undefined {
   return missing.length === 0 ? undefined : `${missing.join(", ")} not installed (Debian: apt-get install containerd)`;
 }
 
-/** A containerd with its state in a temporary directory. */
 export class Containerd implements AsyncDisposable {
   readonly #directory: string;
   readonly #process: ServerProcess;

@@ -9,7 +9,6 @@ import { tempTree } from "./temp-tree.ts";
 
 export type Copied = { readonly tar: Buffer; readonly diffId: string } | { readonly error: string };
 
-/** Copies the tar of a blob. */
 export async function copied(blob: Uint8Array, digest = digestOf(blob)): Promise<Copied> {
   const directory = tempTree({ blob });
   const spool = await openNamelessFile(directory);

@@ -3,7 +3,6 @@ import { type SeededRandom, seededRandom } from "./random.ts";
 /** Inputs that each exercise the encoder in another way. Equal seeds and lengths give equal bytes. */
 export type InputKind = (length: number, random: SeededRandom) => Uint8Array;
 
-/** Words from a small dictionary, as text and code have. */
 export const words: InputKind = (length, random) => {
   const dictionary = Array.from({ length: 300 }, () =>
     random.bytes(2 + random.below(9)).map((byte) => 97 + (byte % 26)),

@@ -44,7 +44,6 @@ function engineProblem(kind: EngineKind): string | undefined {
 
 /** Clients must have a certificate of this authority. */
 export interface DockerTls {
-  /** Path of a PEM file. */
   readonly authority: string;
   readonly server: CertificateFile;
 }
@@ -62,7 +61,6 @@ const DRIVERS: Readonly<Record<Store, string>> = { classic: "vfs", containerd: "
 export class DockerEngine implements AsyncDisposable {
   readonly kind: EngineKind;
   readonly host: string;
-  /** Undefined if it was started without TLS. */
   readonly tlsHost: string | undefined;
   readonly #directory: string;
   readonly #process: ServerProcess;
@@ -202,7 +200,6 @@ export class DockerEngine implements AsyncDisposable {
 /** By default, podman raises limits and creates a cgroup, for which it lacks the privileges in most containers. */
 const WITHOUT_RIGHTS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 
-/** Keeps all of podman's state below a directory. */
 function podmanPaths(directory: string): string[] {
   return [
     ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],

@@ -18,7 +18,6 @@ const pageBytes = 65_536;
 
 export const encoderWasm = new URL("../../dist/encoder.wasm", import.meta.url);
 
-/** For CPUs without SIMD. */
 export const scalarEncoderWasm = new URL("../../dist/encoder-scalar.wasm", import.meta.url);
 
 export function createEncoderHarness(module = compileDeflate(encoderWasm)): EncoderHarness {

@@ -12,7 +12,6 @@ import type { CommandRun } from "./in-process.ts";
 export interface ExporterRun extends CommandRun {
   /** As in a shell: 128 plus the number of a signal that ended the process. */
   readonly status: number;
-  /** From start to end. */
   readonly wallMs: number;
 }
 
@@ -42,7 +41,6 @@ export function startExporter(args: readonly string[], env: Readonly<Record<stri
 export interface Streams {
   readonly stdout?: number | Stream;
   readonly stderr?: number | Stream;
-  /** Descriptor 3. */
   readonly third?: number | Stream;
 }
 

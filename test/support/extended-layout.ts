@@ -13,7 +13,6 @@ export interface ExtendedLayer {
   readonly size?: number;
 }
 
-/** The `created_by` that the extender writes. */
 export function createdByExtension(instruction: string, extension: string): string {
   return `Layer: '${instruction}', Created by extension: ${extension}`;
 }

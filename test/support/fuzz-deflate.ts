@@ -120,7 +120,6 @@ function cut(corpora: readonly Uint8Array[], length: number, random: SeededRando
   return corpus.slice(start, start + length);
 }
 
-/** Changes single bytes, and moves or blanks stretches. */
 function mutate(data: Uint8Array, random: SeededRandom): Uint8Array {
   if (data.length === 0) return data;
   for (let left = random.skewed(10); left > 0; left--) {
@@ -135,7 +134,6 @@ function mutate(data: Uint8Array, random: SeededRandom): Uint8Array {
   return data;
 }
 
-/** Inserts stretches of one input into the other. */
 function splice(data: Uint8Array, other: Uint8Array, random: SeededRandom): Uint8Array {
   if (data.length === 0) return data;
   for (let left = random.skewed(6); left > 0; left--) {

@@ -5,7 +5,6 @@ import { type Digest, digestOf } from "../../src/oci/digest.ts";
 /** A blob in memory that a test extends; it records its reads. */
 export class TestBlob implements GrowingBlob {
   readonly done: Promise<{ readonly digest: Digest; readonly size: number }>;
-  /** The offset of every reader that was started. */
   readonly reads: number[] = [];
   readonly #settle: PromiseWithResolvers<{ readonly digest: Digest; readonly size: number }>;
   readonly #bytes: Buffer;

@@ -84,7 +84,6 @@ export class BrowserPage {
     for (const type of ["keyDown", "keyUp"]) await this.#call("Input.dispatchKeyEvent", { type, key });
   }
 
-  /** PNG. */
   async screenshot(): Promise<Buffer> {
     const { data } = await this.#call("Page.captureScreenshot", { format: "png" });
     return Buffer.from(String(data), "base64");

@@ -47,7 +47,6 @@ export async function* killedSteps(
   }
 }
 
-/** A writer that is paused, or has ended. */
 export interface PausedWriter {
   readonly path: string;
   readonly isPaused: boolean;

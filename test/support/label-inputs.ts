@@ -1,7 +1,6 @@
 import { parsePlatformApi } from "../../src/cnb/api.ts";
 import type { LabelInputs } from "../../src/images/labels.ts";
 
-/** Metadata of an app without buildpacks. */
 export function labelInputs(api: string, set: Partial<LabelInputs> = {}): LabelInputs {
   return {
     lifecycle: {

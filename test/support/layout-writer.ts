@@ -9,7 +9,6 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/descript
 import { digestOf } from "../../src/oci/digest.ts";
 import { blobFile } from "./layout.ts";
 
-/** The texts that the layers of a layout are made from. */
 export interface LayoutContents {
   /** A layer that is copied from another layout, like a run image's. */
   readonly copied: string;

@@ -60,7 +60,6 @@ function anchorOf(heading: string): string {
     .replaceAll(" ", "-");
 }
 
-/** Skips fenced code. */
 function* proseLines(text: string): Generator<{ readonly content: string; readonly line: number }> {
   let isCode = false;
   for (const [index, content] of text.split("\n").entries()) {

@@ -19,7 +19,6 @@ export interface MemoryCgroup {
 
 let groups = 0;
 
-/** @throws Error if the machine allows no such group */
 function make(bytes: number): MemoryCgroup & { remove(): void } {
   const failures: string[] = [];
   for (const { mount, limit, events } of VERSIONS) {
@@ -48,7 +47,6 @@ function make(bytes: number): MemoryCgroup & { remove(): void } {
   throw new Error(failures.join("; "));
 }
 
-/** Why this machine allows no such group; undefined if it does. */
 export const memoryCgroupProblem: string | undefined = findProblem();
 
 function findProblem(): string | undefined {

@@ -80,7 +80,6 @@ class OddFileSystem {
     writeSync(device, typeof body === "number" ? header : Buffer.concat([header, body]));
   }
 
-  /** @returns the answer, or an error number */
   #answer(operation: number, id: bigint, body: Buffer): Buffer | number {
     const node = this.#nodes[Number(id) - 1];
     if (operation === INIT) return initAnswer();

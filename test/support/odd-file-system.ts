@@ -8,7 +8,6 @@ export interface OddFile {
   readonly contents: string;
   /** Size that the file system reports, in bytes; default: that of the contents. */
   readonly reportedSize?: number;
-  /** What changes with every request to the file system. */
   readonly changes?: "times" | "times and contents";
 }
 

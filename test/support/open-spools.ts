@@ -12,7 +12,6 @@ export function openSpools(directory: string): number {
   }).length;
 }
 
-/** Waits until no file in a directory is open. */
 export async function spoolsClosed(directory: string): Promise<void> {
   for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -39,7 +39,6 @@ export function listeningSockets(pid: number): string[] {
   });
 }
 
-/** @returns undefined if it was closed meanwhile */
 function openFile(descriptor: string): string | undefined {
   try {
     return readlinkSync(descriptor);

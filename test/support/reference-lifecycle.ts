@@ -13,7 +13,6 @@ export function warnWithoutReference(what: string): void {
     console.warn(`${what} are skipped: REFERENCE_LIFECYCLE_DIR does not name a lifecycle's directory.`);
 }
 
-/** The two exporters, as a {@link Scene} runs them. */
 export const EXPORTERS = { reference: { program: join(REFERENCE, "exporter") }, ours: {} } as const;
 export type ExporterName = keyof typeof EXPORTERS;
 
@@ -22,7 +21,6 @@ export const BOTH_WAYS = [
   ["reference", "ours"],
 ] as const;
 
-/** Runs a phase of the reference as the current user. */
 export async function runPhase(
   phase: string,
   args: readonly string[],

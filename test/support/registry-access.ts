@@ -57,5 +57,4 @@ export class RegistryAccess {
   }
 }
 
-/** Plain HTTP without credentials. */
 export const OPEN_ACCESS = new RegistryAccess();

@@ -45,7 +45,6 @@ export function linkInto(root: string, path: string, from: string): void {
   }
 }
 
-/** Creates a root with files, /tmp and an empty /proc. */
 export function makeRoot(root: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(join(root, "tmp"), { recursive: true });
   chmodSync(root, 0o755);
@@ -79,7 +78,6 @@ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf %s "$REGISTRATION" 
 unset REGISTRATION
 ${START}`;
 
-/** The emulator of linux/arm64; undefined if it is not installed. */
 export const QEMU_ARM64 = findProgram("qemu-aarch64-static");
 
 /**

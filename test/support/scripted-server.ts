@@ -16,7 +16,6 @@ export type ScriptedReply =
   | { readonly status?: number; readonly headers?: Readonly<Record<string, string>>; readonly body: unknown }
   | "silence";
 
-/** Answers as scripted, and records its requests. */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: ReceivedRequest[] = [];
   readonly #server: Server;

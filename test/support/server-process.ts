@@ -14,7 +14,6 @@ export interface ServerCommand {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A server process that is killed on disposal. */
 export class ServerProcess implements AsyncDisposable {
   readonly #process: ChildProcess;
 
@@ -102,7 +101,6 @@ export async function onFreePort<Server>(start: (port: number) => Promise<Server
     }
 }
 
-/** A port of the loopback address on which nothing listens now. */
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");

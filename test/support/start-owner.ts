@@ -11,7 +11,6 @@ export const canTrace = spawnSync("strace", ["-qq", "-o", "/dev/null", "true"]).
 
 export interface Owner {
   readonly answer: "owned" | "taken" | "unlocked";
-  /** Resolves when the process has ended. */
   release(): Promise<void>;
   kill(): Promise<void>;
 }

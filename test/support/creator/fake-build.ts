@@ -35,7 +35,6 @@ export interface PhaseCall {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** In addition to what every test of a creator needs. */
 export interface CreateRequest {
   readonly api?: string;
   readonly program?: string;
@@ -85,12 +84,10 @@ export class FakeBuild {
     this.write(`${phase}.sh`, script);
   }
 
-  /** Writes a file to `$FAKE_DIR`. */
   write(name: string, content: string): void {
     writeFileSync(join(this.#records, name), content);
   }
 
-  /** Undefined if the phase was not called. */
   call(phase: PhaseName): PhaseCall | undefined {
     const path = join(this.#records, `${phase}.record`);
     if (!existsSync(path)) return undefined;
@@ -105,7 +102,6 @@ export class FakeBuild {
     return PHASES.filter((phase) => this.call(phase) !== undefined);
   }
 
-  /** Reads a file that a phase's script wrote to `$FAKE_DIR`. */
   record(name: string): string {
     const path = join(this.#records, name);
     return existsSync(path) ? readFileSync(path, "utf8") : "";

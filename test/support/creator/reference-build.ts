@@ -15,7 +15,6 @@ export interface Build {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a creator to its end, with the phases of the reference. */
 export function create(
   on: Builder,
   { api = "0.13", creator, image, cache, flags = [], env = {} }: Build,

@@ -8,7 +8,6 @@ import type { FuzzTarget } from "./target.ts";
 import { tars } from "./tars.ts";
 import { toml, tomlDocuments } from "./toml.ts";
 
-/** @param directory for temporary files */
 export function parserTargets(directory: string): readonly FuzzTarget[] {
   const targets = [references, challenges, waits, locations, globs, quotes, flags, commandLines, toml, json, tars];
   return [...targets, tomlDocuments(directory)] as readonly FuzzTarget[];

@@ -25,7 +25,6 @@ export function outcomeOf<T>(parse: () => T, isExpected = isFault): Outcome<T> {
   }
 }
 
-/** Like {@link outcomeOf}, for a promise. */
 export async function laterOutcomeOf<T>(parse: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return { value: await parse() };
@@ -39,7 +38,6 @@ function isFault(error: Error): boolean {
   return error instanceof Fault;
 }
 
-/** Longest message that is still readable. */
 const MAX_MESSAGE = 100_000;
 
 function withinReason(message: string): string {

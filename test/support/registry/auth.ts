@@ -21,7 +21,6 @@ interface Scope {
 export class Auth {
   /** The query of each issued token. */
   readonly issued: string[] = [];
-  /** If true, requests need no credentials. */
   isSuspended = false;
   readonly #options: AuthOptions;
   readonly #tokens = new Map<string, readonly Scope[]>();

@@ -4,7 +4,6 @@ import { copyFile, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 
-/** An upload in progress: a file that grows, and its hash so far. */
 export class PendingUpload {
   readonly id = randomUUID();
   readonly repository: string;
@@ -69,7 +68,6 @@ export class BlobStore {
     return this.#sizes.get(digest) ?? 0;
   }
 
-  /** @param from first byte */
   read(digest: string, from = 0): Readable {
     return createReadStream(this.#pathOf(digest), { start: from, highWaterMark: READ_BYTES });
   }
@@ -83,7 +81,6 @@ export class BlobStore {
     this.#members.get(repository)?.delete(digest);
   }
 
-  /** Copies the blob to a repository of another store. */
   async copyTo(digest: string, other: BlobStore, repository: string): Promise<void> {
     if (!other.#sizes.has(digest)) {
       await copyFile(this.#pathOf(digest), other.#pathOf(digest));

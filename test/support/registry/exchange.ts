@@ -6,7 +6,6 @@ export interface Exchange {
   readonly url: URL;
   readonly headers: IncomingHttpHeaders;
   readonly body: AsyncIterable<Buffer>;
-  /** Resolves when the client's connection is gone. */
   readonly closed: Promise<void>;
 }
 
@@ -27,7 +26,6 @@ export interface Reply {
 
 export type Handler = (exchange: Exchange) => Promise<Reply>;
 
-/** Thrown to cut the connection instead of answering. */
 export class DropConnection extends Error {}
 
 export function refusal(status: number, code: string, message: string, detail?: unknown): Reply {

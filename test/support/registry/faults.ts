@@ -19,7 +19,6 @@ export interface FaultRule {
   /** Matched against path and query. */
   readonly target: RegExp;
   readonly when?: (exchange: Exchange) => boolean;
-  /** For {@link Faults.happened}. */
   readonly name?: string;
   /** How many matching requests fail; default 1. */
   readonly times?: number;
@@ -95,7 +94,6 @@ async function* silentAfter({ body, closed }: Exchange, bytes: number): AsyncGen
   throw new DropConnection();
 }
 
-/** Yields at most this many bytes; the rest is not read. */
 async function* first(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]();
   // A loop over the body would destroy it when it ends early.

@@ -14,7 +14,6 @@ interface StoredManifest {
   readonly bytes: Buffer;
 }
 
-/** Manifests of all repositories, by digest, and their tags. */
 export class ManifestStore {
   readonly #manifests = new Map<string, StoredManifest>();
   readonly #tags = new Map<string, string>();

@@ -18,7 +18,6 @@ export function dockerRegistryProblem(): string | undefined {
     : undefined;
 }
 
-/** Debian's registry if it is installed, else the project's own. */
 export function startRegistry(): Promise<AnyRegistry> {
   return dockerRegistryProblem() === undefined ? RealRegistry.start(DOCKER_REGISTRY) : FakeRegistry.start();
 }

@@ -31,7 +31,6 @@ export interface RegistrySetup {
 export type Quirk =
   /** A blob of one repository exists in all of them, so that mounts are never needed. */
   | "shares blobs"
-  /** A tag outlives its deleted manifest. */
   | "keeps tags"
   /** Errors for missing objects differ from those of distribution 2. */
   | "other words";
@@ -39,7 +38,6 @@ export type Quirk =
 export interface RegistryProgram {
   readonly name: string;
   readonly quirks: readonly Quirk[];
-  /** Undefined if it is not installed. */
   readonly path: string | undefined;
   readonly remedy: string;
   readonly guards: readonly Guard["kind"][];

@@ -12,7 +12,6 @@ const LIFETIME_S = 300;
 export class TokenServer implements AsyncDisposable {
   readonly service = "registry of a test";
   readonly issuer = "token server of a test";
-  /** The scopes of each issued token, as requested. */
   readonly issued: string[] = [];
   readonly #server: Server;
   readonly #login: Login;

@@ -64,7 +64,6 @@ export class DaemonScene {
     writeFileSync(join(directory, "agent.toml"), "[types]\nlaunch = true\n");
   }
 
-  /** The expected work for a layer that the daemon already has. */
   get workOnKnown() {
     const uploads = this.engine.wantsAllLayers ? 1 : 0;
     return { reads: 1 + uploads, hashes: 1, compressions: 0, uploads };
@@ -76,7 +75,6 @@ export class DaemonScene {
     return path;
   }
 
-  /** diffIDs of the layers in the launch cache. */
   cachedLayers(): string[] {
     const names = readdirSync(join(this.launchCache(), "committed"));
     return names.map((name) => name.replace(/\.tar$/, "")).sort();

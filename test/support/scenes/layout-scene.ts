@@ -42,7 +42,6 @@ export class LayoutScene {
     return join(this.layoutDir, "index.docker.io", "library", "app", tag);
   }
 
-  /** Writes analyzed.toml for a rebuild on the image of a layout. */
   analyze(path = this.pathOf()): void {
     const { digest, labels } = verifyLayout(path);
     writeAnalyzed(this.output, this.runImage, previousImageToml(path, { digest, labels }));

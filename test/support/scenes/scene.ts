@@ -133,7 +133,6 @@ export class Scene {
     writeFileSync(path, content);
   }
 
-  /** Writes analyzed.toml for a rebuild on a pushed image. */
   async analyze(image = this.appImage): Promise<VerifiedImage> {
     const pushed = await verifyImage(image, this.#access);
     writeAnalyzed(this.output, this.runImage, previousImageToml(image.slice(0, image.lastIndexOf(":")), pushed));
@@ -202,7 +201,6 @@ export function pushRequests(registry: FakeRegistry): readonly RequestRecord[] {
   });
 }
 
-/** Requests that carry bytes of blobs, or open uploads. */
 export function uploadRequests(registry: FakeRegistry): string[] {
   return pushRequests(registry)
     .filter(

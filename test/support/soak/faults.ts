@@ -3,7 +3,6 @@ import { type Exchange, type Reply, refusal } from "../registry/exchange.ts";
 import type { FaultAction, FaultRule } from "../registry/faults.ts";
 import type { FakeRegistry } from "../registry/registry.ts";
 
-/** Requests of an export by purpose. */
 const REQUESTS = [
   ["GET", /^\/v2\/$/],
   ["GET", /^\/v2\/run\/(?:manifests|blobs)\//],
@@ -21,7 +20,6 @@ const PATCHES = { method: "PATCH", target: /\/blobs\/uploads\// } as const;
 const POSTS = { method: "POST", target: /\/blobs\/uploads\// } as const;
 const STATUSES = { method: "GET", target: /\/blobs\/uploads\// } as const;
 
-/** Most bytes of a layer of the soak's builds. */
 const LAYER_BYTES = 6 << 20;
 
 type Drawn = Omit<FaultRule, "name">;
@@ -75,7 +73,6 @@ function vanish(registry: FakeRegistry): FaultAction {
 /** Once per export: clients give up if a token is refused that was issued a moment ago. */
 const EXPIRY = "tokens that expire";
 
-/** Damages existing images. */
 export const VANISHING = "a blob that vanishes after its HEAD";
 
 /** Temporary faults by name: an export survives any of them, alone or together. */
@@ -229,7 +226,6 @@ export function lastingFault(random: SeededRandom): LastingFault {
   return { name: `lasting ${what} for ${method}`, ends, rule: { method, target, times, action } };
 }
 
-/** Faults that every export survives, alone or together. */
 export function passingFaults(random: SeededRandom, registryOf: () => FakeRegistry, count: number) {
   const names = Array.from({ length: count }, () => pick(random, Object.keys(PASSING)));
   const drawn = names.filter((name, i) => name !== EXPIRY || names.indexOf(name) === i);

@@ -19,7 +19,6 @@ export interface SoakExport {
   readonly id: string;
   /** A second build, based on existing images of the first. */
   readonly isRebuild: boolean;
-  /** The cache image is in the app image's registry. */
   readonly isOneRegistry: boolean;
   readonly isParallel: boolean;
   /** Names of the app image: paths in its registry. */
@@ -64,7 +63,6 @@ export class SoakScene {
     return { [this.app.host]: `Basic ${Buffer.from(CREDENTIALS).toString("base64")}` };
   }
 
-  /** The images that rebuilds start from. */
   setPrior(app: VerifiedImage, cache: VerifiedImage): void {
     this.#prior = { app, cache };
   }
@@ -134,7 +132,6 @@ export class SoakScene {
   }
 }
 
-/** Copies the image `latest` of another repository. */
 async function copyImage(
   from: FakeRegistry,
   source: string,

@@ -8,7 +8,6 @@ export interface Verdict {
   readonly isCacheSaved: boolean;
   /** Compressed bytes of layers that were pulled and compared. */
   readonly verifiedBytes: number;
-  /** Names that point to a wrong image. */
   readonly wrongTags: number;
   readonly findings: readonly string[];
 }
