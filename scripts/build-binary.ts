@@ -41,8 +41,8 @@ export const BINARY_FILES = ["exporter", "creator", PROGRAM, LOADER, ...LIBRARIE
 
 const RUNTIME = join(root, "bin", "runtime.sh");
 
-/** Makes V8's code caches reproducible. */
-const REPRODUCIBLE = "--random-seed=1";
+/** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
+export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Only PATH of this machine's environment, which is where emulators are found. */
 const START_ENVIRONMENT = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
@@ -93,7 +93,7 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
   const sources = await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
   for (const entry of ["src/executable/binary.ts", "workers/embedded.ts", "scripts/compile-modules.ts"])
     await bundle({ [basename(entry, ".ts")]: join(root, entry) }, join(temporary, "start"), true);
-  runProgram(files, node, [...flags, REPRODUCIBLE, join(temporary, "start", "compile-modules.cjs"), modules]);
+  runProgram(files, node, [...flags, ...COMPILE_FLAGS, join(temporary, "start", "compile-modules.cjs"), modules]);
   await buildEncoders();
   await buildTimelinePage(join(temporary, "timeline.html"));
   const assets = [

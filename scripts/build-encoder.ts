@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,6 +33,8 @@ export async function buildEncoders(): Promise<"built" | "unchanged"> {
   const compiler = "assemblyscript/asc";
   const { default: asc }: { default: Compiler } = await import(compiler);
   mkdirSync(dist, { recursive: true });
+  // A build that is interrupted leaves encoders of different sources.
+  rmSync(hashFile, { force: true });
   for (const { name, flags } of ENCODERS) await compile(asc, join(dist, name), flags);
   writeFileSync(hashFile, hash);
   return "built";

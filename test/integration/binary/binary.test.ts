@@ -187,8 +187,8 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
   test("a second build gives the same bytes", async () => {
     const again = join(directory, "again");
     await buildBinary(NATIVE, again);
-    for (const name of BINARY_FILES.filter((file) => file !== "creator"))
-      expect(readFileSync(join(again, name)).equals(readFileSync(join(lifecycle, name))), name).toBe(true);
+    const files = BINARY_FILES.filter((file) => file !== "creator");
+    expect(files.flatMap((name) => differenceIn(name, lifecycle, again))).toEqual([]);
     expect(readlinkSync(join(again, "creator"))).toBe("exporter");
   });
 
@@ -300,6 +300,16 @@ const ROOT_ENVIRONMENT = {
   SSL_CERT_FILE: "/ca.pem",
   HOME: "/",
 };
+
+/** Where a file of two directories differs first, after the name of which of the executable's assets. */
+function differenceIn(name: string, one: string, other: string): string[] {
+  const [bytes, others] = [readFileSync(join(one, name)), readFileSync(join(other, name))];
+  if (bytes.equals(others)) return [];
+  const offset = bytes.findIndex((byte, i) => byte !== others[i]);
+  const before = bytes.toString("latin1", 0, offset === -1 ? undefined : offset);
+  const asset = before.match(/[\w.-]+\.(?:c?js(?:\.compiled)?|wasm|html|sh)/g)?.at(-1);
+  return [`${name}, ${bytes.length} and ${others.length} bytes, at ${offset}, after ${asset}`];
+}
 
 /** @returns why the package is unavailable, or its file */
 function fetchOrSay({ path, sha256 }: Package): string | { readonly file: string } {

@@ -1,4 +1,15 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runExporter, startProgram } from "../../support/exporter.ts";
@@ -85,6 +96,25 @@ test.each([
   const flags = ["-timeline", join(scene.output.root, "timeline.html")];
   const run = await startProgram(exporterOf(directory), scene.arguments({ cache: "", flags })).ended;
   expect(run.stderr).toMatch(says);
+});
+
+test("encoders of a build that failed halfway are built again, although the sources are the former ones", () => {
+  const directory = checkOut();
+  install(directory);
+  const build = () =>
+    spawnSync(process.execPath, [join(directory, "scripts", "build-encoder.ts")], { encoding: "utf8" });
+  expect(build().stdout).toBe("the DEFLATE encoder: built\n");
+  const source = join(directory, "workers", "deflate", "assembly", "encode-block.ts");
+  const second = join(directory, "dist", "encoder-scalar.wasm");
+  const [code, made] = [readFileSync(source), readFileSync(second)];
+  appendFileSync(source, "export function added(): i32 { return 1; }\n");
+  rmSync(second);
+  mkdirSync(join(second, "in the way"), { recursive: true });
+  expect(build().stderr).toContain("encoder-scalar.wasm");
+  rmSync(second, { recursive: true });
+  writeFileSync(second, made);
+  writeFileSync(source, code);
+  expect(build().stdout).toBe("the DEFLATE encoder: built\n");
 });
 
 /** A directory for PATH with the programs that a start script needs. */

@@ -1,0 +1,93 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { COMPILE_FLAGS } from "../../../scripts/build-binary.ts";
+import { bundle, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
+import { runtimeList } from "../../../src/process/environment.ts";
+import { rootProblem } from "../../support/root-file-system.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const FLAGS = runtimeList(readFileSync(join(root, "bin", "runtime.sh"), "utf8"), "node_flags");
+
+const directory = mkdtempSync(join(tmpdir(), "tandem-compiled-"));
+const [modules, start] = [join(directory, "modules"), join(directory, "start")];
+
+beforeAll(async () => {
+  await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
+  await bundle({ "compile-modules": join(root, "scripts/compile-modules.ts") }, start, true);
+});
+
+afterAll(() => rmSync(directory, { recursive: true }));
+
+interface Surroundings {
+  /** A command that runs the compilation. */
+  readonly within?: readonly string[];
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Compiles a copy of the modules, and returns the compiled files by name. */
+function compile({ within = [], flags = COMPILE_FLAGS, env = {} }: Surroundings = {}) {
+  const copy = join(tempTree(), "modules");
+  cpSync(modules, copy, { recursive: true });
+  const node = [process.execPath, ...FLAGS, ...flags, join(start, "compile-modules.cjs"), copy];
+  const [command = "", ...args] = [...within, ...node];
+  const { status, stderr } = spawnSync(command, args, { env: { PATH: process.env.PATH, ...env }, encoding: "utf8" });
+  const compiled = readdirSync(copy).filter((name) => name.endsWith(".compiled"));
+  return { copy, status, stderr, files: new Map(compiled.map((name) => [name, readFileSync(join(copy, name))])) };
+}
+
+/** Names of modules whose compiled code differs, with the offset of the first byte that does. */
+function differences(some: ReadonlyMap<string, Buffer>, others: ReadonlyMap<string, Buffer>): string[] {
+  return [...some].flatMap(([name, bytes]) => {
+    const other = others.get(name) ?? Buffer.of();
+    return bytes.equals(other) ? [] : [`${name} at ${bytes.findIndex((byte, i) => byte !== other[i])}`];
+  });
+}
+
+const WITHOUT_CONTROL_GROUPS = '[ ! -d /sys/fs/cgroup ] || mount -t tmpfs none /sys/fs/cgroup; exec "$@"';
+const noMounts = rootProblem();
+if (noMounts !== undefined) console.warn(`Compiling without control groups is not tested: ${noMounts}.`);
+
+const SURROUNDINGS: Readonly<Record<string, Surroundings>> = {
+  again: {},
+  "on one core": { within: ["taskset", "--cpu-list", "0"] },
+  "with few descriptors": { within: ["sh", "-c", 'ulimit -n 60; exec "$@"', "sh"] },
+  "in another environment": { env: { HOME: root, LANG: "de_DE.UTF-8", TZ: "Asia/Tokyo", TMPDIR: tmpdir() } },
+  ...(noMounts === undefined && {
+    "without control groups": { within: ["unshare", "--mount", "sh", "-c", WITHOUT_CONTROL_GROUPS, "sh"] },
+  }),
+};
+
+test.each(Object.entries(SURROUNDINGS))("compiling %s gives the same bytes", (_, surroundings) => {
+  const [one, other] = [compile(), compile(surroundings)];
+  expect(other).toMatchObject({ status: 0 });
+  expect([...one.files.keys()]).toContain("cli.cjs.compiled");
+  expect([...other.files.keys()]).toEqual([...one.files.keys()]);
+  expect(differences(one.files, other.files)).toEqual([]);
+});
+
+test("compiling writes nothing when the garbage collector ran, because freed memory would show in the bytes", () => {
+  const { status, stderr, files } = compile({ flags: ["--random-seed=1"] });
+  expect(stderr).toMatch(/the compiled code is not reproducible: V8 collected garbage \d+ times\nEnlarge its heap/);
+  expect(status).not.toBe(0);
+  expect(files.size).toBe(0);
+});
+
+test("Node.js accepts the compiled code with the flags that the command starts with", () => {
+  const { copy, files } = compile();
+  const program = `
+    import { readFileSync } from "node:fs";
+    import { ModuleLoader } from ${JSON.stringify(join(root, "src/executable/modules.ts"))};
+    const read = (name, encoding) => readFileSync(${JSON.stringify(copy)} + "/" + name, encoding);
+    const loader = new ModuleLoader({ source: (name) => read(name, "utf8"), compiled: (name) => read(name + ".compiled") });
+    const compiled = ${JSON.stringify([...files.keys()])}.map((name) => name.slice(0, -".compiled".length));
+    console.log(JSON.stringify(compiled.filter((name) => loader.compile(name).cachedDataRejected !== false)));
+  `;
+  const args = [...FLAGS, "--input-type=module", "--eval", program];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect({ stdout, stderr }).toEqual({ stdout: "[]\n", stderr: "" });
+});
