@@ -44,7 +44,8 @@ export function isLocalRegistry(registry: string): boolean {
   return first === 10 || (first === 172 && second >= 16 && second <= 31) || (first === 192 && second === 168);
 }
 
-const REPOSITORY = /^[a-z0-9_\-./]{2,255}$/;
+const [MIN_REPOSITORY, MAX_REPOSITORY] = [2, 255];
+const REPOSITORY = new RegExp(`^[a-z0-9_\\-./]{${MIN_REPOSITORY},${MAX_REPOSITORY}}$`);
 const TAG = /^[A-Za-z0-9_\-.]{1,128}$/;
 const DEFAULT_TAG = "latest";
 
@@ -124,7 +125,8 @@ export function refuseUrl(text: string): void {
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /** User information of a URL, or user and password before a host; text before a digest is a name. */
-const CREDENTIALS = /^(?:([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+|[^/@\s:]*:[^/@\s]+)@(?!sha\d+:)(?=[^@/]*[./:])/i;
+const CREDENTIALS =
+  /^(?:([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+|[^/@\s:]*:[^/@\s]+)@(?!sha\d+:|\w+:[0-9a-f]{32,}$)(?=[^@/]*[./:])/i;
 
 const EXAMPLE = "registry.example.com/team/app:1.0";
 
@@ -134,27 +136,26 @@ function flawIn(text: string): string {
   const scheme = SCHEME.exec(text)?.[0];
   if (scheme !== undefined) return `Leave out ${scheme}, e.g. ${EXAMPLE}.`;
   if (/\s/.test(text)) return `Leave out blanks and line breaks, e.g. ${EXAMPLE}.`;
-  const [name = "", digest] = text.split("@");
-  if (digest !== undefined)
-    return `Write one digest after the name: @sha256: and 64 hex digits, e.g. app@sha256:${"0".repeat(64)}.`;
-  const { base, tag } = splitTag(name);
-  if (tag !== undefined && !TAG.test(tag))
-    return `Use letters, digits, "_", "-" and "." in a tag, 1 to 128 of them, e.g. ${base === "" ? EXAMPLE : `${base}:1.0`}.`;
-  const slash = base.indexOf("/");
-  const [host, path] = /[.:]|^localhost$/.test(base.slice(0, Math.max(slash, 0)))
-    ? [base.slice(0, slash), base.slice(slash + 1)]
-    : ["", base];
-  if (!isRegistryName(host)) return `Write the registry as host or host:port: ${host} is none, e.g. ${EXAMPLE}.`;
+  const [name = "", digest, ...more] = text.split("@");
+  if (digest !== undefined && (more.length > 0 || !isSha256(digest)))
+    return `Write one digest after the name: @sha256: and 64 lower-case hex digits, e.g. app@sha256:${"0".repeat(64)}.`;
+  const { base } = splitTag(name);
+  const { registry, path } = splitRegistry(base);
+  if (!isRegistryName(registry))
+    return `Write the registry as host or host:port: ${registry} is none, e.g. ${EXAMPLE}.`;
+  const prefix = registry === "" ? "" : `${registry}/`;
   if (/[A-Z]/.test(path))
-    return `Use lower-case letters in the repository, e.g. ${base.slice(0, base.length - path.length)}${path.toLowerCase()}.`;
-  if (path.length < 2)
-    return `Give the repository a name of at least 2 characters, e.g. ${host === "" ? "" : `${host}/`}team/app.`;
+    return `Use lower-case letters in the repository, e.g. ${validOr(EXAMPLE, prefix + path.toLowerCase())}.`;
+  if (path.length < MIN_REPOSITORY)
+    return `Give the repository a name of at least ${MIN_REPOSITORY} characters, e.g. ${prefix}team/app.`;
   if (path.length > MAX_REPOSITORY)
     return `Give the repository a name of at most ${MAX_REPOSITORY} characters; this one has ${path.length}.`;
-  return `Use lower-case letters, digits, "_", "-", "." and "/" in the repository, e.g. ${EXAMPLE}.`;
+  if (!REPOSITORY.test(path))
+    return `Use lower-case letters, digits, "_", "-", "." and "/" in the repository, e.g. ${EXAMPLE}.`;
+  return `Use letters, digits, "_", "-" and "." in a tag, 1 to 128 of them, e.g. ${base}:1.0.`;
 }
 
-const MAX_REPOSITORY = 255;
+const validOr = (other: string, text: string) => (parseTagged(text) === undefined ? other : text);
 
 function splitTag(text: string): { base: string; tag: string | undefined } {
   const colon = text.lastIndexOf(":");
@@ -176,12 +177,16 @@ function parseDigested(text: string): Reference | undefined {
   return repository === undefined ? undefined : new Reference(text, repository, undefined, digest as Digest);
 }
 
-function parseRepository(text: string): Repository | undefined {
+/** Go's rule: a first component with "." or ":", or `localhost`, is the registry; "" without one. */
+function splitRegistry(text: string): { registry: string; path: string } {
   const slash = text.indexOf("/");
   const first = slash < 0 ? "" : text.slice(0, slash);
   const hasRegistry = first === "localhost" || /[.:]/.test(first);
-  const registry = hasRegistry ? first : "";
-  const path = hasRegistry ? text.slice(slash + 1) : text;
+  return hasRegistry ? { registry: first, path: text.slice(slash + 1) } : { registry: "", path: text };
+}
+
+function parseRepository(text: string): Repository | undefined {
+  const { registry, path } = splitRegistry(text);
   if (!REPOSITORY.test(path) || !isRegistryName(registry)) return undefined;
   return new Repository(canonicalRegistry(registry), path);
 }

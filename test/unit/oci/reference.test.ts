@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Fault } from "../../../src/errors/fault.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { parseReference, Repository } from "../../../src/oci/reference.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
@@ -73,11 +74,68 @@ describe("parseReference", () => {
     ["app:v1+2", "in a tag, 1 to 128 of them, e.g. app:1.0"],
     [`app:${"t".repeat(129)}`, "1 to 128"],
     [`registry.example/${"a".repeat(256)}`, "at most 255 characters; this one has 256"],
-    ["app@sha256:12", "64 hex digits"],
+    ["app@sha256:12", "64 lower-case hex digits"],
+    ["A", "Use lower-case letters in the repository, e.g. registry.example.com/team/app:1.0"],
+    ["Team!", "Use lower-case letters in the repository, e.g. registry.example.com/team/app:1.0"],
+    ["registry.example/a:v1", "at least 2 characters, e.g. registry.example/team/app"],
     ["reg.example:port/app", "host or host:port"],
     ["team/app!", "Use lower-case letters, digits"],
   ])("explains what is wrong with %j", (text, hint) => {
     expect(thrownBy(() => parseReference(text))).toMatchObject({ hint: expect.stringContaining(hint) });
+  });
+
+  const PARTS = {
+    digest: {
+      right: ["", `@${DIGEST}`],
+      wrong: ["@sha256:12", `@${DIGEST.toUpperCase()}`, `@md5:${"0".repeat(32)}`, "@", `@${DIGEST}@${DIGEST}`],
+    },
+    registry: {
+      right: ["", "reg.example/", "localhost:5000/"],
+      wrong: ["reg.example:port/", "[::1/", "a:1:2/", "reg.exa%41mple/"],
+    },
+    repository: { right: ["team/app", "ab"], wrong: ["a", "", "Team/App", "App", "team/app!", "a".repeat(256)] },
+    tag: { right: ["", ":v1"], wrong: [":", ":v+1", `:${"t".repeat(129)}`] },
+  };
+  type Part = keyof typeof PARTS;
+  const NAMES: readonly Part[] = ["digest", "registry", "repository", "tag"];
+  const HINTS: Readonly<Record<Part, RegExp>> = {
+    digest: /^Write one digest after the name/,
+    registry: /^Write the registry as host or host:port/,
+    repository: /(?:^Use lower-case letters.* in|^Give) the repository/,
+    tag: /in a tag, 1 to 128/,
+  };
+
+  function hintFor(text: string): string {
+    const error = thrownBy(() => parseReference(text));
+    return error instanceof Fault ? (error.hint ?? "") : String(error);
+  }
+
+  /** All references with right and wrong forms of the parts. */
+  function references(wrong: readonly Part[]): string[] {
+    const formsOf = (part: Part) => PARTS[part][wrong.includes(part) ? "wrong" : "right"];
+    return formsOf("registry").flatMap((registry) =>
+      formsOf("repository").flatMap((repository) =>
+        formsOf("tag").flatMap((tag) => formsOf("digest").map((digest) => registry + repository + tag + digest)),
+      ),
+    );
+  }
+
+  const PAIRS = NAMES.flatMap((one, i) => NAMES.slice(i + 1).map((other) => [one, other]));
+
+  test.each([...NAMES.map((name) => [name]), ...PAIRS].map((wrong) => ({ wrong, first: wrong[0] ?? "tag" })))(
+    "with a wrong $wrong, the hint is about the $first",
+    ({ wrong, first }) => {
+      for (const text of references(wrong)) {
+        const hint = hintFor(text);
+        expect(hint, text).toMatch(HINTS[first]);
+        const example = /, e\.g\. (\S+)\.$/.exec(hint)?.[1];
+        if (example !== undefined) expect(() => parseReference(example), text).not.toThrow();
+      }
+    },
+  );
+
+  test("references whose parts are all right are accepted", () => {
+    for (const text of references([])) expect(() => parseReference(text), text).not.toThrow();
   });
 
   test("has a tag or a digest, never both", () => {
