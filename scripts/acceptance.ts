@@ -16,7 +16,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { BINARY_FILES, buildBinary } from "./build-binary.ts";
+import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./build-binary.ts";
 import { runScript, runTool } from "./build-tool.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
 
@@ -92,7 +92,7 @@ function checkImage(image: string): void {
  */
 export function adaptSuite(source: string, programs: string, architecture: Architecture): void {
   const build = `build-linux-${architecture}`;
-  const files = BINARY_FILES.map((name) => join(programs, name)).join(" ");
+  const files = [...BINARY_FILES.keys(), ...BINARY_LINKS.keys()].map((name) => join(programs, name)).join(" ");
   const made = ["lifecycle", "symlinks", "launcher"].map((part) => `${build}-${part}`).join(" ");
   appendFileSync(
     join(source, "Makefile"),

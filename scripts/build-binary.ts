@@ -1,6 +1,7 @@
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -20,7 +21,7 @@ import { buildTimelinePage } from "./build-timeline-page.ts";
 import { runScript, runTool } from "./build-tool.ts";
 import { bundle, THREAD_ENTRIES } from "./bundle.ts";
 import { copyDebianLibraries, LIBRARIES, LOADER } from "./debian-libraries.ts";
-import { strip } from "./elf.ts";
+import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 import { collectLicenses } from "./licenses.ts";
 
@@ -36,8 +37,26 @@ const PROGRAM = "tandem";
 
 const LICENSES = "tandem.LICENSES";
 
-/** Contents of the executable's directory. Platforms only copy files that are directly beside the lifecycle's. */
-export const BINARY_FILES = ["exporter", "creator", PROGRAM, LOADER, ...LIBRARIES, LICENSES];
+/** A program, a library or a text of the executable. */
+interface BinaryFile {
+  readonly mode: number;
+  readonly isElf: boolean;
+}
+
+const asProgram: BinaryFile = { mode: 0o755, isElf: true };
+const asLibrary: BinaryFile = { mode: 0o644, isElf: true };
+
+/** Files of the executable's directory. Platforms only copy files that are directly beside the lifecycle's. */
+export const BINARY_FILES: ReadonlyMap<string, BinaryFile> = new Map([
+  ["exporter", asProgram],
+  [PROGRAM, asProgram],
+  [LOADER, asProgram],
+  ...LIBRARIES.map((name) => [name, asLibrary] as const),
+  [LICENSES, { mode: 0o644, isElf: false }],
+]);
+
+/** Links beside these files, with their targets. */
+export const BINARY_LINKS: ReadonlyMap<string, string> = new Map([["creator", "exporter"]]);
 
 const RUNTIME = join(root, "bin", "runtime.sh");
 
@@ -61,14 +80,15 @@ export async function buildBinary(architecture: Architecture, directory: string)
   try {
     const files = { architecture, temporary, made };
     const libraryLicenses = copyDebianLibraries(architecture, made);
-    chmodSync(join(made, LOADER), 0o755);
     const runtime = await fetchRuntime(architecture, temporary);
     const bundled = await buildProgram(files, runtime.node);
     copyFileSync(buildLauncher(architecture), join(made, "exporter"));
-    chmodSync(join(made, "exporter"), 0o755);
-    symlinkSync("exporter", join(made, "creator"));
+    for (const [name, target] of BINARY_LINKS) symlinkSync(target, join(made, name));
     writeFileSync(join(made, LICENSES), collectLicenses(bundled, runtime.license, libraryLicenses));
+    // Whatever the umask: the executable's users are others than its builder.
+    for (const [name, { mode }] of BINARY_FILES) chmodSync(join(made, name), mode);
     chmodSync(made, 0o755);
+    checkBinary(architecture, made);
     checkStart(files);
     renameSync(made, directory);
   } finally {
@@ -88,6 +108,7 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
   const { temporary, made } = files;
   const node = join(temporary, "node-stripped");
   const flags = runtimeList(readFileSync(RUNTIME, "utf8"), "node_flags");
+  checkElf(runtime, `Node.js for linux/${files.architecture}`, files.architecture);
   writeFileSync(node, strip(runtime), { mode: 0o755 });
   const modules = join(temporary, "modules");
   const sources = await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
@@ -118,6 +139,18 @@ async function buildProgram(files: Files, runtime: Buffer): Promise<readonly str
   writeFileSync(file, JSON.stringify(config));
   runTool(process.execPath, ["--build-sea", file], { cwd: temporary });
   return sources;
+}
+
+/**
+ * Checks a directory that an earlier build made, perhaps on another machine.
+ * @throws Error if a file is missing, truncated, or for another architecture
+ */
+export function checkBinary(architecture: Architecture, directory: string): void {
+  for (const [name, { isElf }] of BINARY_FILES) {
+    const path = join(directory, name);
+    if (!existsSync(path)) throw new Error(`${path} does not exist\nMake it with npm run build:binary`);
+    if (isElf) checkElf(readFileSync(path), path, architecture);
+  }
 }
 
 const isNative = (architecture: Architecture) => ARCHITECTURES[architecture] === process.arch;

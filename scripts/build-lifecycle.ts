@@ -1,17 +1,7 @@
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { BINARY_FILES, buildBinary } from "./build-binary.ts";
+import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "./build-binary.ts";
 import { runScript } from "./build-tool.ts";
 import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
 import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
@@ -58,6 +48,7 @@ export async function buildLifecycle({ archives, out, binary, env = [] }: Lifecy
     for (const { architecture, descriptor, entries } of released) {
       const directory = join(binary ?? join(temporary, "binary"), `linux-${architecture}`);
       if (binary === undefined) await buildBinary(architecture, directory);
+      else checkBinary(architecture, directory);
       const replaced = replace(entries, directory);
       made.push(await compressor.compress(replaced, ""));
       images.push({ architecture, descriptor, layers: [base, await compressor.compress(replaced, "/cnb/")] });
@@ -99,16 +90,16 @@ function checkTogether([first, ...others]: readonly ReleasedLifecycle[]): void {
 
 /** Replaces entries by the executable's files of the same name, and appends its other files. */
 function replace(released: readonly ArchiveEntry[], directory: string): ArchiveEntry[] {
-  if (!existsSync(directory)) throw new Error(`${directory} does not exist\nMake it with npm run build:binary`);
-  const own = BINARY_FILES.map((name) => ownEntry(join(directory, name)));
+  // Modes and links are not the directory's, because copies of it may have lost them.
+  const files = [...BINARY_FILES].map(([name, { mode }]): ArchiveEntry => {
+    return { name: `${PROGRAMS}/${name}`, mode, content: readFileSync(join(directory, name)) };
+  });
+  const links = [...BINARY_LINKS].map(([name, linkTo]): ArchiveEntry => {
+    return { name: `${PROGRAMS}/${name}`, mode: 0o777, content: { linkTo } };
+  });
+  const own = [...files, ...links];
   const names = new Set(own.map(({ name }) => name));
   return [...released.filter(({ name }) => !names.has(name)), ...own];
-}
-
-function ownEntry(path: string): ArchiveEntry {
-  const name = `${PROGRAMS}/${basename(path)}`;
-  if (lstatSync(path).isSymbolicLink()) return { name, mode: 0o777, content: { linkTo: readlinkSync(path) } };
-  return { name, mode: statSync(path).mode & 0o777, content: readFileSync(path) };
 }
 
 async function main(): Promise<void> {

@@ -13,19 +13,31 @@ export function architectureOf(file: Buffer): Architecture | undefined {
   return isElf64 ? MACHINES[file.readUInt16LE(18)] : undefined;
 }
 
-/**
- * Drops symbols, debugging information and the section table, like `strip`, for every architecture.
- * @returns the file up to the end of its last segment
- * @throws Error if the file is shorter than its segments
- */
-export function strip(file: Buffer): Buffer {
+/** @throws Error for a file that is not a complete program or library for the architecture */
+export function checkElf(file: Buffer, path: string, architecture: Architecture): void {
+  if (architectureOf(file) !== architecture) throw new Error(`${path} is not for linux/${architecture}`);
+  const end = endOfSegments(file);
+  if (end > file.length)
+    throw new Error(`${path} is truncated: it has ${file.length} bytes and its segments end at ${end}`);
+}
+
+function endOfSegments(file: Buffer): number {
   const headers = Number(file.readBigUInt64LE(32));
   const [size, count] = [file.readUInt16LE(54), file.readUInt16LE(56)];
   let end = headers + size * count;
+  if (end > file.length) return end;
   for (let header = headers; header < headers + size * count; header += size)
     end = Math.max(end, Number(file.readBigUInt64LE(header + 8) + file.readBigUInt64LE(header + 32)));
-  if (end > file.length) throw new Error(`it has ${file.length} bytes and its segments end at ${end}`);
-  const stripped = Buffer.from(file.subarray(0, end));
+  return end;
+}
+
+/**
+ * Drops symbols, debugging information and the section table, like `strip`, for every architecture.
+ * @param file complete ({@link checkElf})
+ * @returns the file up to the end of its last segment
+ */
+export function strip(file: Buffer): Buffer {
+  const stripped = Buffer.from(file.subarray(0, endOfSegments(file)));
   // e_shoff, e_shnum and e_shstrndx: no sections.
   stripped.writeBigUInt64LE(0n, 40);
   stripped.writeUInt32LE(0, 60);

@@ -83,7 +83,7 @@ test("replaces the programs after each build, and asserts on stderr and diffIDs"
   adaptSuite(source, "/programs", "amd64");
   const read = (file: string) => readFileSync(join(source, file), "utf8");
   expect(read("Makefile")).toMatch(
-    /^build-linux-amd64: tandem\ntandem: .*launcher\n\tcp .* \/programs\/exporter \/programs\/creator .*\/lifecycle$/m,
+    /^build-linux-amd64: tandem\ntandem: .*launcher\n\tcp .* \/programs\/exporter .* \/programs\/creator .*\/lifecycle$/m,
   );
   expect(read("testhelpers/docker.go")).toContain("return RunWithCombinedOutput(t, ");
   expect(read("acceptance/exporter_test.go")).toBe(

@@ -4,10 +4,12 @@ import {
   appendFileSync,
   cpSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -184,11 +186,22 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect(run.stdout).not.toContain("TANDEM_");
   });
 
-  test("a second build gives the same bytes", async () => {
+  test("a second build gives the same bytes and modes, also under a umask that hides files from others", async () => {
     const again = join(directory, "again");
-    await buildBinary(NATIVE, again);
-    const files = BINARY_FILES.filter((file) => file !== "creator");
+    const before = process.umask(0o077);
+    try {
+      await buildBinary(NATIVE, again);
+    } finally {
+      process.umask(before);
+    }
+    expect(readdirSync(again)).toEqual(readdirSync(lifecycle).filter((name) => name !== "lifecycle"));
+    const files = [...BINARY_FILES.keys()];
     expect(files.flatMap((name) => differenceIn(name, lifecycle, again))).toEqual([]);
+    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+    const modes = files.map((name) => [mode(join(lifecycle, name)), mode(join(again, name))]);
+    expect(new Set(modes.flat())).toEqual(new Set(["755", "644"]));
+    expect(modes.map(([, second]) => second)).toEqual(modes.map(([first]) => first));
+    expect(mode(again)).toBe("755");
     expect(readlinkSync(join(again, "creator"))).toBe("exporter");
   });
 

@@ -1,8 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
-import { BINARY_FILES } from "../../../scripts/build-binary.ts";
+import { BINARY_FILES, BINARY_LINKS } from "../../../scripts/build-binary.ts";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { readArchive } from "../../../scripts/lifecycle-archive.ts";
 import { blobFile, verifyLayout } from "../../support/layout.ts";
@@ -48,16 +59,18 @@ function release(
   return archive;
 }
 
+/** A small substitute for a file of the executable. */
+const own = (name: string, architecture: Architecture) =>
+  Buffer.concat([elf(ELF_MACHINES[architecture]), Buffer.from(`our ${name}`)]);
+
 /** A small substitute for the result of build:binary. */
 function binary(): string {
   const directory = tempTree();
-  for (const architecture of ["amd64", "arm64"]) {
+  for (const architecture of ["amd64", "arm64"] as const) {
     const path = join(directory, `linux-${architecture}`);
     mkdirSync(path);
-    for (const name of BINARY_FILES) {
-      if (name === "creator") symlinkSync("exporter", join(path, name));
-      else writeFileSync(join(path, name), `our ${name} for ${architecture}`);
-    }
+    for (const [name, { mode }] of BINARY_FILES) writeFileSync(join(path, name), own(name, architecture), { mode });
+    for (const [name, target] of BINARY_LINKS) symlinkSync(target, join(path, name));
     writeFileSync(join(path, "else.txt"), "not ours");
   }
   return directory;
@@ -68,9 +81,9 @@ test("replaces exporter and creator in the archive, and nothing else, in the for
   expect(archives.map((path) => basename(path))).toEqual(["lifecycle-v0.21.0+linux.amd64+tandem.tgz"]);
   const entries = new Map((await readArchive(archives[0] ?? "")).map(({ name, content }) => [name, content]));
   const kept = ["analyzer", "builder", "detector", "launcher", "launcher.sbom.cdx.json", "lifecycle", "restorer"];
-  const programs = [...kept, ...BINARY_FILES].map((name) => `lifecycle/${name}`);
+  const programs = [...kept, ...BINARY_FILES.keys(), ...BINARY_LINKS.keys()].map((name) => `lifecycle/${name}`);
   expect([...entries.keys()].sort()).toEqual(["lifecycle.toml", ...programs].sort());
-  expect(entries.get("lifecycle/exporter")).toEqual(Buffer.from("our exporter for amd64"));
+  expect(entries.get("lifecycle/exporter")).toEqual(own("exporter", "amd64"));
   expect(entries.get("lifecycle/creator")).toEqual({ linkTo: "exporter" });
   expect(entries.get("lifecycle/analyzer")).toEqual({ linkTo: "lifecycle" });
   expect(entries.get("lifecycle/lifecycle")).toEqual(Buffer.from("the phases"));
@@ -83,7 +96,7 @@ test("writes one image for both architectures, with the lifecycle image's labels
   const archives = [release("amd64"), release("arm64")];
   const { image } = await buildLifecycle({ archives, out: tempTree(), binary: binary() });
   expect(readdirSync(image).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
-  for (const architecture of ["amd64", "arm64"]) {
+  for (const architecture of ["amd64", "arm64"] as const) {
     const { labels, layers, refName } = verifyLayout(image, architecture);
     expect(refName).toBe("latest");
     expect(labels).toEqual({
@@ -98,7 +111,7 @@ test("writes one image for both architectures, with the lifecycle image's labels
     const authorities = base.find(({ name }) => name === "etc/ssl/certs/ca-certificates.crt")?.content;
     expect(String(authorities).match(/BEGIN CERTIFICATE/g)?.length).toBeGreaterThan(100);
     const exporter = lifecycle.find(({ name }) => name === "cnb/lifecycle/exporter")?.content;
-    expect(exporter).toEqual(Buffer.from(`our exporter for ${architecture}`));
+    expect(exporter).toEqual(own("exporter", architecture));
     expect(lifecycle.map(({ name }) => name)).toContain("cnb/lifecycle.toml");
   }
 });
@@ -169,7 +182,32 @@ function copied(archive: string): string {
   return copy;
 }
 
-test("names the directory of an executable that was not built", async () => {
-  const options = { archives: [release()], out: tempTree(), binary: "/nonexistent" };
-  await expect(buildLifecycle(options)).rejects.toThrow("/nonexistent/linux-amd64 does not exist");
+test.each<readonly [string, (directory: string) => void, string]>([
+  ["was not built", (path) => rmSync(path, { recursive: true }), "linux-amd64/exporter does not exist\nMake it with"],
+  ["lacks a library", (path) => rmSync(join(path, "libm.so.6")), "linux-amd64/libm.so.6 does not exist\nMake it with"],
+  [
+    "is for another architecture",
+    (path) => cpSync(`${path}/../linux-arm64`, path, { recursive: true, force: true }),
+    "linux-amd64/exporter is not for linux/amd64",
+  ],
+  [
+    "has a truncated library",
+    (path) => truncateSync(join(path, "libc.so.6"), 50),
+    "linux-amd64/libc.so.6 is not for linux/amd64",
+  ],
+])("refuses an executable that %s, and leaves no result", async (_what, damage, message) => {
+  const [out, directory] = [tempTree(), binary()];
+  damage(join(directory, "linux-amd64"));
+  await expect(buildLifecycle({ archives: [release()], out, binary: directory })).rejects.toThrow(message);
+  expect(readdirSync(out)).toEqual([]);
+});
+
+test("a copy of the executable that lost its modes and links makes the same archive", async () => {
+  const [archive, directory] = [release(), binary()];
+  const [plain] = (await buildLifecycle({ archives: [archive], out: tempTree(), binary: directory })).archives;
+  const files = join(directory, "linux-amd64");
+  for (const name of BINARY_FILES.keys()) chmodSync(join(files, name), 0o600);
+  for (const name of BINARY_LINKS.keys()) rmSync(join(files, name));
+  const [copy] = (await buildLifecycle({ archives: [archive], out: tempTree(), binary: directory })).archives;
+  expect(readFileSync(copy ?? "").equals(readFileSync(plain ?? ""))).toBe(true);
 });
