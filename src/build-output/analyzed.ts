@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import { Fault } from "../errors/fault.ts";
 import { goQuote } from "../go/format.ts";
+import { INTERPRETED } from "../go/json-decode.ts";
 import type { Logger } from "../logger.ts";
 import type { Analyzed } from "../plan/inputs.ts";
 import { runImageNames } from "./run-images.ts";
@@ -62,7 +63,7 @@ const analyzedSchema = table({
   (analyzed): Analyzed => ({
     previousImage: analyzed.image?.reference ?? "",
     runImage: analyzed["run-image"],
-    metadata: analyzed.metadata ?? metadataSchema.parse({}),
+    metadata: analyzed.metadata ?? metadataSchema.parse({}, INTERPRETED),
   }),
 );
 
@@ -71,7 +72,7 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
   const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
   if (analyzed !== undefined) return analyzed;
   logger.warn(`No analyzed metadata found at path ${goQuote(path)}`);
-  return analyzedSchema.parse({});
+  return analyzedSchema.parse({}, INTERPRETED);
 }
 
 /**

@@ -6,6 +6,7 @@ import { Fault, messageOf, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, fsPath, toByteString } from "../go/byte-string.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
+import { INTERPRETED } from "../go/json-decode.ts";
 import { isInt64 } from "../go/strconv.ts";
 
 /** A TOML date or time with all its digits; a plain TomlDate keeps milliseconds only. */
@@ -152,7 +153,7 @@ function shortened(value: bigint): string {
 export async function readToml<Schema extends z.ZodType>(path: ByteString, schema: Schema): Promise<z.output<Schema>> {
   const file = fromByteString(path);
   const bytes = await readBytes(path);
-  const result = schema.safeParse(decode(bytes, file), { reportInput: true });
+  const result = schema.safeParse(decode(bytes, file), { ...INTERPRETED, reportInput: true });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   throw tomlFault(file, issue === undefined ? "unexpected content" : describeIssue(issue));

@@ -42,8 +42,11 @@ function decodeDocument<T>(document: Uint8Array | string, type: GoType<T>, trail
   }
 }
 
+/** zod would compile a parser for each type, which takes longer than the few documents of an export. */
+export const INTERPRETED = { jitless: true } as const;
+
 function decoded<T>(type: GoType<T>, given: Given): Decoded<T> {
-  const { success, data, error } = type.safeParse(given);
+  const { success, data, error } = type.safeParse(given, INTERPRETED);
   if (success) return { ok: true, value: data };
   const reasons = error.issues.map(({ message, path }) => {
     const at = z.core.toDotPath(path);

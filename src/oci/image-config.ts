@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
-import { decodeFirst, flag, Given, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
+import { decodeFirst, flag, Given, INTERPRETED, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
 import { diffIdType, unreadable } from "./digest.ts";
 
 const keySet = mapOf(struct({})).transform((map) => [...map.keys()]);
@@ -67,12 +67,12 @@ export type ContainerConfig = z.output<typeof containerConfigType>;
 export type HistoryEntry = z.output<typeof historyType>;
 
 export function emptyContainerConfig(): ContainerConfig {
-  return containerConfigType.parse(NOTHING_GIVEN);
+  return containerConfigType.parse(NOTHING_GIVEN, INTERPRETED);
 }
 
 /** As imgutil creates it for a new image (imgutil new.go, emptyV1). */
 export function emptyImageConfig(platform: { readonly os: string; readonly architecture: string }): ImageConfig {
-  const config = imageConfigType.parse(NOTHING_GIVEN);
+  const config = imageConfigType.parse(NOTHING_GIVEN, INTERPRETED);
   return { ...config, ...platform, rootfs: { ...config.rootfs, type: "layers" } };
 }
 
