@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { getAsset, getRawAsset, isSea } from "node:sea";
 import type { DeflateWasm } from "./engine/compression.ts";
-import type { WorkerEntries } from "./engine/pool.ts";
+import type { WorkerEntries } from "./engine/threads.ts";
 import { Fault } from "./errors/fault.ts";
 
 export interface EngineParts {

@@ -8,7 +8,7 @@ import type { LocalSource } from "../src/plan/layers.ts";
 
 /*
  * Everything that both sides of the thread border know: the tar of a layer and its blocks, the shared memory, the
- * messages. Threads and the main thread import nothing else of each other.
+ * messages. Only src/engine/small-tasks.ts imports more of the threads' code.
  */
 
 /**

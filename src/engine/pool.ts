@@ -1,21 +1,15 @@
-import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
-import { MessageChannel, type MessagePort, type ResourceLimits } from "node:worker_threads";
-import { Piscina } from "piscina";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import {
   type Arena,
   type BlockDone,
   type BlockTask,
   type Compression,
   type CompressorReply,
-  type CompressorSetup,
   type CompressorTask,
   type CopyDone,
   createArena,
   type DigestDone,
   type DigesterReply,
-  type DigesterSetup,
-  type DigesterTask,
   type DigestTask,
   type HashFileDone,
   type LayoutBlob,
@@ -30,105 +24,9 @@ import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layers.ts";
 import { arenaNeeds } from "./compression.ts";
 import { slotCount } from "./slots.ts";
+import { SmallTasks } from "./small-tasks.ts";
 import type { SpooledBlob } from "./spool.ts";
-
-/**
- * In MiB. The young generation is V8's smallest: few objects outlive a message here. The limit of the old generation is
- * never reached, but without it V8 maps its built-in code again for each thread: 2 MB that count as resident. The code
- * range is address space only.
- */
-const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 2047, codeRangeSizeMb: 64 };
-
-/**
- * Piscina options that bound the threads' heaps and keep the process's `--import`, `NODE_OPTIONS` and `PISCINA_*` out
- * of them.
- */
-interface OwnThreadOptions {
-  readonly execArgv: string[];
-  readonly env: Record<string, string>;
-  readonly resourceLimits: ResourceLimits;
-}
-
-/** Threads still share the process's compile cache: it saves 4 ms per thread. */
-function ownThreadOptions(): OwnThreadOptions {
-  const directory = getCompileCacheDir();
-  const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
-  return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS };
-}
-
-const MOST_THREADS = 2;
-
-const TASKS_PER_THREAD = 1024;
-
-type Pool = Piscina<DigesterTask, DigesterReply>;
-type TransferList = NonNullable<NonNullable<Parameters<Pool["run"]>[1]>["transferList"]>;
-
-interface Thread {
-  readonly pool: Pool;
-  running: number;
-}
-
-/** The hashing threads. One starts at once, the second with the first task long enough to pay for its start. */
-export class DigesterThreads {
-  readonly #filename: string;
-  readonly #setup: DigesterSetup;
-  readonly #onError: (error: unknown) => void;
-  readonly #threads: Thread[] = [];
-
-  constructor(filename: string, setup: DigesterSetup, onError: (error: unknown) => void) {
-    this.#filename = filename;
-    this.#setup = setup;
-    this.#onError = onError;
-    this.#start();
-  }
-
-  /**
-   * Runs a task on the less busy thread.
-   * @param isLong true if the task pays for starting a thread
-   */
-  async run(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
-    const thread = this.#choose(isLong);
-    thread.running += 1;
-    try {
-      // Piscina takes an array, but its types name the last overload of Node's postMessage, which has an options object.
-      return await thread.pool.run(task, port === undefined ? {} : { transferList: [port] as unknown as TransferList });
-    } finally {
-      thread.running -= 1;
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#threads.map(({ pool }) => pool.destroy()));
-  }
-
-  #choose(isLong: boolean): Thread {
-    const least = this.#threads.reduce((best, thread) => (thread.running < best.running ? thread : best));
-    return isLong && least.running > 0 && this.#threads.length < MOST_THREADS ? this.#start() : least;
-  }
-
-  #start(): Thread {
-    const pool: Pool = new Piscina({
-      filename: this.#filename,
-      workerData: this.#setup,
-      minThreads: 1,
-      maxThreads: 1,
-      concurrentTasksPerWorker: TASKS_PER_THREAD,
-      // Digest tasks receive messages, which a sleeping thread would miss.
-      atomics: "disabled",
-      ...ownThreadOptions(),
-    });
-    pool.on("error", this.#onError);
-    const thread: Thread = { pool, running: 0 };
-    this.#threads.push(thread);
-    return thread;
-  }
-}
-
-/**
- * How long one compressing thread works alone unless a layer has more than one block. Threads that start together slow
- * each other down, and a small export ends before the second one has started.
- */
-const ALONE_MS = 200;
+import { Threads, type WorkerEntries } from "./threads.ts";
 
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
@@ -137,50 +35,33 @@ export interface RunningDigest {
   readonly done: Promise<DigestDone>;
 }
 
-export interface WorkerEntries {
-  readonly compressor: string;
-  readonly digester: string;
-}
-
-/** The engine's threads: `workers` of them scan, read and compress; one or two more hash. */
+/**
+ * Runs the engine's tasks: small ones in this thread, until there are enough of them to pay for starting threads; from
+ * then on all tasks in threads.
+ */
 export class WorkerPool {
   readonly arena: Arena;
-  readonly #compressors: Piscina<CompressorTask, CompressorReply>;
-  readonly #digesters: DigesterThreads;
+  readonly #entries: WorkerEntries;
+  readonly #workers: number;
+  readonly #compression: Compression;
+  readonly #small: SmallTasks;
+  #threads: Threads | undefined;
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
-  readonly #workers: number;
-  readonly #startTimer: NodeJS.Timeout;
   #isClosing = false;
 
   constructor(entries: WorkerEntries, workers: number, compression: Compression) {
-    this.arena = createArena(slotCount(workers), workers, arenaNeeds(compression));
-    const compressorSetup: CompressorSetup = { arena: this.arena, compression };
-    this.#compressors = started(
-      () =>
-        new Piscina({
-          filename: entries.compressor,
-          workerData: compressorSetup,
-          minThreads: 1,
-          maxThreads: 1,
-          // Tasks leave nothing running when they end, so the thread may sleep between them.
-          atomics: "sync",
-          ...ownThreadOptions(),
-        }),
-    );
-    // Piscina forgets abandoned tasks and reports a late reply of one as an error.
-    const onError = (error: unknown): void => this.#bury(error);
-    this.#compressors.on("error", onError);
+    this.#entries = entries;
     this.#workers = workers;
-    this.#startTimer = setTimeout(() => this.#startAll(), ALONE_MS);
-    this.#digesters = started(
-      () => new DigesterThreads(entries.digester, { arena: this.arena, format: compression.kind }, onError),
-    );
+    this.#compression = compression;
+    // This thread compresses as well.
+    this.arena = createArena(slotCount(workers), workers + 1, arenaNeeds(compression));
+    this.#small = new SmallTasks(this.arena, compression);
   }
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
-    const done = unwrap<ScanDone>(await this.#awaitReply(this.#compressors.run({ kind: "scan", source })));
-    return done.indexes;
+    const indexes = this.#threads === undefined ? this.#small.scan(source) : undefined;
+    return indexes ?? (await this.#compress<ScanDone>({ kind: "scan", source })).indexes;
   }
 
   /**
@@ -189,40 +70,45 @@ export class WorkerPool {
    * @throws Fault of the copy, e.g. a corrupt blob
    */
   async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {
-    const { tarSize } = unwrap<CopyDone>(
-      await this.#awaitReply(this.#compressors.run({ kind: "copy", source, spool })),
-    );
+    const { tarSize } = await this.#compress<CopyDone>({ kind: "copy", source, spool });
     return { fileDescriptor: spool, tarSize };
   }
 
   async block(task: BlockTask): Promise<BlockDone> {
-    return unwrap<BlockDone>(await this.#awaitReply(this.#compressors.run(task)));
+    const reply = this.#takes(1) ? await this.#small.block(task) : undefined;
+    return reply?.kind === "block-done" ? reply : await this.#compress<BlockDone>(task);
   }
 
   digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
-    if (blocks > 1) this.#startAll();
     const { port1, port2 } = new MessageChannel();
     const task: DigestTask = { kind, port: port2, spool: spool?.fileDescriptor ?? -1, offset: spool?.offset ?? 0 };
-    const answer = this.#awaitReply(this.#digesters.run(task, blocks > 1, port2));
-    const done = answer.then((reply) => unwrap<DigestDone>(reply));
-    return { port: port1, done };
+    const answer = this.#takes(blocks)
+      ? this.#small.digest(task)
+      : this.#awaitReply(this.#started().digest(task, blocks > 1, port2));
+    return { port: port1, done: answer.then((reply) => unwrap<DigestDone>(reply)) };
   }
 
   async hashFile(path: string): Promise<DiffID> {
-    const { sha256 } = unwrap<HashFileDone>(
-      await this.#awaitReply(this.#digesters.run({ kind: "hash-file", path }, true)),
-    );
+    const answer = this.#started().digest({ kind: "hash-file", path }, true);
+    const { sha256 } = unwrap<HashFileDone>(await this.#awaitReply(answer));
     return `sha256:${sha256}` as DiffID;
   }
 
-  #startAll(): void {
-    clearTimeout(this.#startTimer);
-    const { options } = this.#compressors;
+  #takes(blocks: number): boolean {
+    return this.#threads === undefined && this.#small.takes(blocks);
+  }
+
+  async #compress<Done extends CompressorReply>(task: CompressorTask): Promise<Done> {
+    return unwrap<Done>(await this.#awaitReply(this.#started().compress(task)));
+  }
+
+  #started(): Threads {
     try {
-      options.maxThreads = this.#workers;
-      options.minThreads = this.#workers;
+      const setup = { arena: this.arena, compression: this.#compression };
+      this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#bury(error));
+      return this.#threads;
     } catch (error) {
-      this.#bury(error);
+      throw deathFault(error);
     }
   }
 
@@ -243,16 +129,7 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.#isClosing = true;
-    clearTimeout(this.#startTimer);
-    await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
-  }
-}
-
-function started<Threads>(start: () => Threads): Threads {
-  try {
-    return start();
-  } catch (error) {
-    throw deathFault(error);
+    await this.#threads?.close();
   }
 }
 

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadCompression } from "../../src/engine/compression.ts";
-import type { WorkerEntries } from "../../src/engine/pool.ts";
+import type { WorkerEntries } from "../../src/engine/threads.ts";
 import type { DiffID } from "../../src/oci/digest.ts";
 import type { LayerPlan, LayerSource, LocalSource } from "../../src/plan/layers.ts";
 import { BLOCK_SIZE, type Compression } from "../../workers/protocol.ts";

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { isSystemError, pathFault } from "../../src/go/errno.ts";
@@ -125,8 +126,9 @@ function check(entry: IndexedEntry, path: ByteString, stats: Stats): FileIdentit
 const PAUSE_MS = 10;
 const MAX_WAIT_MS = 10_000;
 
-/** While there are too many open files, blocks the thread until the process has closed others. */
+/** While there are too many open files, blocks a worker thread until the process has closed others. */
 export function waitForDescriptor<T>(open: () => T): T {
+  if (isMainThread) return open();
   for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
     try {
       return open();

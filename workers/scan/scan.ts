@@ -17,13 +17,14 @@ const PROCESS_DIR = "/cnb/process";
 /**
  * Scans a layer's source without reading contents. Returns the index of its tar; for an app directory, whose slices are
  * scanned together, the indexes of all slices in order, the rest layer last.
+ * @throws Fault; RangeError as soon as a directory is found to have more than `mostEntries` entries
  */
-export function scanSource(source: Source): TarIndex[] {
+export function scanSource(source: Source, mostEntries?: number): TarIndex[] {
   switch (source.kind) {
     case "directory":
-      return [buildTarIndex(treeEntries(source.path, source, "walk"))];
+      return [buildTarIndex(treeEntries(source.path, source, "walk", mostEntries))];
     case "app-slice":
-      return scanApp(source);
+      return scanApp(source, mostEntries);
     case "launcher":
       return [scanLauncher(source.path)];
     case "process-types":
@@ -31,17 +32,23 @@ export function scanSource(source: Source): TarIndex[] {
   }
 }
 
-function* treeEntries(root: ByteString, owner: Owner, order: WalkOrder): Generator<ScannedEntry> {
+function* treeEntries(
+  root: ByteString,
+  owner: Owner,
+  order: WalkOrder,
+  mostEntries: number | undefined,
+): Generator<ScannedEntry> {
   yield* scanParents(root);
-  for (const { path, stats } of walk(root, order)) {
+  for (const { path, stats } of walk(root, order, mostEntries)) {
     const entry = scanEntry(path, stats, owner);
     if (entry !== undefined) yield entry;
   }
 }
 
-function scanApp(source: AppSource): TarIndex[] {
+function scanApp(source: AppSource, mostEntries: number | undefined): TarIndex[] {
   try {
-    return source.slices.length > 0 ? scanSlices(source) : [buildTarIndex(treeEntries(source.appDir, source, "path"))];
+    if (source.slices.length > 0) return scanSlices(source, mostEntries);
+    return [buildTarIndex(treeEntries(source.appDir, source, "path", mostEntries))];
   } catch (error) {
     const isMissing = error instanceof Fault && error.code === "EXPORT_LAYER_READ" && isNoDirectory(error.cause);
     if (!isMissing) throw error;
@@ -54,14 +61,14 @@ function isNoDirectory(error: unknown): boolean {
   return isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR");
 }
 
-function scanSlices(source: AppSource): TarIndex[] {
+function scanSlices(source: AppSource, mostEntries: number | undefined): TarIndex[] {
   const { appDir, slices } = source;
   const parents = scanParents(appDir);
   const division = new AppSlices(slices);
   const all = new TarIndexBuilder();
   const numbers: number[] = [];
   const skip = appDir.endsWith("/") ? appDir.length : appDir.length + 1;
-  for (const { path, stats, number, parent } of walk(appDir, "path")) {
+  for (const { path, stats, number, parent } of walk(appDir, "path", mostEntries)) {
     division.add(path.slice(skip), parent);
     const entry = scanEntry(path, stats, source);
     if (entry === undefined) continue;

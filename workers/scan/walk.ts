@@ -25,14 +25,25 @@ const READ_NAMES = 1024;
 /**
  * Reads a directory's names without holding all of them as strings: a million would take 130 MB.
  * @param size of the directory itself, in bytes
- * @throws Fault `open <path>: ...`
+ * @throws Fault `open <path>: ...`, also with more than `most` names
  */
-export function readNames(path: ByteString, size: number): DirectoryNames {
+export function readNames(path: ByteString, size: number, most = Number.POSITIVE_INFINITY): DirectoryNames {
   try {
+    if (Number.isFinite(most)) ensureFew(path, most);
     return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new NamesAtOnce(path) : new NamesInRuns(path)));
   } catch (error) {
     throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
   }
+}
+
+/** Reads no more names than it has to. */
+function ensureFew(path: ByteString, most: number): void {
+  using directory = opendirSync(fsPath(path), { encoding: "latin1", bufferSize: most + 1 });
+  for (let count = 0; directory.readSync() !== null; count++) if (count === most) throw tooMany(most);
+}
+
+function tooMany(most: number): Error {
+  return new RangeError(`more than ${most} entries`);
 }
 
 class NamesAtOnce implements DirectoryNames {
@@ -208,23 +219,22 @@ export type WalkOrder = "walk" | "path";
 
 /**
  * Walks a tree without following symlinks. Holds only the names in the directories above the current path.
- * @throws Fault if a path cannot be read, or a directory is replaced during the walk
+ * @throws Fault if a path cannot be read, or a directory is replaced during the walk; RangeError or Fault if there are
+ * more than `mostEntries` paths
  */
-export function* walk(root: ByteString, order: WalkOrder = "walk"): Generator<WalkedPath> {
+export function* walk(root: ByteString, order: WalkOrder = "walk", mostEntries?: number): Generator<WalkedPath> {
   let count = 0;
-  const visit = (path: ByteString, parent: number): WalkedPath => ({
-    path,
-    stats: lstat(path, path !== root),
-    number: count++,
-    parent,
-  });
+  const visit = (path: ByteString, parent: number): WalkedPath => {
+    if (count === mostEntries) throw tooMany(mostEntries);
+    return { path, stats: lstat(path, path !== root), number: count++, parent };
+  };
   const top = visit(root, 0);
   yield top;
-  const open = top.stats.isDirectory() ? [new OpenDirectory(top)] : [];
+  const open = top.stats.isDirectory() ? [new OpenDirectory(top, mostEntries)] : [];
   for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
     const inner = directory.takeWaiting(order);
     const name = inner === undefined ? directory.takeName() : undefined;
-    if (inner !== undefined) open.push(new OpenDirectory(inner));
+    if (inner !== undefined) open.push(new OpenDirectory(inner, mostEntries));
     else if (name !== undefined) {
       const walked = visit(joinPath(directory.path, name), directory.number);
       yield walked;
@@ -243,11 +253,11 @@ class OpenDirectory {
   readonly #names: DirectoryNames;
   readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
 
-  constructor({ path, number, stats }: WalkedPath) {
+  constructor({ path, number, stats }: WalkedPath, mostNames: number | undefined) {
     this.path = path;
     this.number = number;
     this.#stats = stats;
-    this.#names = readNames(path, stats.size);
+    this.#names = readNames(path, stats.size, mostNames);
     this.check();
   }
 

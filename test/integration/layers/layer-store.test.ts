@@ -9,6 +9,7 @@ import { loadCompression } from "../../../src/engine/compression.ts";
 import type { GrowingBlob, Layer } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
+import type { LocalSource } from "../../../src/plan/layers.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,
@@ -41,7 +42,7 @@ async function failureOf(layer: Layer): Promise<unknown> {
   return await rejectionOf(layer.blob().then((blob) => blob.done));
 }
 
-/** Checks that a layer is correct, and so that an earlier failure left nothing behind. */
+/** A layer is what it should be: the proof that nothing of an earlier failure is left in the way. */
 async function expectWorks(store: LayerStore, key: string): Promise<void> {
   const source = directorySource(filledDirectory(3 * pool.arena.slots));
   const layer = store.layer(planOf(source, { key }), NEVER);
@@ -81,7 +82,7 @@ test("the digest does not depend on the number of workers, and the blob is the t
 });
 
 test("zstd: the digest does not depend on the number of workers, and the blob is the tar in frames", async () => {
-  const source = directorySource(filledDirectory(5));
+  const source = directorySource(filledDirectory(12));
   const blobs = await Promise.all(
     [1, 3].map(async (workers) => {
       const own = new WorkerPool(WORKER_ENTRIES, workers, loadCompression("zstd", 1, ""));
@@ -119,28 +120,69 @@ test("a shared layer is read, hashed and compressed once", async () => {
   await spoolsClosed(spoolDir);
 });
 
-test("an export of small layers starts no more threads than it needs", async () => {
+/** Counts the threads that start during the test. */
+function startedThreads(): () => number {
   let started = 0;
   const count = () => {
     started += 1;
   };
   subscribe("worker_threads", count);
   onTestFinished(() => void unsubscribe("worker_threads", count));
-  // Even on a slow machine, the time after which the other threads start anyway is not over.
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
-  vi.useRealTimers();
-  onTestFinished(() => own.close());
-  const store = new LayerStore(own, 3, tempTree());
-  const make = async (blocks: number, key: string) => {
-    const layer = store.layer(planOf(directorySource(filledDirectory(blocks)), { key }), NEVER);
-    await bytesOf(layer);
+  return () => started;
+}
+
+describe("an export of small layers", () => {
+  const compressions = { gzip: () => fastestGzip(), zstd: () => loadCompression("zstd", 1, "") };
+
+  test.each(["gzip", "zstd"] as const)("starts no thread, and has the bytes that threads make: %s", async (kind) => {
+    const started = startedThreads();
+    const own = new WorkerPool(WORKER_ENTRIES, 3, compressions[kind]());
+    onTestFinished(() => own.close());
+    const store = new LayerStore(own, 3, tempTree());
+    const make = async (source: LocalSource, key: string) => {
+      const layer = store.layer(planOf(source, { key }), NEVER);
+      const bytes = await bytesOf(layer);
+      layer.release();
+      return { bytes, diffId: await layer.diffId, ...(await (await layer.blob()).done) };
+    };
+    const small = [0, 1, 3].map((blocks) => directorySource(filledDirectory(blocks)));
+    const here = await Promise.all(small.map((source, i) => make(source, `here ${i}`)));
+    expect(started()).toBe(0);
+    await make(directorySource(filledDirectory(3 * own.arena.slots)), "large");
+    expect(started()).toBe(5);
+    expect(await Promise.all(small.map((source, i) => make(source, `thread ${i}`)))).toEqual(here);
+  });
+
+  test("starts threads for a directory with many entries", async () => {
+    const started = startedThreads();
+    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    onTestFinished(() => own.close());
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`dir/${i}`, ""]));
+    const source = directorySource(tempTree(many));
+    const layer = new LayerStore(own, 3, tempTree()).layer(planOf(source), NEVER);
+    expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
+    expect(started()).toBe(4);
     layer.release();
-  };
-  await Promise.all([make(0, "a"), make(0, "b"), make(0, "c")]);
-  expect(started).toBe(2);
-  await make(3 * own.arena.slots, "large");
-  expect(started).toBe(5);
+  });
+
+  test("leaves what it cannot read to a thread, which reports it", async () => {
+    const started = startedThreads();
+    const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
+    onTestFinished(() => own.close());
+    const directory = tempTree({ file: "x" });
+    const scan = vi.spyOn(own, "scan");
+    const store = new LayerStore(own, 1, tempTree());
+    scan.mockImplementationOnce(async (source) => {
+      const indexes = await own.scan(source);
+      rmSync(join(directory, "file"));
+      return indexes;
+    });
+    expect(await failureOf(store.layer(planOf(directorySource(directory)), NEVER))).toMatchObject({
+      code: "EXPORT_LAYER_CHANGED",
+      message: `file changed while it was exported: ${directory}/file was removed`,
+    });
+    expect(started()).toBe(2);
+  });
 });
 
 test("what only the cache takes is not scanned while blocks of the app image wait for a thread", async () => {
@@ -335,7 +377,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
   const controller = new AbortController();
   const reason = new Error("stop");
   const root = filledDirectory(40);
-  // The engine builds four layers at a time, so some of these have not started.
+  // The engine makes four layers at a time, so that some of these have not begun.
   const layers = Array.from({ length: 7 }, (_, order) =>
     store.layer(planOf(directorySource(root), { key: String(order), order }), controller.signal),
   );
@@ -414,7 +456,7 @@ test("a layer that waits for its turn holds no spool", async () => {
     layers.map(async (layer) => {
       await layer.diffId;
       done += 1;
-      // Nothing is released, so open files beyond those of finished layers belong to running ones.
+      // Nothing is released, so what is open above those that are done is under way.
       most = Math.max(most, openSpools(spools) - done);
     }),
   );

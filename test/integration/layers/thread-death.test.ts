@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { loadCompression } from "../../../src/engine/compression.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
+import { toByteString } from "../../../src/go/byte-string.ts";
+import type { Digest } from "../../../src/oci/digest.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -20,7 +22,8 @@ test.for(ENDS)("a thread that $how fails all that waits, with its cause", async 
   const entry = join(tempTree({ "dying.cjs": code }), "dying.cjs");
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());
-  const tasks = [1, 2, 3].map(() => pool.scan({ kind: "process-types", types: [] }));
+  const blob = { path: toByteString(entry), digest: "sha256:0" as Digest };
+  const tasks = [1, 2, 3].map(() => pool.copy(blob, -1));
   for (const task of tasks)
     expect(await rejectionOf(task)).toMatchObject({
       code: "EXPORT_LAYER_THREAD",

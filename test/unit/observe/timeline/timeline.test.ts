@@ -106,6 +106,26 @@ function recorded(): Timeline {
   return recorder.timeline(monitor, "tandem 0");
 }
 
+test("the main thread has one lane, whatever it makes", () => {
+  const ticker = new ManualClock();
+  const recorder = new TimelineRecorder(() => 0, new Date(0));
+  const monitor = new Monitor((event) => recorder.event(event), ticker.now, recorder);
+  const stop = recorder.watch(monitor, ticker);
+  const work = monitor.layer("a:b");
+  work.begin(2048, ["diff-id"]);
+  work.block(0, { length: 2048, outputLength: 0, times: { thread: 0, startMs: 1, readMs: 2, endMs: 3 } });
+  work.digested("diff-id", { thread: 0, startMs: 3, endMs: 4 });
+  work.digested("diff-id", { thread: 2, startMs: 5, endMs: 6 });
+  stop();
+  const { lanes, spans } = recorder.timeline(monitor, "tandem 0");
+  expect(lanes.map(({ name }) => name)).toEqual(["main", "hash 1"]);
+  expect(spans.map(([lane, , kind]) => [lane, kind])).toEqual([
+    [0, "make"],
+    [0, "diff-id"],
+    [1, "diff-id"],
+  ]);
+});
+
 test("a timeline has a lane for each thread and for each overlapping upload", () => {
   const { lanes, layers, spans, layerSpans, uploads, markers, samples, durationMs, began } = recorded();
   expect({ durationMs, began }).toEqual({ durationMs: 225, began: "1970-01-01T00:00:00.000Z" });

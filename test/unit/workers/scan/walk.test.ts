@@ -46,6 +46,14 @@ describe("the order of a walk", () => {
   });
 });
 
+test("a walk ends at the first path beyond its limit, and reads no more names of a directory", () => {
+  const root = tempTree({ a: "", b: "", "c/d": "" });
+  expect([...walk(root, "walk", 5)]).toHaveLength(5);
+  expect(() => [...walk(root, "walk", 4)]).toThrow("more than 4 entries");
+  expect(readNames(root, 0, 3).next).toBe("a");
+  expect(() => readNames(root, 0, 2)).toThrow("more than 2 entries");
+});
+
 test("a directory that is read in runs has its names in order", () => {
   const root = tempTree();
   const count = 33_000;

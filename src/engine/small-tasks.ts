@@ -1,0 +1,66 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { handleTask } from "../../workers/blocks/compress.ts";
+import { digestBlocks } from "../../workers/blocks/digest.ts";
+import { type BlockEncoder, createEncoder } from "../../workers/blocks/encoder.ts";
+import type {
+  Arena,
+  BlockTask,
+  Compression,
+  CompressorReply,
+  DigestReply,
+  DigestTask,
+  TarIndex,
+} from "../../workers/protocol.ts";
+import { scanSource } from "../../workers/scan/scan.ts";
+import type { LocalSource } from "../plan/layers.ts";
+
+/** Blocks of all layers together: about as much work as starting the threads. */
+const MOST_BLOCKS = 8;
+
+/** Entries of all layers together. */
+const MOST_ENTRIES = 256;
+
+/**
+ * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. Never
+ * reports what fails: a thread repeats the task, and can wait without blocking the process.
+ */
+export class SmallTasks {
+  readonly #arena: Arena;
+  readonly #compression: Compression;
+  #encoder: BlockEncoder | undefined;
+  #blocksLeft = MOST_BLOCKS;
+  #entriesLeft = MOST_ENTRIES;
+
+  constructor(arena: Arena, compression: Compression) {
+    this.#arena = arena;
+    this.#compression = compression;
+  }
+
+  /** @returns undefined for a source that has too many entries, or that cannot be read */
+  scan(source: LocalSource): readonly TarIndex[] | undefined {
+    try {
+      const indexes = scanSource(source, this.#entriesLeft);
+      for (const { entryCount } of indexes) this.#entriesLeft -= entryCount;
+      return indexes;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether a layer of so many blocks can be made here. */
+  takes(blocks: number): boolean {
+    return blocks <= this.#blocksLeft;
+  }
+
+  async block(task: BlockTask): Promise<CompressorReply> {
+    this.#blocksLeft -= 1;
+    // Between blocks the process stays responsive.
+    await nextTurn();
+    this.#encoder ??= createEncoder(this.#arena, this.#compression);
+    return await handleTask(task, this.#arena, this.#encoder);
+  }
+
+  digest(task: DigestTask): Promise<DigestReply> {
+    return digestBlocks({ arena: this.#arena, format: this.#compression.kind }, task);
+  }
+}
