@@ -42,7 +42,7 @@ async function failureOf(layer: Layer): Promise<unknown> {
   return await rejectionOf(layer.blob().then((blob) => blob.done));
 }
 
-/** A layer is what it should be: the proof that nothing of an earlier failure is left in the way. */
+/** Checks that a layer is correct, and so that an earlier failure left nothing behind. */
 async function expectWorks(store: LayerStore, key: string): Promise<void> {
   const source = directorySource(filledDirectory(3 * pool.arena.slots));
   const layer = store.layer(planOf(source, { key }), NEVER);
@@ -377,7 +377,7 @@ test("abort stops a layer, wherever it is, with the signal's reason", async () =
   const controller = new AbortController();
   const reason = new Error("stop");
   const root = filledDirectory(40);
-  // The engine makes four layers at a time, so that some of these have not begun.
+  // The engine builds four layers at a time, so some of these have not started.
   const layers = Array.from({ length: 7 }, (_, order) =>
     store.layer(planOf(directorySource(root), { key: String(order), order }), controller.signal),
   );
@@ -456,7 +456,7 @@ test("a layer that waits for its turn holds no spool", async () => {
     layers.map(async (layer) => {
       await layer.diffId;
       done += 1;
-      // Nothing is released, so what is open above those that are done is under way.
+      // Nothing is released, so open files beyond those of finished layers belong to running ones.
       most = Math.max(most, openSpools(spools) - done);
     }),
   );
