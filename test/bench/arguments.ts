@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { type Link, parseLink } from "./link-speed.ts";
+import { type Link, parseLink } from "./links.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 
 /** What to measure. */

@@ -4,18 +4,15 @@ import { dirname, join } from "node:path";
 import { build } from "../../scripts/build.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
-import { contendersOf } from "./contenders-of.ts";
-import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth-report.ts";
-import { describeLink } from "./link-speed.ts";
-import { machineFacts } from "./machine.ts";
+import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries, measureGrowth } from "./growth.ts";
+import { bufferBytes, describeLink, runInOwnNetwork } from "./links.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
-import { measureGrowth } from "./measure-growth.ts";
-import { measuredNow } from "./origin.ts";
-import { bufferBytes, runInOwnNetwork } from "./own-network.ts";
+import { contendersOf } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { comparisons, HEADER, resultRows } from "./result-table.ts";
-import { type Cell, runCell } from "./run-cell.ts";
 import {
+  machineFacts,
+  measuredNow,
   mergeResults,
   RESULTS,
   readResults,
@@ -23,7 +20,8 @@ import {
   type StoredPoint,
   type StoredResults,
   writeResults,
-} from "./stored-results.ts";
+} from "./results.ts";
+import { type Cell, runCell } from "./run-cell.ts";
 import { describeCurve } from "./worker-curve/curve-report.ts";
 import { measureCurve } from "./worker-curve/measure-curve.ts";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { BenchBuild } from "./make-build.ts";
 import { measure, type Usage } from "./measure.ts";
-import type { RegistryPair } from "./registry-pair.ts";
+import type { RegistryPair } from "./registries.ts";
 
 /** How the two images are exported. */
 export type Mode = "series" | "parallel";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { Shaper, sleepUntil } from "./shaper.ts";
 
 /*
  * A TCP proxy with the rate and the delay of a network link, in a process of its own so that it takes no time from what is
@@ -95,3 +95,30 @@ process.on("message", async (message) => {
   process.send?.({ ports });
 });
 process.on("disconnect", () => process.exit(0));
+
+/** Unused time that may be made up for, so that timers which fire late do not slow the link down. */
+const BURST_MS = 4;
+
+/** One direction of a link: lets bytes through at a rate, in the order in which they come (a token bucket). */
+export class Shaper {
+  bytes = 0;
+  readonly #bytesPerMs: number;
+  #freeAt = 0;
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerMs = bytesPerSecond / 1000;
+  }
+
+  /** Resolves when the last of these bytes has left. */
+  async pass(bytes: number): Promise<void> {
+    this.bytes += bytes;
+    this.#freeAt = Math.max(this.#freeAt, performance.now() - BURST_MS) + bytes / this.#bytesPerMs;
+    await sleepUntil(this.#freeAt);
+  }
+}
+
+/** @param time of performance.now() */
+export async function sleepUntil(time: number): Promise<void> {
+  const wait = time - performance.now();
+  if (wait >= 1) await sleep(wait);
+}

@@ -1,8 +1,20 @@
-import { copyFileSync, linkSync, lstatSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { hash } from "node:crypto";
+import {
+  closeSync,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { gzipSync } from "node:zlib";
 import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build-output.ts";
-import { compressedSize } from "./compressed-size.ts";
-import { type PickedFile, type PoolName, type PoolReader, readPool } from "./file-pools.ts";
+import { filesBelow } from "../support/file-tree.ts";
 import type { Amount, BenchLayer, Scenario, Zeros } from "./scenarios.ts";
 
 /** A scenario's build on disk. Sizes in bytes, before compression. */
@@ -111,4 +123,100 @@ function placePart({ path, size }: PickedFile, target: string, part: number): nu
   const bytes = readFileSync(path).subarray(0, Math.max(1, Math.round(size * part)));
   writeFileSync(target, bytes);
   return bytes.length;
+}
+
+/** Caches that tools write among the modules, now and then while something is measured. */
+const WRITTEN = /\/node_modules\/\.[^/]+\//;
+
+/** A file of the machine and its size in bytes. */
+export interface PickedFile {
+  readonly path: string;
+  readonly size: number;
+}
+
+interface Pool {
+  readonly folders: readonly string[];
+  readonly pattern: RegExp;
+  readonly sizes: readonly [least: number, most: number];
+}
+
+const modules = join(import.meta.dirname, "..", "..", "node_modules");
+const SYSTEM = ["/usr/lib", "/usr/local", "/opt", "/usr/share"];
+const ANY_SIZE = [1, Number.POSITIVE_INFINITY] as const;
+
+/** Kinds of files that layers are made of, and where machines have them. The project's own modules are on every machine. */
+const POOLS = {
+  toolchains: {
+    folders: ["/usr/lib/jvm", "/usr/local/go", "/usr/lib/gcc", join(modules, "@rolldown"), modules, ...SYSTEM],
+    pattern: /./,
+    sizes: ANY_SIZE,
+  },
+  libraries: { folders: [...SYSTEM, modules], pattern: /\.(so(\.[\d.]+)?|node)$/, sizes: ANY_SIZE },
+  binaries: { folders: ["/usr/local", "/usr/bin", modules], pattern: /^[^.]+$/, sizes: [1_000_000, ANY_SIZE[1]] },
+  text: {
+    folders: [modules, "/usr/include", "/usr/share", "/usr/lib"],
+    pattern: /\.(ts|js|mjs|cjs|md|json|h|hpp|py|txt|html)$/,
+    sizes: ANY_SIZE,
+  },
+  archives: {
+    folders: ["/usr/share", "/usr/lib", "/opt", "/var/lib"],
+    pattern: /\.(gz|jar|jmod|whl|png|xz|zip|jpg|woff2|tgz|zst|bz2)$/,
+    sizes: ANY_SIZE,
+  },
+  small: { folders: [modules, ...SYSTEM], pattern: /./, sizes: [1, 16 << 10] },
+} as const satisfies Record<string, Pool>;
+
+export type PoolName = keyof typeof POOLS;
+
+/**
+ * Files of a pool, folder by folder, in an order that looks random but is the same each time, so that a part of a folder is
+ * like the whole: a JDK begins with its archives. undefined once, each time that all have been given, then from the start
+ * again.
+ */
+export type PoolReader = Generator<PickedFile | undefined, never>;
+
+/** @throws Error when the machine has no such file at all */
+export function* readPool(name: PoolName): PoolReader {
+  const { folders, pattern, sizes }: Pool = POOLS[name];
+  for (;;) {
+    const given = new Set<string>();
+    for (const folder of folders) {
+      for (const path of shuffled(filesBelow(folder, pattern))) {
+        if (given.has(path) || WRITTEN.test(path)) continue;
+        const { size } = lstatSync(path);
+        if (size < sizes[0] || size > sizes[1]) continue;
+        given.add(path);
+        yield { path, size };
+      }
+    }
+    if (given.size === 0) throw new Error(`this machine has no files for ${name} below ${folders.join(", ")}`);
+    yield undefined;
+  }
+}
+
+function shuffled(paths: Iterable<string>): string[] {
+  const keyed = Array.from(paths, (path) => ({ path, key: hash("sha1", path) }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ path }) => path);
+}
+
+const SAMPLE_BYTES = 32 << 10;
+const MOST_SAMPLES = 8;
+
+/** About how many bytes gzip -1 would leave of a file, from samples spread evenly over it. */
+export function compressedSize({ path, size }: PickedFile): number {
+  const samples = Math.min(MOST_SAMPLES, Math.ceil(size / SAMPLE_BYTES));
+  const sample = Buffer.allocUnsafe(SAMPLE_BYTES);
+  const file = openSync(path, "r");
+  let [read, left] = [0, 0];
+  try {
+    for (let i = 0; i < samples; i++) {
+      const at = Math.floor((i * Math.max(0, size - SAMPLE_BYTES)) / Math.max(1, samples - 1));
+      const length = readSync(file, sample, 0, SAMPLE_BYTES, at);
+      read += length;
+      left += gzipSync(sample.subarray(0, length), { level: 1 }).length;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return read === 0 ? 0 : (size * left) / read;
 }

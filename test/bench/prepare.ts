@@ -1,10 +1,13 @@
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+import type { BuildOutput } from "../support/build-output.ts";
 import { pushRunImage } from "../support/run-image.ts";
-import { writeAnalyzedToml } from "./analyzed-toml.ts";
 import { APP, type Contender, type Course, tandem } from "./contender.ts";
 import { type BenchBuild, writeMark } from "./make-build.ts";
-import { readPushedImage } from "./pushed-image.ts";
+import { type PushedImage, readPushedImage } from "./registries.ts";
 import type { Before } from "./scenarios.ts";
 
 const RUN_IMAGE = "bench/run";
@@ -42,4 +45,27 @@ export async function prepare(course: Course, before: Before, contender: Contend
 /** Kernels drop from memory what nobody reads for a while: the first in a row would be measured with the disk, and the others without. */
 function readAll({ layersDir, appDir }: BenchBuild["output"]): void {
   spawnSync("find", [layersDir, appDir, "-type", "f", "-exec", "cat", "{}", "+"], { stdio: "ignore" });
+}
+
+/**
+ * Writes analyzed.toml as the analyzer does: the run image and, for a previous image, its reference and its metadata
+ * label (docs/compatibility.md#analyzed-metadata).
+ * @param runImage by digest
+ * @param previous its repository, and the image found there
+ */
+export function writeAnalyzedToml(
+  { layersDir }: BuildOutput,
+  runImage: string,
+  previous?: { readonly repository: string; readonly image: PushedImage },
+): void {
+  const document: Record<string, unknown> = { "run-image": { reference: runImage } };
+  if (previous !== undefined) {
+    const { repository, image } = previous;
+    document.image = { reference: `${repository}@${image.digest}` };
+    // TOML has no null; an absent member means the same.
+    document.metadata = JSON.parse(image.labels["io.buildpacks.lifecycle.metadata"] ?? "{}", (_, value: unknown) =>
+      value === null ? undefined : value,
+    );
+  }
+  writeFileSync(join(layersDir, "analyzed.toml"), stringify(document));
 }

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { build } from "../../scripts/build.ts";
 import { tandemFromSources } from "./contender.ts";
 import { readCpuProfile } from "./cpu-profile.ts";
-import { parseLink } from "./link-speed.ts";
+import { parseLink } from "./links.ts";
 import { makeBuild } from "./make-build.ts";
 import { runCell } from "./run-cell.ts";
 import { SCENARIOS } from "./scenarios.ts";

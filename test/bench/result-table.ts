@@ -1,5 +1,5 @@
 import type { Result } from "./run-cell.ts";
-import { type Figure, ratio, type Spread, spreadOf } from "./summary.ts";
+import { type Figure, ratio, type Spread, spreadOf } from "./statistics.ts";
 
 interface Column {
   readonly title: string;
@@ -102,4 +102,12 @@ export function comparisons(results: readonly Result[]): string[] {
       const share = wall(best) / wall(other);
       return `${best.contender.name} takes ${share.toFixed(2)} x the time of \`${other.contender.name}\`.`;
     });
+}
+
+/** A Markdown table whose columns but the first are numbers. */
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const rule = header.map((_, i) => (i === 0 ? "---" : "---:"));
+  return [line(header), line(rule), ...rows.map(line)].join("\n");
 }

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { APP, type Contender, type Entrant, type Run } from "./contender.ts";
-import type { Link } from "./link-speed.ts";
+import type { Link } from "./links.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { prepare } from "./prepare.ts";
-import { readPushedImage } from "./pushed-image.ts";
-import { startRegistryPair } from "./registry-pair.ts";
+import { readPushedImage, startRegistryPair } from "./registries.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** All runs of one contender. */

@@ -1,5 +1,5 @@
 import type { Mode } from "./contender.ts";
-import type { PoolName } from "./file-pools.ts";
+import type { PoolName } from "./make-build.ts";
 
 /** How much of one kind of file. Sizes in bytes. */
 export interface Amount {

@@ -2,7 +2,7 @@ import { workerData } from "node:worker_threads";
 import { z } from "zod";
 import { blockCount } from "../../../workers/protocol.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
-import { stageRunner } from "./stage-runner.ts";
+import { stageRunner } from "./stage-costs.ts";
 
 /*
  * A thread that makes blocks for ever, so that another core is as busy as in an export while stages are measured: cores share

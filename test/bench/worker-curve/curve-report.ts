@@ -1,7 +1,7 @@
-import { drawLineChart, type LinePanel } from "../line-chart.ts";
-import { markdownTable } from "../markdown-table.ts";
-import { spreadOfNumbers } from "../summary.ts";
-import type { CurvePoint, StageRates, StoredCurve } from "./stored-curve.ts";
+import { drawLineChart, type LinePanel } from "../charts.ts";
+import { markdownTable } from "../result-table.ts";
+import type { CurvePoint, StageRates, StoredCurve } from "../results.ts";
+import { spreadOfNumbers } from "../statistics.ts";
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;

@@ -1,18 +1,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { tandem } from "../contender.ts";
-import { oneLayerOfZeros } from "../growth-series.ts";
-import { parseLink } from "../link-speed.ts";
+import { oneLayerOfZeros } from "../growth.ts";
+import { parseLink } from "../links.ts";
 import { type BenchBuild, makeBuild } from "../make-build.ts";
-import { measuredNow } from "../origin.ts";
+import { type CurveCheck, type CurvePoint, measuredNow, type StageRates, type StoredCurve } from "../results.ts";
 import { type Result, runCell } from "../run-cell.ts";
 import { SCENARIOS, type Scenario } from "../scenarios.ts";
-import { spreadOf } from "../summary.ts";
-import type { FixedCosts } from "./costs.ts";
-import { measureMessage } from "./message-cost.ts";
+import { spreadOf } from "../statistics.ts";
 import { type SimulatedRun, simulateExport } from "./simulated-export.ts";
-import { type MeasuredLayer, measureStages } from "./stage-costs.ts";
-import type { CurveCheck, CurvePoint, StageRates, StoredCurve } from "./stored-curve.ts";
+import { type FixedCosts, type MeasuredLayer, measureMessage, measureStages } from "./stage-costs.ts";
 
 const MB = 1e6;
 const COUNTS = [1, 2, 4, 8, 16];

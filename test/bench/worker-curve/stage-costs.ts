@@ -1,14 +1,59 @@
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { createHash, type Hash } from "node:crypto";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { crc32 } from "node:zlib";
+import { arenaNeeds, loadCompression } from "../../../src/engine/compression.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
-import { blockCount, type TarIndex } from "../../../workers/protocol.ts";
+import type { Priority } from "../../../src/plan/layers.ts";
+import { buildBlock } from "../../../workers/blocks/block.ts";
+import { createEncoder } from "../../../workers/blocks/encoder.ts";
+import {
+  blockCount,
+  blockLength,
+  createArena,
+  outputBytes,
+  rawBytes,
+  type TarIndex,
+} from "../../../workers/protocol.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
+import { encoderWasm } from "../../support/encoder-harness.ts";
 import type { BenchBuild } from "../make-build.ts";
-import { spreadOfNumbers } from "../summary.ts";
-import type { BlockCosts, LayerCosts } from "./costs.ts";
-import { type BlockStages, newSink, type StageRunner, stageRunner } from "./stage-runner.ts";
+import { spreadOfNumbers } from "../statistics.ts";
+
+/** What one block takes of the threads that handle it, in ms. */
+export interface BlockCosts {
+  /** Of a worker: reading, compressing, CRC-32. */
+  readonly makeMs: number;
+  /** SHA-256 of the tar's bytes. */
+  readonly tarHashMs: number;
+  /** SHA-256 of the compressed bytes, and writing them to the spool. */
+  readonly blobHashMs: number;
+  readonly outputBytes: number;
+}
+
+export interface LayerCosts {
+  readonly priority: Priority;
+  readonly order: number;
+  /** Of a worker. */
+  readonly scanMs: number;
+  readonly blocks: readonly BlockCosts[];
+  readonly destinations: readonly ("app" | "cache")[];
+}
+
+/** What does not depend on the layer, in ms. */
+export interface FixedCosts {
+  /** An export of next to nothing: start, manifests, end. */
+  readonly startMs: number;
+  /** From one thread to another until it runs. */
+  readonly messageMs: number;
+  readonly mainPerBlockMs: number;
+  /** For each MB sent, of the main thread and of the registry. */
+  readonly mainPerMBMs: number;
+  readonly registryPerMBMs: number;
+}
 
 /** The median of so many passes counts. */
 const PASSES = 3;
@@ -85,4 +130,86 @@ function blockCosts(stages: BlockStages): BlockCosts {
     blobHashMs: stages.blobHashMs + stages.writeMs,
     outputBytes: stages.outputBytes,
   };
+}
+
+/** What each stage of a block took of one thread, in ms. */
+export interface BlockStages {
+  readonly readMs: number;
+  readonly encodeMs: number;
+  readonly crcMs: number;
+  readonly tarHashMs: number;
+  readonly blobHashMs: number;
+  readonly writeMs: number;
+  readonly rawBytes: number;
+  readonly outputBytes: number;
+}
+
+/** Where a layer's blocks go, in order. */
+export interface StageSink {
+  readonly tarHash: Hash;
+  readonly blobHash: Hash;
+  readonly spool: number;
+  position: number;
+}
+
+export function newSink(spool: number): StageSink {
+  return { tarHash: createHash("sha256"), blobHash: createHash("sha256"), spool, position: 0 };
+}
+
+/** The engine's stages, to be run in this thread. */
+export interface StageRunner {
+  /** The part that workers do. */
+  make(index: TarIndex, block: number): Pick<BlockStages, "readMs" | "encodeMs" | "crcMs" | "rawBytes" | "outputBytes">;
+  run(index: TarIndex, block: number, sink: StageSink): BlockStages;
+}
+
+export function stageRunner(): StageRunner {
+  const compression = loadCompression("gzip", 1, encoderWasm.pathname);
+  const arena = createArena(1, 1, arenaNeeds(compression));
+  const encoder = createEncoder(arena, compression);
+  const make: StageRunner["make"] = (index, block) => {
+    const length = blockLength(index, block);
+    const raw = rawBytes(arena, 0, length);
+    const readMs = timed(() => buildBlock(index, block, raw));
+    let size = 0;
+    const encodeMs = timed(() => {
+      size = encoder.encode(0, length);
+    });
+    const crcMs = timed(() => crc32(raw));
+    return { readMs, encodeMs, crcMs, rawBytes: length, outputBytes: size };
+  };
+  const run: StageRunner["run"] = (index, block, sink) => {
+    const made = make(index, block);
+    const output = outputBytes(arena, 0, made.outputBytes);
+    const tarHashMs = timed(() => sink.tarHash.update(rawBytes(arena, 0, made.rawBytes)));
+    const blobHashMs = timed(() => sink.blobHash.update(output));
+    const writeMs = timed(() => writeSync(sink.spool, output, 0, output.length, sink.position));
+    sink.position += output.length;
+    return { ...made, tarHashMs, blobHashMs, writeMs };
+  };
+  return { make, run };
+}
+
+function timed(work: () => unknown): number {
+  const started = performance.now();
+  work();
+  return performance.now() - started;
+}
+
+const ECHO = `const { parentPort } = require("node:worker_threads"); parentPort.on("message", (m) => parentPort.postMessage(m));`;
+const ROUNDS = 3000;
+
+/** How long a message takes from one thread of Node.js to another that waits for it, in ms: half a round trip, the median. */
+export async function measureMessage(): Promise<number> {
+  const worker = new Worker(ECHO, { eval: true });
+  const times: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const started = performance.now();
+    const answer = once(worker, "message");
+    worker.postMessage(i);
+    await answer;
+    times.push((performance.now() - started) / 2);
+  }
+  await worker.terminate();
+  return times.sort((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { BlockCosts, FixedCosts, LayerCosts } from "../../../bench/worker-curve/costs.ts";
 import { simulateExport } from "../../../bench/worker-curve/simulated-export.ts";
+import type { BlockCosts, FixedCosts, LayerCosts } from "../../../bench/worker-curve/stage-costs.ts";
 
 const NOTHING: FixedCosts = { startMs: 0, messageMs: 0, mainPerBlockMs: 0, mainPerMBMs: 0, registryPerMBMs: 0 };
 const BLOCK: BlockCosts = { makeMs: 4, tarHashMs: 0.5, blobHashMs: 0.2, outputBytes: 500_000 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { drawGrowth, growthRows, growthVerdict, measuredSeries } from "../../bench/growth-report.ts";
-import type { StoredPoint } from "../../bench/stored-results.ts";
+import { drawGrowth, growthRows, growthVerdict, measuredSeries } from "../../bench/growth.ts";
+import type { StoredPoint } from "../../bench/results.ts";
 
 function layers(wallMs: (count: number) => number): StoredPoint[] {
   return [500, 1, 50].map((amount) => ({

@@ -1,9 +1,82 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { originSchema } from "./origin-schema.ts";
-import { curveSchema } from "./worker-curve/stored-curve.ts";
+import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
+
+export const originSchema = z.object({
+  /** ISO 8601, the day. */
+  date: z.string(),
+  /** The last commit that changed the engine. */
+  commit: z.string(),
+});
+
+/** When and of what something was measured. */
+export type Origin = z.infer<typeof originSchema>;
+
+const sharesSchema = z.object({
+  cores: z.number(),
+  workers: z.number(),
+  tarHash: z.number(),
+  blobHash: z.number(),
+  main: z.number(),
+  registry: z.number(),
+});
+
+const fixedSchema = z.object({
+  startMs: z.number(),
+  messageMs: z.number(),
+  mainPerBlockMs: z.number(),
+  mainPerMBMs: z.number(),
+  registryPerMBMs: z.number(),
+});
+
+const stagesSchema = z.object({
+  scenario: z.string(),
+  /** MB of tar, of compressed bytes, and blocks, of all layers together. */
+  tarMB: z.number(),
+  outputMB: z.number(),
+  blocks: z.number(),
+  /** Of one thread for each MB of tar, in ms. */
+  readMs: z.number(),
+  encodeMs: z.number(),
+  crcMs: z.number(),
+  tarHashMs: z.number(),
+  blobHashMs: z.number(),
+  writeMs: z.number(),
+});
+
+const checkSchema = z.object({
+  scenario: z.string(),
+  workers: z.number(),
+  measuredMs: z.array(z.number()),
+  measuredAppMs: z.array(z.number()),
+  predictedMs: z.number(),
+  predictedAppMs: z.number(),
+});
+
+const curvePointSchema = z.object({
+  scenario: z.string(),
+  workers: z.number(),
+  cores: z.enum(["as many", "enough"]),
+  wallMs: z.number(),
+  shares: sharesSchema,
+});
+
+export const curveSchema = originSchema.extend({
+  fixed: fixedSchema,
+  stages: z.array(stagesSchema),
+  checks: z.array(checkSchema),
+  points: z.array(curvePointSchema),
+});
+
+/** What was measured for the simulation, how well it foretells real runs, and what it says of machines with more cores. */
+export type StoredCurve = z.infer<typeof curveSchema>;
+export type StageRates = z.infer<typeof stagesSchema>;
+export type CurveCheck = z.infer<typeof checkSchema>;
+export type CurvePoint = z.infer<typeof curvePointSchema>;
 
 const runSchema = z.object({
   wallMs: z.number(),
@@ -106,4 +179,32 @@ export function writeResults(directory: string, { machine, cells, points, curve 
 /** Milliseconds and ratios are not known to more than four places. */
 function shorten(_: string, value: unknown): unknown {
   return typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value;
+}
+
+/** What the figures of our exporter depend on. */
+const ENGINE = ["src", "workers", "bin", "scripts/build.ts", "package-lock.json"];
+
+/** Today and the last commit of the engine, with `+` when it was changed since. */
+export function measuredNow(): Origin {
+  const git = (...args: readonly string[]): string =>
+    spawnSync("git", ["-C", join(import.meta.dirname, "..", ".."), ...args, "--", ...ENGINE], {
+      encoding: "utf8",
+    }).stdout.trim();
+  const isChanged = git("status", "--porcelain") !== "";
+  const commit = git("log", "-1", "--format=%h") || "unknown";
+  return { date: new Date().toISOString().slice(0, 10), commit: `${commit}${isChanged ? "+" : ""}` };
+}
+
+/** What the figures depend on; nothing that names the machine. */
+export function machineFacts(): string[] {
+  const hasSha = /\bsha_ni\b|\bsha2\b/.test(spawnSync("cat", ["/proc/cpuinfo"], { encoding: "utf8" }).stdout);
+  return [
+    `${availableParallelism()} cores (${cpus()[0]?.model.trim() || "unknown"})${hasSha ? " with SHA instructions" : ""}`,
+    `${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`,
+    `Linux ${release()}, ${process.arch}`,
+    `Node.js ${process.version}`,
+    dockerRegistryProblem() === undefined
+      ? "registries: docker-registry (distribution) with its files on the local disk, on the same cores"
+      : "registries: this project's test registry, in the process that measures",
+  ];
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Contender, Run } from "../../bench/contender.ts";
 import type { Result } from "../../bench/run-cell.ts";
-import { ratio, spreadOf } from "../../bench/summary.ts";
+import { ratio, spreadOf } from "../../bench/statistics.ts";
 
 const contender: Contender = { name: "one", kind: "tandem", run: () => Promise.reject(new Error("not run")) };
 

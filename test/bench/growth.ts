@@ -1,7 +1,111 @@
-import { GROWTH, type GrowthSeries } from "./growth-series.ts";
-import { drawLineChart, type LinePanel } from "./line-chart.ts";
-import type { StoredPoint } from "./stored-results.ts";
-import { spreadOf } from "./summary.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { drawLineChart, type LinePanel } from "./charts.ts";
+import { tandem } from "./contender.ts";
+import { parseLink } from "./links.ts";
+import { makeBuild } from "./make-build.ts";
+import { measuredNow, type StoredPoint } from "./results.ts";
+import { runCell } from "./run-cell.ts";
+import { type BenchLayer, type Contents, launchOnly, plain, type Scenario, shared } from "./scenarios.ts";
+import { spreadOf } from "./statistics.ts";
+
+/** One build of a series. */
+export interface GrowthPoint {
+  /** How many of what the series counts. */
+  readonly amount: number;
+  readonly scenario: Scenario;
+  /** Of the app image. */
+  readonly tags: number;
+}
+
+/** Builds that differ in one number only. */
+export interface GrowthSeries {
+  readonly name: string;
+  /** For the report, a sentence without its end. */
+  readonly about: string;
+  /** What is counted, one and many. */
+  readonly unit: readonly [string, string];
+  readonly points: readonly GrowthPoint[];
+}
+
+const MB = 1e6;
+const smallApp = plain("text", 0.004);
+
+function point(amount: number, layers: readonly BenchLayer[], tags = 1): GrowthPoint {
+  const scenario: Scenario = {
+    name: `growth-${amount}`,
+    about: "",
+    layers,
+    app: smallApp,
+    before: "nothing",
+    links: ["free"],
+    moreLinks: [],
+    modes: ["parallel"],
+  };
+  return { amount, scenario, tags };
+}
+
+const oneLayer = (contents: (megabytes: number) => Contents) => (megabytes: number) =>
+  point(megabytes, [shared("layer", contents(megabytes))]);
+
+/** One file of zeros, which takes no room on the disk. */
+const zeros = (megabytes: number): Contents => ({ pool: "zeros", unit: "bytes", amount: megabytes * MB });
+
+export const oneLayerOfZeros = (megabytes: number): Scenario => oneLayer(zeros)(megabytes).scenario;
+
+export const GROWTH: readonly GrowthSeries[] = [
+  {
+    name: "layers",
+    about: "layers of 0.2 MB of text each, in both images",
+    unit: ["layer", "layers"],
+    points: [1, 50, 500].map((count) =>
+      point(
+        count,
+        Array.from({ length: count }, (_, i) => shared(`layer-${i}`, plain("text", 0.2))),
+      ),
+    ),
+  },
+  {
+    name: "libraries",
+    about: "one layer of shared libraries, in both images",
+    unit: ["MB", "MB"],
+    points: [1, 10, 100, 1000].map(oneLayer((megabytes) => plain("libraries", megabytes))),
+  },
+  {
+    name: "zeros",
+    about:
+      "one layer of a single file of zeros, in both images: next to nothing to compress, store and send, so it shows reading, hashing and how a layer of 20 GB is handled",
+    unit: ["MB", "MB"],
+    points: [1, 10, 100, 1000, 20_000].map(oneLayer(zeros)),
+  },
+  {
+    name: "tags",
+    about: "a build of a few kB under so many tags",
+    unit: ["tag", "tags"],
+    points: [1, 2, 5, 10].map((tags) => point(tags, [launchOnly("config", smallApp)], tags)),
+  },
+];
+
+/**
+ * Exports each build of each series on loopback, with `-parallel`.
+ * @param onPoint told of each as it is measured
+ */
+export async function measureGrowth(
+  { rounds, sizeFactor, workers, tempDir }: { rounds: number; sizeFactor: number; workers: number; tempDir: string },
+  onPoint: (point: StoredPoint) => void,
+): Promise<void> {
+  for (const { name, points } of GROWTH) {
+    for (const { amount, scenario, tags } of points) {
+      const directory = mkdtempSync(join(tempDir, "build-"));
+      const build = makeBuild(directory, scenario, name === "tags" ? 1 : sizeFactor);
+      const contender = tandem("parallel", workers, tags);
+      const cell = { scenario, link: parseLink("free"), build };
+      const results = await runCell(cell, [contender], { rounds, tempDir, onRun: () => undefined });
+      rmSync(directory, { recursive: true });
+      onPoint({ series: name, amount, ...measuredNow(), runs: results.flatMap(({ runs }) => runs) });
+    }
+  }
+}
 
 /**
  * Above this a further unit counts as dearer at the end of a series than before it. A quadratic cost would make it dearer by

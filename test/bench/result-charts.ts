@@ -1,10 +1,41 @@
-import { type BarGroup, drawBarChart, type Panel } from "./bar-chart.ts";
-import { barOf } from "./chart-bars.ts";
+import { type Bar, type BarGroup, type BarPanel, drawBarChart } from "./charts.ts";
 import type { Mode } from "./contender.ts";
-import { describeLink, type Link } from "./link-speed.ts";
+import { describeLink, type Link, parseLink } from "./links.ts";
+import type { StoredCell } from "./results.ts";
 import type { Result } from "./run-cell.ts";
-import type { StoredCell } from "./stored-results.ts";
-import { spreadOf } from "./summary.ts";
+import type { Scenario } from "./scenarios.ts";
+import { type Figure, spreadOf } from "./statistics.ts";
+
+/**
+ * The picture of one scenario: wall and CPU time on loopback; when app image and cache image were ready on links, where
+ * waiting, not work, decides.
+ */
+export function drawScenario({ name, about }: Scenario, cells: readonly StoredCell[]): string {
+  return drawBarChart(`Scenario ${name}`, about, cells.map(panelOf));
+}
+
+function panelOf({ link: name, results }: StoredCell): BarPanel {
+  const link = parseLink(name);
+  const title = describeLink(link);
+  if (link.bytesPerSecond === undefined)
+    return {
+      title,
+      series: ["wall time", "CPU time"],
+      groups: results.map((result) => group(result, "wallMs", "cpuMs")),
+    };
+  return {
+    title,
+    series: ["app image ready", "cache image ready"],
+    groups: results.map((result) =>
+      result.contender.kind === "floor" ? group(result, "wallMs") : group(result, "appReadyMs", "cacheReadyMs"),
+    ),
+  };
+}
+
+function group(result: Result, first: Figure, second?: Figure): BarGroup {
+  const bars = [...barOf(0, result, first), ...(second === undefined ? [] : barOf(1, result, second))];
+  return { label: result.contender.name, kind: result.contender.kind, bars };
+}
 
 /*
  * RFC 0125 accepted that with `-parallel` the app image is ready later (8.96 s became 11.42 s), because the cache's work
@@ -37,7 +68,7 @@ export function comparedCells(cells: readonly StoredCell[]): StoredCell[] {
 
 /** The picture of one link: a panel for each scenario. */
 export function drawAppReady(link: Link, cells: readonly StoredCell[]): string {
-  const panels = cells.map((cell): Panel => {
+  const panels = cells.map((cell): BarPanel => {
     const groups = pairsOf(cell).map(
       ({ label, kind, series, parallel }): BarGroup => ({
         label,
@@ -71,4 +102,12 @@ export function appReadyRows(cells: readonly StoredCell[]): string[][] {
       return [`${cell.scenario}: ${label}`, ...ready.map(seconds), later, ...wall.map(seconds)];
     }),
   );
+}
+
+/** A figure, which is in ms, as a bar in seconds; none when no run has it. */
+export function barOf(series: Bar["series"], result: Result, figure: Figure): Bar[] {
+  const spread = spreadOf(result, figure);
+  if (spread === undefined) return [];
+  const { median, least, most } = spread;
+  return [{ series, value: median / 1000, least: least / 1000, most: most / 1000 }];
 }

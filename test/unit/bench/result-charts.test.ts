@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { appReadyRows, comparedCells } from "../../bench/app-ready.ts";
-import type { StoredCell } from "../../bench/stored-results.ts";
+import { appReadyRows, comparedCells } from "../../bench/result-charts.ts";
+import type { StoredCell } from "../../bench/results.ts";
 
 type StoredResult = StoredCell["results"][number];
 

@@ -1,11 +1,5 @@
 import { expect, test } from "vitest";
-import {
-  mergeResults,
-  readResults,
-  type StoredCell,
-  type StoredResults,
-  writeResults,
-} from "../../bench/stored-results.ts";
+import { mergeResults, readResults, type StoredCell, type StoredResults, writeResults } from "../../bench/results.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
 function cell(scenario: string, link: string, commit: string): StoredCell {

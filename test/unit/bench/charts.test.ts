@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { drawBarChart, drawLineChart, type LinePanel } from "../../bench/charts.ts";
+
+const bar = (series: 0 | 1, value: number) => ({ series, value, least: value, most: value });
+
+function drawBars(label: string, values: readonly [number, number]): string {
+  const groups = [{ label, kind: "tandem" as const, bars: [bar(0, values[0]), bar(1, values[1])] }];
+  return drawBarChart("Title", "about", [{ title: "loopback", series: ["wall", "CPU"], groups }]);
+}
+
+/** Widths of the bars of a kind, without those of the legend. */
+function widths(svg: string): number[] {
+  const bars = svg.matchAll(/<rect class="tandem[^"]*" x="262" [^>]*width="([\d.]+)"/g);
+  return Array.from(bars, ([, width]) => Number(width));
+}
+
+test("bars are as long as their values say", () => {
+  const [wall = 0, cpu = 0] = widths(drawBars("a", [2, 1]));
+  expect(wall).toBeGreaterThan(0);
+  expect(cpu).toBeCloseTo(wall / 2, 0);
+});
+
+test("names are escaped", () => {
+  expect(drawBars("tar <x> & gzip", [1, 1])).toContain("tar &lt;x&gt; &amp; gzip");
+});
+
+test("zero and very small values are drawn", () => {
+  for (const svg of [drawBars("a", [0, 0]), drawBars("a", [0.0004, 0.0001])]) expect(svg).not.toMatch(/NaN|Infinity/);
+});
+
+test("there are colours for light and for dark", () => {
+  const colours = [...drawBars("a", [1, 1]).matchAll(/--ground: (#\w+)/g)].map(([, colour]) => colour);
+  expect(new Set(colours).size).toBe(2);
+});
+
+function drawLines(
+  scales: LinePanel["scales"],
+  points: readonly (readonly [number, number])[],
+): readonly [number, number][] {
+  const lines = [{ label: "ours", tint: "tandem" as const, points }];
+  const svg = drawLineChart("Title", "about", [{ title: "panel", xLabel: "workers", unit: "x", scales, lines }]);
+  const [, drawn = ""] = /<polyline class="tandem" points="([^"]*)"/.exec(svg) ?? [];
+  return drawn.split(" ").map((pair) => pair.split(",").map(Number) as [number, number]);
+}
+
+test("steps by the same factor are equally wide", () => {
+  const xs = drawLines("log-linear", [
+    [1, 1],
+    [2, 2],
+    [4, 3],
+    [16, 4],
+  ]).map(([x]) => x);
+  const step = (xs[1] ?? 0) - (xs[0] ?? 0);
+  expect(step).toBeGreaterThan(0);
+  expect((xs[2] ?? 0) - (xs[1] ?? 0)).toBeCloseTo(step, 0);
+  expect((xs[3] ?? 0) - (xs[2] ?? 0)).toBeCloseTo(2 * step, 0);
+});
+
+test("more is higher, in proportion on a plain scale and by factors on a logarithmic one", () => {
+  const heights = (scales: LinePanel["scales"]): number[] => {
+    const ys = drawLines(scales, [
+      [1, 1],
+      [10, 10],
+      [100, 100],
+    ]).map(([, y]) => y);
+    return [(ys[0] ?? 0) - (ys[1] ?? 0), (ys[1] ?? 0) - (ys[2] ?? 0)];
+  };
+  const [low = 0, high = 0] = heights("log-linear");
+  expect(high / low).toBeCloseTo(10, 0);
+  const [first = 0, second = 0] = heights("log-log");
+  expect(first).toBeGreaterThan(0);
+  expect(second).toBeCloseTo(first, 0);
+});
+
+test("one point is drawn", () => {
+  for (const scales of ["log-log", "log-linear"] as const)
+    expect(drawLines(scales, [[5, 5]]).flat()).not.toContain(Number.NaN);
+});
