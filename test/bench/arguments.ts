@@ -1,46 +1,58 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { type Link, parseLink } from "./links.ts";
-import { SCENARIOS, type Scenario } from "./scenarios.ts";
+import { FRONT_CELLS, findScenario, SCENARIOS, type Scenario } from "./scenarios.ts";
 
-/** What to measure. */
+/** What to measure, or what else to do. */
 export interface Selection {
+  readonly kind: "measure" | "compare" | "report";
   readonly cells: readonly { readonly scenario: Scenario; readonly link: Link }[];
   readonly workers: readonly number[];
   readonly rounds: number;
-  /** Of all sizes. */
+  /** Factor for all sizes. */
   readonly sizeFactor: number;
-  /** Measure how an export grows with layers, sizes and tags. */
+  /** Measures only what the front page shows: our exporter with the most workers and the reference, with `-parallel`. */
+  readonly isFront: boolean;
+  /** Measures how an export grows with layers, sizes and tags. */
   readonly growth: boolean;
-  /** Simulate machines with more cores. */
+  /** Simulates machines with more cores. */
   readonly curve: boolean;
-  /** Write the report of what was measured before, and measure nothing. */
-  readonly isReport: boolean;
-  /** Where BENCHMARKS.md and the pictures go; undefined: they are not written. */
+  /** Runs whole builds with `creator` on these links. */
+  readonly creatorLinks: readonly Link[];
+  /** The commit or directory to compare with; undefined: where this branch left main. */
+  readonly against: string | undefined;
+  /** Where BENCHMARKS.md and its pictures go; undefined: nowhere. */
   readonly writeTo: string | undefined;
 }
 
 export const USAGE = `npm run bench -- [options]
 
-  --scenario a,b    of ${SCENARIOS.map(({ name }) => name).join(", ")}
-  --link a,b        free, <MB/s> (a link for each registry), <MB/s>-shared (one for both); 20 ms round trips
-  --workers a,b     compressing threads (default: 1 and the cores of this machine)
-  --runs n          of each contender, by turns (default 3)
-  --all             every scenario on every link that it is meant for (hours)
-  --scale           how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags; no scenario unless one is named
-  --curve           from 1 to 16 workers: measures what stages cost here and simulates machines with more cores
-  --report          write the report anew from the figures that are there, and measure nothing
-  --quick           a tenth of the sizes, one run: to see that it works
-  --write           write BENCHMARKS.md and docs/benchmarks, where figures of earlier runs are kept
-  --out directory   ... there instead of in the project
+  --quick             is this tree faster or slower than main? Takes two minutes
+  --against x         ... than this commit or built directory
+  --front             what BENCHMARKS.md opens with, about 20 minutes with both references (add --write)
 
-REFERENCE_EXPORTER=/path/to/exporter is compared in the same run where it is set. So are crane (CRANE or on the PATH), buildctl
-and buildkitd (BUILDCTL and BUILDKITD or on the PATH), skopeo, gzip and pigz.`;
+  --scenario a,b      of ${SCENARIOS.map(({ name }) => name).join(", ")}
+  --link a,b          free, <MB/s> (a link for each registry), <MB/s>-shared (one for both); round trips of 20 ms
+  --workers a,b       compressing threads (default: 1 and the cores of this machine)
+  --runs n            of each contender, in turns (default 3)
+  --size x            factor for all sizes, such as 0.1 for a smoke test (default 1)
+  --all               every scenario on every link that it lists (hours)
+  --scale             how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags
+  --curve             1 to 16 workers: measures the cost of each stage and simulates machines with more cores
+  --creator           whole builds with creator, on loopback and on --link (default 22); needs REFERENCE_LIFECYCLE
+                      --scale, --curve and --creator run no scenario unless one is named
+  --write             write BENCHMARKS.md and docs/benchmarks; results of earlier runs are kept
+  --out directory     ... into this directory instead of the project
+  --report            rewrite the report from stored results, without measuring
+
+Environment: REFERENCE_EXPORTER=/path/to/exporter and REFERENCE_LIFECYCLE=/path/to/lifecycle (a directory with creator and all
+phases) are measured in the same run. So are crane (CRANE or PATH), buildctl and buildkitd (BUILDCTL, BUILDKITD or PATH),
+skopeo, gzip, pigz and igzip. DOCKER_HOST adds builds into that daemon to --creator.`;
 
 /**
  * @param root where `--write` writes
- * @returns undefined when help was asked for
- * @throws Error that says what is wrong
+ * @returns undefined for `--help`
+ * @throws Error for invalid arguments
  */
 export function parseSelection(args: readonly string[], root: string): Selection | undefined {
   const { values } = parseArgs({
@@ -49,48 +61,76 @@ export function parseSelection(args: readonly string[], root: string): Selection
       scenario: { type: "string" },
       link: { type: "string" },
       workers: { type: "string", default: [...new Set([1, availableParallelism()])].join() },
-      runs: { type: "string" },
+      runs: { type: "string", default: "3" },
+      size: { type: "string", default: "1" },
       all: { type: "boolean", default: false },
+      front: { type: "boolean", default: false },
       scale: { type: "boolean", default: false },
       curve: { type: "boolean", default: false },
+      creator: { type: "boolean", default: false },
       report: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      against: { type: "string" },
       write: { type: "boolean", default: false },
       out: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return undefined;
-  const isOther = values.scale || values.curve;
-  const scenarios = values.scenario?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
-  const links = values.link?.split(",");
-  const linksOf = (scenario: Scenario): readonly string[] => {
-    if (links !== undefined) return links;
-    if (values.all) return [...scenario.links, ...scenario.moreLinks];
-    return scenario.links.length === 0 && values.scenario !== undefined ? scenario.moreLinks : scenario.links;
-  };
+  const isCompared = values.quick || values.against !== undefined;
   const isForProject = values.write || values.report;
-  if (values.quick && isForProject && values.out === undefined)
-    throw new Error("figures of --quick are not for the project's report: give --out");
+  if (isCompared && (isForProject || values.out !== undefined))
+    throw new Error("--quick compares two versions and writes no report: omit --write, --report and --out");
+  const sizeFactor = positive("size", values.size);
+  if (sizeFactor !== 1 && isForProject && values.out === undefined)
+    throw new Error("results of --size are not for the project's report: add --out");
+  const isCreator = values.creator || (values.front && process.env.REFERENCE_LIFECYCLE !== undefined);
+  const kind = isCompared ? "compare" : values.report ? "report" : "measure";
   return {
-    cells: scenarios.flatMap((scenario) => linksOf(scenario).map((link) => ({ scenario, link: parseLink(link) }))),
+    kind,
+    cells: kind === "measure" ? selectCells(values) : [],
     workers: values.workers.split(",").map((text) => wholeNumber("workers", text)),
-    rounds: wholeNumber("runs", values.runs ?? (values.quick ? "1" : "3")),
-    sizeFactor: values.quick ? 0.1 : 1,
+    rounds: wholeNumber("runs", values.runs),
+    sizeFactor,
+    isFront: values.front,
     growth: values.scale,
     curve: values.curve,
-    isReport: values.report,
+    creatorLinks: isCreator ? ["free", ...(values.link ?? "22").split(",")].map(parseLink) : [],
+    against: values.against,
     writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };
 }
 
-function findScenario(name: string): Scenario {
-  const found = SCENARIOS.find((scenario) => scenario.name === name);
-  if (found === undefined) throw new Error(`there is no scenario ${name}\n\n${USAGE}`);
-  return found;
+interface CellOptions {
+  readonly scenario?: string | undefined;
+  readonly link?: string | undefined;
+  readonly all: boolean;
+  readonly front: boolean;
+  readonly scale: boolean;
+  readonly curve: boolean;
+  readonly creator: boolean;
+}
+
+function selectCells({ scenario: names, link, all, front, ...others }: CellOptions): Selection["cells"] {
+  if (front) return FRONT_CELLS.map((cell) => ({ scenario: findScenario(cell.scenario), link: parseLink(cell.link) }));
+  const isOther = others.scale || others.curve || others.creator;
+  const scenarios = names?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
+  const linksOf = (scenario: Scenario): readonly string[] => {
+    if (link !== undefined) return link.split(",");
+    if (all) return [...scenario.links, ...scenario.moreLinks];
+    return scenario.links.length === 0 && names !== undefined ? scenario.moreLinks : scenario.links;
+  };
+  return scenarios.flatMap((scenario) => linksOf(scenario).map((name) => ({ scenario, link: parseLink(name) })));
 }
 
 function wholeNumber(name: string, text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${name} takes whole numbers from 1, not ${text}`);
   return Number(text);
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new Error(`--${name} takes a number above 0, not ${text}`);
+  return value;
 }

@@ -1,13 +1,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
+import { compareWith } from "./compare.ts";
+import { ROOT } from "./contender.ts";
+import { measureCreator } from "./creator.ts";
 import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries, measureGrowth } from "./growth.ts";
 import { bufferBytes, describeLink, runInOwnNetwork } from "./links.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
-import { contendersOf } from "./peers.ts";
+import { contendersOf, frontContenders } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import {
@@ -25,28 +28,30 @@ import { type Cell, runCell } from "./run-cell.ts";
 import { describeCurve } from "./worker-curve/curve-report.ts";
 import { measureCurve } from "./worker-curve/measure-curve.ts";
 
-/* Measures exports of large builds, by turns with the reference exporter, peers and floors. `--help` says what to choose. */
+/* Measures exports of large builds, in turns with the reference exporter, peers and floors; `--help` lists the options. */
 
-const root = dirname(dirname(import.meta.dirname));
-const program = process.env.REFERENCE_EXPORTER || undefined;
+const referenceExporter = process.env.REFERENCE_EXPORTER || undefined;
+const referenceLifecycle = process.env.REFERENCE_LIFECYCLE || undefined;
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
+const print = (text: string): void => console.log(`  ${text}`);
 
-type Measured = Pick<Selection, "cells" | "workers" | "rounds" | "sizeFactor">;
-
-/** Keeps what was measured so far, so that nothing is lost when a later cell fails. */
+/** Stores results as soon as they exist, so that a later failure does not lose them. */
 type Keep = (measured: Partial<StoredResults>) => void;
 
-async function measureCell(cell: Cell, selection: Measured, tempDir: string): Promise<StoredCell> {
+async function measureCell(cell: Cell, selection: Selection, tempDir: string): Promise<StoredCell> {
   const { scenario, link, build } = cell;
-  const { workers, rounds, sizeFactor } = selection;
+  const { workers, rounds, sizeFactor, isFront } = selection;
   console.log(`\n${scenario.name}: ${scenario.about}\n${describeLink(link)}`);
-  const results = await runCell(cell, contendersOf(scenario, link, workers, program), {
+  const contenders = isFront
+    ? frontContenders(workers, referenceExporter)
+    : contendersOf(scenario, link, workers, referenceExporter);
+  const results = await runCell(cell, contenders, {
     rounds,
     tempDir,
-    onRun: (name, run) => console.log(`  ${name.padEnd(40)} ${seconds(run.wallMs)} s`),
+    onRun: (name, run) => print(`${name.padEnd(40)} ${seconds(run.wallMs)} s`),
   });
   console.log(`\n${table(HEADER, resultRows(results))}\n`);
-  for (const sentence of comparisons(results)) console.log(`  ${sentence}`);
+  for (const sentence of comparisons(results)) print(sentence);
   const { files, bytes } = build;
   const stored = results.map(({ contender: { name, kind, mode }, runs }) => ({
     contender: { name, kind, mode },
@@ -65,18 +70,25 @@ async function measureCell(cell: Cell, selection: Measured, tempDir: string): Pr
   };
 }
 
-/** What this process measures: links go to one of their own, where connections buffer as little as on real ones. */
+/** The part that this process measures. Links go to a process in a network namespace with small socket buffers. */
 function ownPart(selection: Selection): Selection {
-  const isOnLink = ({ link }: Selection["cells"][number]): boolean => link.bytesPerSecond !== undefined;
-  if (bufferBytes() !== undefined)
-    return { ...selection, cells: selection.cells.filter(isOnLink), growth: false, curve: false };
-  if (!selection.cells.some(isOnLink)) return selection;
-  if (runInOwnNetwork()) return { ...selection, cells: selection.cells.filter((cell) => !isOnLink(cell)) };
-  console.log("- no network of its own: links are slower than they look until the kernel's buffers are full");
+  const isLimited = ({ bytesPerSecond }: Selection["creatorLinks"][number]): boolean => bytesPerSecond !== undefined;
+  const part = (isWanted: (link: Selection["creatorLinks"][number]) => boolean): Selection => ({
+    ...selection,
+    cells: selection.cells.filter(({ link }) => isWanted(link)),
+    creatorLinks: selection.creatorLinks.filter(isWanted),
+  });
+  const limited = part(isLimited);
+  if (bufferBytes() !== undefined) return { ...limited, growth: false, curve: false };
+  if (limited.cells.length === 0 && limited.creatorLinks.length === 0) return selection;
+  if (runInOwnNetwork()) return part((link) => !isLimited(link));
+  console.log(
+    "- no network namespace (needs root): links look faster than they are until the kernel's buffers are full",
+  );
   return selection;
 }
 
-async function measureCells(selection: Measured, tempDir: string, keep: Keep): Promise<void> {
+async function measureCells(selection: Selection, tempDir: string, keep: Keep): Promise<void> {
   let current: { readonly name: string; readonly directory: string; readonly build: BenchBuild } | undefined;
   for (const { scenario, link } of selection.cells) {
     const { name } = scenario;
@@ -85,8 +97,24 @@ async function measureCells(selection: Measured, tempDir: string, keep: Keep): P
       const directory = mkdtempSync(join(tempDir, "build-"));
       current = { name, directory, build: makeBuild(directory, scenario, selection.sizeFactor) };
     }
-    keep({ cells: [await measureCell({ scenario, link, build: current.build }, selection, tempDir)] });
+    const cell = await measureCell({ scenario, link, build: current.build }, selection, tempDir);
+    keep(selection.isFront ? { front: [cell] } : { cells: [cell] });
   }
+}
+
+async function measureCreators({ creatorLinks, rounds, sizeFactor }: Selection, tempDir: string, keep: Keep) {
+  if (creatorLinks.length === 0) return;
+  if (referenceLifecycle === undefined)
+    throw new Error("--creator needs REFERENCE_LIFECYCLE, a directory with all phases");
+  const options = {
+    links: creatorLinks,
+    rounds,
+    sizeFactor,
+    tempDir,
+    lifecycle: referenceLifecycle,
+    onProgress: print,
+  };
+  await measureCreator(options, (creator) => keep({ creator: [...creator] }));
 }
 
 async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir: string, keep: Keep): Promise<void> {
@@ -95,7 +123,7 @@ async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir
   await measureGrowth({ rounds, sizeFactor, workers: most, tempDir }, (point) => {
     measured.push(point);
     keep({ points: [point] });
-    console.log(`  ${point.series} ${point.amount}: ${point.runs.map(({ wallMs }) => seconds(wallMs)).join(", ")} s`);
+    print(`${point.series} ${point.amount}: ${point.runs.map(({ wallMs }) => seconds(wallMs)).join(", ")} s`);
   });
   for (const series of measuredSeries(measured)) {
     console.log(`\n${series.name}: ${series.about}\n${table(GROWTH_HEADER, growthRows(series))}`);
@@ -103,42 +131,50 @@ async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir
   }
 }
 
+async function measureWorkers({ rounds, sizeFactor }: Selection, tempDir: string, keep: Keep): Promise<void> {
+  const cores = availableParallelism();
+  const curve = await measureCurve({ rounds, sizeFactor, cores, tempDir, onProgress: print });
+  console.log(`\n${describeCurve(curve).join("\n\n")}\n`);
+  keep({ curve });
+}
+
 function keeper({ writeTo }: Selection): Keep {
   if (writeTo === undefined) return () => undefined;
-  const machine = machineFacts();
+  const nothing = { machine: machineFacts(), front: [], cells: [], points: [], creator: [] };
   return (measured) => {
-    const results = mergeResults(readResults(writeTo), { machine, cells: [], points: [], ...measured });
+    const results = mergeResults(readResults(writeTo), { ...nothing, ...measured });
     writeResults(writeTo, results);
     writeReport(writeTo, results);
   };
 }
 
-function earlierResults(directory: string): StoredResults {
+function rewriteReport(directory: string): void {
   const results = readResults(directory);
-  if (results === undefined) throw new Error(`there are no figures in ${join(directory, RESULTS)}`);
-  return results;
+  if (results === undefined) throw new Error(`there are no results in ${join(directory, RESULTS)}`);
+  writeReport(directory, results);
+}
+
+async function measureAll(selection: Selection, tempDir: string): Promise<void> {
+  if (referenceExporter === undefined) console.log("- no reference: REFERENCE_EXPORTER is not set");
+  const keep = keeper(selection);
+  const part = ownPart(selection);
+  await measureCells(part, tempDir, keep);
+  if (part.curve) await measureWorkers(part, tempDir, keep);
+  if (part.growth) await measureSeries(part, tempDir, keep);
+  await measureCreators(part, tempDir, keep);
 }
 
 async function main(): Promise<void> {
-  const selection = parseSelection(process.argv.slice(2), root);
+  const selection = parseSelection(process.argv.slice(2), ROOT);
   if (selection === undefined) return console.log(USAGE);
-  const { isReport, writeTo, rounds, sizeFactor } = selection;
-  if (isReport && writeTo !== undefined) return writeReport(writeTo, earlierResults(writeTo));
+  const { kind, writeTo, workers, against } = selection;
+  if (kind === "report" && writeTo !== undefined) return rewriteReport(writeTo);
   await build();
   for (const fact of machineFacts()) console.log(`- ${fact}`);
-  if (program === undefined) console.log("- no reference: REFERENCE_EXPORTER is not set");
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   try {
-    const keep = keeper(selection);
-    const { growth, curve: isCurve, ...part } = ownPart(selection);
-    await measureCells(part, tempDir, keep);
-    if (isCurve) {
-      const onProgress = (text: string): void => console.log(`  ${text}`);
-      const curve = await measureCurve({ rounds, sizeFactor, cores: availableParallelism(), tempDir, onProgress });
-      console.log(`\n${describeCurve(curve).join("\n\n")}\n`);
-      keep({ curve });
-    }
-    if (growth) await measureSeries(selection, tempDir, keep);
+    if (kind === "compare") await compareWith(against, workers.at(-1) ?? 1, tempDir);
+    else await measureAll(selection, tempDir);
   } finally {
     rmSync(tempDir, { recursive: true });
   }

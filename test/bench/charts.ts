@@ -1,12 +1,12 @@
 import type { Entrant } from "./contender.ts";
 
-/** Whose colour something has. */
-export type Tint = Entrant["kind"];
+/** The color of a contender's kind. */
+type Tint = Entrant["kind"];
 
-/** Of all pictures, in pixels: the whole, and from its edge to the titles. */
-export const [WIDTH, MARGIN] = [860, 24] as const;
+/** Width of every picture and margin of its titles, in pixels. */
+const [WIDTH, MARGIN] = [860, 24] as const;
 
-/** The picture has its own ground, so that its colours are right wherever it stands; they follow the reader's theme. */
+/** Pictures have a background of their own and follow the reader's color scheme. */
 const STYLE = `
   :root { --ground: #ffffff; --text: #1f2328; --quiet: #656d76; --line: #d8dee4; --tandem: #0a7d70; --reference: #c05a12; --peer: #6f5bc4; --floor: #7d8590; }
   @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --text: #e6edf3; --quiet: #8d96a0; --line: #30363d; --tandem: #2dc5b0; --reference: #f0883e; --peer: #a894f0; --floor: #8b949e; } }
@@ -20,14 +20,14 @@ const STYLE = `
   polyline[class] { fill: none; }
   .second { opacity: 0.45; }`;
 
-/** A part of a picture and how much of its height it takes. */
-export interface Part {
+/** A part of a picture, with its height in pixels. */
+interface Part {
   readonly svg: string;
   readonly height: number;
 }
 
-/** A picture with a title and parts, one below the other. @returns an SVG document */
-export function drawDocument(title: string, subtitle: string, parts: readonly ((top: number) => Part)[]): string {
+/** Stacks parts below a title. @returns an SVG document */
+function drawDocument(title: string, subtitle: string, parts: readonly ((top: number) => Part)[]): string {
   const drawn = [text(MARGIN, 34, title, "title"), text(MARGIN, 54, subtitle, "quiet")];
   let top = 74;
   for (const part of parts) {
@@ -46,35 +46,35 @@ ${drawn.join("\n")}
 `;
 }
 
-/** 1, 2 or 5 times a power of ten, so that there are up to about six of them. */
-export function tickStep(most: number): number {
+/** 1, 2 or 5 times a power of ten, which gives about six ticks or fewer. */
+function tickStep(most: number): number {
   const rough = Math.max(most, 0.01) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
 }
 
-/** A number with three digits. */
-export function trim(value: number): string {
+/** Formats a number with three significant digits. */
+function trim(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-export function text(x: number, y: number, value: string, style: string): string {
+function text(x: number, y: number, value: string, style: string): string {
   return `<text x="${round(x)}" y="${round(y)}" class="${style}">${escapeXml(value)}</text>`;
 }
 
-export function rect(style: string, x: number, y: number, width: number, height: number): string {
+function rect(style: string, x: number, y: number, width: number, height: number): string {
   return `<rect class="${style}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${height}" rx="2"/>`;
 }
 
-export function line(style: string, x1: number, y1: number, x2: number, y2: number): string {
+function line(style: string, x1: number, y1: number, x2: number, y2: number): string {
   return `<line class="${style}" x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}"/>`;
 }
 
-export function polyline(style: string, points: readonly (readonly [x: number, y: number])[]): string {
+function polyline(style: string, points: readonly (readonly [x: number, y: number])[]): string {
   return `<polyline class="${style}" points="${points.map(([x, y]) => `${round(x)},${round(y)}`).join(" ")}"/>`;
 }
 
-export function dot(style: string, x: number, y: number): string {
+function dot(style: string, x: number, y: number): string {
   return `<circle class="${style}" cx="${round(x)}" cy="${round(y)}" r="3.5"/>`;
 }
 
@@ -88,8 +88,9 @@ function round(value: number): number {
 
 /** One bar. Values are in seconds. */
 export interface Bar {
-  /** The first or the second series of the panel, which the legend names. */
-  readonly series: 0 | 1;
+  readonly tint: Tint;
+  /** Drawn paler, as the second series of a panel. */
+  readonly isSecond: boolean;
   readonly value: number;
   readonly least: number;
   readonly most: number;
@@ -97,15 +98,18 @@ export interface Bar {
 
 export interface BarGroup {
   readonly label: string;
-  readonly kind: Tint;
   readonly bars: readonly Bar[];
 }
 
 /** Groups of bars on one scale. */
 export interface BarPanel {
   readonly title: string;
-  readonly series: readonly [string, string];
+  readonly legend: readonly [LegendEntry, LegendEntry];
   readonly groups: readonly BarGroup[];
+}
+
+export interface LegendEntry extends Pick<Bar, "tint" | "isSecond"> {
+  readonly label: string;
 }
 
 const [BARS_LEFT, BARS_RIGHT] = [262, 96] as const;
@@ -121,17 +125,25 @@ export function drawBarChart(title: string, subtitle: string, panels: readonly B
   );
 }
 
-function drawBarPanel({ title, series, groups }: BarPanel, top: number): Part {
+/** A legend for two series of every contender: full color and paler. */
+export function seriesLegend(first: string, second: string): BarPanel["legend"] {
+  return [
+    { label: first, tint: "tandem", isSecond: false },
+    { label: second, tint: "tandem", isSecond: true },
+  ];
+}
+
+function drawBarPanel({ title, legend, groups }: BarPanel, top: number): Part {
   const most = Math.max(...groups.flatMap(({ bars }) => bars.map((bar) => bar.most)));
   const step = tickStep(most);
   const scale = (WIDTH - BARS_LEFT - BARS_RIGHT) / (most === 0 ? 1 : most);
   const first = top + 40;
   const rows: string[] = [];
   let y = first;
-  for (const { label, kind, bars } of groups) {
+  for (const { label, bars } of groups) {
     rows.push(text(BARS_LEFT - 10, y + (bars.length * BAR_HEIGHT) / 2 + 4, label, "end"));
     for (const bar of bars) {
-      rows.push(drawBar(bar, kind, y, scale));
+      rows.push(drawBar(bar, y, scale));
       y += BAR_HEIGHT + 1;
     }
     y += GROUP_GAP;
@@ -142,26 +154,29 @@ function drawBarPanel({ title, series, groups }: BarPanel, top: number): Part {
     const x = BARS_LEFT + tick * scale;
     grid.push(line("grid", x, first - 6, x, bottom), text(x, bottom + 14, `${trim(tick)} s`, "quiet middle"));
   }
-  const head = [text(MARGIN, top + 18, title, "panel"), ...legend(series, top + 18)];
+  const head = [text(MARGIN, top + 18, title, "panel"), ...drawLegend(legend, top + 18)];
   return { svg: [...head, ...grid, ...rows].join("\n"), height: bottom + 36 - top };
 }
 
-function drawBar({ series, value, least, most }: Bar, kind: string, y: number, scale: number): string {
+function drawBar({ tint, isSecond, value, least, most }: Bar, y: number, scale: number): string {
   const end = BARS_LEFT + value * scale;
   const middle = y + BAR_HEIGHT / 2;
-  const bar = rect(`${kind}${series === 1 ? " second" : ""}`, BARS_LEFT, y, value * scale, BAR_HEIGHT);
+  const bar = rect(barStyle({ tint, isSecond }), BARS_LEFT, y, value * scale, BAR_HEIGHT);
   const spread =
     least === most ? "" : line("spread", BARS_LEFT + least * scale, middle, BARS_LEFT + most * scale, middle);
-  return (
-    bar + spread + text(Math.max(end, BARS_LEFT + most * scale) + 6, y + BAR_HEIGHT - 2, `${trim(value)} s`, "quiet")
-  );
+  const label = text(Math.max(end, BARS_LEFT + most * scale) + 6, y + BAR_HEIGHT - 2, `${trim(value)} s`, "quiet");
+  return bar + spread + label;
 }
 
-function legend(series: readonly [string, string], y: number): string[] {
-  return series.flatMap((name, i) => {
+function drawLegend(entries: BarPanel["legend"], y: number): string[] {
+  return entries.flatMap(({ label, ...style }, i) => {
     const x = WIDTH - BARS_RIGHT - 230 + i * 160;
-    return [rect(i === 0 ? "tandem" : "tandem second", x, y - 10, 11, 11), text(x + 17, y, name, "quiet")];
+    return [rect(barStyle(style), x, y - 10, 11, 11), text(x + 17, y, label, "quiet")];
   });
+}
+
+function barStyle({ tint, isSecond }: Pick<Bar, "tint" | "isSecond">): string {
+  return `${tint}${isSecond ? " second" : ""}`;
 }
 
 /** One line. Points are [x, y]. */
@@ -171,21 +186,21 @@ export interface Line {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-/** Lines on one pair of scales. */
+/** Lines on one pair of axes. */
 export interface LinePanel {
   readonly title: string;
-  /** What the numbers below count. */
+  /** Unit of the x axis. */
   readonly xLabel: string;
-  /** What the numbers at the left are. */
+  /** Unit of the y axis. */
   readonly unit: string;
-  /** Both scales are logarithmic, or only the lower one. */
-  readonly scales: "log-log" | "log-linear";
+  /** Scales of the y axis and the x axis. */
+  readonly scales: "log-log" | "linear-log";
   readonly lines: readonly Line[];
 }
 
 const [PLOT_LEFT, PLOT_RIGHT, PLOT_HEIGHT] = [70, 210, 190] as const;
 
-/** Draws lines over a logarithmic scale, one panel below the other. @returns an SVG document */
+/** Draws lines over a logarithmic x axis, one panel below the other. @returns an SVG document */
 export function drawLineChart(title: string, subtitle: string, panels: readonly LinePanel[]): string {
   return drawDocument(
     title,
@@ -225,7 +240,7 @@ function drawLinePanel({ title, xLabel, unit, scales, lines }: LinePanel, top: n
   return { svg: svg.join("\n"), height: bottom + 56 - top };
 }
 
-/** At the end of each line, moved apart where they would overlap. */
+/** Labels at the end of each line, moved apart where they would overlap. */
 function labels(lines: readonly Line[], right: number, toY: (y: number) => number): string[] {
   const ends = lines.map(({ label, tint, points }) => ({ label, tint, y: toY(points.at(-1)?.[1] ?? 0) + 4 }));
   ends.sort((a, b) => a.y - b.y);

@@ -3,23 +3,23 @@ import type { BenchBuild } from "./make-build.ts";
 import { measure, type Usage } from "./measure.ts";
 import type { RegistryPair } from "./registries.ts";
 
-/** How the two images are exported. */
+/** Whether the exporter gets `-parallel`. */
 export type Mode = "series" | "parallel";
 
-/** What one run cost, and gave when. */
+/** The figures of one run. */
 export interface Run extends Usage {
-  /** From the start of the process until the registry had the app image's manifest, in ms; undefined for floors. */
+  /** From the start of the process until the registry has the app image's manifest, in ms; undefined for floors. */
   readonly appReadyMs?: number | undefined;
   readonly cacheReadyMs?: number | undefined;
-  /** Towards the registries, in bytes. */
+  /** Bytes sent to the registries. */
   readonly sentBytes?: number | undefined;
-  /** Time of the cores that the registries took, in ms. */
+  /** CPU time of the registries, in ms. */
   readonly registryMs?: number | undefined;
-  /** What the link with the most to carry needs for that alone, in ms; undefined on loopback. */
+  /** The time that the busiest link needs for its bytes, in ms; undefined on loopback. */
   readonly transferMs?: number | undefined;
 }
 
-/** Where one run takes place: new registries, a new temporary directory. */
+/** The environment of one run: new registries and a new temporary directory. */
 export interface Course {
   readonly build: BenchBuild;
   readonly registries: RegistryPair;
@@ -27,8 +27,8 @@ export interface Course {
 }
 
 /**
- * Who takes part: ours; the reference; a peer, which makes images of the same files another way; a floor, which does a part of
- * the work only.
+ * A peer makes images of the same files by other means, without the features of Cloud Native Buildpacks. A floor does only a
+ * part of the work.
  */
 export interface Entrant {
   readonly name: string;
@@ -36,36 +36,42 @@ export interface Entrant {
   readonly mode?: Mode | undefined;
 }
 
-/** Somebody who does the work or a part of it. */
 export interface Contender extends Entrant {
-  /** For a floor that starts with the app image which the others end with. */
+  /** The floor starts with a finished app image in the first registry. */
   readonly needsImage?: boolean;
   run(course: Course): Promise<Run>;
 }
 
-/** Names of the images of a course, without tag. */
+/** Repositories of a course. */
 export const APP = "bench/app";
 export const CACHE = "bench/cache";
 
-/** How an exporter is started. */
 interface Program {
   readonly command: string;
   readonly args?: readonly string[];
 }
 
-const ROOT = join(import.meta.dirname, "..", "..");
+/** This project's directory. */
+export const ROOT = join(import.meta.dirname, "..", "..");
 
 /**
- * This project's exporter with a number of compressing threads, as platforms start it.
+ * This project's exporter, as platforms start it.
+ * @param workers compressing threads
  * @param tags of the app image
  */
 export function tandem(mode: Mode, workers: number, tags = 1): Contender {
   return tandemAs({ command: join(ROOT, "bin", "exporter") }, mode, workers, tags);
 }
 
-/** The same from its sources, whose functions have names, with flags for Node.js. */
+/** The exporter of another checkout, with `-parallel`. */
+export function tandemAt(directory: string, workers: number): Contender {
+  return tandemAs({ command: join(directory, "bin", "exporter") }, "parallel", workers);
+}
+
+/** This project's exporter from its sources, whose functions have names, with flags for Node.js. */
 export function tandemFromSources(mode: Mode, workers: number, flags: readonly string[]): Contender {
-  return tandemAs({ command: process.execPath, args: [...flags, join(ROOT, "src", "cli.ts")] }, mode, workers);
+  const program = { command: process.execPath, args: [...flags, join(ROOT, "src", "cli", "main.ts")] };
+  return tandemAs(program, mode, workers);
 }
 
 function tandemAs(program: Program, mode: Mode, workers: number, tags = 1): Contender {
@@ -77,7 +83,7 @@ function tandemAs(program: Program, mode: Mode, workers: number, tags = 1): Cont
   };
 }
 
-/** The exporter of the lifecycle project. */
+/** The lifecycle project's exporter. */
 export function reference(mode: Mode, command: string): Contender {
   return {
     name: `reference ${mode}`,
@@ -87,47 +93,50 @@ export function reference(mode: Mode, command: string): Contender {
   };
 }
 
+/** Notes when the images are complete, from the lines of an exporter or creator, in ms since its start. */
+export class ReadyTimes {
+  appReadyMs: number | undefined;
+  cacheReadyMs: number | undefined;
+  #failure: string | undefined;
+
+  readonly onLine = (line: string, atMs: number): void => {
+    // The reference logs these lines when the registry has accepted the manifest. Our events may precede our log lines.
+    if (line.startsWith("*** Images (") || line.startsWith('{"event":"app-image-ready"')) this.appReadyMs ??= atMs;
+    if (line.startsWith("Timer: Cache ran for ") || line.startsWith('{"event":"cache-ready"'))
+      this.cacheReadyMs ??= atMs;
+    if (line.includes("Failed to export cache")) this.#failure = line;
+  };
+
+  /** @throws Error if the cache failed or the app image was never reported */
+  check(command: string): void {
+    if (this.#failure !== undefined) throw new Error(this.#failure);
+    if (this.appReadyMs === undefined) throw new Error(`${command} did not report the app image`);
+  }
+}
+
 async function runExporter(
-  program: Program,
+  { command, args = [] }: Program,
   mode: Mode,
-  course: Course,
+  { build, registries, tempDir }: Course,
   more: readonly string[],
   tags = 1,
 ): Promise<Run> {
-  const { build, registries, tempDir } = course;
   const { layersDir, appDir, launcher } = build.output;
   const [app, cache] = registries.linked;
-  let appReadyMs: number | undefined;
-  let cacheReadyMs: number | undefined;
-  let failure = "";
-  const onLine = (line: string, atMs: number): void => {
-    // The reference logs when a manifest is accepted; our event may come before our log line.
-    if (line.startsWith("*** Images (") || line.startsWith('{"event":"app-image-ready"')) appReadyMs ??= atMs;
-    if (line.startsWith("Timer: Cache ran for ") || line.startsWith('{"event":"cache-ready"')) cacheReadyMs ??= atMs;
-    if (line.includes("Failed to export cache")) failure = line;
-  };
+  const ready = new ReadyTimes();
   const paths = ["-layers", layersDir, "-app", appDir, "-launcher", launcher, "-report", join(tempDir, "report.toml")];
   const owner = ["-uid", String(process.getuid?.() ?? 0), "-gid", String(process.getgid?.() ?? 0), "-no-color"];
-  // Only then the reference says when the cache is there.
+  // The reference reports the cache at this level only.
   const log = ["-log-level", "debug"];
   const images = ["-cache-image", `${cache}/${CACHE}:latest`, ...(mode === "parallel" ? ["-parallel"] : [])];
   const names = ["latest", ...Array.from({ length: tags - 1 }, (_, i) => `tag-${i + 1}`)];
   const usage = await measure({
-    command: program.command,
-    args: [
-      ...(program.args ?? []),
-      ...paths,
-      ...owner,
-      ...log,
-      ...images,
-      ...more,
-      ...names.map((tag) => `${app}/${APP}:${tag}`),
-    ],
-    env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir },
-    onLine,
+    command,
+    args: [...args, ...paths, ...owner, ...log, ...images, ...more, ...names.map((tag) => `${app}/${APP}:${tag}`)],
+    env: { CNB_PLATFORM_API: "0.13", TMPDIR: tempDir, ...registries.trust },
+    onLine: ready.onLine,
   });
-  if (failure !== "") throw new Error(failure);
-  if (appReadyMs === undefined || cacheReadyMs === undefined)
-    throw new Error(`${program.command} did not say what was ready`);
-  return { ...usage, appReadyMs, cacheReadyMs };
+  ready.check(command);
+  if (ready.cacheReadyMs === undefined) throw new Error(`${command} did not report the cache image`);
+  return { ...usage, appReadyMs: ready.appReadyMs, cacheReadyMs: ready.cacheReadyMs };
 }

@@ -34,6 +34,7 @@ const smallApp = plain("text", 0.004);
 function point(amount: number, layers: readonly BenchLayer[], tags = 1): GrowthPoint {
   const scenario: Scenario = {
     name: `growth-${amount}`,
+    title: "",
     about: "",
     layers,
     app: smallApp,

@@ -3,22 +3,22 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** A link between the exporter and the registries. */
+/** The network between the exporter and the registries. */
 export interface Link {
   /** As on the command line. */
   readonly name: string;
-  /** Each way; undefined: loopback as it is. */
+  /** Each way; undefined: plain loopback. */
   readonly bytesPerSecond: number | undefined;
   readonly roundTripMs: number;
-  /** One link for both registries, rather than one for each. */
+  /** Both registries are behind one link instead of one each. */
   readonly isShared: boolean;
 }
 
 const ROUND_TRIP_MS = 20;
 
 /**
- * `free` for loopback as it is, or MB/s with round trips of 20 ms: `22` is a link for each registry, `22-shared` one for both.
- * @throws Error that says what is allowed
+ * Parses `free` (plain loopback), `22` (22 MB/s to each registry, round trips of 20 ms) or `22-shared` (22 MB/s to both).
+ * @throws Error that lists the valid forms
  */
 export function parseLink(name: string): Link {
   if (name === "free") return { name, bytesPerSecond: undefined, roundTripMs: 0, isShared: false };
@@ -32,27 +32,25 @@ export function parseLink(name: string): Link {
   };
 }
 
-/** For people. */
 export function describeLink({ bytesPerSecond, roundTripMs, isShared }: Link): string {
   if (bytesPerSecond === undefined) return "loopback";
-  const whose = isShared ? "one link for both registries" : "one link for each registry";
-  return `${bytesPerSecond / 1e6} MB/s, round trips of ${roundTripMs} ms, ${whose}`;
+  const scope = isShared ? "one link for both registries" : "one link for each registry";
+  return `${bytesPerSecond / 1e6} MB/s, round trips of ${roundTripMs} ms, ${scope}`;
 }
 
 const readySchema = z.object({ ports: z.array(z.number()) });
 const countSchema = z.object({ bytesUp: z.array(z.number()) });
 
-/** A running proxy. */
 export interface LinkProxy extends AsyncDisposable {
   /** `127.0.0.1:<port>`, in the order of the targets. */
   readonly hosts: readonly string[];
-  /** Bytes that went towards the targets until now, HTTP included, on each link: one for each target or one for all. */
+  /** Bytes towards the targets so far, including HTTP, for each link. */
   bytesUp(): Promise<readonly number[]>;
 }
 
 /**
- * Starts a proxy with the rate and delay of a link before each target.
- * @param targets `<host>:<port>` each
+ * Starts a proxy with the rate and delay of a link in front of each target.
+ * @param targets `<host>:<port>`
  */
 export async function startLinkProxy(
   link: Link & { bytesPerSecond: number },
@@ -60,10 +58,10 @@ export async function startLinkProxy(
 ): Promise<LinkProxy> {
   const child = fork(join(import.meta.dirname, "link-proxy.ts"), { execArgv: [] });
   const { bytesPerSecond, roundTripMs, isShared } = link;
-  const { ports } = readySchema.parse(await ask(child, { targets, bytesPerSecond, roundTripMs, isShared }));
+  const { ports } = readySchema.parse(await askChild(child, { targets, bytesPerSecond, roundTripMs, isShared }));
   return {
     hosts: ports.map((port) => `127.0.0.1:${port}`),
-    bytesUp: async () => countSchema.parse(await ask(child, "count")).bytesUp,
+    bytesUp: async () => countSchema.parse(await askChild(child, "count")).bytesUp,
     async [Symbol.asyncDispose]() {
       child.disconnect();
       await once(child, "exit");
@@ -71,36 +69,35 @@ export async function startLinkProxy(
   };
 }
 
-async function ask(child: ChildProcess, message: string | object): Promise<unknown> {
-  const answer = once(child, "message");
+/** Sends a message to a forked server and waits for its response. */
+export async function askChild(child: ChildProcess, message: string | object): Promise<unknown> {
+  const response = once(child, "message");
   child.send(message);
-  const [value] = await answer;
+  const [value] = await response;
   return value;
 }
 
-/** Tells the child that it is the one. */
+/** Marks the process that runs inside the network namespace. */
 const INSIDE = "TANDEM_BENCH_NETWORK";
 
 /**
- * What the kernel may buffer for a connection at each end, in bytes: some round trips of the links' 0.4 MB. Left alone, Linux
- * lets a receiver on loopback have up to 32 MB, so that a proxy's slow link looks like a fast one for as long as that takes to
- * fill; what queues before a real link is far less.
+ * Kernel buffer for a connection at each end, in bytes: some round trips of the links' 0.4 MB. By default, Linux lets a receiver
+ * on loopback grow to 32 MB. A proxy's slow link would look fast until that is full; a real link queues far less.
  */
 const BUFFER_BYTES = 256 << 10;
 
 const SCRIPT = `ip link set lo up && echo "4096 131072 ${BUFFER_BYTES}" > /proc/sys/net/ipv4/tcp_rmem &&
 echo "4096 16384 ${BUFFER_BYTES}" > /proc/sys/net/ipv4/tcp_wmem && exec "$@"`;
 
-/** Of the network that this process is in; undefined: this machine's, with buffers as large as that lets them grow. */
+/** Limit of the network namespace that this process runs in; undefined in the machine's own. */
 export function bufferBytes(): number | undefined {
   return process.env[INSIDE] === undefined ? undefined : BUFFER_BYTES;
 }
 
 /**
- * Runs this program again, with the same arguments, in a network namespace of its own, where the kernel buffers little. That
- * needs root and Linux.
- * @returns whether it did; false, too, in the inner one
- * @throws Error when it failed
+ * Runs this program again, with the same arguments, in a network namespace with small kernel buffers. Needs root and Linux.
+ * @returns whether it ran; false in the inner process
+ * @throws Error if the inner process failed
  */
 export function runInOwnNetwork(): boolean {
   if (process.env[INSIDE] !== undefined) return false;
@@ -109,6 +106,6 @@ export function runInOwnNetwork(): boolean {
     spawnSync("unshare", ["--net", "sh", "-c", SCRIPT, "sh", command, ...args], { env, stdio: "inherit" });
   if (inside("true").status !== 0) return false;
   const { status } = inside(process.execPath, ...process.execArgv, ...process.argv.slice(1));
-  if (status !== 0) throw new Error(`the part in a network of its own ended with ${status}`);
+  if (status !== 0) throw new Error(`the part in a network namespace ended with ${status}`);
   return true;
 }

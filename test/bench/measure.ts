@@ -14,33 +14,38 @@ export interface Command {
   readonly onLine?: (line: string, atMs: number) => void;
 }
 
-/** What a process, with all the processes that it waited for, took of the machine. */
+/** Resource usage of a process and of all processes that it waited for. */
 export interface Usage {
   readonly wallMs: number;
-  /** User and system time, in steps of 10 ms. */
+  /** User and system time. */
   readonly cpuMs: number;
   /** User and system time of the first process's main thread. */
   readonly mainThreadMs?: number | undefined;
-  /** The largest resident sizes, in bytes, of the processes that lived at one time. */
+  /** Peak resident size, in bytes: the largest sum over the processes that lived at the same time. */
   readonly peakBytes: number;
-  /** The largest anonymous size seen, in bytes: what the kernel cannot drop under a memory limit, as it can a program's pages. */
+  /** Peak anonymous size, in bytes: memory that the kernel cannot reclaim under a limit, unlike a program's pages. */
   readonly anonymousBytes?: number | undefined;
-  /** Handed to disks, in bytes; files that were deleted again count. */
+  /** Bytes written to disk, including files that were deleted later. */
   readonly writtenBytes: number;
 }
 
 const SAMPLE_MS = 20;
 
 /**
- * The kernel adds the times and the I/O of a process to those of the one that waits for it. So a shell waits, and tells its
- * own at the end on descriptor 4, which the command does not have.
+ * The kernel adds the times and the I/O of a process to those of the parent that waits for it. So a shell waits, and reports both
+ * on descriptor 4, which the command does not get. bash's `time` has milliseconds; /proc has steps of 10 ms.
  */
-const WAIT = `"$@" 4>&-; status=$?; { cat "/proc/$$/stat"; cat "/proc/$$/io"; } >&4; exit $status`;
+const WAIT = `TIMEFORMAT='cpu: %3U %3S'
+exec 5>&2
+{ time "$@" 2>&5 4>&- 5>&-; } 2>&4
+status=$?
+cat "/proc/$$/io" >&4
+exit $status`;
 
-/** @throws Error with its output when the command fails */
+/** @throws Error with the last 30 lines of its output if the command fails */
 export async function measure({ command, args, env = {}, onLine = () => undefined }: Command): Promise<Usage> {
   const started = performance.now();
-  const child = spawn("/bin/sh", ["-c", WAIT, "sh", command, ...args], {
+  const child = spawn("bash", ["-c", WAIT, "bash", command, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
   });
@@ -73,10 +78,11 @@ function pipe(child: ChildProcess, descriptor: number): Readable {
 }
 
 function parseAccounts(accounts: string): Pick<Usage, "cpuMs" | "writtenBytes"> {
-  return { cpuMs: parseTimes(accounts).childrenMs, writtenBytes: parseWritten(accounts) };
+  const [, user, system] = /^cpu: ([\d.]+) ([\d.]+)$/m.exec(accounts) ?? [];
+  return { cpuMs: Math.round((Number(user) + Number(system)) * 1000), writtenBytes: parseWritten(accounts) };
 }
 
-/** Reads now and then what hardly shrinks, so that little is missed: sizes of all below the shell, the main thread's time. */
+/** Samples peak sizes of all processes below the shell, and the main thread's time: figures that hardly ever shrink. */
 function startSampler(shell: number): {
   stop(): void;
   samples(): Pick<Usage, "peakBytes" | "anonymousBytes" | "mainThreadMs">;
@@ -86,7 +92,7 @@ function startSampler(shell: number): {
     peakBytes = Math.max(peakBytes, sumBelow(shell, peakOf));
     anonymousBytes = Math.max(anonymousBytes, sumBelow(shell, anonymousOf));
     const first = childrenOf(shell)[0];
-    mainThreadMs = Math.max(mainThreadMs, parseTimes(readProc(`${first}/task/${first}/stat`)).ownMs);
+    mainThreadMs = Math.max(mainThreadMs, cpuTimeOf(`${first}/task/${first}`));
   };
   const timer = setInterval(sample, SAMPLE_MS);
   return { stop: () => clearInterval(timer), samples: () => ({ peakBytes, anonymousBytes, mainThreadMs }) };
@@ -96,12 +102,10 @@ function sumBelow(process: number, sizeOf: (process: number) => number): number 
   return childrenOf(process).reduce((sum, child) => sum + sizeOf(child) + sumBelow(child, sizeOf), 0);
 }
 
-/* What Linux says of processes (proc(5)). A process that is not there, or gone, has nothing. */
-
-/** Times are told in steps of 1/100 s. */
+/** Unit of the times in /proc. */
 const TICK_MS = 10;
 
-/** @param path below /proc */
+/** @param path below /proc. @returns "" if the process has ended */
 export function readProc(path: string): string {
   try {
     return readFileSync(`/proc/${path}`, "utf8");
@@ -110,25 +114,23 @@ export function readProc(path: string): string {
   }
 }
 
-/** What was started by a process's main thread and still is. */
-export function childrenOf(process: number): number[] {
+function childrenOf(process: number): number[] {
   return readProc(`${process}/task/${process}/children`).split(" ").filter(Boolean).map(Number);
 }
 
-/** User and system time in a stat file's text: the own one, and that of children that were waited for. In ms. */
-export function parseTimes(stat: string): { readonly ownMs: number; readonly childrenMs: number } {
+/** User and system time of a process or thread without its children, in ms (proc_pid_stat(5)). */
+export function cpuTimeOf(process: number | string): number {
+  const stat = readProc(`${process}/stat`);
   const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
-  const time = (field: number): number => Number(fields[field] ?? 0) * TICK_MS;
-  return { ownMs: time(11) + time(12), childrenMs: time(13) + time(14) };
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS;
 }
 
-/** The largest resident size until now, in bytes. */
+/** Peak resident size so far, in bytes. */
 export function peakOf(process: number): number {
   return sizeOf(process, "VmHWM");
 }
 
-/** The resident size that is no file's, in bytes. */
-export function anonymousOf(process: number): number {
+function anonymousOf(process: number): number {
   return sizeOf(process, "RssAnon");
 }
 
@@ -136,7 +138,7 @@ function sizeOf(process: number, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readProc(`${process}/status`))?.[1] ?? 0) * 1024;
 }
 
-/** Bytes that were handed to disks, in an io file's text. */
+/** Bytes written to disk, from the text of an io file (proc_pid_io(5)). */
 export function parseWritten(io: string): number {
   return Number(/^write_bytes: (\d+)$/m.exec(io)?.[1] ?? Number.NaN);
 }

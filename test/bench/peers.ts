@@ -5,17 +5,18 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { findProgram } from "../support/find-program.ts";
-import { APP, CACHE, type Contender, type Course, reference, tandem } from "./contender.ts";
+import { APP, CACHE, type Contender, type Course, type Mode, reference, tandem } from "./contender.ts";
 import type { Link } from "./links.ts";
-import { measure, parseTimes, parseWritten, peakOf, readProc } from "./measure.ts";
+import { cpuTimeOf, measure, parseWritten, peakOf, readProc } from "./measure.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /**
- * Who takes part, in the order of their turns: ours and the reference in each mode, then peers (on loopback) and floors.
- * @param program the reference; undefined when there is none
+ * The contenders of a cell in the order of their turns: tandem and the reference in each mode, then peers (on loopback) and
+ * floors.
+ * @param program the reference exporter, if there is one
  */
 export function contendersOf(
-  { modes, before }: Scenario,
+  { modes, before, registries = "plain" }: Scenario,
   link: Link,
   workers: readonly number[],
   program: string | undefined,
@@ -23,16 +24,22 @@ export function contendersOf(
   const isLoopback = link.bytesPerSecond === undefined;
   // On a link the number of threads hardly matters, and runs are long.
   const counts = isLoopback ? workers : workers.slice(-1);
-  const exporters = modes.flatMap((mode) => [
-    ...counts.map((count) => tandem(mode, count)),
-    ...(program === undefined ? [] : [reference(mode, program)]),
-  ]);
-  if (before !== "nothing") return exporters;
+  const exporters = modes.flatMap((mode) => exportersOf(mode, counts, program));
+  if (before !== "nothing" || registries !== "plain") return exporters;
   return [...exporters, ...(isLoopback ? peers() : []), ...floors(isLoopback)];
 }
 
-/** Those that this machine has, which make two images of the same directories and push them, without what makes them CNB's. */
-export function peers(): readonly Contender[] {
+/** The contenders of the front page: tandem with the most workers and the reference, with `-parallel`. */
+export function frontContenders(workers: readonly number[], program: string | undefined): Contender[] {
+  return exportersOf("parallel", workers.slice(-1), program);
+}
+
+function exportersOf(mode: Mode, workers: readonly number[], program: string | undefined): Contender[] {
+  return [...workers.map((count) => tandem(mode, count)), ...(program === undefined ? [] : [reference(mode, program)])];
+}
+
+/** Installed programs that build two images of the same directories and push them. */
+function peers(): readonly Contender[] {
   const [cranePath, daemon, client] = [
     findProgram("crane", "CRANE"),
     findProgram("buildkitd", "BUILDKITD"),
@@ -45,10 +52,10 @@ export function peers(): readonly Contender[] {
 }
 
 /**
- * `tar` of each directory, then `crane append` of the tars to an empty image, for both images at once. crane is built on the
- * library that the reference is built on: it compresses with Go's gzip at BestSpeed, once for the digest and once to upload.
+ * `tar` of each directory, then `crane append` of the tars to an empty image, for both images at once. crane shares its library
+ * with the reference: it compresses with Go's gzip at BestSpeed, once for the digest and again for the upload.
  */
-export function crane(program: string): Contender {
+function crane(program: string): Contender {
   return {
     name: "tar, crane append, both images at once",
     kind: "peer",
@@ -79,10 +86,9 @@ export function crane(program: string): Contender {
 
 /**
  * `buildctl build` of a Dockerfile that copies each directory into a layer of an empty image, for both images at once, by one
- * daemon, which shares what they have in common. The daemon is new and knows nothing, but its start is not measured; its time
- * and memory are.
+ * new daemon, which deduplicates shared layers. The daemon's CPU time and memory are measured, its start is not.
  */
-export function buildkit(daemon: string, client: string): Contender {
+function buildkit(daemon: string, client: string): Contender {
   return {
     name: "buildctl build, both images at once",
     kind: "peer",
@@ -110,7 +116,7 @@ export function buildkit(daemon: string, client: string): Contender {
           : [`${command("cache", cache, `${cacheHost}/${CACHE}:latest`)} && ${sayReady("cache")}`]),
         "wait $one",
       ];
-      const cpuMs = (): number => parseTimes(readProc(`${running.pid}/stat`)).ownMs;
+      const cpuMs = (): number => cpuTimeOf(running.pid);
       const writtenBytes = (): number => parseWritten(readProc(`${running.pid}/io`));
       const before = { cpuMs: cpuMs(), writtenBytes: writtenBytes() };
       const ready = readyWatch();
@@ -139,7 +145,7 @@ async function startDaemon(command: string, args: readonly string[]): Promise<As
   };
 }
 
-/** The rest of the log is read and dropped, or the pipe would fill up. */
+/** Keeps draining the log, or the pipe would fill up. */
 async function saidRunning(child: ChildProcess): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const lines: string[] = [];
@@ -153,18 +159,17 @@ async function saidRunning(child: ChildProcess): Promise<void> {
   await promise;
 }
 
-/** A word of a shell's script. */
-export function quote(word: string): string {
+/** Quotes a word for the shell. */
+function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** What a peer's script runs when an image is pushed. */
-export function sayReady(image: "app" | "cache"): string {
+function sayReady(image: "app" | "cache"): string {
   return `echo ready: ${image}`;
 }
 
-/** Notes when a script said so, in ms since its start. */
-export function readyWatch(): {
+/** Notes the lines of {@link sayReady}, in ms since the start of the script. */
+function readyWatch(): {
   readonly onLine: (line: string, atMs: number) => void;
   times(): { readonly appReadyMs?: number; readonly cacheReadyMs?: number };
 } {
@@ -178,7 +183,7 @@ export function readyWatch(): {
   };
 }
 
-/** A pipeline over every file of the build, once: the work that no exporter can leave out, and nothing else. */
+/** A pipeline over every file of the build, once: the work that no exporter can avoid. */
 function pipeline(name: string, command: string): Contender {
   return {
     name,
@@ -188,7 +193,7 @@ function pipeline(name: string, command: string): Contender {
   };
 }
 
-/** Sends the app image, made and compressed beforehand, through the same link: the upload and nothing else. */
+/** Pushes the finished app image through the same link: the upload alone. */
 const skopeo: Contender = {
   name: "skopeo copy of the finished app image",
   kind: "floor",
@@ -206,13 +211,14 @@ const skopeo: Contender = {
   },
 };
 
-/** The floors that this machine has the programs for. */
-export function floors(isLoopback: boolean): readonly Contender[] {
+/** Floors whose programs are installed. */
+function floors(isLoopback: boolean): readonly Contender[] {
   const tar = 'tar -C "$1" -cf - layers workspace';
   const cores = availableParallelism();
   const pipelines = [
     { program: "gzip", name: "tar | gzip -1 | sha256sum", command: `${tar} | gzip -1 | sha256sum` },
     { program: "pigz", name: `tar | pigz -1 -p ${cores}`, command: `${tar} | pigz -1 -p ${cores}` },
+    { program: "igzip", name: `tar | igzip -1 -T${cores}`, command: `${tar} | igzip -1 -T${cores}` },
   ];
   return [
     ...(isLoopback ? pipelines : [])

@@ -6,21 +6,20 @@ import { stringify } from "smol-toml";
 import type { BuildOutput } from "../support/build-output.ts";
 import { pushRunImage } from "../support/run-image.ts";
 import { APP, type Contender, type Course, tandem } from "./contender.ts";
-import { type BenchBuild, writeMark } from "./make-build.ts";
+import { writeMark } from "./make-build.ts";
 import { type PushedImage, readPushedImage } from "./registries.ts";
 import type { Before } from "./scenarios.ts";
 
-const RUN_IMAGE = "bench/run";
+export const RUN_IMAGE = "bench/run";
 
 /**
- * Brings registries and build into the state in which a run begins, without the link and unmeasured: the run image is
- * there, and what the contender itself exported before. A floor finds the app image in the first registry, and nothing in
- * the second.
+ * Brings registries and build into the state in which a run begins, unmeasured and without the link: pushes the run image and
+ * what the contender itself exported before. A floor finds the app image in the first registry; the second is empty.
  */
 export async function prepare(course: Course, before: Before, contender: Contender): Promise<void> {
   const { build, registries } = course;
   const [direct, linked] = [registries.direct[0], registries.linked[0]];
-  const runImage = await pushRunImage(`${direct}/${RUN_IMAGE}`);
+  const runImage = await pushRunImage(`${direct}/${RUN_IMAGE}`, registries.access);
   writeAnalyzedToml(build.output, runImage);
   writeMark(build.mark, before === "one-layer-differs" ? "before" : "now");
   const to = (app: string, cache: string): Course => ({
@@ -34,26 +33,27 @@ export async function prepare(course: Course, before: Before, contender: Contend
   const linkedRunImage = runImage.replace(direct, linked);
   if (before === "nothing") writeAnalyzedToml(build.output, linkedRunImage);
   else {
-    const image = await readPushedImage(`${direct}/${APP}`);
+    const image = await readPushedImage(`${direct}/${APP}`, registries.access);
     writeAnalyzedToml(build.output, linkedRunImage, { repository: `${linked}/${APP}`, image });
   }
-  // What was written for other runs must not reach the disk during the one that is measured.
-  spawnSync("sync");
-  readAll(build.output);
-}
-
-/** Kernels drop from memory what nobody reads for a while: the first in a row would be measured with the disk, and the others without. */
-function readAll({ layersDir, appDir }: BenchBuild["output"]): void {
-  spawnSync("find", [layersDir, appDir, "-type", "f", "-exec", "cat", "{}", "+"], { stdio: "ignore" });
+  settleDisk(build.output.layersDir, build.output.appDir);
 }
 
 /**
- * Writes analyzed.toml as the analyzer does: the run image and, for a previous image, its reference and its metadata
- * label (docs/compatibility.md#analyzed-metadata).
- * @param runImage by digest
- * @param previous its repository, and the image found there
+ * Writes back what earlier runs left, so that the measured run does not share the disk with it, and reads the inputs into the
+ * page cache, from which the kernel may have evicted them.
  */
-export function writeAnalyzedToml(
+export function settleDisk(...inputs: readonly string[]): void {
+  spawnSync("sync");
+  spawnSync("find", [...inputs, "-type", "f", "-exec", "cat", "{}", "+"], { stdio: "ignore" });
+}
+
+/**
+ * Writes analyzed.toml as the analyzer does: the run image and, for a previous image, its reference and metadata label
+ * (docs/compatibility.md#analyzed-metadata).
+ * @param runImage by digest
+ */
+function writeAnalyzedToml(
   { layersDir }: BuildOutput,
   runImage: string,
   previous?: { readonly repository: string; readonly image: PushedImage },

@@ -1,27 +1,48 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { startRegistry } from "../support/registry/registry-kinds.ts";
-import { type Link, startLinkProxy } from "./links.ts";
-import { parseTimes, readProc } from "./measure.ts";
+import { CertificateFiles } from "../support/certificate.ts";
+import { RealRegistry } from "../support/registry/real-registry.ts";
+import { FakeRegistry } from "../support/registry/registry.ts";
+import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
+import { OPEN_ACCESS, RegistryAccess } from "../support/registry-access.ts";
+import { askChild, type Link, startLinkProxy } from "./links.ts";
+import { cpuTimeOf } from "./measure.ts";
+
+/** `sink` accepts blobs without hashing or storing them, so that the exporter is the only limit. */
+export type RegistryKind = "plain" | "tls" | "sink";
 
 /** Two new, empty registries behind a link, for one run. */
 export interface RegistryPair extends AsyncDisposable {
-  /** Of the app image and of the cache image, without the link. */
+  /** The registries of the app image and of the cache image, without the link. */
   readonly direct: readonly [app: string, cache: string];
   /** The same through the link. */
   readonly linked: readonly [app: string, cache: string];
-  /** What the registries hold, in bytes. */
-  storedBytes(): number;
-  /** Time of the cores that the registries took until now, in ms; undefined where they are not processes of their own. */
+  /** Environment of a client, so that it trusts the registries. */
+  readonly trust: Readonly<Record<string, string>>;
+  readonly access: RegistryAccess;
+  /** Bytes that the registries have taken: what they store, or what a sink has received. */
+  takenBytes(): Promise<number>;
+  /** CPU time of the registries so far, in ms; undefined unless they are processes of their own. */
   cpuMs(): number | undefined;
-  /** What has gone towards the registries, in bytes, on each link that there is. */
+  /** Bytes towards the registries so far, for each link. */
   linkedBytes(): Promise<readonly number[]>;
 }
 
-/** Debian's registry where it is installed, else the project's own. */
-export async function startRegistryPair(link: Link): Promise<RegistryPair> {
-  const registries = [await startRegistry(), await startRegistry()] as const;
+interface BenchRegistry extends AsyncDisposable {
+  readonly host: string;
+  readonly pid: number | undefined;
+  takenBytes(): Promise<number>;
+}
+
+export async function startRegistryPair(link: Link, kind: RegistryKind = "plain"): Promise<RegistryPair> {
+  const certificates = kind === "tls" ? mkdtempSync(join(tmpdir(), "bench-certificates-")) : undefined;
+  const authority = certificates === undefined ? undefined : new CertificateFiles(certificates);
+  const start = (): Promise<BenchRegistry> => (kind === "sink" ? startSink() : startStoring(authority));
+  const registries = [await start(), await start()] as const;
   const direct = [registries[0].host, registries[1].host] as const;
   const { bytesPerSecond } = link;
   const proxy = bytesPerSecond === undefined ? undefined : await startLinkProxy({ ...link, bytesPerSecond }, direct);
@@ -29,18 +50,60 @@ export async function startRegistryPair(link: Link): Promise<RegistryPair> {
   return {
     direct,
     linked: [app, cache],
-    storedBytes: () => registries.reduce((total, { storage }) => total + bytesBelow(storage), 0),
-    cpuMs: () => sum(registries.map((registry) => ("pid" in registry ? registryMs(registry.pid) : undefined))),
+    trust: authority === undefined ? {} : { SSL_CERT_FILE: authority.authority },
+    access: authority === undefined ? OPEN_ACCESS : new RegistryAccess({ authority: authority.pem }),
+    takenBytes: async () => {
+      const taken = await Promise.all(registries.map((registry) => registry.takenBytes()));
+      return taken.reduce((total, bytes) => total + bytes, 0);
+    },
+    cpuMs: () => sum(registries.map(({ pid }) => (pid === undefined ? undefined : cpuTimeOf(pid)))),
     linkedBytes: async () => (await proxy?.bytesUp()) ?? [],
     async [Symbol.asyncDispose]() {
       await proxy?.[Symbol.asyncDispose]();
       for (const registry of registries) await registry[Symbol.asyncDispose]();
+      if (certificates !== undefined) rmSync(certificates, { recursive: true });
     },
   };
 }
 
-function registryMs(pid: number): number {
-  return parseTimes(readProc(`${pid}/stat`)).ownMs;
+/** Debian's registry if it is installed, else the project's own in this process. */
+async function startStoring(authority: CertificateFiles | undefined): Promise<BenchRegistry> {
+  const registry = DOCKER_REGISTRY.path === undefined ? await startFake(authority) : await startReal(authority);
+  return {
+    host: registry.host,
+    pid: "pid" in registry ? registry.pid : undefined,
+    takenBytes: async () => bytesBelow(registry.storage),
+    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+  };
+}
+
+function startReal(authority: CertificateFiles | undefined): Promise<RealRegistry> {
+  return RealRegistry.start(DOCKER_REGISTRY, authority === undefined ? {} : { tls: authority.issue("server") });
+}
+
+function startFake(authority: CertificateFiles | undefined): Promise<FakeRegistry> {
+  if (authority !== undefined)
+    throw new Error("registries behind TLS need docker-registry (apt-get install docker-registry)");
+  return FakeRegistry.start();
+}
+
+const listeningSchema = z.object({ port: z.number() });
+const takenSchema = z.object({ takenBytes: z.number() });
+
+async function startSink(): Promise<BenchRegistry> {
+  const child = fork(join(import.meta.dirname, "sink-registry.ts"), { execArgv: [] });
+  const { port } = listeningSchema.parse(await askChild(child, "listen"));
+  return {
+    host: `127.0.0.1:${port}`,
+    pid: child.pid,
+    takenBytes: async () => takenSchema.parse(await askChild(child, "count")).takenBytes,
+    [Symbol.asyncDispose]: () => endChild(child),
+  };
+}
+
+async function endChild(child: ChildProcess): Promise<void> {
+  child.disconnect();
+  await once(child, "exit");
 }
 
 function sum(values: readonly (number | undefined)[]): number | undefined {
@@ -63,7 +126,6 @@ const configSchema = z.object({
   config: z.object({ Labels: z.record(z.string(), z.string()).default({}) }).default({ Labels: {} }),
 });
 
-/** What a registry says of an image. */
 export interface PushedImage {
   readonly digest: string;
   readonly diffIds: readonly string[];
@@ -73,21 +135,17 @@ export interface PushedImage {
 const ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
 /**
- * Reads manifest and config of an image over plain http.
- * @param repository `<host>:<port>/<path>`, of which the tag latest is taken
+ * Reads manifest and config of the image with the tag `latest`.
+ * @param repository `<host>:<port>/<path>`
  */
-export async function readPushedImage(repository: string): Promise<PushedImage> {
-  const slash = repository.indexOf("/");
-  const base = `http://${repository.slice(0, slash)}/v2/${repository.slice(slash + 1)}`;
-  const answer = await get(`${base}/manifests/latest`);
-  const digest = answer.headers.get("docker-content-digest") ?? "";
-  const manifest = manifestSchema.parse(await answer.json());
-  const { rootfs, config } = configSchema.parse(await (await get(`${base}/blobs/${manifest.config.digest}`)).json());
+export async function readPushedImage(repository: string, access: RegistryAccess): Promise<PushedImage> {
+  const base = access.repositoryUrl(repository);
+  const headers = { accept: ACCEPT };
+  const response = await access.send(`${base}/manifests/latest`, { headers });
+  const digest = response.headers.get("docker-content-digest") ?? "";
+  const manifest = manifestSchema.parse(await response.json());
+  const { rootfs, config } = configSchema.parse(
+    await (await access.send(`${base}/blobs/${manifest.config.digest}`, { headers })).json(),
+  );
   return { digest, diffIds: rootfs.diff_ids, labels: config.Labels };
-}
-
-async function get(url: string): Promise<Response> {
-  const answer = await fetch(url, { headers: { accept: ACCEPT } });
-  if (!answer.ok) throw new Error(`GET ${url}: ${answer.status}`);
-  return answer;
 }

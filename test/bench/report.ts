@@ -1,19 +1,30 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { frontPage } from "./front-page.ts";
 import { drawGrowth, GROWTH_HEADER, growthRows, growthVerdict, measuredSeries } from "./growth.ts";
 import { describeLink, type Link, parseLink } from "./links.ts";
-import { APP_READY_HEADER, appReadyRows, comparedCells, drawAppReady, drawScenario } from "./result-charts.ts";
+import {
+  APP_READY_HEADER,
+  appReadyRows,
+  comparedCells,
+  drawAppReady,
+  drawCreator,
+  drawScenario,
+} from "./result-charts.ts";
 import { comparisons, GLANCE_HEADER, glance, HEADER, markdownTable, resultRows } from "./result-table.ts";
-import type { Origin, StoredCell, StoredPoint, StoredResults } from "./results.ts";
+import type { Origin, StoredCell, StoredCreator, StoredPoint, StoredResults } from "./results.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
+import { medianOf } from "./statistics.ts";
 import { describeCurve, drawCurve } from "./worker-curve/curve-report.ts";
 
 const PICTURES = join("docs", "benchmarks");
 
-/** Writes BENCHMARKS.md, and its pictures below docs/benchmarks, into the given directory. */
+type Draw = (name: string, svg: string) => string;
+
+/** Writes BENCHMARKS.md, and its pictures in docs/benchmarks, into a directory. */
 export function writeReport(directory: string, results: StoredResults): void {
   mkdirSync(join(directory, PICTURES), { recursive: true });
-  const draw = (name: string, svg: string): string => {
+  const draw: Draw = (name, svg) => {
     writeFileSync(join(directory, PICTURES, `${name}.svg`), svg);
     return `![${name}](${PICTURES}/${name}.svg)`;
   };
@@ -22,9 +33,11 @@ export function writeReport(directory: string, results: StoredResults): void {
     return cells.length === 0 ? [] : [describeScenario(scenario, cells, draw)];
   });
   const sections = [
-    introduction(results),
-    atAGlance(results.cells),
+    frontPage(results, draw),
+    method(results),
+    allScenarios(results.cells),
     ...scenarios,
+    ...describeCreator(results.creator, draw),
     ...describeLinks(results.cells, draw),
     ...describeGrowth(results.points, draw),
     ...describeWorkers(results, draw),
@@ -32,23 +45,53 @@ export function writeReport(directory: string, results: StoredResults): void {
   writeFileSync(join(directory, "BENCHMARKS.md"), `${sections.join("\n\n")}\n`);
 }
 
-/** Ours with the most workers beside the reference, both with `-parallel` where that was measured. */
-function atAGlance(all: readonly StoredCell[]): string {
+function method({ machine }: StoredResults): string {
+  return `## Method
+
+${machine.map((fact) => `- ${fact}`).join("\n")}
+
+Each table states the commit and the day of its results. A run with \`--write\` replaces the tables that it measures and keeps the
+others. To repeat one: \`REFERENCE_EXPORTER=… npm run bench -- --scenario java --link 22 --runs 2 --write\`. Programs that are not
+installed are left out.
+
+Times are medians over the runs, with the range in parentheses, from the start of the process. Contenders take turns. Each run
+gets new, empty registries and a new temporary directory. After each run the benchmark checks that the app image has the same
+diffIDs as every other exporter's. \`reference\` is the lifecycle's exporter with the same flags; ratios compare runs in the same mode, and above 1
+tandem is better.
+
+- *series* runs without \`-parallel\`, *parallel* with it.
+- Layers consist of files of the machine. Before each run all of them are read into the page cache. 1 MB is 10^6 bytes.
+- *peak* is resident memory and *anonymous* the part of it that the kernel cannot reclaim. *written* counts bytes written to
+  disk, *sent* bytes sent to both registries (on loopback, bytes that they stored). *link alone* is the time that the busiest link
+  needs for its bytes.
+- A proxy simulates links: it limits bandwidth and adds latency. As root on Linux, proxy, registries and exporters run in a
+  network namespace with small socket buffers. Otherwise the kernel buffers up to 32 MB in front of the proxy, and a slow link
+  looks fast until they are full.
+- Before a rebuild, the same contender exports the earlier build, unmeasured.
+- Registries, links and exporters share the cores: the registries' work counts towards wall times, not CPU times.
+- Peers build two images of the same directories and push them to the same registries. They do less: no labels, no
+  metadata, no check of what the registry has, no reproducible tars. \`crane append\` takes tars that \`tar\` creates within the
+  measured time; \`buildctl\` uses a new \`buildkitd\`, whose CPU time and memory count, but not its start.
+- Floors do only a part of the work: the pipelines read, archive and compress every file of the build once;
+  \`skopeo copy\` uploads a finished app image.`;
+}
+
+/** Tandem with the most workers beside the reference, with `-parallel` if that was measured. */
+function allScenarios(all: readonly StoredCell[]): string {
   const rows = SCENARIOS.flatMap(({ name }) =>
     inOrder(all.filter(({ scenario }) => scenario === name)).flatMap((cell) => {
       const row = glance(cell.results);
-      return row === undefined ? [] : [[`${name}: ${describeLink(parseLink(cell.link))}`, ...row]];
+      return row === undefined ? [] : [[`${name}: ${describeLink(parseLink(cell.link))}`, ...row, cell.commit]];
     }),
   );
-  const head =
-    "## At a glance\n\nOurs with the most workers and the reference, with `-parallel` where that was measured; medians.";
-  return [head, markdownTable(["", ...GLANCE_HEADER], rows)].join("\n\n");
+  const head = `## All scenarios
+
+tandem with the most workers and the reference, both with \`-parallel\` if the scenario measures it; medians.`;
+  return [head, markdownTable(["", ...GLANCE_HEADER, "commit"], rows)].join("\n\n");
 }
 
-type Draw = (name: string, svg: string) => string;
-
-/** Loopback, then the faster link first, and a link for each registry before one for both. */
-function inOrder(cells: readonly StoredCell[]): StoredCell[] {
+/** Loopback first, then faster links before slower ones, and one link for each registry before one for both. */
+function inOrder<T extends { readonly link: string }>(cells: readonly T[]): T[] {
   const rank = (link: Link): number => (link.bytesPerSecond ?? Number.POSITIVE_INFINITY) - (link.isShared ? 1 : 0);
   return [...cells].sort((a, b) => Math.sign(rank(parseLink(b.link)) - rank(parseLink(a.link))) || 0);
 }
@@ -61,25 +104,66 @@ function describeScenario(scenario: Scenario, cells: readonly StoredCell[], draw
     const sentences = comparisons(cell.results).map((sentence) => `- ${sentence}`);
     return [
       `### ${name}: ${describeLink(parseLink(cell.link))}`,
-      originOf(cell),
+      describeRuns(cell),
       markdownTable(HEADER, resultRows(cell.results)),
       ...(sentences.length === 0 ? [] : [sentences.join("\n")]),
     ];
   });
-  const head = `## ${name}\n\n${about[0]?.toUpperCase()}${about.slice(1)}: ${size}.`;
+  const head = `## ${name}\n\n${capitalize(about)}: ${size}.`;
   return [head, draw(name, drawScenario(scenario, cells)), ...tables].join("\n\n");
 }
 
-function originOf({ results, sizeFactor, bufferBytes, ...origin }: StoredCell): string {
+function describeRuns({
+  results,
+  sizeFactor,
+  bufferBytes,
+  date,
+  commit,
+}: Pick<StoredCell, "sizeFactor" | "bufferBytes" | "date" | "commit"> & {
+  readonly results: readonly { readonly runs: readonly unknown[] }[];
+}): string {
   const runs = Math.max(...results.map((result) => result.runs.length));
-  const quick = sizeFactor === 1 ? "" : ` **Sizes times ${sizeFactor}: not for quoting.**`;
+  const scaled = sizeFactor === 1 ? "" : ` **Sizes × ${sizeFactor}: not for quoting.**`;
   const buffers = bufferBytes === undefined ? "" : ` Connections buffer at most ${bufferBytes >> 10} KiB at each end.`;
-  return `${runs} ${runs === 1 ? "run" : "runs"}, ${describeOrigin(origin)}.${buffers}${quick}`;
+  return `${runs} ${runs === 1 ? "run" : "runs"}, ${describeOrigin({ date, commit })}.${buffers}${scaled}`;
 }
 
-/** For people. */
-export function describeOrigin({ date, commit }: Origin): string {
-  return `${date}, engine of commit ${commit}`;
+function describeOrigin({ date, commit }: Origin): string {
+  return `${date}, commit ${commit}`;
+}
+
+function capitalize(sentence: string): string {
+  return `${sentence[0]?.toUpperCase()}${sentence.slice(1)}`;
+}
+
+const CREATOR_HEADER = ["", "app image ready s", "end s", "build s", "CPU s"];
+
+function describeCreator(all: readonly StoredCreator[], draw: Draw): string[] {
+  const byTarget = Map.groupBy(inOrder(all), ({ target, link }) => `${target} ${link}`);
+  const sections = [...byTarget.values()].flatMap((builds) => {
+    const first = builds[0] as StoredCreator;
+    const place = first.target === "daemon" ? "Docker daemon" : `registry, ${describeLink(parseLink(first.link))}`;
+    const rows = builds.flatMap(({ build, results }) =>
+      results.map(({ contender, runs }) => {
+        const median = (figure: "readyMs" | "endMs" | "buildMs" | "cpuMs"): string =>
+          (medianOf(runs.map((run) => run[figure])) / 1000).toFixed(2);
+        return [`${build}: ${contender.name}`, median("readyMs"), median("endMs"), median("buildMs"), median("cpuMs")];
+      }),
+    );
+    return [
+      `### creator: ${place}`,
+      describeRuns(first),
+      draw(`creator-${first.target}-${first.link}`, drawCreator(place, builds)),
+      markdownTable(CREATOR_HEADER, rows),
+    ];
+  });
+  if (sections.length === 0) return [];
+  const head = `## creator
+
+Whole builds with the lifecycle's phases (\`npm run bench -- --creator\`): a JRE layer of 108 MB, dependencies of 50 MB, a compile
+that keeps all cores busy for 20 s with a fixed amount of work, and an app of 28 MB. *App image ready* and *end* count from the
+end of the last buildpack; *build* is the time from the first buildpack's start to the last one's end.`;
+  return [head, ...sections];
 }
 
 function describeLinks(all: readonly StoredCell[], draw: Draw): string[] {
@@ -93,13 +177,11 @@ function describeLinks(all: readonly StoredCell[], draw: Draw): string[] {
       markdownTable(APP_READY_HEADER, appReadyRows(cells)),
     ];
   });
-  return [
-    `## What -parallel costs the app image
+  const head = `## What -parallel costs the app image
 
-RFC 0125 accepted that the app image is ready later with \`-parallel\`. Here is by how much, for each exporter against itself;
-the figures are those of the tables above, of ours with the most workers.`,
-    ...sections,
-  ];
+In RFC 0125's measurements the app image was ready later with \`-parallel\` (11.42 s instead of 8.96 s), because the cache's work
+competed with it. These tables show the difference for each exporter, with results from the tables above.`;
+  return [head, ...sections];
 }
 
 function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
@@ -109,7 +191,7 @@ function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
     const origins = new Set(one.measured.map(describeOrigin));
     return [
       `### Growth: ${one.name}`,
-      `${one.about[0]?.toUpperCase()}${one.about.slice(1)}. ${[...origins].join("; ")}.`,
+      `${capitalize(one.about)}. ${[...origins].join("; ")}.`,
       markdownTable(GROWTH_HEADER, growthRows(one)),
       growthVerdict(one).text,
     ];
@@ -117,43 +199,11 @@ function describeGrowth(points: readonly StoredPoint[], draw: Draw): string[] {
   const head = `## How an export grows
 
 \`npm run bench -- --scale\`: builds that differ in one number only, on loopback, with \`-parallel\`, medians. *Each further one* is
-what a layer, MB or tag costs between a line and the line before: where that does not grow, nothing is quadratic.`;
+the cost of one more layer, MB or tag between two rows. If it does not grow, the cost is linear.`;
   return [head, draw("growth", drawGrowth(series)), ...sections];
 }
 
 function describeWorkers({ curve }: StoredResults, draw: Draw): string[] {
   if (curve === undefined) return [];
   return ["## From 1 to 16 workers", draw("workers", drawCurve(curve)), ...describeCurve(curve)];
-}
-
-/** The head of BENCHMARKS.md: what was measured on what, and how to read it. */
-export function introduction({ machine }: StoredResults): string {
-  return `# Benchmarks
-
-Written by \`npm run bench -- --write\`; do not edit. The figures are in [results.json](docs/benchmarks/results.json); a run
-replaces those that it measures and keeps the rest, so each table says when and at which commit it was made.
-
-${machine.map((fact) => `- ${fact}`).join("\n")}
-
-To repeat a table: \`REFERENCE_EXPORTER=… npm run bench -- --scenario java --link 22 --runs 2 --write\`. Programs that are not
-given or installed are left out.
-
-Times are medians over the runs, the range in brackets, from the start of the process. Contenders run by turns, each run with
-new, empty registries and a new temporary directory; after each run of an exporter the app images' diffIDs are compared.
-\`reference\` is the lifecycle project's exporter with the same flags. Ratios are to it in the same mode, above 1 is better.
-
-- *series* is without, *parallel* with \`-parallel\`.
-- Layers are made of files of the machine, all of which are read before each run, so that nobody waits for the disk. MB are 10^6 bytes.
-- *peak* is resident memory, *anonymous* the part of it that is no file's, *written* what was handed to disks, *sent* what went to both registries (on loopback: what they
-  stored), *link alone* the time that the link with the most to carry needs for its bytes.
-- Links are a proxy that lets bytes through at a rate and late. Where Linux and root allow, it and all others are in a network of
-  their own, in which connections buffer little: else up to 32 MB would lie in the kernel before the "link", and nobody
-  who sends could tell a slow link from a fast one until those are full.
-- What a rebuild finds was exported by the same contender, unmeasured.
-- Registries, links and exporter share the cores, so the registries' work is in the wall times, not in the CPU times.
-- Peers make two images of the same directories and push them to the same registries, without what makes them images of Cloud
-  Native Buildpacks: no labels, no metadata, no look at what is there, no reproducible tars. \`crane append\` gets tars that
-  \`tar\` makes in the same time; \`buildctl\` talks to a new \`buildkitd\`, whose time and memory count, but not its start.
-- Floors do only a part of the work: the pipelines read, tar and compress every file of the build once; \`skopeo copy\`
-  uploads an app image that is compressed already.`;
 }

@@ -6,14 +6,13 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 
-export const originSchema = z.object({
-  /** ISO 8601, the day. */
+const originSchema = z.object({
+  /** The day, ISO 8601. */
   date: z.string(),
-  /** The last commit that changed the engine. */
+  /** The last commit that changed the engine; `+` if there were uncommitted changes. */
   commit: z.string(),
 });
 
-/** When and of what something was measured. */
 export type Origin = z.infer<typeof originSchema>;
 
 const sharesSchema = z.object({
@@ -35,11 +34,11 @@ const fixedSchema = z.object({
 
 const stagesSchema = z.object({
   scenario: z.string(),
-  /** MB of tar, of compressed bytes, and blocks, of all layers together. */
+  /** Of all layers together. */
   tarMB: z.number(),
   outputMB: z.number(),
   blocks: z.number(),
-  /** Of one thread for each MB of tar, in ms. */
+  /** Time of one thread per MB of tar, in ms. */
   readMs: z.number(),
   encodeMs: z.number(),
   crcMs: z.number(),
@@ -65,14 +64,14 @@ const curvePointSchema = z.object({
   shares: sharesSchema,
 });
 
-export const curveSchema = originSchema.extend({
+const curveSchema = originSchema.extend({
   fixed: fixedSchema,
   stages: z.array(stagesSchema),
   checks: z.array(checkSchema),
   points: z.array(curvePointSchema),
 });
 
-/** What was measured for the simulation, how well it foretells real runs, and what it says of machines with more cores. */
+/** Measured costs, predictions checked against real runs, and predictions for machines with more cores. */
 export type StoredCurve = z.infer<typeof curveSchema>;
 export type StageRates = z.infer<typeof stagesSchema>;
 export type CurveCheck = z.infer<typeof checkSchema>;
@@ -95,9 +94,9 @@ const runSchema = z.object({
 const cellSchema = originSchema.extend({
   scenario: z.string(),
   link: z.string(),
-  /** What connections could buffer at each end, where that was bounded. */
+  /** Limit of the kernel buffer at each end of a connection, if there was one. */
   bufferBytes: z.number().optional(),
-  /** 1, or the part of all sizes that was measured. */
+  /** Factor of all sizes; 1 for results to quote. */
   sizeFactor: z.number(),
   files: z.number(),
   bytes: z.number(),
@@ -115,39 +114,73 @@ const cellSchema = originSchema.extend({
 
 const pointSchema = originSchema.extend({
   series: z.string(),
-  /** How many of what the series counts. */
+  /** In the unit of the series. */
   amount: z.number(),
   runs: z.array(runSchema),
 });
 
+const creatorRunSchema = z.object({
+  /** From the first buildpack's start to the last one's end. */
+  buildMs: z.number(),
+  /** From the end of the build until the registry or daemon has the app image. */
+  readyMs: z.number(),
+  /** From the end of the build to the end of the process. */
+  endMs: z.number(),
+  cpuMs: z.number(),
+});
+
+const creatorSchema = originSchema.extend({
+  target: z.enum(["registry", "daemon"]),
+  link: z.string(),
+  build: z.enum(["first", "rebuild", "change"]),
+  bufferBytes: z.number().optional(),
+  sizeFactor: z.number(),
+  results: z.array(
+    z.object({
+      contender: z.object({ name: z.string(), kind: z.enum(["tandem", "reference"]) }),
+      runs: z.array(creatorRunSchema),
+    }),
+  ),
+});
+
 const resultsSchema = z.object({
   machine: z.array(z.string()),
+  /** The front page's cells. */
+  front: z.array(cellSchema).default([]),
   cells: z.array(cellSchema),
   points: z.array(pointSchema),
+  creator: z.array(creatorSchema).default([]),
   curve: curveSchema.optional(),
 });
 
 /** One scenario on one link. */
 export type StoredCell = z.infer<typeof cellSchema>;
-/** One point of a series that shows how something grows. */
+/** One point of a growth series. */
 export type StoredPoint = z.infer<typeof pointSchema>;
-/** All that was measured on one machine, in however many runs. */
+/** One build of the creator scenario into one target. */
+export type StoredCreator = z.infer<typeof creatorSchema>;
+export type CreatorBuild = StoredCreator["build"];
+export type CreatorRun = z.infer<typeof creatorRunSchema>;
+/** All results from one machine, of any number of runs. */
 export type StoredResults = z.infer<typeof resultsSchema>;
 
-/** Where the report's directory keeps them. */
+/** Path below the report's directory. */
 export const RESULTS = join("docs", "benchmarks", "results.json");
 
 /**
- * Adds what was measured now to what the directory has from earlier runs, in whose place it comes where it is the same cell or
- * point. Figures of another machine are dropped: two machines do not belong in one table.
+ * Adds new results to those of earlier runs. Each cell, point, build and curve replaces its predecessor as a whole. Results of
+ * another machine are dropped, because one table must not mix machines.
  */
 export function mergeResults(earlier: StoredResults | undefined, now: StoredResults): StoredResults {
   if (earlier === undefined || !isDeepStrictEqual(earlier.machine, now.machine)) return now;
   const curve = now.curve ?? earlier.curve;
+  const cellKey = ({ scenario, link }: StoredCell): string => `${scenario} ${link}`;
   return {
     machine: now.machine,
-    cells: merge(earlier.cells, now.cells, ({ scenario, link }) => `${scenario} ${link}`),
+    front: merge(earlier.front, now.front, cellKey),
+    cells: merge(earlier.cells, now.cells, cellKey),
     points: merge(earlier.points, now.points, ({ series, amount }) => `${series} ${amount}`),
+    creator: merge(earlier.creator, now.creator, ({ target, link, build }) => `${target} ${link} ${build}`),
     ...(curve === undefined ? {} : { curve }),
   };
 }
@@ -156,35 +189,40 @@ function merge<T>(earlier: readonly T[], now: readonly T[], key: (item: T) => st
   return [...new Map([...earlier, ...now].map((item) => [key(item), item])).values()];
 }
 
-/** @returns undefined when there are none yet */
+/** @returns undefined if there are none yet */
 export function readResults(directory: string): StoredResults | undefined {
   const path = join(directory, RESULTS);
   return existsSync(path) ? resultsSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : undefined;
 }
 
-/** Writes them with a line for each cell and point, so that a change of one is a change of one line. */
-export function writeResults(directory: string, { machine, cells, points, curve }: StoredResults): void {
+/** Writes one line per cell, point and build, so that a new measurement changes one line. */
+export function writeResults(
+  directory: string,
+  { machine, front, cells, points, creator, curve }: StoredResults,
+): void {
   const path = join(directory, RESULTS);
   mkdirSync(dirname(path), { recursive: true });
   const lines = (items: readonly object[]): string => items.map((item) => `\n${JSON.stringify(item, shorten)}`).join();
   const members = [
     `"machine": ${JSON.stringify(machine)}`,
+    `"front": [${lines(front)}\n]`,
     `"cells": [${lines(cells)}\n]`,
     `"points": [${lines(points)}\n]`,
+    `"creator": [${lines(creator)}\n]`,
     ...(curve === undefined ? [] : [`"curve": ${JSON.stringify(curve, shorten)}`]),
   ];
   writeFileSync(path, `{\n${members.join(",\n")}\n}\n`);
 }
 
-/** Milliseconds and ratios are not known to more than four places. */
+/** Rounds to four decimals. */
 function shorten(_: string, value: unknown): unknown {
   return typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value;
 }
 
-/** What the figures of our exporter depend on. */
+/** What our exporter's results depend on. */
 const ENGINE = ["src", "workers", "bin", "scripts/build.ts", "package-lock.json"];
 
-/** Today and the last commit of the engine, with `+` when it was changed since. */
+/** Today, and the last commit that changed the engine, with `+` if it has uncommitted changes. */
 export function measuredNow(): Origin {
   const git = (...args: readonly string[]): string =>
     spawnSync("git", ["-C", join(import.meta.dirname, "..", ".."), ...args, "--", ...ENGINE], {
@@ -195,13 +233,13 @@ export function measuredNow(): Origin {
   return { date: new Date().toISOString().slice(0, 10), commit: `${commit}${isChanged ? "+" : ""}` };
 }
 
-/** What the figures depend on; nothing that names the machine. */
+/** What results depend on; nothing that identifies the machine. */
 export function machineFacts(): string[] {
   const hasSha = /\bsha_ni\b|\bsha2\b/.test(spawnSync("cat", ["/proc/cpuinfo"], { encoding: "utf8" }).stdout);
   return [
     `${availableParallelism()} cores (${cpus()[0]?.model.trim() || "unknown"})${hasSha ? " with SHA instructions" : ""}`,
     `${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`,
-    `Linux ${release()}, ${process.arch}`,
+    `Linux ${/^[\d.]+/.exec(release())?.[0]}, ${process.arch}`,
     `Node.js ${process.version}`,
     dockerRegistryProblem() === undefined
       ? "registries: docker-registry (distribution) with its files on the local disk, on the same cores"

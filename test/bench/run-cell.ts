@@ -21,9 +21,9 @@ export interface Cell {
 }
 
 /**
- * Measures the contenders by turns (A B C A B C), each run with new registries and a new temporary directory.
- * @param onRun told of each run as it ends
- * @throws Error when a run fails, or when two contenders did not export the same layers
+ * Measures the contenders in turns (A B C A B C), each run with new registries and a new temporary directory.
+ * @param onRun called after each run
+ * @throws Error if a run fails or two exporters pushed different layers
  */
 export async function runCell(
   cell: Cell,
@@ -41,38 +41,40 @@ export async function runCell(
       layers ??= diffIds;
       const other = diffIds.filter((diffId, n) => diffId !== layers?.[n]);
       if (other.length > 0 || layers.length !== diffIds.length)
-        throw new Error(`${contender.name} exported other layers than the ones before: ${other}`);
+        throw new Error(`${contender.name} exported other layers than the contenders before: ${other}`);
     }
   }
   return results;
 }
 
-async function runOnce(
+/** @returns the figures, and for an exporter the diffIDs of the app image that it pushed */
+export async function runOnce(
   { scenario, link, build }: Cell,
   contender: Contender,
   parent: string,
-): Promise<{ run: Run; diffIds?: readonly string[] }> {
+): Promise<{ readonly run: Run; readonly diffIds?: readonly string[] }> {
   const tempDir = mkdtempSync(join(parent, "run-"));
-  await using registries = await startRegistryPair(link);
+  await using registries = await startRegistryPair(link, scenario.registries);
   try {
     const course = { build, registries, tempDir };
     await prepare(course, scenario.before, contender);
     const registryBefore = registries.cpuMs();
-    const [storedBefore, linkedBefore] = [registries.storedBytes(), await registries.linkedBytes()];
-    const run = await contender.run(course);
+    const [takenBefore, linkedBefore] = [await registries.takenBytes(), await registries.linkedBytes()];
+    const measured = await contender.run(course);
     const registryMs = difference(registries.cpuMs(), registryBefore);
     const linked = (await registries.linkedBytes()).map((bytes, i) => bytes - (linkedBefore[i] ?? 0));
     const { bytesPerSecond } = link;
     const sent =
       bytesPerSecond === undefined
-        ? { sentBytes: registries.storedBytes() - storedBefore }
+        ? { sentBytes: (await registries.takenBytes()) - takenBefore }
         : {
             sentBytes: linked.reduce((total, bytes) => total + bytes, 0),
             transferMs: (Math.max(...linked) / bytesPerSecond) * 1000,
           };
-    if (contender.kind === "floor" || contender.kind === "peer") return { run: { ...run, ...sent, registryMs } };
-    const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`);
-    return { run: { ...run, ...sent, registryMs }, diffIds };
+    const run = { ...measured, ...sent, registryMs };
+    if (contender.kind === "floor" || contender.kind === "peer") return { run };
+    const { diffIds } = await readPushedImage(`${registries.direct[0]}/${APP}`, registries.access);
+    return { run, diffIds };
   } finally {
     rmSync(tempDir, { recursive: true });
   }

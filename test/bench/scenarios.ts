@@ -1,15 +1,16 @@
 import type { Mode } from "./contender.ts";
 import type { PoolName } from "./make-build.ts";
+import type { RegistryKind } from "./registries.ts";
 
-/** How much of one kind of file. Sizes in bytes. */
+/** An amount of one kind of file. Sizes in bytes. */
 export interface Amount {
   readonly pool: PoolName;
-  /** Of the files; or of what is left of them after gzip -1, which is what an image's size in a registry means. */
+  /** Sizes of the files, their sizes after gzip -1 (what a registry reports), or their number. */
   readonly unit: "bytes" | "compressedBytes" | "files";
   readonly amount: number;
 }
 
-/** One file of so many zeros, which a disk need not hold. */
+/** One sparse file of zeros. */
 export interface Zeros {
   readonly pool: "zeros";
   readonly unit: "bytes";
@@ -26,20 +27,24 @@ export interface BenchLayer {
   readonly cache: boolean;
 }
 
-/** What is exported before the one that is measured. */
+/** The build that is exported before the measured one. */
 export type Before = "nothing" | "same" | "one-layer-differs";
 
-/** A build to export, and where it is worth measuring. Link names are those of `parseLink`. */
+/** A build to export, and the links to measure it on, as `parseLink` takes them. */
 export interface Scenario {
   readonly name: string;
-  /** One sentence for the report. */
+  /** For the front page, a few words. */
+  readonly title: string;
+  /** For the report, a sentence without its period. */
   readonly about: string;
   readonly layers: readonly BenchLayer[];
   readonly app: Amount;
   readonly before: Before;
-  /** Measured when nothing is chosen. */
+  /** Default: plain. */
+  readonly registries?: RegistryKind;
+  /** Measured by default. */
   readonly links: readonly string[];
-  /** Measured besides with `--all`. */
+  /** Also measured with `--all`. */
   readonly moreLinks: readonly string[];
   readonly modes: readonly Mode[];
 }
@@ -47,7 +52,7 @@ export interface Scenario {
 const MB = 1e6;
 const BOTH: readonly Mode[] = ["series", "parallel"];
 
-const compressed = (pool: PoolName, megabytes: number): Amount => ({
+export const compressed = (pool: PoolName, megabytes: number): Amount => ({
   pool,
   unit: "compressedBytes",
   amount: megabytes * MB,
@@ -63,7 +68,7 @@ export const launchOnly = (name: string, contents: Contents): BenchLayer => ({
 const cacheOnly = (name: string, contents: Amount): BenchLayer => ({ name, contents, launch: false, cache: true });
 export const shared = (name: string, contents: Contents): BenchLayer => ({ name, contents, launch: true, cache: true });
 
-/** RFC 0125's Java build, layer by layer with the sizes of its table, which are those of compressed layers. */
+/** RFC 0125's Java build, layer by layer, with the compressed sizes of its table. */
 const java = {
   layers: [
     shared("jre", compressed("toolchains", 107.6)),
@@ -79,6 +84,7 @@ const java = {
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: "java",
+    title: "Java app, first build",
     about:
       "RFC 0125's Java build: app image 202 MB, cache image 158 MB, one layer of 108 MB in both (sizes compressed)",
     ...java,
@@ -89,6 +95,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "go",
+    title: "Go app, first build",
     about: "RFC 0125's Go build: app image 114 MB, cache image 176 MB, nothing in both (sizes compressed)",
     layers: [
       launchOnly("targets", compressed("binaries", 77.5)),
@@ -104,6 +111,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "shared",
+    title: "Every layer in both images",
     about: "every layer in both images: 300 MB of shared libraries, text and archives in three layers",
     layers: [
       shared("libraries", plain("libraries", 150)),
@@ -119,6 +127,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[1, 4].map(
     (gigabytes): Scenario => ({
       name: `large-${gigabytes}g`,
+      title: `One layer of ${gigabytes} GB`,
       about: `one layer of ${gigabytes} GB of shared libraries in both images`,
       layers: [shared("libraries", plain("libraries", gigabytes * 1000))],
       app: plain("text", 1),
@@ -130,6 +139,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ),
   {
     name: "files",
+    title: "60,000 small files",
     about: "60,000 files of at most 16 KiB in one launch layer",
     layers: [launchOnly("modules", { pool: "small", unit: "files", amount: 60_000 })],
     app: plain("text", 1),
@@ -140,7 +150,8 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "incompressible",
-    about: "250 MB of archives and images that are compressed already, in both images",
+    title: "Compressed archives, 250 MB",
+    about: "250 MB of compressed archives and images, in both images",
     layers: [shared("wheels", plain("archives", 250))],
     app: plain("text", 1),
     before: "nothing",
@@ -150,7 +161,8 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "tiny",
-    about: "a few kB in all: what starting and talking to registries costs",
+    title: "A few kB",
+    about: "a few kB in all: the fixed cost of starting and of talking to registries",
     layers: [launchOnly("config", plain("text", 0.004))],
     app: plain("text", 0.004),
     before: "nothing",
@@ -160,7 +172,8 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "rebuild",
-    about: "the Java build once more, unchanged: app and cache image are there from the build before",
+    title: "Java app, nothing changed",
+    about: "the Java build again, unchanged: app and cache image of the build before are in the registries",
     ...java,
     before: "same",
     links: ["free"],
@@ -169,11 +182,66 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "change",
-    about: "the Java build once more, with one file of its largest layer changed",
+    title: "Java app, one file changed",
+    about: "the Java build again, with one file of its largest layer changed",
     ...java,
     before: "one-layer-differs",
     links: ["free"],
     moreLinks: ["22"],
     modes: ["parallel"],
   },
+  {
+    name: "java-tls",
+    title: "Java app, first build, TLS",
+    about: "the Java build, with both registries behind TLS (a P-256 certificate that SSL_CERT_FILE names)",
+    ...java,
+    before: "nothing",
+    registries: "tls",
+    links: ["free"],
+    moreLinks: ["22"],
+    modes: ["parallel"],
+  },
+  {
+    name: "java-sink",
+    title: "Java app, first build, unlimited registry",
+    about: "the Java build into registries that neither hash nor store, so that the exporter is the only limit",
+    ...java,
+    before: "nothing",
+    registries: "sink",
+    links: ["free"],
+    moreLinks: [],
+    modes: ["parallel"],
+  },
+  {
+    name: "large-1g-sink",
+    title: "One layer of 1 GB, unlimited registry",
+    about: "one layer of 1 GB of shared libraries in both images, into registries that neither hash nor store",
+    layers: [shared("libraries", plain("libraries", 1000))],
+    app: plain("text", 1),
+    before: "nothing",
+    registries: "sink",
+    links: ["free"],
+    moreLinks: [],
+    modes: ["parallel"],
+  },
+];
+
+/** @throws Error that lists the scenarios */
+export function findScenario(name: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`there is no scenario ${name}; there are ${SCENARIOS.map((one) => one.name).join(", ")}`);
+}
+
+/** What the front page shows, in its order. */
+export const FRONT_CELLS: readonly { readonly scenario: string; readonly link: string }[] = [
+  { scenario: "java", link: "free" },
+  { scenario: "rebuild", link: "free" },
+  { scenario: "change", link: "free" },
+  { scenario: "go", link: "free" },
+  { scenario: "large-1g", link: "free" },
+  { scenario: "files", link: "free" },
+  { scenario: "tiny", link: "free" },
+  { scenario: "java-tls", link: "free" },
+  { scenario: "java", link: "22" },
 ];

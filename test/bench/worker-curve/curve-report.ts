@@ -124,7 +124,7 @@ export function drawCurve(curve: StoredCurve): string {
       title: `Scenario ${scenario}`,
       xLabel: "workers",
       unit: "x",
-      scales: "log-linear",
+      scales: "linear-log",
       lines: [
         { label: "as many cores", tint: "tandem", points: speedUp("as many") },
         { label: "cores to spare", tint: "floor", points: speedUp("enough") },

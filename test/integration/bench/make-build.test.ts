@@ -8,6 +8,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 
 const SCENARIO: Scenario = {
   name: "test",
+  title: "",
   about: "",
   layers: [
     { name: "text", contents: { pool: "text", unit: "bytes", amount: 1_000_000 }, launch: true, cache: false },

@@ -26,22 +26,32 @@ test("without a choice: every scenario but the one that takes long", () => {
 });
 
 test.each([
-  [["--quick"], { rounds: 1, sizeFactor: 0.1, writeTo: undefined }],
-  [["--quick", "--runs", "5", "--out", "/elsewhere"], { rounds: 5, writeTo: "/elsewhere" }],
-  [["--write"], { writeTo: "/root" }],
+  [["--quick"], { kind: "compare", cells: [], writeTo: undefined, against: undefined }],
+  [["--against", "v1"], { kind: "compare", against: "v1" }],
+  [["--size", "0.1", "--runs", "5", "--out", "/elsewhere"], { rounds: 5, sizeFactor: 0.1, writeTo: "/elsewhere" }],
+  [["--write"], { kind: "measure", writeTo: "/root" }],
   [["--scale"], { cells: [], growth: true, writeTo: undefined }],
-  [["--report"], { isReport: true, writeTo: "/root" }],
+  [["--report"], { kind: "report", writeTo: "/root" }],
   [["--out", "/elsewhere"], { rounds: 3, sizeFactor: 1, writeTo: "/elsewhere" }],
   [["--workers", "1,4"], { workers: [1, 4] }],
+  [["--creator", "--link", "5"], { cells: [], creatorLinks: [{ name: "free" }, { name: "5" }] }],
 ])("%j", (args, expected) => {
   expect(parseSelection(args, "/root")).toMatchObject(expected);
 });
 
+test("the front page is measured on loopback and on one link", () => {
+  expect(new Set(parseSelection(["--front"], "/root")?.cells.map(({ link }) => link.name))).toEqual(
+    new Set(["free", "22"]),
+  );
+});
+
 test.each([
   [["--scenario", "none"], /no scenario none/],
-  [["--link", "fast"], /a link is free, .* not fast/],
+  [["--link", "fast", "--scenario", "tiny"], /a link is free, .* not fast/],
   [["--runs", "0"], /--runs takes whole numbers/],
-  [["--quick", "--write"], /not for the project's report/],
+  [["--size", "none"], /--size takes a number above 0/],
+  [["--size", "0.1", "--write"], /not for the project's report/],
+  [["--quick", "--write"], /writes no report/],
   [["--workers", "1,two"], /--workers takes whole numbers/],
 ])("%j is refused", (args, message) => {
   expect(() => parseSelection(args, "/root")).toThrow(message);

@@ -27,8 +27,8 @@ test("an exporter is compared with itself", () => {
     result("reference", "reference", "parallel", 1400),
   );
   expect(appReadyRows([measured]).map(([name, , , later]) => [name, later])).toEqual([
-    ["java: tandem", "1.0 %"],
-    ["java: reference", "40.0 %"],
+    ["java: tandem", "1.0%"],
+    ["java: reference", "40.0%"],
   ]);
 });
 

@@ -11,8 +11,10 @@ function cell(scenario: string, link: string, commit: string): StoredCell {
 
 const results = (machine: string, ...cells: readonly StoredCell[]): StoredResults => ({
   machine: [machine],
+  front: [],
   cells: [...cells],
   points: [],
+  creator: [],
 });
 
 test("a later run replaces what it measured and keeps the rest", () => {

@@ -1,0 +1,273 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { findProgram } from "../support/find-program.ts";
+import { pushRunImage } from "../support/run-image.ts";
+import { APP, CACHE, ReadyTimes, ROOT } from "./contender.ts";
+import { type CreatorSources, makeSources, writeBuildpacks } from "./creator-buildpacks.ts";
+import { bufferBytes, describeLink, type Link } from "./links.ts";
+import { measure } from "./measure.ts";
+import { RUN_IMAGE, settleDisk } from "./prepare.ts";
+import { readPushedImage, startRegistryPair } from "./registries.ts";
+import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } from "./results.ts";
+
+/*
+ * Whole builds with `creator`, with the phases of the lifecycle project: how long after the end of the build is the app image
+ * ready? Each contender builds three times in a row in the same registries: a first build, an unchanged rebuild, and a build
+ * with one changed dependency.
+ */
+
+/** Makes our creator export only after the build. */
+const EARLY_EXPORT_OFF = "-early-export=false";
+
+/** Phases refuse to build as root. */
+const USER =
+  process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
+const BUILDS: readonly CreatorBuild[] = ["first", "rebuild", "change"];
+
+interface CreatorContender {
+  readonly name: string;
+  readonly kind: "tandem" | "reference";
+  readonly command: string;
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface CreatorOptions {
+  readonly links: readonly Link[];
+  readonly rounds: number;
+  readonly sizeFactor: number;
+  readonly tempDir: string;
+  /** Directory with the reference's phases and its creator. */
+  readonly lifecycle: string;
+  readonly onProgress: (text: string) => void;
+}
+
+/** Where images go: its names in flags, and what identifies a finished app image's layers. */
+interface Target extends AsyncDisposable {
+  readonly runImage: string;
+  readonly appImage: string;
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  layers(): Promise<string>;
+}
+
+/**
+ * Measures all contenders on all links, then with the daemon at DOCKER_HOST, if it is set and this process is not limited to
+ * links.
+ * @param onResult called with each completed target and link
+ */
+export async function measureCreator(
+  options: CreatorOptions,
+  onResult: (results: readonly StoredCreator[]) => void,
+): Promise<void> {
+  const { links, sizeFactor, tempDir, onProgress } = options;
+  // Buildpacks run as another user.
+  chmodSync(tempDir, 0o755);
+  const sources = await makeSources(join(tempDir, "creator-sources"), sizeFactor);
+  onProgress(`a compile is ${sources.compileRounds} rounds of gzip on each core`);
+  for (const link of links) {
+    onProgress(`creator, registry, ${describeLink(link)}`);
+    onResult(await measureTarget("registry", link.name, () => openRegistry(link), sources, options));
+  }
+  const isOnlyLinks = bufferBytes() !== undefined;
+  const docker = findProgram("docker", "DOCKER_CLI");
+  if (isOnlyLinks || docker === undefined || !process.env.DOCKER_HOST) return;
+  onProgress("creator, daemon");
+  const open = (root: string): Promise<Target> => openDaemon(docker, process.env.DOCKER_HOST ?? "", root);
+  onResult(await measureTarget("daemon", "free", open, sources, options));
+}
+
+async function measureTarget(
+  target: StoredCreator["target"],
+  link: string,
+  open: (root: string) => Promise<Target>,
+  sources: CreatorSources,
+  { rounds, sizeFactor, tempDir, lifecycle, onProgress }: CreatorOptions,
+): Promise<readonly StoredCreator[]> {
+  const contenders = creatorContenders(lifecycle).map((contender) => ({ contender, runs: noRuns() }));
+  const layers = new Map<CreatorBuild, string>();
+  for (let round = 0; round < rounds; round++) {
+    for (const { contender, runs } of contenders) {
+      // The same path for all: tars of layers contain it.
+      const root = join(tempDir, "creator");
+      mkdirSync(root);
+      try {
+        await using opened = await open(root);
+        const platform = new Platform(root, opened.runImage, sources, lifecycle);
+        for (const build of BUILDS) {
+          platform.reset(build);
+          const run = await platform.create(contender, opened);
+          runs[build].push(run);
+          onProgress(`  ${contender.name}, ${build}: ${describeRun(run)}`);
+          const pushed = await opened.layers();
+          if ((layers.get(build) ?? pushed) !== pushed)
+            throw new Error(`${contender.name} exported other layers: ${pushed}`);
+          layers.set(build, pushed);
+        }
+      } finally {
+        rmSync(root, { recursive: true });
+      }
+    }
+  }
+  const network = bufferBytes();
+  const common = {
+    ...measuredNow(),
+    target,
+    link,
+    sizeFactor,
+    ...(network === undefined ? {} : { bufferBytes: network }),
+  };
+  return BUILDS.map((build) => ({
+    ...common,
+    build,
+    results: contenders.map(({ contender: { name, kind }, runs }) => ({
+      contender: { name, kind },
+      runs: runs[build],
+    })),
+  }));
+}
+
+function noRuns(): Record<CreatorBuild, CreatorRun[]> {
+  return { first: [], rebuild: [], change: [] };
+}
+
+function describeRun({ buildMs, readyMs, endMs }: CreatorRun): string {
+  const seconds = (ms: number): string => (ms / 1000).toFixed(2);
+  return `build ${seconds(buildMs)} s, then app image ready after ${seconds(readyMs)} s, end after ${seconds(endMs)} s`;
+}
+
+function creatorContenders(lifecycle: string): readonly CreatorContender[] {
+  const command = join(ROOT, "bin", "creator");
+  const env = { CNB_LIFECYCLE_DIR: lifecycle };
+  const events = ["-events", "fd:3"];
+  const ours: CreatorContender = { name: "tandem", kind: "tandem", command, flags: events, env };
+  const { stdout, stderr } = spawnSync(command, ["-help"], { encoding: "utf8" });
+  const hasEarlyExport = `${stdout}${stderr}`.includes("-early-export");
+  return [
+    ours,
+    ...(hasEarlyExport
+      ? [{ ...ours, name: "tandem, export after the build", flags: [...events, EARLY_EXPORT_OFF] }]
+      : []),
+    { name: "reference", kind: "reference", command: join(lifecycle, "creator"), flags: [], env: {} },
+  ];
+}
+
+async function openRegistry(link: Link): Promise<Target> {
+  const registries = await startRegistryPair(link);
+  const { direct, linked, access } = registries;
+  await pushRunImage(`${direct[0]}/${RUN_IMAGE}`, access);
+  return {
+    runImage: `${linked[0]}/${RUN_IMAGE}:latest`,
+    appImage: `${linked[0]}/${APP}:latest`,
+    flags: ["-parallel", "-cache-image", `${linked[1]}/${CACHE}:latest`],
+    env: {},
+    layers: async () => (await readPushedImage(`${direct[0]}/${APP}`, access)).diffIds.join(),
+    [Symbol.asyncDispose]: () => registries[Symbol.asyncDispose](),
+  };
+}
+
+/** @param root for the caches */
+async function openDaemon(docker: string, host: string, root: string): Promise<Target> {
+  const [runImage, appImage] = ["tandem-bench/run:latest", "tandem-bench/app:latest"];
+  const run = (...args: readonly string[]): string => {
+    const { status, stdout, stderr } = spawnSync(docker, ["--host", host, ...args], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr}`);
+    return stdout.trim();
+  };
+  const [rootfs, archive] = [join(root, "rootfs"), join(root, "rootfs.tar")];
+  mkdirSync(join(rootfs, "etc"), { recursive: true });
+  writeFileSync(join(rootfs, "etc", "os-release"), 'ID="bench"\n');
+  spawnSync("tar", ["--create", "--file", archive, "--directory", rootfs, "."]);
+  run("import", "--change", "ENV PATH=/usr/bin:/bin", archive, runImage);
+  const caches = ["cache", "launch-cache"].map((name) => join(root, name));
+  for (const cache of caches) makeOwned(cache);
+  return {
+    runImage,
+    appImage,
+    flags: ["-daemon", "-cache-dir", caches[0] ?? "", "-launch-cache", caches[1] ?? ""],
+    env: { DOCKER_HOST: host },
+    layers: async () => run("image", "inspect", "--format", "{{json .RootFS.Layers}}", appImage),
+    async [Symbol.asyncDispose]() {
+      spawnSync(docker, ["--host", host, "image", "rm", "--force", appImage, runImage]);
+    },
+  };
+}
+
+function makeOwned(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  chownSync(directory, USER.uid, USER.gid);
+}
+
+/** What a builder image and a platform provide: buildpacks, an app, and the files that flags name. */
+class Platform {
+  readonly #root: string;
+  /** Files into which the buildpacks write when the build began and ended. */
+  readonly #stamps: { readonly start: string; readonly end: string };
+
+  constructor(root: string, runImage: string, sources: CreatorSources, lifecycle: string) {
+    this.#root = root;
+    chmodSync(root, 0o755);
+    for (const name of ["tmp", "home", "stamps"]) makeOwned(join(root, name));
+    this.#stamps = { start: join(root, "stamps", "start"), end: join(root, "stamps", "end") };
+    writeBuildpacks(join(root, "buildpacks"), sources, this.#stamps);
+    for (const name of ["platform/env", "build-config/env"]) mkdirSync(join(root, name), { recursive: true });
+    const ids = sources.buildpacks.map((id) => `[[order.group]]\nid = "${id}"\nversion = "0.1.0"\n`);
+    this.#write("order.toml", `[[order]]\n${ids.join("")}`);
+    this.#write("run.toml", `[[images]]\nimage = "${runImage}"\n`);
+    this.#write("sbom/launcher.sbom.cdx.json", "{}\n");
+    copyFileSync(join(lifecycle, "launcher"), join(root, "launcher"));
+  }
+
+  #write(path: string, text: string): void {
+    const target = join(this.#root, path);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  }
+
+  /** A new container: a fresh checkout of the app and empty layers. */
+  reset(build: CreatorBuild): void {
+    for (const name of ["workspace", "layers"]) {
+      rmSync(join(this.#root, name), { recursive: true, force: true });
+      makeOwned(join(this.#root, name));
+    }
+    this.#write("workspace/dependency-version", build === "change" ? "2\n" : "1\n");
+  }
+
+  async create(contender: CreatorContender, target: Target): Promise<CreatorRun> {
+    settleDisk();
+    const below = (path: string): string => join(this.#root, path);
+    const ready = new ReadyTimes();
+    const startedAt = Date.now();
+    const { wallMs, cpuMs } = await measure({
+      command: contender.command,
+      args: [
+        ...["-app", below("workspace"), "-layers", below("layers"), "-platform", below("platform")],
+        ...["-buildpacks", below("buildpacks"), "-order", below("order.toml"), "-launcher", below("launcher")],
+        ...["-build-config", below("build-config"), "-launcher-sbom", below("sbom"), "-run", below("run.toml")],
+        ...["-uid", String(USER.uid), "-gid", String(USER.gid), "-no-color"],
+        ...target.flags,
+        ...contender.flags,
+        target.appImage,
+      ],
+      env: {
+        CNB_PLATFORM_API: "0.13",
+        HOME: below("home"),
+        TMPDIR: below("tmp"),
+        ...target.env,
+        ...contender.env,
+      },
+      onLine: ready.onLine,
+    });
+    ready.check(contender.command);
+    const [start, end] = [readStamp(this.#stamps.start), readStamp(this.#stamps.end)];
+    const readyMs = startedAt + (ready.appReadyMs ?? Number.NaN) - end;
+    return { buildMs: end - start, readyMs, endMs: startedAt + wallMs - end, cpuMs };
+  }
+}
+
+/** @param path of the output of `date +%s.%N`. @returns ms */
+function readStamp(path: string): number {
+  return Number(readFileSync(path, "utf8")) * 1000;
+}
