@@ -102,19 +102,16 @@ async function measureCells(selection: Selection, tempDir: string, keep: Keep): 
   }
 }
 
-async function measureCreators({ creatorLinks, rounds, sizeFactor }: Selection, tempDir: string, keep: Keep) {
-  if (creatorLinks.length === 0) return;
+async function measureCreators(selection: Selection, tempDir: string, keep: Keep): Promise<void> {
+  const { creatorLinks: links, isFront, rounds, sizeFactor } = selection;
+  if (links.length === 0) return;
   if (referenceLifecycle === undefined)
-    throw new Error("--creator needs REFERENCE_LIFECYCLE, a directory with all phases");
-  const options = {
-    links: creatorLinks,
-    rounds,
-    sizeFactor,
-    tempDir,
-    lifecycle: referenceLifecycle,
-    onProgress: print,
-  };
-  await measureCreator(options, (creator) => keep({ creator: [...creator] }));
+    throw new Error("--creator needs REFERENCE_LIFECYCLE, a directory with the lifecycle's phases");
+  // A round takes five minutes for each link.
+  const amounts = { rounds: isFront ? 1 : rounds, sizeFactor };
+  await measureCreator({ links, ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print }, (creator) =>
+    keep({ creator: [...creator] }),
+  );
 }
 
 async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir: string, keep: Keep): Promise<void> {

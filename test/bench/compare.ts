@@ -139,7 +139,7 @@ function buildCommit(commit: string): string {
 
 function describeTree(): string {
   const isChanged = git("status", "--porcelain") !== "";
-  return `${git("log", "-1", "--format=%h %s")}${isChanged ? ", and what is not committed" : ""}`;
+  return `${git("log", "-1", "--format=%h %s")}${isChanged ? ", with uncommitted changes" : ""}`;
 }
 
 /** @returns undefined if the command fails */

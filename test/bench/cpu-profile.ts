@@ -13,7 +13,7 @@ const profileSchema = z.object({
   timeDeltas: z.array(z.number()),
 });
 
-/** Time in a function itself, without what it calls. */
+/** Time in a function, without its callees. */
 export interface SelfTime {
   readonly name: string;
   readonly ms: number;
@@ -23,17 +23,17 @@ export interface SelfTime {
 export interface ThreadProfile {
   /** 0 is the main thread. */
   readonly thread: number;
-  /** Without the time in which it waited. */
+  /** Without waiting. */
   readonly busyMs: number;
   readonly idleMs: number;
-  /** The most costly first. */
+  /** In descending order. */
   readonly selfTimes: readonly SelfTime[];
 }
 
-/** What a thread without work is in: its event loop, or piscina's wait for the next task. */
+/** An idle thread is in its event loop or in piscina's wait for the next task. */
 const WAITING = /^(\(idle\)|atomicsWaitLoop )/;
 
-/** Reads a profile that `node --cpu-prof` wrote, whose name ends in `<process>.<thread>.<number>.cpuprofile`. */
+/** Reads a profile of `node --cpu-prof`, whose name ends in `<process>.<thread>.<number>.cpuprofile`. */
 export function readCpuProfile(path: string): ThreadProfile {
   const { nodes, samples, timeDeltas } = profileSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   const names = new Map(

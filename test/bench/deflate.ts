@@ -6,8 +6,8 @@ import { type CorpusName, readCorpus } from "../support/corpus.ts";
 import { createEncoderHarness } from "../support/encoder-harness.ts";
 
 /**
- * Speed and ratio of the encoder on this machine's own files, against zlib and zstd in the same run: one thread, blocks of 1 MiB,
- * contenders by turns on each block. A time is the sum over the blocks of each one's median over the rounds. MB = 10^6 bytes.
+ * Speed and ratio of the encoder on this machine's files, compared with zlib and zstd: one thread, blocks of 1 MiB, contenders in
+ * turns on each block. Times are sums over the blocks of the median over the rounds. 1 MB is 10^6 bytes.
  */
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,4 @@
-import { describeLink, parseLink } from "./links.ts";
+import { parseLink } from "./links.ts";
 import { drawFront, type FrontBars } from "./result-charts.ts";
 import { markdownTable } from "./result-table.ts";
 import type { Origin, StoredCell, StoredCreator, StoredResults } from "./results.ts";
@@ -29,15 +29,16 @@ export function frontPage(results: StoredResults, draw: (name: string, svg: stri
   const runs = Math.max(0, ...rows.map(({ tandem }) => tandem.runs.length));
   return `# Benchmarks
 
-How long an export takes, compared with the exporter of the [lifecycle](https://github.com/buildpacks/lifecycle): both with
-\`-parallel\` and the same build, on ${cores}, ${memory}, with both registries on the same cores.
+How long an export takes, compared with the exporter of the [lifecycle](https://github.com/buildpacks/lifecycle). Both export the
+same build to an app image and a cache image, with \`-parallel\`. The machine has ${cores} and ${memory}; the
+registries run on the same cores.
 
 ${draw("front", drawFront(pictured))}
 
 ${markdownTable(FRONT_HEADER, table)}
 
-Medians of up to ${runs} runs${newest === undefined ? "" : `, measured on ${newest.date} at commit ${newest.commit}`}. *Sooner* and *less CPU* say how many
-times less tandem needs.${marks.describe()}
+Medians of up to ${runs} runs${newest === undefined ? "" : `, measured on ${newest.date} at commit ${newest.commit}`}.
+*Sooner* and *less CPU* are the lifecycle's time divided by tandem's.${marks.describe()}
 
 \`\`\`sh
 npm run bench -- --quick           # is this tree faster or slower than main? Two minutes
@@ -72,8 +73,8 @@ function frontRows({ front, cells }: StoredResults): FrontRow[] {
 }
 
 function describeRow({ label, cell, tandem, reference }: FrontRow, marks: Marks): string[] {
-  const link = parseLink(cell.link);
-  const place = link.bytesPerSecond === undefined ? "" : ` (${describeLink(link)})`;
+  const { bytesPerSecond } = parseLink(cell.link);
+  const place = bytesPerSecond === undefined ? "" : `, over ${bytesPerSecond / 1e6} MB/s`;
   const seconds = (result: Result, figure: "appReadyMs" | "wallMs"): string =>
     showSeconds(spreadOf(result, figure)?.median ?? Number.NaN);
   const times = (figure: "appReadyMs" | "cpuMs"): string => showTimes(ratio(tandem, reference, figure) ?? Number.NaN);

@@ -11,19 +11,19 @@ import { spreadOf } from "./statistics.ts";
 
 /** One build of a series. */
 export interface GrowthPoint {
-  /** How many of what the series counts. */
+  /** In the unit of the series. */
   readonly amount: number;
   readonly scenario: Scenario;
-  /** Of the app image. */
+  /** Tags of the app image. */
   readonly tags: number;
 }
 
 /** Builds that differ in one number only. */
 export interface GrowthSeries {
   readonly name: string;
-  /** For the report, a sentence without its end. */
+  /** For the report, a sentence without its period. */
   readonly about: string;
-  /** What is counted, one and many. */
+  /** Singular and plural. */
   readonly unit: readonly [string, string];
   readonly points: readonly GrowthPoint[];
 }
@@ -49,7 +49,7 @@ function point(amount: number, layers: readonly BenchLayer[], tags = 1): GrowthP
 const oneLayer = (contents: (megabytes: number) => Contents) => (megabytes: number) =>
   point(megabytes, [shared("layer", contents(megabytes))]);
 
-/** One file of zeros, which takes no room on the disk. */
+/** One sparse file of zeros. */
 const zeros = (megabytes: number): Contents => ({ pool: "zeros", unit: "bytes", amount: megabytes * MB });
 
 export const oneLayerOfZeros = (megabytes: number): Scenario => oneLayer(zeros)(megabytes).scenario;
@@ -75,13 +75,13 @@ export const GROWTH: readonly GrowthSeries[] = [
   {
     name: "zeros",
     about:
-      "one layer of a single file of zeros, in both images: next to nothing to compress, store and send, so it shows reading, hashing and how a layer of 20 GB is handled",
+      "one layer with a single file of zeros, in both images: it isolates reading and hashing, and tests a layer of 20 GB",
     unit: ["MB", "MB"],
     points: [1, 10, 100, 1000, 20_000].map(oneLayer(zeros)),
   },
   {
     name: "tags",
-    about: "a build of a few kB under so many tags",
+    about: "a build of a few kB with several tags",
     unit: ["tag", "tags"],
     points: [1, 2, 5, 10].map((tags) => point(tags, [launchOnly("config", smallApp)], tags)),
   },
@@ -89,7 +89,7 @@ export const GROWTH: readonly GrowthSeries[] = [
 
 /**
  * Exports each build of each series on loopback, with `-parallel`.
- * @param onPoint told of each as it is measured
+ * @param onPoint called after each measurement
  */
 export async function measureGrowth(
   { rounds, sizeFactor, workers, tempDir }: { rounds: number; sizeFactor: number; workers: number; tempDir: string },
@@ -109,10 +109,10 @@ export async function measureGrowth(
 }
 
 /**
- * Above this a further unit counts as dearer at the end of a series than before it. A quadratic cost would make it dearer by
- * the steps between the points, which are of 2 to 20.
+ * The limit from which a series counts as more than linear: the cost of one more unit at its end, relative to its start. A
+ * quadratic cost grows with the distance between points, which is 2 to 20 times.
  */
-const DEARER = 1.5;
+const MOST_INCREASE = 1.5;
 
 export const GROWTH_HEADER: readonly string[] = [
   "",
@@ -120,16 +120,16 @@ export const GROWTH_HEADER: readonly string[] = [
   "CPU s",
   "main thread s",
   "peak MB",
-  "each further one, wall ms",
+  "each further one: wall ms",
   "CPU ms",
 ];
 
-/** One series as far as it was measured. */
+/** A series with its measured points. */
 export interface MeasuredSeries extends GrowthSeries {
   readonly measured: readonly StoredPoint[];
 }
 
-/** Series with at least two points, which are in order. */
+/** Series with at least two points, in order. */
 export function measuredSeries(points: readonly StoredPoint[]): MeasuredSeries[] {
   return GROWTH.map((series) => ({
     ...series,
@@ -141,12 +141,12 @@ type Figure = "wallMs" | "cpuMs" | "mainThreadMs" | "peakBytes";
 
 const medianOf = (point: StoredPoint, figure: Figure): number => spreadOf(point, figure)?.median ?? Number.NaN;
 
-/** What one more of what is counted costs from the point before on, in ms. */
+/** The cost of one more unit between two points, in ms. */
 function marginal(before: StoredPoint, point: StoredPoint, figure: Figure): number {
   return (medianOf(point, figure) - medianOf(before, figure)) / (point.amount - before.amount);
 }
 
-/** Medians of each point, and what a unit costs between a point and the one before. */
+/** Medians of each point, and the cost of one more unit since the point before. */
 export function growthRows({ measured, unit }: MeasuredSeries): string[][] {
   return measured.map((point, i) => {
     const before = measured[i - 1];
@@ -158,7 +158,7 @@ export function growthRows({ measured, unit }: MeasuredSeries): string[][] {
   });
 }
 
-/** Whether the last steps of a series cost more for each unit than the steps before, and how memory grew. */
+/** Whether one more unit costs more at the end of a series than before, and the range of memory. */
 export function growthVerdict({ measured, unit }: MeasuredSeries): {
   readonly isLinear: boolean;
   readonly text: string;
@@ -169,13 +169,14 @@ export function growthVerdict({ measured, unit }: MeasuredSeries): {
   const memory = `peak memory ${Math.min(...peaks).toFixed(0)} to ${Math.max(...peaks).toFixed(0)} MB`;
   const end = marginal(middle, last, "wallMs");
   const start = middle === first ? medianOf(first, "wallMs") / first.amount : marginal(first, middle, "wallMs");
-  // Where a few units cost less than what a run varies by, only the end says something.
-  const isLinear = end <= DEARER * Math.max(start, 0) || end * (last.amount - middle.amount) < 100;
-  const costs = `${end.toFixed(2)} ms for each ${unit[0]} at the end, ${start > 0 ? `${start.toFixed(2)} ms` : "nothing that can be measured"} before`;
-  return { isLinear, text: `${isLinear ? "Not more than linear" : "**More than linear**"}: ${costs}; ${memory}.` };
+  // If a few units cost less than the noise of a run, only the end is significant.
+  const isLinear = end <= MOST_INCREASE * Math.max(start, 0) || end * (last.amount - middle.amount) < 100;
+  const before = start > 0 ? `${start.toFixed(2)} ms` : "nothing measurable";
+  const costs = `${end.toFixed(2)} ms per ${unit[0]} at the end, ${before} before`;
+  return { isLinear, text: `${isLinear ? "Linear or less" : "**More than linear**"}: ${costs}; ${memory}.` };
 }
 
-/** Wall time over the amount: a slope of one is linear. */
+/** Draws wall time over the amount; a slope of one is linear. */
 export function drawGrowth(series: readonly MeasuredSeries[]): string {
   const panels = series.map(({ name, unit, measured }): LinePanel => {
     const points = measured.map((point) => [point.amount, medianOf(point, "wallMs") / 1000] as const);

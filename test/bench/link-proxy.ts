@@ -4,19 +4,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
 /*
- * A TCP proxy with the rate and the delay of a network link, in a process of its own so that it takes no time from what is
- * measured but that of a core. Started by `startLinkProxy`, which sends the orders; it ends with its parent.
+ * A TCP proxy with the bandwidth and latency of a network link, in a process of its own so that the measuring process does not
+ * delay it. `startLinkProxy` starts it and sends its configuration; it ends with its parent.
  */
 
 const ordersSchema = z.object({
-  /** `<host>:<port>` each, one proxy port for each. */
+  /** `<host>:<port>`; each gets a port of the proxy. */
   targets: z.array(z.string()),
   bytesPerSecond: z.number(),
   roundTripMs: z.number(),
   isShared: z.boolean(),
 });
 
-/** Chunks of up to 64 KiB that may be on their way at once, before the sender has to wait. */
+/** Chunks of up to 64 KiB in flight before the sender has to wait. */
 const MOST_IN_FLIGHT = 64;
 
 interface Cable {
@@ -30,7 +30,7 @@ let halfTripMs = 0;
 async function carry(from: Socket, to: Socket, shaper: Shaper): Promise<void> {
   const inFlight: Promise<void>[] = [];
   let last = Promise.resolve();
-  // A side that has said all that it has to say may still listen, and what is on its way must arrive.
+  // A half-closed side may still receive, and chunks in flight must arrive.
   for await (const chunk of from.iterator({ destroyOnReturn: false })) {
     await shaper.pass(chunk.length);
     const due = performance.now() + halfTripMs;
@@ -48,13 +48,13 @@ async function carry(from: Socket, to: Socket, shaper: Shaper): Promise<void> {
   to.end();
 }
 
-/** Resolves when the chunk is out. */
+/** Resolves once the chunk is written. */
 function write(to: Socket, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => to.write(chunk, (error) => (error ? reject(error) : resolve())));
 }
 
 async function join(client: Socket, target: string, { up, down }: Cable): Promise<void> {
-  // The handshake of a connection takes a round trip too.
+  // The handshake of a connection takes a round trip.
   await sleepUntil(performance.now() + 2 * halfTripMs);
   const [host = "", port] = target.split(":");
   const server = connect({ host, port: Number(port), noDelay: true, allowHalfOpen: true });
@@ -96,10 +96,10 @@ process.on("message", async (message) => {
 });
 process.on("disconnect", () => process.exit(0));
 
-/** Unused time that may be made up for, so that timers which fire late do not slow the link down. */
+/** Idle time that may be caught up, so that late timers do not slow the link down. */
 const BURST_MS = 4;
 
-/** One direction of a link: lets bytes through at a rate, in the order in which they come (a token bucket). */
+/** One direction of a link: a token bucket that keeps the order of chunks. */
 export class Shaper {
   bytes = 0;
   readonly #bytesPerMs: number;
@@ -109,7 +109,7 @@ export class Shaper {
     this.#bytesPerMs = bytesPerSecond / 1000;
   }
 
-  /** Resolves when the last of these bytes has left. */
+  /** Resolves once the last byte has left. */
   async pass(bytes: number): Promise<void> {
     this.bytes += bytes;
     this.#freeAt = Math.max(this.#freeAt, performance.now() - BURST_MS) + bytes / this.#bytesPerMs;

@@ -22,17 +22,16 @@ export interface BenchBuild {
   readonly output: BuildOutput;
   readonly files: number;
   readonly bytes: number;
-  /** Directories that become layers of each image, below the build's root. */
+  /** Directories that become layers of each image, relative to the build's root. */
   readonly images: Readonly<Record<"app" | "cache", readonly string[]>>;
-  /** A file of the largest layer whose content may be changed; no link to a file of the machine. */
+  /** A file of the first layer that may be modified; not a link to a file of the machine. */
   readonly mark: string;
 }
 
 /**
- * Makes the output of a build from files of this machine: hard links where they are on one file system, copies elsewhere and
- * where a file is needed once more.
- * The same machine gives the same build. Layers of a scenario share no file until the machine has no more of a kind.
- * @param scale of all amounts: 1 is the scenario as it is
+ * Creates a scenario's build from files of this machine, as hard links where possible and copies otherwise. The same machine
+ * gives the same build. Layers share no file until the machine has no more of a kind.
+ * @param scale factor for all amounts
  */
 export function makeBuild(root: string, { layers, app }: Scenario, scale: number): BenchBuild {
   const types = layers.map(({ name, launch, cache }) => [name, { from: [], launch, cache }] as const);
@@ -55,7 +54,7 @@ export function makeBuild(root: string, { layers, app }: Scenario, scale: number
   return { output, files: picker.files, bytes: picker.bytes, images, mark };
 }
 
-/** Gives a build another content, so that its first layer differs; the size stays. */
+/** Changes the content of a build's first layer, but not its size. */
 export function writeMark(mark: string, text: string): void {
   writeFileSync(mark, text.padEnd(100));
 }
@@ -65,7 +64,7 @@ class Picker {
   bytes = 0;
   readonly #scale: number;
   readonly #pools = new Map<PoolName, PoolReader>();
-  /** Inodes that are linked. A second link would be the same file, which tar and buildkit store without its contents. */
+  /** Linked inodes. tar and buildkit would store a second link without its content. */
   readonly #linked = new Set<number>();
 
   constructor(scale: number) {
@@ -110,7 +109,7 @@ class Picker {
       if (this.#linked.has(ino)) copyFileSync(path, target);
       else linkSync(path, target);
     } catch {
-      // Another file system, or files of others, which systems may not let us link.
+      // Another file system, or protected_hardlinks.
       copyFileSync(path, target);
     }
     this.#linked.add(ino);
@@ -118,17 +117,17 @@ class Picker {
   }
 }
 
-/** The start of the last file of an amount, so that the amount is met. */
+/** Copies the start of a file, to meet an amount exactly. */
 function placePart({ path, size }: PickedFile, target: string, part: number): number {
   const bytes = readFileSync(path).subarray(0, Math.max(1, Math.round(size * part)));
   writeFileSync(target, bytes);
   return bytes.length;
 }
 
-/** Caches that tools write among the modules, now and then while something is measured. */
+/** Caches that tools write below node_modules, possibly during a measurement. */
 const WRITTEN = /\/node_modules\/\.[^/]+\//;
 
-/** A file of the machine and its size in bytes. */
+/** A file of the machine, with its size in bytes. */
 export interface PickedFile {
   readonly path: string;
   readonly size: number;
@@ -144,7 +143,7 @@ const modules = join(import.meta.dirname, "..", "..", "node_modules");
 const SYSTEM = ["/usr/lib", "/usr/local", "/opt", "/usr/share"];
 const ANY_SIZE = [1, Number.POSITIVE_INFINITY] as const;
 
-/** Kinds of files that layers are made of, and where machines have them. The project's own modules are on every machine. */
+/** Kinds of files, and where machines have them. Every machine has the project's own modules. */
 const POOLS = {
   toolchains: {
     folders: ["/usr/lib/jvm", "/usr/local/go", "/usr/lib/gcc", join(modules, "@rolldown"), modules, ...SYSTEM],
@@ -169,13 +168,12 @@ const POOLS = {
 export type PoolName = keyof typeof POOLS;
 
 /**
- * Files of a pool, folder by folder, in an order that looks random but is the same each time, so that a part of a folder is
- * like the whole: a JDK begins with its archives. undefined once, each time that all have been given, then from the start
- * again.
+ * Files of a pool, folder by folder, in a shuffled but stable order, so that a part of a folder resembles the whole. Yields
+ * undefined after the last file, then starts again.
  */
 export type PoolReader = Generator<PickedFile | undefined, never>;
 
-/** @throws Error when the machine has no such file at all */
+/** @throws Error if the machine has no such file */
 export function* readPool(name: PoolName): PoolReader {
   const { folders, pattern, sizes }: Pool = POOLS[name];
   for (;;) {
@@ -202,7 +200,7 @@ function shuffled(paths: Iterable<string>): string[] {
 const SAMPLE_BYTES = 32 << 10;
 const MOST_SAMPLES = 8;
 
-/** About how many bytes gzip -1 would leave of a file, from samples spread evenly over it. */
+/** Estimates the size of a file after gzip -1, from samples spread evenly over it. */
 export function compressedSize({ path, size }: PickedFile): number {
   const samples = Math.min(MOST_SAMPLES, Math.ceil(size / SAMPLE_BYTES));
   const sample = Buffer.allocUnsafe(SAMPLE_BYTES);

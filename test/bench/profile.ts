@@ -12,9 +12,9 @@ import { SCENARIOS } from "./scenarios.ts";
 
 /* Profiles one export of a scenario and shows where each thread spends its time. */
 
-const USAGE = `node test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--quick] [--top 12] [--keep directory]
+const USAGE = `node test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
 
---keep: the .cpuprofile files of all threads stay there, for Chrome's DevTools.`;
+--keep: keeps the .cpuprofile files of all threads there, for Chrome's DevTools.`;
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     link: { type: "string", default: "free" },
     workers: { type: "string", default: String(availableParallelism()) },
     series: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false },
+    size: { type: "string", default: "1" },
     top: { type: "string", default: "12" },
     keep: { type: "string" },
     help: { type: "boolean", default: false },
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-profile-"));
   const profiles = values.keep ?? join(tempDir, "profiles");
   try {
-    const output = makeBuild(join(tempDir, "build"), scenario, values.quick ? 0.1 : 1);
+    const output = makeBuild(join(tempDir, "build"), scenario, Number(values.size));
     const flags = [
       "--cpu-prof",
       `--cpu-prof-dir=${profiles}`,

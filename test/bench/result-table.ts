@@ -71,7 +71,7 @@ export const GLANCE_HEADER: readonly string[] = [
   "x sooner",
 ];
 
-/** Ours with the most workers beside the reference, in the last mode that both were measured in. */
+/** Tandem with the most workers beside the reference, in the last mode measured for both. */
 export function glance(results: readonly Result[]): string[] | undefined {
   const last = (kind: Result["contender"]["kind"]): Result | undefined =>
     results.findLast(({ contender }) => contender.kind === kind);
@@ -90,7 +90,7 @@ export function glance(results: readonly Result[]): string[] | undefined {
   return [...(wall ?? []), times("cpuMs"), ...(ready ?? [])];
 }
 
-/** How our fastest way compares with each peer and floor, a sentence each. */
+/** Compares the fastest of tandem's results with each peer and floor, one sentence each. */
 export function comparisons(results: readonly Result[]): string[] {
   const ours = results.filter(({ contender }) => contender.kind === "tandem");
   const wall = (result: Result): number => spreadOf(result, "wallMs")?.median ?? Number.POSITIVE_INFINITY;
@@ -100,11 +100,11 @@ export function comparisons(results: readonly Result[]): string[] {
     .filter(({ contender }) => contender.kind === "peer" || contender.kind === "floor")
     .map((other) => {
       const share = wall(best) / wall(other);
-      return `${best.contender.name} takes ${share.toFixed(2)} x the time of \`${other.contender.name}\`.`;
+      return `${best.contender.name} takes ${share.toFixed(2)} × the time of \`${other.contender.name}\`.`;
     });
 }
 
-/** A Markdown table whose columns but the first are numbers. */
+/** A Markdown table; all columns but the first are right-aligned. */
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;

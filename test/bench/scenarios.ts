@@ -236,6 +236,7 @@ export function findScenario(name: string): Scenario {
 /** What the front page shows, in its order. */
 export const FRONT_CELLS: readonly { readonly scenario: string; readonly link: string }[] = [
   { scenario: "java", link: "free" },
+  { scenario: "java", link: "22" },
   { scenario: "rebuild", link: "free" },
   { scenario: "change", link: "free" },
   { scenario: "go", link: "free" },
@@ -243,5 +244,4 @@ export const FRONT_CELLS: readonly { readonly scenario: string; readonly link: s
   { scenario: "files", link: "free" },
   { scenario: "tiny", link: "free" },
   { scenario: "java-tls", link: "free" },
-  { scenario: "java", link: "22" },
 ];

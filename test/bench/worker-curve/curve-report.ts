@@ -4,9 +4,9 @@ import type { CurvePoint, StageRates, StoredCurve } from "../results.ts";
 import { spreadOfNumbers } from "../statistics.ts";
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
-const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+const percent = (share: number): string => `${(share * 100).toFixed(0)}%`;
 
-/** From this share on a stage is what the rest waits for. */
+/** From this share on, a stage is the bottleneck. */
 const FULL = 0.9;
 
 const LIMITS = {
@@ -18,7 +18,7 @@ const LIMITS = {
   registry: "registry",
 } as const;
 
-/** The stage that has no time left; where none is that busy, the order in which things must happen. */
+/** The saturated stage; if there is none, the busiest one, after start and end, which are sequential. */
 export function limitOf({ shares }: CurvePoint): string {
   const stages = Object.keys(LIMITS) as (keyof typeof LIMITS)[];
   const busiest = stages.reduce((most, stage) => (shares[stage] > shares[most] + 1e-6 ? stage : most));
@@ -29,7 +29,7 @@ export function limitOf({ shares }: CurvePoint): string {
 function checksTable({ checks }: StoredCurve): string {
   const rows = checks.map(({ scenario, workers, measuredMs, measuredAppMs, predictedMs, predictedAppMs }) => {
     const [wall, app] = [median(measuredMs), median(measuredAppMs)];
-    const off = (foretold: number, measured: number): string => `${((foretold / measured - 1) * 100).toFixed(1)} %`;
+    const off = (predicted: number, measured: number): string => `${((predicted / measured - 1) * 100).toFixed(1)}%`;
     return [
       `${scenario}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
       `${seconds(wall)} (${seconds(Math.min(...measuredMs))}-${seconds(Math.max(...measuredMs))})`,
@@ -57,7 +57,7 @@ function stagesTable({ stages }: StoredCurve): string {
     `${rates.scenario}: ${rates.tarMB.toFixed(0)} MB in ${rates.blocks} blocks, ${rates.outputMB.toFixed(0)} MB compressed`,
     ...columns.map(([, stage]) => Number(rates[stage]).toFixed(2)),
   ]);
-  return markdownTable(["ms for each MB of tar", ...columns.map(([title]) => title)], rows);
+  return markdownTable(["ms per MB of tar", ...columns.map(([title]) => title)], rows);
 }
 
 function pointsTable(curve: StoredCurve, scenario: string): string {
@@ -87,32 +87,32 @@ export function describeCurve(curve: StoredCurve): readonly string[] {
   const { fixed } = curve;
   const scenarios = curve.stages.map(({ scenario }) => scenario);
   return [
-    `What a machine with more cores would do is simulated (\`npm run bench -- --curve\`, ${curve.date}, engine of commit ${curve.commit}).
+    `A simulation predicts machines with more cores (\`npm run bench -- --curve\`, ${curve.date}, commit ${curve.commit}).
 
-- *Measured on this machine*: for every block of every layer what reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the
-  compressed bytes and writing the spool take of one thread while the other cores are busy (median of three passes); a message between threads
-  (${(fixed.messageMs * 1000).toFixed(0)} µs); the main thread's time for each block (${(fixed.mainPerBlockMs * 1000).toFixed(0)} µs, from 4 GB of zeros) and each MB sent
-  (${(fixed.mainPerMBMs * 1000).toFixed(0)} µs); the registries' time for each MB (${(fixed.registryPerMBMs * 1000).toFixed(0)} µs); an export of next to nothing (${fixed.startMs.toFixed(0)} ms).
-- *Simulated*: the scheduling, event by event: workers, two digesting threads that take blocks in order, the main thread that is
-  called four times for each block, uploads that follow the spool. Slots, priorities, the limit of layers at once and the gate
-  that lets cache uploads through are the exporter's own classes on a simulated clock. Threads share the cores evenly.
-- *Not simulated*: cores that slow each other down through shared memory and caches, disks and networks that are slower than
-  this machine's, files that wait to be written back, other programs, garbage collection. So the figures for many cores are the
-  most that the scheduling allows: take the shape of the curve and its limits, not its seconds; the first table shows by how
-  much real exports here are slower.`,
-    "Real exports on this machine's cores, registries on the same cores, and what the simulation says of them:",
+- *Measured on this machine*, for every block of every layer, while the other cores are busy (median of three passes): the thread
+  time of reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the compressed bytes, and writing the spool file. Also
+  measured: the latency of a message between threads (${(fixed.messageMs * 1000).toFixed(0)} µs), the main thread's time per block
+  (${(fixed.mainPerBlockMs * 1000).toFixed(0)} µs, from 4 GB of zeros) and per MB sent (${(fixed.mainPerMBMs * 1000).toFixed(0)} µs), the registries' time per MB
+  (${(fixed.registryPerMBMs * 1000).toFixed(0)} µs), and an export of a few kB (${fixed.startMs.toFixed(0)} ms).
+- *Simulated*, event by event: workers, two digester threads that consume blocks in order, the main thread with four callbacks
+  per block, and uploads that follow the spool. Slots, priorities, the limit of concurrent layers and the gate for cache uploads are
+  the exporter's own classes on a simulated clock. Threads share the cores evenly.
+- *Not simulated*: contention for memory and caches, slower disks and networks, writeback, other processes, garbage collection.
+  Results for many cores are therefore upper bounds: trust the shape of the curve and its limits, not its seconds. The first table
+  shows how much longer real exports take.`,
+    "Real exports on this machine, with the registries on the same cores, and the simulation of them:",
     checksTable(curve),
-    "What the stages cost:",
+    "Cost of each stage:",
     stagesTable(curve),
     ...scenarios.flatMap((scenario) => [
       `### 1 to 16 workers: ${scenario}`,
-      "Registries are on other machines and take what is sent. *As many cores* as workers, as by default; *cores to spare* for all other threads.",
+      "Registries are on other machines and accept bytes as fast as they are sent. *As many cores* as workers is the default; *cores to spare* has a core for every other thread.",
       pointsTable(curve, scenario),
     ]),
   ];
 }
 
-/** Times faster than one worker, over the number of workers. */
+/** Draws the speed-up over one worker. */
 export function drawCurve(curve: StoredCurve): string {
   const panels = curve.stages.map(({ scenario }): LinePanel => {
     const speedUp = (cores: CurvePoint["cores"]): (readonly [number, number])[] => {

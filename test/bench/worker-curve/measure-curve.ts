@@ -13,11 +13,11 @@ import { type FixedCosts, type MeasuredLayer, measureMessage, measureStages } fr
 
 const MB = 1e6;
 const COUNTS = [1, 2, 4, 8, 16];
-/** Cores that no number of threads here can fill. */
+/** More cores than the simulated threads can use. */
 const ENOUGH = 64;
-/** What is foretold: one large layer, and a build of several. */
-const FORETOLD = ["large-1g", "java"];
-/** One layer that costs the main thread its share for each block, and nothing to send. */
+/** Predicted scenarios: one large layer, and a build of several. */
+const PREDICTED = ["large-1g", "java"];
+/** A layer that costs main-thread time per block, but sends nothing. */
 const ZEROS_MB = 4000;
 
 export interface CurveOptions {
@@ -29,7 +29,7 @@ export interface CurveOptions {
   readonly onProgress: (text: string) => void;
 }
 
-/** A build with its stages' costs, and real exports of it with each number of workers. */
+/** A build with the cost of its stages, and real exports for each number of workers. */
 interface Measured {
   readonly scenario: Scenario;
   readonly layers: readonly MeasuredLayer[];
@@ -38,8 +38,8 @@ interface Measured {
 }
 
 /**
- * Measures what an export's stages cost on this machine, foretells real exports of 1 worker and of as many as there are cores,
- * and then what machines with more cores would do.
+ * Measures the cost of each stage on this machine, checks predictions against real exports with 1 worker and with one per core,
+ * and predicts machines with more cores.
  */
 export async function measureCurve(options: CurveOptions): Promise<StoredCurve> {
   const { cores, onProgress } = options;
@@ -47,7 +47,7 @@ export async function measureCurve(options: CurveOptions): Promise<StoredCurve> 
   const tiny = await measure(scenario("tiny"), [1], options);
   const zeros = await measure(oneLayerOfZeros(ZEROS_MB), [1], options);
   const builds: Measured[] = [];
-  for (const name of FORETOLD) builds.push(await measure(scenario(name), [1, cores], options));
+  for (const name of PREDICTED) builds.push(await measure(scenario(name), [1, cores], options));
   const fixed = { ...fixedCosts(tiny, zeros, builds[0] as Measured), messageMs: await measureMessage() };
   const checks: CurveCheck[] = [];
   const points: CurvePoint[] = [];
@@ -58,9 +58,11 @@ export async function measureCurve(options: CurveOptions): Promise<StoredCurve> 
       const check = { scenario: name, workers, predictedMs: run.wallMs, predictedAppMs: run.appReadyMs };
       const times = (figure: "wallMs" | "appReadyMs"): number[] => result.runs.map((one) => one[figure] ?? Number.NaN);
       checks.push({ ...check, measuredMs: times("wallMs"), measuredAppMs: times("appReadyMs") });
-      onProgress(`${name}, ${workers} workers: ${times("wallMs").join(", ")} ms, foretold ${run.wallMs.toFixed(0)} ms`);
+      onProgress(
+        `${name}, ${workers} workers: ${times("wallMs").join(", ")} ms, predicted ${run.wallMs.toFixed(0)} ms`,
+      );
     }
-    // The registries of other machines take nothing from these cores, and here as fast as is sent.
+    // Registries on other machines use none of these cores, and accept bytes as fast as they are sent.
     const elsewhere = { ...fixed, registryPerMBMs: 0 };
     for (const workers of COUNTS) {
       for (const kind of ["as many", "enough"] as const) {
@@ -108,7 +110,7 @@ function medianOf({ results }: Measured, figure: Figure): number {
   return median;
 }
 
-/** Differences between exports that differ in one thing: nothing, blocks without bytes to send, blocks with bytes. */
+/** Derives fixed costs from exports that differ in one thing: nothing, blocks that send nothing, blocks that send. */
 function fixedCosts(tiny: Measured, zeros: Measured, large: Measured): Omit<FixedCosts, "messageMs"> {
   const beyond = (build: Measured, figure: Figure): number => medianOf(build, figure) - medianOf(tiny, figure);
   const blocks = (build: Measured): number => build.layers.reduce((sum, { stages }) => sum + stages.length, 0);

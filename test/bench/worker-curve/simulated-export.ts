@@ -5,14 +5,14 @@ import { APP_PRIORITY } from "../../../src/plan/layers.ts";
 import type { BlockCosts, FixedCosts, LayerCosts } from "./stage-costs.ts";
 import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
 
-/* The engine's rules, as in worker-pool.ts and layer-store.ts, whose numbers are not exported. */
+/* The engine's limits, as in worker-pool.ts and layer-store.ts, which do not export them. */
 const DIGESTERS = 2;
 const PASSES = 4;
 
-/** The main thread is called for a block four times: to hand it to a thread, when it is made, and when each digest is done. */
+/** Main-thread callbacks per block: dispatched, built, and one for each digest. */
 const CALLS_PER_BLOCK = 4;
 
-/** How busy the threads of each kind were, 0 to 1; of digesters and uploads the busiest one. */
+/** Utilization of the threads of each kind, 0 to 1; for digesters and uploads, of the busiest one. */
 export interface Shares {
   /** Of all cores together. */
   readonly cores: number;
@@ -29,7 +29,7 @@ export interface SimulatedRun {
   readonly shares: Shares;
 }
 
-/** Runs an export with `-parallel` to two registries on a machine that is imagined. */
+/** Simulates an export with `-parallel` to two registries. */
 export async function simulateExport(
   layers: readonly LayerCosts[],
   fixed: FixedCosts,
@@ -40,7 +40,7 @@ export async function simulateExport(
   return await machine.runUntil(simulation.run(layers));
 }
 
-/** One hash of one layer, on one of the digesting threads. */
+/** One digest of one layer, on a digester thread. */
 interface Digest {
   readonly digester: Digester;
   leave(): void;
@@ -144,7 +144,7 @@ class Simulation {
     });
   }
 
-  /** As in pass.ts: blocks are made in any order and digested in order; a slot is free when both digests had it. */
+  /** As in pass.ts: blocks are built in any order and digested in order. A slot is released once both digests have consumed it. */
   async #pass({ blocks, priority, order }: LayerCosts, uploads: readonly SimulatedUpload[]): Promise<void> {
     const [tar, blob] = [this.#digest(), this.#digest()];
     const made = new Map<number, { readonly block: BlockCosts; readonly release: () => void }>();
@@ -190,7 +190,7 @@ class Simulation {
     await this.#call();
   }
 
-  /** On the thread with the fewest digests. */
+  /** Uses the thread with the fewest digests. */
   #digest(): Digest {
     const digester = this.#digesters.reduce((least, one) => (one.digests < least.digests ? one : least));
     digester.digests += 1;
@@ -207,21 +207,18 @@ class Simulation {
   }
 }
 
-/** An upload is opened when so much is there, or all (upload.ts). */
+/** An upload opens once this much of the blob is ready, or all of it (upload.ts). */
 const READY_BYTES = 4 << 20;
 
-/** Parts that lie in the sockets' buffers before the sender has to wait. */
+/** Parts that socket buffers hold before the sender has to wait. */
 const BUFFERED = 2;
 
 const MB = 1e6;
 
-/**
- * The upload of a blob that grows: the main thread hands it to the network as it is made, the registry takes it on a thread of
- * the connection's own.
- */
+/** The upload of a growing blob: the main thread sends parts as they are made; the registry handles them on one thread per connection. */
 export class SimulatedUpload {
   readonly destination: "app" | "cache";
-  /** Time that the registry spent on it. */
+  /** CPU time of the registry. */
   registryMs = 0;
   readonly #machine: VirtualMachine;
   readonly #main: VirtualThread;

@@ -23,13 +23,13 @@ import { encoderWasm } from "../../support/encoder-harness.ts";
 import type { BenchBuild } from "../make-build.ts";
 import { spreadOfNumbers } from "../statistics.ts";
 
-/** What one block takes of the threads that handle it, in ms. */
+/** Thread time of one block by stage, in ms. */
 export interface BlockCosts {
-  /** Of a worker: reading, compressing, CRC-32. */
+  /** Reading, compressing and CRC-32, on a worker. */
   readonly makeMs: number;
   /** SHA-256 of the tar's bytes. */
   readonly tarHashMs: number;
-  /** SHA-256 of the compressed bytes, and writing them to the spool. */
+  /** SHA-256 of the compressed bytes, and writing them to the spool file. */
   readonly blobHashMs: number;
   readonly outputBytes: number;
 }
@@ -37,37 +37,37 @@ export interface BlockCosts {
 export interface LayerCosts {
   readonly priority: Priority;
   readonly order: number;
-  /** Of a worker. */
+  /** On a worker. */
   readonly scanMs: number;
   readonly blocks: readonly BlockCosts[];
   readonly destinations: readonly ("app" | "cache")[];
 }
 
-/** What does not depend on the layer, in ms. */
+/** Costs that do not depend on the layer, in ms. */
 export interface FixedCosts {
-  /** An export of next to nothing: start, manifests, end. */
+  /** An export of a few kB: start, manifests, end. */
   readonly startMs: number;
-  /** From one thread to another until it runs. */
+  /** Latency of a message between threads. */
   readonly messageMs: number;
   readonly mainPerBlockMs: number;
-  /** For each MB sent, of the main thread and of the registry. */
+  /** Per MB sent, of the main thread and of the registry. */
   readonly mainPerMBMs: number;
   readonly registryPerMBMs: number;
 }
 
-/** The median of so many passes counts. */
+/** Passes whose median counts. */
 const PASSES = 3;
 
-/** A layer's stages, and who takes it. */
+/** The stages of a layer's blocks, and the costs derived from them. */
 export interface MeasuredLayer {
   readonly costs: LayerCosts;
   readonly stages: readonly BlockStages[];
 }
 
 /**
- * Runs every stage of the engine over the layers of a build, one after the other in this thread, and takes the time of each
- * for each block, while the other cores make blocks too.
- * @param tempDir for what is written
+ * Runs every stage of the engine over the layers of a build, one after the other in this thread, and measures each stage of each
+ * block, while the other cores build blocks too.
+ * @param tempDir for the spool file
  */
 export async function measureStages({ output, images }: BenchBuild, tempDir: string): Promise<MeasuredLayer[]> {
   const directory = mkdtempSync(join(tempDir, "stages-"));
@@ -132,7 +132,7 @@ function blockCosts(stages: BlockStages): BlockCosts {
   };
 }
 
-/** What each stage of a block took of one thread, in ms. */
+/** Thread time of each stage of a block, in ms. */
 export interface BlockStages {
   readonly readMs: number;
   readonly encodeMs: number;
@@ -144,7 +144,7 @@ export interface BlockStages {
   readonly outputBytes: number;
 }
 
-/** Where a layer's blocks go, in order. */
+/** Consumes a layer's blocks in order. */
 export interface StageSink {
   readonly tarHash: Hash;
   readonly blobHash: Hash;
@@ -156,9 +156,9 @@ export function newSink(spool: number): StageSink {
   return { tarHash: createHash("sha256"), blobHash: createHash("sha256"), spool, position: 0 };
 }
 
-/** The engine's stages, to be run in this thread. */
+/** Runs the engine's stages in this thread. */
 export interface StageRunner {
-  /** The part that workers do. */
+  /** The worker's part. */
   make(index: TarIndex, block: number): Pick<BlockStages, "readMs" | "encodeMs" | "crcMs" | "rawBytes" | "outputBytes">;
   run(index: TarIndex, block: number, sink: StageSink): BlockStages;
 }
@@ -199,7 +199,7 @@ function timed(work: () => unknown): number {
 const ECHO = `const { parentPort } = require("node:worker_threads"); parentPort.on("message", (m) => parentPort.postMessage(m));`;
 const ROUNDS = 3000;
 
-/** How long a message takes from one thread of Node.js to another that waits for it, in ms: half a round trip, the median. */
+/** Latency of a message to a waiting thread, in ms: half of a round trip, the median. */
 export async function measureMessage(): Promise<number> {
   const worker = new Worker(ECHO, { eval: true });
   const times: number[] = [];

@@ -9,8 +9,8 @@ interface Timer {
 }
 
 /**
- * A machine with a number of cores on which time passes only when all that can happen at a moment has happened. What runs
- * shares the cores evenly: with as many threads as cores or fewer each has one to itself. Times in ms.
+ * A machine with a simulated clock, which advances only when no callback is left to run. Running threads share the cores evenly; with
+ * no more threads than cores, each has one to itself. Times in ms.
  */
 export class VirtualMachine {
   now = 0;
@@ -22,7 +22,7 @@ export class VirtualMachine {
     this.#cores = cores;
   }
 
-  /** Resolves when so much time of a core was spent. */
+  /** Resolves after this much CPU time. */
   compute(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const work = { left: ms, done: resolve };
@@ -30,7 +30,7 @@ export class VirtualMachine {
     return promise;
   }
 
-  /** Resolves later, without work. Rejects with the signal's reason. */
+  /** Resolves after this much time, without using a core. Rejects with the signal's reason. */
   wait(ms: number, signal?: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = { at: this.now + ms, done: resolve };
@@ -42,7 +42,7 @@ export class VirtualMachine {
     return promise;
   }
 
-  /** Lets time pass until a promise settles. @throws Error when nothing is left that could settle it */
+  /** Advances the clock until a promise settles. @throws Error if nothing can settle it */
   async runUntil<T>(story: Promise<T>): Promise<T> {
     let isOver = false;
     const end = (): void => {
@@ -50,7 +50,7 @@ export class VirtualMachine {
     };
     story.then(end, end);
     for (;;) {
-      // All promises that can settle without time passing do so before the next turn of the event loop.
+      // Promises that can settle without advancing the clock do so before the next turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
       if (isOver) return await story;
       this.#advance();
@@ -66,7 +66,7 @@ export class VirtualMachine {
     this.now += step;
     for (const work of this.#running) {
       work.left -= step * speed;
-      // What is left by rounding is no work.
+      // Rounding error, not work.
       if (work.left > 1e-9) continue;
       this.#running.delete(work);
       work.done();
@@ -79,9 +79,9 @@ export class VirtualMachine {
   }
 }
 
-/** Does one thing after the other, in the order in which it is asked. */
+/** Runs work in the order of its requests. */
 export class VirtualThread {
-  /** Time of a core that was asked for, in ms. */
+  /** Requested CPU time, in ms. */
   busyMs = 0;
   readonly #machine: VirtualMachine;
   #last = Promise.resolve();

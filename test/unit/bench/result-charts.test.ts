@@ -19,7 +19,7 @@ function cell(...results: readonly StoredResult[]): StoredCell {
   return { scenario: "java", link: "22", date: "", commit: "", ...size, results: [...results] };
 }
 
-test("an exporter is compared with itself", () => {
+test("compares each exporter with itself", () => {
   const measured = cell(
     result("tandem", "tandem", "series", 1000),
     result("reference", "reference", "series", 1000),
@@ -32,6 +32,6 @@ test("an exporter is compared with itself", () => {
   ]);
 });
 
-test("a cell that was measured one way only is not compared", () => {
+test("skips a cell that was measured in one mode only", () => {
   expect(comparedCells([cell(result("tandem", "tandem", "series", 1))])).toEqual([]);
 });

@@ -37,8 +37,8 @@ test("at a glance: the last mode of both", () => {
 
 test("the fastest of ours is compared with each peer and floor", () => {
   expect(comparisons(RESULTS)).toEqual([
-    "ours parallel takes 0.50 x the time of `peer`.",
-    "ours parallel takes 2.00 x the time of `floor`.",
+    "ours parallel takes 0.50 × the time of `peer`.",
+    "ours parallel takes 2.00 × the time of `floor`.",
   ]);
   expect(comparisons(RESULTS.slice(0, 2))).toEqual([]);
 });
