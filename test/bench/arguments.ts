@@ -95,7 +95,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     isFront: values.front,
     growth: values.scale,
     curve: values.curve,
-    creatorLinks: isCreator ? ["free", ...(values.link ?? "22").split(",")].map(parseLink) : [],
+    creatorLinks: isCreator ? [...new Set(["free", ...(values.link ?? "22").split(",")])].map(parseLink) : [],
     against: values.against,
     writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };

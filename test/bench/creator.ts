@@ -18,11 +18,13 @@ import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } f
  */
 
 /** Makes our creator export only after the build. */
-const EARLY_EXPORT_OFF = "-early-export=false";
+const NO_EARLY_EXPORT = ["-early", "none"] as const;
 
 /** Phases refuse to build as root. */
 const USER =
   process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
+const API = "0.13";
 
 const BUILDS: readonly CreatorBuild[] = ["first", "rebuild", "change"];
 
@@ -143,13 +145,13 @@ function creatorContenders(lifecycle: string): readonly CreatorContender[] {
   const env = { CNB_LIFECYCLE_DIR: lifecycle };
   const events = ["-events", "fd:3"];
   const ours: CreatorContender = { name: "tandem", kind: "tandem", command, flags: events, env };
-  const { stdout, stderr } = spawnSync(command, ["-help"], { encoding: "utf8" });
-  const hasEarlyExport = `${stdout}${stderr}`.includes("-early-export");
+  // Releases before early export do not know the flag.
+  const help = spawnSync(command, ["-help"], { encoding: "utf8", env: { ...process.env, CNB_PLATFORM_API: API } });
+  const hasEarlyExport = `${help.stdout}${help.stderr}`.includes(NO_EARLY_EXPORT[0]);
+  const late = { ...ours, name: "tandem, export after the build", flags: [...events, ...NO_EARLY_EXPORT] };
   return [
     ours,
-    ...(hasEarlyExport
-      ? [{ ...ours, name: "tandem, export after the build", flags: [...events, EARLY_EXPORT_OFF] }]
-      : []),
+    ...(hasEarlyExport ? [late] : []),
     { name: "reference", kind: "reference", command: join(lifecycle, "creator"), flags: [], env: {} },
   ];
 }
@@ -179,8 +181,11 @@ async function openDaemon(docker: string, host: string, root: string): Promise<T
   const [rootfs, archive] = [join(root, "rootfs"), join(root, "rootfs.tar")];
   mkdirSync(join(rootfs, "etc"), { recursive: true });
   writeFileSync(join(rootfs, "etc", "os-release"), 'ID="bench"\n');
-  spawnSync("tar", ["--create", "--file", archive, "--directory", rootfs, "."]);
+  // The same layer each time.
+  spawnSync("tar", ["--create", "--mtime=@0", "--file", archive, "--directory", rootfs, "."]);
   run("import", "--change", "ENV PATH=/usr/bin:/bin", archive, runImage);
+  // Each build leaves its predecessor's image without a name. The next contender must not find its layers.
+  const images = new Set([runImage]);
   const caches = ["cache", "launch-cache"].map((name) => join(root, name));
   for (const cache of caches) makeOwned(cache);
   return {
@@ -188,9 +193,12 @@ async function openDaemon(docker: string, host: string, root: string): Promise<T
     appImage,
     flags: ["-daemon", "-cache-dir", caches[0] ?? "", "-launch-cache", caches[1] ?? ""],
     env: { DOCKER_HOST: host },
-    layers: async () => run("image", "inspect", "--format", "{{json .RootFS.Layers}}", appImage),
+    layers: async () => {
+      images.add(run("image", "inspect", "--format", "{{.Id}}", appImage));
+      return run("image", "inspect", "--format", "{{json .RootFS.Layers}}", appImage);
+    },
     async [Symbol.asyncDispose]() {
-      spawnSync(docker, ["--host", host, "image", "rm", "--force", appImage, runImage]);
+      for (const image of images) spawnSync(docker, ["--host", host, "image", "rm", "--force", image]);
     },
   };
 }
@@ -252,7 +260,7 @@ class Platform {
         target.appImage,
       ],
       env: {
-        CNB_PLATFORM_API: "0.13",
+        CNB_PLATFORM_API: API,
         HOME: below("home"),
         TMPDIR: below("tmp"),
         ...target.env,

@@ -22,6 +22,7 @@ export function frontPage(results: StoredResults, draw: (name: string, svg: stri
   const rows = frontRows(results);
   const builds = results.creator.filter(({ target, link }) => target === "registry" && link !== "free");
   const newest = newestOf([...rows.map(({ cell }) => cell), ...builds]);
+  const isScaled = [...rows.map(({ cell }) => cell), ...builds].some(({ sizeFactor }) => sizeFactor !== 1);
   const marks = new Marks(newest);
   const table = [...rows.map((row) => describeRow(row, marks)), ...describeBuilds(builds, marks)];
   const pictured = rows.filter(({ cell }) => cell.link === "free");
@@ -37,7 +38,7 @@ ${draw("front", drawFront(pictured))}
 
 ${markdownTable(FRONT_HEADER, table)}
 
-Medians of up to ${runs} runs${newest === undefined ? "" : `, measured on ${newest.date} at commit ${newest.commit}`}.
+Medians of up to ${runs} runs${newest === undefined ? "" : `, measured on ${newest.date} with the engine of commit ${newest.commit}`}.${isScaled ? " **Reduced sizes: not for quoting.**" : ""}
 *Sooner* and *less CPU* are the lifecycle's time divided by tandem's.${marks.describe()}
 
 \`\`\`sh
@@ -131,7 +132,7 @@ class Marks {
 
   of({ commit, date }: Origin): string {
     if (commit === this.#newest?.commit) return "";
-    const text = `commit ${commit} (${date})`;
+    const text = `engine of commit ${commit} (${date})`;
     if (!this.#earlier.includes(text)) this.#earlier.push(text);
     return ` [${this.#earlier.indexOf(text) + 1}]`;
   }

@@ -50,7 +50,7 @@ function method({ machine }: StoredResults): string {
 
 ${machine.map((fact) => `- ${fact}`).join("\n")}
 
-Each table states the commit and the day of its results. A run with \`--write\` replaces the tables that it measures and keeps the
+Each table states the day of its results and the last commit that changed the engine. A run with \`--write\` replaces the tables that it measures and keeps the
 others. To repeat one: \`REFERENCE_EXPORTER=… npm run bench -- --scenario java --link 22 --runs 2 --write\`. Programs that are not
 installed are left out.
 
@@ -129,7 +129,7 @@ function describeRuns({
 }
 
 function describeOrigin({ date, commit }: Origin): string {
-  return `${date}, commit ${commit}`;
+  return `${date}, engine of commit ${commit}`;
 }
 
 function capitalize(sentence: string): string {

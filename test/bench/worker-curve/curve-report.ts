@@ -87,7 +87,7 @@ export function describeCurve(curve: StoredCurve): readonly string[] {
   const { fixed } = curve;
   const scenarios = curve.stages.map(({ scenario }) => scenario);
   return [
-    `A simulation predicts machines with more cores (\`npm run bench -- --curve\`, ${curve.date}, commit ${curve.commit}).
+    `A simulation predicts machines with more cores (\`npm run bench -- --curve\`, ${curve.date}, engine of commit ${curve.commit}).
 
 - *Measured on this machine*, for every block of every layer, while the other cores are busy (median of three passes): the thread
   time of reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the compressed bytes, and writing the spool file. Also

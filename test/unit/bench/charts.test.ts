@@ -14,7 +14,7 @@ function drawBars(label: string, values: readonly [number, number]): string {
   return drawBarChart("Title", "about", [{ title: "loopback", legend: seriesLegend("wall", "CPU"), groups }]);
 }
 
-/** Widths of the bars of a kind, without those of the legend. */
+/** Without the legend's bars. */
 function widths(svg: string): number[] {
   const bars = svg.matchAll(/<rect class="tandem[^"]*" x="262" [^>]*width="([\d.]+)"/g);
   return Array.from(bars, ([, width]) => Number(width));
