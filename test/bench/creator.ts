@@ -46,18 +46,18 @@ export interface CreatorOptions {
   readonly onProgress: (text: string) => void;
 }
 
-/** Where images go: its names in flags, and what identifies a finished app image's layers. */
+/** Destination of the images. */
 interface Target extends AsyncDisposable {
   readonly runImage: string;
   readonly appImage: string;
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Identifies the layers of the finished app image. */
   layers(): Promise<string>;
 }
 
 /**
- * Measures all contenders on all links, then with the daemon at DOCKER_HOST, if it is set and this process is not limited to
- * links.
+ * Measures all contenders on all links, then with the daemon at DOCKER_HOST, unless this process is in a network namespace.
  * @param onResult called with each completed target and link
  */
 export async function measureCreator(
@@ -73,9 +73,9 @@ export async function measureCreator(
     onProgress(`creator, registry, ${describeLink(link)}`);
     onResult(await measureTarget("registry", link.name, () => openRegistry(link), sources, options));
   }
-  const isOnlyLinks = bufferBytes() !== undefined;
+  const isInNamespace = bufferBytes() !== undefined;
   const docker = findProgram("docker", "DOCKER_CLI");
-  if (isOnlyLinks || docker === undefined || !process.env.DOCKER_HOST) return;
+  if (isInNamespace || docker === undefined || !process.env.DOCKER_HOST) return;
   onProgress("creator, daemon");
   const open = (root: string): Promise<Target> => openDaemon(docker, process.env.DOCKER_HOST ?? "", root);
   onResult(await measureTarget("daemon", "free", open, sources, options));
@@ -208,14 +208,16 @@ function makeOwned(directory: string): void {
   chownSync(directory, USER.uid, USER.gid);
 }
 
-/** What a builder image and a platform provide: buildpacks, an app, and the files that flags name. */
+/** The directories and files that a builder image and a platform provide. */
 class Platform {
   readonly #root: string;
+  readonly #inputs: readonly string[];
   /** Files into which the buildpacks write when the build began and ended. */
   readonly #stamps: { readonly start: string; readonly end: string };
 
   constructor(root: string, runImage: string, sources: CreatorSources, lifecycle: string) {
     this.#root = root;
+    this.#inputs = [sources.jre, sources.dependencies, sources.sources, sources.app];
     chmodSync(root, 0o755);
     for (const name of ["tmp", "home", "stamps"]) makeOwned(join(root, name));
     this.#stamps = { start: join(root, "stamps", "start"), end: join(root, "stamps", "end") };
@@ -234,7 +236,7 @@ class Platform {
     writeFileSync(target, text);
   }
 
-  /** A new container: a fresh checkout of the app and empty layers. */
+  /** Simulates a new container: a fresh checkout of the app, and no layers. */
   reset(build: CreatorBuild): void {
     for (const name of ["workspace", "layers"]) {
       rmSync(join(this.#root, name), { recursive: true, force: true });
@@ -244,7 +246,7 @@ class Platform {
   }
 
   async create(contender: CreatorContender, target: Target): Promise<CreatorRun> {
-    settleDisk();
+    settleDisk(...this.#inputs);
     const below = (path: string): string => join(this.#root, path);
     const ready = new ReadyTimes();
     const startedAt = Date.now();
