@@ -37,7 +37,9 @@ export async function fetchRuntime(architecture: Architecture, temporary: string
   if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not pin ${name}`);
   const file = join(
     temporary,
-    runTool("npm", ["pack", `${name}@${version}`, "--silent", "--pack-destination", temporary]).trim(),
+    runTool("npm", ["pack", `${name}@${version}`, "--loglevel=error", "--pack-destination", temporary], {
+      remedy: "Install npm, which comes with Node.js",
+    }).trim(),
   );
   const archive = readFileSync(file);
   const found = `sha512-${createHash("sha512").update(archive).digest("base64")}`;

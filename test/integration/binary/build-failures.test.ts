@@ -6,6 +6,7 @@ import { buildBinary } from "../../../scripts/build-binary.ts";
 import { runTool } from "../../../scripts/build-tool.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
 import { architectureOf, checkElf, strip } from "../../../scripts/elf.ts";
+import { fetchRuntime } from "../../../scripts/fetch-runtime.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
@@ -52,6 +53,14 @@ describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
     await expect(buildBinary(NATIVE, join(root, "linux"))).rejects.toThrow(/^dpkg-deb is not installed\nInstall dpkg$/);
     expect(readdirSync(root)).toEqual([]);
   });
+});
+
+test("a Node.js that npm cannot fetch is one error with npm's reason", async () => {
+  setVariable("npm_config_registry", "http://127.0.0.1:1");
+  setVariable("npm_config_fetch_retries", "0");
+  await expect(fetchRuntime(NATIVE === "amd64" ? "arm64" : "amd64", tempTree())).rejects.toThrow(
+    /^npm pack node-linux-\w+@\S+ [^\n]*: exit code 1\n[\s\S]*ECONNREFUSED/,
+  );
 });
 
 test("strips a program, which still runs", () => {
