@@ -54,6 +54,10 @@ const GLIBC_2_31 = {
   path: "pool/main/g/glibc/libc6_2.31-13+deb11u11_amd64.deb",
   sha256: "05f7264da867b37f4c5ce49266b558ea1e81e05a9464f623152fca70f3550282",
 };
+const BUSYBOX = {
+  path: "pool/main/b/busybox/busybox-static_1.35.0-4+deb12u1+b1_amd64.deb",
+  sha256: "3d3fdbe91d4660c873e14b092c213fe81c1da6362daa236eb25d0171eb108744",
+};
 const problem = binaryBuildProblem();
 const noRoots = problem ?? rootProblem();
 const noEmulation =
@@ -265,10 +269,16 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     const PASSWD = { "etc/passwd": "root:x:0:0::/root:/bin/sh\n" };
     const PROC = { "proc/.keep": "" };
 
-    async function exportIn(files: Readonly<Record<string, string>>, packages: readonly string[] = []): Promise<void> {
+    /** @param shell of a package, which starts the program */
+    async function exportIn(
+      files: Readonly<Record<string, string>>,
+      packages: readonly string[] = [],
+      shell: readonly string[] = [],
+    ): Promise<void> {
       const { root, app, cache, run } = await rootWith(files, lifecycle);
       for (const path of packages) execFileSync("dpkg-deb", ["--extract", path, root]);
-      expect(await runInRoot(root, run)).toMatchObject({ exitCode: 0, stderr: "" });
+      const args = [...shell, ...run.args];
+      expect(await runInRoot(root, { ...run, args })).toMatchObject({ exitCode: 0, stderr: "" });
       await verifyImage(app, access);
       await verifyImage(cache, access);
     }
@@ -281,15 +291,16 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       await exportIn(files);
     });
 
-    for (const [what, files, pin] of [
-      ["musl", { ...DNS, ...PASSWD, ...PROC }, MUSL],
-      ["an older C library and unknown name services", { ...DNS, ...DESKTOP, ...PASSWD, ...PROC }, GLIBC_2_31],
+    for (const [what, files, pin, shell] of [
+      ["BusyBox, started by its shell", { ...DNS, ...PASSWD, ...PROC }, BUSYBOX, ["busybox", "sh", "-c", '"$@"', "sh"]],
+      ["musl", { ...DNS, ...PASSWD, ...PROC }, MUSL, []],
+      ["an older C library and unknown name services", { ...DNS, ...DESKTOP, ...PASSWD, ...PROC }, GLIBC_2_31, []],
     ] as const) {
       const fetched = noRoots ?? fetchOrSay(pin);
       test.skipIf(typeof fetched === "string")(
         `with ${what}, exports both images as a user without a name`,
         async () => {
-          await exportIn(files, typeof fetched === "string" ? [] : [fetched.file]);
+          await exportIn(files, typeof fetched === "string" ? [] : [fetched.file], shell);
         },
       );
     }
