@@ -9,7 +9,7 @@ const config: KnipConfig = ({ production = false }) => ({
     ".": {
       entry: [
         "src/index.ts!",
-        "src/{cli/main,executable/binary}.ts!",
+        "src/{cli/main,executable/{binary,built}}.ts!",
         "src/observe/timeline/page/main.ts!",
         "workers/{compressor,digester,embedded}.ts!",
         "scripts/*.{ts,mjs}!",

@@ -19,7 +19,7 @@ import { buildEncoders, ENCODERS } from "./build-encoder.ts";
 import { buildLauncher } from "./build-launcher.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
 import { runScript, runTool } from "./build-tool.ts";
-import { bundle, THREAD_ENTRIES } from "./bundle.ts";
+import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { copyDebianLibraries, LIBRARIES, LOADER } from "./debian-libraries.ts";
 import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
@@ -59,9 +59,6 @@ export const BINARY_FILES: ReadonlyMap<string, BinaryFile> = new Map([
 export const BINARY_LINKS: ReadonlyMap<string, string> = new Map([["creator", "exporter"]]);
 
 const RUNTIME = join(root, "bin", "runtime.sh");
-
-/** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
-export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Only PATH of this machine's environment, which is where emulators are found. */
 const START_ENVIRONMENT = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };

@@ -1,9 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { compiledName } from "../src/executable/modules.ts";
+import { runtimeList } from "../src/process/environment.ts";
 import { buildParts } from "./build-parts.ts";
+import { runTool } from "./build-tool.ts";
 import { buildTypes } from "./build-types.ts";
-import { bundle, THREAD_ENTRIES } from "./bundle.ts";
+import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { writeSbom } from "./sbom.ts";
 
 const root = dirname(import.meta.dirname);
@@ -12,15 +15,24 @@ const dist = join(root, "dist");
 /** @returns paths of all sources in the bundles */
 export async function build(): Promise<readonly string[]> {
   const entries = { cli: join(root, "src/cli/main.ts"), index: join(root, "src/index.ts"), ...THREAD_ENTRIES };
+  // V8 recognizes the source of compiled code by its length only.
+  for (const path of globSync(join(dist, compiledName("*")))) rmSync(path);
   const files = await bundle(entries, dist);
+  await bundle({ start: join(root, "src/executable/built.ts") }, dist, true);
   await buildParts();
   // The bundles are CommonJS in a package of ES modules.
   writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
+  compileModules();
   warmUp();
   return files;
 }
 
-/** Starts the command once, so that it saves its compiled code, which halves the start time. */
+function compileModules(): void {
+  const flags = runtimeList(readFileSync(join(root, "bin/runtime.sh"), "utf8"), "node_flags");
+  runTool(process.execPath, [...flags, ...COMPILE_FLAGS, join(root, "scripts/compile-modules.ts"), dist]);
+}
+
+/** Starts the command once, so that Node.js saves the compiled code of its first file. */
 function warmUp(): void {
   rmSync(join(dist, "compiled"), { recursive: true, force: true });
   const { status, stderr } = spawnSync(join(root, "bin/exporter"), ["-version"], {

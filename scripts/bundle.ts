@@ -10,6 +10,9 @@ export const THREAD_ENTRIES = {
   worker: join(root, "node_modules/piscina/dist/worker.js"),
 };
 
+/** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
+export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
+
 /** Absolute: a module that is no file has no directory to resolve names from. */
 const undiciFile = (name: string) => JSON.stringify(join(root, "node_modules/undici/lib", name));
 

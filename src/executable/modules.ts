@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { getAsset, getRawAsset } from "node:sea";
 import { constants, Script } from "node:vm";
 
@@ -20,34 +22,30 @@ export const compiledName = (name: string): string => `${name}.compiled`;
 /**
  * Loads CommonJS modules together with their compiled code, which halves the start time. Node's own cache
  * (NODE_COMPILE_CACHE) serves only one user on one CPU model, because both are part of its directory's name. A
- * specifier is `./name`, `/tandem/name`, or a module of Node.js.
+ * specifier is `./name`, `<directory>/name`, or a module of Node.js.
  */
 export class ModuleLoader {
-  readonly scripts = new Map<string, Script>();
+  readonly #directory: string;
   readonly #files: ModuleFiles;
   readonly #modules = new Map<string, { exports: object }>();
 
-  constructor(files: ModuleFiles) {
+  constructor(directory: string, files: ModuleFiles) {
+    this.#directory = directory;
     this.#files = files;
   }
 
   compile(name: string): Script {
-    const script = new Script(
-      `(function (exports, require, module, __filename, __dirname) {${this.#files.source(name)}\n})`,
-      {
-        filename: `/tandem/${name}`,
-        cachedData: this.#files.compiled?.(name),
-        importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-      },
-    );
-    this.scripts.set(name, script);
-    return script;
+    return new Script(`(function (exports, require, module, __filename, __dirname) {${this.#files.source(name)}\n})`, {
+      filename: join(this.#directory, name),
+      cachedData: this.#files.compiled?.(name),
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
   }
 
   readonly require: Require = (specifier) => {
     const ofNode = process.getBuiltinModule(specifier);
     if (ofNode !== undefined) return ofNode;
-    const name = /^(?:\.|\/tandem)\/([^/]+)$/.exec(specifier)?.[1];
+    const name = [".", this.#directory].includes(dirname(specifier)) ? basename(specifier) : undefined;
     // Bundled packages catch this for their optional dependencies.
     if (name === undefined) throw Object.assign(new Error(`no module ${specifier}`), { code: "MODULE_NOT_FOUND" });
     const known = this.#modules.get(name);
@@ -55,13 +53,21 @@ export class ModuleLoader {
     const module = { exports: {} };
     this.#modules.set(name, module);
     const wrapper: Wrapper = this.compile(name).runInThisContext();
-    wrapper.call(module.exports, module.exports, this.require, module, `/tandem/${name}`, "/tandem");
+    wrapper.call(module.exports, module.exports, this.require, module, join(this.#directory, name), this.#directory);
     return module.exports;
   };
 }
 
+/** Modules that a build has left in a directory. */
+export function builtModules(directory: string): ModuleLoader {
+  return new ModuleLoader(directory, {
+    source: (name) => readFileSync(join(directory, name), "utf8"),
+    compiled: (name) => readFileSync(join(directory, compiledName(name))),
+  });
+}
+
 export function embeddedModules(): ModuleLoader {
-  return new ModuleLoader({
+  return new ModuleLoader("/tandem", {
     source: (name) => getAsset(name, "utf8"),
     compiled: (name) => Buffer.from(getRawAsset(compiledName(name))),
   });

@@ -3,8 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { COMPILE_FLAGS } from "../../../scripts/build-binary.ts";
-import { bundle, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
+import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { rootProblem } from "../../support/root-file-system.ts";
 import { tempTree } from "../../support/temp-tree.ts";
