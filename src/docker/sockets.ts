@@ -59,9 +59,11 @@ export class DockerSockets {
     const { socketPath, tls, origin } = this.#host;
     const options = { timeoutMs: CONNECT_TIMEOUT_MS, signal: this.#closed.signal };
     if (socketPath !== undefined) return dialUnix(socketPath, options);
-    const { host, port } = addressOf(new URL(origin));
-    const socket = await dial(host, port, options);
-    return tls === undefined ? socket : await secure(socket, host, tlsSettings(tls, tls.rejectUnauthorized), options);
+    const address = addressOf(new URL(origin));
+    const socket = await dial(address.host, address.port, options);
+    return tls === undefined
+      ? socket
+      : await secure(socket, address, tlsSettings(tls, tls.rejectUnauthorized), options);
   }
 
   close(): void {

@@ -132,8 +132,14 @@ export function dialUnix(path: string, options: DialOptions): Promise<Socket> {
   return connected(open(target), "connect", timeout, options);
 }
 
-export function secure(socket: Socket, host: string, settings: TlsSettings, options: DialOptions): Promise<TLSSocket> {
+export function secure(
+  socket: Socket,
+  { host, port }: ReturnType<typeof addressOf>,
+  { secureContext, rejectUnauthorized, sessions }: TlsSettings,
+  options: DialOptions,
+): Promise<TLSSocket> {
   const name = host.replace(/\.$/, "");
+  const server = `${name}:${port}`;
   const tlsOptions: ConnectionOptions & { highWaterMark: number } = {
     socket,
     host: name,
@@ -141,11 +147,15 @@ export function secure(socket: Socket, host: string, settings: TlsSettings, opti
     servername: isIP(name) === 0 ? name : "",
     ALPNProtocols: ["http/1.1"],
     highWaterMark: 16 << 10,
-    ...settings,
+    session: sessions.get(server),
+    secureContext,
+    rejectUnauthorized,
   };
   const tls = startTls(tlsOptions);
+  tls.on("session", (session) => sessions.set(server, session));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
+    sessions.delete(server);
     socket.destroy();
     throw error;
   });

@@ -187,15 +187,15 @@ export class Http {
     const target = addressOf(url);
     if (proxy === undefined) {
       const socket = await dial(target.host, target.port, left());
-      return url.protocol === "https:" ? secure(socket, target.host, tls(), left()) : socket;
+      return url.protocol === "https:" ? secure(socket, target, tls(), left()) : socket;
     }
-    const { host, port } = addressOf(proxy);
-    let socket = await dial(host, port, left());
-    if (proxy.protocol === "https:") socket = await secure(socket, host, tls(), left());
+    const hop = addressOf(proxy);
+    let socket = await dial(hop.host, hop.port, left());
+    if (proxy.protocol === "https:") socket = await secure(socket, hop, tls(), left());
     if (/^socks5h?:$/.test(proxy.protocol)) socket = await connectThroughSocks(socket, proxy, target, left());
     else if (url.protocol === "http:") return socket;
     else socket = await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
-    return url.protocol === "https:" ? secure(socket, target.host, tls(), left()) : socket;
+    return url.protocol === "https:" ? secure(socket, target, tls(), left()) : socket;
   }
 }
 

@@ -2,12 +2,15 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import type { TLSSocket, TlsOptions } from "node:tls";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
+import { TlsSessions } from "../../../src/http/tls.ts";
+import { CertificateAuthority } from "../../support/certificate.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { RawServer } from "../../support/raw-server.ts";
 import { ScriptedServer } from "../../support/scripted-server.ts";
@@ -110,6 +113,69 @@ test.skipIf(OPENSSL === undefined).each(["root.pem", "middle.pem", "server.pem"]
     );
   },
 );
+
+describe("a further connection", () => {
+  const authority = new CertificateAuthority();
+
+  /** A server that ends each connection after its answer, and tells which connections resumed a session. */
+  async function endingServer(options: TlsOptions = {}, port = 0) {
+    const resumed: boolean[] = [];
+    const onConnection = (socket: Socket) => {
+      resumed.push((socket as TLSSocket).isSessionReused());
+      socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"));
+    };
+    const tls = { ...authority.issue("127.0.0.1"), ...options };
+    const server = await RawServer.start(onConnection, tls, "127.0.0.1", port);
+    let closed: Promise<void> | undefined;
+    const close = () => (closed ??= server[Symbol.asyncDispose]());
+    onTestFinished(close);
+    return { resumed, url: `https://${server.host}/`, port: server.port, close };
+  }
+
+  function client(trusted = authority) {
+    const http = new Http(trusting(`${tempTree({ "ca.pem": trusted.pem })}/ca.pem`));
+    onTestFinished(() => http.close());
+    return async (url: string, isInsecure = false) => {
+      const request: HttpRequest = { method: "GET", url: new URL(url), headersTimeoutMs: 5_000 };
+      const answer = await http.exchange(request, isInsecure);
+      return `${await readAll(request, answer, 100)}`;
+    };
+  }
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)("resumes the session of the last one: %s", async (maxVersion) => {
+    const [{ resumed, url }, other] = [await endingServer({ maxVersion }), await endingServer({ maxVersion })];
+    const send = client();
+    for (let i = 0; i < 3; i += 1) expect(await send(url)).toBe("ok");
+    expect(resumed).toEqual([false, true, true]);
+    await send(other.url);
+    expect(other.resumed).toEqual([false]);
+  });
+
+  test("of a client that verifies resumes no session of one that does not", async () => {
+    const { resumed, url } = await endingServer();
+    const send = client(new CertificateAuthority());
+    for (let i = 0; i < 2; i += 1) expect(await send(url, true)).toBe("ok");
+    expect(resumed).toEqual([false, true]);
+    expect(String(await rejectionOf(send(url)))).toMatch(/x509: certificate signed by unknown authority$/);
+  });
+
+  test("makes a new session with a server that has forgotten the old one", async () => {
+    const [first, send] = [await endingServer(), client()];
+    await send(first.url);
+    await first.close();
+    const second = await endingServer({}, first.port);
+    expect([await send(second.url), await send(second.url)]).toEqual(["ok", "ok"]);
+    expect(second.resumed).toEqual([false, true]);
+  });
+});
+
+test("keeps the sessions of a limited number of servers", () => {
+  const sessions = new TlsSessions();
+  const session = Buffer.from("session");
+  for (let i = 0; i < 100; i += 1) sessions.set(`${i}`, session);
+  const kept = Array.from({ length: 100 }, (_, i) => `${i}`).filter((server) => sessions.get(server) !== undefined);
+  expect(kept).toEqual(Array.from({ length: 32 }, (_, i) => `${68 + i}`));
+});
 
 test.skipIf(OPENSSL === undefined)("accepts a server with a 1024-bit key", async () => {
   const { at, pem } = makeChain(SMALL_RSA);
