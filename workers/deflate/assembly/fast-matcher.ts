@@ -1,39 +1,65 @@
 import { HASH_TABLE, LITERALS, SEQUENCES, WINDOW, scratch } from "./layout";
 import { copyLiterals, endSequences, putLongSequence, putSequence, startSequences } from "./sequences";
-import { commonBytes16, commonBytes32 } from "./vector";
+import { commonBytes32 } from "./vector";
 
 /**
- * The matcher of the fast levels: one candidate per hash of 5 bytes. Tries two neighboring positions together and takes the
- * second only if its match is longer, which is lazy matching at almost no cost.
+ * The matcher of the fast levels: one candidate per hash of 5 bytes. Probes four neighboring positions together and takes the
+ * longest of their matches, the earliest of equal ones: lazy matching with one branch for four positions, because a mispredicted
+ * branch costs as much as the probes.
+ *
+ * The table holds the low 16 bits of addresses, so a level's table stays in the cache. What they stand for is found again from the
+ * position: a distance of 1 to 65,536, of which those up to the window count.
  */
 
-/** Bytes that a probe of two positions compares; no position closer to the end is tried. */
-const PROBE_BYTES: usize = 16;
+const PROBES: usize = 4;
+/** Bytes that the first comparison of a match covers. Matches start only where the input has as many left. */
+const FIRST_BYTES: usize = 32;
 /** Beyond this step, skipping would run over the next compressible header among small compressed files. */
 const LONGEST_STEP: usize = 64;
 
-/** Offset in a table of 2^bits addresses for the lowest 5 bytes of a word. The factor is odd and otherwise arbitrary. */
+/** Offset in a table of 2^bits entries for the lowest 5 bytes of a word. The factor is odd and otherwise arbitrary. */
 @inline
 function slotOf(word: u64, bits: u64): usize {
-  return <usize>(((word << 24) * 0x9e3779b185ebca87) >> (64 - bits)) << 2;
+  return <usize>(((word << 24) * 0x9e3779b185ebca87) >> (64 - bits)) << 1;
+}
+
+/** Enters a position and returns the distance to the latest one with its hash, modulo 65,536. */
+@inline
+function exchange(base: usize, at: usize, word: u64, bits: u64): u32 {
+  const slot = base + slotOf(word, bits);
+  const distance = <u32>(<u16>(<u32>at - <u32>load<u16>(slot, HASH_TABLE)));
+  store<u16>(slot, <u16>at, HASH_TABLE);
+  return distance;
 }
 
 @inline
 function enter(base: usize, at: usize, bits: u64): void {
-  store<u32>(base + slotOf(load<u64>(at), bits), <u32>at, HASH_TABLE);
+  store<u16>(base + slotOf(load<u64>(at), bits), <u16>at, HASH_TABLE);
 }
 
 /** Enters a position and the next one with one load. */
 @inline
 function enterPair(base: usize, at: usize, bits: u64): void {
   const word = load<u64>(at);
-  store<u32>(base + slotOf(word, bits), <u32>at, HASH_TABLE);
-  store<u32>(base + slotOf(word >> 8, bits), <u32>at + 1, HASH_TABLE);
+  store<u16>(base + slotOf(word, bits), <u16>at, HASH_TABLE);
+  store<u16>(base + slotOf(word >> 8, bits), <u16>(at + 1), HASH_TABLE);
+}
+
+/** Equal bits of a word and its candidate, 0 to 64; 0 for candidates outside the window, which may lie before the input. */
+@inline
+function equalBits(word: u64, at: usize, distance: u32): u32 {
+  return <u32>ctz<u64>((load<u64>(at - <usize>distance) - word) | <u64>((distance - 1) >> 15));
+}
+
+/** A candidate as one number, the larger the better: equal bytes, then the earlier probe; the distance in the low 16 bits. */
+@inline
+function rank(bits: u32, probe: u32, distance: u32): u32 {
+  return ((bits & 120) << 15) + (((<u32>PROBES - 1 - probe) << 16) + distance);
 }
 
 /**
  * Finds the sequences of one sub-block from `start` to `subEnd`, or to the end of a match that crosses it.
- * Returns its end. A candidate is an address; an empty entry is 0, which is out of every window.
+ * Returns its end.
  */
 @inline
 function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: u64, enterEach: usize): usize {
@@ -43,32 +69,36 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
   let literals = base + LITERALS;
   let anchor = start;
   let at = start;
-  const limit = min<usize>(subEnd, end - min<usize>(end - input, PROBE_BYTES));
+  const limit = min<usize>(subEnd, end - min<usize>(end - input, FIRST_BYTES)) - (PROBES - 1);
 
   while (at < limit) {
-    const word = load<u64>(at);
-    const slot0 = base + slotOf(word, bits);
-    const slot1 = base + slotOf(word >> 8, bits);
-    const candidate0 = <usize>load<u32>(slot0, HASH_TABLE);
-    store<u32>(slot0, <u32>at, HASH_TABLE);
-    const candidate1 = <usize>load<u32>(slot1, HASH_TABLE);
-    store<u32>(slot1, <u32>at + 1, HASH_TABLE);
-
-    const distance0 = at - candidate0;
-    const distance1 = at + 1 - candidate1;
-    const length0 = select<u32>(commonBytes16(at, candidate0), 0, distance0 - 1 < WINDOW);
-    const length1 = select<u32>(commonBytes16(at + 1, candidate1), 0, distance1 - 1 < WINDOW);
-    const isSecond = length1 > length0;
-    let length = <usize>select<u32>(length1, length0, isSecond);
-    if (length < 4) {
-      at += min<usize>(2 + ((at - anchor) >> 6), LONGEST_STEP);
+    const word0 = load<u64>(at);
+    const word1 = load<u64>(at, 1);
+    const word2 = load<u64>(at, 2);
+    const word3 = load<u64>(at, 3);
+    const distance0 = exchange(base, at, word0, bits);
+    const distance1 = exchange(base, at + 1, word1, bits);
+    const distance2 = exchange(base, at + 2, word2, bits);
+    const distance3 = exchange(base, at + 3, word3, bits);
+    const bits0 = equalBits(word0, at, distance0);
+    const bits1 = equalBits(word1, at + 1, distance1);
+    const bits2 = equalBits(word2, at + 2, distance2);
+    const bits3 = equalBits(word3, at + 3, distance3);
+    // A match has 4 bytes, 32 bits, or more.
+    if (((bits0 | bits1 | bits2 | bits3) & 96) == 0) {
+      at += min<usize>(PROBES + ((at - anchor) >> 5), LONGEST_STEP);
       continue;
     }
-    const distance = select<usize>(distance1, distance0, isSecond);
-    at += <usize>isSecond;
+    const best = max<u32>(
+      max<u32>(rank(bits0, 0, distance0), rank(bits1, 1, distance1)),
+      max<u32>(rank(bits2, 2, distance2), rank(bits3, 3, distance3)),
+    );
+    const distance = <usize>(best & 0xffff);
+    at += PROBES - 1 - <usize>((best >> 16) & 3);
 
-    if (length == 16) {
-      let farther = at + 16;
+    let length = commonBytes32(at, at - distance);
+    if (length == FIRST_BYTES) {
+      let farther = at + FIRST_BYTES;
       while (farther < end) {
         const equal = commonBytes32(farther, farther - distance);
         farther += equal;
@@ -78,6 +108,8 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
       length = min<usize>(farther, end) - at;
     }
 
+    // Known before the backward extension, so that the next probes need not wait for it.
+    const next = at + length;
     const before = load<u64>(at - 8) ^ load<u64>(at - distance - 8);
     const backwards = min<usize>(<usize>(clz<u64>(before) >> 3), min<usize>(at - anchor, at - distance - input));
     at -= backwards;
@@ -93,17 +125,16 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
       sequences = putLongSequence(base, sequences, run, length, distance);
     }
 
-    // Five positions of a match cost 1 to 2 % of the speed over two, and save 1 to 2 % of the size; all would cost 13 to 19 %.
+    // Of a match's positions, those after its probes are entered: all would cost 13 to 19 % of the speed.
     if (enterEach == 0) {
-      enterPair(base, at + 1, bits);
       enter(base, at + (length >> 1), bits);
     } else {
-      const last = min<usize>(at + length - 2, limit);
+      const last = min<usize>(next - 2, limit);
       for (let inside = at + 1; inside < last; inside += enterEach) enter(base, inside, bits);
     }
-    at += length;
-    anchor = at;
-    enterPair(base, at - 2, bits);
+    at = next;
+    anchor = next;
+    enterPair(base, next - 2, bits);
   }
 
   // A step may have gone past the limit; literals end with the sub-block.
@@ -115,14 +146,20 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
   return anchor;
 }
 
-/** Level 1: a table of 64 KiB, and of a match's positions five are entered. */
+/** Level 1: a table of 32 KiB, and of a match's positions its middle and its last two are entered. */
 const FASTEST_BITS: usize = 14;
-/** Level 2: a table of 256 KiB, and every second position of a match is entered. */
+/** Level 2: a table of 128 KiB, and every second position of a match is entered. */
 const FAST_BITS: usize = 16;
 
-/** Empties the table, so that the output depends on the block alone. */
-export function startFast(isFastest: bool): void {
-  memory.fill(scratch + HASH_TABLE, 0, <usize>4 << (isFastest ? FASTEST_BITS : FAST_BITS));
+/**
+ * Empties the table, so that the output depends on the block alone. An empty entry stands for the farthest address that no
+ * position reads as within its window unless it is one of the input: 32,769 bytes before the input.
+ */
+export function startFast(isFastest: bool, input: usize): void {
+  const table = scratch + HASH_TABLE;
+  const empty = <u64>((input - WINDOW - 1) & 0xffff) * 0x0001_0001_0001_0001;
+  const tableEnd = table + (<usize>2 << (isFastest ? FASTEST_BITS : FAST_BITS));
+  for (let at = table; at < tableEnd; at += 8) store<u64>(at, empty);
 }
 
 export function matchFastest(input: usize, start: usize, subEnd: usize, end: usize): usize {

@@ -1,4 +1,14 @@
-import { bitBuffer, bitCount, output, putEntry, resumeBits } from "./bit-writer";
+import { bitCount, output, putEntry, resumeBits } from "./bit-writer";
+import {
+  NO_LITERAL,
+  distanceBits,
+  distanceCode,
+  distanceEntry,
+  literalCode,
+  literalEntry,
+  literalFactor,
+  writeEntries,
+} from "./code-entries";
 import { planHeader, putHeader } from "./code-lengths";
 import { makeCode } from "./huffman";
 import {
@@ -6,17 +16,15 @@ import {
   DISTANCE_CODES,
   DISTANCE_COUNTS,
   DISTANCE_LENGTHS,
-  LENGTH_BASE,
   LENGTH_CODES,
   LENGTH_EXTRA,
-  LENGTH_SYMBOL,
   LITERALS,
   SEQUENCES,
   SYMBOL_CODES,
   SYMBOL_COUNTS,
   scratch,
 } from "./layout";
-import { distanceExtraBits, lastSequence } from "./sequences";
+import { lastSequence } from "./sequences";
 
 /**
  * A block with dynamic Huffman codes (RFC 1951 section 3.2.7). Literals and lengths get codes of at most 14 bits, one less than
@@ -49,94 +57,56 @@ export function planHuffman(): u64 {
 /** Writes the block that `planHuffman` planned. */
 export function putHuffman(): void {
   putHeader();
-  joinLengthCodes();
+  writeEntries();
   const base = scratch;
   const last = lastSequence;
   let literal = base + LITERALS;
   let to = output;
-  let buffer = bitBuffer;
-  let count = bitCount;
+  // The bits that wait are those of the byte at `to`: loading them costs less than shifting them out of a buffer.
+  let count = <u32>bitCount;
 
   for (let sequence = base + SEQUENCES; ; sequence += 8) {
-    const fields = load<u64>(sequence);
-    let run = <u32>fields;
+    let run = <u32>load<u16>(sequence);
     for (; run >= 4; run -= 4) {
-      // An entry's low 6 bits are its length and shifts take their count modulo 64, so entries are added up unmasked.
       const word = load<u32>(literal);
       const entry0 = literalEntry(base, word & 255);
       const entry1 = literalEntry(base, (word >> 8) & 255);
       const entry2 = literalEntry(base, (word >> 16) & 255);
       const entry3 = literalEntry(base, word >> 24);
-      buffer |= (entry0 >> 6) << count;
-      count += entry0;
-      buffer |= (entry1 >> 6) << count;
-      count += entry1;
-      buffer |= (entry2 >> 6) << count;
-      count += entry2;
-      buffer |= (entry3 >> 6) << count;
-      count += entry3;
-      count &= 63;
-      literal += 4;
-      store<u64>(to, buffer);
+      const upper = literalCode(entry2) + literalFactor(entry2) * literalCode(entry3);
+      const lower = literalFactor(entry0) * literalFactor(entry1);
+      const code = literalCode(entry0) + literalFactor(entry0) * literalCode(entry1) + lower * upper;
+      store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
+      count += <u32>ctz<u64>(lower * (literalFactor(entry2) * literalFactor(entry3)));
       to += <usize>(count >> 3);
-      buffer >>= count & 56;
       count &= 7;
+      literal += 4;
     }
-    // The last none to three literals, without branches: entries beyond the run are masked to nothing.
+    // The last none to three literals, without branches.
     const word = load<u32>(literal);
-    const entry0 = literalEntry(base, word & 255) & (0 - u64(run > 0));
-    const entry1 = literalEntry(base, (word >> 8) & 255) & (0 - u64(run > 1));
-    const entry2 = literalEntry(base, (word >> 16) & 255) & (0 - u64(run > 2));
-    buffer |= (entry0 >> 6) << count;
-    count += entry0;
-    buffer |= (entry1 >> 6) << count;
-    count += entry1;
-    buffer |= (entry2 >> 6) << count;
-    count += entry2;
-    count &= 63;
-    literal += run;
-    store<u64>(to, buffer);
+    const entry0 = literalEntry(base, select<u32>(word & 255, NO_LITERAL, run > 0));
+    const entry1 = literalEntry(base, select<u32>((word >> 8) & 255, NO_LITERAL, run > 1));
+    const entry2 = literalEntry(base, select<u32>((word >> 16) & 255, NO_LITERAL, run > 2));
+    const upper = literalCode(entry1) + literalFactor(entry1) * literalCode(entry2);
+    const code = literalCode(entry0) + literalFactor(entry0) * upper;
+    store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
+    count += <u32>ctz<u64>(literalFactor(entry0) * literalFactor(entry1) * literalFactor(entry2));
     to += <usize>(count >> 3);
-    buffer >>= count & 56;
     count &= 7;
+    literal += run;
     if (sequence == last) break;
 
     // A match is one flush: at most 14 + 5 + 15 + 13 bits.
-    const length = <u64>load<u32>(base + ((<usize>(fields >> 32) & 0xffff) << 2), LENGTH_CODES);
-    const beyond = <u32>(fields >> 48) - 1;
-    const extra = distanceExtraBits(beyond);
-    const distance = <u64>load<u32>(base + (((extra << 1) + (beyond >> extra)) << 2), DISTANCE_CODES);
-    buffer |= (length >> 6) << count;
-    count += length;
-    buffer |= (distance >> 6) << count;
-    count += distance;
-    buffer |= <u64>(beyond & ((1 << extra) - 1)) << count;
-    count = (count + <u64>extra) & 63;
-    store<u64>(to, buffer);
+    const length = load<u32>(base + (<usize>load<u16>(sequence, 2) << 2), LENGTH_CODES);
+    const entry = distanceEntry(base, <u32>load<u16>(sequence, 6));
+    const match = <u64>(length >> 6) | (distanceCode(entry, <u64>load<u16>(sequence, 4)) << <u64>length);
+    store<u64>(to, <u64>load<u8>(to) | (match << <u64>count));
+    count += (length & 63) + distanceBits(entry);
     to += <usize>(count >> 3);
-    buffer >>= count & 56;
     count &= 7;
   }
 
-  resumeBits(to, buffer, count);
+  resumeBits(to, <u64>load<u8>(to), <u64>count);
   // End of block.
   putEntry(load<u32>(base + 1024, SYMBOL_CODES));
-}
-
-@inline
-function literalEntry(base: usize, literal: u32): u64 {
-  return <u64>load<u32>(base + (literal << 2), SYMBOL_CODES);
-}
-
-/** An entry for each length 3..258: its code with the extra bits above it. */
-function joinLengthCodes(): void {
-  const base = scratch;
-  for (let length: u32 = 3; length <= 258; length++) {
-    const symbol = <u32>load<u8>(base + length, LENGTH_SYMBOL);
-    const entry = load<u32>(base + (symbol << 2), SYMBOL_CODES + 1028);
-    const bits = entry & 63;
-    const extra = length - load<u32>(base + (symbol << 2), LENGTH_BASE);
-    const code = (entry >> 6) | (extra << bits);
-    store<u32>(base + (length << 2), (code << 6) | (bits + <u32>load<u8>(base + symbol, LENGTH_EXTRA)), LENGTH_CODES);
-  }
 }

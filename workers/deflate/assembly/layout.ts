@@ -10,7 +10,7 @@ export const SMALLEST_SUB_BLOCK: usize = 32768;
 /** Farthest distance of a match (RFC 1951 section 2). */
 export const WINDOW: usize = 32768;
 
-/** Heads of hash chains or, at the fast levels, the latest position of each hash: up to 2^16 addresses. */
+/** Heads of hash chains, 2^16 addresses; or, at the fast levels, the latest position of each hash, up to 2^16 half addresses. */
 export const HASH_TABLE: usize = 0;
 /** Latest position of each hash of 3 bytes: 2^13 addresses. */
 export const HASH3_TABLE: usize = HASH_TABLE + 262144;
@@ -18,8 +18,8 @@ export const HASH3_TABLE: usize = HASH_TABLE + 262144;
 export const CHAIN: usize = HASH3_TABLE + 32768;
 
 /**
- * Sequences of 8 bytes: literal run (32 bits), length (16), distance (16). At most one for 3 bytes of a sub-block, and one
- * for 255 bytes of a match that runs on to the end of the input.
+ * Sequences of 8 bytes, 16 bits each: literal run, length, distance - 1, distance symbol. At most one for 3 bytes of a sub-block, and
+ * one for 255 bytes of a match that runs on to the end of the input.
  */
 export const SEQUENCES: usize = CHAIN + 131072;
 /** The literals of a sub-block, one after the other, with room for moves of 16 bytes. */
@@ -44,9 +44,12 @@ export const DISTANCE_CODES: usize = SYMBOL_CODES + 1152;
 export const PRECODE_CODES: usize = DISTANCE_CODES + 128;
 /** Entries of whole lengths, 3..258: code and extra bits joined. */
 export const LENGTH_CODES: usize = PRECODE_CODES + 128;
+/** Factor entries of the 256 literals and of none, and of the distance symbols: see code-entries.ts. */
+export const LITERAL_ENTRIES: usize = LENGTH_CODES + 1040;
+export const DISTANCE_ENTRIES: usize = LITERAL_ENTRIES + 1040;
 
 /** Code lengths, one byte each: literal/length and distance behind each other as the header sends them, then the precode's. */
-export const CODE_LENGTHS: usize = LENGTH_CODES + 1040;
+export const CODE_LENGTHS: usize = DISTANCE_ENTRIES + 512;
 export const DISTANCE_LENGTHS: usize = CODE_LENGTHS + 320;
 export const PRECODE_LENGTHS: usize = DISTANCE_LENGTHS + 32;
 /** Run-length coded code lengths: symbol in the low byte, extra value above. */

@@ -24,9 +24,9 @@ import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
 export let subBlockBytes: usize = 0;
 
 /** Prepares the level's matcher for a block. Clamps levels to 1 to 9. */
-export function startLevel(level: i32): void {
+export function startLevel(level: i32, input: usize): void {
   subBlockBytes = level > 2 ? SMALLEST_SUB_BLOCK : LARGEST_SUB_BLOCK;
-  if (level <= 2) startFast(level < 2);
+  if (level <= 2) startFast(level < 2, input);
   // depth, enough, wait below, waits twice, skip shift
   else if (level == 3) startChains(3, 32, 0, false, 7);
   else if (level == 4) startChains(4, 32, 16, false, 7);

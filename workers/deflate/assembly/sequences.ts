@@ -44,19 +44,23 @@ export function copyLiterals(literals: usize, from: usize, run: usize): void {
 
 /** Extra bits of a distance: 0 for 1..4, then one more for each doubling (RFC 1951 section 3.2.5). Takes distance - 1. */
 @inline
-export function distanceExtraBits(distance: u32): u32 {
+function distanceExtraBits(distance: u32): u32 {
   return 30 - clz<u32>(distance | 2);
 }
 
 /** Writes one sequence and counts its length and distance symbol. `length` is 3..258. */
 @inline
 export function putSequence(base: usize, sequences: usize, run: usize, length: usize, distance: usize): void {
-  store<u64>(sequences, <u64>run | (<u64>length << 32) | (<u64>distance << 48));
-  const lengthCount = base + (length << 2);
-  store<u32>(lengthCount, load<u32>(lengthCount, LENGTH_COUNTS) + 1, LENGTH_COUNTS);
   const beyond = <u32>distance - 1;
   const extra = distanceExtraBits(beyond);
-  const distanceCount = base + (((extra << 1) + (beyond >> extra)) << 2);
+  const symbol = (extra << 1) + (beyond >> extra);
+  store<u16>(sequences, <u16>run);
+  store<u16>(sequences, <u16>length, 2);
+  store<u16>(sequences, <u16>beyond, 4);
+  store<u16>(sequences, <u16>symbol, 6);
+  const lengthCount = base + (length << 2);
+  store<u32>(lengthCount, load<u32>(lengthCount, LENGTH_COUNTS) + 1, LENGTH_COUNTS);
+  const distanceCount = base + (symbol << 2);
   store<u32>(distanceCount, load<u32>(distanceCount, DISTANCE_COUNTS) + 1, DISTANCE_COUNTS);
 }
 
