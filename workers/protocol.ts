@@ -88,8 +88,6 @@ export type Compression =
 /** What the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks the sizes. */
 export const DEFLATE = {
   inputSlack: 128,
-  /** Lowest address of an input: before the first 32 KiB have passed, the matcher loads from before it, and ignores what it gets. */
-  lowestInput: 32_769,
   /** Largest output of a block: everything stored, with headers, and room for the encoder's last 8-byte store. */
   maxOutput: 1_048_762,
   scratch: 720_896,
@@ -124,7 +122,7 @@ function align(bytes: number): number {
 const RAW_SIZE = align(DEFLATE.inputSlack + BLOCK_SIZE + DEFLATE.inputSlack);
 
 function slotOffset({ needs }: Pick<Arena, "needs">, slot: number): number {
-  // The first page keeps inputs above DEFLATE.lowestInput.
+  // The first page holds the encoder's constants.
   return WASM_PAGE + slot * (RAW_SIZE + align(needs.outputCapacity));
 }
 

@@ -46,10 +46,9 @@ export interface WasmDeflate {
   readonly outputBound: (length: number) => number;
   /**
    * Compresses `length` bytes (at most {@link BLOCK_SIZE}) at `input` to `output` and returns the compressed length.
-   * {@link DEFLATE.inputSlack} bytes of any content must be readable before and after the input, which lies at
-   * {@link DEFLATE.lowestInput} or above. The output is raw blocks, none of them final, that end on a byte boundary
-   * with an empty stored block (RFC 1951 section 3.2.4), so outputs can be joined; `03 00`, an empty final block, ends
-   * the stream.
+   * {@link DEFLATE.inputSlack} bytes of any content must be readable before and after the input. The output is raw
+   * blocks, none of them final, that end on a byte boundary with an empty stored block (RFC 1951 section 3.2.4), so
+   * outputs can be joined; `03 00`, an empty final block, ends the stream.
    */
   encode(input: number, length: number, output: number, level: number): number;
 }

@@ -28,9 +28,9 @@ export function outputBound(length: i32): i32 {
 }
 
 /**
- * Compresses `length` bytes, at most 1 MiB, which must have 128 readable bytes before and after them, of any content, and lie 32,769
- * or more from the start of the memory. Writes raw DEFLATE blocks, none of them final, of which the last is an empty stored block, so
- * that the output ends at a byte (RFC 1951 section 3.2.4). Returns the output's length. The bytes depend on the input and the level alone.
+ * Compresses `length` bytes, at most 1 MiB, which must have 128 readable bytes before and after them, of any content. Writes raw DEFLATE
+ * blocks, none of them final, of which the last is an empty stored block, so that the output ends at a byte (RFC 1951 section 3.2.4).
+ * Returns the output's length. The bytes depend on the input and the level alone.
  */
 export function encode(input: usize, length: i32, output: usize, level: i32): i32 {
   const end = input + <usize>length;

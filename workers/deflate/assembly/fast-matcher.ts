@@ -7,8 +7,9 @@ import { commonBytes32 } from "./vector";
  * longest of their matches, the earliest of equal ones: lazy matching with one branch for four positions, because a mispredicted
  * branch costs as much as the probes.
  *
- * The table holds the low 16 bits of addresses, so a level's table stays in the cache. What they stand for is found again from the
- * position: a distance of 1 to 65,536, of which those up to the window count.
+ * The table holds the low 16 bits of addresses, so that a level's table stays in the cache. Of these, those within the window count, so that
+ * an entry always stands for a distance of 1 to 32,768: a stale one for another place of the input, which is a candidate like any
+ * other. Distances are handled as distance - 1, as DEFLATE codes them.
  */
 
 const PROBES: usize = 4;
@@ -23,13 +24,13 @@ function slotOf(word: u64, bits: u64): usize {
   return <usize>(((word << 24) * 0x9e3779b185ebca87) >> (64 - bits)) << 1;
 }
 
-/** Enters a position and returns the distance to the latest one with its hash, modulo 65,536. */
+/** Enters a position and returns the distance - 1 to the latest one with its hash. */
 @inline
 function exchange(base: usize, at: usize, word: u64, bits: u64): u32 {
   const slot = base + slotOf(word, bits);
-  const distance = <u32>(<u16>(<u32>at - <u32>load<u16>(slot, HASH_TABLE)));
+  const beyond = (<u32>at - 1 - <u32>load<u16>(slot, HASH_TABLE)) & (<u32>WINDOW - 1);
   store<u16>(slot, <u16>at, HASH_TABLE);
-  return distance;
+  return beyond;
 }
 
 @inline
@@ -45,16 +46,16 @@ function enterPair(base: usize, at: usize, bits: u64): void {
   store<u16>(base + slotOf(word >> 8, bits), <u16>(at + 1), HASH_TABLE);
 }
 
-/** Equal bits of a word and its candidate, 0 to 64; 0 for candidates outside the window, which may lie before the input. */
+/** Equal bits of a word and its candidate, 0 to 64. */
 @inline
-function equalBits(word: u64, at: usize, distance: u32): u32 {
-  return <u32>ctz<u64>((load<u64>(at - <usize>distance) - word) | <u64>((distance - 1) >> 15));
+function equalBits(word: u64, at: usize, beyond: u32): u64 {
+  return ctz<u64>(load<u64>(at - 1 - <usize>beyond) - word);
 }
 
-/** A candidate as one number, the larger the better: equal bytes, then the earlier probe; the distance in the low 16 bits. */
+/** A candidate as one number, the larger the better: equal bytes, then the earlier probe; the distance - 1 in the low 15 bits. */
 @inline
-function rank(bits: u32, probe: u32, distance: u32): u32 {
-  return ((bits & 120) << 15) + (((<u32>PROBES - 1 - probe) << 16) + distance);
+function rank(bits: u64, probe: u32, beyond: u32): u64 {
+  return ((bits & 120) << 14) + <u64>(((<u32>PROBES - 1 - probe) << 15) + beyond);
 }
 
 /**
@@ -70,31 +71,40 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
   let anchor = start;
   let at = start;
   const limit = min<usize>(subEnd, end - min<usize>(end - input, FIRST_BYTES)) - (PROBES - 1);
+  const windowEnd = input + WINDOW;
 
   while (at < limit) {
     const word0 = load<u64>(at);
     const word1 = load<u64>(at, 1);
     const word2 = load<u64>(at, 2);
     const word3 = load<u64>(at, 3);
-    const distance0 = exchange(base, at, word0, bits);
-    const distance1 = exchange(base, at + 1, word1, bits);
-    const distance2 = exchange(base, at + 2, word2, bits);
-    const distance3 = exchange(base, at + 3, word3, bits);
-    const bits0 = equalBits(word0, at, distance0);
-    const bits1 = equalBits(word1, at + 1, distance1);
-    const bits2 = equalBits(word2, at + 2, distance2);
-    const bits3 = equalBits(word3, at + 3, distance3);
+    const beyond0 = exchange(base, at, word0, bits);
+    const beyond1 = exchange(base, at + 1, word1, bits);
+    const beyond2 = exchange(base, at + 2, word2, bits);
+    const beyond3 = exchange(base, at + 3, word3, bits);
+    let bits0 = equalBits(word0, at, beyond0);
+    let bits1 = equalBits(word1, at + 1, beyond1);
+    let bits2 = equalBits(word2, at + 2, beyond2);
+    let bits3 = equalBits(word3, at + 3, beyond3);
+    if (at < windowEnd) {
+      // Candidates may lie before the input.
+      const past = <u32>(at - input);
+      bits0 = select<u64>(bits0, 0, beyond0 < past);
+      bits1 = select<u64>(bits1, 0, beyond1 < past + 1);
+      bits2 = select<u64>(bits2, 0, beyond2 < past + 2);
+      bits3 = select<u64>(bits3, 0, beyond3 < past + 3);
+    }
     // A match has 4 bytes, 32 bits, or more.
     if (((bits0 | bits1 | bits2 | bits3) & 96) == 0) {
       at += min<usize>(PROBES + ((at - anchor) >> 5), LONGEST_STEP);
       continue;
     }
-    const best = max<u32>(
-      max<u32>(rank(bits0, 0, distance0), rank(bits1, 1, distance1)),
-      max<u32>(rank(bits2, 2, distance2), rank(bits3, 3, distance3)),
+    const best = max<u64>(
+      max<u64>(rank(bits0, 0, beyond0), rank(bits1, 1, beyond1)),
+      max<u64>(rank(bits2, 2, beyond2), rank(bits3, 3, beyond3)),
     );
-    const distance = <usize>(best & 0xffff);
-    at += PROBES - 1 - <usize>((best >> 16) & 3);
+    const distance = <usize>(<u32>best & (<u32>WINDOW - 1)) + 1;
+    at += PROBES - 1 - <usize>((<u32>best >> 15) & 3);
 
     let length = commonBytes32(at, at - distance);
     if (length == FIRST_BYTES) {
@@ -151,15 +161,12 @@ const FASTEST_BITS: usize = 14;
 /** Level 2: a table of 128 KiB, and every second position of a match is entered. */
 const FAST_BITS: usize = 16;
 
-/**
- * Empties the table, so that the output depends on the block alone. An empty entry stands for the farthest address that no
- * position reads as within its window unless it is one of the input: 32,769 bytes before the input.
- */
+/** Empties the table, so that the output depends on the block alone: entries stand for the position before the input. */
 export function startFast(isFastest: bool, input: usize): void {
   const table = scratch + HASH_TABLE;
-  const empty = <u64>((input - WINDOW - 1) & 0xffff) * 0x0001_0001_0001_0001;
   const tableEnd = table + (<usize>2 << (isFastest ? FASTEST_BITS : FAST_BITS));
-  for (let at = table; at < tableEnd; at += 8) store<u64>(at, empty);
+  const before = <u64>((input - 1) & 0xffff) * 0x0001_0001_0001_0001;
+  for (let entry = table; entry < tableEnd; entry += 8) store<u64>(entry, before);
 }
 
 export function matchFastest(input: usize, start: usize, subEnd: usize, end: usize): usize {

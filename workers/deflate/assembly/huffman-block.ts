@@ -73,11 +73,14 @@ export function putHuffman(): void {
       const entry1 = literalEntry(base, (word >> 8) & 255);
       const entry2 = literalEntry(base, (word >> 16) & 255);
       const entry3 = literalEntry(base, word >> 24);
-      const upper = literalCode(entry2) + literalFactor(entry2) * literalCode(entry3);
-      const lower = literalFactor(entry0) * literalFactor(entry1);
-      const code = literalCode(entry0) + literalFactor(entry0) * literalCode(entry1) + lower * upper;
+      const factor0 = literalFactor(entry0);
+      const factor2 = literalFactor(entry2);
+      const lower = factor0 * literalFactor(entry1);
+      const upper = literalCode(entry2) + factor2 * literalCode(entry3);
+      const code = literalCode(entry0) + factor0 * literalCode(entry1) + lower * upper;
+      const bits = <u32>ctz<u64>(lower * (factor2 * literalFactor(entry3)));
       store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
-      count += <u32>ctz<u64>(lower * (literalFactor(entry2) * literalFactor(entry3)));
+      count += bits;
       to += <usize>(count >> 3);
       count &= 7;
       literal += 4;
@@ -87,10 +90,12 @@ export function putHuffman(): void {
     const entry0 = literalEntry(base, select<u32>(word & 255, NO_LITERAL, run > 0));
     const entry1 = literalEntry(base, select<u32>((word >> 8) & 255, NO_LITERAL, run > 1));
     const entry2 = literalEntry(base, select<u32>((word >> 16) & 255, NO_LITERAL, run > 2));
-    const upper = literalCode(entry1) + literalFactor(entry1) * literalCode(entry2);
-    const code = literalCode(entry0) + literalFactor(entry0) * upper;
+    const factor0 = literalFactor(entry0);
+    const factor1 = literalFactor(entry1);
+    const code = literalCode(entry0) + factor0 * (literalCode(entry1) + factor1 * literalCode(entry2));
+    const bits = <u32>ctz<u64>(factor0 * factor1 * literalFactor(entry2));
     store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
-    count += <u32>ctz<u64>(literalFactor(entry0) * literalFactor(entry1) * literalFactor(entry2));
+    count += bits;
     to += <usize>(count >> 3);
     count &= 7;
     literal += run;
@@ -100,8 +105,9 @@ export function putHuffman(): void {
     const length = load<u32>(base + (<usize>load<u16>(sequence, 2) << 2), LENGTH_CODES);
     const entry = distanceEntry(base, <u32>load<u16>(sequence, 6));
     const match = <u64>(length >> 6) | (distanceCode(entry, <u64>load<u16>(sequence, 4)) << <u64>length);
+    const matchBits = (length & 63) + distanceBits(entry);
     store<u64>(to, <u64>load<u8>(to) | (match << <u64>count));
-    count += (length & 63) + distanceBits(entry);
+    count += matchBits;
     to += <usize>(count >> 3);
     count &= 7;
   }
