@@ -1,22 +1,49 @@
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
+import { join } from "node:path";
+import { inspect } from "node:util";
 
 /*
- * node kill-at-step.ts <step> <signal> <store> <directory> <contents as JSON>: writes a store and sends itself a signal before the
- * step with that number, counted from 1: SIGKILL, so that a test can look at what every moment leaves behind, or SIGSTOP, so that
- * something else can happen meanwhile. A step is a change to the file system.
- * With a step that does not come it prints all of them, and between them each wait for the disk, which a kill does not see.
+ * Writes the stores that its parent sends, one after the other, and answers each with the steps that it took. Before the step with
+ * a number, counted from 1, it sends itself a signal: SIGKILL, so that a test can look at what is left behind, or SIGSTOP, so that
+ * something else can happen meanwhile. A step is a change to the file system. Between the steps stands each wait for the disk, which
+ * a kill does not see.
  */
-const [, , step = "", signal = "", store = "", directory = "", contents = ""] = process.argv;
-const trace: string[] = [];
+
+/** What a store is written with. */
+export interface WriteRequest {
+  readonly store: Store;
+  readonly path: string;
+  readonly contents: unknown;
+  /** Before which step it stops; absent: none. */
+  readonly stop?: { readonly step: number; readonly signal: NodeJS.Signals };
+  /** Copies of a directory, each as it is before a step, which a kill would leave so: `<to>/<step>`. */
+  readonly copies?: { readonly from: string; readonly to: string };
+}
+
+/** How a write ended. */
+export type WriteAnswer = { readonly trace: readonly string[] } | { readonly error: string };
+
+/** What can be written. */
+export type Store = keyof typeof WRITERS;
+
+let request: WriteRequest | undefined;
+let trace: string[] = [];
 let steps = 0;
 const open = new Map<number, string>();
 
 function count(what: string): void {
   trace.push(what);
   steps += 1;
-  if (steps === Number(step)) process.kill(process.pid, signal);
+  if (request?.copies !== undefined) copy(request.copies.from, join(request.copies.to, String(steps)));
+  if (steps === request?.stop?.step) process.kill(process.pid, request.stop.signal);
+}
+
+/** With times and hard links. A lock is its process's, so that the copy has none, as after a kill. */
+function copy(from: string, to: string): void {
+  execFileSync("cp", ["--archive", from, to]);
 }
 
 const { open: openFile, mkdir, rename, rm, copyFile, link } = promises;
@@ -96,13 +123,25 @@ fs.rename = ((from: fs.PathLike, to: fs.PathLike, done: fs.NoParamCallback) => {
 }) as typeof fs.rename;
 syncBuiltinESMExports();
 
-// Modules that bind such a function on load must be imported after this.
-const write = {
-  cache: async () => (await import("./cache-writer.ts")).writeCache(directory, JSON.parse(contents)),
-  "launch-cache": async () => (await import("./cache-writer.ts")).writeLaunchCache(directory, JSON.parse(contents)),
-  layout: async () => (await import("./layout-writer.ts")).writeLayout(directory, JSON.parse(contents)),
-  report: async () => (await import("../../src/report/report-toml.ts")).writeReport(directory, JSON.parse(contents)),
-}[store];
-if (write === undefined) throw new Error(`no store ${store}`);
-await write();
-console.log(trace.join("\n"));
+// Modules that take such a function when they are loaded have to come after this.
+const WRITERS = {
+  cache: async () => (await import("./cache-writer.ts")).writeCache,
+  "launch-cache": async () => (await import("./cache-writer.ts")).writeLaunchCache,
+  layout: async () => (await import("./layout-writer.ts")).writeLayout,
+  report: async () => (await import("../../src/report/report-toml.ts")).writeReport,
+} satisfies Readonly<Record<string, () => Promise<(path: string, contents: never) => unknown>>>;
+
+async function write(given: WriteRequest): Promise<WriteAnswer> {
+  const writer: (path: string, contents: never) => unknown = await WRITERS[given.store]();
+  [request, trace, steps] = [given, [], 0];
+  try {
+    await writer(given.path, given.contents as never);
+    return { trace };
+  } catch (error) {
+    return { error: inspect(error) };
+  } finally {
+    request = undefined;
+  }
+}
+
+process.on("message", async (given: WriteRequest) => process.send?.(await write(given)));

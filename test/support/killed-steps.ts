@@ -1,63 +1,90 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
+import type { Store, WriteAnswer, WriteRequest } from "./kill-at-step.ts";
 import { tempTree } from "./temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
 
-/** Each step starts a process. */
-export const STEPS_TIMEOUT_MS = 180_000;
+/** A process that writes stores. */
+class Writer {
+  readonly process: ChildProcess;
 
-export type Store = "cache" | "launch-cache" | "layout" | "report";
+  constructor() {
+    this.process = spawn(process.execPath, [SCRIPT], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    onTestFinished(() => void this.process.kill("SIGKILL"));
+  }
 
-/** @returns the steps that it took; undefined if it was killed */
-function write(store: Store, path: string, contents: unknown, step: number): readonly string[] | undefined {
-  const args = [SCRIPT, String(step), "SIGKILL", store, path, JSON.stringify(contents)];
-  const { signal, status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (signal === "SIGKILL") return undefined;
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return stdout.trimEnd().split("\n");
+  /** @returns undefined when the process is gone before it is done */
+  async write(request: WriteRequest): Promise<WriteAnswer | undefined> {
+    const over = new AbortController();
+    const { signal } = over;
+    const answered = once(this.process, "message", { signal }).then(([answer]): WriteAnswer => answer);
+    const gone = once(this.process, "exit", { signal }).then(() => undefined);
+    this.process.send(request);
+    try {
+      return await Promise.race([answered, gone]);
+    } finally {
+      over.abort();
+      await Promise.allSettled([answered, gone]);
+    }
+  }
 }
 
-/** The steps of a writer that is not killed: `sync <path>`, `rename <from> <to>` and so on. */
-export function stepsOf(store: Store, path: string, contents: unknown): readonly string[] {
-  return write(store, path, contents, 0) ?? [];
+/** The steps of a writer that goes on to its end: `sync <path>`, `rename <from> <to>` and the like. */
+export async function stepsOf(store: Store, path: string, contents: unknown): Promise<readonly string[]> {
+  return traceOf(await new Writer().write({ store, path, contents }));
+}
+
+function traceOf(answer: WriteAnswer | undefined): readonly string[] {
+  if (answer === undefined || "error" in answer) throw new Error(answer?.error ?? "the writer has ended");
+  return answer.trace;
 }
 
 /**
- * Kills a writer before its first step, then another before its second, and so on; the last one is not killed.
- * @param prepare writes the initial state
- * @yields what each left behind
+ * What a kill before each step leaves behind, in their order, and last what is there when the writer is done. One writer goes through
+ * all steps, with a copy of the directory before each; another one is killed in the middle.
+ * @param prepare writes what is there before
+ * @param name of the store in the directory
  */
 export async function* killedSteps(
   store: Store,
   contents: unknown,
   prepare: (path: string) => Promise<void>,
   name = "",
-): AsyncGenerator<{ readonly path: string; readonly isKilled: boolean }> {
-  for (let step = 1, isKilled = true; isKilled; step++) {
-    const path = join(tempTree(), name);
-    await prepare(path);
-    isKilled = write(store, path, contents, step) === undefined;
-    yield { path, isKilled };
+): AsyncGenerator<{ readonly path: string }> {
+  const prepared = async () => {
+    const directory = tempTree();
+    await prepare(join(directory, name));
+    return directory;
+  };
+  const [from, to] = [await prepared(), tempTree()];
+  traceOf(await new Writer().write({ store, path: join(from, name), contents, copies: { from, to } }));
+  const steps = readdirSync(to).length;
+  const middle = Math.ceil(steps / 2);
+  for (let step = 1; step <= steps; step++) {
+    const directory = step === middle ? await prepared() : join(to, String(step));
+    const path = join(directory, name);
+    if (step === middle)
+      expect(await new Writer().write({ store, path, contents, stop: { step, signal: "SIGKILL" } })).toBeUndefined();
+    yield { path };
   }
+  yield { path: join(from, name) };
 }
 
 export interface PausedWriter {
   readonly path: string;
-  readonly isPaused: boolean;
-  /** Continues the writer to its end. @returns its stderr, if it failed */
+  /** Lets it go on to its end. @returns what it threw, if it failed */
   resume(): Promise<string | undefined>;
 }
 
 /**
- * Pauses a writer before its first step, then another before its second, and so on; the last one is not paused.
- * @param prepare writes the initial state
- * @param stride steps between two pauses
+ * Pauses a writer before its first step, then before the second of another store, and so on; the last one is not paused.
+ * @param prepare writes what is there before
+ * @param stride how many steps to go on by
  */
 export async function* pausedSteps(
   store: Store,
@@ -65,32 +92,32 @@ export async function* pausedSteps(
   prepare: (path: string) => Promise<void>,
   stride = 1,
 ): AsyncGenerator<PausedWriter> {
+  const writer = new Writer();
   for (let step = 1, isPaused = true; isPaused; step += stride) {
     const path = tempTree();
     await prepare(path);
-    const args = [SCRIPT, String(step), "SIGSTOP", store, path, JSON.stringify(contents)];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
-    const closed = once(child, "close");
-    const stderr = text(child.stderr);
-    onTestFinished(() => void child.kill("SIGKILL"));
-    isPaused = await hasPaused(child);
+    const over = { isSo: false };
+    const answer = writer.write({ store, path, contents, stop: { step, signal: "SIGSTOP" } }).finally(() => {
+      over.isSo = true;
+    });
+    isPaused = await hasPaused(writer.process, over);
     const resume = async () => {
-      child.kill("SIGCONT");
-      await closed;
-      return child.exitCode === 0 ? undefined : await stderr;
+      writer.process.kill("SIGCONT");
+      const result = await answer;
+      return result === undefined || "error" in result ? (result?.error ?? "the writer has ended") : undefined;
     };
-    yield { path, isPaused, resume };
+    yield { path, resume };
   }
 }
 
-/** Also resolves if the process has ended. */
-async function hasPaused(child: ChildProcess): Promise<boolean> {
-  for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) return false;
+/** Waits until a process is stopped, or its work is over. */
+async function hasPaused(child: ChildProcess, over: { readonly isSo: boolean }): Promise<boolean> {
+  while (!over.isSo) {
     // proc(5): the state comes after the name in parentheses.
     if (/^.*\) T /s.test(readFileSync(`/proc/${child.pid}/stat`, "utf8"))) return true;
     await setTimeout(5);
   }
+  return false;
 }
 
 /** Checks that there are enough steps, and that one of them is the change from old to new. */
