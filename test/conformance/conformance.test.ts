@@ -76,7 +76,7 @@ else {
   });
   describe.skipIf(dockerRegistryProblem())("the same with docker-registry", () => {
     test.for(rows(named(WITH_DOCKER_REGISTRY)))("%s", async ([, recorded]) => {
-      await expectPlay(recorded, { subject: OUR_COMMAND, registry: "docker-registry" });
+      await expectPlay(recorded, { subject: "in-process", registry: "docker-registry" });
     });
   });
 }

@@ -7,11 +7,13 @@ import {
   lutimesSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import type { CaseFile } from "./recorded-case.ts";
 
@@ -77,14 +79,11 @@ function makeSpecial({ type, major, minor }: CaseFile, path: string): void {
   else makeSocket(path);
 }
 
-/** A socket's file outlives the process that made it only when that does not close it. */
+/** The server removes its socket when it closes, but not under another name. */
 function makeSocket(path: string): void {
-  const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
-  try {
-    execFileSync(process.execPath, ["-e", script, path]);
-  } catch (error) {
-    if (!(error instanceof Error && "signal" in error && error.signal === "SIGKILL")) throw error;
-  }
+  const server = createServer().listen(`${path}.new`);
+  renameSync(`${path}.new`, path);
+  server.close();
 }
 
 /** Absolute, as bytes: some names are no text. */
