@@ -7,11 +7,12 @@ import { expect, onTestFinished, test } from "vitest";
 import { parseCacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
 import { type BuildOutput, buildpackDirectory, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
 import { DockerApi } from "../support/docker-api.ts";
-import { type ExporterRun, flagsFor, type RunningExporter, readEvents, startExporter } from "../support/exporter.ts";
+import { type ExporterRun, flagsFor, readEvents, startExporter } from "../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../support/layout.ts";
 import { RandomKills } from "../support/random-kills.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { pushRunImage } from "../support/run-image.ts";
+import { exportInProcess } from "../support/scenes/export-in-process.ts";
 import { MISSING_SBOMS } from "../support/scenes/scene.ts";
 import { diffIdsOf, readCommitted } from "../support/tar-store.ts";
 import { tempTree } from "../support/temp-tree.ts";
@@ -62,15 +63,16 @@ class Builds {
   }
 }
 
-function start(
-  output: BuildOutput,
-  flags: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): RunningExporter {
-  return startExporter([...flagsFor(output), ...flags], env);
+/** What an export is started with. */
+interface Invocation {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A launch cache does not count. */
+/** An export that is alone needs no process of its own. */
+const alone = ({ args, env }: Invocation): Promise<ExporterRun> => exportInProcess(args, env);
+
+/** A launch cache is none of these. */
 const NO_CACHE = "Warning: No cached data will be used, no cache specified.\n";
 
 const kills = new RandomKills();
@@ -80,10 +82,13 @@ let wallMs = 3000;
 /** @returns the results of the exports that were not killed, by number */
 async function together(
   outputs: readonly BuildOutput[],
-  begin: (output: BuildOutput, i: number) => RunningExporter,
+  invoke: (output: BuildOutput, i: number) => Invocation,
   { hasKills }: Round,
 ): Promise<ReadonlyMap<number, ExporterRun>> {
-  const running = outputs.map(begin);
+  const running = outputs.map((output, i) => {
+    const { args, env } = invoke(output, i);
+    return startExporter(args, env);
+  });
   await Promise.all(running.map((run, i) => (hasKills && i % 2 === 1 ? kills.kill(run, wallMs) : run.ended)));
   const ended = new Map<number, ExporterRun>();
   for (const [i, run] of running.entries()) if (run.process.signalCode === null) ended.set(i, await run.ended);
@@ -128,13 +133,13 @@ test(
     const { host, runImage } = await openRegistry();
     const builds = new Builds(runImage);
     const cacheDir = tempTree();
-    const begin = (output: BuildOutput, i: number) => {
+    const invoke = (output: BuildOutput, i: number) => {
       const flags = ["-cache-dir", cacheDir, ...(i % 4 < 2 ? [] : ["-parallel"])];
-      return start(output, [...flags, `${host}/app-${i}:latest`]);
+      return { args: [...flagsFor(output), ...flags, `${host}/app-${i}:latest`] };
     };
     for (const round of rounds) {
       const outputs = builds.next(round);
-      const runs = await together(outputs, begin, round);
+      const runs = await together(outputs, invoke, round);
       const count = winners(runs, "cache", cacheDir);
       for (const i of runs.keys()) await verifyImage(`${host}/app-${i}:latest`);
       expect(readCommitted(cacheDir).flaws).toEqual([]);
@@ -142,7 +147,7 @@ test(
         expect(count).toBeGreaterThan(0);
         expectOneCache(cacheDir);
       }
-      const next = await begin(outputs[0] as BuildOutput, 0).ended;
+      const next = await alone(invoke(outputs[0] as BuildOutput, 0));
       expect(winners(new Map([[0, next]]), "cache", cacheDir)).toBe(1);
       expectOneCache(cacheDir);
       expect(readdirSync(cacheDir)).toEqual(["committed"]);
@@ -158,9 +163,11 @@ test(
     onTestFinished(() => api[Symbol.asyncDispose]());
     const builds = new Builds("run");
     const directory = tempTree();
-    const begin = (output: BuildOutput, i: number) =>
-      start(output, ["-daemon", "-launch-cache", directory, `app-${i}`], { DOCKER_HOST: host });
-    /** The tars of each loaded image, without those of the run image. */
+    const invoke = (output: BuildOutput, i: number) => ({
+      args: [...flagsFor(output), "-daemon", "-launch-cache", directory, `app-${i}`],
+      env: { DOCKER_HOST: host },
+    });
+    /** The tars of each image that was loaded, without those of the run image. */
     const loaded = () =>
       api.loads.map(({ config }) => {
         const [, ...own] = config.rootfs.diff_ids;
@@ -169,7 +176,7 @@ test(
     for (const round of rounds) {
       const outputs = builds.next(round);
       api.loads.length = 0;
-      const runs = await together(outputs, begin, round);
+      const runs = await together(outputs, invoke, round);
       const count = winners(runs, "launch cache", directory);
       expect(api.loads.length).toBeGreaterThanOrEqual(runs.size);
       expect(readCommitted(directory).flaws).toEqual([]);
@@ -177,7 +184,7 @@ test(
         expect(count).toBeGreaterThan(0);
         expect(loaded()).toContainEqual([...readCommitted(directory).tars].sort());
       }
-      const next = await begin(outputs[0] as BuildOutput, 0).ended;
+      const next = await alone(invoke(outputs[0] as BuildOutput, 0));
       expect(winners(new Map([[0, next]]), "launch cache", directory)).toBe(1);
       expect(readCommitted(directory).flaws).toEqual([]);
       expect([...readCommitted(directory).tars].sort()).toEqual(loaded().at(-1));
@@ -198,16 +205,18 @@ test.for(["one name", "a name each"])(
     const layoutDir = join(root, "layouts");
     const nameOf = (i: number) => (names === "one name" ? "app" : `app-${i}`);
     const pathOf = (i: number) => join(layoutDir, "index.docker.io", "library", nameOf(i), "latest");
-    const begin = (output: BuildOutput, i: number) =>
-      start(output, ["-layout", "-layout-dir", layoutDir, nameOf(i)], { CNB_EXPERIMENTAL_MODE: "quiet" });
+    const invoke = (output: BuildOutput, i: number) => ({
+      args: [...flagsFor(output), "-layout", "-layout-dir", layoutDir, nameOf(i)],
+      env: { CNB_EXPERIMENTAL_MODE: "quiet" },
+    });
     for (const round of rounds) {
       const outputs = builds.next(round);
-      const runs = await together(outputs, begin, round);
+      const runs = await together(outputs, invoke, round);
       for (const { exitCode, stderr } of runs.values()) expect(exitCode, stderr).toBe(0);
       const digests = [...runs.keys()].map((i) => verifyLayout(pathOf(i)).digest);
       expect(new Set(digests).size).toBe(round.isSame || names === "one name" ? 1 : runs.size);
       for (const [i, output] of outputs.entries()) {
-        if (round.hasKills) expect(await begin(output, i).ended).toMatchObject({ exitCode: 0 });
+        if (round.hasKills) expect(await alone(invoke(output, i))).toMatchObject({ exitCode: 0 });
         expect(readdirSync(pathOf(i)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
       }
     }
@@ -221,9 +230,11 @@ test(
     const output = smallBuild(runImage);
     const [cacheDir, spool, events] = [tempTree(), tempTree(), join(output.root, "events.jsonl")];
     const shared = ["-cache-dir", cacheDir, "-spool-dir", spool, "-events", events];
-    const begin = (_: BuildOutput, i: number) => start(output, [...shared, `${host}/app-${i}:latest`]);
+    const invoke = (_: BuildOutput, i: number) => ({
+      args: [...flagsFor(output), ...shared, `${host}/app-${i}:latest`],
+    });
     for (let round = 0; round < ROUNDS; round++) {
-      const runs = await together(Array(EXPORTS).fill(output), begin, { isSame: true, hasKills: false });
+      const runs = await together(Array(EXPORTS).fill(output), invoke, { isSame: true, hasKills: false });
       expect(winners(runs, "cache", cacheDir)).toBeGreaterThan(0);
       const images = await Promise.all([...runs.keys()].map((i) => verifyImage(`${host}/app-${i}:latest`)));
       expect(new Set(images.map(({ digest }) => digest)).size).toBe(1);

@@ -6,6 +6,7 @@ import { DockerApi } from "../support/docker-api.ts";
 import { flagsFor, startExporter } from "../support/exporter.ts";
 import { seededBytes } from "../support/random.ts";
 import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { exportInProcess } from "../support/scenes/export-in-process.ts";
 import { writeBuild } from "../support/scenes/scene.ts";
 import { readCommitted } from "../support/tar-store.ts";
 
@@ -21,21 +22,19 @@ test(
     mkdirSync(launchCache);
     const reportPath = join(output.root, "report.toml");
     const flags = [...flagsFor(output), "-daemon", "-launch-cache", launchCache, "-report", reportPath, "app"];
-    const start = () => startExporter(flags, { DOCKER_HOST: host });
+    const env = { DOCKER_HOST: host };
     const report = () => readFileSync(reportPath, "utf8");
-    let { wallMs } = await start().ended;
+    const { wallMs } = await startExporter(flags, env).ended;
     for (let kill = 0; kill < KILLS; kill++) {
       const [before, reportBefore] = [readCommitted(launchCache), report()];
       writeFileSync(
         join(output.layersDir, "samples_java", "libraries", "changed"),
         seededBytes(kills.random(4 << 20), kill),
       );
-      await kills.kill(start(), wallMs);
+      await kills.kill(startExporter(flags, env), wallMs);
       const [left, reportLeft] = [readCommitted(launchCache), report()];
       expect(left.flaws).toEqual([]);
-      const next = await start().ended;
-      expect(next).toMatchObject({ exitCode: 0 });
-      ({ wallMs } = next);
+      expect(await exportInProcess(flags, env)).toMatchObject({ exitCode: 0 });
       const after = readCommitted(launchCache);
       expect(after.flaws).toEqual([]);
       // jdk, libraries, SBOM, app, launcher, config, process-types

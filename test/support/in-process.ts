@@ -10,7 +10,11 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
-export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads">;
+/** What a run needs besides. Its output is recorded where nothing else takes it. */
+export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads"> & Outputs;
+
+/** Where a run writes instead. */
+export type Outputs = Partial<Pick<ProgramProcess, "out" | "err">>;
 
 /**
  * Threads shared by consecutive exports. An export that closes them during work ends them, as always: they would
@@ -73,10 +77,10 @@ export class InProcessCommand implements AsyncDisposable {
   }
 
   async run(invocation: Invocation): Promise<CommandRun & { readonly exitCode: number }> {
-    const [out, err] = [new RecordedOutput(), new RecordedOutput()];
+    const recorded = { out: new RecordedOutput(), err: new RecordedOutput() };
     const startThreads = (workers: number, compression: Compression) => this.#lend(workers, compression);
-    const exitCode = await runProgram({ ...invocation, out, err, startThreads }, new AbortController().signal);
-    return { exitCode, stdout: out.text, stderr: err.text };
+    const exitCode = await runProgram({ ...recorded, ...invocation, startThreads }, new AbortController().signal);
+    return { exitCode, stdout: recorded.out.text, stderr: recorded.err.text };
   }
 
   #lend(wanted: number, compression: Compression): WorkerPool {

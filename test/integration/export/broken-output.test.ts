@@ -11,8 +11,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { EXPORTER, readEvents, type Streams, startProgram } from "../../support/exporter.ts";
+import { openOutput } from "../../../src/report/output.ts";
+import { EXPORTER, type ExporterRun, readEvents, startProgram } from "../../support/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { brokenPipe } from "../../support/unread-pipe.ts";
@@ -33,8 +35,13 @@ function opened(path: string, flags: number): number {
 
 const full = () => opened("/dev/full", constants.O_WRONLY);
 
-/** Outputs to which every write fails, by name. */
-const OUTPUTS: Readonly<Record<string, () => Streams>> = {
+interface Descriptors {
+  readonly stdout?: number;
+  readonly stderr?: number;
+}
+
+/** Outputs that take nothing, by name. */
+const OUTPUTS: Readonly<Record<string, () => Descriptors>> = {
   "a full device": () => ({ stdout: full() }),
   "a full device for errors": () => ({ stderr: full() }),
   "a full device for both streams": () => ({ stdout: full(), stderr: full() }),
@@ -50,17 +57,29 @@ const OUTPUTS: Readonly<Record<string, () => Streams>> = {
 };
 
 describe.each(Object.keys(OUTPUTS))("a log that goes to %s", (name) => {
-  test.each([[["-progress", "tty"]], [["-log-level", "debug", "-log-format", "json"]]])(
-    "does not fail the export (%j)",
-    async (flags) => {
-      const scene = await Scene.open(await FakeRegistry.start());
-      const run = await startProgram(EXPORTER, scene.arguments({ flags }), {}, OUTPUTS[name]?.()).ended;
-      expect(run.exitCode).toBe(0);
-      await verifyImage(scene.appImage);
-      await verifyImage(scene.cacheImage);
-    },
-  );
+  const streams = () => OUTPUTS[name]?.() ?? {};
+
+  test.each([
+    ["command", ["-progress", "tty"], (args: string[]) => startProgram(EXPORTER, args, {}, streams()).ended],
+    ["in process", ["-log-level", "debug", "-log-format", "json"], (args: string[]) => exportTo(streams(), args)],
+  ] as const)("does not fail the export (%s, %j)", async (_, flags, run) => {
+    const scene = await Scene.open(await FakeRegistry.start());
+    expect((await run(scene.arguments({ flags }))).exitCode).toBe(0);
+    await verifyImage(scene.appImage);
+    await verifyImage(scene.cacheImage);
+  });
 });
+
+/** Exports in this process, with the command's own outputs. */
+async function exportTo({ stdout, stderr }: Descriptors, args: readonly string[]): Promise<ExporterRun> {
+  const opened = [stdout, stderr].map((descriptor) => (descriptor === undefined ? undefined : openOutput(descriptor)));
+  const [out, err] = opened.map((sink) => sink?.output);
+  try {
+    return await exportInProcess(args, {}, { ...(out && { out }), ...(err && { err }) });
+  } finally {
+    for (const sink of opened) sink?.close();
+  }
+}
 
 test.each([">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])("the export takes %s", async (redirection) => {
   const scene = await Scene.open(await FakeRegistry.start());
@@ -144,7 +163,10 @@ describe("events", () => {
   ] as const)("to %s of %j are one error that names the flag", async (target, { third }: { third?: string }) => {
     const scene = await Scene.open(await FakeRegistry.start());
     const streams = third === undefined ? {} : { third: opened(third, constants.O_RDONLY) };
-    const run = await startProgram(EXPORTER, scene.arguments({ flags: ["-events", target] }), {}, streams).ended;
+    const args = scene.arguments({ flags: ["-events", target] });
+    // Which descriptors are open is the process's affair, what is none is not.
+    const isOfProcess = /^(fd:)?[0-9]$/.test(target);
+    const run = await (isOfProcess ? startProgram(EXPORTER, args, {}, streams).ended : exportInProcess(args));
     expect(run.exitCode).toBe(3);
     expect(run.stderr.match(/^ERROR: .*$/gm)).toEqual([
       `ERROR: failed to resolve inputs: -events (CNB_EXPORT_EVENTS) is ${target}, which is not a descriptor that the caller opened for writing`,

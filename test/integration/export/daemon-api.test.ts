@@ -7,8 +7,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../support/docker-api.ts";
-import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { flagsFor } from "../../support/exporter.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { startOwner } from "../../support/start-owner.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
@@ -23,7 +24,7 @@ async function scene(options: DockerApiOptions, listenOn: "unix" | "tcp" = "unix
   const output: BuildOutput = writeBuildOutput(tempTree(), layers, [join(from, "app")]);
   writeAnalyzed(output, "run");
   const flags = [...flagsFor(output), "-log-level", "debug", "-daemon", "-report", join(output.root, "report.toml")];
-  const run = (...more: string[]) => runExporter([...flags, ...more], { DOCKER_HOST: host });
+  const run = (...more: string[]) => exportInProcess([...flags, ...more], { DOCKER_HOST: host });
   return { api, output, run };
 }
 

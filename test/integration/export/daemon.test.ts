@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
-import { flagsFor, runExporter } from "../../support/exporter.ts";
+import { flagsFor } from "../../support/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { buildOutput, DaemonScene } from "../../support/scenes/daemon-scene.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -213,7 +214,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 test("a daemon that is not there is an error that names it", async () => {
   const output = buildOutput();
   writeAnalyzed(output, "run");
-  const run = await runExporter([...flagsFor(output), "-daemon", "app"], {
+  const run = await exportInProcess([...flagsFor(output), "-daemon", "app"], {
     DOCKER_HOST: "unix:///nowhere/docker.sock",
   });
   expect(run.exitCode).toBe(1);
@@ -225,7 +226,7 @@ test("a daemon that is not there is an error that names it", async () => {
 test("a host of an unknown kind is an error before anything is done", async () => {
   const output = buildOutput();
   writeAnalyzed(output, "run");
-  const run = await runExporter([...flagsFor(output), "-daemon", "app"], { DOCKER_HOST: "ssh://host" });
+  const run = await exportInProcess([...flagsFor(output), "-daemon", "app"], { DOCKER_HOST: "ssh://host" });
   expect(run.exitCode).toBe(1);
   expect(run.stderr).toContain("ERROR: failed to initialize docker client: unable to parse docker host `ssh://host`\n");
 });

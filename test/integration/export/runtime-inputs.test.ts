@@ -7,6 +7,7 @@ import { listeningSockets } from "../../support/process-state.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { environmentOf, HIDDEN_VARIABLES, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
@@ -17,14 +18,14 @@ import { tempTree } from "../../support/temp-tree.ts";
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.warn("Some tests of the runtime's inputs are skipped: they need root.");
 
-/** Runs a plain export and a modified one, whose logs must be byte-identical. */
+/** Runs an export in this process, then by a command that is started in another way: it must be the same to the last byte of the log. */
 async function expectNoDifference(
   scene: Scene,
   start: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const args = scene.arguments({ cache: "" });
-  const plain = await startProgram(EXPORTER, args).ended;
+  const plain = await exportInProcess(args);
   expect(plain).toMatchObject({ exitCode: 0 });
   const [program = "", ...before] = start;
   const other = await startProgram(program, [...before, EXPORTER, ...args], env).ended;
@@ -181,7 +182,7 @@ describe("an export is the same", () => {
   test("on a CPU without SSE4.1", async () => {
     const scene = await Scene.open(await FakeRegistry.start());
     const args = scene.arguments({ cache: "" });
-    const plain = await startProgram(EXPORTER, args).ended;
+    const plain = await exportInProcess(args);
     const cli = join(EXPORTER, "..", "..", "dist", "cli.cjs");
     const old = await startProgram(process.execPath, ["--no-enable-sse4-1", cli, ...args]).ended;
     expect(old.stdout).toBe(plain.stdout);

@@ -14,7 +14,7 @@ const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
 /** A small build whose process can start in a run image with a shell. */
 export function buildOutput(): BuildOutput {
   const from = tempTree({
-    "jdk/lib/modules": seededBytes(3 << 20, 1),
+    "jdk/lib/modules": seededBytes(200_000, 1),
     "libraries/a.js": "module.exports = 1;\n".repeat(9000),
     "app/index.html": "<p>hello</p>\n",
   });

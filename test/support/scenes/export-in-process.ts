@@ -1,5 +1,5 @@
 import { DEFAULT_ENVIRONMENT, EXPORTER, type ExporterRun, runExporter } from "../exporter.ts";
-import { InProcessCommand } from "../in-process.ts";
+import { InProcessCommand, type Outputs } from "../in-process.ts";
 
 /** Shared by all test files of a process; its threads end with the process. */
 const command = new InProcessCommand();
@@ -11,6 +11,7 @@ const command = new InProcessCommand();
 export async function exportInProcess(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  outputs: Outputs = {},
 ): Promise<ExporterRun> {
   if (becomesAnother(args)) return await runExporter(args, env);
   const started = performance.now();
@@ -23,6 +24,7 @@ export async function exportInProcess(
     cwd: process.cwd(),
     home,
     runAs: () => undefined,
+    ...outputs,
   });
   return { ...run, status: run.exitCode, wallMs: performance.now() - started };
 }
