@@ -36,7 +36,9 @@ export class Containerd implements AsyncDisposable {
     writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
     const socket = socketOf(directory);
     const paths = ["--root", join(directory, "root"), "--state", join(directory, "state"), "--address", socket];
-    const command = { path: findProgram("containerd") ?? "containerd", args: ["--config", config, ...paths] };
+    // It dumps its stacks into TMPDIR when it is told to.
+    const env = { ...process.env, TMPDIR: directory };
+    const command = { path: findProgram("containerd") ?? "containerd", args: ["--config", config, ...paths], env };
     try {
       return new Containerd(directory, await ServerProcess.start(command, socket));
     } catch (error) {

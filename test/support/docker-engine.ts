@@ -108,8 +108,10 @@ export class DockerEngine implements AsyncDisposable {
       tls === undefined ? [] : tlsFlags(hosts.tls ?? "", tls),
     ].flat();
     try {
-      const process = await ServerProcess.start({ path: dockerd, args }, join(directory, "docker.sock"));
-      return new DockerEngine("docker", hosts, directory, process);
+      // On a busy machine dockerd takes its containerd for dead, and has it dump its stacks into TMPDIR before it kills it.
+      const env = { ...process.env, TMPDIR: directory };
+      const daemon = await ServerProcess.start({ path: dockerd, args, env }, join(directory, "docker.sock"));
+      return new DockerEngine("docker", hosts, directory, daemon);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -203,7 +205,8 @@ const WITHOUT_RIGHTS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:
 function podmanPaths(directory: string): string[] {
   return [
     ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],
-    ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc"],
+    ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"],
+    ["--runtime", "runc", "--runtime-flag", `root=${join(directory, "runc")}`],
   ].flat();
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -7,6 +7,9 @@ import { build } from "../../scripts/build.ts";
 
 /** Directories outside of TMPDIR that a program like this one could write to by mistake. */
 const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
+
+/** What daemons and the tools of containers and namespaces make unless they are told another place. */
+const MADE_ELSEWHERE = ["/run/crun", "/run/libpod", "/run/netns", "/run/runc", "/dev/shm/libpod_lock"];
 
 /**
  * Runs before the first test: builds what `bin/exporter` starts from the current sources, and creates this run's
@@ -25,15 +28,17 @@ export async function setup(): Promise<() => Promise<void>> {
   // A program that has another TMPDIR is found by this.
   process.env.TANDEM_TEST_RUN = scratch;
   const before = ELSEWHERE.map(stateOf);
+  const absent = MADE_ELSEWHERE.filter((path) => !existsSync(path));
   return async () => {
     if (outside === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = outside;
-    const mounts = mountsBelow(scratch);
+    const mounts = mountsOf(scratch);
     const left = [
       ...readdirSync(scratch).map((name) => `file ${join(scratch, name)}`),
       ...mounts.map((path) => `mount ${path}`),
       ...(await remainingProcesses(scratch)).map((command) => `process ${command}`),
       ...ELSEWHERE.filter((path, i) => stateOf(path) !== before[i]).map((path) => `changed ${path}`),
+      ...absent.filter((path) => existsSync(path)).map((path) => `made ${path}`),
     ];
     // A mounted file system must not be removed.
     if (mounts.length === 0) rmSync(scratch, { recursive: true });
@@ -49,11 +54,10 @@ function stateOf(path: string): string {
   return stats === undefined ? "absent" : `${stats.ino} ${stats.mtimeMs}`;
 }
 
-function mountsBelow(directory: string): string[] {
-  const points = readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[4] ?? "");
-  return points.filter((point) => point.startsWith(`${directory}/`));
+/** Mount points below a directory, network namespaces among them, and those elsewhere that show a part of it. */
+function mountsOf(directory: string): string[] {
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return mounts.filter((line) => line.includes(`${directory}/`)).map((line) => line.split(" ")[4] ?? "");
 }
 
 /** Processes that were just told to end get up to two seconds. */

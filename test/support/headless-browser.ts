@@ -41,8 +41,9 @@ export class BrowserPage {
       `--user-data-dir=${this.#profile}`,
       "--remote-debugging-pipe",
     ];
-    // Its temporary files, some of which it leaves behind, are removed with the profile.
-    const env = { ...process.env, TMPDIR: this.#profile };
+    // What it makes in the temporary and in the home directory, and leaves there, goes with the profile.
+    const own = { TMPDIR: this.#profile, HOME: this.#profile, XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined };
+    const env = { ...process.env, ...own };
     this.#child = spawn(CHROMIUM ?? "", flags, { env, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     let rest = "";
     (this.#child.stdio[4] as Readable).setEncoding("utf8").on("data", (text: string) => {
