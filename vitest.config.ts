@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import LongestFirst from "./test/support/longest-first.ts";
 
 // Threads and programs that the tests start from sources find them compiled; starting a thread takes a third of the time.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules", ".cache", "compiled");
@@ -11,6 +12,7 @@ export default defineConfig({
     setupFiles: "./test/support/worker-setup.ts",
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/support/tally-reporter.ts"],
+    sequence: { sequencer: LongestFirst },
     // Files share their process and its modules, which Node loads as it loads them in production: loading them for each file took longer than most.
     isolate: false,
     experimental: { viteModuleRunner: false, nodeLoader: false },
