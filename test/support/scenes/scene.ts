@@ -50,8 +50,8 @@ const LAYERS: Readonly<Record<string, LayerContents>> = {
   maven: { from: ["maven"], launch: false, cache: true },
 };
 
-const JDK = seededBytes(6 * MIB, 1);
-const MAVEN = seededBytes(MIB, 2);
+const JDK = seededBytes(5 * MIB, 1);
+const MAVEN = seededBytes(MIB / 4, 2);
 
 function sources(): string {
   return tempTree({
