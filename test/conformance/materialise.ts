@@ -79,7 +79,7 @@ function makeSpecial({ type, major, minor }: CaseFile, path: string): void {
   else makeSocket(path);
 }
 
-/** The server removes its socket when it closes, but not under another name. */
+/** A closing server removes its socket, but not one that was renamed. */
 function makeSocket(path: string): void {
   const server = createServer().listen(`${path}.new`);
   renameSync(`${path}.new`, path);

@@ -63,16 +63,17 @@ class Builds {
   }
 }
 
-/** What an export is started with. */
 interface Invocation {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** An export that is alone needs no process of its own. */
-const alone = ({ args, env }: Invocation): Promise<ExporterRun> => exportInProcess(args, env);
+/** Runs one export by itself, which needs no process of its own. */
+function runAlone({ args, env }: Invocation): Promise<ExporterRun> {
+  return exportInProcess(args, env);
+}
 
-/** A launch cache is none of these. */
+/** A launch cache does not count. */
 const NO_CACHE = "Warning: No cached data will be used, no cache specified.\n";
 
 const kills = new RandomKills();
@@ -147,7 +148,7 @@ test(
         expect(count).toBeGreaterThan(0);
         expectOneCache(cacheDir);
       }
-      const next = await alone(invoke(outputs[0] as BuildOutput, 0));
+      const next = await runAlone(invoke(outputs[0] as BuildOutput, 0));
       expect(winners(new Map([[0, next]]), "cache", cacheDir)).toBe(1);
       expectOneCache(cacheDir);
       expect(readdirSync(cacheDir)).toEqual(["committed"]);
@@ -167,7 +168,7 @@ test(
       args: [...flagsFor(output), "-daemon", "-launch-cache", directory, `app-${i}`],
       env: { DOCKER_HOST: host },
     });
-    /** The tars of each image that was loaded, without those of the run image. */
+    /** The tars of each loaded image, without those of the run image. */
     const loaded = () =>
       api.loads.map(({ config }) => {
         const [, ...own] = config.rootfs.diff_ids;
@@ -184,7 +185,7 @@ test(
         expect(count).toBeGreaterThan(0);
         expect(loaded()).toContainEqual([...readCommitted(directory).tars].sort());
       }
-      const next = await alone(invoke(outputs[0] as BuildOutput, 0));
+      const next = await runAlone(invoke(outputs[0] as BuildOutput, 0));
       expect(winners(new Map([[0, next]]), "launch cache", directory)).toBe(1);
       expect(readCommitted(directory).flaws).toEqual([]);
       expect([...readCommitted(directory).tars].sort()).toEqual(loaded().at(-1));
@@ -216,7 +217,7 @@ test.for(["one name", "a name each"])(
       const digests = [...runs.keys()].map((i) => verifyLayout(pathOf(i)).digest);
       expect(new Set(digests).size).toBe(round.isSame || names === "one name" ? 1 : runs.size);
       for (const [i, output] of outputs.entries()) {
-        if (round.hasKills) expect(await alone(invoke(output, i))).toMatchObject({ exitCode: 0 });
+        if (round.hasKills) expect(await runAlone(invoke(output, i))).toMatchObject({ exitCode: 0 });
         expect(readdirSync(pathOf(i)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
       }
     }

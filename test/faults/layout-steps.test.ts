@@ -32,7 +32,7 @@ test("a kill before any step leaves the old image or the new one, and the next r
     await writeLayout(path, NEW);
     expect(imageOf(path)).toEqual(diffIdsOf(NEW));
     expect(readdirSync(join(path, "app")).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
-    // Config, manifest and two layers of either image.
+    // Config, manifest and two layers of each image.
     expect(readdirSync(join(path, "app", "blobs", "sha256"))).toHaveLength(8);
   }
   expectOneChange(found);

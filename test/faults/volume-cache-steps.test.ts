@@ -54,7 +54,7 @@ test("a pause before any step while another export opens the cache leaves the co
       () => undefined,
       (error: unknown) => String(error),
     );
-    // While the other one has it, nothing of it is touched.
+    // Nothing is changed while the other process owns it.
     if (failure !== undefined) expect(readCommitted(path)).toEqual(before);
     expect(readCommitted(path).flaws).toEqual([]);
     const failureOfPaused = await resume();
@@ -67,6 +67,6 @@ test("a pause before any step while another export opens the cache leaves the co
     expect(readdirSync(path)).toEqual(["committed"]);
     found.push(failure === undefined ? "other" : "paused");
   }
-  // The other one is first as long as there is no lock, and again when it is released.
+  // The other process is first while there is no lock, and after its release.
   expect(found.join(" ")).toMatch(/^(other )+(paused )+other( other)*$/);
 });

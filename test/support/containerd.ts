@@ -36,7 +36,7 @@ export class Containerd implements AsyncDisposable {
     writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
     const socket = socketOf(directory);
     const paths = ["--root", join(directory, "root"), "--state", join(directory, "state"), "--address", socket];
-    // It dumps its stacks into TMPDIR when it is told to.
+    // On SIGUSR1 it writes its stacks to TMPDIR.
     const env = { ...process.env, TMPDIR: directory };
     const command = { path: findProgram("containerd") ?? "containerd", args: ["--config", config, ...paths], env };
     try {

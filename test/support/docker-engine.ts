@@ -108,7 +108,7 @@ export class DockerEngine implements AsyncDisposable {
       tls === undefined ? [] : tlsFlags(hosts.tls ?? "", tls),
     ].flat();
     try {
-      // On a busy machine dockerd takes its containerd for dead, and has it dump its stacks into TMPDIR before it kills it.
+      // If containerd answers too late, as on a busy machine, dockerd sends it SIGUSR1, on which it writes its stacks to TMPDIR.
       const env = { ...process.env, TMPDIR: directory };
       const daemon = await ServerProcess.start({ path: dockerd, args, env }, join(directory, "docker.sock"));
       return new DockerEngine("docker", hosts, directory, daemon);

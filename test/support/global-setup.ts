@@ -8,7 +8,7 @@ import { build } from "../../scripts/build.ts";
 /** Directories outside of TMPDIR that a program like this one could write to by mistake. */
 const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
 
-/** What daemons and the tools of containers and namespaces make unless they are told another place. */
+/** Created by container daemons and their tools unless they are given another directory. */
 const MADE_ELSEWHERE = ["/run/crun", "/run/libpod", "/run/netns", "/run/runc", "/dev/shm/libpod_lock"];
 
 /**
@@ -54,7 +54,7 @@ function stateOf(path: string): string {
   return stats === undefined ? "absent" : `${stats.ino} ${stats.mtimeMs}`;
 }
 
-/** Mount points below a directory, network namespaces among them, and those elsewhere that show a part of it. */
+/** Mount points (also of network namespaces) below a directory, and bind mounts of its contents elsewhere. */
 function mountsOf(directory: string): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   return mounts.filter((line) => line.includes(`${directory}/`)).map((line) => line.split(" ")[4] ?? "");

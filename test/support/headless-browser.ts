@@ -41,7 +41,7 @@ export class BrowserPage {
       `--user-data-dir=${this.#profile}`,
       "--remote-debugging-pipe",
     ];
-    // What it makes in the temporary and in the home directory, and leaves there, goes with the profile.
+    // What it leaves in its temporary and home directories is removed with the profile.
     const own = { TMPDIR: this.#profile, HOME: this.#profile, XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined };
     const env = { ...process.env, ...own };
     this.#child = spawn(CHROMIUM ?? "", flags, { env, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });

@@ -10,10 +10,9 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
-/** What a run needs besides. Its output is recorded where nothing else takes it. */
+/** Outputs that are not given are recorded. */
 export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads"> & Outputs;
 
-/** Where a run writes instead. */
 export type Outputs = Partial<Pick<ProgramProcess, "out" | "err">>;
 
 /**

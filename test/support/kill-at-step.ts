@@ -6,27 +6,23 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 
 /*
- * Writes the stores that its parent sends, one after the other, and answers each with the steps that it took. Before the step with
- * a number, counted from 1, it sends itself a signal: SIGKILL, so that a test can look at what is left behind, or SIGSTOP, so that
- * something else can happen meanwhile. A step is a change to the file system. Between the steps stands each wait for the disk, which
- * a kill does not see.
+ * Writes the stores that its parent sends, and answers each with the steps that it took. A step is a change to the file system; the
+ * answer also lists each sync. Before a given step it sends itself a signal: SIGKILL to leave that state behind, or SIGSTOP to let
+ * another process act meanwhile.
  */
 
-/** What a store is written with. */
 export interface WriteRequest {
   readonly store: Store;
   readonly path: string;
   readonly contents: unknown;
-  /** Before which step it stops; absent: none. */
+  /** Steps count from 1. */
   readonly stop?: { readonly step: number; readonly signal: NodeJS.Signals };
-  /** Copies of a directory, each as it is before a step, which a kill would leave so: `<to>/<step>`. */
+  /** Copies `from` to `<to>/<step>` before each step: the state that a kill there leaves behind. */
   readonly copies?: { readonly from: string; readonly to: string };
 }
 
-/** How a write ended. */
 export type WriteAnswer = { readonly trace: readonly string[] } | { readonly error: string };
 
-/** What can be written. */
 export type Store = keyof typeof WRITERS;
 
 let request: WriteRequest | undefined;
@@ -41,7 +37,7 @@ function count(what: string): void {
   if (steps === request?.stop?.step) process.kill(process.pid, request.stop.signal);
 }
 
-/** With times and hard links. A lock is its process's, so that the copy has none, as after a kill. */
+/** Keeps times and hard links. Locks belong to the process, so the copy has none, as after a kill. */
 function copy(from: string, to: string): void {
   execFileSync("cp", ["--archive", from, to]);
 }
@@ -123,7 +119,7 @@ fs.rename = ((from: fs.PathLike, to: fs.PathLike, done: fs.NoParamCallback) => {
 }) as typeof fs.rename;
 syncBuiltinESMExports();
 
-// Modules that take such a function when they are loaded have to come after this.
+// Modules that bind such a function on load must be imported after this.
 const WRITERS = {
   cache: async () => (await import("./cache-writer.ts")).writeCache,
   "launch-cache": async () => (await import("./cache-writer.ts")).writeLaunchCache,

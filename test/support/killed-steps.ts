@@ -9,7 +9,7 @@ import { tempTree } from "./temp-tree.ts";
 
 const SCRIPT = join(import.meta.dirname, "kill-at-step.ts");
 
-/** A process that writes stores. */
+/** Runs kill-at-step.ts. */
 class Writer {
   readonly process: ChildProcess;
 
@@ -18,7 +18,7 @@ class Writer {
     onTestFinished(() => void this.process.kill("SIGKILL"));
   }
 
-  /** @returns undefined when the process is gone before it is done */
+  /** @returns undefined if the process ended first */
   async write(request: WriteRequest): Promise<WriteAnswer | undefined> {
     const over = new AbortController();
     const { signal } = over;
@@ -34,7 +34,7 @@ class Writer {
   }
 }
 
-/** The steps of a writer that goes on to its end: `sync <path>`, `rename <from> <to>` and the like. */
+/** The steps of a writer that is not killed: `sync <path>`, `rename <from> <to>` and so on. */
 export async function stepsOf(store: Store, path: string, contents: unknown): Promise<readonly string[]> {
   return traceOf(await new Writer().write({ store, path, contents }));
 }
@@ -45,9 +45,9 @@ function traceOf(answer: WriteAnswer | undefined): readonly string[] {
 }
 
 /**
- * What a kill before each step leaves behind, in their order, and last what is there when the writer is done. One writer goes through
- * all steps, with a copy of the directory before each; another one is killed in the middle.
- * @param prepare writes what is there before
+ * Yields the state that a kill before each step leaves behind, then the state at the end. One writer completes and copies its directory
+ * before each step; a second writer is killed in the middle.
+ * @param prepare writes the initial state
  * @param name of the store in the directory
  */
 export async function* killedSteps(
@@ -77,14 +77,15 @@ export async function* killedSteps(
 
 export interface PausedWriter {
   readonly path: string;
-  /** Lets it go on to its end. @returns what it threw, if it failed */
+  /** Continues the writer to its end. @returns its error, if it failed */
   resume(): Promise<string | undefined>;
 }
 
 /**
- * Pauses a writer before its first step, then before the second of another store, and so on; the last one is not paused.
- * @param prepare writes what is there before
- * @param stride how many steps to go on by
+ * Pauses a writer before the first step of a store, then before the second step of the next store, and so on. The last store is written
+ * without a pause.
+ * @param prepare writes the initial state
+ * @param stride steps between two pauses
  */
 export async function* pausedSteps(
   store: Store,
@@ -110,7 +111,7 @@ export async function* pausedSteps(
   }
 }
 
-/** Waits until a process is stopped, or its work is over. */
+/** Also resolves if the write has ended. */
 async function hasPaused(child: ChildProcess, over: { readonly isSo: boolean }): Promise<boolean> {
   while (!over.isSo) {
     // proc(5): the state comes after the name in parentheses.

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * Files that take 5 s of a processor or more, the longest first. Vitest takes the largest first until it has seen how long they take,
- * which in a new clone leaves a long one of few lines for the end, when the other processors have nothing to do.
+ * Files that take 5 s of CPU time or more, longest first. Without results of an earlier run, as in a new clone, Vitest sorts files by
+ * size. A short file with long tests then runs last, while the other processors are idle.
  */
 const LONG = [
   "integration/binary/binary",
@@ -31,11 +31,10 @@ const LONG = [
   "faults/layout-kill",
 ];
 
-/** Starts the longest files first, whatever earlier runs took, so that all processors end together. */
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const gone = LONG.filter((name) => !existsSync(join(import.meta.dirname, "..", `${name}.test.ts`)));
-    if (gone.length > 0) throw new Error(`no test files any more, so strike them out here: ${gone.join(", ")}`);
+    if (gone.length > 0) throw new Error(`${import.meta.filename} lists missing test files: ${gone.join(", ")}`);
     const sorted = await super.sort(files);
     return sorted.toSorted((a, b) => rankOf(a) - rankOf(b));
   }

@@ -241,7 +241,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       const root = tempTree();
       makeRoot(root, { "ca.pem": authority.pem, ...SBOMS, ...files });
       linkInto(root, "cnb/lifecycle", programs);
-      // Enough for all threads to work, and little for an emulator.
+      // Enough work for all threads, and little for an emulator.
       const output = writeBuild({ libraries: { from: ["libraries"], launch: true, cache: true } });
       const byName = (image: string) => image.replace(/^127\.0\.0\.1/, NAME);
       writeAnalyzed(output, byName(await pushRunImage(`${registry.host}/run`, access)));

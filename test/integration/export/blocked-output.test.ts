@@ -5,6 +5,7 @@ import { exportEventSchema } from "../../../src/observe/events.ts";
 import { EXPORTER, type RunningExporter, type Streams, startProgram } from "../../support/exporter.ts";
 import { blocks, waitsToOpenFifo } from "../../support/process-state.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { asFake, Scene } from "../../support/scenes/scene.ts";
 import { WAIT, within } from "../../support/time-limits.ts";
 import { fill, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
@@ -85,14 +86,11 @@ test.each([
   ["socket", unreadSocket],
 ] as const)("a slow reader of a %s gets all lines of the log in order", async (_, open: () => Promise<Unread>) => {
   const scene = await Scene.open(await FakeRegistry.start());
-  const log = (name: string, streams: Streams) => {
-    const image = `${scene.app.host}/${name}`;
-    const args = scene.arguments({ images: [image], cache: "", flags: ["-log-level", "info"] });
-    return startProgram(EXPORTER, args, {}, streams);
-  };
-  const fast = await log("fast", {}).ended;
+  const argumentsOf = (name: string) =>
+    scene.arguments({ images: [`${scene.app.host}/${name}`], cache: "", flags: ["-log-level", "info"] });
+  const fast = await exportInProcess(argumentsOf("fast"));
   const { writer, read } = await open();
-  const slow = log("slow", { stdout: writer });
+  const slow = startProgram(EXPORTER, argumentsOf("slow"), {}, { stdout: writer });
   await vi.waitFor(() => expect(asFake(scene.app).manifests.find("slow", "latest")).toBeDefined(), WAIT);
   expect(slow.process.exitCode).toBeNull();
   expect((await read()).replaceAll("slow", "fast")).toBe(fast.stdout);

@@ -40,7 +40,7 @@ interface Descriptors {
   readonly stderr?: number;
 }
 
-/** Outputs that take nothing, by name. */
+/** Outputs to which every write fails, by name. */
 const OUTPUTS: Readonly<Record<string, () => Descriptors>> = {
   "a full device": () => ({ stdout: full() }),
   "a full device for errors": () => ({ stderr: full() }),
@@ -70,7 +70,7 @@ describe.each(Object.keys(OUTPUTS))("a log that goes to %s", (name) => {
   });
 });
 
-/** Exports in this process, with the command's own outputs. */
+/** Exports in this process through the outputs that the command uses. */
 async function exportTo({ stdout, stderr }: Descriptors, args: readonly string[]): Promise<ExporterRun> {
   const opened = [stdout, stderr].map((descriptor) => (descriptor === undefined ? undefined : openOutput(descriptor)));
   const [out, err] = opened.map((sink) => sink?.output);
@@ -164,7 +164,7 @@ describe("events", () => {
     const scene = await Scene.open(await FakeRegistry.start());
     const streams = third === undefined ? {} : { third: opened(third, constants.O_RDONLY) };
     const args = scene.arguments({ flags: ["-events", target] });
-    // Which descriptors are open is the process's affair, what is none is not.
+    // Only these depend on the descriptors that the command inherits.
     const isOfProcess = /^(fd:)?[0-9]$/.test(target);
     const run = await (isOfProcess ? startProgram(EXPORTER, args, {}, streams).ended : exportInProcess(args));
     expect(run.exitCode).toBe(3);

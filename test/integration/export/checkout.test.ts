@@ -13,9 +13,10 @@ import {
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runtimeList } from "../../../src/process/environment.ts";
-import { runExporter, startProgram } from "../../support/exporter.ts";
+import { startProgram } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
@@ -44,7 +45,7 @@ test("a checkout in which nothing was built builds what it needs, also when two 
   timeout: 180_000,
 }, async () => {
   const scene = await Scene.open(await FakeRegistry.start());
-  const plain = await runExporter(scene.arguments({ cache: "" }));
+  const plain = await exportInProcess(scene.arguments({ cache: "" }));
   const directory = checkOut();
   install(directory);
   const timelines = [1, 2].map((run) => join(scene.output.root, `timeline-${run}.html`));

@@ -18,7 +18,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.warn("Some tests of the runtime's inputs are skipped: they need root.");
 
-/** Runs an export in this process, then by a command that is started in another way: it must be the same to the last byte of the log. */
+/** Runs a plain export in this process and a modified one by the command; their logs must be byte-identical. */
 async function expectNoDifference(
   scene: Scene,
   start: readonly string[],
