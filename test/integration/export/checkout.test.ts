@@ -120,8 +120,10 @@ test("encoders of a build that failed halfway are built again, although the sour
   install(directory);
   const build = () =>
     spawnSync(process.execPath, [join(directory, "scripts", "build-encoder.ts")], { encoding: "utf8" });
-  expect(build().stdout).toBe("the DEFLATE encoder: built\n");
   const source = join(directory, "workers", "deflate", "assembly", "encode-block.ts");
+  // Compiles in less time than the encoder.
+  writeFileSync(source, "export function encode(): i32 { return 0; }\n");
+  expect(build().stdout).toBe("the DEFLATE encoder: built\n");
   const second = join(directory, "dist", "encoder-scalar.wasm");
   const [code, made] = [readFileSync(source), readFileSync(second)];
   appendFileSync(source, "export function added(): i32 { return 1; }\n");
