@@ -79,10 +79,8 @@ test("compiling writes nothing when the garbage collector ran, because freed mem
 test("Node.js accepts the compiled code with the flags that the command starts with", () => {
   const { copy, files } = compile();
   const program = `
-    import { readFileSync } from "node:fs";
-    import { ModuleLoader } from ${JSON.stringify(join(root, "src/executable/modules.ts"))};
-    const read = (name, encoding) => readFileSync(${JSON.stringify(copy)} + "/" + name, encoding);
-    const loader = new ModuleLoader("/tandem", { source: (name) => read(name, "utf8"), compiled: (name) => read(name + ".compiled") });
+    import { builtModules } from ${JSON.stringify(join(root, "src/executable/modules.ts"))};
+    const loader = builtModules(${JSON.stringify(copy)});
     const compiled = ${JSON.stringify([...files.keys()])}.map((name) => name.slice(0, -".compiled".length));
     console.log(JSON.stringify(compiled.filter((name) => loader.compile(name).cachedDataRejected !== false)));
   `;
