@@ -6,6 +6,7 @@ import {
   LENGTH_EXTRA,
   LENGTH_SYMBOL,
   LITERAL_ENTRIES,
+  NO_DISTANCE,
   SYMBOL_CODES,
   scratch,
 } from "./layout";
@@ -51,9 +52,10 @@ export function literalFactor(entry: usize): u64 {
   return <u64>load<u16>(entry, LITERAL_ENTRIES + 2);
 }
 
-/** A code entry for each length 3..258: its code with the extra bits above it. */
+/** A code entry for each length 3..258, its code with the extra bits above it, and for the end of block. */
 function joinLengths(): void {
   const base = scratch;
+  store<u32>(base, load<u32>(base + 1024, SYMBOL_CODES), LENGTH_CODES);
   for (let length: u32 = 3; length <= 258; length++) {
     const symbol = <u32>load<u8>(base + length, LENGTH_SYMBOL);
     const entry = load<u32>(base + (symbol << 2), SYMBOL_CODES + 1028);
@@ -80,6 +82,7 @@ function writeDistances(): void {
     store<u32>(entry, factor, DISTANCE_ENTRIES + 8);
     store<u32>(entry, (code & 63) + extra, DISTANCE_ENTRIES + 12);
   }
+  memory.fill(distanceEntry(base, NO_DISTANCE) + DISTANCE_ENTRIES, 0, 16);
 }
 
 @inline

@@ -1,4 +1,4 @@
-import { bitCount, output, putEntry, resumeBits } from "./bit-writer";
+import { bitCount, output, resumeBits } from "./bit-writer";
 import {
   NO_LITERAL,
   distanceBits,
@@ -65,7 +65,7 @@ export function putHuffman(): void {
   // The bits that wait are those of the byte at `to`: loading them costs less than shifting them out of a buffer.
   let count = <u32>bitCount;
 
-  for (let sequence = base + SEQUENCES; ; sequence += 8) {
+  for (let sequence = base + SEQUENCES; sequence <= last; sequence += 8) {
     let run = <u32>load<u16>(sequence);
     for (; run >= 4; run -= 4) {
       const word = load<u32>(literal);
@@ -92,27 +92,32 @@ export function putHuffman(): void {
     const entry2 = literalEntry(base, select<u32>((word >> 16) & 255, NO_LITERAL, run > 2));
     const factor0 = literalFactor(entry0);
     const factor1 = literalFactor(entry1);
-    const code = literalCode(entry0) + factor0 * (literalCode(entry1) + factor1 * literalCode(entry2));
-    const bits = <u32>ctz<u64>(factor0 * factor1 * literalFactor(entry2));
-    store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
-    count += bits;
-    to += <usize>(count >> 3);
-    count &= 7;
+    let code = literalCode(entry0) + factor0 * (literalCode(entry1) + factor1 * literalCode(entry2));
+    let factor = factor0 * factor1 * literalFactor(entry2);
+    let bits = <u32>ctz<u64>(factor);
     literal += run;
-    if (sequence == last) break;
 
-    // A match is one flush: at most 14 + 5 + 15 + 13 bits.
+    // The match, at most 14 + 5 + 15 + 13 bits, nearly always fits the same store.
     const length = load<u32>(base + (<usize>load<u16>(sequence, 2) << 2), LENGTH_CODES);
     const entry = distanceEntry(base, <u32>load<u16>(sequence, 6));
     const match = <u64>(length >> 6) | (distanceCode(entry, <u64>load<u16>(sequence, 4)) << <u64>length);
     const matchBits = (length & 63) + distanceBits(entry);
-    store<u64>(to, <u64>load<u8>(to) | (match << <u64>count));
-    count += matchBits;
+    if (bits + matchBits > 56) {
+      store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
+      count += bits;
+      to += <usize>(count >> 3);
+      count &= 7;
+      code = 0;
+      factor = 1;
+      bits = 0;
+    }
+    code |= match * factor;
+    bits += matchBits;
+    store<u64>(to, <u64>load<u8>(to) | (code << <u64>count));
+    count += bits;
     to += <usize>(count >> 3);
     count &= 7;
   }
 
   resumeBits(to, <u64>load<u8>(to), <u64>count);
-  // End of block.
-  putEntry(load<u32>(base + 1024, SYMBOL_CODES));
 }

@@ -22,6 +22,8 @@ export const CHAIN: usize = HASH3_TABLE + 32768;
  * one for 255 bytes of a match that runs on to the end of the input.
  */
 export const SEQUENCES: usize = CHAIN + 131072;
+/** Distance symbol of the last sequence, which ends the block: its length is 0, and its entry adds no bits. */
+export const NO_DISTANCE: u32 = 30;
 /** The literals of a sub-block, one after the other, with room for moves of 16 bytes. */
 export const LITERALS: usize = SEQUENCES + 212992;
 
@@ -42,9 +44,9 @@ export const PRECODE_COUNTS: usize = SYMBOL_COUNTS + 1152;
 export const SYMBOL_CODES: usize = PRECODE_COUNTS + 128;
 export const DISTANCE_CODES: usize = SYMBOL_CODES + 1152;
 export const PRECODE_CODES: usize = DISTANCE_CODES + 128;
-/** Entries of whole lengths, 3..258: code and extra bits joined. */
+/** Entries of whole lengths, 3..258, code and extra bits joined, and of the end of block, 0. */
 export const LENGTH_CODES: usize = PRECODE_CODES + 128;
-/** Factor entries of the 256 literals and of none, and of the distance symbols: see code-entries.ts. */
+/** Entries of the 256 literals and of none, and of the distance symbols and of none: see code-entries.ts. */
 export const LITERAL_ENTRIES: usize = LENGTH_CODES + 1040;
 export const DISTANCE_ENTRIES: usize = LITERAL_ENTRIES + 1040;
 

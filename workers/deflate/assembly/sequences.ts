@@ -4,6 +4,7 @@ import {
   LENGTH_COUNTS,
   LITERAL_COUNTS,
   LITERALS,
+  NO_DISTANCE,
   SYMBOL_COUNTS,
   LENGTH_SYMBOL,
   scratch,
@@ -15,7 +16,7 @@ import { copy16 } from "./vector";
  * after the last match. Matches are counted as they come, literals together at the end.
  */
 
-/** The last sequence, which has no match, and the end of the literals. */
+/** The last sequence, which has the end of block for a match, and the end of the literals. */
 export let lastSequence: usize = 0;
 export let literalsEnd: usize = 0;
 
@@ -24,10 +25,10 @@ export function startSequences(): void {
   memory.fill(scratch + LITERAL_COUNTS, 0, COUNTS_BYTES);
 }
 
-/** Takes back the ends that a matcher kept in locals, and adds the literals that no match follows: a sequence of length 0. */
+/** Takes back the ends that a matcher kept in locals, and adds the literals that the end of block follows. */
 export function endSequences(sequences: usize, literals: usize, from: usize, run: usize): void {
   memory.copy(literals, from, run);
-  store<u64>(sequences, <u64>run);
+  store<u64>(sequences, <u64>run | (<u64>NO_DISTANCE << 48));
   lastSequence = sequences;
   literalsEnd = literals + run;
 }
