@@ -10,7 +10,19 @@ const requirements = join(root, "launcher", "requirements.txt");
 
 const TARGETS = { amd64: "x86_64-freestanding-none", arm64: "aarch64-freestanding-none" } as const;
 
-const FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-s", "-static", "-ffreestanding", "-nostdlib"];
+// Without -rtlib=none zig compiles its compiler-rt, of which the launcher uses nothing.
+const FLAGS = [
+  "-std=c11",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Os",
+  "-s",
+  "-static",
+  "-ffreestanding",
+  "-nostdlib",
+  "-rtlib=none",
+];
 
 /**
  * Compiles launcher/launcher.c for all architectures, unless the source is unchanged.
