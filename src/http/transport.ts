@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { pipeline, Readable } from "node:stream";
+import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
 import { Client, type Dispatcher, errors, Pool } from "undici";
 import { AnswerHeads, MAX_HEAD_BYTES } from "./answer-heads.ts";
@@ -78,6 +79,27 @@ export class Connections {
   }
 }
 
+/** Of V8 (`node --v8-options`), whose compiled code is accepted only with the flags that it was made with. */
+export const DEFAULT_TIERING_BUDGET = 13_000_000;
+
+const ENDLESS_TIERING_BUDGET = 2_000_000_000;
+
+let hasParser = false;
+
+/**
+ * undici compiles its parser, WebAssembly, for the first connection. V8 would optimize the parser's one large function
+ * after some 30 header lines, which takes 25 ms of CPU and 12 MB and never pays for heads of responses.
+ */
+function connectUnoptimized(connect: () => void): void {
+  if (!hasParser) setFlagsFromString(`--wasm-tiering-budget=${ENDLESS_TIERING_BUDGET}`);
+  try {
+    connect();
+  } finally {
+    if (!hasParser) setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_TIERING_BUDGET}`);
+    hasParser = true;
+  }
+}
+
 class LenientClient extends Client {
   #heads: AnswerHeads | undefined;
   #answers = 0;
@@ -90,7 +112,7 @@ class LenientClient extends Client {
           (socket) => {
             this.#heads = new AnswerHeads(socket);
             this.#answers = 0;
-            callback(null, socket);
+            connectUnoptimized(() => callback(null, socket));
           },
           (error) => callback(error, null),
         );

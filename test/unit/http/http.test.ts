@@ -1,8 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { connect } from "node:net";
+import { Script } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
+import { DEFAULT_TIERING_BUDGET } from "../../../src/http/transport.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { ConnectProxy, type ProxyOptions } from "../../support/connect-proxy.ts";
 import { RawServer } from "../../support/raw-server.ts";
@@ -36,6 +39,16 @@ async function servers(options: ProxyOptions = {}) {
   const trust = { SSL_CERT_FILE: `${tempTree({ "ca.pem": authority.pem })}/ca.pem` };
   return { secure, plain, proxy, trust };
 }
+
+test("compiling the parser of responses leaves V8's flags as they were", async () => {
+  const source = "(function () { return 1; })";
+  const cachedData = new Script(source).createCachedData();
+  const { plain } = await servers();
+  expect(await read(client({}), plain.origin)).toBe("200 plain");
+  expect(new Script(source, { cachedData }).cachedDataRejected).toBe(false);
+  const options = execFileSync(process.execPath, ["--v8-options"], { encoding: "utf8" });
+  expect(/--wasm-tiering-budget=(\d+)/.exec(options)?.[1]).toBe(String(DEFAULT_TIERING_BUDGET));
+});
 
 describe.for([{ login: undefined }, { login: "me:pass%40word-of-mine" }, { login: "only-me:" }])(
   "a proxy with the login $login",
