@@ -20,6 +20,7 @@ import {
 } from "../../workers/protocol.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
+import type { ByteString } from "../go/byte-string.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layers.ts";
 import { arenaNeeds } from "./compression.ts";
@@ -57,6 +58,11 @@ export class WorkerPool {
     // This thread compresses as well.
     this.arena = createArena(slotCount(workers), workers + 1, arenaNeeds(compression));
     this.#small = new SmallTasks(this.arena, compression);
+  }
+
+  /** Starts threads before their first task if directories will need them: they take 50 ms to start. */
+  startFor(directories: readonly ByteString[]): void {
+    if (this.#threads === undefined && this.#small.exceeds(directories)) this.#started();
   }
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {

@@ -2,16 +2,19 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { handleTask } from "../../workers/blocks/compress.ts";
 import { digestBlocks } from "../../workers/blocks/digest.ts";
 import { type BlockEncoder, createEncoder } from "../../workers/blocks/encoder.ts";
-import type {
-  Arena,
-  BlockTask,
-  Compression,
-  CompressorReply,
-  DigestReply,
-  DigestTask,
-  TarIndex,
+import {
+  type Arena,
+  BLOCK_SIZE,
+  type BlockTask,
+  type Compression,
+  type CompressorReply,
+  type DigestReply,
+  type DigestTask,
+  type TarIndex,
 } from "../../workers/protocol.ts";
 import { scanSource } from "../../workers/scan/scan.ts";
+import { walk } from "../../workers/scan/walk.ts";
+import type { ByteString } from "../go/byte-string.ts";
 import type { LocalSource } from "../plan/layers.ts";
 
 /** Blocks of all layers together: about as much work as starting the threads. */
@@ -34,6 +37,21 @@ export class SmallTasks {
   constructor(arena: Arena, compression: Compression) {
     this.#arena = arena;
     this.#compression = compression;
+  }
+
+  /** Whether directories certainly hold more than can be made here, or something that cannot be read. */
+  exceeds(directories: readonly ByteString[]): boolean {
+    let bytesLeft = this.#blocksLeft * BLOCK_SIZE;
+    try {
+      for (const directory of directories)
+        for (const { stats } of walk(directory, "walk", this.#entriesLeft)) {
+          if (stats.isFile()) bytesLeft -= stats.size;
+          if (bytesLeft < 0) return true;
+        }
+      return false;
+    } catch {
+      return true;
+    }
   }
 
   /** @returns undefined for a source that has too many entries, or that cannot be read */

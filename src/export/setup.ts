@@ -14,6 +14,7 @@ import type { DockerClient } from "../docker/client.ts";
 import { loadCompression } from "../engine/compression.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
+import { toByteString } from "../go/byte-string.ts";
 import { PATIENCE, type Patience } from "../http/http.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -61,6 +62,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
   const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
+  pool.startFor([inputs.settings.layersDir, inputs.settings.appDir].map(toByteString));
   const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
   const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };

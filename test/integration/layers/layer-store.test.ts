@@ -9,6 +9,7 @@ import { loadCompression } from "../../../src/engine/compression.ts";
 import type { GrowingBlob, Layer } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
+import { toByteString } from "../../../src/go/byte-string.ts";
 import type { LocalSource } from "../../../src/plan/layers.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import {
@@ -120,6 +121,10 @@ test("a shared layer is read, hashed and compressed once", async () => {
   await spoolsClosed(spoolDir);
 });
 
+function manyFiles(): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`dir/${i}`, ""]));
+}
+
 /** Counts the threads that start during the test. */
 function startedThreads(): () => number {
   let started = 0;
@@ -157,12 +162,23 @@ describe("an export of small layers", () => {
     const started = startedThreads();
     const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
     onTestFinished(() => own.close());
-    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`dir/${i}`, ""]));
-    const source = directorySource(tempTree(many));
+    const source = directorySource(tempTree(manyFiles()));
     const layer = new LayerStore(own, 3, tempTree()).layer(planOf(source), NEVER);
     expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
     expect(started()).toBe(4);
     layer.release();
+  });
+
+  test.each([
+    ["more files than the main thread scans", () => tempTree(manyFiles()), 4],
+    ["more bytes than the main thread makes", () => filledDirectory(9), 4],
+    ["few small files", () => tempTree({ "dir/file": "x" }), 0],
+  ] as const)("starts threads ahead for directories with %s", (_, directory, expected) => {
+    const started = startedThreads();
+    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    onTestFinished(() => own.close());
+    own.startFor([tempTree(), directory()].map(toByteString));
+    expect(started()).toBe(expected);
   });
 
   test("leaves what it cannot read to a thread, which reports it", async () => {
