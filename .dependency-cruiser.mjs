@@ -80,6 +80,7 @@ const TABLE = {
       "errors",
       "export",
       "go",
+      "http",
       "observe",
       "oci",
       "process",

@@ -101,6 +101,8 @@ async function runCommand(
   process: LoggedProcess,
   signal: AbortSignal,
 ): Promise<number> {
+  const { keepParserUnoptimized } = await import("../http/transport.ts");
+  keepParserUnoptimized();
   if (name === "creator") {
     const { runCreator } = await import("../creator/creator.ts");
     return runCreator(command, process, signal);

@@ -84,19 +84,25 @@ export const DEFAULT_TIERING_BUDGET = 13_000_000;
 
 const ENDLESS_TIERING_BUDGET = 2_000_000_000;
 
-let hasParser = false;
+let isParserDue = false;
 
 /**
- * undici compiles its parser, WebAssembly, for the first connection. V8 would optimize the parser's one large function
- * after some 30 header lines, which takes 25 ms of CPU and 12 MB and never pays for heads of responses.
+ * Keeps V8 from optimizing undici's parser, which is one large WebAssembly function: after some 30 header lines that takes
+ * 25 ms of CPU and 12 MB, which parsing responses never repays. Changes a flag of the process while the first connection
+ * compiles the parser, so it is for the command, not for a library in a host's process.
  */
-function connectUnoptimized(connect: () => void): void {
-  if (!hasParser) setFlagsFromString(`--wasm-tiering-budget=${ENDLESS_TIERING_BUDGET}`);
+export function keepParserUnoptimized(): void {
+  isParserDue = true;
+}
+
+function withParserBudget(connect: () => void): void {
+  if (!isParserDue) return connect();
+  isParserDue = false;
+  setFlagsFromString(`--wasm-tiering-budget=${ENDLESS_TIERING_BUDGET}`);
   try {
     connect();
   } finally {
-    if (!hasParser) setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_TIERING_BUDGET}`);
-    hasParser = true;
+    setFlagsFromString(`--wasm-tiering-budget=${DEFAULT_TIERING_BUDGET}`);
   }
 }
 
@@ -112,7 +118,7 @@ class LenientClient extends Client {
           (socket) => {
             this.#heads = new AnswerHeads(socket);
             this.#answers = 0;
-            connectUnoptimized(() => callback(null, socket));
+            withParserBudget(() => callback(null, socket));
           },
           (error) => callback(error, null),
         );

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { discard, ensureStatus, readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
-import { DEFAULT_TIERING_BUDGET } from "../../../src/http/transport.ts";
+import { DEFAULT_TIERING_BUDGET, keepParserUnoptimized } from "../../../src/http/transport.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { ConnectProxy, type ProxyOptions } from "../../support/connect-proxy.ts";
 import { RawServer } from "../../support/raw-server.ts";
@@ -44,6 +44,7 @@ test("compiling the parser of responses leaves V8's flags as they were", async (
   const source = "(function () { return 1; })";
   const cachedData = new Script(source).createCachedData();
   const { plain } = await servers();
+  keepParserUnoptimized();
   expect(await read(client({}), plain.origin)).toBe("200 plain");
   expect(new Script(source, { cachedData }).cachedDataRejected).toBe(false);
   const options = execFileSync(process.execPath, ["--v8-options"], { encoding: "utf8" });
