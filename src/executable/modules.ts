@@ -5,7 +5,7 @@ import { constants, Script } from "node:vm";
 
 interface ModuleFiles {
   source(name: string): string;
-  compiled?(name: string): Buffer;
+  compiled?(name: string): Buffer | undefined;
 }
 
 type Require = (specifier: string) => object;
@@ -58,12 +58,20 @@ export class ModuleLoader {
   };
 }
 
-/** Modules that a build has left in a directory. */
+/** Modules that a build has left in a directory. V8 compiles those whose compiled code cannot be read. */
 export function builtModules(directory: string): ModuleLoader {
   return new ModuleLoader(directory, {
     source: (name) => readFileSync(join(directory, name), "utf8"),
-    compiled: (name) => readFileSync(join(directory, compiledName(name))),
+    compiled: (name) => readIfPossible(join(directory, compiledName(name))),
   });
+}
+
+function readIfPossible(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 export function embeddedModules(): ModuleLoader {

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
+import { builtModules } from "../../../src/executable/modules.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { rootProblem } from "../../support/root-file-system.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -87,4 +88,23 @@ test("Node.js accepts the compiled code with the flags that the command starts w
   const args = [...FLAGS, "--input-type=module", "--eval", program];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   expect({ stdout, stderr }).toEqual({ stdout: "[]\n", stderr: "" });
+});
+
+describe("a module runs from its source if its compiled code", () => {
+  const damage: Readonly<Record<string, (path: string) => void>> = {
+    "is missing": (path) => rmSync(path),
+    "is truncated": (path) => truncateSync(path, 1000),
+    "cannot be read": (path) => {
+      rmSync(path);
+      mkdirSync(path);
+    },
+  };
+
+  test.each(Object.entries(damage))("%s", (_, spoil) => {
+    const { copy } = compile();
+    spoil(join(copy, "digester.cjs.compiled"));
+    const loader = builtModules(copy);
+    expect(loader.compile("digester.cjs").cachedDataRejected).not.toBe(false);
+    expect(loader.require("./digester.cjs")).toBeTypeOf("function");
+  });
 });
