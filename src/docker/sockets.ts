@@ -60,10 +60,9 @@ export class DockerSockets {
     const options = { timeoutMs: CONNECT_TIMEOUT_MS, signal: this.#closed.signal };
     if (socketPath !== undefined) return dialUnix(socketPath, options);
     const address = addressOf(new URL(origin));
-    const socket = await dial(address.host, address.port, options);
-    return tls === undefined
-      ? socket
-      : await secure(socket, address, tlsSettings(tls, tls.rejectUnauthorized), options);
+    const open = () => dial(address.host, address.port, options);
+    if (tls === undefined) return await open();
+    return await secure(open, address, tlsSettings(tls, tls.rejectUnauthorized), () => options);
   }
 
   close(): void {

@@ -132,14 +132,41 @@ export function dialUnix(path: string, options: DialOptions): Promise<Socket> {
   return connected(open(target), "connect", timeout, options);
 }
 
-export function secure(
+/**
+ * Opens a connection and secures it. Offers the session of an earlier connection; if the handshake then fails, connects
+ * again without one, because a server may know only clients that never offer any, as Go's.
+ * @param left options for the rest of the time
+ */
+export async function secure(
+  open: () => Promise<Socket>,
+  address: ReturnType<typeof addressOf>,
+  settings: TlsSettings,
+  left: () => DialOptions,
+): Promise<TLSSocket> {
+  const session = settings.sessions.get(serverOf(address));
+  const socket = await open();
+  try {
+    return await shakeHands(socket, address, settings, left(), session);
+  } catch (error) {
+    settings.sessions.delete(serverOf(address));
+    const isTimeout = error instanceof HttpError && error.code === "HTTP_CONNECT_TIMEOUT";
+    if (session === undefined || isTimeout || left().signal.aborted) throw error;
+  }
+  return await shakeHands(await open(), address, settings, left());
+}
+
+function serverOf({ host, port }: ReturnType<typeof addressOf>): string {
+  return `${host.replace(/\.$/, "")}:${port}`;
+}
+
+function shakeHands(
   socket: Socket,
-  { host, port }: ReturnType<typeof addressOf>,
+  address: ReturnType<typeof addressOf>,
   { secureContext, rejectUnauthorized, sessions }: TlsSettings,
   options: DialOptions,
+  session?: Buffer,
 ): Promise<TLSSocket> {
-  const name = host.replace(/\.$/, "");
-  const server = `${name}:${port}`;
+  const name = address.host.replace(/\.$/, "");
   const tlsOptions: ConnectionOptions & { highWaterMark: number } = {
     socket,
     host: name,
@@ -147,15 +174,14 @@ export function secure(
     servername: isIP(name) === 0 ? name : "",
     ALPNProtocols: ["http/1.1"],
     highWaterMark: 16 << 10,
-    session: sessions.get(server),
+    ...(session && { session }),
     secureContext,
     rejectUnauthorized,
   };
   const tls = startTls(tlsOptions);
-  tls.on("session", (session) => sessions.set(server, session));
+  tls.on("session", (latest) => sessions.set(serverOf(address), latest));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
-    sessions.delete(server);
     socket.destroy();
     throw error;
   });

@@ -185,17 +185,16 @@ export class Http {
     const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
     const tls = isInsecure ? unverifiedTls : () => this.#verify();
     const target = addressOf(url);
-    if (proxy === undefined) {
-      const socket = await dial(target.host, target.port, left());
-      return url.protocol === "https:" ? secure(socket, target, tls(), left()) : socket;
-    }
-    const hop = addressOf(proxy);
-    let socket = await dial(hop.host, hop.port, left());
-    if (proxy.protocol === "https:") socket = await secure(socket, hop, tls(), left());
-    if (/^socks5h?:$/.test(proxy.protocol)) socket = await connectThroughSocks(socket, proxy, target, left());
-    else if (url.protocol === "http:") return socket;
-    else socket = await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
-    return url.protocol === "https:" ? secure(socket, target, tls(), left()) : socket;
+    const open = async (): Promise<Socket> => {
+      if (proxy === undefined) return await dial(target.host, target.port, left());
+      const hop = addressOf(proxy);
+      const openHop = () => dial(hop.host, hop.port, left());
+      const socket = proxy.protocol === "https:" ? await secure(openHop, hop, tls(), left) : await openHop();
+      if (/^socks5h?:$/.test(proxy.protocol)) return await connectThroughSocks(socket, proxy, target, left());
+      if (url.protocol === "http:") return socket;
+      return await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
+    };
+    return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
   }
 }
 

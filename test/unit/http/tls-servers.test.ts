@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { constants, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { TLSSocket, TlsOptions } from "node:tls";
+import { createServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
@@ -157,6 +157,36 @@ describe("a further connection", () => {
     for (let i = 0; i < 2; i += 1) expect(await send(url, true)).toBe("ok");
     expect(resumed).toEqual([false, true]);
     expect(String(await rejectionOf(send(url)))).toMatch(/x509: certificate signed by unknown authority$/);
+  });
+
+  test("connects again to a server that refuses the session it is offered", async () => {
+    let refusals = 0;
+    const known = new Set<string>();
+    const options: TlsOptions = {
+      ...authority.issue("127.0.0.1"),
+      maxVersion: "TLSv1.2",
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    };
+    const server = createServer(options, (socket) => {
+      socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"));
+    });
+    server.on("newSession", (id, _session, done) => {
+      known.add(id.toString("hex"));
+      done();
+    });
+    server.on("resumeSession", (id, done) => {
+      // Clients of TLS 1.3 send an id in any case (RFC 8446, appendix D.4).
+      const isKnown = known.has(id.toString("hex"));
+      if (isKnown) refusals += 1;
+      done(isKnown ? new Error("no session") : null, undefined);
+    });
+    server.on("tlsClientError", () => undefined);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const [send, { port }] = [client(), server.address() as AddressInfo];
+    for (let i = 0; i < 3; i += 1) expect(await send(`https://127.0.0.1:${port}/`)).toBe("ok");
+    expect(refusals).toBe(2);
   });
 
   test("makes a new session with a server that has forgotten the old one", async () => {
