@@ -14,6 +14,7 @@ import {
 } from "../../workers/protocol.ts";
 import { scanSource } from "../../workers/scan/scan.ts";
 import { walk } from "../../workers/scan/walk.ts";
+import { PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { LocalSource } from "../plan/layers.ts";
 
@@ -30,6 +31,8 @@ const MOST_ENTRIES = 256;
 export class SmallTasks {
   readonly #arena: Arena;
   readonly #compression: Compression;
+  /** One block at a time: several that wait for the next turn of the event loop would all run in it. */
+  readonly #turns = new PriorityLimiter(1);
   #encoder: BlockEncoder | undefined;
   #blocksLeft = MOST_BLOCKS;
   #entriesLeft = MOST_ENTRIES;
@@ -72,10 +75,12 @@ export class SmallTasks {
 
   async block(task: BlockTask): Promise<CompressorReply> {
     this.#blocksLeft -= 1;
-    // Between blocks the process stays responsive.
-    await nextTurn();
-    this.#encoder ??= createEncoder(this.#arena, this.#compression);
-    return await handleTask(task, this.#arena, this.#encoder);
+    return await this.#turns.run(0, async () => {
+      // The process stays responsive: timers, sockets and signals are served between blocks.
+      await nextTurn();
+      this.#encoder ??= createEncoder(this.#arena, this.#compression);
+      return await handleTask(task, this.#arena, this.#encoder);
+    });
   }
 
   digest(task: DigestTask): Promise<DigestReply> {

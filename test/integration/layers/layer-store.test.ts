@@ -181,6 +181,24 @@ describe("an export of small layers", () => {
     expect(started()).toBe(expected);
   });
 
+  test("builds each block in a turn of the event loop of its own", async () => {
+    const own = new WorkerPool(WORKER_ENTRIES, 3, fastestGzip());
+    onTestFinished(() => own.close());
+    const [tar] = await own.scan(directorySource(filledDirectory(3)));
+    let turn = 0;
+    let next = setImmediate(function count() {
+      turn += 1;
+      next = setImmediate(count);
+    });
+    onTestFinished(() => clearImmediate(next));
+    const build = async (block: number) => {
+      await own.block({ kind: "block", tar: tar!, block, slot: block, compress: true });
+      return turn;
+    };
+    const turns = await Promise.all([0, 1, 2].map(build));
+    expect(new Set(turns).size).toBe(3);
+  });
+
   test("leaves what it cannot read to a thread, which reports it", async () => {
     const started = startedThreads();
     const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
