@@ -25,8 +25,9 @@ const MOST_BLOCKS = 8;
 const MOST_ENTRIES = 256;
 
 /**
- * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. Never
- * reports what fails: a thread repeats the task, and can wait without blocking the process.
+ * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. A
+ * thread repeats a scan or block that fails here, because it can wait without blocking the process, and reports the
+ * failure.
  */
 export class SmallTasks {
   readonly #arena: Arena;
