@@ -26,7 +26,10 @@ const TABLE = {
   "workers/protocol.ts": { may: ["errors", "go"], types: ["observe", "oci", "plan"] },
   workers: { may: ["concurrency", "errors", "go", "oci", "workers/protocol.ts"] },
   // Runs the threads' functions itself for small layers (small-tasks.ts).
-  engine: { may: ["concurrency", "errors", "go", "observe", "oci", "workers", "workers/protocol.ts"], types: ["plan"] },
+  engine: {
+    may: ["concurrency", "errors", "files", "go", "observe", "oci", "workers", "workers/protocol.ts"],
+    types: ["plan"],
+  },
   // The single executable keeps its modules in itself, so a thread's first file needs what reads them.
   "workers/embedded.ts": { may: ["executable"] },
   "build-output": {

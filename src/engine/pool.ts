@@ -20,6 +20,7 @@ import {
 } from "../../workers/protocol.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
+import { mayHang } from "../files/local-file-systems.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { LocalSource } from "../plan/layers.ts";
@@ -60,9 +61,13 @@ export class WorkerPool {
     this.#small = new SmallTasks(this.arena, compression);
   }
 
-  /** Starts threads before their first task if directories will need them: they take 50 ms to start. */
-  startFor(directories: readonly ByteString[]): void {
-    if (this.#threads === undefined && this.#small.exceeds(directories)) this.#started();
+  /**
+   * Starts threads before their first task if directories will need them: they take 50 ms to start. Only threads read
+   * directories that may hang, because this thread must hear signals.
+   */
+  async startFor(directories: readonly ByteString[]): Promise<void> {
+    const hanging = await Promise.all(directories.map(mayHang));
+    if (hanging.includes(true) || this.#small.exceeds(directories)) this.#started();
   }
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {

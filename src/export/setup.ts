@@ -3,6 +3,7 @@ import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
+import { untilAborted } from "../concurrency/abort.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { DaemonApp } from "../destinations/daemon/app-image.ts";
 import { DaemonConnection } from "../destinations/daemon/connection.ts";
@@ -62,7 +63,6 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
   const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
-  pool.startFor([inputs.settings.layersDir, inputs.settings.appDir].map(toByteString));
   const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
   const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
@@ -76,6 +76,8 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const documents = exportDocuments(inputs);
   let failure: unknown;
   try {
+    const directories = [inputs.settings.layersDir, inputs.settings.appDir].map(toByteString);
+    await untilAborted(pool.startFor(directories), signal);
     const context = { ...inputs, documents, registries, app, store, launcherRelease, logger, monitor };
     await exportAppAndCache(context, signal);
   } catch (error) {
