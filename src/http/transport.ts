@@ -96,7 +96,10 @@ export function keepParserUnoptimized(): void {
 }
 
 function withParserBudget(connect: () => void): void {
-  if (!isParserDue) return connect();
+  if (!isParserDue) {
+    connect();
+    return;
+  }
   isParserDue = false;
   setFlagsFromString(`--wasm-tiering-budget=${ENDLESS_TIERING_BUDGET}`);
   try {
