@@ -27,8 +27,7 @@ const TABLE = {
   workers: { may: ["concurrency", "errors", "go", "oci", "workers/protocol.ts"] },
   // Runs the threads' functions itself for small layers (small-tasks.ts).
   engine: {
-    may: ["concurrency", "errors", "files", "go", "observe", "oci", "workers", "workers/protocol.ts"],
-    types: ["plan"],
+    may: ["concurrency", "errors", "files", "go", "observe", "oci", "plan", "workers", "workers/protocol.ts"],
   },
   // The single executable keeps its modules in itself, so a thread's first file needs what reads them.
   "workers/embedded.ts": { may: ["executable"] },
@@ -70,8 +69,25 @@ const TABLE = {
     ],
     types: ["logger.ts"],
   },
+  early: {
+    may: [
+      "assets.ts",
+      "build-output",
+      "concurrency",
+      "destinations",
+      "engine",
+      "errors",
+      "export",
+      "go",
+      "observe",
+      "oci",
+      "plan",
+      "process",
+    ],
+    types: ["cnb", "logger.ts", "workers/protocol.ts"],
+  },
   creator: {
-    may: ["build-output", "cli", "cnb", "docker", "errors", "export", "go", "observe", "oci", "process"],
+    may: ["build-output", "cli", "cnb", "docker", "early", "errors", "export", "go", "observe", "oci", "process"],
     types: ["logger.ts", "plan", "report"],
   },
   cli: {

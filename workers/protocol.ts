@@ -4,7 +4,7 @@ import type { WireFault } from "../src/errors/wire.ts";
 import { type ByteString, fromByteString } from "../src/go/byte-string.ts";
 import type { BlockTimes } from "../src/observe/span-sink.ts";
 import type { Digest } from "../src/oci/digest.ts";
-import type { LocalSource } from "../src/plan/layers.ts";
+import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
 
 /*
  * Everything that both sides of the thread border know: the tar of a layer and its blocks, the shared memory, the
@@ -160,8 +160,12 @@ export function outputBytes(arena: Arena, slot: number, length: number): Buffer 
  * of the arena. Sizes are in bytes; setups are given to every thread of a pool at its start.
  */
 
+/** Of a thread: 0 is the process's, 19 the lowest (nice(2)). Without privileges a thread cannot become nicer and back. */
+export type Niceness = 0 | 19;
+
 export interface CompressorSetup {
   readonly arena: Arena;
+  readonly niceness: Niceness;
   readonly compression: Compression;
 }
 
@@ -173,6 +177,29 @@ export interface ScanTask {
 export interface ScanDone {
   readonly kind: "scan-done";
   readonly indexes: readonly TarIndex[];
+}
+
+export interface StampedScanTask {
+  readonly kind: "stamped-scan";
+  readonly source: DirectorySource;
+}
+
+/** The state of a directory tree, as lstat shows it. Two equal digests are the same tar, unless contents changed without a trace. */
+export interface TreeStamp {
+  readonly digest: string;
+  /** The latest change of any path (ctime), in ms since 1970. */
+  readonly changedMs: number;
+  /** False if a file of the tree has a name outside of it, or the tree spans file systems. */
+  readonly isSelfContained: boolean;
+}
+
+export interface StampedScan {
+  readonly index: TarIndex;
+  readonly stamp: TreeStamp;
+}
+
+export interface StampedScanDone extends StampedScan {
+  readonly kind: "stamped-scan-done";
 }
 
 export interface BlockTask {
@@ -220,11 +247,12 @@ export interface TaskFailed {
   readonly fault: WireFault;
 }
 
-export type CompressorTask = ScanTask | BlockTask | CopyTask;
-export type CompressorReply = ScanDone | BlockDone | CopyDone | TaskFailed;
+export type CompressorTask = ScanTask | StampedScanTask | BlockTask | CopyTask;
+export type CompressorReply = ScanDone | StampedScanDone | BlockDone | CopyDone | TaskFailed;
 
 export interface DigesterSetup {
   readonly arena: Arena;
+  readonly niceness: Niceness;
   /** The blob's format: one gzip member around DEFLATE blocks, or zstd frames, which need no framing. */
   readonly format: Compression["kind"];
 }

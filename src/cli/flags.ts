@@ -100,6 +100,10 @@ const FLAGS = {
   /** Export the app image into the Docker daemon that `DOCKER_HOST` names. */
   daemon: { type: "bool", usage: "export to docker daemon", group: "common", env: "CNB_USE_DAEMON",
     setting: "export.daemon", library: true },
+  early: { type: "string",
+    usage: "what to do with layers of finished buildpacks while the build runs: upload, compress or none",
+    group: "additional", env: "CNB_EXPORT_EARLY", fallback: "upload", check: oneOf("upload", "compress", "none"),
+    setting: "build.early", command: "creator" },
   events: { type: "string", usage: "path or open file descriptor (fd:N) to append events to, one JSON object per line",
     group: "additional", env: "CNB_EXPORT_EVENTS", check: { expected: "a path or fd:N", parse: parseEventTarget },
     setting: "tuning.events" },

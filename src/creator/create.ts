@@ -3,6 +3,7 @@ import { readGroup, refuseTracingBuildpack } from "../build-output/group.ts";
 import { asUser, runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
 import { type ExportEnvironment, exportBuild } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
@@ -12,7 +13,7 @@ import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { type Phase, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
+import { type Phase, type PhaseStart, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
 import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
@@ -66,15 +67,26 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
 }
 
 async function buildAndExport(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
-  const exitCode = await runPhases(inputs, parts, signal);
-  if (exitCode !== EXIT_CODES.success) return exitCode;
+  const prepared = await prepareBuild(inputs, parts, signal);
+  if (prepared !== EXIT_CODES.success) return prepared;
   const { logger, user } = parts;
-  logger.phase("EXPORTING");
   const environment = { ...parts.environment, ...user.environment };
-  const created = await readCreatedInputs(inputs.settings, logger);
-  const telemetry = { span: parts.buildSpan?.startChild("export") };
-  await exportBuild(created, { ...parts, environment, telemetry }, signal);
-  return EXIT_CODES.success;
+  runAs(user.uid, user.gid);
+  const { mode, settings } = { mode: inputs.build.early, settings: inputs.settings };
+  const early = mode === "none" ? undefined : new EarlyExport({ ...parts, environment, settings, mode });
+  try {
+    logger.phase("BUILDING");
+    const onStart = (pid: number) => early?.watch(pid);
+    const built = await runOne("builder", inputs, parts, { onStart }, signal).finally(() => early?.end());
+    if (built !== EXIT_CODES.success) return built;
+    logger.phase("EXPORTING");
+    const created = await readCreatedInputs(settings, logger);
+    const telemetry = { span: parts.buildSpan?.startChild("export") };
+    await exportBuild(created, { ...parts, environment, telemetry, early }, signal);
+    return EXIT_CODES.success;
+  } finally {
+    await early?.close();
+  }
 }
 
 /** The phase itself has logged the cause. */
@@ -89,12 +101,12 @@ function phaseFailure(exitCode: number): Fault | undefined {
  * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
  * from the build on, nothing needs privileges.
  */
-async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+async function prepareBuild(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
   const { settings, build } = inputs;
   const { user, logger } = parts;
-  const run = (title: string, phase: Phase, startAs?: User) => {
+  const run = (title: string, phase: Phase, as?: User) => {
     logger.phase(title);
-    return runOne(phase, inputs, parts, startAs, signal);
+    return runOne(phase, inputs, parts, as === undefined ? {} : { user: as }, signal);
   };
   refuseMissingCache(settings);
   requireEventsDirectory(settings.tuning.events);
@@ -107,10 +119,9 @@ async function runPhases(inputs: CreateInputs, parts: CreateParts, signal: Abort
   if (settings.tuning.telemetry) refuseTracingBuildpack(await readGroup(settings.groupPath));
   if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
     const restored = await run("RESTORING", "restorer");
-    if (restored !== EXIT_CODES.success) return restored;
+    return restored;
   }
-  runAs(user.uid, user.gid);
-  return run("BUILDING", "builder");
+  return EXIT_CODES.success;
 }
 
 /** As in RFC 0131. */
@@ -120,7 +131,7 @@ async function runOne(
   phase: Phase,
   inputs: CreateInputs,
   { lifecycle, user, environment, logger, output, buildSpan: parent }: CreateParts,
-  startAs: User | undefined,
+  how: Pick<PhaseStart, "user" | "onStart">,
   signal: AbortSignal,
 ): Promise<number> {
   const span = parent?.startChild(SPAN_NAMES[phase]);
@@ -129,7 +140,7 @@ async function runOne(
     output,
     args: phaseArguments(phase, inputs),
     env: { ...phaseEnvironment(phase, inputs, user, environment), ...traceVariable(span) },
-    ...(startAs === undefined ? {} : { user: startAs }),
+    ...how,
   };
   try {
     const exitCode = await runPhase(phase, start, signal);

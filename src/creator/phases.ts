@@ -163,6 +163,7 @@ export interface PhaseStart {
   readonly env: Environment;
   readonly output: CommandOutput;
   readonly user?: { readonly uid: number; readonly gid: number };
+  readonly onStart?: ((pid: number) => void) | undefined;
 }
 
 /**
@@ -181,6 +182,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     detached: true,
     ...start.user,
   });
+  if (child.pid !== undefined) start.onStart?.(child.pid);
   const stop = () => signalGroup(child, signal.reason instanceof StopFault ? signal.reason.signal : "SIGTERM");
   const kill = () => signalGroup(child, "SIGKILL");
   signal.addEventListener("abort", stop);

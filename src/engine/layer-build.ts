@@ -7,7 +7,8 @@ import type { LayerWork } from "../observe/layer-work.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { LayerProduct } from "../observe/span-sink.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { LayerPlan, Rank, TarFilePlan } from "../plan/layers.ts";
+import { CACHE_PRIORITY, type LayerPlan, type Rank, type TarFilePlan } from "../plan/layers.ts";
+import type { EarlyLayer } from "./early-layer.ts";
 import type { FinishedTar, GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";
@@ -48,6 +49,7 @@ export class LayerBuild implements Layer {
   readonly work: LayerWork;
   readonly #engine: LayerEngine;
   readonly #tar: HeldTar;
+  readonly #early: Promise<EarlyLayer | undefined>;
   readonly #signal: AbortSignal;
   readonly #hashed = Promise.withResolvers<DigestDone>();
   readonly #files = new Map<string, TarFile>();
@@ -55,17 +57,29 @@ export class LayerBuild implements Layer {
   #plannedStream: TarStream | undefined;
   #consumersLeft: number;
 
-  constructor(plan: LayerPlan, tar: Promise<LayerTar>, engine: LayerEngine, signal: AbortSignal) {
+  /** @param early the layer as it was made before, if its tree has not changed since */
+  constructor(
+    plan: LayerPlan,
+    tar: Promise<LayerTar>,
+    engine: LayerEngine,
+    signal: AbortSignal,
+    early: Promise<EarlyLayer | undefined> = Promise.resolve(undefined),
+  ) {
     this.plan = plan;
     this.#engine = engine;
     this.work = engine.monitor.layer(plan.id);
     this.#tar = new HeldTar(tar);
+    this.#early = awaitedLater(early);
     this.#signal = signal;
     this.#consumersLeft = plan.consumers;
     this.tarSize = awaitedLater(this.#tar.size());
     this.diffId = awaitedLater(this.#hashed.promise.then(diffIdOf));
     this.tarSize.then(
       (size) => this.work.scanned(size),
+      () => undefined,
+    );
+    this.#early.then(
+      (layer) => layer && this.#adopt(layer),
       () => undefined,
     );
     this.#first();
@@ -109,6 +123,18 @@ export class LayerBuild implements Layer {
       (spool) => spool.release(),
       () => undefined,
     );
+    // The blob of a layer that an image already has is not asked for.
+    this.#early.then(
+      (layer) => layer?.blob?.spool.release(),
+      () => undefined,
+    );
+  }
+
+  #adopt({ diffId, blob }: EarlyLayer): void {
+    this.counters.hashes += 1;
+    if (blob !== undefined) this.counters.compressions += 1;
+    this.work.madeEarly({ diffId: diffIdOf(diffId), tarSize: diffId.size, blob: blob?.done });
+    this.#hashed.resolve(diffId);
   }
 
   #first(): void {
@@ -163,20 +189,32 @@ export class LayerBuild implements Layer {
    * @param first digest of an earlier pass, which this one must match
    */
   async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
-    const { diffId = false, blob, files = [], stream } = products;
-    const isForReader = !diffId && blob === undefined && files.length === 0;
-    const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
-    const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
     try {
-      return await this.#tar.pass(async (tar) => {
-        if (stream !== undefined) await untilAborted(stream.ready, stop);
-        return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
-      });
+      const early = await this.#early;
+      if (early === undefined) return await this.#turn(products, rank, first);
+      const left = withoutEarly(products, early);
+      const done = { diffId: early.diffId, blob: early.blob?.done, crc32: early.diffId.crc32, touched: undefined };
+      if (isNothing(left)) return done;
+      // Tar files alone are for the cache, which must not delay the app image.
+      const isForCache = left.blob === undefined && left.stream === undefined;
+      await this.#turn(left, isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank, early.diffId);
+      return done;
     } catch (error) {
       this.work.fail(error);
       failAll(products, error);
       throw error;
     }
+  }
+
+  async #turn(products: Products, rank: Rank, first: DigestDone | undefined): Promise<PassResult> {
+    const { diffId = false, blob, files = [], stream } = products;
+    const isForReader = !diffId && blob === undefined && files.length === 0;
+    const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
+    const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
+    return await this.#tar.pass(async (tar) => {
+      if (stream !== undefined) await untilAborted(stream.ready, stop);
+      return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
+    });
   }
 
   async #pass(
@@ -230,6 +268,16 @@ export class LayerBuild implements Layer {
 function productsOf({ diffId, blob, files = [], stream }: Products): LayerProduct[] {
   const made = { "diff-id": diffId, blob, "tar-file": files.length > 0, "tar-stream": stream };
   return Object.entries(made).flatMap(([product, isMade]) => (isMade ? [product as LayerProduct] : []));
+}
+
+function withoutEarly({ blob, files, stream }: Products, early: EarlyLayer): Products {
+  if (early.blob === undefined) return { blob, files: files ?? [], stream };
+  blob?.become(early.blob.spool);
+  return { files: files ?? [], stream };
+}
+
+function isNothing({ blob, files = [], stream }: Products): boolean {
+  return blob === undefined && files.length === 0 && stream === undefined;
 }
 
 function failAll({ blob, files = [], stream }: Products, reason: unknown): void {

@@ -1,15 +1,16 @@
-import { type Arena, blockCount, type LayerTar, type StoredTar, type TarIndex } from "../../workers/protocol.ts";
+import type { LayerTar, StoredTar, TarIndex } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { isBackground, PriorityLimiter } from "../concurrency/limiter.ts";
 import { Fault } from "../errors/fault.ts";
 import { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource, Rank } from "../plan/layers.ts";
+import type { EarlyLayers } from "./early-layer.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { LayerBuild, type LayerEngine } from "./layer-build.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
-import { SpooledBlob } from "./spool.ts";
+import { maxBlobSize, SpooledBlob } from "./spool.ts";
 import { closeSpoolFile, openNamelessFile, SpoolFiles } from "./spool-files.ts";
 import { newDiskTurns } from "./tar-file.ts";
 
@@ -33,6 +34,8 @@ export interface LayerStoreOptions {
   /** True while the app image has a larger backlog than its network can send; cache layers may then use the cores. */
   readonly isAppAhead?: () => boolean;
   readonly mostSpools?: number;
+  /** Layers that were made before this store. */
+  readonly early?: EarlyLayers | undefined;
 }
 
 /**
@@ -45,6 +48,7 @@ export class LayerStore {
   readonly #scans: PriorityLimiter;
   readonly #rehashes = new PriorityLimiter(1);
   readonly #spoolDir: string;
+  readonly #early: EarlyLayers | undefined;
 
   /**
    * @param workers number of the pool's compressing threads
@@ -59,6 +63,7 @@ export class LayerStore {
       monitor = new Monitor(),
       isAppAhead,
       mostSpools = Number.POSITIVE_INFINITY,
+      early,
     }: LayerStoreOptions = {},
   ) {
     const spools = new SpoolFiles(spoolDir, mostSpools);
@@ -79,6 +84,7 @@ export class LayerStore {
     monitor.queues.set("layers", () => passes.app.waiting + passes.cache.waiting + this.#scans.waiting);
     monitor.queues.set("blocks", () => slots.waiting);
     this.#spoolDir = spoolDir;
+    this.#early = early;
   }
 
   /**
@@ -88,7 +94,7 @@ export class LayerStore {
   layer(plan: LayerPlan, signal: AbortSignal): Layer {
     const known = this.#layers.get(plan.key);
     if (known !== undefined) return known;
-    const layer = new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
+    const layer = this.#build(plan, signal);
     this.#layers.set(plan.key, layer);
     return layer;
   }
@@ -105,28 +111,42 @@ export class LayerStore {
     return [...this.#layers.values()];
   }
 
+  #build(plan: LayerPlan, signal: AbortSignal): LayerBuild {
+    const [{ source, key }, early] = [plan, this.#early];
+    if (source.kind !== "directory" || !early?.has(key))
+      return new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
+    const scanned = this.#scan(() => this.#engine.pool.scanStamped(source), plan, signal);
+    const tar = scanned.then(({ index }) => index);
+    const claimed = scanned.then(({ stamp }) => early.claim(key, stamp));
+    return new LayerBuild(plan, tar, this.#engine, signal, claimed);
+  }
+
   async #tar(plan: LayerPlan, signal: AbortSignal): Promise<LayerTar> {
     const { source } = plan;
     if (source.kind === "extension") return await this.#copy(source, plan, signal);
-    if (source.kind !== "app-slice") return single(await this.#scan(source, plan, signal));
+    if (source.kind !== "app-slice") return single(await this.#scanAll(source, plan, signal));
     // The slices of one directory depend on each other, so one scan indexes all of them.
     const key = `${source.appDir}\0${JSON.stringify(source.slices)}`;
     let scan = this.#appScans.get(key);
     if (scan === undefined) {
-      scan = this.#scan(source, plan, signal);
+      scan = this.#scanAll(source, plan, signal);
       this.#appScans.set(key, scan);
     }
     return single((await scan).slice(source.index));
   }
 
-  async #scan(source: LocalSource, rank: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
+  #scanAll(source: LocalSource, rank: Rank, signal: AbortSignal): Promise<readonly TarIndex[]> {
+    return this.#scan(() => this.#engine.pool.scan(source), rank, signal);
+  }
+
+  async #scan<Scanned>(start: () => Promise<Scanned>, rank: Rank, signal: AbortSignal): Promise<Scanned> {
     const { priority, order } = rank;
     const scan = async () => {
       // Cache-only layers are not scanned while blocks of the app image wait for a thread.
       const slot = isBackground(rank) ? await this.#engine.slots.acquire(priority, order, signal) : undefined;
       try {
         // A thread cannot interrupt its walk of a huge tree, so stop waiting for it.
-        return await untilAborted(this.#engine.pool.scan(source), signal);
+        return await untilAborted(start(), signal);
       } finally {
         slot?.release();
       }
@@ -147,12 +167,6 @@ export class LayerStore {
     };
     return await this.#scans.run(priority, copy, order, signal);
   }
-}
-
-const FRAME_BYTES = 1024;
-
-function maxBlobSize({ needs }: Arena, tarSize: number): number {
-  return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
 }
 
 function single(indexes: readonly TarIndex[]): TarIndex {

@@ -13,7 +13,10 @@ import {
   type DigestTask,
   type HashFileDone,
   type LayoutBlob,
+  type Niceness,
   type ScanDone,
+  type StampedScan,
+  type StampedScanDone,
   type StoredTar,
   type TarIndex,
   type TaskFailed,
@@ -23,7 +26,7 @@ import { fromWire } from "../errors/wire.ts";
 import { mayHang } from "../files/local-file-systems.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { DiffID } from "../oci/digest.ts";
-import type { LocalSource } from "../plan/layers.ts";
+import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 import { arenaNeeds } from "./compression.ts";
 import { slotCount } from "./slots.ts";
 import { SmallTasks } from "./small-tasks.ts";
@@ -46,16 +49,19 @@ export class WorkerPool {
   readonly #entries: WorkerEntries;
   readonly #workers: number;
   readonly #compression: Compression;
+  readonly #niceness: Niceness;
   readonly #small: SmallTasks;
   #threads: Threads | undefined;
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
   #isClosing = false;
 
-  constructor(entries: WorkerEntries, workers: number, compression: Compression) {
+  /** @param niceness of all work; work of the lowest priority is never done in this thread */
+  constructor(entries: WorkerEntries, workers: number, compression: Compression, niceness: Niceness = 0) {
     this.#entries = entries;
     this.#workers = workers;
     this.#compression = compression;
+    this.#niceness = niceness;
     // This thread compresses as well.
     this.arena = createArena(slotCount(workers), workers + 1, arenaNeeds(compression));
     this.#small = new SmallTasks(this.arena, compression);
@@ -71,8 +77,13 @@ export class WorkerPool {
   }
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
-    const indexes = this.#threads === undefined ? this.#small.scan(source) : undefined;
+    const indexes = this.#isAlone ? this.#small.scan(source) : undefined;
     return indexes ?? (await this.#compress<ScanDone>({ kind: "scan", source })).indexes;
+  }
+
+  async scanStamped(source: DirectorySource): Promise<StampedScan> {
+    const scan = this.#isAlone ? await this.#small.scanStamped(source) : undefined;
+    return scan ?? (await this.#compress<StampedScanDone>({ kind: "stamped-scan", source }));
   }
 
   /**
@@ -105,8 +116,12 @@ export class WorkerPool {
     return `sha256:${sha256}` as DiffID;
   }
 
+  get #isAlone(): boolean {
+    return this.#threads === undefined && this.#niceness === 0;
+  }
+
   #takes(blocks: number): boolean {
-    return this.#threads === undefined && this.#small.takes(blocks);
+    return this.#isAlone && this.#small.takes(blocks);
   }
 
   async #compress<Done extends CompressorReply>(task: CompressorTask): Promise<Done> {
@@ -115,7 +130,7 @@ export class WorkerPool {
 
   #started(): Threads {
     try {
-      const setup = { arena: this.arena, compression: this.#compression };
+      const setup = { arena: this.arena, compression: this.#compression, niceness: this.#niceness };
       this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#bury(error));
       return this.#threads;
     } catch (error) {

@@ -10,13 +10,14 @@ import {
   type CompressorReply,
   type DigestReply,
   type DigestTask,
+  type StampedScan,
   type TarIndex,
 } from "../../workers/protocol.ts";
 import { scanSource } from "../../workers/scan/scan.ts";
 import { walk } from "../../workers/scan/walk.ts";
 import { PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
-import type { LocalSource } from "../plan/layers.ts";
+import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 
 /** Blocks of all layers together: about as much work as starting the threads. */
 const MOST_BLOCKS = 8;
@@ -69,6 +70,18 @@ export class SmallTasks {
     }
   }
 
+  /** As {@link scan}, with a stamp. */
+  async scanStamped(source: DirectorySource): Promise<StampedScan | undefined> {
+    try {
+      const { scanStamped } = await import("../../workers/scan/stamp.ts");
+      const scan = scanStamped(source, this.#entriesLeft);
+      this.#entriesLeft -= scan.index.entryCount;
+      return scan;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Whether a layer of so many blocks can be made here. */
   takes(blocks: number): boolean {
     return blocks <= this.#blocksLeft;
@@ -85,6 +98,6 @@ export class SmallTasks {
   }
 
   digest(task: DigestTask): Promise<DigestReply> {
-    return digestBlocks({ arena: this.#arena, format: this.#compression.kind }, task);
+    return digestBlocks({ arena: this.#arena, format: this.#compression.kind, niceness: 0 }, task);
   }
 }

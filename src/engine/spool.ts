@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
-import type { DigestDone } from "../../workers/protocol.ts";
+import { type Arena, blockCount, type DigestDone } from "../../workers/protocol.ts";
 import { Condition } from "../concurrency/condition.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
@@ -165,6 +165,12 @@ export class SpooledBlob implements GrowingBlob {
   }
 }
 
+const FRAME_BYTES = 1024;
+
+export function maxBlobSize({ needs }: Pick<Arena, "needs">, tarSize: number): number {
+  return blockCount({ tarSize }) * needs.outputCapacity + FRAME_BYTES;
+}
+
 /**
  * A blob whose spool is opened when its pass begins, so that queued layers hold no descriptor. Passes a later failure
  * on to the blob's readers.
@@ -186,6 +192,12 @@ export class PendingSpool {
 
   complete({ sha256, size }: DigestDone): void {
     this.#spool?.complete({ digest: `sha256:${sha256}` as Digest, size });
+  }
+
+  /** The blob was complete before its pass was due. */
+  become(spool: SpooledBlob): void {
+    this.#spool = spool;
+    this.#opened.resolve(spool);
   }
 
   fail(reason: unknown): void {

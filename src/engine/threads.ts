@@ -49,12 +49,12 @@ export class Threads {
   constructor(
     entries: WorkerEntries,
     workers: number,
-    { arena, compression }: CompressorSetup,
+    { arena, compression, niceness }: CompressorSetup,
     onError: (error: unknown) => void,
   ) {
     this.#compressors = new Piscina({
       filename: entries.compressor,
-      workerData: { arena, compression } satisfies CompressorSetup,
+      workerData: { arena, compression, niceness } satisfies CompressorSetup,
       minThreads: workers,
       maxThreads: workers,
       // Tasks leave nothing running when they end, so the thread may sleep between them.
@@ -63,7 +63,7 @@ export class Threads {
     });
     // Piscina forgets abandoned tasks and reports a late reply of one as an error.
     this.#compressors.on("error", onError);
-    this.#digesters = new DigesterThreads(entries.digester, { arena, format: compression.kind }, onError);
+    this.#digesters = new DigesterThreads(entries.digester, { arena, format: compression.kind, niceness }, onError);
   }
 
   compress(task: CompressorTask): Promise<CompressorReply> {

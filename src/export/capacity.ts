@@ -144,18 +144,22 @@ const RESOURCES: readonly Resource[] = [
   },
 ];
 
+/** Whether Node runs without guard regions around each WebAssembly memory. */
+export function isUnguarded(): boolean {
+  return process.execArgv.includes("--disable-wasm-trap-handler");
+}
+
 /**
  * Reduces the wanted capacity to what the supplies allow.
  * @param wanted includes the workers that memory has room for, to tell which of the two limits them
- * @param isUnguarded whether Node runs without guard regions
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
 export function fitCapacity(
   wanted: Wanted & { readonly fittingWorkers?: number },
   supplies: Supplies,
-  isUnguarded: boolean,
+  hasNoGuards: boolean,
 ): Capacity {
-  const isGuarded = !isUnguarded && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
+  const isGuarded = !hasNoGuards && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
   const lacking = (capacity: Wanted) =>
     RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(supplies[name]));
   let capacity: Wanted = { workers: 1, uploadConcurrency: 1 };

@@ -10,9 +10,11 @@ import { DaemonConnection } from "../destinations/daemon/connection.ts";
 import type { AppDestination } from "../destinations/destination.ts";
 import { LayoutApp } from "../destinations/layout/app-image.ts";
 import { RegistryApp } from "../destinations/registry/app-image.ts";
+import type { RetryObserver } from "../destinations/registry/connection.ts";
 import { Registries } from "../destinations/registry/registries.ts";
 import type { DockerClient } from "../docker/client.ts";
 import { loadCompression } from "../engine/compression.ts";
+import type { EarlyLayers } from "../engine/early-layer.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
 import { toByteString } from "../go/byte-string.ts";
@@ -22,11 +24,20 @@ import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
 import { watchExport } from "../observe/watch.ts";
-import type { ResolvedInputs } from "../plan/inputs.ts";
+import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
-import { connectionsFor, fitCapacity, readSupplies } from "./capacity.ts";
+import { connectionsFor, fitCapacity, isUnguarded, readSupplies } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
+
+/** What was done for the export while the build ran. Its owner closes it. */
+export interface EarlyWork {
+  readonly layers: EarlyLayers;
+  /** Connected early; undefined if nothing was to be uploaded. */
+  readonly registries: Registries | undefined;
+  /** From now on the export logs, and observes retries. */
+  handOver(logger: Logger, onRetry: RetryObserver): void;
+}
 
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
@@ -44,6 +55,7 @@ export interface ExportEnvironment {
   /** The export's span in the creator's telemetry, if the creator has any. Absent: the export opens telemetry of its own. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
   readonly launcherRelease: Promise<LauncherRelease>;
+  readonly early?: EarlyWork | undefined;
 }
 
 /**
@@ -51,10 +63,9 @@ export interface ExportEnvironment {
  * @throws Fault with an exit code; the signal's reason
  */
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
-  const { logger, output, environment, keychain, launcherRelease, onEvent, telemetry, clock = SYSTEM_CLOCK } = own;
-  const { tuning, insecureRegistries } = inputs.settings;
-  const isUnguarded = process.execArgv.includes("--disable-wasm-trap-handler");
-  const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded);
+  const { logger, output, environment, launcherRelease, onEvent, telemetry, early } = own;
+  const { tuning } = inputs.settings;
+  const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded());
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const audience = { logger, output, environment, onEvent, launcherRelease, ...(telemetry && { telemetry }) };
@@ -63,16 +74,15 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const { entries, deflate } = engineParts();
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
   const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
-  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
-  const connections = connectionsFor(uploadConcurrency);
-  const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
-  const registries = new Registries({ ...ways, patience, clock, onRetry });
+  early?.handOver(logger, onRetry);
+  const registries = early?.registries ?? connectRegistries(inputs.settings, uploadConcurrency, { ...own, onRetry });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   const app = openDestination(inputs, registries, own, monitor);
   const { blobFiles } = app;
   const isAppAhead = () => registries.isAppAhead;
-  const store = new LayerStore(pool, workers, tuning.spoolDir, { mostSpools: spools, blobFiles, monitor, isAppAhead });
+  const parts = { mostSpools: spools, blobFiles, monitor, isAppAhead, early: early?.layers };
+  const store = new LayerStore(pool, workers, tuning.spoolDir, parts);
   const documents = exportDocuments(inputs);
   let failure: unknown;
   try {
@@ -85,10 +95,24 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
     throw error;
   } finally {
     watch.end(failure);
-    await Promise.all([pool.close(), registries.close()]);
+    await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
     await app.close();
     await watch.close();
   }
+}
+
+type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logger" | "patience" | "clock">;
+
+export function connectRegistries(
+  { tuning, insecureRegistries }: ExportSettings,
+  uploadConcurrency: number,
+  own: RegistryParts & { readonly onRetry: RetryObserver },
+): Registries {
+  const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = own;
+  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
+  const connections = connectionsFor(uploadConcurrency);
+  const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
+  return new Registries({ ...ways, patience, clock, onRetry });
 }
 
 function openDestination(

@@ -9,6 +9,11 @@ interface BlockWork {
   readonly times: BlockTimes;
 }
 
+interface MadeLayer {
+  readonly diffId: string | undefined;
+  readonly blob: { readonly sha256: string; readonly size: number } | undefined;
+}
+
 /** Progress of a layer: counters, in bytes, that its builder updates and observers poll. */
 export class LayerWork {
   readonly id: string;
@@ -18,6 +23,8 @@ export class LayerWork {
   madeInAll = 0;
   compressed = 0;
   isCompressed = false;
+  /** Made before the export began. */
+  isEarly = false;
   readMs = 0;
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;
@@ -59,10 +66,7 @@ export class LayerWork {
     this.#works?.digest(this.id, kind, times);
   }
 
-  made(products: {
-    readonly diffId: string | undefined;
-    readonly blob: { readonly sha256: string; readonly size: number } | undefined;
-  }): void {
+  made(products: MadeLayer): void {
     const { diffId, blob } = products;
     const { id, tarSize = 0 } = this;
     this.state = "made";
@@ -73,6 +77,13 @@ export class LayerWork {
       this.#emit({ event: "layer-compressed", id, digest: `sha256:${blob.sha256}`, size: blob.size, tarSize });
     }
     this.#works?.passEnded(this, undefined);
+  }
+
+  /** The layer was made while the build ran: nothing is read. */
+  madeEarly({ diffId, tarSize, blob }: MadeLayer & { readonly diffId: string; readonly tarSize: number }): void {
+    this.isEarly = true;
+    this.tarSize = tarSize;
+    this.made({ diffId, blob });
   }
 
   fail(reason: unknown): void {

@@ -13,12 +13,19 @@ export interface ExtensionSource {
   readonly digest: Digest;
 }
 
+export interface DirectorySource {
+  readonly kind: "directory";
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /**
  * Files that a tar is built from (docs/compatibility.md#entry-order-and-owners). Paths are byte strings: one character
  * per byte (latin1).
  */
 export type LocalSource =
-  | { readonly kind: "directory"; readonly path: string; readonly uid: number; readonly gid: number }
+  | DirectorySource
   | {
       readonly kind: "app-slice";
       readonly appDir: string;

@@ -14,7 +14,7 @@ import { Fault, type FaultCode, withContext } from "../errors/fault.ts";
 import { type ByteString, fromByteString, toByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { BuildpackLayer, BuildpackLayers, ExportSettings, ExtensionLayer, PlanInputs } from "./inputs.ts";
-import type { LayerPlan, LayerPlanner, LayerSource } from "./layers.ts";
+import type { DirectorySource, LayerPlan, LayerPlanner, LayerSource } from "./layers.ts";
 
 /**
  * One step of the plan for the app image. Steps are walked in order, each with its log lines
@@ -89,7 +89,7 @@ export function recordOf(
   return records.find(({ key }) => key === buildpackId)?.layers.get(layerName);
 }
 
-export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): LayerSource {
+export function directorySource(path: ByteString, { uid, gid }: Pick<ExportSettings, "uid" | "gid">): DirectorySource {
   return { kind: "directory", path, uid, gid };
 }
 

@@ -155,6 +155,12 @@ export function boundWorkers(wanted: number, { cores, memory }: Machine, logger:
   return most;
 }
 
+/** False while the available memory does not suffice for an export with so many workers. */
+export function hasMemoryFor(workers: number): boolean {
+  const memory = availableMemory(readKernelFile);
+  return memory === undefined || memory.bytes >= EXPORT_BYTES + workers * WORKER_BYTES;
+}
+
 export function fittingWorkers(memory: AvailableMemory | undefined): number {
   if (memory === undefined) return MAX_WORKERS;
   const fitting = Math.floor((memory.bytes - EXPORT_BYTES) / WORKER_BYTES);

@@ -10,6 +10,7 @@ import {
   type CompressorTask,
   type CopyTask,
   rawBytes,
+  type StampedScanTask,
 } from "../protocol.ts";
 import { scanSource } from "../scan/scan.ts";
 import { buildBlock } from "./block.ts";
@@ -21,6 +22,8 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
     switch (task.kind) {
       case "scan":
         return { kind: "scan-done", indexes: scanSource(task.source) };
+      case "stamped-scan":
+        return await stampedScan(task);
       case "copy":
         return { kind: "copy-done", tarSize: await copyTar(task) };
       case "block":
@@ -34,6 +37,12 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
 async function copyTar({ source, spool }: CopyTask): Promise<number> {
   const copy = await import("../tar/copy.ts");
   return await copy.copyTar(source, spool);
+}
+
+/** Of creators only, and node:crypto takes half a megabyte in each thread. */
+async function stampedScan({ source }: StampedScanTask): Promise<CompressorReply> {
+  const { scanStamped } = await import("../scan/stamp.ts");
+  return { kind: "stamped-scan-done", ...scanStamped(source) };
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {

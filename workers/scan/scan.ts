@@ -32,15 +32,26 @@ export function scanSource(source: Source, mostEntries?: number): TarIndex[] {
   }
 }
 
-function* treeEntries(
+/** Looks at the paths of a tree as it is scanned. */
+export interface TreeObserver {
+  addParent(parent: ScannedEntry): void;
+  add(path: ByteString, linkName: ByteString): void;
+}
+
+export function* treeEntries(
   root: ByteString,
   owner: Owner,
   order: WalkOrder,
   mostEntries: number | undefined,
+  observer?: TreeObserver,
 ): Generator<ScannedEntry> {
-  yield* scanParents(root);
+  for (const parent of scanParents(root)) {
+    observer?.addParent(parent);
+    yield parent;
+  }
   for (const { path, stats } of walk(root, order, mostEntries)) {
     const entry = scanEntry(path, stats, owner);
+    observer?.add(path, entry?.linkName ?? "");
     if (entry !== undefined) yield entry;
   }
 }

@@ -71,6 +71,12 @@ export class RegistryRepository {
     return (await this.#presence(digest, work)) === "present";
   }
 
+  /** Forgets which blobs the repository has: a registry may have collected those that no image references yet. */
+  forgetBlobs(): void {
+    this.#present.clear();
+    this.#sent.clear();
+  }
+
   /**
    * Marks blobs for lack of which the registry refused a manifest. Those it only reported are pushed again by the next
    * {@link putBlob}; those just uploaded may still be on their way to its storage.

@@ -29,6 +29,7 @@ test("applies the defaults", async () => {
   expect(build).toEqual({
     buildConfigDir: "/cnb/build-config",
     buildpacksDir: "/cnb/buildpacks",
+    early: "upload",
     orderPath: "/cnb/order.toml",
     platformDir: "/platform",
     systemPath: "/cnb/system.toml",

@@ -1,0 +1,214 @@
+import { availableParallelism } from "node:os";
+import type { Niceness } from "../../workers/protocol.ts";
+import { engineParts } from "../assets.ts";
+import { readAnalyzed } from "../build-output/analyzed.ts";
+import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
+import { readGroup } from "../build-output/group.ts";
+import type { GroupElement } from "../cnb/build-metadata.ts";
+import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
+import type { RetryObserver } from "../destinations/registry/connection.ts";
+import type { Registries } from "../destinations/registry/registries.ts";
+import { loadCompression } from "../engine/compression.ts";
+import { EarlyBuilder } from "../engine/early-builder.ts";
+import { WorkerPool } from "../engine/pool.ts";
+import { SpoolFiles } from "../engine/spool-files.ts";
+import { messageOf } from "../errors/fault.ts";
+import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
+import { connectRegistries, type EarlyWork, type ExportEnvironment } from "../export/setup.ts";
+import type { Logger } from "../logger.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts";
+import { layerKey } from "../plan/layers.ts";
+import { directorySource, recordOf } from "../plan/steps.ts";
+import { hasMemoryFor } from "../process/machine.ts";
+import { EarlyUploads } from "./early-uploads.ts";
+import { FinishedBuildpacks } from "./finished-buildpacks.ts";
+import { HeldLines } from "./held-lines.ts";
+import { KeptLayers } from "./kept-layers.ts";
+import { type EarlyPlan, type MadeEarly, makeEarly } from "./make-early.ts";
+
+/** What is done with a finished layer while the build runs. */
+type EarlyMode = "upload" | "compress" | "none";
+
+const LOOK_MS = 250;
+
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 30_000;
+
+const LOWEST: Niceness = 19;
+
+/** A layer that is to be made, or tried again. */
+interface Candidate extends EarlyPlan {
+  dueMs: number;
+  waitMs: number;
+}
+
+export interface EarlyOptions extends ExportEnvironment {
+  readonly settings: ExportSettings;
+  readonly mode: Exclude<EarlyMode, "none">;
+}
+
+/** Opened with the first layer, so that a build without any pays nothing. */
+interface Workshop {
+  readonly analyzed: Analyzed;
+  readonly workers: number;
+  readonly spools: SpoolFiles;
+  readonly uploads: EarlyUploads | undefined;
+}
+
+/**
+ * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
+ * fail the build or the export: a layer that cannot be made early is made in its turn.
+ *
+ * Work is done in threads of the lowest priority, on half of the cores, one layer at a time, and none while memory or
+ * disk are short. The threads end with the build: without privileges their priority cannot be raised again.
+ */
+export class EarlyExport implements EarlyWork {
+  readonly layers = new KeptLayers();
+  readonly #options: EarlyOptions;
+  readonly #clock: Clock;
+  readonly #lines = new HeldLines();
+  readonly #ended = new AbortController();
+  #onRetry: RetryObserver | undefined;
+  #registries: Registries | undefined;
+  #workshop: Workshop | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: EarlyOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+  }
+
+  /** Opened early if a layer was uploaded, or is to be. */
+  get registries(): Registries | undefined {
+    return this.#registries;
+  }
+
+  /** Call when the builder has started. */
+  watch(builder: number): void {
+    this.#running = awaitedLater(
+      this.#run(builder).catch((error: unknown) => {
+        if (!this.#ended.signal.aborted) this.#lines.debug(`Not exporting layers early: ${messageOf(error)}`);
+      }),
+    );
+  }
+
+  /** The builder is over: stops what is being made, and ends all threads. Uploads go on. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await this.#running;
+  }
+
+  handOver(logger: Logger, onRetry: RetryObserver): void {
+    this.#lines.release(logger);
+    this.#onRetry = onRetry;
+    this.#workshop?.uploads?.handOver();
+  }
+
+  /** Cancels uploads that nobody waits for, and frees what was not claimed. */
+  async close(): Promise<void> {
+    await this.end();
+    this.layers.close();
+    await this.#registries?.close();
+  }
+
+  async #run(builder: number): Promise<void> {
+    const { settings } = this.#options;
+    const { signal } = this.#ended;
+    const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
+    let waiting: Candidate[] = [];
+    for (;;) {
+      await this.#clock.wait(LOOK_MS, signal);
+      for (const buildpack of finished.next(builder)) waiting.push(...(await this.#candidates(buildpack)));
+      const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
+      if (due.length === 0) continue;
+      const left = await this.#makeAll(due, signal);
+      waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...left];
+    }
+  }
+
+  async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
+    const { settings } = this.#options;
+    const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
+    const { analyzed } = await this.#open();
+    const hasBlobs = !settings.daemon && !settings.layout;
+    return layers
+      .filter(({ launch, cache, hasContents }: BuildpackLayer) => (launch || cache) && hasContents)
+      .map(({ id, name, path, launch }) => {
+        const record = launch ? recordOf(analyzed.metadata.buildpacks, buildpack.id, name) : undefined;
+        return {
+          id,
+          source: directorySource(path, settings),
+          expected: record === undefined ? [] : [record.diffId],
+          blob: launch && hasBlobs,
+          dueMs: this.#clock.now(),
+          waitMs: FIRST_WAIT_MS,
+        };
+      });
+  }
+
+  /** @returns those to be tried again */
+  async #makeAll(due: readonly Candidate[], signal: AbortSignal): Promise<Candidate[]> {
+    const { workers, spools } = await this.#open();
+    const { tuning } = this.#options.settings;
+    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
+    const pool = this.#startThreads(workers);
+    const builder = new EarlyBuilder(pool, spools);
+    const left: Candidate[] = [];
+    try {
+      for (const candidate of due) {
+        const made = await makeEarly(builder, candidate, tuning.spoolDir, signal);
+        if (made.kind === "made") this.#keep(candidate, made);
+        else this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${made.reason}`);
+        if (made.kind === "later") left.push(this.#later(candidate));
+      }
+    } finally {
+      await pool.close();
+    }
+    return left;
+  }
+
+  #keep({ source }: Candidate, { stamp, layer }: Extract<MadeEarly, { kind: "made" }>): void {
+    const upload = layer.blob && this.#workshop?.uploads?.start(layer.blob.spool);
+    this.layers.keep(layerKey(source), stamp, layer, upload);
+  }
+
+  #startThreads(workers: number): WorkerPool {
+    const { settings, startThreads } = this.#options;
+    const { compression: kind, compressionLevel } = settings.tuning;
+    const { entries, deflate } = engineParts();
+    const compression = loadCompression(kind, compressionLevel, ...deflate);
+    return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, LOWEST);
+  }
+
+  #later(candidate: Candidate): Candidate {
+    const { waitMs } = candidate;
+    candidate.dueMs = this.#clock.now() + waitMs;
+    candidate.waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
+    return candidate;
+  }
+
+  async #open(): Promise<Workshop> {
+    if (this.#workshop !== undefined) return this.#workshop;
+    const { settings, mode } = this.#options;
+    const { tuning, daemon, layout, outputImage } = settings;
+    const wanted = {
+      ...tuning,
+      workers: Math.max(1, Math.floor(Math.min(tuning.workers, availableParallelism()) / 2)),
+    };
+    const { workers, uploadConcurrency, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
+    const analyzed = await readAnalyzed(settings.analyzedPath, this.#lines);
+    let uploads: EarlyUploads | undefined;
+    if (mode === "upload" && !daemon && !layout) {
+      const observe = {
+        logger: this.#lines,
+        onRetry: (...retry: Parameters<RetryObserver>) => this.#onRetry?.(...retry),
+      };
+      this.#registries = connectRegistries(settings, uploadConcurrency, { ...this.#options, ...observe });
+      uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#lines);
+    }
+    this.#workshop = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
+    return this.#workshop;
+  }
+}

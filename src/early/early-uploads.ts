@@ -1,0 +1,105 @@
+import { awaitedLater } from "../concurrency/task-scope.ts";
+import type { RegistryRepository } from "../destinations/registry/repository.ts";
+import type { GrowingBlob } from "../engine/layer.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
+import type { Logger } from "../logger.ts";
+import { APP_PRIORITY } from "../plan/layers.ts";
+
+export interface EarlyUpload {
+  /** Bytes that the repository got of this blob. */
+  readonly sentBytes: number;
+  /** Ends the upload unless it is over. */
+  stop(): void;
+}
+
+/**
+ * Uploads to the app image's repository while the build runs. An export that wants one of the blobs joins the upload
+ * that is under way (`RegistryRepository.putBlob`). A failed upload fails nothing: the export pushes the blob anew.
+ */
+export class EarlyUploads {
+  readonly #repository: RegistryRepository;
+  readonly #logger: Logger;
+  readonly #running = new Set<Running>();
+  #access: Promise<boolean> | undefined;
+
+  constructor(repository: RegistryRepository, logger: Logger) {
+    this.#repository = repository;
+    this.#logger = logger;
+  }
+
+  start(blob: GrowingBlob): EarlyUpload {
+    const running = new Running();
+    this.#running.add(running);
+    void this.#run(blob, running).finally(() => this.#running.delete(running));
+    return running;
+  }
+
+  /**
+   * The build is over: ends uploads that wait for a retry, whose wait and whose patience are those of something that
+   * nobody waits for, and forgets what the repository has.
+   */
+  handOver(): void {
+    for (const running of this.#running) if (running.isFailing) running.stop();
+    this.#repository.forgetBlobs();
+  }
+
+  async #run(blob: GrowingBlob, running: Running): Promise<void> {
+    const { signal } = running;
+    try {
+      if (!(await this.#mayPush(signal))) return;
+      const onBegin = () => running.goesOn();
+      const put = await this.#repository.putBlob(blob, {
+        priority: APP_PRIORITY,
+        signal,
+        onBytes: (bytes) => running.sent(bytes),
+        onBegin,
+        onRetry: () => running.fails(),
+      });
+      if (put.outcome !== "uploaded") running.sent(0);
+    } catch (error) {
+      if (!signal.aborted) this.#logger.debug(`Failed to upload a layer early: ${messageOf(error)}`);
+    }
+  }
+
+  /** Checked before the first upload, once. */
+  #mayPush(signal: AbortSignal): Promise<boolean> {
+    this.#access ??= awaitedLater(
+      this.#repository.checkPush({ priority: APP_PRIORITY, signal }).then(
+        () => true,
+        (error: unknown) => {
+          if (signal.aborted) this.#access = undefined;
+          this.#logger.debug(`Not uploading layers early: ${messageOf(error)}`);
+          return false;
+        },
+      ),
+    );
+    return this.#access;
+  }
+}
+
+class Running implements EarlyUpload {
+  readonly #stopped = new AbortController();
+  sentBytes = 0;
+  isFailing = false;
+
+  get signal(): AbortSignal {
+    return this.#stopped.signal;
+  }
+
+  sent(bytes: number): void {
+    this.sentBytes = bytes;
+    this.isFailing = false;
+  }
+
+  goesOn(): void {
+    this.isFailing = false;
+  }
+
+  fails(): void {
+    this.isFailing = true;
+  }
+
+  stop(): void {
+    this.#stopped.abort(new Fault("EXPORT_CANCELLED", "an early upload was not needed any more"));
+  }
+}

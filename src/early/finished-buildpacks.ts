@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import type { GroupElement } from "../cnb/build-metadata.ts";
+
+/** Of a process; undefined if it ended, or may not be read. */
+export interface ReadProcesses {
+  readonly children: (pid: number) => readonly number[];
+  readonly words: (pid: number) => readonly string[];
+  readonly variables: (pid: number) => readonly string[];
+}
+
+/**
+ * The buildpacks of a group that are over while a builder runs. The builder runs `bin/build` of one buildpack after the
+ * other as its child, with the buildpack's layers directory as an argument and its own directory in a variable
+ * (lifecycle buildpack/build.go): all buildpacks before the one that runs are over. Between two, and if /proc cannot be
+ * read, nothing is known.
+ *
+ * This only decides when work is worth it. Whether a layer is what it was, its stamp decides.
+ */
+export class FinishedBuildpacks {
+  readonly #group: readonly GroupElement[];
+  readonly #directories: readonly string[];
+  readonly #processes: ReadProcesses;
+  #count = 0;
+
+  constructor(group: readonly GroupElement[], layersDir: string, processes: ReadProcesses = KERNEL) {
+    this.#group = group;
+    this.#directories = group.map(({ id }) => posix.join(layersDir, escaped(id)));
+    this.#processes = processes;
+  }
+
+  /** @returns those that are over since the last call, in the group's order */
+  next(builder: number): GroupElement[] {
+    const running = Math.max(-1, ...this.#processes.children(builder).map((child) => this.#positionOf(child)));
+    if (running <= this.#count) return [];
+    const over = this.#group.slice(this.#count, running);
+    this.#count = running;
+    // A buildpack that is in the group again has the same directory again.
+    const isOver = (_: GroupElement, i: number) =>
+      !this.#directories.includes(this.#directories[running - over.length + i] ?? "", running);
+    return over.filter(isOver);
+  }
+
+  #positionOf(pid: number): number {
+    const words = this.#processes.words(pid);
+    const named = this.#directories.findLastIndex((directory) => words.includes(directory));
+    if (named >= 0) return named;
+    // A script that became another program.
+    const name = "CNB_BUILDPACK_DIR=";
+    const root = this.#processes.variables(pid).find((variable) => variable.startsWith(name)) ?? "";
+    return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escaped(id)}/${version}`));
+  }
+}
+
+function escaped(id: string): string {
+  return id.replaceAll("/", "_");
+}
+
+const KERNEL: ReadProcesses = {
+  children: (pid) => {
+    const tasks = list(`/proc/${pid}/task`);
+    // The file needs a kernel with CONFIG_PROC_CHILDREN, as distributions build it (proc(5)).
+    return tasks.flatMap((task) => read(`/proc/${pid}/task/${task}/children`).split(" ").filter(Boolean).map(Number));
+  },
+  words: (pid) => read(`/proc/${pid}/cmdline`).split("\0"),
+  variables: (pid) => read(`/proc/${pid}/environ`).split("\0"),
+};
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

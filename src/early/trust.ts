@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync, statfsSync } from "node:fs";
+import type { TreeStamp } from "../../workers/protocol.ts";
+import { type ByteString, fsPath } from "../go/byte-string.ts";
+
+/*
+ * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
+ * or attributes, no program can set it, and a stamp has it of every path. What is left, and ruled out here:
+ *
+ * - File systems of other machines and of programs, whose times are theirs to give.
+ * - A change in the same tick of the kernel's clock as the last one before the stamp: both have the same ctime.
+ * - A file that is mapped shared. The first write to a page through a mapping sets the ctime; further ones do not until
+ *   the page was written back (`file_update_time` in mm/memory.c and the file systems' `page_mkwrite`). A mapping that
+ *   comes after the look has its first write after it, so only mappings that exist at the look matter.
+ * - A file that has another name, or is on another file system, outside of the tree, through which it may be mapped.
+ *
+ * A file that is merely open for writing does not matter: each write(2) sets the ctime.
+ */
+
+/**
+ * `f_type` of file systems whose pages are mapped read-only until their first write (statfs(2)). Not tmpfs, which maps
+ * pages writable at the first read, so that writes never show; nor what may be on another machine.
+ */
+const LOCAL = new Map([
+  [0xef53, "ext4"],
+  [0x58465342, "xfs"],
+  [0x9123683e, "btrfs"],
+  [0x794c7630, "overlayfs"],
+]);
+
+/** @returns undefined for a file system to trust, otherwise its type, as `0x...` */
+export function distrustedFileSystem(path: ByteString): string | undefined {
+  const { type } = statfsSync(fsPath(path));
+  return LOCAL.has(type) ? undefined : `0x${type.toString(16)}`;
+}
+
+/** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */
+const TICK_MS = 20;
+
+/** @param lookMs when the scan began, in ms since 1970 */
+export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, lookMs: number): boolean {
+  return isSelfContained && changedMs < lookMs - TICK_MS;
+}
+
+/**
+ * True if a process has a file below the directory in a shared mapping that it may write to. A process that cannot be
+ * read counts if it may be the build's: of this user, and started after this one.
+ * @param directory real path, without symlinks
+ */
+export function isMapped(directory: ByteString, pids: readonly string[] = processes()): boolean {
+  return pids.some((pid) => {
+    try {
+      return hasMapping(pid, directory);
+    } catch {
+      return mayBeOfBuild(pid);
+    }
+  });
+}
+
+function processes(): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+}
+
+const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ \S+ \d+ *(?<path>.*)$/;
+
+function hasMapping(pid: string, directory: ByteString): boolean {
+  const inside = `${escaped(directory)}/`;
+  const shared = mappings(`/proc/${pid}/maps`).filter(
+    ({ rights, path }) => rights[3] === "s" && path.startsWith(inside),
+  );
+  if (shared.length === 0) return false;
+  if (shared.some(({ rights }) => rights[1] === "w")) return true;
+  // Of a file that was opened for writing, the mapping can become writable (`mw`: VM_MAYWRITE).
+  return mappings(`/proc/${pid}/smaps`).some(
+    ({ rights, path, flags }) => rights[3] === "s" && path.startsWith(inside) && flags.includes(" mw"),
+  );
+}
+
+interface Mapping {
+  readonly rights: string;
+  readonly path: string;
+  flags: string;
+}
+
+function mappings(file: string): Mapping[] {
+  const found: Mapping[] = [];
+  for (const line of readFileSync(file, "latin1").split("\n")) {
+    const { rights, path } = MAPPING.exec(line)?.groups ?? {};
+    if (rights !== undefined && path !== undefined) found.push({ rights, path, flags: "" });
+    const last = found.at(-1);
+    if (last !== undefined && line.startsWith("VmFlags:")) last.flags = line;
+  }
+  return found;
+}
+
+/** As the kernel writes paths there (`seq_file_path`). */
+function escaped(path: ByteString): string {
+  return path.replaceAll("\n", "\\012");
+}
+
+function mayBeOfBuild(pid: string): boolean {
+  try {
+    const ids = /^Uid:\s+(?<ids>.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.groups?.ids ?? "";
+    return ids.split(/\s+/).includes(String(process.geteuid?.())) && startTime(pid) >= startTime("self");
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
+/** In clock ticks since boot. The name before it, in parentheses, may contain anything (proc_pid_stat(5)). */
+function startTime(pid: string): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+}

@@ -1,0 +1,84 @@
+import { changedFault, type DigestDone, type StampedScan, type TarIndex } from "../../workers/protocol.ts";
+import { untilAborted } from "../concurrency/abort.ts";
+import { Fault } from "../errors/fault.ts";
+import type { LayerWork } from "../observe/layer-work.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { DirectorySource } from "../plan/layers.ts";
+import type { EarlyLayer } from "./early-layer.ts";
+import { type PassEngine, type PassResult, runPass } from "./pass.ts";
+import type { WorkerPool } from "./pool.ts";
+import { SlotPool } from "./slots.ts";
+import { maxBlobSize, SpooledBlob } from "./spool.ts";
+import type { SpoolFiles } from "./spool-files.ts";
+
+interface WantedProducts {
+  readonly expected: readonly string[];
+  readonly blob: boolean;
+}
+
+/** Hashes and compresses layers one after the other, for an export that comes later. */
+export class EarlyBuilder {
+  readonly #engine: PassEngine;
+  readonly #spools: SpoolFiles;
+
+  constructor(pool: WorkerPool, spools: SpoolFiles) {
+    this.#engine = { pool, slots: new SlotPool(pool.arena.slots) };
+    this.#spools = spools;
+  }
+
+  scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
+    return untilAborted(this.#engine.pool.scanStamped(source), signal);
+  }
+
+  /**
+   * @param plan with `expected`, the layer is compressed only if its diffID is none of these
+   * @throws Fault if a file cannot be read, or changes meanwhile; the signal's reason
+   */
+  async build(
+    { expected, blob }: WantedProducts,
+    tar: TarIndex,
+    work: LayerWork,
+    signal: AbortSignal,
+  ): Promise<EarlyLayer> {
+    const isUnconditional = blob && expected.length === 0;
+    const first = await this.#pass(tar, { diffId: true, blob: isUnconditional }, work, signal);
+    const { diffId } = first;
+    if (diffId === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
+    const isKnown = expected.includes(`sha256:${diffId.sha256}`);
+    if (!blob || isUnconditional || isKnown) return { diffId, blob: first.blob };
+    const second = await this.#pass(tar, { diffId: false, blob: true }, work, signal);
+    if (second.crc32 === diffId.crc32) return { diffId, blob: second.blob };
+    await second.blob?.spool.release();
+    throw new Fault("EXPORT_LAYER_CHANGED", "the layer's contents changed between hashing and compressing them");
+  }
+
+  async #pass(
+    tar: TarIndex,
+    products: { readonly diffId: boolean; readonly blob: boolean },
+    work: LayerWork,
+    signal: AbortSignal,
+  ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "diffId" | "crc32">> {
+    const spool = products.blob ? await this.#openSpool(tar) : undefined;
+    try {
+      const rank = { priority: 0, order: 0 };
+      const result = await runPass(this.#engine, tar, { diffId: products.diffId, spool, work }, rank, signal);
+      if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
+      const { diffId, blob, crc32 } = result;
+      if (spool === undefined || blob === undefined) return { diffId, crc32, blob: undefined };
+      spool.complete(finished(blob));
+      return { diffId, crc32, blob: { spool, done: blob } };
+    } catch (error) {
+      spool?.fail(error);
+      throw error;
+    }
+  }
+
+  async #openSpool({ tarSize }: TarIndex): Promise<SpooledBlob> {
+    const { arena } = this.#engine.pool;
+    return SpooledBlob.in(await this.#spools.open(maxBlobSize(arena, tarSize)));
+  }
+}
+
+function finished({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
+  return { digest: `sha256:${sha256}` as Digest, size };
+}

@@ -1,0 +1,346 @@
+import { execFileSync, spawn } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { WorkerPool } from "../../../src/engine/pool.ts";
+import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
+import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
+import { findProgram } from "../../support/find-program.ts";
+import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
+
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip());
+});
+afterAll(() => pool.close());
+
+const isRoot = process.getuid?.() === 0;
+
+/** A layer of some files, one of them of more than a block. */
+function layerTree(): string {
+  const root = join(tempTree(), "layer");
+  mkdirSync(join(root, "lib/deep"), { recursive: true });
+  writeFileSync(join(root, "lib/large"), seededBytes(1_500_000, 7));
+  writeFileSync(join(root, "lib/deep/a"), "aaaa");
+  writeFileSync(join(root, "b"), "bbbb");
+  symlinkSync("lib/deep/a", join(root, "link"));
+  return root;
+}
+
+function source(root: string): DirectorySource {
+  return { kind: "directory", path: root, uid: 1000, gid: 1000 };
+}
+
+describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
+  test("is not read again if its tree is what it was", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    await scene.early(layer);
+    const without = await scene.exportWithoutEarly(layer);
+    expect(await scene.export(layer)).toEqual({ ...without, reads: 0 });
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  /** Each changes a tree in a way that its stamp must show. */
+  const CHANGES: Readonly<Record<string, (root: string) => void>> = {
+    "a file with other contents of the same size": (root) => writeFileSync(join(root, "b"), "BBBB"),
+    "a file of the same size whose mtime was set back": (root) => {
+      const { atime, mtime } = statSync(join(root, "b"));
+      writeFileSync(join(root, "b"), "BBBB");
+      utimesSync(join(root, "b"), atime, mtime);
+    },
+    "one byte of a large file, with the mtime set back": (root) => {
+      const path = join(root, "lib/large");
+      const { atime, mtime } = statSync(path);
+      const bytes = readFileSync(path);
+      bytes[1_234_567] = ~(bytes[1_234_567] ?? 0) & 255;
+      writeFileSync(path, bytes);
+      utimesSync(path, atime, mtime);
+    },
+    "a file replaced by rename": (root) => {
+      const { atime, mtime } = statSync(join(root, "b"));
+      writeFileSync(join(root, "../new"), "BBBB");
+      utimesSync(join(root, "../new"), atime, mtime);
+      renameSync(join(root, "../new"), join(root, "b"));
+    },
+    "a longer file": (root) => appendFileSync(join(root, "lib/deep/a"), "a"),
+    "a shorter file": (root) => truncateSync(join(root, "lib/large"), 1_000_000),
+    "a file more": (root) => writeFileSync(join(root, "lib/deep/c"), ""),
+    "a file less": (root) => rmSync(join(root, "lib/deep/a")),
+    "a directory more": (root) => mkdirSync(join(root, "lib/empty")),
+    "another mode of a file": (root) => chmodSync(join(root, "b"), 0o755),
+    "another mode of a directory": (root) => chmodSync(join(root, "lib"), 0o700),
+    "another mode of a directory above": (root) => chmodSync(join(root, ".."), 0o711),
+    "a file with only other times": (root) => utimesSync(join(root, "b"), 1, 1),
+    "a symlink with only other times": (root) => lutimesSync(join(root, "link"), 1, 1),
+    "another target of a symlink": (root) => {
+      rmSync(join(root, "link"));
+      symlinkSync("lib/deep/b", join(root, "link"));
+    },
+    "a directory swapped for a copy with other contents": (root) => {
+      cpSync(join(root, "lib/deep"), join(root, "../deep"), { recursive: true, preserveTimestamps: true });
+      writeFileSync(join(root, "../deep/a"), "AAAA");
+      renameSync(join(root, "lib/deep"), join(root, "../old"));
+      renameSync(join(root, "../deep"), join(root, "lib/deep"));
+    },
+    "the whole layer swapped for a copy": (root) => {
+      cpSync(root, `${root}-copy`, { recursive: true, preserveTimestamps: true });
+      writeFileSync(`${root}-copy/b`, "BBBB");
+      renameSync(root, `${root}-old`);
+      renameSync(`${root}-copy`, root);
+    },
+    "a file written through a new name outside of the layer": (root) => {
+      linkSync(join(root, "b"), join(root, "../outside"));
+      writeFileSync(join(root, "../outside"), "BBBB");
+      rmSync(join(root, "../outside"));
+    },
+  };
+
+  test.each(Object.entries(CHANGES))("is made anew: %s", async (_, change) => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await scene.early(source(root));
+    change(root);
+    const exported = await scene.export(source(root));
+    expect(exported.reads).toBeGreaterThan(0);
+    expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test.runIf(isRoot)("is made anew: another owner", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await scene.early(source(root));
+    chownSync(join(root, "b"), 12, 34);
+    const exported = await scene.export(source(root));
+    expect(exported.reads).toBeGreaterThan(0);
+    expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
+  });
+
+  test("is made anew if files were written through a name that the tree has itself", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    linkSync(join(root, "b"), join(root, "lib/same"));
+    await scene.early(source(root));
+    writeFileSync(join(root, "lib/same"), "BBBB");
+    const exported = await scene.export(source(root));
+    expect(exported.reads).toBeGreaterThan(0);
+    expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
+  });
+
+  test("is exported with the products that the export wants besides", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    await scene.early(layer);
+    const directory = tempTree();
+    const tarFiles = [{ directory, expected: [] }];
+    const made = scene.layer(layer, { products: { blob: true, tarStream: false, tarFiles } });
+    const { path } = await made.tarFile(directory);
+    const digest = execFileSync("sha256sum", [path]).toString().slice(0, 64);
+    expect(`sha256:${digest}`).toBe(await made.diffId);
+    expect(made.counters).toMatchObject({ reads: 1, hashes: 1, compressions: 1, tarFiles: 1 });
+    made.release();
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test("that an image has already is hashed only, and compressed when asked for", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    const { diffId, digest } = await scene.exportWithoutEarly(layer);
+    await vi.waitFor(async () => {
+      expect(await scene.tryEarly(layer, [diffId])).toMatchObject({ kind: "made", layer: { blob: undefined } });
+    }, WAIT);
+    expect(await scene.export(layer)).toEqual({ diffId, digest, reads: 1 });
+  });
+
+  test("that nobody claims leaves nothing open", async () => {
+    const scene = new EarlyScene(pool);
+    await scene.early(source(layerTree()));
+    expect(openSpools(scene.spoolDir)).toBe(1);
+    scene.kept.close();
+    await spoolsClosed(scene.spoolDir);
+  });
+});
+
+describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
+  test("if one of its files has a name outside of it", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    linkSync(join(root, "b"), join(root, "../outside"));
+    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "never" });
+  });
+
+  test("if it changes while it is made", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await vi.waitFor(async () => {
+      const making = scene.tryEarly(source(root));
+      const pass = vi.spyOn(pool, "digest").mockImplementationOnce((...task) => {
+        writeFileSync(join(root, "lib/large"), seededBytes(1_500_000, 8));
+        pass.mockRestore();
+        return pool.digest(...task);
+      });
+      expect(await making).toMatchObject({ kind: "later", reason: expect.stringContaining("changed") });
+    }, WAIT);
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  const python = findProgram("python3") !== undefined;
+
+  /** Maps a file of a layer, and writes to the mapping whenever it is told to. */
+  const MAPPER = `import mmap, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+mapping = mmap.mmap(file, 0)
+os.close(file)
+for line in sys.stdin:
+    at, value = line.split()
+    mapping[int(at)] = int(value)
+    print("written", flush=True)
+`;
+
+  function map(path: string) {
+    const mapper = spawn("python3", ["-c", MAPPER, path], { stdio: ["pipe", "pipe", "inherit"] });
+    onTestFinished(() => void mapper.kill());
+    let written = 0;
+    mapper.stdout.on("data", (lines: Buffer) => {
+      written += lines.toString().split("written").length - 1;
+    });
+    const write = async (value: number) => {
+      const before = written;
+      mapper.stdin.write(`1000 ${value}\n`);
+      await vi.waitFor(() => expect(written).toBeGreaterThan(before), WAIT);
+    };
+    const end = async () => {
+      mapper.stdin.end();
+      await text(mapper.stdout);
+    };
+    return { write, end };
+  }
+
+  test.runIf(python)("while a process has one of its files in a mapping that it may write to", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    const mapper = map(join(root, "lib/large"));
+    await mapper.write(1);
+    const mapped = { kind: "later", reason: "a process has one of its files mapped" };
+    expect(await scene.tryEarly(source(root))).toMatchObject(mapped);
+    await mapper.end();
+    await scene.early(source(root));
+  });
+
+  test.runIf(python)("again if a mapping wrote to it later", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await scene.early(source(root));
+    const mapper = map(join(root, "lib/large"));
+    await mapper.write(1);
+    await mapper.write(2);
+    await mapper.end();
+    const exported = await scene.export(source(root));
+    expect(exported.reads).toBeGreaterThan(0);
+    expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
+  });
+});
+
+/* Random schedules. */
+
+const SCHEDULES = Number(process.env.EARLY_SCHEDULES ?? 200);
+/** Most of a schedule is waiting for the clock. Each lane has threads of its own: an engine owns the memory of its threads. */
+const LANES = 4;
+
+const NAMES = ["a", "b", "c", "d/e", "d/f", "d/g/h"];
+
+/** Does something to a tree that a buildpack might do, whatever the tree is like. */
+function act(root: string, random: SeededRandom): void {
+  const path = join(root, NAMES[random.below(NAMES.length)] as string);
+  const other = join(root, NAMES[random.below(NAMES.length)] as string);
+  const acts = [
+    () => writeFileSync(path, random.bytes(4)),
+    () => writeFileSync(path, random.bytes(random.below(2000))),
+    () => {
+      const { atime, mtime } = statSync(path);
+      writeFileSync(path, random.bytes(statSync(path).size));
+      utimesSync(path, atime, mtime);
+    },
+    () => rmSync(path, { recursive: true }),
+    () => renameSync(path, other),
+    () => linkSync(path, other),
+    () => chmodSync(path, 0o600 + random.below(64)),
+    () => utimesSync(path, random.below(1e9), random.below(1e9)),
+    () => symlinkSync(NAMES[random.below(NAMES.length)] as string, path),
+    () => mkdirSync(path),
+  ];
+  try {
+    acts[random.below(acts.length)]?.();
+  } catch {
+    // Not with this tree.
+  }
+}
+
+/** @returns whether the export read nothing */
+async function runSchedule(seed: number, threads: WorkerPool): Promise<boolean> {
+  const random = seededRandom(seed);
+  const root = join(tempTree({ "layer/d/g/": "" }), "layer");
+  for (const name of NAMES) writeFileSync(join(root, name), random.bytes(4));
+  const scene = new EarlyScene(threads);
+  const acts = (most: number) => {
+    for (let count = random.below(most + 1); count > 0; count--) act(root, random);
+  };
+  for (let round = random.below(2); round >= 0; round--) {
+    acts(3);
+    const quiet = random.below(3) > 0;
+    if (quiet) await new Promise((resolve) => setTimeout(resolve, 25));
+    const making = scene.tryEarly(source(root));
+    for (let turns = random.below(60); turns > 0 && !quiet; turns--) await new Promise(setImmediate);
+    if (!quiet) acts(2);
+    await making;
+  }
+  if (random.below(2) === 0) acts(2);
+  const exported = await scene.export(source(root));
+  const { diffId, digest } = await scene.exportWithoutEarly(source(root));
+  expect(exported, `schedule ${seed}`).toMatchObject({ diffId, digest });
+  scene.kept.close();
+  expect(scene.kept.has(layerKey(source(root)))).toBe(false);
+  return exported.reads === 0;
+}
+
+test.runIf(IS_TRUSTED)(
+  `${SCHEDULES} random schedules of late writes never change a layer`,
+  async () => {
+    let [claimed, next] = [0, 1];
+    const runLane = async () => {
+      const threads = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
+      try {
+        while (next <= SCHEDULES) if (await runSchedule(next++, threads)) claimed += 1;
+      } finally {
+        await threads.close();
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, runLane));
+    // Both outcomes are tried.
+    expect(claimed).toBeGreaterThan(SCHEDULES / 10);
+    expect(claimed).toBeLessThan((SCHEDULES * 9) / 10);
+  },
+  60_000,
+);

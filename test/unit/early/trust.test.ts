@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { canShowChanges, distrustedFileSystem, isMapped } from "../../../src/early/trust.ts";
+import { findProgram } from "../../support/find-program.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+
+describe("a stamp shows later changes", () => {
+  const stamp = { digest: "", changedMs: 1_000_000, isSelfContained: true };
+
+  test.each([
+    ["long before the look", 1_005_000, true],
+    ["two ticks of the slowest clock before it", 1_000_021, true],
+    ["within those", 1_000_020, false],
+    ["after it, or in a future that a clock set back left", 999_000, false],
+  ])("if the last change was %s: %s", (_, lookMs, expected) => {
+    expect(canShowChanges(stamp, lookMs)).toBe(expected);
+  });
+
+  test("not if files have names elsewhere, or were missing", () => {
+    expect(canShowChanges({ ...stamp, isSelfContained: false }, 2_000_000)).toBe(false);
+    expect(canShowChanges({ ...stamp, changedMs: Number.POSITIVE_INFINITY }, 2_000_000)).toBe(false);
+  });
+});
+
+test("a file system in memory or of the kernel is not trusted", () => {
+  expect(distrustedFileSystem("/proc")).toBe("0x9fa0");
+});
+
+const MAP = `import mmap, os, sys
+how, path = sys.argv[1:]
+file = os.open(path, os.O_RDONLY if how == "read" else os.O_RDWR)
+prot = mmap.PROT_READ | (mmap.PROT_WRITE if how == "write" else 0)
+flags = mmap.MAP_PRIVATE if how == "private" else mmap.MAP_SHARED
+mapping = mmap.mmap(file, 0, flags=flags, prot=prot)
+os.close(file)
+print("mapped", flush=True)
+sys.stdin.readline()
+`;
+
+describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
+  test.each([
+    ["write", "shared and writable", true],
+    ["later", "shared and not writable yet, of a file that was opened for writing", true],
+    ["read", "shared, of a file that was opened for reading", false],
+    ["private", "private", false],
+  ])("%s: %s, counts: %s", async (how, _, expected) => {
+    const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
+    const mapper = spawn("python3", ["-c", MAP, how, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
+    onTestFinished(() => void mapper.kill());
+    await once(mapper.stdout, "data");
+    expect(isMapped(join(root, "layer"))).toBe(expected);
+    expect(isMapped(join(root, "layers"))).toBe(false);
+  });
+});
+
+test("a process that has ended maps nothing", () => {
+  expect(isMapped("/layers/a", ["999999999"])).toBe(false);
+});
