@@ -1,16 +1,197 @@
-import { expect, test } from "vitest";
+import { chmodSync, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
+import type { ExporterRun } from "../../support/exporter.ts";
+import { RegistryAccess } from "../../support/registry-access.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-test.runIf(IS_TRUSTED)("a finished buildpack's layer is uploaded while the next one runs", async () => {
+/** More than what an upload waits for before it begins. */
+const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");
+
+const UPLOADS = /\/app\/blobs\/uploads\//;
+
+/** What the exporter said, without the name and digest of the image. */
+function exported({ stdout }: ExporterRun): string {
+  const lines = stdout.slice(stdout.indexOf("===> EXPORTING"));
+  return lines.replace(/\/(app|other):latest/g, "/image").replace(/sha256:[0-9a-f]{64}/g, "sha256");
+}
+
+async function sameAsWithout(early: EarlyBuild, run: ExporterRun): Promise<void> {
+  const without = await early.exportWithoutEarly();
+  expect([run.exitCode, without.exitCode]).toEqual([0, 0]);
+  expect(await verifyImage(early.build.image)).toEqual(await verifyImage(without.image));
+  expect(exported(run)).toBe(exported(without));
+}
+
+describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
+  test("is uploaded while the next one runs, once, and the image and the log are as without", async () => {
+    const early = await EarlyBuild.open();
+    const { registry } = early.build;
+    early.buildpacks({ first: JRE });
+    const running = early.start();
+    await early.untilUploaded(1);
+    expect(early.isSecondRunning).toBe(true);
+    const [digest = ""] = early.uploaded;
+    const run = await early.finish(running);
+    expect((await verifyImage(early.build.image)).layers.map((layer) => layer.digest)).toContain(digest);
+    expect(registry.count("PUT", new RegExp(encodeURIComponent(digest)))).toBe(1);
+    await sameAsWithout(early, run);
+  });
+
+  test.each([
+    ["a file with other contents of the same size", "echo two > $first/jre/release"],
+    ["a file more", "echo > $first/jre/more"],
+    ["another mode", "chmod 700 $first/jre/lib"],
+    ["a layer that is not for launch any more", "printf '[types]\\nbuild = true\\n' > $first/jre.toml"],
+    ["no layer any more", "rm -r $first/jre $first/jre.toml"],
+  ])("is made anew if a later buildpack leaves %s", async (_, second) => {
+    const early = await EarlyBuild.open();
+    early.buildpacks({ first: JRE, second });
+    const running = early.start();
+    await early.untilUploaded(1);
+    await sameAsWithout(early, await early.finish(running));
+  });
+
+  test("that only the cache takes is hashed, and exported with it", async () => {
+    const early = await EarlyBuild.open();
+    const cache = `${early.build.registry.host}/cache:latest`;
+    const repository = layerScript("repository", "head -c 100000 /dev/urandom > jar", "cache = true");
+    early.buildpacks({ first: `${JRE}\n${repository}` });
+    const running = early.start({ flags: ["-cache-image", cache] });
+    await early.untilUploaded(1);
+    const run = await early.finish(running);
+    expect(run).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("layer 'early/first:repository'") });
+    await verifyImage(cache);
+    const { image } = await early.exportWithoutEarly();
+    expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
+  });
+
+  test("is not uploaded with -early compress, nor looked at with -early none", async () => {
+    for (const mode of ["compress", "none"]) {
+      const early = await EarlyBuild.open();
+      const { registry } = early.build;
+      early.buildpacks({ first: JRE });
+      const running = early.start({ flags: ["-early", mode] });
+      await vi.waitFor(() => expect(early.isSecondRunning).toBe(true), WAIT);
+      expect(registry.count("POST", UPLOADS)).toBe(0);
+      await sameAsWithout(early, await early.finish(running));
+    }
+  });
+});
+
+describe.runIf(IS_TRUSTED)("a registry that", () => {
+  test("is down during the build gets all layers at the export, and the log has no word of it", async () => {
+    const early = await EarlyBuild.open();
+    const { faults } = early.build.registry;
+    faults.add({
+      method: "PATCH",
+      target: UPLOADS,
+      times: Number.POSITIVE_INFINITY,
+      action: { answer: { status: 503 } },
+      name: "down",
+    });
+    early.buildpacks({ first: JRE });
+    const running = early.start();
+    await vi.waitFor(() => expect(faults.happened).toContain("down"), WAIT);
+    faults.clear();
+    const run = await early.finish(running);
+    expect(run.stderr).not.toMatch(/503|retrying/);
+    await sameAsWithout(early, run);
+  });
+
+  test("allows no push gets no upload, and the export fails as without", async () => {
+    const early = await EarlyBuild.open();
+    const { registry } = early.build;
+    const answer = { status: 403, body: JSON.stringify({ errors: [{ code: "DENIED", message: "not you" }] }) };
+    registry.faults.add({
+      method: "POST",
+      target: UPLOADS,
+      times: Number.POSITIVE_INFINITY,
+      action: { answer },
+      name: "denied",
+    });
+    early.buildpacks({ first: JRE });
+    const running = early.start();
+    await vi.waitFor(() => expect(registry.faults.happened).toContain("denied"), WAIT);
+    const run = await early.finish(running);
+    const without = await early.start({ flags: ["-early", "none"] }).ended;
+    expect([run.exitCode, without.exitCode]).toEqual([62, 62]);
+    expect(run.stderr).toBe(without.stderr);
+    expect(registry.count("PATCH", UPLOADS)).toBe(0);
+  });
+
+  test("collects an early blob before the export gets it again", async () => {
+    const early = await EarlyBuild.open();
+    early.buildpacks({ first: JRE });
+    const running = early.start();
+    await early.untilUploaded(1);
+    early.build.registry.blobs.unlink("app", early.uploaded[0] ?? "");
+    expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
+    await verifyImage(early.build.image);
+  });
+
+  test("lets tokens expire during the build is asked for new ones", async () => {
+    const login = { username: "someone", password: "secret" };
+    const early = await EarlyBuild.open({ kind: "bearer", ...login });
+    const { auth, host } = early.build.registry;
+    early.buildpacks({ first: JRE });
+    const basic = `Basic ${Buffer.from("someone:secret").toString("base64")}`;
+    const running = early.start({ env: { CNB_REGISTRY_AUTH: JSON.stringify({ [host]: basic }) } });
+    await early.untilUploaded(1);
+    auth?.expireTokens();
+    expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
+    await verifyImage(early.build.image, new RegistryAccess({ login }));
+  });
+});
+
+/** An upload is under way and cannot end. */
+async function whileUploading(early: EarlyBuild, request: Parameters<EarlyBuild["start"]>[0] = {}) {
+  const held = early.build.registry.faults.hold({ method: "PATCH", target: UPLOADS, times: Number.POSITIVE_INFINITY });
+  const running = early.start(request);
+  await held;
+  return running;
+}
+
+describe.runIf(IS_TRUSTED)("nothing is published, and uploads are cancelled,", () => {
+  test.each([
+    ["fails", "exit 51", 51],
+    ["is killed", "kill -KILL $PPID", 137],
+  ])("if the builder %s", async (_, second, exitCode) => {
+    const early = await EarlyBuild.open();
+    const { registry } = early.build;
+    early.buildpacks({ first: JRE, second });
+    const run = await early.finish(await whileUploading(early));
+    expect(run.exitCode).toBe(exitCode);
+    // One for the check of the push access.
+    await vi.waitFor(() => expect(registry.count("DELETE", UPLOADS)).toBe(2), WAIT);
+    expect(registry.count("PUT", /./)).toBe(registry.count("PUT", /\/run\//));
+  });
+
+  test("if the creator is stopped", async () => {
+    const early = await EarlyBuild.open();
+    const { registry } = early.build;
+    early.buildpacks({ first: JRE });
+    const running = await whileUploading(early);
+    running.process.kill("SIGTERM");
+    expect(await running.ended).toMatchObject({ exitCode: 143 });
+    await vi.waitFor(() => expect(registry.count("DELETE", UPLOADS)).toBe(2), WAIT);
+  });
+});
+
+test.runIf(IS_TRUSTED)("a creator that is killed leaves nothing but an upload for the registry to expire", async () => {
   const early = await EarlyBuild.open();
-  early.buildpacks({ first: layerScript("jre", "head -c 3000000 /dev/urandom > lib") });
-  const running = early.start({ flags: ["-no-color"] });
-  await early.untilUploaded(1);
-  expect(early.isSecondRunning).toBe(true);
-  early.goOn();
-  const run = await running.ended;
-  expect(run).toMatchObject({ exitCode: 0 });
-  await verifyImage(early.build.image);
+  const spool = tempTree();
+  chmodSync(spool, 0o777);
+  early.buildpacks({ first: JRE });
+  const running = await whileUploading(early, { env: { CNB_EXPORT_SPOOL_DIR: spool } });
+  running.process.kill("SIGKILL");
+  // The builder lives on, and has its output.
+  await early.finish(running);
+  expect(readdirSync(spool)).toEqual([]);
+  expect(early.build.registry.count("PUT", /app\/manifests/)).toBe(0);
+  expect(existsSync(join(early.build.output.layersDir, "report.toml"))).toBe(false);
 });

@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { vi } from "vitest";
-import type { RunningExporter } from "../exporter.ts";
+import type { ExporterRun, RunningExporter } from "../exporter.ts";
+import type { AuthOptions } from "../registry/auth.ts";
 import { WAIT } from "../time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
@@ -16,8 +17,8 @@ export class EarlyBuild {
     this.build = build;
   }
 
-  static async open(): Promise<EarlyBuild> {
-    return new EarlyBuild(await FakeBuild.open());
+  static async open(auth?: AuthOptions): Promise<EarlyBuild> {
+    return new EarlyBuild(await FakeBuild.open(auth));
   }
 
   /** @param second what happens in the build after the first buildpack's layers could be exported */
@@ -39,8 +40,22 @@ done\n`;
     this.build.script("builder", run);
   }
 
-  start(request: CreateRequest = {}): RunningExporter {
-    return this.build.start(request);
+  start({ flags = [], ...request }: CreateRequest = {}): RunningExporter {
+    return this.build.start({ ...request, flags: ["-no-color", ...flags] });
+  }
+
+  /** Lets the second buildpack go on, and the creator end. */
+  async finish(running: RunningExporter): Promise<ExporterRun> {
+    this.goOn();
+    return await running.ended;
+  }
+
+  /** Exports what the build left once more, into another image and with nothing done early. */
+  async exportWithoutEarly(): Promise<ExporterRun & { readonly image: string }> {
+    this.build.script("builder", ":");
+    const image = `${this.build.registry.host}/other:latest`;
+    const run = await this.start({ flags: ["-early", "none"], images: [image] }).ended;
+    return { ...run, image };
   }
 
   goOn(): void {
@@ -51,14 +66,17 @@ done\n`;
     return this.build.record("waits") !== "";
   }
 
-  /** Uploads that the registry has committed. */
-  get uploads(): number {
-    return this.build.registry.count("PUT", /\/app\/blobs\/uploads\//);
+  /** Digests of the blobs whose upload the registry has committed, in that order. */
+  get uploaded(): readonly string[] {
+    const { requests } = this.build.registry;
+    const commits = requests.filter(({ method, target }) => method === "PUT" && /\/app\/blobs\/uploads\//.test(target));
+    return commits.map(({ target }) => new URL(target, "http://registry").searchParams.get("digest") ?? "");
   }
 
   async untilUploaded(count: number): Promise<void> {
     await vi.waitFor(() => {
-      if (this.uploads < count) throw new Error(`${this.uploads} of ${count} uploads`);
+      const { length } = this.uploaded;
+      if (length < count) throw new Error(`${length} of ${count} uploads`);
     }, WAIT);
   }
 }

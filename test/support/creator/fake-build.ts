@@ -4,6 +4,7 @@ import { onTestFinished } from "vitest";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
 import { BUILD_USER } from "../builder.ts";
 import { type RunningExporter, type Streams, startProgram } from "../exporter.ts";
+import type { AuthOptions } from "../registry/auth.ts";
 import { FakeRegistry } from "../registry/registry.ts";
 import { pushRunImage } from "../run-image.ts";
 import { tempTree } from "../temp-tree.ts";
@@ -60,10 +61,13 @@ export class FakeBuild {
     this.#records = records;
   }
 
-  static async open(): Promise<FakeBuild> {
-    const registry = await FakeRegistry.start();
+  /** @param auth what the registry asks for, once the build begins */
+  static async open(auth?: AuthOptions): Promise<FakeBuild> {
+    const registry = await FakeRegistry.start(auth === undefined ? {} : { auth });
     onTestFinished(() => registry[Symbol.asyncDispose]());
+    if (registry.auth !== undefined) registry.auth.isSuspended = true;
     const runImage = await pushRunImage(`${registry.host}/run`);
+    if (registry.auth !== undefined) registry.auth.isSuspended = false;
     const sources = tempTree({ "jdk/java": "java\n", "app/index.html": "<p>hello</p>\n" });
     const output = writeBuildOutput(tempTree(), { jdk: { from: [join(sources, "jdk")], launch: true, cache: true } }, [
       join(sources, "app"),
