@@ -85,6 +85,10 @@ export class EarlyExport implements EarlyWork {
     return this.#registries;
   }
 
+  get wastedBytes(): number {
+    return this.layers.wastedBytes;
+  }
+
   /** Call when the builder has started. */
   watch(builder: number): void {
     this.#running = awaitedLater(

@@ -41,12 +41,17 @@ export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, lookMs
   return isSelfContained && changedMs < lookMs - TICK_MS;
 }
 
+/** With more, such as those of a whole host, looking at all of them would take too long. */
+const MOST_PROCESSES = 1000;
+
 /**
  * True if a process has a file below the directory in a shared mapping that it may write to. A process that cannot be
- * read counts if it may be the build's: of this user, and started after this one.
+ * read counts if it may be the build's: of this user, and started after this one. Also true if there are too many
+ * processes to look at.
  * @param directory real path, without symlinks
  */
 export function isMapped(directory: ByteString, pids: readonly string[] = processes()): boolean {
+  if (pids.length > MOST_PROCESSES) return true;
   return pids.some((pid) => {
     try {
       return hasMapping(pid, directory);

@@ -190,15 +190,16 @@ export class LayerBuild implements Layer {
    */
   async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
     try {
-      const early = await this.#early;
-      if (early === undefined) return await this.#turn(products, rank, first);
-      const left = withoutEarly(products, early);
-      const done = { diffId: early.diffId, blob: early.blob?.done, crc32: early.diffId.crc32, touched: undefined };
-      if (isNothing(left)) return done;
-      // Tar files alone are for the cache, which must not delay the app image.
-      const isForCache = left.blob === undefined && left.stream === undefined;
-      await this.#turn(left, isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank, early.diffId);
-      return done;
+      return await this.#tar.pass(async (tar) => {
+        const early = await this.#early;
+        if (early === undefined) return await this.#turn(tar, products, rank, first);
+        const left = withoutEarly(products, early);
+        // Tar files alone are for the cache, which must not delay the app image.
+        const isForCache = left.blob === undefined && left.stream === undefined;
+        const ownRank = isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank;
+        if (!isNothing(left)) await this.#turn(tar, left, ownRank, early.diffId);
+        return { diffId: early.diffId, blob: early.blob?.done, crc32: early.diffId.crc32, touched: undefined };
+      });
     } catch (error) {
       this.work.fail(error);
       failAll(products, error);
@@ -206,15 +207,13 @@ export class LayerBuild implements Layer {
     }
   }
 
-  async #turn(products: Products, rank: Rank, first: DigestDone | undefined): Promise<PassResult> {
+  async #turn(tar: LayerTar, products: Products, rank: Rank, first: DigestDone | undefined): Promise<PassResult> {
     const { diffId = false, blob, files = [], stream } = products;
     const isForReader = !diffId && blob === undefined && files.length === 0;
     const stop = isForReader && stream !== undefined ? AbortSignal.any([this.#signal, stream.left]) : this.#signal;
     const passes = this.#engine.passes[isBackground(rank) ? "cache" : "app"];
-    return await this.#tar.pass(async (tar) => {
-      if (stream !== undefined) await untilAborted(stream.ready, stop);
-      return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
-    });
+    if (stream !== undefined) await untilAborted(stream.ready, stop);
+    return await passes.run(rank.priority, () => this.#pass(tar, products, rank, stop, first), rank.order, stop);
   }
 
   async #pass(

@@ -35,6 +35,8 @@ export interface EarlyWork {
   readonly layers: EarlyLayers;
   /** Connected early; undefined if nothing was to be uploaded. */
   readonly registries: Registries | undefined;
+  /** Sent early for layers that the export has no use for. */
+  readonly wastedBytes: number;
   /** From now on the export logs, and observes retries. */
   handOver(logger: Logger, onRetry: RetryObserver): void;
 }
@@ -75,7 +77,10 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
   const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
-  early?.handOver(logger, onRetry);
+  if (early !== undefined) {
+    early.handOver(logger, onRetry);
+    monitor.wastedBytes = () => early.wastedBytes;
+  }
   const registries = early?.registries ?? connectRegistries(inputs.settings, uploadConcurrency, { ...own, onRetry });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   const app = openDestination(inputs, registries, own, monitor);

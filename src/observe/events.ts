@@ -8,6 +8,9 @@ const bytes = (description: string) =>
     .meta({ description: `${description}, in bytes` });
 const count = (description: string) => z.int().nonnegative().meta({ description });
 const elapsedMs = z.number().nonnegative().meta({ description: "Milliseconds since the export began" });
+const early = z
+  .optional(z.literal(true))
+  .meta({ description: "The creator made it while the build ran; absent otherwise" });
 const id = z.string().meta({ description: "The layer's id, as the log has it: `<buildpack>:<layer>`, `slice-1`, ..." });
 const side = z.enum(["app", "cache"]).meta({ description: "The app image, or the cache" });
 const destination = z
@@ -44,12 +47,18 @@ export const exportEventSchema = z.discriminatedUnion("event", [
         .meta({ description: "What the pass makes of the layer" }),
     },
   ),
-  kind("layer-hashed", "A layer's diffID is known.", { id, diffId: digest, tarSize: bytes("The uncompressed tar") }),
+  kind("layer-hashed", "A layer's diffID is known.", {
+    id,
+    diffId: digest,
+    tarSize: bytes("The uncompressed tar"),
+    early,
+  }),
   kind("layer-compressed", "All of a layer's compressed blob is made. Uploads of it may have begun long before.", {
     id,
     digest,
     size: bytes("The blob"),
     tarSize: bytes("The uncompressed tar"),
+    early,
   }),
   kind("layer-reused", "An image that was there before has the layer: nothing is compressed for it.", {
     id,
@@ -115,6 +124,9 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     compressedBytes: bytes("What became of them"),
     sentBytes: bytes("Sent to all destinations"),
     appReadyMs: z.optional(z.number()).meta({ description: "Milliseconds until the app image was ready" }),
+    earlyLayers: z.optional(count("Layers that were ready before the build ended, if any")),
+    earlyBytes: z.optional(bytes("Their tars")),
+    earlyWastedBytes: z.optional(bytes("Sent while the build ran, for layers that changed later; absent if none")),
     limit: z
       .optional(z.string())
       .meta({ description: "What held the export up most: `cores`, `disk`, `answers`, or a destination" }),

@@ -70,11 +70,13 @@ export class LayerWork {
     const { diffId, blob } = products;
     const { id, tarSize = 0 } = this;
     this.state = "made";
-    if (diffId !== undefined) this.#emit({ event: "layer-hashed", id, diffId, tarSize });
+    const early = this.isEarly ? ({ early: true } as const) : {};
+    if (diffId !== undefined) this.#emit({ event: "layer-hashed", id, diffId, tarSize, ...early });
     if (blob !== undefined) {
       this.compressed = blob.size;
       this.isCompressed = true;
-      this.#emit({ event: "layer-compressed", id, digest: `sha256:${blob.sha256}`, size: blob.size, tarSize });
+      const digest = `sha256:${blob.sha256}`;
+      this.#emit({ event: "layer-compressed", id, digest, size: blob.size, tarSize, ...early });
     }
     this.#works?.passEnded(this, undefined);
   }

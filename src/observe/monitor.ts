@@ -12,6 +12,8 @@ export class Monitor {
   appReadyMs: number | undefined;
   readonly reused = new Set<string>();
   readonly queues = new Map<string, () => number>();
+  /** Bytes sent before the export that it has no use for. */
+  wastedBytes: () => number = () => 0;
   readonly #events: EventSink;
   readonly #now: () => number;
   readonly #started: number;

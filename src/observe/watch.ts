@@ -147,7 +147,13 @@ function isSummaryDue(flag: ProgressFlag, mode: ProgressMode, { totalMs }: Summa
   return mode.kind === "bars" || flag === "plain" || (mode.kind === "lines" && totalMs >= mode.everyMs);
 }
 
-function summaryEvent({ bottleneck, totalMs: _, appReadyMs, ...numbers }: Summary): EventBody {
+function summaryEvent(summary: Summary): EventBody {
+  const { bottleneck, totalMs: _, appReadyMs, earlyLayers, earlyBytes, earlyWastedBytes, ...rest } = summary;
+  const numbers = {
+    ...rest,
+    ...(earlyLayers > 0 && { earlyLayers, earlyBytes }),
+    ...(earlyWastedBytes > 0 && { earlyWastedBytes }),
+  };
   const ready = appReadyMs === undefined ? {} : { appReadyMs: Math.round(appReadyMs) };
   if (bottleneck === undefined) return { event: "summary", ...numbers, ...ready };
   const { constraint, share } = bottleneck;

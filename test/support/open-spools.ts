@@ -1,11 +1,11 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { expect } from "vitest";
 
-/** How many of this process's open descriptors are files in a directory, including unnamed files. */
-export function openSpools(directory: string): number {
-  return readdirSync("/proc/self/fd").filter((fd) => {
+/** How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process. */
+export function openSpools(directory: string, pid: number | "self" = "self"): number {
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(directory);
     } catch {
       return false; // the descriptor of the listing itself
     }

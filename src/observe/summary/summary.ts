@@ -11,6 +11,11 @@ export interface Summary {
   readonly tarBytes: number;
   readonly compressedBytes: number;
   readonly sentBytes: number;
+  /** Ready before the build ended. */
+  readonly earlyLayers: number;
+  readonly earlyBytes: number;
+  /** Sent while the build ran, for layers that changed later. */
+  readonly earlyWastedBytes: number;
   readonly appReadyMs: number | undefined;
   readonly totalMs: number;
   readonly bottleneck: Bottleneck | undefined;
@@ -18,9 +23,14 @@ export interface Summary {
 
 export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined): Summary {
   let [readBytes, tarBytes, compressedBytes, sentBytes] = [0, 0, 0, 0];
+  let [earlyLayers, earlyBytes] = [0, 0];
   const made = new Set<string>();
-  for (const { id, madeInAll, isCompressed, tarSize = 0, compressed } of monitor.layers) {
+  for (const { id, madeInAll, isCompressed, isEarly, tarSize = 0, compressed } of monitor.layers) {
     readBytes += madeInAll;
+    if (isEarly) {
+      earlyLayers += 1;
+      earlyBytes += tarSize;
+    }
     if (!isCompressed) continue;
     made.add(id);
     tarBytes += tarSize;
@@ -38,6 +48,9 @@ export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined):
     tarBytes,
     compressedBytes,
     sentBytes,
+    earlyLayers,
+    earlyBytes,
+    earlyWastedBytes: monitor.wastedBytes(),
     appReadyMs: monitor.appReadyMs,
     totalMs: monitor.elapsedMs(),
     bottleneck,
@@ -98,9 +111,17 @@ export function summaryLines(summary: Summary, setup: Setup): string[] {
   const last = [held, hint].filter((text) => text !== "").join("; ");
   return [
     `${made} ${made === 1 ? "layer" : "layers"} built, ${reused} reused; read ${bytesText(readBytes)}${compressed}, sent ${bytesText(sentBytes)}`,
+    ...earlyLines(summary),
     `${ready}done after ${durationText(totalMs)}`,
     ...(last === "" ? [] : [last]),
   ].map((line) => `Summary: ${line}`);
+}
+
+function earlyLines({ earlyLayers, earlyBytes, earlyWastedBytes }: Summary): string[] {
+  if (earlyLayers === 0 && earlyWastedBytes === 0) return [];
+  const layers = earlyLayers === 1 ? "1 layer was" : `${earlyLayers} layers were`;
+  const wasted = earlyWastedBytes === 0 ? "" : `; sent ${bytesText(earlyWastedBytes)} of layers that changed later`;
+  return [`${layers} ready before the build ended (${bytesText(earlyBytes)})${wasted}`];
 }
 
 function bottleneckText({ constraint, share }: Bottleneck): string {

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
-import type { ExporterRun } from "../../support/exporter.ts";
+import { type ExporterRun, readEvents } from "../../support/exporter.ts";
+import { openSpools } from "../../support/open-spools.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -13,6 +15,17 @@ import { verifyImage } from "../../support/verify-image.ts";
 const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");
 
 const UPLOADS = /\/app\/blobs\/uploads\//;
+
+/** The creator drops its privileges before it writes there. */
+function writableDirectory(): string {
+  const directory = tempTree();
+  chmodSync(directory, 0o777);
+  return directory;
+}
+
+function eventsFile(): string {
+  return join(writableDirectory(), "events");
+}
 
 /** What the exporter said, without the name and digest of the image. */
 function exported({ stdout }: ExporterRun): string {
@@ -31,14 +44,23 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
   test("is uploaded while the next one runs, once, and the image and the log are as without", async () => {
     const early = await EarlyBuild.open();
     const { registry } = early.build;
+    const events = eventsFile();
     early.buildpacks({ first: JRE });
-    const running = early.start();
+    const running = early.start({ flags: ["-events", events] });
     await early.untilUploaded(1);
     expect(early.isSecondRunning).toBe(true);
     const [digest = ""] = early.uploaded;
     const run = await early.finish(running);
     expect((await verifyImage(early.build.image)).layers.map((layer) => layer.digest)).toContain(digest);
     expect(registry.count("PUT", new RegExp(encodeURIComponent(digest)))).toBe(1);
+    const jre = { id: "early/first:jre", early: true };
+    expect(readEvents(events)).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({ event: "layer-hashed", ...jre }),
+        expect.objectContaining({ event: "layer-compressed", ...jre, digest }),
+        expect.objectContaining({ event: "summary", earlyLayers: 1, earlyBytes: expect.any(Number) }),
+      ]),
+    );
     await sameAsWithout(early, run);
   });
 
@@ -50,10 +72,14 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     ["no layer any more", "rm -r $first/jre $first/jre.toml"],
   ])("is made anew if a later buildpack leaves %s", async (_, second) => {
     const early = await EarlyBuild.open();
+    const events = eventsFile();
     early.buildpacks({ first: JRE, second });
-    const running = early.start();
+    const running = early.start({ flags: ["-events", events] });
     await early.untilUploaded(1);
     await sameAsWithout(early, await early.finish(running));
+    const summary = readEvents(events).find(({ event }) => event === "summary");
+    expect(summary).toMatchObject({ earlyWastedBytes: expect.any(Number) });
+    expect(summary).not.toHaveProperty("earlyLayers");
   });
 
   test("that only the cache takes is hashed, and exported with it", async () => {
@@ -70,16 +96,28 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
-  test("is not uploaded with -early compress, nor looked at with -early none", async () => {
-    for (const mode of ["compress", "none"]) {
-      const early = await EarlyBuild.open();
-      const { registry } = early.build;
-      early.buildpacks({ first: JRE });
-      const running = early.start({ flags: ["-early", mode] });
-      await vi.waitFor(() => expect(early.isSecondRunning).toBe(true), WAIT);
-      expect(registry.count("POST", UPLOADS)).toBe(0);
-      await sameAsWithout(early, await early.finish(running));
-    }
+  test("is compressed, but not uploaded, with -early compress", async () => {
+    const early = await EarlyBuild.open();
+    const [events, spool] = [eventsFile(), writableDirectory()];
+    early.buildpacks({ first: JRE });
+    const running = early.start({ flags: ["-early", "compress", "-events", events, "-spool-dir", spool] });
+    const { pid } = running.process;
+    // The threads end when all that is to be made is made.
+    await vi.waitFor(() => expect([openSpools(spool, pid), nicestThreads(pid)]).toEqual([1, 0]), WAIT);
+    expect(early.build.registry.count("POST", UPLOADS)).toBe(0);
+    const run = await early.finish(running);
+    expect(readEvents(events).findLast(({ event }) => event === "summary")).toMatchObject({ earlyLayers: 1 });
+    await sameAsWithout(early, run);
+  });
+
+  test("is exported at the end with -early none", async () => {
+    const early = await EarlyBuild.open();
+    const events = eventsFile();
+    early.buildpacks({ first: JRE });
+    early.goOn();
+    const run = await early.start({ flags: ["-early", "none", "-events", events] }).ended;
+    expect(readEvents(events).some((event) => "early" in event)).toBe(false);
+    await sameAsWithout(early, run);
   });
 });
 
@@ -184,8 +222,7 @@ describe.runIf(IS_TRUSTED)("nothing is published, and uploads are cancelled,", (
 
 test.runIf(IS_TRUSTED)("a creator that is killed leaves nothing but an upload for the registry to expire", async () => {
   const early = await EarlyBuild.open();
-  const spool = tempTree();
-  chmodSync(spool, 0o777);
+  const spool = writableDirectory();
   early.buildpacks({ first: JRE });
   const running = await whileUploading(early, { env: { CNB_EXPORT_SPOOL_DIR: spool } });
   running.process.kill("SIGKILL");

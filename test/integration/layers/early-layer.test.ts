@@ -16,6 +16,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -27,6 +28,7 @@ import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
 
 let pool: WorkerPool;
@@ -261,6 +263,20 @@ for line in sys.stdin:
     expect(exported.reads).toBeGreaterThan(0);
     expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
   });
+});
+
+test("threads for early work have the lowest priority, and nothing else has", async () => {
+  const before = nicestThreads();
+  const own = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip(), 19);
+  try {
+    const { index } = await own.scanStamped(source(layerTree()));
+    expect(index.entryCount).toBeGreaterThan(5);
+    // Two that compress, and one that hashes.
+    await vi.waitFor(() => expect(nicestThreads()).toBe(before + 3), WAIT);
+    expect(getPriority()).not.toBe(19);
+  } finally {
+    await own.close();
+  }
 });
 
 /* Random schedules. */

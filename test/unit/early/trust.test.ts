@@ -56,6 +56,15 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
   });
 });
 
+test("too many processes to look at count as one with a mapping", () => {
+  expect(
+    isMapped(
+      "/layers/a",
+      Array.from({ length: 1001 }, () => "999999999"),
+    ),
+  ).toBe(true);
+});
+
 test("a process that has ended maps nothing", () => {
   expect(isMapped("/layers/a", ["999999999"])).toBe(false);
 });

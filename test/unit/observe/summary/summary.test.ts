@@ -110,6 +110,9 @@ test("the summary adds up a monitor's counters; a layer both reused and built co
     tarBytes: 10 * MB,
     compressedBytes: 4 * MB,
     sentBytes: 8 * MB,
+    earlyLayers: 0,
+    earlyBytes: 0,
+    earlyWastedBytes: 0,
     appReadyMs: 1000,
     totalMs: 1500,
     bottleneck: undefined,
@@ -123,6 +126,9 @@ const SUMMARY: Summary = {
   tarBytes: 10 * MB,
   compressedBytes: 4 * MB,
   sentBytes: 8 * MB,
+  earlyLayers: 0,
+  earlyBytes: 0,
+  earlyWastedBytes: 0,
   appReadyMs: 9_000,
   totalMs: 10_000,
   bottleneck: { constraint: { kind: "destination", destination: "reg.example/app" }, share: 0.71 },
@@ -134,6 +140,24 @@ test("the summary is three lines", () => {
     "Summary: app image ready after 9.0s, done after 10s",
     "Summary: bottleneck: reg.example/app (71% of the time); use -compression-level 5 to send less",
   ]);
+});
+
+test("the summary says what was ready before the build ended, and what was sent in vain", () => {
+  const monitor = new Monitor();
+  const blob = { sha256: "b", size: 4 * MB };
+  monitor.layer("a:b").madeEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob });
+  const summary = summarize(monitor, undefined);
+  expect(summary).toMatchObject({
+    made: 1,
+    readBytes: 0,
+    compressedBytes: 4 * MB,
+    earlyLayers: 1,
+    earlyBytes: 10 * MB,
+  });
+  expect(summaryLines(summary, SETUP)[1]).toBe("Summary: 1 layer was ready before the build ended (10.0 MB)");
+  expect(summaryLines({ ...SUMMARY, earlyLayers: 2, earlyBytes: MB, earlyWastedBytes: 3 * MB }, SETUP)[1]).toBe(
+    "Summary: 2 layers were ready before the build ended (1.00 MB); sent 3.00 MB of layers that changed later",
+  );
 });
 
 test("the summary omits unknown values", () => {

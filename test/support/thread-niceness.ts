@@ -1,0 +1,9 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** How many threads of a process have the lowest priority, 19 (proc_pid_stat(5)). Default: this process. */
+export function nicestThreads(pid: number | "self" = "self"): number {
+  return readdirSync(`/proc/${pid}/task`).filter((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "19";
+  }).length;
+}
