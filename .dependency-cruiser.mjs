@@ -87,7 +87,20 @@ const TABLE = {
     types: ["cnb", "logger.ts", "workers/protocol.ts"],
   },
   creator: {
-    may: ["build-output", "cli", "cnb", "docker", "early", "errors", "export", "go", "observe", "oci", "process"],
+    may: [
+      "build-output",
+      "cli",
+      "cnb",
+      "concurrency",
+      "docker",
+      "early",
+      "errors",
+      "export",
+      "go",
+      "observe",
+      "oci",
+      "process",
+    ],
     types: ["logger.ts", "plan", "report"],
   },
   cli: {

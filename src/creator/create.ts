@@ -3,12 +3,14 @@ import { readGroup, refuseTracingBuildpack } from "../build-output/group.ts";
 import { asUser, runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
 import { type ExportEnvironment, exportBuild } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { requireEventsDirectory } from "../observe/event-writer.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
+import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
@@ -43,6 +45,10 @@ export interface CreateParts extends ExportEnvironment {
   readonly buildSpan?: OpenSpan | undefined;
 }
 
+interface BuildParts extends CreateParts {
+  readonly phases: EarlierSpan[];
+}
+
 /**
  * Runs the phases of a build, then exports the result (docs/compatibility.md#creator).
  * @returns 0, or the exit code of the failed phase, which has reported its error
@@ -54,7 +60,7 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   const telemetry = asUser(user.uid, user.gid, () => openTelemetry("create", { ...inputs, ...parts }));
   const span = telemetry?.start("create");
   try {
-    const exitCode = await buildAndExport(inputs, { ...parts, buildSpan: span }, signal);
+    const exitCode = await buildAndExport(inputs, { ...parts, buildSpan: span, phases: [] }, signal);
     span?.end(phaseFailure(exitCode));
     return exitCode;
   } catch (error) {
@@ -66,7 +72,7 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
   }
 }
 
-async function buildAndExport(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
   const prepared = await prepareBuild(inputs, parts, signal);
   if (prepared !== EXIT_CODES.success) return prepared;
   const { logger, user } = parts;
@@ -82,7 +88,8 @@ async function buildAndExport(inputs: CreateInputs, parts: CreateParts, signal: 
     logger.phase("EXPORTING");
     const created = await readCreatedInputs(settings, logger);
     const telemetry = { span: parts.buildSpan?.startChild("export") };
-    await exportBuild(created, { ...parts, environment, telemetry, early }, signal);
+    const earlier = () => [...parts.phases, ...(early?.spans ?? [])];
+    await exportBuild(created, { ...parts, environment, telemetry, early, earlier }, signal);
     return EXIT_CODES.success;
   } finally {
     await early?.close();
@@ -101,7 +108,7 @@ function phaseFailure(exitCode: number): Fault | undefined {
  * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
  * from the build on, nothing needs privileges.
  */
-async function prepareBuild(inputs: CreateInputs, parts: CreateParts, signal: AbortSignal): Promise<number> {
+async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
   const { settings, build } = inputs;
   const { user, logger } = parts;
   const run = (title: string, phase: Phase, as?: User) => {
@@ -130,7 +137,7 @@ const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore
 async function runOne(
   phase: Phase,
   inputs: CreateInputs,
-  { lifecycle, user, environment, logger, output, buildSpan: parent }: CreateParts,
+  { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildParts,
   how: Pick<PhaseStart, "user" | "onStart">,
   signal: AbortSignal,
 ): Promise<number> {
@@ -142,8 +149,10 @@ async function runOne(
     env: { ...phaseEnvironment(phase, inputs, user, environment), ...traceVariable(span) },
     ...how,
   };
+  const startMs = threadClock();
   try {
     const exitCode = await runPhase(phase, start, signal);
+    phases.push({ kind: "phase", name: SPAN_NAMES[phase], startMs, endMs: threadClock() });
     logger.debug(`The ${phase} ended with exit code ${exitCode}`);
     span?.set({ "phase.exit_code": BigInt(exitCode) });
     span?.end(phaseFailure(exitCode));

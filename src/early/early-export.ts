@@ -5,7 +5,7 @@ import { readAnalyzed } from "../build-output/analyzed.ts";
 import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
 import { readGroup } from "../build-output/group.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
-import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
+import { type Clock, SYSTEM_CLOCK, threadClock } from "../concurrency/clock.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
@@ -17,6 +17,7 @@ import { messageOf } from "../errors/fault.ts";
 import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportEnvironment } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
+import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts";
 import { layerKey } from "../plan/layers.ts";
@@ -32,6 +33,9 @@ import { type EarlyPlan, type MadeEarly, makeEarly } from "./make-early.ts";
 type EarlyMode = "upload" | "compress" | "none";
 
 const LOOK_MS = 250;
+
+/** Threads that take longer end with the process. */
+const CLOSE_MS = 1000;
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
@@ -66,6 +70,8 @@ interface Workshop {
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new KeptLayers();
+  /** When each layer was made, in ms of the thread clock. */
+  readonly spans: EarlierSpan[] = [];
   readonly #options: EarlyOptions;
   readonly #clock: Clock;
   readonly #lines = new HeldLines();
@@ -98,10 +104,12 @@ export class EarlyExport implements EarlyWork {
     );
   }
 
-  /** The builder is over: stops what is being made, and ends all threads. Uploads go on. */
-  async end(): Promise<void> {
+  /**
+   * The builder is over: gives up what is being made; uploads go on. The export does not wait for the threads, which may
+   * take long to end on a busy machine.
+   */
+  end(): void {
     this.#ended.abort();
-    await this.#running;
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -112,9 +120,12 @@ export class EarlyExport implements EarlyWork {
 
   /** Cancels uploads that nobody waits for, and frees what was not claimed. */
   async close(): Promise<void> {
-    await this.end();
+    this.end();
     this.layers.close();
     await this.#registries?.close();
+    const waited = new AbortController();
+    await Promise.race([this.#running, this.#clock.wait(CLOSE_MS, waited.signal).catch(() => undefined)]);
+    waited.abort();
   }
 
   async #run(builder: number): Promise<void> {
@@ -162,8 +173,9 @@ export class EarlyExport implements EarlyWork {
     const left: Candidate[] = [];
     try {
       for (const candidate of due) {
+        const startMs = threadClock();
         const made = await makeEarly(builder, candidate, tuning.spoolDir, signal);
-        if (made.kind === "made") this.#keep(candidate, made);
+        if (made.kind === "made") this.#keep(candidate, made, startMs);
         else this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${made.reason}`);
         if (made.kind === "later") left.push(this.#later(candidate));
       }
@@ -173,17 +185,18 @@ export class EarlyExport implements EarlyWork {
     return left;
   }
 
-  #keep({ source }: Candidate, { stamp, layer }: Extract<MadeEarly, { kind: "made" }>): void {
+  #keep({ id, source }: Candidate, { stamp, layer }: Extract<MadeEarly, { kind: "made" }>, startMs: number): void {
+    this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
     const upload = layer.blob && this.#workshop?.uploads?.start(layer.blob.spool);
     this.layers.keep(layerKey(source), stamp, layer, upload);
   }
 
   #startThreads(workers: number): WorkerPool {
-    const { settings, startThreads } = this.#options;
+    const { settings } = this.#options;
     const { compression: kind, compressionLevel } = settings.tuning;
     const { entries, deflate } = engineParts();
     const compression = loadCompression(kind, compressionLevel, ...deflate);
-    return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, LOWEST);
+    return new WorkerPool(entries, workers, compression, LOWEST);
   }
 
   #later(candidate: Candidate): Candidate {

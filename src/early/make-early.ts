@@ -53,6 +53,7 @@ export async function makeEarly(
     const again = await builder.scan(plan.source, signal);
     if (again.stamp.digest !== stamp.digest) return await drop("it changed meanwhile");
     if (isMapped(directory)) return await drop("a process has mapped one of its files");
+    signal.throwIfAborted();
     return { kind: "made", stamp, layer };
   } catch (error) {
     const made = await drop(messageOf(error));

@@ -23,7 +23,7 @@ import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
-import { watchExport } from "../observe/watch.ts";
+import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
@@ -58,6 +58,7 @@ export interface ExportEnvironment {
   readonly telemetry?: { readonly span: OpenSpan | undefined };
   readonly launcherRelease: Promise<LauncherRelease>;
   readonly early?: EarlyWork | undefined;
+  readonly earlier?: ObserverOptions["earlier"];
 }
 
 /**
@@ -65,12 +66,15 @@ export interface ExportEnvironment {
  * @throws Fault with an exit code; the signal's reason
  */
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
-  const { logger, output, environment, launcherRelease, onEvent, telemetry, early } = own;
+  const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
   const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded());
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const audience = { logger, output, environment, onEvent, launcherRelease, ...(telemetry && { telemetry }) };
+  const audience = {
+    ...{ logger, output, environment, onEvent, launcherRelease, earlier },
+    ...(telemetry && { telemetry }),
+  };
   const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
   const { monitor } = watch;
   const { entries, deflate } = engineParts();

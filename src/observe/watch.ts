@@ -19,6 +19,7 @@ import { type Setup, type Summary, summarize, summaryLines } from "./summary/sum
 import { ExportSpans } from "./telemetry/export-spans.ts";
 import { type OpenSpan, openTelemetry, warnTelemetry } from "./telemetry/telemetry.ts";
 import { TimelineRecorder } from "./timeline/recorder.ts";
+import type { EarlierSpan } from "./timeline/timeline.ts";
 import { writeTimeline } from "./timeline/write.ts";
 
 const STDOUT = 1;
@@ -29,6 +30,8 @@ export interface ObserverOptions {
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
   readonly launcherRelease: Promise<LauncherRelease>;
+  /** What came before the export, for its timeline, in ms of the thread clock. */
+  readonly earlier?: (() => readonly EarlierSpan[]) | undefined;
   /** The export's span in telemetry that the caller opens and closes. Absent: {@link watchExport} opens it. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
 }
@@ -94,7 +97,8 @@ export async function watchExport(
   const patienceMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
   const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
     try {
-      await writeTimeline(tuning.timeline, from.timeline(monitor, `tandem ${VERSION}`), timelinePage, patienceMs());
+      const timeline = from.timeline(monitor, `tandem ${VERSION}`, options.earlier?.());
+      await writeTimeline(tuning.timeline, timeline, timelinePage, patienceMs());
     } catch (error) {
       warn("timeline", messageOf(error));
     }

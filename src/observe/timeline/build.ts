@@ -2,7 +2,7 @@ import type { ExportEvent } from "../events.ts";
 import type { LayerWork } from "../layer-work.ts";
 import type { Transfer } from "../transfer.ts";
 import type { Series, Span } from "./spans.ts";
-import type { Lane, Marker, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "./timeline.ts";
+import type { EarlierSpan, Lane, Marker, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "./timeline.ts";
 
 export interface Recorded {
   readonly program: string;
@@ -16,6 +16,8 @@ export interface Recorded {
   readonly layers: readonly LayerWork[];
   readonly queues: Series;
   readonly sent: Series;
+  /** In ms of the thread clock, like the spans. */
+  readonly earlier: readonly EarlierSpan[];
 }
 
 export function buildTimeline(recorded: Recorded): Timeline {
@@ -40,6 +42,11 @@ export function buildTimeline(recorded: Recorded): Timeline {
     ]),
     uploads: placed.uploads,
     markers: events.flatMap(markerOf),
+    earlier: recorded.earlier.map((span) => ({
+      ...span,
+      startMs: rounded(span.startMs - recorded.beganMs),
+      endMs: rounded(span.endMs - recorded.beganMs),
+    })),
     samples: {
       times: queues.times.map(rounded),
       queues: Object.fromEntries(queues.values),

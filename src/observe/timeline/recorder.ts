@@ -5,7 +5,7 @@ import type { Monitor } from "../monitor.ts";
 import type { BlockTimes, SpanSink } from "../span-sink.ts";
 import { buildTimeline } from "./build.ts";
 import { Series, type Span, SpanList } from "./spans.ts";
-import type { Timeline } from "./timeline.ts";
+import type { EarlierSpan, Timeline } from "./timeline.ts";
 
 const SAMPLE_MS = 100;
 
@@ -50,7 +50,12 @@ export class TimelineRecorder implements SpanSink {
     return ticker.every(SAMPLE_MS, sample);
   }
 
-  timeline(monitor: Pick<Monitor, "transfers" | "layers" | "elapsedMs">, program: string): Timeline {
+  /** @param earlier what came before the export, in ms of the thread clock */
+  timeline(
+    monitor: Pick<Monitor, "transfers" | "layers" | "elapsedMs">,
+    program: string,
+    earlier: readonly EarlierSpan[] = [],
+  ): Timeline {
     return buildTimeline({
       program,
       began: this.#beganAt,
@@ -63,6 +68,7 @@ export class TimelineRecorder implements SpanSink {
       layers: monitor.layers,
       queues: this.#queues,
       sent: this.#sent,
+      earlier,
     });
   }
 

@@ -51,6 +51,14 @@ export interface Marker {
   readonly kind: "app" | "cache" | "failure";
 }
 
+/** What came before the export, in the creator; times are negative. */
+export interface EarlierSpan {
+  readonly kind: "phase" | "layer";
+  readonly name: string;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
 export interface Timeline {
   readonly program: string;
   readonly began: string;
@@ -61,6 +69,7 @@ export interface Timeline {
   readonly layerSpans: readonly LayerSpan[];
   readonly uploads: readonly UploadSpan[];
   readonly markers: readonly Marker[];
+  readonly earlier: readonly EarlierSpan[];
   readonly samples: {
     readonly times: readonly number[];
     readonly queues: Readonly<Record<string, readonly number[]>>;

@@ -1,6 +1,8 @@
 import type { Timeline } from "./timeline.ts";
 
-const PROCESSES = { threads: 1, uploads: 2, layers: 3 } as const;
+const PROCESSES = { build: 0, threads: 1, uploads: 2, layers: 3 } as const;
+
+const BUILD_LANES = { phase: "phases", layer: "layers made early" } as const;
 
 /** `ts` and `dur` are in microseconds. */
 interface TraceEvent {
@@ -34,7 +36,13 @@ export function traceEvents(
       ({ name, ms }): TraceEvent => ({ name, ph: "i", s: "g", pid: PROCESSES.threads, tid: 0, ts: micro(ms) }),
     ),
   ];
-  return { traceEvents: events, displayTimeUnit: "ms", otherData: { program, began, durationMs } };
+  const earlier = earlierEvents(timeline);
+  // The format has no times before 0.
+  const first = Math.min(0, ...earlier.map(({ ts = 0 }) => ts));
+  const all = [...earlier, ...events].map((event) =>
+    event.ts === undefined ? event : { ...event, ts: event.ts - first },
+  );
+  return { traceEvents: all, displayTimeUnit: "ms", otherData: { program, began, durationMs } };
 }
 
 function micro(ms: number): number {
@@ -57,6 +65,19 @@ function metadata({ lanes, layers }: Timeline): TraceEvent[] {
     ...lanes.flatMap(({ name, group }, i) => thread(PROCESSES[group], i + 1, name)),
     ...layers.flatMap(({ id }, i) => thread(PROCESSES.layers, i + 1, id)),
   ];
+}
+
+function earlierEvents({ earlier }: Timeline): TraceEvent[] {
+  if (earlier.length === 0) return [];
+  const pid = PROCESSES.build;
+  const lanes = Object.values(BUILD_LANES).map(
+    (name, tid): TraceEvent => ({ name: "thread_name", ph: "M", pid, tid: tid + 1, args: { name } }),
+  );
+  const spans = earlier.map(({ kind, name, startMs, endMs }): TraceEvent => {
+    const [ts, tid] = [micro(startMs), kind === "phase" ? 1 : 2];
+    return { name, cat: kind, ph: "X", pid, tid, ts, dur: micro(endMs) - ts };
+  });
+  return [{ name: "process_name", ph: "M", pid, args: { name: "build" } }, ...lanes, ...spans];
 }
 
 function threadEvents({ spans, layers }: Timeline): TraceEvent[] {

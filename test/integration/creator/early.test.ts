@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
@@ -45,8 +45,9 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const early = await EarlyBuild.open();
     const { registry } = early.build;
     const events = eventsFile();
+    const timeline = join(writableDirectory(), "timeline.json");
     early.buildpacks({ first: JRE });
-    const running = early.start({ flags: ["-events", events] });
+    const running = early.start({ flags: ["-events", events, "-timeline", timeline] });
     await early.untilUploaded(1);
     expect(early.isSecondRunning).toBe(true);
     const [digest = ""] = early.uploaded;
@@ -61,6 +62,10 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
         expect.objectContaining({ event: "summary", earlyLayers: 1, earlyBytes: expect.any(Number) }),
       ]),
     );
+    const { traceEvents } = JSON.parse(readFileSync(timeline, "utf8"));
+    for (const name of ["analyze", "detect", "restore", "build"])
+      expect(traceEvents).toContainEqual(expect.objectContaining({ name, cat: "phase" }));
+    expect(traceEvents).toContainEqual(expect.objectContaining({ name: "early/first:jre", cat: "layer", pid: 0 }));
     await sameAsWithout(early, run);
   });
 

@@ -105,7 +105,7 @@ function element<Kind extends HTMLElement>(id: string): Kind {
 
 const timeline: Timeline = JSON.parse(element("timeline").textContent ?? "");
 const rows = buildRows(timeline);
-const view = new View(timeline.durationMs * 1.01);
+const view = new View(timeline.durationMs * 1.01, Math.min(0, ...timeline.earlier.map(({ startMs }) => startMs)));
 const [canvas, scroller, details] = [element<HTMLCanvasElement>("canvas"), element("scroller"), element("details")];
 const context = canvas.getContext("2d") as CanvasRenderingContext2D;
 

@@ -2,6 +2,7 @@ import { bytesText, durationText, speedText } from "../../quantities.ts";
 import type { LayerSpan, ThreadSpan, Timeline, TimelineLayer, UploadSpan } from "../timeline.ts";
 
 export function timeText(ms: number): string {
+  if (ms < 0) return `-${timeText(-ms)}`;
   if (ms < 1) return `${ms.toFixed(3)} ms`;
   if (ms < 100) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${ms.toFixed(0)} ms`;
@@ -46,7 +47,9 @@ export type Row =
 export function buildRows(timeline: Timeline): Row[] {
   const title = (label: string): Row => ({ kind: "title", label });
   const uploads = uploadRows(timeline);
+  const earlier = earlierRows(timeline);
   return [
+    ...(earlier.length === 0 ? [] : [title("Build"), ...earlier]),
     title("Threads"),
     ...threadRows(timeline),
     ...(uploads.length === 0 ? [] : [title("Uploads"), ...uploads]),
@@ -67,6 +70,21 @@ export function heightOf(row: Row): number {
 }
 
 const THREAD_ROW_HEIGHT = 20;
+
+function earlierRows({ earlier }: Timeline): Row[] {
+  const row = (label: string, kind: "phase" | "layer", color: Color): Row[] => {
+    const bars = earlier
+      .filter((span) => span.kind === kind)
+      .map(
+        ({ name: text, startMs, endMs }): Bar => ({
+          ...{ startMs, endMs, color, text, top: 0, bottom: 1 },
+          details: () => [text, timeText(endMs - startMs)],
+        }),
+      );
+    return bars.length === 0 ? [] : [{ kind: "lane", label, bars, height: THREAD_ROW_HEIGHT }];
+  };
+  return [...row("phases", "phase", "hash"), ...row("layers made early", "layer", "compress")];
+}
 
 function threadRows({ lanes, spans, layers }: Timeline): Row[] {
   return lanes.flatMap(({ name, group }, lane): Row[] => {

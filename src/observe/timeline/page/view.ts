@@ -3,15 +3,19 @@ import { AXIS_HEIGHT, type Bar, type Chart, heightOf, type Row, timeText } from 
 const LEAST_MS = 0.02;
 
 export class View {
+  readonly #startMs: number;
   readonly #wholeMs: number;
-  fromMs = 0;
+  fromMs: number;
   toMs: number;
   left = 0;
   width = 1;
 
-  constructor(wholeMs: number) {
-    this.#wholeMs = Math.max(wholeMs, LEAST_MS);
-    this.toMs = this.#wholeMs;
+  /** @param startMs below 0 if there is something to see before the export */
+  constructor(endMs: number, startMs = 0) {
+    this.#startMs = startMs;
+    this.#wholeMs = Math.max(endMs - startMs, LEAST_MS);
+    this.fromMs = startMs;
+    this.toMs = startMs + this.#wholeMs;
   }
 
   get msPerPixel(): number {
@@ -44,11 +48,12 @@ export class View {
   }
 
   showAll(): void {
-    this.#show(0, this.#wholeMs);
+    this.#show(this.#startMs, this.#wholeMs);
   }
 
   #show(fromMs: number, spanMs: number): void {
-    this.fromMs = Math.max(0, Math.min(fromMs, this.#wholeMs - spanMs));
+    const latest = this.#startMs + this.#wholeMs - spanMs;
+    this.fromMs = Math.max(this.#startMs, Math.min(fromMs, latest));
     this.toMs = this.fromMs + spanMs;
   }
 }

@@ -201,6 +201,20 @@ describe("Chrome's format", () => {
   });
 });
 
+test("what came before the export has negative times, which a trace shifts to its start", () => {
+  const clock = new ManualClock();
+  clock.pass(1000);
+  const recorder = new TimelineRecorder(clock.now);
+  const monitor = new Monitor(() => undefined, clock.now, recorder);
+  clock.pass(100);
+  const earlier = [{ kind: "phase", name: "build", startMs: 200, endMs: 900 }] as const;
+  const timeline = recorder.timeline(monitor, "tandem 0", earlier);
+  expect(timeline).toMatchObject({ durationMs: 100, earlier: [{ name: "build", startMs: -800, endMs: -100 }] });
+  const { traceEvents: events } = traceEvents(timeline);
+  expect(events).toContainEqual(expect.objectContaining({ name: "build", ts: 0, dur: 700_000, cat: "phase" }));
+  for (const { ts = 0 } of events) expect(ts).toBeGreaterThanOrEqual(0);
+});
+
 test("the page embeds the timeline as data that no name can escape from", () => {
   const html = timelineHtml(recorded(), "<p><!-- timeline --></p>");
   const [, data = ""] = /^<p><script type="application\/json" id="timeline">([^<]*)<\/script><\/p>$/.exec(html) ?? [];

@@ -47,6 +47,7 @@ const TIMELINE: Timeline = {
     },
   ],
   markers: [{ name: "app image ready", ms: 900, kind: "app" }],
+  earlier: [],
   samples: {
     times: [0, 500, 1000],
     queues: { blocks: [0, 4, 0] },
@@ -88,6 +89,24 @@ test("rows: threads, uploads labeled once per destination, charts, then layers i
     "a:b",
     "a:late",
   ]);
+});
+
+test("the build before an export has lanes above, with times below zero, and the view begins with it", () => {
+  const earlier = [
+    { kind: "phase", name: "build", startMs: -500, endMs: -10 },
+    { kind: "layer", name: "a:b", startMs: -300, endMs: -200 },
+  ] as const;
+  const lanes = buildRows({ ...TIMELINE, earlier }).slice(0, 4);
+  expect(lanes.map(({ label }) => label)).toEqual(["Build", "phases", "layers made early", "Threads"]);
+  expect(lanes[1]).toMatchObject({ bars: [{ startMs: -500, endMs: -10, text: "build" }] });
+  const all = new View(1000, -500);
+  [all.left, all.width] = [0, 1500];
+  expect([all.xOf(-500), all.xOf(1000)]).toEqual([0, 1500]);
+  all.zoom(0.5, 0);
+  all.move(-1e6);
+  expect(all.fromMs).toBe(-500);
+  all.move(1e6);
+  expect(all.toMs).toBe(1000);
 });
 
 test("the bars of a lane are ordered by start, and each lies within its row", () => {
