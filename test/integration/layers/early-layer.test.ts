@@ -54,6 +54,14 @@ function source(root: string): DirectorySource {
   return { kind: "directory", path: root, uid: 1000, gid: 1000 };
 }
 
+/** To the nanosecond, of which Node's own utimes has only some. */
+function keepMtime(path: string, change: () => void): void {
+  const times = join(tempTree({ times: "" }), "times");
+  execFileSync("touch", ["-r", path, times]);
+  change();
+  execFileSync("touch", ["-r", times, path]);
+}
+
 describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
   test("is not read again if its tree is what it was", async () => {
     const scene = new EarlyScene(pool);
@@ -64,21 +72,28 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
+  test("that is released before anybody asks for its blob leaves nothing open", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    await scene.early(layer);
+    const claimed = scene.layer(layer, { products: { blob: false, tarStream: false, tarFiles: [] } });
+    await claimed.diffId;
+    claimed.release();
+    await spoolsClosed(scene.spoolDir);
+  });
+
   /** Each changes a tree in a way that its stamp must show. */
   const CHANGES: Readonly<Record<string, (root: string) => void>> = {
     "a file with other contents of the same size": (root) => writeFileSync(join(root, "b"), "BBBB"),
     "a file of the same size whose mtime was set back": (root) => {
-      const { atime, mtime } = statSync(join(root, "b"));
-      writeFileSync(join(root, "b"), "BBBB");
-      utimesSync(join(root, "b"), atime, mtime);
+      const path = join(root, "b");
+      keepMtime(path, () => writeFileSync(path, "BBBB"));
     },
     "one byte of a large file, with the mtime set back": (root) => {
       const path = join(root, "lib/large");
-      const { atime, mtime } = statSync(path);
       const bytes = readFileSync(path);
       bytes[1_234_567] = ~(bytes[1_234_567] ?? 0) & 255;
-      writeFileSync(path, bytes);
-      utimesSync(path, atime, mtime);
+      keepMtime(path, () => writeFileSync(path, bytes));
     },
     "a file replaced by rename": (root) => {
       const { atime, mtime } = statSync(join(root, "b"));
@@ -206,6 +221,21 @@ describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
       expect(await making).toMatchObject({ kind: "later", reason: expect.stringContaining("changed") });
     }, WAIT);
     await spoolsClosed(scene.spoolDir);
+  });
+
+  test("if it changes after it was read", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await scene.early(source(root));
+    const scan = pool.scanStamped.bind(pool);
+    let scans = 0;
+    const spy = vi.spyOn(pool, "scanStamped").mockImplementation((own) => {
+      scans += 1;
+      if (scans === 2) rmSync(join(root, "b"));
+      return scan(own);
+    });
+    onTestFinished(() => spy.mockRestore());
+    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "later", reason: "it changed meanwhile" });
   });
 
   const python = findProgram("python3") !== undefined;

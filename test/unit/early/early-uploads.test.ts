@@ -1,0 +1,68 @@
+import { expect, onTestFinished, test, vi } from "vitest";
+import { EarlyUploads } from "../../../src/early/early-uploads.ts";
+import { parseReference } from "../../../src/oci/reference.ts";
+import { ManualClock } from "../../support/clock.ts";
+import { TestBlob } from "../../support/growing-blob.ts";
+import { seededBytes } from "../../support/random.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
+import { testRegistries } from "../../support/registry/test-registries.ts";
+import { WAIT } from "../../support/time-limits.ts";
+
+const UPLOADS = /\/blobs\/uploads\//;
+
+async function scene() {
+  const server = await FakeRegistry.start();
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const [logger, clock] = [new RecordingLogger(), new ManualClock()];
+  const registries = testRegistries(logger, {}, { clock });
+  onTestFinished(() => {
+    const closed = registries.close();
+    clock.pass(60_000);
+    return closed;
+  });
+  const repository = registries.repository(parseReference(`${server.host}/app`));
+  return { server, logger, clock, repository, uploads: new EarlyUploads(repository, logger) };
+}
+
+const BYTES = seededBytes(100_000, 1);
+
+test("an upload that waits for a retry when the build ends is begun anew by the export", async () => {
+  const { server, clock, repository, uploads } = await scene();
+  const answer = { status: 503 };
+  server.faults.add({ method: "PATCH", target: UPLOADS, times: Number.POSITIVE_INFINITY, action: { answer } });
+  const blob = TestBlob.complete(BYTES);
+  uploads.start(blob);
+  await vi.waitFor(() => expect(clock.pending.length).toBeGreaterThan(0), WAIT);
+  server.faults.clear();
+  uploads.handOver();
+  // The clock stands still: nobody waits for it.
+  expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "uploaded" });
+});
+
+test("an upload under way when the build ends goes on, and the export joins it", async () => {
+  const { server, repository, uploads } = await scene();
+  const release = Promise.withResolvers<void>();
+  server.faults.add({
+    method: "PATCH",
+    target: UPLOADS,
+    action: { around: (proceed) => release.promise.then(() => proceed()) },
+  });
+  const blob = TestBlob.complete(BYTES);
+  uploads.start(blob);
+  await vi.waitFor(() => expect(server.count("PATCH", UPLOADS)).toBe(1), WAIT);
+  uploads.handOver();
+  const put = repository.putBlob(blob, { priority: 0 });
+  release.resolve();
+  expect(await put).toMatchObject({ outcome: "uploaded", size: BYTES.length });
+  expect(server.count("PATCH", UPLOADS)).toBe(1);
+});
+
+test("without the right to push, nothing is sent", async () => {
+  const { server, logger, uploads } = await scene();
+  const answer = { status: 403, body: JSON.stringify({ errors: [{ code: "DENIED", message: "not you" }] }) };
+  server.faults.add({ method: "POST", target: UPLOADS, action: { answer } });
+  const [first, second] = [uploads.start(TestBlob.complete(BYTES)), uploads.start(TestBlob.complete(BYTES))];
+  await vi.waitFor(() => expect(logger.lines.join()).toContain("Not uploading layers early"), WAIT);
+  expect([first.sentBytes, second.sentBytes, server.count("POST", UPLOADS)]).toEqual([0, 0, 1]);
+});
