@@ -138,7 +138,7 @@ export class EarlyExport implements EarlyWork {
       for (const buildpack of finished.next(builder)) waiting.push(...(await this.#candidates(buildpack)));
       const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
       if (due.length === 0) continue;
-      const left = await this.#makeAll(due, signal);
+      const left = await this.#makeAll(due, builder, signal);
       waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...left];
     }
   }
@@ -164,9 +164,9 @@ export class EarlyExport implements EarlyWork {
   }
 
   /** @returns those to be tried again */
-  async #makeAll(due: readonly Candidate[], signal: AbortSignal): Promise<Candidate[]> {
+  async #makeAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
     const { workers, spools } = await this.#open();
-    const { tuning } = this.#options.settings;
+    const site = { spoolDir: this.#options.settings.tuning.spoolDir, session };
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
     const pool = this.#startThreads(workers);
     const builder = new EarlyBuilder(pool, spools);
@@ -174,7 +174,7 @@ export class EarlyExport implements EarlyWork {
     try {
       for (const candidate of due) {
         const startMs = threadClock();
-        const made = await makeEarly(builder, candidate, tuning.spoolDir, signal);
+        const made = await makeEarly(builder, candidate, site, signal);
         if (made.kind === "made") this.#keep(candidate, made, startMs);
         else this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${made.reason}`);
         if (made.kind === "later") left.push(this.#later(candidate));

@@ -21,6 +21,12 @@ export type MadeEarly =
   | { readonly kind: "made"; readonly stamp: TreeStamp; readonly layer: EarlyLayer }
   | { readonly kind: "later" | "never"; readonly reason: string };
 
+export interface EarlySite {
+  readonly spoolDir: string;
+  /** Of the build's processes. */
+  readonly session: number;
+}
+
 /** Bytes that the spool's file system keeps free for the build. */
 const SPARE_DISK = 1 << 30;
 
@@ -31,7 +37,7 @@ const SPARE_DISK = 1 << 30;
 export async function makeEarly(
   builder: EarlyBuilder,
   plan: EarlyPlan,
-  spoolDir: string,
+  { spoolDir, session }: EarlySite,
   signal: AbortSignal,
 ): Promise<MadeEarly> {
   let layer: EarlyLayer | undefined;
@@ -44,7 +50,7 @@ export async function makeEarly(
     const type = distrustedFileSystem(directory);
     if (type !== undefined) return { kind: "never", reason: `its file system (type ${type}) may hide changes` };
     const lookMs = Date.now();
-    if (isMapped(directory)) return await drop("a process has one of its files mapped");
+    if (isMapped(directory, session)) return await drop("a process has one of its files mapped");
     const { index, stamp } = await builder.scan(plan.source, signal);
     if (!stamp.isSelfContained) return { kind: "never", reason: "a file has names outside of it" };
     if (!canShowChanges(stamp, lookMs)) return await drop("it has just changed");
@@ -52,7 +58,7 @@ export async function makeEarly(
     layer = await builder.build(plan, index, new LayerWork(plan.id, () => undefined), signal);
     const again = await builder.scan(plan.source, signal);
     if (again.stamp.digest !== stamp.digest) return await drop("it changed meanwhile");
-    if (isMapped(directory)) return await drop("a process has mapped one of its files");
+    if (isMapped(directory, session)) return await drop("a process has mapped one of its files");
     signal.throwIfAborted();
     return { kind: "made", stamp, layer };
   } catch (error) {

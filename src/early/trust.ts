@@ -46,17 +46,17 @@ const MOST_PROCESSES = 1000;
 
 /**
  * True if a process has a file below the directory in a shared mapping that it may write to. A process that cannot be
- * read counts if it may be the build's: of this user, and started after this one. Also true if there are too many
- * processes to look at.
+ * read counts if it is the build's. Also true if there are too many processes to look at.
  * @param directory real path, without symlinks
+ * @param session of the build's processes: the builder leads one (setsid(2))
  */
-export function isMapped(directory: ByteString, pids: readonly string[] = processes()): boolean {
+export function isMapped(directory: ByteString, session: number, pids: readonly string[] = processes()): boolean {
   if (pids.length > MOST_PROCESSES) return true;
   return pids.some((pid) => {
     try {
       return hasMapping(pid, directory);
     } catch {
-      return mayBeOfBuild(pid);
+      return sessionOf(pid) === session;
     }
   });
 }
@@ -102,18 +102,12 @@ function escaped(path: ByteString): string {
   return path.replaceAll("\n", "\\012");
 }
 
-function mayBeOfBuild(pid: string): boolean {
+/** Undefined after its end. The name of a program, in parentheses, may contain anything (proc_pid_stat(5)). */
+function sessionOf(pid: string): number | undefined {
   try {
-    const ids = /^Uid:\s+(?<ids>.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.groups?.ids ?? "";
-    return ids.split(/\s+/).includes(String(process.geteuid?.())) && startTime(pid) >= startTime("self");
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
   } catch {
-    // It has ended.
-    return false;
+    return undefined;
   }
-}
-
-/** In clock ticks since boot. The name before it, in parentheses, may contain anything (proc_pid_stat(5)). */
-function startTime(pid: string): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
 }

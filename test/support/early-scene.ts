@@ -37,7 +37,8 @@ export class EarlyScene {
   }
 
   async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<MadeEarly> {
-    const made = await makeEarly(this.#builder, { id: "bp:layer", source, expected, blob: true }, this.spoolDir, NEVER);
+    const site = { spoolDir: this.spoolDir, session: process.pid };
+    const made = await makeEarly(this.#builder, { id: "bp:layer", source, expected, blob: true }, site, NEVER);
     if (made.kind === "made") this.kept.keep(layerKey(source), made.stamp, made.layer, undefined);
     return made;
   }

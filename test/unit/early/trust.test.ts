@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { realpathSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { canShowChanges, distrustedFileSystem, isMapped } from "../../../src/early/trust.ts";
@@ -29,6 +29,9 @@ test("a file system in memory or of the kernel is not trusted", () => {
   expect(distrustedFileSystem("/proc")).toBe("0x9fa0");
 });
 
+/** Nobody's. */
+const SESSION = 999_999_999;
+
 const MAP = `import mmap, os, sys
 how, path = sys.argv[1:]
 file = os.open(path, os.O_RDONLY if how == "read" else os.O_RDWR)
@@ -51,8 +54,8 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
     const mapper = spawn("python3", ["-c", MAP, how, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void mapper.kill());
     await once(mapper.stdout, "data");
-    expect(isMapped(join(root, "layer"))).toBe(expected);
-    expect(isMapped(join(root, "layers"))).toBe(false);
+    expect(isMapped(join(root, "layer"), SESSION)).toBe(expected);
+    expect(isMapped(join(root, "layers"), SESSION)).toBe(false);
   });
 });
 
@@ -60,11 +63,28 @@ test("too many processes to look at count as one with a mapping", () => {
   expect(
     isMapped(
       "/layers/a",
+      SESSION,
       Array.from({ length: 1001 }, () => "999999999"),
     ),
   ).toBe(true);
 });
 
+/** Process 1 of some machines has rights that nobody else has. */
+const unreadable = readdirSync("/proc").find((pid) => {
+  try {
+    return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/maps`) === undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES";
+  }
+});
+
+test.runIf(unreadable !== undefined)("a process that cannot be read counts if it is of the build's session", () => {
+  const pid = unreadable ?? "";
+  const session = Number(readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ")[3]);
+  expect(isMapped("/layers/a", session, [pid])).toBe(true);
+  expect(isMapped("/layers/a", SESSION, [pid])).toBe(false);
+});
+
 test("a process that has ended maps nothing", () => {
-  expect(isMapped("/layers/a", ["999999999"])).toBe(false);
+  expect(isMapped("/layers/a", SESSION, ["999999999"])).toBe(false);
 });
