@@ -47,7 +47,7 @@ export async function makeEarly(
   };
   try {
     const directory = (await realpath(fsPath(plan.source.path), "buffer")).toString("latin1");
-    const type = distrustedFileSystem(directory);
+    const type = await distrustedFileSystem(directory);
     if (type !== undefined) return { kind: "never", reason: `its file system (type ${type}) may hide changes` };
     const lookMs = Date.now();
     if (isMapped(directory, session)) return await drop("a process has one of its files mapped");

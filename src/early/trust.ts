@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, statfsSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import type { TreeStamp } from "../../workers/protocol.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 
@@ -28,8 +29,8 @@ const LOCAL = new Map([
 ]);
 
 /** @returns undefined for a file system to trust, otherwise its type, as `0x...` */
-export function distrustedFileSystem(path: ByteString): string | undefined {
-  const { type } = statfsSync(fsPath(path));
+export async function distrustedFileSystem(path: ByteString): Promise<string | undefined> {
+  const { type } = await statfs(fsPath(path));
   return LOCAL.has(type) ? undefined : `0x${type.toString(16)}`;
 }
 

@@ -15,7 +15,7 @@ import { tempTree } from "./temp-tree.ts";
 import { WAIT } from "./time-limits.ts";
 
 /** False where temporary files are in memory, say: nothing is made early there. */
-export const IS_TRUSTED = distrustedFileSystem(realpathSync(tmpdir())) === undefined;
+export const IS_TRUSTED = (await distrustedFileSystem(realpathSync(tmpdir()))) === undefined;
 
 export interface ExportedLayer {
   readonly diffId: string;

@@ -25,8 +25,8 @@ describe("a stamp shows later changes", () => {
   });
 });
 
-test("a file system in memory or of the kernel is not trusted", () => {
-  expect(distrustedFileSystem("/proc")).toBe("0x9fa0");
+test("a file system in memory or of the kernel is not trusted", async () => {
+  expect(await distrustedFileSystem("/proc")).toBe("0x9fa0");
 });
 
 /** Nobody's. */
