@@ -78,7 +78,8 @@ async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: A
   const { logger, user } = parts;
   const environment = { ...parts.environment, ...user.environment };
   runAs(user.uid, user.gid);
-  const { mode, settings } = { mode: inputs.build.early, settings: inputs.settings };
+  const { settings } = inputs;
+  const { early: mode } = inputs.build;
   const early = mode === "none" ? undefined : new EarlyExport({ ...parts, environment, settings, mode });
   try {
     logger.phase("BUILDING");
@@ -124,11 +125,8 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   if (detected !== EXIT_CODES.success) return detected;
   await refuseExtensions(settings);
   if (settings.tuning.telemetry) refuseTracingBuildpack(await readGroup(settings.groupPath));
-  if (!build.skipRestore || gates(settings.platformApi).alwaysRestores) {
-    const restored = await run("RESTORING", "restorer");
-    return restored;
-  }
-  return EXIT_CODES.success;
+  if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return EXIT_CODES.success;
+  return await run("RESTORING", "restorer");
 }
 
 /** As in RFC 0131. */
