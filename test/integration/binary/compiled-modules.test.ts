@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
-import { builtModules } from "../../../src/executable/modules.ts";
+import { builtModules, compiledName } from "../../../src/executable/modules.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { rootProblem } from "../../support/root-file-system.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -102,9 +102,11 @@ describe("a module runs from its source if its compiled code", () => {
 
   test.each(Object.entries(damage))("%s", (_, spoil) => {
     const { copy } = compile();
-    spoil(join(copy, "digester.cjs.compiled"));
+    // Of src/go/format.ts, which does nothing when it is loaded.
+    const name = "chunk-format.cjs";
+    spoil(join(copy, compiledName(name)));
     const loader = builtModules(copy);
-    expect(loader.compile("digester.cjs").cachedDataRejected).not.toBe(false);
-    expect(loader.require("./digester.cjs")).toBeTypeOf("function");
+    expect(loader.compile(name).cachedDataRejected).not.toBe(false);
+    expect(Object.keys(loader.require(`./${name}`))).not.toEqual([]);
   });
 });
