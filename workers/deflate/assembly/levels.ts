@@ -3,22 +3,8 @@ import { matchFast, matchFastest, startFast } from "./fast-matcher";
 import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
 
 /**
- * The levels: 1 and 2 use the fast matcher, 3 to 9 increasingly long chains. Measured on 60 MB each of shared libraries,
- * source text and compressed files, blocks of 1 MiB, one thread, in one run with zlib (memLevel 9):
- *
- *                libraries           text                compressed
- *     level      MB/s    ratio       MB/s    ratio       MB/s    ratio
- *     1          287     .4102       397     .1995       975     .9136
- *     2          253     .4069       339     .1957      1059     .9134
- *     3          142     .3838       237     .1913       595     .9102
- *     4          126     .3758       209     .1833       564     .9098
- *     5          114     .3718       190     .1783       431     .9087
- *     6           98     .3693       157     .1750       353     .9080
- *     7           79     .3673       118     .1726       340     .9079
- *     8           54     .3660        79     .1711       228     .9075
- *     9           28     .3651        42     .1703       128     .9073
- *     zlib 1     128     .4098       229     .2113        64     .9094
- *     zlib 6      54     .3804        85     .1732        60     .9081
+ * The levels: 1 and 2 use the fast matcher, 3 to 9 increasingly long chains. docs/tuning.md#compression has their speeds and
+ * sizes.
  */
 
 export let subBlockBytes: usize = 0;
