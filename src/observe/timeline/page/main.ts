@@ -8,7 +8,7 @@ const WHEEL_RATE = 0.0015;
 const KEY_FACTOR = 1.4;
 const KEY_PIXELS = 80;
 
-export interface Stage {
+interface Stage {
   readonly canvas: HTMLCanvasElement;
   readonly scroller: HTMLElement;
   readonly view: View;
@@ -16,7 +16,7 @@ export interface Stage {
   readonly point: (at: { readonly x: number; readonly y: number } | undefined) => void;
 }
 
-export function listen(stage: Stage): void {
+function listen(stage: Stage): void {
   listenToWheel(stage);
   listenToPointer(stage);
   listenToKeys(stage);
