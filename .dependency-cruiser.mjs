@@ -71,13 +71,13 @@ const TABLE = {
   },
   early: {
     may: [
-      "assets.ts",
       "build-output",
       "concurrency",
       "destinations",
       "engine",
       "errors",
       "export",
+      "files",
       "go",
       "observe",
       "oci",

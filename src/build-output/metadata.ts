@@ -6,8 +6,13 @@ import { toByteString } from "../go/byte-string.ts";
 import { groupElement } from "./group.ts";
 import { flag, freeTable, goTypeOf, isMissingFile, readDocument, readToml, table, text, texts } from "./toml.ts";
 
+/** As a part of a path. */
+export function escapedId(id: string): string {
+  return id.replaceAll("/", "_");
+}
+
 export function buildpackDirectory(layersDir: string, id: string): string {
-  return posix.join(layersDir, id.replaceAll("/", "_"));
+  return posix.join(layersDir, escapedId(id));
 }
 
 const bomEntry = table({

@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import type { Niceness } from "../../workers/protocol.ts";
-import { engineParts } from "../assets.ts";
 import { readAnalyzed } from "../build-output/analyzed.ts";
 import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
 import { readGroup } from "../build-output/group.ts";
@@ -9,13 +8,11 @@ import { type Clock, SYSTEM_CLOCK, threadClock } from "../concurrency/clock.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
-import { loadCompression } from "../engine/compression.ts";
 import { EarlyBuilder } from "../engine/early-builder.ts";
-import { WorkerPool } from "../engine/pool.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
 import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
-import { connectRegistries, type EarlyWork, type ExportEnvironment } from "../export/setup.ts";
+import { connectRegistries, type EarlyWork, type ExportEnvironment, openPool } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -166,9 +163,10 @@ export class EarlyExport implements EarlyWork {
   /** @returns those to be tried again */
   async #makeAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
     const { workers, spools } = await this.#open();
-    const site = { spoolDir: this.#options.settings.tuning.spoolDir, session };
+    const { tuning } = this.#options.settings;
+    const site = { spoolDir: tuning.spoolDir, session };
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
-    const pool = this.#startThreads(workers);
+    const pool = openPool(tuning, workers, { niceness: LOWEST });
     const builder = new EarlyBuilder(pool, spools);
     const left: Candidate[] = [];
     try {
@@ -189,14 +187,6 @@ export class EarlyExport implements EarlyWork {
     this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
     const upload = layer.blob && this.#workshop?.uploads?.start(layer.blob.spool);
     this.layers.keep(layerKey(source), stamp, layer, upload);
-  }
-
-  #startThreads(workers: number): WorkerPool {
-    const { settings } = this.#options;
-    const { compression: kind, compressionLevel } = settings.tuning;
-    const { entries, deflate } = engineParts();
-    const compression = loadCompression(kind, compressionLevel, ...deflate);
-    return new WorkerPool(entries, workers, compression, LOWEST);
   }
 
   #later(candidate: Candidate): Candidate {

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { posix } from "node:path";
+import { readdirSync } from "node:fs";
+import { buildpackDirectory, escapedId } from "../build-output/metadata.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
+import { readKernelFile } from "../process/machine.ts";
 
 /** Of a process; undefined if it ended, or may not be read. */
 export interface ReadProcesses {
@@ -25,7 +26,7 @@ export class FinishedBuildpacks {
 
   constructor(group: readonly GroupElement[], layersDir: string, processes: ReadProcesses = KERNEL) {
     this.#group = group;
-    this.#directories = group.map(({ id }) => posix.join(layersDir, escaped(id)));
+    this.#directories = group.map(({ id }) => buildpackDirectory(layersDir, id));
     this.#processes = processes;
   }
 
@@ -48,12 +49,8 @@ export class FinishedBuildpacks {
     // A script that became another program.
     const name = "CNB_BUILDPACK_DIR=";
     const root = this.#processes.variables(pid).find((variable) => variable.startsWith(name)) ?? "";
-    return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escaped(id)}/${version}`));
+    return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escapedId(id)}/${version}`));
   }
-}
-
-function escaped(id: string): string {
-  return id.replaceAll("/", "_");
 }
 
 const KERNEL: ReadProcesses = {
@@ -75,9 +72,5 @@ function list(path: string): string[] {
 }
 
 function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return readKernelFile(path) ?? "";
 }

@@ -3,10 +3,11 @@ import type { TreeStamp } from "../../workers/protocol.ts";
 import type { EarlyBuilder } from "../engine/early-builder.ts";
 import type { EarlyLayer } from "../engine/early-layer.ts";
 import { messageOf } from "../errors/fault.ts";
+import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
-import { canShowChanges, distrustedFileSystem, isMapped } from "./trust.ts";
+import { canShowChanges, isMapped } from "./trust.ts";
 
 export interface EarlyPlan {
   readonly id: string;

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { statfs } from "node:fs/promises";
 import type { TreeStamp } from "../../workers/protocol.ts";
-import { type ByteString, fsPath } from "../go/byte-string.ts";
+import type { ByteString } from "../go/byte-string.ts";
 
 /*
  * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
@@ -16,23 +15,6 @@ import { type ByteString, fsPath } from "../go/byte-string.ts";
  *
  * A file that is merely open for writing does not matter: each write(2) sets the ctime.
  */
-
-/**
- * `f_type` of file systems whose pages are mapped read-only until their first write (statfs(2)). Not tmpfs, which maps
- * pages writable at the first read, so that writes never show; nor what may be on another machine.
- */
-const LOCAL = new Map([
-  [0xef53, "ext4"],
-  [0x58465342, "xfs"],
-  [0x9123683e, "btrfs"],
-  [0x794c7630, "overlayfs"],
-]);
-
-/** @returns undefined for a file system to trust, otherwise its type, as `0x...` */
-export async function distrustedFileSystem(path: ByteString): Promise<string | undefined> {
-  const { type } = await statfs(fsPath(path));
-  return LOCAL.has(type) ? undefined : `0x${type.toString(16)}`;
-}
 
 /** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */
 const TICK_MS = 20;

@@ -1,14 +1,13 @@
-import { changedFault, type DigestDone, type StampedScan, type TarIndex } from "../../workers/protocol.ts";
+import { changedFault, type StampedScan, type TarIndex } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
-import type { Digest } from "../oci/digest.ts";
 import type { DirectorySource } from "../plan/layers.ts";
 import type { EarlyLayer } from "./early-layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
-import { maxBlobSize, SpooledBlob } from "./spool.ts";
+import { blobOf, maxBlobSize, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
 
 interface WantedProducts {
@@ -65,7 +64,7 @@ export class EarlyBuilder {
       if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
       const { diffId, blob, crc32 } = result;
       if (spool === undefined || blob === undefined) return { diffId, crc32, blob: undefined };
-      spool.complete(finished(blob));
+      spool.complete(blobOf(blob));
       return { diffId, crc32, blob: { spool, done: blob } };
     } catch (error) {
       spool?.fail(error);
@@ -77,8 +76,4 @@ export class EarlyBuilder {
     const { arena } = this.#engine.pool;
     return SpooledBlob.in(await this.#spools.open(maxBlobSize(arena, tarSize)));
   }
-}
-
-function finished({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
-  return { digest: `sha256:${sha256}` as Digest, size };
 }

@@ -165,6 +165,10 @@ export class SpooledBlob implements GrowingBlob {
   }
 }
 
+export function blobOf({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
+  return { digest: `sha256:${sha256}` as Digest, size };
+}
+
 const FRAME_BYTES = 1024;
 
 export function maxBlobSize({ needs }: Pick<Arena, "needs">, tarSize: number): number {
@@ -190,8 +194,8 @@ export class PendingSpool {
     return this.#spool;
   }
 
-  complete({ sha256, size }: DigestDone): void {
-    this.#spool?.complete({ digest: `sha256:${sha256}` as Digest, size });
+  complete(done: DigestDone): void {
+    this.#spool?.complete(blobOf(done));
   }
 
   /** The blob was complete before its pass was due. */

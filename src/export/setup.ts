@@ -1,4 +1,4 @@
-import type { Compression } from "../../workers/protocol.ts";
+import type { Compression, Niceness } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
@@ -77,9 +77,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   };
   const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
   const { monitor } = watch;
-  const { entries, deflate } = engineParts();
-  const compression = loadCompression(tuning.compression, tuning.compressionLevel, ...deflate);
-  const pool = own.startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
+  const pool = openPool(tuning, workers, own);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
     early.handOver(logger, onRetry);
@@ -108,6 +106,16 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
     await app.close();
     await watch.close();
   }
+}
+
+export function openPool(
+  { compression: kind, compressionLevel }: ExportSettings["tuning"],
+  workers: number,
+  { startThreads, niceness }: { readonly startThreads?: StartThreads | undefined; readonly niceness?: Niceness },
+): WorkerPool {
+  const { entries, deflate } = engineParts();
+  const compression = loadCompression(kind, compressionLevel, ...deflate);
+  return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, niceness);
 }
 
 type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logger" | "patience" | "clock">;

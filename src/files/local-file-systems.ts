@@ -1,15 +1,20 @@
 import { statfs } from "node:fs/promises";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 
-/** `f_type` of file systems that are on this machine and in its kernel (statfs(2), linux/magic.h). */
-const LOCAL: ReadonlyMap<number, string> = new Map([
-  [0xef53, "ext4"],
-  [0x58465342, "xfs"],
-  [0x9123683e, "btrfs"],
-  [0x794c7630, "overlayfs"],
-  [0x01021994, "tmpfs"],
-  [0x2fc12fc1, "zfs"],
-  [0xf2f52010, "f2fs"],
+interface LocalFileSystem {
+  /** Its pages are mapped read-only until their first write, which then sets the ctime. */
+  readonly datesMappedWrites: boolean;
+}
+
+/** By `f_type` (statfs(2), linux/magic.h): file systems that are on this machine and in its kernel. */
+const LOCAL: ReadonlyMap<number, LocalFileSystem> = new Map([
+  [0xef53, { datesMappedWrites: true }], // ext2 to ext4
+  [0x58465342, { datesMappedWrites: true }], // XFS
+  [0x9123683e, { datesMappedWrites: true }], // Btrfs
+  [0x794c7630, { datesMappedWrites: true }], // overlayfs
+  [0x01021994, { datesMappedWrites: false }], // tmpfs maps pages writable at the first read
+  [0x2fc12fc1, { datesMappedWrites: false }], // ZFS, not checked
+  [0xf2f52010, { datesMappedWrites: false }], // F2FS, not checked
 ]);
 
 /** Whether a call on this directory may wait for a network or for another process, without an end. */
@@ -20,4 +25,13 @@ export async function mayHang(directory: ByteString): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/**
+ * @returns undefined for a file system on which every write sets a ctime, otherwise its type, as `0x...`
+ * @throws the error of statfs(2)
+ */
+export async function distrustedFileSystem(path: ByteString): Promise<string | undefined> {
+  const { type } = await statfs(fsPath(path));
+  return LOCAL.get(type)?.datesMappedWrites ? undefined : `0x${type.toString(16)}`;
 }

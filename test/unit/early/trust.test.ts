@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { canShowChanges, distrustedFileSystem, isMapped } from "../../../src/early/trust.ts";
+import { canShowChanges, isMapped } from "../../../src/early/trust.ts";
+import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
