@@ -1,5 +1,4 @@
 export interface Challenge {
-  /** Lower case: some registries send `BASIC` (Nexus). */
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
@@ -9,7 +8,10 @@ const SEPARATORS = /[\s,]*/y;
 const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
 const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?=,|$)/y;
 
-/** Parses challenges in order, of one header or several. Parsing of a header ends at its first syntax error. */
+/**
+ * Parses challenges in order, of one header or several. Schemes become lower case: some registries send `BASIC`
+ * (Nexus). Parsing of a header ends at its first syntax error.
+ */
 export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
   const values = header === undefined ? [] : typeof header === "string" ? [header] : header;
   return values.flatMap(parseHeader);

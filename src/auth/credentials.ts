@@ -3,7 +3,6 @@ import { keepSecret } from "../errors/secrets.ts";
 export interface CredentialFields {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  /** Base64 of `user:password`, sent unchanged. */
   readonly auth?: string | undefined;
   readonly identityToken?: string | undefined;
   readonly registryToken?: string | undefined;
@@ -63,7 +62,6 @@ export class Credentials {
     return name && secret ? { username: name, password: secret } : undefined;
   }
 
-  /** Renewed credentials from the same origin, requested once for all concurrent callers. */
   async renewed(): Promise<Credentials | undefined> {
     const origin = this.#origin;
     if (origin === undefined) return undefined;

@@ -100,7 +100,7 @@ export async function readVariableConfig(
 
 /**
  * Reads the first config that exists (docs/compatibility.md#docker-configuration).
- * @throws Fault for a file that cannot be read, or that is not a JSON object
+ * @throws Fault if it cannot be read or is not a JSON object
  */
 export async function readDockerConfig(
   environment: Environment,

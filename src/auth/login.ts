@@ -15,8 +15,9 @@ export interface RegistryLogin {
 }
 
 /**
- * A registry that takes user and password with every request, like ECR (docs/compatibility.md#registry-handshake).
- * Credentials from a helper or a cloud may expire during an export and are then renewed.
+ * A registry that takes user and password with every request, like ECR, or that sends no challenge (as in
+ * go-containerregistry; docs/compatibility.md#registry-handshake). Credentials from a helper or a cloud may expire
+ * during an export and are then renewed.
  */
 export class BasicLogin implements RegistryLogin {
   readonly scheme = "basic";

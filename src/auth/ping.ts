@@ -115,7 +115,6 @@ async function pingWith(
 
 const NO_REGISTRY = "Check that the address is a registry's: it does not have the path /v2/.";
 
-/** Every registry answers at this path (distribution-spec v1.1.1, "Determining Support"). */
 function isNoRegistry(error: unknown): error is RegistryFault {
   return error instanceof RegistryFault && error.status === 404;
 }

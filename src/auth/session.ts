@@ -42,8 +42,8 @@ export class RegistrySession {
 
   /**
    * Handles a refused header; true if another one may help: the old one expired, or lacked a scope that the registry
-   * now names, or the registry changed the kind of authentication. Challenges of other hosts, after a redirect, are
-   * ignored: they would decide where credentials are sent.
+   * now names (icr.io does that with 403 instead of 401), or the registry changed the kind of authentication.
+   * Challenges of other hosts, after a redirect, are ignored: they would decide where credentials are sent.
    */
   refused(
     { status, headers, url }: Pick<HttpAnswer, "status" | "headers" | "url">,
@@ -60,7 +60,6 @@ export class RegistrySession {
     return true;
   }
 
-  /** A registry without a challenge gets user and password at once, as in go-containerregistry. */
   #loginFor(challenge: Challenge | undefined): RegistryLogin {
     if (challenge?.scheme !== "bearer") return new BasicLogin(this.#credentials);
     return new TokenStore({ ...this.#contact, challenge }, this.#credentials);

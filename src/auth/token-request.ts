@@ -17,7 +17,6 @@ const DEFAULT_LIFETIME_S = 60;
 
 const CLIENT_ID = "go-containerregistry";
 
-/** Seconds; some servers send a string. Invalid values become the default. */
 const lifetimeType = anything.transform((value) => {
   const seconds = typeof value === "string" || typeof value === "number" ? Number(value) : 0;
   return seconds > 0 ? seconds : DEFAULT_LIFETIME_S;
@@ -163,9 +162,7 @@ function realmOf(server: TokenServer): URL {
   return url;
 }
 
-/**
- * The realm gets credentials, so it must use https and not a private address (docs/compatibility.md#private-addresses).
- */
+/** The realm gets credentials: it must use https and no private address (docs/compatibility.md#private-addresses). */
 function checkRealm(url: URL, server: TokenServer): void {
   const refuse = (reason: string) =>
     new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: server.registry });

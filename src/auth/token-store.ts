@@ -45,10 +45,6 @@ export class TokenStore implements RegistryLogin {
     return this.#requests.share(key, (stop) => this.#fetch(key, scopes, stop), signal);
   }
 
-  /**
-   * Handles a refused token: it expired, or lacked a scope that the registry now names (icr.io does that with 403
-   * instead of 401). Requests that scope first from now on.
-   */
   refuse({ status, challenge, scopes, header }: Refusal): boolean {
     const { scope, service, error } = challenge.parameters;
     if (header === undefined || this.#given.registryToken !== "") return false;

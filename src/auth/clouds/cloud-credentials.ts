@@ -13,7 +13,6 @@ type Ask = (registry: string, context: CloudContext) => Promise<Credentials>;
 
 interface Cloud {
   readonly name: string;
-  /** Undefined for hosts that are not registries of the cloud. @param host without a port */
   readonly match: (host: string) => Ask | undefined;
 }
 

@@ -16,10 +16,8 @@ interface SdkRequest {
   readonly body?: unknown;
 }
 
-/** The SDK retries endpoints that have not answered by then. */
 const SDK_TIMEOUT_MS = 10_000;
 
-/** Applies this program's proxies and certificates, like {@link fetchThrough}. */
 export function sdkHandler(http: Http) {
   return {
     metadata: { handlerProtocol: "http/1.1" },
