@@ -67,7 +67,6 @@ const analyzedSchema = table({
   }),
 );
 
-/** A missing file is a warning and an empty document (docs/compatibility.md#analyzed-metadata). */
 export async function readAnalyzed(path: string, logger: Logger): Promise<Analyzed> {
   const analyzed = await readDocumentIfPresent("analyzed file", path, analyzedSchema);
   if (analyzed !== undefined) return analyzed;
@@ -76,9 +75,8 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
 }
 
 /**
- * The run image's reference as analyzed.
- * @param path of analyzed.toml, for the hint
- * @throws Fault if the file or its table is missing, where the reference crashes (docs/compatibility.md#no-crashes)
+ * @throws Fault if analyzed.toml (`path`) has no run image, where the reference crashes
+ * (docs/compatibility.md#no-crashes)
  */
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";

@@ -61,7 +61,6 @@ async function theManifest(path: string): Promise<Descriptor> {
   throw new Fault("EXPORT_LAYOUT_INDEX", `unexpected media type for ${digest}: ${mediaType}`);
 }
 
-/** A layer with a blob comes from an extension; the layout omits the run image's blobs. */
 async function extensionLayers(
   path: string,
   { layers }: ImageManifest,
@@ -73,6 +72,7 @@ async function extensionLayers(
     const isProvided = await hasBlob(path, digest).catch((error: unknown) => {
       throw withContext("failed to get layer info", error);
     });
+    // The layout omits the run image's blobs.
     if (!isProvided) continue;
     const createdBy = entries[index]?.created_by ?? "";
     provided.push({ index, createdBy, path: toByteString(blobPath(path, digest)), digest });

@@ -32,7 +32,7 @@ const run = promisify(execFile);
  * that of the program `lifecycle` beside this one or in CNB_LIFECYCLE_DIR. The reference's exporter has these values
  * compiled in; a builder image has them nowhere else.
  * @param program path by which this one was started; undefined for an export through the library
- * @returns the values of an unknown release if there is no such program; never rejects
+ * @returns an unknown release if there is no such program; never rejects
  */
 export async function readLauncherRelease(
   program: string | undefined,
@@ -44,10 +44,6 @@ export async function readLauncherRelease(
   return printed === undefined ? UNKNOWN : parseRelease(printed);
 }
 
-/**
- * @param program as for {@link readLauncherRelease}
- * @returns undefined without such a program; never rejects
- */
 export async function readLifecycleVersion(
   program: string | undefined,
   env: Environment,

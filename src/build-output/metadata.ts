@@ -6,7 +6,6 @@ import { toByteString } from "../go/byte-string.ts";
 import { groupElement } from "./group.ts";
 import { flag, freeTable, goTypeOf, isMissingFile, readDocument, readToml, table, text, texts } from "./toml.ts";
 
-/** As a part of a path. */
 export function escapedId(id: string): string {
   return id.replaceAll("/", "_");
 }

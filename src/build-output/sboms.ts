@@ -30,10 +30,6 @@ const CODE = "EXPORT_INPUT_SBOM";
 export class SbomCopies {
   readonly #added: string[] = [];
 
-  /**
-   * @param launcherSbomDir a directory with the launcher's SBOMs, or "" for the default
-   * @throws Fault `failed to copy buildpacksio SBOMs: ...`
-   */
   async make(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
     try {
       await this.#copyDefaults("lifecycle", join(layersDir, "sbom", "build", OWNER), logger);

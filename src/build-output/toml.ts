@@ -61,7 +61,7 @@ export const texts = z.array(z.string()).default([]);
 
 export const freeValue = z.custom<FreeValue>(isFreeValue, "unexpected value").default(null);
 
-/** A table whose keys the buildpack chooses. Go decodes anything else into a nil map without an error: null. */
+/** A table whose keys the buildpack chooses. Like Go, takes anything but a table for none, as does {@link mapOf}. */
 export const freeTable = z
   .custom<FreeValue>(isFreeValue, "unexpected value")
   .transform((value) => (isFreeTable(value) ? value : null))
@@ -69,7 +69,6 @@ export const freeTable = z
 
 export const freeMap = freeTable.transform((value) => value ?? {});
 
-/** A map from free names to values of one schema. Go decodes anything but a table into a nil map: the empty map. */
 export function mapOf<Value extends z.ZodType>(value: Value) {
   return z.preprocess((map) => new Map(isTable(map) ? Object.entries(map) : []), z.map(z.string(), value));
 }
@@ -96,15 +95,12 @@ export function parseToml(bytes: Uint8Array): Table {
   return normaliseTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
 }
 
-/**
- * Temporal rejects more than nine digits of a second's fraction, which Go truncates; such dates are truncated to
- * milliseconds.
- */
 function decodeTables(text: string, useLegacyDate: boolean): Table {
   try {
     return parse(text, { integersAsBigInt: true, useLegacyDate });
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
+    // Temporal rejects a fraction of more than nine digits, which Go truncates; a TomlDate truncates it to milliseconds.
     if (!useLegacyDate && error.message.includes("Temporal error")) return decodeTables(text, true);
     const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
     throw new Error(`line ${error.line}: ${reason}`, { cause: error });
@@ -171,7 +167,6 @@ export async function readDocument<Schema extends z.ZodType>(
   }
 }
 
-/** Undefined only if the file does not exist (docs/compatibility.md#missing-files). */
 export async function readDocumentIfPresent<Schema extends z.ZodType>(
   what: string,
   path: string,
