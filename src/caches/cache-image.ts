@@ -192,7 +192,6 @@ export class ImageCache implements CacheStore {
     }
   }
 
-  /** The registry garbage-collects blobs without an image. */
   async close(): Promise<void> {}
 
   #ownLayers(layers: readonly CacheLayer[]): OwnLayer[] {

@@ -152,10 +152,6 @@ export class VolumeCache {
     }
   }
 
-  /**
-   * Empty if there is no metadata or it cannot be decoded.
-   * @throws Fault `opening metadata file ...`
-   */
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
