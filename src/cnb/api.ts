@@ -1,7 +1,6 @@
 import { Fault } from "../errors/fault.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 
-/** Compared numerically, so 0.9 comes before 0.10. */
 export interface ApiVersion {
   readonly major: number;
   readonly minor: number;

@@ -1,11 +1,11 @@
 /**
  * Exit codes of exporter and creator (docs/compatibility.md#exit-codes). The platform specification reserves 1-10 for
- * generic errors, 11-12 for APIs, and a block of ten for each phase, of which 20-29 is detect and 60-69 is export.
+ * generic errors, 11-12 for APIs, and a block of ten for each phase, of which 20-29 is detect and 60-69 is export; 2 is
+ * the code of Go's flag package.
  */
 export const EXIT_CODES = {
   success: 0,
   failed: 1,
-  /** Flags that do not parse; the exit code of Go's flag package. */
   flagSyntax: 2,
   invalidArgs: 3,
   platformApi: 11,

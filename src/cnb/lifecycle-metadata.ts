@@ -144,10 +144,12 @@ const recordedType = struct({
   runImage: struct({ topLayer: text }),
 });
 
+/**
+ * DiffIDs, "" if unknown: of the run image's last layer (`topLayer`) and of the layers above it, of which extension
+ * layers are not recorded.
+ */
 export interface RecordedLayers {
-  /** Of the run image's last layer; "" if unknown. */
   readonly topLayer: string;
-  /** Of the layers above it, "" if absent; extension layers are not recorded. */
   readonly own: readonly string[];
   readonly byHistory: ReadonlyMap<string, string>;
 }
@@ -178,8 +180,8 @@ const cacheMetadataType = struct({ sbom: shaType, buildpacks: list(buildpackType
 );
 
 /**
- * Reads the metadata of a cache image's label, or of a cache directory's file, in which trailing text is ignored.
- * Undecodable metadata counts as empty (docs/compatibility.md#cache-metadata).
+ * Reads a cache image's label or a cache directory's file, in which trailing text is ignored. Undecodable metadata
+ * counts as empty (docs/compatibility.md#cache-metadata).
  */
 export function parseCacheMetadata(json: Uint8Array | string | undefined): CacheMetadata {
   const decode = typeof json === "string" ? unmarshal : decodeFirst;

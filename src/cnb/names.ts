@@ -14,7 +14,6 @@ export const LAYER_IDS = {
   processTypes: "buildpacksio/lifecycle:process-types",
 } as const;
 
-/** Entries of an image's history (docs/compatibility.md#layer-order). */
 export const CREATED_BY_LAUNCHER = "Buildpacks Application Launcher";
 export const CREATED_BY_CONFIG = "Buildpacks Launcher Config";
 export const CREATED_BY_PROCESS_TYPES = "Buildpacks Process Types";
