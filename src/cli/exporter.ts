@@ -6,22 +6,18 @@ import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { tellingFailures } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
-import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { ParsedCommand } from "./parse.ts";
 import { ensureOwner } from "./privileges.ts";
-import { resolveSettings } from "./settings.ts";
+import { type ProcessContext, resolveSettings } from "./settings.ts";
 
-interface ExporterProcess {
+interface ExporterProcess extends ProcessContext {
   readonly program?: string;
-  readonly env: Environment;
-  /** Absolute; "" if it was deleted. */
-  readonly cwd: string;
   readonly home: string;
   readonly logger: Logger;
   readonly output?: CommandOutput;
   readonly onEvent?: EventSink;
-  /** Absent if an embedding program keeps its user. @throws Fault */
+  /** Absent if an embedding program keeps its user. */
   readonly runAs?: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads | undefined;
 }

@@ -9,56 +9,46 @@ import { defaultWorkers, MAX_WORKERS, type Machine } from "../process/machine.ts
 
 export type Command = "exporter" | "creator";
 
-/** The settings group of a flag: of any export, of additional flags, of the creator's other phases. */
 export type Part = "export" | "tuning" | "build";
 
-/** Everything about one flag except its name, which is the kebab case of its key in {@link FLAGS}. */
+/**
+ * One flag, except its name, which is the kebab case of its key in {@link FLAGS}.
+ *
+ * - `usage`: the text in `-h`, for the lifecycle's flags in its words
+ * - `group`: the section of `-h`; absent for flags of the lifecycle that few builds set
+ * - `env`: applies at every Platform API (docs/compatibility.md#environment-variables)
+ * - `fallback`: absent for "", 0, false or an empty list; `fallbackText` describes a computed one in README.md
+ * - `check`: absent if every value is valid and becomes the setting unchanged
+ * - `setting`: absent if code reads the value from {@link FlagValues}
+ * - `library`: there is an option of that name, documented by the comment above the entry
+ * - `command`: absent if both have the flag; `rejectedBy` defines it only to reject it
+ */
 interface FlagRow {
   readonly type: keyof FlagTypes;
-  /** The text in `-h`; for the lifecycle's flags in its words. */
   readonly usage: string;
-  /** The section of `-h`: flags that most builds set, or that the lifecycle does not have; absent: its other flags. */
   readonly group?: "common" | "additional";
-  /**
-   * Applies at every Platform API, even where the flag does not exist (docs/compatibility.md#environment-variables).
-   */
   readonly env?: string;
   readonly alsoEnv?: string;
-  /** Value without flag and environment; absent: "", 0, false or an empty list. */
   readonly fallback?: string | number | ((machine: Machine) => string | number);
-  /** Describes a computed fallback in README.md. */
   readonly fallbackText?: string;
-  /** Absent: any value is valid and becomes the setting unchanged. */
   readonly check?: Check<never, unknown>;
-  /** The setting that gets the value: `<part>.<name>`. Absent: code reads it from {@link FlagValues}. */
   readonly setting?: `${Part}.${string}`;
-  /** The library has an option of the same name, documented by the comment above the entry. */
   readonly library?: true;
-  /** The only command with the flag; absent: both. */
   readonly command?: Command;
-  /** The command that defines the flag only to reject it. */
   readonly rejectedBy?: Command;
   readonly since?: PlatformGate;
   readonly until?: { readonly command: Command; readonly gate: PlatformGate };
 }
 
+/** `expected` completes "must be". `parse` resolves paths against `cwd`, and returns undefined for an invalid value. */
 interface Check<Given, Setting> {
-  /** Completes "must be". */
   readonly expected: string;
-  /**
-   * @param cwd absolute, or "" if it was deleted; paths are resolved against it
-   * @returns undefined for an invalid value
-   */
   readonly parse: (value: Given, cwd: string) => Setting | undefined;
 }
 
-/**
- * Placeholder for the layers directory in defaults until the flags are parsed (step 1 of
- * docs/compatibility.md#input-resolution).
- */
+/** Placeholder for the layers directory in defaults (docs/compatibility.md#input-resolution, step 1). */
 export const LAYERS_PLACEHOLDER = "<layers>";
 
-/** Without that file the builder image's is used (docs/compatibility.md#creator). */
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
 
 /** An upload may use two connections, so a larger number would only exhaust ports and open files. */
@@ -249,11 +239,7 @@ export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([k
   name: key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
 }));
 
-/**
- * Checks a part's flags in the table's order.
- * @param cwd absolute, or "" if it was deleted; relative paths are resolved against it
- * @throws Fault with exit code 3 that names flag, variable and valid values
- */
+/** @throws Fault with exit code 3 that names the first invalid flag, its variable and the valid values */
 export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
   const settings = ALL_FLAGS.flatMap((flag) => {
     const [owner, name = ""] = flag.setting?.split(".") ?? [];

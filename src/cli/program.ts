@@ -3,21 +3,19 @@ import { Fault, messageAndHint } from "../errors/fault.ts";
 import { printable } from "../errors/printable.ts";
 import type { StartThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
-import { type Environment, temporaryDirectory } from "../process/environment.ts";
+import { temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
 import { Log } from "../report/log.ts";
 import { CommandOutput, type OutputSink } from "../report/output.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type FlagValues, settingOf } from "./flags.ts";
 import { type ParsedCommand, parseCommandLine, parseInvocation } from "./parse.ts";
+import type { ProcessContext } from "./settings.ts";
 import { graceExpired } from "./signals.ts";
 
-export interface ProgramProcess {
+export interface ProgramProcess extends ProcessContext {
   readonly program: string;
   readonly args: readonly string[];
-  readonly env: Environment;
-  /** Absolute; "" if it was deleted. */
-  readonly cwd: string;
   readonly home: string;
   readonly out: OutputSink;
   readonly err: OutputSink;
@@ -33,8 +31,8 @@ interface LoggedProcess extends ProgramProcess {
 const STOPPED_PATIENCE_MS = 200;
 
 /**
- * Runs the whole program in the order of docs/compatibility.md#order-of-operations and logs its errors. @returns the
- * exit code
+ * Runs the whole program in the order of docs/compatibility.md#order-of-operations and logs its errors.
+ * @returns the exit code
  */
 export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
   const output = new CommandOutput(process.out, process.err);
@@ -79,10 +77,10 @@ async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise
   return exitCode;
 }
 
-/** The lifecycle's version comes first, because users expect it. */
 async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal: AbortSignal): Promise<number> {
   const { readLifecycleVersion } = await import("../build-output/launcher-release.ts");
   const lifecycle = await readLifecycleVersion(program, env, cwd, signal);
+  // Users expect the lifecycle's version, so it comes first.
   logger.info(lifecycle === undefined ? VERSION : `${lifecycle} (tandem ${VERSION})`);
   return EXIT_CODES.success;
 }

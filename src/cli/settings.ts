@@ -46,7 +46,7 @@ function sourceDateEpoch(text: string, isHonoured: boolean) {
 
 /**
  * Replaces the first `<layers>` in paths that may contain it with the layers directory as given, even in user-defined
- * paths (step 1 of docs/compatibility.md#input-resolution).
+ * paths.
  */
 export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
   const { layersDir } = settings;
@@ -64,9 +64,8 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
 }
 
 /**
- * Makes the directories absolute that the reference makes absolute (docs/compatibility.md#input-resolution, step 2).
- * Empty app and layers directories become the working directory, as at the start of the reference's export.
- * @param cwd absolute, or "" if it was deleted
+ * Makes the directories absolute that the reference makes absolute. Empty app and layers directories become the working
+ * directory, as at the start of the reference's export.
  */
 export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
   const absolute = (path: string) => absolutePath(cwd, path);
@@ -80,13 +79,12 @@ export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): Ref
   };
 }
 
-/** @throws Fault if the first argument is empty (step 3 of docs/compatibility.md#input-resolution) */
 export function requireOutputImage({ outputImage }: ReferenceSettings): void {
   if (outputImage === "") throw argumentFault("image argument is required", NAME_IMAGE);
 }
 
 /**
- * Every given reference must parse, used or not (step 7 of docs/compatibility.md#input-resolution).
+ * Every given reference must parse, used or not.
  * @throws Fault `could not parse reference: <text>`
  */
 export function checkReferences(settings: ReferenceSettings): void {
@@ -128,8 +126,7 @@ function checkReference(what: string, image: string): void {
 }
 
 /**
- * The app image and its tags must share one registry; the cache image may be anywhere (step 8 of
- * docs/compatibility.md#input-resolution).
+ * The app image and its tags must share one registry; the cache image may be anywhere.
  * @throws Fault
  */
 export function checkSameRegistry(settings: ReferenceSettings): void {
@@ -145,12 +142,10 @@ function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): rea
   return [outputImage, ...additionalTags].filter((image) => image !== "");
 }
 
-/** Step 5 of docs/compatibility.md#input-resolution. */
 export function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
   if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
 }
 
-/** Step 6 of docs/compatibility.md#input-resolution. */
 export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
 }
@@ -166,8 +161,8 @@ export interface ProcessContext {
 }
 
 /**
- * The reference's `Args` (docs/compatibility.md#input-resolution): checks the arguments and fills in dependent
- * settings, in its order, then guards layout mode.
+ * The reference's `Args`: checks the arguments and fills in dependent settings, in the order of
+ * docs/compatibility.md#input-resolution, then guards layout mode.
  * @throws Fault with exit code 3, `failed to parse arguments: ...` or `failed to resolve inputs: ...`
  */
 export async function resolveSettings(
@@ -205,10 +200,6 @@ async function resolve(command: ParsedCommand, process: ProcessContext, logger: 
 
 const FROM_ANALYZED = "Leave the flag out: the run image is the one of analyzed.toml; the analyzer takes -run-image.";
 
-/**
- * The exporter takes the run image from analyzed.toml; its flags are always rejected (step 4 of
- * docs/compatibility.md#input-resolution).
- */
 function refuseRunImageFlags({ flags }: ParsedCommand, env: Environment): void {
   const { runImage, image } = flags;
   if (runImage !== "" && runImage !== (env.CNB_RUN_IMAGE ?? ""))

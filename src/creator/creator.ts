@@ -1,6 +1,7 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
 import type { ParsedCommand } from "../cli/parse.ts";
 import { ensureOwner, runAs } from "../cli/privileges.ts";
+import type { ProcessContext } from "../cli/settings.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
 import { Fault } from "../errors/fault.ts";
@@ -15,10 +16,8 @@ import { findLifecycle } from "./lifecycle.ts";
 import { type CreateInputs, resolveCreate } from "./settings.ts";
 import { lookUpUser, type User } from "./user.ts";
 
-export interface CreatorProcess {
+export interface CreatorProcess extends ProcessContext {
   readonly program: string;
-  readonly env: Environment;
-  readonly cwd: string;
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
