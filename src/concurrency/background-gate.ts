@@ -12,15 +12,13 @@ const MAX_WINDOW_MS = 1000;
 /** With a smaller backlog the foreground is limited by compression, not by the network. */
 const BACKLOG_BYTES = 1 << 20;
 
-/** A foreground that sends nothing for this long (a retry, a slow commit) cannot be slowed down. */
+/** Without foreground bytes for this long (a retry, a slow commit), background cannot slow the foreground down. */
 const STALL_MS = 500;
 
-/** While the gate is closed, one chunk passes this often, so that servers do not drop an upload. */
 const TRICKLE_MS = 5000;
 
 /** Background bytes per foreground byte in a probe: on one link the foreground keeps 2/3 of its speed. */
 const PROBE_SHARE = 1 / 2;
-/** The foreground counts as slowed down below this fraction of its speed alone. */
 const SLOWED = 0.83;
 
 /**
@@ -71,13 +69,12 @@ type GateState = "closed" | "probing" | "open";
  * | probing, open | the foreground kept its speed | open |
  * | probing, open | the foreground was slower; the window's background counts against the budget | closed |
  *
- * An upload that joins the foreground turns probing into closed. In any state, everything passes while there is no foreground
- * or it stalls, and a chunk passes now and then.
+ * An upload that joins the foreground turns probing into closed. In any state, everything passes while there is no
+ * foreground or it stalls, and one chunk passes every `TRICKLE_MS`, so that servers do not drop an upload.
  */
 export class BackgroundGate {
   readonly #clock: Clock;
   readonly #uploads = new Map<Foreground, ForegroundUpload>();
-  /** True between two uploads while more work is expected: responses, commits, blobs in progress. */
   #isHeld = false;
   #state: GateState = "closed";
   /** Speed of the foreground alone, in bytes per ms. */
@@ -213,7 +210,6 @@ export class BackgroundGate {
     return [...this.#uploads.values()].some((upload) => isNoticed(upload) && upload.backlog() === 0);
   }
 
-  /** @param speed of the foreground in the window, in bytes per ms */
   #endWindow(speed: number): void {
     this.#lastSpeed = speed;
     if (this.#wasStarved) this.#become("closed");
@@ -233,7 +229,6 @@ export class BackgroundGate {
     return "closed";
   }
 
-  /** Noise may have failed the last probe, but each probe costs. */
   #mayProbe(speed: number): boolean {
     const cost = PROBE_SHARE * Math.max(WINDOW_BYTES, speed * MIN_WINDOW_MS);
     return this.#costBytes + cost <= PROBE_COST * (this.#foregroundBytes + this.#backlog());

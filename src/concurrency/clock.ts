@@ -3,7 +3,6 @@ export interface Clock {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Monotonic: changes of the system time do not affect it. */
 export const SYSTEM_CLOCK: Clock = { now: () => performance.now(), wait: sleep };
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -26,10 +25,6 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 export interface Ticker {
   readonly now: () => number;
-  /**
-   * Calls `task` every `ms`.
-   * @returns a function that stops it
-   */
   every(ms: number, task: () => void): () => void;
 }
 

@@ -1,16 +1,16 @@
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 
-/** When and for how long a failing task is retried. All durations are in ms. */
+/**
+ * When and for how long a failing task is retried; durations are in ms. The budget runs from the first of consecutive
+ * failures, including `silentMs`, the time since that try's last progress; 0 disables retries. `shortBudgetMs` is a
+ * lower budget for errors that are unlikely to pass, and `askedWaitMs` the wait that a server requested (Retry-After).
+ */
 export interface RetryPolicy {
   readonly waitMs: (next: number) => number;
-  /** How long to retry after the first of consecutive failures, including the silence before it; 0 disables retries. */
   readonly budgetMs: number;
-  /** A budget below `budgetMs` for errors that are unlikely to pass; undefined for others. */
   readonly shortBudgetMs?: (error: unknown) => number | undefined;
   readonly isTemporary: (error: unknown) => boolean;
-  /** How long before an error the try made its last progress; counts as failing time. Default: 0. */
   readonly silentMs?: (error: unknown) => number;
-  /** The wait that the server requested (Retry-After), if any. */
   readonly askedWaitMs: (error: unknown) => number | undefined;
   readonly clock?: Clock;
 }

@@ -5,16 +5,12 @@ interface Flight<T> {
 }
 
 /**
- * Shares concurrent work under one key. It is aborted only when the last caller has left. Results are not kept, so a
- * failure can be retried.
+ * Shares concurrent work under one key. A signal affects only its caller; the work is aborted when the last caller has
+ * left. Results are not kept, so a failure can be retried.
  */
 export class SingleFlight<K, T> {
   readonly #flights = new Map<K, Flight<T>>();
 
-  /**
-   * @param work its signal fires when no caller waits any more
-   * @param signal of this caller only: it rejects with the signal's reason, and the others go on
-   */
   async share(key: K, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     const flight = this.#flights.get(key) ?? this.#start(key, work);
