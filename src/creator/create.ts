@@ -21,10 +21,9 @@ import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
 /**
- * Reads analyzed.toml and chooses the run image.
- * Like the reference, uses the name by which the run image was chosen, while the exporter uses the analyzed digest
- * (docs/compatibility.md#creator). From API 0.12 on the name is in analyzed.toml; below, it is known only if the user
- * gave it, and otherwise the digest is used. A layout has no names.
+ * Reads analyzed.toml and chooses the run image. Like the reference, uses the name by which the run image was chosen,
+ * while the exporter uses the analyzed digest (docs/compatibility.md#creator). From API 0.12 on the name is in
+ * analyzed.toml; below, it is known only if the user gave it, and otherwise the digest is used. A layout has no names.
  * @throws Fault if analyzed.toml cannot be read or has no run image
  */
 export async function readCreatedInputs(settings: ExportSettings, logger: Logger): Promise<ResolvedInputs> {
@@ -97,7 +96,6 @@ async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: A
   }
 }
 
-/** The phase itself has logged the cause. */
 function phaseFailure(exitCode: number): Fault | undefined {
   return exitCode === EXIT_CODES.success
     ? undefined
@@ -161,7 +159,6 @@ async function runOne(
   }
 }
 
-/** Makes the phase's span the parent of those that the phase and its buildpacks write. */
 function traceVariable(span: OpenSpan | undefined): Environment {
   return span === undefined ? {} : { [TRACEPARENT_ENV]: span.traceparent };
 }

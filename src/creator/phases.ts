@@ -25,8 +25,8 @@ interface PhaseFlag {
 }
 
 /**
- * Passes every value that the creator has resolved, so that no phase applies its own defaults. Values without a flag at
- * every Platform API are in {@link phaseEnvironment}.
+ * Passes every value that the creator has resolved, false and empty ones too, so that no phase applies its own defaults
+ * or the environment's. Values without a flag at every Platform API are in {@link phaseEnvironment}.
  */
 export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): string[] {
   const holds = gates(settings.platformApi);
@@ -37,7 +37,6 @@ export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): 
   return [...flags.flatMap(render), ...positionals];
 }
 
-/** Writes false and empty values, too, because the environment may differ. */
 function render({ name, value }: PhaseFlag): string[] {
   if (typeof value === "boolean") return [`-${name}=${value}`];
   const values = typeof value === "object" ? value : [String(value)];
@@ -105,7 +104,6 @@ function buildpacks({ settings, build }: PhaseInputs): PhaseFlag[] {
   ];
 }
 
-/** Analyzer and restorer switch to this user themselves, after reading credentials. */
 function user({ uid, gid }: Settings): PhaseFlag[] {
   return [
     { name: "uid", value: uid },
@@ -217,7 +215,6 @@ function startFault(phase: Phase, error: unknown): Fault {
   });
 }
 
-/** The exit code that shells report for a process killed by a signal. */
 function signalFault(phase: Phase, name: NodeJS.Signals): Fault {
   const hint = "Give the machine or its container more memory, unless something stopped the phase on purpose.";
   return new Fault("EXPORT_PHASE_KILLED", `the ${phase} was killed by ${name}`, {

@@ -29,11 +29,13 @@ import { absolutePath } from "../process/environment.ts";
 
 type BuildSettings = SettingsOf<"build">;
 
+/**
+ * `settings.runImage` is as given, "" if the analyzer chooses. `runImages` is the given one, else the analyzer's
+ * candidates.
+ */
 export interface CreateInputs {
-  /** `runImage` is as given, "" if the analyzer chooses. */
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
-  /** The given run image, else the candidates for the analyzer. */
   readonly runImages: readonly string[];
 }
 
