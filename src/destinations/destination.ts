@@ -41,12 +41,14 @@ export interface AddedLayer {
   readonly added: Promise<Descriptor>;
 }
 
+/**
+ * `layers` are those on top of the run image, from the bottom. `configBytes` are final while blobs are still being
+ * made.
+ */
 export interface UnsavedImage {
   readonly runImage: RunImage;
-  /** From the bottom, without the run image's layers. */
   readonly layers: readonly AddedLayer[];
   readonly base: Promise<unknown>;
-  /** Set before any of `layers` is added. */
   readonly configBytes: Buffer;
   build(descriptors: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): BuiltImage;
 }
@@ -77,12 +79,14 @@ export function namesFault(names: readonly SavedName[]): Fault | undefined {
   });
 }
 
-/** What log and report say of it: docs/compatibility.md#save-messages, docs/compatibility.md#report. */
+/**
+ * The values that the log and report.toml show (docs/compatibility.md#save-messages, docs/compatibility.md#report).
+ * `identifiedBy` is the kind of identifier in both; a layout's is only in its label.
+ */
 export interface SavedImage {
   readonly names: readonly SavedName[];
   readonly label: string;
   readonly identifier: string;
-  /** The kind of identifier in report.toml and the debug log; a layout has one only in its label. */
   readonly identifiedBy: "digest" | "image-id" | undefined;
   readonly manifestSize: number;
 }
@@ -98,7 +102,6 @@ export interface AppDestination {
   /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
-  /** Only a daemon has a launch cache (docs/compatibility.md#launch-cache). @throws Fault with an exit code */
   openLaunchCache(hashFile: HashFile): Promise<void>;
   checkAccess(signal: AbortSignal): Promise<void>;
   announce(logger: Logger): void;

@@ -19,7 +19,6 @@ export class DaemonConnection {
     this.docker = docker;
   }
 
-  /** Classic unless the daemon says otherwise (docs/compatibility.md#daemon-load). */
   storage(signal: AbortSignal): Promise<DaemonStorage> {
     this.#storage ??= this.#readStorage(signal);
     return this.#storage;

@@ -14,7 +14,9 @@ export interface CachedTar {
 
 /**
  * The tars of the app image's layers in a directory beside a daemon, which save reading layers out of the daemon
- * (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it.
+ * (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it; layers that only the
+ * daemon has are not cached. `open` and `commit` return the fault if another export uses the directory, because that is
+ * not fatal.
  */
 export class LaunchCache {
   readonly #volume: VolumeCache;
@@ -24,10 +26,6 @@ export class LaunchCache {
     this.#volume = volume;
   }
 
-  /**
-   * @returns the fault if another export uses the directory, which is not fatal
-   * @throws Fault `failed to create launch cache: ...` with exit code 1
-   */
   static async open(directory: string, hashFile: HashFile): Promise<LaunchCache | Fault> {
     try {
       return new LaunchCache(await VolumeCache.open(directory, hashFile));
@@ -41,10 +39,6 @@ export class LaunchCache {
     return this.#volume.stagingDir;
   }
 
-  /**
-   * Adds the old cache's tar, or a layer to build; layers that only the daemon has are not cached. {@link commit}
-   * reports failures.
-   */
   add(diffId: DiffID, layer: Layer | undefined): void {
     this.#adding.push(awaitedLater(this.#add(diffId, layer)));
   }
@@ -56,10 +50,6 @@ export class LaunchCache {
     return { size, open: () => createReadStream(path) };
   }
 
-  /**
-   * @returns the fault if another export has locked the directory
-   * @throws Fault `failed to commit cache: ...`
-   */
   async commit(): Promise<Fault | undefined> {
     try {
       await Promise.all(this.#adding);

@@ -11,12 +11,14 @@ import type { CachedTar } from "./launch-cache.ts";
 import { DaemonSource, diffIdOf, withoutAlgorithm } from "./source-image.ts";
 import { Upload } from "./upload.ts";
 
+/**
+ * A layer is `known` if the daemon has it and all below it in the same order, so that it is not sent; `saved` if the
+ * daemon has it on top of other layers.
+ */
 export type LoadedLayer =
-  /** The daemon has this layer and all below it, in the same order; it is not sent. */
   | { readonly kind: "known" }
   | { readonly kind: "made"; readonly layer: Layer }
   | { readonly kind: "cached"; readonly tar: CachedTar }
-  /** The daemon has it, but on top of other layers. */
   | { readonly kind: "saved"; readonly diffId: DiffID; readonly image: DaemonImage };
 
 export class DaemonLoad {
@@ -32,7 +34,6 @@ export class DaemonLoad {
     this.#signal = signal;
   }
 
-  /** Idempotent. @returns the layer's name in the load */
   async send(layer: Layer, transfer?: Transfer): Promise<string> {
     const known = this.#sent.get(layer);
     const sent = known ?? this.#start(layer, transfer);

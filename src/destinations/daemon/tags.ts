@@ -9,11 +9,6 @@ export interface TagResult {
   readonly failure: Fault | undefined;
 }
 
-/**
- * Tags an image with each name in turn; a failing name does not stop the others (docs/compatibility.md#daemon-load).
- * @param id the daemon's ID of the image
- * @throws the signal's reason
- */
 export async function putTags(
   connection: DaemonConnection,
   id: string,

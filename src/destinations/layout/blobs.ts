@@ -150,7 +150,6 @@ export async function linkBlob(root: string, blob: Sized, from: string): Promise
   }
 }
 
-/** Writes a config or manifest unless a file of that size exists, as in the reference. */
 export async function putBytes(root: string, bytes: Uint8Array): Promise<void> {
   const digest = digestOf(bytes);
   if (await isThere(root, { digest, size: bytes.length })) return;

@@ -20,13 +20,13 @@ export function layoutPath(layoutDir: string, { repository, identifier }: Refere
 
 export const REF_NAME = "org.opencontainers.image.ref.name";
 
-/** Byte-identical to go-containerregistry's (docs/compatibility.md#layout-files). */
 export const OCI_LAYOUT_TEXT = `{
     "imageLayoutVersion": "1.0.0"
 }`;
 
 /**
- * `index.json` of a layout with one image, byte-identical to the reference's (docs/compatibility.md#layout-files).
+ * `index.json` of a layout with one image; like {@link OCI_LAYOUT_TEXT} byte-identical to the reference's
+ * (docs/compatibility.md#layout-files).
  * @param refName tag or digest
  */
 export function indexJson({ mediaType, size, digest }: Descriptor, refName: string): string {
@@ -53,8 +53,8 @@ export class Layout {
   }
 
   /**
-   * Creates the layout's directories and a work directory, and removes work directories of killed processes. {@link
-   * close} removes its own.
+   * Creates the layout's directories and a work directory, which {@link close} removes, and removes work directories of
+   * killed processes.
    * @returns the work directory
    * @throws Fault with {@link NOT_CREATED}
    */

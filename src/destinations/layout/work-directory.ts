@@ -31,7 +31,6 @@ export function makeWorkDirectory(layout: string, code: FaultCode): void {
     if (join(layout, name) !== entry.directory.path) removeAbandoned(join(layout, name));
 }
 
-/** Removes the directory with its last user. Synchronous, so that it also works while the process exits. */
 export function removeWorkDirectory(layout: string): void {
   const entry = own.get(layout);
   if (entry === undefined) return;

@@ -5,7 +5,7 @@ import { namesFault } from "../destination.ts";
 import type { RegistryRepository } from "./repository.ts";
 
 /**
- * Checks all names of the app image, once per repository and concurrently.
+ * Checks all names, once per repository.
  * @throws Fault that lists the denied names, worded as if their push had failed
  */
 export async function checkNames(

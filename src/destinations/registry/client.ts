@@ -39,7 +39,6 @@ export class RegistryClient {
   readonly #opening = new SingleFlight<"session", RegistrySession>();
   #session: RegistrySession | undefined;
 
-  /** @param credentials called at the first contact, where an invalid setting becomes a fault */
   constructor(registry: string, http: Http, isInsecure: boolean, credentials: () => Credentials) {
     this.registry = registry;
     this.#http = http;

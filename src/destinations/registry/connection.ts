@@ -69,7 +69,6 @@ export interface Connection {
   readonly openRetry: (mayBeMissing: boolean) => RetryPolicy;
   readonly logger: Logger;
   readonly counters: RegistryCounters;
-  /** For requests whose {@link Work} has no observer. */
   readonly onRetry: RetryObserver | undefined;
 }
 

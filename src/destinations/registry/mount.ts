@@ -54,7 +54,6 @@ async function post(connection: Connection, query: string, scopes: readonly stri
   return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
 }
 
-/** Statuses no retry can improve: unauthorized, forbidden, not found, not allowed. */
 const FINAL = new Set([401, 403, 404, 405]);
 
 /**

@@ -14,13 +14,15 @@ import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts
 import type { RegistryRepository } from "./repository.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
 
-/** The part of a push that runs before the layers finish, so that the manifest can follow them at once. */
+/**
+ * The part of a push that runs before the layers finish, so that the manifest can follow them at once. {@link pushApp}
+ * reports its failures.
+ */
 export interface EarlyPush {
   readonly blobs: Promise<unknown>;
   readonly lookups: TagLookups;
 }
 
-/** {@link pushApp} reports its failures. @param names of the image in this repository */
 export function pushEarly(
   repository: RegistryRepository,
   { blobs, names }: { readonly blobs: readonly Uint8Array[]; readonly names: readonly Reference[] },
@@ -55,7 +57,7 @@ export interface PushedApp {
 
 /**
  * Saves the app image under all its names (docs/compatibility.md#image-names, docs/compatibility.md#pushing-images):
- * blobs once per repository, then its manifests at once. A failing name does not stop the others.
+ * blobs once per repository, then its manifests at once.
  * @param references at least one; the layers are being pushed to the first one's repository
  * @throws errors that are not the registry's: a layer that cannot be built, the signal's reason
  */

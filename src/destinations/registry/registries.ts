@@ -16,7 +16,7 @@ export interface RegistriesOptions {
   readonly keychain: Keychain;
   readonly insecureRegistries: readonly string[];
   readonly uploadConcurrency: number;
-  /** Connections per registry; must exceed the uploads. Default: unlimited. */
+  /** Per registry; must exceed the uploads. Default: unlimited. */
   readonly connections?: number;
   readonly environment: Environment;
   readonly logger: Logger;

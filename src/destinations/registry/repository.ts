@@ -140,10 +140,7 @@ export class RegistryRepository {
     return lookUpTags(this.#connection, references, work);
   }
 
-  /**
-   * Call only for manifests that this export pushed (docs/compatibility.md#no-delete-of-unpushed-images). @throws
-   * RegistryFault
-   */
+  /** Call only for manifests that this export pushed (docs/compatibility.md#no-delete-of-unpushed-images). */
   deleteManifest(digest: Digest, work: Work): Promise<void> {
     return persist(this.#connection, work, `manifest ${digest}`, () => deleteManifest(this.#connection, digest, work));
   }

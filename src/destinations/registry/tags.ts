@@ -11,10 +11,6 @@ export interface TagResult {
 
 export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
 
-/**
- * Looks up names while an image's blobs are being pushed, so that its manifests can follow at once. {@link putTags}
- * repeats failed lookups.
- */
 export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
   const lookUp = async ({ identifier }: Reference) =>
     (await headManifest(connection, identifier, "push,pull", work)) ?? "nothing";
@@ -23,9 +19,8 @@ export function lookUpTags(connection: Connection, references: readonly Referenc
 
 /**
  * Pushes the manifest of an image whose blobs are in the repository, under all names at once. Skips names that already
- * point to it (docs/compatibility.md#pushing-images). A failing name does not stop the others.
- * @param lookups earlier lookups of the names
- * @returns the results in the order of the names
+ * point to it (docs/compatibility.md#pushing-images). Results are in the names' order.
+ * @param lookups earlier ones; those that failed are repeated
  */
 export function putTags(
   connection: Connection,
@@ -52,7 +47,6 @@ export function putTags(
         await putManifest(connection, identifier, manifest, work);
         return "pushed";
       };
-      // If the response to a PUT was lost, the next attempt finds the manifest.
       const outcome = await persist(connection, work, `manifest ${identifier}`, push, () => isOverwrite);
       return { reference, outcome };
     } catch (error) {

@@ -11,18 +11,15 @@ export interface BodyRange {
 /** Bytes before the first pause of a listening body; the interval doubles with each pause. */
 const FIRST_PAUSE_BYTES = 128 << 10;
 
+/**
+ * `stallMs` limits how long a connection may accept no bytes while some are ready: neither the duration of the whole
+ * upload nor waiting for bytes still being built counts. After a connection broke mid-body, `listen` pauses to let the
+ * server report an error, because writing to a connection that the server has reset discards an unread response.
+ */
 export interface BodyHooks {
   readonly destination: string;
-  /**
-   * Milliseconds a connection may accept no bytes while some are ready. Neither the duration of the whole upload nor
-   * waiting for bytes still being built counts.
-   */
   readonly stallMs: number;
   readonly admit: (bytes: number) => Promise<void>;
-  /**
-   * After a connection broke mid-body: pauses to let the server report an error, because writing to a connection that
-   * the server has reset discards an unread response.
-   */
   readonly listen?: { readonly pause: () => Promise<void>; readonly untilBytes: number } | undefined;
   readonly onPosition: (position: number) => void;
 }

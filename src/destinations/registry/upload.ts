@@ -27,10 +27,12 @@ const LISTEN_MS = 250;
 /** Consecutive restarts without progress after the registry lost the upload. */
 const MOST_LOSSES = 4;
 
+/**
+ * `onBytes` gets the bytes sent so far, which never decrease, even if bytes are sent again. `onBegin` gets the offset
+ * at which sending starts, above 0 for a resumed upload.
+ */
 export interface UploadOptions extends Work {
-  /** Bytes sent so far; never decreases, even if bytes are sent again. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** Called when an upload opens, with the offset at which sending starts: above 0 for a resumed upload. */
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
