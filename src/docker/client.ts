@@ -85,14 +85,13 @@ export class DockerClient {
     throw new Fault("EXPORT_DAEMON_ANSWER", message, { destination: this.name });
   }
 
-  /** The whole response. No timeout for requests with a body. @throws Fault */
   async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
     const timeoutMs = request.body === undefined ? ANSWER_TIMEOUT_MS : 0;
     const path = await this.#pathOf(request, signal);
     return await this.#whole(await this.#send(CONNECTIONS.requests, request, path, timeoutMs, signal), signal);
   }
 
-  /** The caller must read the response to its end or destroy it. @throws Fault */
+  /** The caller must read the response to its end or destroy it. */
   async download(request: DockerRequest, signal: AbortSignal): Promise<Readable> {
     const path = await this.#pathOf(request, signal);
     const { body } = await this.#send(CONNECTIONS.downloads, request, path, 0, signal);

@@ -34,8 +34,8 @@ function messageIn(body: string, status: number): string {
   return `API returned a ${status} but provided no error-message`;
 }
 
-/** Faults of the request's own body pass unchanged. */
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
+  // Of the request's own body.
   if (error instanceof Fault) return error;
   if (tls !== undefined && isCoded(error)) {
     const fault = tlsFault(error, name);

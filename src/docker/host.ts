@@ -11,14 +11,13 @@ interface DockerTls extends Certificates {
   readonly rejectUnauthorized: boolean;
 }
 
+/** `origin` of a unix socket has no meaning; without a `version` it is negotiated. */
 export interface DockerHost {
   readonly name: string;
   readonly socketPath: string | undefined;
-  /** Scheme, host and port of requests; meaningless for a unix socket. */
   readonly origin: string;
   readonly basePath: string;
   readonly tls: DockerTls | undefined;
-  /** Undefined: negotiated. */
   readonly version: string | undefined;
 }
 

@@ -23,7 +23,6 @@ export class DockerSockets {
     this.#opened = opened;
   }
 
-  /** @throws Fault if the daemon's socket is owned by root and nothing listens */
   static async open(host: DockerHost, connections: number): Promise<DockerSockets> {
     if (host.socketPath === undefined || !isOwnedByRoot(host.socketPath)) return new DockerSockets(host, []);
     const opened: Socket[] = [];
