@@ -38,7 +38,6 @@ const REBUILD_IMAGE = "Build or push that image again, or use another one.";
 const REPAIR_LAYOUT = "Write that layout again, e.g. with skopeo copy.";
 const RAISE_LIMIT = "Raise the limit of the process or of its container.";
 
-/** docs/troubleshooting.md lists these codes. */
 export const CODES = {
   EXPORT_REGISTRY_DENIED: entry(
     "The credentials, or anonymous users, may not read from or push to a registry.",

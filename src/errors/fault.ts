@@ -67,9 +67,7 @@ export function messageAndHint(error: unknown): string {
   return hint === undefined ? message : `${message}\n${hint}`;
 }
 
-/**
- * Like {@link messageAndHint} for a warning, whose second line appears only for a hint more specific than its code's.
- */
+/** Like {@link messageAndHint}, but the hint only if it is more specific than its code's. */
 export function warningOf(error: unknown): string {
   const { message, ownHint } = toFault(error);
   return ownHint === undefined ? message : `${message}\n${ownHint}`;

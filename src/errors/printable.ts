@@ -14,7 +14,7 @@ export function printable(text: string): string {
   return text.replace(ACTING, escapeCharacter);
 }
 
-/** Like {@link printable}, on one line, so that no external text can imitate a log line. */
+/** Also escapes line feeds, so that no external text can imitate a log line. */
 export function printableLine(text: string): string {
   return printable(text).replaceAll("\n", escapeCharacter);
 }

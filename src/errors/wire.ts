@@ -1,9 +1,6 @@
 import { Fault, type FaultCode, toFault } from "./fault.ts";
 
-/**
- * A fault as it crosses a thread border, where an error would arrive as a plain Error without its code and fields
- * (structured clone keeps name, message, stack and cause only).
- */
+/** A fault as it crosses a thread border: structured clone keeps only name, message, stack and cause of an error. */
 export interface WireFault {
   readonly code: FaultCode;
   readonly message: string;
@@ -13,7 +10,6 @@ export interface WireFault {
   readonly stack: string | undefined;
 }
 
-/** Errors other than Fault are wrapped in one, with their stack. */
 export function toWire(error: unknown): WireFault {
   const { code, message, exitCode, ownHint: hint, destination, stack } = toFault(error);
   return { code, message, exitCode, hint, destination, stack: error instanceof Error ? error.stack : stack };
