@@ -79,7 +79,6 @@ function identityOf({ config, reference }: RunImage): Pick<RunImageRecord, "topL
   return { topLayer: runImageTopLayer(config), reference };
 }
 
-/** Builds and saves the image, and logs the saved names (docs/compatibility.md#save-messages). */
 async function save(
   { app, logger }: ExportContext,
   image: () => UnsavedImage,

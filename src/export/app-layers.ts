@@ -36,7 +36,7 @@ export interface AppSources {
 /**
  * The app image's layers in progress. All start at once; a layer with nothing to compare with is uploaded while it is
  * compressed (docs/decisions/0004-hash-first.md). {@link walk} then visits them in the reference's order and writes its
- * log.
+ * log (docs/compatibility.md#app-image-layers, docs/compatibility.md#log-order).
  */
 export class AppLayers {
   readonly base: Promise<unknown>;
@@ -73,8 +73,6 @@ export class AppLayers {
   }
 
   /**
-   * Waits for the diffID of every layer in order, with the reference's log lines
-   * (docs/compatibility.md#app-image-layers, docs/compatibility.md#log-order).
    * @returns the layers from the bottom
    * @throws Fault of the first step that fails
    */

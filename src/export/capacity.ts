@@ -144,7 +144,6 @@ const RESOURCES: readonly Resource[] = [
   },
 ];
 
-/** Whether Node runs without guard regions around each WebAssembly memory. */
 export function isUnguarded(): boolean {
   return process.execArgv.includes("--disable-wasm-trap-handler");
 }

@@ -19,15 +19,16 @@ import type { AppPlan } from "../plan/steps.ts";
 import { AppLayers } from "./app-layers.ts";
 import type { ExportContext } from "./context.ts";
 
+/**
+ * `previous` is also undefined for an image whose layers cannot be trusted, about which `damage` is the warning; the
+ * reference uses them unchecked. `all` rejects with the first failure in the reference's order.
+ */
 export interface OpeningImages {
   readonly cache: OpeningCache;
   readonly runImage: Promise<RunImage>;
-  /** Also undefined for an image whose layers cannot be trusted; the reference uses them unchecked. */
   readonly previous: Promise<SourceImage | undefined>;
-  /** The warning about an untrusted previous image. */
   readonly damage: Promise<string | undefined>;
   readonly launchCache: Promise<void>;
-  /** Rejects with the first failure in the reference's order. */
   readonly all: Promise<void>;
 }
 

@@ -30,14 +30,15 @@ import type { CommandOutput } from "../report/output.ts";
 import { connectionsFor, fitCapacity, isUnguarded, readSupplies } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
-/** What was done for the export while the build ran. Its owner closes it. */
+/**
+ * The work done for the export while the build ran; its owner closes it. `registries` is undefined if nothing was to be
+ * uploaded, and `wastedBytes` counts uploads of layers that the export does not use. After `handOver` the export logs,
+ * and observes retries.
+ */
 export interface EarlyWork {
   readonly layers: EarlyLayers;
-  /** Connected early; undefined if nothing was to be uploaded. */
   readonly registries: Registries | undefined;
-  /** Sent early for layers that the export has no use for. */
   readonly wastedBytes: number;
-  /** From now on the export logs, and observes retries. */
   handOver(logger: Logger, onRetry: RetryObserver): void;
 }
 
@@ -48,13 +49,12 @@ export interface ExportEnvironment {
   readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
   readonly keychain: Keychain;
-  /** For `-daemon`; connected before the process drops its privileges. */
   readonly docker: DockerClient | undefined;
   readonly onEvent?: EventSink | undefined;
   readonly patience?: Partial<Patience>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
-  /** The export's span in the creator's telemetry, if the creator has any. Absent: the export opens telemetry of its own. */
+  /** The export's span in the creator's telemetry. Absent: the export opens telemetry of its own. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
   readonly launcherRelease: Promise<LauncherRelease>;
   readonly early?: EarlyWork | undefined;
