@@ -7,7 +7,7 @@ import { Fault } from "./errors/fault.ts";
 
 export interface EngineParts {
   readonly entries: WorkerEntries;
-  /** Builds of the DEFLATE encoder, the fastest first. */
+  /** Builds of the DEFLATE encoder, with SIMD and without. */
   readonly deflate: readonly [DeflateWasm, ...DeflateWasm[]];
 }
 
@@ -25,12 +25,10 @@ export function engineParts(): EngineParts {
   return { entries, deflate: [built(ENCODERS[0]), built(ENCODERS[1])] };
 }
 
-/** The timeline page, without a timeline. @throws Fault if it is not built; Error if it cannot be read */
 export function timelinePage(): string {
   return isSea() ? getAsset("timeline.html", "utf8") : readFileSync(built("timeline.html"), "utf8");
 }
 
-/** With SIMD, and without. */
 const ENCODERS = ["encoder.wasm", "encoder-scalar.wasm"] as const;
 
 function isBundled(): boolean {
@@ -45,7 +43,6 @@ function asset(name: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(getRawAsset(name).slice(0));
 }
 
-/** @throws Fault if the build has not made it */
 function built(name: string): string {
   const path = join(builtDirectory(), name);
   if (existsSync(path)) return path;

@@ -34,10 +34,6 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/**
- * Creates a directory that no other export can use meanwhile.
- * @returns undefined if another one does
- */
 export function claim(path: string): OwnedDirectory | undefined {
   try {
     return OwnedDirectory.claim(path);
@@ -64,7 +60,6 @@ export async function removeAll(path: string): Promise<void> {
   }
 }
 
-/** Atomic rename; replaces the target. */
 export async function renameTo(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);

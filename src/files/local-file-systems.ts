@@ -17,7 +17,7 @@ const LOCAL: ReadonlyMap<number, LocalFileSystem> = new Map([
   [0xf2f52010, { datesMappedWrites: false }], // F2FS, not checked
 ]);
 
-/** Whether a call on this directory may wait for a network or for another process, without an end. */
+/** Whether a call on this directory may wait indefinitely for a network or another process. */
 export async function mayHang(directory: ByteString): Promise<boolean> {
   try {
     const { type } = await statfs(fsPath(directory));
