@@ -82,7 +82,6 @@ export type OnDropped = (entry: Fault) => void;
 /**
  * Reads `DOCKER_AUTH_CONFIG`, which Docker's client prefers to its file, with exactly its keys (docker/cli v29
  * cli/config/configfile/file.go). Unlike there, no file is needed beside it.
- * @throws Fault unless it is a JSON object
  */
 export async function readVariableConfig(
   environment: Environment,
@@ -98,10 +97,6 @@ export async function readVariableConfig(
   return config;
 }
 
-/**
- * Reads the first config that exists (docs/compatibility.md#docker-configuration).
- * @throws Fault if it cannot be read or is not a JSON object
- */
 export async function readDockerConfig(
   environment: Environment,
   home: string,

@@ -48,10 +48,6 @@ const layerSchema = z.preprocess(
   }),
 );
 
-/**
- * Reads a layer's TOML file (docs/compatibility.md#buildpack-layers). A missing file means no flags and no metadata.
- * @throws Fault if it cannot be read or decoded, or has its flags outside of `[types]`
- */
 export async function readLayerToml(path: ByteString): Promise<LayerToml> {
   try {
     const layer = await readToml(path, layerSchema);

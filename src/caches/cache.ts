@@ -35,11 +35,10 @@ export interface CacheLayer {
 
 /**
  * The port of a cache: an image or a directory (docs/compatibility.md#cache-selection). Members are in the order of
- * use.
+ * use. `access` rejects early, with the fault of `commit`, if the cache may not be saved.
  */
 export interface CacheStore {
   readonly name: string;
-  /** Rejects early, with the fault of {@link commit}, if the cache may not be saved. */
   readonly access: Promise<void>;
   /**
    * The previous cache's metadata, with the log lines about its state; empty without one.

@@ -17,7 +17,6 @@ interface ExporterProcess extends ProcessContext {
   readonly logger: Logger;
   readonly output?: CommandOutput;
   readonly onEvent?: EventSink;
-  /** Absent if an embedding program keeps its user. */
   readonly runAs?: (uid: number, gid: number) => void;
   readonly startThreads?: StartThreads | undefined;
 }

@@ -136,10 +136,6 @@ export type ExportOptions = {
   readonly images: readonly [string, ...string[]];
 } & FlagOptions;
 
-/**
- * The command that a command line with these options would run.
- * @throws Fault if CNB_PLATFORM_API in `env` is missing or unsupported, or an option is unknown or of the wrong type
- */
 export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
   if (!IS_OF_TYPE.list(images)) throw optionFault("the option images must be an array of strings");

@@ -44,10 +44,6 @@ function sourceDateEpoch(text: string, isHonoured: boolean) {
   return { sourceDateEpoch: seconds, isSourceDateEpochInvalid: seconds === undefined };
 }
 
-/**
- * Replaces the first `<layers>` in paths that may contain it with the layers directory as given, even in user-defined
- * paths.
- */
 export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
   const { layersDir } = settings;
   const placeholder = layersDir === "" ? `${LAYERS_PLACEHOLDER}/` : LAYERS_PLACEHOLDER;
@@ -125,10 +121,6 @@ function checkReference(what: string, image: string): void {
   }
 }
 
-/**
- * The app image and its tags must share one registry; the cache image may be anywhere.
- * @throws Fault
- */
 export function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;
   const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));

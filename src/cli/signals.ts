@@ -8,7 +8,6 @@ export type StopSignal = keyof typeof STOP_SIGNALS;
 /** Time to finish after a signal. The rest of the second is for the process to exit. */
 const GRACE_MS = 700;
 
-/** After a second signal: enough for pending system calls. */
 const SECOND_GRACE_MS = 100;
 
 export class StopFault extends Fault {

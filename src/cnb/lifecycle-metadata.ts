@@ -57,8 +57,8 @@ export interface LifecycleMetadata {
 }
 
 /**
- * The label of a cache image and the metadata file of a volume cache (docs/compatibility.md#cache-metadata). `sbom` is
- * "" if there is none.
+ * The label of a cache image and, with a line feed added, the metadata file of a volume cache, byte-identical to the
+ * reference's (docs/compatibility.md#cache-metadata). `sbom` is "" if there is none.
  */
 export interface CacheMetadata {
   readonly sbom: string;
@@ -123,11 +123,6 @@ function namesJson({ image, mirrors }: RunImageNames): GoStruct {
 
 export const EMPTY_CACHE_METADATA: CacheMetadata = { sbom: "", buildpacks: [] };
 
-/**
- * The metadata of a cache image's label and, with a line feed added, of a volume cache's file, byte-identical to the
- * reference's (docs/compatibility.md#cache-metadata).
- * @throws Fault for layer data that JSON cannot hold
- */
 export function cacheMetadataJson(metadata: CacheMetadata): string {
   return goJson(goStruct({ sbom: shaJson(metadata.sbom), buildpacks: buildpackRecordsJson(metadata.buildpacks) }));
 }

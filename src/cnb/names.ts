@@ -5,7 +5,6 @@ export const PROJECT_METADATA_LABEL = "io.buildpacks.project.metadata";
 export const EXEC_ENV_LABEL = "io.buildpacks.exec-env";
 export const CACHE_METADATA_LABEL = "io.buildpacks.lifecycle.cache.metadata";
 
-/** Logged ids (docs/compatibility.md#layer-order, docs/compatibility.md#cache-layers). */
 export const LAYER_IDS = {
   launchSbom: "buildpacksio/lifecycle:launch.sbom",
   cacheSbom: "buildpacksio/lifecycle:cache.sbom",

@@ -12,11 +12,6 @@ export interface ProjectMetadata {
       };
 }
 
-/**
- * The value of the label `io.buildpacks.project.metadata`, byte-identical to the reference's
- * (docs/compatibility.md#labels).
- * @throws Fault `parse project metadata: ...` for values that JSON cannot hold
- */
 export function projectMetadataLabel({ source }: ProjectMetadata): string {
   if (source === undefined) return "{}";
   const { type, version, metadata } = source;

@@ -17,7 +17,6 @@ const STALL_MS = 500;
 
 const TRICKLE_MS = 5000;
 
-/** Background bytes per foreground byte in a probe: on one link the foreground keeps 2/3 of its speed. */
 const PROBE_SHARE = 1 / 2;
 const SLOWED = 0.83;
 
@@ -133,10 +132,6 @@ export class BackgroundGate {
     this.#admitWaiters();
   }
 
-  /**
-   * Waits until `bytes` of background may be sent; first come, first served.
-   * @throws the signal's reason
-   */
   async admit(bytes: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (this.#waiters.size === 0 && this.#mayPass()) return this.#take(bytes);

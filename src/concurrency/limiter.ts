@@ -17,8 +17,8 @@ export function isBackground({ priority }: { readonly priority: number }): boole
 }
 
 /**
- * At most `capacity` holders at a time. On release the waiter with the smallest priority goes next, then the one with
- * the smallest order, then the earliest.
+ * At most `capacity` holders at a time. On release, which may be called twice, the waiter with the smallest priority
+ * goes next, then the one with the smallest order, then the earliest.
  */
 export class PriorityLimiter {
   #free: number;
@@ -33,10 +33,6 @@ export class PriorityLimiter {
     return this.#waiting.length;
   }
 
-  /**
-   * Waits for a place. The returned function releases it; a second call does nothing.
-   * @throws the signal's reason if it fires while waiting
-   */
   acquire(priority: number, order = 0, signal?: AbortSignal): Promise<() => void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#free > 0) {

@@ -13,10 +13,6 @@ export type Phase = "analyzer" | "detector" | "restorer" | "builder";
 
 type PhaseInputs = Pick<CreateInputs, "settings" | "build">;
 
-/**
- * A flag of a phase with a value, or one for each value of a list; it exists only where the gate holds (lifecycle
- * cmd/lifecycle).
- */
 interface PhaseFlag {
   readonly name: string;
   readonly value: string | number | boolean | readonly string[];
@@ -26,7 +22,8 @@ interface PhaseFlag {
 
 /**
  * Passes every value that the creator has resolved, false and empty ones too, so that no phase applies its own defaults
- * or the environment's. Values without a flag at every Platform API are in {@link phaseEnvironment}.
+ * or the environment's (lifecycle cmd/lifecycle). Values without a flag at every Platform API are in {@link
+ * phaseEnvironment}.
  */
 export function phaseArguments(phase: Phase, { settings, build }: PhaseInputs): string[] {
   const holds = gates(settings.platformApi);

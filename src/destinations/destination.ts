@@ -99,7 +99,6 @@ export interface AppDestination {
   readonly name: string;
   readonly repository: RegistryRepository | undefined;
   readonly blobFiles: BlobFiles;
-  /** @throws Fault with an exit code, at once if the image is missing (docs/compatibility.md#missing-run-image) */
   openRunImage(signal: AbortSignal): Promise<RunImage>;
   openPreviousImage(signal: AbortSignal): Promise<SourceImage | undefined>;
   openLaunchCache(hashFile: HashFile): Promise<void>;

@@ -1,14 +1,11 @@
-/**
- * Characters that a terminal interprets or reorders: control characters (C0, DEL, C1) except tab and line feed,
- * bidirectional formatting, line and paragraph separators.
- */
 const ACTING = /[^\P{Cc}\t\n]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r" };
 
 /**
- * Escapes what a terminal would interpret, like Go's `%q`. Log lines and errors contain file names, values of a build
- * and responses of registries, where an escape sequence could rewrite earlier output.
+ * Escapes what a terminal interprets or reorders, like Go's `%q`: control characters (C0, DEL, C1) except tab and line
+ * feed, bidirectional formatting, line and paragraph separators. Log lines and errors contain file names, values of a
+ * build and responses of registries, where an escape sequence could rewrite earlier output.
  */
 export function printable(text: string): string {
   return text.replace(ACTING, escapeCharacter);

@@ -72,10 +72,6 @@ export class AppLayers {
     return step?.kind === "layer" ? this.#started.get(step) : undefined;
   }
 
-  /**
-   * @returns the layers from the bottom
-   * @throws Fault of the first step that fails
-   */
   async walk(logger: Logger): Promise<AppLayer[]> {
     const layers: AppLayer[] = [];
     for (const step of this.#plan.steps) {

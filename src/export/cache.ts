@@ -62,8 +62,9 @@ async function saveCache(
 }
 
 /**
- * The cache's layers in progress. They also start at once, but behind the app's in every queue; a layer that both
- * images need is built once.
+ * The cache's layers in progress (docs/compatibility.md#cache-layers, docs/compatibility.md#cache-layer-reuse). They
+ * also start at once, but behind the app's in every queue; a layer that both images need is built once. A layer that
+ * cannot be built or added is skipped with a warning; a failing SBOM layer ends the cache export.
  */
 class CacheLayers {
   readonly #context: ExportContext;
@@ -97,11 +98,6 @@ class CacheLayers {
     }
   }
 
-  /**
-   * Waits for every layer in order, with the reference's log lines (docs/compatibility.md#cache-layers,
-   * docs/compatibility.md#cache-layer-reuse). A layer that cannot be built or added is skipped with a warning; a
-   * failing SBOM layer ends the cache export.
-   */
   async walk(logger: Logger): Promise<CacheLayer[]> {
     const layers: CacheLayer[] = [];
     for (const step of this.#plan.steps) {

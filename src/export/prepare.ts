@@ -85,11 +85,6 @@ export interface Preparation {
   readonly layers: AppLayers;
 }
 
-/**
- * Reads the build's output, plans the app image, and starts its layers (docs/compatibility.md#sbom-copies,
- * docs/compatibility.md#build-output).
- * @throws Fault `failed to export: ...`
- */
 export async function prepareLayers(
   context: ExportContext,
   group: readonly GroupElement[],

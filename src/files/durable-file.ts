@@ -7,10 +7,6 @@ const MODE = 0o666;
 
 const NEEDS_NO_SYNC = ["EINVAL", "ENOTSUP", "ENOSYS"];
 
-/**
- * Writes a file and syncs it. Overwrites an existing file unless `flag` says otherwise.
- * @throws Node's error, like the other functions here
- */
 export async function writeDurably(
   path: string,
   content: string | Uint8Array | AsyncIterable<Uint8Array>,

@@ -9,7 +9,6 @@ import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
 import { fetchThrough } from "./library-http.ts";
 
-/** User name for access tokens at Google's registries (docs: "Configure authentication to Artifact Registry"). */
 const TOKEN_USER = "oauth2accesstoken";
 const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 

@@ -239,7 +239,6 @@ export class DaemonApp implements AppDestination {
     return tar === undefined ? layer : { kind: "cached", tar };
   }
 
-  /** A directory in use by another export only causes a warning; the reference always fails. */
   async #commitLaunchCache(): Promise<void> {
     const fault = this.#launchCacheFault ?? (await this.#launchCache?.commit());
     if (fault !== undefined) this.#logger.warn(`Failed to export launch cache: ${warningOf(fault)}`);

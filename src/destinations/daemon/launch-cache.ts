@@ -15,8 +15,8 @@ export interface CachedTar {
 /**
  * The tars of the app image's layers in a directory beside a daemon, which save reading layers out of the daemon
  * (docs/compatibility.md#launch-cache). A new layer's tar is written in the pass that sends it; layers that only the
- * daemon has are not cached. `open` and `commit` return the fault if another export uses the directory, because that is
- * not fatal.
+ * daemon has are not cached. `open` and `commit` return the fault if another export uses the directory: unlike in the
+ * reference it is not fatal.
  */
 export class LaunchCache {
   readonly #volume: VolumeCache;

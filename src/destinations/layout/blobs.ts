@@ -99,10 +99,6 @@ export async function readBlob(root: string, digest: Digest): Promise<Buffer> {
  * (docs/compatibility.md#layout-files).
  */
 
-/**
- * Writes a layer's blob. A blob built in a file is renamed into place; others are written as they grow.
- * @returns false if it existed
- */
 export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSignal): Promise<boolean> {
   const { moveTo } = blob;
   if (moveTo !== undefined) {

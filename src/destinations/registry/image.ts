@@ -85,10 +85,6 @@ export async function findImage(
   }
 }
 
-/**
- * True if manifest, config and every layer blob exist; otherwise a cache image is corrupt
- * (docs/compatibility.md#cache-image).
- */
 export async function isComplete(connection: Connection, image: RemoteImage, work: Work): Promise<boolean> {
   const layers = image.manifest.layers.filter(({ mediaType }) => isDistributable(mediaType));
   const digests = new Set(layers.map(({ digest }) => digest));

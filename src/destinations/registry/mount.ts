@@ -73,6 +73,5 @@ export async function checkPush(connection: Connection, work: Work): Promise<voi
     if (error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0)) throw error;
     return;
   }
-  // Fire and forget: a registry that cannot cancel an upload expires it.
   void cancelUpload(connection, location, work);
 }

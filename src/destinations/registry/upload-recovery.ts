@@ -59,10 +59,10 @@ const LOST_CODES = new Set(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"]);
 
 const NO_SUCH_METHOD = new Set([404, 405, 501]);
 
-/** How to continue: "lost" restarts an upload that is gone although the registry is healthy; "other" retries or fails. */
 export type UploadFailure = "lost" | "monolithic" | "length" | "other";
 
 /**
+ * How to continue: "lost" restarts an upload that is gone although the registry is healthy, "other" retries or fails.
  * @param isResumed the request continued at the offset that the registry reported. Some report it wrongly (ECR:
  * aws/containers-roadmap issue 2831) or then accept only small chunks (GHCR), so any refusal restarts the upload
  */
