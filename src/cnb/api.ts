@@ -108,31 +108,8 @@ export type PlatformGate = keyof typeof SINCE_MINOR;
 export type PlatformGates = { readonly [Gate in PlatformGate]: boolean };
 
 export function gates(api: PlatformApi): PlatformGates {
-  const holds = (gate: PlatformGate): boolean => atLeast(api, { major: 0, minor: SINCE_MINOR[gate] });
-  return {
-    hasSbomLayers: holds("hasSbomLayers"),
-    honoursSourceDateEpoch: holds("honoursSourceDateEpoch"),
-    omitsBom: holds("omitsBom"),
-    hasCommandArray: holds("hasCommandArray"),
-    copiesSboms: holds("copiesSboms"),
-    hasLauncherSbomFlag: holds("hasLauncherSbomFlag"),
-    readsRunToml: holds("readsRunToml"),
-    hasRunImageNames: holds("hasRunImageNames"),
-    keepsHistory: holds("keepsHistory"),
-    hasExtensions: holds("hasExtensions"),
-    hasLayoutFlags: holds("hasLayoutFlags"),
-    hasInsecureRegistryFlag: holds("hasInsecureRegistryFlag"),
-    keepsOldCacheImage: holds("keepsOldCacheImage"),
-    allowsDockerfiles: holds("allowsDockerfiles"),
-    hasExecEnvLabel: holds("hasExecEnvLabel"),
-    alwaysRestores: holds("alwaysRestores"),
-    detectorReadsAnalyzed: holds("detectorReadsAnalyzed"),
-    hasBuildConfigFlag: holds("hasBuildConfigFlag"),
-    builderReadsAnalyzed: holds("builderReadsAnalyzed"),
-    restorerHasImageFlags: holds("restorerHasImageFlags"),
-    restorerReadsRunToml: holds("restorerReadsRunToml"),
-    hasSystemFlag: holds("hasSystemFlag"),
-  };
+  const entries = Object.entries(SINCE_MINOR).map(([gate, minor]) => [gate, atLeast(api, { major: 0, minor })]);
+  return Object.fromEntries(entries);
 }
 
 const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] as const;
