@@ -1,6 +1,6 @@
 import { withContext } from "../errors/fault.ts";
 import { isShortage } from "../errors/shortage.ts";
-import { DOCKER_HUB, parseReference } from "../oci/reference.ts";
+import { DOCKER_HUB } from "../oci/reference.ts";
 import type { Environment } from "../process/environment.ts";
 import { cloudCredentials } from "./clouds/cloud-credentials.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
@@ -40,7 +40,7 @@ export class Keychain {
  * helpers count as no credentials, as in the reference (docs/compatibility.md#credentials).
  * @param onIgnored gets the errors, for the debug log
  * @param signal stops running helpers
- * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is invalid
+ * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is invalid; the signal's reason
  */
 export async function resolveKeychain(
   environment: Environment,
@@ -100,27 +100,4 @@ async function lookUp(
   const helper = helperFor(config, key);
   if (helper !== undefined) return askCredentialHelper(helper, key, environment, signal);
   return entryFor(config, key) ?? ANONYMOUS;
-}
-
-/**
- * @param images references; empty and invalid ones are reported by the code that opens them
- * @param onIgnored called with errors that exclude a source of credentials
- * @throws Fault; the signal's reason
- */
-export function keychainFor(
-  images: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-  home: string,
-  onIgnored: (error: unknown) => void,
-  signal: AbortSignal,
-): Promise<Keychain> {
-  return resolveKeychain(env, home, [...new Set(images.flatMap(registryOf))], onIgnored, signal);
-}
-
-function registryOf(image: string): string[] {
-  try {
-    return [parseReference(image).registry];
-  } catch {
-    return [];
-  }
 }

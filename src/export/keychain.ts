@@ -1,8 +1,14 @@
-import { type Keychain, keychainFor } from "../auth/keychain.ts";
+import { type Keychain, resolveKeychain } from "../auth/keychain.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
+import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
+
+type NamedImages = Pick<
+  ExportSettings,
+  "cacheImage" | "outputImage" | "additionalTags" | "previousImage" | "buildImage" | "daemon"
+>;
 
 interface KeychainSources {
   readonly env: Environment;
@@ -17,7 +23,7 @@ interface KeychainSources {
  * @throws Fault; the signal's reason
  */
 export function readKeychain(
-  settings: ExportSettings,
+  settings: NamedImages,
   others: readonly string[],
   { env, home, logger }: KeychainSources,
   signal: AbortSignal,
@@ -30,7 +36,16 @@ export function readKeychain(
     if (isConfigured(error)) logger.warn(line);
     else logger.debug(line);
   };
-  return keychainFor(images, env, home, onIgnored, signal);
+  return resolveKeychain(env, home, images.flatMap(registryOf), onIgnored, signal);
+}
+
+function registryOf(image: string): string[] {
+  try {
+    return [parseReference(image).registry];
+  } catch {
+    // Empty, or reported by the code that opens the image.
+    return [];
+  }
 }
 
 /** True for an explicitly configured file, variable or helper, rather than a cloud that is asked on speculation. */
