@@ -35,7 +35,7 @@ export class DirectoryCache implements CacheStore {
   async add({ step, layer }: CacheInput, signal: AbortSignal): Promise<CacheLayer> {
     const diffId = await layer.diffId;
     const isKnown = step.previous === diffId;
-    const flaw = isKnown ? await untilAborted(this.#volume.flawOf(diffId), signal) : undefined;
+    const flaw = isKnown ? await untilAborted(this.#volume.findFlaw(diffId), signal) : undefined;
     const isReused = isKnown && flaw === undefined;
     if (isReused) this.#volume.keep(diffId);
     const added = isReused ? Promise.resolve() : this.#add(layer, diffId, signal);

@@ -177,7 +177,7 @@ export class VolumeCache {
    * (docs/compatibility.md#unreadable-cache-layers).
    * @returns the reference's words for the flaw; undefined if there is none
    */
-  async flawOf(diffId: DiffID): Promise<string | undefined> {
+  async findFlaw(diffId: DiffID): Promise<string | undefined> {
     const path = this.#committed(diffId);
     try {
       await access(path, constants.R_OK);

@@ -128,8 +128,8 @@ export function connectRegistries(
   const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = own;
   const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
-  const ways = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
-  return new Registries({ ...ways, patience, clock, onRetry });
+  const options = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
+  return new Registries({ ...options, patience, clock, onRetry });
 }
 
 function openDestination(

@@ -45,7 +45,7 @@ export class LaunchCache {
 
   async find(diffId: DiffID): Promise<CachedTar | undefined> {
     const path = await this.#volume.find(diffId);
-    if (path === undefined || (await this.#volume.flawOf(diffId)) !== undefined) return undefined;
+    if (path === undefined || (await this.#volume.findFlaw(diffId)) !== undefined) return undefined;
     const { size } = await stat(path);
     return { size, open: () => createReadStream(path) };
   }

@@ -11,7 +11,7 @@ import type { RegistryClient } from "./client.ts";
 import { explained } from "./retries.ts";
 
 /** How a registry deviates from streamed PATCH uploads, learned from the first refused upload. */
-export interface UploadWays {
+export interface UploadCapabilities {
   isMonolithic: boolean;
   needsLength: boolean;
 }
@@ -62,7 +62,7 @@ export interface Connection {
   readonly uploads: PriorityLimiter;
   readonly tries: Set<Promise<unknown>>;
   readonly gate: BackgroundGate;
-  readonly ways: UploadWays;
+  readonly capabilities: UploadCapabilities;
   readonly patience: Patience;
   readonly notices: RetryNotices;
   readonly pushRetry: RetryPolicy;

@@ -7,7 +7,7 @@ import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../process/environment.ts";
 import { RegistryClient } from "./client.ts";
-import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadWays } from "./connection.ts";
+import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadCapabilities } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
 import { CANCEL_MS } from "./upload-recovery.ts";
@@ -28,7 +28,7 @@ export interface RegistriesOptions {
 interface Registry {
   readonly client: RegistryClient;
   readonly uploads: PriorityLimiter;
-  readonly ways: UploadWays;
+  readonly capabilities: UploadCapabilities;
   readonly notices: RetryNotices;
 }
 
@@ -107,7 +107,7 @@ export class Registries {
     const registry = {
       client: new RegistryClient(name, this.#http, isInsecure, () => this.#options.keychain.credentialsFor(name)),
       uploads: new PriorityLimiter(this.#options.uploadConcurrency),
-      ways: { isMonolithic: false, needsLength: false },
+      capabilities: { isMonolithic: false, needsLength: false },
       notices: new RetryNotices(this.#clock),
     };
     this.#registries.set(key, registry);

@@ -99,7 +99,7 @@ export class RegistryRepository {
       const work = { ...options, signal };
       // Waits without occupying an upload slot.
       await blob.reaches(READY_BYTES - 1);
-      const { isMonolithic, needsLength } = this.#connection.ways;
+      const { isMonolithic, needsLength } = this.#connection.capabilities;
       const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
       if (finished !== undefined) return this.#putComplete(blob, finished, work);
       await new Upload(this.#connection, blob, work).run(undefined);

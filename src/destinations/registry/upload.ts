@@ -144,7 +144,7 @@ export class Upload {
       if (await this.#isThere(digest)) return true;
     }
     if (this.#location === undefined) return false;
-    const isResumable = this.#mayResume && !this.#connection.ways.isMonolithic;
+    const isResumable = this.#mayResume && !this.#connection.capabilities.isMonolithic;
     const status = isResumable ? await this.#readStatus(this.#location) : undefined;
     if (status === undefined) {
       this.#location = undefined;
@@ -172,7 +172,7 @@ export class Upload {
   }
 
   async #transfer(progressed: Progressed): Promise<void> {
-    if (this.#connection.ways.isMonolithic) return this.#putWhole(progressed);
+    if (this.#connection.capabilities.isMonolithic) return this.#putWhole(progressed);
     try {
       for (let range = await this.#nextRange(); range !== undefined; range = await this.#nextRange()) {
         const { from, to } = range;
@@ -201,10 +201,10 @@ export class Upload {
   }
 
   #learn(error: unknown): boolean {
-    const { ways, logger } = this.#connection;
+    const { capabilities, logger } = this.#connection;
     const failure = classifyFailure(error, this.#isResumed);
-    if (failure === "monolithic") ways.isMonolithic = true;
-    else if (failure === "length" && !ways.needsLength) ways.needsLength = true;
+    if (failure === "monolithic") capabilities.isMonolithic = true;
+    else if (failure === "length" && !capabilities.needsLength) capabilities.needsLength = true;
     else return false;
     const way = failure === "length" ? "with its length" : "in one piece";
     logger.debug(`${error instanceof Error ? error.message : error}, uploading the blob ${way}`);
@@ -213,7 +213,7 @@ export class Upload {
 
   async #nextRange(): Promise<BodyRange | undefined> {
     if (this.#offset === 0) {
-      const { needsLength } = this.#connection.ways;
+      const { needsLength } = this.#connection.capabilities;
       const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
       return { from: 0, to: undefined, length: finished?.size };
     }

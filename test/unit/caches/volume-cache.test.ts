@@ -173,13 +173,13 @@ test("unreadable metadata is a fault", async () => {
 describe("a committed layer", () => {
   test("has no flaw if it is intact", async () => {
     const cache = await openCache(await cacheOfTwo());
-    expect(await cache.flawOf(diffIdOfText("one"))).toBeUndefined();
+    expect(await cache.findFlaw(diffIdOfText("one"))).toBeUndefined();
   });
 
   test("has a flaw if it is absent", async () => {
     const cache = await openCache(await cacheOfTwo());
     const diffId = diffIdOfText("three");
-    expect(await cache.flawOf(diffId)).toBe(`failed to find cache layer with SHA '${diffId}'`);
+    expect(await cache.findFlaw(diffId)).toBe(`failed to find cache layer with SHA '${diffId}'`);
     expect(await cache.find(diffId)).toBeUndefined();
   });
 
@@ -189,7 +189,7 @@ describe("a committed layer", () => {
     const path = join(directory, "committed", tarName("one"));
     writeFileSync(path, "other");
     const cache = await openCache(directory);
-    expect(await cache.flawOf(one)).toBe(`expected layer contents to have SHA '${one}'; found '${other}'`);
+    expect(await cache.findFlaw(one)).toBe(`expected layer contents to have SHA '${one}'; found '${other}'`);
     expect(await cache.find(one)).toBe(path);
   });
 
@@ -199,7 +199,7 @@ describe("a committed layer", () => {
     rmSync(path);
     mkdirSync(path);
     const cache = await openCache(directory);
-    expect(await cache.flawOf(diffIdOfText("one"))).toMatch(/^hashing layer: .*EISDIR/);
+    expect(await cache.findFlaw(diffIdOfText("one"))).toMatch(/^hashing layer: .*EISDIR/);
   });
 });
 
