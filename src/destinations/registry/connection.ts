@@ -117,11 +117,11 @@ export function retryHooks(connection: Connection, { signal, onRetry = connectio
   };
 }
 
-/** Formats like Go, rounded to tenths: `100ms`, `1.5s`, `5m0s`. */
+/** Formats like Go, rounded to tenths below a minute and to seconds above: `100ms`, `1.5s`, `5m0s`. */
 export function formatWait(waitMs: number): string {
-  if (waitMs < 1000) return `${Math.round(waitMs)}ms`;
-  if (waitMs < 60_000) return `${Math.round(waitMs / 100) / 10}s`;
-  const seconds = Math.round(waitMs / 1000);
+  const [tenths, seconds] = [Math.round(waitMs / 100), Math.round(waitMs / 1000)];
+  if (Math.round(waitMs) < 1000) return `${Math.round(waitMs)}ms`;
+  if (tenths < 600) return `${tenths / 10}s`;
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
 }
