@@ -42,7 +42,7 @@ export function credentialsOfHeader(header: string): Credentials {
     case "x-identity":
       return new Credentials({ identityToken: value });
     default:
-      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header", {});
+      throw new Fault("EXPORT_AUTH_ENVIRONMENT", "parsing auth header: unknown auth type from header");
   }
 }
 

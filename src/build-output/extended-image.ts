@@ -1,6 +1,5 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-
 import { gates } from "../cnb/api.ts";
 import { blobPath, hasBlob, readBlob, readDocument } from "../destinations/layout/blobs.ts";
 import { Fault, failTo, withContext } from "../errors/fault.ts";

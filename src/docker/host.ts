@@ -47,7 +47,7 @@ function parseUrl(text: string, name: string): URL {
 }
 
 function unparsable(name: string): Fault {
-  return new Fault("EXPORT_DAEMON_HOST", `unable to parse docker host \`${name}\``, {});
+  return new Fault("EXPORT_DAEMON_HOST", `unable to parse docker host \`${name}\``);
 }
 
 function readTls(scheme: string, environment: Environment): DockerTls | undefined {

@@ -15,7 +15,6 @@ import { fromByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import { type DiffID, parseDiffId } from "../oci/digest.ts";
-
 import type { LayerPlan } from "../plan/layers.ts";
 import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
 import type { ExportContext } from "./context.ts";

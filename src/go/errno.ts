@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
-import { Fault, type FaultCode, type FaultDetails } from "../errors/fault.ts";
+import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 
 /** Go's texts (syscall, zerrors_linux) of file system errors that Node words differently. */
 const GO_TEXT = {
@@ -54,6 +54,6 @@ export function pathFault(
   error: unknown,
   details: FaultDetails = {},
 ): Fault {
-  const text = isSystemError(error) ? goErrnoText(error) : String(error instanceof Error ? error.message : error);
+  const text = isSystemError(error) ? goErrnoText(error) : messageOf(error);
   return new Fault(code, `${operation} ${path}: ${text}`, { ...details, cause: error });
 }

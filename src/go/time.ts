@@ -38,7 +38,7 @@ export function goUnixTime(seconds: bigint): string {
   const instant = new Date(Number(seconds) * 1000);
   const shifted = new Date(instant.getTime() - instant.getTimezoneOffset() * MS_A_MINUTE);
   const year = shifted.getUTCFullYear();
-  if (Number.isNaN(year) || year < 0 || year > 9999) throw new Fault("EXPORT_IMAGE_TIME", YEAR_OUT_OF_RANGE, {});
+  if (Number.isNaN(year) || year < 0 || year > 9999) throw new Fault("EXPORT_IMAGE_TIME", YEAR_OUT_OF_RANGE);
   return `${shifted.toISOString().slice(0, 19)}${localOffset(instant)}`;
 }
 

@@ -124,7 +124,7 @@ function scanLauncher(path: ByteString): TarIndex {
   if (stats.isDirectory())
     throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: read ${shown}: is a directory`);
   if (!stats.isFile())
-    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`, {});
+    throw new Fault("EXPORT_LAYER_LAUNCHER", `failed to write launcher to layer: ${shown} is not a regular file`);
   const entries = [
     rootOwned("/cnb", TAR_TYPE.directory),
     rootOwned("/cnb/lifecycle", TAR_TYPE.directory),

@@ -1,7 +1,5 @@
 import type { HashFile } from "../../caches/volume-cache.ts";
-
 import { awaitedLater } from "../../concurrency/task-scope.ts";
-
 import { isDockerFault } from "../../docker/fault.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { Fault, failTo, messageOf, warningOf } from "../../errors/fault.ts";

@@ -1,6 +1,5 @@
 import { awaitedLater } from "../../concurrency/task-scope.ts";
-
-import { Fault, failTo } from "../../errors/fault.ts";
+import { Fault, failTo, toFault } from "../../errors/fault.ts";
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
@@ -17,13 +16,13 @@ import {
   describeLayer,
   type LayerContent,
   NO_BLOB_FILES,
+  namesFault,
   type RunImage,
   type SavedImage,
   type SourceImage,
   type UnsavedImage,
   warnInvalidEpoch,
 } from "../destination.ts";
-import { checkNames } from "./access.ts";
 import { type EarlyPush, type PushedApp, pushApp, pushEarly } from "./push.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { Registries } from "./registries.ts";
@@ -194,6 +193,27 @@ export class RegistryApp implements AppDestination {
   #repositoryOf(reference: Reference): RegistryRepository {
     return this.#registries.repository(reference, this.#reference);
   }
+}
+
+/**
+ * Checks all names, once per repository.
+ * @throws Fault that lists the denied names, worded as if their push had failed
+ */
+async function checkNames(
+  references: readonly Reference[],
+  repositoryOf: (reference: Reference) => RegistryRepository,
+  signal: AbortSignal,
+): Promise<void> {
+  const groups = [...Map.groupBy(references, repositoryOf)];
+  const checks = groups.map(([repository]) => repository.checkPush({ priority: APP_PRIORITY, signal }));
+  const refusals = (await Promise.allSettled(checks)).flatMap((check, i) => {
+    if (check.status === "fulfilled") return [];
+    const names = groups[i]?.[1] ?? [];
+    return names.map(({ original }) => ({ name: original, failure: toFault(check.reason) }));
+  });
+  signal.throwIfAborted();
+  const fault = namesFault(refusals);
+  if (fault !== undefined) throw fault;
 }
 
 type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;

@@ -2,6 +2,7 @@ import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { isBackground } from "../../concurrency/limiter.ts";
 import { type Progressed, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
+import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
 import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
@@ -207,7 +208,7 @@ export class Upload {
     else if (failure === "length" && !capabilities.needsLength) capabilities.needsLength = true;
     else return false;
     const way = failure === "length" ? "with its length" : "in one piece";
-    logger.debug(`${error instanceof Error ? error.message : error}, uploading the blob ${way}`);
+    logger.debug(`${messageOf(error)}, uploading the blob ${way}`);
     return true;
   }
 
