@@ -8,6 +8,7 @@ import { appConfigBytes, appContainerConfig, buildAppImage, runImageTopLayer } f
 import { createdTime } from "../images/image.ts";
 import { checkImage, type OwnLayer } from "../images/integrity.ts";
 import type { Logger } from "../logger.ts";
+import { withoutAlgorithm } from "../oci/digest.ts";
 import type { ContainerConfig } from "../oci/image-config.ts";
 import { recordLifecycle } from "../plan/records.ts";
 import type { ExportReport } from "../report/report-toml.ts";
@@ -132,7 +133,7 @@ function reportOf(
 ): ExportReport {
   return {
     tags: names.filter(({ failure }) => failure === undefined).map(({ name }) => name),
-    imageId: identifiedBy === "image-id" ? identifier.slice(identifier.indexOf(":") + 1) : undefined,
+    imageId: identifiedBy === "image-id" ? withoutAlgorithm(identifier) : undefined,
     digest: identifiedBy === "digest" ? identifier : undefined,
     manifestSize,
     bom,
@@ -144,6 +145,6 @@ function logSaved({ names, label, identifier, identifiedBy, manifestSize }: Save
   for (const { name, failure } of names)
     logger.info(`      ${name}${failure === undefined ? "" : ` - ${failure.message}`}`);
   if (identifiedBy === "digest") logger.debug(`\n*** Digest: ${identifier}`);
-  if (identifiedBy === "image-id") logger.debug(`\n*** Image ID: ${identifier.slice(identifier.indexOf(":") + 1)}`);
+  if (identifiedBy === "image-id") logger.debug(`\n*** Image ID: ${withoutAlgorithm(identifier)}`);
   if (manifestSize > 0) logger.debug(`\n*** Manifest Size: ${manifestSize}`);
 }

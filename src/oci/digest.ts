@@ -61,3 +61,7 @@ export function parseDiffId(text: string): DiffID {
 export function digestOf(bytes: Uint8Array): Digest {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
 }
+
+export function withoutAlgorithm(digest: string): string {
+  return digest.slice(digest.indexOf(":") + 1);
+}

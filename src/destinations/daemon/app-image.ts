@@ -8,6 +8,7 @@ import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
+import { withoutAlgorithm } from "../../oci/digest.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
@@ -26,7 +27,7 @@ import type { DaemonConnection } from "./connection.ts";
 import { type DaemonImage, findImage, readId } from "./images.ts";
 import { LaunchCache } from "./launch-cache.ts";
 import { chooseLayers, DaemonLoad, type LoadedLayer, originOf } from "./load.ts";
-import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf, withoutAlgorithm } from "./source-image.ts";
+import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf } from "./source-image.ts";
 import { putTags } from "./tags.ts";
 
 const SHORT_ID = 12;

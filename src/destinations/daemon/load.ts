@@ -2,13 +2,13 @@ import type { Layer } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Transfer } from "../../observe/transfer.ts";
-import type { DiffID } from "../../oci/digest.ts";
+import { type DiffID, withoutAlgorithm } from "../../oci/digest.ts";
 import type { LayerContent, SourceImage } from "../destination.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { downloadLayers } from "./download.ts";
 import type { DaemonImage } from "./images.ts";
 import type { CachedTar } from "./launch-cache.ts";
-import { DaemonSource, diffIdOf, withoutAlgorithm } from "./source-image.ts";
+import { DaemonSource, diffIdOf } from "./source-image.ts";
 import { Upload } from "./upload.ts";
 
 /**

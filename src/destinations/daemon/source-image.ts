@@ -1,5 +1,5 @@
 import { type Descriptor, DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from "../../oci/descriptor.ts";
-import { type DiffID, parseDiffId, parseDigest } from "../../oci/digest.ts";
+import { type DiffID, parseDiffId, parseDigest, withoutAlgorithm } from "../../oci/digest.ts";
 import type { ImageConfig } from "../../oci/image-config.ts";
 import type { ManifestMembers } from "../../oci/manifest.ts";
 import type { RunImage, SourceImage } from "../destination.ts";
@@ -51,8 +51,4 @@ export function daemonLayer(diffId: DiffID, size: number): Descriptor {
 
 export function diffIdOf({ digest }: Descriptor): DiffID {
   return parseDiffId(digest);
-}
-
-export function withoutAlgorithm(id: string): string {
-  return id.slice(id.indexOf(":") + 1);
 }
