@@ -1,4 +1,4 @@
-import { keepSecret } from "../errors/secrets.ts";
+import { registerSecret } from "../errors/secrets.ts";
 
 export interface CredentialFields {
   readonly username?: string | undefined;
@@ -24,8 +24,8 @@ export class Credentials {
     this.#fields = fields;
     this.#origin = origin;
     const { password, auth, identityToken, registryToken } = fields;
-    for (const secret of [password, auth, this.#decoded[1], identityToken, registryToken]) keepSecret(secret);
-    keepSecret(this.authorization?.replace(/^\w+ /, ""));
+    for (const secret of [password, auth, this.#decoded[1], identityToken, registryToken]) registerSecret(secret);
+    registerSecret(this.authorization?.replace(/^\w+ /, ""));
   }
 
   withOrigin(origin: CredentialOrigin): Credentials {

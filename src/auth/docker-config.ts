@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault } from "../errors/fault.ts";
-import { keepSecret } from "../errors/secrets.ts";
+import { registerSecret } from "../errors/secrets.ts";
 import { pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
 import { attempt, type Decoded, decodeFirst, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";
@@ -23,7 +23,7 @@ export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth
         hint: 'Set CNB_REGISTRY_AUTH to a JSON object such as {"registry.example.com": "Basic <base64 of user:password>"}.',
       },
     );
-  for (const header of headers.value.values()) keepSecret(header.replace(/^\S+ +/, ""));
+  for (const header of headers.value.values()) registerSecret(header.replace(/^\S+ +/, ""));
   return new Map([...headers.value].map(([registry, header]) => [hostOf(registry), header]));
 }
 

@@ -1,5 +1,5 @@
 import { Fault } from "../errors/fault.ts";
-import { keepSecret } from "../errors/secrets.ts";
+import { registerSecret } from "../errors/secrets.ts";
 import { anything, struct, text, unmarshal } from "../go/json-decode.ts";
 import { ensureStatus, readAll } from "../http/body.ts";
 import { RegistryFault } from "../http/faults.ts";
@@ -140,7 +140,7 @@ async function ask(
   if (!reply.ok) throw refuse(`: ${reply.problem}`);
   const token = reply.value.access_token || reply.value.token;
   if (token === "") throw refuse("");
-  keepSecret(token);
+  registerSecret(token);
   const lifetimeMs = reply.value.expires_in * 1000 - ageMs(reply.value.issued_at, answer);
   return { token, refreshToken: reply.value.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
 }

@@ -7,7 +7,7 @@ const known = new Set<string>();
  * Registers a password, token or key that must never be shown. Messages of this program contain none, but a registry, a
  * proxy or a helper program may repeat what it was sent.
  */
-export function keepSecret(value: string | undefined): void {
+export function registerSecret(value: string | undefined): void {
   if (value === undefined || value.length < SHORTEST) return;
   known.add(value);
   known.add(encodeURIComponent(value));

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
-import { keepSecret } from "../errors/secrets.ts";
+import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
 import { DEFAULT_PORT } from "./dial.ts";
 import { decode, proxyAuthorization } from "./tunnel.ts";
@@ -20,8 +20,8 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
       "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
     );
   if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
-  keepSecret(decode(proxy.password));
-  keepSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
+  registerSecret(decode(proxy.password));
+  registerSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
   if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
   throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: unknown proxy scheme: ${proxy.protocol.slice(0, -1)}`, {
     hint: `${name} may be http://, https:// or socks5://.`,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Fault } from "../../errors/fault.ts";
-import { keepSecret } from "../../errors/secrets.ts";
+import { registerSecret } from "../../errors/secrets.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
@@ -65,7 +65,7 @@ async function identityToken(cloud: AzureCloud, resource: string, context: Cloud
   const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client, AZURE_CLIENT_SECRET: secret } = context.environment;
   const proof = secret ? { client_secret: secret } : await assertion(context);
   if (!tenant || !client || proof === undefined) return managedIdentityToken(resource, client, context);
-  for (const value of Object.values(proof)) keepSecret(value);
+  for (const value of Object.values(proof)) registerSecret(value);
   const url = new URL(`${tenant}/oauth2/v2.0/token`, `${cloud.authority.replace(/\/+$/, "")}/`);
   const form = { grant_type: "client_credentials", client_id: client, scope: `${resource}.default`, ...proof };
   return askForToken(context.http, { url, form, isLocal: false, signal: context.signal }, "access_token");
@@ -81,7 +81,7 @@ async function assertion({ environment }: CloudContext): Promise<Readonly<Record
 function managedIdentityToken(resource: string, client: string | undefined, context: CloudContext): Promise<string> {
   const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: key, AZURE_POD_IDENTITY_AUTHORITY_HOST } = context.environment;
   const isService = Boolean(endpoint && key);
-  keepSecret(key);
+  registerSecret(key);
   const machine = `${(AZURE_POD_IDENTITY_AUTHORITY_HOST || METADATA_URL).replace(/\/+$/, "")}/metadata/identity/oauth2/token`;
   const url = URL.parse(isService ? (endpoint ?? "") : machine);
   if (url === null) throw new Fault("EXPORT_AUTH_CLOUD", "the endpoint of the managed identity is not a URL");

@@ -1,5 +1,5 @@
 import { Fault } from "../../errors/fault.ts";
-import { keepSecret } from "../../errors/secrets.ts";
+import { registerSecret } from "../../errors/secrets.ts";
 import { struct, text, unmarshal } from "../../go/json-decode.ts";
 import { ensureStatus, readAll } from "../../http/body.ts";
 import type { Http, HttpRequest } from "../../http/http.ts";
@@ -42,7 +42,7 @@ export async function askForToken(http: Http, question: TokenQuestion, member: s
   const token = parseToken(await readAll(request, answer, MAX_ANSWER_BYTES), member);
   // The answer is not shown: it may hold a token under another name.
   if (token === undefined) throw new Fault("EXPORT_AUTH_CLOUD", `no ${member} in the answer of ${url.host}`);
-  keepSecret(token);
+  registerSecret(token);
   return token;
 }
 

@@ -1,7 +1,7 @@
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { ECRPUBLICClient, GetAuthorizationTokenCommand as GetPublicTokenCommand } from "@aws-sdk/client-ecr-public";
 import { Fault } from "../../errors/fault.ts";
-import { keepSecret } from "../../errors/secrets.ts";
+import { registerSecret } from "../../errors/secrets.ts";
 import { Credentials } from "../credentials.ts";
 import type { CloudContext } from "./context.ts";
 import { sdkHandler } from "./library-http.ts";
@@ -55,8 +55,8 @@ export async function ecrCredentials(
 
 async function keepKeys({ config }: ECRClient | ECRPUBLICClient): Promise<void> {
   const { secretAccessKey, sessionToken } = await config.credentials();
-  keepSecret(secretAccessKey);
-  keepSecret(sessionToken);
+  registerSecret(secretAccessKey);
+  registerSecret(sessionToken);
 }
 
 function decode(token: string | undefined): Credentials {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BaseExternalAccountClient, GoogleAuth, type JWTInput } from "google-auth-library";
 import { z } from "zod";
 import { Fault } from "../../errors/fault.ts";
-import { keepSecret } from "../../errors/secrets.ts";
+import { registerSecret } from "../../errors/secrets.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
@@ -43,7 +43,7 @@ async function readCredentialsFile({ environment, home }: CloudContext): Promise
 
 async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
   for (const value of Object.values(file))
-    if (typeof value === "string" && /^(?:-----BEGIN|1\/|GOCSPX-)/.test(value)) keepSecret(value);
+    if (typeof value === "string" && /^(?:-----BEGIN|1\/|GOCSPX-)/.test(value)) registerSecret(value);
   const auth = new GoogleAuth({
     credentials: file as JWTInput,
     scopes: SCOPE,
@@ -57,7 +57,7 @@ async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudCont
   }
   const { token } = await client.getAccessToken();
   if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google returned no access token for the credentials file");
-  keepSecret(token);
+  registerSecret(token);
   return token;
 }
 

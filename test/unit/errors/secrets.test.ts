@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { keepSecret, withoutSecrets } from "../../../src/errors/secrets.ts";
+import { registerSecret, withoutSecrets } from "../../../src/errors/secrets.ts";
 
-keepSecret('p4ss/w"ord with more');
-keepSecret("a-long-secret");
-keepSecret("a-long-secret-with-more");
-keepSecret("short");
-keepSecret(undefined);
+registerSecret('p4ss/w"ord with more');
+registerSecret("a-long-secret");
+registerSecret("a-long-secret-with-more");
+registerSecret("short");
+registerSecret(undefined);
 
 test.each([
   ['user p4ss/w"ord with more!', "user [redacted]!"],
