@@ -1,5 +1,5 @@
 import type { TreeStamp } from "../../workers/protocol.ts";
-import type { EarlyLayer, EarlyLayers } from "../engine/early-layer.ts";
+import type { EarlyLayer, EarlyLayers } from "../engine/early-builder.ts";
 import type { EarlyUpload } from "./early-uploads.ts";
 
 interface Kept {

@@ -1,7 +1,6 @@
 import { realpath, statfs } from "node:fs/promises";
 import type { TreeStamp } from "../../workers/protocol.ts";
-import type { EarlyBuilder } from "../engine/early-builder.ts";
-import type { EarlyLayer } from "../engine/early-layer.ts";
+import type { EarlyBuilder, EarlyLayer } from "../engine/early-builder.ts";
 import { messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { fsPath } from "../go/byte-string.ts";

@@ -1,14 +1,33 @@
-import { changedFault, type StampedScan, type TarIndex } from "../../workers/protocol.ts";
+import {
+  changedFault,
+  type DigestDone,
+  type StampedScan,
+  type TarIndex,
+  type TreeStamp,
+} from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
-import type { EarlyLayer } from "./early-layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
 import { blobOf, maxBlobSize, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
+
+/** The products of a layer that were built while the build ran (docs/decisions/0012-early-export.md). */
+export interface EarlyLayer {
+  readonly diffId: DigestDone;
+  /** The spool is complete. */
+  readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
+}
+
+export interface EarlyLayers {
+  /** True if the layer of this key may be claimed, which takes a stamped scan. */
+  has(key: string): boolean;
+  /** @returns the layer if its tree has not changed; otherwise drops it */
+  claim(key: string, stamp: TreeStamp): EarlyLayer | undefined;
+}
 
 interface WantedProducts {
   readonly expected: readonly string[];

@@ -8,7 +8,7 @@ import type { Monitor } from "../observe/monitor.ts";
 import type { LayerProduct } from "../observe/span-sink.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { CACHE_PRIORITY, type LayerPlan, type Rank, type TarFilePlan } from "../plan/layers.ts";
-import type { EarlyLayer } from "./early-layer.ts";
+import type { EarlyLayer } from "./early-builder.ts";
 import type { FinishedTar, GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";

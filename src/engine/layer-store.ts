@@ -5,7 +5,7 @@ import { Fault } from "../errors/fault.ts";
 import { Monitor } from "../observe/monitor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { ExtensionSource, LayerPlan, LocalSource, Rank } from "../plan/layers.ts";
-import type { EarlyLayers } from "./early-layer.ts";
+import type { EarlyLayers } from "./early-builder.ts";
 import type { BlobFiles, Layer } from "./layer.ts";
 import { LayerBuild, type LayerEngine } from "./layer-build.ts";
 import type { WorkerPool } from "./pool.ts";

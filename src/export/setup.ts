@@ -14,7 +14,7 @@ import type { RetryObserver } from "../destinations/registry/connection.ts";
 import { Registries } from "../destinations/registry/registries.ts";
 import type { DockerClient } from "../docker/client.ts";
 import { loadCompression } from "../engine/compression.ts";
-import type { EarlyLayers } from "../engine/early-layer.ts";
+import type { EarlyLayers } from "../engine/early-builder.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
 import { toByteString } from "../go/byte-string.ts";
