@@ -26,12 +26,8 @@ import { HeldLines } from "./held-lines.ts";
 import { KeptLayers } from "./kept-layers.ts";
 import { type EarlyPlan, type MadeEarly, makeEarly } from "./make-early.ts";
 
-/** What is done with a finished layer while the build runs. */
-type EarlyMode = "upload" | "compress" | "none";
-
 const LOOK_MS = 250;
 
-/** Threads that take longer end with the process. */
 const CLOSE_MS = 1000;
 
 const FIRST_WAIT_MS = 1000;
@@ -39,7 +35,6 @@ const LONGEST_WAIT_MS = 30_000;
 
 const LOWEST: Niceness = 19;
 
-/** A layer that is to be made, or tried again. */
 interface Candidate extends EarlyPlan {
   dueMs: number;
   waitMs: number;
@@ -47,7 +42,7 @@ interface Candidate extends EarlyPlan {
 
 export interface EarlyOptions extends ExportEnvironment {
   readonly settings: ExportSettings;
-  readonly mode: Exclude<EarlyMode, "none">;
+  readonly mode: "upload" | "compress";
 }
 
 /** Opened with the first layer, so that a build without any pays nothing. */
@@ -62,12 +57,11 @@ interface Workshop {
  * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
- * Work is done in threads of the lowest priority, on half of the cores, one layer at a time, and none while memory or
+ * Work runs in threads of the lowest priority, on half of the cores, one layer at a time, and pauses while memory or
  * disk are short. The threads end with the build: without privileges their priority cannot be raised again.
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new KeptLayers();
-  /** When each layer was made, in ms of the thread clock. */
   readonly spans: EarlierSpan[] = [];
   readonly #options: EarlyOptions;
   readonly #clock: Clock;
@@ -83,7 +77,6 @@ export class EarlyExport implements EarlyWork {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
 
-  /** Opened early if a layer was uploaded, or is to be. */
   get registries(): Registries | undefined {
     return this.#registries;
   }
@@ -92,18 +85,17 @@ export class EarlyExport implements EarlyWork {
     return this.layers.wastedBytes;
   }
 
-  /** Call when the builder has started. */
-  watch(builder: number): void {
+  watch(builderPid: number): void {
     this.#running = awaitedLater(
-      this.#run(builder).catch((error: unknown) => {
+      this.#run(builderPid).catch((error: unknown) => {
         if (!this.#ended.signal.aborted) this.#lines.debug(`Not exporting layers early: ${messageOf(error)}`);
       }),
     );
   }
 
   /**
-   * The builder is over: gives up what is being made; uploads go on. The export does not wait for the threads, which may
-   * take long to end on a busy machine.
+   * Call when the builder has ended: abandons layers in progress; uploads continue. The export does not wait for the
+   * threads, which may take long to end on a busy machine.
    */
   end(): void {
     this.#ended.abort();
@@ -115,7 +107,9 @@ export class EarlyExport implements EarlyWork {
     this.#workshop?.uploads?.handOver();
   }
 
-  /** Cancels uploads that nobody waits for, and frees what was not claimed. */
+  /**
+   * Cancels uploads and frees unclaimed layers. Threads that do not end within {@link CLOSE_MS} end with the process.
+   */
   async close(): Promise<void> {
     this.end();
     this.layers.close();
@@ -125,18 +119,18 @@ export class EarlyExport implements EarlyWork {
     waited.abort();
   }
 
-  async #run(builder: number): Promise<void> {
+  async #run(builderPid: number): Promise<void> {
     const { settings } = this.#options;
     const { signal } = this.#ended;
     const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
     let waiting: Candidate[] = [];
     for (;;) {
       await this.#clock.wait(LOOK_MS, signal);
-      for (const buildpack of finished.next(builder)) waiting.push(...(await this.#candidates(buildpack)));
+      for (const buildpack of finished.next(builderPid)) waiting.push(...(await this.#candidates(buildpack)));
       const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
       if (due.length === 0) continue;
-      const left = await this.#makeAll(due, builder, signal);
-      waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...left];
+      const retries = await this.#makeAll(due, builderPid, signal);
+      waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...retries];
     }
   }
 
@@ -160,7 +154,6 @@ export class EarlyExport implements EarlyWork {
       });
   }
 
-  /** @returns those to be tried again */
   async #makeAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
     const { workers, spools } = await this.#open();
     const { tuning } = this.#options.settings;
@@ -168,19 +161,19 @@ export class EarlyExport implements EarlyWork {
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
     const pool = openPool(tuning, workers, { niceness: LOWEST });
     const builder = new EarlyBuilder(pool, spools);
-    const left: Candidate[] = [];
+    const retries: Candidate[] = [];
     try {
       for (const candidate of due) {
         const startMs = threadClock();
         const made = await makeEarly(builder, candidate, site, signal);
         if (made.kind === "made") this.#keep(candidate, made, startMs);
         else this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${made.reason}`);
-        if (made.kind === "later") left.push(this.#later(candidate));
+        if (made.kind === "later") retries.push(this.#later(candidate));
       }
     } finally {
       await pool.close();
     }
-    return left;
+    return retries;
   }
 
   #keep({ id, source }: Candidate, { stamp, layer }: Extract<MadeEarly, { kind: "made" }>, startMs: number): void {

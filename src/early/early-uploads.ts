@@ -6,15 +6,13 @@ import type { Logger } from "../logger.ts";
 import { APP_PRIORITY } from "../plan/layers.ts";
 
 export interface EarlyUpload {
-  /** Bytes that the repository got of this blob. */
   readonly sentBytes: number;
-  /** Ends the upload unless it is over. */
   stop(): void;
 }
 
 /**
- * Uploads to the app image's repository while the build runs. An export that wants one of the blobs joins the upload
- * that is under way (`RegistryRepository.putBlob`). A failed upload fails nothing: the export pushes the blob anew.
+ * Uploads to the app image's repository while the build runs. An export that wants one of the blobs joins the upload in
+ * progress (`RegistryRepository.putBlob`). A failed upload fails nothing: the export pushes the blob anew.
  */
 export class EarlyUploads {
   readonly #repository: RegistryRepository;
@@ -35,8 +33,8 @@ export class EarlyUploads {
   }
 
   /**
-   * The build is over: ends uploads that wait for a retry, whose wait and whose patience are those of something that
-   * nobody waits for, and forgets what the repository has.
+   * Call when the build is over. Stops uploads that wait for a retry, because the export would have to wait out their
+   * backoff, and forgets which blobs the repository has.
    */
   handOver(): void {
     for (const running of this.#running) if (running.isFailing) running.stop();
@@ -47,12 +45,11 @@ export class EarlyUploads {
     const { signal } = running;
     try {
       if (!(await this.#mayPush(signal))) return;
-      const onBegin = () => running.goesOn();
       const put = await this.#repository.putBlob(blob, {
         priority: APP_PRIORITY,
         signal,
         onBytes: (bytes) => running.sent(bytes),
-        onBegin,
+        onBegin: () => running.goesOn(),
         onRetry: () => running.fails(),
       });
       if (put.outcome !== "uploaded") running.sent(0);
@@ -61,7 +58,6 @@ export class EarlyUploads {
     }
   }
 
-  /** Checked before the first upload, once. */
   #mayPush(signal: AbortSignal): Promise<boolean> {
     this.#access ??= awaitedLater(
       this.#repository.checkPush({ priority: APP_PRIORITY, signal }).then(

@@ -3,7 +3,7 @@ import { buildpackDirectory, escapedId } from "../build-output/metadata.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { readKernelFile } from "../process/machine.ts";
 
-/** Of a process; undefined if it ended, or may not be read. */
+/** What /proc shows of a process; empty if it ended or may not be read. */
 export interface ReadProcesses {
   readonly children: (pid: number) => readonly number[];
   readonly words: (pid: number) => readonly string[];
@@ -11,12 +11,12 @@ export interface ReadProcesses {
 }
 
 /**
- * The buildpacks of a group that are over while a builder runs. The builder runs `bin/build` of one buildpack after the
- * other as its child, with the buildpack's layers directory as an argument and its own directory in a variable
- * (lifecycle buildpack/build.go): all buildpacks before the one that runs are over. Between two, and if /proc cannot be
- * read, nothing is known.
+ * Finds the buildpacks of a group that have finished while a builder runs; `next` returns each once, in the group's
+ * order. The builder runs `bin/build` of one buildpack after the other as its child, with the buildpack's layers
+ * directory as an argument and its own directory in a variable (lifecycle buildpack/build.go): all buildpacks before
+ * the running one have finished. Between two, and if /proc cannot be read, nothing is known.
  *
- * This only decides when work is worth it. Whether a layer is what it was, its stamp decides.
+ * This only decides when work pays. A layer's stamp decides whether it is still valid.
  */
 export class FinishedBuildpacks {
   readonly #group: readonly GroupElement[];
@@ -30,7 +30,6 @@ export class FinishedBuildpacks {
     this.#processes = processes;
   }
 
-  /** @returns those that are over since the last call, in the group's order */
   next(builder: number): GroupElement[] {
     const running = Math.max(-1, ...this.#processes.children(builder).map((child) => this.#positionOf(child)));
     if (running <= this.#count) return [];

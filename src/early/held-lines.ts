@@ -3,8 +3,8 @@ import type { Logger } from "../logger.ts";
 const MOST_LINES = 200;
 
 /**
- * Keeps lines while the build's own are printed. They come out at the debug level: what went wrong early is done again,
- * and then it is the export that warns.
+ * Holds lines until `release`, so that they do not mix with the build's. They come out at the debug level: a failed
+ * early step is repeated, and the export then warns.
  */
 export class HeldLines implements Logger {
   #lines: string[] = [];
@@ -26,7 +26,6 @@ export class HeldLines implements Logger {
     this.#add("error", message);
   }
 
-  /** Prints the lines, and passes on those that follow. */
   release(target: Logger): void {
     this.#target = target;
     for (const line of this.#lines.splice(0)) target.debug(line);

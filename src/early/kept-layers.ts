@@ -35,12 +35,11 @@ export class KeptLayers implements EarlyLayers {
     return kept.layer;
   }
 
-  /** Bytes sent early for layers that the image does not have: they changed, or are no longer exported. */
+  /** Bytes sent early for layers that are not in the image: they changed, or are no longer exported. */
   get wastedBytes(): number {
     return [...this.#dropped, ...this.#kept.values()].reduce((sum, { upload }) => sum + (upload?.sentBytes ?? 0), 0);
   }
 
-  /** Ends all uploads, and frees what nobody claimed. */
   close(): void {
     for (const key of [...this.#kept.keys()]) this.#drop(key);
     for (const { upload } of this.#claimed) upload?.stop();

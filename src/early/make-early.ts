@@ -16,14 +16,13 @@ export interface EarlyPlan {
   readonly blob: boolean;
 }
 
-/** `later`: what is in the way may pass. */
+/** `later`: the obstacle may pass, so try again. */
 export type MadeEarly =
   | { readonly kind: "made"; readonly stamp: TreeStamp; readonly layer: EarlyLayer }
   | { readonly kind: "later" | "never"; readonly reason: string };
 
 export interface EarlySite {
   readonly spoolDir: string;
-  /** Of the build's processes. */
   readonly session: number;
 }
 

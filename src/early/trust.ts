@@ -19,17 +19,16 @@ import type { ByteString } from "../go/byte-string.ts";
 /** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */
 const TICK_MS = 20;
 
-/** @param lookMs when the scan began, in ms since 1970 */
-export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, lookMs: number): boolean {
-  return isSelfContained && changedMs < lookMs - TICK_MS;
+export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, scanStartMs: number): boolean {
+  return isSelfContained && changedMs < scanStartMs - TICK_MS;
 }
 
-/** With more, such as those of a whole host, looking at all of them would take too long. */
 const MOST_PROCESSES = 1000;
 
 /**
  * True if a process has a file below the directory in a shared mapping that it may write to. A process that cannot be
- * read counts if it is the build's. Also true if there are too many processes to look at.
+ * read counts if it belongs to the build. Also true with more than {@link MOST_PROCESSES}, such as those of a whole
+ * host: reading them all would take too long.
  * @param directory real path, without symlinks
  * @param session of the build's processes: the builder leads one (setsid(2))
  */
@@ -85,7 +84,7 @@ function escaped(path: ByteString): string {
   return path.replaceAll("\n", "\\012");
 }
 
-/** Undefined after its end. The name of a program, in parentheses, may contain anything (proc_pid_stat(5)). */
+/** Undefined after the process has ended. A program's name, in parentheses, may contain anything (proc_pid_stat(5)). */
 function sessionOf(pid: string): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -34,7 +34,6 @@ interface WantedProducts {
   readonly blob: boolean;
 }
 
-/** Hashes and compresses layers one after the other, for an export that comes later. */
 export class EarlyBuilder {
   readonly #engine: PassEngine;
   readonly #spools: SpoolFiles;
@@ -49,7 +48,7 @@ export class EarlyBuilder {
   }
 
   /**
-   * @param plan with `expected`, the layer is compressed only if its diffID is none of these
+   * Hashes a layer, and compresses it unless its diffID is one of `expected`.
    * @throws Fault if a file cannot be read, or changes meanwhile; the signal's reason
    */
   async build(

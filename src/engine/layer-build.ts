@@ -57,7 +57,6 @@ export class LayerBuild implements Layer {
   #plannedStream: TarStream | undefined;
   #consumersLeft: number;
 
-  /** @param early the layer as it was made before, if its tree has not changed since */
   constructor(
     plan: LayerPlan,
     tar: Promise<LayerTar>,
@@ -271,7 +270,7 @@ function productsOf({ diffId, blob, files = [], stream }: Products): LayerProduc
 
 function withoutEarly({ blob, files, stream }: Products, early: EarlyLayer): Products {
   if (early.blob === undefined) return { blob, files: files ?? [], stream };
-  blob?.become(early.blob.spool);
+  blob?.takeOver(early.blob.spool);
   return { files: files ?? [], stream };
 }
 

@@ -34,12 +34,12 @@ export interface LayerStoreOptions {
   /** True while the app image has a larger backlog than its network can send; cache layers may then use the cores. */
   readonly isAppAhead?: () => boolean;
   readonly mostSpools?: number;
-  /** Layers that were made before this store. */
   readonly early?: EarlyLayers | undefined;
 }
 
 /**
  * Maps a layer's key to the layer, so that images that share a layer share its build (docs/architecture.md#principles).
+ * Compressed bytes wait in `spoolDir` for their uploads.
  */
 export class LayerStore {
   readonly #engine: LayerEngine;
@@ -50,10 +50,6 @@ export class LayerStore {
   readonly #spoolDir: string;
   readonly #early: EarlyLayers | undefined;
 
-  /**
-   * @param workers number of the pool's compressing threads
-   * @param spoolDir where compressed bytes wait for their uploads
-   */
   constructor(
     pool: WorkerPool,
     workers: number,

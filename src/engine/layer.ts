@@ -5,13 +5,12 @@ import type { LayerPlan, Rank } from "../plan/layers.ts";
 /** Chunks that a blob's reader may hold at once: one in the socket, one in the stream before it, one being read. */
 export const CHUNKS_IN_FLIGHT = 4;
 
-/** A layer's compressed bytes, readable while they are produced; any number of readers follow at their own pace. */
+/**
+ * A layer's compressed bytes, readable while they are produced; any number of readers follow at their own pace. `done`
+ * settles with the last byte, or rejects with the fault of the build.
+ */
 export interface GrowingBlob {
   readonly available: number;
-  /**
-   * Settles with the last byte; `size` in bytes.
-   * @throws (rejects with) the fault of the build
-   */
   readonly done: Promise<{ readonly digest: Digest; readonly size: number }>;
   /** Resolves true once more than `bytes` are available, false if the blob ends at or before that size. */
   reaches(bytes: number): Promise<boolean>;
@@ -38,10 +37,9 @@ export interface Layer {
   /**
    * SHA-256 of the uncompressed tar, as soon as it is known. If a stream is planned and nothing can be compared, the
    * hashing pass begins with the first read of {@link tarStream}: read it without waiting for the diffID, or call
-   * {@link hash}.
+   * {@link hash}, which declines the stream unless it is being read.
    */
   readonly diffId: Promise<DiffID>;
-  /** The diffID without reading the planned stream, which is declined unless it is being read. */
   hash(): Promise<DiffID>;
   readonly tarSize: Promise<number>;
   /**

@@ -23,13 +23,11 @@ import type { SpooledBlob } from "./spool.ts";
 import { TouchedFiles } from "./touched-files.ts";
 
 /**
- * Consumes a tar's blocks in order on the main thread, in parallel with the digests, which run in their own threads.
+ * Consumes a tar's blocks in order on the main thread, in parallel with the digests, which run in their own threads. A
+ * consumer that waits for something outside the engine is paced: its pass holds at most half of the slots, so that a
+ * slow reader leaves the other half to other layers.
  */
 export interface BlockConsumer {
-  /**
-   * True for a consumer that waits for something outside the engine. Its pass holds at most half of the slots, so that
-   * a slow reader leaves the other half to other layers.
-   */
   readonly isPaced: boolean;
   /**
    * Settles when the bytes are no longer needed; until then they stay in their slot. Calls overlap. Never rejects: a
@@ -236,8 +234,8 @@ class Pass {
     user.slot.release();
   }
 
-  /** Ends the digests. After a failure it first waits until no thread uses a slot of this pass. */
   async #finish(complete: boolean): Promise<void> {
+    // After a failure, threads may still be using slots of this pass.
     if (!complete) await Promise.all(this.#running);
     const end: DigestEnd = { kind: "end", complete };
     for (const { port } of this.#digests()) port.postMessage(end);

@@ -42,7 +42,7 @@ export interface RunningDigest {
 
 /**
  * Runs the engine's tasks: small ones in this thread, until there are enough of them to pay for starting threads; from
- * then on all tasks in threads.
+ * then on all tasks in threads. Work of the lowest priority always runs in threads.
  */
 export class WorkerPool {
   readonly arena: Arena;
@@ -56,7 +56,6 @@ export class WorkerPool {
   #death: Fault | undefined;
   #isClosing = false;
 
-  /** @param niceness of all work; work of the lowest priority is never done in this thread */
   constructor(entries: WorkerEntries, workers: number, compression: Compression, niceness: Niceness = 0) {
     this.#entries = entries;
     this.#workers = workers;
@@ -86,11 +85,6 @@ export class WorkerPool {
     return scan ?? (await this.#compress<StampedScanDone>({ kind: "stamped-scan", source }));
   }
 
-  /**
-   * Copies the tar of a blob in an OCI layout.
-   * @param spool descriptor of an empty file
-   * @throws Fault of the copy, e.g. a corrupt blob
-   */
   async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {
     const { tarSize } = await this.#compress<CopyDone>({ kind: "copy", source, spool });
     return { fileDescriptor: spool, tarSize };

@@ -43,7 +43,6 @@ export class SlotPool {
     return this.#limiter.waiting + this.#background.waiting;
   }
 
-  /** Among waiters the smaller priority, then the smaller order goes first. */
   async acquire(priority: Priority, order: number, signal?: AbortSignal): Promise<Slot> {
     const leave = await this.#enter(priority, order, signal);
     const number = this.#free.pop() as number;

@@ -19,16 +19,14 @@ import { PriorityLimiter } from "../concurrency/limiter.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 
-/** Blocks of all layers together: about as much work as starting the threads. */
+/** Limits for all layers together: about as much work as starting the threads. */
 const MOST_BLOCKS = 8;
-
-/** Entries of all layers together. */
 const MOST_ENTRIES = 256;
 
 /**
- * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. A
- * thread repeats a scan or block that fails here, because it can wait without blocking the process, and reports the
- * failure.
+ * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. A scan
+ * that fails, or finds too many entries, returns undefined, and a thread repeats it, as it does a failed block: a
+ * thread can wait without blocking the process, and reports the failure.
  */
 export class SmallTasks {
   readonly #arena: Arena;
@@ -44,7 +42,7 @@ export class SmallTasks {
     this.#compression = compression;
   }
 
-  /** Whether directories certainly hold more than can be made here, or something that cannot be read. */
+  /** True if the directories certainly exceed the limits, or cannot be read. */
   exceeds(directories: readonly ByteString[]): boolean {
     let bytesLeft = this.#blocksLeft * BLOCK_SIZE;
     try {
@@ -59,7 +57,6 @@ export class SmallTasks {
     }
   }
 
-  /** @returns undefined for a source that has too many entries, or that cannot be read */
   scan(source: LocalSource): readonly TarIndex[] | undefined {
     try {
       const indexes = scanSource(source, this.#entriesLeft);
@@ -70,7 +67,6 @@ export class SmallTasks {
     }
   }
 
-  /** As {@link scan}, with a stamp. */
   async scanStamped(source: DirectorySource): Promise<StampedScan | undefined> {
     try {
       const { scanStamped } = await import("../../workers/scan/stamp.ts");
@@ -82,7 +78,6 @@ export class SmallTasks {
     }
   }
 
-  /** Whether a layer of so many blocks can be made here. */
   takes(blocks: number): boolean {
     return blocks <= this.#blocksLeft;
   }

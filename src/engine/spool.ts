@@ -14,9 +14,8 @@ import { closeSpoolFile, openSpoolFile, type SpoolRoom } from "./spool-files.ts"
  */
 const CHUNK_SIZE = 64 << 10;
 
+/** A reader's ring buffer holds two reads, so a chunk stays valid until READ_SIZE more bytes were read. */
 const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
-
-/** A reader's ring buffer: a chunk stays valid until at least READ_SIZE more bytes were read. */
 const RING_SIZE = 2 * READ_SIZE;
 
 const read = promisify(fs.read);
@@ -176,8 +175,8 @@ export function maxBlobSize({ needs }: Pick<Arena, "needs">, tarSize: number): n
 }
 
 /**
- * A blob whose spool is opened when its pass begins, so that queued layers hold no descriptor. Passes a later failure
- * on to the blob's readers.
+ * A blob whose spool is opened when its pass begins, so that queued layers hold no descriptor, or that takes over the
+ * complete spool of an early layer. Passes a later failure on to the blob's readers.
  */
 export class PendingSpool {
   readonly spool: Promise<SpooledBlob>;
@@ -198,8 +197,7 @@ export class PendingSpool {
     this.#spool?.complete(blobOf(done));
   }
 
-  /** The blob was complete before its pass was due. */
-  become(spool: SpooledBlob): void {
+  takeOver(spool: SpooledBlob): void {
     this.#spool = spool;
     this.#opened.resolve(spool);
   }

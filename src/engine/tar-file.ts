@@ -65,10 +65,9 @@ export class TarFile implements BlockConsumer {
   }
 
   /**
-   * Creates the file if the disk has room for the tar: a full disk also fails the app image, whose spools may be on it.
-   * Failing to create it is a failure of this file only.
-   * @param tarSize in bytes
-   * @returns whether the file exists now
+   * Creates the file if the disk has room for `tarSize` bytes: a full disk also fails the app image, whose spools may
+   * be on it.
+   * @returns false after a failure, which is that of this file only
    */
   async open(tarSize: number): Promise<boolean> {
     try {
@@ -134,10 +133,10 @@ export class TarFile implements BlockConsumer {
     return { path: this.#path, size: this.#size };
   }
 
-  /** Waits for pending writes first: the number of a closed descriptor may be reused for another file. */
   async #abandon(): Promise<void> {
     const file = this.#file;
     if (file === undefined) return;
+    // The number of a closed descriptor may be reused for another file.
     await Promise.all(this.#writing);
     await close(file).catch(() => undefined);
     await this.#remove();

@@ -9,9 +9,9 @@ interface WaitingBlock {
 }
 
 /**
- * A layer's tar as a stream for one reader, at the reader's pace. Blocks wait in their slots until the reader asks for
- * them, and are copied out then: the slots bound the memory, and a slot is free as soon as its bytes are sent on. Start
- * its pass only when there is a reader: unread streams could hold all slots and every pass.
+ * A layer's tar as a stream for one call of `read`, at the reader's pace. Blocks wait in their slots until the reader
+ * asks for them, and are copied out then: the slots bound the memory, and a slot is free as soon as its bytes are sent
+ * on. Start its pass only when there is a reader: unread streams could hold all slots and every pass.
  */
 export class TarStream implements BlockConsumer {
   readonly isPaced = true;
@@ -55,10 +55,6 @@ export class TarStream implements BlockConsumer {
     this.#leave();
   }
 
-  /**
-   * All bytes in order, a block at a time; the reader owns each chunk. Call once.
-   * @throws the fault of the pass, at the latest after the last byte; the signal's reason
-   */
   async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const onAbort = () => this.fail(signal?.reason);
     signal?.addEventListener("abort", onAbort);
