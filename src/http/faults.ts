@@ -313,7 +313,7 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
   const isPermanent = error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   const text = describeNetworkError(code, error);
-  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${addressOf(error)}${text}`, {
+  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${dialedAddress(error)}${text}`, {
     isTemporary: !isPermanent,
     isStranger: exchange?.hasAnswered === false && isBeforeAnyAnswer(code, error),
     silentMs: error instanceof HttpError ? (error.silentMs ?? 0) : 0,
@@ -334,7 +334,7 @@ function networkErrorCode(error: unknown): string | undefined {
   return error.code.startsWith("EXPORT_") ? undefined : error.code;
 }
 
-function addressOf(error: unknown): string {
+function dialedAddress(error: unknown): string {
   if (!(error instanceof Error) || !("syscall" in error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
   if (error.syscall !== "connect") return "";

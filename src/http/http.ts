@@ -4,7 +4,7 @@ import type { Environment } from "../process/environment.ts";
 import { addressOf, dial, secure } from "./dial.ts";
 import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
-import { Pace } from "./throttle.ts";
+import { HostThrottle } from "./throttle.ts";
 import { type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
 import { Connections, exchangeOver, type RawAnswer, type RequestBody } from "./transport.ts";
 import { connectThrough, connectThroughSocks, proxyAuthorization } from "./tunnel.ts";
@@ -92,7 +92,7 @@ export class Http {
   readonly #perHost: number | undefined;
   #verifying: TlsSettings | undefined;
   readonly #connections = new Map<string, Connections>();
-  readonly #paces = new Map<string, Pace>();
+  readonly #throttles = new Map<string, HostThrottle>();
   readonly #answered = new Set<string>();
   readonly #closed = new AbortController();
 
@@ -110,15 +110,15 @@ export class Http {
    */
   async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
     const { method, url, body, signal, headersTimeoutMs } = request;
-    const pace = this.#paceOf(url);
-    const startedMs = await pace.admit(signal);
+    const throttle = this.#throttleOf(url);
+    const startedMs = await throttle.admit(signal);
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
-    const isForwarded = url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "");
-    const authorization = isForwarded && proxy !== undefined ? proxyAuthorization(proxy) : undefined;
+    const forwarder = forwardingProxy(url, proxy);
+    const authorization = forwarder && proxyAuthorization(forwarder);
     try {
       const answer = await exchangeOver(this.#connectionsTo(url, isInsecure, proxy), {
         method,
-        path: isForwarded ? withoutLogin(url) : `${url.pathname}${url.search}`,
+        path: forwarder === undefined ? `${url.pathname}${url.search}` : withoutLogin(url),
         headers: {
           host: url.host,
           "user-agent": "tandem",
@@ -131,7 +131,7 @@ export class Http {
         signal,
       });
       this.#answered.add(url.host);
-      this.#listen(pace, startedMs, answer);
+      this.#listen(throttle, startedMs, answer);
       return { ...answer, url };
     } catch (error) {
       signal?.throwIfAborted();
@@ -145,21 +145,25 @@ export class Http {
   }
 
   /** Ignores a pause beyond the budget: each request then fails with the host's own message. */
-  #listen(pace: Pace, startedMs: number, { status, headers }: Pick<HttpAnswer, "status" | "headers">): void {
+  #listen(
+    throttle: HostThrottle,
+    startedMs: number,
+    { status, headers }: Pick<HttpAnswer, "status" | "headers">,
+  ): void {
     const askedMs = MAY_ASK_TO_WAIT.has(status)
       ? retryAfterMs(headerOf({ headers }, "retry-after"), serverTimeMs(headerOf({ headers }, "date")))
       : undefined;
-    if (status !== 429 && askedMs === undefined) pace.served(startedMs);
-    else if ((askedMs ?? 0) <= this.patience.budgetMs) pace.refused(startedMs, askedMs);
+    if (status !== 429 && askedMs === undefined) throttle.served(startedMs);
+    else if ((askedMs ?? 0) <= this.patience.budgetMs) throttle.refused(startedMs, askedMs);
   }
 
-  #paceOf({ host }: URL): Pace {
-    let pace = this.#paces.get(host);
-    if (pace === undefined) {
-      pace = new Pace(this.#clock);
-      this.#paces.set(host, pace);
+  #throttleOf({ host }: URL): HostThrottle {
+    let throttle = this.#throttles.get(host);
+    if (throttle === undefined) {
+      throttle = new HostThrottle(this.#clock);
+      this.#throttles.set(host, throttle);
     }
-    return pace;
+    return throttle;
   }
 
   /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
@@ -170,8 +174,8 @@ export class Http {
 
   #connectionsTo(url: URL, isInsecure: boolean, proxy: URL | undefined): Connections {
     // A proxy's connections carry requests to every http host.
-    const isForwarded = url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "");
-    const key = `${isInsecure} ${isForwarded ? "" : url.origin} ${proxy?.href ?? ""}`;
+    const origin = forwardingProxy(url, proxy) === undefined ? url.origin : "";
+    const key = `${isInsecure} ${origin} ${proxy?.href ?? ""}`;
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
     const open = () => this.#open(url, isInsecure, proxy);
@@ -196,6 +200,11 @@ export class Http {
     };
     return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
   }
+}
+
+/** The proxy, if it receives whole requests instead of opening a tunnel. */
+function forwardingProxy({ protocol }: URL, proxy: URL | undefined): URL | undefined {
+  return protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
 }
 
 function withoutLogin(url: URL): string {

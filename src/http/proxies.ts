@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
-import { DEFAULT_PORT } from "./dial.ts";
+import { addressOf, DEFAULT_PORT } from "./dial.ts";
 import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
@@ -35,10 +35,9 @@ function parseProxy(value: string): URL | undefined {
 }
 
 function usesProxy(url: URL, noProxy: string): boolean {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  const { host, port } = addressOf(url);
   if (host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))) return false;
-  const port = url.port || DEFAULT_PORT[url.protocol] || "";
-  return !noProxy.split(",").some((entry) => matches(entry.trim().toLowerCase(), host, port));
+  return !noProxy.split(",").some((entry) => matches(entry.trim().toLowerCase(), host, String(port)));
 }
 
 function matches(entry: string, host: string, port: string): boolean {

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { discard } from "./body.ts";
+import { addressOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 
@@ -57,8 +58,8 @@ function isLocalhost(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost");
 }
 
-function hostOf({ hostname }: URL): string {
-  return hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+function hostOf(url: URL): string {
+  return addressOf(url).host.replace(/\.$/, "");
 }
 
 const MAX_REDIRECTS = 10;

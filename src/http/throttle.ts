@@ -17,7 +17,7 @@ const JITTER = 0.1;
  * restart one by one, faster with each success: registries count the requests of all connections together (GHCR's
  * secondary rate limit), so pausing only the refused request does not help.
  */
-export class Pace {
+export class HostThrottle {
   readonly #clock: Clock;
   readonly #random: () => number;
   #nextMs = Number.NEGATIVE_INFINITY;

@@ -1,20 +1,20 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Pace } from "../../../src/http/throttle.ts";
+import { HostThrottle } from "../../../src/http/throttle.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 let clock: ManualClock;
-let pace: Pace;
+let throttle: HostThrottle;
 let started: number[];
 
 beforeEach(() => {
   clock = new ManualClock();
-  pace = new Pace(clock, () => 0);
+  throttle = new HostThrottle(clock, () => 0);
   started = [];
 });
 
 async function ask(requests: number): Promise<void> {
-  for (let i = 0; i < requests; i++) void pace.admit().then((ms) => started.push(ms));
+  for (let i = 0; i < requests; i++) void throttle.admit().then((ms) => started.push(ms));
   await clock.advance(0);
 }
 
@@ -22,7 +22,7 @@ describe("a throttling host", () => {
   test("gets no requests until the pause ends, and then one at a time", async () => {
     await ask(3);
     expect(started).toEqual([0, 0, 0]);
-    pace.refused(0, 5000);
+    throttle.refused(0, 5000);
     await ask(4);
     await clock.advance(4999);
     expect(started).toHaveLength(3);
@@ -33,9 +33,9 @@ describe("a throttling host", () => {
   });
 
   test("gets more requests with each one that it serves", async () => {
-    pace.refused(await pace.admit(), 1000);
+    throttle.refused(await throttle.admit(), 1000);
     await clock.advance(1000);
-    for (let i = 0; i < 6; i++) pace.served(clock.now());
+    for (let i = 0; i < 6; i++) throttle.served(clock.now());
     await ask(20);
     expect(started).toHaveLength(20);
   });
@@ -43,35 +43,35 @@ describe("a throttling host", () => {
   test("gets growing pauses if it names no duration", async () => {
     const pauses: number[] = [];
     for (let i = 0; i < 7; i++) {
-      pace.refused(clock.now(), undefined);
+      throttle.refused(clock.now(), undefined);
       await ask(1);
       pauses.push(...clock.pending);
       await clock.advance(clock.pending[0] ?? 0);
     }
     expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     await clock.advance(5000);
-    pace.served(clock.now());
-    pace.refused(clock.now(), undefined);
+    throttle.served(clock.now());
+    throttle.refused(clock.now(), undefined);
     await ask(1);
     expect(clock.pending).toEqual([1000]);
   });
 
   test("causes one pause with concurrent refusals", async () => {
     await clock.advance(10);
-    for (const sentMs of [10, 9, 8]) pace.refused(sentMs, undefined);
+    for (const sentMs of [10, 9, 8]) throttle.refused(sentMs, undefined);
     await ask(1);
     expect(clock.pending).toEqual([1000]);
   });
 
   test("gets the longest pause that it asks for", async () => {
-    pace.refused(0, 9000);
-    pace.refused(0, 1000);
+    throttle.refused(0, 9000);
+    throttle.refused(0, 1000);
     await ask(1);
     expect(clock.pending).toEqual([9000]);
   });
 
   test("jitter spreads out requests that were throttled together", async () => {
-    const own = new Pace(clock, () => 0.5);
+    const own = new HostThrottle(clock, () => 0.5);
     own.refused(0, 1000);
     void own.admit();
     await clock.advance(0);
@@ -80,19 +80,19 @@ describe("a throttling host", () => {
 
   test("a response to an earlier request does not end the pause", async () => {
     await clock.advance(10);
-    pace.refused(10, undefined);
-    pace.served(5);
+    throttle.refused(10, undefined);
+    throttle.served(5);
     await clock.advance(1000);
-    pace.refused(clock.now(), undefined);
+    throttle.refused(clock.now(), undefined);
     await ask(1);
     expect(clock.pending).toEqual([2000]);
   });
 });
 
 test("an abort ends the wait", async () => {
-  pace.refused(0, 1000);
+  throttle.refused(0, 1000);
   const controller = new AbortController();
-  const waiting = rejectionOf(pace.admit(controller.signal));
+  const waiting = rejectionOf(throttle.admit(controller.signal));
   await clock.advance(0);
   controller.abort("stopped");
   expect(await waiting).toBe("stopped");
