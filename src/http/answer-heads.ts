@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 
-/** As Go's `MaxResponseHeaderBytes`. */
+/** Go's limits: `MaxResponseHeaderBytes`, and for lines between chunks `maxLineLength` (net/http/internal). */
 export const MAX_HEAD_BYTES = 10 << 20;
+const MAX_LINE_BYTES = 4096;
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -86,9 +87,6 @@ export class AnswerHeads {
     return rewritten.length === 0 || this.#push(rewritten);
   }
 }
-
-/** As in Go. */
-const MAX_LINE_BYTES = 4096;
 
 class ChunkLines {
   #left = 0;

@@ -21,10 +21,11 @@ export class HttpError extends Error {
   }
 }
 
-/** Delay before the other address family is tried in parallel (RFC 6555; Go's `FallbackDelay`). */
+/**
+ * As in Go's net/dial.go: the delay before the other address family is tried in parallel (RFC 6555, `FallbackDelay`),
+ * and the minimum share of the timeout for one of several addresses (`partialDeadline`).
+ */
 const FALLBACK_MS = 300;
-
-/** Minimum share of the timeout for one of several addresses (Go's net/dial.go, `partialDeadline`). */
 const MIN_ADDRESS_MS = 2000;
 
 const KEEP_ALIVE_MS = 30_000;

@@ -7,12 +7,11 @@ import { HttpError } from "./dial.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 
 /**
- * Query parameters of the registry protocol. Any other may be a signature or token, most likely of a redirect to a
- * storage service (go-containerregistry internal/redact).
+ * Query parameters that messages and logs may show: those of the registry protocol. Any other may be a signature or
+ * token, most likely of a redirect to a storage service (go-containerregistry internal/redact).
  */
 const PUBLIC_PARAMETERS = new Set(["scope", "service", "mount", "from", "digest", "n", "last"]);
 
-/** A URL for messages and logs: without password and without the values of unknown query parameters. */
 export function redactUrl(url: URL): string {
   const shown = new URL(url);
   if (shown.password !== "") shown.password = "xxxxx";
@@ -60,14 +59,16 @@ export interface RegistryFaultDetails extends FaultDetails {
   readonly isStranger?: boolean;
 }
 
+/**
+ * `silentMs`: how long the request made no progress before it failed, 0 if it failed at once. `isStranger`: no
+ * connection was accepted, on a host that has never answered, so most likely the name is wrong.
+ */
 export class RegistryFault extends Fault {
   readonly status: number | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly isTemporary: boolean;
   readonly retryAfterMs: number | undefined;
-  /** How long the request made no progress before it failed; 0 if it failed at once. */
   readonly silentMs: number;
-  /** True if nothing accepted a connection, on a host that has never answered: most likely the name is wrong. */
   readonly isStranger: boolean;
 
   constructor(code: FaultCode, message: string, details: RegistryFaultDetails) {
@@ -250,10 +251,12 @@ export function isUntrusted({ cause }: RegistryFault): boolean {
   return isUntrustedCode(networkErrorCode(cause) ?? "");
 }
 
-/** OpenSSL's code for a server that does not support HTTP/1.1, the only protocol offered (ALPN). */
 const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
 
-/** An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). */
+/**
+ * An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). A TLS server without HTTP/1.1
+ * refuses the only protocol offered (ALPN) instead: {@link H2_ONLY}.
+ */
 function isHttp2(error: unknown): boolean {
   if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
   const bytes = Buffer.from(error.data);

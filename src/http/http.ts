@@ -9,20 +9,21 @@ import { type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from
 import { Connections, exchangeOver, type RawAnswer, type RequestBody } from "./transport.ts";
 import { connectThrough, connectThroughSocks, proxyAuthorization } from "./tunnel.ts";
 
-/** Timeouts and retries of requests, all in ms. */
+/**
+ * Timeouts and retries of requests. A failing request is retried until `budgetMs` after its last progress
+ * (`-retry-budget`). Waits between attempts are random, at most `firstWaitMs` at first, and double up to
+ * `longestWaitMs`.
+ *
+ * A response must begin within `answerMs` if a registry answers it from its index (a slower registry is overloaded),
+ * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
+ * stores. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
+ */
 export interface Patience {
-  /** How long a failing request is retried, measured from its last progress (`-retry-budget`). */
   readonly budgetMs: number;
-  /** Upper bound of the first wait between attempts; later waits double up to {@link longestWaitMs}. */
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
-  /** Until a response begins that a registry answers from its index; a slower registry is overloaded. */
   readonly answerMs: number;
-  /**
-   * The same for a response that waits until a whole blob reaches its final location: minutes on some object stores.
-   */
   readonly commitMs: number;
-  /** How long a connection may accept no waiting bytes, or deliver none of a response that has begun. */
   readonly stallMs: number;
 }
 
@@ -77,7 +78,6 @@ export function headerOf(answer: Pick<HttpAnswer, "headers">, name: string): str
   return (Array.isArray(value) ? value[0] : value) || undefined;
 }
 
-/** Statuses with which a host may throttle clients: GitHub also uses 403. */
 const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
 
 /**
@@ -144,7 +144,10 @@ export class Http {
     await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
-  /** Ignores a pause beyond the budget: each request then fails with the host's own message. */
+  /**
+   * Throttles the host after a rate-limit response, for which GitHub also uses 403. Ignores a pause beyond the budget:
+   * each request then fails with the host's own message.
+   */
   #listen(
     throttle: HostThrottle,
     startedMs: number,
@@ -166,8 +169,8 @@ export class Http {
     return throttle;
   }
 
-  /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
   #verify(): TlsSettings {
+    // Loading the certificates takes longer than a handshake.
     this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
     return this.#verifying;
   }

@@ -6,7 +6,8 @@ import { addressOf, DEFAULT_PORT } from "./dial.ts";
 import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
- * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none.
+ * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
+ * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy.
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
@@ -28,7 +29,6 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   });
 }
 
-/** A value that is not a URL with a host is parsed again without its scheme; if that fails, too, there is no proxy. */
 function parseProxy(value: string): URL | undefined {
   const url = URL.parse(value);
   return (url?.host ? url : URL.parse(`http://${value}`)) ?? undefined;

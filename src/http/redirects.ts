@@ -69,14 +69,14 @@ const READING = new Set([301, 302, 303, 307, 308]);
 export interface RedirectRules {
   readonly isInsecure: boolean;
   readonly authorizationFor: (url: URL) => string | undefined;
-  /** The target of a Location header; undefined rejects it. Default: the URL as written. */
   readonly resolve?: (location: string, base: URL) => URL | undefined;
   readonly check: (to: URL) => void;
 }
 
 /**
- * Sends a request and follows redirects, with credentials only where the rules allow. A request with a body is repeated
- * only for 307 and 308, which keep the method.
+ * Sends a request and follows redirects, with credentials only where the rules allow. `resolve` reads a Location
+ * header, which is otherwise taken as written; undefined rejects it. A request with a body is repeated only for 307 and
+ * 308, which keep the method.
  */
 export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpAnswer> {
   const isReading = request.method === "GET" || request.method === "HEAD";
@@ -89,8 +89,8 @@ export async function exchangeFollowing(http: Http, request: HttpRequest, rules:
     if (location === undefined || !(isReading ? READING : REPEATING).has(answer.status)) return answer;
     await discard(answer);
     if (redirects === MAX_REDIRECTS) throw redirectFault(request, "stopped after 10 redirects");
-    const next = rules.resolve?.(location, url) ?? URL.parse(location, url);
-    if (next === null || !/^https?:$/.test(next.protocol)) throw redirectFault(request, "redirect to an invalid URL");
+    const next = rules.resolve === undefined ? URL.parse(location, url) : rules.resolve(location, url);
+    if (next == null || !/^https?:$/.test(next.protocol)) throw redirectFault(request, "redirect to an invalid URL");
     rules.check(next);
     url = next;
   }

@@ -9,13 +9,13 @@ const FIRST_GAP_MS = 50;
 const WIDEST_GAP_MS = 1600;
 const NO_GAP_MS = 2;
 
-/** Fraction of a pause that is added at random; spreads out requests that were throttled together. */
 const JITTER = 0.1;
 
 /**
  * Throttles requests to one host. After a rate-limit response all requests pause for as long as the host asked and then
  * restart one by one, faster with each success: registries count the requests of all connections together (GHCR's
- * secondary rate limit), so pausing only the refused request does not help.
+ * secondary rate limit), so pausing only the refused request does not help. A random addition to each pause spreads out
+ * clients that were throttled together.
  */
 export class HostThrottle {
   readonly #clock: Clock;
@@ -30,7 +30,6 @@ export class HostThrottle {
     this.#random = random;
   }
 
-  /** @returns the start time, for {@link refused} */
   async admit(signal?: AbortSignal): Promise<number> {
     for (;;) {
       signal?.throwIfAborted();
@@ -45,7 +44,7 @@ export class HostThrottle {
 
   /**
    * Handles a rate-limit response.
-   * @param startedMs the request's start; requests from before the last pause are ignored
+   * @param startedMs what `admit` returned; requests from before the last pause are ignored
    * @param askedMs the pause that the host asked for; undefined if it gave none
    */
   refused(startedMs: number, askedMs: number | undefined): void {

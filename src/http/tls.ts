@@ -92,18 +92,23 @@ function isSecondName(directory: string, entry: Dirent): boolean {
   }
 }
 
+/**
+ * `rejectUnauthorized` is mandatory: without it `NODE_TLS_REJECT_UNAUTHORIZED` decides. Sessions belong to one context,
+ * because resuming one skips the verification of the server.
+ */
 export interface TlsSettings {
   readonly secureContext: SecureContext;
-  /** Mandatory: without it `NODE_TLS_REJECT_UNAUTHORIZED` decides. */
   readonly rejectUnauthorized: boolean;
-  /** Sessions of this context only: resuming one skips the verification of the server. */
   readonly sessions: TlsSessions;
 }
 
-/** Registries, token servers and object stores of an export; a session has a few kB with the server's certificates. */
 const MOST_SESSIONS = 32;
 
-/** The last session of each server, for further connections to resume: a request over one then takes 1.5 ms of CPU, not 2.1. */
+/**
+ * The last session of each server, for further connections to resume: a request over one then takes 1.5 ms of CPU, not
+ * 2.1. Holds one for each registry, token server and object store of an export; a session has a few kB with the
+ * server's certificates.
+ */
 export class TlsSessions {
   readonly #sessions = new Map<string, Buffer>();
 
@@ -131,14 +136,14 @@ export interface Certificates {
   readonly key?: Buffer;
 }
 
-/** Level 1 accepts keys of 1024 bits, as Go does; OpenSSL's default requires 2048. */
 const CIPHERS = `${constants.defaultCoreCipherList}:@SECLEVEL=1`;
 
 /**
  * TLS settings independent of Node's options and variables, and of what an embedding program has set in node:tls
- * (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). They accept what Go's client accepts: the same versions, servers
- * without secure renegotiation (RFC 5746: old firewalls and load balancers; this client never renegotiates), and any
- * trusted certificate as the end of a chain, even an intermediate or the server's own.
+ * (`DEFAULT_MIN_VERSION`, `setDefaultCACertificates`). They accept what Go's client accepts: the same versions, keys of
+ * 1024 bits (security level 1; OpenSSL's default requires 2048), servers without secure renegotiation (RFC 5746: old
+ * firewalls and load balancers; this client never renegotiates), and any trusted certificate as the end of a chain,
+ * even an intermediate or the server's own.
  */
 export function tlsSettings(certificates: Certificates, rejectUnauthorized: boolean): TlsSettings {
   const secureContext = createSecureContext({
@@ -164,14 +169,13 @@ export function unverifiedTls(): TlsSettings {
   return unverified;
 }
 
-/** A server that does not speak TLS answers a TLS greeting at once; a silent one is left to the real attempt. */
 const PROBE_TIMEOUT_MS = 300;
 
 const NO_TLS = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ECONNRESET"]);
 
 /**
- * Whether a server certainly does not speak TLS. Sends no application data and loads no certificates, which takes
- * longer than a small export.
+ * True if a server certainly does not speak TLS: it then answers a TLS greeting at once. A silent server is left to the
+ * real attempt. Sends no application data and loads no certificates, which takes longer than a small export.
  * @param authority `host` or `host:port`
  */
 export async function refusesTls(authority: string, signal?: AbortSignal): Promise<boolean> {

@@ -24,10 +24,10 @@ export interface StreamedBody {
 
 type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
+/** The body must be read to its end or destroyed; its gzip coding is removed. */
 export interface RawAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
-  /** Must be read to its end or destroyed; content coding is removed. */
   readonly body: Readable;
 }
 
@@ -79,7 +79,6 @@ export class Connections {
   }
 }
 
-/** Of V8 (`node --v8-options`), whose compiled code is accepted only with the flags that it was made with. */
 export const DEFAULT_TIERING_BUDGET = 13_000_000;
 
 const ENDLESS_TIERING_BUDGET = 2_000_000_000;
@@ -87,9 +86,10 @@ const ENDLESS_TIERING_BUDGET = 2_000_000_000;
 let isParserDue = false;
 
 /**
- * Keeps V8 from optimizing undici's parser, which is one large WebAssembly function: after some 30 header lines that takes
- * 25 ms of CPU and 12 MB, which parsing responses never repays. Changes a flag of the process while the first connection
- * compiles the parser, so it is for the command, not for a library in a host's process.
+ * Keeps V8 from optimizing undici's parser, which is one large WebAssembly function: after some 30 header lines that
+ * takes 25 ms of CPU and 12 MB, which parsing responses never repays. Changes a flag of the process while the first
+ * connection compiles the parser, so it is for the command, not for a library in a host's process. The flag is set back
+ * to V8's default, because V8 accepts compiled code only with the flags that it was made with.
  */
 export function keepParserUnoptimized(): void {
   isParserDue = true;

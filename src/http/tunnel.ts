@@ -4,11 +4,13 @@ import { isIP, type Socket } from "node:net";
 import { MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { type DialOptions, HttpError, opening } from "./dial.ts";
 
-/** A proxy's refusal to connect, in Go's words: the status text. */
+/**
+ * A proxy's refusal to connect, in Go's words: the status text of the response to CONNECT, or the reason of a SOCKS
+ * proxy, which has no status.
+ */
 export class ProxyRefusal extends Error {
   readonly code = "HTTP_PROXY_REFUSED";
   readonly proxy: string;
-  /** Of the response to CONNECT; undefined for SOCKS. */
   readonly status: number | undefined;
   readonly isTemporary: boolean;
 
