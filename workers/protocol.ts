@@ -27,13 +27,13 @@ export interface TarIndexSegment {
 /**
  * The tar index: every entry of a layer's tar and the offset of every byte, without any content
  * (docs/architecture.md#principles). It is plain shared memory, so any thread can build any part of the tar, and
- * posting it to a thread copies nothing.
+ * posting it to a thread copies nothing. All file entries take their contents from `contentPath`, if there is one (the
+ * launcher's), instead of the path that is their name.
  */
 export interface TarIndex {
   readonly segments: readonly TarIndexSegment[];
   readonly entryCount: number;
   readonly tarSize: number;
-  /** The file that all file entries take their contents from, if that is not the entry's own name (the launcher). */
   readonly contentPath: ByteString | undefined;
 }
 
@@ -85,13 +85,15 @@ export type Compression =
   | { readonly kind: "gzip"; readonly level: number; readonly module: WebAssembly.Module }
   | { readonly kind: "zstd"; readonly level: number };
 
-/** What the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks the sizes. */
+/**
+ * Sizes that the DEFLATE module is built with (workers/deflate), in bytes; its instantiation checks them. The largest
+ * output of a block is everything stored, with headers, and room for the encoder's last 8-byte store. The module can
+ * import memories of up to `maxMemoryPages` pages of 64 KiB.
+ */
 export const DEFLATE = {
   inputSlack: 128,
-  /** Largest output of a block: everything stored, with headers, and room for the encoder's last 8-byte store. */
   maxOutput: 1_048_762,
   scratch: 720_896,
-  /** Largest memory, in pages of 64 KiB, that the module can import. */
   maxMemoryPages: 65_535,
 } as const;
 
@@ -160,7 +162,10 @@ export function outputBytes(arena: Arena, slot: number, length: number): Buffer 
  * of the arena. Sizes are in bytes; setups are given to every thread of a pool at its start.
  */
 
-/** Of a thread: 0 is the process's, 19 the lowest (nice(2)). Without privileges a thread cannot become nicer and back. */
+/**
+ * A thread's niceness: 0 is the process's, 19 the lowest priority (nice(2)). Without privileges a thread cannot lower
+ * it again.
+ */
 export type Niceness = 0 | 19;
 
 export interface CompressorSetup {
@@ -184,12 +189,14 @@ export interface StampedScanTask {
   readonly source: DirectorySource;
 }
 
-/** The state of a directory tree, as lstat shows it. Two equal digests are the same tar, unless contents changed without a trace. */
+/**
+ * The state of a directory tree, as lstat shows it: equal digests mean equal tars, unless contents changed without a
+ * trace. `changedMs` is the latest change of any path (ctime), in ms since 1970. A tree is not self-contained if it
+ * spans file systems, or one of its files has a name outside of it.
+ */
 export interface TreeStamp {
   readonly digest: string;
-  /** The latest change of any path (ctime), in ms since 1970. */
   readonly changedMs: number;
-  /** False if a file of the tree has a name outside of it, or the tree spans file systems. */
   readonly isSelfContained: boolean;
 }
 
@@ -253,7 +260,6 @@ export type CompressorReply = ScanDone | StampedScanDone | BlockDone | CopyDone 
 export interface DigesterSetup {
   readonly arena: Arena;
   readonly niceness: Niceness;
-  /** The blob's format: one gzip member around DEFLATE blocks, or zstd frames, which need no framing. */
   readonly format: Compression["kind"];
 }
 
@@ -281,7 +287,7 @@ export interface DigestEnd {
   readonly complete: boolean;
 }
 
-/** From the thread: it is done with the slot. `size` is the length of the blob in the spool, in bytes. */
+/** The thread is done with the slot. `size` is the length of the blob in the spool, in bytes. */
 export interface DigestProgress {
   readonly kind: "progress";
   readonly slot: number;

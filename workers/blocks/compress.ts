@@ -39,8 +39,8 @@ async function copyTar({ source, spool }: CopyTask): Promise<number> {
   return await copy.copyTar(source, spool);
 }
 
-/** Of creators only, and node:crypto takes half a megabyte in each thread. */
 async function stampedScan({ source }: StampedScanTask): Promise<CompressorReply> {
+  // Only creators stamp, and node:crypto takes half a megabyte in each thread.
   const { scanStamped } = await import("../scan/stamp.ts");
   return { kind: "stamped-scan-done", ...scanStamped(source) };
 }

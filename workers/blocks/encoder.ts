@@ -13,8 +13,8 @@ import {
 
 export interface BlockEncoder {
   /**
-   * Compresses the first `length` bytes of a slot's tar into its output. Outputs can be joined, and depend on the input
-   * alone.
+   * Compresses the first `length` bytes of a slot's tar into its output. Outputs can be joined (zstd frames: RFC 8878
+   * section 3), and depend on the input alone.
    * @returns bytes written
    */
   encode(slot: number, length: number): number;
@@ -31,7 +31,6 @@ function deflateEncoder(arena: Arena, { level, module }: Extract<Compression, { 
   };
 }
 
-/** One zstd frame per block: frames can be concatenated (RFC 8878 section 3). */
 function zstdEncoder(arena: Arena, level: number): BlockEncoder {
   const options = { params: { [constants.ZSTD_c_compressionLevel]: level } };
   return {
@@ -45,10 +44,8 @@ function zstdEncoder(arena: Arena, level: number): BlockEncoder {
 export interface WasmDeflate {
   readonly outputBound: (length: number) => number;
   /**
-   * Compresses `length` bytes (at most {@link BLOCK_SIZE}) at `input` to `output` and returns the compressed length.
-   * {@link DEFLATE.inputSlack} bytes of any content must be readable before and after the input. The output is raw
-   * blocks, none of them final, that end on a byte boundary with an empty stored block (RFC 1951 section 3.2.4), so
-   * outputs can be joined; `03 00`, an empty final block, ends the stream.
+   * Compresses `length` bytes at `input` to `output` and returns the compressed length: see encode-block.ts. Outputs
+   * can be joined; `03 00`, an empty final block, ends the stream.
    */
   encode(input: number, length: number, output: number, level: number): number;
 }

@@ -19,7 +19,7 @@ export interface FilePart {
 /**
  * Reads part of a file that the scan saw. The part of an empty file is empty; it is opened because it may have grown.
  *
- * If only the file's times have changed since the scan, it is read twice. Equal bytes are those of one version. The
+ * If only the file's times have changed since the scan, it is read twice: equal bytes are those of one version. The
  * caller compares a file that is read in several parts once all are read.
  * @returns the file if its times have changed
  * @throws Fault naming the file if it was replaced, has another size, is being written to, or does not have the size
@@ -89,7 +89,7 @@ function readableSize(file: number, reported: number): number {
 }
 
 /** O_NONBLOCK: a FIFO in the place of a file must not block; it has no effect on regular files. */
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+export const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 function openContents(name: ByteString, contentPath: ByteString | undefined): number {
   const path = contentPath ?? name;
@@ -108,7 +108,6 @@ function unreadable(operation: "open" | "read", path: ByteString, error: unknown
   return pathFault(UNREADABLE_CONTENTS, operation, file, error, { destination: file });
 }
 
-/** @param problem in the words of Go's archive/tar, which the reference writes layers with */
 function wrongSize(path: ByteString, problem: string): Fault {
   const file = fromByteString(path);
   return new Fault(UNREADABLE_CONTENTS, `read ${file}: archive/tar: ${problem}`, {

@@ -76,10 +76,12 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
   });
 }
 
-/** A path has a greater number than its directory, so a forward loop goes down the tree and a backward loop goes up. */
+/**
+ * A path has a greater number than its directory, so a forward loop goes down the tree and a backward loop goes up. No
+ * later slice can take a path that is taken, which is recomputed for directories (docs/compatibility.md#app-slices).
+ */
 class Division {
   readonly #parents: readonly number[];
-  /** Paths that no later slice can take; recomputed for directories (docs/compatibility.md#app-slices). */
   readonly #isTaken: Uint8Array;
   readonly #taker: Int32Array;
   readonly #above = new Map<number, number[]>();

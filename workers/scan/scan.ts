@@ -32,7 +32,6 @@ export function scanSource(source: Source, mostEntries?: number): TarIndex[] {
   }
 }
 
-/** Looks at the paths of a tree as it is scanned. */
 export interface TreeObserver {
   addParent(parent: ScannedEntry): void;
   add(path: ByteString, linkName: ByteString): void;

@@ -9,7 +9,6 @@ import type { Owner } from "./walk.ts";
 /** Characters per update: one update per path would take longer than its lstat. */
 const CHUNK = 1 << 16;
 
-/** Scans a directory as `scanSource` does, and stamps what it sees. */
 export function scanStamped(source: StampedScanTask["source"], mostEntries?: number): StampedScan {
   const stamper = new TreeStamper(source);
   const index = buildTarIndex(treeEntries(source.path, source, "walk", mostEntries, stamper));
@@ -24,7 +23,7 @@ export function scanStamped(source: StampedScanTask["source"], mostEntries?: num
 class TreeStamper implements TreeObserver {
   readonly #hash = createHash("sha256");
   readonly #devices = new Set<bigint>();
-  /** Names that the tree is missing of a file with several, by inode number. */
+  /** By inode number, how many names of a file are still to be found in the tree. */
   readonly #missingNames = new Map<bigint, bigint>();
   #text = "";
   #changedNs = 0n;
@@ -38,10 +37,10 @@ class TreeStamper implements TreeObserver {
     this.#append(`${name}\0${mode} ${uid} ${gid}`);
   }
 
-  /** A path that has gone since the scan saw it is the tree's to report when it is read. */
   add(path: ByteString, linkName: ByteString): void {
     const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) {
+      // The pass over the tree reports a path that is gone.
       this.#isWhole = false;
       return;
     }

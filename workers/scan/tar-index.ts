@@ -41,10 +41,12 @@ const BYTES_PER_ENTRY = Object.values(COLUMNS).reduce((sum, width) => sum + widt
 
 const BYTES_PER_OWNER = 16;
 
+/**
+ * Owners are doubles, because flags may give negative ones or some beyond 32 bits. `size` is the bytes of a file, or
+ * major * {@link MINOR_BASE} + minor of a device.
+ */
 interface Columns {
-  /** Flags may give owners that are negative or beyond 32 bits; a double holds all. */
   readonly owners: Float64Array;
-  /** Bytes of a file; major * {@link MINOR_BASE} + minor of a device. */
   readonly size: Float64Array;
   readonly mtimeMs: Float64Array;
   readonly ctimeMs: Float64Array;
@@ -127,7 +129,7 @@ function entryAt(columns: Columns, i: number): Omit<IndexedEntry, "name" | "link
   };
 }
 
-function isDevice(type: TarType): boolean {
+export function isDevice(type: TarType): boolean {
   return type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
 }
 

@@ -5,7 +5,7 @@ import { isNotExist, pathFault } from "../../src/go/errno.ts";
 import { TAR_TYPE, type TarType } from "../../src/go/tar-header.ts";
 import { isSameVersion, waitForDescriptor } from "../blocks/file-contents.ts";
 import { changedFault } from "../protocol.ts";
-import type { ScannedEntry } from "./tar-index.ts";
+import { isDevice, type ScannedEntry } from "./tar-index.ts";
 
 export interface DirectoryNames {
   readonly next: ByteString | undefined;
@@ -36,7 +36,6 @@ export function readNames(path: ByteString, size: number, most = Number.POSITIVE
   }
 }
 
-/** Reads no more names than it has to. */
 function ensureFew(path: ByteString, most: number): void {
   using directory = opendirSync(fsPath(path), { encoding: "latin1", bufferSize: most + 1 });
   for (let count = 0; directory.readSync() !== null; count++) if (count === most) throw tooMany(most);
@@ -142,7 +141,6 @@ const TYPE_OF: ReadonlyMap<number, TarType> = new Map([
 export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefined): ScannedEntry | undefined {
   const type = TYPE_OF.get(stats.mode & constants.S_IFMT);
   if (type === undefined) return undefined;
-  const isDevice = type === TAR_TYPE.charDevice || type === TAR_TYPE.blockDevice;
   return {
     name: path,
     type,
@@ -151,8 +149,8 @@ export function scanEntry(path: ByteString, stats: Stats, owner: Owner | undefin
     gid: owner?.gid ?? stats.gid,
     size: type === TAR_TYPE.file ? stats.size : 0,
     linkName: type === TAR_TYPE.symlink ? readLink(path) : "",
-    deviceMajor: isDevice ? deviceMajor(stats.rdev) : 0,
-    deviceMinor: isDevice ? deviceMinor(stats.rdev) : 0,
+    deviceMajor: isDevice(type) ? deviceMajor(stats.rdev) : 0,
+    deviceMinor: isDevice(type) ? deviceMinor(stats.rdev) : 0,
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
   };

@@ -8,6 +8,7 @@ import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-strin
 import { pathFault } from "../../src/go/errno.ts";
 import { RECORD_SIZE, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import type { Digest } from "../../src/oci/digest.ts";
+import { OPEN_FLAGS } from "../blocks/file-contents.ts";
 import { writeSpool } from "../blocks/spool.ts";
 import type { LayoutBlob } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
@@ -16,10 +17,10 @@ import { ByteReader } from "./sparse.ts";
 
 const READ_SIZE = 1 << 16;
 
-/** O_NONBLOCK: a FIFO in the place of a blob must not block; it has no effect on regular files. */
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
-/** A blob of an OCI layout. Only its digest is verified: like the reference, this ignores the size in the manifest. */
+/**
+ * A blob of an OCI layout. `verify` reads the rest of it. Only its digest is verified: like the reference, this ignores
+ * the size in the manifest.
+ */
 class BlobFile {
   readonly size: number;
   readonly #path: ByteString;
@@ -56,10 +57,6 @@ class BlobFile {
     }
   }
 
-  /**
-   * Reads the rest.
-   * @throws Fault if the file does not have the expected digest
-   */
   verify(): void {
     for (const _ of this.chunks());
     this.#digest ??= `sha256:${this.#hash.digest("hex")}`;
@@ -73,7 +70,7 @@ class BlobFile {
 
   #open(): number {
     try {
-      return openSync(fsPath(this.#path), FLAGS);
+      return openSync(fsPath(this.#path), OPEN_FLAGS | constants.O_NOFOLLOW);
     } catch (error) {
       throw pathFault("EXPORT_LAYER_BLOB", "open", fromByteString(this.#path), error);
     }

@@ -44,8 +44,8 @@ interface Contents {
 
 /**
  * Reads a tar entry by entry, as Go's archive/tar does: it accepts the same tars and returns the same names, numbers
- * and formats (docs/compatibility.md#extension-tars). tar-stream exposes neither the format nor GNU times or PAX
- * records.
+ * and formats (docs/compatibility.md#extension-tars). Copy the contents of an entry before asking for the next.
+ * tar-stream exposes neither the format nor GNU times or PAX records.
  */
 export class TarReader {
   readonly #bytes: ByteReader;
@@ -56,7 +56,6 @@ export class TarReader {
     this.#bytes = bytes;
   }
 
-  /** The next entry, undefined at the end. Copy the contents of the previous entry first. */
   async next(): Promise<ParsedEntry | undefined> {
     let format = FORMAT.ustar | FORMAT.pax | FORMAT.gnu;
     let records: ReadonlyMap<ByteString, ByteString> = new Map();

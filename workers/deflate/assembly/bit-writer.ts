@@ -1,6 +1,7 @@
 /**
- * Packs bits from the least significant up (RFC 1951 section 3.1.1). Between calls fewer than 8 bits wait in the buffer.
- * Each flush is one unaligned store of 8 bytes; the next overwrites those beyond the valid ones.
+ * Packs bits from the least significant up (RFC 1951 section 3.1.1). Between calls fewer than 8 bits wait in the
+ * buffer. Each flush is one unaligned store of 8 bytes; the next overwrites those beyond the valid ones. A hot loop
+ * keeps this state in locals and stores it with `resumeBits`.
  */
 
 export let output: usize = 0;
@@ -13,7 +14,6 @@ export function startBits(address: usize): void {
   bitCount = 0;
 }
 
-/** Stores the state that a hot loop kept in locals. */
 export function resumeBits(address: usize, buffer: u64, count: u64): void {
   output = address;
   bitBuffer = buffer;
@@ -30,12 +30,11 @@ export function putBits(value: u64, count: u64): void {
   bitCount &= 7;
 }
 
-/** Appends a code entry (`code << 6 | bits`). */
 export function putEntry(entry: u32): void {
   putBits(<u64>(entry >> 6), <u64>(entry & 63));
 }
 
-/** Bytes that stored blocks need for `length` bytes of data: RFC 1951 section 3.2.4, 65,535 bytes each. */
+/** Bits of stored blocks for `length` bytes: 40 more for each 65,535 bytes. */
 @inline
 export function storedBits(length: usize): u64 {
   return (<u64>length << 3) + <u64>((length + 65534) / 65535) * 40;

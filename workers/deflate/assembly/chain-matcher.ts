@@ -3,22 +3,22 @@ import { copyLiterals, endSequences, putLongSequence, startSequences } from "./s
 import { commonBytes16 } from "./vector";
 
 /**
- * The matcher of the thorough levels: chains of positions with the same hash of 4 bytes, searched from the nearest, with lazy
- * matching: a match is taken only if the next position, or the next two, have no better one.
+ * The matcher of the thorough levels: chains of positions with the same hash of 4 bytes, searched from the nearest,
+ * with lazy matching: a match is taken only if the next position, or the next two, have no better one. `matchChains`
+ * takes and returns what the functions of the fast matcher do.
  */
 
-/** Candidates to try per position. */
+/**
+ * What a level chooses: candidates to try per position (`depth`); the length of a match that ends the search
+ * (`enough`); the length below which a match waits for the next position, 0 for a greedy parse (`waitBelow`), and
+ * whether it also waits for the one after (`waitsTwice`). Without matches, steps grow by one per 2^skipShift literals.
+ */
 let depth: u32 = 0;
-/** A match of this length ends the search. */
 let enough: usize = 0;
-/** Matches below this length wait for the next position; 0 makes the parse greedy. */
 let waitBelow: usize = 0;
-/** Whether a match also waits for the position after the next. */
 let waitsTwice: bool = false;
-/** Without matches, steps grow by one per 2^skipShift literals. */
 let skipShift: usize = 0;
 
-/** Distance of the match that `longest` found. */
 let foundDistance: usize = 0;
 
 const HASH_BITS: u32 = 16;
@@ -59,7 +59,6 @@ function chained(base: usize, at: usize): usize {
   return base + ((at & (WINDOW - 1)) << 2);
 }
 
-/** Puts a position before those with the same hash. */
 @inline
 function enter(base: usize, at: usize): void {
   const word = load<u32>(at);
@@ -69,7 +68,6 @@ function enter(base: usize, at: usize): void {
   store<u32>(base + slotOfThree(word), <u32>at, HASH3_TABLE);
 }
 
-/** Length of the match with a candidate, at most `room`. */
 @inline
 function matchLength(at: usize, candidate: usize, room: usize): usize {
   let length = <usize>commonBytes16(at, candidate);
@@ -84,8 +82,9 @@ function matchLength(at: usize, candidate: usize, room: usize): usize {
 }
 
 /**
- * Returns the length of a match longer than `best` (3 or more), or `best` if there is none. Call before the position is entered: its
- * place in the chain still holds the position a whole window before, which may be a candidate.
+ * Returns the length of a match longer than `best` (3 or more) and sets `foundDistance`, or returns `best` if there is
+ * none. Call before the position is entered: its place in the chain still holds the position a whole window before,
+ * which may be a candidate.
  */
 @inline
 function longest(base: usize, at: usize, end: usize, best: usize, candidates: u32): usize {
@@ -118,7 +117,6 @@ function isBetter(length: usize, distance: usize, than: usize, thanDistance: usi
   return 4 * bytes + doublings > by;
 }
 
-/** Finds the sequences of one sub-block; see the fast matcher. */
 export function matchChains(input: usize, start: usize, subEnd: usize, end: usize): usize {
   startSequences();
   const base = scratch;

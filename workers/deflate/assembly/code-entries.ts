@@ -17,17 +17,15 @@ import {
  * the whole are the trailing zeros of the factors' product.
  */
 
-/** The literal entry that adds no bits. */
 export const NO_LITERAL: u32 = 256;
 
-/** Makes the entries from the codes of literals, lengths and distances. */
 export function writeEntries(): void {
   writeLiterals();
   joinLengths();
   writeDistances();
 }
 
-/** Literals: the code in the low 16 bits, its factor above. */
+/** Literals, and NO_LITERAL, which adds no bits: the code in the low 16 bits, its factor above. */
 function writeLiterals(): void {
   const base = scratch;
   for (let literal: u32 = 0; literal < 256; literal++) {
@@ -67,8 +65,9 @@ function joinLengths(): void {
 }
 
 /**
- * Distance symbols, 16 bytes each: the code less the symbol's first distance times the factor (64 bits), the factor (32), the bits of
- * code and extra bits together (32).
+ * Distance symbols, 16 bytes each: the code less the symbol's first distance times the factor (64 bits), the factor
+ * (32), the bits of code and extra bits together (32). With distance - 1 times the factor added, that is the code with
+ * the extra bits above it.
  */
 function writeDistances(): void {
   const base = scratch;
@@ -90,7 +89,6 @@ export function distanceEntry(base: usize, symbol: u32): usize {
   return base + (symbol << 4);
 }
 
-/** The code of a distance with its extra bits above it. Takes distance - 1. */
 @inline
 export function distanceCode(entry: usize, beyond: u64): u64 {
   return load<u64>(entry, DISTANCE_ENTRIES) + beyond * <u64>load<u32>(entry, DISTANCE_ENTRIES + 8);

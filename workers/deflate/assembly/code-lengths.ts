@@ -11,14 +11,17 @@ import {
   scratch,
 } from "./layout";
 
-/** The header of a block with dynamic Huffman codes (RFC 1951 section 3.2.7). */
+/**
+ * The header of a block with dynamic Huffman codes (RFC 1951 section 3.2.7), which is not final. `planHeader`
+ * run-length codes the lengths of both codes, builds the precode, and returns the bits of the header, including the
+ * block type.
+ */
 
 let literalCodes: u32 = 0;
 let distanceCodes: u32 = 0;
 let precodeCodes: u32 = 0;
 let itemsEnd: usize = 0;
 
-/** Run-length codes the lengths of both codes and builds the precode. Returns the bits of the header, including the block type. */
 export function planHeader(): u64 {
   const base = scratch;
   literalCodes = 286;
@@ -40,7 +43,6 @@ export function planHeader(): u64 {
   return bits;
 }
 
-/** Writes what `planHeader` planned; the block is not final. */
 export function putHeader(): void {
   putBits(<u64>(4 | ((literalCodes - 257) << 3) | ((distanceCodes - 1) << 8) | ((precodeCodes - 4) << 13)), 17);
   for (let i: u32 = 0; i < precodeCodes; i++) putBits(<u64>lengthInOrder(i), 3);

@@ -7,16 +7,15 @@ import { countSymbols, literalsEnd } from "./sequences";
 import { looksRandom, savesTooLittle } from "./stored-decision";
 
 /**
- * DEFLATE (RFC 1951) for blocks that are compressed independently of each other and joined to one stream.
- * The memory is imported and shared: writes only to the scratch region given to `init` and the output given to `encode`.
+ * DEFLATE (RFC 1951) for blocks that are compressed independently of each other and joined to one stream. The memory is
+ * imported and shared: an instance writes only to the scratch region given to `init`, aligned to 16, and the output
+ * given to `encode`.
  */
 
-/** Bytes of the scratch region. */
 export function scratchBytes(): i32 {
   return <i32>SCRATCH_BYTES;
 }
 
-/** Sets the base of this instance's scratch region, aligned to 16, and fills in the constant tables. */
 export function init(base: usize): void {
   setScratch(base);
   writeConstants();

@@ -3,13 +3,13 @@ import { copyLiterals, endSequences, putLongSequence, putSequence, startSequence
 import { commonBytes32 } from "./vector";
 
 /**
- * The matcher of the fast levels: one candidate per hash of 5 bytes. Probes four neighboring positions together and takes the
- * longest of their matches, the earliest of equal ones: lazy matching with one branch for four positions, because a mispredicted
- * branch costs as much as the probes.
+ * The matcher of the fast levels: one candidate per hash of 5 bytes. Probes four neighboring positions together and
+ * takes the longest of their matches, the earliest of equal ones: lazy matching with one branch for four positions,
+ * because a mispredicted branch costs as much as the probes.
  *
- * The table holds the low 16 bits of addresses, so that a level's table stays in the cache. Of these, those within the window count, so that
- * an entry always stands for a distance of 1 to 32,768: a stale one for another place of the input, which is a candidate like any
- * other. Distances are handled as distance - 1, as DEFLATE codes them.
+ * The table holds the low 16 bits of addresses, so that a level's table stays in the cache. Of these, those within the
+ * window count, so that an entry always stands for a distance of 1 to 32,768: a stale one for another place of the
+ * input, which is a candidate like any other. Distances are handled as distance - 1 (`beyond`), as DEFLATE codes them.
  */
 
 const PROBES: usize = 4;
@@ -18,7 +18,6 @@ const FIRST_BYTES: usize = 32;
 /** Beyond this step, skipping would run over the next compressible header among small compressed files. */
 const LONGEST_STEP: usize = 64;
 
-/** Offset in a table of 2^bits entries for the lowest 5 bytes of a word. The factor is odd and otherwise arbitrary. */
 @inline
 function slotOf(word: u64, bits: u64): usize {
   return <usize>(((word << 24) * 0x9e3779b185ebca87) >> (64 - bits)) << 1;
@@ -38,7 +37,6 @@ function enter(base: usize, at: usize, bits: u64): void {
   store<u16>(base + slotOf(load<u64>(at), bits), <u16>at, HASH_TABLE);
 }
 
-/** Enters a position and the next one with one load. */
 @inline
 function enterPair(base: usize, at: usize, bits: u64): void {
   const word = load<u64>(at);
@@ -46,7 +44,6 @@ function enterPair(base: usize, at: usize, bits: u64): void {
   store<u16>(base + slotOf(word >> 8, bits), <u16>(at + 1), HASH_TABLE);
 }
 
-/** Equal bits of a word and its candidate, 0 to 64. */
 @inline
 function equalBits(word: u64, at: usize, beyond: u32): u64 {
   return ctz<u64>(load<u64>(at - 1 - <usize>beyond) - word);
@@ -156,9 +153,11 @@ function matchWith(input: usize, start: usize, subEnd: usize, end: usize, bits: 
   return anchor;
 }
 
-/** Level 1: a table of 32 KiB, and of a match's positions its middle and its last two are entered. */
+/**
+ * Level 1 has a table of 32 KiB, and enters the middle and the last two positions of a match; level 2 has one of 128
+ * KiB, and enters every second position of a match.
+ */
 const FASTEST_BITS: usize = 14;
-/** Level 2: a table of 128 KiB, and every second position of a match is entered. */
 const FAST_BITS: usize = 16;
 
 /** Empties the table, so that the output depends on the block alone: entries stand for the position before the input. */

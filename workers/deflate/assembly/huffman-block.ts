@@ -27,13 +27,13 @@ import {
 import { lastSequence } from "./sequences";
 
 /**
- * A block with dynamic Huffman codes (RFC 1951 section 3.2.7). Literals and lengths get codes of at most 14 bits, one less than
- * allowed: four literals and the 7 bits that may wait then fit one flush of 64.
+ * A block with dynamic Huffman codes (RFC 1951 section 3.2.7). `planHuffman` builds the codes from the counts and
+ * returns the exact bits of the whole block, which `putHuffman` writes. Literals and lengths get codes of at most 14
+ * bits, one less than allowed: four literals and the 7 bits that may wait then fit one flush of 64.
  */
 const LONGEST_SYMBOL: u32 = 14;
 const LONGEST_DISTANCE: u32 = 15;
 
-/** Builds the codes from the counts. Returns the exact bits of the whole block. */
 export function planHuffman(): u64 {
   const base = scratch;
   makeCode(base + SYMBOL_COUNTS, 286, LONGEST_SYMBOL, base + CODE_LENGTHS, base + SYMBOL_CODES);
@@ -54,7 +54,6 @@ export function planHuffman(): u64 {
   return bits + planHeader();
 }
 
-/** Writes the block that `planHuffman` planned. */
 export function putHuffman(): void {
   putHeader();
   writeEntries();

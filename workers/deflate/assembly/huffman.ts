@@ -1,6 +1,5 @@
 import { LENGTH_TALLY, NEXT_CODE, RADIX_COUNTS, SORT_A, SORT_B, scratch } from "./layout";
 
-/** Bits of a symbol in a key; the frequency, a parent or a depth lies above. */
 const SYMBOL_BITS: u32 = 9;
 const SYMBOL_MASK: u32 = (1 << SYMBOL_BITS) - 1;
 
@@ -29,10 +28,12 @@ export function makeCode(frequencies: usize, symbols: u32, longest: u32, lengths
   assignCodes(lengths, symbols, tally, codes);
 }
 
-/** Address of the keys that `sortedKeys` left. */
 let sorted: usize = 0;
 
-/** Keys `frequency << 9 | symbol` of all symbols that occur, in rising order: a radix sort by bytes of the frequency. */
+/**
+ * Sorts keys `frequency << 9 | symbol` of all symbols that occur, in rising order, and leaves their address in
+ * `sorted`: a radix sort by bytes of the frequency.
+ */
 function sortedKeys(frequencies: usize, symbols: u32): u32 {
   let from = scratch + SORT_A;
   let to = scratch + SORT_B;

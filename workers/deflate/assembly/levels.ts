@@ -3,13 +3,12 @@ import { matchFast, matchFastest, startFast } from "./fast-matcher";
 import { LARGEST_SUB_BLOCK, SMALLEST_SUB_BLOCK } from "./layout";
 
 /**
- * The levels: 1 and 2 use the fast matcher, 3 to 9 increasingly long chains. docs/tuning.md#compression has their speeds and
- * sizes.
+ * The levels: 1 and 2 use the fast matcher, 3 to 9 increasingly long chains; others are clamped to these.
+ * docs/tuning.md#compression has their speeds and sizes.
  */
 
 export let subBlockBytes: usize = 0;
 
-/** Prepares the level's matcher for a block. Clamps levels to 1 to 9. */
 export function startLevel(level: i32, input: usize): void {
   subBlockBytes = level > 2 ? SMALLEST_SUB_BLOCK : LARGEST_SUB_BLOCK;
   if (level <= 2) startFast(level < 2, input);
@@ -23,7 +22,6 @@ export function startLevel(level: i32, input: usize): void {
   else startChains(600, 258, 258, true, 11);
 }
 
-/** Makes the sequences of one sub-block and returns its end. */
 export function matchAt(level: i32, input: usize, start: usize, subEnd: usize, end: usize): usize {
   if (level <= 1) return matchFastest(input, start, subEnd, end);
   if (level == 2) return matchFast(input, start, subEnd, end);

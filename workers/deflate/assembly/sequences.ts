@@ -12,20 +12,18 @@ import {
 import { copy16 } from "./vector";
 
 /**
- * What a matcher makes of a sub-block: sequences (a run of literals, then a match), the literals themselves, and the literals
- * after the last match. Matches are counted as they come, literals together at the end.
+ * The output of a matcher for a sub-block: sequences (a run of literals, then a match), the literals themselves, and
+ * the literals after the last match, which the end of block follows as the match of `lastSequence`. Matches are counted
+ * as they come, literals together at the end. Matchers keep the ends of both lists in locals until `endSequences`.
  */
 
-/** The last sequence, which has the end of block for a match, and the end of the literals. */
 export let lastSequence: usize = 0;
 export let literalsEnd: usize = 0;
 
-/** Empties the counts. */
 export function startSequences(): void {
   memory.fill(scratch + LITERAL_COUNTS, 0, COUNTS_BYTES);
 }
 
-/** Takes back the ends that a matcher kept in locals, and adds the literals that the end of block follows. */
 export function endSequences(sequences: usize, literals: usize, from: usize, run: usize): void {
   memory.copy(literals, from, run);
   store<u64>(sequences, <u64>run | (<u64>NO_DISTANCE << 48));
@@ -49,7 +47,6 @@ function distanceExtraBits(distance: u32): u32 {
   return 30 - clz<u32>(distance | 2);
 }
 
-/** Writes one sequence and counts its length and distance symbol. `length` is 3..258. */
 @inline
 export function putSequence(base: usize, sequences: usize, run: usize, length: usize, distance: usize): void {
   const beyond = <u32>distance - 1;
@@ -65,7 +62,7 @@ export function putSequence(base: usize, sequences: usize, run: usize, length: u
   store<u32>(distanceCount, load<u32>(distanceCount, DISTANCE_COUNTS) + 1, DISTANCE_COUNTS);
 }
 
-/** Writes a match of any length as sequences of at most 258, none of which leaves a rest of 1 or 2. Returns the new end. */
+/** Writes a match of any length as sequences of 3 to 258 bytes: none leaves a rest of 1 or 2. Returns the new end. */
 export function putLongSequence(base: usize, sequences: usize, run: usize, length: usize, distance: usize): usize {
   while (length > 258) {
     const part: usize = length < 261 ? length - 3 : 258;

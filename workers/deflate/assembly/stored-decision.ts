@@ -1,12 +1,16 @@
 import { storedBits } from "./bit-writer";
 import { SYMBOL_COUNTS, scratch } from "./layout";
 
-/** Whether a sub-block is better stored: data that is already compressed costs time to code and to decode, and gains nothing. */
+/**
+ * Decides whether a sub-block is better stored: data that is already compressed costs time to code and to decode, and
+ * gains nothing. `looksRandom` guesses before any code is made; `savesTooLittle` knows the exact cost, and wants a gain
+ * of 1/128 (0.8 %).
+ */
 
 /**
- * A guess before any code is made, for a sub-block of which over 98.4 % (63/64) stayed literal: 8 bytes of every 67 are counted, a prime,
- * so that no usual record length hides a part of each record. For n uniformly random bytes the squared counts add up to about
- * n^2 / 256 + n; the more skewed, the larger.
+ * For a sub-block of which over 98.4 % (63/64) stayed literal: 8 bytes of every 67 are counted, a prime, so that no
+ * usual record length hides a part of each record. For n uniformly random bytes the squared counts add up to about n^2
+ * / 256 + n; the more skewed, the larger.
  */
 export function looksRandom(start: usize, end: usize, literals: usize): bool {
   const length = end - start;
@@ -31,7 +35,6 @@ export function looksRandom(start: usize, end: usize, literals: usize): bool {
   return squares * 25600 < sampled * sampled * 107 + sampled * 25600;
 }
 
-/** Whether coding saves too little, by the exact cost: under 1/128 (0.8 %). */
 export function savesTooLittle(bits: u64, length: usize): bool {
   const stored = storedBits(length);
   return bits > stored - (stored >> 7);

@@ -1,9 +1,9 @@
 /**
- * Work on 16 bytes at a time: by SIMD, or in words of 64 bits in the build for CPUs without it, which are x86-64 before SSE4.1 and
- * what some emulators show as their CPU. Both builds give the same bytes.
+ * Counts the equal bytes at the start of two places, and copies between places that do not overlap, 16 bytes at a time:
+ * by SIMD, or in words of 64 bits in the build for CPUs without it, which are x86-64 before SSE4.1 and what some
+ * emulators show as their CPU. Both builds give the same bytes.
  */
 
-/** Equal bytes among the first 16. */
 @inline
 export function commonBytes16(at: usize, candidate: usize): u32 {
   if (ASC_FEATURE_SIMD) return ctz<u32>(~i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(candidate))));
@@ -12,7 +12,6 @@ export function commonBytes16(at: usize, candidate: usize): u32 {
   return (<u32>ctz<u64>(low) >> 3) + select<u32>(<u32>ctz<u64>(high) >> 3, 0, low == 0);
 }
 
-/** Equal bytes among the first 32. */
 @inline
 export function commonBytes32(at: usize, candidate: usize): usize {
   if (ASC_FEATURE_SIMD) {
@@ -24,7 +23,6 @@ export function commonBytes32(at: usize, candidate: usize): usize {
   return <usize>(low < 16 ? low : <u32>16 + commonBytes16(at + 16, candidate + 16));
 }
 
-/** Copies 16 bytes between places that do not overlap. */
 @inline
 export function copy16(to: usize, from: usize): void {
   if (ASC_FEATURE_SIMD) {
