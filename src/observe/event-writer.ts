@@ -46,7 +46,6 @@ function isWritable(descriptor: number): boolean {
   }
 }
 
-/** The other end of a pipe that the runtime opened to itself is in this process, too. */
 function isOwnPipe(descriptor: number): boolean {
   const name = linkOf(descriptor);
   if (!PIPE.test(name)) return false;
@@ -94,8 +93,9 @@ export function openEvents(target: string | number): EventWriter {
 }
 
 /**
- * Checks before a long build that {@link openEvents} can create its file.
- * @throws Fault `open <path>: ...` if the directory does not exist
+ * Call before a long build.
+ * @throws Fault `open <path>: ...` if {@link openEvents} could not create its file, because the directory does not
+ * exist
  */
 export function requireEventsDirectory(target: string | number): void {
   if (typeof target === "number" || target === "") return;

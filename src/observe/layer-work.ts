@@ -23,7 +23,6 @@ export class LayerWork {
   madeInAll = 0;
   compressed = 0;
   isCompressed = false;
-  /** Made before the export began. */
   isEarly = false;
   readMs = 0;
   encodeMs = 0;
@@ -81,7 +80,6 @@ export class LayerWork {
     this.#works?.passEnded(this, undefined);
   }
 
-  /** The layer was made while the build ran: nothing is read. */
   madeEarly({ diffId, tarSize, blob }: MadeLayer & { readonly diffId: string; readonly tarSize: number }): void {
     this.isEarly = true;
     this.tarSize = tarSize;

@@ -4,15 +4,16 @@ import { LayerWork } from "./layer-work.ts";
 import type { SpanSink, WorkSink } from "./span-sink.ts";
 import { Transfer, type TransferPlan } from "./transfer.ts";
 
-/** Observable state of an export: events plus counters to poll. Observers never block it. */
+/**
+ * Observable state of an export: events plus counters to poll. Observers never block it. Times are in ms since the
+ * export began.
+ */
 export class Monitor {
   readonly layers: LayerWork[] = [];
   readonly transfers: Transfer[] = [];
-  /** ms since the export began; undefined until the app image is ready. */
   appReadyMs: number | undefined;
   readonly reused = new Set<string>();
   readonly queues = new Map<string, () => number>();
-  /** Bytes sent before the export that it has no use for. */
   wastedBytes: () => number = () => 0;
   readonly #events: EventSink;
   readonly #now: () => number;
@@ -37,7 +38,6 @@ export class Monitor {
     return this.#now() - this.#started;
   }
 
-  /** @returns the time of the event in ms since the export began */
   emit(event: EventBody): number {
     const elapsedMs = this.elapsedMs();
     if (event.event === "app-image-ready") this.appReadyMs = elapsedMs;

@@ -12,13 +12,12 @@ export interface BlockTimes {
   readonly endMs: number;
 }
 
-/** Called at most once for each MiB of a layer. */
+/** Receives the times of blocks: at most one call for each MiB of a layer. */
 export interface SpanSink {
   block(layer: string, block: number, times: BlockTimes): void;
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;
 }
 
-/** Sizes in bytes. */
 export interface ObservedWork {
   readonly id: string;
   readonly tarSize: number | undefined;
@@ -26,7 +25,7 @@ export interface ObservedWork {
   readonly compressed: number;
 }
 
-/** Sizes in bytes. Each transfer has one object, which is its identity. */
+/** Each transfer has one object, which is its identity. */
 export interface ObservedTransfer {
   readonly plan: { readonly destination: string; readonly image: Side; readonly layer?: string | undefined };
   readonly outcome: TransferOutcome | undefined;
@@ -34,16 +33,17 @@ export interface ObservedTransfer {
   readonly sent: number;
 }
 
-/** Receives work as it begins and ends, as objects; the events contain only names. */
+/**
+ * Receives work as it begins and ends, as objects with sizes in bytes; the events contain only names. A transfer that
+ * resumes begins at an offset above 0. `retried` reports requests that are part of no transfer.
+ */
 export interface WorkSink extends SpanSink {
   passBegan(work: ObservedWork, makes: readonly LayerProduct[]): void;
   passEnded(work: ObservedWork, failure: unknown): void;
   transferCreated(transfer: ObservedTransfer): void;
-  /** @param offset above 0 for a transfer that resumes */
   transferBegan(transfer: ObservedTransfer, offset: number): void;
   transferRetried(transfer: ObservedTransfer, error: unknown, waitMs: number): void;
   transferEnded(transfer: ObservedTransfer, failure: unknown, digest?: string): void;
-  /** For a request that is part of no transfer. */
   retried(error: unknown, waitMs: number): void;
   cacheBegan(): void;
   cacheFailed(error: unknown): void;

@@ -24,7 +24,6 @@ export class Transfer {
   readonly #works: WorkSink | undefined;
   #sent = 0;
 
-  /** @param emit returns the time of the event in ms since the export began */
   constructor(plan: TransferPlan, emit: (event: EventBody) => number, works?: WorkSink) {
     this.plan = plan;
     this.size = plan.size;

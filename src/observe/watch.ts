@@ -30,9 +30,7 @@ export interface ObserverOptions {
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
   readonly launcherRelease: Promise<LauncherRelease>;
-  /** What came before the export, for its timeline, in ms of the thread clock. */
   readonly earlier?: (() => readonly EarlierSpan[]) | undefined;
-  /** The export's span in telemetry that the caller opens and closes. Absent: {@link watchExport} opens it. */
   readonly telemetry?: { readonly span: OpenSpan | undefined };
 }
 

@@ -74,7 +74,6 @@ export interface ProgressParts {
   readonly ticker: Ticker;
 }
 
-/** Polls the monitor until the returned function is called. */
 export async function showProgress(parts: ProgressParts): Promise<() => void> {
   const { mode, hasEvents, output } = parts;
   const stops = [

@@ -2,19 +2,19 @@ import type { Monitor } from "../monitor.ts";
 import { bytesText, durationText, percentText } from "../quantities.ts";
 import type { Bottleneck } from "./activity.ts";
 
-/** Sizes in bytes, times in ms since the export began. */
+/**
+ * Sizes in bytes, times in ms since the export began. Made layers are those whose contents were compressed or sent;
+ * early ones were ready before the build ended, and early wasted bytes were sent for layers that changed later.
+ */
 export interface Summary {
-  /** Layers whose contents were compressed or sent. */
   readonly made: number;
   readonly reused: number;
   readonly readBytes: number;
   readonly tarBytes: number;
   readonly compressedBytes: number;
   readonly sentBytes: number;
-  /** Ready before the build ended. */
   readonly earlyLayers: number;
   readonly earlyBytes: number;
-  /** Sent while the build ran, for layers that changed later. */
   readonly earlyWastedBytes: number;
   readonly appReadyMs: number | undefined;
   readonly totalMs: number;

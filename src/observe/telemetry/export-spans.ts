@@ -8,11 +8,10 @@ import type { OpenSpan } from "./telemetry.ts";
 
 type Stage = "read" | "compress" | "hash" | "hash-blob";
 
+/** Times are in ms of the threads' clock. `busyMs` is summed over the threads, so it may exceed the span. */
 interface StageTimes {
-  /** ms of the threads' clock. */
   startMs: number;
   endMs: number;
-  /** Summed over the threads, so it may exceed the span. */
   busyMs: number;
 }
 
@@ -26,7 +25,10 @@ interface SpanSettings extends Pick<ExportSettings, "daemon" | "layout" | "cache
   readonly tuning: Pick<Tuning, "workers" | "compression" | "compressionLevel">;
 }
 
-/** Turns a monitor's records of an export into spans below one span (docs/telemetry.md#spans). */
+/**
+ * Turns a monitor's records of an export into spans below the export's span, which `end` ends
+ * (docs/telemetry.md#spans).
+ */
 export class ExportSpans implements WorkSink {
   readonly #export: OpenSpan;
   readonly #settings: SpanSettings;
@@ -37,7 +39,6 @@ export class ExportSpans implements WorkSink {
   /** What to add to ms of the threads' clock for ms since 1970. */
   readonly #threadOffsetMs: number;
 
-  /** @param span of the whole export; ended by {@link end} */
   constructor(span: OpenSpan, settings: SpanSettings, clock: () => number = threadClock) {
     this.#export = span;
     this.#settings = settings;
@@ -164,7 +165,6 @@ export class ExportSpans implements WorkSink {
     this.#addRetry(this.#export, error, waitMs);
   }
 
-  /** @param failure undefined for success */
   end(failure: unknown): void {
     for (const transfer of [...this.#transfers.keys()]) this.transferEnded(transfer, failure);
     for (const { span } of this.#passes.values()) span.end(failure);

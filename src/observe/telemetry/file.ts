@@ -25,7 +25,10 @@ const FILE_MODE = 0o664;
 const OPEN_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Appends lines to `<layers>/tracing/lifecycle/<phase>.jsonl`, whose earlier lines stay. */
+/**
+ * Appends lines to `<layers>/tracing/lifecycle/<phase>.jsonl`, whose earlier lines stay. `write` never throws: after a
+ * `failure` it writes nothing, because the file may end in a partial line.
+ */
 export class TelemetryFile {
   readonly #path: string;
   readonly #descriptor: number;
@@ -59,12 +62,10 @@ export class TelemetryFile {
     }
   }
 
-  /** Why lines are missing; undefined if none are. */
   get failure(): Fault | undefined {
     return this.#failure;
   }
 
-  /** Never throws. Writes nothing after a failure, because the file may end in a partial line. */
   write(line: string): void {
     if (this.#failure !== undefined) return;
     const bytes = Buffer.from(`${line}\n`);

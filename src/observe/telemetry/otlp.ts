@@ -1,13 +1,16 @@
 /**
- * OTLP's JSON encoding of spans (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), one message per
- * line as in OpenTelemetry's file exporter (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). For why
- * no package does this, see docs/decisions/0011-own-otlp-writer.md.
+ * OTLP's JSON encoding of spans (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), one TracesData
+ * message per line as in OpenTelemetry's file exporter
+ * (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). 64-bit integers are decimal strings. For why no
+ * package does this, see docs/decisions/0011-own-otlp-writer.md.
  */
 
-/** A bigint is an integer, a number a double: backends distinguish them, and 1.0 must not become an integer. */
+/**
+ * A bigint is an integer, a number a double: backends distinguish them, and 1.0 must not become an integer. Undefined
+ * attributes are omitted.
+ */
 type AttributeValue = string | bigint | number | boolean | readonly string[];
 
-/** Undefined attributes are omitted. */
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 /** Times, here and in spans, are ms since 1970. */
@@ -37,15 +40,15 @@ export interface Origin {
   readonly scope: { readonly name: string; readonly version: string };
 }
 
-/** Numbers of the enumerations in opentelemetry-proto's trace.proto; JSON has them as integers. */
+/**
+ * Numbers of the enumerations in opentelemetry-proto's trace.proto, which JSON has as integers, and its masks
+ * SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE and SPAN_FLAGS_CONTEXT_IS_REMOTE.
+ */
 const KINDS = { internal: 1, client: 3 } as const;
 const STATUS_ERROR = 2;
-
-/** SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK of trace.proto. */
 const KNOWS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 
-/** A TracesData message without a newline. */
 export function tracesLine({ resource, scope }: Origin, span: SpanRecord): string {
   const scopeSpans = [{ scope, spans: [encodeSpan(span)] }];
   return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
@@ -78,7 +81,6 @@ function keyValues(attributes: Attributes) {
   );
 }
 
-/** 64-bit integers are decimal strings. */
 function anyValue(value: AttributeValue): object {
   if (typeof value === "string") return { stringValue: value };
   if (typeof value === "bigint") return { intValue: String(value) };

@@ -13,14 +13,16 @@ import { newId, newTrace, parseTraceparent, type TraceContext, traceparentOf } f
 /** A platform's `traceparent`: the parent of a command's first span (RFC 0131, "Context Propagation"). */
 export const TRACEPARENT_ENV = "CNB_OTEL_TRACEPARENT";
 
+/**
+ * A process becomes a child of the span by its `traceparent`. Only the first call of `end` counts; its failure is
+ * undefined for success.
+ */
 export interface OpenSpan {
   readonly telemetry: Telemetry;
-  /** Makes the span the parent of another process's spans. */
   readonly traceparent: string;
   set(attributes: Attributes): void;
   addEvent(name: string, attributes?: Attributes): void;
   startChild(name: string, options?: SpanOptions): OpenSpan;
-  /** Only the first call counts. @param failure undefined for success */
   end(failure?: unknown, endMs?: number): void;
 }
 
@@ -33,24 +35,24 @@ interface SpanOptions {
 
 type TelemetrySink = Pick<TelemetryFile, "write" | "failure" | "close">;
 
+/**
+ * With `hasNames` the file also has references, paths, digests, layers and error messages; without, it is anonymous.
+ * `lifecycleVersion` must not reject. `now` is in ms since 1970, unaffected by changes of the system clock.
+ */
 interface TelemetryOptions {
   readonly context: TraceContext;
-  /** Also write references, paths, digests, layers and error messages. Without them the file is anonymous. */
   readonly hasNames: boolean;
   readonly platformApi: string;
-  /** Must not reject. */
   readonly lifecycleVersion: Promise<string>;
-  /** In ms since 1970; unaffected by changes of the system clock. */
   readonly now?: () => number;
 }
 
-/** Writes each span as soon as it ends. */
+/** Writes each span as soon as it ends and the version of the lifecycle is known. */
 export class Telemetry {
   readonly hasNames: boolean;
   readonly now: () => number;
   readonly #sink: TelemetrySink;
   readonly #context: TraceContext;
-  /** Until the resource is known. */
   readonly #waiting: SpanRecord[] = [];
   readonly #known: Promise<void>;
   #origin: Origin | undefined;
@@ -79,7 +81,6 @@ export class Telemetry {
     return this.#sink.failure?.message;
   }
 
-  /** Without names, only the kind of the failure. */
   describe(error: unknown): { readonly type: string; readonly message: string } {
     const type = errorType(error);
     return { type, message: this.hasNames ? messageOf(error) : type };
@@ -128,7 +129,7 @@ function wallClock(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** The code of a fault or of a system call, because messages may contain names. */
+/** The code of a fault or of a system call: messages may contain names. */
 function errorType(error: unknown): string {
   if (error instanceof Fault) return error.code;
   return isSystemError(error) ? error.code : "EXPORT_INTERNAL";

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 
-/** See https://www.w3.org/TR/trace-context/#traceparent-header-field-values. */
+/**
+ * A traceparent (https://www.w3.org/TR/trace-context/#traceparent-header-field-values): ids of 32 and 16 lower-case hex
+ * digits, not all zero; `parentId` is "" for the first span of a trace. Bit 0 of the flags: sampled.
+ */
 export interface TraceContext {
-  /** 32 lower-case hex digits, not all zero. */
   readonly traceId: string;
-  /** 16 lower-case hex digits, not all zero; "" for the first span of a trace. */
   readonly parentId: string;
-  /** Bit 0: sampled. */
   readonly flags: number;
 }
 
@@ -18,7 +18,6 @@ const HEX_BYTES = 16;
 const TRACEPARENT =
   /^(?!ff)(?<version>[\da-f]{2})-(?!0{32})(?<traceId>[\da-f]{32})-(?!0{16})(?<parentId>[\da-f]{16})-(?<flags>[\da-f]{2})(?<more>-.*)?$/;
 
-/** @returns undefined for a text that the specification calls invalid */
 export function parseTraceparent(text: string): TraceContext | undefined {
   const { version, traceId = "", parentId = "", flags = "", more } = TRACEPARENT.exec(text)?.groups ?? {};
   if (version === undefined || (version === "00" && more !== undefined)) return undefined;
@@ -34,7 +33,6 @@ export function newTrace(): TraceContext {
   return { traceId: newId(16), parentId: "", flags: SAMPLED };
 }
 
-/** @returns lower-case hex digits, not all zero */
 export function newId(bytes: 8 | 16): string {
   const id = randomBytes(bytes).toString("hex");
   return /^0*$/.test(id) ? newId(bytes) : id;

@@ -16,7 +16,6 @@ export interface Recorded {
   readonly layers: readonly LayerWork[];
   readonly queues: Series;
   readonly sent: Series;
-  /** In ms of the thread clock, like the spans. */
   readonly earlier: readonly EarlierSpan[];
 }
 

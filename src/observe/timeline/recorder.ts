@@ -50,7 +50,6 @@ export class TimelineRecorder implements SpanSink {
     return ticker.every(SAMPLE_MS, sample);
   }
 
-  /** @param earlier what came before the export, in ms of the thread clock */
   timeline(
     monitor: Pick<Monitor, "transfers" | "layers" | "elapsedMs">,
     program: string,

@@ -40,7 +40,6 @@ export class Series {
   }
 }
 
-/** More spans are merged: a page with this many still draws smoothly, and they take a few MB. */
 const MAX_SPANS = 40_000;
 
 const MAX_OWN_PAUSE_MS = 50;
@@ -61,8 +60,9 @@ export interface Span {
 }
 
 /**
- * Spans in bounded memory, whatever the length of the export. Beyond the limit, consecutive spans of one lane and layer
- * are merged; if that is not enough, also those of several layers.
+ * Spans in bounded memory, whatever the length of the export. Beyond {@link MAX_SPANS}, consecutive spans of one lane
+ * and layer are merged; if that is not enough, also those of several layers. A page with this many still draws
+ * smoothly, and they take a few MB.
  */
 export class SpanList {
   readonly #laneOf: (span: Span) => string | number;

@@ -51,7 +51,10 @@ export interface Marker {
   readonly kind: "app" | "cache" | "failure";
 }
 
-/** What came before the export, in the creator; times are negative. */
+/**
+ * A phase or layer from before the export, in the creator. Recorded in ms of the thread clock; in a {@link Timeline} in
+ * ms since the export began, so negative.
+ */
 export interface EarlierSpan {
   readonly kind: "phase" | "layer";
   readonly name: string;
