@@ -2,7 +2,10 @@ import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 
-/** Go's texts (syscall, zerrors_linux) of file system errors that Node words differently. */
+/**
+ * Go's texts (syscall, zerrors_linux) of file system errors that Node words differently; by number, because libuv has
+ * no names for ESTALE and EDQUOT.
+ */
 const GO_TEXT = {
   EIO: "input/output error",
   ENOMEM: "cannot allocate memory",
@@ -20,7 +23,6 @@ const GO_TEXT = {
   EDQUOT: "disk quota exceeded",
 } satisfies Partial<Record<keyof typeof constants.errno, string>>;
 
-/** By number, because libuv has no names for ESTALE and EDQUOT. */
 const GO_TEXT_BY_NUMBER: ReadonlyMap<number, string> = new Map(
   Object.entries(GO_TEXT).map(([name, text]) => [constants.errno[name as keyof typeof GO_TEXT], text]),
 );

@@ -23,12 +23,14 @@ export type GoType<T> = z.ZodType<T, Given>;
 /** `problem` contains no value of the document, but may contain names of its members. */
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
-/** Like json.Unmarshal: the document has one value. */
+/**
+ * Like json.Unmarshal: the document has one value. {@link decodeFirst} is like one call of a json.Decoder, and ignores
+ * text after it.
+ */
 export function unmarshal<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
   return decodeDocument(document, type, "refused");
 }
 
-/** Like one call of a json.Decoder: ignores text after the first value. */
 export function decodeFirst<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
   return decodeDocument(document, type, "ignored");
 }

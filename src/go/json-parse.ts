@@ -23,7 +23,6 @@ export type JsonValue = string | boolean | null | JsonNumber | JsonObject | read
 /** Go's limit is 10,000; no image document is nested deeper than about ten. */
 const MAX_DEPTH = 1000;
 
-/** Text after the first value: white space only for Go's json.Unmarshal, anything for json.Decoder. */
 export type TrailingText = "refused" | "ignored";
 
 /**
@@ -147,10 +146,6 @@ class Parser {
   }
 }
 
-/**
- * Ranges of lead bytes and the number of bytes that follow. Overlong forms and surrogates are detected by the following
- * bytes.
- */
 const SEQUENCES = [
   /^[\xc2-\xdf][\x80-\xbf]/,
   /^\xe0[\xa0-\xbf][\x80-\xbf]/,
@@ -161,7 +156,10 @@ const SEQUENCES = [
   /^\xf4[\x80-\x8f][\x80-\xbf]{2}/,
 ];
 
-/** Decodes UTF-8 as Go does: one U+FFFD for every invalid byte, where Node produces fewer. */
+/**
+ * Decodes UTF-8 as Go does: one U+FFFD for every invalid byte, where Node produces fewer. {@link SEQUENCES} are the
+ * valid ones: their following bytes exclude overlong forms and surrogates.
+ */
 function goUtf8(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isUtf8(buffer)) return buffer.toString("utf8");

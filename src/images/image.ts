@@ -13,11 +13,10 @@ import { digestOf } from "../oci/digest.ts";
 import type { HistoryEntry } from "../oci/image-config.ts";
 import { type ManifestMembers, manifestBytes } from "../oci/manifest.ts";
 
-/** The time of every image without SOURCE_DATE_EPOCH, and of every cache image (docs/compatibility.md#created-time). */
 export const NORMALISED_TIME = "1980-01-01T00:00:01Z";
 
 /**
- * The `created` of the app image (docs/compatibility.md#created-time).
+ * The `created` of the app image (docs/compatibility.md#created-time). Cache images always have the normalized time.
  * @param sourceDateEpoch seconds since 1970, undefined if unset or ignored at this Platform API
  */
 export function createdTime(sourceDateEpoch: bigint | undefined): string {

@@ -18,7 +18,6 @@ export interface OwnLayer {
   readonly id: string;
   readonly diffId: DiffID;
   readonly from: ExistingImage | undefined;
-  /** False for a layer whose contents are not available here. */
   readonly canBeMade: boolean;
 }
 

@@ -46,7 +46,7 @@ export interface Platform {
   readonly features?: readonly string[] | undefined;
 }
 
-/** Image-spec v1.1.1 descriptor.md; `size` is in bytes. */
+/** Image-spec v1.1.1 descriptor.md, with the members of go-containerregistry's v1.Descriptor; `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly size: number;
@@ -73,7 +73,6 @@ const platformType = struct({
   features: list(text),
 });
 
-/** With the members of go-containerregistry's v1.Descriptor. */
 export const descriptorType: GoType<Descriptor> = struct({
   mediaType: text,
   size: sizeType,

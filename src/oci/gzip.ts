@@ -16,10 +16,12 @@ export function gzipTrailer(crc32: number, length: number): Uint8Array {
   return trailer;
 }
 
-/** Of CRC-32 (RFC 1952 section 8), bit-reversed. */
 const POLYNOMIAL = 0xedb88320;
 
-/** Product of polynomials over GF(2) modulo {@link POLYNOMIAL}, the highest power in the lowest bit. */
+/**
+ * Product of polynomials over GF(2) modulo that of CRC-32 (RFC 1952 section 8), bit-reversed: the highest power is in
+ * the lowest bit.
+ */
 function multiply(a: number, b: number): number {
   let product = 0;
   let shifted = b;

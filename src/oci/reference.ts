@@ -5,15 +5,14 @@ export const DOCKER_HUB = "index.docker.io";
 
 const HUB_ALIAS = "docker.io";
 
-/** Bracketed IPv6 literal; only a rough check, the URL parser does the rest. */
 const BRACKETED = /^\[[0-9A-Fa-f:.]+\](?::\d*)?$/;
 
-/** Characters that Go's net/url accepts unescaped in a host, with at most one colon, before the port. */
 const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=<>"]|[^\x20-\x7e\p{Cc}])*(?::\d*)?$/u;
 
 /**
- * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go), if
- * it can be part of a URL at all, which the reference notices only when it connects. "" stands for Docker Hub.
+ * True for a valid URI authority without user information, as go-containerregistry checks it (pkg/name/registry.go): an
+ * IPv6 literal, checked roughly, or the characters that Go's net/url accepts unescaped in a host, each with a port. It
+ * must also be possible in a URL, which the reference notices only when it connects. "" stands for Docker Hub.
  */
 function isRegistryName(name: string): boolean {
   const isAuthority = name.startsWith("[") ? BRACKETED.test(name) : HOST.test(name);
@@ -49,10 +48,12 @@ const REPOSITORY = new RegExp(`^[a-z0-9_\\-./]{${MIN_REPOSITORY},${MAX_REPOSITOR
 const TAG = /^[A-Za-z0-9_\-.]{1,128}$/;
 const DEFAULT_TAG = "latest";
 
+/**
+ * A registry, by host and port and never "" (`index.docker.io`, `localhost:5000`), and a path in it, with Docker Hub's
+ * implicit `library/`.
+ */
 export class Repository {
-  /** Host and port, never "": `index.docker.io`, `localhost:5000`. */
   readonly registry: string;
-  /** Path in the registry, including Docker Hub's implicit `library/`. */
   readonly path: string;
 
   constructor(registry: string, path: string) {
@@ -69,10 +70,13 @@ export class Repository {
   }
 }
 
+/**
+ * Has either a tag or a digest. `name` is the full name: `index.docker.io/library/busybox:latest`,
+ * `localhost:5000/app@sha256:...`; `original` is what was typed.
+ */
 export class Reference {
   readonly original: string;
   readonly repository: Repository;
-  /** Undefined if and only if there is a digest. */
   readonly tag: string | undefined;
   readonly digest: Digest | undefined;
 
@@ -91,7 +95,6 @@ export class Reference {
     return this.digest ?? this.tag ?? DEFAULT_TAG;
   }
 
-  /** The full name: `index.docker.io/library/busybox:latest`, `localhost:5000/app@sha256:...`. */
   get name(): string {
     return `${this.repository.name}${this.digest === undefined ? ":" : "@"}${this.identifier}`;
   }

@@ -59,7 +59,6 @@ export interface CacheLayerStep {
   readonly createdBy: string;
   readonly key: string;
   readonly previous: string;
-  /** The reference's context of a failure to build the layer. */
   readonly making: string;
 }
 

@@ -22,9 +22,11 @@ export interface ExportSettings extends SettingsOf<"export"> {
   readonly buildImage: string;
   readonly outputImage: string;
   readonly additionalTags: readonly string[];
-  /** SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (docs/compatibility.md#created-time). */
+  /**
+   * SOURCE_DATE_EPOCH in seconds for API >= 0.9, else undefined (docs/compatibility.md#created-time). If it is not a
+   * number, the warning comes when the app image is set up.
+   */
   readonly sourceDateEpoch: bigint | undefined;
-  /** SOURCE_DATE_EPOCH applies at this API but is not a number; the warning comes when the app image is set up. */
   readonly isSourceDateEpochInvalid: boolean;
   readonly tuning: Tuning;
 }

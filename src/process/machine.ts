@@ -155,7 +155,6 @@ export function boundWorkers(wanted: number, { cores, memory }: Machine, logger:
   return most;
 }
 
-/** False while the available memory does not suffice for an export with so many workers. */
 export function hasMemoryFor(workers: number): boolean {
   const memory = availableMemory(readKernelFile);
   return memory === undefined || memory.bytes >= EXPORT_BYTES + workers * WORKER_BYTES;

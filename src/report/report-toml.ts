@@ -11,24 +11,26 @@ import { type GoStruct, goStruct, unlessEmpty } from "../go/json.ts";
 import { goToml } from "../go/toml.ts";
 import { writeDocument } from "./output.ts";
 
+/**
+ * `tags` are the names that were saved, as typed, or the path of the layout. `imageId` is set for a daemon, without
+ * `sha256:`. `runImage` is set with `-report-run-image`; the reference has no such table
+ * (docs/compatibility.md#run-image-in-the-report).
+ */
 export interface ExportReport {
-  /** The names that were saved, as typed; the layout's path in layout mode. */
   readonly tags: readonly string[];
-  /** In a daemon: the image's ID without `sha256:`; else undefined. */
   readonly imageId: string | undefined;
   readonly digest: string | undefined;
   readonly manifestSize: number;
   readonly bom: readonly BomEntry[];
-  /** With `-report-run-image`; the reference has no such table (docs/compatibility.md#run-image-in-the-report). */
   readonly runImage?: RunImageRecord | undefined;
 }
 
-/** Longest termination message of a Kubernetes container, in bytes; platforms let report.toml be that message (RFC 0129). */
 const TERMINATION_MESSAGE_BYTES = 4096;
 
 /**
- * Drops mirrors of the run image, the last first, from a report that is too long for a termination message because of
- * them. A report that is too long without any keeps them all.
+ * Drops mirrors of the run image, the last first, from a report that is too long for a termination message of a
+ * Kubernetes container because of them: platforms let report.toml be that message (RFC 0129). A report that is too long
+ * without any keeps them all.
  * @returns the report, and how many mirrors it lost
  */
 export function fitTerminationMessage(report: ExportReport): {
