@@ -158,8 +158,9 @@ export function outputBytes(arena: Arena, slot: number, length: number): Buffer 
 }
 
 /*
- * Messages. A task gets exactly one reply: its Done, or TaskFailed. Layer bytes are not copied: messages name the slot
- * of the arena. Sizes are in bytes; setups are given to every thread of a pool at its start.
+ * Messages. A task gets exactly one reply: its Done, or TaskFailed, because the fields of a rejection do not survive the
+ * thread border. Layer bytes are not copied: messages name the slot of the arena. Sizes are in bytes; setups are given to
+ * every thread of a pool at its start.
  */
 
 /**

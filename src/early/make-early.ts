@@ -11,7 +11,6 @@ import { canShowChanges, isMapped } from "./trust.ts";
 export interface EarlyPlan {
   readonly id: string;
   readonly source: DirectorySource;
-  /** diffIDs under which an image may already have the layer: it is compressed only if none matches. */
   readonly expected: readonly string[];
   readonly blob: boolean;
 }

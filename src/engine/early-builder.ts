@@ -15,17 +15,18 @@ import { SlotPool } from "./slots.ts";
 import { blobOf, maxBlobSize, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
 
-/** The products of a layer that were built while the build ran (docs/decisions/0012-early-export.md). */
+/**
+ * The products of a layer that were built while the build ran (docs/decisions/0012-early-export.md). The spool is
+ * complete.
+ */
 export interface EarlyLayer {
   readonly diffId: DigestDone;
-  /** The spool is complete. */
   readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
 }
 
+/** Early layers by key. Claiming one takes a stamped scan: a layer whose tree has changed is dropped. */
 export interface EarlyLayers {
-  /** True if the layer of this key may be claimed, which takes a stamped scan. */
   has(key: string): boolean;
-  /** @returns the layer if its tree has not changed; otherwise drops it */
   claim(key: string, stamp: TreeStamp): EarlyLayer | undefined;
 }
 

@@ -17,7 +17,9 @@ export interface Slot {
 
 /**
  * Lends the arena's slots. This is the engine's one queue: every slot leads to a thread, so priorities are decided
- * here, and the number of slots bounds the memory.
+ * here, and the number of slots bounds the memory. Work below the highest priority, 0, is background work: it gets
+ * `background` of the slots, until `liftLimit` announces that no more work of the highest priority is expected. While
+ * `isAppAhead`, that can wait, and background work goes first.
  */
 export class SlotPool {
   readonly #limiter: PriorityLimiter;
@@ -26,11 +28,6 @@ export class SlotPool {
   readonly #isAppAhead: () => boolean;
   readonly #free: number[];
 
-  /**
-   * @param slots total
-   * @param background slots for work below the highest priority, 0
-   * @param isAppAhead true while work of the highest priority can wait; background work then gets its slots first
-   */
   constructor(slots: number, background = slots, isAppAhead: () => boolean = () => false) {
     this.#limiter = new PriorityLimiter(slots);
     this.#background = new PriorityLimiter(background);
@@ -56,7 +53,6 @@ export class SlotPool {
     return { number, release };
   }
 
-  /** Call when no more high-priority work is expected; background work may then use every slot. */
   liftLimit(): void {
     this.#background.widen(this.#reserved);
   }

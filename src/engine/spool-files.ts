@@ -22,12 +22,12 @@ export async function openSpoolFile(directory: string): Promise<{ readonly file:
   }
 }
 
-/** Linux's O_TMPFILE (open(2)): creates a file without a name. Node does not define it. */
 const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
 
 /**
- * Creates an unnamed spool file: however the process ends, nothing is left behind, and closing it frees its space. File
- * systems without O_TMPFILE (NFS, some overlays) get a file that is unlinked right after it is opened.
+ * Creates an unnamed spool file (Linux's O_TMPFILE, open(2), which Node does not define): however the process ends,
+ * nothing is left behind, and closing it frees its space. File systems without O_TMPFILE (NFS, some overlays) get a
+ * file that is unlinked right after it is opened.
  */
 export async function openNamelessFile(directory: string): Promise<number> {
   const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
@@ -55,7 +55,6 @@ function cannotCreate(directory: string, error: unknown): Fault {
 export interface SpoolRoom {
   readonly fileDescriptor: number;
   readonly offset: number;
-  /** Closes the file, unless other blobs share it. Call once. */
   release(): Promise<void>;
 }
 
@@ -68,7 +67,8 @@ interface SharedFile {
 /**
  * Spool files of an export. A layer of both images keeps its blob until the cache has it, so a build can hold as many
  * blobs as layers. Each gets its own file, whose space is freed when it is closed, while descriptors last; later blobs
- * share files. Shared files are sparse: a blob reserves its maximum size.
+ * share files. Shared files are sparse: a blob reserves its maximum size. Each blob calls `release` once, and the last
+ * one of a file closes it.
  */
 export class SpoolFiles {
   readonly #directory: string;

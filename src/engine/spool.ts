@@ -72,8 +72,8 @@ export class SpooledBlob implements GrowingBlob {
     return this.#available;
   }
 
-  /** The spool now holds `size` bytes. {@link complete} is final; late progress messages are ignored. */
   grow(size: number): void {
+    // Progress messages may arrive after complete(), which is final.
     if (this.#ended !== "growing") return;
     this.#available = size;
     this.#changed.notify();

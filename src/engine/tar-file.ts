@@ -40,11 +40,11 @@ export function newDiskTurns(files = MOST_FILES): DiskTurns {
 
 /**
  * Writes a layer's tar to a file. Node's own threads write each block straight from its slot, so that neither hashing
- * nor compression waits for the disk. A failure here costs only this file: the layer is built without it.
+ * nor compression waits for the disk. `done` settles when every byte is on the disk; after a rejection there is no
+ * file. A failure here costs only this file: the layer is built without it.
  */
 export class TarFile implements BlockConsumer {
   readonly isPaced = false;
-  /** Settles when every byte is on the disk. After a rejection there is no file. */
   readonly done: Promise<FinishedTar>;
   readonly #directory: string;
   readonly #path: string;

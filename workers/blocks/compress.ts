@@ -16,7 +16,6 @@ import { scanSource } from "../scan/scan.ts";
 import { buildBlock } from "./block.ts";
 import type { BlockEncoder } from "./encoder.ts";
 
-/** Never rejects: a failure is a reply too, so that the fields of a fault survive the thread border. */
 export async function handleTask(task: CompressorTask, arena: Arena, encoder: BlockEncoder): Promise<CompressorReply> {
   try {
     switch (task.kind) {

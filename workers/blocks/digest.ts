@@ -107,7 +107,7 @@ function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: Diges
   };
 }
 
-/** Never rejects: a failure is a reply too, sent at once; blocks that arrive later are ignored. */
+/** A failure is a reply too, sent at once; blocks that arrive later are ignored. */
 export function digestBlocks(setup: DigesterSetup, task: DigestTask): Promise<DigestReply> {
   const { promise, resolve } = Promise.withResolvers<DigestReply>();
   const finish = (reply: DigestReply): void => {

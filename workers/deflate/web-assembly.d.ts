@@ -1,6 +1,7 @@
 /**
  * The part of the WebAssembly JavaScript Interface (W3C, section 5) that is used here. TypeScript declares it only with
- * the browser's globals, which this project excludes.
+ * the browser's globals, which this project excludes. Memories are always shared, so that workers see one; their sizes
+ * are pages of 64 KiB.
  */
 declare namespace WebAssembly {
   class Module {
@@ -12,7 +13,6 @@ declare namespace WebAssembly {
     readonly exports: Readonly<Record<string, unknown>>;
   }
 
-  /** Always shared here, so that workers see one memory; `initial` and `maximum` are pages of 64 KiB. */
   class Memory {
     constructor(descriptor: { readonly initial: number; readonly maximum: number; readonly shared: true });
     readonly buffer: SharedArrayBuffer;

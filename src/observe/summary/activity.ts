@@ -7,7 +7,6 @@ const SAMPLE_MS = 250;
 /** With a larger backlog, a destination is slower than the compression. */
 const BACKLOG_BYTES = 1 << 20;
 
-/** What limits an export: threads that compress and hash, reads from the disk, a destination, or only responses. */
 export type Constraint =
   | { readonly kind: "cores" }
   | { readonly kind: "disk" }

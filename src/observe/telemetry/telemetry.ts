@@ -28,7 +28,6 @@ export interface OpenSpan {
 
 interface SpanOptions {
   readonly kind?: "internal" | "client";
-  /** ms since 1970; default: now. */
   readonly startMs?: number;
   readonly attributes?: Attributes;
 }
