@@ -231,7 +231,7 @@ describe("mounts", () => {
     const from = scene.registries.repository(parseReference(`${scene.server.host}/team/other`));
     await from.putBlob(TestBlob.complete(layer), { priority: 0 });
     scene.fail("POST", /mount=/, action);
-    const put = await scene.repository.putBlob(TestBlob.complete(layer), { priority: 0, mountFrom: [from] });
+    const put = await scene.repository.putBlob(TestBlob.complete(layer), { priority: 0, mountFrom: from });
     expect(put).toEqual({ digest: digestOf(layer), size: 1000, outcome: "uploaded" });
     expect(scene.registries.counters.retries).toBe(0);
   });

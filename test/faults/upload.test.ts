@@ -288,7 +288,7 @@ describe("unusual responses", () => {
   test("uses the upload that a registry opens instead of mounting", async () => {
     const blob = TestBlob.complete(seededBytes(1000, 16));
     const from = registries.repository(parseReference(`${server.host}/team/other`));
-    expect((await repository.putBlob(blob, { ...WORK, mountFrom: [from] })).outcome).toBe("uploaded");
+    expect((await repository.putBlob(blob, { ...WORK, mountFrom: from })).outcome).toBe("uploaded");
     expect(server.count("POST", UPLOADS)).toBe(1);
     expect(server.blobs.pending).toBe(0);
   });

@@ -79,12 +79,12 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     await from.putBlob(TestBlob.complete(layer), WORK);
     const mounted = TestBlob.complete(layer);
     const outcome = quirks.includes("shares blobs") ? "existing" : "mounted";
-    expect(await to.putBlob(mounted, { ...WORK, mountFrom: [from] })).toMatchObject({ outcome });
+    expect(await to.putBlob(mounted, { ...WORK, mountFrom: from })).toMatchObject({ outcome });
     expect(mounted.reads).toEqual([]);
     expect(await to.hasBlob(digestOf(layer), WORK)).toBe(true);
 
     const other = TestBlob.complete(seededBytes(100_000, 4));
-    expect(await to.putBlob(other, { ...WORK, mountFrom: [from] })).toMatchObject({ outcome: "uploaded" });
+    expect(await to.putBlob(other, { ...WORK, mountFrom: from })).toMatchObject({ outcome: "uploaded" });
   });
 
   test.skipIf(isMissing)("passes the layers of another registry on", async () => {
@@ -143,7 +143,6 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     expect(logger.lines).toHaveLength(5);
     expect(logger.lines[4]).toMatch(/^warn Failed to open remote image \(attempt 5\/6\): .*, retrying in 2s$/);
     expect(await repository.findImage(reference, AMD64, WORK)).toBeUndefined();
-    expect(await repository.hasManifest(reference, WORK)).toBe(false);
     await own.close();
   });
 
@@ -153,9 +152,9 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     const repository = registries.repository(reference);
     await repository.putBytes(config, WORK);
     await repository.putTags([reference], manifest, WORK);
-    expect(await repository.hasManifest(reference, WORK)).toBe(true);
+    expect(await repository.findImage(reference, AMD64, WORK)).toBeDefined();
     await repository.deleteManifest(manifest.digest, WORK);
-    expect(await repository.hasManifest(reference, WORK)).toBe(false);
+    expect(await repository.findImage(reference, AMD64, WORK)).toBeUndefined();
   });
 
   test.skipIf(isMissing)("shares one upload between all that want the blob at the same time", async () => {
@@ -199,7 +198,7 @@ describe("credentials", () => {
     if (from === undefined || to === undefined) throw new Error("unreachable");
     const layer = seededBytes(50_000, 1);
     await from.putBlob(TestBlob.complete(layer), WORK);
-    const put = await to.putBlob(TestBlob.complete(layer), { ...WORK, mountFrom: [from] });
+    const put = await to.putBlob(TestBlob.complete(layer), { ...WORK, mountFrom: from });
     expect(put.outcome).toBe("mounted");
     expect(server.auth?.issued).toContain("repository:a/to:push,pull repository:a/from:pull");
     await registries.close();

@@ -7,14 +7,13 @@ import type { Reference } from "../../oci/reference.ts";
 import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
-import { deleteManifest, headManifest } from "./manifests.ts";
+import { deleteManifest } from "./manifests.ts";
 import { checkPush } from "./mount.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
 export interface PutOptions extends UploadOptions {
-  /** Repositories that may have the blob; a mount is requested from the first one in this registry. */
-  readonly mountFrom?: readonly RegistryRepository[];
+  readonly mountFrom?: RegistryRepository;
 }
 
 export interface PutBlob {
@@ -60,11 +59,6 @@ export class RegistryRepository {
 
   isComplete(image: RemoteImage, work: Work): Promise<boolean> {
     return isComplete(this.#connection, image, work);
-  }
-
-  async hasManifest(reference: Reference, work: Work): Promise<boolean> {
-    const head = () => headManifest(this.#connection, reference.identifier, "pull", work);
-    return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
   }
 
   async hasBlob(digest: Digest, work: Work): Promise<boolean> {
@@ -124,7 +118,7 @@ export class RegistryRepository {
     if (!isDistributable(descriptor.mediaType)) return undefined;
     if (from.name === this.name) return await this.#keepBlob(descriptor, options);
     const blob = remoteBlob(from.#connection, descriptor, options);
-    return this.#putComplete(blob, descriptor, { ...options, mountFrom: [from] });
+    return this.#putComplete(blob, descriptor, { ...options, mountFrom: from });
   }
 
   putTags(
@@ -193,14 +187,10 @@ export class RegistryRepository {
       this.#connection.counters.existing += 1;
       return "existing";
     }
-    const isDistrusted = this.#missing.has(digest);
-    const source = isDistrusted ? undefined : options.mountFrom?.find((other) => this.#canMountFrom(other));
-    const mount = source === undefined ? undefined : { digest, from: source.#connection.repository };
+    const { mountFrom } = options;
+    // A registry that lacks a blob which it reported to have may mount it all the same.
+    const isMountable = mountFrom?.registry === this.registry && !this.#missing.has(digest);
+    const mount = isMountable ? { digest, from: mountFrom.#connection.repository } : undefined;
     return new Upload(this.#connection, blob, options).run(mount);
-  }
-
-  #canMountFrom(other: RegistryRepository): boolean {
-    const { client, repository } = this.#connection;
-    return other.#connection.client.registry === client.registry && other.name !== repository.name;
   }
 }
