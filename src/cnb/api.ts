@@ -49,10 +49,6 @@ export const SUPPORTED_PLATFORM_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.
 
 export const PLATFORM_API_ENV = "CNB_PLATFORM_API";
 
-/**
- * Parses and checks the value of CNB_PLATFORM_API (docs/compatibility.md#api-versions).
- * @throws Fault with exit code 11 and the reference's text if it is missing, malformed or unsupported
- */
 export function parsePlatformApi(raw: string | undefined): PlatformApi {
   if (raw === undefined || raw.trim() === "")
     throw platformApiFault(
@@ -116,8 +112,7 @@ const SUPPORTED_BUILDPACK_APIS = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] a
 
 /**
  * Checks the Buildpack API of every element of the group, in order (docs/compatibility.md#api-versions). For an
- * unparsable version the reference prints `<nil>`; this prints the version
- * (docs/compatibility.md#unparsable-buildpack-api).
+ * unparsable version it prints the version, and the reference `<nil>` (docs/compatibility.md#unparsable-buildpack-api).
  * @throws Fault with exit code 12 for the first element that fails
  */
 export function checkBuildpackApis(

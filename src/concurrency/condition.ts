@@ -1,6 +1,6 @@
 /**
- * A condition variable: a consumer that finds nothing to do awaits `next` and then checks again. Read `next` in the same
- * turn as the check, so that no notification is missed.
+ * A condition variable: a consumer that finds nothing to do awaits `next` and then checks again. It must read `next` in
+ * the same turn as the check, or it misses a notification.
  */
 export class Condition {
   #next = Promise.withResolvers<void>();

@@ -23,11 +23,6 @@ export interface CreatorProcess extends ProcessContext {
   readonly output: CommandOutput;
 }
 
-/**
- * Runs the creator from its parsed arguments on (docs/compatibility.md#creator).
- * @returns the exit code
- * @throws Fault
- */
 export async function runCreator(
   command: ParsedCommand,
   process: CreatorProcess,

@@ -74,7 +74,6 @@ const NAMED_IN_MESSAGE = /^(?:Worker initialization failure: )?(E[A-Z]+)(?:: |$)
 const NO_MEMORY =
   /Array buffer allocation failed|Invalid typed array length: \d+$|WebAssembly\.Memory\(\): could not allocate memory|out of memory/i;
 
-/** The hint for an error that reports an exhausted resource of the process or the machine, also among its causes. */
 export function shortageHint(error: unknown): string | undefined {
   return shortageOf(error)?.advice();
 }

@@ -61,10 +61,6 @@ export interface ExportEnvironment {
   readonly earlier?: ObserverOptions["earlier"];
 }
 
-/**
- * Sets up threads, connections and observers, exports, and tears them down again.
- * @throws Fault with an exit code; the signal's reason
- */
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;

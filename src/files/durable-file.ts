@@ -22,7 +22,7 @@ export async function syncFile(path: string): Promise<void> {
   await file.sync();
 }
 
-/** Syncs a directory: without it a rename or a new file in it may not survive a crash. */
+/** A rename or a new file in a directory may not survive a crash without this. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
     await syncFile(path);
