@@ -10,7 +10,8 @@ const PREFIX = ".making-";
 const own = new Map<string, { readonly directory: OwnedDirectory; users: number }>();
 
 /**
- * Where this process writes unfinished files of a layout: on the blobs' file system, so that a rename publishes them.
+ * The directory for this process's unfinished files of a layout: on the blobs' file system, so that a rename publishes
+ * them.
  */
 export function workPath(layout: string): string {
   // A path that does not exist, once the directory was removed.

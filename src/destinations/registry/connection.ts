@@ -10,7 +10,7 @@ import type { Repository } from "../../oci/reference.ts";
 import type { RegistryClient } from "./client.ts";
 import { explained } from "./retries.ts";
 
-/** How a registry deviates from streamed PATCH uploads, learned from the first refused upload. */
+/** Deviations of a registry from streamed PATCH uploads, learned from the first refused upload. */
 export interface UploadCapabilities {
   isMonolithic: boolean;
   needsLength: boolean;
