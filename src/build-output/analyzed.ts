@@ -74,10 +74,6 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
   return analyzedSchema.parse({}, INTERPRETED);
 }
 
-/**
- * @throws Fault if analyzed.toml (`path`) has no run image, where the reference crashes
- * (docs/compatibility.md#no-crashes)
- */
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";
   if (reference !== "") return reference;

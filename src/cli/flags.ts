@@ -239,7 +239,6 @@ export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([k
   name: key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
 }));
 
-/** @throws Fault with exit code 3 that names the first invalid flag, its variable and the valid values */
 export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
   const settings = ALL_FLAGS.flatMap((flag) => {
     const [owner, name = ""] = flag.setting?.split(".") ?? [];

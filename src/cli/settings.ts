@@ -79,10 +79,6 @@ export function requireOutputImage({ outputImage }: ReferenceSettings): void {
   if (outputImage === "") throw argumentFault("image argument is required", NAME_IMAGE);
 }
 
-/**
- * Every given reference must parse, used or not.
- * @throws Fault `could not parse reference: <text>`
- */
 export function checkReferences(settings: ReferenceSettings): void {
   const { previousImage, buildImage, runImage, cacheImage } = settings;
   const path = settings.layout ? undefined : destinationsOf(settings).find(isPath);

@@ -21,7 +21,6 @@ export interface PushedBlob {
   readonly isCertain: boolean;
 }
 
-/** Rebuilds a blob that the registry references but has lost, where possible. */
 export async function pushLayer(
   content: RegistryContent,
   repository: RegistryRepository,
