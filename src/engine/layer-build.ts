@@ -183,10 +183,6 @@ export class LayerBuild implements Layer {
     return file;
   }
 
-  /**
-   * Waits for the layer's turn, then runs one pass.
-   * @param first digest of an earlier pass, which this one must match
-   */
   async #make(products: Products, rank: Rank, first?: DigestDone): Promise<PassResult> {
     try {
       return await this.#tar.pass(async (tar) => {

@@ -22,7 +22,7 @@ export function redactUrl(url: URL): string {
 
 /**
  * Parses a Retry-After header, in seconds or as a date (RFC 9110 section 10.2.3).
- * @param nowMs milliseconds since the epoch
+ * @param nowMs milliseconds since the epoch, from {@link serverTimeMs}: a server's dates refer to its own clock
  * @returns milliseconds, never negative; undefined for anything else
  */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
@@ -34,10 +34,6 @@ export function retryAfterMs(value: string | undefined, nowMs: number): number |
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
 }
 
-/**
- * Milliseconds since the epoch, by the server's Date header: its dates refer to its own clock, which may differ from
- * ours.
- */
 export function serverTimeMs(date: string | undefined): number {
   return Date.parse(date ?? "") || Date.now();
 }
@@ -114,15 +110,10 @@ export function askedWaitMs(error: unknown): number | undefined {
 
 export const MAX_ERROR_BODY_BYTES = 64 << 10;
 
-/** Characters of an unstructured body that a message repeats: enough for a proxy's sentence, not for a whole page. */
 const MAX_SHOWN_BODY = 1024;
 
 const TEMPORARY_CLIENT_ERRORS = new Set([408, 421, 423, 425, 429, 499]);
 
-/**
- * Server errors that retries cannot fix: not implemented, version not supported, no storage left, not extended, login
- * required.
- */
 const PERMANENT_SERVER_ERRORS = new Set([501, 505, 507, 510, 511]);
 
 const TEMPORARY_CODES = new Set(["BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE"]);
@@ -212,7 +203,6 @@ function isUntrustedCode(code: string): boolean {
 const BAD_CERTIFICATE =
   /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_(?:CA|PURPOSE|NON_CA)|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_SSL_(?:EE|CA)_(?:KEY|MD)_)/;
 
-/** What is wrong with a server's certificate, in Go's words (crypto/tls); undefined for other errors. */
 export function certificateFailure(code: string): string | undefined {
   const reason = isUntrustedCode(code)
     ? "certificate signed by unknown authority"

@@ -1,10 +1,11 @@
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 
-/** The pause after a refusal without a duration; doubles with each consecutive one. */
+/**
+ * A pause after a refusal without a duration doubles with each consecutive one. The gap between requests after a pause
+ * doubles with each further pause and halves with each successful request.
+ */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
-
-/** Interval between requests after a pause; doubles with each further pause and halves with each successful request. */
 const FIRST_GAP_MS = 50;
 const WIDEST_GAP_MS = 1600;
 const NO_GAP_MS = 2;

@@ -4,10 +4,6 @@ import { join } from "node:path";
 import { connect, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Environment } from "../process/environment.ts";
 
-/**
- * Where Linux distributions keep the roots that Go trusts (crypto/x509/root_linux.go): the first of these files, and
- * all files of {@link DIRECTORIES}.
- */
 const BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -27,9 +23,10 @@ export interface RootPlaces {
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /**
- * The certificates to trust, as PEM, as in Go (crypto/x509/root_unix.go): `SSL_CERT_FILE` or else the system's bundle,
- * plus every file in the directories of `SSL_CERT_DIR` (colon-separated) or else the system's. So a custom file adds to
- * the system's directory.
+ * The certificates to trust, as PEM, as in Go (crypto/x509/root_unix.go): `SSL_CERT_FILE` or else the first of the
+ * system's bundles, plus every file in the directories of `SSL_CERT_DIR` (colon-separated) or else the system's
+ * (crypto/x509/root_linux.go). So a custom file adds to the system's directory. Invalid certificates are skipped: one
+ * would make OpenSSL reject all others.
  * @returns undefined if there are none; Node's own list applies then
  */
 export function readTrustedRoots(
@@ -53,7 +50,6 @@ export function readTrustedRoots(
   return roots.size > 0 ? [...roots].join("\n") : undefined;
 }
 
-/** Skips invalid certificates: one would make OpenSSL reject all others. */
 function addCertificates(roots: Set<string>, text: string): void {
   for (const certificate of text.match(CERTIFICATE) ?? [])
     if (!roots.has(certificate) && isUnderstood(certificate)) roots.add(certificate);

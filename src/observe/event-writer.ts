@@ -92,11 +92,6 @@ export function openEvents(target: string | number): EventWriter {
   }
 }
 
-/**
- * Call before a long build.
- * @throws Fault `open <path>: ...` if {@link openEvents} could not create its file, because the directory does not
- * exist
- */
 export function requireEventsDirectory(target: string | number): void {
   if (typeof target === "number" || target === "") return;
   try {

@@ -30,7 +30,6 @@ export class View {
     return this.fromMs + (x - this.left) * this.msPerPixel;
   }
 
-  /** Shows `factor` times as much time; the time at `x` stays in place. */
   zoom(factor: number, x = (this.left + this.width) / 2): void {
     const at = this.msAt(x);
     const span = Math.min(this.#wholeMs, Math.max(LEAST_MS, (this.toMs - this.fromMs) * factor));
