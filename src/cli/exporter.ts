@@ -4,7 +4,7 @@ import { readKeychain } from "../export/keychain.ts";
 import { exportBuild, type StartThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
-import { tellingFailures } from "../observe/watch.ts";
+import { reportingFailures } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { ParsedCommand } from "./parse.ts";
@@ -33,7 +33,7 @@ export async function runExporter(
   signal: AbortSignal,
 ): Promise<void> {
   const inputs = await resolveSettings(command, process, process.logger);
-  await tellingFailures(inputs.settings, process.onEvent, () => exportResolved(inputs, process, signal));
+  await reportingFailures(inputs.settings, process.onEvent, () => exportResolved(inputs, process, signal));
 }
 
 async function exportResolved(

@@ -7,7 +7,7 @@ import { DockerClient } from "../docker/client.ts";
 import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import type { Logger } from "../logger.ts";
-import { tellingFailures } from "../observe/watch.ts";
+import { reportingFailures } from "../observe/watch.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
@@ -29,7 +29,7 @@ export async function runCreator(
   signal: AbortSignal,
 ): Promise<number> {
   const inputs = await resolveCreate(command, process, process.logger);
-  return tellingFailures(inputs.settings, undefined, () => create(inputs, process, signal));
+  return reportingFailures(inputs.settings, undefined, () => create(inputs, process, signal));
 }
 
 async function create(inputs: CreateInputs, process: CreatorProcess, signal: AbortSignal): Promise<number> {

@@ -166,7 +166,7 @@ function summaryEvent(summary: Summary): EventBody {
 const reported = new WeakSet<Error>();
 
 /** Also reports failures that precede the observers: of credentials, users, limits. */
-export async function tellingFailures<Result>(
+export async function reportingFailures<Result>(
   settings: ExportSettings,
   onEvent: EventSink | undefined,
   run: () => Promise<Result>,

@@ -16,10 +16,10 @@ export interface OutputSink extends LineSink {
    * Waits for the reader.
    * @returns false as soon as the reader has taken nothing for `patienceMs`, or `signal` is aborted
    */
-  finish(patience?: Patience): Promise<boolean>;
+  finish(options?: FinishOptions): Promise<boolean>;
 }
 
-export interface Patience {
+export interface FinishOptions {
   readonly patienceMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -70,7 +70,7 @@ export class Output implements OutputSink {
     return this.#failure === undefined && this.#target.hasReader();
   }
 
-  async finish({ patienceMs = Number.POSITIVE_INFINITY, signal }: Patience = {}): Promise<boolean> {
+  async finish({ patienceMs = Number.POSITIVE_INFINITY, signal }: FinishOptions = {}): Promise<boolean> {
     let [takenBytes, sinceMs] = [this.#takenBytes, performance.now()];
     while (this.pendingBytes > 0) {
       await delay(this.#waitMs);
@@ -165,11 +165,11 @@ export function openOutput(target: string | number, disposition: number = consta
   return { output, close: () => output.close() };
 }
 
-export async function writeDocument(path: string, text: string, patience: Patience = {}): Promise<void> {
+export async function writeDocument(path: string, text: string, options: FinishOptions = {}): Promise<void> {
   const { output, close } = openOutput(path, constants.O_TRUNC);
   try {
     output.write(text);
-    const isTaken = await output.finish(patience);
+    const isTaken = await output.finish(options);
     if (output.failure !== undefined) throw output.failure;
     if (!isTaken) throw new Error("nothing reads it");
   } finally {
@@ -214,8 +214,8 @@ export class CommandOutput {
     this.#printer = printer;
   }
 
-  async finish(patience: Patience): Promise<boolean> {
-    const taken = await Promise.all(this.#streams.map((stream) => stream.finish(patience)));
+  async finish(options: FinishOptions): Promise<boolean> {
+    const taken = await Promise.all(this.#streams.map((stream) => stream.finish(options)));
     return taken.every((isTaken) => isTaken);
   }
 
