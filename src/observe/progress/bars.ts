@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from "node:util";
 import cliTruncate from "cli-truncate";
 import stringWidth from "string-width";
 import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
-import type { DestinationProgress, LayerProgress } from "./meters.ts";
+import { type DestinationProgress, isMoving, type LayerProgress } from "./meters.ts";
 
 export interface BarStyle {
   readonly isColored: boolean;
@@ -40,9 +40,8 @@ export function drawBars(
   { columns, rows }: ScreenSize,
   style: BarStyle,
 ): string {
-  const isNotDone = ({ isDone, expectedBytes }: DestinationProgress) => !isDone && expectedBytes > 0;
   const below = destinations
-    .filter(isNotDone)
+    .filter(isMoving)
     .map((one) => destinationLine(one, style))
     .slice(0, Math.max(0, rows - 2));
   const room = Math.max(0, Math.min(MAX_LAYERS, rows - 2 - below.length));

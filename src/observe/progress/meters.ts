@@ -63,6 +63,10 @@ export interface DestinationProgress {
   readonly isDone: boolean;
 }
 
+export function isMoving({ isDone, expectedBytes }: DestinationProgress): boolean {
+  return !isDone && expectedBytes > 0;
+}
+
 interface Meter {
   readonly speed: Speed;
   fraction: number;

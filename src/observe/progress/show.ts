@@ -3,7 +3,7 @@ import type { Logger } from "../../logger.ts";
 import type { CommandOutput } from "../../report/output.ts";
 import type { Monitor } from "../monitor.ts";
 import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
-import { DestinationMeters, type DestinationProgress, LayerMeters, type LayerProgress } from "./meters.ts";
+import { DestinationMeters, type DestinationProgress, isMoving, LayerMeters, type LayerProgress } from "./meters.ts";
 
 export type ProgressFlag = "auto" | "tty" | "plain" | "none";
 
@@ -43,7 +43,7 @@ function progressLines(
   layers: readonly LayerProgress[],
   elapsedMs: number,
 ): string[] {
-  const moving = destinations.filter(({ isDone, expectedBytes }) => !isDone && expectedBytes > 0);
+  const moving = destinations.filter(isMoving);
   if (moving.length > 0) return moving.map((one) => `${START} ${destinationText(one)}`);
   const busy = layers.filter(({ doing }) => doing !== "waiting");
   const rest = layers.length - busy.length;
@@ -95,10 +95,6 @@ function emitEvents({ monitor, ticker }: ProgressParts): () => void {
   return both(sample, report);
 }
 
-function isMoving({ isDone, expectedBytes }: DestinationProgress): boolean {
-  return !isDone && expectedBytes > 0;
-}
-
 function eventOf({ destination, image, sentBytes, expectedBytes, bytesPerSecond, secondsLeft }: DestinationProgress) {
   const left = secondsLeft === undefined ? {} : { secondsLeft: Math.round(secondsLeft * 10) / 10 };
   const speed = Math.round(bytesPerSecond);
@@ -141,10 +137,9 @@ async function drawBars({
   output,
   style,
 }: ProgressParts & { readonly output: CommandOutput }): Promise<() => void> {
-  const [{ Drawing }, { drawBars: picture }, { standardScreen }] = await Promise.all([
+  const [{ Drawing, standardScreen }, { drawBars: picture }] = await Promise.all([
     import("./drawing.ts"),
     import("./bars.ts"),
-    import("./drawing.ts"),
   ]);
   const screen = standardScreen(output.screen);
   const drawing = new Drawing(screen, ticker.now);
