@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { blobPath } from "../src/destinations/layout/blobs.ts";
 import { indexJson, OCI_LAYOUT_TEXT } from "../src/destinations/layout/layout.ts";
-import { blankEntry, NORMALISED_TIME, serialiseImage } from "../src/images/image.ts";
+import { blankEntry, NORMALIZED_TIME, serializeImage } from "../src/images/image.ts";
 import { type Descriptor, OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../src/oci/descriptor.ts";
 import { digestOf } from "../src/oci/digest.ts";
 import { emptyImageConfig, imageConfigBytes } from "../src/oci/image-config.ts";
@@ -69,11 +69,11 @@ function writeImage(
   env: readonly string[],
 ): Descriptor {
   const config = emptyImageConfig({ os: "linux", architecture });
-  const { configBytes, manifestBytes } = serialiseImage(
+  const { configBytes, manifestBytes } = serializeImage(
     imageConfigBytes({
       ...config,
-      created: NORMALISED_TIME,
-      history: layers.map(() => blankEntry(NORMALISED_TIME)),
+      created: NORMALIZED_TIME,
+      history: layers.map(() => blankEntry(NORMALIZED_TIME)),
       rootfs: { ...config.rootfs, diff_ids: layers.map(({ diffId }) => diffId) },
       config: {
         ...config.config,

@@ -92,7 +92,7 @@ const HAS_TEMPORAL = "Temporal" in globalThis;
  * @throws Error with a one-line reason, starting with `line <n>: ` where the position is known
  */
 export function parseToml(bytes: Uint8Array): Table {
-  return normaliseTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
+  return normalizeTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
 }
 
 function decodeTables(text: string, useLegacyDate: boolean): Table {
@@ -119,21 +119,21 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function normaliseTable(table: Table, depth: number): Table {
+function normalizeTable(table: Table, depth: number): Table {
   if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
   // Without a prototype, so that `__proto__` is an ordinary key.
-  const normalised: Record<string, unknown> = Object.create(null);
-  for (const [key, value] of Object.entries(table)) normalised[key] = normalise(value, depth + 1);
-  return normalised;
+  const normalized: Record<string, unknown> = Object.create(null);
+  for (const [key, value] of Object.entries(table)) normalized[key] = normalize(value, depth + 1);
+  return normalized;
 }
 
-function normalise(value: unknown, depth: number): unknown {
+function normalize(value: unknown, depth: number): unknown {
   if (typeof value === "bigint" && !isInt64(value))
     throw new RangeError(`${shortened(value)} is out of range for int64`);
   if (typeof value !== "object" || value === null || value instanceof TomlDate) return value;
-  if (Array.isArray(value)) return value.map((item) => normalise(item, depth));
+  if (Array.isArray(value)) return value.map((item) => normalize(item, depth));
   // The parser's tables have no prototype, so anything else is a Temporal object; its text ends in `[<zone>]`.
-  return isTable(value) ? normaliseTable(value, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
+  return isTable(value) ? normalizeTable(value, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
 }
 
 function shortened(value: bigint): string {

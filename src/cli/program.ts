@@ -87,7 +87,7 @@ async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal
 
 /** Sets the format before the level, so that an invalid level is reported in that format. */
 function configureLog(flags: FlagValues, { cwd, logger }: LoggedProcess): void {
-  const look = { isColoured: !flags.noColor, format: settingOf("logFormat", flags, cwd) };
+  const look = { isColored: !flags.noColor, format: settingOf("logFormat", flags, cwd) };
   logger.configure({ ...look, level: "debug" });
   logger.configure({ ...look, level: settingOf("logLevel", flags, cwd) });
 }

@@ -7,7 +7,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { type ContainerConfig, type ImageConfig, imageConfigBytes } from "../oci/image-config.ts";
 import type { ManifestMembers } from "../oci/manifest.ts";
-import { type BuiltImage, imageHistory, serialiseImage } from "./image.ts";
+import { type BuiltImage, imageHistory, serializeImage } from "./image.ts";
 import { appLabels, type LabelInputs } from "./labels.ts";
 
 const PROCESS_DIR = "/cnb/process";
@@ -180,7 +180,7 @@ export function buildAppImage(
   annotations: Readonly<Record<string, string>> = {},
 ): BuiltImage {
   const { manifest, mediaType } = base;
-  return serialiseImage(
+  return serializeImage(
     configBytes,
     {
       ...manifest,

@@ -2,7 +2,7 @@ import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
 import { type Descriptor, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/descriptor.ts";
 import { type DiffID, digestOf, parseDiffId } from "../oci/digest.ts";
 import { emptyImageConfig, imageConfigBytes } from "../oci/image-config.ts";
-import { type BuiltImage, blankEntry, NORMALISED_TIME, serialiseImage } from "./image.ts";
+import { type BuiltImage, blankEntry, NORMALIZED_TIME, serializeImage } from "./image.ts";
 
 /**
  * The only layer of a cache image without layers: an empty, uncompressed tar, because containerd rejects images without
@@ -23,15 +23,15 @@ export function cacheConfigBytes(layers: readonly DiffID[], metadata: string): B
   const config = emptyImageConfig({ os: "linux", architecture: "" });
   return imageConfigBytes({
     ...config,
-    created: NORMALISED_TIME,
-    history: listed.map(() => blankEntry(NORMALISED_TIME)),
+    created: NORMALIZED_TIME,
+    history: listed.map(() => blankEntry(NORMALIZED_TIME)),
     rootfs: { ...config.rootfs, diff_ids: [...listed] },
     config: { ...config.config, Labels: new Map([[CACHE_METADATA_LABEL, metadata]]) },
   });
 }
 
 export function buildCacheImage(configBytes: Buffer, layers: readonly Descriptor[]): BuiltImage {
-  return serialiseImage(
+  return serializeImage(
     configBytes,
     {
       schemaVersion: 2,

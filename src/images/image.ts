@@ -13,14 +13,14 @@ import { digestOf } from "../oci/digest.ts";
 import type { HistoryEntry } from "../oci/image-config.ts";
 import { type ManifestMembers, manifestBytes } from "../oci/manifest.ts";
 
-export const NORMALISED_TIME = "1980-01-01T00:00:01Z";
+export const NORMALIZED_TIME = "1980-01-01T00:00:01Z";
 
 /**
  * The `created` of the app image (docs/compatibility.md#created-time). Cache images always have the normalized time.
  * @param sourceDateEpoch seconds since 1970, undefined if unset or ignored at this Platform API
  */
 export function createdTime(sourceDateEpoch: bigint | undefined): string {
-  return sourceDateEpoch === undefined ? NORMALISED_TIME : goUnixTime(sourceDateEpoch);
+  return sourceDateEpoch === undefined ? NORMALIZED_TIME : goUnixTime(sourceDateEpoch);
 }
 
 export function blankEntry(created: string): HistoryEntry {
@@ -61,7 +61,6 @@ export function newLayerMediaType(manifestMediaType: string, compression: "gzip"
     throw new Fault(
       "EXPORT_IMAGE_ZSTD",
       `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`,
-      {},
     );
   }
   return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
@@ -81,7 +80,7 @@ export interface BuiltImage {
  * tools mistake the config for something else.
  * @param mediaType the manifest's, for the registry
  */
-export function serialiseImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {
+export function serializeImage(configBytes: Buffer, manifest: ManifestMembers, mediaType: string): BuiltImage {
   const configDescriptor: Descriptor = {
     ...manifest.config,
     mediaType: manifest.config.mediaType || (mediaType === OCI_MANIFEST ? OCI_CONFIG : DOCKER_CONFIG),

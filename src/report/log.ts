@@ -6,35 +6,35 @@ import type { LineSink } from "./output.ts";
 
 type LineLevel = "debug" | "info" | "warn" | "error";
 
-const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; readonly colour: string }>>> = {
-  warn: { text: "Warning: ", colour: "33;1" },
-  error: { text: "ERROR: ", colour: "31;1" },
+const PREFIXES: Readonly<Partial<Record<LineLevel, { readonly text: string; readonly color: string }>>> = {
+  warn: { text: "Warning: ", color: "33;1" },
+  error: { text: "ERROR: ", color: "31;1" },
 };
 
 /**
  * A log line as the reference prints it (docs/compatibility.md#log-lines). A line feed is added unless the message ends
  * with one.
  */
-function textLine(level: LineLevel, message: string, isColoured: boolean): string {
+function textLine(level: LineLevel, message: string, isColored: boolean): string {
   const prefix = PREFIXES[level];
   const line = message.endsWith("\n") ? message : `${message}\n`;
   if (prefix === undefined) return line;
-  return isColoured ? `\u001b[${prefix.colour}m${prefix.text}\u001b[0m${line}` : `${prefix.text}${line}`;
+  return isColored ? `\u001b[${prefix.color}m${prefix.text}\u001b[0m${line}` : `${prefix.text}${line}`;
 }
 
-function phaseHeader(name: string, isColoured: boolean): string {
+function phaseHeader(name: string, isColored: boolean): string {
   const header = `===> ${name}`;
-  return isColoured ? `\u001b[36m${header}\u001b[0m` : header;
+  return isColored ? `\u001b[36m${header}\u001b[0m` : header;
 }
 
 export interface LogSettings {
   readonly level: LineLevel | "fatal";
-  readonly isColoured: boolean;
+  readonly isColored: boolean;
   readonly format: "text" | "json";
 }
 
 /** Until its flags are read the reference logs everything, in color (docs/compatibility.md#log-lines). */
-const BEFORE_FLAGS: LogSettings = { level: "debug", isColoured: true, format: "text" };
+const BEFORE_FLAGS: LogSettings = { level: "debug", isColored: true, format: "text" };
 
 /**
  * pino with the reference's lines for people. Escapes what a terminal would interpret; messages of debug and info are
@@ -73,8 +73,8 @@ export class Log implements Logger {
   }
 
   phase(name: string): void {
-    const { format, isColoured } = this.#stream.settings;
-    this.#pino.info(phaseHeader(name, format === "text" && isColoured));
+    const { format, isColored } = this.#stream.settings;
+    this.#pino.info(phaseHeader(name, format === "text" && isColored));
   }
 }
 
@@ -101,8 +101,8 @@ class LogStream implements DestinationStream {
 
   write(json: string): void {
     const level = levelOf(this.lastLevel);
-    const { format, isColoured } = this.settings;
-    const line = format === "json" ? json : textLine(level, this.lastMsg, isColoured);
+    const { format, isColored } = this.settings;
+    const line = format === "json" ? json : textLine(level, this.lastMsg, isColored);
     (level === "warn" || level === "error" ? this.#err : this.#out).write(line);
   }
 }

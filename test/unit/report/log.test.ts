@@ -10,7 +10,7 @@ function recordingLog(): { readonly log: Log; readonly out: string[]; readonly e
 }
 
 describe("Log", () => {
-  it("prints everything in colour until it is configured, warnings and errors to the second sink", () => {
+  it("prints everything in color until it is configured, warnings and errors to the second sink", () => {
     const { log, out, err } = recordingLog();
     log.debug("debug");
     log.info("info\n");
@@ -20,9 +20,9 @@ describe("Log", () => {
     expect(err).toEqual(["\u001b[33;1mWarning: \u001b[0mwarn\n", "\u001b[31;1mERROR: \u001b[0merror\n"]);
   });
 
-  it("prints plain prefixes without colours", () => {
+  it("prints plain prefixes without colors", () => {
     const { log, err } = recordingLog();
-    log.configure({ level: "info", isColoured: false, format: "text" });
+    log.configure({ level: "info", isColored: false, format: "text" });
     log.warn("w");
     log.error("e\n");
     expect(err).toEqual(["Warning: w\n", "ERROR: e\n"]);
@@ -36,7 +36,7 @@ describe("Log", () => {
     ["fatal", [], []],
   ] as const)("at level %s drops what is below", (level, outLines, errLines) => {
     const { log, out, err } = recordingLog();
-    log.configure({ level, isColoured: false, format: "text" });
+    log.configure({ level, isColored: false, format: "text" });
     log.debug("d");
     log.info("i");
     log.warn("w");
@@ -51,7 +51,7 @@ describe("Log", () => {
     expect(out).toEqual(["\n*** Digest: x\n", "100%d %% %s\n", '{"a":1}\n', "      name\n"]);
   });
 
-  it("escapes what a terminal would act upon, whatever the level, and keeps its own colours", () => {
+  it("escapes what a terminal would act upon, whatever the level, and keeps its own colors", () => {
     const { log, out, err } = recordingLog();
     log.info("a\u001b[2Jb\u009b31mc\u202ed\u0007\r\te\u2066\u200ff\u2028g\u007f é 語");
     log.warn("x\u001b]0;title\u0007");
@@ -70,7 +70,7 @@ describe("Log", () => {
 
   it("writes pino's JSON with trimmed messages, to the same sinks", () => {
     const { log, out, err } = recordingLog();
-    log.configure({ level: "info", isColoured: true, format: "json" });
+    log.configure({ level: "info", isColored: true, format: "json" });
     log.info("\n*** Digest: x\n");
     log.warn("careful");
     expect(out.map((line) => JSON.parse(line))).toEqual([

@@ -22,7 +22,7 @@ async function shown(mode: ProgressMode, hasEvents = false, format: "text" | "js
   const { written } = out;
   const output = new CommandOutput(out, new RecordedOutput());
   const log = new Log(output.out, output.err);
-  log.configure({ level: "info", isColoured: false, format });
+  log.configure({ level: "info", isColored: false, format });
   const style = { isColored: false, isUnicode: false };
   const stop = await showProgress({
     monitor,
