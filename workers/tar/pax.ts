@@ -1,4 +1,5 @@
 import type { ByteString } from "../../src/go/byte-string.ts";
+import { parseGoDecimal } from "../../src/go/strconv.ts";
 import { invalidHeader, type ParsedEntry, type TarTime } from "./entry.ts";
 
 /** Records of sparse files; version 0.0 has several of the last two, which is not PAX (archive/tar, parsePAX). */
@@ -22,12 +23,9 @@ export function paxRecord(key: ByteString, value: ByteString): ByteString {
   return `${length}${rest}`;
 }
 
-const MAX_INT64 = 2n ** 63n - 1n;
-
 export function parseDecimal(text: ByteString): bigint {
-  if (!/^[+-]?[0-9]+$/.test(text)) throw invalidHeader();
-  const value = text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text.replace("+", ""));
-  if (value > MAX_INT64 || value < -MAX_INT64 - 1n) throw invalidHeader();
+  const value = parseGoDecimal(text);
+  if (value === undefined) throw invalidHeader();
   return value;
 }
 

@@ -19,7 +19,7 @@ interface TraceEvent {
 
 /**
  * A timeline in Chrome's trace event format, which Perfetto and chrome://tracing open ("Trace Event Format", Google,
- * sections Complete, Metadata, Counter and Instant Events). Lanes are threads of three processes; no two spans of a
+ * sections Complete, Metadata, Counter and Instant Events). Lanes are threads of {@link PROCESSES}; no two spans of a
  * lane overlap.
  */
 export function traceEvents(
