@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
@@ -9,8 +10,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { CertificateFile } from "./certificate.ts";
 import { findProgram } from "./find-program.ts";
@@ -64,6 +67,8 @@ export class DockerEngine implements AsyncDisposable {
   readonly tlsHost: string | undefined;
   readonly #directory: string;
   readonly #process: ServerProcess;
+  /** IDs by name. */
+  readonly #runImages = new Map<string, Promise<string>>();
 
   private constructor(
     kind: EngineKind,
@@ -165,12 +170,24 @@ export class DockerEngine implements AsyncDisposable {
     return Number.parseInt(await this.docker("version", "--format", "{{.Server.Version}}"), 10);
   }
 
+  /** @throws Error if the daemon does not have the image */
   async inspect(image: string): Promise<Inspected> {
-    return JSON.parse(await this.docker("image", "inspect", image))[0];
+    const path = `/images/${encodeURIComponent(image)}/json`;
+    const asked = request({ socketPath: this.socketPath, path, agent: false }).end();
+    const response: IncomingMessage = (await once(asked, "response"))[0];
+    const answer = await text(response);
+    if (response.statusCode !== 200) throw new Error(`${path}: ${answer}`);
+    return JSON.parse(answer);
   }
 
-  /** Creates a run image with a shell. @returns its ID */
-  async importRunImage(name: string): Promise<string> {
+  /** Creates a run image with a shell, unless it has been created before. @returns its ID */
+  importRunImage(name: string): Promise<string> {
+    const known = this.#runImages.get(name) ?? this.#importRunImage(name);
+    this.#runImages.set(name, known);
+    return known;
+  }
+
+  async #importRunImage(name: string): Promise<string> {
     const root = join(this.#directory, "rootfs");
     if (!existsSync(root)) {
       mkdirSync(join(root, "bin"), { recursive: true });
