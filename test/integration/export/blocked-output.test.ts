@@ -48,7 +48,7 @@ describe.each(Object.keys(LOGS))("while the log goes to %s", (name) => {
 
   async function held(target: RegExp) {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     return { scene, arrived: registry.faults.hold({ method: "GET", target }, { method: "PATCH", target }) };
   }
 
@@ -73,7 +73,7 @@ describe.each(Object.keys(LOGS))("while the log goes to %s", (name) => {
   });
 
   test("the export is complete, and a signal ends the wait for the reader", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const running = start(scene, [], await streams());
     await vi.waitFor(() => expectImage(scene), WAIT);
     await verifyImage(scene.appImage);
@@ -85,7 +85,7 @@ test.each([
   ["pipe", async () => unreadPipe()],
   ["socket", unreadSocket],
 ] as const)("a slow reader of a %s gets all lines of the log in order", async (_, open: () => Promise<Unread>) => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const argumentsOf = (name: string) =>
     scene.arguments({ images: [`${scene.app.host}/${name}`], cache: "", flags: ["-log-level", "info"] });
   const fast = await exportInProcess(argumentsOf("fast"));
@@ -105,7 +105,7 @@ describe("events", () => {
       .map((line) => exportEventSchema.parse(JSON.parse(line)));
 
   test("the reader of a full pipe gets all events once it reads", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { writer, read } = unreadPipe();
     const running = start(scene, ["-events", "fd:3"], { third: writer });
     await vi.waitFor(() => expectImage(scene), WAIT);
@@ -118,7 +118,7 @@ describe("events", () => {
   });
 
   test("the reader of a FIFO may come when the export is over", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo();
     const running = start(scene, ["-events", fifo]);
     await vi.waitFor(() => expectImage(scene), WAIT);
@@ -131,7 +131,7 @@ describe("events", () => {
   });
 
   test("a FIFO without a reader is one warning", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo();
     const run = await start(scene, ["-events", fifo]).ended;
     expect(run.exitCode).toBe(0);
@@ -142,7 +142,7 @@ describe("events", () => {
   });
 
   test("a reader that never reads is one warning", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const run = await start(scene, ["-events", "fd:3"], { third: unreadPipe().writer }).ended;
     expect(run.exitCode).toBe(0);
     expect(run.stderr.split("\n").filter((line) => line.includes("events"))).toEqual([
@@ -154,7 +154,7 @@ describe("events", () => {
     ["a full pipe", () => ({ target: "fd:3", third: unreadPipe().writer })],
     ["a FIFO without a reader", () => ({ target: makeFifo(), third: undefined })],
   ] as const)("a signal ends the wait at %s", async (_, open) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { target, third } = open();
     const running = start(scene, ["-events", target], third === undefined ? {} : { third });
     await vi.waitFor(() => expectImage(scene), WAIT);
@@ -162,7 +162,7 @@ describe("events", () => {
   });
 
   test("share the log's pipe without a mixed line", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { writer, read } = unreadPipe();
     const running = start(scene, ["-events", "fd:1", "-log-format", "json"], { stdout: writer, stderr: writer });
     await vi.waitFor(() => expectImage(scene), WAIT);
@@ -177,7 +177,7 @@ describe("events", () => {
 
 describe("documents", () => {
   test("a FIFO gets report.toml when it has a reader", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo("report.toml");
     const running = start(scene, ["-report", fifo]);
     await vi.waitFor(() => expectImage(scene), WAIT);
@@ -190,14 +190,14 @@ describe("documents", () => {
     ["timeline.html", "-timeline"],
     ["timeline.json", "-timeline"],
   ])("a signal ends the wait for a reader of %s", async (name, flag) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const running = start(scene, [flag, makeFifo(name)]);
     await vi.waitFor(() => expectImage(scene), WAIT);
     await expectStop(running, "SIGTERM");
   });
 
   test("a signal ends a pipe of the timeline that is full", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const fifo = makeFifo("timeline.json");
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     fill(fifo);
@@ -209,7 +209,7 @@ describe("documents", () => {
 });
 
 test("a signal ends the wait for the writer of an input", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const running = start(scene, ["-group", makeFifo("group.toml")]);
   await vi.waitFor(() => expect(waitsToOpenFifo(running.process.pid)).toBe(true), WAIT);
   await expectStop(running, "SIGTERM");

@@ -63,7 +63,7 @@ describe.each(Object.keys(OUTPUTS))("a log that goes to %s", (name) => {
     ["command", ["-progress", "tty"], (args: string[]) => startProgram(EXPORTER, args, {}, streams()).ended],
     ["in process", ["-log-level", "debug", "-log-format", "json"], (args: string[]) => exportTo(streams(), args)],
   ] as const)("does not fail the export (%s, %j)", async (_, flags, run) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     expect((await run(scene.arguments({ flags }))).exitCode).toBe(0);
     await verifyImage(scene.appImage);
     await verifyImage(scene.cacheImage);
@@ -82,14 +82,14 @@ async function exportTo({ stdout, stderr }: Descriptors, args: readonly string[]
 }
 
 test.each([">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])("the export takes %s", async (redirection) => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const run = await startRedirected(redirection, scene.arguments({ flags: ["-log-level", "debug"] })).ended;
   expect(run.exitCode).toBe(0);
   await verifyImage(scene.appImage);
 });
 
 test("a log that reaches the limit of a file's size ends there, and the export goes on", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   // The limit, in blocks of 512 bytes, also applies to spools, which are smaller.
   const [blocks, log] = [1 << 17, join(scene.output.root, "log")];
   writeFileSync(log, "");
@@ -142,7 +142,7 @@ describe("events", () => {
       "write fd:3: broken pipe",
     ],
   ] as const)("that go to %s are one warning", async (_, open, reason) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { target, streams } = open();
     const run = await startProgram(EXPORTER, scene.arguments({ flags: ["-events", target] }), {}, streams).ended;
     expect(run.exitCode).toBe(0);
@@ -161,7 +161,7 @@ describe("events", () => {
     ["fd:0", {}],
     ["fd:3", { third: "/dev/null" }],
   ] as const)("to %s of %j are one error that names the flag", async (target, { third }: { third?: string }) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const streams = third === undefined ? {} : { third: opened(third, constants.O_RDONLY) };
     const args = scene.arguments({ flags: ["-events", target] });
     // Only these depend on the descriptors that the command inherits.
@@ -175,7 +175,7 @@ describe("events", () => {
   });
 
   test("to a descriptor of the runtime are the same error", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     for (let descriptor = 4; descriptor < 28; descriptor++) {
       const flags = ["-events", `fd:${descriptor}`];
       const run = await startProgram(EXPORTER, scene.arguments({ flags })).ended;
@@ -184,7 +184,7 @@ describe("events", () => {
   });
 
   test("in a directory that is not there are an error that names the flag", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const path = join(scene.output.root, "none", "events.jsonl");
     const run = await startProgram(EXPORTER, scene.arguments({ flags: ["-events", path] })).ended;
     expect(run.exitCode).toBe(1);
@@ -194,7 +194,7 @@ describe("events", () => {
   });
 
   test("a path is below the working directory, and what stands there is kept", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const path = join(scene.output.root, "fd.jsonl");
     for (let i = 0; i < 2; i++) {
       const shell = `cd ${scene.output.root} && exec "$0" "$@"`;
@@ -206,7 +206,7 @@ describe("events", () => {
 });
 
 test.each(["/dev/full", "a directory"])("a timeline that goes to %s is one warning", async (place) => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const path = join(tempTree(), "timeline.json");
   if (place === "/dev/full") execFileSync("ln", ["-s", place, path]);
   else mkdirSync(path);
@@ -221,7 +221,7 @@ test.each(["/dev/full", "a directory"])("a timeline that goes to %s is one warni
 test.skipIf(!isRoot)(
   `a full disk loses log, events and timeline, and no image${isRoot ? "" : " (needs root)"}`,
   async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const disk = tempTree();
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
     onTestFinished(() => void execFileSync("umount", [disk]));
