@@ -20,7 +20,7 @@ import { buildLauncher } from "./build-launcher.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
 import { runScript, runTool } from "./build-tool.ts";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
-import { copyDebianLibraries, LIBRARIES, LOADER } from "./debian-libraries.ts";
+import { copyDebianLibraries, LIBRARIES, LOADER, PACKAGES } from "./debian-libraries.ts";
 import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 import { collectLicenses } from "./licenses.ts";
@@ -77,7 +77,7 @@ export async function buildBinary(architecture: Architecture, directory: string)
   try {
     const files = { architecture, temporary, made };
     const libraryLicenses = copyDebianLibraries(architecture, made);
-    const runtime = await fetchRuntime(architecture, temporary);
+    const runtime = await fetchRuntime(architecture, PACKAGES);
     const bundled = await buildProgram(files, runtime.node);
     copyFileSync(buildLauncher(architecture), join(made, "exporter"));
     for (const [name, target] of BINARY_LINKS) symlinkSync(target, join(made, name));

@@ -21,6 +21,9 @@ const root = dirname(import.meta.dirname);
 
 const PINS = join(root, "scripts", "debian-packages.json");
 
+/** Keeps fetched packages for later builds. */
+export const PACKAGES = join(root, "dist", "packages");
+
 /** Debian's multiarch triplets, and the file names of the loaders. */
 const PLATFORMS = {
   amd64: { triplet: "x86_64-linux-gnu", loader: "ld-linux-x86-64.so.2" },
@@ -91,7 +94,7 @@ export function copyDebianLibraries(architecture: Architecture, directory: strin
  * @throws Error if no mirror has it, or its digest does not match
  */
 export function fetchPackage(path: string, sha256: string): string {
-  const kept = join(root, "dist", "packages", basename(path));
+  const kept = join(PACKAGES, basename(path));
   if (existsSync(kept) && digestOf(kept) === sha256) return kept;
   mkdirSync(dirname(kept), { recursive: true });
   const partial = `${kept}.${process.pid}`;

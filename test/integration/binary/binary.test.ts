@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import {
   appendFileSync,
+  chmodSync,
   cpSync,
   mkdtempSync,
   readdirSync,
@@ -22,9 +23,10 @@ import { fetchPackage } from "../../../scripts/debian-libraries.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
-import { flagsFor, startProgram } from "../../support/exporter.ts";
+import { DEFAULT_ENVIRONMENT, flagsFor, startProgram } from "../../support/exporter.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
 import { NameServer } from "../../support/name-server.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import {
@@ -37,7 +39,8 @@ import {
   runInRoot,
 } from "../../support/root-file-system.ts";
 import { pushRunImage } from "../../support/run-image.ts";
-import { Scene, writeBuild } from "../../support/scenes/scene.ts";
+import { environmentOf, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
+import { asFake, Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -218,6 +221,60 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       "undici 8",
     ])
       expect(text).toContain(part);
+  });
+
+  // Like test/integration/export/runtime-inputs.test.ts.
+  describe("the runtime's own inputs", () => {
+    test("variables that the runtime reads do not change an export, and reach the programs that it starts", async () => {
+      const scene = await Scene.open(await FakeRegistry.start());
+      const args = scene.arguments({ cache: "" });
+      const plain = await startProgram(join(lifecycle, "exporter"), args).ended;
+      const home = tempTree({
+        "config.json": '{"credsStore":"looks"}',
+        "docker-credential-looks": `#!/bin/sh\ncat /proc/$$/environ > "$DOCKER_CONFIG/helper"\nexit 1\n`,
+      });
+      chmodSync(join(home, "docker-credential-looks"), 0o755);
+      const env = {
+        ...hostileEnvironment(),
+        "not.an-identifier": "\n a\nb\n",
+        DOCKER_CONFIG: home,
+        PATH: `${home}:${process.env.PATH}`,
+      };
+      const own = { TANDEM_INVOKED_AS: "creator", TANDEM_IGNORED_SIGNALS: "f" };
+      const hostile = await startProgram(join(lifecycle, "exporter"), args, { ...env, ...own }).ended;
+      expect(hostile.exitCode).toBe(0);
+      expect(hostile.stdout).toContain(/sha256:\w{64}/.exec(plain.stdout)?.[0]);
+      await verifyImage(scene.appImage);
+      const helper = environmentOf(readFileSync(join(home, "helper"), "utf8"));
+      expect(helper).toEqual({ ...DEFAULT_ENVIRONMENT, ...env });
+    });
+
+    test("SIGUSR1 opens no inspector", async () => {
+      const scene = await Scene.open(await FakeRegistry.start());
+      const running = startProgram(join(lifecycle, "exporter"), scene.arguments({ cache: "" }));
+      const { pid = 0 } = running.process;
+      const seen: string[] = [];
+      const around = async (proceed: () => Promise<Reply>) => {
+        seen.push(...threadNames(pid));
+        process.kill(pid, "SIGUSR1");
+        return proceed();
+      };
+      asFake(scene.app).faults.add({ method: "GET", target: /run\/manifests/, action: { around } });
+      expect((await running.ended).exitCode).toBe(0);
+      expect(seen).not.toEqual([]);
+      expect(seen).not.toContain("SignalInspector");
+    });
+
+    test("goes on ignoring SIGHUP, as nohup asks", async () => {
+      const phases = tempTree();
+      for (const name of ["analyzer", "detector", "restorer", "builder", "launcher"])
+        writeFileSync(join(phases, name), "#!/bin/sh\nkill -HUP $PPID\nexit 3\n", { mode: 0o755 });
+      const args = ["-layers", tempTree(), "-app", tempTree(), "-uid", "1", "-gid", "1", "-run-image", "r.example/run"];
+      const script = ["-c", "trap '' HUP; exec \"$@\"", "sh", join(lifecycle, "creator"), ...args, "r.example/app"];
+      const run = await startProgram("sh", script, { CNB_LIFECYCLE_DIR: phases }).ended;
+      expect(run.stdout).toContain("ANALYZING");
+      expect(run.exitCode).toBe(3);
+    });
   });
 
   describe("in a root file system of its own", () => {

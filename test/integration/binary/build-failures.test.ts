@@ -6,9 +6,11 @@ import { buildBinary } from "../../../scripts/build-binary.ts";
 import { runTool } from "../../../scripts/build-tool.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
 import { architectureOf, checkElf, strip } from "../../../scripts/elf.ts";
-import { fetchRuntime } from "../../../scripts/fetch-runtime.ts";
+import { ARCHITECTURES, type Architecture, fetchRuntime } from "../../../scripts/fetch-runtime.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+
+const OTHER: Architecture = NATIVE === "amd64" ? "arm64" : "amd64";
 
 function setVariable(name: string, value: string): void {
   const before = process.env[name];
@@ -55,10 +57,13 @@ describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
   });
 });
 
-test("a Node.js that npm cannot fetch is one error with npm's reason", async () => {
+test.each([
+  ["", "other.tgz"],
+  [", also if an earlier download was altered", `node-linux-${ARCHITECTURES[OTHER]}-${process.versions.node}.tgz`],
+])("a Node.js that npm cannot fetch is one error with npm's reason%s", async (_, kept) => {
   setVariable("npm_config_registry", "http://127.0.0.1:1");
   setVariable("npm_config_fetch_retries", "0");
-  await expect(fetchRuntime(NATIVE === "amd64" ? "arm64" : "amd64", tempTree())).rejects.toThrow(
+  await expect(fetchRuntime(OTHER, tempTree({ [kept]: "altered" }))).rejects.toThrow(
     /^npm pack node-linux-\w+@\S+ [^\n]*: exit code 1\n[\s\S]*ECONNREFUSED/,
   );
 });
