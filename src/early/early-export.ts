@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { Niceness } from "../../workers/protocol.ts";
 import { readAnalyzed } from "../build-output/analyzed.ts";
 import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
@@ -19,7 +18,7 @@ import { parseReference } from "../oci/reference.ts";
 import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts";
 import { layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
-import { hasMemoryFor } from "../process/machine.ts";
+import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
 import { HeldLines } from "./held-lines.ts";
@@ -195,7 +194,7 @@ export class EarlyExport implements EarlyWork {
     const { tuning, daemon, layout, outputImage } = settings;
     const wanted = {
       ...tuning,
-      workers: Math.max(1, Math.floor(Math.min(tuning.workers, availableParallelism()) / 2)),
+      workers: Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2)),
     };
     const { workers, uploadConcurrency, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#lines);
