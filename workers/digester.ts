@@ -1,10 +1,8 @@
-import { setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
 import { digestBlocks, hashFile } from "./blocks/digest.ts";
 import type { DigesterReply, DigesterSetup, DigesterTask } from "./protocol.ts";
 
 const setup: DigesterSetup = workerData;
-if (setup.niceness > 0) setPriority(setup.niceness);
 
 export default (task: DigesterTask): Promise<DigesterReply> =>
   task.kind === "hash-file" ? hashFile(task) : digestBlocks(setup, task);

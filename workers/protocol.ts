@@ -260,7 +260,6 @@ export type CompressorReply = ScanDone | StampedScanDone | BlockDone | CopyDone 
 
 export interface DigesterSetup {
   readonly arena: Arena;
-  readonly niceness: Niceness;
   readonly format: Compression["kind"];
 }
 

@@ -23,7 +23,7 @@ import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
 import { HeldLines } from "./held-lines.ts";
 import { KeptLayers } from "./kept-layers.ts";
-import { type EarlyPlan, type MadeEarly, makeEarly } from "./make-early.ts";
+import { beginEarly, doubtEarly, type EarlyMaking, type EarlyPlan } from "./make-early.ts";
 
 const LOOK_MS = 250;
 
@@ -57,7 +57,8 @@ interface Workshop {
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
  * Work runs in threads of the lowest priority, on half of the cores, one layer at a time, and pauses while memory or
- * disk are short. The threads end with the build: without privileges their priority cannot be raised again.
+ * disk are short. Without privileges their priority cannot be raised again: other threads finish a layer that is half
+ * made when the build ends.
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new KeptLayers();
@@ -70,6 +71,8 @@ export class EarlyExport implements EarlyWork {
   #registries: Registries | undefined;
   #workshop: Workshop | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** While a layer is being made. */
+  #busy: EarlyBuilder | undefined;
 
   constructor(options: EarlyOptions) {
     this.#options = options;
@@ -93,11 +96,13 @@ export class EarlyExport implements EarlyWork {
   }
 
   /**
-   * Call when the builder has ended: abandons layers in progress; uploads continue. The export does not wait for the
-   * threads, which may take long to end on a busy machine.
+   * Call when the builder has ended: begins no more layers. One in progress, which the export may claim, is finished at
+   * normal priority; uploads continue.
    */
   end(): void {
+    if (this.#ended.signal.aborted) return;
     this.#ended.abort();
+    this.#busy?.raise();
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -164,10 +169,11 @@ export class EarlyExport implements EarlyWork {
     try {
       for (const candidate of due) {
         const startMs = threadClock();
-        const made = await makeEarly(builder, candidate, site, signal);
-        if (made.kind === "made") this.#keep(candidate, made, startMs);
-        else this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${made.reason}`);
-        if (made.kind === "later") retries.push(this.#later(candidate));
+        const begun = await beginEarly(builder, candidate, site, signal);
+        const refused = begun.kind === "begun" ? await this.#make(candidate, begun.making, builder, startMs) : begun;
+        if (refused === undefined) continue;
+        this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
+        if (refused.kind === "later") retries.push(this.#later(candidate));
       }
     } finally {
       await pool.close();
@@ -175,10 +181,26 @@ export class EarlyExport implements EarlyWork {
     return retries;
   }
 
-  #keep({ id, source }: Candidate, { stamp, layer }: Extract<MadeEarly, { kind: "made" }>, startMs: number): void {
-    this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
-    const upload = layer.blob && this.#workshop?.uploads?.start(layer.blob.spool);
-    this.layers.keep(layerKey(source), stamp, layer, upload);
+  /** @returns why the layer cannot be used, if so */
+  async #make(
+    candidate: Candidate,
+    making: EarlyMaking,
+    builder: EarlyBuilder,
+    startMs: number,
+  ): Promise<{ readonly kind: "later"; readonly reason: string } | undefined> {
+    const { id, source } = candidate;
+    const key = layerKey(source);
+    this.layers.begin(key, making);
+    this.#busy = builder;
+    const made = await making.layer.catch(() => undefined).finally(() => (this.#busy = undefined));
+    if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
+    const reason = await doubtEarly(builder, candidate, making, this.#ended.signal);
+    if (reason !== undefined) {
+      this.layers.drop(key);
+      return { kind: "later", reason };
+    }
+    this.layers.ready(key, made?.blob && this.#workshop?.uploads?.start(made.blob.spool));
+    return undefined;
   }
 
   #later(candidate: Candidate): Candidate {

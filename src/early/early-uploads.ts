@@ -1,5 +1,7 @@
 import { awaitedLater } from "../concurrency/task-scope.ts";
+import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
+import type { UploadOptions } from "../destinations/registry/upload.ts";
 import type { GrowingBlob } from "../engine/layer.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
@@ -49,8 +51,9 @@ export class EarlyUploads {
         priority: APP_PRIORITY,
         signal,
         onBytes: (bytes) => running.sent(bytes),
-        onBegin: () => running.goesOn(),
-        onRetry: () => running.fails(),
+        onBegin: (offset) => running.begins(offset),
+        onRetry: (error, waitMs) => running.fails(error, waitMs),
+        onJoin: (other) => running.join(other),
       });
       if (put.outcome !== "uploaded") running.sent(0);
     } catch (error) {
@@ -77,6 +80,8 @@ class Running implements EarlyUpload {
   readonly #stopped = new AbortController();
   sentBytes = 0;
   isFailing = false;
+  #hasBegun = false;
+  #follower: UploadOptions | undefined;
 
   get signal(): AbortSignal {
     return this.#stopped.signal;
@@ -85,14 +90,27 @@ class Running implements EarlyUpload {
   sent(bytes: number): void {
     this.sentBytes = bytes;
     this.isFailing = false;
+    this.#follower?.onBytes?.(bytes);
   }
 
-  goesOn(): void {
+  begins(offset: number): void {
+    this.#hasBegun = true;
     this.isFailing = false;
+    this.#follower?.onBegin?.(offset);
   }
 
-  fails(): void {
+  fails(...retry: Parameters<RetryObserver>): void {
     this.isFailing = true;
+    this.#follower?.onRetry?.(...retry);
+  }
+
+  /** From now on the export observes the upload, as if it had begun just now with what has been sent. */
+  join(follower: UploadOptions): void {
+    if (this.#follower !== undefined) return;
+    this.#follower = follower;
+    if (!this.#hasBegun) return;
+    follower.onBegin?.(0);
+    follower.onBytes?.(this.sentBytes);
   }
 
   stop(): void {

@@ -1,38 +1,51 @@
 import type { TreeStamp } from "../../workers/protocol.ts";
-import type { EarlyLayer, EarlyLayers } from "../engine/early-builder.ts";
+import type { ClaimedLayer, EarlyLayers } from "../engine/early-builder.ts";
 import type { EarlyUpload } from "./early-uploads.ts";
+import type { EarlyMaking } from "./make-early.ts";
 
 interface Kept {
-  readonly stamp: string;
-  readonly layer: EarlyLayer;
-  readonly upload: EarlyUpload | undefined;
+  readonly making: EarlyMaking;
+  /** Made, and its tree was looked at again. */
+  isReady: boolean;
+  upload: EarlyUpload | undefined;
 }
 
-/** The layers that were made while the build ran, by key, until the export claims them. */
+/** The layers that were begun while the build ran, by key, until the export claims them. */
 export class KeptLayers implements EarlyLayers {
   readonly #kept = new Map<string, Kept>();
   readonly #claimed: Kept[] = [];
   readonly #dropped: Kept[] = [];
 
-  keep(key: string, { digest }: TreeStamp, layer: EarlyLayer, upload: EarlyUpload | undefined): void {
-    this.#drop(key);
-    this.#kept.set(key, { stamp: digest, layer, upload });
+  begin(key: string, making: EarlyMaking): void {
+    this.drop(key);
+    this.#kept.set(key, { making, isReady: false, upload: undefined });
+  }
+
+  ready(key: string, upload: EarlyUpload | undefined): void {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) upload?.stop();
+    else [kept.isReady, kept.upload] = [true, upload];
   }
 
   has(key: string): boolean {
     return this.#kept.has(key);
   }
 
-  claim(key: string, stamp: TreeStamp): EarlyLayer | undefined {
+  /** A layer that is not ready has had one look only: the claim's stamp is the second one. */
+  async claim(key: string, stamp: TreeStamp): Promise<ClaimedLayer | undefined> {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
-    if (kept.stamp !== stamp.digest) {
-      this.#drop(key);
+    const { making, isReady } = kept;
+    if (making.stamp.digest !== stamp.digest || (!isReady && making.isMapped())) {
+      this.drop(key);
       return undefined;
     }
     this.#kept.delete(key);
     this.#claimed.push(kept);
-    return kept.layer;
+    return await making.layer.then(
+      (layer) => ({ ...layer, isReady }),
+      () => undefined,
+    );
   }
 
   /** Bytes sent early for layers that are not in the image: they changed, or are no longer exported. */
@@ -41,16 +54,24 @@ export class KeptLayers implements EarlyLayers {
   }
 
   close(): void {
-    for (const key of [...this.#kept.keys()]) this.#drop(key);
-    for (const { upload } of this.#claimed) upload?.stop();
+    for (const key of [...this.#kept.keys()]) this.drop(key);
+    for (const { making, upload } of this.#claimed) {
+      making.stop();
+      upload?.stop();
+    }
   }
 
-  #drop(key: string): void {
+  drop(key: string): void {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
+    const { making, upload } = kept;
     this.#kept.delete(key);
     this.#dropped.push(kept);
-    kept.upload?.stop();
-    void kept.layer.blob?.spool.release();
+    making.stop();
+    upload?.stop();
+    making.layer.then(
+      ({ blob }) => blob?.spool.release(),
+      () => undefined,
+    );
   }
 }

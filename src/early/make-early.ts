@@ -1,9 +1,9 @@
 import { realpath, statfs } from "node:fs/promises";
 import type { TreeStamp } from "../../workers/protocol.ts";
 import type { EarlyBuilder, EarlyLayer } from "../engine/early-builder.ts";
-import { messageOf } from "../errors/fault.ts";
+import { Fault, messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
-import { fsPath } from "../go/byte-string.ts";
+import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
 import { canShowChanges, isMapped } from "./trust.ts";
@@ -15,9 +15,19 @@ export interface EarlyPlan {
   readonly blob: boolean;
 }
 
-/** `later`: the obstacle may pass, so try again. */
-export type MadeEarly =
-  | { readonly kind: "made"; readonly stamp: TreeStamp; readonly layer: EarlyLayer }
+/** A layer whose later changes its stamp will show (see trust.ts), while it is made and after. */
+export interface EarlyMaking {
+  readonly stamp: TreeStamp;
+  readonly layer: Promise<EarlyLayer>;
+  /** Whether a process has one of its files mapped now. */
+  isMapped(): boolean;
+  /** Gives the layer up, unless it is made. */
+  stop(): void;
+}
+
+/** `later`: what is in the way may pass. */
+export type BegunEarly =
+  | { readonly kind: "begun"; readonly making: EarlyMaking }
   | { readonly kind: "later" | "never"; readonly reason: string };
 
 export interface EarlySite {
@@ -29,41 +39,72 @@ export interface EarlySite {
 const SPARE_DISK = 1 << 30;
 
 /**
- * Makes a layer whose later changes its stamp will show (see trust.ts).
+ * Begins to make a layer if its stamp will show later changes.
+ * @param signal ends the look at the layer, but not what is begun
  * @throws the signal's reason
  */
-export async function makeEarly(
+export async function beginEarly(
   builder: EarlyBuilder,
   plan: EarlyPlan,
   { spoolDir, session }: EarlySite,
   signal: AbortSignal,
-): Promise<MadeEarly> {
-  let layer: EarlyLayer | undefined;
-  const drop = async (reason: string): Promise<MadeEarly> => {
-    await layer?.blob?.spool.release();
-    return { kind: "later", reason };
-  };
+): Promise<BegunEarly> {
   try {
-    const directory = (await realpath(fsPath(plan.source.path), "buffer")).toString("latin1");
+    const directory = await realPath(plan);
     const type = await distrustedFileSystem(directory);
-    if (type !== undefined) return { kind: "never", reason: `its file system (type ${type}) may hide changes` };
+    if (type !== undefined) return never(`its file system (type ${type}) may hide changes`);
     const lookMs = Date.now();
-    if (isMapped(directory, session)) return await drop("a process has one of its files mapped");
+    const hasMapping = () => isMapped(directory, session);
+    if (hasMapping()) return later("a process has one of its files mapped");
     const { index, stamp } = await builder.scan(plan.source, signal);
-    if (!stamp.isSelfContained) return { kind: "never", reason: "a file has names outside of it" };
-    if (!canShowChanges(stamp, lookMs)) return await drop("it has just changed");
-    if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return await drop(`${spoolDir} has too little room`);
-    layer = await builder.build(plan, index, new LayerWork(plan.id, () => undefined), signal);
-    const again = await builder.scan(plan.source, signal);
-    if (again.stamp.digest !== stamp.digest) return await drop("it changed meanwhile");
-    if (isMapped(directory, session)) return await drop("a process has mapped one of its files");
+    if (!stamp.isSelfContained) return never("a file has names outside of it");
+    if (!canShowChanges(stamp, lookMs)) return later("it has just changed");
+    if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return later(`${spoolDir} has too little room`);
     signal.throwIfAborted();
-    return { kind: "made", stamp, layer };
+    const stopped = new AbortController();
+    const layer = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
+    layer.catch(() => undefined);
+    const stop = () => stopped.abort(new Fault("EXPORT_CANCELLED", "an early layer was not needed any more"));
+    return { kind: "begun", making: { stamp, layer, isMapped: hasMapping, stop } };
   } catch (error) {
-    const made = await drop(messageOf(error));
     signal.throwIfAborted();
-    return made;
+    return later(messageOf(error));
   }
+}
+
+/**
+ * Looks at a layer's tree again after it was made.
+ * @returns what makes it worthless, if anything
+ * @throws the signal's reason
+ */
+export async function doubtEarly(
+  builder: EarlyBuilder,
+  { source }: EarlyPlan,
+  { stamp, layer, isMapped: hasMapping }: EarlyMaking,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await layer;
+    const again = await builder.scan(source, signal);
+    if (again.stamp.digest !== stamp.digest) return "it changed meanwhile";
+    return hasMapping() ? "a process has mapped one of its files" : undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
+  }
+}
+
+function later(reason: string): BegunEarly {
+  return { kind: "later", reason };
+}
+
+function never(reason: string): BegunEarly {
+  return { kind: "never", reason };
+}
+
+/** Without symlinks. */
+async function realPath({ source }: EarlyPlan): Promise<ByteString> {
+  return (await realpath(fsPath(source.path), "buffer")).toString("latin1");
 }
 
 async function hasRoomFor(bytes: number, directory: string): Promise<boolean> {

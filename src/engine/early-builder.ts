@@ -16,7 +16,7 @@ import { blobOf, maxBlobSize, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
 
 /**
- * The products of a layer that were built while the build ran (docs/decisions/0012-early-export.md). The spool is
+ * The products of a layer that was begun while the build ran (docs/decisions/0012-early-export.md). The spool is
  * complete.
  */
 export interface EarlyLayer {
@@ -24,10 +24,16 @@ export interface EarlyLayer {
   readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
 }
 
+export interface ClaimedLayer extends EarlyLayer {
+  /** False if it was begun, but not ready, when the build ended. */
+  readonly isReady: boolean;
+}
+
 /** Early layers by key. Claiming one takes a stamped scan: a layer whose tree has changed is dropped. */
 export interface EarlyLayers {
   has(key: string): boolean;
-  claim(key: string, stamp: TreeStamp): EarlyLayer | undefined;
+  /** Waits for a layer that is being made. @param stamp of a scan after the end of the build */
+  claim(key: string, stamp: TreeStamp): Promise<ClaimedLayer | undefined>;
 }
 
 interface WantedProducts {
@@ -42,6 +48,11 @@ export class EarlyBuilder {
   constructor(pool: WorkerPool, spools: SpoolFiles) {
     this.#engine = { pool, slots: new SlotPool(pool.arena.slots) };
     this.#spools = spools;
+  }
+
+  /** Gives all work normal priority, also that in progress. */
+  raise(): void {
+    this.#engine.pool.raise();
   }
 
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {

@@ -8,7 +8,7 @@ import type { Monitor } from "../observe/monitor.ts";
 import type { LayerProduct } from "../observe/span-sink.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { CACHE_PRIORITY, type LayerPlan, type Rank, type TarFilePlan } from "../plan/layers.ts";
-import type { EarlyLayer } from "./early-builder.ts";
+import type { ClaimedLayer } from "./early-builder.ts";
 import type { FinishedTar, GrowingBlob, Layer, LayerCounters } from "./layer.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import { PendingSpool, type SpooledBlob } from "./spool.ts";
@@ -49,7 +49,7 @@ export class LayerBuild implements Layer {
   readonly work: LayerWork;
   readonly #engine: LayerEngine;
   readonly #tar: HeldTar;
-  readonly #early: Promise<EarlyLayer | undefined>;
+  readonly #early: Promise<ClaimedLayer | undefined>;
   readonly #signal: AbortSignal;
   readonly #hashed = Promise.withResolvers<DigestDone>();
   readonly #files = new Map<string, TarFile>();
@@ -62,7 +62,7 @@ export class LayerBuild implements Layer {
     tar: Promise<LayerTar>,
     engine: LayerEngine,
     signal: AbortSignal,
-    early: Promise<EarlyLayer | undefined> = Promise.resolve(undefined),
+    early: Promise<ClaimedLayer | undefined> = Promise.resolve(undefined),
   ) {
     this.plan = plan;
     this.#engine = engine;
@@ -129,10 +129,10 @@ export class LayerBuild implements Layer {
     );
   }
 
-  #adopt({ diffId, blob }: EarlyLayer): void {
+  #adopt({ diffId, blob, isReady }: ClaimedLayer): void {
     this.counters.hashes += 1;
     if (blob !== undefined) this.counters.compressions += 1;
-    this.work.madeEarly({ diffId: diffIdOf(diffId), tarSize: diffId.size, blob: blob?.done });
+    this.work.madeEarly({ diffId: diffIdOf(diffId), tarSize: diffId.size, blob: blob?.done }, isReady);
     this.#hashed.resolve(diffId);
   }
 
@@ -264,7 +264,7 @@ function productsOf({ diffId, blob, files = [], stream }: Products): LayerProduc
   return Object.entries(made).flatMap(([product, isMade]) => (isMade ? [product as LayerProduct] : []));
 }
 
-function withoutEarly({ blob, files, stream }: Products, early: EarlyLayer): Products {
+function withoutEarly({ blob, files, stream }: Products, early: ClaimedLayer): Products {
   if (early.blob === undefined) return { blob, files: files ?? [], stream };
   blob?.takeOver(early.blob.spool);
   return { files: files ?? [], stream };

@@ -113,7 +113,7 @@ export class LayerStore {
       return new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
     const scanned = this.#scan(() => this.#engine.pool.scanStamped(source), plan, signal);
     const tar = scanned.then(({ index }) => index);
-    const claimed = scanned.then(({ stamp }) => early.claim(key, stamp));
+    const claimed = scanned.then(({ stamp }) => untilAborted(early.claim(key, stamp), signal));
     return new LayerBuild(plan, tar, this.#engine, signal, claimed);
   }
 

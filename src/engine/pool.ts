@@ -49,13 +49,17 @@ export class WorkerPool {
   readonly #entries: WorkerEntries;
   readonly #workers: number;
   readonly #compression: Compression;
-  readonly #niceness: Niceness;
+  #niceness: Niceness;
   readonly #small: SmallTasks;
   #threads: Threads | undefined;
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
   #isClosing = false;
 
+  /**
+   * @param niceness of scanning, reading and compressing, until {@link raise}; work of the lowest priority is never done
+   * in this thread. Hashing, a fifth of the work, has normal priority: a hash cannot move to another thread.
+   */
   constructor(entries: WorkerEntries, workers: number, compression: Compression, niceness: Niceness = 0) {
     this.#entries = entries;
     this.#workers = workers;
@@ -108,6 +112,16 @@ export class WorkerPool {
     const answer = this.#started().digest({ kind: "hash-file", path }, true);
     const { sha256 } = unwrap<HashFileDone>(await this.#awaitReply(answer));
     return `sha256:${sha256}` as DiffID;
+  }
+
+  /** Gives all work normal priority, also that in progress. */
+  raise(): void {
+    this.#niceness = 0;
+    try {
+      this.#threads?.raise();
+    } catch (error) {
+      this.#bury(error);
+    }
   }
 
   get #isAlone(): boolean {

@@ -93,6 +93,6 @@ export class SmallTasks {
   }
 
   digest(task: DigestTask): Promise<DigestReply> {
-    return digestBlocks({ arena: this.#arena, format: this.#compression.kind, niceness: 0 }, task);
+    return digestBlocks({ arena: this.#arena, format: this.#compression.kind }, task);
   }
 }

@@ -9,7 +9,9 @@ import type {
   DigesterReply,
   DigesterSetup,
   DigesterTask,
+  Niceness,
 } from "../../workers/protocol.ts";
+import { PriorityLimiter } from "../concurrency/limiter.ts";
 
 /**
  * In MiB. The young generation is V8's smallest: few objects outlive a message here. The limit of the old generation is
@@ -39,10 +41,17 @@ export interface WorkerEntries {
   readonly digester: string;
 }
 
+type Compressors = Piscina<CompressorTask, CompressorReply>;
+
 /** The engine's threads: `workers` of them scan, read and compress; one or two more hash. */
 export class Threads {
-  readonly #compressors: Piscina<CompressorTask, CompressorReply>;
+  readonly #startCompressors: (niceness: Niceness) => Compressors;
+  readonly #workers: number;
   readonly #digesters: DigesterThreads;
+  /** Tasks wait here for a thread of the lowest priority, so that {@link raise} can give them to another. */
+  readonly #turns: PriorityLimiter | undefined;
+  readonly #lowest: Compressors | undefined;
+  #compressors: Compressors;
 
   constructor(
     entries: WorkerEntries,
@@ -50,22 +59,35 @@ export class Threads {
     { arena, compression, niceness }: CompressorSetup,
     onError: (error: unknown) => void,
   ) {
-    this.#compressors = new Piscina({
-      filename: entries.compressor,
-      workerData: { arena, compression, niceness } satisfies CompressorSetup,
-      minThreads: workers,
-      maxThreads: workers,
-      // Tasks leave nothing running when they end, so the thread may sleep between them.
-      atomics: "sync",
-      ...ownThreadOptions(),
-    });
-    // Piscina forgets abandoned tasks and reports a late reply of one as an error.
-    this.#compressors.on("error", onError);
-    this.#digesters = new DigesterThreads(entries.digester, { arena, format: compression.kind, niceness }, onError);
+    this.#startCompressors = (own) => {
+      const compressors: Compressors = new Piscina({
+        filename: entries.compressor,
+        workerData: { arena, compression, niceness: own } satisfies CompressorSetup,
+        minThreads: workers,
+        maxThreads: workers,
+        // Tasks leave nothing running when they end, so the thread may sleep between them.
+        atomics: "sync",
+        ...ownThreadOptions(),
+      });
+      // Piscina forgets abandoned tasks and reports a late reply of one as an error.
+      return compressors.on("error", onError);
+    };
+    this.#workers = workers;
+    this.#compressors = this.#startCompressors(niceness);
+    if (niceness > 0) [this.#lowest, this.#turns] = [this.#compressors, new PriorityLimiter(workers)];
+    this.#digesters = new DigesterThreads(entries.digester, { arena, format: compression.kind }, onError);
   }
 
   compress(task: CompressorTask): Promise<CompressorReply> {
-    return this.#compressors.run(task);
+    const run = () => this.#compressors.run(task);
+    return this.#turns === undefined ? run() : this.#turns.run(0, run);
+  }
+
+  /** From now on threads of normal priority compress. Those of the lowest end what they are at. */
+  raise(): void {
+    if (this.#turns === undefined || this.#compressors !== this.#lowest) return;
+    this.#compressors = this.#startCompressors(0);
+    this.#turns.widen(this.#workers);
   }
 
   digest(task: DigesterTask, isLong: boolean, port?: MessagePort): Promise<DigesterReply> {
@@ -73,7 +95,8 @@ export class Threads {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#compressors.destroy(), this.#digesters.close()]);
+    const compressors = new Set([this.#compressors, this.#lowest]);
+    await Promise.all([...Array.from(compressors, (threads) => threads?.destroy()), this.#digesters.close()]);
   }
 }
 

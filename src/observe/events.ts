@@ -10,7 +10,7 @@ const count = (description: string) => z.int().nonnegative().meta({ description 
 const elapsedMs = z.number().nonnegative().meta({ description: "Milliseconds since the export began" });
 const early = z
   .optional(z.literal(true))
-  .meta({ description: "The creator made it while the build ran; absent otherwise" });
+  .meta({ description: "The creator made it while the build ran, or began to; absent otherwise" });
 const id = z.string().meta({ description: "The layer's id, as the log has it: `<buildpack>:<layer>`, `slice-1`, ..." });
 const side = z.enum(["app", "cache"]).meta({ description: "The app image, or the cache" });
 const destination = z

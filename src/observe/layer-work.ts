@@ -24,6 +24,7 @@ export class LayerWork {
   compressed = 0;
   isCompressed = false;
   isEarly = false;
+  isReadyEarly = false;
   readMs = 0;
   encodeMs = 0;
   readonly #emit: (event: EventBody) => void;
@@ -80,8 +81,12 @@ export class LayerWork {
     this.#works?.passEnded(this, undefined);
   }
 
-  madeEarly({ diffId, tarSize, blob }: MadeLayer & { readonly diffId: string; readonly tarSize: number }): void {
+  madeEarly(
+    { diffId, tarSize, blob }: MadeLayer & { readonly diffId: string; readonly tarSize: number },
+    isReady: boolean,
+  ): void {
     this.isEarly = true;
+    this.isReadyEarly = isReady;
     this.tarSize = tarSize;
     this.made({ diffId, blob });
   }

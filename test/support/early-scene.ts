@@ -2,8 +2,8 @@ import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { vi } from "vitest";
 import { KeptLayers } from "../../src/early/kept-layers.ts";
-import { type MadeEarly, makeEarly } from "../../src/early/make-early.ts";
-import { EarlyBuilder } from "../../src/engine/early-builder.ts";
+import { type BegunEarly, beginEarly, doubtEarly, type EarlyPlan } from "../../src/early/make-early.ts";
+import { EarlyBuilder, type EarlyLayer } from "../../src/engine/early-builder.ts";
 import type { Layer } from "../../src/engine/layer.ts";
 import { LayerStore } from "../../src/engine/layer-store.ts";
 import type { WorkerPool } from "../../src/engine/pool.ts";
@@ -24,6 +24,10 @@ export interface ExportedLayer {
   readonly reads: number;
 }
 
+type TriedEarly =
+  | { readonly kind: "made"; readonly layer: EarlyLayer }
+  | Exclude<BegunEarly, { readonly kind: "begun" }>;
+
 /** Makes layers early, and then the layers of an export, in the same threads. */
 export class EarlyScene {
   readonly kept = new KeptLayers();
@@ -36,11 +40,24 @@ export class EarlyScene {
     this.#builder = new EarlyBuilder(pool, new SpoolFiles(this.spoolDir, 8));
   }
 
-  async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<MadeEarly> {
+  /** Begins the layer, as it is begun while a build runs. */
+  async begin(source: DirectorySource, expected: readonly string[] = []): Promise<BegunEarly> {
     const site = { spoolDir: this.spoolDir, session: process.pid };
-    const made = await makeEarly(this.#builder, { id: "bp:layer", source, expected, blob: true }, site, NEVER);
-    if (made.kind === "made") this.kept.keep(layerKey(source), made.stamp, made.layer, undefined);
-    return made;
+    const begun = await beginEarly(this.#builder, planOfEarly(source, expected), site, NEVER);
+    if (begun.kind === "begun") this.kept.begin(layerKey(source), begun.making);
+    return begun;
+  }
+
+  async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<TriedEarly> {
+    const begun = await this.begin(source, expected);
+    if (begun.kind !== "begun") return begun;
+    const reason = await doubtEarly(this.#builder, planOfEarly(source, expected), begun.making, NEVER);
+    if (reason === undefined) {
+      this.kept.ready(layerKey(source), undefined);
+      return { kind: "made", layer: await begun.making.layer };
+    }
+    this.kept.drop(layerKey(source));
+    return { kind: "later", reason };
   }
 
   /** Tries until its last change is old enough. */
@@ -66,6 +83,10 @@ export class EarlyScene {
   #store(early: KeptLayers | undefined): LayerStore {
     return new LayerStore(this.#pool, 2, this.spoolDir, { early });
   }
+}
+
+function planOfEarly(source: DirectorySource, expected: readonly string[]): EarlyPlan {
+  return { id: "bp:layer", source, expected, blob: true };
 }
 
 async function finished(layer: Layer): Promise<ExportedLayer> {

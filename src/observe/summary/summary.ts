@@ -25,9 +25,9 @@ export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined):
   let [readBytes, tarBytes, compressedBytes, sentBytes] = [0, 0, 0, 0];
   let [earlyLayers, earlyBytes] = [0, 0];
   const made = new Set<string>();
-  for (const { id, madeInAll, isCompressed, isEarly, tarSize = 0, compressed } of monitor.layers) {
+  for (const { id, madeInAll, isCompressed, isReadyEarly, tarSize = 0, compressed } of monitor.layers) {
     readBytes += madeInAll;
-    if (isEarly) {
+    if (isReadyEarly) {
       earlyLayers += 1;
       earlyBytes += tarSize;
     }

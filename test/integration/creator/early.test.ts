@@ -14,6 +14,8 @@ import { verifyImage } from "../../support/verify-image.ts";
 /** More than what an upload waits for before it begins. */
 const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");
 
+const JRE_ID = { layer: "early/first:jre" };
+
 const UPLOADS = /\/app\/blobs\/uploads\//;
 
 /** The creator drops its privileges before it writes there. */
@@ -113,6 +115,56 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const run = await early.finish(running);
     expect(readEvents(events).findLast(({ event }) => event === "summary")).toMatchObject({ earlyLayers: 1 });
     await sameAsWithout(early, run);
+  });
+
+  test("is finished by the export if the build ends while it is made", async () => {
+    const early = await EarlyBuild.open();
+    const [events, spool] = [eventsFile(), writableDirectory()];
+    // Takes much longer than the end of the build.
+    early.buildpacks({ first: layerScript("jre", "truncate -s 400M lib") });
+    const running = early.start({ flags: ["-events", events, "-spool-dir", spool] });
+    const { pid } = running.process;
+    await vi.waitFor(() => expect(openSpools(spool, pid)).toBe(1), { ...WAIT, interval: 5 });
+    const run = await early.finish(running);
+    const jre = { id: "early/first:jre" };
+    expect(readEvents(events)).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({ event: "layer-hashed", ...jre, early: true }),
+        expect.objectContaining({ event: "layer", ...jre, reads: 0, compressions: 1, uploads: 1 }),
+      ]),
+    );
+    expect(readEvents(events).findLast(({ event }) => event === "summary")).not.toHaveProperty("earlyLayers");
+    await sameAsWithout(early, run);
+  });
+
+  test("is counted as sent if its upload ends in the export", async () => {
+    const early = await EarlyBuild.open();
+    const events = eventsFile();
+    early.buildpacks({ first: JRE });
+    const release = Promise.withResolvers<void>();
+    early.build.registry.faults.add({
+      method: "PATCH",
+      target: UPLOADS,
+      action: { around: (proceed) => release.promise.then(() => proceed()) },
+      name: "held",
+    });
+    const running = early.start({ flags: ["-events", events] });
+    await vi.waitFor(() => expect(early.build.registry.faults.happened).toContain("held"), WAIT);
+    early.goOn();
+    await vi.waitFor(() => {
+      expect(readEvents(events)).toContainEqual(expect.objectContaining({ event: "upload-started", ...JRE_ID }));
+    }, WAIT);
+    release.resolve();
+    expect(await running.ended).toMatchObject({ exitCode: 0 });
+    const told = readEvents(events);
+    const sizes = told.flatMap((event) =>
+      event.event === "upload-done" && event.outcome === "uploaded" ? [event.size] : [],
+    );
+    expect(told).toContainEqual(
+      expect.objectContaining({ event: "upload-done", layer: JRE_ID.layer, outcome: "uploaded" }),
+    );
+    const summary = told.findLast(({ event }) => event === "summary");
+    expect(summary).toMatchObject({ sentBytes: sizes.reduce((sum, size) => sum + size, 0) });
   });
 
   test("is exported at the end with -early none", async () => {

@@ -22,6 +22,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
+import { blockSource } from "../../../workers/protocol.ts";
 import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
@@ -52,6 +53,14 @@ function layerTree(): string {
 
 function source(root: string): DirectorySource {
   return { kind: "directory", path: root, uid: 1000, gid: 1000 };
+}
+
+/** Begins a layer as soon as its last change is old enough. */
+async function begun(scene: EarlyScene, layer: DirectorySource): Promise<void> {
+  await vi.waitFor(async () => {
+    const { kind } = await scene.begin(layer);
+    if (kind !== "begun") throw new Error(kind);
+  }, WAIT);
 }
 
 /** To the nanosecond, of which Node's own utimes has only some. */
@@ -191,6 +200,33 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(await scene.export(layer)).toEqual({ diffId, digest, reads: 1 });
   });
 
+  test("that is half made when the build ends is claimed if its tree is what it was", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    await begun(scene, layer);
+    const exported = await scene.export(layer);
+    expect(exported).toEqual({ ...(await scene.exportWithoutEarly(layer)), reads: 0 });
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test("that is half made when the build ends is made anew if its tree has changed", async () => {
+    const scene = new EarlyScene(pool);
+    const root = layerTree();
+    await begun(scene, source(root));
+    writeFileSync(join(root, "b"), "BBBB");
+    const exported = await scene.export(source(root));
+    expect(exported.reads).toBeGreaterThan(0);
+    expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test("that is half made when the export fails leaves nothing open", async () => {
+    const scene = new EarlyScene(pool);
+    await begun(scene, source(layerTree()));
+    scene.kept.close();
+    await spoolsClosed(scene.spoolDir);
+  });
+
   test("that nobody claims leaves nothing open", async () => {
     const scene = new EarlyScene(pool);
     await scene.early(source(layerTree()));
@@ -295,15 +331,35 @@ for line in sys.stdin:
   });
 });
 
-test("threads for early work have the lowest priority, and nothing else has", async () => {
+test("threads that compress early have the lowest priority, and nothing else has", async () => {
   const before = nicestThreads();
   const own = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip(), 19);
   try {
     const { index } = await own.scanStamped(source(layerTree()));
     expect(index.entryCount).toBeGreaterThan(5);
-    // Two that compress, and one that hashes.
-    await vi.waitFor(() => expect(nicestThreads()).toBe(before + 3), WAIT);
+    await vi.waitFor(() => expect(nicestThreads()).toBe(before + 2), WAIT);
     expect(getPriority()).not.toBe(19);
+  } finally {
+    await own.close();
+  }
+});
+
+test("work that is raised is done by threads of normal priority, also what waited for the others", async () => {
+  const before = nicestThreads();
+  const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip(), 19);
+  try {
+    const { index } = await own.scanStamped(source(layerTree()));
+    const block = async () => {
+      const task = { kind: "block", tar: blockSource(index, 0), block: 0, slot: 0, compress: true } as const;
+      return (await own.block(task)).times.thread;
+    };
+    const nice = await block();
+    const blocks = Array.from({ length: 30 }, block);
+    await new Promise(setImmediate);
+    own.raise();
+    const threads = await Promise.all(blocks);
+    expect([threads[0], threads.at(-1) !== nice]).toEqual([nice, true]);
+    expect(nicestThreads()).toBe(before + 1);
   } finally {
     await own.close();
   }
@@ -363,6 +419,11 @@ async function runSchedule(seed: number, threads: WorkerPool): Promise<boolean> 
     await making;
   }
   if (random.below(2) === 0) acts(2);
+  // The build ends while the layer is being made.
+  if (random.below(3) === 0) {
+    await scene.begin(source(root));
+    if (random.below(2) === 0) acts(2);
+  }
   const exported = await scene.export(source(root));
   const { diffId, digest } = await scene.exportWithoutEarly(source(root));
   expect(exported, `schedule ${seed}`).toMatchObject({ diffId, digest });

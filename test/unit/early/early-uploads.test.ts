@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { EarlyUploads } from "../../../src/early/early-uploads.ts";
+import { Monitor } from "../../../src/observe/monitor.ts";
+import { summarize } from "../../../src/observe/summary/summary.ts";
 import { parseReference } from "../../../src/oci/reference.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { TestBlob } from "../../support/growing-blob.ts";
@@ -40,7 +42,7 @@ test("an upload that waits for a retry when the build ends is begun anew by the 
   expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "uploaded" });
 });
 
-test("an upload under way when the build ends goes on, and the export joins it", async () => {
+test("an upload under way when the build ends goes on, and the export joins and counts it", async () => {
   const { server, repository, uploads } = await scene();
   const release = Promise.withResolvers<void>();
   server.faults.add({
@@ -52,9 +54,17 @@ test("an upload under way when the build ends goes on, and the export joins it",
   uploads.start(blob);
   await vi.waitFor(() => expect(server.count("PATCH", UPLOADS)).toBe(1), WAIT);
   uploads.handOver();
-  const put = repository.putBlob(blob, { priority: 0 });
+  const monitor = new Monitor();
+  const transfer = monitor.transfer({ destination: "app", image: "app", unit: "blob" });
+  const onBegin = (offset: number) => transfer.begin(offset);
+  const onBytes = (bytes: number) => transfer.reach(bytes);
+  const put = repository.putBlob(blob, { priority: 0, onBegin, onBytes });
+  expect([transfer.state, transfer.sent]).toEqual(["sending", BYTES.length]);
   release.resolve();
-  expect(await put).toMatchObject({ outcome: "uploaded", size: BYTES.length });
+  const { digest, size, outcome } = await put;
+  transfer.done(digest, size, outcome);
+  expect([outcome, size]).toEqual(["uploaded", BYTES.length]);
+  expect(summarize(monitor, undefined).sentBytes).toBe(BYTES.length);
   expect(server.count("PATCH", UPLOADS)).toBe(1);
 });
 

@@ -145,7 +145,8 @@ test("the summary is three lines", () => {
 test("the summary says what was ready before the build ended, and what was sent in vain", () => {
   const monitor = new Monitor();
   const blob = { sha256: "b", size: 4 * MB };
-  monitor.layer("a:b").madeEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob });
+  monitor.layer("a:b").madeEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob }, true);
+  monitor.layer("begun:only").madeEarly({ diffId: "sha256:e", tarSize: 7 * MB, blob: undefined }, false);
   const summary = summarize(monitor, undefined);
   expect(summary).toMatchObject({
     made: 1,
