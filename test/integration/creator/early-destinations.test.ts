@@ -1,0 +1,99 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { writeAnalyzed } from "../../support/build-output.ts";
+import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
+import { DockerEngine } from "../../support/docker-engine.ts";
+import { IS_TRUSTED } from "../../support/early-scene.ts";
+import { readEvents } from "../../support/exporter.ts";
+import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { nicestThreads } from "../../support/thread-niceness.ts";
+import { WAIT } from "../../support/time-limits.ts";
+
+const engine = IS_TRUSTED ? await DockerEngine.startIfPossible() : "temporary files cannot be trusted";
+if (typeof engine === "string") console.warn(`Early exports into docker are skipped: ${engine}`);
+
+afterAll(async () => {
+  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
+});
+
+/** Hashing it takes long enough to be seen. */
+const JRE = layerScript("jre", "truncate -s 100M lib; echo one > release");
+
+interface Destination {
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function writableDirectory(): string {
+  const directory = tempTree();
+  chmodSync(directory, 0o777);
+  return directory;
+}
+
+/** Builds with two buildpacks; the second one waits until the first one's layer was hashed. */
+async function buildEarly(early: EarlyBuild, { flags, env }: Destination, image: string) {
+  const events = join(writableDirectory(), "events");
+  early.buildpacks({ first: JRE });
+  const running = early.start({ flags: [...flags, "-events", events], env, images: [image] });
+  const { pid } = running.process;
+  const often = { ...WAIT, interval: 5 };
+  await vi.waitFor(() => expect(nicestThreads(pid)).toBeGreaterThan(0), often);
+  await vi.waitFor(() => expect(nicestThreads(pid)).toBe(0), often);
+  expect(early.isSecondRunning).toBe(true);
+  expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
+  return readEvents(events);
+}
+
+async function buildLate(early: EarlyBuild, { flags, env }: Destination, image: string): Promise<void> {
+  early.build.script("builder", ":");
+  const run = await early.start({ flags: [...flags, "-early", "none"], env, images: [image] }).ended;
+  expect(run).toMatchObject({ exitCode: 0 });
+}
+
+const HASHED = [
+  expect.objectContaining({ event: "layer-hashed", id: "early/first:jre", early: true }),
+  expect.objectContaining({ event: "summary", earlyLayers: 1 }),
+];
+
+/** What was done in passes of the export. */
+function workOn(events: Awaited<ReturnType<typeof buildEarly>>, id: string) {
+  return events.find((event) => event.event === "layer" && event.id === id);
+}
+
+describe.skipIf(typeof engine === "string")("a layer for a daemon is hashed while the build runs", () => {
+  const docker = engine as DockerEngine;
+
+  test("and the image is the one of a build without", async () => {
+    const early = await EarlyBuild.open();
+    const destination = { flags: ["-daemon"], env: { DOCKER_HOST: docker.host } };
+    const runImage = (await docker.importRunImage("run:base")).slice("sha256:".length);
+    writeAnalyzed(early.build.output, runImage);
+    const events = await buildEarly(early, destination, "early");
+    expect(events).toEqual(expect.arrayContaining(HASHED));
+    // Hashed early, then read once more for the daemon; nothing is compressed.
+    expect(workOn(events, "early/first:jre")).toMatchObject({ reads: 1, hashes: 1, compressions: 0, tarStreams: 1 });
+    await buildLate(early, destination, "late");
+    expect((await docker.inspect("early")).Id).toBe((await docker.inspect("late")).Id);
+  });
+});
+
+test.runIf(IS_TRUSTED)("a layer for a layout is hashed while the build runs, and the image is as without", async () => {
+  const early = await EarlyBuild.open();
+  const root = writableDirectory();
+  const runImage = await writeRunLayout(join(root, "run"));
+  chmodSync(join(root, "run"), 0o755);
+  writeAnalyzed(early.build.output, runImage);
+  const destination = {
+    flags: ["-layout", "-layout-dir", join(root, "layouts")],
+    env: { CNB_EXPERIMENTAL_MODE: "quiet" },
+  };
+  const pathOf = (name: string) => join(root, "layouts", "index.docker.io", "library", name, "latest");
+  const events = await buildEarly(early, destination, "early");
+  expect(events).toEqual(expect.arrayContaining(HASHED));
+  // Hashed early, then compressed into the layout.
+  expect(workOn(events, "early/first:jre")).toMatchObject({ reads: 1, hashes: 1, compressions: 1 });
+  await buildLate(early, destination, "late");
+  expect(verifyLayout(pathOf("early"))).toEqual(verifyLayout(pathOf("late")));
+});
