@@ -17,8 +17,9 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./build-binary.ts";
-import { runScript, runTool } from "./build-tool.ts";
+import { runTool } from "./build-tool.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
+import { runScript, usageError } from "./script.ts";
 
 const USAGE = `npm run acceptance -- <path of the lifecycle's source> [--binary dist/binary]
 
@@ -225,18 +226,16 @@ async function acceptance(source: string, binary: string | undefined): Promise<b
   }
 }
 
-async function main(): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
+    args,
     allowPositionals: true,
-    options: { binary: { type: "string" }, help: { type: "boolean", default: false } },
+    options: { binary: { type: "string" } },
   });
-  const [source] = positionals;
-  if (values.help || source === undefined) {
-    console.log(USAGE);
-    process.exitCode = values.help ? 0 : 2;
-    return;
-  }
+  const [source, ...others] = positionals;
+  if (source === undefined) throw usageError("no path of the lifecycle's source is given");
+  if (others.length > 0) throw usageError(`Unexpected argument '${others[0]}'`);
   if (!(await acceptance(source, values.binary))) process.exitCode = 1;
 }
 
-if (import.meta.main) await runScript(main);
+if (import.meta.main) await runScript(USAGE, main);

@@ -18,12 +18,13 @@ import { runtimeList } from "../src/process/environment.ts";
 import { buildEncoders, ENCODERS } from "./build-encoder.ts";
 import { buildLauncher } from "./build-launcher.ts";
 import { buildTimelinePage } from "./build-timeline-page.ts";
-import { runScript, runTool } from "./build-tool.ts";
+import { runTool } from "./build-tool.ts";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { copyDebianLibraries, LIBRARIES, LOADER, PACKAGES } from "./debian-libraries.ts";
 import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 import { collectLicenses } from "./licenses.ts";
+import { runScript } from "./script.ts";
 
 const USAGE = `npm run build:binary -- [--arch amd64,arm64] [--out dist/binary]
 
@@ -169,15 +170,14 @@ function runProgram({ architecture, made }: Files, program: string, args: readon
   return runTool(command, rest, { env: START_ENVIRONMENT, remedy });
 }
 
-async function main(): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
+    args,
     options: {
       arch: { type: "string", default: Object.keys(ARCHITECTURES).join(",") },
       out: { type: "string", default: join(root, "dist", "binary") },
-      help: { type: "boolean", default: false },
     },
   });
-  if (values.help) return console.log(USAGE);
   const architectures = values.arch.split(",");
   const unknown = architectures.find((name) => !(name in ARCHITECTURES));
   if (unknown !== undefined)
@@ -189,4 +189,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await runScript(main);
+if (import.meta.main) await runScript(USAGE, main);

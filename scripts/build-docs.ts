@@ -1,15 +1,16 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { runTool } from "./build-tool.ts";
 import { withErrorCodes } from "./error-codes.ts";
+import { runScript } from "./script.ts";
 import { TYPESCRIPT_6, typescript6Tool } from "./typescript-6.ts";
 
-/*
- * Generates docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes.
- * With --check it only fails if the files are out of date.
- */
+const USAGE = `npm run docs -- [--check]
+
+Generates docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes.
+--check: only fails if the files are out of date.`;
 
 const root = dirname(import.meta.dirname);
 const target = join(root, "docs", "api.md");
@@ -21,20 +22,24 @@ function makeReference(): string {
   const out = mkdtempSync(join(tmpdir(), "tandem-docs-"));
   try {
     const args = ["--options", join(TYPESCRIPT_6, "typedoc.json"), "--out", out];
-    execFileSync(process.execPath, [typedoc, ...args], { cwd: TYPESCRIPT_6, stdio: ["ignore", "ignore", "inherit"] });
+    runTool(process.execPath, [typedoc, ...args], { cwd: TYPESCRIPT_6 });
     return NOTICE + readFileSync(join(out, "README.md"), "utf8");
   } finally {
     rmSync(out, { recursive: true });
   }
 }
 
-const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
-const troubleshooting = join(root, "docs", "troubleshooting.md");
-const documents = [
-  { path: target, text: makeReference() },
-  { path: troubleshooting, text: withErrorCodes(readFileSync(troubleshooting, "utf8")) },
-];
-for (const { path, text } of documents) {
-  if (!values.check) writeFileSync(path, text);
-  else if (readFileSync(path, "utf8") !== text) throw new Error(`${path} is not what the code says: npm run docs`);
+function main(args: readonly string[]): void {
+  const { values } = parseArgs({ args, options: { check: { type: "boolean", default: false } } });
+  const troubleshooting = join(root, "docs", "troubleshooting.md");
+  const documents = [
+    { path: target, text: makeReference() },
+    { path: troubleshooting, text: withErrorCodes(readFileSync(troubleshooting, "utf8")) },
+  ];
+  for (const { path, text } of documents) {
+    if (!values.check) writeFileSync(path, text);
+    else if (readFileSync(path, "utf8") !== text) throw new Error(`${path} is not what the code says: npm run docs`);
+  }
 }
+
+await runScript(USAGE, main);

@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runScript } from "./script.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -69,4 +71,13 @@ function readIfPossible(path: string): string | undefined {
   }
 }
 
-if (import.meta.main) console.log(`the DEFLATE encoder: ${await buildEncoders()}`);
+const USAGE = `node scripts/build-encoder.ts
+
+Compiles the DEFLATE encoder, unless it is up to date. Takes no arguments.`;
+
+async function main(args: readonly string[]): Promise<void> {
+  parseArgs({ args, options: {} });
+  console.log(`the DEFLATE encoder: ${await buildEncoders()}`);
+}
+
+if (import.meta.main) await runScript(USAGE, main);

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:f
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "./build-binary.ts";
-import { runScript } from "./build-tool.ts";
 import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
 import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
+import { runScript, usageError } from "./script.ts";
 import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
 const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary] [--env <name>=<value>]...
@@ -102,25 +102,21 @@ function replace(released: readonly ArchiveEntry[], directory: string): ArchiveE
   return [...released.filter(({ name }) => !names.has(name)), ...own];
 }
 
-async function main(): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
+    args,
     allowPositionals: true,
     options: {
       out: { type: "string", default: join(import.meta.dirname, "..", "dist", "lifecycle") },
       binary: { type: "string" },
       env: { type: "string", multiple: true, default: [] },
-      help: { type: "boolean", default: false },
     },
   });
-  if (values.help || positionals.length === 0) {
-    console.log(USAGE);
-    process.exitCode = values.help ? 0 : 2;
-    return;
-  }
+  if (positionals.length === 0) throw usageError("no release archive is given");
   const { out, binary, env } = values;
   const options = { archives: positionals, out, env, ...(binary !== undefined && { binary }) };
   const { archives, image } = await buildLifecycle(options);
   for (const path of [...archives, image]) console.log(path);
 }
 
-if (import.meta.main) await runScript(main);
+if (import.meta.main) await runScript(USAGE, main);

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 
 /** Characters of a failing program's output that a message repeats, from its end. */
 const MOST_OUTPUT = 2000;
@@ -15,25 +15,22 @@ export interface ToolOptions {
  * @returns its stdout
  * @throws Error that names a missing program with its remedy, or a failing one with its output
  */
-export function runTool(
-  program: string,
-  args: readonly string[],
-  { remedy = "", env = process.env, cwd }: ToolOptions = {},
-): string {
-  const { error, status, signal, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", env, cwd });
-  if (error !== undefined && "code" in error && error.code === "ENOENT")
-    throw new Error(`${program} is not installed\n${remedy}`.trim());
-  if (error !== undefined) throw error;
+export function runTool(program: string, args: readonly string[], options: ToolOptions = {}): string {
+  const { status, signal, stdout, stderr } = spawnTool(program, args, options);
   if (status === 0) return stdout;
   throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MOST_OUTPUT)}`);
 }
 
-/** Runs a script's main function. Reports a failure as one message without a stack trace. */
-export async function runScript(main: () => Promise<void>): Promise<void> {
-  try {
-    await main();
-  } catch (error) {
-    console.error(`ERROR: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
+/** For a program whose exit code is an answer. @throws Error that names a missing program with its remedy */
+export function spawnTool(
+  program: string,
+  args: readonly string[],
+  { remedy = "", env = process.env, cwd }: ToolOptions = {},
+): SpawnSyncReturns<string> {
+  const result = spawnSync(program, args, { encoding: "utf8", env, cwd });
+  const { error } = result;
+  if (error !== undefined && "code" in error && error.code === "ENOENT")
+    throw new Error(`${program} is not installed\n${remedy}`.trim());
+  if (error !== undefined) throw error;
+  return result;
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
 import { compiledName } from "../src/executable/modules.ts";
 import { runtimeList } from "../src/process/environment.ts";
 import { buildParts } from "./build-parts.ts";
@@ -8,6 +9,11 @@ import { runTool } from "./build-tool.ts";
 import { buildTypes } from "./build-types.ts";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "./bundle.ts";
 import { writeSbom } from "./sbom.ts";
+import { runScript } from "./script.ts";
+
+const USAGE = `npm run build
+
+Makes dist: the bundles, the compiled code, the type declarations and the SBOM. Takes no arguments.`;
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
@@ -42,8 +48,11 @@ function warmUp(): void {
   if (status !== 0) throw new Error(`the built command does not start:\n${stderr}`);
 }
 
-if (import.meta.main) {
+async function main(args: readonly string[]): Promise<void> {
+  parseArgs({ args, options: {} });
   const files = await build();
   buildTypes("index.ts", join(dist, "types"));
   writeSbom(files, join(dist, "sbom.cdx.json"));
 }
+
+if (import.meta.main) await runScript(USAGE, main);

@@ -3,13 +3,15 @@ import { once } from "node:events";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { runScript } from "./script.ts";
 import { typescript6Tool } from "./typescript-6.ts";
 
-/**
- * Everything that `npm test` checks: format, lint, types, imports, dead code and the tests. Arguments go to vitest.
- * `--quick` takes less than a minute: it runs unit tests without the encoder's exhaustive ones, and the recorded
- * conformance cases in one process.
- */
+const USAGE = `npm test -- [--quick] [arguments of vitest]
+
+Checks format, lint, types, imports and dead code, and runs the tests.
+--quick: less than a minute. Runs unit tests without the encoder's exhaustive ones, and the recorded conformance cases in one
+process.`;
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUICK = [
   "test/unit",
@@ -24,20 +26,6 @@ const QUICK = [
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit", "--singleThreaded"];
 const INCREMENTAL = ["--incremental", "--tsBuildInfoFile", "dist/tsconfig.tsbuildinfo"];
 const KNIP = [process.execPath, "node_modules/knip/bin/knip.js"];
-const IMPORTS = typescript6Tool("dependency-cruiser", "bin", "dependency-cruiser.mjs");
-
-const given = process.argv.slice(2);
-const tests = given.flatMap((argument) => (argument === "--quick" ? QUICK : [argument]));
-const steps: readonly (readonly string[])[] = [
-  ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
-  [...TSC, ...INCREMENTAL],
-  [...TSC, "--project", "src/observe/timeline/page"],
-  [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware"],
-  KNIP,
-  [...KNIP, "--production"],
-  [process.execPath, IMPORTS, "--config", ".dependency-cruiser.mjs", "src", "workers"],
-  [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
-];
 
 /** Shows the output of the tests at once, and that of the other checks when they end. @returns true if all passed */
 async function run([command = "", ...args]: readonly string[]): Promise<boolean> {
@@ -51,5 +39,21 @@ async function run([command = "", ...args]: readonly string[]): Promise<boolean>
   return status === 0;
 }
 
-const isWell = await Promise.all(steps.map(run));
-if (isWell.includes(false)) process.exitCode = 1;
+async function main(args: readonly string[]): Promise<void> {
+  const tests = args.flatMap((argument) => (argument === "--quick" ? QUICK : [argument]));
+  const imports = typescript6Tool("dependency-cruiser", "bin", "dependency-cruiser.mjs");
+  const steps: readonly (readonly string[])[] = [
+    ["node_modules/.bin/biome", "check", "--error-on-warnings", "."],
+    [...TSC, ...INCREMENTAL],
+    [...TSC, "--project", "src/observe/timeline/page"],
+    [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware"],
+    KNIP,
+    [...KNIP, "--production"],
+    [process.execPath, imports, "--config", ".dependency-cruiser.mjs", "src", "workers"],
+    [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
+  ];
+  const isWell = await Promise.all(steps.map(run));
+  if (isWell.includes(false)) process.exitCode = 1;
+}
+
+await runScript(USAGE, main);

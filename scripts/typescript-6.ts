@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { runTool } from "./build-tool.ts";
 
 /**
  * Tools that need a TypeScript written in JavaScript have their own package, because the project's compiler is native.
@@ -21,7 +21,7 @@ function mtime(path: string): number {
 export function typescript6Tool(...path: readonly string[]): string {
   if (mtime(installed) < mtime(join(TYPESCRIPT_6, "package-lock.json"))) {
     const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    execFileSync("npm", args, { cwd: TYPESCRIPT_6, stdio: ["ignore", 2, 2] });
+    runTool("npm", args, { cwd: TYPESCRIPT_6, remedy: "Install npm, which comes with Node.js" });
   }
   return join(TYPESCRIPT_6, "node_modules", ...path);
 }

@@ -16,7 +16,10 @@ function mtime(path) {
 
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (result.error) throw result.error;
+  if (result.error) {
+    console.error(`ERROR: ${command} does not start: ${result.error.message}`);
+    process.exit(1);
+  }
   return result.status ?? 1;
 }
 

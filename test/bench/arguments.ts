@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { positiveNumber, wholeNumber } from "../../scripts/script.ts";
 import { type Link, parseLink } from "./links.ts";
 import { FRONT_CELLS, findScenario, SCENARIOS, type Scenario } from "./scenarios.ts";
 
@@ -51,12 +52,11 @@ skopeo, gzip, pigz and igzip. DOCKER_HOST adds builds into that daemon to --crea
 
 /**
  * @param root where `--write` writes
- * @returns undefined for `--help`
  * @throws Error for invalid arguments
  */
-export function parseSelection(args: readonly string[], root: string): Selection | undefined {
+export function parseSelection(args: readonly string[], root: string): Selection {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       scenario: { type: "string" },
       link: { type: "string" },
@@ -73,15 +73,13 @@ export function parseSelection(args: readonly string[], root: string): Selection
       against: { type: "string" },
       write: { type: "boolean", default: false },
       out: { type: "string" },
-      help: { type: "boolean", default: false },
     },
   });
-  if (values.help) return undefined;
   const isCompared = values.quick || values.against !== undefined;
   const isForProject = values.write || values.report;
   if (isCompared && (isForProject || values.out !== undefined))
     throw new Error("--quick compares two versions and writes no report: omit --write, --report and --out");
-  const sizeFactor = positive("size", values.size);
+  const sizeFactor = positiveNumber("size", values.size);
   if (sizeFactor !== 1 && isForProject && values.out === undefined)
     throw new Error("results of --size are not for the project's report: add --out");
   const isCreator = values.creator || (values.front && process.env.REFERENCE_LIFECYCLE !== undefined);
@@ -121,16 +119,4 @@ function selectCells({ scenario: names, link, all, front, ...others }: CellOptio
     return scenario.links.length === 0 && names !== undefined ? scenario.moreLinks : scenario.links;
   };
   return scenarios.flatMap((scenario) => linksOf(scenario).map((name) => ({ scenario, link: parseLink(name) })));
-}
-
-function wholeNumber(name: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${name} takes whole numbers from 1, not ${text}`);
-  return Number(text);
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
-    throw new Error(`--${name} takes a number above 0, not ${text}`);
-  return value;
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
+import { runScript } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
 import { compareWith } from "./compare.ts";
@@ -161,9 +162,8 @@ async function measureAll(selection: Selection, tempDir: string): Promise<void> 
   await measureCreators(part, tempDir, keep);
 }
 
-async function main(): Promise<void> {
-  const selection = parseSelection(process.argv.slice(2), ROOT);
-  if (selection === undefined) return console.log(USAGE);
+async function main(args: readonly string[]): Promise<void> {
+  const selection = parseSelection(args, ROOT);
   const { kind, writeTo, workers, against } = selection;
   if (kind === "report" && writeTo !== undefined) return rewriteReport(writeTo);
   await build();
@@ -177,4 +177,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+await runScript(USAGE, main);

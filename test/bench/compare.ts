@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { runTool, spawnTool } from "../../scripts/build-tool.ts";
 import { table } from "../demo/table.ts";
 import { type Contender, ROOT, type Run, tandemAt } from "./contender.ts";
 import { parseLink } from "./links.ts";
@@ -122,9 +122,9 @@ function buildCommit(commit: string): string {
     mkdirSync(CACHE, { recursive: true });
     const partial = mkdtempSync(join(CACHE, "partial-"));
     try {
-      run("sh", ["-c", 'git -C "$1" archive "$2" | tar -x -C "$3"', "sh", ROOT, commit, partial]);
+      runTool("sh", ["-c", 'git -C "$1" archive "$2" | tar -x -C "$3"', "sh", ROOT, commit, partial]);
       symlinkSync(join(ROOT, "node_modules"), join(partial, "node_modules"));
-      run(process.execPath, [join(partial, "scripts", "build.ts")]);
+      runTool(process.execPath, [join(partial, "scripts", "build.ts")]);
       // Its compile cache is portable.
       renameSync(partial, target);
     } catch (error) {
@@ -142,14 +142,8 @@ function describeTree(): string {
   return `${git("log", "-1", "--format=%h %s")}${isChanged ? ", with uncommitted changes" : ""}`;
 }
 
-/** @returns undefined if the command fails */
+/** @returns undefined if the command fails. @throws Error if git is not installed */
 function git(...args: readonly string[]): string | undefined {
-  const { status, stdout } = spawnSync("git", ["-C", ROOT, ...args], { encoding: "utf8" });
+  const { status, stdout } = spawnTool("git", ["-C", ROOT, ...args], { remedy: "Install git" });
   return status === 0 ? stdout.trim() : undefined;
-}
-
-/** @throws Error with its output if the command fails */
-function run(command: string, args: readonly string[]): void {
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
 }

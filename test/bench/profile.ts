@@ -3,63 +3,64 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "../../scripts/build.ts";
+import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
 import { tandemFromSources } from "./contender.ts";
 import { readCpuProfile } from "./cpu-profile.ts";
 import { parseLink } from "./links.ts";
 import { makeBuild } from "./make-build.ts";
 import { runCell } from "./run-cell.ts";
-import { SCENARIOS } from "./scenarios.ts";
-
-/* Profiles one export of a scenario and shows where each thread spends its time. */
+import { findScenario } from "./scenarios.ts";
 
 const USAGE = `node test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
 
+Profiles one export of a scenario and shows where each thread spends its time.
 --keep: keeps the .cpuprofile files of all threads there, for Chrome's DevTools.`;
 
-const { values } = parseArgs({
-  options: {
-    scenario: { type: "string", default: "java" },
-    link: { type: "string", default: "free" },
-    workers: { type: "string", default: String(availableParallelism()) },
-    series: { type: "boolean", default: false },
-    size: { type: "string", default: "1" },
-    top: { type: "string", default: "12" },
-    keep: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
-
-async function main(): Promise<void> {
-  const scenario = SCENARIOS.find(({ name }) => name === values.scenario);
-  if (values.help || scenario === undefined) return console.log(USAGE);
+async function main(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      scenario: { type: "string", default: "java" },
+      link: { type: "string", default: "free" },
+      workers: { type: "string", default: String(availableParallelism()) },
+      series: { type: "boolean", default: false },
+      size: { type: "string", default: "1" },
+      top: { type: "string", default: "12" },
+      keep: { type: "string" },
+    },
+  });
+  const [scenario, link] = [findScenario(values.scenario), parseLink(values.link)];
+  const [workers, size] = [wholeNumber("workers", values.workers), positiveNumber("size", values.size)];
+  const most = wholeNumber("top", values.top);
   await build();
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-profile-"));
   const profiles = values.keep ?? join(tempDir, "profiles");
   try {
-    const output = makeBuild(join(tempDir, "build"), scenario, Number(values.size));
+    const output = makeBuild(join(tempDir, "build"), scenario, size);
     const flags = [
       "--cpu-prof",
       `--cpu-prof-dir=${profiles}`,
       "--import",
       join(import.meta.dirname, "profile-threads.ts"),
     ];
-    const contender = tandemFromSources(values.series ? "series" : "parallel", Number(values.workers), flags);
-    await runCell({ scenario, link: parseLink(values.link), build: output }, [contender], {
+    const contender = tandemFromSources(values.series ? "series" : "parallel", workers, flags);
+    await runCell({ scenario, link, build: output }, [contender], {
       rounds: 1,
       tempDir,
       onRun: (name, { wallMs, cpuMs }) => console.log(`${name}: wall ${wallMs.toFixed(0)} ms, CPU ${cpuMs} ms`),
     });
-    for (const file of readdirSync(profiles).filter((name) => name.endsWith(".cpuprofile"))) show(join(profiles, file));
+    for (const file of readdirSync(profiles).filter((name) => name.endsWith(".cpuprofile")))
+      show(join(profiles, file), most);
   } finally {
     rmSync(tempDir, { recursive: true });
   }
 }
 
-function show(path: string): void {
+function show(path: string, most: number): void {
   const { thread, busyMs, idleMs, selfTimes } = readCpuProfile(path);
   console.log(`\nthread ${thread}: busy ${busyMs.toFixed(0)} ms, idle ${idleMs.toFixed(0)} ms`);
-  for (const { name, ms } of selfTimes.slice(0, Number(values.top)))
+  for (const { name, ms } of selfTimes.slice(0, most))
     console.log(`  ${ms.toFixed(0).padStart(7)} ms  ${((100 * ms) / busyMs).toFixed(1).padStart(5)} %  ${name}`);
 }
 
-await main();
+await runScript(USAGE, main);

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { build } from "../../scripts/build.ts";
+import { runScript } from "../../scripts/script.ts";
 import type { ExportEvent } from "../../src/observe/events.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
 import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/exporter.ts";
@@ -10,10 +12,10 @@ import { pushRunImage } from "../support/run-image.ts";
 import { verifyImage } from "../support/verify-image.ts";
 import { table } from "./table.ts";
 
-/*
- * Exports a build like RFC 0125's Java case (one large layer that both images take) to two registries, first in series and
- * then in parallel, and shows what was done. The "build" is made of what this project has installed.
- */
+const USAGE = `npm run demo
+
+Exports a build like RFC 0125's Java case (one large layer that both images take) to two registries, first in series and
+then in parallel, and shows what was done. The "build" is made of what this project has installed. Takes no arguments.`;
 
 const modules = join(import.meta.dirname, "..", "..", "node_modules");
 const installed = (...names: readonly string[]) => names.map((name) => join(modules, name));
@@ -84,26 +86,33 @@ function showTimes(exports: readonly Export[]): void {
   console.log(table(["export", "app image ready", "cache ready", "total"], rows));
 }
 
-await build();
-const root = mkdtempSync(join(tmpdir(), "tandem-demo-"));
-const problem = dockerRegistryProblem();
-const registries = [await startRegistry(), await startRegistry()] as const;
-try {
-  console.log(`Two registries on ${registries.map(({ host }) => host).join(" and ")}: ${problem ?? "docker-registry"}`);
-  console.log("Making a build's output ...");
-  const output = makeBuild(root);
-  const hosts = [registries[0].host, registries[1].host] as const;
-  writeAnalyzed(output, await pushRunImage(`${hosts[0]}/demo/run`));
-  const series = await exportOnce("series", output, hosts);
-  const parallel = await exportOnce("parallel", output, hosts);
-  showLayers(parallel);
-  showTimes([series, parallel]);
-  console.log("\nPulling the images back and computing every digest and diffID anew:");
-  for (const image of [series.app, series.cache, parallel.app, parallel.cache]) {
-    const { digest, layers } = await verifyImage(image);
-    console.log(`  ${image}@${digest}: ${layers.length} layers, all right`);
+async function main(args: readonly string[]): Promise<void> {
+  parseArgs({ args, options: {} });
+  await build();
+  const root = mkdtempSync(join(tmpdir(), "tandem-demo-"));
+  const problem = dockerRegistryProblem();
+  const registries = [await startRegistry(), await startRegistry()] as const;
+  try {
+    console.log(
+      `Two registries on ${registries.map(({ host }) => host).join(" and ")}: ${problem ?? "docker-registry"}`,
+    );
+    console.log("Making a build's output ...");
+    const output = makeBuild(root);
+    const hosts = [registries[0].host, registries[1].host] as const;
+    writeAnalyzed(output, await pushRunImage(`${hosts[0]}/demo/run`));
+    const series = await exportOnce("series", output, hosts);
+    const parallel = await exportOnce("parallel", output, hosts);
+    showLayers(parallel);
+    showTimes([series, parallel]);
+    console.log("\nPulling the images back and computing every digest and diffID anew:");
+    for (const image of [series.app, series.cache, parallel.app, parallel.cache]) {
+      const { digest, layers } = await verifyImage(image);
+      console.log(`  ${image}@${digest}: ${layers.length} layers, all right`);
+    }
+  } finally {
+    for (const registry of registries) await registry[Symbol.asyncDispose]();
+    rmSync(root, { recursive: true });
   }
-} finally {
-  for (const registry of registries) await registry[Symbol.asyncDispose]();
-  rmSync(root, { recursive: true });
 }
+
+await runScript(USAGE, main);

@@ -4,7 +4,16 @@ import { MAGIC, sealRecord, TAR_TYPE, writeRecord } from "../../src/go/tar-heade
 import { filesBelow } from "./file-tree.ts";
 
 /** Real data for benchmarks and fuzzing: files of this machine, each behind a tar header, as in layers. */
-export type CorpusName = "libraries" | "text" | "compressed";
+export const CORPUS_NAMES = ["libraries", "text", "compressed"] as const;
+
+export type CorpusName = (typeof CORPUS_NAMES)[number];
+
+/** @throws Error that lists the names */
+export function corpusName(text: string): CorpusName {
+  const name = CORPUS_NAMES.find((one) => one === text);
+  if (name === undefined) throw new Error(`there is no input ${text}; there are ${CORPUS_NAMES.join(", ")}`);
+  return name;
+}
 
 const usrLib = "/usr/lib";
 const places: Record<CorpusName, { readonly folders: readonly string[]; readonly pattern: RegExp }> = {

@@ -1,0 +1,43 @@
+/* What the project's commands have in common: arguments, `--help`, and errors. */
+
+/**
+ * Runs a command of the project with its arguments, or prints its usage for `--help`. A failure ends the process with one
+ * message instead of a stack trace.
+ */
+export async function runScript(usage: string, main: (args: readonly string[]) => Promise<void> | void): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) return console.log(usage);
+  try {
+    await main(args);
+  } catch (error) {
+    console.error(`ERROR: ${describe(error)}`);
+    // Like an uncaught error, whatever servers and children are left.
+    process.exit(1);
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!("code" in error) || !String(error.code).startsWith("ERR_PARSE_ARGS_")) return error.message;
+  // The rest is advice that only suits parseArgs' own options.
+  const [what = ""] = error.message.split(/\. |\n/);
+  return usageError(what).message;
+}
+
+export function usageError(message: string): Error {
+  return new Error(`${message}\nSee the arguments with --help`);
+}
+
+/** @throws Error that names the option, for anything but a whole number from 1 */
+export function wholeNumber(option: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${option} takes whole numbers from 1, not ${text}`);
+  return Number(text);
+}
+
+/** @throws Error that names the option, for anything but a finite number above 0 */
+export function positiveNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new Error(`--${option} takes a number above 0, not ${text}`);
+  return value;
+}

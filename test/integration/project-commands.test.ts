@@ -1,0 +1,82 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { tempTree } from "../support/temp-tree.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const WITH_RUNTIME = "node scripts/with-runtime.mjs ";
+
+const packageSchema = z.object({ scripts: z.record(z.string(), z.string()) });
+const { scripts } = packageSchema.parse(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")));
+
+/** All programs of the project that are started with arguments: those of `npm run`, and those that have no name there. */
+const PROGRAMS = [
+  ...Object.values(scripts).flatMap((script) =>
+    script.startsWith(WITH_RUNTIME) ? script.slice(WITH_RUNTIME.length) : [],
+  ),
+  "scripts/build-encoder.ts",
+  "test/bench/deflate.ts",
+  "test/bench/profile.ts",
+  "test/conformance/generate/record.ts",
+  "test/fuzz/deflate.ts",
+  "test/fuzz/parsers.ts",
+];
+
+function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, program), ...args], {
+    encoding: "utf8",
+    env,
+  });
+  return { status, stdout, stderr };
+}
+
+// Arguments of npm test go to vitest.
+test.each(PROGRAMS.filter((program) => program !== "scripts/check.ts"))(
+  "%s refuses an unknown option in one message without a stack trace",
+  (program) => {
+    expect(run(program, ["--no-such-option"])).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: "ERROR: Unknown option '--no-such-option'\nSee the arguments with --help\n",
+    });
+  },
+);
+
+test.each(["scripts/check.ts", "test/bench/bench.ts"])("%s prints its usage for --help", (program) => {
+  expect(run(program, ["--help"])).toEqual({
+    status: 0,
+    stdout: expect.stringMatching(/^npm \w+ .*-- \[/),
+    stderr: "",
+  });
+});
+
+test.each([
+  ["test/bench/bench.ts", ["java"], "Unexpected argument 'java'\nSee the arguments with --help"],
+  [
+    "test/bench/bench.ts",
+    ["--scenario"],
+    "Option '--scenario <value>' argument missing\nSee the arguments with --help",
+  ],
+  ["test/bench/profile.ts", ["--scenario", "none"], "there is no scenario none; there are java, "],
+  ["test/bench/deflate.ts", ["--inputs", "none"], "there is no input none; there are libraries, text, compressed"],
+  ["test/fuzz/parsers.ts", ["--only", "none"], "there is no target none; there are "],
+  ["test/fuzz/deflate.ts", ["--seconds", "soon"], "--seconds takes a number above 0, not soon"],
+  ["scripts/build-binary.ts", ["--arch", "riscv"], "--arch riscv: it is one of amd64, arm64"],
+  ["scripts/build-lifecycle.ts", [], "no release archive is given\nSee the arguments with --help"],
+  ["scripts/acceptance.ts", [], "no path of the lifecycle's source is given\nSee the arguments with --help"],
+  ["scripts/acceptance.ts", ["a", "b"], "Unexpected argument 'b'\nSee the arguments with --help"],
+])("%s %j is refused", (program, args, message) => {
+  const { status, stderr } = run(program, args);
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(`ERROR: ${message}`) });
+  expect(stderr).not.toMatch(/^\s+at /m);
+});
+
+test("the audit without npm names npm, and what to do", () => {
+  expect(run("scripts/audit.ts", [], { PATH: tempTree() })).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: "ERROR: npm is not installed\nInstall npm, which comes with Node.js\n",
+  });
+});
