@@ -50,13 +50,32 @@ Environment: REFERENCE_EXPORTER=/path/to/exporter and REFERENCE_LIFECYCLE=/path/
 phases) are measured in the same run. So are crane (CRANE or PATH), buildctl and buildkitd (BUILDCTL, BUILDKITD or PATH),
 skopeo, gzip, pigz and igzip. DOCKER_HOST adds builds into that daemon to --creator.`;
 
+const MEASURED = ["scenario", "link", "runs", "size", "all", "front", "scale", "curve", "creator"];
+
+/** Options that have no effect beside another. */
+const POINTLESS: Readonly<Record<string, readonly string[]>> = {
+  quick: [...MEASURED, "report", "write", "out"],
+  against: [...MEASURED, "report", "write", "out"],
+  report: [...MEASURED, "workers"],
+  front: ["scenario", "all"],
+};
+
+/** @throws Error if an option would be ignored */
+function checkTogether(given: readonly string[]): void {
+  for (const name of given) {
+    const other = POINTLESS[name]?.find((pointless) => given.includes(pointless));
+    if (other !== undefined) throw new Error(`--${name} has no use for --${other}: omit one of them`);
+  }
+}
+
 /**
  * @param root where `--write` writes
  * @throws Error for invalid arguments
  */
 export function parseSelection(args: readonly string[], root: string): Selection {
-  const { values } = parseArgs({
+  const { values, tokens } = parseArgs({
     args,
+    tokens: true,
     options: {
       scenario: { type: "string" },
       link: { type: "string" },
@@ -75,10 +94,9 @@ export function parseSelection(args: readonly string[], root: string): Selection
       out: { type: "string" },
     },
   });
+  checkTogether(tokens.flatMap((token) => (token.kind === "option" ? [token.name] : [])));
   const isCompared = values.quick || values.against !== undefined;
   const isForProject = values.write || values.report;
-  if (isCompared && (isForProject || values.out !== undefined))
-    throw new Error("--quick compares two versions and writes no report: omit --write, --report and --out");
   const sizeFactor = positiveNumber("size", values.size);
   if (sizeFactor !== 1 && isForProject && values.out === undefined)
     throw new Error("results of --size are not for the project's report: add --out");

@@ -51,7 +51,11 @@ test.each([
   [["--runs", "0"], /--runs takes whole numbers/],
   [["--size", "none"], /--size takes a number above 0/],
   [["--size", "0.1", "--write"], /not for the project's report/],
-  [["--quick", "--write"], /writes no report/],
+  [["--quick", "--write"], /--quick has no use for --write/],
+  [["--scenario", "tiny", "--quick"], /--quick has no use for --scenario/],
+  [["--against", "v1", "--size", "0.1"], /--against has no use for --size/],
+  [["--report", "--link", "22"], /--report has no use for --link/],
+  [["--front", "--scenario", "tiny"], /--front has no use for --scenario/],
   [["--workers", "1,two"], /--workers takes whole numbers/],
 ])("%j is refused", (args, message) => {
   expect(() => parseSelection(args, "/root")).toThrow(message);
