@@ -13,8 +13,8 @@ import { verifyImage } from "../../support/verify-image.ts";
 const MODES = [{ flags: [] }, { flags: ["-parallel"] }];
 
 /** A scene with a cache directory, after one export. */
-async function sceneWithCache(directory?: string) {
-  const scene = await Scene.open(await FakeRegistry.start());
+async function sceneWithCache(directory?: string, open = Scene.openSmall) {
+  const scene = await open(await FakeRegistry.start());
   const cacheDir = directory ?? join(scene.output.root, "cache");
   mkdirSync(cacheDir, { recursive: true });
   const run = (flags: readonly string[] = []) =>
@@ -261,7 +261,7 @@ describe("a full disk", () => {
   test.for(MODES)("leaves out what does not fit; the app image is exported ($flags)", async ({ flags }, context) => {
     const disk = smallDisk(3 << 10);
     if (disk === undefined) return context.skip("may not mount a small disk here");
-    const { scene, cacheDir, run } = await sceneWithCache(disk);
+    const { scene, cacheDir, run } = await sceneWithCache(disk, Scene.open);
     const exported = await run(flags);
     expect(exported.exitCode).toBe(0);
     expect(exported.stderr).toMatch(

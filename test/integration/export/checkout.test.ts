@@ -40,10 +40,8 @@ function install(directory: string, without: readonly string[] = []): void {
 
 const exporterOf = (directory: string) => join(directory, "bin", "exporter");
 
-test("a checkout in which nothing was built builds what it needs, also when two start at once", {
-  timeout: 180_000,
-}, async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+test("a checkout in which nothing was built builds what it needs, also when two start at once", async () => {
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const plain = await exportInProcess(scene.arguments({ cache: "" }));
   const directory = checkOut();
   install(directory);
@@ -97,7 +95,7 @@ test.each([
     says: /tandem is not built \(\S+timeline\.html is missing\): run npm run build in/,
   },
 ])("a checkout that lacks $lacks says how to build it", async ({ without, says }) => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const directory = checkOut();
   install(directory, without);
   if (without.length === 0) {

@@ -57,7 +57,7 @@ test.each(Object.entries(CLOUDS))(
     const exchanged = { status: 200, body: JSON.stringify({ refresh_token: PASSWORD }) };
     if (cloud.auth.identityToken !== undefined)
       registry.faults.add({ method: "POST", target: /^\/oauth2\/exchange$/, action: { answer: exchanged } });
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const ca = join(tempTree(), "ca.pem");
     writeFileSync(ca, authority.pem);
     // Amazon's SDK reads the environment of its process.
@@ -77,7 +77,7 @@ test.each(Object.entries(CLOUDS))(
 );
 
 test("a registry of a cloud that the machine is not in is asked for as nobody", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   // Nothing listens there. The build image's registry is used only for its credentials.
   const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: "http://127.0.0.1:9", CNB_BUILD_IMAGE: "builds.azurecr.io/build" };
   const run = await scene.export({ flags: ["-log-level", "debug"], env });

@@ -112,7 +112,7 @@ async function damageImage(host: string, repository: string, damage: Damage): Pr
 /** A registry with an app image, whose damaged copy is the next build's previous image. */
 async function withDamagedImage(damage: Damage) {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
   const whole = await scene.analyze();
   const digest = await damageImage(registry.host, "app", damage);
@@ -163,7 +163,7 @@ describe("a previous image is not reused", () => {
 
 test.for(DAMAGES)("a cache image that $what counts as corrupt", async (damage) => {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
   const cache = await verifyImage(scene.cacheImage);
   await damageImage(registry.host, "cache", damage);

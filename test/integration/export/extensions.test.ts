@@ -55,7 +55,7 @@ async function configOf(image: string) {
 
 describe("an export upon a run image that extensions have extended", () => {
   test("has their layers below all others, and their config", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output);
     const run = await scene.export({ flags: ["-parallel"] });
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
@@ -80,7 +80,7 @@ describe("an export upon a run image that extensions have extended", () => {
   });
 
   test("keeps the run image's config where analyzed.toml does not say that it is extended", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output, false);
     expect((await scene.export({ cache: "" })).exitCode).toBe(0);
     expect((await verifyImage(scene.appImage)).layers[1]?.diffId).toBe(XATTRS.diffId);
@@ -88,7 +88,7 @@ describe("an export upon a run image that extensions have extended", () => {
   });
 
   test("makes and sends those anew that changed, and says nothing of them", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     extend(scene.output);
     await scene.export();
     const before = await scene.analyze();
@@ -114,7 +114,7 @@ describe("an export upon a run image that extensions have extended", () => {
   });
 
   test("takes none for one of an extension that is another layer of the previous image", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     await scene.export();
     await scene.analyze();
     extend(scene.output);
@@ -138,7 +138,7 @@ describe("an export upon a run image that extensions have extended", () => {
 });
 
 test.each([-1, 1])("takes a blob whose size in the manifest is off by %i", async (error) => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   writeExtendedLayout(
     join(scene.output.layersDir, "extended"),
     LAYERS.map((layer) => ({ ...layer, size: layer.blob.length + error })),
@@ -158,7 +158,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
     { what: "changed", bytes: flipped, message: /is corrupt: the file has the digest sha256:/ },
   ])("$what", async ({ bytes, message }) => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const file = blobFile(extend(scene.output), digestOf(blob));
     writeFileSync(file, bytes);
     const run = await scene.export({ flags: ["-parallel"] });
@@ -174,7 +174,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
 
   test("a layer that unpacks to more than any layer", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const bomb = zstdCompressSync(Buffer.alloc(2 ** 26));
     const many = Buffer.concat([zstdCompressSync(PLAIN.tar), ...Array.from({ length: 17 }, () => bomb)]);
     writeExtendedLayout(join(scene.output.layersDir, "extended"), [{ blob: many, createdBy: "x" }]);
@@ -188,7 +188,7 @@ describe("a blob that is broken is one clear error, and nothing is published", (
 
   test("a layout that is cut, with a config that is needed first", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     truncateSync(join(extend(scene.output), "index.json"), 10);
     const run = await scene.export({ cache: "" });
     expect(run.exitCode).toBe(1);

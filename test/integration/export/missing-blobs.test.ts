@@ -9,7 +9,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 /** An exported scene with a changed build, and the digests in the registry. */
 async function rebuilt(flags: readonly string[] = []) {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   expect(await scene.export({ flags })).toMatchObject({ exitCode: 0, stderr: "" });
   const app = await scene.analyze();
   const cache = await verifyImage(scene.cacheImage);
@@ -96,7 +96,7 @@ describe("a blob that was there, and is not when the manifest comes", () => {
 
 test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy (%j)", async (flags) => {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   const lie = refusal(201, "", "");
   const target = /\/cache\/blobs\/uploads\/\?mount=/;
   registry.faults.add({ method: "POST", target, action: { answer: lie }, times: 1 });
@@ -110,7 +110,7 @@ test.for([[], ["-parallel"]])("a mount that did not happen is replaced by a copy
 
 test("a blob that was sent and is lost at once is one error, and no name is moved", async () => {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   const lose = async (proceed: () => Promise<Reply>): Promise<Reply> => {
     const reply = await proceed();
     registry.blobs.unlink("app", reply.headers?.["docker-content-digest"] ?? "");

@@ -47,7 +47,7 @@ describe.for(REGISTRY_KINDS)("run images in $name", ({ start, isMissing }) => {
   ];
   test.skipIf(isMissing).for(cases)("%s can be built upon", async ([, image]) => {
     const registry = await start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     writeAnalyzed(scene.output, await pushRunImage(`${registry.host}/run`, OPEN_ACCESS, image()));
     expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
     await verifyImage(scene.appImage);

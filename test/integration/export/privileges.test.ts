@@ -20,7 +20,7 @@ function giveAway({ output }: Scene): void {
 
 test.skipIf(!isRoot)("root becomes the user of the build before it exports", async () => {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   giveAway(scene);
   const ids = Promise.withResolvers<string>();
   const { running } = scene.start({ flags: [...USER, "-parallel"] });
@@ -40,7 +40,7 @@ test.skipIf(!isRoot)("root becomes the user of the build before it exports", asy
 
 test("a process that may not become the user of the build says so, before it exports", async () => {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   const may = ["--bounding-set", "-setuid,-setgid", "--inh-caps", "-setuid,-setgid"];
   const [program, ...args] = isRoot ? ["setpriv", ...may, EXPORTER] : [EXPORTER];
   const run = await startProgram(program ?? "", [...args, ...flagsFor(scene.output), ...OTHER_USER, scene.appImage])
@@ -51,7 +51,7 @@ test("a process that may not become the user of the build says so, before it exp
 });
 
 test.skipIf(!isRoot)("what that user may not read is an error that names it", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   giveAway(scene);
   const path = scene.layerPath("libraries", "secret");
   writeFileSync(path, "root's", { mode: 0o600 });
@@ -61,7 +61,7 @@ test.skipIf(!isRoot)("what that user may not read is an error that names it", as
 });
 
 test.skipIf(!isRoot)("cache directories are given to the user first", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   giveAway(scene);
   const launchCache = join(scene.output.root, "launch-cache");
   mkdirSync(join(launchCache, "committed"), { recursive: true, mode: 0o755 });

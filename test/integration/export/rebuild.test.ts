@@ -19,7 +19,7 @@ function uploadsTo(registry: AnyRegistry): string[] | "unknown" {
 
 /** A scene whose images are pushed, with analyzed.toml for the next build. */
 async function built(registry: AnyRegistry) {
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
   const app = await scene.analyze();
   const cache = await verifyImage(scene.cacheImage);
@@ -90,7 +90,7 @@ describe("a rebuild with a first cache", () => {
     "mounts what the app image reused ($flags)",
     async ({ flags }) => {
       const registry = await FakeRegistry.start();
-      const scene = await Scene.open(registry);
+      const scene = await Scene.openSmall(registry);
       expect((await scene.export({ cache: "" })).exitCode).toBe(0);
       await scene.analyze();
       const run = await scene.export({ flags });
@@ -104,7 +104,7 @@ describe("a rebuild with a first cache", () => {
   test.for([{ flags: [] }, { flags: ["-parallel"] }])(
     "in another registry makes it once ($flags)",
     async ({ flags }) => {
-      const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());
+      const scene = await Scene.openSmall(await FakeRegistry.start(), await FakeRegistry.start());
       expect((await scene.export({ cache: "" })).exitCode).toBe(0);
       const app = await scene.analyze();
       const run = await scene.export({ flags });

@@ -33,7 +33,7 @@ function labelled(labels: Readonly<Record<string, string>>) {
 }
 
 test("registry: report and event have what the label has, and the names of run.toml", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   writeNames(scene.output);
   const run = await scene.export({ cache: "", flags: [FLAG] });
   expect(run).toMatchObject({ exitCode: 0 });
@@ -45,7 +45,7 @@ test("registry: report and event have what the label has, and the names of run.t
 });
 
 test("without the flag the report is the reference's, and the event has the run image", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   writeNames(scene.output);
   const run = await scene.export({ cache: "" });
   expect(Object.keys(readReport(scene.output).image)).toEqual(["tags", "digest", "manifest-size"]);
@@ -54,7 +54,7 @@ test("without the flag the report is the reference's, and the event has the run 
 });
 
 test("below Platform API 0.12 the names are those of stack.toml", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   writeNames(scene.output);
   const [flag, path] = ["-stack", join(scene.output.root, "stack.toml")];
   const args = scene.arguments({ cache: "", flags: [FLAG, flag, path] });
@@ -94,7 +94,7 @@ test("daemon: the reference is the image ID", async () => {
 });
 
 test("mirrors that do not fit into a termination message are a warning, and stay in the event", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const mirrors = Array.from({ length: 100 }, (_, i) => `mirror-${i}.example/a/repository/with/a/long/name/run:1`);
   writeNames(scene.output, { ...NAMES, mirrors });
   const run = await scene.export({ cache: "", env: { CNB_EXPORT_REPORT_RUN_IMAGE: "true" } });

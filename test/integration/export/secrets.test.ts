@@ -77,7 +77,7 @@ async function planted() {
   const app = await FakeRegistry.start({ auth: { kind: "bearer", username: "robot", password: PLANTED.variable } });
   const cache = await FakeRegistry.start({ auth: { kind: "basic", username: "robot", password: PLANTED.helper } });
   for (const registry of [app, cache]) onTestFinished(() => registry[Symbol.asyncDispose]());
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const home = plantedHome({ file: "file.example", helper: cache.host });
   const temp = tempTree();
   const run = async (request: ExportRequest = {}) => {

@@ -13,7 +13,7 @@ describe("-parallel", () => {
   /** Whether the cache's first upload or the app image's name came first. The latter may wait for the former. */
   async function firstOf(env: Readonly<Record<string, string>>, flags: readonly string[], waits: boolean) {
     const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
-    const scene = await Scene.open(app, cache);
+    const scene = await Scene.openSmall(app, cache);
     const order: string[] = [];
     const hasBegun = Promise.withResolvers<void>();
     const name = async (proceed: () => Promise<Reply>) => {
@@ -43,7 +43,7 @@ describe("-parallel", () => {
 });
 
 test("the launcher's release in the label is that of the lifecycle which the exporter belongs to", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const directory = tempTree({ lifecycle: "#!/bin/sh\necho 0.21.17+4bd4b13\n" });
   chmodSync(join(directory, "lifecycle"), 0o755);
   expect(await scene.export({ cache: "", env: { CNB_LIFECYCLE_DIR: directory } })).toMatchObject({ exitCode: 0 });
@@ -56,7 +56,7 @@ test("the launcher's release in the label is that of the lifecycle which the exp
 
 describe("-compression", () => {
   test("zstd is in every new layer of both images, under OCI's name for it", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     expect((await scene.export({ flags: ["-compression", "zstd"] })).exitCode).toBe(0);
     const [app, cache] = [await verifyImage(scene.appImage), await verifyImage(scene.cacheImage)];
     const types = [...app.layers.slice(1), ...cache.layers].map(({ mediaType }) => mediaType);
@@ -64,7 +64,7 @@ describe("-compression", () => {
   });
 
   test("a level makes the layers smaller and leaves their diffIDs alone", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     scene.change(
       "libraries",
       Array.from({ length: 40_000 }, (_, i) => `line ${(i * i) % 9973} of the text\n`).join(""),
@@ -88,7 +88,7 @@ describe("-upload-concurrency", () => {
     { env: { CNB_EXPORT_UPLOAD_CONCURRENCY: "3" }, flags: [], most: 3 },
   ])("$most bodies at a time and never more", async ({ env, flags, most }) => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const isFull = Promise.withResolvers<void>();
     const seen: number[] = [];
     let inFlight = 0;
@@ -113,7 +113,7 @@ describe("-upload-concurrency", () => {
 test.each(["0", "257", "1000000000000"])(
   "-upload-concurrency %s is one error that names flag and limit",
   async (uploads) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const run = await scene.export({ flags: ["-upload-concurrency", uploads] });
     expect(run.exitCode).toBe(3);
     expect(run.stderr).toBe(
@@ -125,7 +125,7 @@ test.each(["0", "257", "1000000000000"])(
 describe("-spool-dir", () => {
   test("that is not there is a clear error, before anything is pushed", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const spool = join(scene.output.root, "nowhere");
     const run = await scene.export({ flags: ["-spool-dir", spool, "-parallel"] });
     expect(run.exitCode).toBe(62);

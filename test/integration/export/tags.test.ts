@@ -13,7 +13,7 @@ const tagsIn = (report: string): string => /^ {2}tags = \[(.*)\]$/m.exec(report)
 describe.for(REGISTRY_KINDS)("several names at $name", ({ start, isMissing }) => {
   test.skipIf(isMissing)("in one repository and in another", async () => {
     const registry = await start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const images = ["app:latest", "app:v1", "other:v2", "other:v3"].map((name) => `${registry.host}/${name}`);
     const run = await scene.export({ images, cache: "" });
     expect(run).toMatchObject({ exitCode: 0, stderr: "Warning: No cached data will be used, no cache specified.\n" });
@@ -34,7 +34,7 @@ describe.for(REGISTRY_KINDS)("several names at $name", ({ start, isMissing }) =>
 describe("a name that fails", () => {
   test("does not hinder the others, and the report lists those", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");
     registry.faults.add({ method: "PUT", target: /app\/manifests\/v1$/, action: { answer: denied } });
     const images = [scene.appImage, `${registry.host}/app:v1`, `${registry.host}/other:v2`];
@@ -55,7 +55,7 @@ describe("a name that fails", () => {
 
   test("because its whole repository does, after it was asked, does not hinder another repository", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");
     const target = /\/v2\/app\/blobs\/uploads\//;
     // The first upload is the check of push access.
@@ -72,7 +72,7 @@ describe("a name that fails", () => {
 
   test("like all of them leaves no report", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const denied = refusal(403, "DENIED", "requested access to the resource is denied");
     registry.faults.add({ method: "PUT", target: /app\/manifests\//, action: { answer: denied } });
     expect((await scene.export()).exitCode).toBe(62);

@@ -45,7 +45,7 @@ function secretsOf(scene: Scene, texts: readonly string[]): string[] {
 }
 
 test("an export to registries has a span for each piece of work, and no name of anything", async () => {
-  const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start(), await FakeRegistry.start());
   const run = await scene.export({ flags: ["-parallel", "-telemetry"] });
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
   const path = telemetryPath(scene.output);
@@ -84,7 +84,7 @@ test("an export to registries has a span for each piece of work, and no name of 
 });
 
 test("the second switch adds names", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   expect(await scene.export({ flags: ["-telemetry", "-telemetry-names"] })).toMatchObject({ exitCode: 0 });
   const spans = readSpans(telemetryPath(scene.output));
   const { digest, layers } = await verifyImage(scene.appImage);
@@ -98,14 +98,14 @@ test("the second switch adds names", async () => {
 });
 
 test("without the switch there is no directory", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const env = { CNB_OTEL_TRACEPARENT: "not one" };
   expect(await scene.export({ flags: ["-telemetry-names"], env })).toMatchObject({ exitCode: 0, stderr: "" });
   expect(existsSync(join(scene.output.layersDir, "tracing"))).toBe(false);
 });
 
 test("CNB_OTEL_TRACEPARENT is the parent, and lines are appended", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const env = { CNB_EXPORT_TELEMETRY: "true", CNB_OTEL_TRACEPARENT: PARENT };
   const [path, earlier] = [telemetryPath(scene.output), '{"resourceSpans":[]}\n'];
   mkdirSync(join(path, ".."), { recursive: true });
@@ -120,7 +120,7 @@ test("CNB_OTEL_TRACEPARENT is the parent, and lines are appended", async () => {
 });
 
 test("an invalid CNB_OTEL_TRACEPARENT is a warning, and a trace of its own begins", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const run = await scene.export({ flags: ["-telemetry"], env: { CNB_OTEL_TRACEPARENT: PARENT.toUpperCase() } });
   expect(run).toMatchObject({ exitCode: 0 });
   expect(run.stderr).toBe("Warning: Ignoring CNB_OTEL_TRACEPARENT, which is not a valid traceparent\n");
@@ -130,7 +130,7 @@ test("an invalid CNB_OTEL_TRACEPARENT is a warning, and a trace of its own begin
 });
 
 test("files and directories are the group's too, whatever the umask", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   expect(await scene.export({ flags: ["-telemetry"] })).toMatchObject({ exitCode: 0 });
   const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
   const path = telemetryPath(scene.output);
@@ -139,7 +139,7 @@ test("files and directories are the group's too, whatever the umask", async () =
 
 test("an export that fails says how, and a retry is an event of its upload", async () => {
   const app = await FakeRegistry.start();
-  const scene = await Scene.open(app);
+  const scene = await Scene.openSmall(app);
   app.faults.add({
     method: "PATCH",
     target: /./,
@@ -170,7 +170,7 @@ test("an export that fails says how, and a retry is an event of its upload", asy
 test.for(["link", "file", "directory", "fifo", "app"] as const)(
   "telemetry that cannot be written is one warning: %s",
   async (how) => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const tracing = join(scene.output.layersDir, "tracing");
     const elsewhere = tempTree({ "lifecycle/other": "" });
     if (how === "link") symlinkSync(elsewhere, tracing);
@@ -196,7 +196,7 @@ test.for([
   { signal: "SIGKILL", hasRoot: false },
 ] as const)("$signal leaves whole lines of all that had ended", async ({ signal, hasRoot }) => {
   const app = await FakeRegistry.start();
-  const scene = await Scene.open(app);
+  const scene = await Scene.openSmall(app);
   const arrived = app.faults.hold({ method: "PUT", target: /app\/manifests/ });
   const { running } = scene.start({ flags: ["-telemetry"] });
   await arrived;
@@ -209,7 +209,7 @@ test.for([
 });
 
 test("a buildpack may not have its layers where telemetry is", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const { layersDir } = scene.output;
   const group = (id: string) => `[[group]]\nid = "${id}"\nversion = "1"\napi = "0.10"\n`;
   writeFileSync(join(layersDir, "group.toml"), group("samples/java") + group("tracing"));
@@ -220,7 +220,7 @@ test("a buildpack may not have its layers where telemetry is", async () => {
 });
 
 test("no image changes by it", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const env = { SOURCE_DATE_EPOCH: "1" };
   expect(await scene.export({ env })).toMatchObject({ exitCode: 0 });
   const digests = async () =>
