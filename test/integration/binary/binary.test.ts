@@ -363,16 +363,12 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       );
     }
 
-    test.skipIf(noEmulation !== undefined)(
-      "for linux/arm64, exports both images",
-      async () => {
-        const { root, app, cache, run } = await rootWith({ ...DNS, ...PROC }, arm64);
-        expect(await runEmulated(root, run)).toMatchObject({ exitCode: 0, stderr: "" });
-        await verifyImage(app, access);
-        await verifyImage(cache, access);
-      },
-      300_000,
-    );
+    test.skipIf(noEmulation !== undefined)("for linux/arm64, exports both images", async () => {
+      const { root, app, cache, run } = await rootWith({ ...DNS, ...PROC }, arm64);
+      expect(await runEmulated(root, run)).toMatchObject({ exitCode: 0, stderr: "" });
+      await verifyImage(app, access);
+      await verifyImage(cache, access);
+    });
   });
 });
 
