@@ -7,7 +7,6 @@ import { EXPORTER } from "../support/exporter.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { STAGE_MARK } from "./materialise.ts";
 import type { Played, PlayedCase } from "./play-case.ts";
-import type { ConformanceCase, Outcome } from "./recorded-case.ts";
 
 const CHECKOUT = dirname(dirname(import.meta.dirname));
 
@@ -61,14 +60,6 @@ export const INSTALLED_REGISTRY = DOCKER_REGISTRY.path === undefined ? "fake" : 
 /** Absolute path of a reference exporter to compare with, from REFERENCE_EXPORTER; undefined when there is none. */
 export function referenceExporter(): string | undefined {
   return process.env.REFERENCE_EXPORTER || undefined;
-}
-
-/**
- * Our command, without a process of its own: starting one takes longer than most exports. But what a failed export has left
- * undone in the one layout that all cases write to ends with its process only.
- */
-export function chooseSubject({ runLayout }: ConformanceCase, { exitCode }: Pick<Outcome, "exitCode">): PlaySubject {
-  return runLayout !== undefined && exitCode !== 0 ? OUR_COMMAND : "in-process";
 }
 
 /** What the stage's process answers. */
