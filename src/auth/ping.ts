@@ -4,7 +4,7 @@ import { discard, ensureStatus } from "../http/body.ts";
 import { isUntrusted, RegistryFault, UNREACHABLE } from "../http/faults.ts";
 import type { Http } from "../http/http.ts";
 import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
-import { refusesTls } from "../http/tls.ts";
+import { refusesTls } from "../http/tls-probe.ts";
 import { isLocalRegistry } from "../oci/reference.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 

@@ -1,7 +1,7 @@
 import { constants, X509Certificate } from "node:crypto";
 import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { connect, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Environment } from "../process/environment.ts";
 
 const BUNDLES = [
@@ -163,31 +163,4 @@ let unverified: TlsSettings | undefined;
 export function unverifiedTls(): TlsSettings {
   unverified ??= tlsSettings({ ca: [] }, false);
   return unverified;
-}
-
-const PROBE_TIMEOUT_MS = 300;
-
-const NO_TLS = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ECONNRESET"]);
-
-/**
- * True if a server certainly does not speak TLS: it then answers a TLS greeting at once. A silent server is left to the
- * real attempt. Sends no application data and loads no certificates, which takes longer than a small export.
- * @param authority `host` or `host:port`
- */
-export async function refusesTls(authority: string, signal?: AbortSignal): Promise<boolean> {
-  const { hostname, port } = new URL(`https://${authority}`);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host, port: Number(port || 443), ...unverifiedTls() });
-  const onAbort = () => resolve(false);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  socket.setTimeout(PROBE_TIMEOUT_MS, () => resolve(false));
-  socket.once("secureConnect", () => resolve(false));
-  socket.once("error", (error: NodeJS.ErrnoException) => resolve(NO_TLS.has(error.code ?? "")));
-  try {
-    return await promise;
-  } finally {
-    signal?.removeEventListener("abort", onAbort);
-    socket.destroy();
-  }
 }
