@@ -1,3 +1,4 @@
+import { isBuiltin } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
 
@@ -28,20 +29,23 @@ const UNDICI = `
   exports.errors = require(${undiciFile("core/errors.js")});
 `;
 
-/** Unused parts of the modules above: HTTP/2, the browser APIs and the experimental parser. */
+/** Unused parts of undici (HTTP/2, the browser APIs and the experimental parser) and of pino (threads that write). */
 const UNUSED_PARTS: readonly (readonly [path: RegExp, replacement: string])[] = [
   [/[\\/]undici[\\/]lib[\\/](?:web[\\/].*|dispatcher[\\/]client-h2)\.js$/, ""],
   [/[\\/]undici[\\/]lib[\\/]dispatcher[\\/]parser-h1\.js$/, "exports.getMiloEnabled = () => false;"],
+  [/[\\/]pino[\\/]lib[\\/]transport\.js$/, ""],
 ];
 
-const undiciForUploads: Plugin = {
-  name: "undici-for-uploads",
+const onlyUsedParts: Plugin = {
+  name: "only-used-parts",
   resolveId: (id) => (id === "undici" ? "\0undici" : undefined),
   load(id) {
     if (id === "\0undici") return UNDICI;
     return UNUSED_PARTS.find(([path]) => path.test(id))?.[1];
   },
 };
+
+const LATE = "\0late:";
 
 const GLOBALS = "\0globals";
 
@@ -51,6 +55,51 @@ const withoutTimes: Plugin = {
   resolveId: (id, importer) =>
     id === "node:perf_hooks" && /[\\/]piscina[\\/]dist[\\/]worker\.js$/.test(importer ?? "") ? GLOBALS : undefined,
   load: (id) => (id === GLOBALS ? "module.exports = globalThis;" : undefined),
+};
+
+/** Node's modules that are cheap, or that every export uses at once. */
+const EARLY = new Set(["buffer", "crypto", "events", "fs", "os", "path", "path/posix", "url", "util"]);
+
+/** Where bundled packages take exports of late modules at once that they hardly ever use. */
+const LATER: readonly (readonly [path: RegExp, text: string, replacement: string])[] = [
+  [/[\\/]undici[\\/]lib[\\/]core[\\/]util\.js$/, "const { IncomingMessage } = require('node:http')", ""],
+  [/[\\/]undici[\\/]lib[\\/]core[\\/]util\.js$/, "=== IncomingMessage", ".name === 'IncomingMessage'"],
+  [
+    /[\\/]undici[\\/]lib[\\/]dispatcher[\\/]client\.js$/,
+    "http.maxHeaderSize &&\n  Number.isInteger(http.maxHeaderSize) &&\n  http.maxHeaderSize > 0",
+    "true",
+  ],
+  [/[\\/]pino[\\/]lib[\\/]tools\.js$/, "const { isMainThread } =", "const threads ="],
+  [/[\\/]pino[\\/]lib[\\/]tools\.js$/, "!opts.sync && isMainThread", "!opts.sync && threads.isMainThread"],
+];
+
+/**
+ * Loads Node's other modules when one of their exports is first used: all together take a tenth of a small export, which
+ * needs few of them. A module that a bundled package takes apart or extends at once loads at once.
+ */
+const lateModules: Plugin = {
+  name: "late-modules",
+  resolveId(id) {
+    const name = id.replace(/^node:/, "");
+    return isBuiltin(id) && !EARLY.has(name) ? `${LATE}${name}` : undefined;
+  },
+  load(id) {
+    if (!id.startsWith(LATE)) return;
+    const name = id.slice(LATE.length);
+    return `
+      let loaded;
+      const late = () => (loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${name}`)}));
+      ${name === "assert" ? "module.exports = (value, message) => value || late()(value, message);" : ""}
+      for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(id.replace(LATE, "node:")) ?? {}))})
+        Object.defineProperty(module.exports, key, { enumerable: true, get: () => late()[key] });
+    `;
+  },
+  transform(code, id) {
+    return LATER.filter(([path]) => path.test(id)).reduce((edited, [, text, replacement]) => {
+      if (edited.split(text).length !== 2) throw new Error(`${id} does not have "${text}" once`);
+      return edited.replace(text, replacement);
+    }, code);
+  },
 };
 
 /**
@@ -67,7 +116,7 @@ export async function bundle(
   const made = await rolldown({
     input: { ...entries },
     platform: "node",
-    plugins: [undiciForUploads, withoutTimes],
+    plugins: [onlyUsedParts, withoutTimes, lateModules],
     // An optional native addon of piscina for thread priorities, which are not used.
     external: ["@napi-rs/nice"],
   });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { realpath } from "node:fs/promises";
+import { realpathSync } from "node:fs";
 import { join, posix } from "node:path";
 import { promisify } from "node:util";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
@@ -24,8 +24,6 @@ const MAX_OUTPUT_BYTES = 4096;
 const PRINTED = /^(?<version>[\w.~-]+)(?:\+(?<commit>[\w.-]+))?\n?$/;
 
 const BETWEEN_RELEASES = /-\d+$/;
-
-const run = promisify(execFile);
 
 /**
  * The lifecycle release that the build metadata label names as the launcher's (docs/compatibility.md#launcher-release):
@@ -55,9 +53,9 @@ export async function readLifecycleVersion(
     if (directory === undefined) return undefined;
     const lifecycle = join(directory, "lifecycle");
     // A link to this program knows no more than this program.
-    if (program !== undefined && (await realpath(lifecycle)) === (await realpath(program))) return undefined;
+    if (program !== undefined && realpathSync(lifecycle) === realpathSync(program)) return undefined;
     const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };
-    const { stdout } = await run(lifecycle, ["-version"], options);
+    const { stdout } = await promisify(execFile)(lifecycle, ["-version"], options);
     return PRINTED.test(stdout) ? stdout.trimEnd() : undefined;
   } catch {
     return undefined;

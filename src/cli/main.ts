@@ -1,12 +1,8 @@
-import { setFlagsFromString } from "node:v8";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
 import { standardOutput } from "../report/output.ts";
 import { runAs } from "./privileges.ts";
 import { runProgram } from "./program.ts";
 import { exitProcess, listenForStop } from "./signals.ts";
-
-// The option that bounds the main thread's young generation would override the smaller limits of other threads.
-setFlagsFromString("--max-semi-space-size=0");
 
 const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
 const env = givenEnvironment(process.env);

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageAndHint } from "../errors/fault.ts";
 import { printable } from "../errors/printable.ts";
@@ -101,6 +102,9 @@ async function runCommand(
 ): Promise<number> {
   const { keepParserUnoptimized } = await import("../http/transport.ts");
   keepParserUnoptimized();
+  // The options that bound the main thread's young generation would override the smaller limits of other threads.
+  setFlagsFromString("--min-semi-space-size=0");
+  setFlagsFromString("--max-semi-space-size=0");
   if (name === "creator") {
     const { runCreator } = await import("../creator/creator.ts");
     return runCreator(command, process, signal);
