@@ -1,9 +1,10 @@
 # How the command starts Node.js. bin/exporter sources this file; scripts/build-binary.ts reads the three lists, which are
 # lines `tandem_name='words'`, for the single executable. SECURITY.md ("The runtime's own inputs") has the reasons.
 
-# No inspector on SIGUSR1, and no OpenSSL configuration, whether the machine's can be read or not. Short-lived objects are few and
-# small: an eighth of Node's default space for them in the main thread saves 20 MB. Other threads have limits of their own.
-tandem_node_flags='--disable-sigusr1 --openssl-config=/dev/null --max-semi-space-size=2 --disable-warning=ExperimentalWarning'
+# No inspector on SIGUSR1, and no OpenSSL configuration, whether the machine's can be read or not. New objects of
+# the main thread get half of Node's default space, which saves memory, but all of it at once: V8 begins with 1 MiB and would collect
+# garbage ten times in an export of a few kB. Other threads have limits of their own.
+tandem_node_flags='--disable-sigusr1 --openssl-config=/dev/null --min-semi-space-size=8 --max-semi-space-size=8 --disable-warning=ExperimentalWarning'
 
 # Variables that Node.js, OpenSSL, libuv, ICU, simdutf, simdjson, the C library and its loader read by themselves.
 tandem_runtime_variables='

@@ -15,7 +15,7 @@ const MIB = 1 << 20;
 /** The bundled command in a Node.js that reports 64 cores. */
 const ON_64_CORES = [
   process.execPath,
-  "--max-semi-space-size=2",
+  "--max-semi-space-size=8",
   "-e",
   `require("node:os").availableParallelism = () => 64;
   require("node:module").syncBuiltinESMExports();
