@@ -7,6 +7,8 @@ import { Fault } from "../../src/errors/fault.ts";
 import { exportBuild } from "../../src/export/setup.ts";
 import type { Patience } from "../../src/http/http.ts";
 import type { Logger } from "../../src/logger.ts";
+import type { Compression } from "../../workers/protocol.ts";
+import { LastingThreads } from "./in-process.ts";
 
 export interface ExportSurroundings {
   readonly logger: Logger;
@@ -22,6 +24,10 @@ export interface ExportEnd {
   readonly error: Fault | undefined;
 }
 
+/** Shared by all exports of a process; they end with it. */
+const threads = new LastingThreads();
+const startThreads = (workers: number, compression: Compression) => threads.start(workers, compression);
+
 /** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */
 export async function exportInProcess(args: readonly string[], surroundings: ExportSurroundings): Promise<ExportEnd> {
   const { logger, credentials, patience, clock, tempDir } = surroundings;
@@ -34,8 +40,8 @@ export async function exportInProcess(args: readonly string[], surroundings: Exp
     const keychain = new Keychain(new Map(Object.entries(credentials)), new Map());
     const { signal } = new AbortController();
     const launcherRelease = readLauncherRelease(undefined, env, tempDir, signal);
-    const parts = { logger, environment: env, keychain, docker: undefined, launcherRelease, patience, clock };
-    await exportBuild(inputs, parts, signal);
+    const parts = { logger, environment: env, keychain, docker: undefined, launcherRelease, startThreads };
+    await exportBuild(inputs, { ...parts, patience, clock }, signal);
     return { exitCode: 0, error: undefined };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -62,28 +62,11 @@ class LastingPool extends WorkerPool {
   }
 }
 
-/**
- * The whole command in this process, because starting a process takes longer than most exports. All runs share threads.
- * One run at a time.
- */
-export class InProcessCommand implements AsyncDisposable {
+/** Lends consecutive exports the same threads, because starting threads takes longer than most exports. */
+export class LastingThreads implements AsyncDisposable {
   readonly #pools = new Map<string, LastingPool>();
-  readonly #workers: number | undefined;
 
-  /** @param workers number of compressing threads, whatever an export requests */
-  constructor(workers?: number) {
-    this.#workers = workers;
-  }
-
-  async run(invocation: Invocation): Promise<CommandRun & { readonly exitCode: number }> {
-    const recorded = { out: new RecordedOutput(), err: new RecordedOutput() };
-    const startThreads = (workers: number, compression: Compression) => this.#lend(workers, compression);
-    const exitCode = await runProgram({ ...recorded, ...invocation, startThreads }, new AbortController().signal);
-    return { exitCode, stdout: recorded.out.text, stderr: recorded.err.text };
-  }
-
-  #lend(wanted: number, compression: Compression): WorkerPool {
-    const workers = this.#workers ?? wanted;
+  start(workers: number, compression: Compression): WorkerPool {
     const key = `${workers} ${compression.kind} ${compression.level}`;
     const known = this.#pools.get(key);
     if (known !== undefined && !known.isEnded) return known;
@@ -96,5 +79,31 @@ export class InProcessCommand implements AsyncDisposable {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.end()));
+  }
+}
+
+/**
+ * The whole command in this process, because starting a process takes longer than most exports. All runs share threads.
+ * One run at a time.
+ */
+export class InProcessCommand implements AsyncDisposable {
+  readonly #threads = new LastingThreads();
+  readonly #workers: number | undefined;
+
+  /** @param workers number of compressing threads, whatever an export requests */
+  constructor(workers?: number) {
+    this.#workers = workers;
+  }
+
+  async run(invocation: Invocation): Promise<CommandRun & { readonly exitCode: number }> {
+    const recorded = { out: new RecordedOutput(), err: new RecordedOutput() };
+    const startThreads = (workers: number, compression: Compression) =>
+      this.#threads.start(this.#workers ?? workers, compression);
+    const exitCode = await runProgram({ ...recorded, ...invocation, startThreads }, new AbortController().signal);
+    return { exitCode, stdout: recorded.out.text, stderr: recorded.err.text };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#threads[Symbol.asyncDispose]();
   }
 }
