@@ -79,6 +79,10 @@ export class WorkerPool {
     if (hanging.includes(true) || this.#small.exceeds(directories)) this.#started();
   }
 
+  start(): void {
+    this.#started();
+  }
+
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
     const indexes = this.#isAlone ? this.#small.scan(source) : undefined;
     return indexes ?? (await this.#compress<ScanDone>({ kind: "scan", source })).indexes;

@@ -27,7 +27,7 @@ import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
-import { connectionsFor, fitCapacity, isUnguarded, readSupplies } from "./capacity.ts";
+import { type Capacity, connectionsFor, fitCapacity, isUnguarded, readSupplies } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
 /**
@@ -38,8 +38,14 @@ import { exportAppAndCache } from "./export.ts";
 export interface EarlyWork {
   readonly layers: EarlyLayers;
   readonly registries: Registries | undefined;
+  readonly threads: StartedThreads | undefined;
   readonly wastedBytes: number;
   handOver(logger: Logger, onRetry: RetryObserver): void;
+}
+
+export interface StartedThreads {
+  readonly pool: WorkerPool;
+  readonly capacity: Capacity;
 }
 
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
@@ -64,7 +70,8 @@ export interface ExportEnvironment {
 export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
-  const { workers, mostWorkers, uploadConcurrency, spools } = fitCapacity(tuning, readSupplies(), isUnguarded());
+  const capacity = early?.threads?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
+  const { workers, mostWorkers, uploadConcurrency, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const audience = {
@@ -73,7 +80,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   };
   const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
   const { monitor } = watch;
-  const pool = openPool(tuning, workers, own);
+  const pool = early?.threads?.pool ?? openPool(tuning, workers, own);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
     early.handOver(logger, onRetry);

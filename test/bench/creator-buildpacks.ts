@@ -99,7 +99,7 @@ export function writeBuildpacks(
   stamps: { readonly start: string; readonly end: string },
 ): void {
   const scripts = [
-    `date +%s.%N > '${stamps.start}'
+    `${stampScript(stamps.start)}
 layer=$CNB_LAYERS_DIR/jre
 [ -d "$layer" ] || cp -R '${jre}' "$layer"
 printf '[types]\\nlaunch = true\\ncache = true\\n' > "$layer.toml"`,
@@ -114,7 +114,7 @@ printf '[types]\\nlaunch = true\\ncache = true\\n' > "$layer.toml"`,
     `${compileScript(sources, compileRounds)}
 cp -R '${app}' target
 printf '[[processes]]\\ntype = "web"\\ncommand = ["java"]\\nargs = ["-jar", "app.jar"]\\ndefault = true\\n' > "$CNB_LAYERS_DIR/launch.toml"
-date +%s.%N > '${stamps.end}'`,
+${stampScript(stamps.end)}`,
   ];
   for (const [i, id] of buildpacks.entries()) {
     const root = join(directory, id.replace("/", "_"), "0.1.0");
@@ -123,6 +123,12 @@ date +%s.%N > '${stamps.end}'`,
     write(join(root, "bin", "build"), `#!/bin/sh\nset -eu\n${scripts[i]}\n`);
     for (const program of ["detect", "build"]) chmodSync(join(root, "bin", program), 0o755);
   }
+}
+
+/** Writes the time, and the state of the process that started the builder: our creator. */
+function stampScript(path: string): string {
+  return `date +%s.%N > '${path}'
+cat "/proc/$(cut -d ' ' -f 4 /proc/$PPID/stat)/stat" >> '${path}'`;
 }
 
 function descriptor(id: string): string {

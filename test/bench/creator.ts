@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { findProgram } from "../support/find-program.ts";
 import { pushRunImage } from "../support/run-image.ts";
 import { APP, CACHE, ReadyTimes, ROOT } from "./contender.ts";
 import { type CreatorSources, makeSources, writeBuildpacks } from "./creator-buildpacks.ts";
 import { bufferBytes, describeLink, type Link } from "./links.ts";
-import { measure } from "./measure.ts";
+import { cpuTimeIn, measure } from "./measure.ts";
 import { RUN_IMAGE, settleDisk } from "./prepare.ts";
 import { readPushedImage, startRegistryPair } from "./registries.ts";
 import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } from "./results.ts";
@@ -135,9 +136,10 @@ function noRuns(): Record<CreatorBuild, CreatorRun[]> {
   return { first: [], rebuild: [], change: [] };
 }
 
-function describeRun({ buildMs, readyMs, endMs }: CreatorRun): string {
+function describeRun({ buildMs, readyMs, endMs, takenShare }: CreatorRun): string {
   const seconds = (ms: number): string => (ms / 1000).toFixed(2);
-  return `build ${seconds(buildMs)} s, then app image ready after ${seconds(readyMs)} s, end after ${seconds(endMs)} s`;
+  const taken = takenShare === undefined ? "" : ` (the creator took ${(100 * takenShare).toFixed(2)}% of the cores)`;
+  return `build ${seconds(buildMs)} s${taken}, then app image ready after ${seconds(readyMs)} s, end after ${seconds(endMs)} s`;
 }
 
 function creatorContenders(lifecycle: string): readonly CreatorContender[] {
@@ -272,12 +274,17 @@ class Platform {
     });
     ready.check(contender.command);
     const [start, end] = [readStamp(this.#stamps.start), readStamp(this.#stamps.end)];
-    const readyMs = startedAt + (ready.appReadyMs ?? Number.NaN) - end;
-    return { buildMs: end - start, readyMs, endMs: startedAt + wallMs - end, cpuMs };
+    const buildMs = end.ms - start.ms;
+    const times = { buildMs, readyMs: startedAt + (ready.appReadyMs ?? Number.NaN) - end.ms };
+    // The reference's creator is the builder.
+    const takenShare =
+      contender.kind === "tandem" ? { takenShare: (end.cpuMs - start.cpuMs) / (availableParallelism() * buildMs) } : {};
+    return { ...times, endMs: startedAt + wallMs - end.ms, cpuMs, ...takenShare };
   }
 }
 
-/** @param path of the output of `date +%s.%N`. @returns ms */
-function readStamp(path: string): number {
-  return Number(readFileSync(path, "utf8")) * 1000;
+/** Reads what the buildpacks wrote: the time and the creator's CPU time, in ms. */
+function readStamp(path: string): { readonly ms: number; readonly cpuMs: number } {
+  const [time = "", stat = ""] = readFileSync(path, "utf8").split("\n");
+  return { ms: Number(time) * 1000, cpuMs: cpuTimeIn(stat) };
 }

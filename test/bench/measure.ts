@@ -120,7 +120,11 @@ function childrenOf(process: number): number[] {
 
 /** User and system time of a process or thread without its children, in ms (proc_pid_stat(5)). */
 export function cpuTimeOf(process: number | string): number {
-  const stat = readProc(`${process}/stat`);
+  return cpuTimeIn(readProc(`${process}/stat`));
+}
+
+/** @param stat text of a stat file */
+export function cpuTimeIn(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS;
 }

@@ -127,6 +127,8 @@ const creatorRunSchema = z.object({
   /** From the end of the build to the end of the process. */
   endMs: z.number(),
   cpuMs: z.number(),
+  /** What our creator itself took of the build's cores, 0 to 1: how much longer it makes a build that uses all of them. */
+  takenShare: z.number().optional(),
 });
 
 const creatorSchema = originSchema.extend({

@@ -59,13 +59,14 @@ export interface RemoteManifest {
 export async function headManifest(
   connection: Connection,
   identifier: string,
+  actions: "pull" | "push,pull",
   work: Work,
 ): Promise<Digest | "" | undefined> {
   const answer = await connection.client.send({
     ...work,
     method: "HEAD",
     target: pathOf(connection, `manifests/${identifier}`),
-    scopes: [scopeOf(connection.repository, "push,pull")],
+    scopes: [scopeOf(connection.repository, actions)],
     expected: [200, 403, 404, 405, 501],
     headers: { accept: ACCEPT },
   });
@@ -113,7 +114,11 @@ export async function putManifest(
     body: manifest.bytes,
   });
   const { digest } = manifest;
-  await checkStored(answer, digest, async () => (await headManifest(connection, digest, work)) !== undefined);
+  await checkStored(
+    answer,
+    digest,
+    async () => (await headManifest(connection, digest, "push,pull", work)) !== undefined,
+  );
 }
 
 export async function deleteManifest(connection: Connection, digest: Digest, work: Work): Promise<void> {

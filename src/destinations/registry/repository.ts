@@ -7,7 +7,7 @@ import type { Reference } from "../../oci/reference.ts";
 import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
-import { deleteManifest } from "./manifests.ts";
+import { deleteManifest, headManifest } from "./manifests.ts";
 import { checkPush } from "./mount.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
@@ -62,6 +62,11 @@ export class RegistryRepository {
 
   isComplete(image: RemoteImage, work: Work): Promise<boolean> {
     return isComplete(this.#connection, image, work);
+  }
+
+  async hasManifest(reference: Reference, work: Work): Promise<boolean> {
+    const head = () => headManifest(this.#connection, reference.identifier, "pull", work);
+    return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
   }
 
   async hasBlob(digest: Digest, work: Work): Promise<boolean> {

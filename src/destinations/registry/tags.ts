@@ -12,7 +12,8 @@ export interface TagResult {
 export type TagLookups = ReadonlyMap<Reference, Promise<Digest | "" | "nothing" | undefined>>;
 
 export function lookUpTags(connection: Connection, references: readonly Reference[], work: Work): TagLookups {
-  const lookUp = async ({ identifier }: Reference) => (await headManifest(connection, identifier, work)) ?? "nothing";
+  const lookUp = async ({ identifier }: Reference) =>
+    (await headManifest(connection, identifier, "push,pull", work)) ?? "nothing";
   return new Map(references.map((reference) => [reference, lookUp(reference).catch(() => undefined)]));
 }
 
@@ -38,7 +39,7 @@ export function putTags(
     try {
       // If the response to a PUT was lost, the next attempt finds the manifest.
       const push = async () => {
-        const found = known ?? (await headManifest(connection, identifier, work));
+        const found = known ?? (await headManifest(connection, identifier, "push,pull", work));
         if (found === manifest.digest) return isSent ? "pushed" : "unchanged";
         isOverwrite = found !== undefined && found !== "nothing";
         known = undefined;

@@ -167,6 +167,18 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(summary).toMatchObject({ sentBytes: sizes.reduce((sum, size) => sum + size, 0) });
   });
 
+  test("is followed by the first requests of the export, none of which is a pull", async () => {
+    const early = await EarlyBuild.open();
+    const { registry } = early.build;
+    early.buildpacks({ first: JRE });
+    const running = early.start({ flags: ["-cache-image", `${registry.host}/cache:latest`] });
+    const asked = () =>
+      ["app", "run", "cache"].map((name) => registry.count("HEAD", new RegExp(`/${name}/manifests/`)));
+    await vi.waitFor(() => expect(asked()).toEqual([1, 1, 1]), WAIT);
+    expect([early.isSecondRunning, registry.count("GET", /manifests/)]).toEqual([true, 0]);
+    expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
+  });
+
   test("is exported at the end with -early none", async () => {
     const early = await EarlyBuild.open();
     const events = eventsFile();

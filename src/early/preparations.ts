@@ -1,0 +1,39 @@
+import type { Registries } from "../destinations/registry/registries.ts";
+import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
+import { openPool, type StartedThreads } from "../export/setup.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
+import { APP_PRIORITY } from "../plan/layers.ts";
+import { hasMemoryFor } from "../process/machine.ts";
+
+/**
+ * Opens the connections that the export will need, and gets tokens for pulls: each registry is asked for a manifest's
+ * headers, which no registry counts as a pull. Failures are the export's to report.
+ */
+export async function warmConnections(
+  registries: Registries,
+  { runImage, outputImage, cacheImage }: ExportSettings,
+  analyzed: Analyzed,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = [outputImage, runImage || (analyzed.runImage?.reference ?? ""), cacheImage];
+  const ask = async (name: string) => {
+    const reference = parseReference(name);
+    await registries.repository(reference).hasManifest(reference, { priority: APP_PRIORITY, signal });
+  };
+  await Promise.allSettled(names.filter((name) => name !== "").map(ask));
+}
+
+/** Starts the threads of the export, with normal priority, if there is room for them beside the build. */
+export function startExportThreads({ tuning }: ExportSettings): StartedThreads | undefined {
+  try {
+    const capacity = fitCapacity(tuning, readSupplies(), isUnguarded());
+    if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
+    const pool = openPool(tuning, capacity.workers, {});
+    pool.start();
+    return { pool, capacity };
+  } catch {
+    // The export tells of the limit.
+    return undefined;
+  }
+}
