@@ -210,6 +210,16 @@ export interface StampedScanDone extends StampedScan {
   readonly kind: "stamped-scan-done";
 }
 
+export interface StampTask {
+  readonly kind: "stamp";
+  readonly source: DirectorySource;
+}
+
+export interface StampDone {
+  readonly kind: "stamp-done";
+  readonly stamp: TreeStamp;
+}
+
 export interface BlockTask {
   readonly kind: "block";
   readonly tar: LayerTar;
@@ -255,8 +265,8 @@ export interface TaskFailed {
   readonly fault: WireFault;
 }
 
-export type CompressorTask = ScanTask | StampedScanTask | BlockTask | CopyTask;
-export type CompressorReply = ScanDone | StampedScanDone | BlockDone | CopyDone | TaskFailed;
+export type CompressorTask = ScanTask | StampedScanTask | StampTask | BlockTask | CopyTask;
+export type CompressorReply = ScanDone | StampedScanDone | StampDone | BlockDone | CopyDone | TaskFailed;
 
 export interface DigesterSetup {
   readonly arena: Arena;

@@ -1,5 +1,5 @@
 import type { TreeStamp } from "../../workers/protocol.ts";
-import type { ClaimedLayer, EarlyLayers } from "../engine/early-builder.ts";
+import type { EarlyClaim, EarlyLayers } from "../engine/early-builder.ts";
 import type { EarlyUpload } from "./early-uploads.ts";
 import type { EarlyMaking } from "./make-early.ts";
 
@@ -32,7 +32,7 @@ export class KeptLayers implements EarlyLayers {
   }
 
   /** A layer that is not ready has had one look only: the claim's stamp is the second one. */
-  async claim(key: string, stamp: TreeStamp): Promise<ClaimedLayer | undefined> {
+  claim(key: string, stamp: TreeStamp): EarlyClaim | undefined {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
     const { making, isReady } = kept;
@@ -42,10 +42,11 @@ export class KeptLayers implements EarlyLayers {
     }
     this.#kept.delete(key);
     this.#claimed.push(kept);
-    return await making.layer.then(
-      (layer) => ({ ...layer, isReady }),
+    const layer = making.layer.then(
+      (made) => ({ ...made, isReady }),
       () => undefined,
     );
+    return { index: making.index, layer };
   }
 
   /** Bytes sent early for layers that are not in the image: they changed, or are no longer exported. */

@@ -1,5 +1,5 @@
 import { realpath, statfs } from "node:fs/promises";
-import type { TreeStamp } from "../../workers/protocol.ts";
+import type { TarIndex, TreeStamp } from "../../workers/protocol.ts";
 import type { EarlyBuilder, EarlyLayer } from "../engine/early-builder.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
@@ -18,6 +18,7 @@ export interface EarlyPlan {
 /** A layer whose later changes its stamp will show (see trust.ts), while it is made and after. */
 export interface EarlyMaking {
   readonly stamp: TreeStamp;
+  readonly index: TarIndex;
   readonly layer: Promise<EarlyLayer>;
   /** Whether a process has one of its files mapped now. */
   isMapped(): boolean;
@@ -65,7 +66,7 @@ export async function beginEarly(
     const layer = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
     layer.catch(() => undefined);
     const stop = () => stopped.abort(new Fault("EXPORT_CANCELLED", "an early layer was not needed any more"));
-    return { kind: "begun", making: { stamp, layer, isMapped: hasMapping, stop } };
+    return { kind: "begun", making: { stamp, index, layer, isMapped: hasMapping, stop } };
   } catch (error) {
     signal.throwIfAborted();
     return later(messageOf(error));
@@ -85,8 +86,8 @@ export async function doubtEarly(
 ): Promise<string | undefined> {
   try {
     await layer;
-    const again = await builder.scan(source, signal);
-    if (again.stamp.digest !== stamp.digest) return "it changed meanwhile";
+    const again = await builder.stamp(source, signal);
+    if (again.digest !== stamp.digest) return "it changed meanwhile";
     return hasMapping() ? "a process has mapped one of its files" : undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -29,11 +29,18 @@ export interface ClaimedLayer extends EarlyLayer {
   readonly isReady: boolean;
 }
 
-/** Early layers by key. Claiming one takes a stamped scan: a layer whose tree has changed is dropped. */
+/** A layer whose tree has not changed. */
+export interface EarlyClaim {
+  readonly index: TarIndex;
+  /** Undefined if making it failed. */
+  readonly layer: Promise<ClaimedLayer | undefined>;
+}
+
+/** Early layers by key. Claiming one takes a stamp: a layer whose tree has changed is dropped. */
 export interface EarlyLayers {
   has(key: string): boolean;
-  /** Waits for a layer that is being made. @param stamp of a scan after the end of the build */
-  claim(key: string, stamp: TreeStamp): Promise<ClaimedLayer | undefined>;
+  /** @param stamp of the tree after the end of the build */
+  claim(key: string, stamp: TreeStamp): EarlyClaim | undefined;
 }
 
 interface WantedProducts {
@@ -57,6 +64,10 @@ export class EarlyBuilder {
 
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
     return untilAborted(this.#engine.pool.scanStamped(source), signal);
+  }
+
+  stamp(source: DirectorySource, signal: AbortSignal): Promise<TreeStamp> {
+    return untilAborted(this.#engine.pool.stamp(source), signal);
   }
 
   /**

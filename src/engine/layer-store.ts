@@ -111,10 +111,15 @@ export class LayerStore {
     const [{ source, key }, early] = [plan, this.#early];
     if (source.kind !== "directory" || !early?.has(key))
       return new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
-    const scanned = this.#scan(() => this.#engine.pool.scanStamped(source), plan, signal);
-    const tar = scanned.then(({ index }) => index);
-    const claimed = scanned.then(({ stamp }) => untilAborted(early.claim(key, stamp), signal));
-    return new LayerBuild(plan, tar, this.#engine, signal, claimed);
+    const stamping = this.#scan(() => this.#engine.pool.stamp(source), plan, signal);
+    // What cannot be read fails in the scan.
+    const claim = stamping.then(
+      (stamp) => early.claim(key, stamp),
+      () => undefined,
+    );
+    const tar = claim.then((claimed) => claimed?.index ?? this.#tar(plan, signal));
+    const made = claim.then((claimed) => claimed && untilAborted(claimed.layer, signal));
+    return new LayerBuild(plan, tar, this.#engine, signal, made);
   }
 
   async #tar(plan: LayerPlan, signal: AbortSignal): Promise<LayerTar> {

@@ -15,11 +15,13 @@ import {
   type LayoutBlob,
   type Niceness,
   type ScanDone,
+  type StampDone,
   type StampedScan,
   type StampedScanDone,
   type StoredTar,
   type TarIndex,
   type TaskFailed,
+  type TreeStamp,
 } from "../../workers/protocol.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
@@ -91,6 +93,11 @@ export class WorkerPool {
   async scanStamped(source: DirectorySource): Promise<StampedScan> {
     const scan = this.#isAlone ? await this.#small.scanStamped(source) : undefined;
     return scan ?? (await this.#compress<StampedScanDone>({ kind: "stamped-scan", source }));
+  }
+
+  async stamp(source: DirectorySource): Promise<TreeStamp> {
+    const scan = this.#isAlone ? await this.#small.scanStamped(source) : undefined;
+    return scan?.stamp ?? (await this.#compress<StampDone>({ kind: "stamp", source })).stamp;
   }
 
   async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {

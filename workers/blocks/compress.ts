@@ -11,6 +11,7 @@ import {
   type CopyTask,
   rawBytes,
   type StampedScanTask,
+  type StampTask,
 } from "../protocol.ts";
 import { scanSource } from "../scan/scan.ts";
 import { buildBlock } from "./block.ts";
@@ -23,6 +24,8 @@ export async function handleTask(task: CompressorTask, arena: Arena, encoder: Bl
         return { kind: "scan-done", indexes: scanSource(task.source) };
       case "stamped-scan":
         return await stampedScan(task);
+      case "stamp":
+        return await stamp(task);
       case "copy":
         return { kind: "copy-done", tarSize: await copyTar(task) };
       case "block":
@@ -42,6 +45,11 @@ async function stampedScan({ source }: StampedScanTask): Promise<CompressorReply
   // Only creators stamp, and node:crypto takes half a megabyte in each thread.
   const { scanStamped } = await import("../scan/stamp.ts");
   return { kind: "stamped-scan-done", ...scanStamped(source) };
+}
+
+async function stamp({ source }: StampTask): Promise<CompressorReply> {
+  const { stampTree } = await import("../scan/stamp.ts");
+  return { kind: "stamp-done", stamp: stampTree(source) };
 }
 
 function compressBlock(task: BlockTask, arena: Arena, encoder: BlockEncoder): CompressorReply {

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { lstatSync } from "node:fs";
-import { type ByteString, fsPath } from "../../src/go/byte-string.ts";
+import { type BigIntStats, lstatSync } from "node:fs";
+import { type ByteString, fsPath, joinPath } from "../../src/go/byte-string.ts";
 import type { StampedScan, StampedScanTask, TreeStamp } from "../protocol.ts";
 import { type TreeObserver, treeEntries } from "./scan.ts";
 import { buildTarIndex, type ScannedEntry } from "./tar-index.ts";
-import type { Owner } from "./walk.ts";
+import { type Owner, readLink, readNames, scanParents } from "./walk.ts";
 
 /** Characters per update: one update per path would take longer than its lstat. */
 const CHUNK = 1 << 16;
@@ -13,6 +13,24 @@ export function scanStamped(source: StampedScanTask["source"], mostEntries?: num
   const stamper = new TreeStamper(source);
   const index = buildTarIndex(treeEntries(source.path, source, "walk", mostEntries, stamper));
   return { index, stamp: stamper.finish() };
+}
+
+/** The same stamp without the index, with one lstat per path: half the work. */
+export function stampTree(source: StampedScanTask["source"]): TreeStamp {
+  const stamper = new TreeStamper(source);
+  for (const parent of scanParents(source.path)) stamper.addParent(parent);
+  stampPath(source.path, stamper);
+  return stamper.finish();
+}
+
+/** Below a directory that is replaced by a link meanwhile, inode numbers differ. */
+function stampPath(path: ByteString, stamper: TreeStamper): void {
+  const stats = stamper.look(path);
+  if (stats === undefined) return;
+  stamper.addStats(path, stats, stats.isSymbolicLink() ? readLink(path) : "");
+  if (!stats.isDirectory()) return;
+  const names = readNames(path, Number(stats.size));
+  for (let name = names.take(); name !== undefined; name = names.take()) stampPath(joinPath(path, name), stamper);
 }
 
 /**
@@ -38,12 +56,18 @@ class TreeStamper implements TreeObserver {
   }
 
   add(path: ByteString, linkName: ByteString): void {
+    const stats = this.look(path);
+    if (stats !== undefined) this.addStats(path, stats, linkName);
+  }
+
+  look(path: ByteString): BigIntStats | undefined {
     const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) {
-      // The pass over the tree reports a path that is gone.
-      this.#isWhole = false;
-      return;
-    }
+    // The pass over the tree reports a path that is gone.
+    if (stats === undefined) this.#isWhole = false;
+    return stats;
+  }
+
+  addStats(path: ByteString, stats: BigIntStats, linkName: ByteString): void {
     const { mode, uid, gid, size, dev, ino, nlink, rdev, mtimeNs, ctimeNs } = stats;
     this.#append(
       `${path}\0${mode} ${uid} ${gid} ${size} ${dev} ${ino} ${nlink} ${rdev} ${mtimeNs} ${ctimeNs} ${linkName}`,

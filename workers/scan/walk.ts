@@ -166,7 +166,7 @@ function deviceMinor(rdev: number): number {
   return Number((bits & 0xffn) | ((bits >> 12n) & 0xffffff00n));
 }
 
-function readLink(path: ByteString): ByteString {
+export function readLink(path: ByteString): ByteString {
   try {
     return readlinkSync(fsPath(path), { encoding: "latin1" });
   } catch (error) {

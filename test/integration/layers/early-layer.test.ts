@@ -263,12 +263,10 @@ describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     await scene.early(source(root));
-    const scan = pool.scanStamped.bind(pool);
-    let scans = 0;
-    const spy = vi.spyOn(pool, "scanStamped").mockImplementation((own) => {
-      scans += 1;
-      if (scans === 2) rmSync(join(root, "b"));
-      return scan(own);
+    const stamp = pool.stamp.bind(pool);
+    const spy = vi.spyOn(pool, "stamp").mockImplementation((own) => {
+      rmSync(join(root, "b"), { force: true });
+      return stamp(own);
     });
     onTestFinished(() => spy.mockRestore());
     expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "later", reason: "it changed meanwhile" });
