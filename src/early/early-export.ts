@@ -92,7 +92,8 @@ export class EarlyExport implements EarlyWork {
   }
 
   get threads(): StartedThreads | undefined {
-    return this.#threads;
+    // Where a build leaves no room for a thread, the export may find it.
+    return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
 
   get wastedBytes(): number {

@@ -85,6 +85,10 @@ export class WorkerPool {
     this.#started();
   }
 
+  get isDead(): boolean {
+    return this.#death !== undefined;
+  }
+
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
     const indexes = this.#isAlone ? this.#small.scan(source) : undefined;
     return indexes ?? (await this.#compress<ScanDone>({ kind: "scan", source })).indexes;

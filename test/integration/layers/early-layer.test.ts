@@ -363,6 +363,15 @@ test("work that is raised is done by threads of normal priority, also what waite
   }
 });
 
+test("a pool that cannot start its threads says so before it is used", async () => {
+  const missing = join(tempTree(), "missing.js");
+  const own = new WorkerPool({ compressor: missing, digester: missing }, 1, fastestGzip());
+  own.start();
+  expect(own.isDead).toBe(false);
+  await vi.waitFor(() => expect(own.isDead).toBe(true), WAIT);
+  await own.close();
+});
+
 /* Random schedules. */
 
 const SCHEDULES = Number(process.env.EARLY_SCHEDULES ?? 200);
