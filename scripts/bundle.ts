@@ -91,7 +91,11 @@ const lateModules: Plugin = {
       const late = () => (loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${name}`)}));
       ${name === "assert" ? "module.exports = (value, message) => value || late()(value, message);" : ""}
       for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(id.replace(LATE, "node:")) ?? {}))})
-        Object.defineProperty(module.exports, key, { enumerable: true, get: () => late()[key] });
+        Object.defineProperty(module.exports, key, {
+          enumerable: true,
+          get: () => late()[key],
+          set: (value) => { late()[key] = value; },
+        });
     `;
   },
   transform(code, id) {
