@@ -5,8 +5,7 @@ import { addressOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
+const PRIVATE_IPV4 = [
   ["0.0.0.0", 32],
   ["10.0.0.0", 8],
   ["100.100.100.200", 32],
@@ -15,15 +14,28 @@ for (const [network, prefix] of [
   ["172.16.0.0", 12],
   ["192.168.0.0", 16],
   ["224.0.0.0", 24],
-] as const)
-  PRIVATE.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of [
+] as const;
+
+const PRIVATE_IPV6 = [
   ["::", 127],
   ["fc00::", 7],
   ["fe80::", 10],
   ["ff02::", 16],
-] as const)
-  PRIVATE.addSubnet(network, prefix, "ipv6");
+] as const;
+
+let privateNetworks: BlockList | undefined;
+
+function isPrivate(address: string, family: "ipv4" | "ipv6"): boolean {
+  privateNetworks ??= listPrivateNetworks();
+  return privateNetworks.check(address, family);
+}
+
+function listPrivateNetworks(): BlockList {
+  const list = new BlockList();
+  for (const [network, prefix] of PRIVATE_IPV4) list.addSubnet(network, prefix, "ipv4");
+  for (const [network, prefix] of PRIVATE_IPV6) list.addSubnet(network, prefix, "ipv6");
+  return list;
+}
 
 const METADATA_NAMES = new Set(["metadata", "metadata.google.internal"]);
 
@@ -40,9 +52,9 @@ export function isPrivateAddress(url: URL): boolean {
   const version = isIP(host);
   if (version === 0) return METADATA_NAMES.has(host) || isLocalhost(host);
   const [, high = "0", low] = TRANSLATED.exec(host) ?? [];
-  if (low === undefined) return PRIVATE.check(host, version === 4 ? "ipv4" : "ipv6");
+  if (low === undefined) return isPrivate(host, version === 4 ? "ipv4" : "ipv6");
   const bits = [high, low].map((group) => Number.parseInt(group, 16));
-  return PRIVATE.check(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
+  return isPrivate(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
 }
 
 export function isPrivateFrom(registry: URL, url: URL): boolean {
