@@ -64,31 +64,34 @@ export async function exitProcess(exitCode: number, { reason }: AbortSignal): Pr
   await exitWithin(GRACE_MS, exitCode, reason);
 }
 
-/** Thread pool requests whose system call can block: silent name servers, large copies, FIFOs without a writer. */
-const POOL_REQUESTS = /^(?:FSReq|GetAddrInfo|GetNameInfo)/;
+/**
+ * Requests to the thread pool whose system call can block, on silent name servers, large copies or FIFOs without a
+ * writer; and the port of a worker thread that has not ended, as one does not that reads from a file system that hangs.
+ */
+const BLOCKED = /^(?:FSReq|GetAddrInfo|GetNameInfo|MessagePort)/;
 
-const POOL_LOOK_MS = 10;
+const LOOK_MS = 10;
 
 let isExiting = false;
 
 /**
- * While exiting, the runtime waits for its thread pool and runs no listeners. So the signals get their default action
- * back, and if the pool is still busy after the grace period, the signal ends the process, with the same exit code for
- * shells and platforms. (The kernel withholds such a signal from process 1 of a container, which ends after the pool.)
- * @param graceMs for the pool, from the signal on
+ * While exiting, the runtime waits for its threads and runs no listeners. So the signals get their default action
+ * back, and if a thread is still busy after the grace period, the signal ends the process, with the same exit code for
+ * shells and platforms. (The kernel withholds such a signal from process 1 of a container, which ends after its threads.)
+ * @param graceMs for the threads, from the signal on
  */
 async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {
   if (isExiting) return;
   isExiting = true;
-  if (reason instanceof StopFault) while (isPoolBusy() && !reason.isOlderThan(graceMs)) await delay(POOL_LOOK_MS);
+  if (reason instanceof StopFault) while (isThreadBusy() && !reason.isOlderThan(graceMs)) await delay(LOOK_MS);
   // Added last, so that it runs after all other listeners.
   process.once("exit", () => {
     for (const signal of listened) process.removeAllListeners(signal);
-    if (reason instanceof StopFault && isPoolBusy()) process.kill(process.pid, reason.signal);
+    if (reason instanceof StopFault && isThreadBusy()) process.kill(process.pid, reason.signal);
   });
   process.exit(exitCode);
 }
 
-function isPoolBusy(): boolean {
-  return process.getActiveResourcesInfo().some((name) => POOL_REQUESTS.test(name));
+function isThreadBusy(): boolean {
+  return process.getActiveResourcesInfo().some((name) => BLOCKED.test(name));
 }

@@ -25,7 +25,7 @@ import {
 } from "../../workers/protocol.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
-import { mayHang } from "../files/local-file-systems.ts";
+import { mayHang, mayTreeHang } from "../files/local-file-systems.ts";
 import type { ByteString } from "../go/byte-string.ts";
 import type { DiffID } from "../oci/digest.ts";
 import type { DirectorySource, LocalSource } from "../plan/layers.ts";
@@ -73,11 +73,12 @@ export class WorkerPool {
   }
 
   /**
-   * Starts threads before their first task if directories will need them: they take 50 ms to start. Only threads read
-   * directories that may hang, because this thread must hear signals.
+   * Starts threads before their first task if directories will need them: they take 50 ms to start. Only threads work on
+   * files that may hang, because this thread must hear signals.
+   * @param others files and directories that are read or written, besides the directories that layers are made of
    */
-  async startFor(directories: readonly ByteString[]): Promise<void> {
-    const hanging = await Promise.all(directories.map(mayHang));
+  async startFor(directories: readonly ByteString[], others: readonly ByteString[] = []): Promise<void> {
+    const hanging = await Promise.all([...directories.map(mayTreeHang), ...others.map(mayHang)]);
     if (hanging.includes(true) || this.#small.exceeds(directories)) this.#started();
   }
 

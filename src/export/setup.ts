@@ -96,8 +96,9 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const documents = exportDocuments(inputs);
   let failure: unknown;
   try {
-    const directories = [inputs.settings.layersDir, inputs.settings.appDir].map(toByteString);
-    await untilAborted(pool.startFor(directories), signal);
+    const { layersDir, appDir, launcherPath, layoutDir } = inputs.settings;
+    const others = [launcherPath, tuning.spoolDir, layoutDir].map(toByteString);
+    await untilAborted(pool.startFor([layersDir, appDir].map(toByteString), others), signal);
     const context = { ...inputs, documents, registries, app, store, launcherRelease, logger, monitor };
     await exportAppAndCache(context, signal);
   } catch (error) {

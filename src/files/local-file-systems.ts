@@ -1,5 +1,6 @@
-import { statfs } from "node:fs/promises";
+import { readFile, realpath, statfs } from "node:fs/promises";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
+import { isNotExist } from "../go/errno.ts";
 
 interface LocalFileSystem {
   /** Its pages are mapped read-only until their first write, which then sets the ctime. */
@@ -17,14 +18,38 @@ const LOCAL: ReadonlyMap<number, LocalFileSystem> = new Map([
   [0xf2f52010, { datesMappedWrites: false }], // F2FS, not checked
 ]);
 
-/** Whether a call on this directory may wait indefinitely for a network or another process. */
-export async function mayHang(directory: ByteString): Promise<boolean> {
+/** Whether a call on this path may wait indefinitely for a network or another process. */
+export async function mayHang(path: ByteString): Promise<boolean> {
   try {
-    const { type } = await statfs(fsPath(directory));
+    const { type } = await statfs(fsPath(path));
     return !LOCAL.has(type);
+  } catch (error) {
+    return !isNotExist(error);
+  }
+}
+
+/**
+ * As {@link mayHang}, of all calls on a tree. Any file system that is mounted within the tree counts: the question for
+ * its type would hang as well.
+ */
+export async function mayTreeHang(directory: ByteString): Promise<boolean> {
+  return (await mayHang(directory)) || (await hasMountsWithin(directory));
+}
+
+async function hasMountsWithin(directory: ByteString): Promise<boolean> {
+  try {
+    const real = (await realpath(fsPath(directory), "buffer")).toString("latin1");
+    const within = real.endsWith("/") ? real : `${real}/`;
+    const table = await readFile("/proc/self/mountinfo", "latin1");
+    return table.split("\n").some((line) => unescaped(line.split(" ")[4] ?? "").startsWith(within));
   } catch {
     return false;
   }
+}
+
+/** A path of /proc/self/mountinfo, where the kernel writes some characters as `\040` (proc_pid_mountinfo(5)). */
+function unescaped(path: string): ByteString {
+  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /**

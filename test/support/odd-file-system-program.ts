@@ -78,6 +78,12 @@ class OddFileSystem {
     header.writeInt32LE(typeof body === "number" ? -body : 0, 4);
     request.copy(header, 8, 8, 16);
     writeSync(device, typeof body === "number" ? header : Buffer.concat([header, body]));
+    if (
+      operation === LOOKUP &&
+      typeof body !== "number" &&
+      this.#nodes[Number(body.readBigUInt64LE(0)) - 1]?.file?.hangs
+    )
+      hang();
   }
 
   #answer(operation: number, id: bigint, body: Buffer): Buffer | number {
@@ -190,6 +196,12 @@ function initAnswer(): Buffer {
   answer.writeUInt32LE(1 << 16, 20); // bytes of a write
   answer.writeUInt32LE(1, 24); // ns of a time's unit
   return answer;
+}
+
+/** Stops before the next request: no process can be killed while it waits for the answer to one that was taken. */
+function hang(): void {
+  writeSync(process.stdout.fd, "hangs\n");
+  process.kill(process.pid, "SIGSTOP");
 }
 
 /** FOPEN_DIRECT_IO: reads are not truncated at the reported size. */

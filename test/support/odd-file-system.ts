@@ -9,6 +9,15 @@ export interface OddFile {
   /** Size that the file system reports, in bytes; default: that of the contents. */
   readonly reportedSize?: number;
   readonly changes?: "times" | "times and contents";
+  /** The file system stops once the file was found. */
+  readonly hangs?: boolean;
+}
+
+export interface OddMount {
+  /** Default: a new directory. */
+  readonly path?: string;
+  /** Called when a file hangs. */
+  readonly onHang?: () => void;
 }
 
 const PROGRAM = join(import.meta.dirname, "odd-file-system-program.ts");
@@ -20,8 +29,10 @@ const PROGRAM = join(import.meta.dirname, "odd-file-system-program.ts");
  * @param files by path
  * @returns the mount point; undefined if this process may not mount
  */
-export async function mountOddFileSystem(files: Readonly<Record<string, OddFile>>): Promise<string | undefined> {
-  const path = tempTree();
+export async function mountOddFileSystem(
+  files: Readonly<Record<string, OddFile>>,
+  { path = tempTree(), onHang }: OddMount = {},
+): Promise<string | undefined> {
   const server = spawn(process.execPath, [PROGRAM, path], { stdio: ["pipe", "pipe", "ignore"] });
   server.stdin.write(`${JSON.stringify(files)}\n`);
   const ended = once(server, "exit");
@@ -29,6 +40,7 @@ export async function mountOddFileSystem(files: Readonly<Record<string, OddFile>
     once(server.stdout, "data").then(([line]) => String(line) === "mounted\n"),
     ended.then(() => false),
   ]);
+  if (onHang !== undefined) server.stdout.on("data", onHang);
   onTestFinished(async () => {
     server.kill("SIGKILL");
     await ended;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { EXPORTER, type ExporterRun, flagsFor, type RunningExporter, startProgram } from "../../support/exporter.ts";
+import { mountOddFileSystem } from "../../support/odd-file-system.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
@@ -108,6 +109,29 @@ test("a signal during the walk of a large tree", async () => {
   // This exists while the buildpack's layers are being walked.
   await new Promise((resolve) => running.process.stdout?.once("data", resolve));
   expect(await end(running, "SIGTERM", 1200)).toMatchObject({ exitCode: 143 });
+});
+
+test.for([
+  { where: "within the app", path: ({ output }: Scene) => join(output.appDir, "mounted"), flags: () => [] },
+  { where: "within a layer", path: (scene: Scene) => scene.layerPath("libraries", "mounted"), flags: () => [] },
+  {
+    where: "that has the launcher",
+    path: () => tempTree(),
+    flags: (path: string) => ["-launcher", join(path, "file")],
+  },
+])("a signal does not wait for a file system $where that hangs", async ({ path, flags }, context) => {
+  const libraries = { from: ["libraries"], launch: true, cache: false };
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.open(registry, registry, { libraries });
+  const directory = path(scene);
+  mkdirSync(directory, { recursive: true });
+  const reading = Promise.withResolvers<void>();
+  const mount = { path: directory, onHang: reading.resolve };
+  const mounted = await mountOddFileSystem({ file: { contents: "contents", hangs: true } }, mount);
+  if (mounted === undefined) return context.skip("this process may not mount a FUSE file system");
+  const { running } = scene.start({ cache: "", flags: flags(directory) });
+  await Promise.race([reading.promise, running.ended]);
+  expect((await end(running, "SIGTERM", 1200)).status).toBe(143);
 });
 
 test("a signal stops a credential helper that waits for a person", async () => {
