@@ -92,7 +92,7 @@ function startSampler(shell: number): {
     peakBytes = Math.max(peakBytes, sumBelow(shell, peakOf));
     anonymousBytes = Math.max(anonymousBytes, sumBelow(shell, anonymousOf));
     const first = childrenOf(shell)[0];
-    mainThreadMs = Math.max(mainThreadMs, cpuTimeOf(`${first}/task/${first}`));
+    mainThreadMs = Math.max(mainThreadMs, timeOnCpu(`${first}/task/${first}`));
   };
   const timer = setInterval(sample, SAMPLE_MS);
   return { stop: () => clearInterval(timer), samples: () => ({ peakBytes, anonymousBytes, mainThreadMs }) };
@@ -127,6 +127,11 @@ export function cpuTimeOf(process: number | string): number {
 export function cpuTimeIn(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS;
+}
+
+/** Time of a thread on a core, in ms, to the nanosecond: "sched-stats" in the kernel's documentation. */
+function timeOnCpu(thread: string): number {
+  return Number(readProc(`${thread}/schedstat`).split(" ")[0]) / 1e6;
 }
 
 /** Peak resident size so far, in bytes. */

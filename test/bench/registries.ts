@@ -13,7 +13,7 @@ import { askChild, type Link, startLinkProxy } from "./links.ts";
 import { cpuTimeOf } from "./measure.ts";
 
 /** `sink` accepts blobs without hashing or storing them, so that the exporter is the only limit. */
-export type RegistryKind = "plain" | "tls" | "sink";
+export type RegistryKind = "plain" | "tls" | "sink" | "sink-tls";
 
 /** Two new, empty registries behind a link, for one run. */
 export interface RegistryPair extends AsyncDisposable {
@@ -39,9 +39,10 @@ interface BenchRegistry extends AsyncDisposable {
 }
 
 export async function startRegistryPair(link: Link, kind: RegistryKind = "plain"): Promise<RegistryPair> {
-  const certificates = kind === "tls" ? mkdtempSync(join(tmpdir(), "bench-certificates-")) : undefined;
+  const certificates = kind.endsWith("tls") ? mkdtempSync(join(tmpdir(), "bench-certificates-")) : undefined;
   const authority = certificates === undefined ? undefined : new CertificateFiles(certificates);
-  const start = (): Promise<BenchRegistry> => (kind === "sink" ? startSink() : startStoring(authority));
+  const start = (): Promise<BenchRegistry> =>
+    kind.startsWith("sink") ? startSink(authority) : startStoring(authority);
   const registries = [await start(), await start()] as const;
   const direct = [registries[0].host, registries[1].host] as const;
   const { bytesPerSecond } = link;
@@ -90,8 +91,10 @@ function startFake(authority: CertificateFiles | undefined): Promise<FakeRegistr
 const listeningSchema = z.object({ port: z.number() });
 const takenSchema = z.object({ takenBytes: z.number() });
 
-async function startSink(): Promise<BenchRegistry> {
-  const child = fork(join(import.meta.dirname, "sink-registry.ts"), { execArgv: [] });
+async function startSink(authority: CertificateFiles | undefined): Promise<BenchRegistry> {
+  const files = authority?.issue("sink");
+  const args = files === undefined ? [] : [files.certificate, files.key];
+  const child = fork(join(import.meta.dirname, "sink-registry.ts"), args, { execArgv: [] });
   const { port } = listeningSchema.parse(await askChild(child, "listen"));
   return {
     host: `127.0.0.1:${port}`,

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
 /*
  * A registry that drops the bytes of blobs as they come: it neither hashes nor stores them, and takes their digests as given.
  * Manifests and blobs of up to 64 KiB (configs, layers of the test's run image) stay in memory, because clients read them back.
- * `startRegistryPair` runs it as a process of its own; it ends with its parent.
+ * `startRegistryPair` runs it as a process of its own; it ends with its parent. Arguments: files of a certificate and its key, for TLS.
  */
 
 const MOST_KEPT_BYTES = 64 << 10;
@@ -122,9 +124,15 @@ function send(
   response.writeHead(status, headers).end(body);
 }
 
-const server = createServer((request, response) => {
+function serve(request: IncomingMessage, response: ServerResponse): void {
   answer(request, response).catch(() => response.destroy());
-});
+}
+
+const [certificate, key] = process.argv.slice(2);
+const server =
+  certificate === undefined || key === undefined
+    ? createServer(serve)
+    : createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, serve);
 
 process.on("message", async (message) => {
   if (message === "count") {
