@@ -25,6 +25,8 @@ const TABLE = {
   // The thread border: both sides share protocol.ts, and folders that know nothing of threads.
   "workers/protocol.ts": { may: ["errors", "go"], types: ["observe", "oci", "plan"] },
   workers: { may: ["concurrency", "errors", "go", "oci", "workers/protocol.ts"] },
+  // Sends requests for the main thread.
+  "workers/uploader.ts": { may: ["concurrency", "files", "http"] },
   // Runs the threads' functions itself for small layers (small-tasks.ts).
   engine: {
     may: ["concurrency", "errors", "files", "go", "observe", "oci", "plan", "workers", "workers/protocol.ts"],

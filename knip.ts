@@ -11,7 +11,7 @@ const config: KnipConfig = ({ production = false }) => ({
         "src/index.ts!",
         "src/{cli/main,executable/{binary,built}}.ts!",
         "src/observe/timeline/page/main.ts!",
-        "workers/{compressor,digester,embedded}.ts!",
+        "workers/{compressor,digester,embedded,uploader}.ts!",
         "scripts/*.{ts,mjs}!",
         "test/{bench,demo,fuzz}/*.ts",
         "test/bench/worker-curve/*.ts",

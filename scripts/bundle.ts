@@ -8,6 +8,7 @@ const root = dirname(import.meta.dirname);
 export const THREAD_ENTRIES = {
   compressor: join(root, "workers/compressor.ts"),
   digester: join(root, "workers/digester.ts"),
+  uploader: join(root, "workers/uploader.ts"),
   worker: join(root, "node_modules/piscina/dist/worker.js"),
 };
 

@@ -6,7 +6,7 @@ import type { WorkerEntries } from "./engine/threads.ts";
 import { Fault } from "./errors/fault.ts";
 
 export interface EngineParts {
-  readonly entries: WorkerEntries;
+  readonly entries: WorkerEntries & { readonly uploader: string };
   /** Builds of the DEFLATE encoder, with SIMD and without. */
   readonly deflate: readonly [DeflateWasm, ...DeflateWasm[]];
 }
@@ -52,7 +52,7 @@ function built(name: string): string {
   });
 }
 
-function entriesIn(directory: string, extension: string): WorkerEntries {
+function entriesIn(directory: string, extension: string): EngineParts["entries"] {
   const entry = (name: string) => join(directory, `${name}.${extension}`);
-  return { compressor: entry("compressor"), digester: entry("digester") };
+  return { compressor: entry("compressor"), digester: entry("digester"), uploader: entry("uploader") };
 }

@@ -247,7 +247,7 @@ export class EarlyExport implements EarlyWork {
       ...tuning,
       workers: Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2)),
     };
-    const { workers, uploadConcurrency, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
+    const { workers, uploadConcurrency, uploadThreads, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#lines);
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {
@@ -255,7 +255,8 @@ export class EarlyExport implements EarlyWork {
         logger: this.#lines,
         onRetry: (...retry: Parameters<RetryObserver>) => this.#onRetry?.(...retry),
       };
-      this.#registries = connectRegistries(settings, uploadConcurrency, { ...this.#options, ...observe });
+      const capacity = { uploadConcurrency, uploadThreads };
+      this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#lines);
     }
     this.#workshop = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };

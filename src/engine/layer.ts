@@ -2,8 +2,13 @@ import type { LayerWork } from "../observe/layer-work.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan, Rank } from "../plan/layers.ts";
 
-/** Chunks that a blob's reader may hold at once: one in the socket, one in the stream before it, one being read. */
-export const CHUNKS_IN_FLIGHT = 4;
+/** The file of a spool, for a reader in another thread; it stays open until `close`. */
+export interface OpenSpool {
+  readonly fileDescriptor: number;
+  /** Of the blob's first byte. */
+  readonly offset: number;
+  close(): Promise<void>;
+}
 
 /**
  * A layer's compressed bytes, readable while they are produced; any number of readers follow at their own pace. `done`
@@ -16,10 +21,12 @@ export interface GrowingBlob {
   reaches(bytes: number): Promise<boolean>;
   /**
    * The bytes from offset `from` to the end, as they become available. A chunk's memory is reused after
-   * {@link CHUNKS_IN_FLIGHT} more chunks.
+   * `CHUNKS_IN_FLIGHT` more chunks.
    * @throws the fault of the build; the signal's reason
    */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Undefined for a blob that is not in a file. */
+  openFile?(): OpenSpool;
   /**
    * Renames the blob's file once its bytes are on the disk; readers are not interrupted. False without a file of its
    * own (see {@link BlobFiles}), or if it was moved before.

@@ -4,21 +4,11 @@ import { type Arena, blockCount, type DigestDone } from "../../workers/protocol.
 import { Condition } from "../concurrency/condition.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
+import { type GrowingFile, readGrowing } from "../files/growing-file.ts";
 import type { Digest } from "../oci/digest.ts";
-import { CHUNKS_IN_FLIGHT, type GrowingBlob } from "./layer.ts";
+import type { GrowingBlob, OpenSpool } from "./layer.ts";
 import { closeSpoolFile, openSpoolFile, type SpoolRoom } from "./spool-files.ts";
 
-/**
- * Bytes per chunk: as much as a socket takes at once, so that it asks for more only when all of it is sent. Chunks are
- * recycled: allocating each one kept the garbage collector busy for a tenth of the export's time.
- */
-const CHUNK_SIZE = 64 << 10;
-
-/** A reader's ring buffer holds two reads, so a chunk stays valid until READ_SIZE more bytes were read. */
-const READ_SIZE = 2 * CHUNKS_IN_FLIGHT * CHUNK_SIZE;
-const RING_SIZE = 2 * READ_SIZE;
-
-const read = promisify(fs.read);
 const unlink = promisify(fs.unlink);
 const rename = promisify(fs.rename);
 const sync = promisify(fs.fsync);
@@ -32,7 +22,7 @@ interface Finished {
  * The compressed bytes of one layer, in an unnamed file that vanishes with the process or, for a layout, in a file that
  * becomes the blob.
  */
-export class SpooledBlob implements GrowingBlob {
+export class SpooledBlob implements GrowingBlob, GrowingFile {
   readonly done: Promise<Finished>;
   readonly fileDescriptor: number;
   readonly offset: number;
@@ -95,36 +85,38 @@ export class SpooledBlob implements GrowingBlob {
     void this.#closeIfUnused();
   }
 
-  async reaches(bytes: number): Promise<boolean> {
-    return await this.#reaches(bytes, undefined);
+  async reaches(bytes: number, signal?: AbortSignal): Promise<boolean> {
+    for (;;) {
+      signal?.throwIfAborted();
+      // Part of a failed blob is useless.
+      if (this.#ended === "failed") await this.done;
+      if (this.#available > bytes) return true;
+      if (this.#ended === "complete") return false;
+      await this.#changed.next;
+    }
+  }
+
+  openFile(): OpenSpool {
+    // A closed descriptor's number may already refer to another file. Readers of a failed blob get its failure first.
+    if (this.#isClosed && this.#ended !== "failed")
+      throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
+    this.#readers += 1;
+    const close = async (): Promise<void> => {
+      this.#readers -= 1;
+      await this.#closeIfUnused();
+    };
+    return { fileDescriptor: this.fileDescriptor, offset: this.offset, close };
   }
 
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const ring = Buffer.allocUnsafeSlow(RING_SIZE);
-    let next = 0;
     const onAbort = () => this.#changed.notify();
     signal?.addEventListener("abort", onAbort);
-    this.#readers += 1;
+    const file = this.openFile();
     try {
-      for (let position = from; await this.#reaches(position, signal); ) {
-        // A closed descriptor's number may already refer to another file.
-        if (this.#isClosed) throw new Fault("EXPORT_INTERNAL", "a spool file was read after its release");
-        // Only the last chunk is short: a socket accepts several short chunks before it applies backpressure.
-        const isGrowing = await this.#reaches(position + CHUNK_SIZE - 1, signal);
-        const ready = Math.min(READ_SIZE, RING_SIZE - next, this.#available - position);
-        const length = isGrowing ? ready - (ready % CHUNK_SIZE) : ready;
-        const { bytesRead } = await read(this.fileDescriptor, ring, next, length, this.offset + position);
-        if (bytesRead === 0)
-          throw new Fault("EXPORT_LAYER_SPOOL", "the spool file is shorter than what was written to it");
-        const end = next + bytesRead;
-        for (; next < end; next += CHUNK_SIZE) yield ring.subarray(next, Math.min(next + CHUNK_SIZE, end));
-        if (next >= RING_SIZE) next = 0;
-        position += bytesRead;
-      }
+      yield* readGrowing(this, from, signal);
     } finally {
       signal?.removeEventListener("abort", onAbort);
-      this.#readers -= 1;
-      await this.#closeIfUnused();
+      await file.close();
     }
   }
 
@@ -141,17 +133,6 @@ export class SpooledBlob implements GrowingBlob {
   async release(): Promise<void> {
     this.#isReleased = true;
     await this.#closeIfUnused();
-  }
-
-  async #reaches(bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
-    for (;;) {
-      signal?.throwIfAborted();
-      // Part of a failed blob is useless.
-      if (this.#ended === "failed") await this.done;
-      if (this.#available > bytes) return true;
-      if (this.#ended === "complete") return false;
-      await this.#changed.next;
-    }
   }
 
   async #closeIfUnused(): Promise<void> {

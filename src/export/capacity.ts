@@ -8,6 +8,8 @@ export interface Capacity {
   readonly workers: number;
   readonly mostWorkers: number;
   readonly uploadConcurrency: number;
+  /** None if the limits leave no room for them: the main thread uploads. */
+  readonly uploadThreads: number;
   readonly spools: number;
 }
 
@@ -29,6 +31,23 @@ export interface Supplies {
 const THREAD_DESCRIPTORS = 5;
 
 const DIGESTERS = 2;
+
+const UPLOAD_THREADS = 2;
+
+/**
+ * With fewer workers the main thread has time to send what they compress. The workers count, not the cores: a user who
+ * wants few threads gets few.
+ */
+const WORKERS_FOR_UPLOAD_THREADS = 6;
+
+export function wantedUploadThreads(workers: number): number {
+  return workers >= WORKERS_FOR_UPLOAD_THREADS ? UPLOAD_THREADS : 0;
+}
+
+/** Threads beside the main one. */
+function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadThreads">): number {
+  return workers + DIGESTERS + uploadThreads;
+}
 
 const REGISTRIES = 2;
 
@@ -103,17 +122,18 @@ interface Resource {
   readonly needed: (capacity: Wanted, isGuarded: boolean) => number;
 }
 
-type Wanted = Pick<Capacity, "workers" | "uploadConcurrency">;
+type Wanted = Pick<Capacity, "workers" | "uploadConcurrency" | "uploadThreads">;
 
 const OPEN_FILES: Resource = {
   name: "openFiles",
   code: "EXPORT_LIMIT_OPEN_FILES",
   text: "open files",
   command: "ulimit -n",
-  needed: ({ workers, uploadConcurrency }) =>
-    (workers + DIGESTERS) * THREAD_DESCRIPTORS +
-    workers +
-    REGISTRIES * connectionsFor(uploadConcurrency) +
+  needed: (capacity) =>
+    threadsOf(capacity) * THREAD_DESCRIPTORS +
+    capacity.workers +
+    REGISTRIES * connectionsFor(capacity.uploadConcurrency) +
+    REGISTRIES * capacity.uploadThreads * capacity.uploadConcurrency +
     LEAST_SPOOLS +
     PASSING_DESCRIPTORS,
 };
@@ -125,22 +145,22 @@ const RESOURCES: readonly Resource[] = [
     code: "EXPORT_LIMIT_ADDRESS_SPACE",
     text: "bytes of address space",
     command: "ulimit -v",
-    needed: ({ workers }, isGuarded) =>
-      PARSER_ADDRESSES + (isGuarded ? GUARD_ADDRESSES : 0) + (workers + DIGESTERS) * THREAD_ADDRESSES,
+    needed: (capacity, isGuarded) =>
+      PARSER_ADDRESSES + (isGuarded ? GUARD_ADDRESSES : 0) + threadsOf(capacity) * THREAD_ADDRESSES,
   },
   {
     name: "data",
     code: "EXPORT_LIMIT_DATA",
     text: "bytes of data",
     command: "ulimit -d",
-    needed: ({ workers }) => (workers + DIGESTERS) * THREAD_DATA,
+    needed: (capacity) => threadsOf(capacity) * THREAD_DATA,
   },
   {
     name: "threads",
     code: "EXPORT_LIMIT_THREADS",
     text: "processes and threads",
     command: "ulimit -u, and pids.max of the container",
-    needed: ({ workers }) => workers + DIGESTERS + PROGRAMS,
+    needed: (capacity) => threadsOf(capacity) + PROGRAMS,
   },
 ];
 
@@ -154,17 +174,17 @@ export function isUnguarded(): boolean {
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
 export function fitCapacity(
-  wanted: Wanted & { readonly fittingWorkers?: number },
+  wanted: Omit<Wanted, "uploadThreads"> & { readonly fittingWorkers?: number },
   supplies: Supplies,
   hasNoGuards: boolean,
 ): Capacity {
   const isGuarded = !hasNoGuards && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
   const lacking = (capacity: Wanted) =>
     RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(supplies[name]));
-  let capacity: Wanted = { workers: 1, uploadConcurrency: 1 };
+  let capacity: Wanted = { workers: 1, uploadConcurrency: 1, uploadThreads: 0 };
   const missing = lacking(capacity);
   if (missing !== undefined) throw limitFault(missing, supplies[missing.name], missing.needed(capacity, isGuarded));
-  const most = (key: keyof Wanted, limit: number): number => {
+  const most = (key: "workers" | "uploadConcurrency", limit: number): number => {
     let count = 1;
     while (count < limit && lacking({ ...capacity, [key]: count + 1 }) === undefined) count += 1;
     return count;
@@ -172,6 +192,8 @@ export function fitCapacity(
   const mostWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
   capacity = { ...capacity, workers: Math.min(mostWorkers, wanted.workers) };
   capacity = { ...capacity, uploadConcurrency: most("uploadConcurrency", wanted.uploadConcurrency) };
+  const withThreads = { ...capacity, uploadThreads: wantedUploadThreads(capacity.workers) };
+  if (lacking(withThreads) === undefined) capacity = withThreads;
   const spare = left(supplies.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
   return { ...capacity, mostWorkers, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
 }

@@ -19,6 +19,7 @@ import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { PATIENCE, type Patience } from "../http/http.ts";
+import { UploadThreads } from "../http/upload-threads.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
@@ -71,7 +72,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
   const capacity = early?.threads?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
-  const { workers, mostWorkers, uploadConcurrency, spools } = capacity;
+  const { workers, mostWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const audience = {
@@ -86,7 +87,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
     early.handOver(logger, onRetry);
     monitor.wastedBytes = () => early.wastedBytes;
   }
-  const registries = early?.registries ?? connectRegistries(inputs.settings, uploadConcurrency, { ...own, onRetry });
+  const registries = early?.registries ?? connectRegistries(inputs.settings, capacity, { ...own, onRetry });
   monitor.queues.set("uploads", () => registries.waitingUploads);
   const app = openDestination(inputs, registries, own, monitor);
   const { blobFiles } = app;
@@ -126,13 +127,15 @@ type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logge
 
 export function connectRegistries(
   { tuning, insecureRegistries }: ExportSettings,
-  uploadConcurrency: number,
+  { uploadConcurrency, uploadThreads: threads }: Pick<Capacity, "uploadConcurrency" | "uploadThreads">,
   own: RegistryParts & { readonly onRetry: RetryObserver },
 ): Registries {
   const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = own;
   const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
   const connections = connectionsFor(uploadConcurrency);
-  const options = { keychain, insecureRegistries, uploadConcurrency, connections, environment, logger };
+  const { uploader } = engineParts().entries;
+  const uploadThreads = threads > 0 ? new UploadThreads(uploader, threads, environment, uploadConcurrency) : undefined;
+  const options = { keychain, insecureRegistries, uploadConcurrency, connections, uploadThreads, environment, logger };
   return new Registries({ ...options, patience, clock, onRetry });
 }
 

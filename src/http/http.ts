@@ -1,13 +1,13 @@
-import type { Socket } from "node:net";
 import type { Clock } from "../concurrency/clock.ts";
 import type { Environment } from "../process/environment.ts";
-import { addressOf, dial, secure } from "./dial.ts";
 import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
+import { forwardingProxy, type Route, Routes } from "./routes.ts";
 import { HostThrottle } from "./throttle.ts";
-import { type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
-import { Connections, exchangeOver, type RawAnswer, type RequestBody } from "./transport.ts";
-import { connectThrough, connectThroughSocks, proxyAuthorization } from "./tunnel.ts";
+import type { RawAnswer, RawRequest, RequestBody } from "./transport.ts";
+import { proxyAuthorization } from "./tunnel.ts";
+import { UploadBody } from "./upload-body.ts";
+import { fileBody, type UploadThreads } from "./upload-threads.ts";
 
 /**
  * Timeouts and retries of requests. A failing request is retried until `budgetMs` after its last progress
@@ -55,11 +55,6 @@ function withinBudget(patience: Patience): Patience {
   };
 }
 
-const CONNECT_TIMEOUT_MS = 30_000;
-
-/** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
-const KEEP_ALIVE_MS = 30_000;
-
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
@@ -89,18 +84,27 @@ export class Http {
   readonly patience: Patience;
   readonly #environment: Environment;
   readonly #clock: Clock | undefined;
-  readonly #perHost: number | undefined;
-  #verifying: TlsSettings | undefined;
-  readonly #connections = new Map<string, Connections>();
+  readonly #routes: Routes;
+  readonly #uploadThreads: UploadThreads | undefined;
   readonly #throttles = new Map<string, HostThrottle>();
   readonly #answered = new Set<string>();
-  readonly #closed = new AbortController();
 
-  constructor(environment: Environment, patience: Patience = PATIENCE, clock?: Clock, connections?: number) {
+  /**
+   * @param connections of a host. Default: unlimited
+   * @param uploadThreads send large upload bodies. Default: this thread
+   */
+  constructor(
+    environment: Environment,
+    patience: Patience = PATIENCE,
+    clock?: Clock,
+    connections?: number,
+    uploadThreads?: UploadThreads,
+  ) {
     this.#environment = environment;
     this.patience = withinBudget(patience);
     this.#clock = clock;
-    this.#perHost = connections;
+    this.#routes = new Routes(environment, connections);
+    this.#uploadThreads = uploadThreads;
   }
 
   /**
@@ -113,10 +117,11 @@ export class Http {
     const throttle = this.#throttleOf(url);
     const startedMs = await throttle.admit(signal);
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
-    const forwarder = forwardingProxy(url, proxy);
+    const route = { url, isInsecure, proxy };
+    const forwarder = forwardingProxy(route);
     const authorization = forwarder && proxyAuthorization(forwarder);
     try {
-      const answer = await exchangeOver(this.#connectionsTo(url, isInsecure, proxy), {
+      const answer = await this.#send(route, {
         method,
         path: forwarder === undefined ? `${url.pathname}${url.search}` : withoutLogin(url),
         headers: {
@@ -140,8 +145,14 @@ export class Http {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort(new Error("the client was closed"));
-    await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
+    await Promise.all([this.#routes.close(), this.#uploadThreads?.close()]);
+  }
+
+  #send(route: Route, request: RawRequest): Promise<RawAnswer> {
+    const { body } = request;
+    const file = body instanceof UploadBody && body.isLarge ? fileBody(body) : undefined;
+    const isForThread = file !== undefined && this.#uploadThreads?.isAlive === true;
+    return isForThread ? this.#uploadThreads.exchange(route, request, file) : this.#routes.exchange(route, request);
   }
 
   /**
@@ -168,46 +179,6 @@ export class Http {
     }
     return throttle;
   }
-
-  #verify(): TlsSettings {
-    // Loading the certificates takes longer than a handshake.
-    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
-    return this.#verifying;
-  }
-
-  #connectionsTo(url: URL, isInsecure: boolean, proxy: URL | undefined): Connections {
-    // A proxy's connections carry requests to every http host.
-    const origin = forwardingProxy(url, proxy) === undefined ? url.origin : "";
-    const key = `${isInsecure} ${origin} ${proxy?.href ?? ""}`;
-    const known = this.#connections.get(key);
-    if (known !== undefined) return known;
-    const open = () => this.#open(url, isInsecure, proxy);
-    const connections = new Connections(open, KEEP_ALIVE_MS, this.#perHost);
-    this.#connections.set(key, connections);
-    return connections;
-  }
-
-  async #open(url: URL, isInsecure: boolean, proxy: URL | undefined): Promise<Socket> {
-    const endMs = performance.now() + CONNECT_TIMEOUT_MS;
-    const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
-    const tls = isInsecure ? unverifiedTls : () => this.#verify();
-    const target = addressOf(url);
-    const open = async (): Promise<Socket> => {
-      if (proxy === undefined) return await dial(target.host, target.port, left());
-      const hop = addressOf(proxy);
-      const openHop = () => dial(hop.host, hop.port, left());
-      const socket = proxy.protocol === "https:" ? await secure(openHop, hop, tls(), left) : await openHop();
-      if (/^socks5h?:$/.test(proxy.protocol)) return await connectThroughSocks(socket, proxy, target, left());
-      if (url.protocol === "http:") return socket;
-      return await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
-    };
-    return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
-  }
-}
-
-/** The proxy, if it receives whole requests instead of opening a tunnel. */
-function forwardingProxy({ protocol }: URL, proxy: URL | undefined): URL | undefined {
-  return protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
 }
 
 function withoutLogin(url: URL): string {

@@ -2,7 +2,6 @@ import { constants, X509Certificate } from "node:crypto";
 import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
-import type { Environment } from "../process/environment.ts";
 
 const BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
@@ -20,6 +19,12 @@ export interface RootPlaces {
   readonly directories: readonly string[];
 }
 
+/** Names a file and directories of trusted certificates. */
+export interface RootVariables {
+  readonly SSL_CERT_FILE?: string | undefined;
+  readonly SSL_CERT_DIR?: string | undefined;
+}
+
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /**
@@ -30,7 +35,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE----
  * @returns undefined if there are none; Node's own list applies then
  */
 export function readTrustedRoots(
-  environment: Environment,
+  environment: RootVariables,
   { bundles, directories }: RootPlaces = { bundles: BUNDLES, directories: DIRECTORIES },
 ): string | undefined {
   const { SSL_CERT_FILE, SSL_CERT_DIR } = environment;
@@ -154,7 +159,7 @@ export function tlsSettings(certificates: Certificates, rejectUnauthorized: bool
   return { secureContext, rejectUnauthorized, sessions: new TlsSessions() };
 }
 
-export function trustedAuthorities(environment: Environment): string {
+export function trustedAuthorities(environment: RootVariables): string {
   return readTrustedRoots(environment) ?? rootCertificates.join("\n");
 }
 

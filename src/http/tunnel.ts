@@ -10,13 +10,14 @@ import { type DialOptions, HttpError, opening } from "./dial.ts";
  */
 export class ProxyRefusal extends Error {
   readonly code = "HTTP_PROXY_REFUSED";
+  /** Its host and port. */
   readonly proxy: string;
   readonly status: number | undefined;
   readonly isTemporary: boolean;
 
-  constructor(proxy: URL, text: string, { status, isTemporary }: Pick<ProxyRefusal, "status" | "isTemporary">) {
+  constructor(proxy: string, text: string, { status, isTemporary }: Pick<ProxyRefusal, "status" | "isTemporary">) {
     super(text);
-    this.proxy = proxy.host;
+    this.proxy = proxy;
     this.status = status;
     this.isTemporary = isTemporary;
   }
@@ -68,7 +69,7 @@ export async function connectThrough(
     const [answer, , head] = await once(asked, "connect");
     const status: number = answer.statusCode;
     if (status < 200 || status > 299)
-      throw new ProxyRefusal(proxy, answer.statusMessage || `status ${status}`, {
+      throw new ProxyRefusal(proxy.host, answer.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),
       });
@@ -106,7 +107,7 @@ export async function connectThroughSocks(
   options: DialOptions,
 ): Promise<Socket> {
   const refusal = (text: string, isTemporary: boolean) =>
-    new ProxyRefusal(proxy, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
+    new ProxyRefusal(proxy.host, `socks connect tcp ${proxy.host}->${host}:${port}: ${text}`, {
       status: undefined,
       isTemporary,
     });

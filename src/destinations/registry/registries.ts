@@ -3,6 +3,7 @@ import { BackgroundGate } from "../../concurrency/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { Http, PATIENCE, type Patience } from "../../http/http.ts";
+import type { UploadThreads } from "../../http/upload-threads.ts";
 import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Environment } from "../../process/environment.ts";
@@ -18,6 +19,8 @@ export interface RegistriesOptions {
   readonly uploadConcurrency: number;
   /** Per registry; must exceed the uploads. Default: unlimited. */
   readonly connections?: number;
+  /** Send large uploads. Default: the main thread does. */
+  readonly uploadThreads?: UploadThreads | undefined;
   readonly environment: Environment;
   readonly logger: Logger;
   readonly patience?: Patience;
@@ -51,7 +54,8 @@ export class Registries {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#gate = new BackgroundGate(this.#clock);
-    this.#http = new Http(options.environment, options.patience ?? PATIENCE, this.#clock, options.connections);
+    const { environment, patience = PATIENCE, connections, uploadThreads } = options;
+    this.#http = new Http(environment, patience, this.#clock, connections, uploadThreads);
     this.#patience = this.#http.patience;
   }
 

@@ -6,6 +6,7 @@ import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
 import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
+import { type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { Answer } from "./client.ts";
@@ -13,7 +14,6 @@ import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts
 import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
 import { explained } from "./retries.ts";
-import { type BodyRange, UploadBody } from "./upload-body.ts";
 import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 
 /**
@@ -22,8 +22,6 @@ import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./up
  * parts under 5 MiB only in their own multipart API, and GHCR accepts at most 4 MiB per chunk.
  */
 export const READY_BYTES = 4 << 20;
-
-const LISTEN_MS = 250;
 
 /** Consecutive restarts without progress after the registry lost the upload. */
 const MOST_LOSSES = 4;
@@ -295,7 +293,7 @@ export class Upload {
       destination,
       stallMs: patience.stallMs,
       onPosition,
-      admit: (bytes: number) => this.#admit(bytes),
+      admit: isBackground(this.#options) ? (bytes: number) => gate.admit(bytes, signal) : undefined,
       listen: this.#cutBytes === 0 ? undefined : { pause: () => this.#pause(), untilBytes: this.#cutBytes },
     };
     const body = new UploadBody(this.#blob, range, hooks, signal);

@@ -1,8 +1,8 @@
 import { readdirSync, writeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { CHUNKS_IN_FLIGHT } from "../../../src/engine/layer.ts";
 import { SpooledBlob } from "../../../src/engine/spool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
+import { CHUNKS_IN_FLIGHT } from "../../../src/files/growing-file.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { ownSpool } from "../../support/own-spool.ts";

@@ -31,6 +31,7 @@ test("without limits everything wanted is granted", () => {
   expect(fitCapacity(WANTED, supplies(), false)).toEqual({
     ...WANTED,
     mostWorkers: 8,
+    uploadThreads: 2,
     spools: Number.POSITIVE_INFINITY,
   });
 });
@@ -40,12 +41,23 @@ describe("a limit bounds", () => {
     [
       "workers, uploads and spools at the minimum of descriptors",
       60,
-      { workers: 1, mostWorkers: 1, uploadConcurrency: 1, spools: 2 },
+      { workers: 1, mostWorkers: 1, uploadConcurrency: 1, uploadThreads: 0, spools: 2 },
     ],
-    ["uploads after workers", 102, { workers: 8, mostWorkers: 8, uploadConcurrency: 1, spools: 2 }],
-    ["spools only", 138, { workers: 8, mostWorkers: 8, uploadConcurrency: 8, spools: 6 }],
+    ["uploads after workers", 102, { workers: 8, mostWorkers: 8, uploadConcurrency: 1, uploadThreads: 0, spools: 2 }],
+    ["spools only", 138, { workers: 8, mostWorkers: 8, uploadConcurrency: 8, uploadThreads: 0, spools: 6 }],
   ])("%s (%i open files)", (_, limit, expected) => {
     expect(fitCapacity(WANTED, supplies({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
+  });
+
+  test.each([
+    ["addressSpace", 10.4e9],
+    ["data", 1.7e9],
+    ["threads", 12],
+  ] as const)("the threads that upload before the workers (%s)", (name, limit) => {
+    const capacity = fitCapacity(WANTED, supplies({ [name]: { limit, used: 0 } }), true);
+    const more = fitCapacity(WANTED, supplies({ [name]: { limit: 1.5 * limit, used: 0 } }), true);
+    expect(capacity).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 0 });
+    expect(more).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 2 });
   });
 
   test.each([
@@ -105,6 +117,13 @@ test.each([
     hint: expect.stringContaining(hint),
     exitCode: 62,
   });
+});
+
+test.each([
+  [5, 0],
+  [6, 2],
+])("%i workers want %i threads that upload", (workers, uploadThreads) => {
+  expect(fitCapacity({ ...WANTED, workers }, supplies(), false)).toMatchObject({ uploadThreads });
 });
 
 test("there are more connections than uploads, so that a blob can be read from the registry that it is pushed to", () => {

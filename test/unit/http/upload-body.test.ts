@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { UploadBody } from "../../../../src/destinations/registry/upload-body.ts";
-import { TestBlob } from "../../../support/growing-blob.ts";
-import { seededBytes } from "../../../support/random.ts";
+import { UploadBody } from "../../../src/http/upload-body.ts";
+import { TestBlob } from "../../support/growing-blob.ts";
+import { seededBytes } from "../../support/random.ts";
 
 const STALL_MS = 60_000;
 

@@ -1,0 +1,81 @@
+import type { Socket } from "node:net";
+import { addressOf, dial, secure } from "./dial.ts";
+import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
+import { Connections, exchangeOver, type RawAnswer, type RawRequest } from "./transport.ts";
+import { connectThrough, connectThroughSocks } from "./tunnel.ts";
+
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** The way to a host. */
+export interface Route {
+  /** Only its origin matters. */
+  readonly url: URL;
+  /** No verification of certificates. */
+  readonly isInsecure: boolean;
+  readonly proxy: URL | undefined;
+}
+
+/** The proxy, if it receives whole requests instead of opening a tunnel: its connections carry those to every http host. */
+export function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): URL | undefined {
+  return url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
+}
+
+/** Kept-alive connections by route. */
+export class Routes {
+  readonly #environment: RootVariables;
+  readonly #perRoute: number | undefined;
+  readonly #connections = new Map<string, Connections>();
+  readonly #closed = new AbortController();
+  #verifying: TlsSettings | undefined;
+
+  /** @param perRoute connections of a route. Default: unlimited */
+  constructor(environment: RootVariables, perRoute?: number) {
+    this.#environment = environment;
+    this.#perRoute = perRoute;
+  }
+
+  exchange(route: Route, request: RawRequest): Promise<RawAnswer> {
+    return exchangeOver(this.#connectionsOf(route), request);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new Error("the client was closed"));
+    await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
+  }
+
+  #connectionsOf(route: Route): Connections {
+    const { url, isInsecure, proxy } = route;
+    const key = `${isInsecure} ${forwardingProxy(route) === undefined ? url.origin : ""} ${proxy?.href ?? ""}`;
+    const known = this.#connections.get(key);
+    if (known !== undefined) return known;
+    const connections = new Connections(() => this.#open(route), KEEP_ALIVE_MS, this.#perRoute);
+    this.#connections.set(key, connections);
+    return connections;
+  }
+
+  async #open({ url, isInsecure, proxy }: Route): Promise<Socket> {
+    const endMs = performance.now() + CONNECT_TIMEOUT_MS;
+    const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
+    const tls = isInsecure ? unverifiedTls : () => this.#verify();
+    const target = addressOf(url);
+    const open = async (): Promise<Socket> => {
+      if (proxy === undefined) return await dial(target.host, target.port, left());
+      const hop = addressOf(proxy);
+      const openHop = () => dial(hop.host, hop.port, left());
+      const socket = proxy.protocol === "https:" ? await secure(openHop, hop, tls(), left) : await openHop();
+      if (/^socks5h?:$/.test(proxy.protocol)) return await connectThroughSocks(socket, proxy, target, left());
+      if (url.protocol === "http:") return socket;
+      return await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
+    };
+    return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
+  }
+
+  /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */
+  #verify(): TlsSettings {
+    this.#verifying ??= tlsSettings({ ca: trustedAuthorities(this.#environment) }, true);
+    return this.#verifying;
+  }
+}

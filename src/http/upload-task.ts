@@ -1,0 +1,113 @@
+import type { MessagePort } from "node:worker_threads";
+import { Fault } from "../errors/fault.ts";
+import { fromWire, toWire, type WireFault } from "../errors/wire.ts";
+import { HttpError } from "./dial.ts";
+import type { Route } from "./routes.ts";
+import type { RootVariables } from "./tls.ts";
+import type { RawAnswer, RawRequest } from "./transport.ts";
+import { ProxyRefusal } from "./tunnel.ts";
+import type { BodyRange } from "./upload-body.ts";
+
+/*
+ * What crosses the border between the main thread and a thread that uploads: one HTTP request whose body is in a file that may
+ * still grow.
+ */
+
+export interface UploaderSetup {
+  readonly environment: RootVariables;
+  /** Of a route. */
+  readonly connections: number | undefined;
+}
+
+export interface UploadTask {
+  readonly port: MessagePort;
+  readonly route: WireRoute;
+  readonly request: Omit<RawRequest, "body" | "signal">;
+  readonly body: WireBody;
+}
+
+interface WireRoute {
+  readonly url: string;
+  readonly isInsecure: boolean;
+  readonly proxy: string | undefined;
+}
+
+interface WireBody {
+  /** Of a file that the main thread keeps open. */
+  readonly fileDescriptor: number;
+  readonly offset: number;
+  readonly range: BodyRange;
+  readonly destination: string;
+  readonly stallMs: number;
+  /** Undefined: the body does not pause to listen. */
+  readonly listenBytes: number | undefined;
+  /** Chunks wait for the main thread's `admitted`. */
+  readonly isAdmitted: boolean;
+}
+
+/** To the thread. `grown` precedes every byte that it reads. */
+export type UploadOrder =
+  | { readonly kind: "grown"; readonly available: number; readonly isComplete: boolean }
+  | { readonly kind: "admitted" }
+  | { readonly kind: "stop" };
+
+/** From the thread. */
+export type UploadNews =
+  | { readonly kind: "position"; readonly position: number }
+  | { readonly kind: "admit"; readonly bytes: number };
+
+/** Once the thread no longer reads the file. */
+export type UploadReply =
+  | (Pick<RawAnswer, "status" | "headers"> & {
+      readonly kind: "answered";
+      /** As far as anything looks at the body of such a response. */
+      readonly body: Uint8Array;
+      /** Sent so far: the last messages may still be on their way. */
+      readonly position: number;
+    })
+  | { readonly kind: "stalled"; readonly position: number }
+  | { readonly kind: "failed"; readonly error: WireError; readonly position: number };
+
+export function routeToWire({ url, isInsecure, proxy }: Route): WireRoute {
+  return { url: url.origin, isInsecure, proxy: proxy?.href };
+}
+
+export function routeFromWire({ url, isInsecure, proxy }: WireRoute): Route {
+  return { url: new URL(url), isInsecure, proxy: proxy === undefined ? undefined : new URL(proxy) };
+}
+
+type Field = string | number | boolean | undefined;
+
+/** Structured clone would drop the fields of an error, by which its cause is told. */
+export type WireError =
+  | { readonly kind: "fault"; readonly fault: WireFault }
+  | { readonly kind: "refusal"; readonly message: string; readonly proxy: string; readonly details: RefusalDetails }
+  | { readonly kind: "http" | "other"; readonly message: string; readonly fields: Readonly<Record<string, Field>> };
+
+type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary">;
+
+export function errorToWire(error: unknown): WireError {
+  if (error instanceof Fault || !(error instanceof Error)) return { kind: "fault", fault: toWire(error) };
+  const { message } = error;
+  if (error instanceof ProxyRefusal) {
+    const { proxy, status, isTemporary } = error;
+    return { kind: "refusal", message, proxy, details: { status, isTemporary } };
+  }
+  const fields = Object.fromEntries(
+    Object.entries(error).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value)),
+  );
+  return { kind: error instanceof HttpError ? "http" : "other", message, fields };
+}
+
+export function errorFromWire(wire: WireError): Error {
+  switch (wire.kind) {
+    case "fault":
+      return fromWire(wire.fault);
+    case "refusal":
+      return new ProxyRefusal(wire.proxy, wire.message, wire.details);
+    case "http":
+      return new HttpError(String(wire.fields.code), wire.message, wire.fields);
+    case "other":
+      return Object.assign(new Error(wire.message), wire.fields);
+  }
+}

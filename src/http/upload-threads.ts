@@ -1,0 +1,127 @@
+import { Readable } from "node:stream";
+import { MessageChannel } from "node:worker_threads";
+import { TaskThreads } from "../concurrency/task-threads.ts";
+import { messageOf } from "../errors/fault.ts";
+import { HttpError } from "./dial.ts";
+import type { Route } from "./routes.ts";
+import type { RootVariables } from "./tls.ts";
+import type { RawAnswer, RawRequest } from "./transport.ts";
+import { stallFault, type UploadBody, type UploadFile } from "./upload-body.ts";
+import {
+  errorFromWire,
+  routeToWire,
+  type UploaderSetup,
+  type UploadNews,
+  type UploadOrder,
+  type UploadReply,
+  type UploadTask,
+} from "./upload-task.ts";
+
+/** A body that a thread can read by itself. */
+export interface FileBody {
+  readonly body: UploadBody;
+  readonly file: UploadFile;
+}
+
+/** @returns undefined for a body that is not in a file */
+export function fileBody(body: UploadBody): FileBody | undefined {
+  return "openFile" in body.source ? { body, file: body.source } : undefined;
+}
+
+/**
+ * Threads that send the bodies of large uploads, for machines on which one thread could not send what the others
+ * compress. A thread gets a request with all of its headers, reads the body from the spool and answers with the
+ * response. Everything that decides (retries, tokens, redirects, throttling, priorities) stays in the main thread.
+ */
+export class UploadThreads {
+  readonly #threads: TaskThreads<UploadTask, UploadReply>;
+  #hasFailed = false;
+
+  /**
+   * @param filename of workers/uploader.ts
+   * @param most threads
+   * @param connections of a thread to a host
+   */
+  constructor(
+    filename: string,
+    most: number,
+    { SSL_CERT_FILE, SSL_CERT_DIR }: RootVariables,
+    connections: number | undefined,
+  ) {
+    // The rest of the environment may hold credentials.
+    const workerData: UploaderSetup = { environment: { SSL_CERT_FILE, SSL_CERT_DIR }, connections };
+    // A thread that dies fails its requests, too.
+    this.#threads = new TaskThreads({ filename, workerData, most, onError: () => undefined });
+  }
+
+  /** False after a thread has died: the main thread then repeats its requests, and sends all others. */
+  get isAlive(): boolean {
+    return !this.#hasFailed;
+  }
+
+  /** As `Routes.exchange`, with at most the first 64 KiB of the response's body. */
+  async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawAnswer> {
+    const { signal, body: _, ...rest } = request;
+    signal?.throwIfAborted();
+    const { range, hooks } = body;
+    const { destination, stallMs, listen, admit, onPosition } = hooks;
+    const { fileDescriptor, offset, close } = file.openFile();
+    const { port1: port, port2 } = new MessageChannel();
+    const order = (message: UploadOrder) => port.postMessage(message);
+    const failed = new AbortController();
+    const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+    const onStop = () => order({ kind: "stop" });
+    stop.addEventListener("abort", onStop);
+    port.on("message", (news: UploadNews) => {
+      if (news.kind === "position") onPosition(news.position);
+      else
+        void admit?.(news.bytes).then(
+          () => order({ kind: "admitted" }),
+          (error: unknown) => failed.abort(error),
+        );
+    });
+    let isOver = false;
+    this.#follow(file, () => isOver, order).catch((error: unknown) => failed.abort(error));
+    try {
+      const task: UploadTask = {
+        port: port2,
+        route: routeToWire(route),
+        request: rest,
+        body: {
+          ...{ fileDescriptor, offset, range, destination, stallMs },
+          listenBytes: listen?.untilBytes,
+          isAdmitted: admit !== undefined,
+        },
+      };
+      const reply = await this.#threads.run(task, true, port2).catch((error: unknown) => {
+        this.#hasFailed = true;
+        throw new HttpError("HTTP_THREAD", `the thread of the upload died: ${messageOf(error)}`);
+      });
+      stop.throwIfAborted();
+      onPosition(reply.position);
+      if (reply.kind === "stalled") throw stallFault(hooks);
+      if (reply.kind === "failed") throw errorFromWire(reply.error);
+      const { status, headers } = reply;
+      return { status, headers, body: Readable.from([Buffer.from(reply.body)]) };
+    } finally {
+      isOver = true;
+      stop.removeEventListener("abort", onStop);
+      port.close();
+      await close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#threads.close();
+  }
+
+  /** Tells a thread how much it may read. */
+  async #follow(file: UploadFile, isOver: () => boolean, order: (message: UploadOrder) => void): Promise<void> {
+    for (let told = 0, isComplete = false; !isComplete; ) {
+      isComplete = !(await file.reaches(told));
+      if (isOver()) return;
+      told = file.available;
+      order({ kind: "grown", available: told, isComplete });
+    }
+  }
+}
