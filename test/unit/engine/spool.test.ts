@@ -154,16 +154,16 @@ test("a missing directory fails naming the directory and the flag", async () => 
 });
 
 test.each([1, 2, 5, 9])(
-  "chunks stay unchanged until four more are read while %i times 64 KiB are appended at a time",
+  "chunks stay unchanged until four more are read while %i times 256 KiB are appended at a time",
   async (step) => {
     const spool = await ownSpool(tempTree());
     const letters = Array.from({ length: 60 }, (_, i) => String.fromCharCode(33 + i));
-    const text = letters.map((letter) => letter.repeat(64 << 10)).join("");
+    const text = letters.map((letter) => letter.repeat(256 << 10)).join("");
     const held: Uint8Array[] = [];
     let position = 0;
     const next = () => {
-      append(spool, text.slice(position, position + step * (64 << 10)));
-      position += step * (64 << 10);
+      append(spool, text.slice(position, position + step * (256 << 10)));
+      position += step * (256 << 10);
       if (position >= text.length) complete(spool);
     };
     next();
@@ -171,7 +171,7 @@ test.each([1, 2, 5, 9])(
     for await (const chunk of spool.read(0)) {
       held.push(chunk);
       if (held.length === CHUNKS_IN_FLIGHT) read += Buffer.from(held.shift() as Uint8Array).toString("latin1");
-      while (position < text.length && position - (read.length + held.length * (64 << 10)) < 1) next();
+      while (position < text.length && position - (read.length + held.length * (256 << 10)) < 1) next();
     }
     read += held.map((chunk) => Buffer.from(chunk).toString("latin1")).join("");
     expect(read === text).toBe(true);

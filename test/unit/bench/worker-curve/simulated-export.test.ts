@@ -43,6 +43,19 @@ test("the main thread can be the limit", async () => {
   expect(shares.main).toBeGreaterThan(0.95);
 });
 
+test("from 6 workers on, threads that upload leave only the supervision to the main thread", async () => {
+  const fixed = { ...NOTHING, mainPerMBMs: 1, supervisePerMBMs: 0.1 };
+  // 200 MB to each of two registries.
+  const [five, six] = [
+    await simulateExport([layer(400)], fixed, { workers: 5, cores }),
+    await simulateExport([layer(400)], fixed, { workers: 6, cores }),
+  ];
+  expect(five.shares.main * five.wallMs).toBeCloseTo(400, 0);
+  expect(five.shares.uploaders).toBe(0);
+  expect(six.shares.main * six.wallMs).toBeCloseTo(40, 0);
+  expect(six.shares.uploaders * six.wallMs).toBeCloseTo(200, 0);
+});
+
 test("the app image's layers go first, and the cache's after them", async () => {
   const layers = [
     layer(100, {}, { destinations: ["app"] }),
