@@ -21,6 +21,7 @@ const sharesSchema = z.object({
   tarHash: z.number(),
   blobHash: z.number(),
   main: z.number(),
+  uploaders: z.number().optional(),
   registry: z.number(),
 });
 
@@ -29,6 +30,8 @@ const fixedSchema = z.object({
   messageMs: z.number(),
   mainPerBlockMs: z.number(),
   mainPerMBMs: z.number(),
+  supervisePerMBMs: z.number().optional(),
+  tlsPerMBMs: z.number().optional(),
   registryPerMBMs: z.number(),
 });
 
@@ -59,7 +62,7 @@ const checkSchema = z.object({
 const curvePointSchema = z.object({
   scenario: z.string(),
   workers: z.number(),
-  cores: z.enum(["as many", "enough"]),
+  cores: z.enum(["as many", "enough", "TLS"]),
   wallMs: z.number(),
   shares: sharesSchema,
 });

@@ -15,15 +15,17 @@ const LIMITS = {
   tarHash: "SHA-256 of the tar",
   blobHash: "SHA-256 of the blob, and the spool",
   main: "main thread",
+  uploaders: "a thread that uploads",
   registry: "registry",
 } as const;
 
 /** The saturated stage; if there is none, the busiest one, after start and end, which are sequential. */
 export function limitOf({ shares }: CurvePoint): string {
   const stages = Object.keys(LIMITS) as (keyof typeof LIMITS)[];
-  const busiest = stages.reduce((most, stage) => (shares[stage] > shares[most] + 1e-6 ? stage : most));
-  const name = `${LIMITS[busiest]}, ${percent(shares[busiest])}`;
-  return shares[busiest] >= FULL ? name : `start and end; then ${name}`;
+  const shareOf = (stage: keyof typeof LIMITS): number => shares[stage] ?? 0;
+  const busiest = stages.reduce((most, stage) => (shareOf(stage) > shareOf(most) + 1e-6 ? stage : most));
+  const name = `${LIMITS[busiest]}, ${percent(shareOf(busiest))}`;
+  return shareOf(busiest) >= FULL ? name : `start and end; then ${name}`;
 }
 
 function checksTable({ checks }: StoredCurve): string {
@@ -67,6 +69,7 @@ function pointsTable(curve: StoredCurve, scenario: string): string {
   const first = points("as many")[0]?.wallMs ?? Number.NaN;
   const rows = points("as many").map((point, i) => {
     const enough = points("enough")[i] as CurvePoint;
+    const overTls = points("TLS")[i];
     return [
       `${point.workers} ${point.workers === 1 ? "worker" : "workers"}`,
       seconds(point.wallMs),
@@ -76,26 +79,29 @@ function pointsTable(curve: StoredCurve, scenario: string): string {
       limitOf(point),
       seconds(enough.wallMs),
       limitOf(enough),
+      ...(overTls === undefined ? [] : [seconds(overTls.wallMs), limitOf(overTls)]),
     ];
   });
   const header = ["", "as many cores: s", "x faster", "MB/s", "main thread", "limit", "cores to spare: s", "limit"];
-  return markdownTable(header, rows);
+  const hasTls = points("TLS").length > 0;
+  return markdownTable([...header, ...(hasTls ? ["as many cores, TLS: s", "limit"] : [])], rows);
 }
 
 /** The section of BENCHMARKS.md, without its picture. */
 export function describeCurve(curve: StoredCurve): readonly string[] {
   const { fixed } = curve;
+  const micros = (ms: number | undefined): string => ((ms ?? Number.NaN) * 1000).toFixed(0);
   const scenarios = curve.stages.map(({ scenario }) => scenario);
   return [
     `A simulation predicts machines with more cores (\`npm run bench -- --curve\`, ${curve.date}, engine of commit ${curve.commit}).
 
 - *Measured on this machine*, for every block of every layer, while the other cores are busy (median of three passes): the thread
   time of reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the compressed bytes, and writing the spool file. Also
-  measured: the latency of a message between threads (${(fixed.messageMs * 1000).toFixed(0)} µs), the main thread's time per block
-  (${(fixed.mainPerBlockMs * 1000).toFixed(0)} µs, from 4 GB of zeros) and per MB sent (${(fixed.mainPerMBMs * 1000).toFixed(0)} µs), the registries' time per MB
-  (${(fixed.registryPerMBMs * 1000).toFixed(0)} µs), and an export of a few kB (${fixed.startMs.toFixed(0)} ms).
+  measured: the latency of a message between threads (${micros(fixed.messageMs)} µs), the main thread's time per block
+  (${micros(fixed.mainPerBlockMs)} µs, from 4 GB of zeros) and per MB sent (${micros(fixed.mainPerMBMs)} µs; over TLS ${micros(fixed.tlsPerMBMs)} µs; if other threads send it
+  ${micros(fixed.supervisePerMBMs)} µs), the registries' time per MB (${micros(fixed.registryPerMBMs)} µs), and an export of 10 MB of zeros (${fixed.startMs.toFixed(0)} ms).
 - *Simulated*, event by event: workers, two digester threads that consume blocks in order, the main thread with four callbacks
-  per block, and uploads that follow the spool. Slots, priorities, the limit of concurrent layers and the gate for cache uploads are
+  per block, and uploads that follow the spool: from 6 workers on in two threads of their own, which need as long as the main thread. Slots, priorities, the limit of concurrent layers and the gate for cache uploads are
   the exporter's own classes on a simulated clock. Threads share the cores evenly.
 - *Not simulated*: contention for memory and caches, slower disks and networks, writeback, other processes, garbage collection.
   Results for many cores are therefore upper bounds: trust the shape of the curve and its limits, not its seconds. The first table

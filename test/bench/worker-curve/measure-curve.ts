@@ -17,8 +17,11 @@ const COUNTS = [1, 2, 4, 8, 16];
 const ENOUGH = 64;
 /** Predicted scenarios: one large layer, and a build of several. */
 const PREDICTED = ["large-1g", "java"];
-/** A layer that costs main-thread time per block, but sends nothing. */
+/** Layers that cost main-thread time per block, but send nothing: one just large enough for threads, and a large one. */
+const FEW_ZEROS_MB = 10;
 const ZEROS_MB = 4000;
+/** With so many workers, other threads than the main one send uploads. */
+const MANY = 8;
 
 export interface CurveOptions {
   readonly rounds: number;
@@ -44,11 +47,22 @@ interface Measured {
 export async function measureCurve(options: CurveOptions): Promise<StoredCurve> {
   const { cores, onProgress } = options;
   const scenario = (name: string): Scenario => SCENARIOS.find((one) => one.name === name) as Scenario;
-  const tiny = await measure(scenario("tiny"), [1], options);
-  const zeros = await measure(oneLayerOfZeros(ZEROS_MB), [1], options);
+  const few = await measure(oneLayerOfZeros(FEW_ZEROS_MB), [1, MANY], options);
+  const zeros = await measure(oneLayerOfZeros(ZEROS_MB), [1, MANY], options);
   const builds: Measured[] = [];
-  for (const name of PREDICTED) builds.push(await measure(scenario(name), [1, cores], options));
-  const fixed = { ...fixedCosts(tiny, zeros, builds[0] as Measured), messageMs: await measureMessage() };
+  for (const name of PREDICTED) builds.push(await measure(scenario(name), [1, cores, MANY], options));
+  const large = builds[0] as Measured;
+  const overTls = await measure({ ...large.scenario, registries: "tls" }, [1], options);
+  const main = mainCosts(few, zeros, large, 1);
+  const fixed: FixedCosts = {
+    ...main,
+    startMs: medianOf(few, "wallMs"),
+    tlsPerMBMs: mainCosts(few, zeros, overTls, 1).mainPerMBMs,
+    supervisePerMBMs: mainCosts(few, zeros, large, MANY).mainPerMBMs,
+    registryPerMBMs:
+      (medianOf(large, "registryMs") - medianOf(few, "registryMs")) / (medianOf(large, "sentBytes") / MB),
+    messageMs: await measureMessage(),
+  };
   const checks: CurveCheck[] = [];
   const points: CurvePoint[] = [];
   for (const build of builds) {
@@ -65,8 +79,9 @@ export async function measureCurve(options: CurveOptions): Promise<StoredCurve> 
     // Registries on other machines use none of these cores, and accept bytes as fast as they are sent.
     const elsewhere = { ...fixed, registryPerMBMs: 0 };
     for (const workers of COUNTS) {
-      for (const kind of ["as many", "enough"] as const) {
-        const run = await simulate(build, elsewhere, { workers, cores: kind === "enough" ? ENOUGH : workers });
+      for (const kind of ["as many", "enough", "TLS"] as const) {
+        const costs = kind === "TLS" ? { ...elsewhere, mainPerMBMs: fixed.tlsPerMBMs ?? Number.NaN } : elsewhere;
+        const run = await simulate(build, costs, { workers, cores: kind === "enough" ? ENOUGH : workers });
         points.push({ scenario: name, workers, cores: kind, wallMs: run.wallMs, shares: run.shares });
       }
     }
@@ -103,25 +118,30 @@ async function measure(scenario: Scenario, counts: readonly number[], options: C
 
 type Figure = "wallMs" | "mainThreadMs" | "registryMs" | "sentBytes";
 
-function medianOf({ results }: Measured, figure: Figure): number {
-  const result = results.get(1);
+function medianOf({ results }: Measured, figure: Figure, workers = 1): number {
+  const result = results.get(workers);
   const median = result === undefined ? undefined : spreadOf(result, figure)?.median;
   if (median === undefined) throw new Error(`no ${figure}: the curve needs docker-registry`);
   return median;
 }
 
-/** Derives fixed costs from exports that differ in one thing: nothing, blocks that send nothing, blocks that send. */
-function fixedCosts(tiny: Measured, zeros: Measured, large: Measured): Omit<FixedCosts, "messageMs"> {
-  const beyond = (build: Measured, figure: Figure): number => medianOf(build, figure) - medianOf(tiny, figure);
+/**
+ * Derives the main thread's costs from exports that differ in one thing: the number of blocks that send nothing, and blocks
+ * that send.
+ */
+function mainCosts(
+  few: Measured,
+  zeros: Measured,
+  large: Measured,
+  workers: number,
+): Pick<FixedCosts, "mainPerBlockMs" | "mainPerMBMs"> {
+  const more = (build: Measured): number =>
+    medianOf(build, "mainThreadMs", workers) - medianOf(few, "mainThreadMs", workers);
   const blocks = (build: Measured): number => build.layers.reduce((sum, { stages }) => sum + stages.length, 0);
-  const sentMB = medianOf(large, "sentBytes") / MB;
-  const mainPerBlockMs = beyond(zeros, "mainThreadMs") / blocks(zeros);
-  return {
-    startMs: medianOf(tiny, "wallMs"),
-    mainPerBlockMs,
-    mainPerMBMs: (beyond(large, "mainThreadMs") - mainPerBlockMs * blocks(large)) / sentMB,
-    registryPerMBMs: beyond(large, "registryMs") / sentMB,
-  };
+  const moreBlocks = (build: Measured): number => blocks(build) - blocks(few);
+  const mainPerBlockMs = more(zeros) / moreBlocks(zeros);
+  const sentMB = medianOf(large, "sentBytes", workers) / MB;
+  return { mainPerBlockMs, mainPerMBMs: Math.max(0, more(large) - mainPerBlockMs * moreBlocks(large)) / sentMB };
 }
 
 function stageRates({ scenario, layers }: Measured): StageRates {

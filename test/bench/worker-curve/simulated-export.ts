@@ -1,11 +1,12 @@
 import { BackgroundGate } from "../../../src/concurrency/background-gate.ts";
 import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
 import { SlotPool, slotCount } from "../../../src/engine/slots.ts";
+import { wantedUploadThreads } from "../../../src/export/capacity.ts";
 import { APP_PRIORITY } from "../../../src/plan/layers.ts";
 import type { BlockCosts, FixedCosts, LayerCosts } from "./stage-costs.ts";
 import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
 
-/* The engine's limits, as in worker-pool.ts and layer-store.ts, which do not export them. */
+/* The engine's limits, as in threads.ts and layer-store.ts, which do not export them. */
 const DIGESTERS = 2;
 const PASSES = 4;
 
@@ -20,6 +21,7 @@ export interface Shares {
   readonly tarHash: number;
   readonly blobHash: number;
   readonly main: number;
+  readonly uploaders: number;
   readonly registry: number;
 }
 
@@ -51,6 +53,12 @@ interface Digester {
   digests: number;
 }
 
+/** Sends uploads: the main thread or one of its own. */
+interface Sender {
+  readonly thread: VirtualThread;
+  uploads: number;
+}
+
 class Simulation {
   readonly #machine: VirtualMachine;
   readonly #fixed: FixedCosts;
@@ -63,6 +71,7 @@ class Simulation {
   readonly #passes = { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) };
   readonly #gate: BackgroundGate;
   readonly #digesters: readonly Digester[];
+  readonly #uploaders: readonly Sender[];
   readonly #busy = { workers: 0, tarHash: 0, blobHash: 0 };
   readonly #uploads: SimulatedUpload[] = [];
 
@@ -78,6 +87,10 @@ class Simulation {
     this.#slots = new SlotPool(slotCount(workers), Math.max(1, workers - 1), () => gate.isForegroundAhead);
     this.#gate = gate;
     this.#digesters = Array.from({ length: DIGESTERS }, () => ({ thread: new VirtualThread(machine), digests: 0 }));
+    this.#uploaders = Array.from({ length: wantedUploadThreads(workers) }, () => ({
+      thread: new VirtualThread(machine),
+      uploads: 0,
+    }));
   }
 
   async run(layers: readonly LayerCosts[]): Promise<SimulatedRun> {
@@ -95,7 +108,9 @@ class Simulation {
     const share = (busyMs: number): number => busyMs / (wallMs - this.#fixed.startMs);
     const { workers, tarHash, blobHash } = this.#busy;
     const registries = this.#uploads.reduce((sum, { registryMs }) => sum + registryMs, 0);
-    const all = workers + tarHash + blobHash + this.#main.busyMs + registries;
+    const uploaders = this.#uploaders.map(({ thread }) => thread.busyMs);
+    const uploading = uploaders.reduce((sum, busyMs) => sum + busyMs, 0);
+    const all = workers + tarHash + blobHash + this.#main.busyMs + uploading + registries;
     const registry = Math.max(0, ...this.#uploads.map(({ registryMs }) => registryMs));
     return {
       wallMs,
@@ -106,6 +121,7 @@ class Simulation {
         tarHash: share(tarHash),
         blobHash: share(blobHash),
         main: share(this.#main.busyMs),
+        uploaders: share(Math.max(0, ...uploaders)),
         registry: share(registry),
       },
     };
@@ -114,7 +130,8 @@ class Simulation {
   #layer(layer: LayerCosts): Promise<void> {
     const uploads = layer.destinations.map((destination) => {
       const gate = { gate: this.#gate, isBackground: destination === "cache" };
-      return new SimulatedUpload(this.#machine, this.#main, this.#fixed, gate, destination);
+      const threads = { main: this.#main, uploaders: this.#uploaders };
+      return new SimulatedUpload(this.#machine, threads, this.#fixed, gate, destination);
     });
     this.#uploads.push(...uploads);
     return this.#make(layer, uploads);
@@ -210,18 +227,27 @@ class Simulation {
 /** An upload opens once this much of the blob is ready, or all of it (upload.ts). */
 const READY_BYTES = 4 << 20;
 
+interface UploadingThreads {
+  readonly main: VirtualThread;
+  /** None: the main thread sends. */
+  readonly uploaders: readonly Sender[];
+}
+
 /** Parts that socket buffers hold before the sender has to wait. */
 const BUFFERED = 2;
 
 const MB = 1e6;
 
-/** The upload of a growing blob: the main thread sends parts as they are made; the registry handles them on one thread per connection. */
+/**
+ * The upload of a growing blob: a thread sends parts as they are made; the registry handles them on one thread per
+ * connection.
+ */
 export class SimulatedUpload {
   readonly destination: "app" | "cache";
   /** CPU time of the registry. */
   registryMs = 0;
   readonly #machine: VirtualMachine;
-  readonly #main: VirtualThread;
+  readonly #threads: UploadingThreads;
   readonly #fixed: FixedCosts;
   readonly #gate: BackgroundGate;
   readonly #isBackground: boolean;
@@ -232,13 +258,13 @@ export class SimulatedUpload {
 
   constructor(
     machine: VirtualMachine,
-    main: VirtualThread,
+    threads: UploadingThreads,
     fixed: FixedCosts,
     { gate, isBackground }: { readonly gate: BackgroundGate; readonly isBackground: boolean },
     destination: "app" | "cache",
   ) {
     this.#machine = machine;
-    this.#main = main;
+    this.#threads = threads;
     this.#fixed = fixed;
     this.#gate = gate;
     this.#isBackground = isBackground;
@@ -262,18 +288,24 @@ export class SimulatedUpload {
     let sent = 0;
     const foreground = this.#isBackground ? undefined : this.#gate.enter(() => this.#available - sent);
     const taken: Promise<void>[] = [];
+    const { main, uploaders } = this.#threads;
+    const uploader = uploaders.toSorted((a, b) => a.uploads - b.uploads)[0];
+    if (uploader !== undefined) uploader.uploads += 1;
     for (let i = 0; ; i++) {
       while (i >= this.#parts.length && !this.#isComplete) await this.#changed.promise;
       const bytes = this.#parts[i];
       if (bytes === undefined) break;
       await this.#admit(bytes);
-      await this.#main.do((bytes / MB) * this.#fixed.mainPerMBMs);
+      const { mainPerMBMs, supervisePerMBMs = 0 } = this.#fixed;
+      if (uploader !== undefined) void main.do((bytes / MB) * supervisePerMBMs);
+      await (uploader?.thread ?? main).do((bytes / MB) * mainPerMBMs);
       await taken[i - BUFFERED];
       taken.push(this.#take(bytes, taken[i - 1]));
       sent += bytes;
       foreground?.sent(bytes);
     }
     await Promise.all(taken);
+    if (uploader !== undefined) uploader.uploads -= 1;
     foreground?.leave();
   }
 

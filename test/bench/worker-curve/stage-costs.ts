@@ -45,13 +45,18 @@ export interface LayerCosts {
 
 /** Costs that do not depend on the layer, in ms. */
 export interface FixedCosts {
-  /** An export of a few kB: start, manifests, end. */
+  /** An export that starts threads and has hardly any work for them: start, manifests, end. */
   readonly startMs: number;
   /** Latency of a message between threads. */
   readonly messageMs: number;
   readonly mainPerBlockMs: number;
-  /** Per MB sent, of the main thread and of the registry. */
+  /** Per MB sent, of the thread that sends: the main thread, or one that uploads. */
   readonly mainPerMBMs: number;
+  /** The same over TLS. */
+  readonly tlsPerMBMs?: number | undefined;
+  /** Of the main thread, per MB that another thread sends. */
+  readonly supervisePerMBMs?: number | undefined;
+  /** Of the registry, per MB sent. */
   readonly registryPerMBMs: number;
 }
 
