@@ -10,6 +10,14 @@ export function slotCount(threads: number): number {
   return Math.min(2 * threads + 2, threads + 10);
 }
 
+/**
+ * Hashing threads, at most. Two hash one layer, its tar and its blob, as fast as SHA-256 allows; with many compressing
+ * threads, several layers are hashed at a time.
+ */
+export function digesterCount(threads: number): number {
+  return Math.max(2, Math.ceil(threads / 4));
+}
+
 export interface Slot {
   readonly number: number;
   release(): void;

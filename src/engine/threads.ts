@@ -11,8 +11,7 @@ import type {
 } from "../../workers/protocol.ts";
 import { PriorityLimiter } from "../concurrency/limiter.ts";
 import { ownThreadOptions, TaskThreads } from "../concurrency/task-threads.ts";
-
-const MOST_DIGESTERS = 2;
+import { digesterCount } from "./slots.ts";
 
 export interface WorkerEntries {
   readonly compressor: string;
@@ -21,11 +20,11 @@ export interface WorkerEntries {
 
 type Compressors = Piscina<CompressorTask, CompressorReply>;
 
-/** The engine's threads: `workers` of them scan, read and compress; one or two more hash. */
+/** The engine's threads: `workers` of them scan, read and compress; others hash ({@link digesterCount}). */
 export class Threads {
   readonly #startCompressors: (niceness: Niceness) => Compressors;
   readonly #workers: number;
-  /** One starts at once, the second with the first task long enough to pay for its start. */
+  /** One starts at once, each further one with a task long enough to pay for its start. */
   readonly #digesters: TaskThreads<DigesterTask, DigesterReply>;
   /** Tasks wait here for a thread of the lowest priority, so that {@link raise} can give them to another. */
   readonly #turns: PriorityLimiter | undefined;
@@ -55,7 +54,12 @@ export class Threads {
     this.#compressors = this.#startCompressors(niceness);
     if (niceness > 0) [this.#lowest, this.#turns] = [this.#compressors, new PriorityLimiter(workers)];
     const setup: DigesterSetup = { arena, format: compression.kind };
-    this.#digesters = new TaskThreads({ filename: entries.digester, workerData: setup, most: MOST_DIGESTERS, onError });
+    this.#digesters = new TaskThreads({
+      filename: entries.digester,
+      workerData: setup,
+      most: digesterCount(workers),
+      onError,
+    });
     this.#digesters.start();
   }
 

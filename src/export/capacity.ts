@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { digesterCount } from "../engine/slots.ts";
 import { Fault, type FaultCode } from "../errors/fault.ts";
 import { processLimit } from "../errors/shortage.ts";
 import { cgroupDirectories, readKernelFile } from "../process/machine.ts";
@@ -30,8 +31,6 @@ export interface Supplies {
 /** Descriptors of a thread's event loop: epoll, io_uring, eventfd, both ends of a pipe. */
 const THREAD_DESCRIPTORS = 5;
 
-const DIGESTERS = 2;
-
 const UPLOAD_THREADS = 2;
 
 /**
@@ -46,7 +45,7 @@ export function wantedUploadThreads(workers: number): number {
 
 /** Threads beside the main one. */
 function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadThreads">): number {
-  return workers + DIGESTERS + uploadThreads;
+  return workers + digesterCount(workers) + uploadThreads;
 }
 
 const REGISTRIES = 2;

@@ -21,6 +21,7 @@ const sharesSchema = z.object({
   tarHash: z.number(),
   blobHash: z.number(),
   main: z.number(),
+  digesters: z.number().optional(),
   uploaders: z.number().optional(),
   registry: z.number(),
 });

@@ -14,6 +14,7 @@ const LIMITS = {
   workers: "workers",
   tarHash: "SHA-256 of the tar",
   blobHash: "SHA-256 of the blob, and the spool",
+  digesters: "hashing threads",
   main: "main thread",
   uploaders: "a thread that uploads",
   registry: "registry",
@@ -90,19 +91,26 @@ function pointsTable(curve: StoredCurve, scenario: string): string {
 /** The section of BENCHMARKS.md, without its picture. */
 export function describeCurve(curve: StoredCurve): readonly string[] {
   const { fixed } = curve;
-  const micros = (ms: number | undefined): string => ((ms ?? Number.NaN) * 1000).toFixed(0);
+  const micros = (ms: number): string => `${(ms * 1000).toFixed(0)} µs`;
+  const { tlsPerMBMs, supervisePerMBMs } = fixed;
+  const others = [
+    ...(tlsPerMBMs === undefined ? [] : [`over TLS ${micros(tlsPerMBMs)}`]),
+    ...(supervisePerMBMs === undefined ? [] : [`if other threads send it ${micros(supervisePerMBMs)}`]),
+  ];
+  const sending = [micros(fixed.mainPerMBMs), ...others].join("; ");
   const scenarios = curve.stages.map(({ scenario }) => scenario);
   return [
     `A simulation predicts machines with more cores (\`npm run bench -- --curve\`, ${curve.date}, engine of commit ${curve.commit}).
 
 - *Measured on this machine*, for every block of every layer, while the other cores are busy (median of three passes): the thread
   time of reading, compressing, CRC-32, SHA-256 of the tar, SHA-256 of the compressed bytes, and writing the spool file. Also
-  measured: the latency of a message between threads (${micros(fixed.messageMs)} µs), the main thread's time per block
-  (${micros(fixed.mainPerBlockMs)} µs, from 4 GB of zeros) and per MB sent (${micros(fixed.mainPerMBMs)} µs; over TLS ${micros(fixed.tlsPerMBMs)} µs; if other threads send it
-  ${micros(fixed.supervisePerMBMs)} µs), the registries' time per MB (${micros(fixed.registryPerMBMs)} µs), and an export of 10 MB of zeros (${fixed.startMs.toFixed(0)} ms).
-- *Simulated*, event by event: workers, two digester threads that consume blocks in order, the main thread with four callbacks
-  per block, and uploads that follow the spool: from 6 workers on in two threads of their own, which need as long as the main thread. Slots, priorities, the limit of concurrent layers and the gate for cache uploads are
-  the exporter's own classes on a simulated clock. Threads share the cores evenly.
+  measured: the latency of a message between threads (${micros(fixed.messageMs)}), the main thread's time per block
+  (${micros(fixed.mainPerBlockMs)}, from 4 GB of zeros) and per MB sent (${sending}),
+  the registries' time per MB (${micros(fixed.registryPerMBMs)}), and an export of 10 MB of zeros (${fixed.startMs.toFixed(0)} ms).
+- *Simulated*, event by event: workers, hashing threads that consume blocks in order, the main thread with four callbacks
+  per block, and uploads that follow the spool: from 6 workers on in two threads of their own, which take as long as
+  the main thread. Slots, priorities, the limit of concurrent layers and the gate for cache uploads are the exporter's own classes
+  on a simulated clock. Threads share the cores evenly.
 - *Not simulated*: contention for memory and caches, slower disks and networks, writeback, other processes, garbage collection.
   Results for many cores are therefore upper bounds: trust the shape of the curve and its limits, not its seconds. The first table
   shows how much longer real exports take.`,

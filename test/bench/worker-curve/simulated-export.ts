@@ -1,25 +1,26 @@
 import { BackgroundGate } from "../../../src/concurrency/background-gate.ts";
 import { PriorityLimiter } from "../../../src/concurrency/limiter.ts";
-import { SlotPool, slotCount } from "../../../src/engine/slots.ts";
+import { digesterCount, SlotPool, slotCount } from "../../../src/engine/slots.ts";
 import { wantedUploadThreads } from "../../../src/export/capacity.ts";
 import { APP_PRIORITY } from "../../../src/plan/layers.ts";
 import type { BlockCosts, FixedCosts, LayerCosts } from "./stage-costs.ts";
 import { VirtualMachine, VirtualThread } from "./virtual-machine.ts";
 
-/* The engine's limits, as in threads.ts and layer-store.ts, which do not export them. */
-const DIGESTERS = 2;
+/** As in layer-store.ts, which does not export it. */
 const PASSES = 4;
 
 /** Main-thread callbacks per block: dispatched, built, and one for each digest. */
 const CALLS_PER_BLOCK = 4;
 
-/** Utilization of the threads of each kind, 0 to 1; for digesters and uploads, of the busiest one. */
+/** Utilization of the threads of each kind, 0 to 1; for hashes, of the layer that takes longest; for uploads, of the busiest one. */
 export interface Shares {
   /** Of all cores together. */
   readonly cores: number;
   readonly workers: number;
   readonly tarHash: number;
   readonly blobHash: number;
+  /** Of all hashing threads together. */
+  readonly digesters: number;
   readonly main: number;
   readonly uploaders: number;
   readonly registry: number;
@@ -72,7 +73,7 @@ class Simulation {
   readonly #gate: BackgroundGate;
   readonly #digesters: readonly Digester[];
   readonly #uploaders: readonly Sender[];
-  readonly #busy = { workers: 0, tarHash: 0, blobHash: 0 };
+  readonly #busy = { workers: 0 };
   readonly #uploads: SimulatedUpload[] = [];
 
   constructor(machine: VirtualMachine, fixed: FixedCosts, workers: number, cores: number) {
@@ -86,7 +87,10 @@ class Simulation {
     const gate = new BackgroundGate({ now: () => machine.now, wait: (ms, signal) => machine.wait(ms, signal) });
     this.#slots = new SlotPool(slotCount(workers), Math.max(1, workers - 1), () => gate.isForegroundAhead);
     this.#gate = gate;
-    this.#digesters = Array.from({ length: DIGESTERS }, () => ({ thread: new VirtualThread(machine), digests: 0 }));
+    this.#digesters = Array.from({ length: digesterCount(workers) }, () => ({
+      thread: new VirtualThread(machine),
+      digests: 0,
+    }));
     this.#uploaders = Array.from({ length: wantedUploadThreads(workers) }, () => ({
       thread: new VirtualThread(machine),
       uploads: 0,
@@ -106,11 +110,14 @@ class Simulation {
     await Promise.all([cache, ...made]);
     const wallMs = this.#machine.now;
     const share = (busyMs: number): number => busyMs / (wallMs - this.#fixed.startMs);
-    const { workers, tarHash, blobHash } = this.#busy;
+    const { workers } = this.#busy;
+    const longest = (stage: "tarHashMs" | "blobHashMs"): number =>
+      Math.max(0, ...layers.map(({ blocks }) => blocks.reduce((sum, block) => sum + block[stage], 0)));
+    const digesting = this.#digesters.reduce((sum, { thread }) => sum + thread.busyMs, 0);
     const registries = this.#uploads.reduce((sum, { registryMs }) => sum + registryMs, 0);
     const uploaders = this.#uploaders.map(({ thread }) => thread.busyMs);
     const uploading = uploaders.reduce((sum, busyMs) => sum + busyMs, 0);
-    const all = workers + tarHash + blobHash + this.#main.busyMs + uploading + registries;
+    const all = workers + digesting + this.#main.busyMs + uploading + registries;
     const registry = Math.max(0, ...this.#uploads.map(({ registryMs }) => registryMs));
     return {
       wallMs,
@@ -118,8 +125,9 @@ class Simulation {
       shares: {
         cores: share(all / this.#cores),
         workers: share(workers / this.#workers),
-        tarHash: share(tarHash),
-        blobHash: share(blobHash),
+        tarHash: share(longest("tarHashMs")),
+        blobHash: share(longest("blobHashMs")),
+        digesters: share(digesting / this.#digesters.length),
         main: share(this.#main.busyMs),
         uploaders: share(Math.max(0, ...uploaders)),
         registry: share(registry),
@@ -172,8 +180,6 @@ class Simulation {
       for (let ready = made.get(next); ready !== undefined; ready = made.get(++next)) {
         const { block, release } = ready;
         made.delete(next);
-        this.#busy.tarHash += block.tarHashMs;
-        this.#busy.blobHash += block.blobHashMs;
         const both = [
           this.#digestBlock(tar, block.tarHashMs),
           this.#digestBlock(blob, block.blobHashMs).then(() => {

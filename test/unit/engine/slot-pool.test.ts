@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SlotPool } from "../../../src/engine/slots.ts";
+import { digesterCount, SlotPool } from "../../../src/engine/slots.ts";
 
 /** The order of grants if all ask while every slot is taken. */
 async function order(isAppAhead: boolean): Promise<readonly string[]> {
@@ -27,4 +27,13 @@ test("the app image's blocks go before the cache's", async () => {
 
 test("a cache block goes first while the app image is ahead of its network", async () => {
   expect(await order(true)).toEqual(["cache-a", "app-a", "app-b", "app-c", "cache-b"]);
+});
+
+test.each([
+  [1, 2],
+  [8, 2],
+  [9, 3],
+  [16, 4],
+])("with %i compressing threads there are up to %i that hash", (threads, most) => {
+  expect(digesterCount(threads)).toBe(most);
 });

@@ -94,7 +94,7 @@ test.each([
   [2, 12],
   [8, 12],
 ])("the limits allow the same workers, whether %i are requested or more", (workers, mostWorkers) => {
-  const limited = supplies({ threads: { limit: 15, used: 0 } });
+  const limited = supplies({ threads: { limit: 16, used: 0 } });
   const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited, false);
   expect(capacity).toMatchObject({ workers, mostWorkers });
 });
