@@ -7,8 +7,8 @@ import { APP_PRIORITY } from "../plan/layers.ts";
 import { hasMemoryFor } from "../process/machine.ts";
 
 /**
- * Opens the connections that the export will need, and gets tokens for pulls: each registry is asked for a manifest's
- * headers, which no registry counts as a pull. Failures are the export's to report.
+ * Opens the connections that the export will need, and gets tokens: each registry is asked for a manifest's headers,
+ * which no registry counts as a pull. Failures are the export's to report.
  */
 export async function warmConnections(
   registries: Registries,
@@ -16,12 +16,13 @@ export async function warmConnections(
   analyzed: Analyzed,
   signal: AbortSignal,
 ): Promise<void> {
-  const names = [outputImage, runImage || (analyzed.runImage?.reference ?? ""), cacheImage];
-  const ask = async (name: string) => {
+  const ask = async (name: string, actions: "pull" | "push,pull") => {
+    if (name === "") return;
     const reference = parseReference(name);
-    await registries.repository(reference).hasManifest(reference, { priority: APP_PRIORITY, signal });
+    await registries.repository(reference).hasManifest(reference, actions, { priority: APP_PRIORITY, signal });
   };
-  await Promise.allSettled(names.filter((name) => name !== "").map(ask));
+  const from = runImage || (analyzed.runImage?.reference ?? "");
+  await Promise.allSettled([ask(outputImage, "push,pull"), ask(from, "pull"), ask(cacheImage, "push,pull")]);
 }
 
 /** Starts the threads of the export, with normal priority, if there is room for them beside the build. */

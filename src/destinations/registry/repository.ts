@@ -64,8 +64,8 @@ export class RegistryRepository {
     return isComplete(this.#connection, image, work);
   }
 
-  async hasManifest(reference: Reference, work: Work): Promise<boolean> {
-    const head = () => headManifest(this.#connection, reference.identifier, "pull", work);
+  async hasManifest(reference: Reference, actions: "pull" | "push,pull", work: Work): Promise<boolean> {
+    const head = () => headManifest(this.#connection, reference.identifier, actions, work);
     return (await persist(this.#connection, work, `manifest ${reference.identifier}`, head)) !== undefined;
   }
 
