@@ -36,7 +36,7 @@ export class KeptLayers implements EarlyLayers {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
     const { making, isReady } = kept;
-    if (making.stamp.digest !== stamp.digest || (!isReady && making.isMapped())) {
+    if (making.stamp.digest !== stamp.digest || (!isReady && making.hasWriter())) {
       this.drop(key);
       return undefined;
     }

@@ -6,7 +6,7 @@ import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
-import { canShowChanges, isMapped } from "./trust.ts";
+import { canShowChanges, hasWriter } from "./trust.ts";
 
 export interface EarlyPlan {
   readonly id: string;
@@ -20,8 +20,8 @@ export interface EarlyMaking {
   readonly stamp: TreeStamp;
   readonly index: TarIndex;
   readonly layer: Promise<EarlyLayer>;
-  /** Whether a process has one of its files mapped now. */
-  isMapped(): boolean;
+  /** Whether a process can write to one of its files now. */
+  hasWriter(): boolean;
   /** Gives the layer up, unless it is made. */
   stop(): void;
 }
@@ -55,8 +55,8 @@ export async function beginEarly(
     const type = await distrustedFileSystem(directory);
     if (type !== undefined) return never(`its file system (type ${type}) may hide changes`);
     const lookMs = Date.now();
-    const hasMapping = () => isMapped(directory, session);
-    if (hasMapping()) return later("a process has one of its files mapped");
+    const isWritten = () => hasWriter(directory, session);
+    if (isWritten()) return later("a process has one of its files open for writing");
     const { index, stamp } = await builder.scan(plan.source, signal);
     if (!stamp.isSelfContained) return never("a file has names outside of it");
     if (!canShowChanges(stamp, lookMs)) return later("it has just changed");
@@ -66,7 +66,7 @@ export async function beginEarly(
     const layer = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
     layer.catch(() => undefined);
     const stop = () => stopped.abort(new Fault("EXPORT_CANCELLED", "an early layer was not needed any more"));
-    return { kind: "begun", making: { stamp, index, layer, isMapped: hasMapping, stop } };
+    return { kind: "begun", making: { stamp, index, layer, hasWriter: isWritten, stop } };
   } catch (error) {
     signal.throwIfAborted();
     return later(messageOf(error));
@@ -81,14 +81,14 @@ export async function beginEarly(
 export async function doubtEarly(
   builder: EarlyBuilder,
   { source }: EarlyPlan,
-  { stamp, layer, isMapped: hasMapping }: EarlyMaking,
+  { stamp, layer, hasWriter: isWritten }: EarlyMaking,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
     await layer;
     const again = await builder.stamp(source, signal);
     if (again.digest !== stamp.digest) return "it changed meanwhile";
-    return hasMapping() ? "a process has mapped one of its files" : undefined;
+    return isWritten() ? "a process has opened one of its files for writing" : undefined;
   } catch (error) {
     signal.throwIfAborted();
     return messageOf(error);

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { TreeStamp } from "../../workers/protocol.ts";
 import type { ByteString } from "../go/byte-string.ts";
+import { isSystemError } from "../go/errno.ts";
 
 /*
  * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
@@ -11,9 +12,9 @@ import type { ByteString } from "../go/byte-string.ts";
  * - A file that is mapped shared. The first write to a page through a mapping sets the ctime; further ones do not until
  *   the page was written back (`file_update_time` in mm/memory.c and the file systems' `page_mkwrite`). A mapping that
  *   comes after the look has its first write after it, so only mappings that exist at the look matter.
- * - A file that has another name, or is on another file system, outside of the tree, through which it may be mapped.
- *
- * A file that is merely open for writing does not matter: each write(2) sets the ctime.
+ * - A write(2) that began before the look and has not ended: it sets the ctime when it begins
+ *   (`generic_file_write_iter` in mm/filemap.c). So only files that are open for writing at the look matter.
+ * - A file that has another name, or is on another file system, outside of the tree, through which it may be written.
  */
 
 /** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */
@@ -26,17 +27,17 @@ export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, scanSt
 const MOST_PROCESSES = 1000;
 
 /**
- * True if a process has a file below the directory in a shared mapping that it may write to. A process that cannot be
- * read counts if it belongs to the build. Also true with more than {@link MOST_PROCESSES}, such as those of a whole
- * host: reading them all would take too long.
+ * True if a process has a file below the directory open for writing, or in a shared mapping that it may write to. A
+ * process that cannot be read counts if it belongs to the build. Also true with more than {@link MOST_PROCESSES}, such as
+ * those of a whole host: reading them all would take too long.
  * @param directory real path, without symlinks
  * @param session of the build's processes: the builder leads one (setsid(2))
  */
-export function isMapped(directory: ByteString, session: number, pids: readonly string[] = processes()): boolean {
+export function hasWriter(directory: ByteString, session: number, pids: readonly string[] = processes()): boolean {
   if (pids.length > MOST_PROCESSES) return true;
   return pids.some((pid) => {
     try {
-      return hasMapping(pid, directory);
+      return hasOpenFile(pid, directory) || hasMapping(pid, directory);
     } catch {
       return sessionOf(pid) === session;
     }
@@ -45,6 +46,21 @@ export function isMapped(directory: ByteString, session: number, pids: readonly 
 
 function processes(): string[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+}
+
+function hasOpenFile(pid: string, directory: ByteString): boolean {
+  return readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
+    try {
+      return (
+        readlinkSync(`/proc/${pid}/fd/${descriptor}`, "latin1").startsWith(`${directory}/`) &&
+        /^flags:\s+[0-7]*[1-3567]$/m.test(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "latin1"))
+      );
+    } catch (error) {
+      // Closed meanwhile.
+      if (isSystemError(error) && error.code === "ENOENT") return false;
+      throw error;
+    }
+  });
 }
 
 const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ \S+ \d+ *(?<path>.*)$/;

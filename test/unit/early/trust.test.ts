@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { canShowChanges, isMapped } from "../../../src/early/trust.ts";
+import { canShowChanges, hasWriter } from "../../../src/early/trust.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -39,7 +39,7 @@ file = os.open(path, os.O_RDONLY if how == "read" else os.O_RDWR)
 prot = mmap.PROT_READ | (mmap.PROT_WRITE if how == "write" else 0)
 flags = mmap.MAP_PRIVATE if how == "private" else mmap.MAP_SHARED
 mapping = mmap.mmap(file, 0, flags=flags, prot=prot)
-os.close(file)
+os.closerange(3, 100)  # mmap keeps a copy of the descriptor
 print("mapped", flush=True)
 sys.stdin.readline()
 `;
@@ -55,14 +55,29 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
     const mapper = spawn("python3", ["-c", MAP, how, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void mapper.kill());
     await once(mapper.stdout, "data");
-    expect(isMapped(join(root, "layer"), SESSION)).toBe(expected);
-    expect(isMapped(join(root, "layers"), SESSION)).toBe(false);
+    expect(hasWriter(join(root, "layer"), SESSION)).toBe(expected);
+    expect(hasWriter(join(root, "layers"), SESSION)).toBe(false);
   });
 });
 
-test("too many processes to look at count as one with a mapping", () => {
+test.each([
+  [">", "writing", true],
+  ["<>", "reading and writing", true],
+  [">>", "appending", true],
+  ["<", "reading", false],
+])("a file that a shell's %s opens for %s, counts: %s", async (redirection, _, expected) => {
+  const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
+  const script = `exec 3${redirection}"$1"; echo open; exec cat`;
+  const holder = spawn("sh", ["-c", script, "sh", join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void holder.kill());
+  await once(holder.stdout, "data");
+  expect(hasWriter(join(root, "layer"), SESSION)).toBe(expected);
+  expect(hasWriter(join(root, "layers"), SESSION)).toBe(false);
+});
+
+test("too many processes to look at count as one that writes", () => {
   expect(
-    isMapped(
+    hasWriter(
       "/layers/a",
       SESSION,
       Array.from({ length: 1001 }, () => "999999999"),
@@ -82,10 +97,10 @@ const unreadable = readdirSync("/proc").find((pid) => {
 test.runIf(unreadable !== undefined)("a process that cannot be read counts if it is of the build's session", () => {
   const pid = unreadable ?? "";
   const session = Number(readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ")[3]);
-  expect(isMapped("/layers/a", session, [pid])).toBe(true);
-  expect(isMapped("/layers/a", SESSION, [pid])).toBe(false);
+  expect(hasWriter("/layers/a", session, [pid])).toBe(true);
+  expect(hasWriter("/layers/a", SESSION, [pid])).toBe(false);
 });
 
-test("a process that has ended maps nothing", () => {
-  expect(isMapped("/layers/a", SESSION, ["999999999"])).toBe(false);
+test("a process that has ended writes nothing", () => {
+  expect(hasWriter("/layers/a", SESSION, ["999999999"])).toBe(false);
 });
