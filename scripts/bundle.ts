@@ -81,8 +81,11 @@ const LATER: readonly (readonly [path: RegExp, text: string, replacement: string
 const lateModules: Plugin = {
   name: "late-modules",
   resolveId(id) {
+    if (!isBuiltin(id)) return;
     const name = id.replace(/^node:/, "");
-    return isBuiltin(id) && !EARLY.has(name) ? `${LATE}${name}` : undefined;
+    // An object cannot stand for a module that is a class, such as `node:stream`: packages extend it and use `instanceof`.
+    const isClass = typeof process.getBuiltinModule(id) === "function" && name !== "assert";
+    return isClass || EARLY.has(name) ? undefined : `${LATE}${name}`;
   },
   load(id) {
     if (!id.startsWith(LATE)) return;

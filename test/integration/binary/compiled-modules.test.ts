@@ -102,8 +102,8 @@ describe("a module runs from its source if its compiled code", () => {
 
   test.each(Object.entries(damage))("%s", (_, spoil) => {
     const { copy } = compile();
-    // Of src/go/format.ts, which does nothing when it is loaded.
-    const name = "chunk-format.cjs";
+    // The bundler's helpers, which do nothing when they are loaded.
+    const name = "chunk-rolldown-runtime.cjs";
     spoil(join(copy, compiledName(name)));
     const loader = builtModules(copy);
     expect(loader.compile(name).cachedDataRejected).not.toBe(false);
