@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect, isIP } from "node:net";
+import { addressOf } from "./dial.ts";
 
 const PROBE_TIMEOUT_MS = 300;
 
@@ -13,10 +14,9 @@ const [ALERT, HANDSHAKE] = [0x15, 0x16];
  * @param authority `host` or `host:port`
  */
 export async function refusesTls(authority: string, signal?: AbortSignal): Promise<boolean> {
-  const { hostname, port } = new URL(`https://${authority}`);
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const { host, port } = addressOf(new URL(`https://${authority}`));
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host, port: Number(port || 443) });
+  const socket = connect({ host, port });
   const onAbort = () => resolve(false);
   signal?.addEventListener("abort", onAbort, { once: true });
   socket.setTimeout(PROBE_TIMEOUT_MS, () => resolve(false));
