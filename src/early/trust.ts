@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { TreeStamp } from "../../workers/protocol.ts";
 import type { ByteString } from "../go/byte-string.ts";
-import { isSystemError } from "../go/errno.ts";
+import { isNotExist } from "../go/errno.ts";
 
 /*
  * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
@@ -57,7 +57,7 @@ function hasOpenFile(pid: string, directory: ByteString): boolean {
       );
     } catch (error) {
       // Closed meanwhile.
-      if (isSystemError(error) && error.code === "ENOENT") return false;
+      if (isNotExist(error)) return false;
       throw error;
     }
   });

@@ -33,6 +33,15 @@ test("a file system in memory or of the kernel is not trusted", async () => {
 /** Nobody's. */
 const SESSION = 999_999_999;
 
+/** Looks at two directories while a program holds a file of the first, whose path is its last argument. */
+async function looks(program: string, args: readonly string[]): Promise<{ layer: boolean; layers: boolean }> {
+  const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
+  const holder = spawn(program, [...args, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void holder.kill());
+  await once(holder.stdout, "data");
+  return { layer: hasWriter(join(root, "layer"), SESSION), layers: hasWriter(join(root, "layers"), SESSION) };
+}
+
 const MAP = `import mmap, os, sys
 how, path = sys.argv[1:]
 file = os.open(path, os.O_RDONLY if how == "read" else os.O_RDWR)
@@ -51,12 +60,7 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
     ["read", "shared, of a file that was opened for reading", false],
     ["private", "private", false],
   ])("%s: %s, counts: %s", async (how, _, expected) => {
-    const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
-    const mapper = spawn("python3", ["-c", MAP, how, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
-    onTestFinished(() => void mapper.kill());
-    await once(mapper.stdout, "data");
-    expect(hasWriter(join(root, "layer"), SESSION)).toBe(expected);
-    expect(hasWriter(join(root, "layers"), SESSION)).toBe(false);
+    expect(await looks("python3", ["-c", MAP, how])).toEqual({ layer: expected, layers: false });
   });
 });
 
@@ -66,13 +70,8 @@ test.each([
   [">>", "appending", true],
   ["<", "reading", false],
 ])("a file that a shell's %s opens for %s, counts: %s", async (redirection, _, expected) => {
-  const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
   const script = `exec 3${redirection}"$1"; echo open; exec cat`;
-  const holder = spawn("sh", ["-c", script, "sh", join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
-  onTestFinished(() => void holder.kill());
-  await once(holder.stdout, "data");
-  expect(hasWriter(join(root, "layer"), SESSION)).toBe(expected);
-  expect(hasWriter(join(root, "layers"), SESSION)).toBe(false);
+  expect(await looks("sh", ["-c", script, "sh"])).toEqual({ layer: expected, layers: false });
 });
 
 test("too many processes to look at count as one that writes", () => {
