@@ -90,11 +90,12 @@ const lateModules: Plugin = {
   load(id) {
     if (!id.startsWith(LATE)) return;
     const name = id.slice(LATE.length);
+    const builtin = `node:${name}`;
     return `
       let loaded;
-      const late = () => (loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${name}`)}));
+      const late = () => (loaded ??= process.getBuiltinModule(${JSON.stringify(builtin)}));
       ${name === "assert" ? "module.exports = (value, message) => value || late()(value, message);" : ""}
-      for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(id.replace(LATE, "node:")) ?? {}))})
+      for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(builtin) ?? {}))})
         Object.defineProperty(module.exports, key, {
           enumerable: true,
           get: () => late()[key],
