@@ -46,7 +46,6 @@ interface Check<Given, Setting> {
   readonly parse: (value: Given, cwd: string) => Setting | undefined;
 }
 
-/** Placeholder for the layers directory in defaults (docs/compatibility.md#input-resolution, step 1). */
 export const LAYERS_PLACEHOLDER = "<layers>";
 
 export const DEFAULT_ORDER = `${LAYERS_PLACEHOLDER}/order.toml`;
@@ -265,10 +264,6 @@ function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: strin
 
 const LEVELS = { debug: "debug", info: "info", warn: "warn", warning: "warn", error: "error", fatal: "fatal" } as const;
 
-/**
- * Parses `-log-level`, ignoring case (docs/compatibility.md#flags).
- * @throws Fault with exit code 1 for any other word (step 4 of docs/compatibility.md#order-of-operations)
- */
 function parseLogLevel(text: string): (typeof LEVELS)[keyof typeof LEVELS] {
   const word = text.toLowerCase();
   for (const [name, level] of Object.entries(LEVELS)) if (name === word) return level;

@@ -79,7 +79,6 @@ export class EarlyExport implements EarlyWork {
   #threads: StartedThreads | undefined;
   #workshop: Workshop | undefined;
   #running: Promise<void> = Promise.resolve();
-  /** While a layer is being made. */
   #busy: EarlyBuilder | undefined;
 
   constructor(options: EarlyOptions) {

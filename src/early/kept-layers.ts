@@ -10,7 +10,6 @@ interface Kept {
   upload: EarlyUpload | undefined;
 }
 
-/** The layers that were begun while the build ran, by key, until the export claims them. */
 export class KeptLayers implements EarlyLayers {
   readonly #kept = new Map<string, Kept>();
   readonly #claimed: Kept[] = [];
@@ -49,7 +48,6 @@ export class KeptLayers implements EarlyLayers {
     return { index: making.index, layer };
   }
 
-  /** Bytes sent early for layers that are not in the image: they changed, or are no longer exported. */
   get wastedBytes(): number {
     return [...this.#dropped, ...this.#kept.values()].reduce((sum, { upload }) => sum + (upload?.sentBytes ?? 0), 0);
   }

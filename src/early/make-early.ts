@@ -15,14 +15,15 @@ export interface EarlyPlan {
   readonly blob: boolean;
 }
 
-/** A layer whose later changes its stamp will show (see trust.ts), while it is made and after. */
+/**
+ * A layer whose later changes its stamp will show (see trust.ts), while it is made and after. `hasWriter` is true if a
+ * process can write to one of its files now; `stop` gives the layer up, unless it is made.
+ */
 export interface EarlyMaking {
   readonly stamp: TreeStamp;
   readonly index: TarIndex;
   readonly layer: Promise<EarlyLayer>;
-  /** Whether a process can write to one of its files now. */
   hasWriter(): boolean;
-  /** Gives the layer up, unless it is made. */
   stop(): void;
 }
 
@@ -103,7 +104,6 @@ function never(reason: string): BegunEarly {
   return { kind: "never", reason };
 }
 
-/** Without symlinks. */
 async function realPath({ source }: EarlyPlan): Promise<ByteString> {
   return (await realpath(fsPath(source.path), "buffer")).toString("latin1");
 }

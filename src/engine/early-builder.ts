@@ -17,7 +17,7 @@ import type { SpoolFiles } from "./spool-files.ts";
 
 /**
  * The products of a layer that was begun while the build ran (docs/decisions/0012-early-export.md). The spool is
- * complete.
+ * complete. `isReady` is false for a layer that was still being made when the build ended.
  */
 export interface EarlyLayer {
   readonly diffId: DigestDone;
@@ -25,21 +25,21 @@ export interface EarlyLayer {
 }
 
 export interface ClaimedLayer extends EarlyLayer {
-  /** False if it was begun, but not ready, when the build ended. */
   readonly isReady: boolean;
 }
 
-/** A layer whose tree has not changed. */
+/** A layer whose tree has not changed; `layer` is undefined if making it failed. */
 export interface EarlyClaim {
   readonly index: TarIndex;
-  /** Undefined if making it failed. */
   readonly layer: Promise<ClaimedLayer | undefined>;
 }
 
-/** Early layers by key. Claiming one takes a stamp: a layer whose tree has changed is dropped. */
+/**
+ * Early layers by key. Claiming one takes a stamp of the tree after the end of the build: a layer whose tree has
+ * changed is dropped.
+ */
 export interface EarlyLayers {
   has(key: string): boolean;
-  /** @param stamp of the tree after the end of the build */
   claim(key: string, stamp: TreeStamp): EarlyClaim | undefined;
 }
 
@@ -57,7 +57,6 @@ export class EarlyBuilder {
     this.#spools = spools;
   }
 
-  /** Gives all work normal priority, also that in progress. */
   raise(): void {
     this.#engine.pool.raise();
   }

@@ -31,7 +31,6 @@ function backgroundSlots(workers: number): number {
 export interface LayerStoreOptions {
   readonly blobFiles?: BlobFiles;
   readonly monitor?: Monitor;
-  /** True while the app image has a larger backlog than its network can send; cache layers may then use the cores. */
   readonly isAppAhead?: () => boolean;
   readonly mostSpools?: number;
   readonly early?: EarlyLayers | undefined;

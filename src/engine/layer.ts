@@ -2,17 +2,19 @@ import type { LayerWork } from "../observe/layer-work.ts";
 import type { DiffID, Digest } from "../oci/digest.ts";
 import type { LayerPlan, Rank } from "../plan/layers.ts";
 
-/** The file of a spool, for a reader in another thread; it stays open until `close`. */
+/**
+ * The file of a spool, for a reader in another thread: the blob begins at `offset`, and the file stays open until
+ * `close`.
+ */
 export interface OpenSpool {
   readonly fileDescriptor: number;
-  /** Of the blob's first byte. */
   readonly offset: number;
   close(): Promise<void>;
 }
 
 /**
  * A layer's compressed bytes, readable while they are produced; any number of readers follow at their own pace. `done`
- * settles with the last byte, or rejects with the fault of the build.
+ * settles with the last byte, or rejects with the fault of the build. A blob that is not in a file has no `openFile`.
  */
 export interface GrowingBlob {
   readonly available: number;
@@ -25,7 +27,6 @@ export interface GrowingBlob {
    * @throws the fault of the build; the signal's reason
    */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Undefined for a blob that is not in a file. */
   openFile?(): OpenSpool;
   /**
    * Renames the blob's file once its bytes are on the disk; readers are not interrupted. False without a file of its

@@ -24,7 +24,6 @@ type Compressors = Piscina<CompressorTask, CompressorReply>;
 export class Threads {
   readonly #startCompressors: (niceness: Niceness) => Compressors;
   readonly #workers: number;
-  /** One starts at once, each further one with a task long enough to pay for its start. */
   readonly #digesters: TaskThreads<DigesterTask, DigesterReply>;
   /** Tasks wait here for a thread of the lowest priority, so that {@link raise} can give them to another. */
   readonly #turns: PriorityLimiter | undefined;
