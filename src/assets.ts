@@ -7,7 +7,6 @@ import { Fault } from "./errors/fault.ts";
 
 export interface EngineParts {
   readonly entries: WorkerEntries & { readonly uploader: string };
-  /** Builds of the DEFLATE encoder, with SIMD and without. */
   readonly deflate: readonly [DeflateWasm, ...DeflateWasm[]];
 }
 

@@ -1,4 +1,3 @@
-/** Image labels of the platform specification (docs/compatibility.md#labels, docs/compatibility.md#cache-metadata). */
 export const LIFECYCLE_METADATA_LABEL = "io.buildpacks.lifecycle.metadata";
 export const BUILD_METADATA_LABEL = "io.buildpacks.build.metadata";
 export const PROJECT_METADATA_LABEL = "io.buildpacks.project.metadata";

@@ -11,7 +11,6 @@ function before(a: Waiter, b: Waiter): boolean {
   return a.sequence < b.sequence;
 }
 
-/** True for work below the highest priority, 0: it must not slow down other work. */
 export function isBackground({ priority }: { readonly priority: number }): boolean {
   return priority > 0;
 }

@@ -10,10 +10,6 @@ import { Piscina } from "piscina";
  */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 2047, codeRangeSizeMb: 64 };
 
-/**
- * Piscina options that bound the threads' heaps and keep the process's `--import`, `NODE_OPTIONS` and `PISCINA_*` out
- * of them.
- */
 interface OwnThreadOptions {
   readonly execArgv: string[];
   readonly env: Record<string, string>;
@@ -21,19 +17,22 @@ interface OwnThreadOptions {
   readonly recordTiming: boolean;
 }
 
-/** Threads still share the process's compile cache: it saves 4 ms per thread. Histograms of the tasks' times are not used. */
+/**
+ * Piscina options that bound the threads' heaps and keep the process's `--import`, `NODE_OPTIONS` and `PISCINA_*` out
+ * of them. Threads still share the process's compile cache: it saves 4 ms per thread. Histograms of the tasks' times
+ * are not used.
+ */
 export function ownThreadOptions(): OwnThreadOptions {
   const directory = getCompileCacheDir();
   const env = { NODE_COMPILE_CACHE: dirname(directory ?? ""), NODE_COMPILE_CACHE_PORTABLE: "1" };
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS, recordTiming: false };
 }
 
+/** `filename` is a module whose default export runs a task; `onError` is told of each thread that dies. */
 export interface TaskThreadsOptions {
-  /** Module whose default export runs a task. */
   readonly filename: string;
   readonly workerData: unknown;
   readonly most: number;
-  /** Told of each thread that dies. */
   readonly onError: (error: unknown) => void;
 }
 

@@ -43,7 +43,6 @@ export function wantedUploadThreads(workers: number): number {
   return workers >= WORKERS_FOR_UPLOAD_THREADS ? UPLOAD_THREADS : 0;
 }
 
-/** Threads beside the main one. */
 function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadThreads">): number {
   return workers + digesterCount(workers) + uploadThreads;
 }

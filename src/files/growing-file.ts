@@ -31,7 +31,6 @@ export interface GrowingFile {
   reaches(bytes: number, signal?: AbortSignal): Promise<boolean>;
 }
 
-/** Yields the bytes from `from` to the end. A chunk's memory is reused after {@link CHUNKS_IN_FLIGHT} more chunks. */
 export async function* readGrowing(file: GrowingFile, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const ring = Buffer.allocUnsafeSlow(RING_SIZE);
   let next = 0;

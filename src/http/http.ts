@@ -89,10 +89,6 @@ export class Http {
   readonly #throttles = new Map<string, HostThrottle>();
   readonly #answered = new Set<string>();
 
-  /**
-   * @param connections of a host. Default: unlimited
-   * @param uploadThreads send large upload bodies. Default: this thread
-   */
   constructor(
     environment: Environment,
     patience: Patience = PATIENCE,

@@ -9,11 +9,9 @@ const CONNECT_TIMEOUT_MS = 30_000;
 /** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** The way to a host. */
+/** The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. */
 export interface Route {
-  /** Only its origin matters. */
   readonly url: URL;
-  /** No verification of certificates. */
   readonly isInsecure: boolean;
   readonly proxy: URL | undefined;
 }
@@ -23,7 +21,6 @@ export function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): U
   return url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
 }
 
-/** Kept-alive connections by route. */
 export class Routes {
   readonly #environment: RootVariables;
   readonly #perRoute: number | undefined;
@@ -31,7 +28,6 @@ export class Routes {
   readonly #closed = new AbortController();
   #verifying: TlsSettings | undefined;
 
-  /** @param perRoute connections of a route. Default: unlimited */
   constructor(environment: RootVariables, perRoute?: number) {
     this.#environment = environment;
     this.#perRoute = perRoute;

@@ -55,7 +55,6 @@ function clientHello(host: string): Buffer {
 
 const uint16 = (value: number): number[] => [value >> 8, value & 0xff];
 
-/** Bytes after their length. */
 function vector(lengthBytes: number, bytes: readonly number[]): number[] {
   const length = Array.from({ length: lengthBytes }, (_, i) => (bytes.length >> (8 * (lengthBytes - 1 - i))) & 0xff);
   return [...length, ...bytes];

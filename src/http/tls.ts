@@ -19,7 +19,6 @@ export interface RootPlaces {
   readonly directories: readonly string[];
 }
 
-/** Names a file and directories of trusted certificates. */
 export interface RootVariables {
   readonly SSL_CERT_FILE?: string | undefined;
   readonly SSL_CERT_DIR?: string | undefined;

@@ -6,11 +6,10 @@ import { type DialOptions, HttpError, opening } from "./dial.ts";
 
 /**
  * A proxy's refusal to connect, in Go's words: the status text of the response to CONNECT, or the reason of a SOCKS
- * proxy, which has no status.
+ * proxy, which has no status. `proxy` is its host and port.
  */
 export class ProxyRefusal extends Error {
   readonly code = "HTTP_PROXY_REFUSED";
-  /** Its host and port. */
   readonly proxy: string;
   readonly status: number | undefined;
   readonly isTemporary: boolean;

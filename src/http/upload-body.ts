@@ -7,27 +7,32 @@ export interface BodyRange {
   readonly length: number | undefined;
 }
 
-/** Bytes before the first pause of a listening body; the interval doubles with each pause. */
+/**
+ * Bytes before the first pause of a listening body, which lasts {@link LISTEN_MS}; the interval doubles with each
+ * pause.
+ */
 const FIRST_PAUSE_BYTES = 128 << 10;
 
-/** Length of a pause. */
 export const LISTEN_MS = 250;
 
 /** A body of at least as much, or one that still grows, is worth a message to another thread. */
 const LARGE_BYTES = 4 << 20;
 
-/** A blob's bytes; the memory of a chunk is reused. */
+/**
+ * A blob's bytes; the memory of a chunk is reused. `read` throws the fault of the bytes' producer, or the signal's
+ * reason.
+ */
 export interface UploadSource {
-  /** @throws the fault of the bytes' producer; the signal's reason */
   read(from: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** A source in a file, which a thread can read itself. */
+/**
+ * A source in a file, which a thread can read itself; the file stays open until `close`. `reaches` resolves true once
+ * more than `bytes` are available, false if the source ends at or before that size.
+ */
 export interface UploadFile extends UploadSource {
   readonly available: number;
-  /** True once more than `bytes` are available, false if the source ends at or before that size. */
   reaches(bytes: number): Promise<boolean>;
-  /** The file stays open until `close`. */
   openFile(): { readonly fileDescriptor: number; readonly offset: number; close(): Promise<void> };
 }
 

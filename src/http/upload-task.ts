@@ -15,7 +15,6 @@ import type { BodyRange } from "./upload-body.ts";
 
 export interface UploaderSetup {
   readonly environment: RootVariables;
-  /** Of a route. */
   readonly connections: number | undefined;
 }
 
@@ -32,37 +31,38 @@ interface WireRoute {
   readonly proxy: string | undefined;
 }
 
+/**
+ * The main thread keeps the file open. Without `listenBytes` the body does not pause to listen; if `isAdmitted`, chunks
+ * wait for the main thread's `admitted`.
+ */
 interface WireBody {
-  /** Of a file that the main thread keeps open. */
   readonly fileDescriptor: number;
   readonly offset: number;
   readonly range: BodyRange;
   readonly destination: string;
   readonly stallMs: number;
-  /** Undefined: the body does not pause to listen. */
   readonly listenBytes: number | undefined;
-  /** Chunks wait for the main thread's `admitted`. */
   readonly isAdmitted: boolean;
 }
 
-/** To the thread. `grown` precedes every byte that it reads. */
+/** Messages to the thread, and from it ({@link UploadNews}). `grown` precedes every byte that the thread reads. */
 export type UploadOrder =
   | { readonly kind: "grown"; readonly available: number; readonly isComplete: boolean }
   | { readonly kind: "admitted" }
   | { readonly kind: "stop" };
 
-/** From the thread. */
 export type UploadNews =
   | { readonly kind: "position"; readonly position: number }
   | { readonly kind: "admit"; readonly bytes: number };
 
-/** Once the thread no longer reads the file. */
+/**
+ * Sent once the thread no longer reads the file. `body` has as much as the main thread reads of such a response, and
+ * `position` counts the bytes sent: the last messages may still be on their way.
+ */
 export type UploadReply =
   | (Pick<RawAnswer, "status" | "headers"> & {
       readonly kind: "answered";
-      /** As far as anything looks at the body of such a response. */
       readonly body: Uint8Array;
-      /** Sent so far: the last messages may still be on their way. */
       readonly position: number;
     })
   | { readonly kind: "stalled"; readonly position: number }

@@ -17,7 +17,6 @@ import {
   type UploadTask,
 } from "./upload-task.ts";
 
-/** A body that a thread can read by itself. */
 export interface FileBody {
   readonly body: UploadBody;
   readonly file: UploadFile;

@@ -13,13 +13,12 @@ import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
 import { CANCEL_MS } from "./upload-recovery.ts";
 
+/** `connections` is a limit per registry, and must exceed the uploads. Without `uploadThreads` the main thread sends all. */
 export interface RegistriesOptions {
   readonly keychain: Keychain;
   readonly insecureRegistries: readonly string[];
   readonly uploadConcurrency: number;
-  /** Per registry; must exceed the uploads. Default: unlimited. */
   readonly connections?: number;
-  /** Send large uploads. Default: the main thread does. */
   readonly uploadThreads?: UploadThreads | undefined;
   readonly environment: Environment;
   readonly logger: Logger;

@@ -14,7 +14,6 @@ import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 
 export interface PutOptions extends UploadOptions {
   readonly mountFrom?: RegistryRepository;
-  /** Told of others that join this upload. */
   readonly onJoin?: ((other: UploadOptions) => void) | undefined;
 }
 
