@@ -31,10 +31,6 @@ interface LoggedProcess extends ProgramProcess {
 
 const STOPPED_PATIENCE_MS = 200;
 
-/**
- * Runs the whole program in the order of docs/compatibility.md#order-of-operations and logs its errors.
- * @returns the exit code
- */
 export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
   const output = new CommandOutput(process.out, process.err);
   const logger = new Log(output.out, output.err);

@@ -209,7 +209,6 @@ export class EarlyExport implements EarlyWork {
     return retries;
   }
 
-  /** @returns why the layer cannot be used, if so */
   async #make(
     candidate: Candidate,
     making: EarlyMaking,

@@ -25,7 +25,6 @@ export async function warmConnections(
   await Promise.allSettled([ask(outputImage, "push,pull"), ask(from, "pull"), ask(cacheImage, "push,pull")]);
 }
 
-/** Starts the threads of the export, with normal priority, if there is room for them beside the build. */
 export function startExportThreads({ tuning }: ExportSettings): StartedThreads | undefined {
   try {
     const capacity = fitCapacity(tuning, readSupplies(), isUnguarded());

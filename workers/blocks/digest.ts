@@ -61,7 +61,6 @@ async function hashContents(file: number): Promise<{ readonly sha256: string; re
   }
 }
 
-/** Consumes a layer's blocks in order: the only sequential stage (docs/architecture.md#principles). */
 interface BlockDigester {
   consume(block: DigestBlock): number;
   finish(): DigestDone;

@@ -43,10 +43,6 @@ function zstdEncoder(arena: Arena, level: number): BlockEncoder {
 
 export interface WasmDeflate {
   readonly outputBound: (length: number) => number;
-  /**
-   * Compresses `length` bytes at `input` to `output` and returns the compressed length: see encode-block.ts. Outputs
-   * can be joined; `03 00`, an empty final block, ends the stream.
-   */
   encode(input: number, length: number, output: number, level: number): number;
 }
 
