@@ -114,7 +114,6 @@ export class UploadThreads {
     await this.#threads.close();
   }
 
-  /** Tells a thread how much it may read. */
   async #follow(file: UploadFile, isOver: () => boolean, order: (message: UploadOrder) => void): Promise<void> {
     for (let told = 0, isComplete = false; !isComplete; ) {
       isComplete = !(await file.reaches(told));

@@ -12,7 +12,6 @@ export interface BlockTimes {
   readonly endMs: number;
 }
 
-/** Receives the times of blocks: at most one call for each MiB of a layer. */
 export interface SpanSink {
   block(layer: string, block: number, times: BlockTimes): void;
   digest(layer: string, kind: "diff-id" | "blob", times: Omit<BlockTimes, "readMs">): void;

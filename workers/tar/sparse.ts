@@ -77,7 +77,6 @@ export async function readOldMap(header: Buffer, bytes: ByteReader): Promise<Fra
 
 export type PaxSparse = "in-records" | "in-contents";
 
-/** Undefined for a file that is not sparse, or in an unknown version. */
 export function paxSparse(records: ReadonlyMap<ByteString, ByteString>): PaxSparse | undefined {
   const [major = "", minor = ""] = [records.get(SPARSE.major), records.get(SPARSE.minor)];
   if (major === "0" && (minor === "0" || minor === "1")) return "in-records";

@@ -10,7 +10,6 @@ export class View {
   left = 0;
   width = 1;
 
-  /** @param startMs below 0 if there is something to see before the export */
   constructor(endMs: number, startMs = 0) {
     this.#startMs = startMs;
     this.#wholeMs = Math.max(endMs - startMs, LEAST_MS);
