@@ -23,7 +23,7 @@ export class TokenStore implements RegistryLogin {
   #given: Credentials;
   #credentials: Credentials;
   readonly #kept = new Map<string, Kept>();
-  readonly #learnt = new Map<string, readonly string[]>();
+  readonly #learned = new Map<string, readonly string[]>();
   readonly #requests = new SingleFlight<string, string>();
 
   constructor(server: TokenServer, credentials: Credentials, nowMs: () => number = () => performance.now()) {
@@ -51,8 +51,8 @@ export class TokenStore implements RegistryLogin {
     if (status !== 401 && error !== "insufficient_scope") return false;
     const key = scopes.join(" ");
     if (scope !== undefined && !scopes.includes(scope)) {
-      const learnt = this.#learnt.get(key) ?? [];
-      if (!learnt.includes(scope)) this.#learnt.set(key, [scope, ...learnt]);
+      const learned = this.#learned.get(key) ?? [];
+      if (!learned.includes(scope)) this.#learned.set(key, [scope, ...learned]);
     }
     // Google Artifact Registry names its service only in challenges for a repository (apple/container 2274).
     const { parameters } = this.#server.challenge;
@@ -64,7 +64,7 @@ export class TokenStore implements RegistryLogin {
 
   async #fetch(key: string, scopes: readonly string[], signal: AbortSignal): Promise<string> {
     const startMs = this.#nowMs();
-    const all = [...(this.#learnt.get(key) ?? []), ...scopes];
+    const all = [...(this.#learned.get(key) ?? []), ...scopes];
     const { token, refreshToken, lifetimeMs } = await this.#request(all, signal);
     if (refreshToken !== "") this.#credentials = new Credentials({ identityToken: refreshToken });
     const marginMs = Math.min(RENEW_BEFORE_MS, lifetimeMs / 5);

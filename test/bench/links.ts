@@ -44,7 +44,7 @@ const countSchema = z.object({ bytesUp: z.array(z.number()) });
 export interface LinkProxy extends AsyncDisposable {
   /** `127.0.0.1:<port>`, in the order of the targets. */
   readonly hosts: readonly string[];
-  /** Bytes towards the targets so far, including HTTP, for each link. */
+  /** Bytes toward the targets so far, including HTTP, for each link. */
   bytesUp(): Promise<readonly number[]>;
 }
 

@@ -28,7 +28,7 @@ export interface RegistryPair extends AsyncDisposable {
   takenBytes(): Promise<number>;
   /** CPU time of the registries so far, in ms; undefined unless they are processes of their own. */
   cpuMs(): number | undefined;
-  /** Bytes towards the registries so far, for each link. */
+  /** Bytes toward the registries so far, for each link. */
   linkedBytes(): Promise<readonly number[]>;
 }
 

@@ -68,7 +68,7 @@ tandem is better.
   network namespace with small socket buffers. Otherwise the kernel buffers up to 32 MB in front of the proxy, and a slow link
   looks fast until they are full.
 - Before a rebuild, the same contender exports the earlier build, unmeasured.
-- Registries, links and exporters share the cores: the registries' work counts towards wall times, not CPU times.
+- Registries, links and exporters share the cores: the registries' work counts toward wall times, not CPU times.
 - Peers build two images of the same directories and push them to the same registries. They do less: no labels, no
   metadata, no check of what the registry has, no reproducible tars. \`crane append\` takes tars that \`tar\` creates within the
   measured time; \`buildctl\` uses a new \`buildkitd\`, whose CPU time and memory count, but not its start.

@@ -3,9 +3,9 @@ import { join, relative } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
-import { CASE_ROOT } from "./materialise.ts";
+import { CASE_ROOT } from "./materialize.ts";
 import type { Scene } from "./observe.ts";
-import { normalise } from "./placeholders.ts";
+import { normalize } from "./placeholders.ts";
 import type { LayoutTexts } from "./recorded-case.ts";
 import type { RunImage } from "./run-image.ts";
 
@@ -74,7 +74,7 @@ function describeLayout(path: string, scene: Scene, name: string): LayoutTexts {
     manifest = manifest.replace(`"size":${size},"digest":"${digest}"`, `"size":0,"digest":"{layer${i}}"`);
   }
   const normal = (text: string) =>
-    normalise(text.replaceAll(scene.places.runImage, "{runImage}"), scene.places, scene.digests);
+    normalize(text.replaceAll(scene.places.runImage, "{runImage}"), scene.places, scene.digests);
   const files = readdirSync(join(path, "blobs", "sha256")).map((file) => {
     const mode = (statSync(join(path, "blobs", "sha256", file)).mode & 0o7777).toString(8).padStart(4, "0");
     // What an earlier build has left is named by its compressor.

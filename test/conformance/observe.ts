@@ -6,8 +6,8 @@ import { digestOf } from "../../src/oci/digest.ts";
 import type { CommandRun } from "../support/in-process.ts";
 import { listTree } from "./disk-tree.ts";
 import { describeLayouts } from "./layouts.ts";
-import { CASE_ROOT } from "./materialise.ts";
-import { type DigestNames, hostName, normalise, type Places } from "./placeholders.ts";
+import { CASE_ROOT } from "./materialize.ts";
+import { type DigestNames, hostName, normalize, type Places } from "./placeholders.ts";
 import type { ConformanceCase, Outcome } from "./recorded-case.ts";
 import { listManifests, readBlob, type TaggedManifest } from "./registry-api.ts";
 import type { RunImage } from "./run-image.ts";
@@ -58,11 +58,11 @@ export async function observe(
   const lines = (text: string) => {
     if (text === "") return [];
     if (!text.endsWith("\n")) throw new Error(`the last line has no end: ${text}`);
-    const all = normalise(text, places, digests).slice(0, -1).split("\n");
+    const all = normalize(text, places, digests).slice(0, -1).split("\n");
     return unordered ? all.sort() : all;
   };
   const read = (path: string) =>
-    existsSync(path) ? normalise(readFileSync(path, "utf8"), places, digests) : undefined;
+    existsSync(path) ? normalize(readFileSync(path, "utf8"), places, digests) : undefined;
   const cacheDir = join(CASE_ROOT, "cache");
   const cacheDirMetadata = read(join(cacheDir, "committed", "io.buildpacks.lifecycle.cache.metadata"));
   const sbomTree = listTree(join(CASE_ROOT, "layers", "sbom"));
@@ -102,6 +102,6 @@ async function describeImage(host: string, tagged: TaggedManifest, scene: Scene)
       text = text.replace(`"size":${size},"digest":"${digest}"`, `"size":0,"digest":"{layer${i}}"`);
   }
   text = text.replace(`"digest":"${manifest.config.digest}"`, '"digest":"{config}"');
-  const normal = (value: string) => normalise(value, scene.places, scene.digests);
+  const normal = (value: string) => normalize(value, scene.places, scene.digests);
   return { manifestContentType: contentType, manifest: normal(text), config: normal(config.toString()), diffIDs };
 }

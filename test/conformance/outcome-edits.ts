@@ -24,7 +24,7 @@ export function mapValues<Value>(
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, edit(value)]));
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with ESC.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colors begin with ESC.
 const ERROR = /^(?:\x1b\[\d+;\d+m)?ERROR: /;
 
 /** Replaces a part of the error's line. */

@@ -34,7 +34,7 @@ export function substitute(text: string, places: Places): string {
 export type DigestNames = Map<string, string>;
 
 /** Puts placeholders for everything that differs from run to run, as the recording did. */
-export function normalise(text: string, places: Places, digests: DigestNames): string {
+export function normalize(text: string, places: Places, digests: DigestNames): string {
   let normal = text;
   for (const [i, host] of places.hosts.entries()) normal = normal.replaceAll(host, hostName(i));
   for (const [digest, name] of digests) normal = normal.replaceAll(digest, name);

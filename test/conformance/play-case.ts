@@ -1,7 +1,7 @@
 import { chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LAYOUTS, RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
-import { CASE_ROOT, materialise } from "./materialise.ts";
+import { CASE_ROOT, materialize } from "./materialize.ts";
 import { observe, type Scene } from "./observe.ts";
 import { NOWHERE, type Places, substitute } from "./placeholders.ts";
 import { analyzePrevious, NOTHING_ANALYZED } from "./previous-analyzed.ts";
@@ -103,7 +103,7 @@ async function build(
   analyzedToml?: string,
 ): Promise<Outcome> {
   const fill = (text: string) => substitute(text, scene.places);
-  materialise(files, fill, label === "" && given.previous !== undefined);
+  materialize(files, fill, label === "" && given.previous !== undefined);
   if (given.runLayout !== undefined && scene.runImage !== undefined)
     writeRunLayout(scene.runImage, given.runLayout === "sparse");
   if (analyzedToml !== undefined && !files.some(({ path }) => path === "layers/analyzed.toml")) {

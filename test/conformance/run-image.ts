@@ -19,7 +19,7 @@ import {
   OCI_MANIFEST,
 } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { contentOf } from "./materialise.ts";
+import { contentOf } from "./materialize.ts";
 import type { CaseFile, RunImageSpec } from "./recorded-case.ts";
 
 const MEDIA_TYPES = {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { EXPORTER } from "../support/exporter.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
-import { STAGE_MARK } from "./materialise.ts";
+import { STAGE_MARK } from "./materialize.ts";
 import type { Played, PlayedCase } from "./play-case.ts";
 
 const CHECKOUT = dirname(dirname(import.meta.dirname));

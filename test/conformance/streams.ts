@@ -1,7 +1,7 @@
 import type { Outcome } from "./recorded-case.ts";
 
-/** A line that the reference prints as a warning or an error, in colour or without. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with ESC.
+/** A line that the reference prints as a warning or an error, in color or without. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colors begin with ESC.
 const WARNING_OR_ERROR = /^(?:\x1b\[\d+;\d+m)?(Warning|ERROR): /;
 
 /**

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "
 import { join } from "node:path";
 
 /** Values to show for every file instead of the file system's. */
-export interface Normalised {
+export interface Normalized {
   readonly uid: number;
   readonly gid: number;
   readonly mtimeMs: number;
@@ -13,14 +13,14 @@ export interface Normalised {
  * Describes a directory and everything in it, itself as ".": a line for each path with kind, mode, owner, time and
  * contents. Trees with equal descriptions are equal.
  */
-export function readTree(root: string, normalised?: Normalised): Readonly<Record<string, string>> {
+export function readTree(root: string, normalized?: Normalized): Readonly<Record<string, string>> {
   const paths = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
-  return Object.fromEntries([".", ...paths].map((path) => [path, describe(join(root, path), normalised)]));
+  return Object.fromEntries([".", ...paths].map((path) => [path, describe(join(root, path), normalized)]));
 }
 
-function describe(path: string, normalised: Normalised | undefined): string {
+function describe(path: string, normalized: Normalized | undefined): string {
   const stats = lstatSync(path);
-  const { uid, gid, mtimeMs } = normalised ?? stats;
+  const { uid, gid, mtimeMs } = normalized ?? stats;
   const mode = (stats.mode & 0o7777).toString(8);
   return `${kindOf(stats)} ${mode} ${uid}:${gid} ${new Date(mtimeMs).toISOString()} ${contentOf(path, stats)}`;
 }

@@ -79,7 +79,7 @@ export async function measureStages({ output, images }: BenchBuild, tempDir: str
   const spool = openSync(join(directory, "spool"), "w+");
   const paths = [...new Set([...images.app, ...images.cache])];
   const absolute = (path: string): string => toByteString(join(output.root, path));
-  const neighbours = startNeighbours(absolute(paths[0] ?? ""));
+  const neighbors = startNeighbors(absolute(paths[0] ?? ""));
   try {
     const runner = stageRunner();
     return paths.map((path, order) => {
@@ -93,16 +93,16 @@ export async function measureStages({ output, images }: BenchBuild, tempDir: str
       return { costs: { priority, order, scanMs, blocks: stages.map(blockCosts), destinations }, stages };
     });
   } finally {
-    await Promise.all(neighbours.map((neighbour) => neighbour.terminate()));
+    await Promise.all(neighbors.map((neighbor) => neighbor.terminate()));
     closeSync(spool);
     rmSync(directory, { recursive: true });
   }
 }
 
-function startNeighbours(path: string): Worker[] {
+function startNeighbors(path: string): Worker[] {
   const count = availableParallelism() - 1;
   const options = { workerData: { path } };
-  return Array.from({ length: count }, () => new Worker(new URL("./busy-neighbour.ts", import.meta.url), options));
+  return Array.from({ length: count }, () => new Worker(new URL("./busy-neighbor.ts", import.meta.url), options));
 }
 
 function measureLayer(runner: StageRunner, index: TarIndex, spool: number): BlockStages[] {

@@ -6,7 +6,7 @@ export class Draw {
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
-    // Neighbouring seeds begin alike.
+    // Neighboring seeds begin alike.
     this.#random.next();
   }
 

@@ -27,7 +27,7 @@ function readReport({ layersDir }: BuildOutput) {
   return parse(readFileSync(join(layersDir, "report.toml"), "utf8")) as { image: Readonly<Record<string, unknown>> };
 }
 
-function labelled(labels: Readonly<Record<string, string>>) {
+function labeled(labels: Readonly<Record<string, string>>) {
   const { runImage } = JSON.parse(labels["io.buildpacks.lifecycle.metadata"] ?? "{}");
   return { "top-layer": runImage.topLayer, reference: runImage.reference };
 }
@@ -37,7 +37,7 @@ test("registry: report and event have what the label has, and the names of run.t
   writeNames(scene.output);
   const run = await scene.export({ cache: "", flags: [FLAG] });
   expect(run).toMatchObject({ exitCode: 0 });
-  const { "top-layer": topLayer, reference } = labelled((await verifyImage(scene.appImage)).labels);
+  const { "top-layer": topLayer, reference } = labeled((await verifyImage(scene.appImage)).labels);
   expect(reference).toBe(scene.runImage);
   expect(readReport(scene.output).image["run-image"]).toEqual({ "top-layer": topLayer, reference, ...NAMES });
   const runImage = { topLayer, reference, ...NAMES };
@@ -71,7 +71,7 @@ test("layout: the reference is the run image's in its layout", async () => {
   const scene = await LayoutScene.open();
   writeNames(scene.output);
   expect(await scene.export(FLAG, "app")).toMatchObject({ exitCode: 0 });
-  const label = labelled(verifyLayout(scene.pathOf()).labels);
+  const label = labeled(verifyLayout(scene.pathOf()).labels);
   expect(label.reference).toBe(scene.runImage);
   expect(readReport(scene.output).image["run-image"]).toEqual({ ...label, ...NAMES });
 });
@@ -112,7 +112,7 @@ test("mirrors that do not fit into a termination message are a warning, and stay
 test("the creator has the flag too", async () => {
   const build = await FakeBuild.open();
   expect(await build.create({ flags: [FLAG] })).toMatchObject({ exitCode: 0 });
-  const label = labelled((await verifyImage(build.image)).labels);
+  const label = labeled((await verifyImage(build.image)).labels);
   const image = `${build.registry.host}/run:latest`;
   expect(readReport(build.output).image["run-image"]).toEqual({ ...label, image });
 });

@@ -26,7 +26,7 @@ beforeAll(() => {
 afterAll(() => pool.close());
 
 /** A normalized tar of slightly more than `blocks` MiB, so that its copy is identical. */
-function normalisedTar(blocks: number): Buffer {
+function normalizedTar(blocks: number): Buffer {
   const random = seededRandom(blocks).below;
   const path = join(tempTree(), "file");
   const noise = Uint32Array.from({ length: BLOCK_SIZE / 8 }, () => random(2 ** 32));
@@ -52,7 +52,7 @@ function blobPlan(blob: Uint8Array, order = 0): LayerPlan {
 test("the tars of extensions are made again from their blobs, side by side, and leave nothing open", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
-  const tars = [normalisedTar(3), normalisedTar(1), normalisedTar(2)];
+  const tars = [normalizedTar(3), normalizedTar(1), normalizedTar(2)];
   const layers = tars.map((tar, i) => store.layer(blobPlan(i === 1 ? tar : gzipSync(tar), i), NEVER));
   for (const [i, layer] of layers.entries()) {
     const tar = tars[i] as Buffer;
@@ -69,19 +69,19 @@ test("the tars of extensions are made again from their blobs, side by side, and 
 test("a blob that is cut fails its layer, whoever asks and for what, and leaves nothing open", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
-  const layer = store.layer(blobPlan(gzipSync(normalisedTar(2)).subarray(0, -100)), NEVER);
+  const layer = store.layer(blobPlan(gzipSync(normalizedTar(2)).subarray(0, -100)), NEVER);
   const fault = { code: "EXPORT_LAYER_BLOB", message: expect.stringContaining("corrupt or truncated gzip data") };
   for (const asked of [layer.diffId, layer.tarSize, layer.blob()])
     expect(await rejectionOf(asked)).toMatchObject(fault);
   layer.release();
   await spoolsClosed(spoolDir);
   // The failed thread accepts further tasks.
-  const next = store.layer(blobPlan(gzipSync(normalisedTar(1)), 1), NEVER);
+  const next = store.layer(blobPlan(gzipSync(normalizedTar(1)), 1), NEVER);
   expect((await copyOf((await next.blob()).read(0))).length).toBeGreaterThan(0);
 });
 
 test("a spool directory that is not there is an error that says so", async () => {
   const store = new LayerStore(pool, WORKERS, join(tempTree(), "nowhere"));
-  const layer = store.layer(blobPlan(gzipSync(normalisedTar(1))), NEVER);
+  const layer = store.layer(blobPlan(gzipSync(normalizedTar(1))), NEVER);
   expect(await rejectionOf(layer.diffId)).toMatchObject({ code: "EXPORT_LAYER_SPOOL" });
 });

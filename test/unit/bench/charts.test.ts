@@ -34,9 +34,9 @@ test("zero and very small values are drawn", () => {
   for (const svg of [drawBars("a", [0, 0]), drawBars("a", [0.0004, 0.0001])]) expect(svg).not.toMatch(/NaN|Infinity/);
 });
 
-test("there are colours for light and for dark", () => {
-  const colours = [...drawBars("a", [1, 1]).matchAll(/--ground: (#\w+)/g)].map(([, colour]) => colour);
-  expect(new Set(colours).size).toBe(2);
+test("there are colors for light and for dark", () => {
+  const colors = [...drawBars("a", [1, 1]).matchAll(/--ground: (#\w+)/g)].map(([, color]) => color);
+  expect(new Set(colors).size).toBe(2);
 });
 
 function drawLines(

@@ -18,9 +18,9 @@ describe("parsePlatformApi", () => {
     ["v0.12", "0.12"],
     ["012", undefined],
     ["0.012", "0.12"],
-  ])("reads %j", (raw, normalised) => {
-    if (normalised === undefined) expect(() => parsePlatformApi(raw)).toThrow("is incompatible");
-    else expect(formatApiVersion(parsePlatformApi(raw))).toBe(normalised);
+  ])("reads %j", (raw, normalized) => {
+    if (normalized === undefined) expect(() => parsePlatformApi(raw)).toThrow("is incompatible");
+    else expect(formatApiVersion(parsePlatformApi(raw))).toBe(normalized);
   });
 
   test.each([

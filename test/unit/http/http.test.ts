@@ -150,7 +150,7 @@ describe("accepts the proxy URLs that Go accepts", () => {
     { name: "in upper case", urlOf: (host) => `HTTP://${host}` },
     { name: "with a path", urlOf: (host) => `http://${host}/` },
     {
-      name: "with a per cent sign that encodes nothing",
+      name: "with a percent sign that encodes nothing",
       urlOf: (host) => `http://me:100%@${host}`,
       login: "me:100%",
     },

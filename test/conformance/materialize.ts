@@ -47,7 +47,7 @@ export function contentOf(file: CaseFile, substitute: (text: string) => string):
 const KEPT = ["cache", "layouts"];
 
 /** Writes a case's files below {@link CASE_ROOT}, in order. @param isSecond what an earlier build made stays */
-export function materialise(files: readonly CaseFile[], substitute: (text: string) => string, isSecond: boolean): void {
+export function materialize(files: readonly CaseFile[], substitute: (text: string) => string, isSecond: boolean): void {
   clear(isSecond ? KEPT : []);
   const wanted = files.filter((file) => !(isSecond && file.type === "dir" && KEPT.includes(file.path ?? "")));
   for (const file of wanted) writeOne(file, substitute);
