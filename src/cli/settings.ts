@@ -34,12 +34,12 @@ export function initialSettings(
     buildImage: env.CNB_BUILD_IMAGE ?? "",
     outputImage,
     additionalTags,
-    ...sourceDateEpoch(env.SOURCE_DATE_EPOCH ?? "", gates(platformApi).honoursSourceDateEpoch),
+    ...sourceDateEpoch(env.SOURCE_DATE_EPOCH ?? "", gates(platformApi).honorsSourceDateEpoch),
   };
 }
 
-function sourceDateEpoch(text: string, isHonoured: boolean) {
-  if (!isHonoured || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
+function sourceDateEpoch(text: string, isHonored: boolean) {
+  if (!isHonored || text === "") return { sourceDateEpoch: undefined, isSourceDateEpochInvalid: false };
   const seconds = parseGoDecimal(text);
   return { sourceDateEpoch: seconds, isSourceDateEpochInvalid: seconds === undefined };
 }

@@ -76,7 +76,7 @@ function platformApiFault(message: string): Fault {
  */
 const SINCE_MINOR = {
   hasSbomLayers: 8,
-  honoursSourceDateEpoch: 9,
+  honorsSourceDateEpoch: 9,
   omitsBom: 9,
   hasCommandArray: 10,
   copiesSboms: 11,

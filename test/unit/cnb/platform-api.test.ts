@@ -45,7 +45,7 @@ test("gates open at the reference's API and stay open", () => {
   const firstOf = (gate: PlatformGate) => SUPPORTED_PLATFORM_APIS.find((api) => gates(parsePlatformApi(api))[gate]);
   expect(Object.keys(gates({ major: 0, minor: 7 })).map((gate) => [gate, firstOf(gate as PlatformGate)])).toEqual([
     ["hasSbomLayers", "0.8"],
-    ["honoursSourceDateEpoch", "0.9"],
+    ["honorsSourceDateEpoch", "0.9"],
     ["omitsBom", "0.9"],
     ["hasCommandArray", "0.10"],
     ["copiesSboms", "0.11"],
