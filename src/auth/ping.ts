@@ -97,7 +97,7 @@ async function pingWith(
 ): Promise<PingResult> {
   signal?.throwIfAborted();
   const url = new URL(`${scheme}//${registry}/v2/`);
-  const request = { method: "GET", url, headersTimeoutMs: http.patience.answerMs, signal } as const;
+  const request = { method: "GET", url, headersTimeoutMs: http.timeouts.answerMs, signal } as const;
   const answer = await exchangeFollowing(http, request, {
     isInsecure,
     authorizationFor: () => undefined,

@@ -29,7 +29,7 @@ interface LoggedProcess extends ProgramProcess {
   readonly logger: Log;
 }
 
-const STOPPED_PATIENCE_MS = 200;
+const STOPPED_TIMEOUT_MS = 200;
 
 export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
   const output = new CommandOutput(process.out, process.err);
@@ -50,7 +50,7 @@ function exitCodeOf(error: unknown): number {
 
 async function finishLog(output: CommandOutput, signal: AbortSignal): Promise<void> {
   await output.finish({ signal });
-  await output.finish({ patienceMs: STOPPED_PATIENCE_MS });
+  await output.finish({ timeoutMs: STOPPED_TIMEOUT_MS });
 }
 
 async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise<number> {

@@ -18,7 +18,7 @@ import type { EarlyLayers } from "../engine/early-builder.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
 import { toByteString } from "../go/byte-string.ts";
-import { PATIENCE, type Patience } from "../http/http.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../http/http.ts";
 import { UploadThreads } from "../http/upload-threads.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -58,7 +58,7 @@ export interface ExportEnvironment {
   readonly keychain: Keychain;
   readonly docker: DockerClient | undefined;
   readonly onEvent?: EventSink | undefined;
-  readonly patience?: Partial<Patience>;
+  readonly timeouts?: Partial<Timeouts>;
   readonly clock?: Clock;
   readonly startThreads?: StartThreads | undefined;
   /** The export's span in the creator's telemetry. Absent: the export opens telemetry of its own. */
@@ -123,7 +123,7 @@ export function openPool(
   return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, niceness);
 }
 
-type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logger" | "patience" | "clock">;
+type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logger" | "timeouts" | "clock">;
 
 export function connectRegistries(
   { tuning, insecureRegistries }: ExportSettings,
@@ -131,12 +131,12 @@ export function connectRegistries(
   own: RegistryParts & { readonly onRetry: RetryObserver },
 ): Registries {
   const { keychain, environment, logger, onRetry, clock = SYSTEM_CLOCK } = own;
-  const patience = { ...PATIENCE, budgetMs: tuning.retryBudgetMs, ...own.patience };
+  const timeouts = { ...DEFAULT_TIMEOUTS, budgetMs: tuning.retryBudgetMs, ...own.timeouts };
   const connections = connectionsFor(uploadConcurrency);
   const { uploader } = engineParts().entries;
   const uploadThreads = threads > 0 ? new UploadThreads(uploader, threads, environment, uploadConcurrency) : undefined;
   const options = { keychain, insecureRegistries, uploadConcurrency, connections, uploadThreads, environment, logger };
-  return new Registries({ ...options, patience, clock, onRetry });
+  return new Registries({ ...options, timeouts, clock, onRetry });
 }
 
 function openDestination(

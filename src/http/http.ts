@@ -18,7 +18,7 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
  * stores. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
  */
-export interface Patience {
+export interface Timeouts {
   readonly budgetMs: number;
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
@@ -31,7 +31,7 @@ export interface Patience {
  * A build costs more than these waits, and registries take minutes to restart or to lift a rate limit. Stall timeouts
  * are shorter: a lost connection makes no progress and is replaced.
  */
-export const PATIENCE: Patience = {
+export const DEFAULT_TIMEOUTS: Timeouts = {
   budgetMs: 300_000,
   firstWaitMs: 500,
   longestWaitMs: 15_000,
@@ -43,12 +43,12 @@ export const PATIENCE: Patience = {
 const SHORTEST_SILENCE_MS = 5000;
 
 /** No attempt may stall for longer than the retry budget. Without a budget there is only one attempt. */
-function withinBudget(patience: Patience): Patience {
-  const { budgetMs, answerMs, commitMs, stallMs } = patience;
-  if (budgetMs === 0) return patience;
+function withinBudget(timeouts: Timeouts): Timeouts {
+  const { budgetMs, answerMs, commitMs, stallMs } = timeouts;
+  if (budgetMs === 0) return timeouts;
   const mostMs = Math.max(budgetMs, SHORTEST_SILENCE_MS);
   return {
-    ...patience,
+    ...timeouts,
     answerMs: Math.min(answerMs, mostMs),
     commitMs: Math.min(commitMs, mostMs),
     stallMs: Math.min(stallMs, mostMs),
@@ -81,7 +81,7 @@ const MAY_ASK_TO_WAIT = new Set([403, 429, 503]);
  * requests until its pause is over.
  */
 export class Http {
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
   readonly #environment: Environment;
   readonly #clock: Clock | undefined;
   readonly #routes: Routes;
@@ -91,13 +91,13 @@ export class Http {
 
   constructor(
     environment: Environment,
-    patience: Patience = PATIENCE,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock?: Clock,
     connections?: number,
     uploadThreads?: UploadThreads,
   ) {
     this.#environment = environment;
-    this.patience = withinBudget(patience);
+    this.timeouts = withinBudget(timeouts);
     this.#clock = clock;
     this.#routes = new Routes(environment, connections);
     this.#uploadThreads = uploadThreads;
@@ -128,7 +128,7 @@ export class Http {
         },
         body,
         headersTimeoutMs,
-        bodyTimeoutMs: this.patience.stallMs,
+        bodyTimeoutMs: this.timeouts.stallMs,
         signal,
       });
       this.#answered.add(url.host);
@@ -164,7 +164,7 @@ export class Http {
       ? retryAfterMs(headerOf({ headers }, "retry-after"), serverTimeMs(headerOf({ headers }, "date")))
       : undefined;
     if (status !== 429 && askedMs === undefined) throttle.served(startedMs);
-    else if ((askedMs ?? 0) <= this.patience.budgetMs) throttle.refused(startedMs, askedMs);
+    else if ((askedMs ?? 0) <= this.timeouts.budgetMs) throttle.refused(startedMs, askedMs);
   }
 
   #throttleOf({ host }: URL): HostThrottle {

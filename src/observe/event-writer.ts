@@ -123,13 +123,13 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
       failure = output.failure;
     },
     async close(timeoutMs) {
-      const patienceMs = output.isWritable() ? timeoutMs : Math.min(timeoutMs, MAX_UNOPENED_MS);
-      const isTaken = failure !== undefined || (await output.finish({ patienceMs }));
+      const limitMs = output.isWritable() ? timeoutMs : Math.min(timeoutMs, MAX_UNOPENED_MS);
+      const isTaken = failure !== undefined || (await output.finish({ timeoutMs: limitMs }));
       failure ??= output.failure;
       isOpen = false;
       close();
       if (failure !== undefined) return pathFault("EXPORT_REPORT_EVENTS", "write", path, failure).message;
-      if (!isTaken) return `write ${path}: nothing was read from it for ${patienceMs / 1000} s`;
+      if (!isTaken) return `write ${path}: nothing was read from it for ${limitMs / 1000} s`;
       if (lost > 0)
         return `write ${path}: ${lost} were dropped, because its reader lagged ${bytesText(MAX_PENDING_BYTES)} behind`;
       return undefined;

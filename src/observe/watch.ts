@@ -92,11 +92,11 @@ export async function watchExport(
     recorder?.watch(monitor, ticker),
   ];
   const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
-  const patienceMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
+  const timeoutMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
   const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
     try {
       const timeline = from.timeline(monitor, `tandem ${VERSION}`, options.earlier?.());
-      await writeTimeline(tuning.timeline, timeline, timelinePage, patienceMs());
+      await writeTimeline(tuning.timeline, timeline, timelinePage, timeoutMs());
     } catch (error) {
       warn("timeline", messageOf(error));
     }
@@ -117,7 +117,7 @@ export async function watchExport(
     if (recorder !== undefined) timeline = saveTimeline(recorder);
   };
   const close = async (): Promise<void> => {
-    const lost = await events.close(patienceMs());
+    const lost = await events.close(timeoutMs());
     if (lost !== undefined) warn("events", lost);
     await timeline;
     const unwritten = await telemetry?.close();

@@ -14,13 +14,13 @@ export interface OutputSink extends LineSink {
   isWritable(): boolean;
   /**
    * Waits for the reader.
-   * @returns false as soon as the reader has taken nothing for `patienceMs`, or `signal` is aborted
+   * @returns false as soon as the reader has taken nothing for `timeoutMs`, or `signal` is aborted
    */
   finish(options?: FinishOptions): Promise<boolean>;
 }
 
 export interface FinishOptions {
-  readonly patienceMs?: number;
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -70,13 +70,13 @@ export class Output implements OutputSink {
     return this.#failure === undefined && this.#target.hasReader();
   }
 
-  async finish({ patienceMs = Number.POSITIVE_INFINITY, signal }: FinishOptions = {}): Promise<boolean> {
+  async finish({ timeoutMs = Number.POSITIVE_INFINITY, signal }: FinishOptions = {}): Promise<boolean> {
     let [takenBytes, sinceMs] = [this.#takenBytes, performance.now()];
     while (this.pendingBytes > 0) {
       await delay(this.#waitMs);
       const nowMs = performance.now();
       if (this.#takenBytes > takenBytes) [takenBytes, sinceMs] = [this.#takenBytes, nowMs];
-      else if (nowMs - sinceMs >= patienceMs || signal?.aborted) return false;
+      else if (nowMs - sinceMs >= timeoutMs || signal?.aborted) return false;
     }
     return true;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BLOBS, IMPATIENT, MANIFESTS, PushScene, UPLOADS } from "../support/push-scene.ts";
+import { BLOBS, MANIFESTS, PushScene, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
 
@@ -66,7 +66,7 @@ describe.each(REQUESTS)("%s %s", (method, target) => {
     [0, "silence"],
     [40, "silence"],
   ] as const)("recovers from a response that ends after %i bytes with %s", async (afterBytes, then) => {
-    await using scene = await PushScene.open(IMPATIENT);
+    await using scene = await PushScene.open(SHORT_TIMEOUTS);
     scene.fail(method, target, changed({ interruption: { afterBytes, then } }));
     await scene.pushWhole();
   });
@@ -88,7 +88,7 @@ describe.each(WITH_BODY)("%s %s", (method, target) => {
   });
 
   test.each([0, 100, MIB])("recovers from silence after %i bytes of its body", async (silentAfterBytes) => {
-    await using scene = await PushScene.open(IMPATIENT);
+    await using scene = await PushScene.open(SHORT_TIMEOUTS);
     scene.fail(method, target, { silentAfterBytes });
     await scene.pushWhole();
   });

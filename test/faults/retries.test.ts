@@ -2,12 +2,12 @@ import { connect, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SYSTEM_CLOCK } from "../../src/concurrency/clock.ts";
 import { NOT_FOUND } from "../../src/http/faults.ts";
-import { Http, PATIENCE } from "../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS, Http } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { CertificateAuthority } from "../support/certificate.ts";
 import { ConnectProxy } from "../support/connect-proxy.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { ALWAYS, IMPATIENT, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
+import { ALWAYS, MANIFESTS, PushScene, REPOSITORY, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
 import { seededBytes } from "../support/random.ts";
 import { RawServer } from "../support/raw-server.ts";
 import { RecordingLogger } from "../support/recording-logger.ts";
@@ -22,13 +22,13 @@ const WORK = { priority: 0 };
 
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
-    const { answerMs, commitMs, stallMs } = new Http({}, { ...PATIENCE, budgetMs: 8000 }).patience;
+    const { answerMs, commitMs, stallMs } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 }).timeouts;
     expect({ answerMs, commitMs, stallMs }).toEqual({ answerMs: 8000, commitMs: 8000, stallMs: 8000 });
-    expect(new Http({}, { ...PATIENCE, budgetMs: 0 }).patience.commitMs).toBe(PATIENCE.commitMs);
+    expect(new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 0 }).timeouts.commitMs).toBe(DEFAULT_TIMEOUTS.commitMs);
   });
 
   test("silence in the middle of a body uses up the budget", async () => {
-    await using scene = await PushScene.open({ ...IMPATIENT, budgetMs: 250 });
+    await using scene = await PushScene.open({ ...SHORT_TIMEOUTS, budgetMs: 250 });
     scene.fail("PATCH", UPLOADS, { silentAfterBytes: 1 << 19 }, ALWAYS);
     const failure = await rejectionOf(scene.push());
     expect(failure).toMatchObject({ hint: expect.stringMatching(/Tried \d+ times? in .*; -retry-budget says/) });
@@ -169,7 +169,11 @@ test.each([413, 401, 403])("%i before the end of the body is the error, despite 
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
   const logger = new RecordingLogger();
-  const registries = testRegistries(logger, {}, { clock: SYSTEM_CLOCK, patience: { ...PATIENCE, firstWaitMs: 10 } });
+  const registries = testRegistries(
+    logger,
+    {},
+    { clock: SYSTEM_CLOCK, timeouts: { ...DEFAULT_TIMEOUTS, firstWaitMs: 10 } },
+  );
   onTestFinished(() => registries.close());
   const repository = registries.repository(parseReference(`${server.host}/app`));
   const bytes = seededBytes(1 << 20, 1);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import type { Registries, RegistriesOptions } from "../../src/destinations/registry/registries.ts";
 import { blobOf, type SpooledBlob } from "../../src/engine/spool.ts";
 import { Fault } from "../../src/errors/fault.ts";
-import { PATIENCE } from "../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS } from "../../src/http/http.ts";
 import { type BodyHooks, UploadBody } from "../../src/http/upload-body.ts";
 import { fileBody, UploadThreads } from "../../src/http/upload-threads.ts";
 import { digestOf } from "../../src/oci/digest.ts";
@@ -133,10 +133,10 @@ describe("a large blob", () => {
 
   test("that a connection no longer accepts counts as stalled", async () => {
     server.faults.add({ method: "PATCH", target: UPLOADS, action: { silentAfterBytes: 1000 } });
-    const patience = { ...PATIENCE, stallMs: 300, answerMs: 300 };
+    const timeouts = { ...DEFAULT_TIMEOUTS, stallMs: 300, answerMs: 300 };
     const retried: unknown[] = [];
     const onRetry = (error: unknown) => retried.push(error);
-    const { repository } = connect(threads().own, { patience, onRetry });
+    const { repository } = connect(threads().own, { timeouts, onRetry });
     complete(seededBytes(30 << 20, 5));
     expect(await repository.putBlob(spool, WORK)).toMatchObject({ outcome: "uploaded" });
     expect(retried[0]).toMatchObject({ code: "EXPORT_REGISTRY_STALLED", silentMs: 300 });
@@ -148,7 +148,7 @@ describe("a large blob", () => {
     await gone[Symbol.asyncDispose]();
     const headers = { location: `http://${host}/elsewhere?signature=secret` };
     server.faults.add({ method: "PATCH", target: UPLOADS, action: { answer: { status: 307, headers } } });
-    const { repository } = connect(threads().own, { patience: { ...PATIENCE, budgetMs: 0 } });
+    const { repository } = connect(threads().own, { timeouts: { ...DEFAULT_TIMEOUTS, budgetMs: 0 } });
     complete(seededBytes(SIZE, 6));
     expect(await rejectionOf(repository.putBlob(spool, WORK))).toMatchObject({
       code: "EXPORT_REGISTRY_UNREACHABLE",

@@ -3,7 +3,7 @@ import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
 import type { TagLookups } from "../../src/destinations/registry/tags.ts";
 import { Fault } from "../../src/errors/fault.ts";
-import { PATIENCE, type Patience } from "../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { SkippingClock } from "../support/clock.ts";
 import { TestBlob } from "../support/growing-blob.ts";
@@ -33,16 +33,16 @@ beforeEach(async () => {
   open();
 });
 
-function open(patience: Partial<Patience> = {}): void {
+function open(timeouts: Partial<Timeouts> = {}): void {
   clock = new SkippingClock();
-  registries = testRegistries(logger, {}, { clock, patience: { ...PATIENCE, ...patience } });
+  registries = testRegistries(logger, {}, { clock, timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts } });
   repository = registries.repository(parseReference(`${server.host}/team/app`));
 }
 
 /** Replaces the registries by ones with shorter timeouts. */
-async function impatient(patience: Partial<Patience>): Promise<void> {
+async function reopen(timeouts: Partial<Timeouts>): Promise<void> {
   await registries.close();
-  open(patience);
+  open(timeouts);
 }
 
 afterEach(async () => {
@@ -122,7 +122,7 @@ describe("a connection that breaks in the middle of a PATCH", () => {
   test("keeps retrying while it makes progress", async () => {
     const blob = TestBlob.complete(seededBytes(SIZE, 5));
     // Each wait alone is nearly as long as the budget.
-    await impatient({ budgetMs: 1000, firstWaitMs: 950, longestWaitMs: 950 });
+    await reopen({ budgetMs: 1000, firstWaitMs: 950, longestWaitMs: 950 });
     for (let n = 0; n < 10; n += 1) fault("PATCH", { dropAfterBytes: 800_000 });
     await expectUploaded(blob);
     expect(server.count("POST", UPLOADS)).toBe(1);

@@ -5,7 +5,7 @@ import { resolveSettings } from "../../src/cli/settings.ts";
 import type { Clock } from "../../src/concurrency/clock.ts";
 import { Fault } from "../../src/errors/fault.ts";
 import { exportBuild } from "../../src/export/setup.ts";
-import type { Patience } from "../../src/http/http.ts";
+import type { Timeouts } from "../../src/http/http.ts";
 import type { Logger } from "../../src/logger.ts";
 import type { Compression } from "../../workers/protocol.ts";
 import { LastingThreads } from "./in-process.ts";
@@ -14,7 +14,7 @@ export interface ExportSurroundings {
   readonly logger: Logger;
   /** Contents of CNB_REGISTRY_AUTH. */
   readonly credentials: Readonly<Record<string, string>>;
-  readonly patience: Partial<Patience>;
+  readonly timeouts: Partial<Timeouts>;
   readonly clock: Clock;
   readonly tempDir: string;
 }
@@ -30,7 +30,7 @@ const startThreads = (workers: number, compression: Compression) => threads.star
 
 /** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */
 export async function exportInProcess(args: readonly string[], surroundings: ExportSurroundings): Promise<ExportEnd> {
-  const { logger, credentials, patience, clock, tempDir } = surroundings;
+  const { logger, credentials, timeouts, clock, tempDir } = surroundings;
   const env = { CNB_PLATFORM_API: "0.13" };
   const command = parseCommandLine("exporter", args, env, { cores: 2, tempDir });
   if (command.kind !== "run") throw new Error(`the command line is a ${command.kind}`);
@@ -41,7 +41,7 @@ export async function exportInProcess(args: readonly string[], surroundings: Exp
     const { signal } = new AbortController();
     const launcherRelease = readLauncherRelease(undefined, env, tempDir, signal);
     const parts = { logger, environment: env, keychain, docker: undefined, launcherRelease, startThreads };
-    await exportBuild(inputs, { ...parts, patience, clock }, signal);
+    await exportBuild(inputs, { ...parts, timeouts, clock }, signal);
     return { exitCode: 0, error: undefined };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

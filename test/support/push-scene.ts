@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Registries } from "../../src/destinations/registry/registries.ts";
 import type { RegistryRepository } from "../../src/destinations/registry/repository.ts";
 import type { TagResult } from "../../src/destinations/registry/tags.ts";
-import { PATIENCE, type Patience } from "../../src/http/http.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/http/http.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { SkippingClock } from "./clock.ts";
 import { TestBlob } from "./growing-blob.ts";
@@ -16,7 +16,7 @@ import { testRegistries } from "./registry/test-registries.ts";
 const WORK = { priority: 0 };
 
 /** For tests that wait for a timeout. Slow responses may time out, too, and are retried. */
-export const IMPATIENT: Partial<Patience> = { answerMs: 100, commitMs: 100, stallMs: 100 };
+export const SHORT_TIMEOUTS: Partial<Timeouts> = { answerMs: 100, commitMs: 100, stallMs: 100 };
 
 export const REPOSITORY = "team/app";
 export const UPLOADS = /\/blobs\/uploads\//;
@@ -37,22 +37,22 @@ export class PushScene implements AsyncDisposable {
   readonly registries: Registries;
   readonly repository: RegistryRepository;
 
-  private constructor(server: FakeRegistry, patience: Partial<Patience>, credentials: string | undefined) {
+  private constructor(server: FakeRegistry, timeouts: Partial<Timeouts>, credentials: string | undefined) {
     this.server = server;
     this.registries = testRegistries(
       this.logger,
       credentials === undefined ? {} : { [server.host]: `Basic ${Buffer.from(credentials).toString("base64")}` },
-      { clock: this.clock, patience: { ...PATIENCE, ...patience } },
+      { clock: this.clock, timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts } },
     );
     this.repository = this.registries.repository(parseReference(`${server.host}/${REPOSITORY}`));
   }
 
   static async open(
-    patience: Partial<Patience> = {},
+    timeouts: Partial<Timeouts> = {},
     options: FakeOptions = {},
     credentials?: string,
   ): Promise<PushScene> {
-    return new PushScene(await FakeRegistry.start(options), patience, credentials);
+    return new PushScene(await FakeRegistry.start(options), timeouts, credentials);
   }
 
   fail(method: string, target: RegExp, action: FaultAction, times = 1): void {

@@ -113,7 +113,7 @@ export class RegistryClient {
     const { scheme } = await this.#connect(request.signal);
     const { method, target, headers, body, signal } = request;
     const url = typeof target === "string" ? new URL(`${scheme}//${this.registry}${target}`) : target;
-    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.patience.answerMs;
+    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.timeouts.answerMs;
     return { method, url, body, headersTimeoutMs, signal, ...(headers === undefined ? {} : { headers }) };
   }
 

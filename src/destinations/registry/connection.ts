@@ -4,7 +4,7 @@ import type { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { type RetryHooks, type RetryPolicy, retrying } from "../../concurrency/retry.ts";
 import { messageOf } from "../../errors/fault.ts";
 import { RegistryFault } from "../../http/faults.ts";
-import type { Patience } from "../../http/http.ts";
+import type { Timeouts } from "../../http/http.ts";
 import type { Logger } from "../../logger.ts";
 import type { Repository } from "../../oci/reference.ts";
 import type { RegistryClient } from "./client.ts";
@@ -63,7 +63,7 @@ export interface Connection {
   readonly tries: Set<Promise<unknown>>;
   readonly gate: BackgroundGate;
   readonly capabilities: UploadCapabilities;
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
   readonly notices: RetryNotices;
   readonly pushRetry: RetryPolicy;
   readonly openRetry: (mayBeMissing: boolean) => RetryPolicy;

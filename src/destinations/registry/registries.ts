@@ -2,7 +2,7 @@ import type { Keychain } from "../../auth/keychain.ts";
 import { BackgroundGate } from "../../concurrency/background-gate.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
-import { Http, PATIENCE, type Patience } from "../../http/http.ts";
+import { DEFAULT_TIMEOUTS, Http, type Timeouts } from "../../http/http.ts";
 import type { UploadThreads } from "../../http/upload-threads.ts";
 import type { Logger } from "../../logger.ts";
 import type { Reference } from "../../oci/reference.ts";
@@ -22,7 +22,7 @@ export interface RegistriesOptions {
   readonly uploadThreads?: UploadThreads | undefined;
   readonly environment: Environment;
   readonly logger: Logger;
-  readonly patience?: Patience;
+  readonly timeouts?: Timeouts;
   readonly clock?: Clock;
   readonly onRetry?: RetryObserver;
 }
@@ -41,7 +41,7 @@ interface Registry {
 export class Registries {
   readonly counters: RegistryCounters = { uploads: 0, resentBytes: 0, mounts: 0, existing: 0, retries: 0 };
   readonly #options: RegistriesOptions;
-  readonly #patience: Patience;
+  readonly #timeouts: Timeouts;
   readonly #clock: Clock;
   readonly #http: Http;
   readonly #gate: BackgroundGate;
@@ -53,9 +53,9 @@ export class Registries {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#gate = new BackgroundGate(this.#clock);
-    const { environment, patience = PATIENCE, connections, uploadThreads } = options;
-    this.#http = new Http(environment, patience, this.#clock, connections, uploadThreads);
-    this.#patience = this.#http.patience;
+    const { environment, timeouts = DEFAULT_TIMEOUTS, connections, uploadThreads } = options;
+    this.#http = new Http(environment, timeouts, this.#clock, connections, uploadThreads);
+    this.#timeouts = this.#http.timeouts;
   }
 
   /** @param primary its name decides whether the registry is insecure: the first of an image's tags */
@@ -69,9 +69,9 @@ export class Registries {
       repository: reference.repository,
       tries: this.#tries,
       gate: this.#gate,
-      patience: this.#patience,
-      pushRetry: pushRetry(this.#patience, this.#clock),
-      openRetry: openRetry(this.#patience, this.#clock),
+      timeouts: this.#timeouts,
+      pushRetry: pushRetry(this.#timeouts, this.#clock),
+      openRetry: openRetry(this.#timeouts, this.#clock),
       logger: this.#options.logger,
       counters: this.counters,
       onRetry: this.#options.onRetry,

@@ -2,7 +2,7 @@ import type { Clock } from "../../concurrency/clock.ts";
 import { fullJitter, type RetryPolicy } from "../../concurrency/retry.ts";
 import type { FaultCode } from "../../errors/fault.ts";
 import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
-import type { Patience } from "../../http/http.ts";
+import type { Timeouts } from "../../http/http.ts";
 import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
 
@@ -83,7 +83,7 @@ function advice(error: RegistryFault, { repository, what, isOverwrite = false }:
 /** Milliseconds; a host that has never answered is more likely a wrong name than a registry that will recover. */
 const STRANGER_BUDGET_MS = 5000;
 
-export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Patience, clock: Clock): RetryPolicy {
+export function pushRetry({ firstWaitMs, longestWaitMs, budgetMs }: Timeouts, clock: Clock): RetryPolicy {
   return {
     waitMs: fullJitter(firstWaitMs, longestWaitMs),
     budgetMs,
@@ -111,8 +111,8 @@ export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
  * @param mayBeMissing accept a definite "not found" without retrying
  * @returns a factory of policies, one per image
  */
-export function openRetry(patience: Patience, clock: Clock): (mayBeMissing: boolean) => RetryPolicy {
-  const policy = pushRetry(patience, clock);
+export function openRetry(timeouts: Timeouts, clock: Clock): (mayBeMissing: boolean) => RetryPolicy {
+  const policy = pushRetry(timeouts, clock);
   return (mayBeMissing) => {
     let missing = 0;
     return {

@@ -232,7 +232,7 @@ export class Upload {
   }
 
   async #commit(): Promise<void> {
-    const { client, repository, patience } = this.#connection;
+    const { client, repository, timeouts } = this.#connection;
     const { digest, size } = await this.#blob.done;
     this.#hasCommitted = true;
     const answer = await client.send({
@@ -242,7 +242,7 @@ export class Upload {
       scopes: [scopeOf(repository, "push,pull")],
       expected: [201, 204],
       headers: { "content-type": "application/octet-stream", "content-length": "0" },
-      headersTimeoutMs: patience.commitMs,
+      headersTimeoutMs: timeouts.commitMs,
     });
     await checkStored(answer, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
@@ -271,7 +271,7 @@ export class Upload {
     expected: readonly number[],
     progressed: Progressed,
   ): Promise<Answer> {
-    const { client, repository, counters, gate, patience } = this.#connection;
+    const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { from, to } = range;
     const againTo = this.#mostSent;
@@ -291,7 +291,7 @@ export class Upload {
     const { name: destination } = repository;
     const hooks = {
       destination,
-      stallMs: patience.stallMs,
+      stallMs: timeouts.stallMs,
       onPosition,
       admit: isBackground(this.#options) ? (bytes: number) => gate.admit(bytes, signal) : undefined,
       listen: this.#cutBytes === 0 ? undefined : { pause: () => this.#pause(), untilBytes: this.#cutBytes },
@@ -305,7 +305,7 @@ export class Upload {
       expected,
       headers: { "content-type": "application/octet-stream", ...headers },
       body,
-      headersTimeoutMs: patience.commitMs,
+      headersTimeoutMs: timeouts.commitMs,
       priority,
       signal: body.signal,
     });

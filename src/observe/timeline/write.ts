@@ -9,18 +9,18 @@ const PLACE = "<!-- timeline -->";
 /**
  * Writes a timeline: to a path that ends in `.json` in Chrome's trace event format, else as a self-contained page.
  * @param page the page without a timeline
- * @param patienceMs how long to wait for the reader of a FIFO
+ * @param timeoutMs how long to wait for the reader of a FIFO
  * @throws Fault `open <path>: ...` or `write <path>: ...`
  */
 export async function writeTimeline(
   path: string,
   timeline: Timeline,
   page: () => string,
-  patienceMs: number,
+  timeoutMs: number,
 ): Promise<void> {
   const text = path.endsWith(".json") ? JSON.stringify(traceEvents(timeline)) : timelineHtml(timeline, page());
   try {
-    await writeDocument(path, withoutSecrets(text), { patienceMs });
+    await writeDocument(path, withoutSecrets(text), { timeoutMs });
   } catch (error) {
     throw pathFault("EXPORT_REPORT_TIMELINE", operationOf(error), path, error);
   }

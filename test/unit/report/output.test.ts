@@ -96,10 +96,10 @@ describe("Output", () => {
     const output = new Output(reader);
     reader.takesAll = false;
     output.write("x".repeat(100));
-    expect(await output.finish({ patienceMs: 0 })).toBe(false);
+    expect(await output.finish({ timeoutMs: 0 })).toBe(false);
     expect(await output.finish({ signal: AbortSignal.abort() })).toBe(false);
     reader.script.push(...Array.from({ length: 100 }, () => 1));
-    expect(await output.finish({ patienceMs: 5_000 })).toBe(true);
+    expect(await output.finish({ timeoutMs: 5_000 })).toBe(true);
     expect(reader.all).toBe("x".repeat(100));
   });
 });
@@ -242,6 +242,6 @@ describe("writeDocument", () => {
 
   test("reports why it could not be written", async () => {
     await expect(writeDocument("/dev/full", "a")).rejects.toMatchObject({ code: "ENOSPC" });
-    await expect(writeDocument(makeFifo(), "a", { patienceMs: 1 })).rejects.toThrow("nothing reads it");
+    await expect(writeDocument(makeFifo(), "a", { timeoutMs: 1 })).rejects.toThrow("nothing reads it");
   });
 });
