@@ -3,7 +3,20 @@ export interface Clock {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-export const SYSTEM_CLOCK: Clock = { now: () => performance.now(), wait: sleep };
+export interface IntervalClock {
+  readonly now: () => number;
+  every(ms: number, task: () => void): () => void;
+}
+
+export const SYSTEM_CLOCK: Clock & IntervalClock = {
+  now: () => performance.now(),
+  wait: sleep,
+  every: (ms, task) => {
+    const timer = setInterval(task, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -22,20 +35,6 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.addEventListener("abort", onAbort, { once: true });
   return promise;
 }
-
-export interface Ticker {
-  readonly now: () => number;
-  every(ms: number, task: () => void): () => void;
-}
-
-export const SYSTEM_TICKER: Ticker = {
-  now: () => performance.now(),
-  every: (ms, task) => {
-    const timer = setInterval(task, ms);
-    timer.unref();
-    return () => clearInterval(timer);
-  },
-};
 
 /** ms from a start common to all threads of the process, unlike `performance.now()`. */
 export function threadClock(): number {

@@ -2,7 +2,7 @@ import { chownSync, existsSync } from "node:fs";
 import { isatty } from "node:tty";
 import { timelinePage } from "../assets.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
-import { SYSTEM_TICKER } from "../concurrency/clock.ts";
+import { SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { messageOf, toFault } from "../errors/fault.ts";
 import type { Logger } from "../logger.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
@@ -78,7 +78,7 @@ export async function watchExport(
     recorder,
     spans,
   );
-  const ticker = SYSTEM_TICKER;
+  const clock = SYSTEM_CLOCK;
   const mode = progressMode(settings, options);
   const setup = setupOf(settings, workers, readAvailableCores());
   const activity = new Activity(monitor, Math.min(setup.workers, setup.cores), () => {
@@ -87,9 +87,9 @@ export async function watchExport(
   });
   const hasEvents = tuning.events !== "" || options.onEvent !== undefined;
   const stops = [
-    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, options), ticker }),
-    mode.kind === "none" && !hasEvents ? undefined : activity.watch(ticker),
-    recorder?.watch(monitor, ticker),
+    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, options), clock }),
+    mode.kind === "none" && !hasEvents ? undefined : activity.watch(clock),
+    recorder?.watch(monitor, clock),
   ];
   const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
   const timeoutMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-import type { Clock, Ticker } from "../../src/concurrency/clock.ts";
+import type { Clock, IntervalClock } from "../../src/concurrency/clock.ts";
 
 interface Timer {
   readonly task: () => void;
@@ -8,7 +8,7 @@ interface Timer {
 }
 
 /** A clock that a test advances. Calls what is due in the order of its time. */
-export class ManualClock implements Clock, Ticker {
+export class ManualClock implements Clock, IntervalClock {
   /** Every wait that was started, in ms. */
   readonly waits: number[] = [];
   readonly #timers = new Set<Timer>();

@@ -1,4 +1,4 @@
-import type { Ticker } from "../../concurrency/clock.ts";
+import type { IntervalClock } from "../../concurrency/clock.ts";
 import type { Logger } from "../../logger.ts";
 import type { CommandOutput } from "../../report/output.ts";
 import type { Monitor } from "../monitor.ts";
@@ -71,7 +71,7 @@ export interface ProgressParts {
   readonly logger: Logger;
   readonly output: CommandOutput | undefined;
   readonly style: { readonly isColored: boolean; readonly isUnicode: boolean };
-  readonly ticker: Ticker;
+  readonly clock: IntervalClock;
 }
 
 export async function showProgress(parts: ProgressParts): Promise<() => void> {
@@ -86,11 +86,11 @@ export async function showProgress(parts: ProgressParts): Promise<() => void> {
   };
 }
 
-function emitEvents({ monitor, ticker }: ProgressParts): () => void {
+function emitEvents({ monitor, clock }: ProgressParts): () => void {
   const meters = new DestinationMeters();
-  const sample = watch(meters, monitor, ticker);
-  const report = ticker.every(EVENT_MS, () => {
-    for (const progress of meters.read(monitor, ticker.now())) if (isMoving(progress)) monitor.emit(eventOf(progress));
+  const sample = watch(meters, monitor, clock);
+  const report = clock.every(EVENT_MS, () => {
+    for (const progress of meters.read(monitor, clock.now())) if (isMoving(progress)) monitor.emit(eventOf(progress));
   });
   return both(sample, report);
 }
@@ -109,19 +109,19 @@ function eventOf({ destination, image, sentBytes, expectedBytes, bytesPerSecond,
   } as const;
 }
 
-function logLines({ monitor, ticker, logger }: ProgressParts, everyMs: number): () => void {
+function logLines({ monitor, clock, logger }: ProgressParts, everyMs: number): () => void {
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
-  const sample = watch(destinations, monitor, ticker);
-  const report = ticker.every(everyMs, () => {
-    const now = ticker.now();
+  const sample = watch(destinations, monitor, clock);
+  const report = clock.every(everyMs, () => {
+    const now = clock.now();
     const [sent, made] = [destinations.read(monitor, now), layers.read(monitor, now)];
     for (const line of progressLines(sent, made, monitor.elapsedMs())) logger.info(line);
   });
   return both(sample, report);
 }
 
-function watch(meters: DestinationMeters, monitor: Monitor, ticker: Ticker): () => void {
-  return ticker.every(1000, () => void meters.read(monitor, ticker.now()));
+function watch(meters: DestinationMeters, monitor: Monitor, clock: IntervalClock): () => void {
+  return clock.every(1000, () => void meters.read(monitor, clock.now()));
 }
 
 function both(first: () => void, second: () => void): () => void {
@@ -133,7 +133,7 @@ function both(first: () => void, second: () => void): () => void {
 
 async function drawBars({
   monitor,
-  ticker,
+  clock,
   output,
   style,
 }: ProgressParts & { readonly output: CommandOutput }): Promise<() => void> {
@@ -142,11 +142,11 @@ async function drawBars({
     import("./bars.ts"),
   ]);
   const screen = standardScreen(output.screen);
-  const drawing = new Drawing(screen, ticker.now);
+  const drawing = new Drawing(screen, clock.now);
   const [destinations, layers] = [new DestinationMeters(), new LayerMeters()];
   output.printThrough(drawing);
-  const stopDrawing = ticker.every(REDRAW_MS, () => {
-    const now = ticker.now();
+  const stopDrawing = clock.every(REDRAW_MS, () => {
+    const now = clock.now();
     drawing.draw(picture(layers.read(monitor, now), destinations.read(monitor, now), screen, style));
   });
   const stop = (): void => {

@@ -1,4 +1,4 @@
-import type { Ticker } from "../../concurrency/clock.ts";
+import type { IntervalClock } from "../../concurrency/clock.ts";
 import type { Monitor } from "../monitor.ts";
 import type { Transfer } from "../transfer.ts";
 
@@ -36,8 +36,8 @@ export class Activity {
     this.#last = this.#totals();
   }
 
-  watch(ticker: Ticker): () => void {
-    return ticker.every(SAMPLE_MS, () => this.sample());
+  watch(clock: IntervalClock): () => void {
+    return clock.every(SAMPLE_MS, () => this.sample());
   }
 
   sample(): void {

@@ -1,4 +1,4 @@
-import type { Ticker } from "../../concurrency/clock.ts";
+import type { IntervalClock } from "../../concurrency/clock.ts";
 import { threadClock } from "../../concurrency/clock.ts";
 import type { ExportEvent } from "../events.ts";
 import type { Monitor } from "../monitor.ts";
@@ -36,7 +36,7 @@ export class TimelineRecorder implements SpanSink {
     if (event.event !== "upload-progress" && event.event !== "layer") this.#events.push(event);
   }
 
-  watch(monitor: Pick<Monitor, "queues" | "transfers" | "elapsedMs">, ticker: Ticker): () => void {
+  watch(monitor: Pick<Monitor, "queues" | "transfers" | "elapsedMs">, clock: IntervalClock): () => void {
     const sample = (): void => {
       const ms = monitor.elapsedMs();
       const waiting = [...monitor.queues].map(([name, read]) => [name, read()] as const);
@@ -47,7 +47,7 @@ export class TimelineRecorder implements SpanSink {
       this.#sent.sample(ms, sent);
     };
     sample();
-    return ticker.every(SAMPLE_MS, sample);
+    return clock.every(SAMPLE_MS, sample);
   }
 
   timeline(

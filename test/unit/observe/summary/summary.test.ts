@@ -18,40 +18,40 @@ const SETUP: Setup = {
 };
 
 function watched() {
-  const ticker = new ManualClock();
-  const monitor = new Monitor(() => undefined, ticker.now);
+  const clock = new ManualClock();
+  const monitor = new Monitor(() => undefined, clock.now);
   const cpu = { ms: 0 };
   const activity = new Activity(monitor, 2, () => cpu.ms);
-  return { ticker, monitor, cpu, activity, stop: activity.watch(ticker) };
+  return { clock, monitor, cpu, activity, stop: activity.watch(clock) };
 }
 
 describe("the bottleneck of an export", () => {
   test("is unknown if the export was too short", () => {
-    const { ticker, activity } = watched();
-    ticker.pass(100);
+    const { clock, activity } = watched();
+    clock.pass(100);
     expect(activity.bottleneck).toBeUndefined();
   });
 
   test("is the CPU while blocks are built and nothing waits to be sent", () => {
-    const { ticker, monitor, activity, cpu } = watched();
+    const { clock, monitor, activity, cpu } = watched();
     monitor.layer("a:b").begin(9 * MB, ["diff-id", "blob"]);
     cpu.ms = 450;
-    ticker.pass(250);
+    clock.pass(250);
     expect(activity.bottleneck).toEqual({ constraint: { kind: "cores" }, share: 1 });
   });
 
   test("is the disk while threads read and cores are free", () => {
-    const { ticker, monitor, activity, cpu } = watched();
+    const { clock, monitor, activity, cpu } = watched();
     const work = monitor.layer("a:b");
     work.begin(9 * MB, ["diff-id", "blob"]);
     work.block(0, { length: MB, outputLength: 1, times: { thread: 1, startMs: 0, readMs: 240, endMs: 245 } });
     cpu.ms = 20;
-    ticker.pass(250);
+    clock.pass(250);
     expect(activity.bottleneck?.constraint).toEqual({ kind: "disk" });
   });
 
   test("is the app image's destination while it has a backlog, even during compression", () => {
-    const { ticker, monitor, activity } = watched();
+    const { clock, monitor, activity } = watched();
     const work = monitor.layer("a:b");
     work.begin(9 * MB, ["diff-id", "blob"]);
     monitor.transfer({ ...CACHE, size: 9 * MB }).begin();
@@ -59,9 +59,9 @@ describe("the bottleneck of an export", () => {
     app.begin();
     work.block(0, { length: 5 * MB, outputLength: 3 * MB, times: { thread: 1, startMs: 0, readMs: 1, endMs: 9 } });
     app.reach(MB);
-    ticker.pass(750);
+    clock.pass(750);
     app.done("sha256:d", 3 * MB, "uploaded");
-    ticker.pass(250);
+    clock.pass(250);
     expect(activity.bottleneck).toEqual({
       constraint: { kind: "destination", destination: "reg.example/app" },
       share: 0.75,
@@ -69,24 +69,24 @@ describe("the bottleneck of an export", () => {
   });
 
   test("is the cache's destination while only that has a backlog", () => {
-    const { ticker, monitor, activity } = watched();
+    const { clock, monitor, activity } = watched();
     monitor.transfer({ ...CACHE, size: 9 * MB }).begin();
-    ticker.pass(250);
+    clock.pass(250);
     expect(activity.bottleneck?.constraint).toEqual({ kind: "destination", destination: "reg.example/cache" });
   });
 
   test("is responses while nothing else runs, and nothing counts after the end", () => {
-    const { ticker, monitor, activity, stop } = watched();
-    ticker.pass(250);
+    const { clock, monitor, activity, stop } = watched();
+    clock.pass(250);
     stop();
     monitor.layer("a:b").begin(MB, ["diff-id"]);
-    ticker.pass(9000);
+    clock.pass(9000);
     expect(activity.bottleneck).toEqual({ constraint: { kind: "answers" }, share: 1 });
   });
 });
 
 test("the summary adds up a monitor's counters; a layer both reused and built counts as built", () => {
-  const { ticker, monitor } = watched();
+  const { clock, monitor } = watched();
   const work = monitor.layer("a:b");
   work.begin(10 * MB, ["diff-id"]);
   work.block(0, { length: 10 * MB, outputLength: 0, times: { thread: 1, startMs: 0, readMs: 1, endMs: 2 } });
@@ -100,9 +100,9 @@ test("the summary adds up a monitor's counters; a layer both reused and built co
   }
   monitor.transfer({ ...APP, layer: undefined, size: 90 * MB }).done("sha256:e", 90 * MB, "existing");
   for (const id of ["a:b", "a:c"]) monitor.emit({ event: "layer-reused", id, image: "app", diffId: "sha256:d" });
-  ticker.pass(1000);
+  clock.pass(1000);
   monitor.emit({ event: "app-image-ready", digest: "sha256:d", tags: [] });
-  ticker.pass(500);
+  clock.pass(500);
   expect(summarize(monitor, undefined)).toEqual({
     made: 1,
     reused: 1,

@@ -71,11 +71,11 @@ test("a series thins out its samples as time passes", () => {
 
 /** A small export of two layers, one of them for both images; the cache's upload of the second fails. */
 function recorded(): Timeline {
-  const ticker = new ManualClock();
+  const clock = new ManualClock();
   const recorder = new TimelineRecorder(() => 5000, new Date(0));
-  const monitor = new Monitor((event) => recorder.event(event), ticker.now, recorder);
+  const monitor = new Monitor((event) => recorder.event(event), clock.now, recorder);
   monitor.queues.set("blocks", () => 3);
-  const stop = recorder.watch(monitor, ticker);
+  const stop = recorder.watch(monitor, clock);
   for (const [i, id] of ["a:<b>", "a:c"].entries()) {
     const work = monitor.layer(id);
     work.begin(2048, ["diff-id", "blob"]);
@@ -84,7 +84,7 @@ function recorded(): Timeline {
     );
     app?.begin();
     cache?.begin();
-    ticker.pass(100);
+    clock.pass(100);
     const start = 5000 + i * 100;
     work.block(0, {
       length: 2048,
@@ -95,22 +95,22 @@ function recorded(): Timeline {
     work.digested("blob", { thread: 6, startMs: start + 10, endMs: start + 11 });
     work.made({ diffId: "sha256:d", blob: { sha256: "b", size: 110 } });
     app?.reach(110);
-    ticker.pass(10);
+    clock.pass(10);
     if (i === 1) app?.done("sha256:b", 110, "uploaded");
     cache?.fail(new Error("refused"));
   }
   monitor.emit({ event: "app-image-ready", digest: "sha256:d", tags: [] });
-  ticker.pass(5);
+  clock.pass(5);
   monitor.emit({ event: "error", reason: "no cache" });
   stop();
   return recorder.timeline(monitor, "tandem 0");
 }
 
 test("the main thread has one lane, whatever it makes", () => {
-  const ticker = new ManualClock();
+  const clock = new ManualClock();
   const recorder = new TimelineRecorder(() => 0, new Date(0));
-  const monitor = new Monitor((event) => recorder.event(event), ticker.now, recorder);
-  const stop = recorder.watch(monitor, ticker);
+  const monitor = new Monitor((event) => recorder.event(event), clock.now, recorder);
+  const stop = recorder.watch(monitor, clock);
   const work = monitor.layer("a:b");
   work.begin(2048, ["diff-id"]);
   work.block(0, { length: 2048, outputLength: 0, times: { thread: 0, startMs: 1, readMs: 2, endMs: 3 } });
