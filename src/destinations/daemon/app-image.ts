@@ -154,9 +154,8 @@ export class DaemonApp implements AppDestination {
         layers.map(({ content }) => content),
         signal,
       );
-      const results = await putTags(this.#connection, id, this.#references, signal);
-      if (results[0]?.failure === undefined) await this.#commitLaunchCache();
-      const names = results.map(({ reference, failure }) => ({ name: reference.original, failure }));
+      const names = await putTags(this.#connection, id, this.#references, signal);
+      if (names[0]?.failure === undefined) await this.#commitLaunchCache();
       return { names, ...identify(id), manifestSize };
     } catch (error) {
       signal.throwIfAborted();

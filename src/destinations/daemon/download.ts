@@ -7,7 +7,7 @@ import { goQuote } from "../../go/format.ts";
 import { decodeFirst, list, struct, text } from "../../go/json-decode.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { type DaemonImage, encodeName, platformQuery } from "./images.ts";
-import type { Upload } from "./upload.ts";
+import type { TarUpload } from "./tar-upload.ts";
 
 /** Lists the layers of a saved image; the only document that all versions of docker write. */
 const MANIFEST = "manifest.json";
@@ -28,7 +28,7 @@ const manifestType = list(struct({ Layers: list(text) }));
 export async function downloadLayers(
   { docker }: DaemonConnection,
   image: DaemonImage,
-  upload: Upload,
+  upload: TarUpload,
   prefix: string,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
@@ -66,7 +66,7 @@ class SavedNames {
     this.#image = image;
   }
 
-  async take(entry: Entry, upload: Upload, prefix: string): Promise<void> {
+  async take(entry: Entry, upload: TarUpload, prefix: string): Promise<void> {
     const { name, type, size, linkname } = entry.header;
     if (name === MANIFEST) {
       this.#layers = parseManifest(await textOf(entry));

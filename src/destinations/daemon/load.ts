@@ -9,7 +9,7 @@ import { downloadLayers } from "./download.ts";
 import type { DaemonImage } from "./images.ts";
 import type { CachedTar } from "./launch-cache.ts";
 import { DaemonSource, diffIdOf } from "./source-image.ts";
-import { Upload } from "./upload.ts";
+import { TarUpload } from "./tar-upload.ts";
 
 /**
  * A layer is `known` if the daemon has it and all below it in the same order, so that it is not sent; `saved` if the
@@ -26,7 +26,7 @@ export class DaemonLoad {
   readonly #name: string;
   readonly #signal: AbortSignal;
   readonly #sent = new Map<Layer, { readonly name: string; readonly done: Promise<void> }>();
-  #upload: Upload | undefined;
+  #upload: TarUpload | undefined;
 
   constructor(connection: DaemonConnection, name: string, signal: AbortSignal) {
     this.#connection = connection;
@@ -67,7 +67,7 @@ export class DaemonLoad {
     layer.counters.uploads += 1;
   }
 
-  async #resendSaved(layers: readonly LoadedLayer[], upload: Upload): Promise<ReadonlyMap<string, string>> {
+  async #resendSaved(layers: readonly LoadedLayer[], upload: TarUpload): Promise<ReadonlyMap<string, string>> {
     const images = new Set(layers.flatMap((layer) => (layer.kind === "saved" ? [layer.image] : [])));
     const names = new Map<string, string>();
     for (const image of images) {
@@ -81,7 +81,7 @@ export class DaemonLoad {
     layer: LoadedLayer,
     index: number,
     saved: ReadonlyMap<string, string>,
-    upload: Upload,
+    upload: TarUpload,
   ): Promise<string> {
     if (layer.kind === "made") return await this.send(layer.layer);
     if (layer.kind === "saved") return saved.get(layer.diffId) as string;
@@ -95,8 +95,8 @@ export class DaemonLoad {
     return name;
   }
 
-  #opened(): Upload {
-    this.#upload ??= new Upload(this.#connection, this.#name, this.#signal);
+  #opened(): TarUpload {
+    this.#upload ??= new TarUpload(this.#connection, this.#name, this.#signal);
     return this.#upload;
   }
 }
@@ -111,7 +111,7 @@ async function* counted(chunks: AsyncIterable<Uint8Array>, transfer: Transfer | 
   }
 }
 
-async function addBytes(upload: Upload, name: string, bytes: Uint8Array): Promise<void> {
+async function addBytes(upload: TarUpload, name: string, bytes: Uint8Array): Promise<void> {
   await upload.add({ name, size: bytes.length, open: () => (bytes.length === 0 ? [] : [bytes]) });
 }
 

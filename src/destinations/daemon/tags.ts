@@ -1,24 +1,20 @@
 import { isDockerFault } from "../../docker/fault.ts";
 import { Fault } from "../../errors/fault.ts";
 import type { Reference } from "../../oci/reference.ts";
+import type { SavedName } from "../destination.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { encodeName } from "./images.ts";
-
-export interface TagResult {
-  readonly reference: Reference;
-  readonly failure: Fault | undefined;
-}
 
 export async function putTags(
   connection: DaemonConnection,
   id: string,
   references: readonly Reference[],
   signal: AbortSignal,
-): Promise<TagResult[]> {
-  const results: TagResult[] = [];
+): Promise<SavedName[]> {
+  const names: SavedName[] = [];
   for (const reference of references)
-    results.push({ reference, failure: await putTag(connection, id, reference, signal) });
-  return results;
+    names.push({ name: reference.original, failure: await putTag(connection, id, reference, signal) });
+  return names;
 }
 
 async function putTag(

@@ -115,8 +115,7 @@ export class RegistryApp implements AppDestination {
   ): Promise<Descriptor> {
     const located = locate(content);
     try {
-      const placing = { monitor: this.#monitor, image: "app", layer: id } as const;
-      const work = { priority: APP_PRIORITY, order, signal, ...placing };
+      const work = { priority: APP_PRIORITY, order, signal, monitor: this.#monitor, image: "app", layer: id } as const;
       const { descriptor, isCertain } = await pushLayer(located, this.repository, work);
       if (isCertain) this.#certain.add(content);
       return descriptor;

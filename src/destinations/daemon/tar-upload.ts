@@ -59,7 +59,7 @@ interface Waiting {
  * One tar streamed into a daemon (`docker load`). The request starts with the first entry; entries are sent in the
  * order of {@link add}, each as fast as it is built and the daemon reads, so that loading overlaps with building.
  */
-export class Upload {
+export class TarUpload {
   readonly #name: string;
   readonly #waiting: Waiting[] = [];
   readonly #failed = Promise.withResolvers<never>();

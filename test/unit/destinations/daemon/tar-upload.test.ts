@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { extract } from "tar-stream";
 import { expect, test } from "vitest";
-import { TAR_END, tarEntry, type UploadEntry } from "../../../../src/destinations/daemon/upload.ts";
+import { TAR_END, tarEntry, type UploadEntry } from "../../../../src/destinations/daemon/tar-upload.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 
 function entry(name: string, ...chunks: string[]): UploadEntry {
