@@ -6,7 +6,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
-import { type ExportEnvironment, exportBuild } from "../export/setup.ts";
+import { type ExportParts, exportBuild } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import { requireEventsDirectory } from "../observe/event-writer.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
@@ -36,7 +36,7 @@ function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, anal
   return name === "" ? analyzedRunImage(analyzed, analyzedPath) : name;
 }
 
-export interface CreateParts extends ExportEnvironment {
+export interface CreateParts extends ExportParts {
   readonly lifecycle: Lifecycle;
   readonly user: User;
   readonly logger: Logger & { phase(name: string): void };

@@ -11,13 +11,7 @@ import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
 import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
-import {
-  connectRegistries,
-  type EarlyWork,
-  type ExportEnvironment,
-  openPool,
-  type StartedThreads,
-} from "../export/setup.ts";
+import { connectRegistries, type EarlyWork, type ExportParts, openPool, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -46,7 +40,7 @@ interface Candidate extends EarlyPlan {
   waitMs: number;
 }
 
-export interface EarlyOptions extends ExportEnvironment {
+export interface EarlyOptions extends ExportParts {
   readonly settings: ExportSettings;
   readonly mode: "upload" | "compress";
 }

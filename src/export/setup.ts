@@ -51,7 +51,7 @@ export interface StartedThreads {
 
 export type StartThreads = (workers: number, compression: Compression) => WorkerPool;
 
-export interface ExportEnvironment {
+export interface ExportParts {
   readonly logger: Logger;
   readonly output?: CommandOutput | undefined;
   readonly environment: Environment;
@@ -68,19 +68,19 @@ export interface ExportEnvironment {
   readonly earlier?: ObserverOptions["earlier"];
 }
 
-export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment, signal: AbortSignal): Promise<void> {
+export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, signal: AbortSignal): Promise<void> {
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
   const capacity = early?.threads?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
   const { workers, mostWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  const audience = {
+  const options = {
     ...{ logger, output, environment, onEvent, launcherRelease, earlier },
     ...(telemetry && { telemetry }),
   };
-  const watch = await watchExport(inputs.settings, { workers, mostWorkers }, audience, signal);
-  const { monitor } = watch;
+  const observers = await watchExport(inputs.settings, { workers, mostWorkers }, options, signal);
+  const { monitor } = observers;
   const pool = early?.threads?.pool ?? openPool(tuning, workers, own);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
@@ -106,10 +106,10 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportEnvironment
     failure = error;
     throw error;
   } finally {
-    watch.end(failure);
+    observers.end(failure);
     await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
     await app.close();
-    await watch.close();
+    await observers.close();
   }
 }
 
@@ -123,7 +123,7 @@ export function openPool(
   return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, niceness);
 }
 
-type RegistryParts = Pick<ExportEnvironment, "keychain" | "environment" | "logger" | "timeouts" | "clock">;
+type RegistryParts = Pick<ExportParts, "keychain" | "environment" | "logger" | "timeouts" | "clock">;
 
 export function connectRegistries(
   { tuning, insecureRegistries }: ExportSettings,
@@ -142,7 +142,7 @@ export function connectRegistries(
 function openDestination(
   inputs: ResolvedInputs,
   registries: Registries,
-  { docker, logger }: ExportEnvironment,
+  { docker, logger }: ExportParts,
   monitor: Monitor,
 ): AppDestination {
   if (inputs.settings.layout) return new LayoutApp(inputs, monitor);
