@@ -16,7 +16,7 @@ const side = z.enum(["app", "cache"]).meta({ description: "The app image, or the
 const destination = z
   .string()
   .meta({ description: "The repository in a registry, the path of a layout or of a cache directory, or the daemon" });
-const reason = z.string().meta({ description: "What went wrong, as the log says it" });
+const reason = z.string().meta({ description: "The reason of the failure, as in the log" });
 
 const upload = {
   destination,
@@ -44,7 +44,7 @@ export const exportEventSchema = z.discriminatedUnion("event", [
       tarSize: bytes("The uncompressed tar"),
       makes: z
         .array(z.enum(["diff-id", "blob", "tar-file", "tar-stream"]))
-        .meta({ description: "What the pass makes of the layer" }),
+        .meta({ description: "The products of the pass" }),
     },
   ),
   kind("layer-hashed", "A layer's diffID is known.", {
@@ -53,14 +53,14 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     tarSize: bytes("The uncompressed tar"),
     early,
   }),
-  kind("layer-compressed", "All of a layer's compressed blob is made. Uploads of it may have begun long before.", {
+  kind("layer-compressed", "A layer's compressed blob is complete. Uploads of it may have begun long before.", {
     id,
     digest,
     size: bytes("The blob"),
     tarSize: bytes("The uncompressed tar"),
     early,
   }),
-  kind("layer-reused", "An image that was there before has the layer: nothing is compressed for it.", {
+  kind("layer-reused", "A previous image or cache has the layer, so it is not compressed.", {
     id,
     image: side,
     diffId: digest,
@@ -72,7 +72,7 @@ export const exportEventSchema = z.discriminatedUnion("event", [
       ...upload,
     },
   ),
-  kind("upload-progress", "How far one destination is; every few seconds, and only while something is to be sent.", {
+  kind("upload-progress", "Progress of one destination, every few seconds while there is something to send.", {
     destination,
     image: side,
     sentBytes: bytes("Sent, never less than before"),
@@ -80,9 +80,9 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     bytesPerSecond: z.number().nonnegative(),
     secondsLeft: z.optional(z.number().nonnegative()).meta({ description: "Absent while nothing moves" }),
   }),
-  kind("upload-resumed", "An upload that broke goes on.", {
+  kind("upload-resumed", "An interrupted upload continues.", {
     ...upload,
-    offset: bytes("Where it goes on; 0 for one that begins anew"),
+    offset: bytes("The offset at which it continues; 0 if it restarts"),
   }),
   kind("upload-done", "A blob is at its destination.", {
     ...upload,
@@ -92,7 +92,7 @@ export const exportEventSchema = z.discriminatedUnion("event", [
       .enum(["uploaded", "mounted", "existing"])
       .meta({ description: "Sent; mounted from another repository of the registry; or there before" }),
   }),
-  kind("upload-failed", "A blob cannot be brought to its destination.", { ...upload, reason }),
+  kind("upload-failed", "The upload of a blob failed.", { ...upload, reason }),
   kind("app-image-ready", "The app image can be run: all its names point to it, and report.toml is written.", {
     digest: z.string().meta({ description: "Of the manifest; in a daemon the image's ID" }),
     tags: z.array(z.string()).meta({ description: "The names that it has" }),
@@ -102,26 +102,26 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     reference: z.string().meta({ description: "The cache image, or the cache directory, as given" }),
     digest: z.optional(digest).meta({ description: "Of a cache image's manifest" }),
   }),
-  kind("cache-failed", "There is no new cache. The export goes on.", { reason }),
-  kind("layer", "At the end, for every layer that was looked at: the work that was done for it.", {
+  kind("cache-failed", "There is no new cache. The export continues.", { reason }),
+  kind("layer", "At the end, for every layer that has files: the work that was done for it.", {
     id,
     diffId: digest,
     tarSize: bytes("The uncompressed tar"),
     size: z.optional(bytes("The compressed blob")).meta({ description: "Absent when the layer was not compressed" }),
-    images: count("Images and caches that take it"),
+    images: count("Images and caches that use it"),
     reads: count("Passes over the source"),
     hashes: count("SHA-256 passes over the tar"),
-    compressions: count("Times that it was compressed"),
-    uploads: count("Times that it was sent"),
+    compressions: count("Number of times it was compressed"),
+    uploads: count("Number of times it was sent"),
     tarFiles: count("Files written with the uncompressed tar, for stores of files"),
     tarStreams: count("Streams of the uncompressed tar, for daemons"),
   }),
   kind("summary", "At the end of an export that succeeded.", {
     made: count("Layers that were compressed or sent"),
-    reused: count("Layers that an image that was there before has"),
+    reused: count("Layers that a previous image or cache has"),
     readBytes: bytes("Read, counted as tars"),
     tarBytes: bytes("Tars that were compressed"),
-    compressedBytes: bytes("What became of them"),
+    compressedBytes: bytes("Their compressed size"),
     sentBytes: bytes("Sent to all destinations"),
     appReadyMs: z.optional(z.number()).meta({ description: "Milliseconds until the app image was ready" }),
     earlyLayers: z.optional(count("Layers that were ready before the build ended, if any")),
@@ -129,13 +129,13 @@ export const exportEventSchema = z.discriminatedUnion("event", [
     earlyWastedBytes: z.optional(bytes("Sent while the build ran, for layers that changed later; absent if none")),
     limit: z
       .optional(z.string())
-      .meta({ description: "What held the export up most: `cores`, `disk`, `answers`, or a destination" }),
-    limitPart: z.optional(z.number()).meta({ description: "For which part of its time, 0 to 1" }),
+      .meta({ description: "The bottleneck: `cores`, `disk`, `answers` (of destinations), or a destination" }),
+    limitPart: z.optional(z.number()).meta({ description: "Fraction of the time for which it was, 0 to 1" }),
   }),
-  kind("error", "The export failed. What was under way ends after it.", {
+  kind("error", "The export failed. Work in progress ends after it.", {
     reason,
     code: z.optional(z.string()).meta({ description: "Stable name of the kind of failure, `EXPORT_...`" }),
-    destination: z.optional(z.string()).meta({ description: "Which registry, repository or file is concerned" }),
+    destination: z.optional(z.string()).meta({ description: "The registry, repository or file concerned" }),
     hint: z.optional(z.string()).meta({ description: "What to do about it" }),
   }),
 ]);
