@@ -1,6 +1,7 @@
-import { stripVTControlCharacters, styleText } from "node:util";
+import { styleText } from "node:util";
 import cliTruncate from "cli-truncate";
 import stringWidth from "string-width";
+import { printableLine } from "../../errors/printable.ts";
 import { bytesText, durationText, percentText, speedText } from "../quantities.ts";
 import { type DestinationProgress, isMoving, type LayerProgress } from "./meters.ts";
 
@@ -79,9 +80,9 @@ function layOut(lines: readonly Line[], width: number, { isUnicode }: BarStyle):
 function layerLine({ id, tarSize, doing, fraction, bytesPerSecond }: LayerProgress, style: BarStyle): Line {
   const size = tarSize === undefined ? "" : bytesText(tarSize);
   const columns = [percentText(fraction).padStart(PERCENT), doing.padEnd(DOING), size.padStart(SIZE)];
-  if (doing === "waiting") return { name: printable(id), columns: ["".padStart(PERCENT), ...columns.slice(1)] };
+  if (doing === "waiting") return { name: printableLine(id), columns: ["".padStart(PERCENT), ...columns.slice(1)] };
   return {
-    name: printable(id),
+    name: printableLine(id),
     columns: [...columns, bar(fraction, "cyan", style), speedText(bytesPerSecond).padStart(SPEED)],
   };
 }
@@ -90,7 +91,7 @@ function destinationLine(progress: DestinationProgress, style: BarStyle): Line {
   const { destination, image, fraction, sentBytes, bytesPerSecond, secondsLeft } = progress;
   const left = secondsLeft === undefined ? "" : `${durationText(secondsLeft * 1000)} left`;
   return {
-    name: `${style.isUnicode ? "→" : ">"} ${printable(destination)}`,
+    name: `${style.isUnicode ? "→" : ">"} ${printableLine(destination)}`,
     columns: [
       percentText(fraction).padStart(PERCENT),
       `${image === "app" ? "app" : "cache"} image`.padEnd(DOING),
@@ -111,8 +112,4 @@ function bar(fraction: number, color: "cyan" | "green" | "yellow", style: BarSty
 
 function dim(text: string, { isColored }: BarStyle): string {
   return isColored ? styleText("dim", text, { validateStream: false }) : text;
-}
-
-function printable(name: string): string {
-  return stripVTControlCharacters(name).replaceAll(/\p{Cc}/gu, "?");
 }

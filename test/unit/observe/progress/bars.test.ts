@@ -87,18 +87,19 @@ test("done or idle layers and destinations have no line", () => {
   ).toBe("");
 });
 
-test("names cannot move the cursor, and wide characters count by their width", () => {
+test("names cannot move the cursor or reorder the line, and wide characters count by their width", () => {
   const [layer] = LAYERS as [LayerProgress];
   const drawn = drawBars(
     [
-      { ...layer, id: "a\u001b[2Jb\nc" },
+      { ...layer, id: "a\u001b[2J\n\u202eb" },
       { ...layer, id: "層:層" },
     ],
     [],
     { columns: 100, rows: 24 },
     PLAIN,
   );
-  expect(drawn.split("\n").map((line) => line.slice(0, 12))).toEqual(["ab?c   45% c", "層:層  45% com"]);
+  expect(drawn.split("\n").map((line) => line.split("  ")[0])).toEqual(["a\\x1b[2J\\n\\u202eb", "層:層"]);
+  expect(drawn.split("\n").map((line) => stringWidth(line.slice(0, line.indexOf("45%"))))).toEqual([19, 19]);
 });
 
 test("colors appear only if requested", () => {
