@@ -7,8 +7,10 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
- * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy.
- * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme
+ * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy. A proxy of an unknown scheme
+ * that names a port is used as an HTTP proxy (net/http/transport.go, `dialConn`).
+ * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
+ * a port
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
@@ -21,11 +23,13 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
       "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
     );
   if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
-  registerSecret(decode(proxy.password));
+  registerSecret(decode(proxy.password).toString());
   registerSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
   if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
+  const asHttp = proxy.port === "" ? null : URL.parse(proxy.href.replace(proxy.protocol, "http:"));
+  if (asHttp !== null) return asHttp;
   throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: unknown proxy scheme: ${proxy.protocol.slice(0, -1)}`, {
-    hint: `${name} may be http://, https:// or socks5://.`,
+    hint: `Give the port of ${name}, or use one of the schemes http, https and socks5.`,
   });
 }
 
@@ -36,7 +40,7 @@ function parseProxy(value: string): URL | undefined {
 
 function usesProxy(url: URL, noProxy: string): boolean {
   const { host, port } = addressOf(url);
-  if (host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))) return false;
+  if (host === "localhost" || host === "::1" || isInNetwork("127.0.0.0/8", host)) return false;
   return !noProxy.split(",").some((entry) => matches(entry.trim().toLowerCase(), host, String(port)));
 }
 
@@ -61,10 +65,19 @@ function isSameAddress(address: string, host: string): boolean {
 function isInNetwork(entry: string, host: string): boolean {
   const [network = "", prefix = ""] = entry.split("/");
   const version = isIP(network);
-  if (version === 0 || isIP(host) !== version || !/^\d{1,3}$/.test(prefix)) return false;
+  const isSameVersion = isIP(host) === version || isMapped(host) || isMapped(network);
+  if (version === 0 || isIP(host) === 0 || !isSameVersion || !/^\d{1,3}$/.test(prefix)) return false;
   if (Number(prefix) > (version === 4 ? 32 : 128)) return false;
   const list = new BlockList();
-  const family = version === 4 ? "ipv4" : "ipv6";
-  list.addSubnet(network, Number(prefix), family);
-  return list.check(host, family);
+  list.addSubnet(network, Number(prefix), familyOf(network));
+  return list.check(host, familyOf(host));
+}
+
+/** An IPv6 address that stands for one of IPv4, with which Go and BlockList compare it. */
+function isMapped(address: string): boolean {
+  return address.startsWith("::ffff:");
+}
+
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 4 ? "ipv4" : "ipv6";
 }

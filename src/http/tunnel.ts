@@ -28,15 +28,14 @@ function isTemporaryStatus(status: number): boolean {
 
 export function proxyAuthorization(proxy: URL): string | undefined {
   if (proxy.username === "" && proxy.password === "") return undefined;
-  return `Basic ${Buffer.from(`${decode(proxy.username)}:${decode(proxy.password)}`).toString("base64")}`;
+  const login = Buffer.concat([decode(proxy.username), Buffer.from(":"), decode(proxy.password)]);
+  return `Basic ${login.toString("base64")}`;
 }
 
-export function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+/** The bytes of a URL's user or password: any bytes can be written as %XX, not only those of UTF-8. */
+export function decode(text: string): Buffer {
+  const bytes = text.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, "latin1");
 }
 
 /**
@@ -116,9 +115,7 @@ export async function connectThroughSocks(
     const [version, method] = await readBytes(socket, 2);
     if (version !== 5) throw refusal("unexpected protocol version", false);
     if (method === 2 && hasLogin) {
-      const [user, password] = [proxy.username, proxy.password].map((part) =>
-        Buffer.from(decode(part)).subarray(0, 255),
-      );
+      const [user, password] = [proxy.username, proxy.password].map((part) => decode(part).subarray(0, 255));
       if (user === undefined || password === undefined) throw refusal("no login", false);
       socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([password.length]), password]));
       if ((await readBytes(socket, 2))[1] !== 0) throw refusal("username/password authentication failed", false);

@@ -3,6 +3,7 @@ import { isOnRegistry, resolveLocation } from "../../../src/auth/ping.ts";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
 import { proxyFor } from "../../../src/http/proxies.ts";
 import { isPrivateAddress } from "../../../src/http/redirects.ts";
+import { proxyAuthorization } from "../../../src/http/tunnel.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const PROXIES = { HTTP_PROXY: "http://plain:1", HTTPS_PROXY: "secure:2" };
@@ -26,6 +27,14 @@ test.each([
   ["https://10.2.3.4/", "10.0.0.0/99", "http://secure:2/"],
   ["https://[fd00::1]/", "fd00::/8", undefined],
   ["https://[fd00::1]/", "fd00::1", undefined],
+  ["https://[::ffff:127.0.0.1]/", "", undefined],
+  ["https://[::ffff:10.2.3.4]/", "10.2.3.4", undefined],
+  ["https://[::ffff:10.2.3.4]/", "10.0.0.0/8", undefined],
+  ["https://[::ffff:11.2.3.4]/", "10.0.0.0/8", "http://secure:2/"],
+  ["https://10.2.3.4/", "::ffff:10.2.3.4", undefined],
+  ["https://10.2.3.4/", "::ffff:10.0.0.0/104", undefined],
+  ["https://11.2.3.4/", "::ffff:10.0.0.0/104", "http://secure:2/"],
+  ["https://10.2.3.4/", "::/0", "http://secure:2/"],
 ])("%s with NO_PROXY=%s", (url, noProxy, proxy) => {
   expect(proxyFor(new URL(url), { ...PROXIES, NO_PROXY: noProxy })?.href).toBe(proxy);
 });
@@ -40,6 +49,8 @@ test.each<[string, Record<string, string>, string, string | undefined]>([
   ["one with TLS", { HTTP_PROXY: "https://cache.corp.example.com" }, EXAMPLE, "https://cache.corp.example.com/"],
   ["one with TLS at an address", { HTTP_PROXY: "https://127.0.0.1:8080" }, EXAMPLE, "https://127.0.0.1:8080/"],
   ["SOCKS", { HTTP_PROXY: "socks5://127.0.0.1" }, EXAMPLE, "socks5://127.0.0.1"],
+  ["an HTTP proxy for an unknown scheme", { HTTP_PROXY: "tcp://u:p@proxy:8080" }, EXAMPLE, "http://u:p@proxy:8080/"],
+  ["an HTTP proxy for another protocol's scheme", { HTTP_PROXY: "ws://proxy:8080" }, EXAMPLE, "http://proxy:8080/"],
   [
     "its own for http",
     { HTTP_PROXY: "http.proxy.tld", HTTPS_PROXY: "secure.proxy.tld" },
@@ -146,6 +157,16 @@ test("a proxy's password stays out of messages, plain and encoded", () => {
   proxyFor(new URL("http://r.example/"), { HTTP_PROXY: "http://me:pass%40word-of-proxy@proxy" });
   const sent = Buffer.from("me:pass@word-of-proxy").toString("base64");
   expect(withoutSecrets(`pass@word-of-proxy ${sent}`)).toBe("[redacted] [redacted]");
+});
+
+test.each([
+  ["me:p%40ss", Buffer.from("me:p@ss")],
+  ["me:p%E4ss", Buffer.from("me:p\xe4ss", "latin1")],
+  ["me:p%C3%A4ss", Buffer.from("me:p\xe4ss")],
+  ["me:50%of%41%", Buffer.from("me:50%ofA%")],
+])("the login %s is sent with the bytes that it stands for", (login, bytes) => {
+  const sent = proxyAuthorization(new URL(`http://${login}@proxy`));
+  expect(sent).toBe(`Basic ${bytes.toString("base64")}`);
 });
 
 test("HTTP_PROXY does not apply to https, and lower case works", () => {
