@@ -24,7 +24,7 @@ export interface RootVariables {
   readonly SSL_CERT_DIR?: string | undefined;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g;
 
 /**
  * The certificates to trust, as PEM, as in Go (crypto/x509/root_unix.go): `SSL_CERT_FILE` or else the first of the
@@ -55,8 +55,11 @@ export function readTrustedRoots(
 }
 
 function addCertificates(roots: Set<string>, text: string): void {
-  for (const certificate of text.match(CERTIFICATE) ?? [])
+  for (const [, base64 = ""] of text.matchAll(CERTIFICATE)) {
+    // Unlike Go, OpenSSL accepts no blank lines.
+    const certificate = `-----BEGIN CERTIFICATE-----\n${base64.replace(/\s+/g, "\n").trim()}\n-----END CERTIFICATE-----`;
     if (!roots.has(certificate) && isUnderstood(certificate)) roots.add(certificate);
+  }
 }
 
 function isUnderstood(certificate: string): boolean {

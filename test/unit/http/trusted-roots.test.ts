@@ -1,3 +1,4 @@
+import { randomUUID, X509Certificate } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -56,6 +57,21 @@ test.each<[string, Record<string, string>, readonly string[]]>([
   const roots = readTrustedRoots(environment, PLACES) ?? "";
   const found = roots.split(/(?<=-----END CERTIFICATE-----)\n/);
   expect(found.toSorted()).toEqual(names.map((name) => pems[name]).toSorted());
+});
+
+const lines = pems.own?.split("\n") ?? [];
+test.each<[string, string]>([
+  ["after one that is cut off", [...lines.slice(0, 3), ...lines].join("\n")],
+  ["with blank lines", lines.join("\n\n")],
+  ["with line ends of Windows", lines.join("\r\n")],
+  ["with blanks at the ends of lines", lines.map((line) => `${line} `).join("\n")],
+  ["on three lines", [lines.at(0), lines.slice(1, -1).join(""), lines.at(-1)].join("\n")],
+])("trusts a certificate %s", (_what, text) => {
+  const directory = join(root, randomUUID());
+  mkdirSync(directory);
+  writeFileSync(join(directory, "ca.pem"), text);
+  const roots = readTrustedRoots({ SSL_CERT_FILE: at("missing.pem"), SSL_CERT_DIR: directory }, PLACES) ?? "";
+  expect(new X509Certificate(roots).raw).toEqual(new X509Certificate(pems.own ?? "").raw);
 });
 
 test("without any roots, Node's apply", () => {
