@@ -118,7 +118,7 @@ function layout(settings: Settings): PhaseFlag[] {
 /**
  * The environment of a phase: the creator's, plus the settings without a flag at some Platform API (the API never gates
  * variables, docs/compatibility.md#environment-variables), minus the variables that make a standalone phase behave
- * unlike a phase of the reference's creator.
+ * unlike a phase of the reference's creator. Detector and builder get no credentials.
  * @param user provides HOME and USER of detector and builder (docs/compatibility.md#users-and-permissions); the other
  * phases read credentials before they switch to that user
  */
@@ -146,10 +146,27 @@ export function phaseEnvironment(
       return { ...shared, CNB_BUILD_IMAGE: undefined };
     case "detector":
       // The creator rejects groups with extensions in any mode.
-      return { ...shared, ...user.environment, CNB_EXPERIMENTAL_MODE: "quiet" };
+      return { ...withoutSecrets(shared), ...user.environment, CNB_EXPERIMENTAL_MODE: "quiet" };
     case "builder":
-      return { ...shared, ...user.environment };
+      return { ...withoutSecrets(shared), ...user.environment };
   }
+}
+
+/** What buildpacks get of the environment (lifecycle env/build.go), and what the detector and the builder read. */
+const BUILD_VARIABLES = new Set([
+  ...["HOSTNAME", "HOME", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"],
+  ...["PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "PKG_CONFIG_PATH"],
+  ...["TMPDIR", "TZ", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"],
+]);
+
+/**
+ * Buildpacks run as the same user as the detector and the builder and can read the environment of both in /proc. The
+ * creator's, and that of the reference's creator, is hidden from them: the kernel does not show a process that has been
+ * root.
+ */
+function withoutSecrets(env: Environment): Environment {
+  const isForBuilds = (name: string) => name.startsWith("CNB_") && name !== "CNB_REGISTRY_AUTH";
+  return Object.fromEntries(Object.entries(env).filter(([name]) => isForBuilds(name) || BUILD_VARIABLES.has(name)));
 }
 
 export interface PhaseStart {

@@ -138,6 +138,17 @@ describe("the phases", () => {
     expect(builder).toMatchObject({ CNB_EXPERIMENTAL_MODE: "warn" });
   });
 
+  test("of which buildpacks can see the environment get none of the creator's secrets", async () => {
+    const build = await FakeBuild.open();
+    const secrets = { CNB_REGISTRY_AUTH: '{"other.example":"Basic c2VjcmV0"}', FAKE_TOKEN: "secret" };
+    expect(await build.create({ env: { ...secrets, CNB_EXEC_ENV: "test" } })).toMatchObject({ exitCode: 0 });
+    for (const phase of ["analyzer", "restorer"] as const) expect(build.call(phase)?.env).toMatchObject(secrets);
+    for (const phase of ["detector", "builder"] as const) {
+      expect(build.call(phase)?.env).toMatchObject({ CNB_EXEC_ENV: "test" });
+      for (const name of Object.keys(secrets)) expect(build.call(phase)?.env).not.toHaveProperty(name);
+    }
+  });
+
   test.each([
     { api: "0.9", restored: false },
     { api: "0.10", restored: true },

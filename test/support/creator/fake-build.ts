@@ -15,13 +15,14 @@ export const PHASES = ["analyzer", "detector", "restorer", "builder"] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 /** Records how it was called, writes to both streams, and runs the test's script. */
-const FAKE_PHASE = `#!/bin/sh
+const fakePhase = (records: string) => `#!/bin/sh
+export FAKE_DIR=${records}
 name=$(basename "$0")
 record=$FAKE_DIR/$name.record
 {
   printf 'arg %s\\n' "$@"
   echo "user $(id -u):$(id -g)"
-  env | grep -E '^(CNB_|HOME=|USER=|TANDEM)' | sort | sed 's/^/env /'
+  env | grep -E '^(CNB_|HOME=|USER=|TANDEM|FAKE_TOKEN)' | sort | sed 's/^/env /'
 } > "$record.part"
 mv "$record.part" "$record"
 echo "$name speaks"
@@ -75,9 +76,8 @@ export class FakeBuild {
     writeAnalyzed(output, runImage);
     writeFileSync(join(output.root, "run.toml"), `[[images]]\nimage = "${registry.host}/run:latest"\n`);
     writeFileSync(join(output.root, "stack.toml"), `[run-image]\nimage = "${registry.host}/run:latest"\n`);
-    const lifecycle = tempTree();
-    for (const phase of PHASES) writeFileSync(join(lifecycle, phase), FAKE_PHASE, { mode: 0o755 });
-    const records = tempTree();
+    const [lifecycle, records] = [tempTree(), tempTree()];
+    for (const phase of PHASES) writeFileSync(join(lifecycle, phase), fakePhase(records), { mode: 0o755 });
     for (const path of [output.root, lifecycle, records]) chmodSync(path, 0o755);
     chownSync(records, BUILD_USER.uid, BUILD_USER.gid);
     return new FakeBuild(registry, output, lifecycle, records);
@@ -133,7 +133,6 @@ export class FakeBuild {
     const variables = {
       CNB_PLATFORM_API: api,
       CNB_LIFECYCLE_DIR: this.lifecycle,
-      FAKE_DIR: this.#records,
       HOME: "/root-home",
       USER: "starter",
       ...env,
