@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { pipeline, Readable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
 import { Client, type Dispatcher, errors, Pool } from "undici";
@@ -70,8 +71,10 @@ export class Connections {
     return pending + queued + running > 0;
   }
 
-  request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
-    return this.#pool.request(options);
+  async request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
+    // undici frees a connection a turn after its response ends. Without the wait, the next request would open another.
+    await nextTurn();
+    return await this.#pool.request(options);
   }
 
   destroy(): Promise<void> {
@@ -112,6 +115,7 @@ function withParserBudget(connect: () => void): void {
 class LenientClient extends Client {
   #heads: AnswerHeads | undefined;
   #answers = 0;
+  #isAfterHead = false;
 
   constructor(origin: URL, options: Client.Options, open: () => Promise<Socket>) {
     super(origin, {
@@ -121,6 +125,7 @@ class LenientClient extends Client {
           (socket) => {
             this.#heads = new AnswerHeads(socket);
             this.#answers = 0;
+            this.#isAfterHead = false;
             withParserBudget(() => callback(null, socket));
           },
           (error) => callback(error, null),
@@ -144,11 +149,13 @@ class LenientClient extends Client {
       onResponseData: (...args) => handler.onResponseData?.(...args),
       onResponseEnd: (...args) => {
         this.#answers += 1;
+        this.#isAfterHead = options.method === "HEAD";
         this.#heads?.rest();
         handler.onResponseEnd?.(...args);
       },
       onResponseError: (controller, error) => {
-        handler.onResponseError?.(controller, httpError(error, options, { isAnswered, isFirst: this.#answers === 0 }));
+        const state = { isAnswered, isFirst: this.#answers === 0, isAfterHead: this.#isAfterHead };
+        handler.onResponseError?.(controller, httpError(error, options, state));
       },
     });
   }
@@ -157,7 +164,11 @@ class LenientClient extends Client {
 function httpError(
   error: Error,
   { headersTimeout, bodyTimeout }: Dispatcher.DispatchOptions,
-  { isAnswered, isFirst }: { readonly isAnswered: boolean; readonly isFirst: boolean },
+  {
+    isAnswered,
+    isFirst,
+    isAfterHead,
+  }: { readonly isAnswered: boolean; readonly isFirst: boolean; readonly isAfterHead: boolean },
 ): Error {
   if (error instanceof errors.HeadersTimeoutError)
     return new HttpError("HTTP_HEADERS_TIMEOUT", "timeout awaiting response headers", {
@@ -166,6 +177,9 @@ function httpError(
   if (error instanceof errors.BodyTimeoutError)
     return new HttpError("HTTP_BODY_TIMEOUT", "timeout awaiting response body", { silentMs: bodyTimeout ?? 0 });
   if (error instanceof errors.HeadersOverflowError) return new HttpError("HPE_HEADER_OVERFLOW", error.message);
+  // The body that some servers send after a response to HEAD, which has none.
+  if (error instanceof errors.HTTPParserError && isAfterHead && !isAnswered)
+    return new HttpError("HTTP_EOF", "EOF", { isFirst });
   if (error instanceof errors.HTTPParserError)
     return new HttpError(error.code ?? "HPE_INVALID", error.message, {
       data: "data" in error ? String(error.data) : "",
@@ -210,6 +224,8 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
       body: stream ?? (body instanceof Uint8Array ? body : null),
       headersTimeout: headersTimeoutMs,
       bodyTimeout: bodyTimeoutMs,
+      // undici would close the connection after a HEAD, because some servers send a body. AnswerHeads notices one.
+      reset: false,
       ...(signal === undefined ? {} : { signal }),
     });
     // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.

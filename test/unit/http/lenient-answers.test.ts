@@ -113,6 +113,40 @@ test("a response to HEAD has no body, whatever its coding and length", async () 
   expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
 });
 
+test.each(["HEAD", "GET"] as const)("consecutive %s requests share a connection", async (method) => {
+  const server = await serve(`${OK}Content-Length: 0\r\n\r\n`);
+  const http = client();
+  for (let i = 0; i < 3; i++) expect(await read(http, requestTo(server, method))).toBe("200 ");
+  expect(server.connections).toBe(1);
+});
+
+test("drops a body that follows a response to HEAD, and the next request gets its own response", async () => {
+  const server = await serve(`${OK}${BODY}`);
+  const http = client();
+  expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
+  expect(await read(http, requestTo(server))).toBe("200 ok");
+});
+
+test("repeats a request whose response would begin with the body of a response to HEAD", async () => {
+  const server = await RawServer.start((socket) => {
+    // The body arrives once the next request is on its way.
+    let requests = 0;
+    socket.on("data", (data) => {
+      requests += 1;
+      if (data.toString().startsWith("HEAD")) socket.write(`${OK}Content-Length: 2\r\n\r\n`);
+      else socket.write(requests === 1 ? `${OK}${BODY}` : `no${OK}${BODY}`);
+    });
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const http = client();
+  expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
+  expect(await read(http, requestTo(server))).toBe("200 ok");
+  expect(server.connections).toBe(2);
+  expect(await read(http, requestTo(server, "HEAD"))).toBe("200 ");
+  const post = await rejectionOf(read(http, requestTo(server, "POST")));
+  expect(post).toMatchObject({ message: expect.stringMatching(/: EOF$/), isTemporary: true });
+});
+
 test("a range of a compressed file stays unchanged", async () => {
   const bytes = gzipSync("ok");
   const head = `HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n\r\n`;
