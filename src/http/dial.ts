@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
+import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
 
 export class HttpError extends Error {
@@ -178,6 +179,12 @@ function shakeHands(
     ...(session && { session }),
     secureContext,
     rejectUnauthorized,
+    checkServerIdentity: (_, certificate) => {
+      const mismatch = hostMismatch(name, certificate);
+      return mismatch === undefined
+        ? undefined
+        : new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", `tls: failed to verify certificate: ${mismatch}`);
+    },
   };
   const tls = startTls(tlsOptions);
   tls.on("session", (latest) => sessions.set(serverOf(address), latest));
