@@ -31,7 +31,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----
  * system's bundles, plus every file in the directories of `SSL_CERT_DIR` (colon-separated) or else the system's
  * (crypto/x509/root_linux.go). So a custom file adds to the system's directory. Invalid certificates are skipped: one
  * would make OpenSSL reject all others.
- * @returns undefined if there are none; Node's own list applies then
+ * @returns undefined if there are none
  */
 export function readTrustedRoots(
   environment: RootVariables,
@@ -161,8 +161,10 @@ export function tlsSettings(certificates: Certificates, rejectUnauthorized: bool
   return { secureContext, rejectUnauthorized, sessions: new TlsSessions() };
 }
 
-export function trustedAuthorities(environment: RootVariables): string {
-  return readTrustedRoots(environment) ?? rootCertificates.join("\n");
+/** Variables that name no certificate trust none, as in Go: Node's list is only for machines without any. */
+export function trustedAuthorities(environment: RootVariables, places?: RootPlaces): string | string[] {
+  const isNamed = Boolean(environment.SSL_CERT_FILE || environment.SSL_CERT_DIR);
+  return readTrustedRoots(environment, places) ?? (isNamed ? [] : rootCertificates.join("\n"));
 }
 
 let unverified: TlsSettings | undefined;

@@ -2,8 +2,9 @@ import { randomUUID, X509Certificate } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { afterAll, expect, test } from "vitest";
-import { readTrustedRoots } from "../../../src/http/tls.ts";
+import { readTrustedRoots, trustedAuthorities } from "../../../src/http/tls.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 
 const NAMES = ["bundle", "second", "system", "own", "dir", "other"] as const;
@@ -74,7 +75,11 @@ test.each<[string, string]>([
   expect(new X509Certificate(roots).raw).toEqual(new X509Certificate(pems.own ?? "").raw);
 });
 
-test("without any roots, Node's apply", () => {
-  const nothing = { SSL_CERT_FILE: at("missing.pem"), SSL_CERT_DIR: at("missing") };
-  expect(readTrustedRoots(nothing, PLACES)).toBeUndefined();
+test("without any roots, Node's apply, unless a variable names others", () => {
+  const nothing = { bundles: [at("missing.pem")], directories: [at("missing")] };
+  expect(trustedAuthorities({}, nothing)).toBe(rootCertificates.join("\n"));
+  expect(trustedAuthorities({ SSL_CERT_FILE: "", SSL_CERT_DIR: "" }, nothing)).toBe(rootCertificates.join("\n"));
+  expect(trustedAuthorities({ SSL_CERT_FILE: at("missing.pem") }, nothing)).toEqual([]);
+  expect(trustedAuthorities({ SSL_CERT_DIR: at("missing") }, nothing)).toEqual([]);
+  expect(trustedAuthorities({ SSL_CERT_DIR: at("dir") }, nothing)).toBe(pems.dir);
 });
