@@ -39,6 +39,12 @@ export function fullJitter(baseMs: number, maxMs: number, random: () => number =
 }
 
 /**
+ * Waits in ms before further tries at a server that asks for a wait beyond the whole budget: the reference's, which
+ * ignores what a server asks for (docs/compatibility.md#retries).
+ */
+const HURRIED_WAITS_MS = [1000, 3000];
+
+/**
  * Runs `task` until it succeeds, fails permanently, or the budget ends. The last try comes when the budget ends, unless
  * the server asks for a longer wait.
  */
@@ -67,9 +73,12 @@ export async function retrying<T>(
       const budgetMs = Math.min(policy.budgetMs, policy.shortBudgetMs?.(error) ?? policy.budgetMs);
       const leftMs = budgetMs - failures.sinceMs;
       const askedMs = policy.askedWaitMs(error) ?? 0;
-      if (leftMs <= 0 || askedMs > leftMs) throw hooks.onGiveUp?.(error, failures) ?? error;
+      const hurriedMs = askedMs > policy.budgetMs ? HURRIED_WAITS_MS[count - 1] : undefined;
+      if (leftMs <= 0 || (askedMs > leftMs && hurriedMs === undefined))
+        throw hooks.onGiveUp?.(error, failures) ?? error;
+      const ownMs = Math.min(hurriedMs ?? policy.waitMs(count + 1), leftMs);
       // Whole ms: the rest of a budget may be below the clock's resolution.
-      const waitMs = Math.ceil(Math.max(Math.min(policy.waitMs(count + 1), leftMs), askedMs));
+      const waitMs = Math.ceil(hurriedMs === undefined ? Math.max(ownMs, askedMs) : ownMs);
       hooks.onRetry?.(error, failures, waitMs);
       await clock.wait(waitMs, hooks.signal);
     }

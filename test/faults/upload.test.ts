@@ -163,10 +163,15 @@ describe("an unhealthy registry", () => {
     expect(logger.lines[0]).toMatch(/retrying in 1s$/);
   });
 
-  test("a Retry-After beyond the budget fails at once with the registry's message", async () => {
-    fault("POST", {
-      answer: { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } },
-    });
+  test("a Retry-After beyond the budget does not end an upload that the registry then accepts", async () => {
+    fault("POST", { answer: { status: 429, headers: { "retry-after": "1732665600" } } }, UPLOADS, 2);
+    await expectUploaded(TestBlob.complete(seededBytes(1000, 9)));
+    expect(clock.waits).toEqual([1000, 3000]);
+  });
+
+  test("a Retry-After beyond the budget fails with the registry's message", async () => {
+    const answer = { ...refusal(429, "TOOMANYREQUESTS", "pull rate limit"), headers: { "retry-after": "3600" } };
+    fault("POST", { answer }, UPLOADS, 3);
     const error = await rejectionOf(repository.putBlob(TestBlob.complete(seededBytes(1000, 9)), WORK));
     expect(String(error)).toContain("TOOMANYREQUESTS: pull rate limit");
   });

@@ -91,9 +91,21 @@ describe("retrying", () => {
     const asked = policy({ askedWaitMs: () => 700 });
     await retrying(asked, failing("temporary"));
     expect(asked.clock.waits).toEqual([700]);
-    const tooLong = policy({ askedWaitMs: () => 1001 });
-    expect(await rejectionOf(retrying(tooLong, failing("temporary")))).toBe("temporary");
-    expect(tooLong.clock.waits).toEqual([]);
+    const tooLate = policy({ askedWaitMs: () => 700 });
+    expect(await rejectionOf(retrying(tooLate, failing(...ALWAYS)))).toBe("temporary");
+    expect(tooLate.clock.waits).toEqual([700]);
+  });
+
+  test("tries three times if the server asks for a wait beyond the whole budget", async () => {
+    const far = policy({ budgetMs: 10_000, askedWaitMs: () => 10_001 });
+    expect(await retrying(far, failing("temporary", "temporary"))).toBe(3);
+    expect(far.clock.waits).toEqual([1000, 3000]);
+    const farther = policy({ budgetMs: 10_000, askedWaitMs: () => Number.MAX_SAFE_INTEGER });
+    expect(await rejectionOf(retrying(farther, failing(...ALWAYS)))).toBe("temporary");
+    expect(farther.clock.waits).toEqual([1000, 3000]);
+    const short = policy({ askedWaitMs: () => 1001 });
+    expect(await rejectionOf(retrying(short, failing(...ALWAYS)))).toBe("temporary");
+    expect(short.clock.waits).toEqual([1000]);
   });
 
   test("reports the number of failures and their duration", async () => {
