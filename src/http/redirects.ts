@@ -58,7 +58,7 @@ export function isPrivateAddress(url: URL): boolean {
 }
 
 export function isPrivateFrom(registry: URL, url: URL): boolean {
-  return isPrivateAddress(url) && !(url.hostname === "localhost" && isLoopback(registry));
+  return isPrivateAddress(url) && !(isLocalhost(hostOf(url)) && isLoopback(registry));
 }
 
 function isLoopback(url: URL): boolean {
@@ -114,7 +114,7 @@ function redirectFault(request: HttpRequest, reason: string): Fault {
 
 /**
  * @throws Fault if `to` is on another host than `from` and in a private network
- * (docs/compatibility.md#private-addresses). A registry on this machine may redirect to one.
+ * (docs/compatibility.md#private-addresses). A registry on this machine may redirect to the machine's names.
  */
 export function refusePrivate(what: string, from: URL, to: URL): void {
   if (to.hostname === from.hostname || !isPrivateFrom(from, to)) return;

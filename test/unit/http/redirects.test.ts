@@ -125,7 +125,11 @@ test.each([
   ["https://10.0.0.5/v2/", "https://10.0.0.5:9000/store", true],
   ["https://10.0.0.5/v2/", "https://10.0.0.6/store", false],
   ["http://127.0.0.1:5000/", "http://localhost:5001/", true],
+  ["http://localhost:5000/", "http://store.localhost:5001/", true],
+  ["https://reg.localhost/", "https://store.localhost/", true],
+  ["http://127.0.0.1:5000/", "http://localhost.:5001/", true],
   ["http://localhost:5000/", "http://127.0.0.1:5001/", false],
+  ["https://reg.example/", "http://store.localhost:5001/", false],
   ["https://reg.example/", "http://localhost:5001/", false],
   ["https://reg.example/", "https://minio.corp.internal/", true],
 ])("from %s to %s: %s", (from, target, isAllowed) => {
