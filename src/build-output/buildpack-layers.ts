@@ -1,5 +1,5 @@
 import type { Dirent } from "node:fs";
-import { opendir, readdir, readFile } from "node:fs/promises";
+import { opendir, readdir } from "node:fs/promises";
 import { z } from "zod";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import type { FreeValue } from "../cnb/lifecycle-metadata.ts";
@@ -11,13 +11,13 @@ import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
 import type { BuildpackLayer, BuildpackLayers } from "../plan/inputs.ts";
 import { buildpackDirectory } from "./metadata.ts";
-import { flag, freeTable, freeValue, isMissingFile, isTable, readToml, table } from "./toml.ts";
+import { flag, freeTable, freeValue, isMissingFile, isTable, openBuildpackFile, readToml, table } from "./toml.ts";
 
 const storeSchema = table({ metadata: freeTable });
 
 async function readStore(path: ByteString, buildpackId: string): Promise<BuildpackLayers["store"]> {
   try {
-    return await readToml(path, storeSchema);
+    return await readToml(path, storeSchema, openBuildpackFile);
   } catch (error) {
     throw withContext(`failed decoding store.toml for buildpack ${goQuote(buildpackId)}`, error);
   }
@@ -50,7 +50,7 @@ const layerSchema = z.preprocess(
 
 export async function readLayerToml(path: ByteString): Promise<LayerToml> {
   try {
-    const layer = await readToml(path, layerSchema);
+    const layer = await readToml(path, layerSchema, openBuildpackFile);
     if (!layer[FLAGS_ON_TOP]) return { ...NOTHING, ...layer.types, data: layer.metadata };
   } catch (error) {
     if (isMissingFile(error)) return NOTHING;
@@ -147,8 +147,10 @@ async function hasContents(path: ByteString): Promise<boolean> {
 
 async function checkShaFile(path: ByteString): Promise<void> {
   try {
-    await readFile(fsPath(path));
+    await using file = await openBuildpackFile(path);
+    await file.readFile();
   } catch (error) {
+    if (error instanceof Fault) throw error;
     if (!isNotExist(error)) throw pathFault("EXPORT_INPUT_READ", "read", fromByteString(path), error);
   }
 }

@@ -1,4 +1,5 @@
-import { open } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { parse, TomlDate, TomlError } from "smol-toml";
 import { z } from "zod";
 import type { FreeValue } from "../cnb/lifecycle-metadata.ts";
@@ -146,9 +147,13 @@ function shortened(value: bigint): string {
  * of Go's os.Open and of BurntSushi/toml, the latter after the file's path.
  * @throws Fault whose cause is Node's ENOENT if the file does not exist
  */
-export async function readToml<Schema extends z.ZodType>(path: ByteString, schema: Schema): Promise<z.output<Schema>> {
+export async function readToml<Schema extends z.ZodType>(
+  path: ByteString,
+  schema: Schema,
+  openFile: (path: ByteString) => Promise<FileHandle> = (name) => open(fsPath(name)),
+): Promise<z.output<Schema>> {
   const file = fromByteString(path);
-  const bytes = await readBytes(path);
+  const bytes = await readBytes(path, openFile);
   const result = schema.safeParse(decode(bytes, file), { ...INTERPRETED, reportInput: true });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -198,9 +203,23 @@ function decode(bytes: Uint8Array, file: string): unknown {
  */
 const MAX_TOML_BYTES = 8 << 20;
 
-async function readBytes(path: ByteString): Promise<Uint8Array> {
+/**
+ * Opens a file that a buildpack may have replaced by a FIFO. To wait for its writer would block a thread of the pool,
+ * and the process cannot end before its threads.
+ * @throws Fault for a FIFO
+ */
+export async function openBuildpackFile(path: ByteString): Promise<FileHandle> {
+  const file = await open(fsPath(path), constants.O_RDONLY | constants.O_NONBLOCK);
+  if (!(await file.stat()).isFIFO()) return file;
+  await file.close();
+  throw new Fault("EXPORT_INPUT_READ", `open ${fromByteString(path)}: it is a FIFO, not a regular file`, {
+    hint: "Let the buildpack that made it write a regular file.",
+  });
+}
+
+async function readBytes(path: ByteString, openFile: (path: ByteString) => Promise<FileHandle>): Promise<Uint8Array> {
   try {
-    await using file = await open(fsPath(path));
+    await using file = await openFile(path);
     const { size } = await file.stat();
     if (size <= MAX_TOML_BYTES) return await file.readFile();
     throw new Fault(

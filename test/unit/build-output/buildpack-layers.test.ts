@@ -1,4 +1,5 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { logBuildpackDirectory, readBuildpackLayers } from "../../../src/build-output/buildpack-layers.ts";
 import type { BuildpackLayers } from "../../../src/plan/inputs.ts";
@@ -162,6 +163,26 @@ describe("malformed layers", () => {
   test("a readable .sha file changes nothing", async () => {
     const { layers } = await read(tree({ "x.toml": "[types]\nlaunch = true", "x.sha": "sha256:old" }));
     expect(layers).toMatchObject([{ launch: true, malformed: undefined }]);
+  });
+});
+
+describe("a FIFO is rejected without waiting for its writer", () => {
+  function treeWithFifo(name: string): string {
+    const root = tree({ "x.toml": "", "x/": "" });
+    rmSync(`${root}/samples_java/${name}`, { force: true });
+    execFileSync("mkfifo", [`${root}/samples_java/${name}`]);
+    return root;
+  }
+
+  test.each(["x.toml", "x.sha"])("%s", async (name) => {
+    const root = treeWithFifo(name);
+    const malformed = `open ${root}/samples_java/${name}: it is a FIFO, not a regular file`;
+    expect((await read(root)).layers).toMatchObject([{ name: "x", malformed }]);
+  });
+
+  test("store.toml", async () => {
+    const message = expect.stringMatching(/store\.toml: it is a FIFO, not a regular file$/);
+    expect((await read(treeWithFifo("store.toml"))).unreadable).toMatchObject({ message });
   });
 });
 
