@@ -205,8 +205,8 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     throw startFault(phase, error);
   } finally {
     signal.removeEventListener("abort", stop);
-    // After a stop, remaining processes of the phase have no purpose and would keep the output open.
-    if (!signal.aborted) process.off("exit", kill);
+    // After a stop or a kill, remaining processes of the phase have no purpose and would keep the output open.
+    if (!signal.aborted && child.signalCode === null) process.off("exit", kill);
   }
   signal.throwIfAborted();
   if (child.exitCode !== null) return child.exitCode;

@@ -208,12 +208,14 @@ describe("a failure", () => {
     expect(build.called).toEqual([]);
   });
 
-  test("a phase that was killed", async () => {
+  test("a phase that was killed, and what it started ends with the creator", async () => {
     const build = await FakeBuild.open();
-    build.script("builder", "kill -KILL $$\n");
+    build.script("builder", 'sleep 600 & echo $! > "$FAKE_DIR/pid"\nkill -KILL $$\n');
     const run = await build.create({ flags: ["-no-color"] });
     expect(run.exitCode).toBe(137);
     expect(run.stderr).toContain("ERROR: the builder was killed by SIGKILL\n");
+    const pid = Number(build.record("pid"));
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), WAIT);
   });
 
   test.each([
