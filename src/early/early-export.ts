@@ -211,7 +211,7 @@ export class EarlyExport implements EarlyWork {
   ): Promise<{ readonly kind: "later"; readonly reason: string } | undefined> {
     const { id, source } = candidate;
     const key = layerKey(source);
-    this.layers.begin(key, making);
+    this.layers.begin(key, making, (blob) => this.#workshop?.uploads?.start(blob));
     this.#busy = builder;
     const made = await making.layer.catch(() => undefined).finally(() => (this.#busy = undefined));
     if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
@@ -220,7 +220,7 @@ export class EarlyExport implements EarlyWork {
       this.layers.drop(key);
       return { kind: "later", reason };
     }
-    this.layers.ready(key, made?.blob && this.#workshop?.uploads?.start(made.blob.spool));
+    this.layers.ready(key);
     return undefined;
   }
 

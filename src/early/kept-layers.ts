@@ -1,5 +1,6 @@
 import type { TreeStamp } from "../../workers/protocol.ts";
 import type { EarlyClaim, EarlyLayers } from "../engine/early-builder.ts";
+import type { GrowingBlob } from "../engine/layer.ts";
 import type { EarlyUpload } from "./early-uploads.ts";
 import type { EarlyMaking } from "./make-early.ts";
 
@@ -15,15 +16,22 @@ export class KeptLayers implements EarlyLayers {
   readonly #claimed: Kept[] = [];
   readonly #dropped: Kept[] = [];
 
-  begin(key: string, making: EarlyMaking): void {
+  /** @param upload called when the layer's blob begins to grow, unless the layer is dropped before */
+  begin(key: string, making: EarlyMaking, upload: (blob: GrowingBlob) => EarlyUpload | undefined): void {
     this.drop(key);
-    this.#kept.set(key, { making, isReady: false, upload: undefined });
+    const kept: Kept = { making, isReady: false, upload: undefined };
+    this.#kept.set(key, kept);
+    making.blob.then(
+      (blob) => {
+        if (!this.#dropped.includes(kept)) kept.upload = upload(blob);
+      },
+      () => undefined,
+    );
   }
 
-  ready(key: string, upload: EarlyUpload | undefined): void {
+  ready(key: string): void {
     const kept = this.#kept.get(key);
-    if (kept === undefined) upload?.stop();
-    else [kept.isReady, kept.upload] = [true, upload];
+    if (kept !== undefined) kept.isReady = true;
   }
 
   has(key: string): boolean {

@@ -1,6 +1,6 @@
 import { realpath, statfs } from "node:fs/promises";
 import type { TarIndex, TreeStamp } from "../../workers/protocol.ts";
-import type { EarlyBuilder, EarlyLayer } from "../engine/early-builder.ts";
+import type { EarlyBuild, EarlyBuilder } from "../engine/early-builder.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
@@ -22,7 +22,8 @@ export interface EarlyPlan {
 export interface EarlyMaking {
   readonly stamp: TreeStamp;
   readonly index: TarIndex;
-  readonly layer: Promise<EarlyLayer>;
+  readonly layer: EarlyBuild["layer"];
+  readonly blob: EarlyBuild["blob"];
   hasWriter(): boolean;
   stop(): void;
 }
@@ -64,10 +65,9 @@ export async function beginEarly(
     if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return later(`${spoolDir} has too little room`);
     signal.throwIfAborted();
     const stopped = new AbortController();
-    const layer = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
-    layer.catch(() => undefined);
+    const build = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
     const stop = () => stopped.abort(new Fault("EXPORT_CANCELLED", "an early layer was not needed any more"));
-    return { kind: "begun", making: { stamp, index, layer, hasWriter: isWritten, stop } };
+    return { kind: "begun", making: { stamp, index, ...build, hasWriter: isWritten, stop } };
   } catch (error) {
     signal.throwIfAborted();
     return later(messageOf(error));

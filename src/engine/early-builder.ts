@@ -6,13 +6,14 @@ import {
   type TreeStamp,
 } from "../../workers/protocol.ts";
 import { untilAborted } from "../concurrency/abort.ts";
+import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
 import type { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
 import { type PassEngine, type PassResult, runPass } from "./pass.ts";
 import type { WorkerPool } from "./pool.ts";
 import { SlotPool } from "./slots.ts";
-import { blobOf, maxBlobSize, SpooledBlob } from "./spool.ts";
+import { maxBlobSize, PendingSpool, SpooledBlob } from "./spool.ts";
 import type { SpoolFiles } from "./spool-files.ts";
 
 /**
@@ -22,6 +23,12 @@ import type { SpoolFiles } from "./spool-files.ts";
 export interface EarlyLayer {
   readonly diffId: DigestDone;
   readonly blob: { readonly spool: SpooledBlob; readonly done: DigestDone } | undefined;
+}
+
+/** A layer in progress. `blob` settles when its blob, which still grows, can be read; never if none is made. */
+export interface EarlyBuild {
+  readonly layer: Promise<EarlyLayer>;
+  readonly blob: Promise<SpooledBlob>;
 }
 
 export interface ClaimedLayer extends EarlyLayer {
@@ -70,22 +77,28 @@ export class EarlyBuilder {
   }
 
   /**
-   * Hashes a layer, and compresses it unless its diffID is one of `expected`.
-   * @throws Fault if a file cannot be read, or changes meanwhile; the signal's reason
+   * Hashes a layer, and compresses it unless its diffID is one of `expected`. The layer rejects with a Fault if a file
+   * cannot be read, or changes meanwhile, and with the signal's reason.
    */
-  async build(
-    { expected, blob }: WantedProducts,
+  build(wanted: WantedProducts, tar: TarIndex, work: LayerWork, signal: AbortSignal): EarlyBuild {
+    const blob = new PendingSpool();
+    return { layer: awaitedLater(this.#make(wanted, tar, blob, work, signal)), blob: blob.spool };
+  }
+
+  async #make(
+    { expected, blob: isBlobWanted }: WantedProducts,
     tar: TarIndex,
+    blob: PendingSpool,
     work: LayerWork,
     signal: AbortSignal,
   ): Promise<EarlyLayer> {
-    const isUnconditional = blob && expected.length === 0;
-    const first = await this.#pass(tar, { diffId: true, blob: isUnconditional }, work, signal);
+    const isUnconditional = isBlobWanted && expected.length === 0;
+    const first = await this.#pass(tar, { diffId: true, blob: isUnconditional ? blob : undefined }, work, signal);
     const { diffId } = first;
     if (diffId === undefined) throw new Fault("EXPORT_INTERNAL", "a pass did not build the diffID");
     const isKnown = expected.includes(`sha256:${diffId.sha256}`);
-    if (!blob || isUnconditional || isKnown) return { diffId, blob: first.blob };
-    const second = await this.#pass(tar, { diffId: false, blob: true }, work, signal);
+    if (!isBlobWanted || isUnconditional || isKnown) return { diffId, blob: first.blob };
+    const second = await this.#pass(tar, { diffId: false, blob }, work, signal);
     if (second.crc32 === diffId.crc32) return { diffId, blob: second.blob };
     await second.blob?.spool.release();
     throw new Fault("EXPORT_LAYER_CHANGED", "the layer's contents changed between hashing and compressing them");
@@ -93,21 +106,21 @@ export class EarlyBuilder {
 
   async #pass(
     tar: TarIndex,
-    products: { readonly diffId: boolean; readonly blob: boolean },
+    { diffId, blob }: { readonly diffId: boolean; readonly blob: PendingSpool | undefined },
     work: LayerWork,
     signal: AbortSignal,
   ): Promise<Pick<EarlyLayer, "blob"> & Pick<PassResult, "diffId" | "crc32">> {
-    const spool = products.blob ? await this.#openSpool(tar) : undefined;
     try {
+      const spool = await blob?.open(this.#openSpool(tar));
       const rank = { priority: 0, order: 0 };
-      const result = await runPass(this.#engine, tar, { diffId: products.diffId, spool, work }, rank, signal);
+      const result = await runPass(this.#engine, tar, { diffId, spool, work }, rank, signal);
       if (result.touched !== undefined) throw changedFault(result.touched, "was written to");
-      const { diffId, blob, crc32 } = result;
-      if (spool === undefined || blob === undefined) return { diffId, crc32, blob: undefined };
-      spool.complete(blobOf(blob));
-      return { diffId, crc32, blob: { spool, done: blob } };
+      const { blob: done } = result;
+      if (spool === undefined || done === undefined) return { ...result, blob: undefined };
+      blob?.complete(done);
+      return { ...result, blob: { spool, done } };
     } catch (error) {
-      spool?.fail(error);
+      blob?.fail(error);
       throw error;
     }
   }

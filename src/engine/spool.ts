@@ -145,7 +145,7 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   }
 }
 
-export function blobOf({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
+function blobOf({ sha256, size }: DigestDone): { readonly digest: Digest; readonly size: number } {
   return { digest: `sha256:${sha256}` as Digest, size };
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Registries, RegistriesOptions } from "../../src/destinations/registry/registries.ts";
-import { blobOf, type SpooledBlob } from "../../src/engine/spool.ts";
+import type { SpooledBlob } from "../../src/engine/spool.ts";
 import { Fault } from "../../src/errors/fault.ts";
 import { DEFAULT_TIMEOUTS } from "../../src/http/http.ts";
 import { type BodyHooks, UploadBody } from "../../src/http/upload-body.ts";
@@ -64,11 +64,7 @@ function append(bytes: Buffer): void {
 
 function complete(bytes: Buffer) {
   append(bytes.subarray(spool.available));
-  spool.complete(blobOf({ kind: "digest-done", sha256: sha256(bytes), size: bytes.length, crc32: 0 }));
-}
-
-function sha256(bytes: Buffer): string {
-  return digestOf(bytes).slice("sha256:".length);
+  spool.complete({ digest: digestOf(bytes), size: bytes.length });
 }
 
 async function turns(isDone: () => boolean): Promise<void> {

@@ -41,10 +41,14 @@ export class EarlyScene {
   }
 
   /** Begins the layer, as it is begun while a build runs. */
-  async begin(source: DirectorySource, expected: readonly string[] = []): Promise<BegunEarly> {
+  async begin(
+    source: DirectorySource,
+    expected: readonly string[] = [],
+    upload: Parameters<KeptLayers["begin"]>[2] = () => undefined,
+  ): Promise<BegunEarly> {
     const site = { spoolDir: this.spoolDir, session: process.pid };
     const begun = await beginEarly(this.#builder, planOfEarly(source, expected), site, NEVER);
-    if (begun.kind === "begun") this.kept.begin(layerKey(source), begun.making);
+    if (begun.kind === "begun") this.kept.begin(layerKey(source), begun.making, upload);
     return begun;
   }
 
@@ -53,7 +57,7 @@ export class EarlyScene {
     if (begun.kind !== "begun") return begun;
     const reason = await doubtEarly(this.#builder, planOfEarly(source, expected), begun.making, NEVER);
     if (reason === undefined) {
-      this.kept.ready(layerKey(source), undefined);
+      this.kept.ready(layerKey(source));
       return { kind: "made", layer: await begun.making.layer };
     }
     this.kept.drop(layerKey(source));

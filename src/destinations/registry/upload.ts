@@ -108,7 +108,9 @@ export class Upload {
     } catch (error) {
       this.#hasFailed = true;
       this.#cutBytes = isCut(error) ? Math.max(READY_BYTES, this.#sent - this.#offset) : 0;
-      if (this.#options.signal?.aborted && this.#location !== undefined) {
+      // An error that is not the registry's comes from the blob's producer: the upload cannot be completed.
+      const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault);
+      if (isGivenUp && this.#location !== undefined) {
         const { priority } = this.#options;
         await cancelUpload(this.#connection, this.#location, { priority, signal: AbortSignal.timeout(CANCEL_MS) });
       }

@@ -56,10 +56,16 @@ function source(root: string): DirectorySource {
   return { kind: "directory", path: root, uid: 1000, gid: 1000 };
 }
 
+type Rest<Arguments extends readonly unknown[]> = Arguments extends [unknown, ...infer Others] ? Others : [];
+
 /** Begins a layer as soon as its last change is old enough. */
-async function begun(scene: EarlyScene, layer: DirectorySource): Promise<EarlyMaking> {
+async function begun(
+  scene: EarlyScene,
+  layer: DirectorySource,
+  ...how: Rest<Parameters<EarlyScene["begin"]>>
+): Promise<EarlyMaking> {
   return await vi.waitFor(async () => {
-    const tried = await scene.begin(layer);
+    const tried = await scene.begin(layer, ...how);
     if (tried.kind !== "begun") throw new Error(tried.reason);
     return tried.making;
   }, WAIT);
@@ -80,6 +86,34 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await scene.early(layer);
     const without = await scene.exportWithoutEarly(layer);
     expect(await scene.export(layer)).toEqual({ ...without, reads: 0 });
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test("is offered for upload when its blob begins to grow, also if it was hashed first", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    for (const expected of [[], ["sha256:other"]]) {
+      const available = Promise.withResolvers<number>();
+      await begun(scene, layer, expected, (blob) => {
+        available.resolve(blob.available);
+        return undefined;
+      });
+      expect(await available.promise).toBe(0);
+    }
+    scene.kept.drop(layerKey(layer));
+    await spoolsClosed(scene.spoolDir);
+  });
+
+  test("is not uploaded if it is dropped when its blob begins to grow", async () => {
+    const scene = new EarlyScene(pool);
+    const layer = source(layerTree());
+    const making = await begun(scene, layer);
+    await making.blob;
+    const upload = vi.fn(() => undefined);
+    scene.kept.begin(layerKey(layer), making, upload);
+    scene.kept.drop(layerKey(layer));
+    await making.blob;
+    expect(upload).not.toHaveBeenCalled();
     await spoolsClosed(scene.spoolDir);
   });
 

@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
+import { READY_BYTES } from "../../../src/destinations/registry/upload.ts";
 import { EarlyUploads } from "../../../src/early/early-uploads.ts";
+import { Fault } from "../../../src/errors/fault.ts";
 import { Monitor } from "../../../src/observe/monitor.ts";
 import { summarize } from "../../../src/observe/summary/summary.ts";
 import { parseReference } from "../../../src/oci/reference.ts";
@@ -66,6 +68,18 @@ test("an upload under way when the build ends goes on, and the export joins and 
   expect([outcome, size]).toEqual(["uploaded", BYTES.length]);
   expect(summarize(monitor, undefined).sentBytes).toBe(BYTES.length);
   expect(server.count("PATCH", UPLOADS)).toBe(1);
+});
+
+test("an upload whose layer turns out to be impossible to make is cancelled", async () => {
+  const { server, logger, uploads } = await scene();
+  const blob = new TestBlob(seededBytes(2 * READY_BYTES, 2));
+  uploads.start(blob);
+  blob.growTo(READY_BYTES);
+  await vi.waitFor(() => expect(server.count("PATCH", UPLOADS)).toBe(1), WAIT);
+  blob.fail(new Fault("EXPORT_LAYER_CHANGED", "a file was written to"));
+  await vi.waitFor(() => expect(server.blobs.pending).toBe(0), WAIT);
+  await vi.waitFor(() => expect(logger.lines.join()).toContain("a file was written to"), WAIT);
+  expect(server.count("PUT", UPLOADS)).toBe(0);
 });
 
 test("without the right to push, nothing is sent", async () => {
