@@ -22,6 +22,7 @@ export interface Selection {
   readonly creatorLinks: readonly Link[];
   /** The commit or directory to compare with; undefined: where this branch left main. */
   readonly against: string | undefined;
+  readonly buildCost: boolean;
   /** Where BENCHMARKS.md and its pictures go; undefined: nowhere. */
   readonly writeTo: string | undefined;
 }
@@ -41,7 +42,9 @@ export const USAGE = `npm run bench -- [options]
   --scale             how an export grows: 1 to 500 layers, 1 MB to 20 GB, 1 to 10 tags
   --curve             1 to 16 workers: measures the cost of each stage and simulates machines with more cores
   --creator           whole builds with creator, on loopback and on --link (default 22); needs REFERENCE_LIFECYCLE
-                      --scale, --curve and --creator run no scenario unless one is named
+  --build-cost        what early export costs a build that uses all cores: six builds for each of --runs, eight minutes for 3;
+                      needs REFERENCE_LIFECYCLE. Start it in a CPU cgroup: elsewhere nice values may not count
+                      --scale, --curve, --creator and --build-cost run no scenario unless one is named
   --write             write BENCHMARKS.md and docs/benchmarks; results of earlier runs are kept
   --out directory     ... into this directory instead of the project
   --report            rewrite the report from stored results, without measuring
@@ -50,7 +53,7 @@ Environment: REFERENCE_EXPORTER=/path/to/exporter and REFERENCE_LIFECYCLE=/path/
 phases) are measured in the same run. So are crane (CRANE or PATH), buildctl and buildkitd (BUILDCTL, BUILDKITD or PATH),
 skopeo, gzip, pigz and igzip. DOCKER_HOST adds builds into that daemon to --creator.`;
 
-const MEASURED = ["scenario", "link", "runs", "size", "all", "front", "scale", "curve", "creator"];
+const MEASURED = ["scenario", "link", "runs", "size", "all", "front", "scale", "curve", "creator", "build-cost"];
 
 /** Options that have no effect beside another. */
 const POINTLESS: Readonly<Record<string, readonly string[]>> = {
@@ -87,6 +90,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
       scale: { type: "boolean", default: false },
       curve: { type: "boolean", default: false },
       creator: { type: "boolean", default: false },
+      "build-cost": { type: "boolean", default: false },
       report: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       against: { type: "string" },
@@ -112,6 +116,7 @@ export function parseSelection(args: readonly string[], root: string): Selection
     growth: values.scale,
     curve: values.curve,
     creatorLinks: isCreator ? [...new Set(["free", ...(values.link ?? "22").split(",")])].map(parseLink) : [],
+    buildCost: values["build-cost"],
     against: values.against,
     writeTo: isForProject || values.out !== undefined ? (values.out ?? root) : undefined,
   };
@@ -125,11 +130,12 @@ interface CellOptions {
   readonly scale: boolean;
   readonly curve: boolean;
   readonly creator: boolean;
+  readonly "build-cost": boolean;
 }
 
 function selectCells({ scenario: names, link, all, front, ...others }: CellOptions): Selection["cells"] {
   if (front) return FRONT_CELLS.map((cell) => ({ scenario: findScenario(cell.scenario), link: parseLink(cell.link) }));
-  const isOther = others.scale || others.curve || others.creator;
+  const isOther = others.scale || others.curve || others.creator || others["build-cost"];
   const scenarios = names?.split(",").map(findScenario) ?? (isOther ? [] : SCENARIOS);
   const linksOf = (scenario: Scenario): readonly string[] => {
     if (link !== undefined) return link.split(",");

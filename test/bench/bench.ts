@@ -5,6 +5,7 @@ import { build } from "../../scripts/build.ts";
 import { runScript } from "../../scripts/script.ts";
 import { table } from "../demo/table.ts";
 import { parseSelection, type Selection, USAGE } from "./arguments.ts";
+import { measureBuildCost } from "./build-cost.ts";
 import { compareWith } from "./compare.ts";
 import { ROOT } from "./contender.ts";
 import { measureCreator } from "./creator.ts";
@@ -12,7 +13,7 @@ import { GROWTH_HEADER, growthRows, growthVerdict, measuredSeries, measureGrowth
 import { bufferBytes, describeLink, runInOwnNetwork } from "./links.ts";
 import { type BenchBuild, makeBuild } from "./make-build.ts";
 import { contendersOf, frontContenders } from "./peers.ts";
-import { writeReport } from "./report.ts";
+import { describeBuildCost, writeReport } from "./report.ts";
 import { comparisons, HEADER, resultRows } from "./result-table.ts";
 import {
   machineFacts,
@@ -26,6 +27,7 @@ import {
   writeResults,
 } from "./results.ts";
 import { type Cell, runCell } from "./run-cell.ts";
+import { LEAST_PAIRS } from "./statistics.ts";
 import { describeCurve } from "./worker-curve/curve-report.ts";
 import { measureCurve } from "./worker-curve/measure-curve.ts";
 
@@ -80,7 +82,7 @@ function ownPart(selection: Selection): Selection {
     creatorLinks: selection.creatorLinks.filter(isWanted),
   });
   const limited = part(isLimited);
-  if (bufferBytes() !== undefined) return { ...limited, growth: false, curve: false };
+  if (bufferBytes() !== undefined) return { ...limited, growth: false, curve: false, buildCost: false };
   if (limited.cells.length === 0 && limited.creatorLinks.length === 0) return selection;
   if (runInOwnNetwork()) return part((link) => !isLimited(link));
   console.log(
@@ -113,6 +115,15 @@ async function measureCreators(selection: Selection, tempDir: string, keep: Keep
   await measureCreator({ links, ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print }, (creator) =>
     keep({ creator: [...creator] }),
   );
+}
+
+async function measureCost({ rounds, sizeFactor }: Selection, tempDir: string, keep: Keep): Promise<void> {
+  if (referenceLifecycle === undefined)
+    throw new Error("--build-cost needs REFERENCE_LIFECYCLE, a directory with the lifecycle's phases");
+  const amounts = { builds: LEAST_PAIRS * rounds, sizeFactor };
+  const buildCost = await measureBuildCost({ ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print });
+  print(describeBuildCost(buildCost));
+  keep({ buildCost });
 }
 
 async function measureSeries({ rounds, sizeFactor, workers }: Selection, tempDir: string, keep: Keep): Promise<void> {
@@ -160,6 +171,7 @@ async function measureAll(selection: Selection, tempDir: string): Promise<void> 
   if (part.curve) await measureWorkers(part, tempDir, keep);
   if (part.growth) await measureSeries(part, tempDir, keep);
   await measureCreators(part, tempDir, keep);
+  if (part.buildCost) await measureCost(part, tempDir, keep);
 }
 
 async function main(args: readonly string[]): Promise<void> {

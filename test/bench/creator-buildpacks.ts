@@ -40,8 +40,8 @@ export interface CreatorSources {
   readonly dependencies: string;
   readonly sources: string;
   readonly app: string;
-  /** How often each core compresses the sources. */
-  readonly compileRounds: number;
+  /** A shell script that compiles on all cores. */
+  readonly compile: string;
 }
 
 /**
@@ -55,20 +55,21 @@ export async function makeSources(root: string, sizeFactor: number): Promise<Cre
   spawnSync("find", [root, "-type", "f", "-not", "-perm", "-o+r", "-delete"]);
   const directory = buildpackDirectory(output);
   const sources = join(directory, "sources");
-  await compile(sources, 1);
-  const roundMs = await compile(sources, 2);
+  await compileFor(sources, 1);
+  const roundMs = await compileFor(sources, 2);
+  const rounds = Math.max(1, Math.round((COMPILE_MS * sizeFactor) / (roundMs / 2)));
   return {
     buildpacks: ["bench/jre", "bench/dependencies", "bench/compiler"],
     jre: join(directory, "jre"),
     dependencies: join(directory, "dependencies"),
     sources,
     app: output.appDir,
-    compileRounds: Math.max(1, Math.round((COMPILE_MS * sizeFactor) / (roundMs / 2))),
+    compile: compileScript(sources, rounds),
   };
 }
 
 /** @returns ms */
-async function compile(sources: string, rounds: number): Promise<number> {
+async function compileFor(sources: string, rounds: number): Promise<number> {
   const started = performance.now();
   const child = spawn("/bin/sh", ["-c", compileScript(sources, rounds)], { stdio: "ignore" });
   const [status] = await once(child, "exit");
@@ -95,7 +96,7 @@ wait`;
 /** Writes the buildpacks below a directory, as `-buildpacks` expects them. */
 export function writeBuildpacks(
   directory: string,
-  { buildpacks, jre, dependencies, sources, app, compileRounds }: CreatorSources,
+  { buildpacks, jre, dependencies, compile, app }: CreatorSources,
   stamps: { readonly start: string; readonly end: string },
 ): void {
   const scripts = [
@@ -111,7 +112,7 @@ if ! [ -f "$library" ]; then
   seq -f "$(cat dependency-version) %.0f" 100000 > "$library"
 fi
 printf '[types]\\nlaunch = true\\ncache = true\\n' > "$layer.toml"`,
-    `${compileScript(sources, compileRounds)}
+    `${compile}
 cp -R '${app}' target
 printf '[[processes]]\\ntype = "web"\\ncommand = ["java"]\\nargs = ["-jar", "app.jar"]\\ndefault = true\\n' > "$CNB_LAYERS_DIR/launch.toml"
 ${stampScript(stamps.end)}`,

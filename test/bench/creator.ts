@@ -9,7 +9,7 @@ import { type CreatorSources, makeSources, writeBuildpacks } from "./creator-bui
 import { bufferBytes, describeLink, type Link } from "./links.ts";
 import { cpuTimeIn, measure } from "./measure.ts";
 import { RUN_IMAGE, settleDisk } from "./prepare.ts";
-import { readPushedImage, startRegistryPair } from "./registries.ts";
+import { type RegistryKind, readPushedImage, startRegistryPair } from "./registries.ts";
 import { type CreatorBuild, type CreatorRun, measuredNow, type StoredCreator } from "./results.ts";
 
 /*
@@ -29,7 +29,7 @@ const API = "0.13";
 
 const BUILDS: readonly CreatorBuild[] = ["first", "rebuild", "change"];
 
-interface CreatorContender {
+export interface CreatorContender {
   readonly name: string;
   readonly kind: "tandem" | "reference";
   readonly command: string;
@@ -48,7 +48,7 @@ export interface CreatorOptions {
 }
 
 /** Destination of the images. */
-interface Target extends AsyncDisposable {
+export interface Target extends AsyncDisposable {
   readonly runImage: string;
   readonly appImage: string;
   readonly flags: readonly string[];
@@ -69,7 +69,6 @@ export async function measureCreator(
   // Buildpacks run as another user.
   chmodSync(tempDir, 0o755);
   const sources = await makeSources(join(tempDir, "creator-sources"), sizeFactor);
-  onProgress(`a compile is ${sources.compileRounds} rounds of gzip on each core`);
   for (const link of links) {
     onProgress(`creator, registry, ${describeLink(link)}`);
     onResult(await measureTarget("registry", link.name, () => openRegistry(link), sources, options));
@@ -142,7 +141,8 @@ function describeRun({ buildMs, readyMs, endMs, takenShare }: CreatorRun): strin
   return `build ${seconds(buildMs)} s${taken}, then app image ready after ${seconds(readyMs)} s, end after ${seconds(endMs)} s`;
 }
 
-function creatorContenders(lifecycle: string): readonly CreatorContender[] {
+/** Ours comes first. */
+export function creatorContenders(lifecycle: string): readonly CreatorContender[] {
   const command = join(ROOT, "bin", "creator");
   const env = { CNB_LIFECYCLE_DIR: lifecycle };
   const events = ["-events", "fd:3"];
@@ -158,8 +158,8 @@ function creatorContenders(lifecycle: string): readonly CreatorContender[] {
   ];
 }
 
-async function openRegistry(link: Link): Promise<Target> {
-  const registries = await startRegistryPair(link);
+export async function openRegistry(link: Link, kind?: RegistryKind): Promise<Target> {
+  const registries = await startRegistryPair(link, kind);
   const { direct, linked, access } = registries;
   await pushRunImage(`${direct[0]}/${RUN_IMAGE}`, access);
   return {
@@ -211,7 +211,7 @@ function makeOwned(directory: string): void {
 }
 
 /** The directories and files that a builder image and a platform provide. */
-class Platform {
+export class Platform {
   readonly #root: string;
   readonly #inputs: readonly string[];
   /** Files into which the buildpacks write when the build began and ended. */

@@ -12,9 +12,9 @@ import {
   drawScenario,
 } from "./result-charts.ts";
 import { comparisons, GLANCE_HEADER, glance, HEADER, markdownTable, resultRows } from "./result-table.ts";
-import type { Origin, StoredCell, StoredCreator, StoredPoint, StoredResults } from "./results.ts";
+import type { BuildCost, Origin, StoredCell, StoredCreator, StoredPoint, StoredResults } from "./results.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import { medianOf } from "./statistics.ts";
+import { estimateMedian, medianOf } from "./statistics.ts";
 import { describeCurve, drawCurve } from "./worker-curve/curve-report.ts";
 
 const PICTURES = join("docs", "benchmarks");
@@ -38,6 +38,7 @@ export function writeReport(directory: string, results: StoredResults): void {
     allScenarios(results.cells),
     ...scenarios,
     ...describeCreator(results.creator, draw),
+    ...(results.buildCost === undefined ? [] : [describeBuildCost(results.buildCost)]),
     ...describeLinks(results.cells, draw),
     ...describeGrowth(results.points, draw),
     ...describeWorkers(results, draw),
@@ -137,6 +138,18 @@ function capitalize(sentence: string): string {
 }
 
 const CREATOR_HEADER = ["", "app image ready s", "end s", "build s", "CPU s"];
+
+export function describeBuildCost({ runs, sizeFactor, ...origin }: BuildCost): string {
+  const percent = (share: number): string => (100 * share).toFixed(1);
+  const interval = (figure: keyof BuildCost["runs"][number]): string => {
+    const { median, low, high } = estimateMedian(runs.map((run) => run[figure]));
+    return `${percent(median)}% (${percent(low)} to ${percent(high)})`;
+  };
+  const scaled = sizeFactor === 1 ? "" : ` Sizes × ${sizeFactor}: not for quoting.`;
+  return `While the creator makes layers, the steps of a compile on all cores take ${interval("wall")} longer and ${interval("cpu")} more
+CPU time than while it is stopped: medians of ${runs.length} builds and their 95% intervals (\`npm run bench -- --build-cost\`, ${describeOrigin(origin)}).
+The steps are short runs of the TypeScript compiler, one at a time on each core.${scaled}`;
+}
 
 function describeCreator(all: readonly StoredCreator[], draw: Draw): string[] {
   const byTarget = Map.groupBy(inOrder(all), ({ target, link }) => `${target} ${link}`);

@@ -149,6 +149,12 @@ const creatorSchema = originSchema.extend({
   ),
 });
 
+const buildCostSchema = originSchema.extend({
+  sizeFactor: z.number(),
+  /** How much longer steps of a build took, and their CPU time, while our creator could run; its share of all cores. */
+  runs: z.array(z.object({ wall: z.number(), cpu: z.number(), takenShare: z.number() })),
+});
+
 const resultsSchema = z.object({
   machine: z.array(z.string()),
   /** The front page's cells. */
@@ -157,6 +163,7 @@ const resultsSchema = z.object({
   points: z.array(pointSchema),
   creator: z.array(creatorSchema).default([]),
   curve: curveSchema.optional(),
+  buildCost: buildCostSchema.optional(),
 });
 
 /** One scenario on one link. */
@@ -166,6 +173,8 @@ export type StoredPoint = z.infer<typeof pointSchema>;
 /** One build of the creator scenario into one target. */
 export type StoredCreator = z.infer<typeof creatorSchema>;
 export type CreatorBuild = StoredCreator["build"];
+/** What early export costs builds that use all cores. */
+export type BuildCost = z.infer<typeof buildCostSchema>;
 export type CreatorRun = z.infer<typeof creatorRunSchema>;
 /** All results from one machine, of any number of runs. */
 export type StoredResults = z.infer<typeof resultsSchema>;
@@ -180,6 +189,7 @@ export const RESULTS = join("docs", "benchmarks", "results.json");
 export function mergeResults(earlier: StoredResults | undefined, now: StoredResults): StoredResults {
   if (earlier === undefined || !isDeepStrictEqual(earlier.machine, now.machine)) return now;
   const curve = now.curve ?? earlier.curve;
+  const buildCost = now.buildCost ?? earlier.buildCost;
   const cellKey = ({ scenario, link }: StoredCell): string => `${scenario} ${link}`;
   return {
     machine: now.machine,
@@ -188,6 +198,7 @@ export function mergeResults(earlier: StoredResults | undefined, now: StoredResu
     points: merge(earlier.points, now.points, ({ series, amount }) => `${series} ${amount}`),
     creator: merge(earlier.creator, now.creator, ({ target, link, build }) => `${target} ${link} ${build}`),
     ...(curve === undefined ? {} : { curve }),
+    ...(buildCost === undefined ? {} : { buildCost }),
   };
 }
 
@@ -204,7 +215,7 @@ export function readResults(directory: string): StoredResults | undefined {
 /** Writes one line per cell, point and build, so that a new measurement changes one line. */
 export function writeResults(
   directory: string,
-  { machine, front, cells, points, creator, curve }: StoredResults,
+  { machine, front, cells, points, creator, curve, buildCost }: StoredResults,
 ): void {
   const path = join(directory, RESULTS);
   mkdirSync(dirname(path), { recursive: true });
@@ -216,6 +227,7 @@ export function writeResults(
     `"points": [${lines(points)}\n]`,
     `"creator": [${lines(creator)}\n]`,
     ...(curve === undefined ? [] : [`"curve": ${JSON.stringify(curve, shorten)}`]),
+    ...(buildCost === undefined ? [] : [`"buildCost": ${JSON.stringify(buildCost, shorten)}`]),
   ];
   writeFileSync(path, `{\n${members.join(",\n")}\n}\n`);
 }

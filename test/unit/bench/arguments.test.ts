@@ -34,6 +34,7 @@ test.each([
   [["--report"], { kind: "report", writeTo: "/root" }],
   [["--out", "/elsewhere"], { rounds: 3, sizeFactor: 1, writeTo: "/elsewhere" }],
   [["--workers", "1,4"], { workers: [1, 4] }],
+  [["--build-cost"], { cells: [], buildCost: true, creatorLinks: [] }],
   [["--creator", "--link", "5"], { cells: [], creatorLinks: [{ name: "free" }, { name: "5" }] }],
 ])("%j", (args, expected) => {
   expect(parseSelection(args, "/root")).toMatchObject(expected);
