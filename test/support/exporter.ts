@@ -33,6 +33,24 @@ export interface RunningExporter {
   readonly ended: Promise<ExporterRun>;
 }
 
+const running = new Set<ChildProcess>();
+
+/**
+ * Ends the programs that a failed test left running. Signals them first as a platform does, so that a creator ends its phases; the
+ * second signal ends it without waiting for them.
+ */
+export async function endPrograms(): Promise<void> {
+  await Promise.all(
+    [...running].map(async (child) => {
+      const exited = once(child, "exit");
+      const kill = setTimeout(() => child.kill("SIGKILL"), 5000);
+      for (const signal of ["SIGTERM", "SIGINT"] as const) child.kill(signal);
+      await exited;
+      clearTimeout(kill);
+    }),
+  );
+}
+
 export function startExporter(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningExporter {
   return startProgram(EXPORTER, args, env);
 }
@@ -56,6 +74,8 @@ export function startProgram(
     env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
     stdio,
   });
+  if (child.pid !== undefined) running.add(child);
+  child.once("exit", () => running.delete(child));
   const texts = [child.stdout, child.stderr].map((stream) => (stream === null ? "" : text(stream)));
   const end = async (): Promise<ExporterRun> => {
     await once(child, "close");

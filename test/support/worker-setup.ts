@@ -1,11 +1,14 @@
 import { flushCompileCache } from "node:module";
-import { afterAll, expect } from "vitest";
+import { afterAll, afterEach, expect } from "vitest";
 import { withoutSecrets } from "../../src/errors/secrets.ts";
+import { endPrograms } from "./exporter.ts";
 
 /* Runs around each file of tests. */
 
 /** Words in the output of other files' tests. */
 const WORDS = "reg.example registry.example.com 127.0.0.1 localhost docker.io index.docker.io app:latest";
+
+afterEach(endPrograms);
 
 afterAll(() => {
   // Secrets stay registered, so a file that registers such a word would change the output of later files.

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
-import { type ExporterRun, readEvents } from "../../support/exporter.ts";
+import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
 import { openSpools } from "../../support/open-spools.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
+import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
@@ -13,6 +14,9 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 /** More than what an upload waits for before it begins. */
 const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");
+
+/** For tests in which no upload must begin before the blob is complete. */
+const SMALL_JRE = layerScript("jre", "head -c 60000 /dev/urandom > lib; echo one > release");
 
 const JRE_ID = { layer: "early/first:jre" };
 
@@ -80,7 +84,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
   ])("is made anew if a later buildpack leaves %s", async (_, second) => {
     const early = await EarlyBuild.open();
     const events = eventsFile();
-    early.buildpacks({ first: JRE, second });
+    early.buildpacks({ first: SMALL_JRE, second });
     const running = early.start({ flags: ["-events", events] });
     await early.untilUploaded(1);
     await sameAsWithout(early, await early.finish(running));
@@ -93,7 +97,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const early = await EarlyBuild.open();
     const cache = `${early.build.registry.host}/cache:latest`;
     const repository = layerScript("repository", "head -c 100000 /dev/urandom > jar", "cache = true");
-    early.buildpacks({ first: `${JRE}\n${repository}` });
+    early.buildpacks({ first: `${SMALL_JRE}\n${repository}` });
     const running = early.start({ flags: ["-cache-image", cache] });
     await early.untilUploaded(1);
     const run = await early.finish(running);
@@ -170,7 +174,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
   test("is followed by the first requests of the export, none of which is a pull", async () => {
     const early = await EarlyBuild.open();
     const { registry } = early.build;
-    early.buildpacks({ first: JRE });
+    early.buildpacks({ first: SMALL_JRE });
     const running = early.start({ flags: ["-cache-image", `${registry.host}/cache:latest`] });
     const asked = () =>
       ["app", "run", "cache"].map((name) => registry.count("HEAD", new RegExp(`/${name}/manifests/`)));
@@ -182,7 +186,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
   test("is exported at the end with -early none", async () => {
     const early = await EarlyBuild.open();
     const events = eventsFile();
-    early.buildpacks({ first: JRE });
+    early.buildpacks({ first: SMALL_JRE });
     early.goOn();
     const run = await early.start({ flags: ["-early", "none", "-events", events] }).ended;
     expect(readEvents(events).some((event) => "early" in event)).toBe(false);
@@ -231,7 +235,7 @@ describe.runIf(IS_TRUSTED)("a registry that", () => {
 
   test("collects an early blob before the export gets it again", async () => {
     const early = await EarlyBuild.open();
-    early.buildpacks({ first: JRE });
+    early.buildpacks({ first: SMALL_JRE });
     const running = early.start();
     await early.untilUploaded(1);
     early.build.registry.blobs.unlink("app", early.uploaded[0] ?? "");
@@ -244,7 +248,7 @@ describe.runIf(IS_TRUSTED)("a registry that", () => {
     const login = { username: "someone", password: "secret" };
     const early = await EarlyBuild.open({ kind: "bearer", ...login });
     const { auth, host } = early.build.registry;
-    early.buildpacks({ first: JRE });
+    early.buildpacks({ first: SMALL_JRE });
     const basic = `Basic ${Buffer.from("someone:secret").toString("base64")}`;
     const running = early.start({ env: { CNB_REGISTRY_AUTH: JSON.stringify({ [host]: basic }) } });
     await early.untilUploaded(1);
@@ -262,7 +266,7 @@ async function whileUploading(early: EarlyBuild, request: Parameters<EarlyBuild[
   return running;
 }
 
-describe.runIf(IS_TRUSTED)("nothing is published, and uploads are cancelled,", () => {
+describe.runIf(IS_TRUSTED)("nothing is published, and uploads are canceled,", () => {
   test.each([
     ["fails", "exit 51", 51],
     ["is killed", "kill -KILL $PPID", 137],
@@ -299,4 +303,14 @@ test.runIf(IS_TRUSTED)("a creator that is killed leaves nothing but an upload fo
   expect(readdirSync(spool)).toEqual([]);
   expect(early.build.registry.count("PUT", /app\/manifests/)).toBe(0);
   expect(existsSync(join(early.build.output.layersDir, "report.toml"))).toBe(false);
+});
+
+test("a test that fails leaves neither its creator nor a buildpack running", async () => {
+  const early = await EarlyBuild.open();
+  early.buildpacks({ first: SMALL_JRE });
+  const { process } = early.start();
+  await vi.waitFor(() => expect(early.second).toBeDefined(), WAIT);
+  const pids = [process.pid, early.second];
+  await endPrograms();
+  await vi.waitFor(() => expect(pids.filter((pid) => isRunning(pid ?? 0))).toEqual([]), WAIT);
 });

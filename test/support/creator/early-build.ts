@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { vi } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import type { ExporterRun, RunningExporter } from "../exporter.ts";
 import type { AuthOptions } from "../registry/auth.ts";
 import { WAIT } from "../time-limits.ts";
@@ -12,13 +12,20 @@ import { type CreateRequest, FakeBuild } from "./fake-build.ts";
  */
 export class EarlyBuild {
   readonly build: FakeBuild;
+  #gate: number | undefined;
 
   private constructor(build: FakeBuild) {
     this.build = build;
   }
 
   static async open(auth?: AuthOptions): Promise<EarlyBuild> {
-    return new EarlyBuild(await FakeBuild.open(auth));
+    const early = new EarlyBuild(await FakeBuild.open(auth));
+    onTestFinished(() => {
+      // The builder of a creator that was killed may still wait.
+      early.goOn();
+      if (early.#gate !== undefined) closeSync(early.#gate);
+    });
+    return early;
   }
 
   /** @param second what happens in the build after the first buildpack's layers could be exported */
@@ -28,7 +35,10 @@ export class EarlyBuild {
     const group = ids.map((id) => `[[group]]\nid = "${id}"\nversion = "1"\napi = "0.10"\n`).join("");
     writeFileSync(join(output.layersDir, "group.toml"), group);
     this.build.write("bp-early_first", `layers=$1\n${first}\n`);
-    const wait = 'echo waits > "$FAKE_DIR/waits"; while [ ! -f "$FAKE_DIR/go" ]; do sleep 0.02; done';
+    const wait = `gate=$FAKE_DIR/gate
+[ -p $gate ] || mkfifo $gate
+echo $$ > $FAKE_DIR/waits
+[ -f $FAKE_DIR/go ] || read -r go < $gate`;
     this.build.write(
       "bp-early_second",
       `layers=$1\nfirst=${join(output.layersDir, "early_first")}\n${wait}\n${second}\n`,
@@ -60,10 +70,21 @@ done\n`;
 
   goOn(): void {
     this.build.write("go", "");
+    const gate = this.build.path("gate");
+    if (this.#gate !== undefined || !existsSync(gate)) return;
+    // Open for reading too, it needs no other reader, and the line stays until there is one.
+    this.#gate = openSync(gate, constants.O_RDWR);
+    writeSync(this.#gate, "\n");
+  }
+
+  /** Process ID of the second buildpack, once it waits. */
+  get second(): number | undefined {
+    const pid = this.build.record("waits");
+    return pid === "" ? undefined : Number(pid);
   }
 
   get isSecondRunning(): boolean {
-    return this.build.record("waits") !== "";
+    return this.second !== undefined;
   }
 
   /** Digests of the blobs whose upload the registry has committed, in that order. */

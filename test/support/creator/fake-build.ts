@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
@@ -14,16 +14,12 @@ export const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creat
 export const PHASES = ["analyzer", "detector", "restorer", "builder"] as const;
 export type PhaseName = (typeof PHASES)[number];
 
-/** Records how it was called, writes to both streams, and runs the test's script. */
+/** Records how it was called, in a file of its user, writes to both streams, and runs the test's script. */
 const fakePhase = (records: string) => `#!/bin/sh
 export FAKE_DIR=${records}
-name=$(basename "$0")
+name=\${0##*/}
 record=$FAKE_DIR/$name.record
-{
-  printf 'arg %s\\n' "$@"
-  echo "user $(id -u):$(id -g)"
-  env | grep -E '^(CNB_|HOME=|USER=|TANDEM|FAKE_TOKEN)' | sort | sed 's/^/env /'
-} > "$record.part"
+{ printf 'arg %s\\n' "$@"; env; } > "$record.part"
 mv "$record.part" "$record"
 echo "$name speaks"
 echo "$name warns" >&2
@@ -89,25 +85,33 @@ export class FakeBuild {
   }
 
   write(name: string, content: string): void {
-    writeFileSync(join(this.#records, name), content);
+    writeFileSync(this.path(name), content);
   }
 
   call(phase: PhaseName): PhaseCall | undefined {
-    const path = join(this.#records, `${phase}.record`);
+    const path = this.path(`${phase}.record`);
     if (!existsSync(path)) return undefined;
     const lines = readFileSync(path, "utf8").split("\n");
-    const after = (word: string) =>
-      lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
-    const pairs = after("env").map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]);
-    return { args: after("arg"), user: after("user")[0] ?? "", env: Object.fromEntries(pairs) };
+    const args = lines.flatMap((line) => /^arg (.*)$/.exec(line)?.slice(1) ?? []);
+    const variables = lines.flatMap((line) => {
+      const [, name = "", value = ""] = /^((?:CNB_|TANDEM)\w*|FAKE_TOKEN|HOME|USER)=(.*)$/.exec(line) ?? [];
+      return name === "" ? [] : [[name, value] as const];
+    });
+    const { uid, gid } = statSync(path);
+    return { args, user: `${uid}:${gid}`, env: Object.fromEntries(variables) };
   }
 
   get called(): readonly PhaseName[] {
     return PHASES.filter((phase) => this.call(phase) !== undefined);
   }
 
+  /** Path of a file of the scripts, which know its directory as `$FAKE_DIR`. */
+  path(name: string): string {
+    return join(this.#records, name);
+  }
+
   record(name: string): string {
-    const path = join(this.#records, name);
+    const path = this.path(name);
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   }
 
