@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { runScript } from "./script.ts";
+import { runScript, usageError } from "./script.ts";
 import { typescript6Tool } from "./typescript-6.ts";
 
 const USAGE = `npm test -- [--quick] [arguments of vitest]
@@ -26,11 +26,22 @@ const QUICK = [
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit", "--singleThreaded"];
 const INCREMENTAL = ["--incremental", "--tsBuildInfoFile", "dist/tsconfig.tsbuildinfo"];
 const KNIP = [process.execPath, "node_modules/knip/bin/knip.js"];
+const VITEST = [process.execPath, "node_modules/vitest/vitest.mjs", "run"];
+
+/** @throws Error that names an option that vitest does not know, or whose value is missing */
+function checkOptions(args: readonly string[]): void {
+  if (!args.some((argument) => argument.startsWith("-"))) return;
+  const [node = "", ...rest] = VITEST;
+  // Vitest checks options before it looks for its configuration, without which it does nothing else.
+  const { stderr } = spawnSync(node, [...rest, ...args, "--config", "none"], { cwd: root, encoding: "utf8" });
+  const flaw = /^CACError: (.*)$/m.exec(stderr)?.[1];
+  if (flaw !== undefined) throw usageError(flaw);
+}
 
 /** Shows the output of the tests at once, and that of the other checks when they end. @returns true if all passed */
 async function run([command = "", ...args]: readonly string[]): Promise<boolean> {
   const started = performance.now();
-  const isTests = args.includes("run");
+  const isTests = VITEST.every((part, i) => part === [command, ...args][i]);
   const child = spawn(command, args, { cwd: root, stdio: ["inherit", isTests ? "inherit" : "pipe", "inherit"] });
   const [output, [status]] = await Promise.all([child.stdout === null ? "" : text(child.stdout), once(child, "close")]);
   const name = [command, ...args].map((part) => part.replace(`${root}/`, "")).join(" ");
@@ -40,6 +51,7 @@ async function run([command = "", ...args]: readonly string[]): Promise<boolean>
 }
 
 async function main(args: readonly string[]): Promise<void> {
+  checkOptions(args.filter((argument) => argument !== "--quick"));
   const tests = args.flatMap((argument) => (argument === "--quick" ? QUICK : [argument]));
   const imports = typescript6Tool("dependency-cruiser", "bin", "dependency-cruiser.mjs");
   const steps: readonly (readonly string[])[] = [
@@ -50,7 +62,7 @@ async function main(args: readonly string[]): Promise<void> {
     KNIP,
     [...KNIP, "--production"],
     [process.execPath, imports, "--config", ".dependency-cruiser.mjs", "src", "workers"],
-    [process.execPath, "node_modules/vitest/vitest.mjs", "run", ...tests],
+    [...VITEST, ...tests],
   ];
   const isWell = await Promise.all(steps.map(run));
   if (isWell.includes(false)) process.exitCode = 1;

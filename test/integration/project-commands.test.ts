@@ -32,7 +32,18 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = 
   return { status, stdout, stderr };
 }
 
-// Arguments of npm test go to vitest.
+// The arguments of npm test are vitest's.
+test.each([
+  ["--nosuch", "Unknown option `--nosuch`"],
+  ["--testTimeout", "option `--testTimeout <timeout>` value is missing"],
+])("npm test refuses %s in one message without a stack trace, before it checks anything", (option, message) => {
+  expect(run("scripts/check.ts", [option])).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: `ERROR: ${message}\nSee the arguments with --help\n`,
+  });
+});
+
 test.each(PROGRAMS.filter((program) => program !== "scripts/check.ts"))(
   "%s refuses an unknown option in one message without a stack trace",
   (program) => {
