@@ -14,10 +14,13 @@ const FLAGS = runtimeList(readFileSync(join(root, "bin", "runtime.sh"), "utf8"),
 
 const directory = mkdtempSync(join(tmpdir(), "tandem-compiled-"));
 const [modules, start] = [join(directory, "modules"), join(directory, "start")];
+/** Compiled once, for all tests that do not change it. */
+let compiled: ReturnType<typeof compileIn>;
 
 beforeAll(async () => {
   await bundle({ cli: join(root, "src/cli/main.ts"), ...THREAD_ENTRIES }, modules);
   await bundle({ "compile-modules": join(root, "scripts/compile-modules.ts") }, start, true);
+  compiled = compileIn(join(directory, "compiled"));
 });
 
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -30,15 +33,16 @@ interface Surroundings {
 }
 
 /** Compiles a copy of the modules, and returns the compiled files by name. */
-function compile({ within = [], flags = COMPILE_FLAGS, env = {} }: Surroundings = {}) {
-  const copy = join(tempTree(), "modules");
+function compileIn(copy: string, { within = [], flags = COMPILE_FLAGS, env = {} }: Surroundings = {}) {
   cpSync(modules, copy, { recursive: true });
   const node = [process.execPath, ...FLAGS, ...flags, join(start, "compile-modules.cjs"), copy];
   const [command = "", ...args] = [...within, ...node];
   const { status, stderr } = spawnSync(command, args, { env: { PATH: process.env.PATH, ...env }, encoding: "utf8" });
-  const compiled = readdirSync(copy).filter((name) => name.endsWith(".compiled"));
-  return { copy, status, stderr, files: new Map(compiled.map((name) => [name, readFileSync(join(copy, name))])) };
+  const names = readdirSync(copy).filter((name) => name.endsWith(".compiled"));
+  return { copy, status, stderr, files: new Map(names.map((name) => [name, readFileSync(join(copy, name))])) };
 }
+
+const compile = (surroundings: Surroundings) => compileIn(join(tempTree(), "modules"), surroundings);
 
 /** Names of modules whose compiled code differs, with the offset of the first byte that does. */
 function differences(some: ReadonlyMap<string, Buffer>, others: ReadonlyMap<string, Buffer>): string[] {
@@ -63,11 +67,11 @@ const SURROUNDINGS: Readonly<Record<string, Surroundings>> = {
 };
 
 test.each(Object.entries(SURROUNDINGS))("compiling %s gives the same bytes", (_, surroundings) => {
-  const [one, other] = [compile(), compile(surroundings)];
+  const other = compile(surroundings);
   expect(other).toMatchObject({ status: 0 });
-  expect([...one.files.keys()]).toContain("cli.cjs.compiled");
-  expect([...other.files.keys()]).toEqual([...one.files.keys()]);
-  expect(differences(one.files, other.files)).toEqual([]);
+  expect([...other.files.keys()]).toContain("cli.cjs.compiled");
+  expect([...other.files.keys()]).toEqual([...compiled.files.keys()]);
+  expect(differences(compiled.files, other.files)).toEqual([]);
 });
 
 test("compiling writes nothing when the garbage collector ran, because freed memory would show in the bytes", () => {
@@ -78,12 +82,12 @@ test("compiling writes nothing when the garbage collector ran, because freed mem
 });
 
 test("Node.js accepts the compiled code with the flags that the command starts with", () => {
-  const { copy, files } = compile();
+  const { copy, files } = compiled;
   const program = `
     import { builtModules } from ${JSON.stringify(join(root, "src/executable/modules.ts"))};
     const loader = builtModules(${JSON.stringify(copy)});
-    const compiled = ${JSON.stringify([...files.keys()])}.map((name) => name.slice(0, -".compiled".length));
-    console.log(JSON.stringify(compiled.filter((name) => loader.compile(name).cachedDataRejected !== false)));
+    const names = ${JSON.stringify([...files.keys()])}.map((name) => name.slice(0, -".compiled".length));
+    console.log(JSON.stringify(names.filter((name) => loader.compile(name).cachedDataRejected !== false)));
   `;
   const args = [...FLAGS, "--input-type=module", "--eval", program];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
@@ -101,7 +105,8 @@ describe("a module runs from its source if its compiled code", () => {
   };
 
   test.each(Object.entries(damage))("%s", (_, spoil) => {
-    const { copy } = compile();
+    const copy = join(tempTree(), "modules");
+    cpSync(compiled.copy, copy, { recursive: true });
     // The bundler's helpers, which do nothing when they are loaded.
     const name = "chunk-rolldown-runtime.cjs";
     spoil(join(copy, compiledName(name)));

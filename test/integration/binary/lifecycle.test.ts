@@ -168,8 +168,7 @@ test.each<readonly [string, () => readonly string[], RegExp]>([
   ["two versions", () => [release(), otherVersion()], /are different lifecycles/],
   ["two files of one name", () => [release(), release()], /need different names/],
 ])("refuses %s, and leaves no result, not even an earlier one", async (_what, make, message) => {
-  const out = tempTree();
-  await buildLifecycle({ archives: [release()], out, binary: binary() });
+  const out = tempTree({ "image/index.json": "{}" });
   await expect(buildLifecycle({ archives: make(), out, binary: binary() })).rejects.toThrow(message);
   expect(existsSync(join(out, "image"))).toBe(false);
   expect(readdirSync(out).filter((name) => name.startsWith("."))).toEqual([]);
