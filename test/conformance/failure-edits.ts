@@ -67,7 +67,7 @@ export function withoutRunAfterFailure(played: Played): Played {
 }
 
 /**
- * The expected cache after a run whose failing app image cancelled it: the cache before the run
+ * The expected cache after a run whose failing app image canceled it: the cache before the run
  * (docs/compatibility.md#parallel-failures).
  */
 export function stopCache({ previous, run, previousCacheManifestStillThere }: Played): Played {

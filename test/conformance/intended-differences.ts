@@ -223,13 +223,13 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     expect: outcomes(warnOfParallel),
   },
   {
-    why: "when the app image fails, the cache beside it is cancelled and stays unchanged",
+    why: "when the app image fails, the cache beside it is canceled and stays unchanged",
     cases: ({ unordered }) => unordered,
     expect: stopCache,
     ours: outcomes(errorsOfFailure),
   },
   {
-    why: "the build after a cancelled cache starts from another cache",
+    why: "the build after a canceled cache starts from another cache",
     cases: ({ unordered }) => unordered,
     expect: withoutRunAfterFailure,
     ours: withoutRunAfterFailure,

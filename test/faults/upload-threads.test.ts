@@ -165,7 +165,7 @@ describe("a large blob", () => {
     await spoolsClosed(directory);
   });
 
-  test("is cancelled when its caller aborts", async () => {
+  test("is canceled when its caller aborts", async () => {
     const { own, exchange } = threads();
     const { repository } = connect(own);
     const controller = new AbortController();
@@ -175,7 +175,7 @@ describe("a large blob", () => {
     controller.abort(new Error("app failed"));
     expect(await put).toMatchObject({ message: "app failed" });
     await turns(() => server.count("DELETE", UPLOADS) > 0);
-    spool.fail(new Error("cancelled"));
+    spool.fail(new Error("canceled"));
     await spoolsClosed(directory);
   });
 });

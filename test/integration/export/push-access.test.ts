@@ -17,8 +17,8 @@ async function scenes() {
 
 function questions(registry: FakeRegistry, repository: string) {
   const own = registry.requests.filter(({ target }) => target.startsWith(`/v2/${repository}/blobs/uploads/`));
-  const cancelled = own.filter(({ method }) => method === "DELETE");
-  return { cancelled: cancelled.length, patches: own.filter(({ method }) => method === "PATCH").length };
+  const canceled = own.filter(({ method }) => method === "DELETE");
+  return { canceled: canceled.length, patches: own.filter(({ method }) => method === "PATCH").length };
 }
 
 test("each repository is asked once, and nothing is left open", async () => {
@@ -26,9 +26,9 @@ test("each repository is asked once, and nothing is left open", async () => {
   const images = ["app:latest", "app:v1", "other:v2"].map((name) => `${app.host}/${name}`);
   const run = await scene.export({ images });
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
-  expect(questions(app, "app").cancelled).toBe(1);
-  expect(questions(app, "other").cancelled).toBe(1);
-  expect(questions(cache, "cache").cancelled).toBe(1);
+  expect(questions(app, "app").canceled).toBe(1);
+  expect(questions(app, "other").canceled).toBe(1);
+  expect(questions(cache, "cache").canceled).toBe(1);
 });
 
 describe("a name that may not be pushed", () => {

@@ -4,7 +4,7 @@ import { resolveTuning } from "../../../src/cli/settings.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
-function tuning(args: readonly string[], cwd = "/work") {
+function tuning(args: readonly string[], cwd = "/somewhere") {
   const command = parseCommandLine("exporter", args, { CNB_PLATFORM_API: "0.13" }, { cores: 2, tempDir: "/scratch" });
   if (command.kind !== "run") throw new Error(command.kind);
   return resolveTuning(command, cwd, new RecordingLogger());
@@ -12,9 +12,9 @@ function tuning(args: readonly string[], cwd = "/work") {
 
 test("relative paths are resolved against the working directory", () => {
   expect(tuning(["-events", "e", "-spool-dir", "s", "-timeline", "t.html"])).toMatchObject({
-    events: "/work/e",
-    spoolDir: "/work/s",
-    timeline: "/work/t.html",
+    events: "/somewhere/e",
+    spoolDir: "/somewhere/s",
+    timeline: "/somewhere/t.html",
   });
   expect(thrownBy(() => tuning(["-timeline", "t.html"], ""))).toMatchObject({ code: "EXPORT_ARGS_CWD" });
 });
