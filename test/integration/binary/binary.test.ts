@@ -226,7 +226,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
   // Like test/integration/export/runtime-inputs.test.ts.
   describe("the runtime's own inputs", () => {
     test("variables that the runtime reads do not change an export, and reach the programs that it starts", async () => {
-      const scene = await Scene.open(await FakeRegistry.start());
+      const scene = await Scene.openSmall(await FakeRegistry.start());
       const args = scene.arguments({ cache: "" });
       const plain = await startProgram(join(lifecycle, "exporter"), args).ended;
       const home = tempTree({
@@ -250,7 +250,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     });
 
     test("SIGUSR1 opens no inspector", async () => {
-      const scene = await Scene.open(await FakeRegistry.start());
+      const scene = await Scene.openSmall(await FakeRegistry.start());
       const running = startProgram(join(lifecycle, "exporter"), scene.arguments({ cache: "" }));
       const { pid = 0 } = running.process;
       const seen: string[] = [];

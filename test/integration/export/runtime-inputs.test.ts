@@ -40,14 +40,14 @@ const by = (script: string): readonly string[] => ["sh", "-c", `${script}; exec 
 describe("variables that the runtime reads", () => {
   test("do not change an export", async () => {
     const own = { TANDEM_INVOKED_AS: "creator", TANDEM_IGNORED_SIGNALS: "not a mask", LC_ALL: "tr_TR.UTF-8" };
-    await expectNoDifference(await Scene.open(await FakeRegistry.start()), ["env"], {
+    await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), ["env"], {
       ...hostileEnvironment(),
       ...own,
     });
   });
 
   test("are hidden from Node.js, and given to the programs that the command starts as it got them", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const directory = tempTree({
       "config.json": '{"credsStore":"looks"}',
       // `environ` is what the helper was given; what its shell would print may be more.
@@ -108,12 +108,12 @@ describe("an export is the same", () => {
     ["with a stack without limit", by("ulimit -s unlimited")],
     ["with signals that the starter ignores", by("trap '' HUP INT QUIT USR1 USR2 PIPE ALRM CHLD TTIN TTOU XFSZ")],
   ])("%s", async (_how, start) => {
-    await expectNoDifference(await Scene.open(await FakeRegistry.start()), start);
+    await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), start);
   });
 
   test("with all standard streams closed", async () => {
     const registry = await FakeRegistry.start();
-    const scene = await Scene.open(registry);
+    const scene = await Scene.openSmall(registry);
     const start = by("exec <&- >&- 2>&-");
     const [program = "", ...args] = [...start, EXPORTER, ...scene.arguments({ cache: "" })];
     expect(await startProgram(program, args).ended).toMatchObject({ exitCode: 0 });
@@ -123,7 +123,7 @@ describe("an export is the same", () => {
   test.skipIf(spawnSync("python3", ["--version"]).status !== 0)("with all signals blocked", async () => {
     const script = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals());";
     const start = ["python3", "-c", `${script} os.execvp(sys.argv[1], sys.argv[1:])`];
-    await expectNoDifference(await Scene.open(await FakeRegistry.start()), start);
+    await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), start);
   });
 
   test("whatever is in the working directory and in the home directory", async () => {
@@ -138,11 +138,11 @@ describe("an export is the same", () => {
       ".node_modules/@napi-rs/nice/index.js": trap,
       ".node_libraries/@napi-rs/nice/index.js": trap,
     });
-    await expectNoDifference(await Scene.open(await FakeRegistry.start()), by(`cd '${home}'`), { HOME: home });
+    await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), by(`cd '${home}'`), { HOME: home });
   });
 
   test("in a working directory that was deleted, unless a path is relative", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const gone = join(tempTree(), "gone");
     const [program = "", ...before] = by(`mkdir '${gone}'; cd '${gone}'; rmdir '${gone}'`);
     const args = [...before, EXPORTER, ...scene.arguments({ cache: "" })];
@@ -158,7 +158,7 @@ describe("an export is the same", () => {
   });
 
   test.skipIf(!isRoot)("for a user who is in no database and has no HOME", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { root, layersDir } = scene.output;
     for (const path of [root, layersDir]) chownSync(path, 123456, 0);
     const user = ["--reuid", "123456", "--regid", "0", "--clear-groups"];
@@ -169,7 +169,7 @@ describe("an export is the same", () => {
   });
 
   test.skipIf(!isRoot)("where OpenSSL's configuration cannot be read", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const { root, layersDir } = scene.output;
     for (const path of [root, layersDir]) chownSync(path, 1000, 1000);
     const hide = `mount -t tmpfs -o mode=0700 tmpfs /etc/ssl && exec setpriv --reuid 1000 --regid 1000 --clear-groups "$@"`;
@@ -180,7 +180,7 @@ describe("an export is the same", () => {
   });
 
   test("on a CPU without SSE4.1", async () => {
-    const scene = await Scene.open(await FakeRegistry.start());
+    const scene = await Scene.openSmall(await FakeRegistry.start());
     const args = scene.arguments({ cache: "" });
     const plain = await exportInProcess(args);
     const cli = join(EXPORTER, "..", "..", "dist", "cli.cjs");
@@ -193,7 +193,7 @@ describe("an export is the same", () => {
 /** An export whose first and last requests the registry holds, for actions in between. */
 async function heldExport(onFirst: (pid: number) => void, onLast: (pid: number) => void, start = by(":")) {
   const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry);
+  const scene = await Scene.openSmall(registry);
   const [program = "", ...before] = start;
   const running = startProgram(program, [...before, EXPORTER, ...scene.arguments({ cache: "" })]);
   const { pid = 0 } = running.process;

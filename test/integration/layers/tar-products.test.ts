@@ -67,7 +67,7 @@ function mountSmallDisk(sizeMib: number): string | undefined {
 
 /** Checks that the previous layer left nothing that prevents another with all products. */
 async function expectWorks(store: LayerStore): Promise<void> {
-  const source = directorySource(filledDirectory(3 * pool.arena.slots));
+  const source = directorySource(filledDirectory(pool.arena.slots + 2));
   const directory = tempTree();
   const products = { blob: true, tarStream: true, tarFiles: [{ directory, expected: [] }] };
   const layer = store.layer(planOf(source, { key: "works", products }), NEVER);
