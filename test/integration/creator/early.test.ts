@@ -16,7 +16,9 @@ import { verifyImage } from "../../support/verify-image.ts";
 const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");
 
 /** For tests in which no upload must begin before the blob is complete. */
-const SMALL_JRE = layerScript("jre", "head -c 60000 /dev/urandom > lib; echo one > release");
+const SMALL_BYTES = 60_000;
+const SMALL = `head -c ${SMALL_BYTES} /dev/urandom > lib; echo one > release`;
+const SMALL_JRE = layerScript("jre", SMALL);
 
 const JRE_ID = { layer: "early/first:jre" };
 
@@ -75,22 +77,31 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     await sameAsWithout(early, run);
   });
 
-  test.each([
-    ["a file with other contents of the same size", "echo two > $first/jre/release"],
-    ["a file more", "echo > $first/jre/more"],
-    ["another mode", "chmod 700 $first/jre/lib"],
-    ["a layer that is not for launch any more", "printf '[types]\\nbuild = true\\n' > $first/jre.toml"],
-    ["no layer any more", "rm -r $first/jre $first/jre.toml"],
-  ])("is made anew if a later buildpack leaves %s", async (_, second) => {
+  /** What a later buildpack does to layers of the first one, by name. */
+  const CHANGES = {
+    byte: "echo two > $layer/release",
+    file: "echo > $layer/more",
+    mode: "chmod 700 $layer/lib",
+    types: "printf '[types]\\nbuild = true\\n' > $layer.toml",
+    none: "rm -r $layer $layer.toml",
+  };
+
+  test("is made anew if a later buildpack changes a byte or a mode, adds a file, makes it a build layer or removes it", async () => {
     const early = await EarlyBuild.open();
     const events = eventsFile();
-    early.buildpacks({ first: SMALL_JRE, second });
+    const layers = Object.entries(CHANGES);
+    const first = layers.map(([name]) => layerScript(name, SMALL)).join("\n");
+    const second = layers.map(([name, change]) => `layer=$first/${name}; ${change}`).join("\n");
+    early.buildpacks({ first, second });
     const running = early.start({ flags: ["-events", events] });
-    await early.untilUploaded(1);
+    await early.untilUploaded(layers.length);
     await sameAsWithout(early, await early.finish(running));
-    const summary = readEvents(events).find(({ event }) => event === "summary");
-    expect(summary).toMatchObject({ earlyWastedBytes: expect.any(Number) });
+    const told = readEvents(events);
+    expect(told.filter((event) => "early" in event)).toEqual([]);
+    const summary = told.findLast((event) => event.event === "summary");
     expect(summary).not.toHaveProperty("earlyLayers");
+    // The blobs of all of them.
+    expect(summary?.earlyWastedBytes).toBeGreaterThan(layers.length * SMALL_BYTES);
   });
 
   test("that only the cache takes is hashed, and exported with it", async () => {
@@ -125,7 +136,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const early = await EarlyBuild.open();
     const [events, spool] = [eventsFile(), writableDirectory()];
     // Takes much longer than the end of the build.
-    early.buildpacks({ first: layerScript("jre", "truncate -s 400M lib") });
+    early.buildpacks({ first: layerScript("jre", "truncate -s 200M lib") });
     const running = early.start({ flags: ["-events", events, "-spool-dir", spool] });
     const { pid } = running.process;
     await vi.waitFor(() => expect(openSpools(spool, pid)).toBe(1), { ...WAIT, interval: 5 });
