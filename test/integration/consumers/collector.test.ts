@@ -11,6 +11,7 @@ import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
 import { parseSpans, type ReadSpan, readSpans } from "../../support/telemetry.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const CONFIGURATION = join(import.meta.dirname, "../../../deploy/opentelemetry/collector.yaml");
 const program = findProgram("otelcol-contrib", "OTELCOL");
@@ -66,7 +67,7 @@ test.skipIf(program === undefined)(
       if (collector.exitCode === null && collector.kill()) await once(collector, "exit");
     });
     const delivered = (): readonly ReadSpan[] => (bodies.get("/v1/traces") ?? []).flatMap(parseSpans);
-    await vi.waitUntil(() => delivered().length >= written.length, { timeout: 20_000 });
+    await vi.waitUntil(() => delivered().length >= written.length, WAIT);
     const comparable = (spans: readonly ReadSpan[]) =>
       spans.map(({ resource: _, ...span }) => span).sort((a, b) => (a.spanId < b.spanId ? -1 : 1));
     expect(comparable(delivered())).toEqual(comparable(written));
@@ -74,6 +75,6 @@ test.skipIf(program === undefined)(
     // It sends nothing before it has spans.
     const metrics = () => (bodies.get("/v1/metrics") ?? []).join("\n");
     const names = ["build.duration", "build.calls", "layer.kind", "buildpack-id"];
-    await vi.waitUntil(() => names.every((name) => metrics().includes(`"${name}"`)), { timeout: 20_000 });
+    await vi.waitUntil(() => names.every((name) => metrics().includes(`"${name}"`)), WAIT);
   },
 );

@@ -46,14 +46,14 @@ async function stop(
 
 describe("a signal during an upload", () => {
   test.for([
-    { signal: "SIGTERM", exitCode: 143, flags: [] },
-    { signal: "SIGTERM", exitCode: 143, flags: ["-parallel"] },
-    { signal: "SIGINT", exitCode: 130, flags: ["-parallel"] },
-  ] as const)("$signal ends it at once with $exitCode ($flags)", async ({ signal, exitCode, flags }) => {
+    { signal: "SIGTERM", status: 143, flags: [] },
+    { signal: "SIGTERM", status: 143, flags: ["-parallel"] },
+    { signal: "SIGINT", status: 130, flags: ["-parallel"] },
+  ] as const)("$signal ends it at once with $status ($flags)", async ({ signal, status, flags }) => {
     const spool = tempTree();
     const setting = await held("app", "PATCH", /app\/blobs/);
     const run = await stop(setting, signal, [...flags, "-spool-dir", spool]);
-    expect(run.exitCode).toBe(exitCode);
+    expect(run.status).toBe(status);
     expect(run.stderr).toContain(`ERROR: stopped by ${signal}\n`);
     expect(setting.app.manifests.find("app", "latest")).toBeUndefined();
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
@@ -66,7 +66,7 @@ describe("a signal during an upload", () => {
   test("during the cache's export leaves the app image, and is not called a success", async () => {
     const setting = await held("cache", "PATCH", /cache\/blobs/);
     const run = await stop(setting, "SIGTERM", []);
-    expect(run.exitCode).toBe(143);
+    expect(run.status).toBe(143);
     await verifyImage(setting.scene.appImage);
     expect(setting.cache.count("PUT", /manifests/)).toBe(0);
     expect(readdirSync(setting.scene.output.layersDir)).toContain("report.toml");
@@ -75,7 +75,7 @@ describe("a signal during an upload", () => {
   test("before anything is made", async () => {
     const setting = await held("app", "GET", /run\/manifests/);
     const run = await stop(setting, "SIGTERM", ["-parallel"]);
-    expect(run.exitCode).toBe(143);
+    expect(run.status).toBe(143);
     expect(setting.app.count("PUT", /\/app\//)).toBe(0);
   });
 });
@@ -84,7 +84,7 @@ test("a registry that does not answer when an upload is taken back does not hold
   const setting = await held("app", "PATCH", /app\/blobs/);
   void setting.arrived.then(() => setting.app.faults.hold({ method: "DELETE", target: /uploads/, times: 100 }));
   const run = await stop(setting, "SIGTERM", ["-parallel"], 1200);
-  expect(run.exitCode).toBe(143);
+  expect(run.status).toBe(143);
 });
 
 test("a second signal ends it without more ado", async () => {
@@ -97,7 +97,7 @@ test("a second signal ends it without more ado", async () => {
   await setting.arrived;
   setting.app.faults.add({ method: "DELETE", target: /uploads/, action: { around: again } });
   running.process.kill("SIGTERM");
-  expect(await running.ended).toMatchObject({ exitCode: 130 });
+  expect(await running.ended).toMatchObject({ status: 130 });
 });
 
 test("a signal during the walk of a large tree", async () => {
@@ -108,7 +108,7 @@ test("a signal during the walk of a large tree", async () => {
   const { running } = scene.start({ flags: ["-workers", "1", "-log-level", "debug"] });
   // This exists while the buildpack's layers are being walked.
   await new Promise((resolve) => running.process.stdout?.once("data", resolve));
-  expect(await end(running, "SIGTERM", 1200)).toMatchObject({ exitCode: 143 });
+  expect(await end(running, "SIGTERM", 1200)).toMatchObject({ status: 143 });
 });
 
 test.for([
@@ -146,7 +146,7 @@ test("a signal stops a credential helper that waits for a person", async () => {
   const { running } = scene.start({ env, flags: ["-log-level", "debug"] });
   await vi.waitFor(() => expect(readFileSync(join(bin, "pid"), "utf8")).toMatch(/^\d+\n$/), WAIT);
   const run = await end(running, "SIGTERM");
-  expect(run).toMatchObject({ exitCode: 143, stderr: "ERROR: stopped by SIGTERM\n" });
+  expect(run).toMatchObject({ status: 143, stderr: "ERROR: stopped by SIGTERM\n" });
   const helper = Number(readFileSync(join(bin, "pid"), "utf8"));
   await vi.waitFor(() => expect(isRunning(helper)).toBe(false), WAIT);
 });

@@ -206,18 +206,14 @@ version = "0.1.0"
   const flagsOf = (flags: readonly string[]) =>
     flags.flatMap((flag) => (flag === "--lifecycle-image" ? [flag, image("lifecycle")] : [flag]));
 
-  test.each(TRUST)(
-    "publishes an image and its cache image with a builder that is %s",
-    async (what, flags) => {
-      const name = what.startsWith("not") ? "exported" : "created";
-      await buildTwice(image(name), [...flagsOf(flags), "--publish", "--cache-image", image(`${name}-cache`)]);
-      await verifyImage(image(name));
-      await verifyImage(image(`${name}-cache`));
-      await engine.docker("pull", "--quiet", image(name));
-      expect(await start(image(name))).toBe("hello from the app");
-    },
-    120_000,
-  );
+  test.each(TRUST)("publishes an image and its cache image with a builder that is %s", async (what, flags) => {
+    const name = what.startsWith("not") ? "exported" : "created";
+    await buildTwice(image(name), [...flagsOf(flags), "--publish", "--cache-image", image(`${name}-cache`)]);
+    await verifyImage(image(name));
+    await verifyImage(image(`${name}-cache`));
+    await engine.docker("pull", "--quiet", image(name));
+    expect(await start(image(name))).toBe("hello from the app");
+  });
 
   test("makes a builder with which the steps of the Tekton task publish both images", async () => {
     const params = { APP_IMAGE: image("steps"), CACHE_IMAGE: image("steps-cache"), BUILDER_IMAGE: image("builder") };
@@ -246,15 +242,11 @@ version = "0.1.0"
     await verifyImage(image("steps-cache"));
     expect(readFileSync(below("APP_IMAGE_DIGEST"), "utf8")).toBe(digest);
     expect(readFileSync(below("layers/events.jsonl"), "utf8")).toContain('"event":"app-image-ready"');
-  }, 120_000);
+  });
 
-  test.each(TRUST)(
-    "builds into the daemon with a builder that is %s",
-    async (what, flags) => {
-      const name = what.startsWith("not") ? "exported" : "created";
-      await buildTwice(name, flagsOf(flags));
-      expect(await start(name)).toBe("hello from the app");
-    },
-    120_000,
-  );
+  test.each(TRUST)("builds into the daemon with a builder that is %s", async (what, flags) => {
+    const name = what.startsWith("not") ? "exported" : "created";
+    await buildTwice(name, flagsOf(flags));
+    expect(await start(name)).toBe("hello from the app");
+  });
 });

@@ -51,6 +51,7 @@ const READ_BYTES = 1 << 20;
 /** Blobs of all repositories, in files and each stored once; a repository holds a set of digests. */
 export class BlobStore {
   readonly #directory: string;
+  readonly #changes = new Set<Promise<unknown>>();
   readonly #sizes = new Map<string, number>();
   readonly #members = new Map<string, Set<string>>();
   readonly #uploads = new Map<string, PendingUpload>();
@@ -89,7 +90,11 @@ export class BlobStore {
     other.link(repository, digest);
   }
 
-  async begin(repository: string): Promise<PendingUpload> {
+  begin(repository: string): Promise<PendingUpload> {
+    return this.#change(() => this.#open(repository));
+  }
+
+  async #open(repository: string): Promise<PendingUpload> {
     const path = join(this.#directory, `upload-${randomUUID()}`);
     const upload = new PendingUpload(repository, path, await open(path, "wx"));
     this.#uploads.set(upload.id, upload);
@@ -104,8 +109,12 @@ export class BlobStore {
   }
 
   /** Ends an upload. If the digest is wrong, discards the bytes and returns false. */
-  async commit(upload: PendingUpload, digest: string): Promise<boolean> {
+  commit(upload: PendingUpload, digest: string): Promise<boolean> {
     this.#uploads.delete(upload.id);
+    return this.#change(() => this.#keep(upload, digest));
+  }
+
+  async #keep(upload: PendingUpload, digest: string): Promise<boolean> {
     if ((await upload.finish()) !== digest) {
       await rm(upload.path);
       return false;
@@ -116,15 +125,25 @@ export class BlobStore {
     return true;
   }
 
-  async cancel(upload: PendingUpload): Promise<void> {
+  cancel(upload: PendingUpload): Promise<void> {
     this.#uploads.delete(upload.id);
-    await upload.finish();
-    await rm(upload.path);
+    return this.#change(async () => {
+      await upload.finish();
+      await rm(upload.path);
+    });
   }
 
+  #change<Value>(action: () => Promise<Value>): Promise<Value> {
+    const change = action().finally(() => this.#changes.delete(change));
+    this.#changes.add(change);
+    return change;
+  }
+
+  /** After it no file of the directory changes. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#uploads.values()].map((upload) => upload.inTurn(() => this.cancel(upload))));
+    await Promise.allSettled(this.#changes);
   }
 
   get pending(): number {

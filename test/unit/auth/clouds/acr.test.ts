@@ -7,6 +7,7 @@ import { ConnectProxy } from "../../../support/connect-proxy.ts";
 import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
 import { tempTree } from "../../../support/temp-tree.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
+import { within } from "../../../support/time-limits.ts";
 
 const REGISTRY = "builds.azurecr.io";
 const formOf = ({ body }: ReceivedRequest) => Object.fromEntries(new URLSearchParams(body));
@@ -136,9 +137,7 @@ describe("no credentials", () => {
   test("outside of Azure, without a long wait", async () => {
     await using silent = await ScriptedServer.start(() => "silence");
     const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: silent.origin };
-    const startMs = performance.now();
-    await rejectionOf(cloudCredentials(REGISTRY, env, "/nowhere"));
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    await within(10_000, () => rejectionOf(cloudCredentials(REGISTRY, env, "/nowhere")));
   });
 
   test.each(["builds.azurecr.io.evil.example", "azurecr.io", ".azurecr.io", "mcr.microsoft.com"])(
