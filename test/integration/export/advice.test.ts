@@ -12,7 +12,7 @@ const ALWAYS = Number.POSITIVE_INFINITY;
 
 async function open() {
   const registry = await FakeRegistry.start();
-  return { registry, scene: await Scene.open(registry) };
+  return { registry, scene: await Scene.openSmall(registry) };
 }
 
 function errorOf({ events }: Exported) {

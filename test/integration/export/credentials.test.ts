@@ -15,7 +15,7 @@ const KINDS: readonly AuthOptions["kind"][] = ["basic", "bearer"];
 async function closedScene(kind: AuthOptions["kind"]) {
   const registry = await FakeRegistry.start({ auth: { kind, username: USER, password: PASSWORD } });
   const open = await FakeRegistry.start();
-  const scene = await Scene.open(open, registry);
+  const scene = await Scene.openSmall(open, registry);
   const images = [`${registry.host}/app:latest`, `${registry.host}/app:v1`];
   return { registry, open, scene, request: { images, flags: ["-log-level", "debug", "-parallel"] } };
 }

@@ -13,7 +13,7 @@ const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u20
 
 async function open() {
   const registry = await FakeRegistry.start();
-  return { registry, scene: await Scene.open(registry) };
+  return { registry, scene: await Scene.openSmall(registry) };
 }
 
 describe("nothing acts upon a terminal", () => {

@@ -78,8 +78,13 @@ test.for(MODES)("in $mode the manifest alone waits for the last layer", async ({
 });
 
 test("the images do not depend on workers, order or time", async () => {
-  const scene = await Scene.open(await FakeRegistry.start(), await FakeRegistry.start());
-  const digests = new Set<string>();
+  const registries = [await FakeRegistry.start(), await FakeRegistry.start()] as const;
+  const scene = await Scene.open(...registries);
+  const made = new Set<string>();
+  const add = (app: string, cache: string) => {
+    const manifests = [app, cache].map((name, i) => registries[i]?.manifests.find(name, "latest"));
+    made.add(manifests.join("\n"));
+  };
   for (const workers of ["1", "2", "5"])
     for (const { flags, mode } of MODES) {
       const name = `${mode}-${workers}`;
@@ -87,10 +92,13 @@ test("the images do not depend on workers, order or time", async () => {
       const cache = `${scene.cache.host}/${name}:latest`;
       const run = await scene.export({ images, cache, flags: [...flags, "-workers", workers] });
       expect(run).toMatchObject({ exitCode: 0, stderr: "" });
-      digests.add(`${(await verifyImage(images[0] as string)).digest} ${(await verifyImage(cache)).digest}`);
+      add(name, name);
     }
   const again = await scene.export();
   expect(again.exitCode).toBe(0);
-  digests.add(`${(await verifyImage(scene.appImage)).digest} ${(await verifyImage(scene.cacheImage)).digest}`);
-  expect([...digests]).toHaveLength(1);
+  add("app", "cache");
+  expect([...made]).toHaveLength(1);
+  // Registries take no blob under another's digest, so that equal manifests are equal images.
+  await verifyImage(scene.appImage);
+  await verifyImage(scene.cacheImage);
 });

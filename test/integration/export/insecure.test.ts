@@ -11,7 +11,7 @@ import { verifyImage } from "../../support/verify-image.ts";
 /** One store behind plain HTTP, and behind HTTPS with an untrusted certificate. */
 async function secureScene() {
   const plain = await FakeRegistry.start();
-  const scene = await Scene.open(plain);
+  const scene = await Scene.openSmall(plain);
   const [, port] = plain.host.split(":");
   const door = createServer(new CertificateAuthority().issue("127.0.0.1"), (outside) => {
     const inside = connect(Number(port), "127.0.0.1");

@@ -35,7 +35,7 @@ test("-version loads none of Node's larger modules, but for those of standard ou
 });
 
 test("an export of a few kB over HTTP loads neither TLS nor Node's HTTP nor what starts threads", async () => {
-  const scene = await Scene.open(await FakeRegistry.start());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
   const { flags, loaded } = listing();
   const run = await startProgram(process.execPath, [...flags, BUNDLE, ...scene.arguments({})]).ended;
   expect(run).toMatchObject({ status: 0 });

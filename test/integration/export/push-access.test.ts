@@ -12,7 +12,7 @@ const unknown = refusal(404, "NAME_UNKNOWN", "repository name not known to regis
 
 async function scenes() {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
-  return { app, cache, scene: await Scene.open(app, cache) };
+  return { app, cache, scene: await Scene.openSmall(app, cache) };
 }
 
 function questions(registry: FakeRegistry, repository: string) {
