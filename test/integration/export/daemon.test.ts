@@ -105,6 +105,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("leaves a launch cache behind, with all layers of the image from the same pass", async () => {
     const scene = await openScene();
+    scene.renew();
     const run = await scene.export(["launch-cached"], ["-launch-cache", scene.launchCache()]);
     expect(run).toMatchObject({ exitCode: 0 });
     const [, ...own] = (await scene.engine.inspect("launch-cached")).RootFS.Layers;
@@ -119,6 +120,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("is sent from the launch cache what the builder has no contents of, and keeps it in the next build", async () => {
     const scene = await openScene();
+    scene.renew();
     await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);
     const first = await scene.engine.inspect("from-launch-cache");
     await scene.analyze("from-launch-cache");
@@ -149,6 +151,8 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("keeps the image under the names that can be given, and the others are shown as they were typed", async () => {
     const scene = await openScene();
+    // It is also the image of other tests otherwise.
+    scene.renew();
     const digested = `tags@sha256:${"0".repeat(64)}`;
     const run = await scene.export(["tags", "tags:2", digested, "other.example/tags"]);
     expect(run.exitCode).toBe(62);
@@ -176,6 +180,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("serves an export that is root no longer, over a socket that is root's", async () => {
     const scene = await openScene();
+    scene.renew();
     const { root, layersDir } = scene.output;
     for (const path of [root, layersDir]) chownSync(path, 1000, 1000);
     chmodSync(scene.engine.socketPath, 0o600);
@@ -186,6 +191,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("takes the app image while a directory takes the cache, from one pass", async () => {
     const scene = await openScene();
+    scene.renew();
     const cacheDir = join(scene.output.root, "cache");
     mkdirSync(cacheDir);
     const run = await scene.export(["with-directory"], ["-cache-dir", cacheDir, "-parallel"]);
@@ -200,6 +206,7 @@ describe.each(engines)("a real daemon of %s", (_, engine) => {
 
   test("takes the app image while a registry takes the cache image, from one pass", async () => {
     const scene = await openScene();
+    scene.renew();
     const registry = await FakeRegistry.start();
     const cacheImage = `${registry.host}/cache:latest`;
     const run = await scene.export(["with-cache"], ["-cache-image", cacheImage, "-parallel"]);

@@ -1,5 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onTestFinished } from "vitest";
 import { lifecycleToml } from "../analyzed.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
 import type { DockerEngine } from "../docker-engine.ts";
@@ -11,7 +14,13 @@ import { exportInProcess } from "./export-in-process.ts";
 /** Prints how the image was started, if the run image's shell, the launcher and its symlink are all present. */
 const LAUNCHER = '#!/bin/sh\necho "$0 in $PWD, PATH $PATH"\n';
 
-/** A small build whose process can start in a run image with a shell. */
+/**
+ * The place of each test's build. A layer holds its paths, so that tests with the same build make the same layers, and a daemon
+ * reads and unpacks them for the first test only, which takes as long as all else in a test ({@link DaemonScene.renew}).
+ */
+const ROOT = join(tmpdir(), `daemon-build-${process.pid}`);
+
+/** A small build whose process can start in a run image with a shell. Each test has at most one. */
 export function buildOutput(): BuildOutput {
   const from = tempTree({
     "jdk/lib/modules": seededBytes(200_000, 1),
@@ -22,7 +31,9 @@ export function buildOutput(): BuildOutput {
     jdk: { from: [join(from, "jdk")], launch: true, cache: true },
     libraries: { from: [join(from, "libraries")], launch: true, cache: false },
   };
-  const output = writeBuildOutput(tempTree(), layers, []);
+  mkdirSync(ROOT);
+  onTestFinished(() => rmSync(ROOT, { recursive: true }));
+  const output = writeBuildOutput(ROOT, layers, []);
   mkdirSync(output.appDir, { recursive: true });
   writeFileSync(join(output.appDir, "index.html"), "<p>hello</p>\n");
   writeFileSync(output.launcher, LAUNCHER);
@@ -53,6 +64,13 @@ export class DaemonScene {
     const { Id, Config } = await this.engine.inspect(name);
     const previous = lifecycleToml(Id.slice("sha256:".length), Config.Labels);
     writeAnalyzed(this.output, runImage.slice("sha256:".length), previous);
+  }
+
+  /** Gives layers and app contents that no other test has: the daemon does not read a layer that it knows, though it is sent. */
+  renew(): void {
+    const { layersDir, appDir } = this.output;
+    const layers = ["jdk", "libraries"].map((name) => join(layersDir, "samples_java", name));
+    for (const directory of [...layers, appDir]) writeFileSync(join(directory, "own"), randomUUID());
   }
 
   /** Layers are sorted by name, so the new one comes between the run image and a layer whose contents are gone. */
