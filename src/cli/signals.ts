@@ -12,15 +12,11 @@ const SECOND_GRACE_MS = 100;
 
 export class StopFault extends Fault {
   readonly signal: StopSignal;
-  readonly #sinceMs = performance.now();
+  readonly atMs = performance.now();
 
   constructor(signal: StopSignal) {
     super("EXPORT_CANCELLED", `stopped by ${signal}`, { exitCode: STOP_SIGNALS[signal] });
     this.signal = signal;
-  }
-
-  isOlderThan(ms: number): boolean {
-    return performance.now() - this.#sinceMs >= ms;
   }
 }
 
@@ -78,18 +74,30 @@ let isExiting = false;
  * While exiting, the runtime waits for its threads and runs no listeners. So the signals get their default action
  * back, and if a thread is still busy after the grace period, the signal ends the process, with the same exit code for
  * shells and platforms. (The kernel withholds such a signal from process 1 of a container, which ends after its threads.)
+ * Without a signal, a shell that exits replaces the process: running another program ends all threads.
  * @param graceMs for the threads, from the signal on
  */
 async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {
   if (isExiting) return;
   isExiting = true;
-  if (reason instanceof StopFault) while (isThreadBusy() && !reason.isOlderThan(graceMs)) await delay(LOOK_MS);
+  const endMs = graceMs + (reason instanceof StopFault ? reason.atMs : performance.now());
+  while (isThreadBusy() && performance.now() < endMs) await delay(LOOK_MS);
   // Added last, so that it runs after all other listeners.
   process.once("exit", () => {
     for (const signal of listened) process.removeAllListeners(signal);
-    if (reason instanceof StopFault && isThreadBusy()) process.kill(process.pid, reason.signal);
+    if (!isThreadBusy()) return;
+    if (reason instanceof StopFault) process.kill(process.pid, reason.signal);
+    else replaceByExit(exitCode);
   });
   process.exit(exitCode);
+}
+
+function replaceByExit(exitCode: number): void {
+  try {
+    process.execve?.("/bin/sh", ["sh", "-c", `exit ${exitCode}`], {});
+  } catch {
+    // Without a shell, the process ends after its threads.
+  }
 }
 
 function isThreadBusy(): boolean {

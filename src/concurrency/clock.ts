@@ -18,6 +18,15 @@ export const SYSTEM_CLOCK: Clock & IntervalClock = {
   },
 };
 
+/** Waits until `work` has settled, for at most `ms`. */
+export async function settledWithin(ms: number, work: Promise<unknown>, clock: Clock = SYSTEM_CLOCK): Promise<void> {
+  const settled = new AbortController();
+  const timeout = clock.wait(ms, settled.signal);
+  await Promise.allSettled([Promise.race([work, timeout])]);
+  settled.abort();
+  await timeout.catch(() => undefined);
+}
+
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   if (signal?.aborted) {

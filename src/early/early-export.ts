@@ -3,7 +3,7 @@ import { readAnalyzed } from "../build-output/analyzed.ts";
 import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
 import { readGroup } from "../build-output/group.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
-import { type Clock, SYSTEM_CLOCK, threadClock } from "../concurrency/clock.ts";
+import { type Clock, SYSTEM_CLOCK, settledWithin, threadClock } from "../concurrency/clock.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import type { RetryObserver } from "../destinations/registry/connection.ts";
 import type { Registries } from "../destinations/registry/registries.ts";
@@ -124,9 +124,7 @@ export class EarlyExport implements EarlyWork {
     this.end();
     this.layers.close();
     await Promise.all([this.#registries?.close(), this.#threads?.pool.close()]);
-    const waited = new AbortController();
-    await Promise.race([this.#running, this.#clock.wait(CLOSE_MS, waited.signal).catch(() => undefined)]);
-    waited.abort();
+    await settledWithin(CLOSE_MS, this.#running, this.#clock);
   }
 
   async #run(builderPid: number): Promise<void> {

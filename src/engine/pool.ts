@@ -23,6 +23,7 @@ import {
   type TaskFailed,
   type TreeStamp,
 } from "../../workers/protocol.ts";
+import { settledWithin } from "../concurrency/clock.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { fromWire } from "../errors/wire.ts";
 import { mayHang, mayTreeHang } from "../files/local-file-systems.ts";
@@ -34,6 +35,8 @@ import { slotCount } from "./slots.ts";
 import { SmallTasks } from "./small-tasks.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { Threads, type WorkerEntries } from "./threads.ts";
+
+const CLOSE_MS = 1000;
 
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
@@ -177,9 +180,10 @@ export class WorkerPool {
     for (const reject of this.#waiting) reject(this.#death);
   }
 
+  /** A thread that a system call holds for longer than {@link CLOSE_MS} is left behind. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#threads?.close();
+    if (this.#threads !== undefined) await settledWithin(CLOSE_MS, this.#threads.close());
   }
 }
 

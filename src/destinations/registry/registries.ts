@@ -1,6 +1,6 @@
 import type { Keychain } from "../../auth/keychain.ts";
 import { BackgroundGate } from "../../concurrency/background-gate.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../concurrency/clock.ts";
+import { type Clock, SYSTEM_CLOCK, settledWithin } from "../../concurrency/clock.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { DEFAULT_TIMEOUTS, Http, type Timeouts } from "../../http/http.ts";
 import type { UploadThreads } from "../../http/upload-threads.ts";
@@ -94,12 +94,7 @@ export class Registries {
 
   /** Closes all connections after a moment for canceling aborted uploads. Work in progress fails. */
   async close(): Promise<void> {
-    if (this.#tries.size > 0) {
-      const settled = new AbortController();
-      const timeout = this.#clock.wait(CANCEL_MS, settled.signal).catch(() => undefined);
-      await Promise.race([Promise.allSettled(this.#tries), timeout]);
-      settled.abort();
-    }
+    if (this.#tries.size > 0) await settledWithin(CANCEL_MS, Promise.allSettled(this.#tries), this.#clock);
     await this.#http.close();
   }
 

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { EXPORTER, type ExporterRun, flagsFor, type RunningExporter, startProgram } from "../../support/exporter.ts";
 import { mountOddFileSystem } from "../../support/odd-file-system.ts";
-import type { Reply } from "../../support/registry/exchange.ts";
+import { type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
 import { isRunning } from "../../support/server-process.ts";
@@ -111,27 +111,59 @@ test("a signal during the walk of a large tree", async () => {
   expect(await end(running, "SIGTERM", 1200)).toMatchObject({ status: 143 });
 });
 
-test.for([
-  { where: "within the app", path: ({ output }: Scene) => join(output.appDir, "mounted"), flags: () => [] },
-  { where: "within a layer", path: (scene: Scene) => scene.layerPath("libraries", "mounted"), flags: () => [] },
-  {
-    where: "that has the launcher",
-    path: () => tempTree(),
-    flags: (path: string) => ["-launcher", join(path, "file")],
-  },
-])("a signal does not wait for a file system $where that hangs", async ({ path, flags }, context) => {
-  const libraries = { from: ["libraries"], launch: true, cache: false };
-  const registry = await FakeRegistry.start();
-  const scene = await Scene.open(registry, registry, { libraries });
-  const directory = path(scene);
-  mkdirSync(directory, { recursive: true });
-  const reading = Promise.withResolvers<void>();
-  const mount = { path: directory, onHang: reading.resolve };
-  const mounted = await mountOddFileSystem({ file: { contents: "contents", hangs: true } }, mount);
-  if (mounted === undefined) return context.skip("this process may not mount a FUSE file system");
-  const { running } = scene.start({ cache: "", flags: flags(directory) });
-  await Promise.race([reading.promise, running.ended]);
-  expect((await end(running, "SIGTERM", 1200)).status).toBe(143);
+describe("a file system that hangs", () => {
+  const places = [
+    { where: "within the app", path: ({ output }: Scene) => join(output.appDir, "mounted"), flags: () => [] },
+    { where: "within a layer", path: (scene: Scene) => scene.layerPath("libraries", "mounted"), flags: () => [] },
+    {
+      where: "that has the launcher",
+      path: () => tempTree(),
+      flags: (path: string) => ["-launcher", join(path, "file")],
+    },
+  ];
+
+  /** Starts an export that reads from a file system that hangs. @returns undefined if this process may not mount one */
+  async function start({ path, flags }: (typeof places)[number]) {
+    const libraries = { from: ["libraries"], launch: true, cache: false };
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry, registry, { libraries });
+    const directory = path(scene);
+    mkdirSync(directory, { recursive: true });
+    const reading = Promise.withResolvers<void>();
+    const mount = { path: directory, onHang: reading.resolve };
+    const mounted = await mountOddFileSystem({ file: { contents: "contents", hangs: true } }, mount);
+    if (mounted === undefined) return undefined;
+    const refuse = async () => {
+      await reading.promise;
+      return refusal(403, "DENIED", "no access");
+    };
+    return {
+      registry,
+      refuse,
+      reading: reading.promise,
+      start: () => scene.start({ cache: "", flags: flags(directory) }),
+    };
+  }
+
+  const NO_MOUNT = "this process may not mount a FUSE file system";
+
+  test.for(places)("does not hold up a signal: $where", async (place, context) => {
+    const hanging = await start(place);
+    if (hanging === undefined) return context.skip(NO_MOUNT);
+    const { running } = hanging.start();
+    await Promise.race([hanging.reading, running.ended]);
+    expect((await end(running, "SIGTERM", 1200)).status).toBe(143);
+  });
+
+  // Before the launcher's file system has answered, an export does nothing that could fail.
+  test.for(places.slice(0, 2))("does not hold up the end of an export that fails: $where", async (place, context) => {
+    const hanging = await start(place);
+    if (hanging === undefined) return context.skip(NO_MOUNT);
+    hanging.registry.faults.add({ method: "POST", target: /uploads/, action: { around: hanging.refuse }, times: 100 });
+    const run = await hanging.start().running.ended;
+    expect(run.stderr).toContain("DENIED: no access");
+    expect(run.exitCode).toBe(62);
+  });
 });
 
 test("a signal stops a credential helper that waits for a person", async () => {
