@@ -183,9 +183,13 @@ export function fitCapacity(
   const missing = lacking(capacity);
   if (missing !== undefined) throw limitFault(missing, supplies[missing.name], missing.needed(capacity, isGuarded));
   const most = (key: "workers" | "uploadConcurrency", limit: number): number => {
-    let count = 1;
-    while (count < limit && lacking({ ...capacity, [key]: count + 1 }) === undefined) count += 1;
-    return count;
+    let [fits, lacks] = [1, limit + 1];
+    while (lacks - fits > 1) {
+      const count = Math.floor((fits + lacks) / 2);
+      if (lacking({ ...capacity, [key]: count }) === undefined) fits = count;
+      else lacks = count;
+    }
+    return fits;
   };
   const mostWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
   capacity = { ...capacity, workers: Math.min(mostWorkers, wanted.workers) };
