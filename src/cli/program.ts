@@ -7,6 +7,7 @@ import type { Logger } from "../logger.ts";
 import { temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
 import { Log } from "../report/log.ts";
+import { createStandardStream } from "../report/non-blocking.ts";
 import { CommandOutput, type OutputSink } from "../report/output.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type FlagValues, settingOf } from "./flags.ts";
@@ -96,6 +97,7 @@ async function runCommand(
   process: LoggedProcess,
   signal: AbortSignal,
 ): Promise<number> {
+  for (const descriptor of [1, 2] as const) createStandardStream(descriptor);
   const { keepParserUnoptimized } = await import("../http/transport.ts");
   keepParserUnoptimized();
   // The options that bound the main thread's young generation would override the smaller limits of other threads.

@@ -37,7 +37,10 @@ export function nonBlocking(descriptor: number): NonBlocking {
   const own = isPipe ? reopen(descriptor, stats) : undefined;
   if (own !== undefined) return { write: writerTo(own), hasReader, close: () => closeSync(own) };
   const close = () => undefined;
-  const handle = isPipe || stats.isSocket() || isatty(descriptor) ? streamHandle(descriptor) : undefined;
+  const handle =
+    isPipe || stats.isSocket() || (stats.isCharacterDevice() && isatty(descriptor))
+      ? streamHandle(descriptor)
+      : undefined;
   if (handle === undefined) return { write: writerTo(descriptor), hasReader, close };
   // A terminal's stream opens it a second time under `descriptor`.
   const write = writerTo(handle.fd);
@@ -57,12 +60,13 @@ export function nonBlocking(descriptor: number): NonBlocking {
 }
 
 /**
- * Makes the open file description of standard output or error block, as the processes that share it expect. Node
- * creates streams of both at the latest when a thread starts, and those of pipes and sockets do not block. Call it
- * before anything is written.
+ * Creates Node's stream of standard output or error without a change to the open file description, which other processes
+ * share. Node creates streams of both at the latest when a thread starts or a socket closes, and makes those of pipes and
+ * sockets non-blocking.
  */
-export function restoreBlocking(descriptor: 1 | 2): void {
-  streamHandle(descriptor)?.setBlocking(true);
+export function createStandardStream(descriptor: 1 | 2): void {
+  const { isNonBlocking } = readDescriptorFlags(descriptor);
+  streamHandle(descriptor)?.setBlocking(!isNonBlocking);
 }
 
 /**

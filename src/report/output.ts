@@ -1,6 +1,6 @@
 import { constants, fstatSync, type Stats, statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { type NonBlocking, nonBlocking, openNonBlocking, restoreBlocking } from "./non-blocking.ts";
+import { type NonBlocking, nonBlocking, openNonBlocking } from "./non-blocking.ts";
 
 /** Takes whole lines, each with its newline. Never waits for a reader, and never throws. */
 export interface LineSink {
@@ -140,7 +140,6 @@ export class Output implements OutputSink {
 const standard = new Map<string, Output>();
 
 export function standardOutput(descriptor: 1 | 2): Output {
-  restoreBlocking(descriptor);
   const identity = identityOf(fstatSync(descriptor));
   const output = standard.get(identity) ?? new Output(nonBlocking(descriptor));
   standard.set(identity, output);
