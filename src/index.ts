@@ -1,11 +1,10 @@
-import { runExporter } from "./cli/exporter.ts";
-import { type ExportOptions, parseOptions } from "./cli/parse.ts";
+import { runExporterWith } from "./cli/exporter.ts";
+import type { ExportOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
-import { type Environment, homeDirectory, temporaryDirectory, workingDirectory } from "./process/environment.ts";
-import { readMachine } from "./process/machine.ts";
+import { type Environment, homeDirectory, workingDirectory } from "./process/environment.ts";
 
 /**
  * The exporter as a library. The command `exporter` is this, behind a parser for its arguments.
@@ -106,7 +105,6 @@ async function begin(
   tell: EventSink,
 ): Promise<ExportResult> {
   await new Promise((resolve) => setImmediate(resolve));
-  const command = parseOptions(options, env, readMachine(temporaryDirectory(env)));
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
   const onEvent = (event: ExportEvent): void => {
@@ -115,7 +113,7 @@ async function begin(
     tell(event);
   };
   const host = { env, cwd, home, logger: guarded(logger), onEvent };
-  await runExporter(command, host, signal ?? new AbortController().signal);
+  await runExporterWith(options, host, signal ?? new AbortController().signal);
   if (app === undefined) throw new Fault("EXPORT_INTERNAL", "the export ended without an app image");
   return { app, cache };
 }

@@ -6,8 +6,10 @@ import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { reportingFailures } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
+import { temporaryDirectory } from "../process/environment.ts";
+import { readMachine } from "../process/machine.ts";
 import type { CommandOutput } from "../report/output.ts";
-import type { ParsedCommand } from "./parse.ts";
+import { type ExportOptions, type ParsedCommand, parseOptions } from "./parse.ts";
 import { ensureOwner } from "./privileges.ts";
 import { type ProcessContext, resolveSettings } from "./settings.ts";
 
@@ -32,8 +34,20 @@ export async function runExporter(
   process: ExporterProcess,
   signal: AbortSignal,
 ): Promise<void> {
-  const inputs = await resolveSettings(command, process, process.logger);
-  await reportingFailures(inputs.settings, process.onEvent, () => exportResolved(inputs, process, signal));
+  const { onEvent, logger } = process;
+  const inputs = await reportingFailures(undefined, onEvent, () => resolveSettings(command, process, logger));
+  await reportingFailures(inputs.settings, onEvent, () => exportResolved(inputs, process, signal));
+}
+
+/** As {@link runExporter}, for the library: invalid options are an event, too. */
+export async function runExporterWith(
+  options: ExportOptions,
+  process: ExporterProcess,
+  signal: AbortSignal,
+): Promise<void> {
+  const { env, onEvent } = process;
+  const parse = async () => parseOptions(options, env, readMachine(temporaryDirectory(env)));
+  await runExporter(await reportingFailures(undefined, onEvent, parse), process, signal);
 }
 
 async function exportResolved(

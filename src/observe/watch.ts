@@ -165,9 +165,12 @@ function summaryEvent(summary: Summary): EventBody {
 
 const reported = new WeakSet<Error>();
 
-/** Also reports failures that precede the observers: of credentials, users, limits. */
+/**
+ * Also reports failures that precede the observers: of credentials, users, limits.
+ * @param settings name the file of events; undefined if they are what failed
+ */
 export async function reportingFailures<Result>(
-  settings: ExportSettings,
+  settings: ExportSettings | undefined,
   onEvent: EventSink | undefined,
   run: () => Promise<Result>,
 ): Promise<Result> {
@@ -181,7 +184,7 @@ export async function reportingFailures<Result>(
   } catch (error) {
     if (error instanceof Error && reported.has(error)) throw error;
     try {
-      writer = openOwnEvents(settings);
+      writer = settings && openOwnEvents(settings);
     } catch {
       // The log and the exit code report the failure.
     }

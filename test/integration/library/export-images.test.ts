@@ -87,6 +87,17 @@ test("a failure rejects the result with the command's fault, and ends the events
   expect(events.at(-1)).toMatchObject({ event: "error", code: fault.code });
 });
 
+test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
+  ["EXPORT_ARGS_INVALID", JSON.parse('{"images":[]}'), ENV],
+  ["EXPORT_API_PLATFORM", { images: ["registry.example/app"] }, {}],
+  ["EXPORT_ARGS_RUN_IMAGE", { images: ["registry.example/app"], layers: "/nonexistent" }, ENV],
+])("a loop over the events learns of a failure before the export: %s", async (code, options, env) => {
+  const exporting = exportImages(options, { env });
+  const events = await collect(exporting);
+  await expect(exporting.result).rejects.toMatchObject({ code });
+  expect(events).toMatchObject([{ event: "error", code }]);
+});
+
 test("an abort stops it, with the signal's reason", async () => {
   const { options } = await open();
   const controller = new AbortController();
