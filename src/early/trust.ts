@@ -100,11 +100,17 @@ function escaped(path: ByteString): string {
   return path.replaceAll("\n", "\\012");
 }
 
-/** Undefined after the process has ended. A program's name, in parentheses, may contain anything (proc_pid_stat(5)). */
+/**
+ * Undefined after the process has ended, even if its parent never waits for it, as process 1 of a container often does
+ * not. A program's name, in parentheses, may contain anything (proc_pid_stat(5)).
+ */
 function sessionOf(pid: string): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, session, threads] = [fields[0], Number(fields[3]), Number(fields[17])];
+    // The first thread of a process can end before the others.
+    return state === "Z" && threads <= 1 ? undefined : session;
   } catch {
     return undefined;
   }

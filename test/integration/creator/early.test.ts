@@ -104,6 +104,17 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(summary?.earlyWastedBytes).toBeGreaterThan(layers.length * SMALL_BYTES);
   });
 
+  test("is uploaded even if the parent of an ended process never waits for it", async () => {
+    const early = await EarlyBuild.open();
+    // The sleep that replaces the shell never waits for the child of the shell.
+    const zombie = `sh -c 'true & exec sleep 600' >/dev/null 2>&1 & echo $! > "$FAKE_DIR/parent"`;
+    early.buildpacks({ first: `${zombie}\n${JRE}`, second: 'kill $(cat "$FAKE_DIR/parent")' });
+    const running = early.start();
+    await early.untilUploaded(1);
+    expect(early.isSecondRunning).toBe(true);
+    await sameAsWithout(early, await early.finish(running));
+  });
+
   test("that only the cache takes is hashed, and exported with it", async () => {
     const early = await EarlyBuild.open();
     const cache = `${early.build.registry.host}/cache:latest`;
