@@ -48,6 +48,8 @@ function* appSteps(inputs: PlanInputs, planner: LayerPlanner): Generator<AppStep
   yield* extensionSteps(inputs.extensions, unrecordedLayers(inputs.previous, inputs.previousDiffIds), planner);
   for (const layers of inputs.buildpacks) yield* launchSteps(layers, inputs, planner);
   if (gates(inputs.settings.platformApi).hasSbomLayers) yield* launchSbomSteps(inputs, planner);
+  // Small layers, which wait for answers rather than for bytes: planned, and so made and uploaded, before the slices.
+  const last = [...launcherSteps(inputs, planner)];
   yield* sliceSteps(inputs, planner);
-  yield* launcherSteps(inputs, planner);
+  yield* last;
 }

@@ -39,19 +39,26 @@ describe("planApp", () => {
     ]);
     expect(steps[0]).toMatchObject({ createdBy: "Application Layer", role: { number: 1, count: 1 } });
     expect(layers).toEqual([
+      expect.objectContaining({ order: 0, source: { kind: "launcher", path: "/cnb/lifecycle/launcher" } }),
+      expect.objectContaining({ order: 1, source: { kind: "directory", path: "/layers/config", uid: 1, gid: 2 } }),
       {
         key: "app-slice:0",
         id: "slice-1",
         source: { kind: "app-slice", appDir: "/workspace", slices: [], index: 0, uid: 1, gid: 2 },
         priority: 0,
-        order: 0,
+        order: 2,
         expected: [],
         products: { blob: true, tarStream: false, tarFiles: [] },
         consumers: 1,
       },
-      expect.objectContaining({ order: 1, source: { kind: "launcher", path: "/cnb/lifecycle/launcher" } }),
-      expect.objectContaining({ order: 2, source: { kind: "directory", path: "/layers/config", uid: 1, gid: 2 } }),
     ]);
+  });
+
+  it("makes the small last layers of the image before the slices", () => {
+    const { steps, layers } = planApp(planInputs({ build: { slices: [], processes: [process("web")] } }));
+    const ids = steps.flatMap((step) => (step.kind === "layer" ? [step.id] : []));
+    expect(layers.map(({ id }) => id)).toEqual([...ids.slice(1), "slice-1"]);
+    expect(ids[0]).toBe("slice-1");
   });
 
   it("compares extension layers with the previous image's unrecorded layers", () => {
@@ -139,8 +146,9 @@ describe("planApp", () => {
 
   it("encodes paths and patterns as byte strings", () => {
     const { layers } = planApp(planInputs({ build: { slices: [{ paths: ["é"] }], processes: [process("wö")] } }));
-    expect(layers[0]?.source).toMatchObject({ slices: [["\u00c3\u00a9"]] });
-    expect(layers.at(-1)?.source).toEqual({ kind: "process-types", types: ["w\u00c3\u00b6"] });
+    const sources = layers.map(({ source }) => source);
+    expect(sources).toContainEqual(expect.objectContaining({ kind: "app-slice", slices: [["\u00c3\u00a9"]] }));
+    expect(sources).toContainEqual({ kind: "process-types", types: ["w\u00c3\u00b6"] });
   });
 
   it("has no SBOM layer below API 0.8", () => {
@@ -166,7 +174,7 @@ describe("planApp", () => {
         processTypes: A,
       },
     });
-    expect(layers.map(({ expected }) => expected)).toEqual([[A], [], [], [A, B], [A], [B], [A]]);
+    expect(layers.map(({ expected }) => expected)).toEqual([[A], [], [], [A], [B], [A], [A, B]]);
     expect(steps.flatMap((step) => (step.kind === "layer" ? [step.previous] : []))).toEqual([
       [A],
       [],
@@ -309,9 +317,9 @@ describe("planApp", () => {
     expect(layers.map(({ key, consumers }) => [key, consumers])).toEqual([
       ["directory:/layers/buildpacksio_lifecycle/launcher", 1],
       ["directory:/layers/a_b/l", 2],
-      ["app-slice:0", 1],
       ["launcher", 1],
       ["directory:/layers/config", 1],
+      ["app-slice:0", 1],
     ]);
     expect(steps).toHaveLength(9);
   });
