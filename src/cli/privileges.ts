@@ -58,16 +58,22 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
     call(path, uid, gid);
   } catch (error) {
     const isRefused = isSystemError(error) && error.code === "EPERM";
-    throw pathFault("EXPORT_PRIVILEGES", operation, path, error, isRefused ? { hint: privilegesHint(uid, gid) } : {});
+    if (isRefused) throw pathFault("EXPORT_PRIVILEGES", operation, path, error, { hint: privilegesHint(uid, gid) });
+    if (areIds(uid, gid)) throw pathFault("EXPORT_PRIVILEGES", operation, path, error);
+    // Node.js refuses them itself.
+    throw new Fault("EXPORT_PRIVILEGES", `${operation} ${path}: invalid argument`, { hint: privilegesHint(uid, gid) });
   }
 }
 
 /** The kernel's highest user or group ID; the next number means "no change". */
 const MAX_ID = 0xfffffffe;
 
+function areIds(...ids: readonly number[]): boolean {
+  return ids.every((id) => id >= 0 && id <= MAX_ID);
+}
+
 function privilegesHint(uid: number, gid: number): string {
-  if ([uid, gid].some((id) => id < 0 || id > MAX_ID))
-    return `Give ids from 0 to ${MAX_ID} with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).`;
+  if (!areIds(uid, gid)) return `Give ids from 0 to ${MAX_ID} with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).`;
   const [ownUid, ownGid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   if (ownUid === 0) return "This process is root without the capabilities for it: add CHOWN, SETUID and SETGID.";
   return (

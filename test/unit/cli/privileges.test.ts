@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { ensureOwner } from "../../../src/cli/privileges.ts";
+import { tempTree } from "../../support/temp-tree.ts";
+import { thrownBy } from "../../support/thrown-by.ts";
+
+test.each([
+  [2 ** 32, 0],
+  [54_321, 2 ** 32],
+  [-2, 0],
+])("a directory cannot be given to user %d and group %d, which the kernel does not have", (uid, gid) => {
+  const directory = tempTree();
+  expect(thrownBy(() => ensureOwner(uid, gid, [directory]))).toMatchObject({
+    code: "EXPORT_PRIVILEGES",
+    message: `failed to chown volumes: chown ${directory}: invalid argument`,
+    hint: "Give ids from 0 to 4294967294 with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).",
+  });
+});
