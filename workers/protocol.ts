@@ -93,7 +93,7 @@ export type Compression =
 export const DEFLATE = {
   inputSlack: 128,
   maxOutput: 1_048_762,
-  scratch: 720_896,
+  scratch: 958_464,
   maxMemoryPages: 65_535,
 } as const;
 

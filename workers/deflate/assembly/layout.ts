@@ -4,10 +4,10 @@
  */
 
 /**
- * Sub-blocks have Huffman codes of their own: at most the length that fits one stored block (RFC 1951 section 3.2.4).
+ * Sub-blocks have Huffman codes of their own: at most the length that fits two stored blocks (RFC 1951 section 3.2.4).
  * WINDOW is the farthest distance of a match (section 2).
  */
-export const LARGEST_SUB_BLOCK: usize = 65535;
+export const LARGEST_SUB_BLOCK: usize = 131070;
 export const SMALLEST_SUB_BLOCK: usize = 32768;
 export const WINDOW: usize = 32768;
 
@@ -28,13 +28,13 @@ export const CHAIN: usize = HASH3_TABLE + 32768;
  */
 export const SEQUENCES: usize = CHAIN + 131072;
 export const NO_DISTANCE: u32 = 30;
-export const LITERALS: usize = SEQUENCES + 212992;
+export const LITERALS: usize = SEQUENCES + 385024;
 
 /**
  * Counts, zeroed for each sub-block: literals in four tables, so that equal neighbors do not wait for each other's
  * store; matches by length, 0..258; distance symbols, 0..29.
  */
-export const LITERAL_COUNTS: usize = LITERALS + 65536 + 256;
+export const LITERAL_COUNTS: usize = LITERALS + 131072 + 256;
 export const LENGTH_COUNTS: usize = LITERAL_COUNTS + 4096;
 export const DISTANCE_COUNTS: usize = LENGTH_COUNTS + 1040;
 export const COUNTS_BYTES: usize = 4096 + 1040 + 128;

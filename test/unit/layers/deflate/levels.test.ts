@@ -36,8 +36,8 @@ describe("levels", () => {
   test("the output has this version's bytes", () => {
     expect(levels.map((level) => encodeAll(level).hash)).toMatchInlineSnapshot(`
       [
-        "4ac1482115eb6240",
-        "169df2f67ee5a73a",
+        "bd0601b6a10ab64f",
+        "cc890956b97164d3",
         "4ad84a00871b8420",
         "592d3319b4ef17b2",
         "7568e5bda80e50db",

@@ -68,6 +68,32 @@ describe("round trips through zlib", () => {
     }
   });
 
+  test("more literals in a row than a sequence holds", () => {
+    // Bytes of 7 bits have no matches either, but are worth a code.
+    const noise = makeInput(inputKinds.noise!, 4 * 65_536, 5).map((byte) => byte & 127);
+    for (const limit of [65_535, 2 * 65_535]) {
+      for (let length = limit - 70; length <= limit + 70; length += 3) {
+        const repeated = noise.subarray(length - 300, length);
+        const input = Buffer.concat([noise.subarray(0, length), repeated, noise.subarray(length)]);
+        const stream = roundTrip(input, 1, `after ${length} literals`);
+        expect(stream.length, `after ${length} literals`).toBeLessThan(input.length * 0.9);
+      }
+    }
+  });
+
+  test.each(levels)("no match starts before the input, even with itself a window before it, level %i", (level) => {
+    const { bytes, deflate, input, output } = harness;
+    const window = 32_768;
+    for (const [name, kind] of Object.entries(inputKinds)) {
+      const data = makeInput(kind, 2 * window, level);
+      bytes.set(data, input);
+      bytes.set(data, input + window);
+      const size = deflate.encode(input + window, data.length, output, level);
+      const stream = Buffer.concat([bytes.subarray(output, output + size), finalBlock]);
+      expect(Buffer.compare(inflateRawSync(stream), data), name).toBe(0);
+    }
+  });
+
   test("noise is stored within the bound, and costs only its headers", () => {
     const input = makeInput(inputKinds.noise!, BLOCK_SIZE, 3);
     expect(roundTrip(input, 1, "noise").length).toBeLessThanOrEqual(BLOCK_SIZE + 5 * 17 + 5 + 2);
