@@ -129,7 +129,7 @@ const MIB = 1 << 20;
  * and of a worker that reads many incompressible files.
  */
 const EXPORT_BYTES = 192 * MIB;
-export const WORKER_BYTES = 14 * MIB;
+export const WORKER_BYTES = 16 * MIB;
 
 /**
  * More than about 16 workers are no faster, because hashing is sequential; this many still fit into the 4 GiB of a

@@ -89,7 +89,7 @@ test("300 MB go through less memory, never lie anywhere uncompressed, and a work
   expect(spooled).toBeGreaterThan(0);
   expect(spooled).toBeLessThanOrEqual(sum(layers.map(({ size }) => size ?? 0)));
   const many = await exportLarge(large, 10);
-  // Measured: 11.5 MB a worker.
+  // Measured: 14.7 MB a worker, with its share of three more threads that hash and send.
   expect((many.peak - peak) / 8).toBeLessThan(WORKER_BYTES);
 });
 

@@ -20,7 +20,7 @@ function bound(wanted: number, on: Machine) {
 test.each([
   ["64 cores and no limit", 64, undefined, 64],
   ["64 cores and memory for all of them", 64, 4096, 64],
-  ["64 cores and 512 MiB", 64, 512, 22],
+  ["64 cores and 512 MiB", 64, 512, 20],
   ["64 cores and 256 MiB", 64, 256, 4],
   ["less memory than an export needs", 64, 100, 1],
   ["2 cores and 512 MiB", 2, 512, 2],
@@ -32,16 +32,16 @@ test.each([
 test("a default limited by memory is one debug line", () => {
   const on = machine(64, 512);
   expect(bound(defaultWorkers(on), on)).toEqual({
-    workers: 22,
+    workers: 20,
     lines: [
-      "debug Using 22 workers on 64 cores because of the available memory of 512 MiB (/sys/fs/cgroup/memory.max)",
+      "debug Using 20 workers on 64 cores because of the available memory of 512 MiB (/sys/fs/cgroup/memory.max)",
     ],
   });
 });
 
 test.each([
   ["a default that memory allows", 64, machine(64, 4096)],
-  ["an explicit number that memory just allows", 22, machine(2, 512)],
+  ["an explicit number that memory just allows", 20, machine(2, 512)],
   ["an explicit number while memory is unknown", 64, machine(2)],
 ])("logs nothing for %s", (_name, wanted, on) => {
   expect(bound(wanted, on)).toEqual({ workers: wanted, lines: [] });
@@ -49,8 +49,8 @@ test.each([
 
 test("an explicit number that memory does not allow is reduced with a warning", () => {
   expect(bound(64, machine(2, 512))).toEqual({
-    workers: 22,
-    lines: ["warn -workers 64 exceeds the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 22"],
+    workers: 20,
+    lines: ["warn -workers 64 exceeds the available memory of 512 MiB (/sys/fs/cgroup/memory.max): using 20"],
   });
 });
 
