@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
+import { WAIT } from "./time-limits.ts";
 
 /** How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process. */
 export function openSpools(directory: string, pid: number | "self" = "self"): number {
@@ -13,7 +14,5 @@ export function openSpools(directory: string, pid: number | "self" = "self"): nu
 }
 
 export async function spoolsClosed(directory: string): Promise<void> {
-  for (let turn = 0; turn < 1000 && openSpools(directory) > 0; turn++)
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  expect(openSpools(directory)).toBe(0);
+  await vi.waitFor(() => expect(openSpools(directory)).toBe(0), WAIT);
 }

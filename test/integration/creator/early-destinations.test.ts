@@ -39,8 +39,8 @@ async function buildEarly(early: EarlyBuild, { flags, env }: Destination, image:
   const running = early.start({ flags: [...flags, "-events", events], env, images: [image] });
   const { pid } = running.process;
   const often = { ...WAIT, interval: 5 };
-  await vi.waitFor(() => expect(nicestThreads(pid)).toBeGreaterThan(0), often);
-  await vi.waitFor(() => expect(nicestThreads(pid)).toBe(0), often);
+  await vi.waitFor(() => expect(nicestThreads(pid)).not.toEqual([]), often);
+  await vi.waitFor(() => expect(nicestThreads(pid)).toEqual([]), often);
   expect(early.isSecondRunning).toBe(true);
   expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
   return readEvents(events);

@@ -136,7 +136,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const running = early.start({ flags: ["-early", "compress", "-events", events, "-spool-dir", spool] });
     const { pid } = running.process;
     // The threads end when all that is to be made is made.
-    await vi.waitFor(() => expect([openSpools(spool, pid), nicestThreads(pid)]).toEqual([1, 0]), WAIT);
+    await vi.waitFor(() => expect([openSpools(spool, pid), nicestThreads(pid)]).toEqual([1, []]), WAIT);
     expect(early.build.registry.count("POST", UPLOADS)).toBe(0);
     const run = await early.finish(running);
     expect(readEvents(events).findLast(({ event }) => event === "summary")).toMatchObject({ earlyLayers: 1 });
