@@ -8,6 +8,17 @@ export function handlesSigterm(pid: number | undefined): boolean {
   return (BigInt(`0x${mask}`) & SIGTERM_BIT) !== 0n;
 }
 
+/** The fields of a process or thread (proc_pid_stat(5)) from the third, its state, on: names may contain spaces. */
+export function statFields(path: string): string[] {
+  const stat = readFileSync(`${path}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** The ids of the threads of a process that have the lowest priority, 19. Default: this process. */
+export function nicestThreads(pid: number | "self" = "self"): string[] {
+  return readdirSync(`/proc/${pid}/task`).filter((thread) => statFields(`/proc/${pid}/task/${thread}`)[16] === "19");
+}
+
 /** True if writes to the descriptor block, for this process and for all that share its description. */
 export function blocks(pid: number | undefined, descriptor: number): boolean {
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1];

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
+import { statFields } from "./process-state.ts";
 
 /** Clock ticks per second, the unit of proc_pid_stat(5). */
 const TICKS = 100;
@@ -14,9 +14,9 @@ class ProcessorClock implements Disposable {
   readonly #busy = spawn("/bin/sh", ["-c", "while :; do :; done"], { stdio: "ignore" });
 
   elapsedMs(): number {
-    // The fields after the name, which is in parentheses; utime and stime are fields 14 and 15.
-    const fields = readFileSync(`/proc/${this.#busy.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
+    // utime and stime, fields 14 and 15.
+    const [user, system] = statFields(`/proc/${this.#busy.pid}`).slice(11, 13);
+    return ((Number(user) + Number(system)) * 1000) / TICKS;
   }
 
   [Symbol.dispose](): void {

@@ -7,8 +7,8 @@ import { DockerEngine } from "../../support/docker-engine.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { readEvents } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
+import { nicestThreads } from "../../support/process-state.ts";
 import { tempTree } from "../../support/temp-tree.ts";
-import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
 
 const engine = IS_TRUSTED ? await DockerEngine.startIfPossible() : "temporary files cannot be trusted";

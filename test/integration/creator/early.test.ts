@@ -5,10 +5,10 @@ import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
 import { openSpools } from "../../support/open-spools.ts";
+import { nicestThreads } from "../../support/process-state.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
-import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 

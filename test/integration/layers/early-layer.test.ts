@@ -28,9 +28,9 @@ import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { nicestThreads } from "../../support/process-state.ts";
 import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
 import { tempTree } from "../../support/temp-tree.ts";
-import { nicestThreads } from "../../support/thread-niceness.ts";
 import { WAIT } from "../../support/time-limits.ts";
 
 let pool: WorkerPool;

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { canShowChanges, hasWriter } from "../../../src/early/trust.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { findProgram } from "../../support/find-program.ts";
+import { statFields } from "../../support/process-state.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
 describe("a stamp shows later changes", () => {
@@ -95,7 +96,7 @@ const unreadable = readdirSync("/proc").find((pid) => {
 
 test.runIf(unreadable !== undefined)("a process that cannot be read counts if it is of the build's session", () => {
   const pid = unreadable ?? "";
-  const session = Number(readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ")[3]);
+  const session = Number(statFields(`/proc/${pid}`)[3]);
   expect(hasWriter("/layers/a", session, [pid])).toBe(true);
   expect(hasWriter("/layers/a", SESSION, [pid])).toBe(false);
 });
