@@ -42,6 +42,11 @@ export function addressOf({ hostname, port, protocol }: URL): { readonly host: s
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port || DEFAULT_PORT[protocol]) };
 }
 
+/** @param address an IP address, without brackets */
+export function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 4 ? "ipv4" : "ipv6";
+}
+
 export interface DialOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;

@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
 import type { Environment } from "../process/environment.ts";
-import { addressOf, DEFAULT_PORT } from "./dial.ts";
+import { addressOf, DEFAULT_PORT, familyOf } from "./dial.ts";
 import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
@@ -76,8 +76,4 @@ function isInNetwork(entry: string, host: string): boolean {
 /** An IPv6 address that stands for one of IPv4, with which Go and BlockList compare it. */
 function isMapped(address: string): boolean {
   return address.startsWith("::ffff:");
-}
-
-function familyOf(address: string): "ipv4" | "ipv6" {
-  return isIP(address) === 4 ? "ipv4" : "ipv6";
 }

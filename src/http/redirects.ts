@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { Fault } from "../errors/fault.ts";
 import { discard } from "./body.ts";
-import { addressOf } from "./dial.ts";
+import { addressOf, familyOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
 import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
 
@@ -25,9 +25,9 @@ const PRIVATE_IPV6 = [
 
 let privateNetworks: BlockList | undefined;
 
-function isPrivate(address: string, family: "ipv4" | "ipv6"): boolean {
+function isPrivate(address: string): boolean {
   privateNetworks ??= listPrivateNetworks();
-  return privateNetworks.check(address, family);
+  return privateNetworks.check(address, familyOf(address));
 }
 
 function listPrivateNetworks(): BlockList {
@@ -49,12 +49,11 @@ const TRANSLATED = /^64:ff9b::(?:([\da-f]{1,4}):)?([\da-f]{1,4})$/;
  */
 export function isPrivateAddress(url: URL): boolean {
   const host = hostOf(url);
-  const version = isIP(host);
-  if (version === 0) return METADATA_NAMES.has(host) || isLocalhost(host);
+  if (isIP(host) === 0) return METADATA_NAMES.has(host) || isLocalhost(host);
   const [, high = "0", low] = TRANSLATED.exec(host) ?? [];
-  if (low === undefined) return isPrivate(host, version === 4 ? "ipv4" : "ipv6");
+  if (low === undefined) return isPrivate(host);
   const bits = [high, low].map((group) => Number.parseInt(group, 16));
-  return isPrivate(bits.flatMap((word) => [word >> 8, word & 255]).join("."), "ipv4");
+  return isPrivate(bits.flatMap((word) => [word >> 8, word & 255]).join("."));
 }
 
 export function isPrivateFrom(registry: URL, url: URL): boolean {
