@@ -132,9 +132,9 @@ class ExpansionLimit {
   readonly #blobSize: number;
   readonly #most: number;
 
-  constructor(blobSize: number, alwaysAllowed = ALWAYS_ALLOWED) {
+  constructor(blobSize: number) {
     this.#blobSize = blobSize;
-    this.#most = Math.max(alwaysAllowed, MAX_RATIO * blobSize);
+    this.#most = Math.max(ALWAYS_ALLOWED, MAX_RATIO * blobSize);
   }
 
   check(bytes: number): void {
