@@ -57,6 +57,8 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     early.buildpacks({ first: JRE });
     const running = early.start({ flags: ["-events", events, "-timeline", timeline] });
     await early.untilUploaded(1);
+    // The upload follows the blob, so it can end before the layer is judged; the threads end after both.
+    await vi.waitFor(() => expect(nicestThreads(running.process.pid)).toEqual([]), WAIT);
     expect(early.isSecondRunning).toBe(true);
     const [digest = ""] = early.uploaded;
     const run = await early.finish(running);
