@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "../../scripts/build.ts";
@@ -181,6 +181,8 @@ async function main(args: readonly string[]): Promise<void> {
   await build();
   for (const fact of machineFacts()) console.log(`- ${fact}`);
   const tempDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
+  // Buildpacks run as another user.
+  chmodSync(tempDir, 0o755);
   try {
     if (kind === "compare") await compareWith(against, workers.at(-1) ?? 1, tempDir);
     else await measureAll(selection, tempDir);

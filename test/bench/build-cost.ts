@@ -91,6 +91,7 @@ wait`;
 async function alternate(directory: string, over: AbortSignal): Promise<Window[]> {
   const windows: Window[] = [];
   while (!over.aborted && !existsSync(join(directory, "steps-0"))) await wait(20);
+  if (over.aborted) return windows;
   const creator = Number.parseInt(readFileSync(join(directory, "start"), "utf8").split("\n")[1] ?? "", 10);
   const isOver = () => over.aborted || existsSync(join(directory, "end"));
   try {

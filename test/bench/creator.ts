@@ -66,8 +66,6 @@ export async function measureCreator(
   onResult: (results: readonly StoredCreator[]) => void,
 ): Promise<void> {
   const { links, sizeFactor, tempDir, onProgress } = options;
-  // Buildpacks run as another user.
-  chmodSync(tempDir, 0o755);
   const sources = await makeSources(join(tempDir, "creator-sources"), sizeFactor);
   for (const link of links) {
     onProgress(`creator, registry, ${describeLink(link)}`);
