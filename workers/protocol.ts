@@ -163,15 +163,8 @@ export function outputBytes(arena: Arena, slot: number, length: number): Buffer 
  * every thread of a pool at its start.
  */
 
-/**
- * A thread's niceness: 0 is the process's, 19 the lowest priority (nice(2)). Without privileges a thread cannot lower
- * it again.
- */
-export type Niceness = 0 | 19;
-
 export interface CompressorSetup {
   readonly arena: Arena;
-  readonly niceness: Niceness;
   readonly compression: Compression;
 }
 

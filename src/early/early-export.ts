@@ -1,4 +1,3 @@
-import type { Niceness } from "../../workers/protocol.ts";
 import { readAnalyzed } from "../build-output/analyzed.ts";
 import { readBuildpackLayers } from "../build-output/buildpack-layers.ts";
 import { readGroup } from "../build-output/group.ts";
@@ -19,6 +18,7 @@ import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts
 import { layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
+import { lowerThreads } from "../process/priority.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
 import { HeldLines } from "./held-lines.ts";
@@ -32,8 +32,6 @@ const CLOSE_MS = 1000;
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
-
-const LOWEST: Niceness = 19;
 
 interface Candidate extends EarlyPlan {
   dueMs: number;
@@ -57,9 +55,8 @@ interface Workshop {
  * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
- * Work runs in threads of the lowest priority, on half of the cores, one layer at a time, and pauses while memory or
- * disk are short. Without privileges their priority cannot be raised again: other threads finish a layer that is half
- * made when the build ends.
+ * During the build all threads but the main one have the lowest priority. Work runs on half of the cores, one layer at a
+ * time, and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new KeptLayers();
@@ -73,7 +70,7 @@ export class EarlyExport implements EarlyWork {
   #threads: StartedThreads | undefined;
   #workshop: Workshop | undefined;
   #running: Promise<void> = Promise.resolve();
-  #busy: EarlyBuilder | undefined;
+  #isMaking = false;
 
   constructor(options: EarlyOptions) {
     this.#options = options;
@@ -94,6 +91,7 @@ export class EarlyExport implements EarlyWork {
   }
 
   watch(builderPid: number): void {
+    void awaitedLater(this.#keepLow());
     this.#running = awaitedLater(
       this.#run(builderPid).catch((error: unknown) => {
         if (!this.#ended.signal.aborted) this.#lines.debug(`Not exporting layers early: ${messageOf(error)}`);
@@ -102,13 +100,14 @@ export class EarlyExport implements EarlyWork {
   }
 
   /**
-   * Call when the builder has ended: begins no more layers. One in progress, which the export may claim, is finished at
-   * normal priority; uploads continue.
+   * Call when the builder has ended: begins no more layers. One in progress, which the export may claim, is finished;
+   * uploads continue.
    */
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
-    this.#busy?.raise();
+    // Threads of the lowest priority would wait for those that the export starts.
+    if (this.#isMaking) this.#startThreads();
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -125,6 +124,14 @@ export class EarlyExport implements EarlyWork {
     this.layers.close();
     await Promise.all([this.#registries?.close(), this.#threads?.pool.close()]);
     await settledWithin(CLOSE_MS, this.#running, this.#clock);
+  }
+
+  /** New threads start with the main thread's priority. */
+  async #keepLow(): Promise<never> {
+    for (;;) {
+      lowerThreads();
+      await this.#clock.wait(LOOK_MS, this.#ended.signal);
+    }
   }
 
   async #run(builderPid: number): Promise<void> {
@@ -154,8 +161,13 @@ export class EarlyExport implements EarlyWork {
     const { analyzed } = await this.#open();
     const { signal } = this.#ended;
     signal.throwIfAborted();
-    this.#threads = startExportThreads(settings);
+    this.#startThreads();
     if (this.#registries !== undefined) void warmConnections(this.#registries, settings, analyzed, signal);
+  }
+
+  #startThreads(): void {
+    this.#threads ??= startExportThreads(this.#options.settings);
+    lowerThreads();
   }
 
   async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
@@ -183,7 +195,9 @@ export class EarlyExport implements EarlyWork {
     const { tuning } = this.#options.settings;
     const site = { spoolDir: tuning.spoolDir, session };
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
-    const pool = openPool(tuning, workers, { niceness: LOWEST });
+    const pool = openPool(tuning, workers);
+    pool.start();
+    lowerThreads();
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
     try {
@@ -210,8 +224,8 @@ export class EarlyExport implements EarlyWork {
     const { id, source } = candidate;
     const key = layerKey(source);
     this.layers.begin(key, making, (blob) => this.#workshop?.uploads?.start(blob));
-    this.#busy = builder;
-    const made = await making.layer.catch(() => undefined).finally(() => (this.#busy = undefined));
+    this.#isMaking = true;
+    const made = await making.layer.catch(() => undefined).finally(() => (this.#isMaking = false));
     if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
     const reason = await doubtEarly(builder, candidate, making, this.#ended.signal);
     if (reason !== undefined) {

@@ -29,7 +29,7 @@ export function startExportThreads({ tuning }: ExportSettings): StartedThreads |
   try {
     const capacity = fitCapacity(tuning, readSupplies(), isUnguarded());
     if (capacity.workers < tuning.workers || !hasMemoryFor(capacity.workers)) return undefined;
-    const pool = openPool(tuning, capacity.workers, {});
+    const pool = openPool(tuning, capacity.workers);
     pool.start();
     return { pool, capacity };
   } catch {

@@ -64,10 +64,6 @@ export class EarlyBuilder {
     this.#spools = spools;
   }
 
-  raise(): void {
-    this.#engine.pool.raise();
-  }
-
   scan(source: DirectorySource, signal: AbortSignal): Promise<StampedScan> {
     return untilAborted(this.#engine.pool.scanStamped(source), signal);
   }

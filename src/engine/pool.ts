@@ -13,7 +13,6 @@ import {
   type DigestTask,
   type HashFileDone,
   type LayoutBlob,
-  type Niceness,
   type ScanDone,
   type StampDone,
   type StampedScan,
@@ -47,29 +46,23 @@ export interface RunningDigest {
 
 /**
  * Runs the engine's tasks: small ones in this thread, until there are enough of them to pay for starting threads; from
- * then on all tasks in threads. Work of the lowest priority always runs in threads.
+ * then on all tasks in threads.
  */
 export class WorkerPool {
   readonly arena: Arena;
   readonly #entries: WorkerEntries;
   readonly #workers: number;
   readonly #compression: Compression;
-  #niceness: Niceness;
   readonly #small: SmallTasks;
   #threads: Threads | undefined;
   readonly #waiting = new Set<(fault: Fault) => void>();
   #death: Fault | undefined;
   #isClosing = false;
 
-  /**
-   * @param niceness of scanning, reading and compressing, until {@link raise}; work of the lowest priority is never done
-   * in this thread. Hashing, a fifth of the work, has normal priority: a hash cannot move to another thread.
-   */
-  constructor(entries: WorkerEntries, workers: number, compression: Compression, niceness: Niceness = 0) {
+  constructor(entries: WorkerEntries, workers: number, compression: Compression) {
     this.#entries = entries;
     this.#workers = workers;
     this.#compression = compression;
-    this.#niceness = niceness;
     // This thread compresses as well.
     this.arena = createArena(slotCount(workers), workers + 1, arenaNeeds(compression));
     this.#small = new SmallTasks(this.arena, compression);
@@ -133,18 +126,8 @@ export class WorkerPool {
     return `sha256:${sha256}` as DiffID;
   }
 
-  /** Gives all work normal priority, also that in progress. */
-  raise(): void {
-    this.#niceness = 0;
-    try {
-      this.#threads?.raise();
-    } catch (error) {
-      this.#bury(error);
-    }
-  }
-
   get #isAlone(): boolean {
-    return this.#threads === undefined && this.#niceness === 0;
+    return this.#threads === undefined;
   }
 
   #takes(blocks: number): boolean {
@@ -157,7 +140,7 @@ export class WorkerPool {
 
   #started(): Threads {
     try {
-      const setup = { arena: this.arena, compression: this.#compression, niceness: this.#niceness };
+      const setup = { arena: this.arena, compression: this.#compression };
       this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#bury(error));
       return this.#threads;
     } catch (error) {

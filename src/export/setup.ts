@@ -1,4 +1,4 @@
-import type { Compression, Niceness } from "../../workers/protocol.ts";
+import type { Compression } from "../../workers/protocol.ts";
 import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
@@ -81,7 +81,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   };
   const observers = await watchExport(inputs.settings, { workers, mostWorkers }, options, signal);
   const { monitor } = observers;
-  const pool = early?.threads?.pool ?? openPool(tuning, workers, own);
+  const pool = early?.threads?.pool ?? openPool(tuning, workers, own.startThreads);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
     early.handOver(logger, onRetry);
@@ -116,11 +116,11 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
 export function openPool(
   { compression: kind, compressionLevel }: ExportSettings["tuning"],
   workers: number,
-  { startThreads, niceness }: { readonly startThreads?: StartThreads | undefined; readonly niceness?: Niceness },
+  startThreads?: StartThreads,
 ): WorkerPool {
   const { entries, deflate } = engineParts();
   const compression = loadCompression(kind, compressionLevel, ...deflate);
-  return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression, niceness);
+  return startThreads?.(workers, compression) ?? new WorkerPool(entries, workers, compression);
 }
 
 type RegistryParts = Pick<ExportParts, "keychain" | "environment" | "logger" | "timeouts" | "clock">;

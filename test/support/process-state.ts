@@ -14,9 +14,16 @@ export function statFields(path: string): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** The ids of the threads of a process that have the lowest priority, 19. Default: this process. */
-export function nicestThreads(pid: number | "self" = "self"): string[] {
-  return readdirSync(`/proc/${pid}/task`).filter((thread) => statFields(`/proc/${pid}/task/${thread}`)[16] === "19");
+/** The nice values of the threads of a process, the main thread first. */
+export function threadNiceness(pid: number | undefined): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.map((thread) => Number(statFields(`/proc/${pid}/task/${thread}`)[16]));
+}
+
+/** IDs of the worker threads of a process of Node's. */
+export function workerThreads(pid: number | undefined): string[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.filter((thread) => readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8") === "WorkerThread\n");
 }
 
 /** True if writes to the descriptor block, for this process and for all that share its description. */

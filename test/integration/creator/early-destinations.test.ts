@@ -1,15 +1,13 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { DockerEngine } from "../../support/docker-engine.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { readEvents } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
-import { nicestThreads } from "../../support/process-state.ts";
 import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
 const engine = IS_TRUSTED ? await DockerEngine.startIfPossible() : "temporary files cannot be trusted";
 if (typeof engine === "string") console.warn(`Early exports into docker are skipped: ${engine}`);
@@ -37,10 +35,7 @@ async function buildEarly(early: EarlyBuild, { flags, env }: Destination, image:
   const events = join(writableDirectory(), "events");
   early.buildpacks({ first: JRE });
   const running = early.start({ flags: [...flags, "-events", events], env, images: [image] });
-  const { pid } = running.process;
-  const often = { ...WAIT, interval: 5 };
-  await vi.waitFor(() => expect(nicestThreads(pid)).not.toEqual([]), often);
-  await vi.waitFor(() => expect(nicestThreads(pid)).toEqual([]), often);
+  await early.untilMade(running);
   expect(early.isSecondRunning).toBe(true);
   expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
   return readEvents(events);

@@ -1,11 +1,12 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
 import { openSpools } from "../../support/open-spools.ts";
-import { nicestThreads } from "../../support/process-state.ts";
+import { threadNiceness, workerThreads } from "../../support/process-state.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -56,9 +57,8 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     const timeline = join(writableDirectory(), "timeline.json");
     early.buildpacks({ first: JRE });
     const running = early.start({ flags: ["-events", events, "-timeline", timeline] });
-    await early.untilUploaded(1);
     // The upload follows the blob, so it can end before the layer is judged; the threads end after both.
-    await vi.waitFor(() => expect(nicestThreads(running.process.pid)).toEqual([]), WAIT);
+    await Promise.all([early.untilUploaded(1), early.untilMade(running)]);
     expect(early.isSecondRunning).toBe(true);
     const [digest = ""] = early.uploaded;
     const run = await early.finish(running);
@@ -131,14 +131,31 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
+  test("is made by threads of the lowest priority, and those of the export have it too; the main thread has not", async () => {
+    const early = await EarlyBuild.open();
+    early.buildpacks({ first: JRE });
+    const running = early.start();
+    const { pid } = running.process;
+    const untilLow = () =>
+      vi.waitFor(() => {
+        expect(workerThreads(pid)).not.toEqual([]);
+        const [main, ...others] = threadNiceness(pid);
+        expect([main, new Set(others)]).toEqual([getPriority(), new Set([19])]);
+      }, WAIT);
+    const made = early.untilMade(running);
+    await untilLow();
+    await made;
+    await untilLow();
+    expect(await early.finish(running)).toMatchObject({ exitCode: 0 });
+  });
+
   test("is compressed, but not uploaded, with -early compress", async () => {
     const early = await EarlyBuild.open();
     const [events, spool] = [eventsFile(), writableDirectory()];
     early.buildpacks({ first: JRE });
     const running = early.start({ flags: ["-early", "compress", "-events", events, "-spool-dir", spool] });
-    const { pid } = running.process;
-    // The threads end when all that is to be made is made.
-    await vi.waitFor(() => expect([openSpools(spool, pid), nicestThreads(pid)]).toEqual([1, []]), WAIT);
+    await early.untilMade(running);
+    expect(openSpools(spool, running.process.pid)).toBe(1);
     expect(early.build.registry.count("POST", UPLOADS)).toBe(0);
     const run = await early.finish(running);
     expect(readEvents(events).findLast(({ event }) => event === "summary")).toMatchObject({ earlyLayers: 1 });

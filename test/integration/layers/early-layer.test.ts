@@ -16,19 +16,16 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { getPriority } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { EarlyMaking } from "../../../src/early/make-early.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
-import { blockSource } from "../../../workers/protocol.ts";
 import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
-import { nicestThreads } from "../../support/process-state.ts";
 import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { WAIT } from "../../support/time-limits.ts";
@@ -365,40 +362,6 @@ for line in sys.stdin:
     expect(exported.reads).toBeGreaterThan(0);
     expect(exported).toEqual(await scene.exportWithoutEarly(source(root)));
   });
-});
-
-test("threads that compress early have the lowest priority, and nothing else has", async () => {
-  const before = new Set(nicestThreads());
-  const own = new WorkerPool(WORKER_ENTRIES, 2, fastestGzip(), 19);
-  try {
-    const { index } = await own.scanStamped(source(layerTree()));
-    expect(index.entryCount).toBeGreaterThan(5);
-    await vi.waitFor(() => expect(nicestThreads().filter((thread) => !before.has(thread))).toHaveLength(2), WAIT);
-    expect(getPriority()).not.toBe(19);
-  } finally {
-    await own.close();
-  }
-});
-
-test("work that is raised is done by threads of normal priority, also what waited for the others", async () => {
-  const before = new Set(nicestThreads());
-  const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip(), 19);
-  try {
-    const { index } = await own.scanStamped(source(layerTree()));
-    const block = async () => {
-      const task = { kind: "block", tar: blockSource(index, 0), block: 0, slot: 0, compress: true } as const;
-      return (await own.block(task)).times.thread;
-    };
-    const nice = await block();
-    const blocks = Array.from({ length: 30 }, block);
-    await new Promise(setImmediate);
-    own.raise();
-    const threads = await Promise.all(blocks);
-    expect([threads[0], threads.at(-1) !== nice]).toEqual([nice, true]);
-    expect(nicestThreads().filter((thread) => !before.has(thread))).toHaveLength(1);
-  } finally {
-    await own.close();
-  }
 });
 
 test("a pool that cannot start its threads says so before it is used", async () => {

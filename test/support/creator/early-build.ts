@@ -1,7 +1,8 @@
 import { closeSync, constants, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { onTestFinished, vi } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import type { ExporterRun, RunningExporter } from "../exporter.ts";
+import { workerThreads } from "../process-state.ts";
 import type { AuthOptions } from "../registry/auth.ts";
 import { WAIT } from "../time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
@@ -92,6 +93,17 @@ done\n`;
     const { requests } = this.build.registry;
     const commits = requests.filter(({ method, target }) => method === "PUT" && /\/app\/blobs\/uploads\//.test(target));
     return commits.map(({ target }) => new URL(target, "http://registry").searchParams.get("digest") ?? "");
+  }
+
+  /** Waits for the threads that make layers early, then for their end. The export's own threads start after it. */
+  async untilMade({ process: { pid } }: RunningExporter): Promise<void> {
+    const often = { ...WAIT, interval: 5 };
+    const makers = await vi.waitFor(() => {
+      const threads = workerThreads(pid);
+      expect(threads).not.toEqual([]);
+      return threads;
+    }, often);
+    await vi.waitFor(() => expect(makers.filter((thread) => workerThreads(pid).includes(thread))).toEqual([]), often);
   }
 
   async untilUploaded(count: number): Promise<void> {
