@@ -268,6 +268,7 @@ export class Platform {
         ...target.env,
         ...contender.env,
       },
+      ownSession: true,
       onLine: ready.onLine,
     });
     ready.check(contender.command);

@@ -10,6 +10,8 @@ export interface Command {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether it gets a session of its own. With autogroups (sched(7)) its nice values count there alone, as in a container. */
+  readonly ownSession?: boolean;
   /** Each line of stdout and of descriptor 3, with the ms since the start, as it comes. */
   readonly onLine?: (line: string, atMs: number) => void;
 }
@@ -43,11 +45,18 @@ cat "/proc/$$/io" >&4
 exit $status`;
 
 /** @throws Error with the last 30 lines of its output if the command fails */
-export async function measure({ command, args, env = {}, onLine = () => undefined }: Command): Promise<Usage> {
+export async function measure({
+  command,
+  args,
+  env = {},
+  ownSession,
+  onLine = () => undefined,
+}: Command): Promise<Usage> {
   const started = performance.now();
   const child = spawn("bash", ["-c", WAIT, "bash", command, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+    detached: ownSession === true,
   });
   const tail: string[] = [];
   const since = (): number => performance.now() - started;
