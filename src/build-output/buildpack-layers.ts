@@ -95,16 +95,11 @@ export function logBuildpackDirectory({ path, entries }: BuildpackLayers, logger
 async function listDirectory(path: ByteString): Promise<Dirent[]> {
   try {
     const items = await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" });
-    return items.sort((a, b) => compareBytes(a.name, b.name));
+    return items.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     if (isNotExist(error)) return [];
     throw pathFault("EXPORT_INPUT_READ", "open", fromByteString(path), error);
   }
-}
-
-function compareBytes(a: ByteString, b: ByteString): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 const NOT_LAYERS = new Set(["store", "launch", "build", ""]);
@@ -116,7 +111,7 @@ function layerNames(items: readonly Dirent[]): ByteString[] {
     const stem = item.name.slice(0, -".toml".length);
     if (!NOT_LAYERS.has(stem)) names.add(stem);
   }
-  return [...names].sort(compareBytes);
+  return [...names].sort();
 }
 
 async function readLayer(directory: ByteString, name: ByteString, buildpackId: string): Promise<BuildpackLayer> {

@@ -5,10 +5,11 @@ const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r" };
 /**
  * Escapes what a terminal interprets or reorders, like Go's `%q`: control characters (C0, DEL, C1) except tab and line
  * feed, bidirectional formatting, line and paragraph separators. Log lines and errors contain file names, values of a
- * build and responses of registries, where an escape sequence could rewrite earlier output.
+ * build and responses of registries, where an escape sequence could rewrite earlier output. What is not UTF-8 becomes
+ * U+FFFD.
  */
 export function printable(text: string): string {
-  return text.replace(ACTING, escapeCharacter);
+  return text.toWellFormed().replace(ACTING, escapeCharacter);
 }
 
 /** Also escapes line feeds, so that no external text can imitate a log line. */

@@ -1,3 +1,5 @@
+import { compareUtf8 } from "./byte-string.ts";
+
 const SHORT: Readonly<Record<string, string>> = {
   '"': '\\"',
   "\\": "\\\\",
@@ -22,6 +24,7 @@ export function goQuote(text: string): string {
 function printable(character: string): string {
   if (character === " " || GRAPHIC.test(character)) return character;
   const point = character.codePointAt(0) ?? 0;
+  if (point >= 0xdc80 && point <= 0xdcff) return `\\x${(point & 0xff).toString(16)}`;
   if (point >= 0xd800 && point <= 0xdfff) return "\\ufffd";
   if (point < 0x20 || point === 0x7f) return `\\x${point.toString(16).padStart(2, "0")}`;
   if (point < 0x10000) return `\\u${point.toString(16).padStart(4, "0")}`;
@@ -37,7 +40,7 @@ export function goValue(value: unknown, depth = 0): string {
   if (Array.isArray(value)) return `[${value.map((item) => goValue(item, depth + 1)).join(" ")}]`;
   if (typeof value === "number") return goFloat(value);
   if (typeof value !== "object") return String(value);
-  const members = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const members = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
 }
 

@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { fromByteString } from "./byte-string.ts";
 
 /** An object as written: repeated names are kept, in order, because Go's decoder decodes all of them in turn. */
 export class JsonObject {
@@ -30,7 +30,9 @@ export type TrailingText = "refused" | "ignored";
  * @throws SyntaxError without any text of the document, which may hold secrets
  */
 export function parseJson(document: Uint8Array | string, trailing: TrailingText): JsonValue {
-  const parser = new Parser(typeof document === "string" ? document : goUtf8(document));
+  const parser = new Parser(
+    typeof document === "string" ? document : fromByteString(Buffer.from(document).toString("latin1")).toWellFormed(),
+  );
   const value = parser.value(0);
   if (trailing === "refused") parser.end();
   return value;
@@ -144,33 +146,4 @@ class Parser {
     if (this.#at >= this.#text.length) return new SyntaxError("unexpected end of JSON input");
     return new SyntaxError(`invalid character in JSON at offset ${this.#at}`);
   }
-}
-
-const SEQUENCES = [
-  /^[\xc2-\xdf][\x80-\xbf]/,
-  /^\xe0[\xa0-\xbf][\x80-\xbf]/,
-  /^[\xe1-\xec\xee\xef][\x80-\xbf]{2}/,
-  /^\xed[\x80-\x9f][\x80-\xbf]/,
-  /^\xf0[\x90-\xbf][\x80-\xbf]{2}/,
-  /^[\xf1-\xf3][\x80-\xbf]{3}/,
-  /^\xf4[\x80-\x8f][\x80-\xbf]{2}/,
-];
-
-/**
- * Decodes UTF-8 as Go does: one U+FFFD for every invalid byte, where Node produces fewer. {@link SEQUENCES} are the
- * valid ones: their following bytes exclude overlong forms and surrogates.
- */
-function goUtf8(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (isUtf8(buffer)) return buffer.toString("utf8");
-  return buffer.toString("latin1").replace(/[\x80-\xff]+/g, (run) => {
-    let text = "";
-    for (let at = 0; at < run.length; ) {
-      const rest = run.slice(at, at + 4);
-      const valid = SEQUENCES.map((sequence) => sequence.exec(rest)?.[0]).find((found) => found !== undefined);
-      text += valid === undefined ? "\ufffd" : Buffer.from(valid, "latin1").toString("utf8");
-      at += valid?.length ?? 1;
-    }
-    return text;
-  });
 }

@@ -1,11 +1,7 @@
 import { TomlDate } from "smol-toml";
 import { Fault } from "../errors/fault.ts";
+import { compareUtf8 } from "./byte-string.ts";
 import { goDateTime } from "./time.ts";
-
-/** Orders strings by their UTF-8 bytes, as Go does; UTF-16 would sort characters beyond U+FFFF too early. */
-export function compareUtf8(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a, "utf8"), Buffer.from(b, "utf8"));
-}
 
 /**
  * Input of Go's encoding/json. A plain object or a Map is a Go map (keys sorted), a `GoStruct` is a struct (members in

@@ -1,5 +1,6 @@
 import { TomlDate } from "smol-toml";
-import { compareUtf8, GoStruct, type GoValue } from "./json.ts";
+import { compareUtf8 } from "./byte-string.ts";
+import { GoStruct, type GoValue } from "./json.ts";
 import { goTomlDate } from "./time.ts";
 
 /**

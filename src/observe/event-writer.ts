@@ -4,6 +4,7 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { withoutSecrets } from "../errors/secrets.ts";
 import { readDescriptorFlags } from "../files/descriptor-flags.ts";
+import { wellFormed } from "../go/byte-string.ts";
 import { pathFault } from "../go/errno.ts";
 import { absolutePath } from "../process/environment.ts";
 import { type OpenedOutput, openOutput } from "../report/output.ts";
@@ -119,7 +120,7 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
         lost += 1;
         return;
       }
-      output.write(`${withoutSecrets(JSON.stringify(event))}\n`);
+      output.write(`${withoutSecrets(JSON.stringify(event, wellFormed))}\n`);
       failure = output.failure;
     },
     async close(timeoutMs) {

@@ -5,6 +5,8 @@
  * package does this, see docs/decisions/0011-own-otlp-writer.md.
  */
 
+import { wellFormed } from "../../go/byte-string.ts";
+
 /**
  * A bigint is an integer, a number a double: backends distinguish them, and 1.0 must not become an integer. Undefined
  * attributes are omitted.
@@ -51,7 +53,7 @@ const IS_REMOTE = 0x200;
 
 export function tracesLine({ resource, scope }: Origin, span: SpanRecord): string {
   const scopeSpans = [{ scope, spans: [encodeSpan(span)] }];
-  return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
+  return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] }, wellFormed);
 }
 
 function encodeSpan(span: SpanRecord) {

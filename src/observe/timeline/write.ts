@@ -1,4 +1,5 @@
 import { withoutSecrets } from "../../errors/secrets.ts";
+import { wellFormed } from "../../go/byte-string.ts";
 import { operationOf, pathFault } from "../../go/errno.ts";
 import { writeDocument } from "../../report/output.ts";
 import type { Timeline } from "./timeline.ts";
@@ -18,7 +19,9 @@ export async function writeTimeline(
   page: () => string,
   timeoutMs: number,
 ): Promise<void> {
-  const text = path.endsWith(".json") ? JSON.stringify(traceEvents(timeline)) : timelineHtml(timeline, page());
+  const text = path.endsWith(".json")
+    ? JSON.stringify(traceEvents(timeline), wellFormed)
+    : timelineHtml(timeline, page());
   try {
     await writeDocument(path, withoutSecrets(text), { timeoutMs });
   } catch (error) {
@@ -28,6 +31,6 @@ export async function writeTimeline(
 
 export function timelineHtml(timeline: Timeline, page: string): string {
   // Nothing in a name may end the element.
-  const data = JSON.stringify(timeline).replaceAll("<", "\\u003c");
+  const data = JSON.stringify(timeline, wellFormed).replaceAll("<", "\\u003c");
   return page.replace(PLACE, () => `<script type="application/json" id="timeline">${data}</script>`);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { verifyImage } from "../../support/verify-image.ts";
 
 /** Clears the screen, sets a title (7-bit and 8-bit), reverses text, and breaks a line. */
 const EVIL = "a\u001b[2J\u001b]0;title\u0007\u009b31m\u202eb\nERROR: c\r";
@@ -15,6 +16,26 @@ async function open() {
   const registry = await FakeRegistry.start();
   return { registry, scene: await Scene.openSmall(registry) };
 }
+
+test("the label has layers whose names are not UTF-8 as the reference writes them, and the log has U+FFFD", async () => {
+  const { registry, scene } = await open();
+  const layers = join(scene.output.layersDir, "samples_java");
+  const write = (name: string, types: string): void => {
+    mkdirSync(Buffer.from(join(layers, name), "latin1"));
+    writeFileSync(Buffer.from(join(layers, `${name}.toml`), "latin1"), `[metadata]\nname = "${name.length}"\n${types}`);
+  };
+  write("a\xff", "[types]\nlaunch = true\n");
+  write("a\xfe\xfe", "[types]\nlaunch = true\n");
+  const { exitCode, stdout } = await scene.export({ flags: ["-no-color"] });
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain("Adding layer 'samples/java:a\ufffd'\n");
+  expect(stdout).toContain("Adding layer 'samples/java:a\ufffd\ufffd'\n");
+  const { labels } = await verifyImage(`${registry.host}/app:latest`);
+  // By their bytes, the one of FE comes first.
+  expect(labels["io.buildpacks.lifecycle.metadata"]).toMatch(
+    /"a\\ufffd\\ufffd":\{[^}]*"name":"3"[^}]*\}[^}]*\},"a\\ufffd":\{[^}]*"name":"2"/,
+  );
+});
 
 describe("nothing acts upon a terminal", () => {
   const quiet = ["-no-color", "-log-level", "debug"];
