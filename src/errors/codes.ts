@@ -92,7 +92,7 @@ export const CODES = {
     "Check the registry's configuration of its external address and of its storage.",
   ),
   EXPORT_REGISTRY_PROXY: entry(
-    "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used.",
+    "HTTP_PROXY or HTTPS_PROXY cannot be used.",
     "Set the proxy as http://, https:// or socks5:// with a host and a port.",
   ),
   EXPORT_AUTH_ENVIRONMENT: entry(
