@@ -43,7 +43,7 @@ export const USAGE = `npm run bench -- [options]
   --curve             1 to 16 workers: measures the cost of each stage and simulates machines with more cores
   --creator           whole builds with creator, on loopback and on --link (default 22); needs REFERENCE_LIFECYCLE
   --build-cost        what early export costs a build that uses all cores: six builds for each of --runs, eight minutes for 3;
-                      needs REFERENCE_LIFECYCLE
+                      needs REFERENCE_LIFECYCLE, and root for a CPU cgroup, without which nice values may not count
                       --scale, --curve, --creator and --build-cost run no scenario unless one is named
   --write             write BENCHMARKS.md and docs/benchmarks; results of earlier runs are kept
   --out directory     ... into this directory instead of the project

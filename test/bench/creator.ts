@@ -268,7 +268,7 @@ export class Platform {
         ...target.env,
         ...contender.env,
       },
-      ownSession: true,
+      ownGroup: true,
       onLine: ready.onLine,
     });
     ready.check(contender.command);

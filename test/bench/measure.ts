@@ -10,8 +10,8 @@ export interface Command {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether it gets a session of its own. With autogroups (sched(7)) its nice values count there alone, as in a container. */
-  readonly ownSession?: boolean;
+  /** Whether it runs in a CPU cgroup of its own, as in a container: nice values count within it. Takes root. */
+  readonly ownGroup?: boolean;
   /** Each line of stdout and of descriptor 3, with the ms since the start, as it comes. */
   readonly onLine?: (line: string, atMs: number) => void;
 }
@@ -44,19 +44,30 @@ status=$?
 cat "/proc/$$/io" >&4
 exit $status`;
 
+/** The hierarchy of version 1, or the only one of version 2. */
+const IN_OWN_GROUP = `for root in /sys/fs/cgroup/cpu /sys/fs/cgroup; do
+  group=$root/tandem-bench-$$
+  mkdir "$group" 2>/dev/null && echo $$ > "$group/cgroup.procs" && break
+done
+leave() {
+  echo $$ > "$root/cgroup.procs"
+  rmdir "$group"
+}
+[ -d "$group" ] && trap leave EXIT
+${WAIT}`;
+
 /** @throws Error with the last 30 lines of its output if the command fails */
 export async function measure({
   command,
   args,
   env = {},
-  ownSession,
+  ownGroup = false,
   onLine = () => undefined,
 }: Command): Promise<Usage> {
   const started = performance.now();
-  const child = spawn("bash", ["-c", WAIT, "bash", command, ...args], {
+  const child = spawn("bash", ["-c", ownGroup ? IN_OWN_GROUP : WAIT, "bash", command, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
-    detached: ownSession === true,
   });
   const tail: string[] = [];
   const since = (): number => performance.now() - started;

@@ -1,3 +1,4 @@
+import { accessSync, constants, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { measure } from "../../bench/measure.ts";
 
@@ -22,4 +23,27 @@ test("the times of processes below the first count", async () => {
 
 test("a failure tells the exit code and what was said last", async () => {
   await expect(shell("echo reason >&2; exit 7")).rejects.toThrow(/ended with 7:\nreason/);
+});
+
+/** Where control groups may be made. */
+function writableRoot(): string | undefined {
+  return ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"].find((root) => {
+    try {
+      accessSync(root, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+const root = writableRoot();
+
+test.runIf(root)("a command may have a control group of its own, which is gone afterwards", async () => {
+  const lines: string[] = [];
+  const command = { command: "/bin/cat", args: ["/proc/self/cgroup"], onLine: (line: string) => lines.push(line) };
+  await measure({ ...command, ownGroup: true });
+  const [group = ""] = /tandem-bench-\d+$/m.exec(lines.join("\n")) ?? [];
+  expect(group).not.toBe("");
+  expect(readdirSync(root ?? "")).not.toContain(group);
 });
