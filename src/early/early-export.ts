@@ -18,7 +18,7 @@ import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts
 import { layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
-import { lowerThreads } from "../process/priority.ts";
+import { ThreadPriorities } from "../process/priority.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
 import { HeldLines } from "./held-lines.ts";
@@ -55,8 +55,8 @@ interface Workshop {
  * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
- * During the build all threads but the main one have the lowest priority. Work runs on half of the cores, one layer at a
- * time, and pauses while memory or disk are short.
+ * During the build all threads but the main one have low priorities. Work runs on half of the cores, one layer at a time,
+ * and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {
   readonly layers = new KeptLayers();
@@ -70,7 +70,7 @@ export class EarlyExport implements EarlyWork {
   #threads: StartedThreads | undefined;
   #workshop: Workshop | undefined;
   #running: Promise<void> = Promise.resolve();
-  #isMaking = false;
+  #priorities: ThreadPriorities | undefined;
 
   constructor(options: EarlyOptions) {
     this.#options = options;
@@ -81,7 +81,9 @@ export class EarlyExport implements EarlyWork {
     return this.#registries;
   }
 
-  get threads(): StartedThreads | undefined {
+  startThreads(): StartedThreads | undefined {
+    // A layer in progress would wait for threads with a higher priority than those that make it.
+    if (this.#priorities !== undefined) this.#startThreads();
     // Where a build leaves no room for a thread, the export may find it.
     return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
@@ -91,7 +93,6 @@ export class EarlyExport implements EarlyWork {
   }
 
   watch(builderPid: number): void {
-    void awaitedLater(this.#keepLow());
     this.#running = awaitedLater(
       this.#run(builderPid).catch((error: unknown) => {
         if (!this.#ended.signal.aborted) this.#lines.debug(`Not exporting layers early: ${messageOf(error)}`);
@@ -106,8 +107,6 @@ export class EarlyExport implements EarlyWork {
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
-    // Threads of the lowest priority would wait for those that the export starts.
-    if (this.#isMaking) this.#startThreads();
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
@@ -126,11 +125,12 @@ export class EarlyExport implements EarlyWork {
     await settledWithin(CLOSE_MS, this.#running, this.#clock);
   }
 
-  /** New threads start with the main thread's priority. */
-  async #keepLow(): Promise<never> {
+  async #lowerPriorities(): Promise<never> {
+    const priorities = new ThreadPriorities();
+    this.#priorities = priorities;
     for (;;) {
-      lowerThreads();
       await this.#clock.wait(LOOK_MS, this.#ended.signal);
+      priorities.lowerNew();
     }
   }
 
@@ -167,7 +167,7 @@ export class EarlyExport implements EarlyWork {
 
   #startThreads(): void {
     this.#threads ??= startExportThreads(this.#options.settings);
-    lowerThreads();
+    this.#priorities?.lowerNew();
   }
 
   async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
@@ -197,7 +197,7 @@ export class EarlyExport implements EarlyWork {
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
     const pool = openPool(tuning, workers);
     pool.start();
-    lowerThreads();
+    this.#priorities?.lowerNew();
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
     try {
@@ -224,8 +224,7 @@ export class EarlyExport implements EarlyWork {
     const { id, source } = candidate;
     const key = layerKey(source);
     this.layers.begin(key, making, (blob) => this.#workshop?.uploads?.start(blob));
-    this.#isMaking = true;
-    const made = await making.layer.catch(() => undefined).finally(() => (this.#isMaking = false));
+    const made = await making.layer.catch(() => undefined);
     if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
     const reason = await doubtEarly(builder, candidate, making, this.#ended.signal);
     if (reason !== undefined) {
@@ -263,6 +262,7 @@ export class EarlyExport implements EarlyWork {
       this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#lines);
     }
+    void awaitedLater(this.#lowerPriorities());
     this.#workshop = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
     return this.#workshop;
   }

@@ -39,7 +39,8 @@ import { exportAppAndCache } from "./export.ts";
 export interface EarlyWork {
   readonly layers: EarlyLayers;
   readonly registries: Registries | undefined;
-  readonly threads: StartedThreads | undefined;
+  /** Undefined if the export is to start its own. */
+  startThreads(): StartedThreads | undefined;
   readonly wastedBytes: number;
   handOver(logger: Logger, onRetry: RetryObserver): void;
 }
@@ -71,7 +72,8 @@ export interface ExportParts {
 export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, signal: AbortSignal): Promise<void> {
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
-  const capacity = early?.threads?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
+  const started = early?.startThreads();
+  const capacity = started?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
   const { workers, mostWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
@@ -81,7 +83,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   };
   const observers = await watchExport(inputs.settings, { workers, mostWorkers }, options, signal);
   const { monitor } = observers;
-  const pool = early?.threads?.pool ?? openPool(tuning, workers, own.startThreads);
+  const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
     early.handOver(logger, onRetry);
