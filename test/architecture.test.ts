@@ -31,12 +31,12 @@ function loadedBy(entry: string): Set<string> {
   return packages;
 }
 
-/* Each thread has all modules of its own: those of node:crypto take half a megabyte. */
+/* Each thread has all modules of its own: those of node:crypto take half a megabyte. Every thread has node:buffer. */
 test.each([
   ["workers/compressor.ts", ["node:fs", "node:os", "node:path/posix", "node:util", "node:worker_threads", "node:zlib"]],
   ["workers/digester.ts", ["node:crypto", "node:fs", "node:os", "node:util", "node:worker_threads"]],
 ])("%s loads little into its thread", (entry, expected) => {
-  expect([...loadedBy(entry)].sort()).toEqual(expected);
+  expect([...loadedBy(entry)].filter((name) => name !== "node:buffer").sort()).toEqual(expected);
 });
 
 test("the command answers -version and -h with one package loaded, that of the log", () => {
