@@ -120,7 +120,7 @@ async function measureCreators(selection: Selection, tempDir: string, keep: Keep
 async function measureCost({ rounds, sizeFactor }: Selection, tempDir: string, keep: Keep): Promise<void> {
   if (referenceLifecycle === undefined)
     throw new Error("--build-cost needs REFERENCE_LIFECYCLE, a directory with the lifecycle's phases");
-  const amounts = { builds: LEAST_PAIRS * rounds, sizeFactor };
+  const amounts = { runs: (LEAST_PAIRS / 2) * rounds, sizeFactor };
   const buildCost = await measureBuildCost({ ...amounts, tempDir, lifecycle: referenceLifecycle, onProgress: print });
   print(describeBuildCost(buildCost));
   keep({ buildCost });

@@ -11,7 +11,8 @@ import { type BuildCost, measuredNow } from "./results.ts";
 /*
  * How much longer does early export make a build that uses all cores? Whole builds vary too much to show some percent. Here each
  * build consists of many short runs of a compiler, one after the other on each core, and the creator is stopped (SIGSTOP) and
- * continued in turns every two seconds: steps of the same build, moments apart, with early export and without.
+ * continued in turns every two seconds: steps of the same build, moments apart, with early export and without. Two builds make a
+ * run, one of which begins with the creator stopped, because machines are faster at first.
  *
  * This is an upper bound: the registry, which drops what it gets, works on the same cores, and early work that would end before
  * the build takes twice as long.
@@ -21,7 +22,7 @@ const WINDOW_MS = 2000;
 
 const COMPILE_S = 20;
 
-/** Whether the creator runs in a window. The order within a pair alternates, because machines drift. */
+/** Whether the creator runs in a window. */
 const ORDER = [true, false, false, true] as const;
 
 export interface Window {
@@ -37,7 +38,7 @@ export interface Step {
 }
 
 export interface BuildCostOptions {
-  readonly builds: number;
+  readonly runs: number;
   readonly sizeFactor: number;
   readonly tempDir: string;
   readonly lifecycle: string;
@@ -45,28 +46,36 @@ export interface BuildCostOptions {
 }
 
 export async function measureBuildCost(options: BuildCostOptions): Promise<BuildCost> {
-  const { builds, sizeFactor, tempDir, lifecycle, onProgress } = options;
+  const { sizeFactor, tempDir, lifecycle, onProgress } = options;
   const root = join(tempDir, "creator");
   const made = await makeSources(join(tempDir, "creator-sources"), sizeFactor);
   const sources = { ...made, compile: stepsScript(join(root, "stamps")) };
   const contender = creatorContenders(lifecycle)[0];
   if (contender === undefined) throw new Error("there is no creator to measure");
   const runs: BuildCost["runs"] = [];
-  for (let build = 0; build < builds; build++) {
-    mkdirSync(root);
-    try {
-      await using registry = await openRegistry(parseLink("free"), "sink");
-      const platform = new Platform(root, registry.runImage, sources, lifecycle);
-      platform.reset("first");
-      const over = new AbortController();
-      const alternating = alternate(join(root, "stamps"), over.signal);
-      const { takenShare = Number.NaN } = await platform.create(contender, registry).finally(() => over.abort());
-      const run = { ...compareSteps(readSteps(join(root, "stamps")), await alternating), takenShare };
-      runs.push(run);
-      onProgress(`${percent(run.wall)} longer, ${percent(run.cpu)} more CPU time, creator ${percent(takenShare)}`);
-    } finally {
-      rmSync(root, { recursive: true });
+  for (let i = 0; i < options.runs; i++) {
+    const [steps, windows, shares]: [Step[], Window[], number[]] = [[], [], []];
+    for (const firstWindow of [0, 2]) {
+      mkdirSync(root);
+      try {
+        await using registry = await openRegistry(parseLink("free"), "sink");
+        const platform = new Platform(root, registry.runImage, sources, lifecycle);
+        platform.reset("first");
+        const over = new AbortController();
+        const alternating = alternate(join(root, "stamps"), firstWindow, over.signal);
+        const { takenShare = Number.NaN } = await platform.create(contender, registry).finally(() => over.abort());
+        windows.push(...(await alternating));
+        steps.push(...readSteps(join(root, "stamps")));
+        shares.push(takenShare);
+      } finally {
+        rmSync(root, { recursive: true });
+      }
     }
+    const run = { ...compareSteps(steps, windows), takenShare: meanOf(shares) };
+    runs.push(run);
+    onProgress(
+      `${percent(run.waiting)} waiting, ${percent(run.cpu)} more CPU time, creator ${percent(run.takenShare)}`,
+    );
   }
   return { ...measuredNow(), sizeFactor, runs };
 }
@@ -88,14 +97,14 @@ wait`;
 }
 
 /** Stops and continues the creator in turns while the compiler runs. */
-async function alternate(directory: string, over: AbortSignal): Promise<Window[]> {
+async function alternate(directory: string, firstWindow: number, over: AbortSignal): Promise<Window[]> {
   const windows: Window[] = [];
   while (!over.aborted && !existsSync(join(directory, "steps-0"))) await wait(20);
   if (over.aborted) return windows;
   const creator = Number.parseInt(readFileSync(join(directory, "start"), "utf8").split("\n")[1] ?? "", 10);
   const isOver = () => over.aborted || existsSync(join(directory, "end"));
   try {
-    for (let window = 0; !isOver(); window++) {
+    for (let window = firstWindow; !isOver(); window++) {
       const isRunning = ORDER[window % ORDER.length] === true;
       process.kill(creator, isRunning ? "SIGCONT" : "SIGSTOP");
       const startMs = Date.now();
@@ -120,18 +129,27 @@ function readSteps(directory: string): Step[] {
   );
 }
 
-/** Compares steps that lie in one window. */
-export function compareSteps(steps: readonly Step[], windows: readonly Window[]): { wall: number; cpu: number } {
+/**
+ * Compares steps that lie in one window: how much more they wait for a core while the creator runs, and how much more CPU time
+ * they use, as shares of their length without it.
+ */
+export function compareSteps(steps: readonly Step[], windows: readonly Window[]): { waiting: number; cpu: number } {
   const mean = (isRunning: boolean, lengthOf: (step: Step) => number): number => {
     const inside = steps.filter((step) =>
       windows.some(
         (window) => window.isRunning === isRunning && window.startMs <= step.startMs && step.endMs <= window.endMs,
       ),
     );
-    return inside.reduce((sum, step) => sum + lengthOf(step), 0) / inside.length;
+    return meanOf(inside.map(lengthOf));
   };
-  const more = (lengthOf: (step: Step) => number): number => mean(true, lengthOf) / mean(false, lengthOf) - 1;
-  return { wall: more(({ startMs, endMs }) => endMs - startMs), cpu: more(({ cpuMs }) => cpuMs) };
+  const wall = ({ startMs, endMs }: Step): number => endMs - startMs;
+  const more = (lengthOf: (step: Step) => number): number =>
+    (mean(true, lengthOf) - mean(false, lengthOf)) / mean(false, wall);
+  return { waiting: more((step) => wall(step) - step.cpuMs), cpu: more(({ cpuMs }) => cpuMs) };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function percent(share: number): string {

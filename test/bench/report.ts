@@ -146,9 +146,10 @@ export function describeBuildCost({ runs, sizeFactor, ...origin }: BuildCost): s
     return `${percent(median)}% (${percent(low)} to ${percent(high)})`;
   };
   const scaled = sizeFactor === 1 ? "" : ` Sizes × ${sizeFactor}: not for quoting.`;
-  return `While the creator makes layers, the steps of a compile on all cores take ${interval("wall")} longer and ${interval("cpu")} more
-CPU time than while it is stopped: medians of ${runs.length} builds and their 95% intervals (\`npm run bench -- --build-cost\`, ${describeOrigin(origin)}).
-The steps are short runs of the TypeScript compiler, one at a time on each core.${scaled}`;
+  return `While the creator makes layers, the steps of a compile on all cores wait for a core ${interval("waiting")} of their time, and
+take ${interval("cpu")} more CPU time than while it is stopped: medians of ${runs.length} pairs of builds and their 95% intervals
+(\`npm run bench -- --build-cost\`, ${describeOrigin(origin)}). The steps are short runs of the TypeScript compiler, one at a time
+on each core. The creator is stopped half of the time, so it does its work in the other half: a build loses half as much.${scaled}`;
 }
 
 function describeCreator(all: readonly StoredCreator[], draw: Draw): string[] {

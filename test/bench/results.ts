@@ -151,8 +151,8 @@ const creatorSchema = originSchema.extend({
 
 const buildCostSchema = originSchema.extend({
   sizeFactor: z.number(),
-  /** How much longer steps of a build took, and their CPU time, while our creator could run; its share of all cores. */
-  runs: z.array(z.object({ wall: z.number(), cpu: z.number(), takenShare: z.number() })),
+  /** What steps of a build waited and used more while our creator could run, by their length; its share of all cores. */
+  runs: z.array(z.object({ waiting: z.number(), cpu: z.number(), takenShare: z.number() })),
 });
 
 const resultsSchema = z.object({
