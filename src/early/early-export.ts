@@ -18,7 +18,7 @@ import type { Analyzed, BuildpackLayer, ExportSettings } from "../plan/inputs.ts
 import { layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
-import { ThreadPriorities } from "../process/priority.ts";
+import { lowerThreads } from "../process/priority.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
 import { HeldLines } from "./held-lines.ts";
@@ -55,7 +55,7 @@ interface Workshop {
  * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
- * During the build all threads but the main one have low priorities. Work runs on half of the cores, one layer at a time,
+ * During the build all threads but the main one have the lowest priority. Work runs on half of the cores, one layer at a time,
  * and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {
@@ -70,7 +70,6 @@ export class EarlyExport implements EarlyWork {
   #threads: StartedThreads | undefined;
   #workshop: Workshop | undefined;
   #running: Promise<void> = Promise.resolve();
-  #priorities: ThreadPriorities | undefined;
 
   constructor(options: EarlyOptions) {
     this.#options = options;
@@ -83,7 +82,7 @@ export class EarlyExport implements EarlyWork {
 
   startThreads(): StartedThreads | undefined {
     // A layer in progress would wait for threads with a higher priority than those that make it.
-    if (this.#priorities !== undefined) this.#startThreads();
+    if (this.#workshop !== undefined) this.#startThreads();
     // Where a build leaves no room for a thread, the export may find it.
     return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
@@ -125,12 +124,10 @@ export class EarlyExport implements EarlyWork {
     await settledWithin(CLOSE_MS, this.#running, this.#clock);
   }
 
-  async #lowerPriorities(): Promise<never> {
-    const priorities = new ThreadPriorities();
-    this.#priorities = priorities;
+  async #keepLow(): Promise<never> {
     for (;;) {
+      lowerThreads();
       await this.#clock.wait(LOOK_MS, this.#ended.signal);
-      priorities.lowerNew();
     }
   }
 
@@ -167,7 +164,7 @@ export class EarlyExport implements EarlyWork {
 
   #startThreads(): void {
     this.#threads ??= startExportThreads(this.#options.settings);
-    this.#priorities?.lowerNew();
+    lowerThreads();
   }
 
   async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
@@ -197,7 +194,7 @@ export class EarlyExport implements EarlyWork {
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
     const pool = openPool(tuning, workers);
     pool.start();
-    this.#priorities?.lowerNew();
+    lowerThreads();
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
     try {
@@ -262,7 +259,7 @@ export class EarlyExport implements EarlyWork {
       this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#lines);
     }
-    void awaitedLater(this.#lowerPriorities());
+    void awaitedLater(this.#keepLow());
     this.#workshop = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
     return this.#workshop;
   }

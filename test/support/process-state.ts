@@ -20,12 +20,6 @@ export function threadNiceness(pid: number | undefined): number[] {
   return threads.map((thread) => Number(statFields(`/proc/${pid}/task/${thread}`)[16]));
 }
 
-const SCHED_IDLE = "5";
-
-export function isIdleClass(pid: number | undefined, thread: string): boolean {
-  return statFields(`/proc/${pid}/task/${thread}`)[38] === SCHED_IDLE;
-}
-
 /** IDs of the worker threads of a process of Node's. */
 export function workerThreads(pid: number | undefined): string[] {
   const threads = readdirSync(`/proc/${pid}/task`);
