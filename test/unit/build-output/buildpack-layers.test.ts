@@ -192,9 +192,9 @@ test("names are bytes in paths and text elsewhere", async () => {
   mkdirSync(invalid);
   writeFileSync(Buffer.concat([invalid, Buffer.from(".toml")]), "[types]\nlaunch = true");
   const { layers, entries } = await read(root);
-  expect(entries).toEqual(["b\ufffd", "b\ufffd.toml", "z", "é"]);
+  expect(entries).toEqual(["b\udcff", "b\udcff.toml", "z", "é"]);
   expect(layers.map(({ name, path, hasContents, launch }) => ({ name, path, hasContents, launch }))).toEqual([
-    { name: "b\ufffd", path: `${root}/samples_java/b\u00ff`, hasContents: true, launch: true },
+    { name: "b\udcff", path: `${root}/samples_java/b\u00ff`, hasContents: true, launch: true },
     { name: "z", path: `${root}/samples_java/z`, hasContents: true, launch: false },
     { name: "é", path: `${root}/samples_java/\u00c3\u00a9`, hasContents: true, launch: false },
   ]);
