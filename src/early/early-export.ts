@@ -55,7 +55,7 @@ interface Workshop {
  * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
  * fail the build or the export: a layer that cannot be made early is made in its turn.
  *
- * During the build all threads but the main one have the lowest priority. Work runs on half of the cores, one layer at a time,
+ * During the build threads have the lowest priority (src/process/priority.ts). Work runs on half of the cores, one layer at a time,
  * and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {

@@ -1,16 +1,17 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 
 /** Of nice(2). It is also the lowest best-effort I/O priority, unless the process was given one (ioprio_set(2)). */
 const LOWEST = 19;
 
 /**
- * Gives all threads of the process but the main thread the lowest priority, which they keep: raising it takes privileges.
- * A thread that starts later has the main thread's.
+ * Gives the process's threads the lowest priority, which they keep: raising it takes privileges. Exempt are the main thread
+ * and libuv's, which work on files for it. A thread that starts later has the main thread's priority.
  */
 export function lowerThreads(): void {
   for (const thread of otherThreads()) {
     try {
+      if (readFileSync(`/proc/self/task/${thread}/comm`, "latin1").startsWith("libuv-worker")) continue;
       // On Linux a niceness belongs to a thread, and its ID serves as a process ID (setpriority(2)).
       setPriority(thread, LOWEST);
     } catch {

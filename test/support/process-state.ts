@@ -14,10 +14,14 @@ export function statFields(path: string): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** The nice values of the threads of a process, the main thread first. */
-export function threadNiceness(pid: number | undefined): number[] {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return threads.map((thread) => Number(statFields(`/proc/${pid}/task/${thread}`)[16]));
+/** The nice values of all threads of a process of Node's, by their names. */
+export function threadNiceness(pid: number | undefined): Record<string, readonly number[]> {
+  const found: Record<string, number[]> = {};
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8").trim();
+    found[name] = [...(found[name] ?? []), Number(statFields(`/proc/${pid}/task/${thread}`)[16])];
+  }
+  return found;
 }
 
 /** IDs of the worker threads of a process of Node's. */

@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 /** Hashing it takes long enough to be seen. */
-const JRE = layerScript("jre", "truncate -s 100M lib; echo one > release");
+const JRE = layerScript("jre", "truncate -s 10M lib; echo one > release");
 
 interface Destination {
   readonly flags: readonly string[];

@@ -6,7 +6,7 @@ import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
 import { openSpools } from "../../support/open-spools.ts";
-import { threadNiceness, workerThreads } from "../../support/process-state.ts";
+import { threadNiceness } from "../../support/process-state.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -131,16 +131,18 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(await verifyImage(early.build.image)).toEqual(await verifyImage(image));
   });
 
-  test("is made by threads of the lowest priority, and those of the export have it too; the main thread has not", async () => {
+  test("is made by threads of the lowest priority, and those of the export have it too; the main thread and libuv's have not", async () => {
     const early = await EarlyBuild.open();
     early.buildpacks({ first: JRE });
     const running = early.start();
     const { pid } = running.process;
     const untilLow = () =>
       vi.waitFor(() => {
-        expect(workerThreads(pid)).not.toEqual([]);
-        const [main, ...others] = threadNiceness(pid);
-        expect([main, new Set(others)]).toEqual([getPriority(), new Set([19])]);
+        const niceness = threadNiceness(pid);
+        expect(niceness).toHaveProperty("WorkerThread");
+        const names = ["node-MainThread", "libuv-worker"];
+        for (const [name, values] of Object.entries(niceness))
+          expect([name, new Set(values)]).toEqual([name, new Set([names.includes(name) ? getPriority() : 19])]);
       }, WAIT);
     const made = early.untilMade(running);
     await untilLow();
