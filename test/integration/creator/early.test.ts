@@ -154,7 +154,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
   test("is compressed, but not uploaded, with -early compress", async () => {
     const early = await EarlyBuild.open();
     const [events, spool] = [eventsFile(), writableDirectory()];
-    early.buildpacks({ first: JRE });
+    early.buildpacks({ first: SMALL_JRE });
     const running = early.start({ flags: ["-early", "compress", "-events", events, "-spool-dir", spool] });
     await early.untilMade(running);
     expect(openSpools(spool, running.process.pid)).toBe(1);
