@@ -81,8 +81,11 @@ export class EarlyExport implements EarlyWork {
   }
 
   startThreads(): StartedThreads | undefined {
-    // A layer in progress would wait for threads with a higher priority than those that make it.
-    if (this.#workshop !== undefined) this.#startThreads();
+    if (this.#workshop !== undefined) {
+      this.#threads ??= startExportThreads(this.#options.settings);
+      // A layer in progress would wait for threads with a higher priority than those that make it.
+      lowerThreads();
+    }
     // Where a build leaves no room for a thread, the export may find it.
     return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
@@ -104,7 +107,6 @@ export class EarlyExport implements EarlyWork {
    * uploads continue.
    */
   end(): void {
-    if (this.#ended.signal.aborted) return;
     this.#ended.abort();
   }
 
@@ -158,13 +160,8 @@ export class EarlyExport implements EarlyWork {
     const { analyzed } = await this.#open();
     const { signal } = this.#ended;
     signal.throwIfAborted();
-    this.#startThreads();
+    this.startThreads();
     if (this.#registries !== undefined) void warmConnections(this.#registries, settings, analyzed, signal);
-  }
-
-  #startThreads(): void {
-    this.#threads ??= startExportThreads(this.#options.settings);
-    lowerThreads();
   }
 
   async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
@@ -193,11 +190,11 @@ export class EarlyExport implements EarlyWork {
     const site = { spoolDir: tuning.spoolDir, session };
     if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
     const pool = openPool(tuning, workers);
-    pool.start();
-    lowerThreads();
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
     try {
+      pool.start();
+      lowerThreads();
       for (const candidate of due) {
         const startMs = threadClock();
         const begun = await beginEarly(builder, candidate, site, signal);

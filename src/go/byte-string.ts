@@ -9,18 +9,15 @@ export type ByteString = string;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is the point
 const ASCII = /^[\x00-\x7f]*$/;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is the point
-const NOT_ASCII = /[^\x00-\x7f]/gu;
+const NOT_ASCII = /[\u0080-\u{10ffff}]/gu;
 
 export function isAscii(text: ByteString): boolean {
   return ASCII.test(text);
 }
 
 // The following bytes of a character exclude overlong forms and surrogates.
-const CHARACTER =
-  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/;
-
-const CHARACTER_OR_BYTE = new RegExp(`${CHARACTER.source}|[\\x80-\\xff]`, "g");
+const CHARACTER_OR_BYTE =
+  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g;
 
 /** Added to a byte that belongs to no character. */
 const LONE = 0xdc00;

@@ -6,7 +6,7 @@ const LOWEST = 19;
 
 /**
  * Gives the process's threads the lowest priority, which they keep: raising it takes privileges. Exempt are the main thread
- * and libuv's, which work on files for it. A thread that starts later has the main thread's priority.
+ * and libuv's, which work on files for it. A thread that starts later has the main thread's priority. Never throws.
  */
 export function lowerThreads(): void {
   for (const thread of otherThreads()) {
@@ -21,9 +21,14 @@ export function lowerThreads(): void {
 }
 
 function otherThreads(): number[] {
-  // A /proc of another PID namespace has numbers that mean other processes here.
-  if (readlinkSync("/proc/self") !== String(process.pid)) return [];
-  return readdirSync("/proc/self/task")
-    .map(Number)
-    .filter((thread) => thread !== process.pid);
+  try {
+    // A /proc of another PID namespace has numbers that mean other processes here.
+    if (readlinkSync("/proc/self") !== String(process.pid)) return [];
+    return readdirSync("/proc/self/task")
+      .map(Number)
+      .filter((thread) => thread !== process.pid);
+  } catch {
+    // There is no /proc, or no descriptor left.
+    return [];
+  }
 }
