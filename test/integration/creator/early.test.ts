@@ -330,7 +330,8 @@ describe.runIf(IS_TRUSTED)("nothing is published, and uploads are canceled,", ()
     early.buildpacks({ first: JRE });
     const running = await whileUploading(early);
     running.process.kill("SIGTERM");
-    expect(await running.ended).toMatchObject({ exitCode: 143 });
+    // A thread of the lowest priority may outlast the grace period; then the signal itself ends the process.
+    expect(await running.ended).toMatchObject({ status: 143 });
     await vi.waitFor(() => expect(registry.count("DELETE", UPLOADS)).toBe(2), WAIT);
   });
 });

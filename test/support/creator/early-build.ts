@@ -7,6 +7,10 @@ import type { AuthOptions } from "../registry/auth.ts";
 import { WAIT } from "../time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
+/** Layers are made early by one compressing thread and at most two that hash; the export's threads are these, and one that hashes. */
+const WORKERS = 3;
+const MOST_EARLY_THREADS = 3;
+
 /**
  * Two buildpacks, run as the builder of a lifecycle runs them: as its children, each with its layers directory as an
  * argument. The scripts know `$layers`, that directory; the second one begins by waiting for {@link goOn}.
@@ -52,7 +56,7 @@ done\n`;
   }
 
   start({ flags = [], ...request }: CreateRequest = {}): RunningExporter {
-    return this.build.start({ ...request, flags: ["-no-color", ...flags] });
+    return this.build.start({ ...request, flags: ["-no-color", "-workers", String(WORKERS), ...flags] });
   }
 
   /** Lets the second buildpack go on, and the creator end. */
@@ -95,15 +99,9 @@ done\n`;
     return commits.map(({ target }) => new URL(target, "http://registry").searchParams.get("digest") ?? "");
   }
 
-  /** Waits for the threads that make layers early, then for their end. The export's own threads start after it. */
+  /** Waits for the export's own threads, which start when all layers that can be made early are made. */
   async untilMade({ process: { pid } }: RunningExporter): Promise<void> {
-    const often = { ...WAIT, interval: 5 };
-    const makers = await vi.waitFor(() => {
-      const threads = workerThreads(pid);
-      expect(threads).not.toEqual([]);
-      return threads;
-    }, often);
-    await vi.waitFor(() => expect(makers.filter((thread) => workerThreads(pid).includes(thread))).toEqual([]), often);
+    await vi.waitFor(() => expect(workerThreads(pid).length).toBeGreaterThan(MOST_EARLY_THREADS), WAIT);
   }
 
   async untilUploaded(count: number): Promise<void> {
