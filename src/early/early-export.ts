@@ -19,23 +19,23 @@ import { layerKey } from "../plan/layers.ts";
 import { directorySource, recordOf } from "../plan/steps.ts";
 import { hasMemoryFor, readAvailableCores } from "../process/machine.ts";
 import { lowerThreads } from "../process/priority.ts";
+import { BufferedLogger } from "./buffered-logger.ts";
+import { type EarlyPlan, type StampedBuild, startEarlyLayer, verifyEarlyLayer } from "./early-layer.ts";
+import { EarlyLayerStore } from "./early-layer-store.ts";
 import { EarlyUploads } from "./early-uploads.ts";
 import { FinishedBuildpacks } from "./finished-buildpacks.ts";
-import { HeldLines } from "./held-lines.ts";
-import { KeptLayers } from "./kept-layers.ts";
-import { beginEarly, doubtEarly, type EarlyMaking, type EarlyPlan } from "./make-early.ts";
-import { startExportThreads, warmConnections } from "./preparations.ts";
+import { startExportThreads, warmConnections } from "./warm-up.ts";
 
-const LOOK_MS = 250;
+const POLL_INTERVAL_MS = 250;
 
-const CLOSE_MS = 1000;
+const CLOSE_TIMEOUT_MS = 1000;
 
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 30_000;
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 30_000;
 
 interface Candidate extends EarlyPlan {
   dueMs: number;
-  waitMs: number;
+  retryMs: number;
 }
 
 export interface EarlyOptions extends ExportParts {
@@ -44,7 +44,7 @@ export interface EarlyOptions extends ExportParts {
 }
 
 /** Opened with the first layer, so that a build without any pays nothing. */
-interface Workshop {
+interface EarlyResources {
   readonly analyzed: Analyzed;
   readonly workers: number;
   readonly spools: SpoolFiles;
@@ -52,23 +52,23 @@ interface Workshop {
 }
 
 /**
- * Makes layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
- * fail the build or the export: a layer that cannot be made early is made in its turn.
+ * Builds layers of finished buildpacks while the builder runs (docs/decisions/0012-early-export.md). Nothing here can
+ * fail the build or the export: a layer that cannot be built early is built in its turn.
  *
- * During the build threads have the lowest priority (src/process/priority.ts). Work runs on half of the cores, one layer at a time,
- * and pauses while memory or disk are short.
+ * During the build threads have the lowest priority (src/process/priority.ts). Work runs on half of the cores, one layer
+ * at a time, and pauses while memory or disk are short.
  */
 export class EarlyExport implements EarlyWork {
-  readonly layers = new KeptLayers();
+  readonly layers = new EarlyLayerStore();
   readonly spans: EarlierSpan[] = [];
   readonly #options: EarlyOptions;
   readonly #clock: Clock;
-  readonly #lines = new HeldLines();
+  readonly #logger = new BufferedLogger();
   readonly #ended = new AbortController();
   #onRetry: RetryObserver | undefined;
   #registries: Registries | undefined;
   #threads: StartedThreads | undefined;
-  #workshop: Workshop | undefined;
+  #resources: EarlyResources | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: EarlyOptions) {
@@ -81,7 +81,7 @@ export class EarlyExport implements EarlyWork {
   }
 
   startThreads(): StartedThreads | undefined {
-    if (this.#workshop !== undefined) {
+    if (this.#resources !== undefined) {
       this.#threads ??= startExportThreads(this.#options.settings);
       // A layer in progress would wait for threads with a higher priority than those that make it.
       lowerThreads();
@@ -97,7 +97,7 @@ export class EarlyExport implements EarlyWork {
   watch(builderPid: number): void {
     this.#running = awaitedLater(
       this.#run(builderPid).catch((error: unknown) => {
-        if (!this.#ended.signal.aborted) this.#lines.debug(`Not exporting layers early: ${messageOf(error)}`);
+        if (!this.#ended.signal.aborted) this.#logger.debug(`Not exporting layers early: ${messageOf(error)}`);
       }),
     );
   }
@@ -111,25 +111,26 @@ export class EarlyExport implements EarlyWork {
   }
 
   handOver(logger: Logger, onRetry: RetryObserver): void {
-    this.#lines.release(logger);
+    this.#logger.release(logger);
     this.#onRetry = onRetry;
-    this.#workshop?.uploads?.handOver();
+    this.#resources?.uploads?.handOver();
   }
 
   /**
-   * Cancels uploads and frees unclaimed layers. Threads that do not end within {@link CLOSE_MS} end with the process.
+   * Cancels uploads and frees unclaimed layers. Threads that do not end within {@link CLOSE_TIMEOUT_MS} end with the
+   * process.
    */
   async close(): Promise<void> {
     this.end();
     this.layers.close();
     await Promise.all([this.#registries?.close(), this.#threads?.pool.close()]);
-    await settledWithin(CLOSE_MS, this.#running, this.#clock);
+    await settledWithin(CLOSE_TIMEOUT_MS, this.#running, this.#clock);
   }
 
-  async #keepLow(): Promise<never> {
+  async #keepPriorityLow(): Promise<never> {
     for (;;) {
       lowerThreads();
-      await this.#clock.wait(LOOK_MS, this.#ended.signal);
+      await this.#clock.wait(POLL_INTERVAL_MS, this.#ended.signal);
     }
   }
 
@@ -140,11 +141,11 @@ export class EarlyExport implements EarlyWork {
     let waiting: Candidate[] = [];
     let [isAnyOver, isPrepared] = [false, false];
     for (;;) {
-      await this.#clock.wait(LOOK_MS, signal);
+      await this.#clock.wait(POLL_INTERVAL_MS, signal);
       const over = finished.next(builderPid);
       for (const buildpack of over) waiting.push(...(await this.#candidates(buildpack)));
       const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
-      const retries = due.length === 0 ? [] : await this.#makeAll(due, builderPid, signal);
+      const retries = due.length === 0 ? [] : await this.#buildAll(due, builderPid, signal);
       waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...retries];
       isAnyOver ||= over.length > 0;
       // Not before: a build that leaves no time for layers has none for this either.
@@ -157,7 +158,7 @@ export class EarlyExport implements EarlyWork {
   /** Spares the export the start of its threads and connections: a tenth of a second of CPU time. */
   async #prepareExport(): Promise<void> {
     const { settings } = this.#options;
-    const { analyzed } = await this.#open();
+    const { analyzed } = await this.#openResources();
     const { signal } = this.#ended;
     signal.throwIfAborted();
     this.startThreads();
@@ -167,7 +168,7 @@ export class EarlyExport implements EarlyWork {
   async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
     const { settings } = this.#options;
     const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
-    const { analyzed } = await this.#open();
+    const { analyzed } = await this.#openResources();
     const hasBlobs = !settings.daemon && !settings.layout;
     return layers
       .filter(({ launch, cache, hasContents }: BuildpackLayer) => (launch || cache) && hasContents)
@@ -179,16 +180,16 @@ export class EarlyExport implements EarlyWork {
           expected: record === undefined ? [] : [record.diffId],
           blob: launch && hasBlobs,
           dueMs: this.#clock.now(),
-          waitMs: FIRST_WAIT_MS,
+          retryMs: FIRST_RETRY_MS,
         };
       });
   }
 
-  async #makeAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
-    const { workers, spools } = await this.#open();
+  async #buildAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
+    const { workers, spools } = await this.#openResources();
     const { tuning } = this.#options.settings;
-    const site = { spoolDir: tuning.spoolDir, session };
-    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#later(candidate));
+    const context = { spoolDir: tuning.spoolDir, session };
+    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#scheduleRetry(candidate));
     const pool = openPool(tuning, workers);
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
@@ -197,11 +198,11 @@ export class EarlyExport implements EarlyWork {
       lowerThreads();
       for (const candidate of due) {
         const startMs = threadClock();
-        const begun = await beginEarly(builder, candidate, site, signal);
-        const refused = begun.kind === "begun" ? await this.#make(candidate, begun.making, builder, startMs) : begun;
+        const start = await startEarlyLayer(builder, candidate, context, signal);
+        const refused = start.kind === "started" ? await this.#build(candidate, start.build, builder, startMs) : start;
         if (refused === undefined) continue;
-        this.#lines.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
-        if (refused.kind === "later") retries.push(this.#later(candidate));
+        this.#logger.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
+        if (refused.kind === "retry") retries.push(this.#scheduleRetry(candidate));
       }
     } finally {
       await pool.close();
@@ -209,35 +210,35 @@ export class EarlyExport implements EarlyWork {
     return retries;
   }
 
-  async #make(
+  async #build(
     candidate: Candidate,
-    making: EarlyMaking,
+    build: StampedBuild,
     builder: EarlyBuilder,
     startMs: number,
-  ): Promise<{ readonly kind: "later"; readonly reason: string } | undefined> {
+  ): Promise<{ readonly kind: "retry"; readonly reason: string } | undefined> {
     const { id, source } = candidate;
     const key = layerKey(source);
-    this.layers.begin(key, making, (blob) => this.#workshop?.uploads?.start(blob));
-    const made = await making.layer.catch(() => undefined);
+    this.layers.add(key, build, (blob) => this.#resources?.uploads?.start(blob));
+    const made = await build.layer.catch(() => undefined);
     if (made !== undefined) this.spans.push({ kind: "layer", name: id, startMs, endMs: threadClock() });
-    const reason = await doubtEarly(builder, candidate, making, this.#ended.signal);
+    const reason = await verifyEarlyLayer(builder, candidate, build, this.#ended.signal);
     if (reason !== undefined) {
       this.layers.drop(key);
-      return { kind: "later", reason };
+      return { kind: "retry", reason };
     }
-    this.layers.ready(key);
+    this.layers.markReady(key);
     return undefined;
   }
 
-  #later(candidate: Candidate): Candidate {
-    const { waitMs } = candidate;
-    candidate.dueMs = this.#clock.now() + waitMs;
-    candidate.waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
+  #scheduleRetry(candidate: Candidate): Candidate {
+    const { retryMs } = candidate;
+    candidate.dueMs = this.#clock.now() + retryMs;
+    candidate.retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
     return candidate;
   }
 
-  async #open(): Promise<Workshop> {
-    if (this.#workshop !== undefined) return this.#workshop;
+  async #openResources(): Promise<EarlyResources> {
+    if (this.#resources !== undefined) return this.#resources;
     const { settings, mode } = this.#options;
     const { tuning, daemon, layout, outputImage } = settings;
     const wanted = {
@@ -245,19 +246,19 @@ export class EarlyExport implements EarlyWork {
       workers: Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2)),
     };
     const { workers, uploadConcurrency, uploadThreads, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
-    const analyzed = await readAnalyzed(settings.analyzedPath, this.#lines);
+    const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {
       const observe = {
-        logger: this.#lines,
+        logger: this.#logger,
         onRetry: (...retry: Parameters<RetryObserver>) => this.#onRetry?.(...retry),
       };
       const capacity = { uploadConcurrency, uploadThreads };
       this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
-      uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#lines);
+      uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
     }
-    void awaitedLater(this.#keepLow());
-    this.#workshop = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
-    return this.#workshop;
+    void awaitedLater(this.#keepPriorityLow());
+    this.#resources = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
+    return this.#resources;
   }
 }

@@ -1,8 +1,8 @@
 import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { vi } from "vitest";
-import { KeptLayers } from "../../src/early/kept-layers.ts";
-import { type BegunEarly, beginEarly, doubtEarly, type EarlyPlan } from "../../src/early/make-early.ts";
+import { type EarlyPlan, type EarlyStart, startEarlyLayer, verifyEarlyLayer } from "../../src/early/early-layer.ts";
+import { EarlyLayerStore } from "../../src/early/early-layer-store.ts";
 import { EarlyBuilder, type EarlyLayer } from "../../src/engine/early-builder.ts";
 import type { Layer } from "../../src/engine/layer.ts";
 import { LayerStore } from "../../src/engine/layer-store.ts";
@@ -24,13 +24,13 @@ export interface ExportedLayer {
   readonly reads: number;
 }
 
-type TriedEarly =
-  | { readonly kind: "made"; readonly layer: EarlyLayer }
-  | Exclude<BegunEarly, { readonly kind: "begun" }>;
+type EarlyResult =
+  | { readonly kind: "built"; readonly layer: EarlyLayer }
+  | Exclude<EarlyStart, { readonly kind: "started" }>;
 
 /** Makes layers early, and then the layers of an export, in the same threads. */
 export class EarlyScene {
-  readonly kept = new KeptLayers();
+  readonly layers = new EarlyLayerStore();
   readonly spoolDir = tempTree();
   readonly #pool: WorkerPool;
   readonly #builder: EarlyBuilder;
@@ -41,39 +41,39 @@ export class EarlyScene {
   }
 
   /** Begins the layer, as it is begun while a build runs. */
-  async begin(
+  async start(
     source: DirectorySource,
     expected: readonly string[] = [],
-    upload: Parameters<KeptLayers["begin"]>[2] = () => undefined,
-  ): Promise<BegunEarly> {
-    const site = { spoolDir: this.spoolDir, session: process.pid };
-    const begun = await beginEarly(this.#builder, planOfEarly(source, expected), site, NEVER);
-    if (begun.kind === "begun") this.kept.begin(layerKey(source), begun.making, upload);
-    return begun;
+    upload: Parameters<EarlyLayerStore["add"]>[2] = () => undefined,
+  ): Promise<EarlyStart> {
+    const context = { spoolDir: this.spoolDir, session: process.pid };
+    const started = await startEarlyLayer(this.#builder, planOfEarly(source, expected), context, NEVER);
+    if (started.kind === "started") this.layers.add(layerKey(source), started.build, upload);
+    return started;
   }
 
-  async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<TriedEarly> {
-    const begun = await this.begin(source, expected);
-    if (begun.kind !== "begun") return begun;
-    const reason = await doubtEarly(this.#builder, planOfEarly(source, expected), begun.making, NEVER);
+  async tryEarly(source: DirectorySource, expected: readonly string[] = []): Promise<EarlyResult> {
+    const started = await this.start(source, expected);
+    if (started.kind !== "started") return started;
+    const reason = await verifyEarlyLayer(this.#builder, planOfEarly(source, expected), started.build, NEVER);
     if (reason === undefined) {
-      this.kept.ready(layerKey(source));
-      return { kind: "made", layer: await begun.making.layer };
+      this.layers.markReady(layerKey(source));
+      return { kind: "built", layer: await started.build.layer };
     }
-    this.kept.drop(layerKey(source));
-    return { kind: "later", reason };
+    this.layers.drop(layerKey(source));
+    return { kind: "retry", reason };
   }
 
   /** Tries until its last change is old enough. */
   async early(source: DirectorySource): Promise<void> {
     await vi.waitFor(async () => {
-      const made = await this.tryEarly(source);
-      if (made.kind !== "made") throw new Error(made.reason);
+      const result = await this.tryEarly(source);
+      if (result.kind !== "built") throw new Error(result.reason);
     }, WAIT);
   }
 
   layer(source: DirectorySource, plan: Partial<LayerPlan> = {}): Layer {
-    return this.#store(this.kept).layer(planOf(source, { key: layerKey(source), ...plan }), NEVER);
+    return this.#store(this.layers).layer(planOf(source, { key: layerKey(source), ...plan }), NEVER);
   }
 
   async export(source: DirectorySource): Promise<ExportedLayer> {
@@ -84,7 +84,7 @@ export class EarlyScene {
     return await finished(this.#store(undefined).layer(planOf(source), NEVER));
   }
 
-  #store(early: KeptLayers | undefined): LayerStore {
+  #store(early: EarlyLayerStore | undefined): LayerStore {
     return new LayerStore(this.#pool, 2, this.spoolDir, { early });
   }
 }

@@ -19,7 +19,7 @@ import {
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { EarlyMaking } from "../../../src/early/make-early.ts";
+import type { StampedBuild } from "../../../src/early/early-layer.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
 import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
@@ -56,15 +56,15 @@ function source(root: string): DirectorySource {
 type Rest<Arguments extends readonly unknown[]> = Arguments extends [unknown, ...infer Others] ? Others : [];
 
 /** Begins a layer as soon as its last change is old enough. */
-async function begun(
+async function started(
   scene: EarlyScene,
   layer: DirectorySource,
-  ...how: Rest<Parameters<EarlyScene["begin"]>>
-): Promise<EarlyMaking> {
+  ...how: Rest<Parameters<EarlyScene["start"]>>
+): Promise<StampedBuild> {
   return await vi.waitFor(async () => {
-    const tried = await scene.begin(layer, ...how);
-    if (tried.kind !== "begun") throw new Error(tried.reason);
-    return tried.making;
+    const tried = await scene.start(layer, ...how);
+    if (tried.kind !== "started") throw new Error(tried.reason);
+    return tried.build;
   }, WAIT);
 }
 
@@ -91,25 +91,25 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     const layer = source(layerTree());
     for (const expected of [[], ["sha256:other"]]) {
       const available = Promise.withResolvers<number>();
-      await begun(scene, layer, expected, (blob) => {
+      await started(scene, layer, expected, (blob) => {
         available.resolve(blob.available);
         return undefined;
       });
       expect(await available.promise).toBe(0);
     }
-    scene.kept.drop(layerKey(layer));
+    scene.layers.drop(layerKey(layer));
     await spoolsClosed(scene.spoolDir);
   });
 
   test("is not uploaded if it is dropped when its blob begins to grow", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
-    const making = await begun(scene, layer);
-    await making.blob;
+    const build = await started(scene, layer);
+    await build.blob;
     const upload = vi.fn(() => undefined);
-    scene.kept.begin(layerKey(layer), making, upload);
-    scene.kept.drop(layerKey(layer));
-    await making.blob;
+    scene.layers.add(layerKey(layer), build, upload);
+    scene.layers.drop(layerKey(layer));
+    await build.blob;
     expect(upload).not.toHaveBeenCalled();
     await spoolsClosed(scene.spoolDir);
   });
@@ -228,7 +228,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     const layer = source(layerTree());
     const { diffId, digest } = await scene.exportWithoutEarly(layer);
     await vi.waitFor(async () => {
-      expect(await scene.tryEarly(layer, [diffId])).toMatchObject({ kind: "made", layer: { blob: undefined } });
+      expect(await scene.tryEarly(layer, [diffId])).toMatchObject({ kind: "built", layer: { blob: undefined } });
     }, WAIT);
     expect(await scene.export(layer)).toEqual({ diffId, digest, reads: 1 });
   });
@@ -236,7 +236,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
   test("that is half made when the build ends is claimed if its tree is what it was", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
-    await begun(scene, layer);
+    await started(scene, layer);
     const exported = await scene.export(layer);
     expect(exported).toEqual({ ...(await scene.exportWithoutEarly(layer)), reads: 0 });
     await spoolsClosed(scene.spoolDir);
@@ -245,7 +245,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
   test("that is half made when the build ends is made anew if its tree has changed", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
-    const { layer } = await begun(scene, source(root));
+    const { layer } = await started(scene, source(root));
     // Otherwise the pass itself might see the change.
     await layer;
     writeFileSync(join(root, "b"), "BBBB");
@@ -257,8 +257,8 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
 
   test("that is half made when the export fails leaves nothing open", async () => {
     const scene = new EarlyScene(pool);
-    await begun(scene, source(layerTree()));
-    scene.kept.close();
+    await started(scene, source(layerTree()));
+    scene.layers.close();
     await spoolsClosed(scene.spoolDir);
   });
 
@@ -266,7 +266,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     const scene = new EarlyScene(pool);
     await scene.early(source(layerTree()));
     expect(openSpools(scene.spoolDir)).toBe(1);
-    scene.kept.close();
+    scene.layers.close();
     await spoolsClosed(scene.spoolDir);
   });
 });
@@ -276,20 +276,20 @@ describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     linkSync(join(root, "b"), join(root, "../outside"));
-    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "never" });
+    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "skip" });
   });
 
   test("if it changes while it is made", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     await vi.waitFor(async () => {
-      const making = scene.tryEarly(source(root));
+      const build = scene.tryEarly(source(root));
       const pass = vi.spyOn(pool, "digest").mockImplementationOnce((...task) => {
         writeFileSync(join(root, "lib/large"), seededBytes(1_500_000, 8));
         pass.mockRestore();
         return pool.digest(...task);
       });
-      expect(await making).toMatchObject({ kind: "later", reason: expect.stringContaining("changed") });
+      expect(await build).toMatchObject({ kind: "retry", reason: expect.stringContaining("changed") });
     }, WAIT);
     await spoolsClosed(scene.spoolDir);
   });
@@ -304,7 +304,7 @@ describe.runIf(IS_TRUSTED)("a layer is not made early", () => {
       return stamp(own);
     });
     onTestFinished(() => spy.mockRestore());
-    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "later", reason: "it changed meanwhile" });
+    expect(await scene.tryEarly(source(root))).toMatchObject({ kind: "retry", reason: "it changed meanwhile" });
   });
 
   const python = findProgram("python3") !== undefined;
@@ -344,7 +344,7 @@ for line in sys.stdin:
     const root = layerTree();
     const mapper = map(join(root, "lib/large"));
     await mapper.write(1);
-    const mapped = { kind: "later", reason: "a process has one of its files open for writing" };
+    const mapped = { kind: "retry", reason: "a process has one of its files open for writing" };
     expect(await scene.tryEarly(source(root))).toMatchObject(mapped);
     await mapper.end();
     await scene.early(source(root));
@@ -421,22 +421,22 @@ async function runSchedule(seed: number, threads: WorkerPool): Promise<boolean> 
     acts(3);
     const quiet = random.below(3) > 0;
     if (quiet) await new Promise((resolve) => setTimeout(resolve, 25));
-    const making = scene.tryEarly(source(root));
+    const build = scene.tryEarly(source(root));
     for (let turns = random.below(60); turns > 0 && !quiet; turns--) await new Promise(setImmediate);
     if (!quiet) acts(2);
-    await making;
+    await build;
   }
   if (random.below(2) === 0) acts(2);
   // The build ends while the layer is being made.
   if (random.below(3) === 0) {
-    await scene.begin(source(root));
+    await scene.start(source(root));
     if (random.below(2) === 0) acts(2);
   }
   const exported = await scene.export(source(root));
   const { diffId, digest } = await scene.exportWithoutEarly(source(root));
   expect(exported, `schedule ${seed}`).toMatchObject({ diffId, digest });
-  scene.kept.close();
-  expect(scene.kept.has(layerKey(source(root)))).toBe(false);
+  scene.layers.close();
+  expect(scene.layers.has(layerKey(source(root)))).toBe(false);
   return exported.reads === 0;
 }
 

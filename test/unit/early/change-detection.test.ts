@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { canShowChanges, hasWriter } from "../../../src/early/trust.ts";
+import { canShowChanges, hasWriter } from "../../../src/early/change-detection.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { statFields } from "../../support/process-state.ts";

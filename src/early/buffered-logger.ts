@@ -1,12 +1,12 @@
 import type { Logger } from "../logger.ts";
 
-const MOST_LINES = 200;
+const MAX_LINES = 200;
 
 /**
  * Holds lines until `release`, so that they do not mix with the build's. They come out at the debug level: a failed
  * early step is repeated, and the export then warns.
  */
-export class HeldLines implements Logger {
+export class BufferedLogger implements Logger {
   #lines: string[] = [];
   #target: Logger | undefined;
 
@@ -33,6 +33,6 @@ export class HeldLines implements Logger {
 
   #add(level: keyof Logger, message: string): void {
     if (this.#target !== undefined) this.#target[level](message);
-    else if (this.#lines.length < MOST_LINES) this.#lines.push(message);
+    else if (this.#lines.length < MAX_LINES) this.#lines.push(message);
   }
 }

@@ -6,7 +6,7 @@ import { distrustedFileSystem } from "../files/local-file-systems.ts";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
-import { canShowChanges, hasWriter } from "./trust.ts";
+import { canShowChanges, hasWriter } from "./change-detection.ts";
 
 export interface EarlyPlan {
   readonly id: string;
@@ -16,10 +16,10 @@ export interface EarlyPlan {
 }
 
 /**
- * A layer whose later changes its stamp will show (see trust.ts), while it is made and after. `hasWriter` is true if a
- * process can write to one of its files now; `stop` gives the layer up, unless it is made.
+ * A build of a layer, and a stamp of its tree that will show every later change (change-detection.ts). `hasWriter` is true
+ * if a process can write to one of the layer's files now; `stop` cancels the build unless it is complete.
  */
-export interface EarlyMaking {
+export interface StampedBuild {
   readonly stamp: TreeStamp;
   readonly index: TarIndex;
   readonly layer: EarlyBuild["layer"];
@@ -28,13 +28,14 @@ export interface EarlyMaking {
   stop(): void;
 }
 
-/** `later`: what is in the way may pass. */
-export type BegunEarly =
-  | { readonly kind: "begun"; readonly making: EarlyMaking }
-  | { readonly kind: "later" | "never"; readonly reason: string };
+/** `retry`: the obstacle may be temporary; `skip`: it is permanent. */
+export type EarlyStart =
+  | { readonly kind: "started"; readonly build: StampedBuild }
+  | { readonly kind: "retry" | "skip"; readonly reason: string };
 
-export interface EarlySite {
+export interface EarlyContext {
   readonly spoolDir: string;
+  /** Session id of the builder and the buildpacks that it runs: the builder's pid (setsid(2)). */
   readonly session: number;
 }
 
@@ -42,47 +43,47 @@ export interface EarlySite {
 const SPARE_DISK = 1 << 30;
 
 /**
- * Begins to make a layer if its stamp will show later changes.
- * @param signal ends the look at the layer, but not what is begun
+ * Scans a layer, and starts to build it if its stamp will show later changes.
+ * @param signal ends the scan, but not a started build
  * @throws the signal's reason
  */
-export async function beginEarly(
+export async function startEarlyLayer(
   builder: EarlyBuilder,
   plan: EarlyPlan,
-  { spoolDir, session }: EarlySite,
+  { spoolDir, session }: EarlyContext,
   signal: AbortSignal,
-): Promise<BegunEarly> {
+): Promise<EarlyStart> {
   try {
     const directory = await realPath(plan);
     const type = await distrustedFileSystem(directory);
-    if (type !== undefined) return never(`its file system (type ${type}) may hide changes`);
-    const lookMs = Date.now();
+    if (type !== undefined) return skip(`its file system (type ${type}) may hide changes`);
+    const scanStartMs = Date.now();
     const isWritten = () => hasWriter(directory, session);
-    if (isWritten()) return later("a process has one of its files open for writing");
+    if (isWritten()) return retry("a process has one of its files open for writing");
     const { index, stamp } = await builder.scan(plan.source, signal);
-    if (!stamp.isSelfContained) return never("a file has names outside of it");
-    if (!canShowChanges(stamp, lookMs)) return later("it has just changed");
-    if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return later(`${spoolDir} has too little room`);
+    if (!stamp.isSelfContained) return skip("a file has names outside of it");
+    if (!canShowChanges(stamp, scanStartMs)) return retry("it has just changed");
+    if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return retry(`${spoolDir} has too little room`);
     signal.throwIfAborted();
     const stopped = new AbortController();
-    const build = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
+    const products = builder.build(plan, index, new LayerWork(plan.id, () => undefined), stopped.signal);
     const stop = () => stopped.abort(new Fault("EXPORT_CANCELLED", "an early layer was not needed any more"));
-    return { kind: "begun", making: { stamp, index, ...build, hasWriter: isWritten, stop } };
+    return { kind: "started", build: { stamp, index, ...products, hasWriter: isWritten, stop } };
   } catch (error) {
     signal.throwIfAborted();
-    return later(messageOf(error));
+    return retry(messageOf(error));
   }
 }
 
 /**
- * Looks at a layer's tree again after it was made.
- * @returns what makes it worthless, if anything
+ * Scans a layer's tree again after the layer was built.
+ * @returns why the layer cannot be used; undefined if it can
  * @throws the signal's reason
  */
-export async function doubtEarly(
+export async function verifyEarlyLayer(
   builder: EarlyBuilder,
   { source }: EarlyPlan,
-  { stamp, layer, hasWriter: isWritten }: EarlyMaking,
+  { stamp, layer, hasWriter: isWritten }: StampedBuild,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
@@ -96,12 +97,12 @@ export async function doubtEarly(
   }
 }
 
-function later(reason: string): BegunEarly {
-  return { kind: "later", reason };
+function retry(reason: string): EarlyStart {
+  return { kind: "retry", reason };
 }
 
-function never(reason: string): BegunEarly {
-  return { kind: "never", reason };
+function skip(reason: string): EarlyStart {
+  return { kind: "skip", reason };
 }
 
 async function realPath({ source }: EarlyPlan): Promise<ByteString> {

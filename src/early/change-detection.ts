@@ -24,17 +24,17 @@ export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, scanSt
   return isSelfContained && changedMs < scanStartMs - TICK_MS;
 }
 
-const MOST_PROCESSES = 1000;
+const MAX_PROCESSES = 1000;
 
 /**
  * True if a process has a file below the directory open for writing, or in a shared mapping that it may write to. A
- * process that cannot be read counts if it belongs to the build. Also true with more than {@link MOST_PROCESSES}, such as
+ * process that cannot be read counts if it belongs to the build. Also true with more than {@link MAX_PROCESSES}, such as
  * those of a whole host: reading them all would take too long.
  * @param directory real path, without symlinks
  * @param session of the build's processes: the builder leads one (setsid(2))
  */
 export function hasWriter(directory: ByteString, session: number, pids: readonly string[] = processes()): boolean {
-  if (pids.length > MOST_PROCESSES) return true;
+  if (pids.length > MAX_PROCESSES) return true;
   return pids.some((pid) => {
     try {
       return hasOpenFile(pid, directory) || hasMapping(pid, directory);
