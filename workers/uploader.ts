@@ -9,9 +9,9 @@ import { LISTEN_MS, UploadBody, type UploadSource } from "../src/http/upload-bod
 import {
   errorToWire,
   routeFromWire,
+  type UploadCommand,
   type UploaderSetup,
-  type UploadNews,
-  type UploadOrder,
+  type UploadNotice,
   type UploadReply,
   type UploadTask,
 } from "../src/http/upload-task.ts";
@@ -35,7 +35,7 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
         : { pause: () => SYSTEM_CLOCK.wait(LISTEN_MS, stop.signal), untilBytes: listenBytes },
     onPosition: (reached: number) => {
       position = reached;
-      source.tell({ kind: "position", position });
+      source.notify({ kind: "position", position });
     },
   };
   const sent = new UploadBody(source, range, hooks, stop.signal);
@@ -70,12 +70,12 @@ class RemoteFile implements GrowingFile, UploadSource {
     this.offset = offset;
     this.#port = port;
     this.#stop = stop.signal;
-    port.on("message", (order: UploadOrder) => {
-      if (order.kind === "stop") stop.abort();
-      else if (order.kind === "admitted") this.#admitted?.resolve();
+    port.on("message", (command: UploadCommand) => {
+      if (command.kind === "stop") stop.abort();
+      else if (command.kind === "admitted") this.#admitted?.resolve();
       else {
-        this.available = order.available;
-        this.#isComplete = order.isComplete;
+        this.available = command.available;
+        this.#isComplete = command.isComplete;
         this.#changed.notify();
       }
     });
@@ -90,13 +90,13 @@ class RemoteFile implements GrowingFile, UploadSource {
     return this.#reading?.promise;
   }
 
-  tell(news: UploadNews): void {
-    this.#port.postMessage(news);
+  notify(notice: UploadNotice): void {
+    this.#port.postMessage(notice);
   }
 
   async admit(bytes: number): Promise<void> {
     this.#admitted = Promise.withResolvers();
-    this.tell({ kind: "admit", bytes });
+    this.notify({ kind: "admit", bytes });
     await this.#admitted.promise;
     this.#stop.throwIfAborted();
   }

@@ -32,7 +32,7 @@ export function ownThreadOptions(): OwnThreadOptions {
 export interface TaskThreadsOptions {
   readonly filename: string;
   readonly workerData: unknown;
-  readonly most: number;
+  readonly maxThreads: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -95,6 +95,6 @@ export class TaskThreads<Task, Reply> {
   #choose(isLong: boolean): Thread<Task, Reply> {
     const least = this.#threads.toSorted((a, b) => a.running - b.running)[0];
     if (least === undefined) return this.start();
-    return isLong && least.running > 0 && this.#threads.length < this.#options.most ? this.start() : least;
+    return isLong && least.running > 0 && this.#threads.length < this.#options.maxThreads ? this.start() : least;
   }
 }

@@ -42,7 +42,7 @@ export class Threads {
     this.#digesters = new TaskThreads({
       filename: entries.digester,
       workerData: setup,
-      most: digesterCount(workers),
+      maxThreads: digesterCount(workers),
       onError,
     });
     this.#digesters.start();

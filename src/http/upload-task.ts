@@ -9,8 +9,8 @@ import { ProxyRefusal } from "./tunnel.ts";
 import type { BodyRange } from "./upload-body.ts";
 
 /*
- * What crosses the border between the main thread and a thread that uploads: one HTTP request whose body is in a file that may
- * still grow.
+ * Messages between the main thread (upload-threads.ts) and an upload thread (workers/uploader.ts). A task is one HTTP
+ * request whose body is in a file that may still grow.
  */
 
 export interface UploaderSetup {
@@ -45,13 +45,14 @@ interface WireBody {
   readonly isAdmitted: boolean;
 }
 
-/** Messages to the thread, and from it ({@link UploadNews}). `grown` precedes every byte that the thread reads. */
-export type UploadOrder =
+/** Messages to the thread during its task; `grown` precedes every byte that the thread reads. */
+export type UploadCommand =
   | { readonly kind: "grown"; readonly available: number; readonly isComplete: boolean }
   | { readonly kind: "admitted" }
   | { readonly kind: "stop" };
 
-export type UploadNews =
+/** Messages from the thread during its task. */
+export type UploadNotice =
   | { readonly kind: "position"; readonly position: number }
   | { readonly kind: "admit"; readonly bytes: number };
 

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { MessageChannel } from "node:worker_threads";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { TaskThreads } from "../concurrency/task-threads.ts";
 import { messageOf } from "../errors/fault.ts";
 import { HttpError } from "./dial.ts";
@@ -10,9 +10,9 @@ import { stallFault, type UploadBody, type UploadFile } from "./upload-body.ts";
 import {
   errorFromWire,
   routeToWire,
+  type UploadCommand,
   type UploaderSetup,
-  type UploadNews,
-  type UploadOrder,
+  type UploadNotice,
   type UploadReply,
   type UploadTask,
 } from "./upload-task.ts";
@@ -38,19 +38,18 @@ export class UploadThreads {
 
   /**
    * @param filename of workers/uploader.ts
-   * @param most threads
    * @param connections of a thread to a host
    */
   constructor(
     filename: string,
-    most: number,
+    maxThreads: number,
     { SSL_CERT_FILE, SSL_CERT_DIR }: RootVariables,
     connections: number | undefined,
   ) {
     // The rest of the environment may hold credentials.
     const workerData: UploaderSetup = { environment: { SSL_CERT_FILE, SSL_CERT_DIR }, connections };
     // A thread that dies fails its requests, too.
-    this.#threads = new TaskThreads({ filename, workerData, most, onError: () => undefined });
+    this.#threads = new TaskThreads({ filename, workerData, maxThreads, onError: () => undefined });
   }
 
   /** False after a thread has died: the main thread then repeats its requests, and sends all others. */
@@ -62,36 +61,27 @@ export class UploadThreads {
   async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawAnswer> {
     const { signal, body: _, ...rest } = request;
     signal?.throwIfAborted();
-    const { range, hooks } = body;
-    const { destination, stallMs, listen, admit, onPosition } = hooks;
+    const { hooks } = body;
+    const { admit, onPosition } = hooks;
     const { fileDescriptor, offset, close } = file.openFile();
     const { port1: port, port2 } = new MessageChannel();
-    const order = (message: UploadOrder) => port.postMessage(message);
+    const send = (message: UploadCommand) => port.postMessage(message);
     const failed = new AbortController();
     const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
-    const onStop = () => order({ kind: "stop" });
+    const onStop = () => send({ kind: "stop" });
     stop.addEventListener("abort", onStop);
-    port.on("message", (news: UploadNews) => {
-      if (news.kind === "position") onPosition(news.position);
+    port.on("message", (notice: UploadNotice) => {
+      if (notice.kind === "position") onPosition(notice.position);
       else
-        void admit?.(news.bytes).then(
-          () => order({ kind: "admitted" }),
+        void admit?.(notice.bytes).then(
+          () => send({ kind: "admitted" }),
           (error: unknown) => failed.abort(error),
         );
     });
     let isOver = false;
-    this.#follow(file, () => isOver, order).catch((error: unknown) => failed.abort(error));
+    this.#follow(file, () => isOver, send).catch((error: unknown) => failed.abort(error));
     try {
-      const task: UploadTask = {
-        port: port2,
-        route: routeToWire(route),
-        request: rest,
-        body: {
-          ...{ fileDescriptor, offset, range, destination, stallMs },
-          listenBytes: listen?.untilBytes,
-          isAdmitted: admit !== undefined,
-        },
-      };
+      const task = uploadTask(port2, route, rest, body, { fileDescriptor, offset });
       const reply = await this.#threads.run(task, true, port2).catch((error: unknown) => {
         this.#hasFailed = true;
         throw new HttpError("HTTP_THREAD", `the thread of the upload died: ${messageOf(error)}`);
@@ -114,12 +104,31 @@ export class UploadThreads {
     await this.#threads.close();
   }
 
-  async #follow(file: UploadFile, isOver: () => boolean, order: (message: UploadOrder) => void): Promise<void> {
-    for (let told = 0, isComplete = false; !isComplete; ) {
-      isComplete = !(await file.reaches(told));
+  async #follow(file: UploadFile, isOver: () => boolean, send: (message: UploadCommand) => void): Promise<void> {
+    for (let sent = 0, isComplete = false; !isComplete; ) {
+      isComplete = !(await file.reaches(sent));
       if (isOver()) return;
-      told = file.available;
-      order({ kind: "grown", available: told, isComplete });
+      sent = file.available;
+      send({ kind: "grown", available: sent, isComplete });
     }
   }
+}
+
+function uploadTask(
+  port: MessagePort,
+  route: Route,
+  request: UploadTask["request"],
+  { range, hooks }: UploadBody,
+  file: Pick<UploadTask["body"], "fileDescriptor" | "offset">,
+): UploadTask {
+  const { destination, stallMs, listen, admit } = hooks;
+  const body = {
+    ...file,
+    range,
+    destination,
+    stallMs,
+    listenBytes: listen?.untilBytes,
+    isAdmitted: admit !== undefined,
+  };
+  return { port, route: routeToWire(route), request, body };
 }
