@@ -5,7 +5,7 @@ import { BasicLogin, type RegistryLogin } from "./login.ts";
 import { isOnRegistry, ping, type Scheme } from "./ping.ts";
 import { TokenStore } from "./token-store.ts";
 
-interface Contact {
+interface RegistryEndpoint {
   readonly http: Http;
   readonly registry: string;
   readonly isInsecure: boolean;
@@ -14,13 +14,13 @@ interface Contact {
 
 export class RegistrySession {
   readonly scheme: Scheme;
-  readonly #contact: Contact;
+  readonly #endpoint: RegistryEndpoint;
   readonly #credentials: Credentials;
   #login: RegistryLogin;
 
-  private constructor(contact: Contact, credentials: Credentials, challenge: Challenge | undefined) {
-    this.scheme = contact.scheme;
-    this.#contact = contact;
+  private constructor(endpoint: RegistryEndpoint, credentials: Credentials, challenge: Challenge | undefined) {
+    this.scheme = endpoint.scheme;
+    this.#endpoint = endpoint;
     this.#credentials = credentials;
     this.#login = this.#loginFor(challenge);
   }
@@ -50,7 +50,7 @@ export class RegistrySession {
     scopes: readonly string[],
     header: string | undefined,
   ): boolean {
-    if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#contact.registry, this.scheme)) return false;
+    if ((status !== 401 && status !== 403) || !isOnRegistry(url, this.#endpoint.registry, this.scheme)) return false;
     const challenges = parseChallenges(headers["www-authenticate"]);
     const challenge = challenges.find(({ scheme }) => scheme === this.#login.scheme) ?? pickChallenge(challenges);
     if (challenge === undefined) return false;
@@ -62,6 +62,6 @@ export class RegistrySession {
 
   #loginFor(challenge: Challenge | undefined): RegistryLogin {
     if (challenge?.scheme !== "bearer") return new BasicLogin(this.#credentials);
-    return new TokenStore({ ...this.#contact, challenge }, this.#credentials);
+    return new TokenStore({ ...this.#endpoint, challenge }, this.#credentials);
   }
 }

@@ -141,7 +141,7 @@ export class WorkerPool {
   #started(): Threads {
     try {
       const setup = { arena: this.arena, compression: this.#compression };
-      this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#bury(error));
+      this.#threads ??= new Threads(this.#entries, this.#workers, setup, (error) => this.#onThreadDeath(error));
       return this.#threads;
     } catch (error) {
       throw deathFault(error);
@@ -149,7 +149,7 @@ export class WorkerPool {
   }
 
   async #awaitReply<Reply>(answer: Promise<Reply>): Promise<Reply> {
-    answer.catch((error: unknown) => this.#bury(error));
+    answer.catch((error: unknown) => this.#onThreadDeath(error));
     if (this.#death !== undefined) throw this.#death;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     this.#waiting.add(reject);
@@ -157,7 +157,7 @@ export class WorkerPool {
     return await promise.finally(() => this.#waiting.delete(reject));
   }
 
-  #bury(error: unknown): void {
+  #onThreadDeath(error: unknown): void {
     if (this.#isClosing) return;
     this.#death ??= deathFault(error);
     for (const reject of this.#waiting) reject(this.#death);

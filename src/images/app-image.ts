@@ -118,7 +118,7 @@ export interface AppImageInputs extends EnvironmentInputs, LabelInputs {
   readonly processType: string;
 }
 
-export interface AppImageMarks {
+export interface AppConfigOptions {
   readonly created: string;
   readonly keepsHistory: boolean;
 }
@@ -152,7 +152,7 @@ export function appConfigBytes(
   { config: base }: BaseImage,
   layers: readonly ImageLayer[],
   config: ContainerConfig,
-  { created, keepsHistory }: AppImageMarks,
+  { created, keepsHistory }: AppConfigOptions,
 ): Buffer {
   const diffIds = base.rootfs.diff_ids;
   const createdBy = layers.map((layer) => layer.createdBy);

@@ -85,26 +85,26 @@ export interface CachePlan {
 export function planCache(inputs: PlanInputs, app: AppPlan, old: CacheMetadata): CachePlan {
   const shared = new Set(app.layers.map(({ key }) => key));
   const planner = new LayerPlanner(cacheUse(inputs.cache));
-  const want = (id: string, source: LayerSource, previous: string): string => {
+  const planLayer = (id: string, source: LayerSource, previous: string): string => {
     const key = layerKey(source);
     return shared.has(key) ? key : planner.plan(id, source, [previous]);
   };
-  const steps = [...cacheSteps(inputs, old, want)];
+  const steps = [...cacheSteps(inputs, old, planLayer)];
   return { layers: planner.plans(CACHE_PRIORITY, app.layers.length), steps };
 }
 
-type Want = (id: string, source: LayerSource, previous: string) => string;
+type PlanCacheLayer = (id: string, source: LayerSource, previous: string) => string;
 
-function* cacheSteps(inputs: PlanInputs, old: CacheMetadata, want: Want): Generator<CacheStep> {
+function* cacheSteps(inputs: PlanInputs, old: CacheMetadata, planLayer: PlanCacheLayer): Generator<CacheStep> {
   for (const layers of inputs.buildpacks) {
     yield { kind: "buildpack", layers };
     for (const layer of layers.layers) {
-      if (isCached(layer)) yield layerStep(layer, layers, inputs, old, want);
+      if (isCached(layer)) yield layerStep(layer, layers, inputs, old, planLayer);
       else if (layer.cache) yield { kind: "no-contents", id: layer.id };
     }
   }
   const { hasCacheSbom, settings } = inputs;
-  if (isSbomCached(inputs)) yield sbomStep(inputs, old, want);
+  if (isSbomCached(inputs)) yield sbomStep(inputs, old, planLayer);
   else if (hasCacheSbom instanceof Fault && gates(settings.platformApi).hasSbomLayers)
     yield { kind: "fault", fault: withContext("failed to read layers SBOM", hasCacheSbom) };
 }
@@ -114,7 +114,7 @@ function layerStep(
   { buildpack }: BuildpackLayers,
   { settings }: PlanInputs,
   old: CacheMetadata,
-  want: Want,
+  planLayer: PlanCacheLayer,
 ): CacheLayerStep {
   const { id, name, path } = layer;
   const previous = cachedBefore(old, buildpack.id, layer);
@@ -123,13 +123,13 @@ function layerStep(
     role: { kind: "cache", layer },
     id,
     createdBy: createdByBuildpack(name, buildpack),
-    key: want(id, directorySource(path, settings), previous),
+    key: planLayer(id, directorySource(path, settings), previous),
     previous,
     making: `creating layer '${id}'`,
   };
 }
 
-function sbomStep(inputs: PlanInputs, old: CacheMetadata, want: Want): CacheLayerStep {
+function sbomStep(inputs: PlanInputs, old: CacheMetadata, planLayer: PlanCacheLayer): CacheLayerStep {
   const id = LAYER_IDS.cacheSbom;
   const path = posix.join(inputs.settings.layersDir, "sbom", "cache");
   return {
@@ -137,7 +137,7 @@ function sbomStep(inputs: PlanInputs, old: CacheMetadata, want: Want): CacheLaye
     role: { kind: "cache-sbom", path },
     id,
     createdBy: CREATED_BY_SBOM,
-    key: want(id, cacheSbomSource(inputs), old.sbom),
+    key: planLayer(id, cacheSbomSource(inputs), old.sbom),
     previous: old.sbom,
     making: `creating layer '${id}', path: '${path}'`,
   };

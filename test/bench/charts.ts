@@ -1,7 +1,7 @@
-import type { Entrant } from "./contender.ts";
+import type { ContenderInfo } from "./contender.ts";
 
 /** The color of a contender's kind. */
-type Tint = Entrant["kind"];
+type Tint = ContenderInfo["kind"];
 
 /** Width of every picture and margin of its titles, in pixels. */
 const [WIDTH, MARGIN] = [860, 24] as const;

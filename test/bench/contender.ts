@@ -20,7 +20,7 @@ export interface Run extends Usage {
 }
 
 /** The environment of one run: new registries and a new temporary directory. */
-export interface Course {
+export interface RunContext {
   readonly build: BenchBuild;
   readonly registries: RegistryPair;
   readonly tempDir: string;
@@ -30,19 +30,19 @@ export interface Course {
  * A peer makes images of the same files by other means, without the features of Cloud Native Buildpacks. A floor does only a
  * part of the work.
  */
-export interface Entrant {
+export interface ContenderInfo {
   readonly name: string;
   readonly kind: "tandem" | "reference" | "peer" | "floor";
   readonly mode?: Mode | undefined;
 }
 
-export interface Contender extends Entrant {
+export interface Contender extends ContenderInfo {
   /** The floor starts with a finished app image in the first registry. */
   readonly needsImage?: boolean;
-  run(course: Course): Promise<Run>;
+  run(context: RunContext): Promise<Run>;
 }
 
-/** Repositories of a course. */
+/** Repositories that contenders push to. */
 export const APP = "bench/app";
 export const CACHE = "bench/cache";
 
@@ -79,7 +79,7 @@ function tandemAs(program: Program, mode: Mode, workers: number, tags = 1): Cont
     name: `tandem ${mode}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
     kind: "tandem",
     mode,
-    run: (course) => runExporter(program, mode, course, ["-workers", String(workers), "-events", "fd:3"], tags),
+    run: (context) => runExporter(program, mode, context, ["-workers", String(workers), "-events", "fd:3"], tags),
   };
 }
 
@@ -89,7 +89,7 @@ export function reference(mode: Mode, command: string): Contender {
     name: `reference ${mode}`,
     kind: "reference",
     mode,
-    run: (course) => runExporter({ command }, mode, course, []),
+    run: (context) => runExporter({ command }, mode, context, []),
   };
 }
 
@@ -117,7 +117,7 @@ export class ReadyTimes {
 async function runExporter(
   { command, args = [] }: Program,
   mode: Mode,
-  { build, registries, tempDir }: Course,
+  { build, registries, tempDir }: RunContext,
   more: readonly string[],
   tags = 1,
 ): Promise<Run> {

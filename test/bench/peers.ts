@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { findProgram } from "../support/find-program.ts";
-import { APP, CACHE, type Contender, type Course, type Mode, reference, tandem } from "./contender.ts";
+import { APP, CACHE, type Contender, type Mode, type RunContext, reference, tandem } from "./contender.ts";
 import type { Link } from "./links.ts";
 import { cpuTimeOf, measure, parseWritten, peakOf, readProc } from "./measure.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -59,7 +59,7 @@ function crane(program: string): Contender {
   return {
     name: "tar, crane append, both images at once",
     kind: "peer",
-    run: async ({ build, registries, tempDir }: Course) => {
+    run: async ({ build, registries, tempDir }: RunContext) => {
       const { app, cache } = build.images;
       const all = [...new Set([...app, ...cache])];
       const tarOf = (directory: string): string => `${tempDir}/${all.indexOf(directory)}.tar`;
@@ -92,8 +92,8 @@ function buildkit(daemon: string, client: string): Contender {
   return {
     name: "buildctl build, both images at once",
     kind: "peer",
-    run: async (course: Course) => {
-      const { build, registries, tempDir } = course;
+    run: async (context: RunContext) => {
+      const { build, registries, tempDir } = context;
       const state = join(tempDir, "buildkit");
       mkdirSync(state);
       const socket = `unix://${join(state, "socket")}`;
@@ -198,7 +198,7 @@ const skopeo: Contender = {
   name: "skopeo copy of the finished app image",
   kind: "floor",
   needsImage: true,
-  run: async ({ registries, tempDir }: Course) => {
+  run: async ({ registries, tempDir }: RunContext) => {
     const layout = `oci:${join(tempDir, "layout")}:app`;
     const copy = ["copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"];
     const made = spawnSync("skopeo", [...copy, `docker://${registries.direct[0]}/${APP}:latest`, layout]);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { BuildOutput } from "../support/build-output.ts";
 import { pushRunImage } from "../support/run-image.ts";
-import { APP, type Contender, type Course, tandem } from "./contender.ts";
+import { APP, type Contender, type RunContext, tandem } from "./contender.ts";
 import { writeMark } from "./make-build.ts";
 import { type PushedImage, readPushedImage } from "./registries.ts";
 import type { Before } from "./scenarios.ts";
@@ -16,14 +16,14 @@ export const RUN_IMAGE = "bench/run";
  * Brings registries and build into the state in which a run begins, unmeasured and without the link: pushes the run image and
  * what the contender itself exported before. A floor finds the app image in the first registry; the second is empty.
  */
-export async function prepare(course: Course, before: Before, contender: Contender): Promise<void> {
-  const { build, registries } = course;
+export async function prepare(context: RunContext, before: Before, contender: Contender): Promise<void> {
+  const { build, registries } = context;
   const [direct, linked] = [registries.direct[0], registries.linked[0]];
   const runImage = await pushRunImage(`${direct}/${RUN_IMAGE}`, registries.access);
   writeAnalyzedToml(build.output, runImage);
   writeMark(build.mark, before === "one-layer-differs" ? "before" : "now");
-  const to = (app: string, cache: string): Course => ({
-    ...course,
+  const to = (app: string, cache: string): RunContext => ({
+    ...context,
     registries: { ...registries, linked: [app, cache] },
   });
   if (contender.kind === "floor") {

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { APP, type Contender, type Entrant, type Run } from "./contender.ts";
+import { APP, type Contender, type ContenderInfo, type Run } from "./contender.ts";
 import type { Link } from "./links.ts";
 import type { BenchBuild } from "./make-build.ts";
 import { prepare } from "./prepare.ts";
@@ -9,7 +9,7 @@ import type { Scenario } from "./scenarios.ts";
 
 /** All runs of one contender. */
 export interface Result {
-  readonly contender: Entrant;
+  readonly contender: ContenderInfo;
   readonly runs: readonly Run[];
 }
 
@@ -56,11 +56,11 @@ export async function runOnce(
   const tempDir = mkdtempSync(join(parent, "run-"));
   await using registries = await startRegistryPair(link, scenario.registries);
   try {
-    const course = { build, registries, tempDir };
-    await prepare(course, scenario.before, contender);
+    const context = { build, registries, tempDir };
+    await prepare(context, scenario.before, contender);
     const registryBefore = registries.cpuMs();
     const [takenBefore, linkedBefore] = [await registries.takenBytes(), await registries.linkedBytes()];
-    const measured = await contender.run(course);
+    const measured = await contender.run(context);
     const registryMs = difference(registries.cpuMs(), registryBefore);
     const linked = (await registries.linkedBytes()).map((bytes, i) => bytes - (linkedBefore[i] ?? 0));
     const { bytesPerSecond } = link;

@@ -10,7 +10,7 @@ import type { Logger } from "../../src/logger.ts";
 import type { Compression } from "../../workers/protocol.ts";
 import { LastingThreads } from "./in-process.ts";
 
-export interface ExportSurroundings {
+export interface InProcessOptions {
   readonly logger: Logger;
   /** Contents of CNB_REGISTRY_AUTH. */
   readonly credentials: Readonly<Record<string, string>>;
@@ -29,8 +29,8 @@ const threads = new LastingThreads();
 const startThreads = (workers: number, compression: Compression) => threads.start(workers, compression);
 
 /** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */
-export async function exportInProcess(args: readonly string[], surroundings: ExportSurroundings): Promise<ExportEnd> {
-  const { logger, credentials, timeouts, clock, tempDir } = surroundings;
+export async function exportInProcess(args: readonly string[], options: InProcessOptions): Promise<ExportEnd> {
+  const { logger, credentials, timeouts, clock, tempDir } = options;
   const env = { CNB_PLATFORM_API: "0.13" };
   const command = parseCommandLine("exporter", args, env, { cores: 2, tempDir });
   if (command.kind !== "run") throw new Error(`the command line is a ${command.kind}`);

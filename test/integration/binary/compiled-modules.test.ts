@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true }));
 
-interface Surroundings {
+interface CompileOptions {
   /** A command that runs the compilation. */
   readonly within?: readonly string[];
   readonly flags?: readonly string[];
@@ -33,7 +33,7 @@ interface Surroundings {
 }
 
 /** Compiles a copy of the modules, and returns the compiled files by name. */
-function compileIn(copy: string, { within = [], flags = COMPILE_FLAGS, env = {} }: Surroundings = {}) {
+function compileIn(copy: string, { within = [], flags = COMPILE_FLAGS, env = {} }: CompileOptions = {}) {
   cpSync(modules, copy, { recursive: true });
   const node = [process.execPath, ...FLAGS, ...flags, join(start, "compile-modules.cjs"), copy];
   const [command = "", ...args] = [...within, ...node];
@@ -42,7 +42,7 @@ function compileIn(copy: string, { within = [], flags = COMPILE_FLAGS, env = {} 
   return { copy, status, stderr, files: new Map(names.map((name) => [name, readFileSync(join(copy, name))])) };
 }
 
-const compile = (surroundings: Surroundings) => compileIn(join(tempTree(), "modules"), surroundings);
+const compile = (options: CompileOptions) => compileIn(join(tempTree(), "modules"), options);
 
 /** Names of modules whose compiled code differs, with the offset of the first byte that does. */
 function differences(some: ReadonlyMap<string, Buffer>, others: ReadonlyMap<string, Buffer>): string[] {
@@ -56,7 +56,7 @@ const WITHOUT_CONTROL_GROUPS = '[ ! -d /sys/fs/cgroup ] || mount -t tmpfs none /
 const noMounts = rootProblem();
 if (noMounts !== undefined) console.warn(`Compiling without control groups is not tested: ${noMounts}.`);
 
-const SURROUNDINGS: Readonly<Record<string, Surroundings>> = {
+const OPTIONS: Readonly<Record<string, CompileOptions>> = {
   again: {},
   "on one core": { within: ["taskset", "--cpu-list", "0"] },
   "with few descriptors": { within: ["sh", "-c", 'ulimit -n 60; exec "$@"', "sh"] },
@@ -66,8 +66,8 @@ const SURROUNDINGS: Readonly<Record<string, Surroundings>> = {
   }),
 };
 
-test.each(Object.entries(SURROUNDINGS))("compiling %s gives the same bytes", (_, surroundings) => {
-  const other = compile(surroundings);
+test.each(Object.entries(OPTIONS))("compiling %s gives the same bytes", (_, options) => {
+  const other = compile(options);
   expect(other).toMatchObject({ status: 0 });
   expect([...other.files.keys()]).toContain("cli.cjs.compiled");
   expect([...other.files.keys()]).toEqual([...compiled.files.keys()]);
