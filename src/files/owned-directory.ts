@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  realpathSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -26,6 +27,10 @@ const ATTEMPTS = 100;
 /** SQLite result codes (https://www.sqlite.org/rescode.html); the low byte of an extended code is its primary code. */
 const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
+const SQLITE_CANTOPEN = 14;
+
+/** In bytes, without links. SQLite's os_unix.c opens names of up to 512, and its pager keeps 8 for a journal's suffix. */
+const MAX_LOCK_PATH = 504;
 
 type Refusal = "held" | "unsupported";
 
@@ -40,7 +45,7 @@ type Refusal = "held" | "unsupported";
  */
 export class OwnedDirectory {
   readonly path: string;
-  /** False on file systems without locks, where several processes may own the directory at once. */
+  /** False on file systems without locks and for paths too long for SQLite: several processes may own the directory at once. */
   readonly isExclusive: boolean;
   readonly #lock: DatabaseSync | undefined;
   readonly #file: BigIntStats;
@@ -124,7 +129,7 @@ function tryLock(file: string): DatabaseSync | Refusal | Error {
     database?.close();
     const code = primaryCodeOf(error);
     if (code === SQLITE_BUSY) return "held";
-    if (code === SQLITE_IOERR) return "unsupported";
+    if (code === SQLITE_IOERR || (code === SQLITE_CANTOPEN && isTooLong(file))) return "unsupported";
     if (!(error instanceof Error)) throw error;
     // SQLite does not report why it could not open the file; the system does.
     refuseUnwritable(file);
@@ -148,6 +153,14 @@ function canLock(directory: string): boolean {
     attempt(() => rmSync(file, { force: true }));
     // Its owner may have failed to remove it, because of this file.
     attempt(() => rmdirSync(directory));
+  }
+}
+
+function isTooLong(file: string): boolean {
+  try {
+    return Buffer.byteLength(realpathSync(file)) > MAX_LOCK_PATH;
+  } catch {
+    return false;
   }
 }
 

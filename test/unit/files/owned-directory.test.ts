@@ -110,6 +110,19 @@ describe("a directory", () => {
     }
   });
 
+  test("can be claimed at any path, and is exclusive at those that SQLite can open", () => {
+    for (const length of [499, 500, 600, 4080]) {
+      const long = `${tempTree()}${`/${"d".repeat(99)}`.repeat(40)}`;
+      const parent = long.slice(0, length - 50).replace(/\/$/, "");
+      const path = join(parent, "w".repeat(length - parent.length - 1));
+      mkdirSync(parent, { recursive: true });
+      const owner = OwnedDirectory.claim(path);
+      expect([path.length, owner?.isExclusive]).toEqual([length, length < 500]);
+      owner?.release();
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
   test("is not exclusive on a file system without locks", async (context) => {
     if (!canTrace) return context.skip("there is no strace, or it may not trace");
     const path = join(tempTree(), "work");
