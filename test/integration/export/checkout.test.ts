@@ -12,11 +12,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { startProgram } from "../../support/exporter.ts";
+import { EXPORTER, startProgram } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { canTrace } from "../../support/start-owner.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
@@ -149,4 +150,13 @@ test.each([
   const run = await startProgram(exporterOf(checkOut()), [], { PATH: programs(node) }).ended;
   expect(run.stderr).toMatch(says);
   expect(run.exitCode).toBe(1);
+});
+
+test("starts with the installed Node.js where a seccomp profile refuses faccessat2", async (context) => {
+  if (!canTrace) return context.skip("there is no strace, or it may not trace");
+  const options = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=faccessat2:error=EPERM"];
+  const strace = findProgram("strace") ?? "";
+  const run = await startProgram(strace, [...options, EXPORTER, "-version"], { PATH: programs("v20.20.2") }).ended;
+  expect(run.stderr).toBe("");
+  expect(run.exitCode).toBe(0);
 });
