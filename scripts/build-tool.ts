@@ -1,7 +1,7 @@
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 
 /** Characters of a failing program's output that a message repeats, from its end. */
-const MOST_OUTPUT = 2000;
+const MAX_OUTPUT = 2000;
 
 export interface ToolOptions {
   /** What to do if the program is not installed, in the imperative. */
@@ -18,7 +18,7 @@ export interface ToolOptions {
 export function runTool(program: string, args: readonly string[], options: ToolOptions = {}): string {
   const { status, signal, stdout, stderr } = spawnTool(program, args, options);
   if (status === 0) return stdout;
-  throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MOST_OUTPUT)}`);
+  throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MAX_OUTPUT)}`);
 }
 
 /** For a program whose exit code is an answer. @throws Error that names a missing program with its remedy */

@@ -66,7 +66,7 @@ export async function exitProcess(exitCode: number, { reason }: AbortSignal): Pr
  */
 const BLOCKED = /^(?:FSReq|GetAddrInfo|GetNameInfo|MessagePort)/;
 
-const LOOK_MS = 10;
+const POLL_INTERVAL_MS = 10;
 
 let isExiting = false;
 
@@ -81,7 +81,7 @@ async function exitWithin(graceMs: number, exitCode: number, reason: unknown): P
   if (isExiting) return;
   isExiting = true;
   const endMs = graceMs + (reason instanceof StopFault ? reason.atMs : performance.now());
-  while (isThreadBusy() && performance.now() < endMs) await delay(LOOK_MS);
+  while (isThreadBusy() && performance.now() < endMs) await delay(POLL_INTERVAL_MS);
   // Added last, so that it runs after all other listeners.
   process.once("exit", () => {
     for (const signal of listened) process.removeAllListeners(signal);

@@ -9,7 +9,7 @@ import type { Registries } from "../destinations/registry/registries.ts";
 import { EarlyBuilder } from "../engine/early-builder.ts";
 import { SpoolFiles } from "../engine/spool-files.ts";
 import { messageOf } from "../errors/fault.ts";
-import { fitCapacity, isUnguarded, readSupplies } from "../export/capacity.ts";
+import { fitCapacity, isUnguarded, readProcessLimits } from "../export/capacity.ts";
 import { connectRegistries, type EarlyWork, type ExportParts, openPool, type StartedThreads } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
@@ -245,7 +245,11 @@ export class EarlyExport implements EarlyWork {
       ...tuning,
       workers: Math.max(1, Math.floor(Math.min(tuning.workers, readAvailableCores()) / 2)),
     };
-    const { workers, uploadConcurrency, uploadThreads, spools } = fitCapacity(wanted, readSupplies(), isUnguarded());
+    const { workers, uploadConcurrency, uploadThreads, spools } = fitCapacity(
+      wanted,
+      readProcessLimits(),
+      isUnguarded(),
+    );
     const analyzed = await readAnalyzed(settings.analyzedPath, this.#logger);
     let uploads: EarlyUploads | undefined;
     if (mode === "upload" && !daemon && !layout) {

@@ -32,7 +32,7 @@ export interface LayerStoreOptions {
   readonly blobFiles?: BlobFiles;
   readonly monitor?: Monitor;
   readonly isAppAhead?: () => boolean;
-  readonly mostSpools?: number;
+  readonly maxSpools?: number;
   readonly early?: EarlyLayers | undefined;
 }
 
@@ -57,17 +57,17 @@ export class LayerStore {
       blobFiles = async () => undefined,
       monitor = new Monitor(),
       isAppAhead,
-      mostSpools = Number.POSITIVE_INFINITY,
+      maxSpools = Number.POSITIVE_INFINITY,
       early,
     }: LayerStoreOptions = {},
   ) {
-    const spools = new SpoolFiles(spoolDir, mostSpools);
+    const spools = new SpoolFiles(spoolDir, maxSpools);
     this.#engine = {
       pool,
       monitor,
       slots: new SlotPool(pool.arena.slots, backgroundSlots(workers), isAppAhead),
       passes: { app: new PriorityLimiter(PASSES), cache: new PriorityLimiter(PASSES) },
-      disk: newDiskTurns(mostSpools),
+      disk: newDiskTurns(maxSpools),
       openSpool: async (plan, tarSize) => {
         const directory = await blobFiles(plan);
         if (directory !== undefined) return await SpooledBlob.named(directory);

@@ -20,8 +20,8 @@ import type { ByteString } from "../go/byte-string.ts";
 import type { DirectorySource, LocalSource } from "../plan/layers.ts";
 
 /** Limits for all layers together: about as much work as starting the threads. */
-const MOST_BLOCKS = 8;
-const MOST_ENTRIES = 256;
+const MAX_BLOCKS = 8;
+const MAX_ENTRIES = 256;
 
 /**
  * Runs an export's first tasks in this thread: an export of a few small layers ends before threads have started. A scan
@@ -34,8 +34,8 @@ export class SmallTasks {
   /** One block at a time: several that wait for the next turn of the event loop would all run in it. */
   readonly #turns = new PriorityLimiter(1);
   #encoder: BlockEncoder | undefined;
-  #blocksLeft = MOST_BLOCKS;
-  #entriesLeft = MOST_ENTRIES;
+  #blocksLeft = MAX_BLOCKS;
+  #entriesLeft = MAX_ENTRIES;
 
   constructor(arena: Arena, compression: Compression) {
     this.#arena = arena;

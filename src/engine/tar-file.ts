@@ -30,11 +30,11 @@ export interface DiskTurns {
   readonly syncs: PriorityLimiter;
 }
 
-const FEWEST_FILES = 4;
-const MOST_FILES = 64;
+const MIN_FILES = 4;
+const MAX_FILES = 64;
 
-export function newDiskTurns(files = MOST_FILES): DiskTurns {
-  const places = Math.max(FEWEST_FILES, Math.min(MOST_FILES, files));
+export function newDiskTurns(files = MAX_FILES): DiskTurns {
+  const places = Math.max(MIN_FILES, Math.min(MAX_FILES, files));
   return { files: new PriorityLimiter(places), writes: new PriorityLimiter(2), syncs: new PriorityLimiter(1) };
 }
 

@@ -7,23 +7,23 @@ import { cgroupDirectories, readKernelFile } from "../process/machine.ts";
 
 export interface Capacity {
   readonly workers: number;
-  readonly mostWorkers: number;
+  readonly maxWorkers: number;
   readonly uploadConcurrency: number;
   /** None if the limits leave no room for them: the main thread uploads. */
   readonly uploadThreads: number;
   readonly spools: number;
 }
 
-interface Supply {
+interface LimitUsage {
   readonly limit?: number | undefined;
   readonly used: number;
 }
 
-export interface Supplies {
-  readonly openFiles: Supply;
-  readonly addressSpace: Supply;
-  readonly data: Supply;
-  readonly threads: Supply;
+export interface ProcessLimits {
+  readonly openFiles: LimitUsage;
+  readonly addressSpace: LimitUsage;
+  readonly data: LimitUsage;
+  readonly threads: LimitUsage;
 }
 
 /* Measured with Node 26 on linux/amd64. */
@@ -51,7 +51,7 @@ const REGISTRIES = 2;
 
 const PASSING_DESCRIPTORS = 12;
 
-const LEAST_SPOOLS = 2;
+const MIN_SPOOLS = 2;
 
 const PROGRAMS = 1;
 
@@ -65,7 +65,7 @@ const GUARD_ADDRESSES = 12.5e9;
 
 const THREAD_DATA = 0.15e9;
 
-export function readSupplies(): Supplies {
+export function readProcessLimits(): ProcessLimits {
   const status = readKernelFile("/proc/self/status") ?? "";
   const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
   return {
@@ -85,11 +85,11 @@ function openDescriptors(): number {
   }
 }
 
-function tightest(supplies: readonly Supply[]): Supply {
-  return supplies.reduce((least, supply) => (left(supply) < left(least) ? supply : least), { used: 0 });
+function tightest(limits: readonly LimitUsage[]): LimitUsage {
+  return limits.reduce((least, limit) => (left(limit) < left(least) ? limit : least), { used: 0 });
 }
 
-function containerThreads(): Supply[] {
+function containerThreads(): LimitUsage[] {
   return cgroupDirectories("pids", readKernelFile).flatMap((directory) => {
     const [limit, used] = ["pids.max", "pids.current"].map((name) => Number(readKernelFile(`${directory}/${name}`)));
     // `max` means no limit; the root group has no files.
@@ -98,12 +98,12 @@ function containerThreads(): Supply[] {
 }
 
 /** Limits of a user above this are ignored, because counting takes longer the more processes there are. */
-const MOST_COUNTED = 4096;
+const MAX_COUNTED = 4096;
 
 /** Root has no such limit. Processes of other containers count, but are invisible. */
-function userThreads(): Supply[] {
+function userThreads(): LimitUsage[] {
   const [limit, uid] = [processLimit("Max processes"), process.getuid?.() ?? 0];
-  if (uid === 0 || limit === undefined || limit > MOST_COUNTED) return [];
+  if (uid === 0 || limit === undefined || limit > MAX_COUNTED) return [];
   const counts = readdirSync("/proc").map((pid) => {
     const status = /^\d+$/.test(pid) ? (readKernelFile(`/proc/${pid}/status`) ?? "") : "";
     const isOwn = new RegExp(`^Uid:\\t${uid}\\t`, "m").test(status);
@@ -113,7 +113,7 @@ function userThreads(): Supply[] {
 }
 
 interface Resource {
-  readonly name: keyof Supplies;
+  readonly name: keyof ProcessLimits;
   readonly code: FaultCode;
   readonly text: string;
   readonly command: string;
@@ -132,7 +132,7 @@ const OPEN_FILES: Resource = {
     capacity.workers +
     REGISTRIES * connectionsFor(capacity.uploadConcurrency) +
     REGISTRIES * capacity.uploadThreads * capacity.uploadConcurrency +
-    LEAST_SPOOLS +
+    MIN_SPOOLS +
     PASSING_DESCRIPTORS,
 };
 
@@ -167,21 +167,21 @@ export function isUnguarded(): boolean {
 }
 
 /**
- * Reduces the wanted capacity to what the supplies allow.
+ * Reduces the wanted capacity to what the limits allow.
  * @param wanted includes the workers that memory has room for, to tell which of the two limits them
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
 export function fitCapacity(
   wanted: Omit<Wanted, "uploadThreads"> & { readonly fittingWorkers?: number },
-  supplies: Supplies,
+  limits: ProcessLimits,
   hasNoGuards: boolean,
 ): Capacity {
-  const isGuarded = !hasNoGuards && (supplies.addressSpace.limit ?? 0) >= GUARDED_FROM;
+  const isGuarded = !hasNoGuards && (limits.addressSpace.limit ?? 0) >= GUARDED_FROM;
   const lacking = (capacity: Wanted) =>
-    RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(supplies[name]));
+    RESOURCES.find(({ name, needed }) => needed(capacity, isGuarded) > left(limits[name]));
   let capacity: Wanted = { workers: 1, uploadConcurrency: 1, uploadThreads: 0 };
   const missing = lacking(capacity);
-  if (missing !== undefined) throw limitFault(missing, supplies[missing.name], missing.needed(capacity, isGuarded));
+  if (missing !== undefined) throw limitFault(missing, limits[missing.name], missing.needed(capacity, isGuarded));
   const most = (key: "workers" | "uploadConcurrency", limit: number): number => {
     let [fits, lacks] = [1, limit + 1];
     while (lacks - fits > 1) {
@@ -191,24 +191,24 @@ export function fitCapacity(
     }
     return fits;
   };
-  const mostWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
-  capacity = { ...capacity, workers: Math.min(mostWorkers, wanted.workers) };
+  const maxWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
+  capacity = { ...capacity, workers: Math.min(maxWorkers, wanted.workers) };
   capacity = { ...capacity, uploadConcurrency: most("uploadConcurrency", wanted.uploadConcurrency) };
   const withThreads = { ...capacity, uploadThreads: wantedUploadThreads(capacity.workers) };
   if (lacking(withThreads) === undefined) capacity = withThreads;
-  const spare = left(supplies.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
-  return { ...capacity, mostWorkers, spools: LEAST_SPOOLS + Math.floor(spare / 2) };
+  const spare = left(limits.openFiles) - OPEN_FILES.needed(capacity, isGuarded);
+  return { ...capacity, maxWorkers, spools: MIN_SPOOLS + Math.floor(spare / 2) };
 }
 
 export function connectionsFor(uploadConcurrency: number): number {
   return 2 * uploadConcurrency + 2;
 }
 
-function left({ limit = Number.POSITIVE_INFINITY, used }: Supply): number {
+function left({ limit = Number.POSITIVE_INFINITY, used }: LimitUsage): number {
   return limit - used;
 }
 
-function limitFault({ code, text, command }: Resource, { limit, used }: Supply, needed: number): Fault {
+function limitFault({ code, text, command }: Resource, { limit, used }: LimitUsage, needed: number): Fault {
   return new Fault(code, `this process may have ${limit} ${text}, and the export needs ${Math.ceil(used + needed)}`, {
     exitCode: EXIT_CODES.exportFailed,
     hint: `Raise the limit (${command}).`,

@@ -28,7 +28,7 @@ import { type ObserverOptions, watchExport } from "../observe/watch.ts";
 import type { ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
-import { type Capacity, connectionsFor, fitCapacity, isUnguarded, readSupplies } from "./capacity.ts";
+import { type Capacity, connectionsFor, fitCapacity, isUnguarded, readProcessLimits } from "./capacity.ts";
 import { exportAppAndCache } from "./export.ts";
 
 /**
@@ -73,15 +73,15 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   const { logger, output, environment, launcherRelease, onEvent, telemetry, early, earlier } = own;
   const { tuning } = inputs.settings;
   const started = early?.startThreads();
-  const capacity = started?.capacity ?? fitCapacity(tuning, readSupplies(), isUnguarded());
-  const { workers, mostWorkers, spools } = capacity;
+  const capacity = started?.capacity ?? fitCapacity(tuning, readProcessLimits(), isUnguarded());
+  const { workers, maxWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
   const options = {
     ...{ logger, output, environment, onEvent, launcherRelease, earlier },
     ...(telemetry && { telemetry }),
   };
-  const observers = await watchExport(inputs.settings, { workers, mostWorkers }, options, signal);
+  const observers = await watchExport(inputs.settings, { workers, maxWorkers }, options, signal);
   const { monitor } = observers;
   const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
@@ -94,7 +94,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   const app = openDestination(inputs, registries, own, monitor);
   const { blobFiles } = app;
   const isAppAhead = () => registries.isAppAhead;
-  const parts = { mostSpools: spools, blobFiles, monitor, isAppAhead, early: early?.layers };
+  const parts = { maxSpools: spools, blobFiles, monitor, isAppAhead, early: early?.layers };
   const store = new LayerStore(pool, workers, tuning.spoolDir, parts);
   const documents = exportDocuments(inputs);
   let failure: unknown;

@@ -40,18 +40,18 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   stallMs: 60_000,
 };
 
-const SHORTEST_SILENCE_MS = 5000;
+const MIN_SILENCE_MS = 5000;
 
 /** No attempt may stall for longer than the retry budget. Without a budget there is only one attempt. */
 function withinBudget(timeouts: Timeouts): Timeouts {
   const { budgetMs, answerMs, commitMs, stallMs } = timeouts;
   if (budgetMs === 0) return timeouts;
-  const mostMs = Math.max(budgetMs, SHORTEST_SILENCE_MS);
+  const maxMs = Math.max(budgetMs, MIN_SILENCE_MS);
   return {
     ...timeouts,
-    answerMs: Math.min(answerMs, mostMs),
-    commitMs: Math.min(commitMs, mostMs),
-    stallMs: Math.min(stallMs, mostMs),
+    answerMs: Math.min(answerMs, maxMs),
+    commitMs: Math.min(commitMs, maxMs),
+    stallMs: Math.min(stallMs, maxMs),
   };
 }
 

@@ -5,9 +5,9 @@ import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
  * doubles with each further pause and halves with each successful request.
  */
 const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 const FIRST_GAP_MS = 50;
-const WIDEST_GAP_MS = 1600;
+const MAX_GAP_MS = 1600;
 const NO_GAP_MS = 2;
 
 const JITTER = 0.1;
@@ -53,9 +53,9 @@ export class HostThrottle {
     if (startedMs >= this.#pausedMs) {
       this.#pauses += 1;
       this.#pausedMs = nowMs;
-      this.#gapMs = this.#gapMs === 0 ? FIRST_GAP_MS : Math.min(2 * this.#gapMs, WIDEST_GAP_MS);
+      this.#gapMs = this.#gapMs === 0 ? FIRST_GAP_MS : Math.min(2 * this.#gapMs, MAX_GAP_MS);
     }
-    const pauseMs = askedMs ?? Math.min(FIRST_PAUSE_MS * 2 ** (this.#pauses - 1), LONGEST_PAUSE_MS);
+    const pauseMs = askedMs ?? Math.min(FIRST_PAUSE_MS * 2 ** (this.#pauses - 1), MAX_PAUSE_MS);
     this.#nextMs = Math.max(this.#nextMs, nowMs + pauseMs * (1 + JITTER * this.#random()));
   }
 

@@ -105,7 +105,7 @@ export interface TlsSettings {
   readonly sessions: TlsSessions;
 }
 
-const MOST_SESSIONS = 32;
+const MAX_SESSIONS = 32;
 
 /**
  * The last session of each server, for further connections to resume: a request over one then takes 1.5 ms of CPU, not
@@ -123,7 +123,7 @@ export class TlsSessions {
     this.delete(server);
     this.#sessions.set(server, session);
     for (const oldest of this.#sessions.keys()) {
-      if (this.#sessions.size <= MOST_SESSIONS) break;
+      if (this.#sessions.size <= MAX_SESSIONS) break;
       this.#sessions.delete(oldest);
     }
   }

@@ -52,7 +52,7 @@ const STOPPED_TIMEOUT_MS = 200;
  */
 export async function watchExport(
   settings: ExportSettings,
-  workers: Pick<Setup, "workers" | "mostWorkers">,
+  workers: Pick<Setup, "workers" | "maxWorkers">,
   options: ObserverOptions,
   signal: AbortSignal,
 ): Promise<Observers> {
@@ -128,7 +128,7 @@ export async function watchExport(
 
 export function setupOf(
   { tuning, parallel }: Pick<ExportSettings, "tuning" | "parallel">,
-  workers: Pick<Setup, "workers" | "mostWorkers">,
+  workers: Pick<Setup, "workers" | "maxWorkers">,
   cores: number,
 ): Setup {
   return { ...tuning, ...workers, cores, parallel };

@@ -27,8 +27,8 @@ export interface FinishOptions {
 /** A pipe writes this many bytes atomically, so that the lines of two processes never mix (PIPE_BUF, pipe(7)). */
 const ATOMIC_BYTES = 4096;
 
-const SHORTEST_WAIT_MS = 1;
-const LONGEST_WAIT_MS = 32;
+const MIN_WAIT_MS = 1;
+const MAX_WAIT_MS = 32;
 
 const NEWLINE = 10;
 
@@ -45,7 +45,7 @@ export class Output implements OutputSink {
   #nextLines: string[] = [];
   #nextBytes = 0;
   #takenBytes = 0;
-  #waitMs = SHORTEST_WAIT_MS;
+  #waitMs = MIN_WAIT_MS;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(target: NonBlocking) {
@@ -98,7 +98,7 @@ export class Output implements OutputSink {
         }
         this.#start += taken;
         this.#takenBytes += taken;
-        this.#waitMs = SHORTEST_WAIT_MS;
+        this.#waitMs = MIN_WAIT_MS;
       }
       this.#failure = undefined;
     } catch (error) {
@@ -125,7 +125,7 @@ export class Output implements OutputSink {
 
   #retryLater(): void {
     this.#retry = setTimeout(() => this.#drain(), this.#waitMs);
-    this.#waitMs = Math.min(2 * this.#waitMs, LONGEST_WAIT_MS);
+    this.#waitMs = Math.min(2 * this.#waitMs, MAX_WAIT_MS);
   }
 
   #drop(): void {

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { listeningSockets } from "./process-state.ts";
 
-const LOOK_EVERY_MS = 10;
+const POLL_INTERVAL_MS = 10;
 
 export interface ServerCommand {
   readonly path: string;
@@ -62,7 +62,7 @@ export class ServerProcess implements AsyncDisposable {
 
 async function untilListening(pid: number | undefined, address: number | string, signal: AbortSignal): Promise<void> {
   const listens = () => (typeof address === "number" ? hasPort(pid, address) : accepts(address));
-  while (!signal.aborted && !(await listens())) await setTimeout(LOOK_EVERY_MS);
+  while (!signal.aborted && !(await listens())) await setTimeout(POLL_INTERVAL_MS);
 }
 
 /** Checks the process itself: another program may have taken the port meanwhile. */
@@ -89,7 +89,7 @@ async function accepts(path: string): Promise<boolean> {
 }
 
 /** Retries, because another program may take a port before the server listens there. */
-const MOST_PORTS = 5;
+const MAX_PORTS = 5;
 
 /** Starts a server on a free port of the loopback address, and tries another one if a program was faster. */
 export async function onFreePort<Server>(start: (port: number) => Promise<Server>): Promise<Server> {
@@ -97,7 +97,7 @@ export async function onFreePort<Server>(start: (port: number) => Promise<Server
     try {
       return await start(await freePort());
     } catch (error) {
-      if (ports === MOST_PORTS || !String(error).includes("address already in use")) throw error;
+      if (ports === MAX_PORTS || !String(error).includes("address already in use")) throw error;
     }
 }
 

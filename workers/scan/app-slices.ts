@@ -48,9 +48,9 @@ export class AppSlices {
 
   divide(): LayersOf {
     if (this.#failure !== undefined) throw this.#failure.fault;
-    const division = new Division(this.#parents);
-    for (const [slice, matched] of this.#matched.entries()) if (matched.length > 0) division.take(slice, matched);
-    return division.end(this.#matched.length);
+    const partition = new SlicePartition(this.#parents);
+    for (const [slice, matched] of this.#matched.entries()) if (matched.length > 0) partition.take(slice, matched);
+    return partition.end(this.#matched.length);
   }
 
   #match(index: number, relative: ByteString, number: number): void {
@@ -80,7 +80,7 @@ function patternFault(relative: ByteString, pattern: ByteString, cause: BadPatte
  * A path has a greater number than its directory, so a forward loop goes down the tree and a backward loop goes up. No
  * later slice can take a path that is taken, which is recomputed for directories (docs/compatibility.md#app-slices).
  */
-class Division {
+class SlicePartition {
   readonly #parents: readonly number[];
   readonly #isTaken: Uint8Array;
   readonly #taker: Int32Array;

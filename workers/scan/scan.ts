@@ -17,14 +17,14 @@ const PROCESS_DIR = "/cnb/process";
 /**
  * Scans a layer's source without reading contents. Returns the index of its tar; for an app directory, whose slices are
  * scanned together, the indexes of all slices in order, the rest layer last.
- * @throws Fault; RangeError as soon as a directory is found to have more than `mostEntries` entries
+ * @throws Fault; RangeError as soon as a directory is found to have more than `maxEntries` entries
  */
-export function scanSource(source: Source, mostEntries?: number): TarIndex[] {
+export function scanSource(source: Source, maxEntries?: number): TarIndex[] {
   switch (source.kind) {
     case "directory":
-      return [buildTarIndex(treeEntries(source.path, source, "walk", mostEntries))];
+      return [buildTarIndex(treeEntries(source.path, source, "walk", maxEntries))];
     case "app-slice":
-      return scanApp(source, mostEntries);
+      return scanApp(source, maxEntries);
     case "launcher":
       return [scanLauncher(source.path)];
     case "process-types":
@@ -41,24 +41,24 @@ export function* treeEntries(
   root: ByteString,
   owner: Owner,
   order: WalkOrder,
-  mostEntries: number | undefined,
+  maxEntries: number | undefined,
   observer?: TreeObserver,
 ): Generator<ScannedEntry> {
   for (const parent of scanParents(root)) {
     observer?.addParent(parent);
     yield parent;
   }
-  for (const { path, stats } of walk(root, order, mostEntries)) {
+  for (const { path, stats } of walk(root, order, maxEntries)) {
     const entry = scanEntry(path, stats, owner);
     observer?.add(path, entry?.linkName ?? "");
     if (entry !== undefined) yield entry;
   }
 }
 
-function scanApp(source: AppSource, mostEntries: number | undefined): TarIndex[] {
+function scanApp(source: AppSource, maxEntries: number | undefined): TarIndex[] {
   try {
-    if (source.slices.length > 0) return scanSlices(source, mostEntries);
-    return [buildTarIndex(treeEntries(source.appDir, source, "path", mostEntries))];
+    if (source.slices.length > 0) return scanSlices(source, maxEntries);
+    return [buildTarIndex(treeEntries(source.appDir, source, "path", maxEntries))];
   } catch (error) {
     const isMissing = error instanceof Fault && error.code === "EXPORT_LAYER_READ" && isNoDirectory(error.cause);
     if (!isMissing) throw error;
@@ -71,14 +71,14 @@ function isNoDirectory(error: unknown): boolean {
   return isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR");
 }
 
-function scanSlices(source: AppSource, mostEntries: number | undefined): TarIndex[] {
+function scanSlices(source: AppSource, maxEntries: number | undefined): TarIndex[] {
   const { appDir, slices } = source;
   const parents = scanParents(appDir);
   const division = new AppSlices(slices);
   const all = new TarIndexBuilder();
   const numbers: number[] = [];
   const skip = appDir.endsWith("/") ? appDir.length : appDir.length + 1;
-  for (const { path, stats, number, parent } of walk(appDir, "path", mostEntries)) {
+  for (const { path, stats, number, parent } of walk(appDir, "path", maxEntries)) {
     division.add(path.slice(skip), parent);
     const entry = scanEntry(path, stats, source);
     if (entry === undefined) continue;

@@ -9,9 +9,9 @@ import { type Owner, readLink, readNames, scanParents } from "./walk.ts";
 /** Characters per update: one update per path would take longer than its lstat. */
 const CHUNK = 1 << 16;
 
-export function scanStamped(source: StampedScanTask["source"], mostEntries?: number): StampedScan {
+export function scanStamped(source: StampedScanTask["source"], maxEntries?: number): StampedScan {
   const stamper = new TreeStamper(source);
-  const index = buildTarIndex(treeEntries(source.path, source, "walk", mostEntries, stamper));
+  const index = buildTarIndex(treeEntries(source.path, source, "walk", maxEntries, stamper));
   return { index, stamp: stamper.finish() };
 }
 

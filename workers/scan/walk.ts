@@ -27,25 +27,25 @@ const READ_NAMES = 1024;
  * @param size of the directory itself, in bytes
  * @throws Fault `open <path>: ...`, also with more than `most` names
  */
-export function readNames(path: ByteString, size: number, most = Number.POSITIVE_INFINITY): DirectoryNames {
+export function readNames(path: ByteString, size: number, maxNames = Number.POSITIVE_INFINITY): DirectoryNames {
   try {
-    if (Number.isFinite(most)) ensureFew(path, most);
-    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new NamesAtOnce(path) : new NamesInRuns(path)));
+    if (Number.isFinite(maxNames)) ensureFew(path, maxNames);
+    return waitForDescriptor(() => (size < LARGE_DIRECTORY ? new SortedNames(path) : new MergedNames(path)));
   } catch (error) {
     throw pathFault("EXPORT_LAYER_READ", "open", fromByteString(path), error);
   }
 }
 
-function ensureFew(path: ByteString, most: number): void {
-  using directory = opendirSync(fsPath(path), { encoding: "latin1", bufferSize: most + 1 });
-  for (let count = 0; directory.readSync() !== null; count++) if (count === most) throw tooMany(most);
+function ensureFew(path: ByteString, maxNames: number): void {
+  using directory = opendirSync(fsPath(path), { encoding: "latin1", bufferSize: maxNames + 1 });
+  for (let count = 0; directory.readSync() !== null; count++) if (count === maxNames) throw tooMany(maxNames);
 }
 
-function tooMany(most: number): Error {
-  return new RangeError(`more than ${most} entries`);
+function tooMany(maxNames: number): Error {
+  return new RangeError(`more than ${maxNames} entries`);
 }
 
-class NamesAtOnce implements DirectoryNames {
+class SortedNames implements DirectoryNames {
   readonly #reversed: ByteString[];
 
   constructor(path: ByteString) {
@@ -61,7 +61,7 @@ class NamesAtOnce implements DirectoryNames {
   }
 }
 
-class NamesInRuns implements DirectoryNames {
+class MergedNames implements DirectoryNames {
   readonly #runs: PackedNames[] = [];
 
   constructor(path: ByteString) {
@@ -218,21 +218,21 @@ export type WalkOrder = "walk" | "path";
 /**
  * Walks a tree without following symlinks. Holds only the names in the directories above the current path.
  * @throws Fault if a path cannot be read, or a directory is replaced during the walk; RangeError or Fault if there are
- * more than `mostEntries` paths
+ * more than `maxEntries` paths
  */
-export function* walk(root: ByteString, order: WalkOrder = "walk", mostEntries?: number): Generator<WalkedPath> {
+export function* walk(root: ByteString, order: WalkOrder = "walk", maxEntries?: number): Generator<WalkedPath> {
   let count = 0;
   const visit = (path: ByteString, parent: number): WalkedPath => {
-    if (count === mostEntries) throw tooMany(mostEntries);
+    if (count === maxEntries) throw tooMany(maxEntries);
     return { path, stats: lstat(path, path !== root), number: count++, parent };
   };
   const top = visit(root, 0);
   yield top;
-  const open = top.stats.isDirectory() ? [new OpenDirectory(top, mostEntries)] : [];
+  const open = top.stats.isDirectory() ? [new OpenDirectory(top, maxEntries)] : [];
   for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
     const inner = directory.takeWaiting(order);
     const name = inner === undefined ? directory.takeName() : undefined;
-    if (inner !== undefined) open.push(new OpenDirectory(inner, mostEntries));
+    if (inner !== undefined) open.push(new OpenDirectory(inner, maxEntries));
     else if (name !== undefined) {
       const walked = visit(joinPath(directory.path, name), directory.number);
       yield walked;
@@ -251,11 +251,11 @@ class OpenDirectory {
   readonly #names: DirectoryNames;
   readonly #waiting: { readonly walked: WalkedPath; readonly name: ByteString }[] = [];
 
-  constructor({ path, number, stats }: WalkedPath, mostNames: number | undefined) {
+  constructor({ path, number, stats }: WalkedPath, maxNames: number | undefined) {
     this.path = path;
     this.number = number;
     this.#stats = stats;
-    this.#names = readNames(path, stats.size, mostNames);
+    this.#names = readNames(path, stats.size, maxNames);
     this.check();
   }
 

@@ -100,6 +100,6 @@ function managedIdentityToken(resource: string, client: string | undefined, cont
 async function exchange(registry: string, token: string, { http, environment, signal }: CloudContext) {
   const tenant = environment.AZURE_TENANT_ID;
   const form = { grant_type: "access_token", service: registry, ...(tenant && { tenant }), access_token: token };
-  const question = { url: new URL(`https://${registry}/oauth2/exchange`), form, isLocal: false, signal };
-  return new Credentials({ identityToken: await askForToken(http, question, "refresh_token") });
+  const request = { url: new URL(`https://${registry}/oauth2/exchange`), form, isLocal: false, signal };
+  return new Credentials({ identityToken: await askForToken(http, request, "refresh_token") });
 }

@@ -19,7 +19,7 @@ const TOKEN_TIMEOUT_MS = 15_000;
 
 export const MAX_ANSWER_BYTES = 256 << 10;
 
-export interface TokenQuestion {
+export interface TokenRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly form?: Readonly<Record<string, string>>;
@@ -27,12 +27,12 @@ export interface TokenQuestion {
   readonly signal: AbortSignal;
 }
 
-export async function askForToken(http: Http, question: TokenQuestion, member: string): Promise<string> {
-  const { url, form, isLocal, signal } = question;
+export async function askForToken(http: Http, details: TokenRequest, member: string): Promise<string> {
+  const { url, form, isLocal, signal } = details;
   const request: HttpRequest = {
     method: form === undefined ? "GET" : "POST",
     url,
-    headers: { ...question.headers, ...(form && { "content-type": "application/x-www-form-urlencoded" }) },
+    headers: { ...details.headers, ...(form && { "content-type": "application/x-www-form-urlencoded" }) },
     body: form && Buffer.from(new URLSearchParams(form).toString()),
     headersTimeoutMs: TOKEN_TIMEOUT_MS,
     signal,

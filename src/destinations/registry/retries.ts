@@ -6,7 +6,7 @@ import type { Timeouts } from "../../http/http.ts";
 import { isSha256 } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
 
-export interface Subject {
+export interface RequestTarget {
   readonly repository: Repository;
   readonly what: string;
   readonly isOverwrite?: boolean;
@@ -14,14 +14,14 @@ export interface Subject {
 
 const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
 
-export function explained(error: unknown, subject: Subject): unknown {
+export function explained(error: unknown, target: RequestTarget): unknown {
   if (!(error instanceof RegistryFault)) return error;
   const { status } = error;
-  const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${subject.what} of ${subject.repository.name}`;
-  const refusal = nameRefusal(error, subject);
-  const hint = refusal?.hint ?? error.ownHint ?? advice(error, subject) ?? error.hint;
+  const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
+  const refusal = nameRefusal(error, target);
+  const hint = refusal?.hint ?? error.ownHint ?? advice(error, target) ?? error.hint;
   const sentences = [hint, `(${about})`].filter((text) => text !== undefined);
-  return error.withHint(sentences.join(" "), subject.repository.name, refusal?.code);
+  return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
 }
 
 const IMMUTABLE =
@@ -29,7 +29,7 @@ const IMMUTABLE =
 
 function nameRefusal(
   error: RegistryFault,
-  { repository, what }: Subject,
+  { repository, what }: RequestTarget,
 ): { code: FaultCode; hint: string } | undefined {
   const { status = 0, message, diagnostics } = error;
   const name = /^manifest (?<name>.+)$/.exec(what)?.groups?.name;
@@ -56,7 +56,7 @@ function describe({ message, diagnostics }: RegistryFault): string {
   return [message, ...diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
 }
 
-function advice(error: RegistryFault, { repository, what, isOverwrite = false }: Subject): string | undefined {
+function advice(error: RegistryFault, { repository, what, isOverwrite = false }: RequestTarget): string | undefined {
   const { status } = error;
   const codes = error.diagnostics.map(({ code }) => code);
   const { name, registry } = repository;

@@ -24,7 +24,7 @@ import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./up
 export const READY_BYTES = 4 << 20;
 
 /** Consecutive restarts without progress after the registry lost the upload. */
-const MOST_LOSSES = 4;
+const MAX_LOSSES = 4;
 
 /**
  * `onBytes` gets the bytes sent so far, which never decrease, even if bytes are sent again. `onBegin` gets the offset
@@ -49,8 +49,8 @@ export class Upload {
   #chunkMinBytes = 0;
   #offset = 0;
   #sent = 0;
-  #mostSent = 0;
-  #mostStored = 0;
+  #maxSent = 0;
+  #maxStored = 0;
   #hasFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;
@@ -115,7 +115,7 @@ export class Upload {
         await cancelUpload(this.#connection, this.#location, { priority, signal: AbortSignal.timeout(CANCEL_MS) });
       }
       const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
-      this.#mayTryAgain = isLost ? this.#losses++ < MOST_LOSSES : isTemporary(error);
+      this.#mayTryAgain = isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error);
       if (isLost) this.#forget();
       throw error;
     }
@@ -155,8 +155,8 @@ export class Upload {
     this.#offset = status.offset;
     this.#isResumed = true;
     // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
-    if (status.offset > this.#mostStored) progressed();
-    this.#mostStored = Math.max(this.#mostStored, status.offset);
+    if (status.offset > this.#maxStored) progressed();
+    this.#maxStored = Math.max(this.#maxStored, status.offset);
     this.#options.onBegin?.(status.offset);
     return false;
   }
@@ -276,7 +276,7 @@ export class Upload {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { from, to } = range;
-    const againTo = this.#mostSent;
+    const againTo = this.#maxSent;
     let position = from;
     const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
     const onPosition = (reached: number) => {
@@ -284,8 +284,8 @@ export class Upload {
       foreground?.sent(Math.max(0, reached - position));
       position = reached;
       this.#sent = Math.max(this.#sent, position);
-      if (position <= this.#mostSent) return;
-      this.#mostSent = position;
+      if (position <= this.#maxSent) return;
+      this.#maxSent = position;
       this.#losses = 0;
       progressed();
       this.#options.onBytes?.(position);

@@ -60,7 +60,7 @@ export function summarize(monitor: Monitor, bottleneck: Bottleneck | undefined):
 export interface Setup {
   readonly workers: number;
   readonly fittingWorkers: number;
-  readonly mostWorkers: number;
+  readonly maxWorkers: number;
   readonly cores: number;
   readonly compression: "gzip" | "zstd";
   readonly compressionLevel: number;
@@ -76,15 +76,15 @@ const MAJOR_SHARE = 0.5;
 const SMALLER_LEVEL = 5;
 
 export function advice({ appReadyMs, totalMs, bottleneck }: Summary, setup: Setup): string {
-  const { workers, fittingWorkers, mostWorkers, cores, compression, compressionLevel, parallel } = setup;
+  const { workers, fittingWorkers, maxWorkers, cores, compression, compressionLevel, parallel } = setup;
   const behindMs = totalMs - (appReadyMs ?? totalMs);
   if (!parallel && behindMs > LATE_CACHE * totalMs) return "use -parallel to export the cache alongside the app image";
   switch (bottleneck?.constraint.kind) {
     case "cores": {
-      const possible = Math.min(cores, fittingWorkers, mostWorkers);
+      const possible = Math.min(cores, fittingWorkers, maxWorkers);
       if (workers < possible) return `use -workers ${possible} to use more cores`;
       if (workers < cores)
-        return mostWorkers < fittingWorkers
+        return maxWorkers < fittingWorkers
           ? "raise the process's limits to allow more workers"
           : "add memory to allow more workers";
       return compressionLevel > 1 ? "use -compression-level 1 to compress faster" : "add cores to compress faster";

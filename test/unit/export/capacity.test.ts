@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectionsFor, fitCapacity, readSupplies, type Supplies } from "../../../src/export/capacity.ts";
+import { connectionsFor, fitCapacity, type ProcessLimits, readProcessLimits } from "../../../src/export/capacity.ts";
 import { advice, type Summary } from "../../../src/observe/summary/summary.ts";
 import { setupOf } from "../../../src/observe/watch.ts";
 import type { Tuning } from "../../../src/plan/inputs.ts";
@@ -22,15 +22,15 @@ const CPU_BOUND: Summary = {
   bottleneck: { constraint: { kind: "cores" }, share: 0.9 },
 };
 
-function supplies(rest: Partial<Supplies> = {}): Supplies {
+function limits(rest: Partial<ProcessLimits> = {}): ProcessLimits {
   const none = { used: 0 };
   return { openFiles: none, addressSpace: none, data: none, threads: none, ...rest };
 }
 
 test("without limits everything wanted is granted", () => {
-  expect(fitCapacity(WANTED, supplies(), false)).toEqual({
+  expect(fitCapacity(WANTED, limits(), false)).toEqual({
     ...WANTED,
-    mostWorkers: 8,
+    maxWorkers: 8,
     uploadThreads: 2,
     spools: Number.POSITIVE_INFINITY,
   });
@@ -41,12 +41,12 @@ describe("a limit bounds", () => {
     [
       "workers, uploads and spools at the minimum of descriptors",
       60,
-      { workers: 1, mostWorkers: 1, uploadConcurrency: 1, uploadThreads: 0, spools: 2 },
+      { workers: 1, maxWorkers: 1, uploadConcurrency: 1, uploadThreads: 0, spools: 2 },
     ],
-    ["uploads after workers", 102, { workers: 8, mostWorkers: 8, uploadConcurrency: 1, uploadThreads: 0, spools: 2 }],
-    ["spools only", 138, { workers: 8, mostWorkers: 8, uploadConcurrency: 8, uploadThreads: 0, spools: 6 }],
+    ["uploads after workers", 102, { workers: 8, maxWorkers: 8, uploadConcurrency: 1, uploadThreads: 0, spools: 2 }],
+    ["spools only", 138, { workers: 8, maxWorkers: 8, uploadConcurrency: 8, uploadThreads: 0, spools: 6 }],
   ])("%s (%i open files)", (_, limit, expected) => {
-    expect(fitCapacity(WANTED, supplies({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
+    expect(fitCapacity(WANTED, limits({ openFiles: { limit, used: 22 } }), false)).toEqual(expected);
   });
 
   test.each([
@@ -54,8 +54,8 @@ describe("a limit bounds", () => {
     ["data", 1.7e9],
     ["threads", 12],
   ] as const)("the threads that upload before the workers (%s)", (name, limit) => {
-    const capacity = fitCapacity(WANTED, supplies({ [name]: { limit, used: 0 } }), true);
-    const more = fitCapacity(WANTED, supplies({ [name]: { limit: 1.5 * limit, used: 0 } }), true);
+    const capacity = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }), true);
+    const more = fitCapacity(WANTED, limits({ [name]: { limit: 1.5 * limit, used: 0 } }), true);
     expect(capacity).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 0 });
     expect(more).toMatchObject({ workers: 8, uploadConcurrency: 8, uploadThreads: 2 });
   });
@@ -65,14 +65,14 @@ describe("a limit bounds", () => {
     ["data", 1e9],
     ["threads", 7],
   ] as const)("workers (%s)", (name, limit) => {
-    const { workers, uploadConcurrency } = fitCapacity(WANTED, supplies({ [name]: { limit, used: 0 } }), false);
+    const { workers, uploadConcurrency } = fitCapacity(WANTED, limits({ [name]: { limit, used: 0 } }), false);
     expect(workers).toBeGreaterThan(1);
     expect(workers).toBeLessThan(8);
     expect(uploadConcurrency).toBe(8);
   });
 
   test("workers to fewer where Node reserves guard regions", () => {
-    const limited = supplies({ addressSpace: { limit: 20e9, used: 0 } });
+    const limited = limits({ addressSpace: { limit: 20e9, used: 0 } });
     expect(fitCapacity(WANTED, limited, true).workers).toBe(8);
     expect(fitCapacity(WANTED, limited, false).workers).toBe(3);
   });
@@ -80,23 +80,23 @@ describe("a limit bounds", () => {
 
 test("the summary judges the workers that the limits allow, not those requested", () => {
   const tuning = { workers: 8, fittingWorkers: 20, compression: "gzip", compressionLevel: 6 } as Tuning;
-  const { workers, mostWorkers } = fitCapacity(
+  const { workers, maxWorkers } = fitCapacity(
     { ...WANTED, ...tuning },
-    supplies({ threads: { limit: 5, used: 0 } }),
+    limits({ threads: { limit: 5, used: 0 } }),
     false,
   );
-  const setup = setupOf({ tuning, parallel: true }, { workers, mostWorkers }, 4);
-  expect(setup).toMatchObject({ workers: 2, mostWorkers: 2, fittingWorkers: 20 });
+  const setup = setupOf({ tuning, parallel: true }, { workers, maxWorkers }, 4);
+  expect(setup).toMatchObject({ workers: 2, maxWorkers: 2, fittingWorkers: 20 });
   expect(advice(CPU_BOUND, setup)).toBe("raise the process's limits to allow more workers");
 });
 
 test.each([
   [2, 12],
   [8, 12],
-])("the limits allow the same workers, whether %i are requested or more", (workers, mostWorkers) => {
-  const limited = supplies({ threads: { limit: 16, used: 0 } });
+])("the limits allow the same workers, whether %i are requested or more", (workers, maxWorkers) => {
+  const limited = limits({ threads: { limit: 16, used: 0 } });
   const capacity = fitCapacity({ ...WANTED, workers, fittingWorkers: 20 }, limited, false);
-  expect(capacity).toMatchObject({ workers, mostWorkers });
+  expect(capacity).toMatchObject({ workers, maxWorkers });
 });
 
 test.each([
@@ -110,7 +110,7 @@ test.each([
   ["data", "EXPORT_LIMIT_DATA", /30 bytes of data/, "ulimit -d"],
   ["threads", "EXPORT_LIMIT_THREADS", /30 processes and threads/, "pids.max"],
 ] as const)("a limit of %s below the least is an error that names it", (name, code, message, hint) => {
-  const limited = supplies({ [name]: { limit: 30, used: 29 } });
+  const limited = limits({ [name]: { limit: 30, used: 29 } });
   expect(thrownBy(() => fitCapacity(WANTED, limited, false))).toMatchObject({
     code,
     message: expect.stringMatching(message),
@@ -123,7 +123,7 @@ test.each([
   [5, 0],
   [6, 2],
 ])("%i workers want %i threads that upload", (workers, uploadThreads) => {
-  expect(fitCapacity({ ...WANTED, workers }, supplies(), false)).toMatchObject({ uploadThreads });
+  expect(fitCapacity({ ...WANTED, workers }, limits(), false)).toMatchObject({ uploadThreads });
 });
 
 test("there are more connections than uploads, so that a blob can be read from the registry that it is pushed to", () => {
@@ -131,6 +131,6 @@ test("there are more connections than uploads, so that a blob can be read from t
 });
 
 test("this process has descriptors and memory", () => {
-  const { openFiles, addressSpace, data } = readSupplies();
+  const { openFiles, addressSpace, data } = readProcessLimits();
   for (const { used } of [openFiles, addressSpace, data]) expect(used).toBeGreaterThan(0);
 });

@@ -9,10 +9,10 @@ interface Box {
   readonly height: number;
 }
 
-const LEAST_ALPHA = 0.3;
+const MIN_ALPHA = 0.3;
 
 function alphaOf(taken: number): number {
-  return Math.min(1, Math.max(LEAST_ALPHA, taken));
+  return Math.min(1, Math.max(MIN_ALPHA, taken));
 }
 
 interface Column {

@@ -1,6 +1,6 @@
 import { AXIS_HEIGHT, type Bar, type Chart, heightOf, type Row, timeText } from "./rows.ts";
 
-const LEAST_MS = 0.02;
+const MIN_MS = 0.02;
 
 export class View {
   readonly #startMs: number;
@@ -12,7 +12,7 @@ export class View {
 
   constructor(endMs: number, startMs = 0) {
     this.#startMs = startMs;
-    this.#wholeMs = Math.max(endMs - startMs, LEAST_MS);
+    this.#wholeMs = Math.max(endMs - startMs, MIN_MS);
     this.fromMs = startMs;
     this.toMs = startMs + this.#wholeMs;
   }
@@ -31,7 +31,7 @@ export class View {
 
   zoom(factor: number, x = (this.left + this.width) / 2): void {
     const at = this.msAt(x);
-    const span = Math.min(this.#wholeMs, Math.max(LEAST_MS, (this.toMs - this.fromMs) * factor));
+    const span = Math.min(this.#wholeMs, Math.max(MIN_MS, (this.toMs - this.fromMs) * factor));
     const part = (at - this.fromMs) / (this.toMs - this.fromMs);
     this.#show(at - part * span, span);
   }
@@ -41,7 +41,7 @@ export class View {
   }
 
   showRange(oneMs: number, otherMs: number): void {
-    const span = Math.max(LEAST_MS, Math.abs(otherMs - oneMs));
+    const span = Math.max(MIN_MS, Math.abs(otherMs - oneMs));
     this.#show(Math.min(oneMs, otherMs), span);
   }
 

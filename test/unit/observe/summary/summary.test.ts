@@ -10,7 +10,7 @@ const CACHE = { ...APP, destination: "reg.example/cache", image: "cache" } as co
 const SETUP: Setup = {
   workers: 2,
   fittingWorkers: 50,
-  mostWorkers: 50,
+  maxWorkers: 50,
   cores: 2,
   compression: "gzip",
   compressionLevel: 1,
@@ -189,13 +189,13 @@ test.each([
   [
     "cores that the process's limits do not allow",
     { bottleneck: held("cores") },
-    { cores: 8, mostWorkers: 2 },
+    { cores: 8, maxWorkers: 2 },
     "raise the process's limits to allow more workers",
   ],
   [
     "cores of which the limits allow some",
     { bottleneck: held("cores") },
-    { cores: 8, mostWorkers: 3 },
+    { cores: 8, maxWorkers: 3 },
     "use -workers 3 to use more cores",
   ],
   [
