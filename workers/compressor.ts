@@ -3,6 +3,8 @@ import { handleTask } from "./blocks/compress.ts";
 import { createEncoder } from "./blocks/encoder.ts";
 import type { CompressorReply, CompressorSetup, CompressorTask } from "./protocol.ts";
 
+/* A thread that scans layers, and builds and compresses blocks (src/engine/threads.ts). */
+
 const { arena, compression }: CompressorSetup = workerData;
 const encoder = createEncoder(arena, compression);
 

@@ -1,5 +1,5 @@
 import { Fault, withContext } from "../errors/fault.ts";
-import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
+import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import { gates, type PlatformApi } from "./api.ts";
 import type { FreeValue } from "./lifecycle-metadata.ts";
 

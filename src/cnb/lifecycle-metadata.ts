@@ -1,7 +1,7 @@
 import type { TomlDate } from "smol-toml";
 import { withContext } from "../errors/fault.ts";
-import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { anything, decodeFirst, flag, list, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";
+import { type GoStruct, type GoValue, goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import { CREATED_BY_CONFIG, CREATED_BY_LAUNCHER, CREATED_BY_PROCESS_TYPES, CREATED_BY_SBOM } from "./names.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { withContext } from "../errors/fault.ts";
-import { goJson, goStruct, unlessEmpty } from "../go/json.ts";
+import { goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import type { FreeValue } from "./lifecycle-metadata.ts";
 
 export interface ProjectMetadata {

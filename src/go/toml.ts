@@ -1,6 +1,6 @@
 import { TomlDate } from "smol-toml";
 import { compareUtf8 } from "./byte-string.ts";
-import { GoStruct, type GoValue } from "./json.ts";
+import { GoStruct, type GoValue } from "./json-encode.ts";
 import { goTomlDate } from "./time.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { parseCacheMetadata, parseRecordedLayers } from "../cnb/lifecycle-metadata.ts";
 import { CACHE_METADATA_LABEL, LIFECYCLE_METADATA_LABEL } from "../cnb/names.ts";
 import { Fault } from "../errors/fault.ts";
-import { goJson } from "../go/json.ts";
+import { goJson } from "../go/json-encode.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { DiffID } from "../oci/digest.ts";
 import { type ImageConfig, parseImageConfig } from "../oci/image-config.ts";

@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { decodeFirst, flag, Given, INTERPRETED, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
+import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import { diffIdType, unreadable } from "./digest.ts";
 
 const keySet = mapOf(struct({})).transform((map) => [...map.keys()]);

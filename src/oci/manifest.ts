@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json.ts";
 import { anything, decodeFirst, type GoType, integer, list, struct, text } from "../go/json-decode.ts";
+import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import {
   type Descriptor,
   descriptorType,

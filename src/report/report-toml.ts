@@ -7,7 +7,7 @@ import { withContext } from "../errors/fault.ts";
 import { makeDirectories } from "../files/directories.ts";
 import { replaceFile } from "../files/durable-file.ts";
 import { isNotExist, operationOf, pathFault } from "../go/errno.ts";
-import { type GoStruct, goStruct, unlessEmpty } from "../go/json.ts";
+import { type GoStruct, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import { goToml } from "../go/toml.ts";
 import { writeDocument } from "./output.ts";
 

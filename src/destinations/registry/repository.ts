@@ -8,7 +8,7 @@ import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifests.ts";
-import { checkPush } from "./mount.ts";
+import { checkPush } from "./open-upload.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 

@@ -12,7 +12,7 @@ import { headBlob } from "./blobs.ts";
 import type { Answer } from "./client.ts";
 import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
-import { type MountSource, type OpenedUpload, openUpload } from "./mount.ts";
+import { type MountSource, type OpenedUpload, openUpload } from "./open-upload.ts";
 import { explained } from "./retries.ts";
 import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 

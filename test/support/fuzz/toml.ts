@@ -10,7 +10,7 @@ import { parseToml } from "../../../src/build-output/toml.ts";
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
 import { buildMetadataLabel } from "../../../src/cnb/build-metadata.ts";
 import { lifecycleMetadataLabel } from "../../../src/cnb/lifecycle-metadata.ts";
-import { goJson } from "../../../src/go/json.ts";
+import { goJson } from "../../../src/go/json-encode.ts";
 import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, laterOutcomeOf, outcomeOf } from "./target.ts";

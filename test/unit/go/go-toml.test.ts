@@ -1,6 +1,6 @@
 import { TomlDate } from "smol-toml";
 import { describe, expect, it } from "vitest";
-import { type GoValue, goStruct } from "../../../src/go/json.ts";
+import { type GoValue, goStruct } from "../../../src/go/json-encode.ts";
 import { goToml, goTomlFloat } from "../../../src/go/toml.ts";
 
 describe("goToml", () => {
