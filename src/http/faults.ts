@@ -203,6 +203,10 @@ function isUntrustedCode(code: string): boolean {
 const BAD_CERTIFICATE =
   /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_(?:CA|PURPOSE|NON_CA)|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_SSL_(?:EE|CA)_(?:KEY|MD)_)/;
 
+function isBadCertificate(code: string): boolean {
+  return isUntrustedCode(code) || BAD_CERTIFICATE.test(code);
+}
+
 export function certificateFailure(code: string): string | undefined {
   const reason = isUntrustedCode(code)
     ? "certificate signed by unknown authority"
@@ -230,15 +234,15 @@ const KNOWN: Readonly<Record<string, string>> = {
 };
 
 function isPermanentFailure(code: string): boolean {
-  if (isUntrustedCode(code) || BAD_CERTIFICATE.test(code)) return true;
+  if (isBadCertificate(code)) return true;
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") return true;
   if (code === H2_ONLY) return true;
   // A request that undici rejects, such as one with a line feed in a header.
   return code === "UND_ERR_INVALID_ARG";
 }
 
-export function isUntrusted({ cause }: RegistryFault): boolean {
-  return isUntrustedCode(networkErrorCode(cause) ?? "");
+export function hasBadCertificate({ cause }: RegistryFault): boolean {
+  return isBadCertificate(networkErrorCode(cause) ?? "");
 }
 
 const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";

@@ -55,11 +55,14 @@ export class CertificateAuthority {
   readonly pem: string;
   readonly #key: KeyObject;
   readonly #name: string;
+  readonly #endYear: number;
 
-  constructor(name = `test authority ${randomBytes(4).toString("hex")}`) {
+  /** @param endYear the year on whose first day all of its certificates expire */
+  constructor(name = `test authority ${randomBytes(4).toString("hex")}`, endYear = 2049) {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.#key = privateKey;
     this.#name = name;
+    this.#endYear = endYear;
     this.pem = pem(this.#certify(name, privateKey, BASIC_CONSTRAINTS_CA));
   }
 
@@ -79,7 +82,7 @@ export class CertificateAuthority {
       tlv(2, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
       ECDSA_WITH_SHA256,
       nameOf(this.#name),
-      seq(utcTime(2020), utcTime(2049)),
+      seq(utcTime(2020), utcTime(this.#endYear)),
       nameOf(subject),
       createPublicKey(key).export({ type: "spki", format: "der" }),
       tlv(0xa3, seq(extension)),

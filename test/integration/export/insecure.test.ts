@@ -1,4 +1,6 @@
+import { writeFileSync } from "node:fs";
 import { type AddressInfo, connect } from "node:net";
+import { join } from "node:path";
 import { createServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { previousImageToml } from "../../support/analyzed.ts";
@@ -6,14 +8,15 @@ import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-/** One store behind plain HTTP, and behind HTTPS with an untrusted certificate. */
-async function secureScene() {
+/** One store behind plain HTTP, and behind HTTPS with a certificate that is untrusted by default. */
+async function secureScene(certificate = new CertificateAuthority().issue("127.0.0.1")) {
   const plain = await FakeRegistry.start();
   const scene = await Scene.openSmall(plain);
   const [, port] = plain.host.split(":");
-  const door = createServer(new CertificateAuthority().issue("127.0.0.1"), (outside) => {
+  const door = createServer(certificate, (outside) => {
     const inside = connect(Number(port), "127.0.0.1");
     outside.pipe(inside).pipe(outside);
     for (const [socket, other] of [
@@ -58,3 +61,33 @@ test("app, cache, run and previous image may all be in an insecure registry", as
   expect(again).toMatchObject({ exitCode: 0, stderr: "" });
   expect(again.stdout).toContain("Reusing layer 'samples/java:jdk'");
 });
+
+test.each([
+  [
+    "expired",
+    2021,
+    "127.0.0.1",
+    /x509: certificate has expired/,
+    /^Renew the certificate of 127\.0\.0\.1:\d+, or set the clock/m,
+  ],
+  [
+    "for another name",
+    2049,
+    "10.0.0.1",
+    /x509: certificate is valid for 10\.0\.0\.1, not 127\.0\.0\.1/,
+    /^Use a name that the certificate of 127\.0\.0\.1:\d+ is for/m,
+  ],
+])(
+  "a trusted certificate that is %s is not retried, and the hint says what helps",
+  async (_what, endYear, name, says, hint) => {
+    const authority = new CertificateAuthority(undefined, endYear);
+    const trusted = join(tempTree(), "ca.pem");
+    writeFileSync(trusted, authority.pem);
+    const { scene, host } = await secureScene(authority.issue(name));
+    const run = await scene.export({ images: [`${host}/app:latest`], cache: "", env: { SSL_CERT_FILE: trusted } });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(says);
+    expect(run.stderr).toMatch(hint);
+    expect(run.stderr).not.toMatch(/retrying in|Tried/);
+  },
+);
