@@ -95,16 +95,16 @@ export class RegistryClient {
 
   /**
    * The URL where an upload continues, from a Location header.
-   * @throws Fault if it is missing or points into a private network (docs/compatibility.md#private-addresses)
+   * @throws Fault if it is missing, is not a URL of HTTP, or points into a private network (docs/compatibility.md#private-addresses)
    */
   async location(answer: Answer): Promise<URL> {
     const { scheme } = await this.#connect();
     const text = headerOf(answer, "location");
     const url = text === undefined ? undefined : resolveLocation(text, answer.url, this.registry, scheme);
-    if (url === undefined)
-      throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${this.registry}: missing Location header`, {
-        destination: this.registry,
-      });
+    if (url === undefined) {
+      const reason = text === undefined || text === "" ? "missing Location header" : "invalid Location header";
+      throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${this.registry}: ${reason}`, { destination: this.registry });
+    }
     refusePrivate("Location header", answer.url, url);
     return url;
   }
