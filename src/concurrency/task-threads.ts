@@ -28,7 +28,7 @@ export function ownThreadOptions(): OwnThreadOptions {
   return { execArgv: [], env: directory === undefined ? {} : env, resourceLimits: THREAD_LIMITS, recordTiming: false };
 }
 
-/** `filename` is a module whose default export runs a task; `onError` is told of each thread that dies. */
+/** `filename` is a module whose default export runs a task; `onError` is called for each thread that dies. */
 export interface TaskThreadsOptions {
   readonly filename: string;
   readonly workerData: unknown;
@@ -45,7 +45,7 @@ interface Thread<Task, Reply> {
   running: number;
 }
 
-/** Threads that run any number of tasks at a time, which receive messages while they run. A thread starts when it is needed. */
+/** Threads that run several tasks at a time; a task may receive messages while it runs. Threads start on demand. */
 export class TaskThreads<Task, Reply> {
   readonly #options: TaskThreadsOptions;
   readonly #threads: Thread<Task, Reply>[] = [];

@@ -14,7 +14,7 @@ export interface EarlyUpload {
 
 /**
  * Uploads to the app image's repository while the build runs. An export that wants one of the blobs joins the upload in
- * progress (`RegistryRepository.putBlob`). A failed upload fails nothing: the export pushes the blob anew.
+ * progress (`RegistryRepository.putBlob`). A failed upload has no effect: the export pushes the blob again.
  */
 export class EarlyUploads {
   readonly #repository: RegistryRepository;
