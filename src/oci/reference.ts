@@ -134,6 +134,7 @@ const CREDENTIALS =
 const EXAMPLE = "registry.example.com/team/app:1.0";
 
 function flawIn(text: string): string {
+  if (text === "") return `Give the repository a name, e.g. ${EXAMPLE}; the variable that it comes from may be empty.`;
   if (CREDENTIALS.test(text))
     return "Leave out the credentials: give them in CNB_REGISTRY_AUTH or docker's config.json.";
   const scheme = SCHEME.exec(text)?.[0];
@@ -149,12 +150,12 @@ function flawIn(text: string): string {
   const prefix = registry === "" ? "" : `${registry}/`;
   if (/[A-Z]/.test(path))
     return `Use lower-case letters in the repository, e.g. ${validOr(EXAMPLE, prefix + path.toLowerCase())}.`;
+  if (/[^a-z0-9_\-./]/.test(path))
+    return `Use lower-case letters, digits, "_", "-", "." and "/" in the repository, e.g. ${EXAMPLE}.`;
   if (path.length < MIN_REPOSITORY)
     return `Give the repository a name of at least ${MIN_REPOSITORY} characters, e.g. ${prefix}team/app.`;
   if (path.length > MAX_REPOSITORY)
     return `Give the repository a name of at most ${MAX_REPOSITORY} characters; this one has ${path.length}.`;
-  if (!REPOSITORY.test(path))
-    return `Use lower-case letters, digits, "_", "-", "." and "/" in the repository, e.g. ${EXAMPLE}.`;
   return `Use letters, digits, "_", "-" and "." in a tag, 1 to 128 of them, e.g. ${base}:1.0.`;
 }
 

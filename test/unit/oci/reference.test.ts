@@ -68,6 +68,9 @@ describe("parseReference", () => {
   test.each([
     ["registry.example/a", "at least 2 characters, e.g. registry.example/team/app"],
     ["a", "at least 2 characters, e.g. team/app"],
+    ["registry.example/é", "Use lower-case letters, digits"],
+    ["registry.example/", "at least 2 characters, e.g. registry.example/team/app"],
+    ["", "the variable that it comes from may be empty"],
     ["registry.example/Team/App:v1", "lower-case letters in the repository, e.g. registry.example/team/app"],
     ["App", "lower-case letters in the repository, e.g. app"],
     ["app ", "Leave out blanks"],
