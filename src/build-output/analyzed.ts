@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { z } from "zod";
 import type { LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import { Fault } from "../errors/fault.ts";
@@ -77,7 +78,8 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";
   if (reference !== "") return reference;
-  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", {
-    hint: `Run the analyzer: ${path} must have a table [run-image] with a reference.`,
-  });
+  const hint = existsSync(path)
+    ? `Run the analyzer again: ${path} must have a table [run-image] with a reference.`
+    : `Run the analyzer first: there is no ${path}. If it is elsewhere, name it in -analyzed, or its directory in -layers.`;
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", { hint });
 }

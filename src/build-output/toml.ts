@@ -85,6 +85,8 @@ function isFreeValue(value: unknown): value is FreeValue {
   return isTable(value) && Object.values(value).every(isFreeValue);
 }
 
+const LONG_FRACTION = /:\d\d\.\d{10}/;
+
 const HAS_TEMPORAL = "Temporal" in globalThis;
 
 /**
@@ -102,7 +104,8 @@ function decodeTables(text: string, useLegacyDate: boolean): Table {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     // Temporal rejects a fraction of more than nine digits, which Go truncates; a TomlDate truncates it to milliseconds.
-    if (!useLegacyDate && error.message.includes("Temporal error")) return decodeTables(text, true);
+    const line = text.split("\n")[error.line - 1] ?? "";
+    if (!useLegacyDate && LONG_FRACTION.test(line)) return decodeTables(text, true);
     const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
     throw new Error(`line ${error.line}: ${reason}`, { cause: error });
   }

@@ -231,4 +231,10 @@ describe("malicious documents", () => {
       new TomlDate("1979-05-27T07:32:00.123Z"),
     );
   });
+
+  test.each(["2021-02-30", "2021-13-01T00:00:00Z", "2021-02-29T07:32:00"])("%s is no day", async (date) => {
+    expect(await rejectionOf(read(`text = "x"\nany = ${date}`))).toMatchObject({
+      message: expect.stringMatching(/: toml: line 2: /),
+    });
+  });
 });

@@ -220,7 +220,7 @@ describe("failures", () => {
     expect(await rejectionOf(result)).toMatchObject({
       message: "failed to resolve inputs: run image not found in analyzed metadata",
       exitCode: 3,
-      hint: expect.stringContaining(`${cwd}/layers/analyzed.toml`),
+      hint: expect.stringContaining(`there is no ${cwd}/layers/analyzed.toml`),
     });
     expect(lines).toEqual([`warn No analyzed metadata found at path "${cwd}/layers/analyzed.toml"`]);
   });
