@@ -40,9 +40,9 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
   };
   const sent = new UploadBody(source, range, hooks, stop.signal);
   try {
-    const answer = await routes.exchange(routeFromWire(route), { ...request, body: sent, signal: sent.signal });
-    const { bytes } = await readBody(answer.body, MAX_ERROR_BODY_BYTES);
-    return { kind: "answered", status: answer.status, headers: answer.headers, body: bytes, position };
+    const response = await routes.exchange(routeFromWire(route), { ...request, body: sent, signal: sent.signal });
+    const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+    return { kind: "answered", status: response.status, headers: response.headers, body: bytes, position };
   } catch (error) {
     return sent.isStalled ? { kind: "stalled", position } : { kind: "failed", error: errorToWire(error), position };
   } finally {

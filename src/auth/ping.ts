@@ -97,19 +97,20 @@ async function pingWith(
 ): Promise<PingResult> {
   signal?.throwIfAborted();
   const url = new URL(`${scheme}//${registry}/v2/`);
-  const request = { method: "GET", url, headersTimeoutMs: http.timeouts.answerMs, signal } as const;
-  const answer = await exchangeFollowing(http, request, {
+  const request = { method: "GET", url, headersTimeoutMs: http.timeouts.responseMs, signal } as const;
+  const response = await exchangeFollowing(http, request, {
     isInsecure,
     authorizationFor: () => undefined,
     check: (to) => refusePrivate("redirect", url, to),
   });
-  await ensureStatus(request, answer, [200, 401]).catch((error: unknown) => {
+  await ensureStatus(request, response, [200, 401]).catch((error: unknown) => {
     throw isNoRegistry(error) ? error.withHint(NO_REGISTRY, registry, "EXPORT_REGISTRY_PROTOCOL") : error;
   });
-  await discard(answer);
-  const challenges = answer.status === 401 ? parseChallenges(answer.headers["www-authenticate"]) : [];
+  await discard(response);
+  const challenges = response.status === 401 ? parseChallenges(response.headers["www-authenticate"]) : [];
   // A redirect to http does not allow sending passwords in the clear.
-  const isPlain = scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && answer.url.protocol === "http:");
+  const isPlain =
+    scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && response.url.protocol === "http:");
   return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
 }
 

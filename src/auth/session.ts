@@ -1,4 +1,4 @@
-import type { Http, HttpAnswer } from "../http/http.ts";
+import type { Http, HttpResponse } from "../http/http.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { BasicLogin, type RegistryLogin } from "./login.ts";
@@ -46,7 +46,7 @@ export class RegistrySession {
    * Challenges of other hosts, after a redirect, are ignored: they would decide where credentials are sent.
    */
   refused(
-    { status, headers, url }: Pick<HttpAnswer, "status" | "headers" | "url">,
+    { status, headers, url }: Pick<HttpResponse, "status" | "headers" | "url">,
     scopes: readonly string[],
     header: string | undefined,
   ): boolean {

@@ -3,7 +3,7 @@ import { registerSecret } from "../errors/secrets.ts";
 import { anything, struct, text, unmarshal } from "../go/json-decode.ts";
 import { ensureStatus, readAll } from "../http/body.ts";
 import { RegistryFault } from "../http/faults.ts";
-import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../http/http.ts";
+import { type Http, type HttpRequest, type HttpResponse, headerOf } from "../http/http.ts";
 import { exchangeFollowing, isPrivateFrom } from "../http/redirects.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -126,13 +126,13 @@ async function ask(
   request: HttpRequest,
   authorizationFor: (url: URL) => string | undefined,
 ): Promise<Token> {
-  const answer = await exchangeFollowing(server.http, request, {
+  const response = await exchangeFollowing(server.http, request, {
     isInsecure: server.isInsecure,
     authorizationFor,
     check: (to) => checkRealm(to, server),
   });
-  await ensureStatus(request, answer, [200]);
-  const body = (await readAll(request, answer, MAX_BODY_BYTES)).toString("utf8");
+  await ensureStatus(request, response, [200]);
+  const body = (await readAll(request, response, MAX_BODY_BYTES)).toString("utf8");
   const reply = unmarshal(body, tokenReply);
   // The body is not shown: it may contain a token under another name.
   const refuse = (reason: string) =>
@@ -141,13 +141,13 @@ async function ask(
   const token = reply.value.access_token || reply.value.token;
   if (token === "") throw refuse("");
   registerSecret(token);
-  const lifetimeMs = reply.value.expires_in * 1000 - ageMs(reply.value.issued_at, answer);
+  const lifetimeMs = reply.value.expires_in * 1000 - ageMs(reply.value.issued_at, response);
   return { token, refreshToken: reply.value.refresh_token, lifetimeMs: Math.max(0, lifetimeMs) };
 }
 
 /** The age of a token that the server had cached, by the server's clock: ours may be wrong. */
-function ageMs(issuedAt: string, answer: HttpAnswer): number {
-  const age = Date.parse(headerOf(answer, "date") ?? "") - Date.parse(issuedAt);
+function ageMs(issuedAt: string, response: HttpResponse): number {
+  const age = Date.parse(headerOf(response, "date") ?? "") - Date.parse(issuedAt);
   return Math.max(age || 0, 0);
 }
 

@@ -2,9 +2,9 @@ import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
 import { readBody } from "../http/body.ts";
-import { type Connections, exchangeOver, type RawAnswer } from "../http/transport.ts";
+import { type Connections, exchangeOver, type RawResponse } from "../http/transport.ts";
 import type { Environment } from "../process/environment.ts";
-import { dockerAnswerFault, dockerNetworkFault, isRefusal } from "./fault.ts";
+import { dockerNetworkFault, dockerResponseFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
 import { DockerSockets } from "./sockets.ts";
 
@@ -19,9 +19,9 @@ export const versionType = struct({ ApiVersion: text });
 /** One for sequential requests, and one to download an image while the other uploads it. */
 const CONNECTIONS = { requests: 0, downloads: 1 } as const;
 
-const ANSWER_TIMEOUT_MS = 300_000;
+const RESPONSE_TIMEOUT_MS = 300_000;
 
-const MAX_ANSWER_BYTES = 16 << 20;
+const MAX_RESPONSE_BYTES = 16 << 20;
 
 /**
  * Interval of pings over connections that cannot be reopened, as in the reference: daemons and proxies close
@@ -79,14 +79,14 @@ export class DockerClient {
   }
 
   async json<T>(request: DockerRequest, type: GoType<T>, signal: AbortSignal): Promise<T> {
-    const answer = decodeFirst(await this.text(request, signal), type);
-    if (answer.ok) return answer.value;
-    const message = `${request.method} ${request.path}: unexpected answer: ${answer.problem}`;
+    const response = decodeFirst(await this.text(request, signal), type);
+    if (response.ok) return response.value;
+    const message = `${request.method} ${request.path}: unexpected response: ${response.problem}`;
     throw new Fault("EXPORT_DAEMON_ANSWER", message, { destination: this.name });
   }
 
   async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
-    const timeoutMs = request.body === undefined ? ANSWER_TIMEOUT_MS : 0;
+    const timeoutMs = request.body === undefined ? RESPONSE_TIMEOUT_MS : 0;
     const path = await this.#pathOf(request, signal);
     return await this.#whole(await this.#send(CONNECTIONS.requests, request, path, timeoutMs, signal), signal);
   }
@@ -116,14 +116,14 @@ export class DockerClient {
    * A proxy in front of a daemon may allow only what builds need; then /version reports the version, or nothing does.
    */
   async #reportedVersion(signal: AbortSignal): Promise<string> {
-    const answer = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
-    if (answer !== undefined) return versionIn(answer.headers["api-version"]) ?? NEWEST_API;
+    const response = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
+    if (response !== undefined) return versionIn(response.headers["api-version"]) ?? NEWEST_API;
     const path = `${this.#host.basePath}/version`;
     const asked = await this.#send(
       CONNECTIONS.requests,
       { method: "GET", path },
       path,
-      ANSWER_TIMEOUT_MS,
+      RESPONSE_TIMEOUT_MS,
       signal,
     ).catch(unlessRefused);
     const version = asked && decodeFirst(await this.#whole(asked, signal), versionType);
@@ -138,11 +138,11 @@ export class DockerClient {
     }
   }
 
-  async #ping(connection: number, signal: AbortSignal): Promise<RawAnswer> {
+  async #ping(connection: number, signal: AbortSignal): Promise<RawResponse> {
     const path = `${this.#host.basePath}/_ping`;
-    const answer = await this.#send(connection, { method: "GET", path }, path, ANSWER_TIMEOUT_MS, signal);
-    await this.#whole(answer, signal);
-    return answer;
+    const response = await this.#send(connection, { method: "GET", path }, path, RESPONSE_TIMEOUT_MS, signal);
+    await this.#whole(response, signal);
+    return response;
   }
 
   async #pathOf({ path, query }: DockerRequest, signal: AbortSignal): Promise<string> {
@@ -157,9 +157,9 @@ export class DockerClient {
     path: string,
     timeoutMs: number,
     signal: AbortSignal,
-  ): Promise<RawAnswer> {
+  ): Promise<RawResponse> {
     try {
-      const answer = await exchangeOver(this.#connectionsOf(connection), {
+      const response = await exchangeOver(this.#connectionsOf(connection), {
         method,
         path,
         headers: {
@@ -172,19 +172,19 @@ export class DockerClient {
         bodyTimeoutMs: timeoutMs,
         signal,
       });
-      if (answer.status < 400) return answer;
-      throw dockerAnswerFault(answer.status, await this.#whole(answer, signal), this.name);
+      if (response.status < 400) return response;
+      throw dockerResponseFault(response.status, await this.#whole(response, signal), this.name);
     } catch (error) {
       signal.throwIfAborted();
       throw dockerNetworkFault(error, this.#host);
     }
   }
 
-  async #whole({ body }: RawAnswer, signal: AbortSignal): Promise<string> {
-    const { bytes, end } = await readBody(body, MAX_ANSWER_BYTES);
+  async #whole({ body }: RawResponse, signal: AbortSignal): Promise<string> {
+    const { bytes, end } = await readBody(body, MAX_RESPONSE_BYTES);
     if (end === "complete") return bytes.toString("utf8");
     if (end === "too long")
-      throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+      throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's response is longer than ${MAX_RESPONSE_BYTES} bytes`);
     signal.throwIfAborted();
     throw dockerNetworkFault(end.error, this.#host);
   }

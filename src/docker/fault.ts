@@ -18,7 +18,7 @@ export function isRefusal(error: unknown): boolean {
 const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
 /** Worded like Docker's own client. @param body of the response */
-export function dockerAnswerFault(status: number, body: string, host: string): Fault {
+export function dockerResponseFault(status: number, body: string, host: string): Fault {
   const code = status === 404 ? DOCKER_NOT_FOUND : REFUSED;
   return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
 }
@@ -26,11 +26,11 @@ export function dockerAnswerFault(status: number, body: string, host: string): F
 const errorType = struct({ message: text });
 
 function messageIn(body: string, status: number): string {
-  const answer = decodeFirst(body, errorType);
-  const message = answer.ok ? answer.value.message.trim() : "";
+  const response = decodeFirst(body, errorType);
+  const message = response.ok ? response.value.message.trim() : "";
   if (message !== "") return message;
   // Errors of a proxy may be plain text.
-  if (!answer.ok && body.trim() !== "") return body.trim();
+  if (!response.ok && body.trim() !== "") return body.trim();
   return `API returned a ${status} but provided no error-message`;
 }
 

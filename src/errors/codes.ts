@@ -57,7 +57,7 @@ export const CODES = {
   ),
   EXPORT_REGISTRY_REFUSED: entry(
     "A registry answered with an unexpected status.",
-    "Read the registry's answer in the message; its log may say more.",
+    "Read the registry's response in the message; its log may say more.",
   ),
   EXPORT_REGISTRY_IMMUTABLE: entry(
     "A tag already exists, and the registry does not allow overwriting it.",
@@ -276,7 +276,7 @@ export const CODES = {
   EXPORT_DAEMON_BROKEN: entry("The connection to the daemon broke.", "Check that the daemon still runs, and its log."),
   EXPORT_DAEMON_REFUSED: entry(
     "The daemon refused a request.",
-    "Read the daemon's answer in the message; its log may say more.",
+    "Read the daemon's response in the message; its log may say more.",
   ),
   EXPORT_DAEMON_NOT_FOUND: entry("The daemon does not have an image.", "Pull or build the image again."),
   EXPORT_DAEMON_RUN_IMAGE: entry("The run image is not in the daemon.", "Pull it into the daemon first."),
@@ -286,7 +286,7 @@ export const CODES = {
   ),
   EXPORT_DAEMON_LOAD: entry(
     "The daemon could not load the image.",
-    "Read the daemon's answer in the message; check its free disk space.",
+    "Read the daemon's response in the message; check its free disk space.",
   ),
   EXPORT_DAEMON_SAVE: entry(
     "The daemon did not return the layers of an image that it has.",

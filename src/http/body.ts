@@ -1,6 +1,6 @@
 import { Fault } from "../errors/fault.ts";
-import { answerFault, MAX_ERROR_BODY_BYTES, networkFault, redactUrl } from "./faults.ts";
-import { type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
+import { MAX_ERROR_BODY_BYTES, networkFault, redactUrl, responseFault } from "./faults.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
 
 /**
  * Accepts a response with one of the expected statuses and leaves its body unread.
@@ -8,33 +8,33 @@ import { type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
  */
 export async function ensureStatus(
   request: HttpRequest,
-  answer: HttpAnswer,
+  response: HttpResponse,
   expected: readonly number[],
 ): Promise<void> {
-  if (expected.includes(answer.status)) return;
+  if (expected.includes(response.status)) return;
   const { method } = request;
-  const { url, status } = answer;
+  const { url, status } = response;
   // If the body breaks off, the status is enough.
-  const { bytes } = await readBody(answer.body, MAX_ERROR_BODY_BYTES);
-  const [retryAfter, date] = [headerOf(answer, "retry-after"), headerOf(answer, "date")];
-  throw answerFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8") });
+  const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
+  const [retryAfter, date] = [headerOf(response, "retry-after"), headerOf(response, "date")];
+  throw responseFault({ method, url, status, retryAfter, date, body: bytes.toString("utf8") });
 }
 
-export async function discard({ body }: Pick<HttpAnswer, "body">): Promise<void> {
+export async function discard({ body }: Pick<HttpResponse, "body">): Promise<void> {
   await readBody(body, MAX_ERROR_BODY_BYTES);
 }
 
 /** @throws Fault if the body is longer than `maxBytes`; RegistryFault if it breaks off */
-export async function readAll(request: HttpRequest, answer: HttpAnswer, maxBytes: number): Promise<Buffer> {
-  const { bytes, end } = await readBody(answer.body, maxBytes);
+export async function readAll(request: HttpRequest, response: HttpResponse, maxBytes: number): Promise<Buffer> {
+  const { bytes, end } = await readBody(response.body, maxBytes);
   if (end === "complete") return bytes;
   if (end === "too long")
     throw new Fault(
       "EXPORT_REGISTRY_TOO_LARGE",
-      `${request.method} ${redactUrl(answer.url)}: the answer is longer than ${maxBytes} bytes`,
+      `${request.method} ${redactUrl(response.url)}: the response is longer than ${maxBytes} bytes`,
     );
   request.signal?.throwIfAborted();
-  throw networkFault(request.method, answer.url, end.error);
+  throw networkFault(request.method, response.url, end.error);
 }
 
 interface BoundedBody {

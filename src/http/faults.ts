@@ -2,8 +2,8 @@ import { STATUS_CODES } from "node:http";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
-import { MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { HttpError } from "./dial.ts";
+import { MAX_HEAD_BYTES } from "./response-heads.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 
 /**
@@ -78,12 +78,12 @@ export class RegistryFault extends Fault {
   }
 
   override reworded(message: string, exitCode: number | undefined = this.exitCode): RegistryFault {
-    return new RegistryFault(this.code, message, { ...this.#answer(), ...this.detailsForWrapping(exitCode) });
+    return new RegistryFault(this.code, message, { ...this.#details(), ...this.detailsForWrapping(exitCode) });
   }
 
   withHint(hint: string, destination: string | undefined = this.destination, code = this.code): RegistryFault {
     return new RegistryFault(code, this.message, {
-      ...this.#answer(),
+      ...this.#details(),
       cause: this.cause,
       exitCode: this.exitCode,
       hint,
@@ -91,7 +91,7 @@ export class RegistryFault extends Fault {
     });
   }
 
-  #answer(): RegistryFaultDetails {
+  #details(): RegistryFaultDetails {
     const { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger } = this;
     return { status, diagnostics, isTemporary, retryAfterMs, silentMs, isStranger };
   }
@@ -126,7 +126,7 @@ const GO_STATUS_TEXT: Readonly<Record<number, string>> = {
 
 const errorBodyType = struct({ errors: list(struct({ code: text, message: text, detail: anything })) });
 
-export interface FailedAnswer {
+export interface FailedResponse {
   readonly method: string;
   readonly url: URL;
   readonly status: number;
@@ -138,17 +138,17 @@ export interface FailedAnswer {
 /**
  * The fault of a response with an unexpected status, in the reference's words (docs/compatibility.md#registry-errors).
  */
-export function answerFault(answer: FailedAnswer): RegistryFault {
-  const { method, url, status, body } = answer;
+export function responseFault(response: FailedResponse): RegistryFault {
+  const { method, url, status, body } = response;
   const diagnostics = parseDiagnostics(body);
-  const waitMs = retryAfterMs(answer.retryAfter, serverTimeMs(answer.date));
+  const waitMs = retryAfterMs(response.retryAfter, serverTimeMs(response.date));
   return new RegistryFault(
     codeOfStatus(status),
-    `${method} ${redactUrl(url)}: ${describeAnswer(answer, diagnostics)}`,
+    `${method} ${redactUrl(url)}: ${describeResponse(response, diagnostics)}`,
     {
       status,
       diagnostics,
-      isTemporary: isTemporaryAnswer(status, diagnostics, waitMs),
+      isTemporary: isTemporaryResponse(status, diagnostics, waitMs),
       retryAfterMs: waitMs,
       destination: url.host,
       ...(status === 407 ? { hint: PROXY_LOGIN_HINT } : {}),
@@ -160,11 +160,11 @@ const PROXY_LOGIN_HINT =
   "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
 
 function parseDiagnostics(body: string): readonly Diagnostic[] {
-  const answer = unmarshal(body, errorBodyType);
-  return answer.ok ? answer.value.errors : [];
+  const response = unmarshal(body, errorBodyType);
+  return response.ok ? response.value.errors : [];
 }
 
-function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: readonly Diagnostic[]): string {
+function describeResponse({ method, status, body }: FailedResponse, diagnostics: readonly Diagnostic[]): string {
   const [first, ...more] = diagnostics.map(
     ({ code, message, detail }) => `${code}: ${message}${detail == null ? "" : `; ${goValue(detail)}`}`,
   );
@@ -175,7 +175,7 @@ function describeAnswer({ method, status, body }: FailedAnswer, diagnostics: rea
   return method === "HEAD" ? `${text} (HEAD responses have no body, use GET for details)` : text;
 }
 
-function isTemporaryAnswer(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
+function isTemporaryResponse(status: number, diagnostics: readonly Diagnostic[], waitMs: number | undefined): boolean {
   if (status >= 500 ? !PERMANENT_SERVER_ERRORS.has(status) : TEMPORARY_CLIENT_ERRORS.has(status)) return true;
   // GitHub also sends rate limits as 403, and then says for how long.
   if (status === 403) return waitMs !== undefined;
@@ -283,8 +283,8 @@ function hintFor(code: string, url: URL, error: unknown): string | undefined {
 
 function proxyHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): string {
   if (status === 407) return PROXY_LOGIN_HINT;
-  const answer = status === undefined ? "refuses" : `answers ${status} to`;
-  return `The proxy ${proxy} ${answer} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
+  const reaction = status === undefined ? "refuses" : `answers ${status} to`;
+  return `The proxy ${proxy} ${reaction} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
 }
 
 function describeNetworkError(code: string, error: unknown): string {
@@ -296,7 +296,7 @@ function describeNetworkError(code: string, error: unknown): string {
 }
 
 interface FailedExchange {
-  readonly hasAnswered: boolean;
+  readonly hasResponded: boolean;
 }
 
 /**
@@ -312,7 +312,7 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
   const text = describeNetworkError(code, error);
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${dialedAddress(error)}${text}`, {
     isTemporary: !isPermanent,
-    isStranger: exchange?.hasAnswered === false && isBeforeAnyAnswer(code, error),
+    isStranger: exchange?.hasResponded === false && isBeforeAnyResponse(code, error),
     silentMs: error instanceof HttpError ? (error.silentMs ?? 0) : 0,
     destination: url.host,
     cause: error,
@@ -320,7 +320,7 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
   });
 }
 
-function isBeforeAnyAnswer(code: string, error: unknown): boolean {
+function isBeforeAnyResponse(code: string, error: unknown): boolean {
   if (error instanceof ProxyRefusal || code === "HTTP_CONNECT_TIMEOUT") return true;
   if (code.startsWith("HPE_") || code.startsWith("ERR_SSL") || code === "EPROTO") return true;
   return error instanceof Error && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));

@@ -4,7 +4,7 @@ import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
 import { forwardingProxy, type Route, Routes } from "./routes.ts";
 import { HostThrottle } from "./throttle.ts";
-import type { RawAnswer, RawRequest, RequestBody } from "./transport.ts";
+import type { RawRequest, RawResponse, RequestBody } from "./transport.ts";
 import { proxyAuthorization } from "./tunnel.ts";
 import { UploadBody } from "./upload-body.ts";
 import { fileBody, type UploadThreads } from "./upload-threads.ts";
@@ -14,7 +14,7 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  * (`-retry-budget`). Waits between attempts are random, at most `firstWaitMs` at first, and double up to
  * `longestWaitMs`.
  *
- * A response must begin within `answerMs` if a registry answers it from its index (a slower registry is overloaded),
+ * A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
  * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
  * stores. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
  */
@@ -22,7 +22,7 @@ export interface Timeouts {
   readonly budgetMs: number;
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
-  readonly answerMs: number;
+  readonly responseMs: number;
   readonly commitMs: number;
   readonly stallMs: number;
 }
@@ -35,7 +35,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   budgetMs: 300_000,
   firstWaitMs: 500,
   longestWaitMs: 15_000,
-  answerMs: 60_000,
+  responseMs: 60_000,
   commitMs: 600_000,
   stallMs: 60_000,
 };
@@ -44,12 +44,12 @@ const MIN_SILENCE_MS = 5000;
 
 /** No attempt may stall for longer than the retry budget. Without a budget there is only one attempt. */
 function withinBudget(timeouts: Timeouts): Timeouts {
-  const { budgetMs, answerMs, commitMs, stallMs } = timeouts;
+  const { budgetMs, responseMs, commitMs, stallMs } = timeouts;
   if (budgetMs === 0) return timeouts;
   const maxMs = Math.max(budgetMs, MIN_SILENCE_MS);
   return {
     ...timeouts,
-    answerMs: Math.min(answerMs, maxMs),
+    responseMs: Math.min(responseMs, maxMs),
     commitMs: Math.min(commitMs, maxMs),
     stallMs: Math.min(stallMs, maxMs),
   };
@@ -64,12 +64,12 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface HttpAnswer extends RawAnswer {
+export interface HttpResponse extends RawResponse {
   readonly url: URL;
 }
 
-export function headerOf(answer: Pick<HttpAnswer, "headers">, name: string): string | undefined {
-  const value = answer.headers[name];
+export function headerOf(response: Pick<HttpResponse, "headers">, name: string): string | undefined {
+  const value = response.headers[name];
   return (Array.isArray(value) ? value[0] : value) || undefined;
 }
 
@@ -87,7 +87,7 @@ export class Http {
   readonly #routes: Routes;
   readonly #uploadThreads: UploadThreads | undefined;
   readonly #throttles = new Map<string, HostThrottle>();
-  readonly #answered = new Set<string>();
+  readonly #responded = new Set<string>();
 
   constructor(
     environment: Environment,
@@ -108,7 +108,7 @@ export class Http {
    * @param isInsecure no TLS verification and no proxy (docs/compatibility.md#insecure-registries)
    * @throws RegistryFault without a response; errors of the body's source; the signal's reason
    */
-  async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpAnswer> {
+  async exchange(request: HttpRequest, isInsecure: boolean): Promise<HttpResponse> {
     const { method, url, body, signal, headersTimeoutMs } = request;
     const throttle = this.#throttleOf(url);
     const startedMs = await throttle.admit(signal);
@@ -117,7 +117,7 @@ export class Http {
     const forwarder = forwardingProxy(route);
     const authorization = forwarder && proxyAuthorization(forwarder);
     try {
-      const answer = await this.#send(route, {
+      const response = await this.#send(route, {
         method,
         path: forwarder === undefined ? `${url.pathname}${url.search}` : withoutLogin(url),
         headers: {
@@ -131,12 +131,12 @@ export class Http {
         bodyTimeoutMs: this.timeouts.stallMs,
         signal,
       });
-      this.#answered.add(url.host);
-      this.#listen(throttle, startedMs, answer);
-      return { ...answer, url };
+      this.#responded.add(url.host);
+      this.#listen(throttle, startedMs, response);
+      return { ...response, url };
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkFault(method, url, error, { hasAnswered: this.#answered.has(url.host) });
+      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.host) });
     }
   }
 
@@ -144,7 +144,7 @@ export class Http {
     await Promise.all([this.#routes.close(), this.#uploadThreads?.close()]);
   }
 
-  #send(route: Route, request: RawRequest): Promise<RawAnswer> {
+  #send(route: Route, request: RawRequest): Promise<RawResponse> {
     const { body } = request;
     const file = body instanceof UploadBody && body.isLarge ? fileBody(body) : undefined;
     const isForThread = file !== undefined && this.#uploadThreads?.isAlive === true;
@@ -158,7 +158,7 @@ export class Http {
   #listen(
     throttle: HostThrottle,
     startedMs: number,
-    { status, headers }: Pick<HttpAnswer, "status" | "headers">,
+    { status, headers }: Pick<HttpResponse, "status" | "headers">,
   ): void {
     const askedMs = MAY_ASK_TO_WAIT.has(status)
       ? retryAfterMs(headerOf({ headers }, "retry-after"), serverTimeMs(headerOf({ headers }, "date")))

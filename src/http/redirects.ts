@@ -3,7 +3,7 @@ import { Fault } from "../errors/fault.ts";
 import { discard } from "./body.ts";
 import { addressOf, familyOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
-import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "./http.ts";
+import { type Http, type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
 
 const PRIVATE_IPV4 = [
   ["0.0.0.0", 32],
@@ -89,16 +89,16 @@ export interface RedirectRules {
  * header, which is otherwise taken as written; undefined rejects it. A request with a body is repeated only for 307 and
  * 308, which keep the method.
  */
-export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpAnswer> {
+export async function exchangeFollowing(http: Http, request: HttpRequest, rules: RedirectRules): Promise<HttpResponse> {
   const isReading = request.method === "GET" || request.method === "HEAD";
   let url = request.url;
   for (let redirects = 0; ; redirects += 1) {
     const authorization = rules.authorizationFor(url);
     const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
-    const answer = await http.exchange({ ...request, url, headers }, rules.isInsecure);
-    const location = headerOf(answer, "location");
-    if (location === undefined || !(isReading ? READING : REPEATING).has(answer.status)) return answer;
-    await discard(answer);
+    const response = await http.exchange({ ...request, url, headers }, rules.isInsecure);
+    const location = headerOf(response, "location");
+    if (location === undefined || !(isReading ? READING : REPEATING).has(response.status)) return response;
+    await discard(response);
     if (redirects === MAX_REDIRECTS) throw redirectFault(request, "stopped after 10 redirects");
     const next = rules.resolve === undefined ? URL.parse(location, url) : rules.resolve(location, url);
     if (next == null || !/^https?:$/.test(next.protocol)) throw redirectFault(request, "redirect to an invalid URL");

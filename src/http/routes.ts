@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { addressOf, dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
-import { Connections, exchangeOver, type RawAnswer, type RawRequest } from "./transport.ts";
+import { Connections, exchangeOver, type RawRequest, type RawResponse } from "./transport.ts";
 import { connectThrough, connectThroughSocks } from "./tunnel.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -33,7 +33,7 @@ export class Routes {
     this.#perRoute = perRoute;
   }
 
-  exchange(route: Route, request: RawRequest): Promise<RawAnswer> {
+  exchange(route: Route, request: RawRequest): Promise<RawResponse> {
     return exchangeOver(this.#connectionsOf(route), request);
   }
 

@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { createGunzip } from "node:zlib";
 import { Client, type Dispatcher, errors, Pool } from "undici";
-import { AnswerHeads, MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { HttpError } from "./dial.ts";
+import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
 
 /** One chunk besides the one in the socket, because blobs reuse their chunks soon. */
 const READ_AHEAD = { highWaterMark: 1 };
@@ -23,12 +23,12 @@ export interface StreamedBody {
   readonly open: () => AsyncIterable<Uint8Array>;
 }
 
-type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
+type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /** The body must be read to its end or destroyed; its gzip coding is removed. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
-  readonly headers: AnswerHeaders;
+  readonly headers: ResponseHeaders;
   readonly body: Readable;
 }
 
@@ -113,8 +113,8 @@ function withParserBudget(connect: () => void): void {
 }
 
 class LenientClient extends Client {
-  #heads: AnswerHeads | undefined;
-  #answers = 0;
+  #heads: ResponseHeads | undefined;
+  #responses = 0;
   #isAfterHead = false;
 
   constructor(origin: URL, options: Client.Options, open: () => Promise<Socket>) {
@@ -123,8 +123,8 @@ class LenientClient extends Client {
       connect: (_, callback) => {
         open().then(
           (socket) => {
-            this.#heads = new AnswerHeads(socket);
-            this.#answers = 0;
+            this.#heads = new ResponseHeads(socket);
+            this.#responses = 0;
             this.#isAfterHead = false;
             withParserBudget(() => callback(null, socket));
           },
@@ -135,7 +135,7 @@ class LenientClient extends Client {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    let isAnswered = false;
+    let hasResponse = false;
     return super.dispatch(options, {
       onRequestStart: (controller, context) => {
         this.#heads?.expect();
@@ -143,18 +143,18 @@ class LenientClient extends Client {
       },
       onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
       onResponseStart: (...args) => {
-        isAnswered = true;
+        hasResponse = true;
         handler.onResponseStart?.(...args);
       },
       onResponseData: (...args) => handler.onResponseData?.(...args),
       onResponseEnd: (...args) => {
-        this.#answers += 1;
+        this.#responses += 1;
         this.#isAfterHead = options.method === "HEAD";
         this.#heads?.rest();
         handler.onResponseEnd?.(...args);
       },
       onResponseError: (controller, error) => {
-        const state = { isAnswered, isFirst: this.#answers === 0, isAfterHead: this.#isAfterHead };
+        const state = { hasResponse, isFirst: this.#responses === 0, isAfterHead: this.#isAfterHead };
         handler.onResponseError?.(controller, httpError(error, options, state));
       },
     });
@@ -165,10 +165,10 @@ function httpError(
   error: Error,
   { headersTimeout, bodyTimeout }: Dispatcher.DispatchOptions,
   {
-    isAnswered,
+    hasResponse,
     isFirst,
     isAfterHead,
-  }: { readonly isAnswered: boolean; readonly isFirst: boolean; readonly isAfterHead: boolean },
+  }: { readonly hasResponse: boolean; readonly isFirst: boolean; readonly isAfterHead: boolean },
 ): Error {
   if (error instanceof errors.HeadersTimeoutError)
     return new HttpError("HTTP_HEADERS_TIMEOUT", "timeout awaiting response headers", {
@@ -178,7 +178,7 @@ function httpError(
     return new HttpError("HTTP_BODY_TIMEOUT", "timeout awaiting response body", { silentMs: bodyTimeout ?? 0 });
   if (error instanceof errors.HeadersOverflowError) return new HttpError("HPE_HEADER_OVERFLOW", error.message);
   // The body that some servers send after a response to HEAD, which has none.
-  if (error instanceof errors.HTTPParserError && isAfterHead && !isAnswered)
+  if (error instanceof errors.HTTPParserError && isAfterHead && !hasResponse)
     return new HttpError("HTTP_EOF", "EOF", { isFirst });
   if (error instanceof errors.HTTPParserError)
     return new HttpError(error.code ?? "HPE_INVALID", error.message, {
@@ -188,7 +188,7 @@ function httpError(
   if (error instanceof errors.SocketError && error.message === "bad upgrade")
     return new HttpError("HPE_INVALID_UPGRADE", "unexpected switch of protocols");
   if (error instanceof errors.SocketError)
-    return new HttpError("HTTP_EOF", isAnswered ? "unexpected EOF" : "EOF", { isFirst });
+    return new HttpError("HTTP_EOF", hasResponse ? "unexpected EOF" : "EOF", { isFirst });
   return error;
 }
 
@@ -198,7 +198,7 @@ function httpError(
  * A GET or HEAD is sent again over another connection if the server closed the kept one while it was idle, as in Go.
  * @throws the error of the connection, or of the body's source; HttpError
  */
-export async function exchangeOver(connections: Connections, request: RawRequest): Promise<RawAnswer> {
+export async function exchangeOver(connections: Connections, request: RawRequest): Promise<RawResponse> {
   for (;;) {
     try {
       return await exchangeOnce(connections, request);
@@ -209,7 +209,7 @@ export async function exchangeOver(connections: Connections, request: RawRequest
   }
 }
 
-async function exchangeOnce(connections: Connections, request: RawRequest): Promise<RawAnswer> {
+async function exchangeOnce(connections: Connections, request: RawRequest): Promise<RawResponse> {
   const { method, path, headers, body, headersTimeoutMs, bodyTimeoutMs, signal } = request;
   const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
   const length = streamed?.length;
@@ -217,7 +217,7 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
   // The request reports the stream's error; without a listener it would end the process.
   stream?.on("error", () => undefined);
   try {
-    const answer = await connections.request({
+    const response = await connections.request({
       method,
       path,
       headers: { ...headers, ...(length === undefined ? {} : { "content-length": String(length) }) },
@@ -229,15 +229,15 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
       ...(signal === undefined ? {} : { signal }),
     });
     // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
-    answer.body.once("close", () => stream?.destroy());
-    return decoded(answer, request);
+    response.body.once("close", () => stream?.destroy());
+    return decoded(response, request);
   } catch (error) {
     stream?.destroy();
     throw error;
   }
 }
 
-function decoded({ statusCode: status, headers, body }: Dispatcher.ResponseData, request: RawRequest): RawAnswer {
+function decoded({ statusCode: status, headers, body }: Dispatcher.ResponseData, request: RawRequest): RawResponse {
   const { "content-encoding": coding, "content-length": _length, ...others } = headers;
   const isCoded = typeof coding === "string" && /^(?:x-)?gzip$/i.test(coding);
   if (!isCoded || request.method === "HEAD" || request.headers.range !== undefined) return { status, headers, body };

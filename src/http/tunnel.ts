@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
-import { MAX_HEAD_BYTES } from "./answer-heads.ts";
 import { type DialOptions, HttpError, opening } from "./dial.ts";
+import { MAX_HEAD_BYTES } from "./response-heads.ts";
 
 /**
  * A proxy's refusal to connect, in Go's words: the status text of the response to CONNECT, or the reason of a SOCKS
@@ -64,10 +64,10 @@ export async function connectThrough(
       maxHeaderSize: MAX_HEAD_BYTES,
     });
     asked.end();
-    const [answer, , head] = await once(asked, "connect");
-    const status: number = answer.statusCode;
+    const [response, , head] = await once(asked, "connect");
+    const status: number = response.statusCode;
     if (status < 200 || status > 299)
-      throw new ProxyRefusal(proxy.host, answer.statusMessage || `status ${status}`, {
+      throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),
       });

@@ -4,7 +4,7 @@ import { fromWire, toWire, type WireFault } from "../errors/wire.ts";
 import { HttpError } from "./dial.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
-import type { RawAnswer, RawRequest } from "./transport.ts";
+import type { RawRequest, RawResponse } from "./transport.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 import type { BodyRange } from "./upload-body.ts";
 
@@ -61,7 +61,7 @@ export type UploadNotice =
  * `position` counts the bytes sent: the last messages may still be on their way.
  */
 export type UploadReply =
-  | (Pick<RawAnswer, "status" | "headers"> & {
+  | (Pick<RawResponse, "status" | "headers"> & {
       readonly kind: "answered";
       readonly body: Uint8Array;
       readonly position: number;

@@ -5,7 +5,7 @@ import { messageOf } from "../errors/fault.ts";
 import { HttpError } from "./dial.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
-import type { RawAnswer, RawRequest } from "./transport.ts";
+import type { RawRequest, RawResponse } from "./transport.ts";
 import { stallFault, type UploadBody, type UploadFile } from "./upload-body.ts";
 import {
   errorFromWire,
@@ -58,7 +58,7 @@ export class UploadThreads {
   }
 
   /** As `Routes.exchange`, with at most the first 64 KiB of the response's body. */
-  async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawAnswer> {
+  async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawResponse> {
     const { signal, body: _, ...rest } = request;
     signal?.throwIfAborted();
     const { hooks } = body;

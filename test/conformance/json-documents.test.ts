@@ -9,7 +9,7 @@ import { configOf, historyType, inspectType } from "../../src/destinations/daemo
 import { printableLine } from "../../src/errors/printable.ts";
 import { decodeFirst, type GoType, unmarshal } from "../../src/go/json-decode.ts";
 import { goJson } from "../../src/go/json-encode.ts";
-import { answerFault } from "../../src/http/faults.ts";
+import { responseFault } from "../../src/http/faults.ts";
 import { type ImageConfig, imageConfigBytes, parseImageConfig } from "../../src/oci/image-config.ts";
 import { manifestBytes, parseIndex, parseManifest, selectManifest } from "../../src/oci/manifest.ts";
 
@@ -99,7 +99,7 @@ const READERS: Readonly<Record<string, Read>> = {
   },
   "registry error": (document) => {
     const url = new URL("https://registry.example/v2/");
-    const failed = answerFault({ method: "GET", url, status: 400, retryAfter: undefined, body: document.toString() });
+    const failed = responseFault({ method: "GET", url, status: 400, retryAfter: undefined, body: document.toString() });
     if (failed.diagnostics.length === 0) throw new Error("no diagnostics");
     return failed.message;
   },

@@ -96,7 +96,7 @@ describe.each(WITH_BODY)("%s %s", (method, target) => {
 
 test("an upload to a registry that stops reading is retried", async () => {
   // Far more than kernels buffer without a reader; only the stall timeout can end this.
-  await using scene = await PushScene.open({ answerMs: 1000, stallMs: 1000, commitMs: 600_000 });
+  await using scene = await PushScene.open({ responseMs: 1000, stallMs: 1000, commitMs: 600_000 });
   scene.fail("PATCH", UPLOADS, { silentAfterBytes: 5 * MIB });
   const { blob } = await scene.pushWhole(40 * MIB);
   expect(scene.logger.lines).toContainEqual(
@@ -106,7 +106,7 @@ test("an upload to a registry that stops reading is retried", async () => {
 });
 
 test("a commit may take far longer than other requests (moby issue 53700)", async () => {
-  await using scene = await PushScene.open({ answerMs: 100, stallMs: 100 });
+  await using scene = await PushScene.open({ responseMs: 100, stallMs: 100 });
   const slow = async (proceed: () => Promise<Reply>): Promise<Reply> => {
     await new Promise((resolve) => setTimeout(resolve, 600));
     return proceed();

@@ -178,7 +178,7 @@ const REFUSED: readonly Refused[] = [
     target: BLOBS,
     action: answered({ status: 400 }),
     message: "unexpected status code 400 Bad Request (HEAD responses have no body, use GET for details)",
-    hint: /^Read the registry's answer .* \(HTTP 400 for blob sha256:/,
+    hint: /^Read the registry's response .* \(HTTP 400 for blob sha256:/,
   },
   {
     name: "an upload response without a Location",

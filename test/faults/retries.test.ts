@@ -22,8 +22,8 @@ const WORK = { priority: 0 };
 
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
-    const { answerMs, commitMs, stallMs } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 }).timeouts;
-    expect({ answerMs, commitMs, stallMs }).toEqual({ answerMs: 8000, commitMs: 8000, stallMs: 8000 });
+    const { responseMs, commitMs, stallMs } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 }).timeouts;
+    expect({ responseMs, commitMs, stallMs }).toEqual({ responseMs: 8000, commitMs: 8000, stallMs: 8000 });
     expect(new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 0 }).timeouts.commitMs).toBe(DEFAULT_TIMEOUTS.commitMs);
   });
 

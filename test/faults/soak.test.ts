@@ -18,7 +18,7 @@ const FROM = Number(process.env.SOAK_FROM ?? 0);
 /** One in this many runs as a command in real time; the others run in this process, where waits take no time. */
 const BY_COMMAND_EVERY = 25;
 /** Timeouts take real time even in this process. */
-const DEFAULT_TIMEOUTS = { answerMs: 3000, commitMs: 3000, stallMs: 3000 };
+const DEFAULT_TIMEOUTS = { responseMs: 3000, commitMs: 3000, stallMs: 3000 };
 
 function draw(random: SeededRandom, id: string): SoakExport {
   const names = [`app-${id}:latest`, `app-${id}:v2`, `app-${id}-more:v1`];

@@ -129,7 +129,7 @@ describe("a large blob", () => {
 
   test("that a connection no longer accepts counts as stalled", async () => {
     server.faults.add({ method: "PATCH", target: UPLOADS, action: { silentAfterBytes: 1000 } });
-    const timeouts = { ...DEFAULT_TIMEOUTS, stallMs: 300, answerMs: 300 };
+    const timeouts = { ...DEFAULT_TIMEOUTS, stallMs: 300, responseMs: 300 };
     const retried: unknown[] = [];
     const onRetry = (error: unknown) => retried.push(error);
     const { repository } = connect(threads().own, { timeouts, onRetry });

@@ -16,7 +16,7 @@ import { testRegistries } from "./registry/test-registries.ts";
 const WORK = { priority: 0 };
 
 /** For tests that wait for a timeout. Slow responses may time out, too, and are retried. */
-export const SHORT_TIMEOUTS: Partial<Timeouts> = { answerMs: 100, commitMs: 100, stallMs: 100 };
+export const SHORT_TIMEOUTS: Partial<Timeouts> = { responseMs: 100, commitMs: 100, stallMs: 100 };
 
 export const REPOSITORY = "team/app";
 export const UPLOADS = /\/blobs\/uploads\//;

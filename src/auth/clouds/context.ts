@@ -17,7 +17,7 @@ export const METADATA_TIMEOUT_MS = 1_000;
 
 const TOKEN_TIMEOUT_MS = 15_000;
 
-export const MAX_ANSWER_BYTES = 256 << 10;
+export const MAX_RESPONSE_BYTES = 256 << 10;
 
 export interface TokenRequest {
   readonly url: URL;
@@ -37,16 +37,16 @@ export async function askForToken(http: Http, details: TokenRequest, member: str
     headersTimeoutMs: TOKEN_TIMEOUT_MS,
     signal,
   };
-  const answer = await http.exchange(request, isLocal);
-  await ensureStatus(request, answer, [200]);
-  const token = parseToken(await readAll(request, answer, MAX_ANSWER_BYTES), member);
-  // The answer is not shown: it may hold a token under another name.
-  if (token === undefined) throw new Fault("EXPORT_AUTH_CLOUD", `no ${member} in the answer of ${url.host}`);
+  const response = await http.exchange(request, isLocal);
+  await ensureStatus(request, response, [200]);
+  const token = parseToken(await readAll(request, response, MAX_RESPONSE_BYTES), member);
+  // The response is not shown: it may hold a token under another name.
+  if (token === undefined) throw new Fault("EXPORT_AUTH_CLOUD", `no ${member} in the response of ${url.host}`);
   registerSecret(token);
   return token;
 }
 
 function parseToken(body: Buffer, member: string): string | undefined {
-  const answer = unmarshal(body, struct({ [member]: text }));
-  return (answer.ok && answer.value[member]) || undefined;
+  const response = unmarshal(body, struct({ [member]: text }));
+  return (response.ok && response.value[member]) || undefined;
 }

@@ -44,13 +44,13 @@ export async function ecrCredentials(
     const { account, region, isFips } = registry;
     const client = new ECRClient({ ...options, region, ...(isFips && { useFipsEndpoint: true }) });
     await keepKeys(client);
-    const answer = await client.send(new GetAuthorizationTokenCommand({ registryIds: [account] }), abort);
-    return decode(answer.authorizationData?.[0]?.authorizationToken);
+    const response = await client.send(new GetAuthorizationTokenCommand({ registryIds: [account] }), abort);
+    return decode(response.authorizationData?.[0]?.authorizationToken);
   }
   const client = new ECRPUBLICClient({ ...options, region: PUBLIC_REGION });
   await keepKeys(client);
-  const answer = await client.send(new GetPublicTokenCommand({}), abort);
-  return decode(answer.authorizationData?.authorizationToken);
+  const response = await client.send(new GetPublicTokenCommand({}), abort);
+  return decode(response.authorizationData?.authorizationToken);
 }
 
 async function keepKeys({ config }: ECRClient | ECRPUBLICClient): Promise<void> {

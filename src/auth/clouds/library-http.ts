@@ -1,7 +1,7 @@
 import { ensureStatus, readAll } from "../../http/body.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import { type Http, type HttpRequest, headerOf } from "../../http/http.ts";
-import { MAX_ANSWER_BYTES } from "./context.ts";
+import { MAX_RESPONSE_BYTES } from "./context.ts";
 
 const FETCH_TIMEOUT_MS = 15_000;
 
@@ -25,7 +25,7 @@ export function sdkHandler(http: Http) {
       const { method, headers, body } = request;
       const { host: _host, "content-length": _length, ...others } = headers;
       try {
-        const answer = await http.exchange(
+        const response = await http.exchange(
           {
             method: method as HttpRequest["method"],
             url: urlOf(request),
@@ -36,8 +36,8 @@ export function sdkHandler(http: Http) {
           },
           false,
         );
-        const flat = Object.entries(answer.headers).map(([name, value]) => [name, String(value)] as const);
-        return { response: { statusCode: answer.status, headers: Object.fromEntries(flat), body: answer.body } };
+        const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const);
+        return { response: { statusCode: response.status, headers: Object.fromEntries(flat), body: response.body } };
       } catch (error) {
         // The SDK decides on retries by Node's errors.
         throw error instanceof RegistryFault && error.cause instanceof Error ? error.cause : error;
@@ -65,10 +65,10 @@ export function fetchThrough(http: Http, signal: AbortSignal): typeof fetch {
       headersTimeoutMs: FETCH_TIMEOUT_MS,
       signal,
     };
-    const answer = await http.exchange(sent, false);
-    await ensureStatus(sent, answer, [200]);
-    const body = await readAll(sent, answer, MAX_ANSWER_BYTES);
-    const type = headerOf(answer, "content-type") ?? "application/json";
-    return new Response(new Uint8Array(body), { status: answer.status, headers: { "content-type": type } });
+    const response = await http.exchange(sent, false);
+    await ensureStatus(sent, response, [200]);
+    const body = await readAll(sent, response, MAX_RESPONSE_BYTES);
+    const type = headerOf(response, "content-type") ?? "application/json";
+    return new Response(new Uint8Array(body), { status: response.status, headers: { "content-type": type } });
   };
 }

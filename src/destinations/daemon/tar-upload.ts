@@ -97,7 +97,7 @@ export class TarUpload {
   async #load({ docker }: DaemonConnection, signal: AbortSignal): Promise<void> {
     const request = { method: "POST", path: "/images/load", query: { quiet: "1" }, body: this.#body() } as const;
     try {
-      checkAnswer(await docker.text(request, signal));
+      checkResponse(await docker.text(request, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
@@ -126,8 +126,8 @@ export class TarUpload {
 
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
-function checkAnswer(answer: string): void {
-  for (const line of answer.split("\n")) {
+function checkResponse(response: string): void {
+  for (const line of response.split("\n")) {
     if (line.trim() === "") continue;
     const message = unmarshal(line, messageType);
     if (!message.ok) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);

@@ -59,7 +59,7 @@ async function* readBlob(
   work: Work,
 ): AsyncGenerator<Uint8Array> {
   if (from >= size && size > 0) return;
-  const answer = await connection.client.open({
+  const response = await connection.client.open({
     ...work,
     method: "GET",
     target: pathOf(connection, `blobs/${digest}`),
@@ -68,16 +68,16 @@ async function* readBlob(
     headers: from > 0 ? { range: `bytes=${from}-` } : {},
   });
   // A server without range support sends everything.
-  let position = answer.status === 206 ? from : 0;
+  let position = response.status === 206 ? from : 0;
   try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
       const skipped = Math.max(0, from - position);
       position += chunk.length;
       if (chunk.length > skipped) yield chunk.subarray(skipped);
     }
   } catch (error) {
     work.signal?.throwIfAborted();
-    throw networkFault("GET", answer.url, error);
+    throw networkFault("GET", response.url, error);
   }
   if (position !== size)
     throw new Fault(

@@ -5,7 +5,7 @@ import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { SingleFlight } from "../../concurrency/single-flight.ts";
 import { Fault } from "../../errors/fault.ts";
 import { discard, ensureStatus, readAll } from "../../http/body.ts";
-import { type Http, type HttpAnswer, type HttpRequest, headerOf } from "../../http/http.ts";
+import { type Http, type HttpRequest, type HttpResponse, headerOf } from "../../http/http.ts";
 import { exchangeFollowing, refusePrivate } from "../../http/redirects.ts";
 import type { RequestBody } from "../../http/transport.ts";
 
@@ -24,7 +24,7 @@ export interface RegistryRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type Answer = Pick<HttpAnswer, "status" | "headers" | "url">;
+export type RegistryResponse = Pick<HttpResponse, "status" | "headers" | "url">;
 
 /**
  * One registry, pinged and logged in to once per export. Methods make one attempt and leave retries to the caller,
@@ -46,26 +46,26 @@ export class RegistryClient {
     this.#credentials = credentials;
   }
 
-  async send(request: RegistryRequest): Promise<Answer> {
+  async send(request: RegistryRequest): Promise<RegistryResponse> {
     return this.#small.run(
       request.priority,
       async () => {
-        const answer = await this.open(request);
-        await discard(answer);
-        return { status: answer.status, headers: answer.headers, url: answer.url };
+        const response = await this.open(request);
+        await discard(response);
+        return { status: response.status, headers: response.headers, url: response.url };
       },
       0,
       request.signal,
     );
   }
 
-  async read(request: RegistryRequest, maxBytes: number): Promise<Answer & { readonly bytes: Buffer }> {
+  async read(request: RegistryRequest, maxBytes: number): Promise<RegistryResponse & { readonly bytes: Buffer }> {
     return this.#small.run(
       request.priority,
       async () => {
-        const answer = await this.open(request);
-        const bytes = await readAll(await this.#complete(request), answer, maxBytes);
-        return { status: answer.status, headers: answer.headers, url: answer.url, bytes };
+        const response = await this.open(request);
+        const bytes = await readAll(await this.#complete(request), response, maxBytes);
+        return { status: response.status, headers: response.headers, url: response.url, bytes };
       },
       0,
       request.signal,
@@ -73,7 +73,7 @@ export class RegistryClient {
   }
 
   /** The caller must read or discard the response's body. */
-  async open(request: RegistryRequest): Promise<HttpAnswer> {
+  async open(request: RegistryRequest): Promise<HttpResponse> {
     const session = await this.#connect(request.signal);
     const complete = await this.#complete(request);
     const exchange = (header: string | undefined) =>
@@ -84,28 +84,28 @@ export class RegistryClient {
         check: (to) => refusePrivate("redirect", complete.url, to),
       });
     const header = await session.authorization(request.scopes, request.signal);
-    let answer = await exchange(header);
-    if (session.refused(answer, request.scopes, header)) {
-      await discard(answer);
-      answer = await exchange(await session.authorization(request.scopes, request.signal));
+    let response = await exchange(header);
+    if (session.refused(response, request.scopes, header)) {
+      await discard(response);
+      response = await exchange(await session.authorization(request.scopes, request.signal));
     }
-    await ensureStatus(complete, answer, request.expected);
-    return answer;
+    await ensureStatus(complete, response, request.expected);
+    return response;
   }
 
   /**
    * The URL where an upload continues, from a Location header.
    * @throws Fault if it is missing, is not a URL of HTTP, or points into a private network (docs/compatibility.md#private-addresses)
    */
-  async location(answer: Answer): Promise<URL> {
+  async location(response: RegistryResponse): Promise<URL> {
     const { scheme } = await this.#connect();
-    const text = headerOf(answer, "location");
-    const url = text === undefined ? undefined : resolveLocation(text, answer.url, this.registry, scheme);
+    const text = headerOf(response, "location");
+    const url = text === undefined ? undefined : resolveLocation(text, response.url, this.registry, scheme);
     if (url === undefined) {
       const reason = text === undefined || text === "" ? "missing Location header" : "invalid Location header";
       throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${this.registry}: ${reason}`, { destination: this.registry });
     }
-    refusePrivate("Location header", answer.url, url);
+    refusePrivate("Location header", response.url, url);
     return url;
   }
 
@@ -113,7 +113,7 @@ export class RegistryClient {
     const { scheme } = await this.#connect(request.signal);
     const { method, target, headers, body, signal } = request;
     const url = typeof target === "string" ? new URL(`${scheme}//${this.registry}${target}`) : target;
-    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.timeouts.answerMs;
+    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.timeouts.responseMs;
     return { method, url, body, headersTimeoutMs, signal, ...(headers === undefined ? {} : { headers }) };
   }
 

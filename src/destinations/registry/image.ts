@@ -137,7 +137,7 @@ async function readConfig(connection: Connection, { digest, size, data }: Descri
             },
             MAX_DOCUMENT_BYTES,
           )
-          .then((answer) => answer.bytes)
+          .then((response) => response.bytes)
       : Buffer.from(data, "base64");
   if (bytes.length === size && digestOf(bytes) === digest) return bytes;
   throw new Fault(

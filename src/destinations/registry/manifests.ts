@@ -11,7 +11,7 @@ import {
 } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
-import type { Answer } from "./client.ts";
+import type { RegistryResponse } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
 const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
@@ -23,14 +23,18 @@ const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
  * @param isThere queries our digest
  * @throws RegistryFault
  */
-export async function checkStored(answer: Answer, digest: Digest, isThere: () => Promise<boolean>): Promise<void> {
-  const stored = headerOf(answer, "docker-content-digest") ?? "";
+export async function checkStored(
+  response: RegistryResponse,
+  digest: Digest,
+  isThere: () => Promise<boolean>,
+): Promise<void> {
+  const stored = headerOf(response, "docker-content-digest") ?? "";
   if (!isSha256(stored) || stored === digest || (await isThere())) return;
-  const message = `PUT ${answer.url.origin}${answer.url.pathname}: the registry stored ${stored} instead of ${digest}`;
+  const message = `PUT ${response.url.origin}${response.url.pathname}: the registry stored ${stored} instead of ${digest}`;
   throw new RegistryFault(WRONG_DIGEST, message, {
-    status: answer.status,
+    status: response.status,
     isTemporary: false,
-    destination: answer.url.host,
+    destination: response.url.host,
     hint: "The data was altered on its way: look for a proxy that changes requests, or for a damaged disk.",
   });
 }
@@ -62,7 +66,7 @@ export async function headManifest(
   actions: "pull" | "push,pull",
   work: Work,
 ): Promise<Digest | "" | undefined> {
-  const answer = await connection.client.send({
+  const response = await connection.client.send({
     ...work,
     method: "HEAD",
     target: pathOf(connection, `manifests/${identifier}`),
@@ -70,8 +74,8 @@ export async function headManifest(
     expected: [200, 403, 404, 405, 501],
     headers: { accept: ACCEPT },
   });
-  if (answer.status !== 200) return undefined;
-  const digest = headerOf(answer, "docker-content-digest") ?? "";
+  if (response.status !== 200) return undefined;
+  const digest = headerOf(response, "docker-content-digest") ?? "";
   return isSha256(digest) ? (digest as Digest) : "";
 }
 
@@ -104,7 +108,7 @@ export async function putManifest(
   manifest: RemoteManifest,
   work: Work,
 ): Promise<void> {
-  const answer = await connection.client.send({
+  const response = await connection.client.send({
     ...work,
     method: "PUT",
     target: pathOf(connection, `manifests/${identifier}`),
@@ -115,7 +119,7 @@ export async function putManifest(
   });
   const { digest } = manifest;
   await checkStored(
-    answer,
+    response,
     digest,
     async () => (await headManifest(connection, digest, "push,pull", work)) !== undefined,
   );

@@ -40,7 +40,7 @@ export async function openUpload(connection: Connection, source: MountSource | u
 }
 
 async function post(connection: Connection, query: string, scopes: readonly string[], work: Work): Promise<Opened> {
-  const answer = await connection.client.send({
+  const response = await connection.client.send({
     ...work,
     method: "POST",
     target: pathOf(connection, `blobs/uploads/${query}`),
@@ -49,9 +49,9 @@ async function post(connection: Connection, query: string, scopes: readonly stri
     headers: { "content-type": "application/json", "content-length": "0" },
   });
   // Without a mount, a 201 has no meaning.
-  if (answer.status === 201 && query !== "") return { mounted: true };
-  const chunkMinBytes = Number(headerOf(answer, "oci-chunk-min-length") ?? 0) || 0;
-  return { mounted: false, location: await connection.client.location(answer), chunkMinBytes };
+  if (response.status === 201 && query !== "") return { mounted: true };
+  const chunkMinBytes = Number(headerOf(response, "oci-chunk-min-length") ?? 0) || 0;
+  return { mounted: false, location: await connection.client.location(response), chunkMinBytes };
 }
 
 const FINAL = new Set([401, 403, 404, 405]);

@@ -1,6 +1,6 @@
 import { DENIED, RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
-import type { Answer } from "./client.ts";
+import type { RegistryResponse } from "./client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
 
 /** Milliseconds an aborted export waits for a registry to cancel an upload, of the second it has to exit. */
@@ -33,25 +33,25 @@ export async function readUploadStatus(
   sent: number,
   work: Work,
 ): Promise<UploadStatus | undefined> {
-  const answer = await connection.client.send({
+  const response = await connection.client.send({
     ...work,
     method: "GET",
     target: location,
     scopes: [scopeOf(connection.repository, "push,pull")],
     expected: [200, 204],
   });
-  const offset = offsetOf(answer);
+  const offset = offsetOf(response);
   if (offset === undefined || offset > sent) return undefined;
-  const next = headerOf(answer, "location");
-  return { location: next === undefined ? location : await connection.client.location(answer), offset };
+  const next = headerOf(response, "location");
+  return { location: next === undefined ? location : await connection.client.location(response), offset };
 }
 
 /**
  * The number of bytes in a Range header `0-<last>`. Some registries write `0-0` for none, others for one byte, so it is
  * ignored.
  */
-function offsetOf(answer: Answer): number | undefined {
-  const last = /^(?:bytes[= ])?0-(\d+)$/.exec(headerOf(answer, "range") ?? "")?.[1];
+function offsetOf(response: RegistryResponse): number | undefined {
+  const last = /^(?:bytes[= ])?0-(\d+)$/.exec(headerOf(response, "range") ?? "")?.[1];
   return last === undefined || last === "0" ? undefined : Number(last) + 1;
 }
 

@@ -9,7 +9,7 @@ import { headerOf } from "../../http/http.ts";
 import { type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
-import type { Answer } from "./client.ts";
+import type { RegistryResponse } from "./client.ts";
 import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./open-upload.ts";
@@ -178,7 +178,7 @@ export class Upload {
       for (let range = await this.#nextRange(); range !== undefined; range = await this.#nextRange()) {
         const { from, to } = range;
         const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
-        const answer = await this.#sendBytes(
+        const response = await this.#sendBytes(
           "PATCH",
           this.#location as URL,
           range,
@@ -187,7 +187,8 @@ export class Upload {
           progressed,
         );
         this.#offset = to ?? (await this.#blob.done).size;
-        if (headerOf(answer, "location") !== undefined) this.#location = await this.#connection.client.location(answer);
+        if (headerOf(response, "location") !== undefined)
+          this.#location = await this.#connection.client.location(response);
         if (to === undefined) break;
       }
     } catch (error) {
@@ -228,8 +229,8 @@ export class Upload {
     const { digest, size } = await this.#blob.done;
     this.#hasCommitted = true;
     const range = { from: 0, to: size, length: size };
-    const answer = await this.#sendBytes("PUT", this.#commitTarget(digest), range, {}, [201, 204], progressed);
-    await checkStored(answer, digest, () => this.#isThere(digest));
+    const response = await this.#sendBytes("PUT", this.#commitTarget(digest), range, {}, [201, 204], progressed);
+    await checkStored(response, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
   }
 
@@ -237,7 +238,7 @@ export class Upload {
     const { client, repository, timeouts } = this.#connection;
     const { digest, size } = await this.#blob.done;
     this.#hasCommitted = true;
-    const answer = await client.send({
+    const response = await client.send({
       ...this.#options,
       method: "PUT",
       target: this.#commitTarget(digest),
@@ -246,7 +247,7 @@ export class Upload {
       headers: { "content-type": "application/octet-stream", "content-length": "0" },
       headersTimeoutMs: timeouts.commitMs,
     });
-    await checkStored(answer, digest, () => this.#isThere(digest));
+    await checkStored(response, digest, () => this.#isThere(digest));
     this.#options.onBytes?.(size);
   }
 
@@ -272,7 +273,7 @@ export class Upload {
     headers: Readonly<Record<string, string>>,
     expected: readonly number[],
     progressed: Progressed,
-  ): Promise<Answer> {
+  ): Promise<RegistryResponse> {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { from, to } = range;
@@ -312,9 +313,9 @@ export class Upload {
       signal: body.signal,
     });
     try {
-      const answer = await answering;
-      await discard(answer);
-      return answer;
+      const response = await answering;
+      await discard(response);
+      return response;
     } finally {
       foreground?.leave();
     }

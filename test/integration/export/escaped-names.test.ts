@@ -77,7 +77,7 @@ describe("nothing acts upon a terminal", () => {
     expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
   });
 
-  test("that is in a registry's answer", async () => {
+  test("that is in a registry's response", async () => {
     const { registry, scene } = await open();
     const errors = [{ code: "DENIED", message: EVIL, detail: { [EVIL]: EVIL } }];
     registry.faults.add({

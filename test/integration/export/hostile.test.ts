@@ -103,7 +103,7 @@ describe("what a registry has under the run image's name", () => {
     layers: [layer],
   };
   const cases: { readonly what: string; readonly body: string; readonly says: RegExp }[] = [
-    { what: "9 MB", body: " ".repeat(9e6), says: /the answer is longer than 8388608 bytes/ },
+    { what: "9 MB", body: " ".repeat(9e6), says: /the response is longer than 8388608 bytes/ },
     { what: "brackets", body: "[".repeat(1e6), says: /invalid image manifest: not JSON/ },
     { what: "a list", body: "[]", says: /invalid image manifest/ },
     { what: "a negative size", body: JSON.stringify({ ...manifest, layers: [{ ...layer, size: -1 }] }), says: /size/ },

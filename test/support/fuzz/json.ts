@@ -1,6 +1,6 @@
 import { parseEnvironmentAuth } from "../../../src/auth/docker-config.ts";
 import { cacheMetadataJson, parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
-import { answerFault } from "../../../src/http/faults.ts";
+import { responseFault } from "../../../src/http/faults.ts";
 import { imageConfigBytes, parseImageConfig } from "../../../src/oci/image-config.ts";
 import { isIndex, manifestBytes, parseIndex, parseManifest } from "../../../src/oci/manifest.ts";
 import type { SeededRandom } from "../random.ts";
@@ -91,7 +91,7 @@ export const json: FuzzTarget<string> = {
     });
     const cache = outcomeOf(() => cacheMetadataJson(parseCacheMetadata(text)));
     const url = new URL("https://registry.example/v2/");
-    const failed = answerFault({ method: "GET", url, status: 400, retryAfter: undefined, body: text }).message;
+    const failed = responseFault({ method: "GET", url, status: 400, retryAfter: undefined, body: text }).message;
     const auth = outcomeOf(() => [...parseEnvironmentAuth(text)]);
     return { manifest, index, isIndex: isIndex("", bytes), config, cache, failed, auth };
   },

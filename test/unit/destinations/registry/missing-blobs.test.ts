@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { missingBlobs } from "../../../../src/destinations/registry/blobs.ts";
-import { answerFault } from "../../../../src/http/faults.ts";
+import { responseFault } from "../../../../src/http/faults.ts";
 import type { Digest } from "../../../../src/oci/digest.ts";
 
 const [config, first, second] = ["c", "1", "2"].map((digit) => `sha256:${digit.repeat(64)}` as Digest);
@@ -10,7 +10,7 @@ const ALL = [config, first, second];
 
 function refused(...errors: readonly object[]) {
   const url = new URL("https://reg.example/v2/app/manifests/latest");
-  return answerFault({ method: "PUT", url, status: 400, retryAfter: undefined, body: JSON.stringify({ errors }) });
+  return responseFault({ method: "PUT", url, status: 400, retryAfter: undefined, body: JSON.stringify({ errors }) });
 }
 
 test.each<[string, unknown, readonly (Digest | undefined)[] | undefined]>([

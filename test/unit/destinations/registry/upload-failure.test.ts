@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { classifyFailure, type UploadFailure } from "../../../../src/destinations/registry/upload-recovery.ts";
 import { Fault } from "../../../../src/errors/fault.ts";
-import { answerFault } from "../../../../src/http/faults.ts";
+import { responseFault } from "../../../../src/http/faults.ts";
 
 function answered(status: number, code?: string) {
   const url = new URL("https://reg.example/v2/app/blobs/uploads/1");
   const body = code === undefined ? "" : JSON.stringify({ errors: [{ code }] });
-  return answerFault({ method: "PATCH", url, status, retryAfter: undefined, body });
+  return responseFault({ method: "PATCH", url, status, retryAfter: undefined, body });
 }
 
 test.each<[string, unknown, fromStart: UploadFailure, resumed: UploadFailure]>([

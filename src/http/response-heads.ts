@@ -15,7 +15,7 @@ const EMPTY = Buffer.alloc(0);
  * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
  * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
-export class AnswerHeads {
+export class ResponseHeads {
   readonly #socket: Socket;
   readonly #push: Socket["push"];
   #state: "idle" | "head" | "chunks" | "body" = "idle";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { goValue } from "../../../src/go/format.ts";
-import { answerFault, redactUrl, retryAfterMs } from "../../../src/http/faults.ts";
+import { redactUrl, responseFault, retryAfterMs } from "../../../src/http/faults.ts";
 
 const URL_ = new URL("https://reg.example/v2/a/manifests/latest");
 const errors = (...list: object[]) => JSON.stringify({ errors: list });
@@ -33,14 +33,14 @@ test.each([
   [500, '{"errors":"no"}', 'unexpected status code 500 Internal Server Error: {"errors":"no"}', true],
   [522, "", "unexpected status code 522 ", true],
 ])("%i %s", (status, body, text, isTemporary) => {
-  const fault = answerFault({ method: "GET", url: URL_, status, body, retryAfter: undefined });
+  const fault = responseFault({ method: "GET", url: URL_, status, body, retryAfter: undefined });
   expect(fault.message).toBe(`GET ${URL_}: ${text}`);
   expect(fault.isTemporary).toBe(isTemporary);
 });
 
 test("a date in Retry-After is relative to the server's clock", () => {
   const [date, retryAfter] = ["Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2001 00:01:00 GMT"];
-  const fault = answerFault({ method: "GET", url: URL_, status: 429, body: "", retryAfter, date });
+  const fault = responseFault({ method: "GET", url: URL_, status: 429, body: "", retryAfter, date });
   expect(fault.retryAfterMs).toBe(60_000);
 });
 
@@ -56,12 +56,12 @@ test.each([
   [529, true],
   [599, true],
 ])("%i is temporary: %s", (status, isTemporary) => {
-  const fault = answerFault({ method: "PUT", url: URL_, status, body: "", retryAfter: undefined });
+  const fault = responseFault({ method: "PUT", url: URL_, status, body: "", retryAfter: undefined });
   expect(fault.isTemporary).toBe(isTemporary);
 });
 
 test("the fault of a HEAD request explains why it has no details", () => {
-  expect(answerFault({ method: "HEAD", url: URL_, status: 403, body: "", retryAfter: undefined }).message).toBe(
+  expect(responseFault({ method: "HEAD", url: URL_, status: 403, body: "", retryAfter: undefined }).message).toBe(
     `HEAD ${URL_}: unexpected status code 403 Forbidden (HEAD responses have no body, use GET for details)`,
   );
 });
@@ -108,7 +108,7 @@ test.each([
 
 test("truncates deeply nested details, and caps waits", () => {
   const body = `{"errors":[{"code":"X","detail":${"[".repeat(900)}${"]".repeat(900)}}]}`;
-  const { message } = answerFault({ method: "GET", url: URL_, status: 400, retryAfter: undefined, body });
+  const { message } = responseFault({ method: "GET", url: URL_, status: 400, retryAfter: undefined, body });
   expect(message).toMatch(/X: ; \[{51}\.\.\.\]{51}$/);
   expect(retryAfterMs("9".repeat(400), 0)).toBe(Number.MAX_SAFE_INTEGER);
 });
