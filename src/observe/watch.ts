@@ -11,13 +11,13 @@ import { readAvailableCores } from "../process/machine.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { VERSION } from "../version.ts";
 import { type EventWriter, openEvents } from "./event-writer.ts";
-import type { EventBody, EventSink } from "./events.ts";
+import type { EventBody, EventSink, ExportEvent } from "./events.ts";
 import { Monitor } from "./monitor.ts";
 import { chooseProgress, type ProgressFlag, type ProgressMode, showProgress } from "./progress/show.ts";
 import { Activity } from "./summary/activity.ts";
 import { type Setup, type Summary, summarize, summaryLines } from "./summary/summary.ts";
 import { ExportSpans } from "./telemetry/export-spans.ts";
-import { type OpenSpan, openTelemetry, warnTelemetry } from "./telemetry/telemetry.ts";
+import { type OpenSpan, openTelemetry, type Telemetry, warnTelemetry } from "./telemetry/telemetry.ts";
 import { TimelineRecorder } from "./timeline/recorder.ts";
 import type { EarlierSpan } from "./timeline/timeline.ts";
 import { writeTimeline } from "./timeline/write.ts";
@@ -32,13 +32,6 @@ export interface ObserverOptions {
   readonly launcherRelease: Promise<LauncherRelease>;
   readonly earlier?: (() => readonly EarlierSpan[]) | undefined;
   readonly telemetry?: { readonly span: OpenSpan | undefined };
-}
-
-export interface Observers {
-  readonly monitor: Monitor;
-  end(failure: unknown): void;
-  /** Waits for readers, and warns of failed writes. Call last. */
-  close(): Promise<void>;
 }
 
 const CLOSE_TIMEOUT_MS = 10_000;
@@ -56,74 +49,112 @@ export async function watchExport(
   options: ObserverOptions,
   signal: AbortSignal,
 ): Promise<Observers> {
-  const { tuning } = settings;
-  const { logger, output } = options;
-  const events = openEvents(tuning.events);
-  const recorder = tuning.timeline === "" ? undefined : new TimelineRecorder();
-  const { environment, launcherRelease } = options;
-  const telemetry =
-    options.telemetry === undefined
-      ? openTelemetry("export", { settings, environment, logger, launcherRelease })
-      : undefined;
-  const span = options.telemetry?.span ?? telemetry?.start("export");
-  const spans = span === undefined ? undefined : new ExportSpans(span, settings);
-  const monitor = new Monitor(
-    (event) => {
-      events.write(event);
-      recorder?.event(event);
-      spans?.event(event);
+  const observers = new Observers(settings, workers, options, signal);
+  await observers.start();
+  return observers;
+}
+
+export class Observers {
+  readonly monitor: Monitor;
+  readonly #settings: ExportSettings;
+  readonly #options: ObserverOptions;
+  readonly #signal: AbortSignal;
+  readonly #events: EventWriter;
+  readonly #recorder: TimelineRecorder | undefined;
+  readonly #telemetry: Telemetry | undefined;
+  readonly #spans: ExportSpans | undefined;
+  readonly #setup: Setup;
+  readonly #activity: Activity;
+  readonly #progress: ProgressMode;
+  #stops: readonly (undefined | (() => void))[] = [];
+  #savedTimeline: Promise<void> | undefined;
+
+  constructor(
+    settings: ExportSettings,
+    workers: Pick<Setup, "workers" | "maxWorkers">,
+    options: ObserverOptions,
+    signal: AbortSignal,
+  ) {
+    const { events, timeline } = settings.tuning;
+    this.#settings = settings;
+    this.#options = options;
+    this.#signal = signal;
+    this.#events = openEvents(events);
+    this.#recorder = timeline === "" ? undefined : new TimelineRecorder();
+    if (options.telemetry === undefined) this.#telemetry = openTelemetry("export", { settings, ...options });
+    const span = options.telemetry?.span ?? this.#telemetry?.start("export");
+    this.#spans = span === undefined ? undefined : new ExportSpans(span, settings);
+    const onEvent = (event: ExportEvent): void => {
+      this.#events.write(event);
+      this.#recorder?.event(event);
+      this.#spans?.event(event);
       options.onEvent?.(event);
-    },
-    () => performance.now(),
-    recorder,
-    spans,
-  );
-  const clock = SYSTEM_CLOCK;
-  const mode = progressMode(settings, options);
-  const setup = setupOf(settings, workers, readAvailableCores());
-  const activity = new Activity(monitor, Math.min(setup.workers, setup.cores), () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  });
-  const hasEvents = tuning.events !== "" || options.onEvent !== undefined;
-  const stops = [
-    await showProgress({ monitor, mode, hasEvents, logger, output, style: styleOf(settings, options), clock }),
-    mode.kind === "none" && !hasEvents ? undefined : activity.watch(clock),
-    recorder?.watch(monitor, clock),
-  ];
-  const warn = (what: string, reason: string) => logger.warn(`Failed to write ${what}: ${reason}`);
-  const timeoutMs = () => (signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
-  const saveTimeline = async (from: TimelineRecorder): Promise<void> => {
-    try {
-      const timeline = from.timeline(monitor, `tandem ${VERSION}`, options.earlier?.());
-      await writeTimeline(tuning.timeline, timeline, timelinePage, timeoutMs());
-    } catch (error) {
-      warn("timeline", messageOf(error));
-    }
-  };
-  let timeline: Promise<void> | undefined;
-  const end = (failure: unknown): void => {
-    for (const stop of stops) stop?.();
-    if (failure === undefined) {
-      const summary = summarize(monitor, activity.bottleneck);
-      monitor.emit(summaryEvent(summary));
-      if (isSummaryDue(tuning.progress, mode, summary))
-        for (const line of summaryLines(summary, setup)) logger.info(line);
-    } else {
-      monitor.emit(failureEvent(failure));
+    };
+    this.monitor = new Monitor(onEvent, () => performance.now(), this.#recorder, this.#spans);
+    this.#setup = setupOf(settings, workers, readAvailableCores());
+    this.#activity = new Activity(this.monitor, Math.min(this.#setup.workers, this.#setup.cores), () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    });
+    this.#progress = progressMode(settings, options);
+  }
+
+  async start(): Promise<void> {
+    const { logger, output, onEvent } = this.#options;
+    const { monitor } = this;
+    const [mode, clock] = [this.#progress, SYSTEM_CLOCK];
+    const hasEvents = this.#settings.tuning.events !== "" || onEvent !== undefined;
+    const style = styleOf(this.#settings, this.#options);
+    this.#stops = [
+      await showProgress({ monitor, mode, hasEvents, logger, output, style, clock }),
+      mode.kind === "none" && !hasEvents ? undefined : this.#activity.watch(clock),
+      this.#recorder?.watch(monitor, clock),
+    ];
+  }
+
+  end(failure: unknown): void {
+    for (const stop of this.#stops) stop?.();
+    if (failure === undefined) this.#summarize();
+    else {
+      this.monitor.emit(failureEvent(failure));
       if (failure instanceof Error) reported.add(failure);
     }
-    spans?.end(failure);
-    if (recorder !== undefined) timeline = saveTimeline(recorder);
-  };
-  const close = async (): Promise<void> => {
-    const lost = await events.close(timeoutMs());
-    if (lost !== undefined) warn("events", lost);
-    await timeline;
-    const unwritten = await telemetry?.close();
-    if (unwritten !== undefined) warnTelemetry(logger, unwritten);
-  };
-  return { monitor, end, close };
+    this.#spans?.end(failure);
+    if (this.#recorder !== undefined) this.#savedTimeline = this.#saveTimeline(this.#recorder);
+  }
+
+  /** Waits for readers, and warns of failed writes. Call last. */
+  async close(): Promise<void> {
+    const lost = await this.#events.close(this.#timeoutMs);
+    if (lost !== undefined) this.#warn("events", lost);
+    await this.#savedTimeline;
+    const unwritten = await this.#telemetry?.close();
+    if (unwritten !== undefined) warnTelemetry(this.#options.logger, unwritten);
+  }
+
+  #summarize(): void {
+    const summary = summarize(this.monitor, this.#activity.bottleneck);
+    this.monitor.emit(summaryEvent(summary));
+    if (!isSummaryDue(this.#settings.tuning.progress, this.#progress, summary)) return;
+    for (const line of summaryLines(summary, this.#setup)) this.#options.logger.info(line);
+  }
+
+  async #saveTimeline(recorder: TimelineRecorder): Promise<void> {
+    try {
+      const timeline = recorder.timeline(this.monitor, `tandem ${VERSION}`, this.#options.earlier?.());
+      await writeTimeline(this.#settings.tuning.timeline, timeline, timelinePage, this.#timeoutMs);
+    } catch (error) {
+      this.#warn("timeline", messageOf(error));
+    }
+  }
+
+  get #timeoutMs(): number {
+    return this.#signal.aborted ? STOPPED_TIMEOUT_MS : CLOSE_TIMEOUT_MS;
+  }
+
+  #warn(what: string, reason: string): void {
+    this.#options.logger.warn(`Failed to write ${what}: ${reason}`);
+  }
 }
 
 export function setupOf(
