@@ -62,17 +62,26 @@ export interface Streams {
   readonly third?: number | Stream;
 }
 
+interface StartOptions extends Streams {
+  /**
+   * In a session of its own, the program's nice values count among its own threads only, as in a container: Linux gives
+   * each session its share of the CPU time (sched(7), autogroup).
+   */
+  readonly ownSession?: boolean;
+}
+
 export function startProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  { stdout, stderr, third }: Streams = {},
+  { stdout, stderr, third, ownSession = false }: StartOptions = {},
 ): RunningExporter {
   const started = performance.now();
   const stdio: StdioOptions = ["ignore", stdout ?? "pipe", stderr ?? "pipe", ...(third === undefined ? [] : [third])];
   const child = spawn(program, args, {
     env: { PATH: process.env.PATH ?? "", ...DEFAULT_ENVIRONMENT, ...env },
     stdio,
+    detached: ownSession,
   });
   if (child.pid !== undefined) running.add(child);
   child.once("exit", () => running.delete(child));

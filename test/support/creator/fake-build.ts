@@ -141,7 +141,8 @@ export class FakeBuild {
       USER: "starter",
       ...env,
     };
-    return startProgram(program, [...paths, ...run, ...sbom, ...own, ...flags, ...images], variables, streams);
+    const args = [...paths, ...run, ...sbom, ...own, ...flags, ...images];
+    return startProgram(program, args, variables, { ...streams, ownSession: true });
   }
 
   create(request: CreateRequest = {}) {
