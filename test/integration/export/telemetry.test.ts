@@ -140,10 +140,11 @@ test("files and directories are the group's too, whatever the umask", async () =
 test("an export that fails says how, and a retry is an event of its upload", async () => {
   const app = await FakeRegistry.start();
   const scene = await Scene.openSmall(app);
+  // More than once: the config's upload, which has no span of its own, may be the first.
   app.faults.add({
     method: "PATCH",
     target: /./,
-    times: 1,
+    times: 4,
     action: { answer: refusal(500, "UNKNOWN", `${app.host} is broken`) },
   });
   app.faults.add({
