@@ -115,7 +115,11 @@ export class LayerBuild implements Layer {
 
   release(): void {
     this.#consumersLeft -= 1;
-    if (this.#consumersLeft > 0) return;
+    if (this.#consumersLeft <= 0) this.free();
+  }
+
+  /** Frees the layer for its remaining consumers, too. Idempotent; readers are not interrupted. */
+  free(): void {
     this.#tar.release();
     this.#plannedStream?.fail(internal(`the tar of layer '${this.plan.id}' was never read`));
     this.#blob?.spool.then(

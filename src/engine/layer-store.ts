@@ -106,6 +106,11 @@ export class LayerStore {
     return [...this.#layers.values()];
   }
 
+  /** Frees layers that consumers have not released because of a failure: their files would last as long as the process. */
+  close(): void {
+    for (const layer of this.#layers.values()) layer.free();
+  }
+
   #build(plan: LayerPlan, signal: AbortSignal): LayerBuild {
     const [{ source, key }, early] = [plan, this.#early];
     if (source.kind !== "directory" || !early?.has(key))

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { type ExportEvent, type ExportOptions, exportImages, type Fault } from "../../../src/index.ts";
+import { spoolsClosed } from "../../support/open-spools.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -105,6 +106,18 @@ test("an abort stops it, with the signal's reason", async () => {
   const reason = new Error("enough");
   for await (const { event } of exporting) if (event === "layer-started") controller.abort(reason);
   await expect(exporting.result).rejects.toBe(reason);
+});
+
+test.each([
+  ["cache", "POST"],
+  ["app", "PUT"],
+] as const)("leaves no spool file open after the registry of the %s has refused", async (refused, method) => {
+  const { options, ...registries } = await open();
+  const answer = refusal(403, "DENIED", "no");
+  registries[refused].faults.add({ method, target: /./, times: 99, action: { answer } });
+  const spoolDir = tempTree({});
+  await exportImages({ ...options, spoolDir }, { env: ENV }).result.catch(() => undefined);
+  await spoolsClosed(spoolDir);
 });
 
 test("leaving the loop leaves the export alone", async () => {
