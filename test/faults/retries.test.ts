@@ -7,11 +7,11 @@ import { parseReference } from "../../src/oci/reference.ts";
 import { CertificateAuthority } from "../support/certificate.ts";
 import { ConnectProxy } from "../support/connect-proxy.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { ALWAYS, MANIFESTS, PushScene, REPOSITORY, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
+import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
 import { seededBytes } from "../support/random.ts";
 import { RawServer } from "../support/raw-server.ts";
 import { RecordingLogger } from "../support/recording-logger.ts";
-import { refusal } from "../support/registry/exchange.ts";
+import { type Reply, refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
 import { tempTree } from "../support/temp-tree.ts";
@@ -75,14 +75,23 @@ describe("opening an image", () => {
     return parseReference(`${scene.server.host}/${REPOSITORY}:v1`);
   }
 
-  test.each([
-    ["404 of a mirror that lags behind", refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
-    ["404 without a body", { status: 404 }],
-  ])("retries a %s", async (_, answer) => {
+  const PAGE = "<html>Down for maintenance</html>";
+  test.each<[string, RegExp, Reply]>([
+    ["404 of a mirror that lags behind", MANIFESTS, refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
+    ["404 without a body", MANIFESTS, { status: 404 }],
+    ["page in place of the manifest", MANIFESTS, { status: 200, body: PAGE }],
+    ["page in place of the config", BLOBS, { status: 200, body: PAGE }],
+    ["redirect to nowhere", MANIFESTS, { status: 302, headers: { location: "login:now" } }],
+    ["404 for /v2/ of a proxy", /^\/v2\/$/, { status: 404, body: PAGE }],
+    ...[204, 304, 409, 410, 451].map((status): [string, RegExp, Reply] => [`${status}`, MANIFESTS, { status }]),
+  ])("retries a %s", async (_, target, answer) => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
-    scene.fail("GET", MANIFESTS, { answer }, 5);
-    const image = await scene.repository.openImage(reference, PLATFORM, WORK);
+    scene.fail("GET", target, { answer }, 5);
+    // Not the one that has pushed, which needs no further ping.
+    const registries = testRegistries(scene.logger, {}, { clock: scene.clock });
+    onTestFinished(() => registries.close());
+    const image = await registries.repository(reference).openImage(reference, PLATFORM, WORK);
     expect(image.manifest.layers).toHaveLength(1);
     expect(scene.logger.lines).toContain("info Successfully opened remote image after 5 retries");
   });
@@ -97,6 +106,8 @@ describe("opening an image", () => {
   });
 
   test.each([
+    ["400", { status: 400 }],
+    ["405", { status: 405 }],
     ["401", refusal(401, "UNAUTHORIZED", "log in")],
     ["403", refusal(403, "DENIED", "no")],
     ["404 of the repository", refusal(404, "NAME_UNKNOWN", "no such repository")],

@@ -1,6 +1,6 @@
 import type { Clock } from "../../concurrency/clock.ts";
 import { fullJitter, type RetryPolicy } from "../../concurrency/retry.ts";
-import type { FaultCode } from "../../errors/fault.ts";
+import { Fault, type FaultCode } from "../../errors/fault.ts";
 import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Timeouts } from "../../http/http.ts";
 import { isSha256 } from "../../oci/digest.ts";
@@ -106,27 +106,39 @@ const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 
 export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
+export const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
+
 /**
  * Retry policy for opening images: the reference's attempts, then more within the budget, because the finished build is
- * worth it. Like the reference it also retries a missing image, because a mirror may lag behind, but not a missing
- * repository (docs/compatibility.md#retries).
+ * worth it. Like the reference it also retries errors that may be a mirror's or a proxy's (docs/compatibility.md#retries).
  * @param mayBeMissing accept a definite "not found" without retrying
  * @returns a factory of policies, one per image
  */
 export function openRetry(timeouts: Timeouts, clock: Clock): (mayBeMissing: boolean) => RetryPolicy {
   const policy = pushRetry(timeouts, clock);
   return (mayBeMissing) => {
-    let missing = 0;
+    let failures = 0;
+    const mayPass = mayBeMissing ? isUnexplained404 : mayBeTransient;
     return {
       ...policy,
       waitMs: (next) => OPEN_WAITS_MS[next - 2] ?? policy.waitMs(next),
-      isTemporary: (error) => isTemporary(error) || (mayAppear(error, mayBeMissing) && ++missing < OPEN_TRIES),
+      isTemporary: (error) => isTemporary(error) || (mayPass(error) && ++failures < OPEN_TRIES),
     };
   };
 }
 
-function mayAppear(error: unknown, mayBeMissing: boolean): boolean {
-  if (!(error instanceof RegistryFault) || error.code !== NOT_FOUND) return false;
-  if (error.diagnostics.length === 0) return true;
-  return !mayBeMissing && !error.diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
+function isUnexplained404(error: unknown): boolean {
+  return error instanceof RegistryFault && error.code === NOT_FOUND && error.diagnostics.length === 0;
+}
+
+/** The reference's, and a proxy's that wants a login. */
+const FINAL_REFUSALS = new Set([400, 401, 403, 405, 407]);
+
+/** A proxy may answer with a page of its own, whatever the status, and a mirror may lag behind. */
+function mayBeTransient(error: unknown): boolean {
+  if (!(error instanceof Fault)) return false;
+  if (!(error instanceof RegistryFault)) return error.code !== NO_PLATFORM;
+  const { status, diagnostics } = error;
+  if (status === undefined || FINAL_REFUSALS.has(status)) return false;
+  return !diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
 }
