@@ -284,7 +284,7 @@ test("a phase that does not end is killed when the creator is stopped twice", as
   running.process.kill("SIGTERM");
   await vi.waitFor(() => expect(build.record("trap")).toBe("got\n"), WAIT);
   running.process.kill("SIGTERM");
-  expect(await running.ended).toMatchObject({ exitCode: 143 });
+  expect(await running.ended).toMatchObject({ status: 143 });
   const pid = Number(build.record("pid"));
   await vi.waitFor(() => expect(isRunning(pid)).toBe(false), WAIT);
 });
