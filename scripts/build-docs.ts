@@ -4,16 +4,17 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { runTool } from "./build-tool.ts";
 import { withErrorCodes } from "./error-codes.ts";
+import { eventSchemaText } from "./event-schema.ts";
 import { runScript } from "./script.ts";
 import { TYPESCRIPT_6, typescript6Tool } from "./typescript-6.ts";
 
 const USAGE = `npm run docs -- [--check]
 
-Generates docs/api.md from the docstrings of src/index.ts, and the tables of docs/troubleshooting.md from the error codes.
+Generates docs/api.md from the docstrings of src/index.ts, docs/events.schema.json from the events, and the tables of
+docs/troubleshooting.md from the error codes.
 --check: only fails if the files are out of date.`;
 
-const root = dirname(import.meta.dirname);
-const target = join(root, "docs", "api.md");
+const docs = join(dirname(import.meta.dirname), "docs");
 
 const NOTICE = "<!-- Made by `npm run docs` from the docstrings; do not edit. -->\n\n";
 
@@ -31,9 +32,10 @@ function makeReference(): string {
 
 function main(args: readonly string[]): void {
   const { values } = parseArgs({ args, options: { check: { type: "boolean", default: false } } });
-  const troubleshooting = join(root, "docs", "troubleshooting.md");
+  const troubleshooting = join(docs, "troubleshooting.md");
   const documents = [
-    { path: target, text: makeReference() },
+    { path: join(docs, "api.md"), text: makeReference() },
+    { path: join(docs, "events.schema.json"), text: eventSchemaText() },
     { path: troubleshooting, text: withErrorCodes(readFileSync(troubleshooting, "utf8")) },
   ];
   for (const { path, text } of documents) {

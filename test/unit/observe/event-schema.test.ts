@@ -9,7 +9,7 @@ const read = (name: string) => readFileSync(join(docs, name), "utf8");
 
 const examples = [...read("events.md").matchAll(/```json\n(.*?)\n```/gs)].map(([, text = ""]) => text);
 
-test("docs/events.schema.json is the schema (node scripts/event-schema.ts writes it)", () => {
+test("docs/events.schema.json is the schema (npm run docs writes it)", () => {
   expect(read("events.schema.json")).toBe(eventSchemaText());
 });
 
