@@ -239,10 +239,7 @@ export class ImageCache implements CacheStore {
   }
 
   #pushMissing(pushes: readonly CacheLayerPush[], digests: readonly Digest[]): void {
-    const { repository } = this.#cache;
-    const list = digests.join(", ");
-    this.#context.logger.warn(`${repository.name} reported blobs it does not have; uploading them again: ${list}`);
-    repository.markMissing(digests);
+    this.#cache.repository.markMissing(digests);
     for (const push of pushes) push.pushIfMissing(digests);
   }
 

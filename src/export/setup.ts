@@ -150,5 +150,5 @@ function openDestination(
 ): AppDestination {
   if (inputs.settings.layout) return new LayoutApp(inputs, monitor);
   if (docker !== undefined) return new DaemonApp(inputs, new DaemonConnection(docker), logger, monitor);
-  return new RegistryApp(inputs, registries, logger, monitor);
+  return new RegistryApp(inputs, registries, monitor);
 }

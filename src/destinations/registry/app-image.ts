@@ -40,12 +40,11 @@ export class RegistryApp implements AppDestination {
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
-  readonly #logger: Logger;
   readonly #monitor: Monitor;
   readonly #hasOtherRepositories: boolean;
   readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
-  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, logger: Logger, monitor: Monitor) {
+  constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, monitor: Monitor) {
     this.name = settings.outputImage;
     this.#reference = parseReference(settings.outputImage);
     this.#names = [this.#reference, ...settings.additionalTags.map(parseReference)];
@@ -55,7 +54,6 @@ export class RegistryApp implements AppDestination {
     this.#settings = settings;
     this.#analyzed = analyzed;
     this.#registries = registries;
-    this.#logger = logger;
     this.#monitor = monitor;
   }
 
@@ -146,12 +144,7 @@ export class RegistryApp implements AppDestination {
     missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
     signal: AbortSignal,
   ): AddedImage {
-    for (const [repository, digests] of missing) {
-      this.#logger.warn(
-        `${repository.name} reported blobs it does not have; uploading them again: ${digests.join(", ")}`,
-      );
-      repository.markMissing(digests);
-    }
+    for (const [repository, digests] of missing) repository.markMissing(digests);
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
     const again = layers.map((layer): AddedLayer => {
       const { id, content } = layer;

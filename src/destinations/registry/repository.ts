@@ -79,10 +79,13 @@ export class RegistryRepository {
   }
 
   /**
-   * Marks blobs for lack of which the registry refused a manifest. Those it only reported are pushed again by the next
-   * {@link putBlob}; those just uploaded may still be on their way to its storage.
+   * Marks blobs for lack of which the registry refused a manifest, with a warning. Those it only reported are pushed
+   * again by the next {@link putBlob}; those just uploaded may still be on their way to its storage.
    */
-  markMissing(digests: Iterable<Digest>): void {
+  markMissing(digests: readonly Digest[]): void {
+    this.#connection.logger.warn(
+      `${this.name} reported blobs it does not have; uploading them again: ${digests.join(", ")}`,
+    );
     for (const digest of digests) {
       if (this.#sent.has(digest)) continue;
       this.#present.delete(digest);
