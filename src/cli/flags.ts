@@ -41,9 +41,9 @@ interface FlagRow {
 }
 
 /** `expected` completes "must be". `parse` resolves paths against `cwd`, and returns undefined for an invalid value. */
-interface Check<Given, Setting> {
+interface Check<Value, Setting> {
   readonly expected: string;
-  readonly parse: (value: Given, cwd: string) => Setting | undefined;
+  readonly parse: (value: Value, cwd: string) => Setting | undefined;
 }
 
 export const LAYERS_PLACEHOLDER = "<layers>";
@@ -212,20 +212,20 @@ const FLAGS = {
 
 type Table = typeof FLAGS;
 type Key = keyof Table;
-type Given<K extends Key> = FlagTypes[Table[K]["type"]];
+type Value<K extends Key> = FlagTypes[Table[K]["type"]];
 
-export type FlagValues = { readonly [K in Key]: Given<K> };
+export type FlagValues = { readonly [K in Key]: Value<K> };
 
-type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never) => infer Value } }
-  ? Exclude<Value, undefined>
-  : Given<K>;
+type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never) => infer Parsed } }
+  ? Exclude<Parsed, undefined>
+  : Value<K>;
 
 export type SettingsOf<P extends Part> = {
   readonly [K in Key as Table[K] extends { setting: `${P}.${infer Name}` } ? Name : never]: Setting<K>;
 };
 
 type LibraryKey = { [K in Key]: Table[K] extends { library: true } ? K : never }[Key];
-type Option<K extends Key> = Table[K] extends { check: { words: readonly (infer Word)[] } } ? Word : Given<K>;
+type Option<K extends Key> = Table[K] extends { check: { words: readonly (infer Word)[] } } ? Word : Value<K>;
 
 /** The library's options that are flags. The keys keep the comments of the table. */
 export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Option<K> };
@@ -278,10 +278,10 @@ function parseTimeline(path: string, cwd: string): string | undefined {
   return /\.(html|json)$/.test(path) ? absolutePath(cwd, path) : undefined;
 }
 
-function within(least: number, most: number): Check<number, number> {
-  const isAllowed = (value: number) => Number.isInteger(value) && value >= least && value <= most;
+function within(min: number, max: number): Check<number, number> {
+  const isAllowed = (value: number) => Number.isInteger(value) && value >= min && value <= max;
   return {
-    expected: `a whole number from ${least} to ${most}`,
+    expected: `a whole number from ${min} to ${max}`,
     parse: (value) => (isAllowed(value) ? value : undefined),
   };
 }

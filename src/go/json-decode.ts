@@ -10,7 +10,7 @@ import { isInt64 } from "./strconv.ts";
  */
 
 /** What a document assigns to one variable: nothing, one value, or several that are decoded in order. */
-export class Given {
+class Assignments {
   readonly values: readonly JsonValue[];
 
   constructor(values: readonly JsonValue[]) {
@@ -18,7 +18,7 @@ export class Given {
   }
 }
 
-export type GoType<T> = z.ZodType<T, Given>;
+export type GoType<T> = z.ZodType<T, Assignments>;
 
 /** `problem` contains no value of the document, but may contain names of its members. */
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
@@ -37,7 +37,7 @@ export function decodeFirst<T>(document: Uint8Array | string, type: GoType<T>): 
 
 function decodeDocument<T>(document: Uint8Array | string, type: GoType<T>, trailing: TrailingText): Decoded<T> {
   try {
-    return decoded(type, new Given([parseJson(document, trailing)]));
+    return decoded(type, new Assignments([parseJson(document, trailing)]));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return { ok: false, problem: `not JSON: ${error.message}` };
@@ -47,8 +47,8 @@ function decodeDocument<T>(document: Uint8Array | string, type: GoType<T>, trail
 /** zod would compile a parser for each type, which takes longer than the few documents of an export. */
 export const INTERPRETED = { jitless: true } as const;
 
-function decoded<T>(type: GoType<T>, given: Given): Decoded<T> {
-  const { success, data, error } = type.safeParse(given, INTERPRETED);
+function decoded<T>(type: GoType<T>, assigned: Assignments): Decoded<T> {
+  const { success, data, error } = type.safeParse(assigned, INTERPRETED);
   if (success) return { ok: true, value: data };
   const reasons = error.issues.map(({ message, path }) => {
     const at = z.core.toDotPath(path);
@@ -57,12 +57,16 @@ function decoded<T>(type: GoType<T>, given: Given): Decoded<T> {
   return { ok: false, problem: reasons.join("; ") };
 }
 
+export function zeroValue<T>(type: GoType<T>): T {
+  return type.parse(new Assignments([]), INTERPRETED);
+}
+
 /**
  * A scalar: the last value that is not null, else `zero`.
  * @param read undefined for a value of another type
  */
 function scalar<T>(expected: string, zero: T, read: (value: JsonValue) => T | undefined): GoType<T> {
-  return z.instanceof(Given).transform(({ values }, context) => {
+  return z.instanceof(Assignments).transform(({ values }, context) => {
     let result = zero;
     for (const value of values) {
       if (value === null) continue;
@@ -109,7 +113,7 @@ export const integer: GoType<number> = scalar("integer", 0, (value) => {
  * @param problemOf what is wrong with a text, if anything
  */
 export function checkedText(problemOf: (text: string) => string | undefined): GoType<string> {
-  return z.instanceof(Given).transform(({ values }, context) => {
+  return z.instanceof(Assignments).transform(({ values }, context) => {
     let result = "";
     for (const value of values.length === 0 ? [null] : values) {
       if (value !== null && typeof value !== "string") return refuse(context, "string", value);
@@ -123,7 +127,7 @@ export function checkedText(problemOf: (text: string) => string | undefined): Go
   });
 }
 
-export const base64: GoType<string | undefined> = z.instanceof(Given).transform(({ values }, context) => {
+export const base64: GoType<string | undefined> = z.instanceof(Assignments).transform(({ values }, context) => {
   let result: string | undefined;
   for (const value of values) {
     // Go is strict where Buffer.from() is not: digits in fours, padded.
@@ -138,17 +142,17 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(shape: Shape) {
   const byFolded = new Map(Object.keys(shape).map((name) => [fold(name), name]));
-  const members = ({ values }: Given, context: z.RefinementCtx): unknown => {
-    const given = new Map<string, JsonValue[]>(Object.keys(shape).map((name) => [name, []]));
+  const members = ({ values }: Assignments, context: z.RefinementCtx): unknown => {
+    const assigned = new Map<string, JsonValue[]>(Object.keys(shape).map((name) => [name, []]));
     for (const value of values) {
       if (value === null) continue;
       if (!(value instanceof JsonObject)) return refuse(context, "object", value);
-      for (const [key, member] of value.members) given.get(byFolded.get(fold(key)) ?? "")?.push(member);
+      for (const [key, member] of value.members) assigned.get(byFolded.get(fold(key)) ?? "")?.push(member);
     }
-    return Object.fromEntries([...given].map(([name, found]) => [name, new Given(found)]));
+    return Object.fromEntries([...assigned].map(([name, found]) => [name, new Assignments(found)]));
   };
   return z
-    .instanceof(Given)
+    .instanceof(Assignments)
     .transform(members)
     .pipe(z.object(shape) as z.ZodType<StructOf<Shape>>);
 }
@@ -165,41 +169,43 @@ function fold(name: string): string {
 
 export function pointer<T>(type: GoType<T>): GoType<T | undefined> {
   return z
-    .instanceof(Given)
+    .instanceof(Assignments)
     .transform(sinceNull)
     .pipe(z.union([NOTHING, type]));
 }
 
 /** A slice. The elements of a second list are decoded over those of the first. */
 export function list<T>(element: GoType<T>): GoType<readonly T[]> {
-  const elements = (given: Given, context: z.RefinementCtx): readonly Given[] => {
+  const elements = (assigned: Assignments, context: z.RefinementCtx): readonly Assignments[] => {
     const arrays: (readonly JsonValue[])[] = [];
-    for (const value of sinceNull(given).values) {
+    for (const value of sinceNull(assigned).values) {
       if (!isArray(value)) return refuse(context, "array", value);
       if (value.length === 0) arrays.length = 0;
       else arrays.push(value);
     }
-    return (arrays.at(-1) ?? []).map((_, i) => new Given(arrays.flatMap((array) => array.slice(i, i + 1))));
+    return (arrays.at(-1) ?? []).map((_, i) => new Assignments(arrays.flatMap((array) => array.slice(i, i + 1))));
   };
-  return z.instanceof(Given).transform(elements).pipe(z.array(element));
+  return z.instanceof(Assignments).transform(elements).pipe(z.array(element));
 }
 
 export function mapOf<T>(element: GoType<T>): GoType<ReadonlyMap<string, T>> {
-  const entries = (given: Given, context: z.RefinementCtx): Map<string, Given> => {
-    const found = new Map<string, Given>();
-    for (const value of sinceNull(given).values) {
+  const entries = (assigned: Assignments, context: z.RefinementCtx): Map<string, Assignments> => {
+    const found = new Map<string, Assignments>();
+    for (const value of sinceNull(assigned).values) {
       if (!(value instanceof JsonObject)) return refuse(context, "object", value);
-      for (const [key, member] of value.members) found.set(key, new Given([member]));
+      for (const [key, member] of value.members) found.set(key, new Assignments([member]));
     }
     return found;
   };
-  return z.instanceof(Given).transform(entries).pipe(z.map(z.string(), element));
+  return z.instanceof(Assignments).transform(entries).pipe(z.map(z.string(), element));
 }
 
-export const anything: GoType<PlainJson> = z.instanceof(Given).transform(({ values }) => plain(values.at(-1) ?? null));
+export const anything: GoType<PlainJson> = z
+  .instanceof(Assignments)
+  .transform(({ values }) => plain(values.at(-1) ?? null));
 
 export function attempt<T>(type: GoType<T>): GoType<Decoded<T>> {
-  return z.instanceof(Given).transform((given) => decoded(type, given));
+  return z.instanceof(Assignments).transform((assigned) => decoded(type, assigned));
 }
 
 export type PlainJson =
@@ -218,12 +224,12 @@ function plain(value: JsonValue): PlainJson {
 }
 
 /** Ignores what precedes the last null, which empties pointers, slices and maps. */
-function sinceNull({ values }: Given): Given {
-  return new Given(values.slice(values.lastIndexOf(null) + 1));
+function sinceNull({ values }: Assignments): Assignments {
+  return new Assignments(values.slice(values.lastIndexOf(null) + 1));
 }
 
 const NOTHING: GoType<undefined> = z
-  .custom<Given>((given) => given instanceof Given && given.values.length === 0)
+  .custom<Assignments>((assigned) => assigned instanceof Assignments && assigned.values.length === 0)
   .transform(() => undefined);
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {

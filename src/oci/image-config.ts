@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { decodeFirst, flag, Given, INTERPRETED, int64, list, mapOf, pointer, struct, text } from "../go/json-decode.ts";
+import { decodeFirst, flag, int64, list, mapOf, pointer, struct, text, zeroValue } from "../go/json-decode.ts";
 import { type GoStruct, goJson, goStruct, unlessEmpty } from "../go/json-encode.ts";
 import { diffIdType, unreadable } from "./digest.ts";
 
@@ -67,16 +67,14 @@ export type ContainerConfig = z.output<typeof containerConfigType>;
 export type HistoryEntry = z.output<typeof historyType>;
 
 export function emptyContainerConfig(): ContainerConfig {
-  return containerConfigType.parse(NOTHING_GIVEN, INTERPRETED);
+  return zeroValue(containerConfigType);
 }
 
 /** As imgutil creates it for a new image (imgutil new.go, emptyV1). */
 export function emptyImageConfig(platform: { readonly os: string; readonly architecture: string }): ImageConfig {
-  const config = imageConfigType.parse(NOTHING_GIVEN, INTERPRETED);
+  const config = zeroValue(imageConfigType);
   return { ...config, ...platform, rootfs: { ...config.rootfs, type: "layers" } };
 }
-
-const NOTHING_GIVEN = new Given([]);
 
 export function parseImageConfig(bytes: Uint8Array, source: string): ImageConfig {
   const parsed = decodeFirst(bytes, imageConfigType);
