@@ -72,13 +72,13 @@ interface SharedFile {
  */
 export class SpoolFiles {
   readonly #directory: string;
-  readonly #most: number;
+  readonly #maxFiles: number;
   readonly #files = new Set<SharedFile>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, most: number) {
+  constructor(directory: string, maxFiles: number) {
     this.#directory = directory;
-    this.#most = most;
+    this.#maxFiles = maxFiles;
   }
 
   async open(bytes: number): Promise<SpoolRoom> {
@@ -91,7 +91,7 @@ export class SpoolFiles {
   }
 
   async #choose(): Promise<SharedFile> {
-    const file = this.#files.size < this.#most ? await this.#create() : this.#leastShared();
+    const file = this.#files.size < this.#maxFiles ? await this.#create() : this.#leastShared();
     file.blobs += 1;
     return file;
   }

@@ -182,7 +182,7 @@ export function fitCapacity(
   let capacity: Wanted = { workers: 1, uploadConcurrency: 1, uploadThreads: 0 };
   const missing = lacking(capacity);
   if (missing !== undefined) throw limitFault(missing, limits[missing.name], missing.needed(capacity, isGuarded));
-  const most = (key: "workers" | "uploadConcurrency", limit: number): number => {
+  const maxFitting = (key: "workers" | "uploadConcurrency", limit: number): number => {
     let [fits, lacks] = [1, limit + 1];
     while (lacks - fits > 1) {
       const count = Math.floor((fits + lacks) / 2);
@@ -191,9 +191,9 @@ export function fitCapacity(
     }
     return fits;
   };
-  const maxWorkers = most("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
+  const maxWorkers = maxFitting("workers", Math.max(wanted.workers, wanted.fittingWorkers ?? 1));
   capacity = { ...capacity, workers: Math.min(maxWorkers, wanted.workers) };
-  capacity = { ...capacity, uploadConcurrency: most("uploadConcurrency", wanted.uploadConcurrency) };
+  capacity = { ...capacity, uploadConcurrency: maxFitting("uploadConcurrency", wanted.uploadConcurrency) };
   const withThreads = { ...capacity, uploadThreads: wantedUploadThreads(capacity.workers) };
   if (lacking(withThreads) === undefined) capacity = withThreads;
   const spare = left(limits.openFiles) - OPEN_FILES.needed(capacity, isGuarded);

@@ -147,12 +147,12 @@ export function defaultWorkers({ cores, memory }: Machine): number {
  * @param wanted at most {@link MAX_WORKERS}
  */
 export function boundWorkers(wanted: number, { cores, memory }: Machine, logger: Logger): number {
-  const most = fittingWorkers(memory);
-  if (memory === undefined || most > wanted) return wanted;
+  const max = fittingWorkers(memory);
+  if (memory === undefined || max > wanted) return wanted;
   const why = `the available memory of ${Math.floor(memory.bytes / MIB)} MiB (${memory.path})`;
-  if (wanted > most) logger.warn(`-workers ${wanted} exceeds ${why}: using ${most}`);
+  if (wanted > max) logger.warn(`-workers ${wanted} exceeds ${why}: using ${max}`);
   else if (wanted < cores) logger.debug(`Using ${wanted} workers on ${cores} cores because of ${why}`);
-  return most;
+  return max;
 }
 
 export function hasMemoryFor(workers: number): boolean {

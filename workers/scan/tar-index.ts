@@ -203,9 +203,9 @@ function sharedPrefixes(entries: readonly ScannedEntry[]): Uint16Array {
     if (i % RESTART === 0) continue;
     const name = (entries[i] as ScannedEntry).name;
     const previous = (entries[i - 1] as ScannedEntry).name;
-    const most = Math.min(name.length, previous.length, 0xffff);
+    const max = Math.min(name.length, previous.length, 0xffff);
     let same = 0;
-    while (same < most && name.charCodeAt(same) === previous.charCodeAt(same)) same += 1;
+    while (same < max && name.charCodeAt(same) === previous.charCodeAt(same)) same += 1;
     shared[i] = same;
   }
   return shared;

@@ -130,18 +130,18 @@ const MAX_RATIO = 200;
 
 class ExpansionLimit {
   readonly #blobSize: number;
-  readonly #most: number;
+  readonly #maxBytes: number;
 
   constructor(blobSize: number) {
     this.#blobSize = blobSize;
-    this.#most = Math.max(ALWAYS_ALLOWED, MAX_RATIO * blobSize);
+    this.#maxBytes = Math.max(ALWAYS_ALLOWED, MAX_RATIO * blobSize);
   }
 
   check(bytes: number): void {
-    if (bytes <= this.#most) return;
+    if (bytes <= this.#maxBytes) return;
     throw new Fault(
       "EXPORT_LAYER_EXPANSION",
-      `decompression bomb: ${this.#blobSize} bytes unpack to more than ${this.#most}`,
+      `decompression bomb: ${this.#blobSize} bytes unpack to more than ${this.#maxBytes}`,
     );
   }
 }

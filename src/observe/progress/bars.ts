@@ -58,13 +58,12 @@ export function drawBars(
 
 function layOut(lines: readonly Line[], width: number, { isUnicode }: BarStyle): string[] {
   const longest = Math.max(0, ...lines.map(({ name }) => stringWidth(name)));
-  const most = Math.max(0, ...lines.map(({ columns }) => columns.length));
   const widthOf = (count: number) =>
     Math.max(
       0,
       ...lines.map(({ columns }) => columns.slice(0, count).reduce((sum, text) => sum + 1 + stringWidth(text), 0)),
     );
-  let count = most;
+  let count = Math.max(0, ...lines.map(({ columns }) => columns.length));
   while (count > 0 && width - widthOf(count) < Math.min(longest, MIN_NAME)) count -= 1;
   const nameWidth = Math.max(1, Math.min(longest, width - widthOf(count)));
   return lines.map(({ name, columns }) => {

@@ -2,14 +2,14 @@ const MAX_SAMPLES = 2048;
 
 /** Samples in bounded memory: the longer the export, the fewer samples are kept. */
 export class Series {
-  readonly #most: number;
+  readonly #max: number;
   readonly #values = new Map<string, number[]>();
   #times: number[] = [];
   #keepEvery = 1;
   #samples = 0;
 
-  constructor(most = MAX_SAMPLES) {
-    this.#most = most;
+  constructor(max = MAX_SAMPLES) {
+    this.#max = max;
   }
 
   get times(): readonly number[] {
@@ -28,7 +28,7 @@ export class Series {
       known.push(value);
       this.#values.set(name, known);
     }
-    if (this.#times.length > this.#most) this.#thin();
+    if (this.#times.length > this.#max) this.#thin();
   }
 
   #thin(): void {
@@ -66,16 +66,16 @@ export interface Span {
  */
 export class SpanList {
   readonly #laneOf: (span: Span) => string | number;
-  readonly #most: number;
+  readonly #max: number;
   #spans: Span[] = [];
   readonly #last = new Map<string | number, Span>();
   /** Merge spans with pauses up to this; below 0 nothing is merged. */
   #pauseMs = -1;
   #mixesLayers = false;
 
-  constructor(laneOf: (span: Span) => string | number, most = MAX_SPANS) {
+  constructor(laneOf: (span: Span) => string | number, max = MAX_SPANS) {
     this.#laneOf = laneOf;
-    this.#most = most;
+    this.#max = max;
   }
 
   get spans(): readonly Span[] {
@@ -84,7 +84,7 @@ export class SpanList {
 
   add(span: Span): void {
     this.#place(span);
-    if (this.#spans.length > this.#most) this.#compact();
+    if (this.#spans.length > this.#max) this.#compact();
   }
 
   #place(span: Span): void {
@@ -104,7 +104,7 @@ export class SpanList {
   }
 
   #compact(): void {
-    while (this.#spans.length > this.#most / 2 && this.#pauseMs < Number.POSITIVE_INFINITY) {
+    while (this.#spans.length > this.#max / 2 && this.#pauseMs < Number.POSITIVE_INFINITY) {
       this.#pauseMs = Math.max(0.25, this.#pauseMs * 2);
       if (!this.#mixesLayers && this.#pauseMs > MAX_OWN_PAUSE_MS) {
         this.#mixesLayers = true;

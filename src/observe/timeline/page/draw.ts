@@ -60,7 +60,7 @@ const CHART_TEXT_HEIGHT = 19;
 
 function drawChart({ canvas, color }: Pen, chart: Chart, y: number, height: number, view: View): void {
   const [top, bottom] = [y + CHART_TEXT_HEIGHT, y + height - 4];
-  const scale = chart.most === 0 ? 0 : (bottom - top) / chart.most;
+  const scale = chart.max === 0 ? 0 : (bottom - top) / chart.max;
   canvas.lineWidth = 1.5;
   for (const { color: name, values } of chart.lines) {
     canvas.beginPath();
@@ -81,7 +81,7 @@ function drawChart({ canvas, color }: Pen, chart: Chart, y: number, height: numb
     x += canvas.measureText(text).width + 12;
   };
   for (const { name, color: own } of chart.lines) say(name, own);
-  say(`max ${chart.format(chart.most)}`, "dim");
+  say(`max ${chart.format(chart.max)}`, "dim");
 }
 
 const TICK_PIXELS = 110;

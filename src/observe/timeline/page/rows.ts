@@ -29,7 +29,7 @@ export interface Bar {
 export interface Chart {
   readonly times: readonly number[];
   readonly lines: readonly { readonly name: string; readonly color: Color; readonly values: readonly number[] }[];
-  readonly most: number;
+  readonly max: number;
   readonly format: (value: number) => string;
 }
 
@@ -264,6 +264,6 @@ function speedChart({ samples, uploads }: Timeline): Chart {
 }
 
 function chart(times: Chart["times"], lines: Chart["lines"], format: Chart["format"]): Chart {
-  const most = lines.reduce((all, { values }) => values.reduce((highest, value) => Math.max(highest, value), all), 0);
-  return { times, lines, most, format };
+  const max = lines.reduce((all, { values }) => values.reduce((highest, value) => Math.max(highest, value), all), 0);
+  return { times, lines, max, format };
 }
