@@ -77,13 +77,14 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   const { workers, maxWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
+  // Before the observers, which this function closes only from its try block on.
+  const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
   const options = {
     ...{ logger, output, environment, onEvent, launcherRelease, earlier },
     ...(telemetry && { telemetry }),
   };
   const observers = await watchExport(inputs.settings, { workers, maxWorkers }, options, signal);
   const { monitor } = observers;
-  const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
   const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
   if (early !== undefined) {
     early.handOver(logger, onRetry);

@@ -1,8 +1,12 @@
-import { expect, test } from "vitest";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
+import { openSpools } from "../../support/open-spools.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 
 /** A layer's events and the final ones as `<event> <image>`. */
 function stepsOf(events: readonly ExportEvent[], layer: string): string[] {
@@ -66,4 +70,16 @@ test("events tell of a build's steps, of a rebuild's, and why an export failed; 
       reason: expect.stringContaining("failed to export"),
     }),
   );
+});
+
+test("an export without the memory for its threads leaves no file of events open", async () => {
+  const scene = await Scene.openSmall(await FakeRegistry.start());
+  const directory = tempTree({});
+  using _ = vi.spyOn(WebAssembly, "Memory").mockImplementation(function refuse() {
+    throw new RangeError("could not allocate memory");
+  });
+  const flags = ["-events", join(directory, "events.jsonl"), "-workers", "3"];
+  const { stdout, stderr } = await exportInProcess(scene.arguments({ cache: "", flags }));
+  expect(`${stdout}${stderr}`).toContain("could not allocate memory");
+  expect(openSpools(directory)).toBe(0);
 });
