@@ -13,7 +13,7 @@ import { type ExportOptions, type ParsedCommand, parseOptions } from "./parse.ts
 import { ensureOwner } from "./privileges.ts";
 import { type ProcessContext, resolveSettings } from "./settings.ts";
 
-interface ExporterProcess extends ProcessContext {
+interface ExporterContext extends ProcessContext {
   readonly program?: string;
   readonly home: string;
   readonly logger: Logger;
@@ -31,28 +31,28 @@ interface ExporterProcess extends ProcessContext {
  */
 export async function runExporter(
   command: ParsedCommand,
-  process: ExporterProcess,
+  context: ExporterContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { onEvent, logger } = process;
-  const inputs = await reportingFailures(undefined, onEvent, () => resolveSettings(command, process, logger));
-  await reportingFailures(inputs.settings, onEvent, () => exportResolved(inputs, process, signal));
+  const { onEvent, logger } = context;
+  const inputs = await reportingFailures(undefined, onEvent, () => resolveSettings(command, context, logger));
+  await reportingFailures(inputs.settings, onEvent, () => exportResolved(inputs, context, signal));
 }
 
 /** As {@link runExporter}, for the library: invalid options are an event, too. */
 export async function runExporterWith(
   options: ExportOptions,
-  process: ExporterProcess,
+  context: ExporterContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { env, onEvent } = process;
+  const { env, onEvent } = context;
   const parse = async () => parseOptions(options, env, readMachine(temporaryDirectory(env)));
-  await runExporter(await reportingFailures(undefined, onEvent, parse), process, signal);
+  await runExporter(await reportingFailures(undefined, onEvent, parse), context, signal);
 }
 
 async function exportResolved(
   inputs: ResolvedInputs,
-  { program, env, cwd, home, logger, output, onEvent, runAs, startThreads }: ExporterProcess,
+  { program, env, cwd, home, logger, output, onEvent, runAs, startThreads }: ExporterContext,
   signal: AbortSignal,
 ): Promise<void> {
   const { runImage, daemon, uid, gid, cacheDir, launchCacheDir } = inputs.settings;

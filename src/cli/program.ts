@@ -15,7 +15,7 @@ import { type ParsedCommand, parseCommandLine, parseInvocation } from "./parse.t
 import type { ProcessContext } from "./settings.ts";
 import { graceExpired } from "./signals.ts";
 
-export interface ProgramProcess extends ProcessContext {
+export interface ProgramContext extends ProcessContext {
   readonly program: string;
   readonly args: readonly string[];
   readonly home: string;
@@ -25,18 +25,18 @@ export interface ProgramProcess extends ProcessContext {
   readonly startThreads?: StartThreads;
 }
 
-interface LoggedProcess extends ProgramProcess {
+interface LoggedContext extends ProgramContext {
   readonly output: CommandOutput;
   readonly logger: Log;
 }
 
 const STOPPED_TIMEOUT_MS = 200;
 
-export async function runProgram(process: ProgramProcess, signal: AbortSignal): Promise<number> {
-  const output = new CommandOutput(process.out, process.err);
+export async function runProgram(context: ProgramContext, signal: AbortSignal): Promise<number> {
+  const output = new CommandOutput(context.out, context.err);
   const logger = new Log(output.out, output.err);
   const tooLate = graceExpired(signal);
-  const work = Promise.race([parseAndRun({ ...process, output, logger }, signal), tooLate]);
+  const work = Promise.race([parseAndRun({ ...context, output, logger }, signal), tooLate]);
   const exitCode = await work.catch((error: unknown) => {
     logger.error(messageAndHint(error));
     return exitCodeOf(error);
@@ -54,28 +54,28 @@ async function finishLog(output: CommandOutput, signal: AbortSignal): Promise<vo
   await output.finish({ timeoutMs: STOPPED_TIMEOUT_MS });
 }
 
-async function parseAndRun(process: LoggedProcess, signal: AbortSignal): Promise<number> {
-  const { program, args, env, logger, output } = process;
+async function parseAndRun(context: LoggedContext, signal: AbortSignal): Promise<number> {
+  const { program, args, env, logger, output } = context;
   const invocation = parseInvocation(program, args);
-  if (invocation.kind === "version") return printVersion(process, signal);
+  if (invocation.kind === "version") return printVersion(context, signal);
   const machine = readMachine(temporaryDirectory(env));
   const command = parseCommandLine(invocation.command, invocation.args, env, machine);
-  if (command.kind === "version") return printVersion(process, signal);
+  if (command.kind === "version") return printVersion(context, signal);
   if (command.kind === "exit") {
     output.err.write(printable(command.stderr));
     return command.exitCode;
   }
-  configureLog(command.flags, process);
+  configureLog(command.flags, context);
   warnFlagLikePositionals(command.positionals, logger);
   logger.debug(`Starting ${invocation.phase}...`);
   logger.debug("Parsing inputs...");
-  const exitCode = await runCommand(invocation.command, command, process, signal);
+  const exitCode = await runCommand(invocation.command, command, context, signal);
   // A stop that came too late to change the images may have cut off events.
   signal.throwIfAborted();
   return exitCode;
 }
 
-async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal: AbortSignal): Promise<number> {
+async function printVersion({ program, env, cwd, logger }: LoggedContext, signal: AbortSignal): Promise<number> {
   const { readLifecycleVersion } = await import("../build-output/launcher-release.ts");
   const lifecycle = await readLifecycleVersion(program, env, cwd, signal);
   // Users expect the lifecycle's version, so it comes first.
@@ -84,7 +84,7 @@ async function printVersion({ program, env, cwd, logger }: LoggedProcess, signal
 }
 
 /** Sets the format before the level, so that an invalid level is reported in that format. */
-function configureLog(flags: FlagValues, { cwd, logger }: LoggedProcess): void {
+function configureLog(flags: FlagValues, { cwd, logger }: LoggedContext): void {
   const look = { isColored: !flags.noColor, format: settingOf("logFormat", flags, cwd) };
   logger.configure({ ...look, level: "debug" });
   logger.configure({ ...look, level: settingOf("logLevel", flags, cwd) });
@@ -94,7 +94,7 @@ function configureLog(flags: FlagValues, { cwd, logger }: LoggedProcess): void {
 async function runCommand(
   name: Command,
   command: ParsedCommand,
-  process: LoggedProcess,
+  context: LoggedContext,
   signal: AbortSignal,
 ): Promise<number> {
   for (const descriptor of [1, 2] as const) createStandardStream(descriptor);
@@ -105,10 +105,10 @@ async function runCommand(
   setFlagsFromString("--max-semi-space-size=0");
   if (name === "creator") {
     const { runCreator } = await import("../creator/creator.ts");
-    return runCreator(command, process, signal);
+    return runCreator(command, context, signal);
   }
   const { runExporter } = await import("./exporter.ts");
-  await runExporter(command, process, signal);
+  await runExporter(command, context, signal);
   return EXIT_CODES.success;
 }
 

@@ -155,7 +155,7 @@ export interface ProcessContext {
  */
 export async function resolveSettings(
   command: ParsedCommand,
-  process: ProcessContext,
+  context: ProcessContext,
   logger: Logger,
 ): Promise<ResolvedInputs> {
   if (command.positionals.length === 0)
@@ -164,18 +164,18 @@ export async function resolveSettings(
       argumentFault("at least one image argument is required", NAME_IMAGE),
       EXIT_CODES.invalidArgs,
     );
-  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+  const resolved = await resolve(command, context, logger).catch((error: unknown) => {
     throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
   });
   guardLayout(resolved.settings, logger);
   return resolved;
 }
 
-async function resolve(command: ParsedCommand, process: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
-  const placed = replacePlaceholders(initialSettings(command, process));
-  const located = makePathsAbsolute(placed, process.cwd);
+async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
+  const placed = replacePlaceholders(initialSettings(command, context));
+  const located = makePathsAbsolute(placed, context.cwd);
   requireOutputImage(located);
-  refuseRunImageFlags(command, process.env);
+  refuseRunImageFlags(command, context.env);
   const analyzed = await readAnalyzed(located.analyzedPath, logger);
   const settings = { ...located, runImage: analyzedRunImage(analyzed, located.analyzedPath) };
   warnWithoutCache(settings, logger);
@@ -183,7 +183,7 @@ async function resolve(command: ParsedCommand, process: ProcessContext, logger: 
   checkReferences(settings);
   checkSameRegistry(settings);
   warnIneffectiveParallel(settings, logger);
-  return { settings: { ...settings, tuning: resolveTuning(command, process.cwd, logger) }, analyzed };
+  return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, analyzed };
 }
 
 const FROM_ANALYZED = "Leave the flag out: the run image is the one of analyzed.toml; the analyzer takes -run-image.";

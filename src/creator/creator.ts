@@ -16,7 +16,7 @@ import { findLifecycle } from "./lifecycle.ts";
 import { type CreateInputs, resolveCreate } from "./settings.ts";
 import { lookUpUser, type User } from "./user.ts";
 
-export interface CreatorProcess extends ProcessContext {
+export interface CreatorContext extends ProcessContext {
   readonly program: string;
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
@@ -25,24 +25,24 @@ export interface CreatorProcess extends ProcessContext {
 
 export async function runCreator(
   command: ParsedCommand,
-  process: CreatorProcess,
+  context: CreatorContext,
   signal: AbortSignal,
 ): Promise<number> {
-  const inputs = await resolveCreate(command, process, process.logger);
-  return reportingFailures(inputs.settings, undefined, () => create(inputs, process, signal));
+  const inputs = await resolveCreate(command, context, context.logger);
+  return reportingFailures(inputs.settings, undefined, () => create(inputs, context, signal));
 }
 
-async function create(inputs: CreateInputs, process: CreatorProcess, signal: AbortSignal): Promise<number> {
-  const { env, logger, output } = process;
+async function create(inputs: CreateInputs, context: CreatorContext, signal: AbortSignal): Promise<number> {
+  const { env, logger, output } = context;
   const { settings, runImages } = inputs;
-  const lifecycle = findLifecycle(process.program, env, process.cwd);
+  const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");
-  const keychain = await readKeychain(settings, runImages, process, signal);
+  const keychain = await readKeychain(settings, runImages, context, signal);
   const docker = settings.daemon ? await connectDocker(env, signal) : undefined;
   const user = takeUser(settings, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
-  const launcherRelease = readLauncherRelease(process.program, env, process.cwd, signal);
+  const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
   const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
   return createImage(inputs, secured, signal);
 }

@@ -50,7 +50,7 @@ const BUILDER_ORDER = "/cnb/order.toml";
  */
 export async function resolveCreate(
   command: ParsedCommand,
-  process: ProcessContext,
+  context: ProcessContext,
   logger: Logger,
 ): Promise<CreateInputs> {
   const { length } = command.positionals;
@@ -63,16 +63,16 @@ export async function resolveCreate(
       ),
       EXIT_CODES.invalidArgs,
     );
-  const resolved = await resolve(command, process, logger).catch((error: unknown) => {
+  const resolved = await resolve(command, context, logger).catch((error: unknown) => {
     throw failTo("resolve inputs", error, EXIT_CODES.invalidArgs);
   });
   guardLayout(resolved.settings, logger);
   return resolved;
 }
 
-async function resolve(command: ParsedCommand, process: ProcessContext, logger: Logger): Promise<CreateInputs> {
-  const { cwd } = process;
-  const initial = { ...initialSettings(command, process), additionalTags: command.flags.tag };
+async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<CreateInputs> {
+  const { cwd } = context;
+  const initial = { ...initialSettings(command, context), additionalTags: command.flags.tag };
   const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
   requireOutputImage(located);
   const settings = { ...located, previousImage: located.previousImage || located.outputImage };

@@ -1,5 +1,5 @@
 import { engineParts } from "../../src/assets.ts";
-import { type ProgramProcess, runProgram } from "../../src/cli/program.ts";
+import { type ProgramContext, runProgram } from "../../src/cli/program.ts";
 import { WorkerPool } from "../../src/engine/pool.ts";
 import type { Compression } from "../../workers/protocol.ts";
 import { RecordedOutput } from "./recorded-output.ts";
@@ -11,9 +11,9 @@ export interface CommandRun {
 }
 
 /** Outputs that are not given are recorded. */
-export type Invocation = Omit<ProgramProcess, "out" | "err" | "startThreads"> & Outputs;
+export type Invocation = Omit<ProgramContext, "out" | "err" | "startThreads"> & Outputs;
 
-export type Outputs = Partial<Pick<ProgramProcess, "out" | "err">>;
+export type Outputs = Partial<Pick<ProgramContext, "out" | "err">>;
 
 /**
  * Threads shared by consecutive exports. An export that closes them during work ends them, as always: they would
