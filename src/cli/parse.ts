@@ -43,17 +43,17 @@ export function parseInvocation(program: string, args: readonly string[]): Invoc
   const command = PROGRAMS.get(name);
   if (command !== undefined) return { kind: "phase", command, phase: name, args };
   const [word, ...rest] = args;
-  if (word === undefined) throw phaseFault("failed to parse arguments");
+  if (word === undefined) throw usageFault("failed to parse arguments");
   if (word === "-version") return { kind: "version" };
   const phase = posix.basename(word);
   const action = ACTIONS.get(phase);
   if (action !== undefined) return { kind: "phase", command: action, phase, args: rest };
-  throw phaseFault(`failed to recognize phase: ${phase} `, {
+  throw usageFault(`failed to recognize phase: ${phase} `, {
     hint: `Valid phases: ${PHASES}\nThis program supports only export and create.`,
   });
 }
 
-function phaseFault(message: string, details: FaultDetails = {}): Fault {
+function usageFault(message: string, details: FaultDetails = {}): Fault {
   return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs, ...details });
 }
 
@@ -138,7 +138,7 @@ export type ExportOptions = {
 
 export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {
   const platformApi = parsePlatformApi(env[PLATFORM_API_ENV]);
-  if (!IS_OF_TYPE.list(images)) throw optionFault("the option images must be an array of strings");
+  if (!IS_OF_TYPE.list(images)) throw usageFault("the option images must be an array of strings");
   const given = new Map<string, FlagValue | undefined>(Object.entries(options));
   const flags = flagValues(env, machine, ({ key }) => given.get(key));
   for (const [name, value] of given) checkOption(name, value);
@@ -147,9 +147,9 @@ export function parseOptions({ images, ...options }: ExportOptions, env: Environ
 
 function checkOption(name: string, value: FlagValue | undefined): void {
   const flag = ALL_FLAGS.find(({ key, library }) => key === name && library);
-  if (flag === undefined) throw optionFault(`unknown option ${name}`);
+  if (flag === undefined) throw usageFault(`unknown option ${name}`);
   if (value !== undefined && !IS_OF_TYPE[flag.type](value))
-    throw optionFault(`the option ${name} must be ${TYPE_NAMES[flag.type]}`);
+    throw usageFault(`the option ${name} must be ${TYPE_NAMES[flag.type]}`);
 }
 
 const IS_OF_TYPE: Readonly<Record<Flag["type"], (value: FlagValue) => boolean>> = {
@@ -165,7 +165,3 @@ const TYPE_NAMES = {
   int: "a whole number",
   list: "an array of strings",
 } as const;
-
-function optionFault(message: string): Fault {
-  return new Fault("EXPORT_ARGS_INVALID", message, { exitCode: EXIT_CODES.invalidArgs });
-}
