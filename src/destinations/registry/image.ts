@@ -63,7 +63,7 @@ export async function openImage(
     return image;
   } catch (error) {
     work.signal?.throwIfAborted();
-    throw explained(withContext(context, error), reference);
+    throw withPullHint(withContext(context, error), reference);
   }
 }
 
@@ -149,7 +149,7 @@ function isStructured401(error: unknown): boolean {
   return error instanceof RegistryFault && error.status === 401 && error.diagnostics.length > 0;
 }
 
-function explained(fault: Fault, reference: Reference): Fault {
+function withPullHint(fault: Fault, reference: Reference): Fault {
   const hint =
     fault.code === NOT_FOUND
       ? `Check the name: there is no image "${reference}" in ${reference.registry}.`

@@ -301,19 +301,18 @@ export class Upload {
     };
     const body = new UploadBody(this.#blob, range, hooks, signal);
     counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
-    const answering = client.open({
-      method,
-      target,
-      scopes: [scopeOf(repository, "push,pull")],
-      expected,
-      headers: { "content-type": "application/octet-stream", ...headers },
-      body,
-      headersTimeoutMs: timeouts.commitMs,
-      priority,
-      signal: body.signal,
-    });
     try {
-      const response = await answering;
+      const response = await client.open({
+        method,
+        target,
+        scopes: [scopeOf(repository, "push,pull")],
+        expected,
+        headers: { "content-type": "application/octet-stream", ...headers },
+        body,
+        headersTimeoutMs: timeouts.commitMs,
+        priority,
+        signal: body.signal,
+      });
       await discard(response);
       return response;
     } finally {
