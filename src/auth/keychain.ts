@@ -38,7 +38,7 @@ export class Keychain {
  * registries are anonymous later, unless `CNB_REGISTRY_AUTH` has them. The order is: `DOCKER_AUTH_CONFIG`, Docker's or
  * podman's config with its helper programs, and the cloud for its own registries. Unreadable configs and failing
  * helpers count as no credentials, as in the reference (docs/compatibility.md#credentials).
- * @param onIgnored gets the errors, for the debug log
+ * @param onIgnored gets the errors, for the log
  * @param signal stops running helpers
  * @throws Fault `failed to resolve keychain: ...` (exit code 1) if `CNB_REGISTRY_AUTH` is invalid; the signal's reason
  */

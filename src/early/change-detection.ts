@@ -11,9 +11,9 @@ import { isNotExist } from "../go/errno.ts";
  * - A change in the same tick of the kernel's clock as the last one before the stamp: both have the same ctime.
  * - A file that is mapped shared. The first write to a page through a mapping sets the ctime; further ones do not until
  *   the page was written back (`file_update_time` in mm/memory.c and the file systems' `page_mkwrite`). A mapping that
- *   comes after the look has its first write after it, so only mappings that exist at the look matter.
- * - A write(2) that began before the look and has not ended: it sets the ctime when it begins
- *   (`generic_file_write_iter` in mm/filemap.c). So only files that are open for writing at the look matter.
+ *   comes after the check has its first write after it, so only mappings that exist at the check matter.
+ * - A write(2) that began before the check and has not ended: it sets the ctime when it begins
+ *   (`generic_file_write_iter` in mm/filemap.c). So only files that are open for writing at the check matter.
  * - A file that has another name, or is on another file system, outside of the tree, through which it may be written.
  */
 

@@ -224,7 +224,7 @@ async function exchangeOnce(connections: Connections, request: RawRequest): Prom
       body: stream ?? (body instanceof Uint8Array ? body : null),
       headersTimeout: headersTimeoutMs,
       bodyTimeout: bodyTimeoutMs,
-      // undici would close the connection after a HEAD, because some servers send a body. AnswerHeads notices one.
+      // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
       reset: false,
       ...(signal === undefined ? {} : { signal }),
     });

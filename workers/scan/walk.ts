@@ -25,7 +25,7 @@ const READ_NAMES = 1024;
 /**
  * Reads a directory's names without holding all of them as strings: a million would take 130 MB.
  * @param size of the directory itself, in bytes
- * @throws Fault `open <path>: ...`, also with more than `most` names
+ * @throws Fault `open <path>: ...`, also with more than `maxNames` names
  */
 export function readNames(path: ByteString, size: number, maxNames = Number.POSITIVE_INFINITY): DirectoryNames {
   try {
