@@ -44,6 +44,9 @@ export interface TokenServer {
   readonly challenge: Challenge;
 }
 
+/** Only a refusal's body is shown: that of a success contains a token. */
+const SUCCESS = [200, 201, 202, 203];
+
 const NO_METHOD = new Set([404, 405, 501]);
 
 /**
@@ -131,7 +134,7 @@ async function ask(
     authorizationFor,
     check: (to) => checkRealm(to, server),
   });
-  await ensureStatus(request, response, [200]);
+  await ensureStatus(request, response, SUCCESS);
   const body = (await readAll(request, response, MAX_BODY_BYTES)).toString("utf8");
   const reply = unmarshal(body, tokenReply);
   // The body is not shown: it may contain a token under another name.

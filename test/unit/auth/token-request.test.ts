@@ -63,6 +63,11 @@ describe("requests a token", () => {
     expect(Object.fromEntries(form)).toMatchObject({ grant_type: "password", username: "jane", password: "s3:cret" });
   });
 
+  test.each([201, 202, 203])("that is answered with %d", async (status) => {
+    const { server } = await startServer(() => ({ ...GIVEN, status }));
+    expect(await requestToken(server, JANE, SCOPES)).toMatchObject({ token: "t" });
+  });
+
   test("not by POST without credentials, and not again if neither method is supported", async () => {
     const { scripted, server } = await startServer(() => ({ status: 404, body: "" }));
     expect(await rejectionOf(requestToken(server, new Credentials({}), SCOPES))).toMatchObject({ status: 404 });
