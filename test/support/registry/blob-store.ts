@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { copyFile, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { DropConnection } from "./exchange.ts";
 
 export class PendingUpload {
   readonly id = randomUUID();
@@ -90,8 +91,10 @@ export class BlobStore {
     other.link(repository, digest);
   }
 
-  begin(repository: string): Promise<PendingUpload> {
-    return this.#change(() => this.#open(repository));
+  async begin(repository: string): Promise<PendingUpload> {
+    // A request may have waited while the registry closed.
+    if (this.#isClosed) throw new DropConnection();
+    return await this.#change(() => this.#open(repository));
   }
 
   async #open(repository: string): Promise<PendingUpload> {
