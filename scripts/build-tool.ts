@@ -18,7 +18,8 @@ export interface ToolOptions {
 export function runTool(program: string, args: readonly string[], options: ToolOptions = {}): string {
   const { status, signal, stdout, stderr } = spawnTool(program, args, options);
   if (status === 0) return stdout;
-  throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${stderr.slice(-MAX_OUTPUT)}`);
+  const output = `${stdout}${stderr}`.slice(-MAX_OUTPUT);
+  throw new Error(`${[program, ...args].join(" ")}: ${signal ?? `exit code ${status}`}\n${output}`);
 }
 
 /** For a program whose exit code is an answer. @throws Error that names a missing program with its remedy */

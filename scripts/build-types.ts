@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
+import { runTool } from "./build-tool.ts";
 
 const root = dirname(import.meta.dirname);
 
@@ -32,7 +32,7 @@ export function buildTypes(entry: string, directory: string): void {
     const files = [join(root, "src", entry), ...ambient];
     const text = { extends: join(root, "tsconfig.json"), compilerOptions, files, include: [], exclude: [] };
     writeFileSync(config, JSON.stringify(text));
-    execFileSync(process.execPath, [compiler, "--project", config], { stdio: ["ignore", "inherit", "inherit"] });
+    runTool(process.execPath, [compiler, "--project", config]);
     rmSync(directory, { recursive: true, force: true });
     copyDeclarations(join(temporary, "src"), entry.replace(/\.ts$/, ""), directory);
   } finally {

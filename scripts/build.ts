@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -41,11 +40,8 @@ function compileModules(): void {
 /** Starts the command once, so that Node.js saves the compiled code of its first file. */
 function warmUp(): void {
   rmSync(join(dist, "compiled"), { recursive: true, force: true });
-  const { status, stderr } = spawnSync(join(root, "bin/exporter"), ["-version"], {
-    env: { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" },
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`the built command does not start:\n${stderr}`);
+  const env = { PATH: process.env.PATH, CNB_PLATFORM_API: "0.13" };
+  runTool(join(root, "bin/exporter"), ["-version"], { env });
 }
 
 async function main(args: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { runTool } from "./build-tool.ts";
 import { packageDirectories } from "./bundle.ts";
 
 const root = dirname(import.meta.dirname);
@@ -18,9 +18,7 @@ const bomSchema = z.looseObject({ components: z.array(component), dependencies: 
 export function writeSbom(files: readonly string[], file: string): void {
   const packages = new Set(packageDirectories(files).map((path) => path.replace(/.*[\\/]node_modules[\\/]/, "")));
   const args = ["sbom", "--sbom-format", "cyclonedx", "--sbom-type", "application", "--package-lock-only"];
-  const { status, stdout, stderr } = spawnSync("npm", args, { cwd: root, encoding: "utf8" });
-  if (status !== 0) throw new Error(`npm sbom failed:\n${stderr}`);
-  const bom = bomSchema.parse(JSON.parse(stdout));
+  const bom = bomSchema.parse(JSON.parse(runTool("npm", args, { cwd: root })));
   const components = bom.components.filter(({ name }) => packages.has(name) || name.startsWith("node-linux-"));
   const refs = new Set(components.map((each) => each["bom-ref"]));
   const dependencies = bom.dependencies
