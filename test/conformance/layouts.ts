@@ -74,7 +74,7 @@ function describeLayout(path: string, scene: Scene, name: string): LayoutTexts {
     manifest = manifest.replace(`"size":${size},"digest":"${digest}"`, `"size":0,"digest":"{layer${i}}"`);
   }
   const normal = (text: string) =>
-    normalize(text.replaceAll(scene.places.runImage, "{runImage}"), scene.places, scene.digests);
+    normalize(text.replaceAll(scene.placeholders.runImage, "{runImage}"), scene.placeholders, scene.digests);
   const files = readdirSync(join(path, "blobs", "sha256")).map((file) => {
     const mode = (statSync(join(path, "blobs", "sha256", file)).mode & 0o7777).toString(8).padStart(4, "0");
     // What an earlier build has left is named by its compressor.

@@ -7,7 +7,7 @@ import type { CommandRun } from "../support/in-process.ts";
 import { listTree } from "./disk-tree.ts";
 import { describeLayouts } from "./layouts.ts";
 import { CASE_ROOT } from "./materialize.ts";
-import { type DigestNames, hostName, normalize, type Places } from "./placeholders.ts";
+import { type DigestNames, hostName, normalize, type Placeholders } from "./placeholders.ts";
 import type { ConformanceCase, Outcome } from "./recorded-case.ts";
 import { listManifests, readBlob, type TaggedManifest } from "./registry-api.ts";
 import type { RunImage } from "./run-image.ts";
@@ -20,7 +20,7 @@ const configSchema = z.object({ rootfs: z.object({ diff_ids: z.array(z.string())
 
 /** What is known of the surroundings of a run. */
 export interface Scene {
-  readonly places: Places;
+  readonly placeholders: Placeholders;
   /** Added to by every observation: one digest keeps its first name. */
   readonly digests: DigestNames;
   /** Undefined when the case has none. */
@@ -39,9 +39,9 @@ export async function observe(
   scene: Scene,
   label: string,
 ): Promise<Outcome> {
-  const { places, digests } = scene;
+  const { placeholders, digests } = scene;
   const tagged: { host: string; key: string; manifest: TaggedManifest }[] = [];
-  for (const [i, host] of places.hosts.entries())
+  for (const [i, host] of placeholders.hosts.entries())
     for (const manifest of await listManifests(host)) {
       const { repository, tag, digest } = manifest;
       if (repository === "run") continue;
@@ -58,11 +58,11 @@ export async function observe(
   const lines = (text: string) => {
     if (text === "") return [];
     if (!text.endsWith("\n")) throw new Error(`the last line has no end: ${text}`);
-    const all = normalize(text, places, digests).slice(0, -1).split("\n");
+    const all = normalize(text, placeholders, digests).slice(0, -1).split("\n");
     return unordered ? all.sort() : all;
   };
   const read = (path: string) =>
-    existsSync(path) ? normalize(readFileSync(path, "utf8"), places, digests) : undefined;
+    existsSync(path) ? normalize(readFileSync(path, "utf8"), placeholders, digests) : undefined;
   const cacheDir = join(CASE_ROOT, "cache");
   const cacheDirMetadata = read(join(cacheDir, "committed", "io.buildpacks.lifecycle.cache.metadata"));
   const sbomTree = listTree(join(CASE_ROOT, "layers", "sbom"));
@@ -102,6 +102,6 @@ async function describeImage(host: string, tagged: TaggedManifest, scene: Scene)
       text = text.replace(`"size":${size},"digest":"${digest}"`, `"size":0,"digest":"{layer${i}}"`);
   }
   text = text.replace(`"digest":"${manifest.config.digest}"`, '"digest":"{config}"');
-  const normal = (value: string) => normalize(value, scene.places, scene.digests);
+  const normal = (value: string) => normalize(value, scene.placeholders, scene.digests);
   return { manifestContentType: contentType, manifest: normal(text), config: normal(config.toString()), diffIDs };
 }

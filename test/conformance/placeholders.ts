@@ -1,7 +1,7 @@
 import type { PreviousAnalyzed } from "./previous-analyzed.ts";
 
-/** What a case's texts name that is different in every run. Hosts are `<address>:<port>`. */
-export interface Places {
+/** Values of a case's placeholders, which differ in every run. Hosts are `<address>:<port>`. */
+export interface Placeholders {
   /** Registries that run, one or two. A case without a run image has none. */
   readonly hosts: readonly string[];
   /** The run image by digest. */
@@ -20,23 +20,23 @@ export function hostName(index: number): string {
 }
 
 /** Fills a case's placeholders. */
-export function substitute(text: string, places: Places): string {
+export function substitute(text: string, placeholders: Placeholders): string {
   return text
-    .replaceAll("{previous.image}", () => places.previousAnalyzed.image)
-    .replaceAll("{previous.metadata}", () => places.previousAnalyzed.metadata)
-    .replaceAll("{registry}", places.hosts[0] ?? NOWHERE)
-    .replaceAll("{registry2}", places.hosts[1] ?? NOWHERE)
-    .replaceAll("{runImage}", places.runImage)
-    .replaceAll("{previous.appDigest}", places.previousApp);
+    .replaceAll("{previous.image}", () => placeholders.previousAnalyzed.image)
+    .replaceAll("{previous.metadata}", () => placeholders.previousAnalyzed.metadata)
+    .replaceAll("{registry}", placeholders.hosts[0] ?? NOWHERE)
+    .replaceAll("{registry2}", placeholders.hosts[1] ?? NOWHERE)
+    .replaceAll("{runImage}", placeholders.runImage)
+    .replaceAll("{previous.appDigest}", placeholders.previousApp);
 }
 
 /** Placeholders of the digests that images have got so far. */
 export type DigestNames = Map<string, string>;
 
-/** Puts placeholders for everything that differs from run to run, as the recording did. */
-export function normalize(text: string, places: Places, digests: DigestNames): string {
+/** Replaces everything that differs between runs by placeholders, as the recording did. */
+export function normalize(text: string, placeholders: Placeholders, digests: DigestNames): string {
   let normal = text;
-  for (const [i, host] of places.hosts.entries()) normal = normal.replaceAll(host, hostName(i));
+  for (const [i, host] of placeholders.hosts.entries()) normal = normal.replaceAll(host, hostName(i));
   for (const [digest, name] of digests) normal = normal.replaceAll(digest, name);
   return normal
     .replace(/^(Timer: .* started at )\S+$/gm, "$1{time}")

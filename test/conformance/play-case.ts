@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { LAYOUTS, RUN_LAYOUT, writeRunLayout } from "./layouts.ts";
 import { CASE_ROOT, materialize } from "./materialize.ts";
 import { observe, type Scene } from "./observe.ts";
-import { NOWHERE, type Places, substitute } from "./placeholders.ts";
+import { NOWHERE, type Placeholders, substitute } from "./placeholders.ts";
 import { analyzePrevious, NOTHING_ANALYZED } from "./previous-analyzed.ts";
 import type { ConformanceCase, Outcome, RecordedCase } from "./recorded-case.ts";
 import { pushRunImage, readManifest } from "./registry-api.ts";
@@ -56,10 +56,10 @@ export async function playCase(
   const previous = await build(first, first.files, scene, subject, "previous.");
   const digestOf = (name: string) => [...scene.digests].find((entry) => entry[1] === name)?.[0];
   const previousApp = digestOf("{previous.appDigest}") ?? "";
-  const places = { ...scene.places, previousApp, previousAnalyzed: analyzePrevious(previous, LAYOUTS) };
-  const run = await build(given, given.files, { ...scene, places }, subject, "", facts.analyzedToml);
+  const placeholders = { ...scene.placeholders, previousApp, previousAnalyzed: analyzePrevious(previous, LAYOUTS) };
+  const run = await build(given, given.files, { ...scene, placeholders }, subject, "", facts.analyzedToml);
   const cache = digestOf("{previous.cacheDigest}");
-  const found = places.hosts.map((host) => cache !== undefined && readManifest(host, "cache", cache));
+  const found = placeholders.hosts.map((host) => cache !== undefined && readManifest(host, "cache", cache));
   const isThere = (await Promise.all(found)).some((manifest) => manifest);
   const previousCacheManifestStillThere = cache === undefined || found.length === 0 ? undefined : isThere;
   return { previous, run, previousCacheManifestStillThere };
@@ -73,15 +73,15 @@ async function setScene(
   const image = given.runImage && buildRunImage(given.runImage);
   if (facts.runImage !== undefined && image?.digest !== facts.runImage?.digest)
     throw new Error("the run image is not the recorded one");
-  const places = await findPlaces(given, image, start);
-  return { places, digests: new Map(), runImage: image, runImageLayers: image?.layerDigests ?? new Set() };
+  const placeholders = await findPlaceholders(given, image, start);
+  return { placeholders, digests: new Map(), runImage: image, runImageLayers: image?.layerDigests ?? new Set() };
 }
 
-async function findPlaces(
+async function findPlaceholders(
   given: ConformanceCase,
   image: RunImage | undefined,
   start: () => Promise<string>,
-): Promise<Places> {
+): Promise<Placeholders> {
   if (image === undefined) return { hosts: [], runImage: `${NOWHERE}/run`, ...NO_PREVIOUS };
   if (given.runLayout !== undefined) {
     const hosts = JSON.stringify(given).includes("{registry}") ? [await start()] : [];
@@ -102,7 +102,7 @@ async function build(
   label: string,
   analyzedToml?: string,
 ): Promise<Outcome> {
-  const fill = (text: string) => substitute(text, scene.places);
+  const fill = (text: string) => substitute(text, scene.placeholders);
   materialize(files, fill, label === "" && given.previous !== undefined);
   if (given.runLayout !== undefined && scene.runImage !== undefined)
     writeRunLayout(scene.runImage, given.runLayout === "sparse");

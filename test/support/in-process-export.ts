@@ -8,7 +8,7 @@ import { exportBuild } from "../../src/export/setup.ts";
 import type { Timeouts } from "../../src/http/http.ts";
 import type { Logger } from "../../src/logger.ts";
 import type { Compression } from "../../workers/protocol.ts";
-import { LastingThreads } from "./in-process.ts";
+import { SharedThreads } from "./in-process.ts";
 
 export interface InProcessOptions {
   readonly logger: Logger;
@@ -25,7 +25,7 @@ export interface ExportEnd {
 }
 
 /** Shared by all exports of a process; they end with it. */
-const threads = new LastingThreads();
+const threads = new SharedThreads();
 const startThreads = (workers: number, compression: Compression) => threads.start(workers, compression);
 
 /** Runs an export like `bin/exporter`, in this process. @throws errors other than faults */

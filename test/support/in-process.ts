@@ -19,7 +19,7 @@ export type Outputs = Partial<Pick<ProgramContext, "out" | "err">>;
  * Threads shared by consecutive exports. An export that closes them during work ends them, as always: they would
  * otherwise go on with its descriptors, which may by then belong to other files.
  */
-class LastingPool extends WorkerPool {
+class SharedPool extends WorkerPool {
   #atWork = 0;
   isEnded = false;
 
@@ -63,14 +63,14 @@ class LastingPool extends WorkerPool {
 }
 
 /** Lends consecutive exports the same threads, because starting threads takes longer than most exports. */
-export class LastingThreads implements AsyncDisposable {
-  readonly #pools = new Map<string, LastingPool>();
+export class SharedThreads implements AsyncDisposable {
+  readonly #pools = new Map<string, SharedPool>();
 
   start(workers: number, compression: Compression): WorkerPool {
     const key = `${workers} ${compression.kind} ${compression.level}`;
     const known = this.#pools.get(key);
     if (known !== undefined && !known.isEnded) return known;
-    const pool = new LastingPool(engineParts().entries, workers, compression);
+    const pool = new SharedPool(engineParts().entries, workers, compression);
     this.#pools.set(key, pool);
     return pool;
   }
@@ -87,7 +87,7 @@ export class LastingThreads implements AsyncDisposable {
  * One run at a time.
  */
 export class InProcessCommand implements AsyncDisposable {
-  readonly #threads = new LastingThreads();
+  readonly #threads = new SharedThreads();
   readonly #workers: number | undefined;
 
   /** @param workers number of compressing threads, whatever an export requests */

@@ -1,18 +1,18 @@
 import type { CaseInput, FileInput } from "../recorded-case.ts";
 import type { Draw } from "./draw.ts";
 
-/** What can be wrong about the inputs of a case. */
-type Breakage = (draw: Draw, input: CaseInput) => CaseInput;
+/** Makes something about the inputs of a case wrong. */
+type Mutation = (draw: Draw, input: CaseInput) => CaseInput;
 
 /** A case with one thing wrong about it, or with nothing if what should be wrong is not there. */
 export function breakInputs(draw: Draw, input: CaseInput): CaseInput {
-  return draw.weighted(BREAKAGES)(draw, input);
+  return draw.weighted(MUTATIONS)(draw, input);
 }
 
 const DOCUMENTS =
   /\/group\.toml$|\/metadata\.toml$|\/analyzed\.toml$|\/project-metadata\.toml$|^run\.toml$|^stack\.toml$|^layers\/[^/]+\/[^/]+\.toml$/;
 
-const BREAKAGES: readonly (readonly [number, Breakage])[] = [
+const MUTATIONS: readonly (readonly [number, Mutation])[] = [
   [3, withoutFile],
   [3, editDocument],
   [2, replaceDocument],

@@ -4,8 +4,8 @@ import { CertificateFiles } from "../../support/certificate.ts";
 import { RealRegistry } from "../../support/registry/real-registry.ts";
 import {
   DOCKER_REGISTRY,
-  type Guard,
   OTHER_REGISTRIES,
+  type RegistryAuth,
   type RegistryProgram,
 } from "../../support/registry/registry-program.ts";
 import { TokenServer } from "../../support/registry/token-server.ts";
@@ -28,17 +28,21 @@ for (const { name, path, remedy } of REGISTRIES)
   if (path === undefined) console.warn(`Exports to ${name} are skipped: it is not installed (${remedy})`);
 
 /** A registry with TLS by a private authority, and a login. */
-async function closedScene(program: RegistryProgram, kind: Guard["kind"]) {
+async function closedScene(program: RegistryProgram, kind: RegistryAuth["kind"]) {
   const directory = tempTree({ htpasswd: HTPASSWD });
   const certificates = new CertificateFiles(directory);
-  const guard = await startGuard(kind, directory, certificates);
-  const registry = await RealRegistry.start(program, { tls: certificates.issue("registry-"), guard });
+  const auth = await startAuth(kind, directory, certificates);
+  const registry = await RealRegistry.start(program, { tls: certificates.issue("registry-"), auth });
   const access = new RegistryAccess({ authority: certificates.pem, login: LOGIN });
   const scene = await Scene.open(registry, registry, undefined, access);
   return { scene, access, trust: { SSL_CERT_FILE: certificates.authority } };
 }
 
-async function startGuard(kind: Guard["kind"], directory: string, certificates: CertificateFiles): Promise<Guard> {
+async function startAuth(
+  kind: RegistryAuth["kind"],
+  directory: string,
+  certificates: CertificateFiles,
+): Promise<RegistryAuth> {
   if (kind === "basic") return { kind, htpasswd: join(directory, "htpasswd") };
   const signer = certificates.issue("tokens-");
   const server = await TokenServer.start(LOGIN, signer);
@@ -47,11 +51,11 @@ async function startGuard(kind: Guard["kind"], directory: string, certificates: 
   return { kind, realm, service, issuer, authority: certificates.authority, signer: signer.certificate };
 }
 
-/** Guard and compression are independent, so one pair of both is enough. */
+/** Authentication and compression are independent, so one pair of both is enough. */
 const COMPRESSIONS = { basic: "gzip", bearer: "zstd" } as const;
 
 const CLOSED = REGISTRIES.flatMap((program) =>
-  program.guards.map((kind) => ({ program, kind, name: program.name, compression: COMPRESSIONS[kind] })),
+  program.authKinds.map((kind) => ({ program, kind, name: program.name, compression: COMPRESSIONS[kind] })),
 );
 
 describe.for(CLOSED)("$name with TLS and $kind authentication", ({ program, kind, compression }) => {

@@ -20,7 +20,7 @@ export class RealRegistry implements AsyncDisposable {
   /** @throws Error if the program is not installed or does not start */
   static async start(
     program: RegistryProgram,
-    options: Pick<RegistrySetup, "tls" | "guard"> = {},
+    options: Pick<RegistrySetup, "tls" | "auth"> = {},
   ): Promise<RealRegistry> {
     const { path, name, remedy } = program;
     if (path === undefined) throw new Error(`${name} is not installed (${remedy})`);

@@ -4,7 +4,7 @@ import type { CertificateFile } from "../certificate.ts";
 import { findProgram } from "../find-program.ts";
 import type { ServerCommand } from "../server-process.ts";
 
-export type Guard =
+export type RegistryAuth =
   | { readonly kind: "basic"; readonly htpasswd: string }
   /**
    * `signer`: PEM file with the certificate that signs tokens. `authority`: PEM file with the certificate of its
@@ -25,7 +25,7 @@ export interface RegistrySetup {
   readonly directory: string;
   readonly storage: string;
   readonly tls?: CertificateFile;
-  readonly guard?: Guard;
+  readonly auth?: RegistryAuth;
 }
 
 export type Quirk =
@@ -40,44 +40,44 @@ export interface RegistryProgram {
   readonly quirks: readonly Quirk[];
   readonly path: string | undefined;
   readonly remedy: string;
-  readonly guards: readonly Guard["kind"][];
+  readonly authKinds: readonly RegistryAuth["kind"][];
   command(path: string, setup: RegistrySetup): ServerCommand;
 }
 
 /** JSON, because it is valid YAML. */
 function distributionCommand(path: string, setup: RegistrySetup): ServerCommand {
-  const { port, tls, guard } = setup;
+  const { port, tls, auth } = setup;
   const addr = `127.0.0.1:${port}`;
-  const auth =
-    guard?.kind === "basic"
-      ? { htpasswd: { realm: "test", path: guard.htpasswd } }
-      : guard && {
-          token: { realm: guard.realm, service: guard.service, issuer: guard.issuer, rootcertbundle: guard.authority },
+  const authConfig =
+    auth?.kind === "basic"
+      ? { htpasswd: { realm: "test", path: auth.htpasswd } }
+      : auth && {
+          token: { realm: auth.realm, service: auth.service, issuer: auth.issuer, rootcertbundle: auth.authority },
         };
   const config = writeConfig(setup, {
     version: 0.1,
     log: { level: "info" },
     storage: { filesystem: { rootdirectory: setup.storage }, delete: { enabled: true } },
     http: { addr, ...(tls && { tls: { certificate: tls.certificate, key: tls.key } }) },
-    ...(auth && { auth }),
+    ...(authConfig && { auth: authConfig }),
   });
   const env = { PATH: "/usr/bin:/bin", OTEL_TRACES_EXPORTER: "none" };
   return { path, args: ["serve", config], env };
 }
 
 function zotCommand(path: string, setup: RegistrySetup): ServerCommand {
-  const { port, storage, tls, guard } = setup;
-  const auth =
-    guard?.kind === "basic"
-      ? { htpasswd: { path: guard.htpasswd } }
-      : guard && { bearer: { realm: guard.realm, service: guard.service, cert: guard.signer } };
+  const { port, storage, tls, auth } = setup;
+  const authConfig =
+    auth?.kind === "basic"
+      ? { htpasswd: { path: auth.htpasswd } }
+      : auth && { bearer: { realm: auth.realm, service: auth.service, cert: auth.signer } };
   const config = writeConfig(setup, {
     distSpecVersion: "1.1.1",
     storage: { rootDirectory: storage },
     http: {
       ...{ address: "127.0.0.1", port: String(port), compat: ["docker2s2"] },
       ...(tls && { tls: { cert: tls.certificate, key: tls.key } }),
-      ...(auth && { auth }),
+      ...(authConfig && { auth: authConfig }),
     },
     log: { level: "info" },
   });
@@ -96,7 +96,7 @@ export const DOCKER_REGISTRY: RegistryProgram = {
   quirks: [],
   path: findProgram("docker-registry"),
   remedy: "Debian: apt-get install docker-registry",
-  guards: ["basic", "bearer"],
+  authKinds: ["basic", "bearer"],
   command: distributionCommand,
 };
 
@@ -105,7 +105,7 @@ const DISTRIBUTION_3: RegistryProgram = {
   quirks: ["other words"],
   path: findProgram("registry3", "REGISTRY3"),
   remedy: "go install github.com/distribution/distribution/v3/cmd/registry, and its path in REGISTRY3",
-  guards: ["basic", "bearer"],
+  authKinds: ["basic", "bearer"],
   command: distributionCommand,
 };
 
@@ -114,7 +114,7 @@ const ZOT: RegistryProgram = {
   quirks: ["other words", "shares blobs"],
   path: findProgram("zot", "ZOT"),
   remedy: "build zotregistry.dev/zot, and put its path in ZOT",
-  guards: ["basic", "bearer"],
+  authKinds: ["basic", "bearer"],
   command: zotCommand,
 };
 
@@ -123,7 +123,7 @@ const OLAREG: RegistryProgram = {
   quirks: ["other words"],
   path: findProgram("olareg", "OLAREG"),
   remedy: "build github.com/olareg/olareg, and put its path in OLAREG",
-  guards: [],
+  authKinds: [],
   command: (path, { port, storage, tls }) => ({
     path,
     args: [
@@ -139,7 +139,7 @@ const CRANE_REGISTRY: RegistryProgram = {
   quirks: ["other words", "shares blobs", "keeps tags"],
   path: findProgram("crane", "CRANE"),
   remedy: "go install github.com/google/go-containerregistry/cmd/crane, and its path in CRANE",
-  guards: [],
+  authKinds: [],
   command: (path, { port, storage }) => ({
     path,
     args: ["registry", "serve", "--address", `127.0.0.1:${port}`, "--disk", storage],
