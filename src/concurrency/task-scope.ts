@@ -1,7 +1,7 @@
 import { settledWithin } from "./clock.ts";
 
 /** How long a failed scope waits for its aborted tasks, which may wait for a thread that hangs in a file system. */
-const ABORTED_MS = 5_000;
+const ABORT_TIMEOUT_MS = 5_000;
 
 /** Suppresses unhandled rejections of a promise that is awaited later, or never if something else fails first. */
 export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
@@ -41,7 +41,7 @@ export class TaskScope {
 
   async end(): Promise<void> {
     const ending = this.#settle();
-    await (this.signal.aborted ? settledWithin(ABORTED_MS, ending) : ending);
+    await (this.signal.aborted ? settledWithin(ABORT_TIMEOUT_MS, ending) : ending);
     for (const cleanup of this.#cleanups) await cleanup();
   }
 
@@ -52,7 +52,7 @@ export class TaskScope {
 
 /**
  * Runs a block of concurrent tasks. The first failure that the block meets, or that a guard reports, aborts all tasks
- * and is rethrown; either way the block ends after every task has settled, or {@link ABORTED_MS} after a failure.
+ * and is rethrown; either way the block ends after every task has settled, or {@link ABORT_TIMEOUT_MS} after a failure.
  * @throws the first failure; the signal's reason if that came first
  */
 export async function withTasks<T>(signal: AbortSignal, block: (tasks: TaskScope) => Promise<T>): Promise<T> {

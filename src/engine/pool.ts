@@ -35,7 +35,7 @@ import { SmallTasks } from "./small-tasks.ts";
 import type { SpooledBlob } from "./spool.ts";
 import { Threads, type WorkerEntries } from "./threads.ts";
 
-const CLOSE_MS = 1000;
+const CLOSE_TIMEOUT_MS = 1000;
 
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
@@ -163,10 +163,10 @@ export class WorkerPool {
     for (const reject of this.#waiting) reject(this.#death);
   }
 
-  /** A thread that a system call holds for longer than {@link CLOSE_MS} is left behind. */
+  /** A thread that a system call holds for longer than {@link CLOSE_TIMEOUT_MS} is left behind. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    if (this.#threads !== undefined) await settledWithin(CLOSE_MS, this.#threads.close());
+    if (this.#threads !== undefined) await settledWithin(CLOSE_TIMEOUT_MS, this.#threads.close());
   }
 }
 

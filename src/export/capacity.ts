@@ -49,7 +49,7 @@ function threadsOf({ workers, uploadThreads }: Pick<Wanted, "workers" | "uploadT
 
 const REGISTRIES = 2;
 
-const PASSING_DESCRIPTORS = 12;
+const TRANSIENT_DESCRIPTORS = 12;
 
 const MIN_SPOOLS = 2;
 
@@ -133,7 +133,7 @@ const OPEN_FILES: Resource = {
     REGISTRIES * connectionsFor(capacity.uploadConcurrency) +
     REGISTRIES * capacity.uploadThreads * capacity.uploadConcurrency +
     MIN_SPOOLS +
-    PASSING_DESCRIPTORS,
+    TRANSIENT_DESCRIPTORS,
 };
 
 const RESOURCES: readonly Resource[] = [

@@ -11,7 +11,7 @@ import { RegistryClient } from "./client.ts";
 import { type RegistryCounters, RetryNotices, type RetryObserver, type UploadCapabilities } from "./connection.ts";
 import { RegistryRepository } from "./repository.ts";
 import { openRetry, pushRetry } from "./retries.ts";
-import { CANCEL_MS } from "./upload-recovery.ts";
+import { CANCEL_TIMEOUT_MS } from "./upload-recovery.ts";
 
 /** `connections` is a limit per registry, and must exceed the uploads. Without `uploadThreads` the main thread sends all. */
 export interface RegistriesOptions {
@@ -94,7 +94,7 @@ export class Registries {
 
   /** Closes all connections after a moment for canceling aborted uploads. Work in progress fails. */
   async close(): Promise<void> {
-    if (this.#tries.size > 0) await settledWithin(CANCEL_MS, Promise.allSettled(this.#tries), this.#clock);
+    if (this.#tries.size > 0) await settledWithin(CANCEL_TIMEOUT_MS, Promise.allSettled(this.#tries), this.#clock);
     await this.#http.close();
   }
 

@@ -4,7 +4,7 @@ import type { RegistryResponse } from "./client.ts";
 import { type Connection, scopeOf, type Work } from "./connection.ts";
 
 /** Milliseconds an aborted export waits for a registry to cancel an upload, of the second it has to exit. */
-export const CANCEL_MS = 400;
+export const CANCEL_TIMEOUT_MS = 400;
 
 /**
  * Cancels an open upload (distribution-spec v1.1.1, "Canceling"). Never rejects: a registry that cannot cancel expires

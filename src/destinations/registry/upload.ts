@@ -14,7 +14,7 @@ import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts
 import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./open-upload.ts";
 import { explained } from "./retries.ts";
-import { CANCEL_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
+import { CANCEL_TIMEOUT_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
 
 /**
  * Bytes that must be ready before an upload opens, unless the blob is complete: an open upload without data holds a
@@ -112,7 +112,10 @@ export class Upload {
       const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault);
       if (isGivenUp && this.#location !== undefined) {
         const { priority } = this.#options;
-        await cancelUpload(this.#connection, this.#location, { priority, signal: AbortSignal.timeout(CANCEL_MS) });
+        await cancelUpload(this.#connection, this.#location, {
+          priority,
+          signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS),
+        });
       }
       const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
       this.#mayTryAgain = isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error);
