@@ -48,6 +48,7 @@ export class LayerStore {
   readonly #rehashes = new PriorityLimiter(1);
   readonly #spoolDir: string;
   readonly #early: EarlyLayers | undefined;
+  readonly #abortedCopies: number[] = [];
 
   constructor(
     pool: WorkerPool,
@@ -106,9 +107,13 @@ export class LayerStore {
     return [...this.#layers.values()];
   }
 
-  /** Frees layers that consumers have not released because of a failure: their files would last as long as the process. */
-  close(): void {
+  /**
+   * Frees layers that consumers have not released because of a failure: their files would last as long as the process.
+   * Call after the end of the threads, which may still write to the file of an aborted copy.
+   */
+  async close(): Promise<void> {
     for (const layer of this.#layers.values()) layer.free();
+    await Promise.all(this.#abortedCopies.map(closeSpoolFile));
   }
 
   #build(plan: LayerPlan, signal: AbortSignal): LayerBuild {
@@ -166,7 +171,8 @@ export class LayerStore {
         return await untilAborted(this.#engine.pool.copy(source, spool), signal);
       } catch (error) {
         // An aborted copy still writes to the descriptor, so its number must not be reused.
-        if (!signal.aborted) await closeSpoolFile(spool);
+        if (signal.aborted) this.#abortedCopies.push(spool);
+        else await closeSpoolFile(spool);
         throw error;
       }
     };

@@ -111,7 +111,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   } finally {
     observers.end(failure);
     await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
-    store.close();
+    await store.close();
     await app.close();
     await observers.close();
   }

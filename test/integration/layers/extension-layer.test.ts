@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { TAR_TYPE } from "../../../src/go/tar-header.ts";
@@ -12,11 +12,12 @@ import { BLOCK_SIZE } from "../../../workers/protocol.ts";
 import { buildTarIndex } from "../../../workers/scan/tar-index.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
-import { spoolsClosed } from "../../support/open-spools.ts";
+import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { seededRandom } from "../../support/random.ts";
 import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;
@@ -78,6 +79,22 @@ test("a blob that is cut fails its layer, whoever asks and for what, and leaves 
   // The failed thread accepts further tasks.
   const next = store.layer(blobPlan(gzipSync(normalizedTar(1)), 1), NEVER);
   expect((await copyOf((await next.blob()).read(0))).length).toBeGreaterThan(0);
+});
+
+test("an aborted copy keeps its file open until the threads have ended, and no longer", async () => {
+  const spoolDir = tempTree();
+  const own = new WorkerPool(WORKER_ENTRIES, WORKERS, fastestGzip());
+  const copying = vi.spyOn(own, "copy").mockReturnValue(Promise.withResolvers<never>().promise);
+  const store = new LayerStore(own, WORKERS, spoolDir);
+  const stop = new AbortController();
+  const layer = store.layer(blobPlan(gzipSync(normalizedTar(1))), stop.signal);
+  await vi.waitFor(() => expect(copying).toHaveBeenCalled(), WAIT);
+  stop.abort(new Error("stopped"));
+  expect(await rejectionOf(layer.tarSize)).toMatchObject({ message: "stopped" });
+  expect(openSpools(spoolDir)).toBe(1);
+  await own.close();
+  await store.close();
+  expect(openSpools(spoolDir)).toBe(0);
 });
 
 test("a spool directory that is not there is an error that says so", async () => {
