@@ -39,12 +39,16 @@ async function create(inputs: CreateInputs, context: CreatorContext, signal: Abo
   logger.debug("Ensuring privileges...");
   const keychain = await readKeychain(settings, runImages, context, signal);
   const docker = settings.daemon ? await connectDocker(env, signal) : undefined;
-  const user = takeUser(settings, env);
-  signal.throwIfAborted();
-  logger.debug("Executing command...");
-  const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
-  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
-  return createImage(inputs, secured, signal);
+  try {
+    const user = takeUser(settings, env);
+    signal.throwIfAborted();
+    logger.debug("Executing command...");
+    const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
+    const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
+    return await createImage(inputs, secured, signal);
+  } finally {
+    await docker?.close();
+  }
 }
 
 /** A daemon keeps a connection open during the build only after a request on it. */

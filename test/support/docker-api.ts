@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -41,6 +42,7 @@ export class DockerApi implements AsyncDisposable {
   }
 
   connections = 0;
+  openConnections = 0;
   /** Replacement responses by the number of the load. */
   readonly answers = new Map<number, string>();
   readonly #options: DockerApiOptions;
@@ -53,8 +55,12 @@ export class DockerApi implements AsyncDisposable {
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => send(response, 500, { message: String(error) }));
     });
-    this.#server.on("connection", () => {
+    this.#server.on("connection", (socket: Socket) => {
       this.connections += 1;
+      this.openConnections += 1;
+      socket.once("close", () => {
+        this.openConnections -= 1;
+      });
     });
   }
 

@@ -168,7 +168,6 @@ export class DaemonApp implements AppDestination {
 
   async close(): Promise<void> {
     await this.#launchCache?.close();
-    await this.#connection.docker.close();
   }
 
   async #openRunImage(signal: AbortSignal): Promise<DaemonRunImage> {

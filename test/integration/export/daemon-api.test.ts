@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
 import { DockerApi, type DockerApiOptions, type ReceivedLoad } from "../../support/docker-api.ts";
@@ -12,6 +12,7 @@ import { createdByExtension, writeExtendedLayout } from "../../support/extended-
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { startOwner } from "../../support/start-owner.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 const CLASSIC = { apiVersion: "1.41", storage: "classic", knowsBase: true } as const;
 const CONTAINERD = { apiVersion: "1.49", storage: "containerd", knowsBase: false } as const;
@@ -47,6 +48,16 @@ test("a classic daemon gets the layers that it does not have, over one connectio
   expect(api.connections).toBeLessThanOrEqual(2);
   expect(api.requests.filter((request) => request.includes("/get"))).toEqual([]);
   expect(api.requests).not.toContain("GET /v1.41/version");
+});
+
+test.each([
+  ["that succeeds", "/dev/null", 0],
+  ["whose events cannot be opened", "/nonexistent/events", 1],
+])("an export %s leaves no connection to the daemon open", async (_, events, exitCode) => {
+  const { api, run } = await scene(CLASSIC);
+  expect(await run("-events", events, "app")).toMatchObject({ exitCode });
+  expect(api.connections).toBeGreaterThan(0);
+  await vi.waitFor(() => expect(api.openConnections).toBe(0), WAIT);
 });
 
 test("a classic daemon that does not take an image without its base gets all of it", async () => {
