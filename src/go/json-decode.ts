@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JsonNumber, JsonObject, type JsonValue, parseJson, type TrailingText } from "./json-parse.ts";
+import { JsonNumber, JsonObject, type JsonValue, parseJson, parseJsonStream, type TrailingText } from "./json-parse.ts";
 import { isInt64 } from "./strconv.ts";
 
 /**
@@ -25,7 +25,7 @@ export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly o
 
 /**
  * Like json.Unmarshal: the document has one value. {@link decodeFirst} is like one call of a json.Decoder, and ignores
- * text after it.
+ * text after it; {@link decodeEach} is like its calls up to the end, or up to text that is not JSON.
  */
 export function unmarshal<T>(document: Uint8Array | string, type: GoType<T>): Decoded<T> {
   return decodeDocument(document, type, "refused");
@@ -35,13 +35,25 @@ export function decodeFirst<T>(document: Uint8Array | string, type: GoType<T>): 
   return decodeDocument(document, type, "ignored");
 }
 
+export function* decodeEach<T>(document: Uint8Array | string, type: GoType<T>): Generator<Decoded<T>> {
+  try {
+    for (const value of parseJsonStream(document)) yield decoded(type, new Assignments([value]));
+  } catch (error) {
+    yield notJson(error);
+  }
+}
+
 function decodeDocument<T>(document: Uint8Array | string, type: GoType<T>, trailing: TrailingText): Decoded<T> {
   try {
     return decoded(type, new Assignments([parseJson(document, trailing)]));
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return { ok: false, problem: `not JSON: ${error.message}` };
+    return notJson(error);
   }
+}
+
+function notJson(error: unknown): Decoded<never> {
+  if (!(error instanceof SyntaxError)) throw error;
+  return { ok: false, problem: `not JSON: ${error.message}` };
 }
 
 /** zod would compile a parser for each type, which takes longer than the few documents of an export. */

@@ -30,12 +30,22 @@ export type TrailingText = "refused" | "ignored";
  * @throws SyntaxError without any text of the document, which may hold secrets
  */
 export function parseJson(document: Uint8Array | string, trailing: TrailingText): JsonValue {
-  const parser = new Parser(
-    typeof document === "string" ? document : fromByteString(Buffer.from(document).toString("latin1")).toWellFormed(),
-  );
+  const parser = parserOf(document);
   const value = parser.value(0);
   if (trailing === "refused") parser.end();
   return value;
+}
+
+/** Values one after the other, with any space or none between them. @throws SyntaxError like {@link parseJson} */
+export function* parseJsonStream(document: Uint8Array | string): Generator<JsonValue> {
+  const parser = parserOf(document);
+  while (!parser.isAtEnd()) yield parser.value(0);
+}
+
+function parserOf(document: Uint8Array | string): Parser {
+  return new Parser(
+    typeof document === "string" ? document : fromByteString(Buffer.from(document).toString("latin1")).toWellFormed(),
+  );
 }
 
 const SPACE = /[ \t\r\n]*/y;
@@ -72,9 +82,13 @@ class Parser {
     return new JsonNumber(literal);
   }
 
-  end(): void {
+  isAtEnd(): boolean {
     this.#skipSpace();
-    if (this.#at < this.#text.length) throw this.#error();
+    return this.#at === this.#text.length;
+  }
+
+  end(): void {
+    if (!this.isAtEnd()) throw this.#error();
   }
 
   #object(depth: number): JsonObject {

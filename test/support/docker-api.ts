@@ -143,6 +143,7 @@ export class DockerApi implements AsyncDisposable {
     this.loads.push(load);
     const answer = this.answers.get(this.loads.length);
     if (answer !== undefined) {
+      this.#loaded = this.loadedId;
       send(response, 200, answer);
       return;
     }

@@ -2,7 +2,7 @@ import { Condition } from "../../concurrency/condition.ts";
 import { isDockerFault } from "../../docker/fault.ts";
 import { Fault, withContext } from "../../errors/fault.ts";
 import { goQuote } from "../../go/format.ts";
-import { pointer, struct, text, unmarshal } from "../../go/json-decode.ts";
+import { decodeEach, pointer, struct, text } from "../../go/json-decode.ts";
 import {
   MAGIC,
   paddedSize,
@@ -126,13 +126,13 @@ export class TarUpload {
 
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
+/** The reference reads the first message only, so that what follows need not be JSON. */
 function checkResponse(response: string): void {
-  for (const line of response.split("\n")) {
-    if (line.trim() === "") continue;
-    const message = unmarshal(line, messageType);
-    if (!message.ok) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
-    const { error, errorDetail } = message.value;
-    const reason = errorDetail?.message || error;
+  let isFirst = true;
+  for (const message of decodeEach(response, messageType)) {
+    if (!message.ok && isFirst) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
+    isFirst = false;
+    const reason = message.ok ? message.value.errorDetail?.message || message.value.error : "";
     if (reason !== "") throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
   }
 }

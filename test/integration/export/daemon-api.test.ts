@@ -113,6 +113,26 @@ test("an error anywhere in the answer to a load fails every name as it was typed
   expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
 });
 
+const LOADED = '{"stream":"Loaded image: app"}';
+
+test.each([
+  ["one after the other", `{"status":"x"}${LOADED}`],
+  ["over several lines", JSON.stringify({ stream: "Loaded", aux: { ID: "x" } }, undefined, 2)],
+  ["and text", `${LOADED}\n\0\0 done\n`],
+  ["and one of another type", `${LOADED}\n[]\n{"error":5}\n`],
+])("the answer to a load may be messages %s", async (_what, answer) => {
+  const { api, run } = await scene(CLASSIC);
+  api.answers.set(1, answer);
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  expect(api.loads).toHaveLength(1);
+});
+
+test("an error is found in messages one after the other", async () => {
+  const { api, run } = await scene(CONTAINERD);
+  api.answers.set(1, `${LOADED}{"errorDetail":{"message":"disk full"}}`);
+  expect((await run("app")).stderr).toContain("first error: embedded daemon response: disk full");
+});
+
 test("a launch cache is committed with the image, and stays as it was without", async () => {
   const { api, output, run } = await scene(CLASSIC);
   const launchCache = join(output.root, "launch-cache");
