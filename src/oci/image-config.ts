@@ -13,31 +13,38 @@ const healthcheckType = struct({
   Retries: int64,
 });
 
-export const containerConfigType = struct({
-  AttachStderr: flag,
-  AttachStdin: flag,
-  AttachStdout: flag,
+const daemonMembers = {
   Cmd: list(text),
   Healthcheck: pointer(healthcheckType),
-  Domainname: text,
   Entrypoint: list(text),
   Env: list(text),
-  Hostname: text,
-  Image: text,
   Labels: mapOf(text),
   OnBuild: list(text),
-  OpenStdin: flag,
-  StdinOnce: flag,
-  Tty: flag,
   User: text,
   Volumes: keySet,
   WorkingDir: text,
   ExposedPorts: keySet,
+  StopSignal: text,
+  Shell: list(text),
+};
+
+/** The members that the reference keeps of a daemon's config (imgutil local/v1_facade.go, toV1Config). */
+export const daemonConfigType = struct(daemonMembers);
+
+const containerConfigType = struct({
+  ...daemonMembers,
+  AttachStderr: flag,
+  AttachStdin: flag,
+  AttachStdout: flag,
+  Domainname: text,
+  Hostname: text,
+  Image: text,
+  OpenStdin: flag,
+  StdinOnce: flag,
+  Tty: flag,
   ArgsEscaped: flag,
   NetworkDisabled: flag,
   MacAddress: text,
-  StopSignal: text,
-  Shell: list(text),
 });
 
 const historyType = struct({ author: text, created: text, created_by: text, comment: text, empty_layer: flag });

@@ -6,13 +6,7 @@ import { list, pointer, struct, text } from "../../go/json-decode.ts";
 import { blankEntry } from "../../images/image.ts";
 import type { Platform } from "../../oci/descriptor.ts";
 import { diffIdType, digestProblem } from "../../oci/digest.ts";
-import {
-  type ContainerConfig,
-  containerConfigType,
-  emptyContainerConfig,
-  emptyImageConfig,
-  type ImageConfig,
-} from "../../oci/image-config.ts";
+import { daemonConfigType, emptyContainerConfig, emptyImageConfig, type ImageConfig } from "../../oci/image-config.ts";
 import type { DaemonConnection } from "./connection.ts";
 
 export interface DaemonImage {
@@ -40,7 +34,7 @@ export const inspectType = struct({
   OsVersion: text,
   Variant: text,
   RootFS: struct({ Type: text, Layers: list(diffIdType) }),
-  Config: pointer(containerConfigType).transform((config) => config ?? emptyContainerConfig()),
+  Config: pointer(daemonConfigType).transform((config) => ({ ...emptyContainerConfig(), ...config })),
 });
 
 export const historyType = list(struct({ CreatedBy: text, Comment: text }));
@@ -139,21 +133,10 @@ export function configOf(inspect: Inspect, history: History): ImageConfig {
     "os.version": inspect.OsVersion,
     variant: inspect.Variant,
     rootfs: { type: inspect.RootFS.Type, diff_ids: inspect.RootFS.Layers },
-    config: keptConfig(inspect.Config),
+    config: inspect.Config,
     // The daemon lists the newest first.
     history: history
       .map(({ CreatedBy, Comment }) => ({ ...blankEntry(""), created_by: CreatedBy, comment: Comment }))
       .reverse(),
-  };
-}
-
-/** The fields of a daemon's config that the reference keeps (imgutil local/v1_facade.go, toV1Config). */
-function keptConfig(config: ContainerConfig): ContainerConfig {
-  const { Cmd, Healthcheck, Entrypoint, Env, Labels, OnBuild, User, Volumes, WorkingDir, ExposedPorts } = config;
-  return {
-    ...emptyContainerConfig(),
-    ...{ Cmd, Healthcheck, Entrypoint, Env, Labels, OnBuild, User, Volumes, WorkingDir, ExposedPorts },
-    StopSignal: config.StopSignal,
-    Shell: config.Shell,
   };
 }
