@@ -180,10 +180,15 @@ function fold(name: string): string {
 }
 
 export function pointer<T>(type: GoType<T>): GoType<T | undefined> {
-  return z
-    .instanceof(Assignments)
-    .transform(sinceNull)
-    .pipe(z.union([NOTHING, type]));
+  return z.instanceof(Assignments).transform((assigned, context) => {
+    const since = sinceNull(assigned);
+    if (since.values.length === 0) return undefined;
+    // A union of types would report no more than "Invalid input".
+    const { success, data, error } = type.safeParse(since, INTERPRETED);
+    if (success) return data;
+    for (const { message, path } of error.issues) context.addIssue({ code: "custom", message, path });
+    return z.NEVER;
+  });
 }
 
 /** A slice. The elements of a second list are decoded over those of the first. */
@@ -239,10 +244,6 @@ function plain(value: JsonValue): PlainJson {
 function sinceNull({ values }: Assignments): Assignments {
   return new Assignments(values.slice(values.lastIndexOf(null) + 1));
 }
-
-const NOTHING: GoType<undefined> = z
-  .custom<Assignments>((assigned) => assigned instanceof Assignments && assigned.values.length === 0)
-  .transform(() => undefined);
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);

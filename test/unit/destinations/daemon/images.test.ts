@@ -11,3 +11,11 @@ test.each(["Tty", "Hostname", "Domainname", "Image", "NetworkDisabled", "MacAddr
     if (inspect.ok) expect(configOf(inspect.value, []).config).toMatchObject({ User: "web", Tty: false, Hostname: "" });
   },
 );
+
+test("a member of Config that has the wrong type is named", () => {
+  const document = JSON.stringify({ Id: "a".repeat(64), Config: { Healthcheck: { Test: "curl" } } });
+  expect(decodeFirst(document, inspectType)).toEqual({
+    ok: false,
+    problem: "expected array, got string at Config.Healthcheck.Test",
+  });
+});
