@@ -119,6 +119,17 @@ describe("opening an image", () => {
     expect(scene.server.count("GET", MANIFESTS)).toBe(1);
   });
 
+  test("ends at once with invalid credentials", async () => {
+    await using server = await FakeRegistry.start();
+    const logger = new RecordingLogger();
+    const registries = testRegistries(logger, { [server.host]: "Digest dXNlcg==" });
+    onTestFinished(() => registries.close());
+    const reference = parseReference(`${server.host}/${REPOSITORY}`);
+    const failure = await rejectionOf(registries.repository(reference).openImage(reference, PLATFORM, WORK));
+    expect(failure).toMatchObject({ code: "EXPORT_AUTH_ENVIRONMENT" });
+    expect(logger.lines).toEqual([]);
+  });
+
   test('accepts a definite "not found" at once if the image may be missing', async () => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);

@@ -21,7 +21,7 @@ import type { Reference } from "../../oci/reference.ts";
 import { headBlob } from "./blobs.ts";
 import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { getManifest, type RemoteManifest } from "./manifests.ts";
-import { NO_PLATFORM, OPEN_TRIES } from "./retries.ts";
+import { OPEN_TRIES } from "./retries.ts";
 
 export interface RemoteImage {
   readonly reference: Reference;
@@ -30,6 +30,8 @@ export interface RemoteImage {
   readonly manifest: ImageManifest;
   readonly configBytes: Buffer;
 }
+
+const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
 
 /**
  * Opens an image: its manifest, selected from an index by platform, and its config, both verified

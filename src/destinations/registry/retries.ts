@@ -106,8 +106,6 @@ const OPEN_WAITS_MS = [100, 200, 500, 1000, 2000];
 
 export const OPEN_TRIES = OPEN_WAITS_MS.length + 1;
 
-export const NO_PLATFORM = "EXPORT_REGISTRY_NO_PLATFORM";
-
 /**
  * Retry policy for opening images: the reference's attempts, then more within the budget, because the finished build is
  * worth it. Like the reference it also retries errors that may be a mirror's or a proxy's (docs/compatibility.md#retries).
@@ -134,10 +132,18 @@ function isUnexplained404(error: unknown): boolean {
 /** The reference's, and a proxy's that wants a login. */
 const FINAL_REFUSALS = new Set([400, 401, 403, 405, 407]);
 
+/** Errors in what a server sent, with which a proxy may have replaced the registry's answer. */
+const WRONG_ANSWERS = new Set<FaultCode>([
+  "EXPORT_AUTH_TOKEN",
+  "EXPORT_IMAGE_MANIFEST",
+  "EXPORT_REGISTRY_DIGEST",
+  "EXPORT_REGISTRY_REDIRECT",
+]);
+
 /** A proxy may answer with a page of its own, whatever the status, and a mirror may lag behind. */
 function mayBeTransient(error: unknown): boolean {
   if (!(error instanceof Fault)) return false;
-  if (!(error instanceof RegistryFault)) return error.code !== NO_PLATFORM;
+  if (!(error instanceof RegistryFault)) return WRONG_ANSWERS.has(error.code);
   const { status, diagnostics } = error;
   if (status === undefined || FINAL_REFUSALS.has(status)) return false;
   return !diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
