@@ -178,5 +178,11 @@ export function helperFor({ credHelpers, credsStore }: DockerConfig, key: string
 }
 
 export function entryFor({ auths }: DockerConfig, key: string): Credentials | undefined {
-  return auths.get(key) ?? [...auths].find(([name]) => hostOf(name) === key)?.[1];
+  return auths.get(key) ?? [...auths].find(([name]) => hostOfKey(name) === key)?.[1];
+}
+
+/** Of a URL with any scheme, or of a host with a path (docker/cli v29 cli/config/credentials/file_store.go). */
+function hostOfKey(key: string): string {
+  const [, authority] = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]+)/i.exec(key) ?? [];
+  return authority?.replace(/^.*@/, "") ?? key.split("/", 1)[0] ?? "";
 }

@@ -101,6 +101,19 @@ describe("docker's config", () => {
     expect(ignored).toMatchObject([{ message: `${entry}: expected base64 of user:password at auth` }]);
   });
 
+  test.each([
+    "http://reg.example:5000",
+    "HTTPS://reg.example:5000/v1/",
+    "oci://reg.example:5000/team",
+    "https://jane@reg.example:5000/v2/?a=b",
+    "https://reg.example:5000?a=b",
+    "reg.example:5000/team/app",
+  ])("the key %s is for its host and port", async (key) => {
+    await put(".docker/config.json", { auths: { [key]: { auth: basic("u:p") } } });
+    expect(await authorizationFor("reg.example:5000")).toBe(`Basic ${basic("u:p")}`);
+    expect(await authorizationFor("reg.example")).toBeUndefined();
+  });
+
   test("only registries resolved at the start have credentials later", async () => {
     await put(".docker/config.json", { auths: { a: { auth: basic("a:a") }, b: { auth: basic("b:b") } } });
     const keychain = await resolveKeychain({}, home, ["a"]);
