@@ -47,6 +47,8 @@ enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
 enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1 };
 enum { PATH_LIMIT = 4096 };
+/* Room for "ld.so" or "tandem" after a directory. */
+enum { FILE_NAME = 8 };
 /* What a shell answers for a program that it cannot execute. */
 enum { CANNOT_EXECUTE = 126 };
 
@@ -124,9 +126,10 @@ _Noreturn __attribute__((used)) void start(long *stack) {
     if (auxiliary[0] == AT_EXECFN) executed = (const char *)auxiliary[1];
   const char *name = argc > 0 ? argv[0] : "exporter";
 
-  char *directory = allocate(4 * PATH_LIMIT + length(name));
+  char *directory = allocate(4 * PATH_LIMIT + 2 * FILE_NAME + length(name) + 1);
   find_directory(directory, executed);
-  char *loader = directory + PATH_LIMIT, *program = loader + PATH_LIMIT + 8, *called = program + PATH_LIMIT + 8;
+  char *loader = directory + PATH_LIMIT;
+  char *program = loader + PATH_LIMIT + FILE_NAME, *called = program + PATH_LIMIT + FILE_NAME;
   append(append(loader, directory), "ld.so");
   append(append(program, directory), "tandem");
   /* A name that was found on the PATH says no directory. */
