@@ -11,7 +11,7 @@ const EMPTY = Buffer.alloc(0);
 
 /**
  * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
- * folded values, spaces before a colon, a Content-Length that is repeated, empty or beside Transfer-Encoding.
+ * folded values, spaces around a name or value, a Content-Length that is repeated, empty or beside Transfer-Encoding.
  * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
  * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
@@ -66,7 +66,7 @@ export class ResponseHeads {
       if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
         const head = normalize(lines);
         this.#chunks.begin();
-        this.#state = /^transfer-encoding:[ \t]*chunked[ \t]*\r$/im.test(head) ? "chunks" : "body";
+        this.#state = /^transfer-encoding: chunked\r$/im.test(head) ? "chunks" : "body";
         const isTaken = this.#push(Buffer.from(head, "latin1"));
         return this.#flush() && isTaken;
       }
@@ -151,13 +151,15 @@ function normalize(lines: readonly string[]): string {
   const fields: string[] = [];
   for (const line of rest) {
     if (line === "") continue;
-    if (/^[ \t]/.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
-    else fields.push(line.replace(/^([^:\s]+)[ \t]+:/, "$1:"));
+    const [, name, value = ""] = /^([^:\s]+)[ \t]*:(.*)$/s.exec(line) ?? [];
+    if (name !== undefined) fields.push(`${name}: ${value.trim()}`);
+    else if (/^[ \t]/.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
+    else fields.push(line);
   }
   const isChunked = fields.some((field) => /^transfer-encoding:/i.test(field));
   const lengths = new Set<string>();
   const kept = fields.filter((field) => {
-    const [, length] = /^content-length:[ \t]*(.*?)[ \t]*$/i.exec(field) ?? [];
+    const [, length] = /^content-length: (.*)$/i.exec(field) ?? [];
     if (length === undefined) return true;
     const isKept = length !== "" && !isChunked && !lengths.has(length);
     lengths.add(length);

@@ -43,6 +43,8 @@ const TAKEN: Readonly<Record<string, string | Buffer>> = {
   "bare line feeds": "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
   "no reason": `HTTP/1.1 200\r\n${BODY}`,
   "a space before a colon": `${OK}X-A : a\r\n${BODY}`,
+  "spaces after a Content-Length": `${OK}X-A: a\r\nContent-Length: 2 \t\r\n\r\nok`,
+  "tabs around a Transfer-Encoding": `${OK}Transfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
   "a header in Latin-1": Buffer.from(`${OK}X-A: \xe4\r\n${BODY}`, "latin1"),
   "HTTP/1.0": `HTTP/1.0 200 OK\r\n${BODY}`,
   "chunks with spaces and extensions": `${OK}Transfer-Encoding: Chunked\r\n\r\n2 ;a=b\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n`,
@@ -51,6 +53,7 @@ const TAKEN: Readonly<Record<string, string | Buffer>> = {
   "bytes behind its body": `${OK}${BODY}GARBAGE`,
   "gzip that nobody asked for": gzipped("gzip"),
   "x-gzip": gzipped("x-gzip"),
+  "gzip and a space": gzipped("gzip "),
 };
 
 function gzipped(coding: string): Buffer {
@@ -90,6 +93,13 @@ test("a folded header is one value", async () => {
   const answer = await client().exchange(requestTo(server), false);
   await discard(answer);
   expect(answer.headers["x-a"]).toBe("a b c");
+});
+
+test("a header's value has no spaces around it", async () => {
+  const server = await serve(`${OK}X-A:\t a b \t\r\n${BODY}`);
+  const answer = await client().exchange(requestTo(server), false);
+  await discard(answer);
+  expect(answer.headers["x-a"]).toBe("a b");
 });
 
 test("two different Content-Lengths are an error", async () => {
