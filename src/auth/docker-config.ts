@@ -6,6 +6,7 @@ import { registerSecret } from "../errors/secrets.ts";
 import { pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
 import { attempt, type Decoded, decodeFirst, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";
+import { withoutCredentials } from "../oci/reference.ts";
 import type { Environment } from "../process/environment.ts";
 import { Credentials } from "./credentials.ts";
 
@@ -93,7 +94,7 @@ export async function readVariableConfig(
   const config = parseDockerConfig(value, name, onDropped);
   // In a file, such an entry means that a helper has the credentials; here it is a mistake.
   for (const [key, credentials] of config.auths)
-    if (credentials.isAnonymous) onDropped(unreadable(`${name}: auths[${goQuote(key)}]`, "expected a member auth"));
+    if (credentials.isAnonymous) onDropped(unreadable(`${name}: ${entryName("auths", key)}`, "expected a member auth"));
   return config;
 }
 
@@ -135,10 +136,14 @@ function readable<T>(name: string, part: Decoded<T>, drop: Drop): T | undefined 
 function readableEntries<T>(name: string, part: Decoded<ReadonlyMap<string, Decoded<T>>>, drop: Drop): Map<string, T> {
   const found = new Map<string, T>();
   for (const [key, entry] of readable(name, part, drop) ?? []) {
-    const value = readable(`${name}[${goQuote(key)}]`, entry, drop);
+    const value = readable(entryName(name, key), entry, drop);
     if (value !== undefined) found.set(key, value);
   }
   return found;
+}
+
+function entryName(name: string, key: string): string {
+  return `${name}[${goQuote(withoutCredentials(key))}]`;
 }
 
 function unreadable(what: string, problem: string): Fault {

@@ -116,8 +116,12 @@ export function parseReference(text: string): Reference {
 }
 
 export function referenceFault(text: string, hint: string): Fault {
-  const shown = text.replace(CREDENTIALS, (_, scheme = "") => `${scheme}[redacted]@`);
-  return new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${shown}`, { hint });
+  return new Fault("EXPORT_INPUT_REFERENCE", `could not parse reference: ${withoutCredentials(text)}`, { hint });
+}
+
+/** Of a name or a URL that is to be shown. */
+export function withoutCredentials(text: string): string {
+  return text.replace(CREDENTIALS, (_, scheme = "") => `${scheme}[redacted]@`);
 }
 
 /** @throws Fault for a URL; some would parse as an image of a registry named like the scheme */

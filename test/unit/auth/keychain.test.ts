@@ -135,6 +135,12 @@ describe("docker's config", () => {
       ['auths["a.example"]: expected string, got number at auth'],
     ],
     [
+      "the login in an entry's URL is not told",
+      { auths: { "https://jane:s3cret@a.example/v1/": 7, r: { auth: basic("u:x") } } },
+      "u:x",
+      ['auths["https://[redacted]@a.example/v1/"]: expected object, got number'],
+    ],
+    [
       "helpers of another type do not take the entries with them",
       { credsStore: 1, credHelpers: { x: ["s3cret"] }, auths: { r: { auth: basic("u:x") } } },
       "u:x",
