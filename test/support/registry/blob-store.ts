@@ -128,9 +128,10 @@ export class BlobStore {
     return true;
   }
 
-  cancel(upload: PendingUpload): Promise<void> {
-    this.#uploads.delete(upload.id);
-    return this.#change(async () => {
+  /** Idempotent: the client may cancel an upload while the registry closes. */
+  async cancel(upload: PendingUpload): Promise<void> {
+    if (!this.#uploads.delete(upload.id)) return;
+    await this.#change(async () => {
       await upload.finish();
       await rm(upload.path);
     });
