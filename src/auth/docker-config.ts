@@ -14,18 +14,26 @@ export type EnvironmentAuth = ReadonlyMap<string, string>;
 
 export function parseEnvironmentAuth(value: string | undefined): EnvironmentAuth {
   if (value === undefined || value === "") return new Map();
-  const headers = unmarshal(value, mapOf(text));
-  if (!headers.ok)
-    throw new Fault(
-      "EXPORT_AUTH_ENVIRONMENT",
-      `reading auth env var: failed to parse CNB_REGISTRY_AUTH value: ${headers.problem}`,
-      {
-        exitCode: 1,
-        hint: 'Set CNB_REGISTRY_AUTH to a JSON object such as {"registry.example.com": "Basic <base64 of user:password>"}.',
-      },
-    );
-  for (const header of headers.value.values()) registerSecret(header.replace(/^\S+ +/, ""));
-  return new Map([...headers.value].map(([registry, header]) => [hostOf(registry), header]));
+  const headers = unmarshal(value, mapOf(attempt(text)));
+  if (!headers.ok) throw environmentFault(headers.problem);
+  const found = new Map<string, string>();
+  for (const [registry, header] of headers.value) {
+    if (!header.ok) throw environmentFault(`${header.problem} at ${withoutCredentials(registry)}`);
+    registerSecret(header.value.replace(/^\S+ +/, ""));
+    found.set(hostOf(registry), header.value);
+  }
+  return found;
+}
+
+function environmentFault(problem: string): Fault {
+  return new Fault(
+    "EXPORT_AUTH_ENVIRONMENT",
+    `reading auth env var: failed to parse CNB_REGISTRY_AUTH value: ${problem}`,
+    {
+      exitCode: 1,
+      hint: 'Set CNB_REGISTRY_AUTH to a JSON object such as {"registry.example.com": "Basic <base64 of user:password>"}.',
+    },
+  );
 }
 
 function hostOf(registry: string): string {

@@ -59,19 +59,23 @@ describe("CNB_REGISTRY_AUTH", () => {
     expect(error).toMatchObject({ message: "parsing auth header: unknown auth type from header" });
   });
 
-  test.each(['{"a":"Basic s3cret"', "s3cret", '["s3cret"]', '{"a":{"s3cret":1}}'])(
-    "rejects %s without quoting it",
-    async (value) => {
-      const error = await rejectionOf(resolveKeychain({ CNB_REGISTRY_AUTH: value }, home, []));
-      expect(error).toMatchObject({
-        exitCode: 1,
-        message: expect.stringMatching(
-          /^failed to resolve keychain: reading auth env var: failed to parse CNB_REGISTRY_AUTH value: /,
-        ),
-      });
-      expect(inspect(error)).not.toContain("s3cret");
-    },
-  );
+  test.each([
+    '{"a":"Basic s3cret"',
+    "s3cret",
+    '["s3cret"]',
+    '{"a":{"s3cret":1}}',
+    '{"https://jane:s3cret@a.example":1}',
+    '{"jane:s3cret@a.example":1}',
+  ])("rejects %s without quoting it", async (value) => {
+    const error = await rejectionOf(resolveKeychain({ CNB_REGISTRY_AUTH: value }, home, []));
+    expect(error).toMatchObject({
+      exitCode: 1,
+      message: expect.stringMatching(
+        /^failed to resolve keychain: reading auth env var: failed to parse CNB_REGISTRY_AUTH value: /,
+      ),
+    });
+    expect(inspect(error)).not.toContain("s3cret");
+  });
 
   test("comes before docker's config", async () => {
     await put(".docker/config.json", { auths: { a: { auth: basic("file:x") } } });
