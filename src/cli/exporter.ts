@@ -59,18 +59,14 @@ async function exportResolved(
   logger.debug("Ensuring privileges...");
   const others = [runImage, inputs.analyzed.previousImage];
   const keychain = await readKeychain(inputs.settings, others, { env, home, logger }, signal);
-  const docker = daemon ? await DockerClient.connect(env) : undefined;
-  try {
-    if (runAs !== undefined) {
-      ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
-      runAs(uid, gid);
-    }
-    signal.throwIfAborted();
-    logger.debug("Executing command...");
-    const launcherRelease = readLauncherRelease(program, env, cwd, signal);
-    const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
-    await exportBuild(inputs, parts, signal);
-  } finally {
-    await docker?.close();
+  await using docker = daemon ? await DockerClient.connect(env) : undefined;
+  if (runAs !== undefined) {
+    ensureOwner(uid, gid, [cacheDir, launchCacheDir]);
+    runAs(uid, gid);
   }
+  signal.throwIfAborted();
+  logger.debug("Executing command...");
+  const launcherRelease = readLauncherRelease(program, env, cwd, signal);
+  const parts = { logger, output, environment: env, keychain, docker, launcherRelease, onEvent, startThreads };
+  await exportBuild(inputs, parts, signal);
 }

@@ -38,24 +38,15 @@ async function create(inputs: CreateInputs, context: CreatorContext, signal: Abo
   const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");
   const keychain = await readKeychain(settings, runImages, context, signal);
-  const docker = settings.daemon ? await connectDocker(env, signal) : undefined;
-  try {
-    const user = takeUser(settings, env);
-    signal.throwIfAborted();
-    logger.debug("Executing command...");
-    const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
-    const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
-    return await createImage(inputs, secured, signal);
-  } finally {
-    await docker?.close();
-  }
-}
-
-/** A daemon keeps a connection open during the build only after a request on it. */
-async function connectDocker(env: Environment, signal: AbortSignal): Promise<DockerClient> {
-  const docker = await DockerClient.connect(env);
-  await docker.version(signal);
-  return docker;
+  await using docker = settings.daemon ? await DockerClient.connect(env) : undefined;
+  // A daemon keeps a connection open during the build only after a request on it.
+  await docker?.version(signal);
+  const user = takeUser(settings, env);
+  signal.throwIfAborted();
+  logger.debug("Executing command...");
+  const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
+  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
+  return await createImage(inputs, secured, signal);
 }
 
 /**

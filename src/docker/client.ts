@@ -98,7 +98,7 @@ export class DockerClient {
     return body;
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#pings);
     this.#closing.abort();
     await Promise.all([...this.#clients.values()].map((connections) => connections.destroy()));

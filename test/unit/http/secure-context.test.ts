@@ -82,7 +82,7 @@ describe.each(Object.entries(TRUSTING))("with %s an unknown authority is rejecte
     trust();
     const { host } = await startServer();
     const docker = await DockerClient.connect({ DOCKER_HOST: `https://${host}` });
-    onTestFinished(() => docker.close());
+    onTestFinished(() => docker[Symbol.asyncDispose]());
     const error = await rejectionOf(docker.version(new AbortController().signal));
     expect(String(error)).toMatch(/certificate/);
   });
