@@ -128,11 +128,11 @@ const messageType = struct({ error: text, errorDetail: pointer(struct({ message:
 
 /** The reference reads the first message only, so that what follows need not be JSON. */
 function checkResponse(response: string): void {
-  let isFirst = true;
-  for (const message of decodeEach(response, messageType)) {
-    if (!message.ok && isFirst) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
-    isFirst = false;
-    const reason = message.ok ? message.value.errorDetail?.message || message.value.error : "";
-    if (reason !== "") throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
+  for (const [i, message] of [...decodeEach(response, messageType)].entries()) {
+    if (message.ok) {
+      const { error, errorDetail } = message.value;
+      const reason = errorDetail?.message || error;
+      if (reason !== "") throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
+    } else if (i === 0) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
   }
 }
