@@ -132,8 +132,8 @@ function isUnexplained404(error: unknown): boolean {
 /** The reference's, and a proxy's that wants a login. */
 const FINAL_REFUSALS = new Set([400, 401, 403, 405, 407]);
 
-/** Errors in what a server sent, with which a proxy may have replaced the registry's answer. */
-const WRONG_ANSWERS = new Set<FaultCode>([
+/** Errors in what a server sent, with which a proxy may have replaced the registry's response. */
+const WRONG_RESPONSES = new Set<FaultCode>([
   "EXPORT_AUTH_TOKEN",
   "EXPORT_IMAGE_MANIFEST",
   "EXPORT_REGISTRY_DIGEST",
@@ -143,7 +143,7 @@ const WRONG_ANSWERS = new Set<FaultCode>([
 /** A proxy may answer with a page of its own, whatever the status, and a mirror may lag behind. */
 function mayBeTransient(error: unknown): boolean {
   if (!(error instanceof Fault)) return false;
-  if (!(error instanceof RegistryFault)) return WRONG_ANSWERS.has(error.code);
+  if (!(error instanceof RegistryFault)) return WRONG_RESPONSES.has(error.code);
   const { status, diagnostics } = error;
   if (status === undefined || FINAL_REFUSALS.has(status)) return false;
   return !diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
