@@ -132,6 +132,9 @@ export class DockerEngine implements AsyncDisposable {
     const args = [...podmanPaths(directory), "system", "service", "--time", "0", hosts.plain];
     const env = podmanEnvironment(directory);
     writeFileSync(env.CONTAINERS_CONF, '[engine]\nlock_type = "file"\n');
+    // Podman 4.3 leaves its --runtime-flag out when it deletes a container, on which runc creates /run/runc.
+    const runc = `#!/bin/sh\nexec runc --root '${join(directory, "runc-root")}' "$@"\n`;
+    writeFileSync(join(directory, "runc"), runc, { mode: 0o755 });
     try {
       const process = await ServerProcess.start({ path: podman, args, env }, socket);
       return new DockerEngine("podman", hosts, directory, process);
@@ -223,7 +226,7 @@ function podmanPaths(directory: string): string[] {
   return [
     ["--root", join(directory, "data"), "--runroot", join(directory, "run"), "--tmpdir", join(directory, "tmp")],
     ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"],
-    ["--runtime", "runc", "--runtime-flag", `root=${join(directory, "runc")}`],
+    ["--runtime", join(directory, "runc")],
   ].flat();
 }
 
