@@ -106,13 +106,15 @@ test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${m
   const command = [...own, ...scene.arguments({ cache: "", flags: ["-log-level", "debug"] })].map(quoted).join(" ");
   // Unread output has filled the terminal before the exporter starts.
   const filling = `yes & echo $! > ${directory}/yes; while ! [ -f ${directory}/go ]; do sleep 0.05; done`;
-  const child = spawn("script", ["-qec", `${filling}; ${command}; echo $? > ${directory}/status`, "/dev/null"], {
+  // The shell would wait for the terminal to tell of a command that ended by the signal.
+  const quiet = `exec 3>&1 >/dev/null 2>&1; (exec ${command} >&3 2>&3 3>&-); echo $? > ${directory}/status`;
+  const child = spawn("script", ["-qec", `${filling}; ${quiet}`, "/dev/null"], {
     env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", TERM: "xterm", LANG: "C.UTF-8" },
     stdio: ["ignore", unreadPipe().writer, "inherit"],
   });
+  // What runs on a terminal that is closed gets SIGHUP.
   onTestFinished(() => void child.kill("SIGKILL"));
   await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), WAIT);
-  onTestFinished(() => void process.kill(Number(said("yes")), "SIGKILL"));
   writeFileSync(join(directory, "go"), "");
   await arrived;
   await within(1000, async () => {
