@@ -1,10 +1,11 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 import { expectConformance } from "./compare.ts";
 import { INTENDED_DIFFERENCES } from "./intended-differences.ts";
 import type { Played } from "./play-case.ts";
 import { type RecordedCase, recordedCases } from "./recorded-case.ts";
-import { OUR_COMMAND, type Play, Stage, stageProblem } from "./stage.ts";
+import { sharedStage } from "./shared-stage.ts";
+import { OUR_COMMAND, type Play, stageProblem } from "./stage.ts";
 
 /** Cases that are played against the registry they were recorded with too: what a registry can make different. */
 const WITH_DOCKER_REGISTRY = [
@@ -51,8 +52,7 @@ const problem = stageProblem();
 
 if (problem !== undefined) test.skip(`conformance with the recorded reference: ${problem}`);
 else {
-  const stage = new Stage();
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = sharedStage();
   const cases = recordedCases();
   const named = (names: readonly string[]) => cases.filter((recorded) => names.includes(recorded.case.name));
   const rows = (some: readonly RecordedCase[]) => some.map((recorded) => [recorded.case.name, recorded] as const);

@@ -1,7 +1,8 @@
-import { afterAll, describe, test } from "vitest";
+import { describe, test } from "vitest";
 import { expectConformance } from "./compare.ts";
 import { recordedCases } from "./recorded-case.ts";
-import { INSTALLED_REGISTRY, OUR_COMMAND, referenceExporter, Stage, stageProblem } from "./stage.ts";
+import { sharedStage } from "./shared-stage.ts";
+import { INSTALLED_REGISTRY, OUR_COMMAND, referenceExporter, stageProblem } from "./stage.ts";
 
 const path = referenceExporter();
 const problem = stageProblem();
@@ -9,8 +10,7 @@ const problem = stageProblem();
 if (path === undefined) test.skip("conformance with a live reference: needs REFERENCE_EXPORTER=<its path>");
 else if (problem !== undefined) test.skip(`conformance with a live reference: ${problem}`);
 else {
-  const stage = new Stage();
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = sharedStage();
   describe("conformance with a live reference", () => {
     test.for(recordedCases().map((recorded) => [recorded.case.name, recorded] as const))("%s", async ([, recorded]) => {
       const registry = INSTALLED_REGISTRY;

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
+import { beforeAll, beforeEach } from "vitest";
 import type { CertificateFile } from "./certificate.ts";
 import { findProgram } from "./find-program.ts";
 import { onFreePort, ServerProcess } from "./server-process.ts";
@@ -217,6 +218,28 @@ export class DockerEngine implements AsyncDisposable {
     if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * The daemon of a suite's tests, started before the first of them. Where it cannot run, they are skipped, and a warning
+ * says why.
+ * @param tests for the warning: their subject
+ * @returns gives the daemon to hooks and tests
+ */
+export function sharedEngine(tests: string, start = () => DockerEngine.startIfPossible()): () => DockerEngine {
+  let engine: DockerEngine | string;
+  beforeAll(async () => {
+    const started = await start();
+    engine = started;
+    if (typeof started !== "string") return () => started[Symbol.asyncDispose]();
+    console.warn(`${tests} are skipped: ${started}`);
+    return undefined;
+  });
+  beforeEach(({ skip }) => skip(typeof engine === "string"));
+  return () => {
+    if (typeof engine === "string") throw new Error(engine);
+    return engine;
+  };
 }
 
 /** By default, podman raises limits and creates a cgroup, for which it lacks the privileges in most containers. */

@@ -14,8 +14,12 @@ import { NEVER, planOf } from "./layer-plans.ts";
 import { tempTree } from "./temp-tree.ts";
 import { WAIT } from "./time-limits.ts";
 
+const distrusted = await distrustedFileSystem(realpathSync(tmpdir()));
+if (distrusted !== undefined)
+  console.warn(`Tests of early export are skipped: the file system of TMPDIR (type ${distrusted}) may hide changes`);
+
 /** False where temporary files are in memory, say: nothing is made early there. */
-export const IS_TRUSTED = (await distrustedFileSystem(realpathSync(tmpdir()))) === undefined;
+export const IS_TRUSTED = distrusted === undefined;
 
 export interface ExportedLayer {
   readonly diffId: string;

@@ -1,7 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { onTestFinished } from "vitest";
+import { beforeAll, onTestFinished } from "vitest";
 
 /**
  * A directory with these files (path to content; a path that ends in `/` is an empty directory), removed after the test.
@@ -15,4 +16,14 @@ export function tempTree(files: Readonly<Record<string, string | Uint8Array>> = 
     if (!path.endsWith("/")) writeFileSync(target, content);
   }
   return root;
+}
+
+/** @returns the path of a directory that exists for the tests of a file or suite, created before the hooks that follow */
+export function sharedDirectory(): string {
+  const path = join(tmpdir(), `tandem-shared-${randomUUID()}`);
+  beforeAll(() => {
+    mkdirSync(path);
+    return () => rmSync(path, { recursive: true, force: true });
+  });
+  return path;
 }

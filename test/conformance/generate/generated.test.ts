@@ -1,6 +1,7 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { comparableOf } from "../comparable.ts";
-import { Stage, stageProblem } from "../stage.ts";
+import { sharedStage } from "../shared-stage.ts";
+import { stageProblem } from "../stage.ts";
 import { compactFacts, expandFacts, readGeneratedFacts, shortDigest } from "./compact-facts.ts";
 import { generateCase } from "./generate-case.ts";
 
@@ -8,8 +9,7 @@ const problem = stageProblem();
 
 if (problem !== undefined) test.skip(`generated cases with the recorded reference: ${problem}`);
 else {
-  const stage = new Stage();
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = sharedStage();
   describe("generated cases with the recorded reference", () => {
     const facts = [...readGeneratedFacts()];
     test("the seeds make the cases that were recorded", () => {

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, describe, test } from "vitest";
+import { describe, test } from "vitest";
 import { comparableOf, expectedOf } from "../comparable.ts";
 import { expectConformance } from "../compare.ts";
 import type { Played } from "../play-case.ts";
 import type { ConformanceCase } from "../recorded-case.ts";
-import { referenceExporter, Stage, stageProblem } from "../stage.ts";
+import { sharedStage } from "../shared-stage.ts";
+import { referenceExporter, stageProblem } from "../stage.ts";
 import { generateCase } from "./generate-case.ts";
 import { shrinkCase } from "./shrink-case.ts";
 
@@ -19,8 +20,7 @@ if (path === undefined || count === 0)
   );
 else if (problem !== undefined) test.skip(`generated cases with a live reference: ${problem}`);
 else {
-  const stage = new Stage();
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = sharedStage();
   const playBoth = async (given: ConformanceCase): Promise<{ readonly ours: Played; readonly theirs: Played }> => {
     const play = { recorded: { case: given, facts: {} }, registry: "fake" } as const;
     const theirs = await stage.play({ ...play, subject: { path } });

@@ -4,17 +4,14 @@ import {
   appendFileSync,
   chmodSync,
   cpSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -41,7 +38,7 @@ import {
 import { pushRunImage } from "../../support/run-image.ts";
 import { environmentOf, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
 import { asFake, Scene, writeBuild } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 interface Package {
@@ -75,7 +72,7 @@ for (const [what, why] of [
   if (why !== undefined) console.warn(`${what} is not tested: ${why}.`);
 
 describe.skipIf(problem !== undefined)("the single executable", () => {
-  const directory = mkdtempSync(join(tmpdir(), "tandem-binary-"));
+  const directory = sharedDirectory();
   const [lifecycle, arm64] = [join(directory, "lifecycle"), join(directory, "arm64")];
 
   beforeAll(async () => {
@@ -83,8 +80,6 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     if (noEmulation === undefined) await buildBinary("arm64", arm64);
     symlinkSync("exporter", join(lifecycle, "lifecycle"));
   });
-
-  afterAll(() => rmSync(directory, { recursive: true }));
 
   async function scene() {
     const registry = await FakeRegistry.start();

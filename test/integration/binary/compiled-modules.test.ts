@@ -1,18 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
 import { builtModules, compiledName } from "../../../src/executable/modules.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
 import { rootProblem } from "../../support/root-file-system.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const FLAGS = runtimeList(readFileSync(join(root, "bin", "runtime.sh"), "utf8"), "node_flags");
 
-const directory = mkdtempSync(join(tmpdir(), "tandem-compiled-"));
+const directory = sharedDirectory();
 const [modules, start] = [join(directory, "modules"), join(directory, "start")];
 /** Compiled once, for all tests that do not change it. */
 let compiled: ReturnType<typeof compileIn>;
@@ -22,8 +22,6 @@ beforeAll(async () => {
   await bundle({ "compile-modules": join(root, "scripts/compile-modules.ts") }, start, true);
   compiled = compileIn(join(directory, "compiled"));
 });
-
-afterAll(() => rmSync(directory, { recursive: true }));
 
 interface CompileOptions {
   /** A command that runs the compilation. */

@@ -1,19 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { CertificateFiles } from "../../support/certificate.ts";
 import { AS_BUILD_USER, expectUnpacked, makeOdd } from "../../support/consumers/odd-build.ts";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { DockerEngine, sharedEngine } from "../../support/docker-engine.ts";
 import { flagsFor, runExporter } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { startRegistry } from "../../support/registry/registry-kinds.ts";
 import { OPEN_ACCESS } from "../../support/registry-access.ts";
 import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
 
 /** The real launcher, if a reference lifecycle is available. */
 const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");
@@ -21,36 +20,19 @@ const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");
 /** Shows that the process is `java -jar app.jar`, found on the PATH that a launcher sets. */
 const JAVA = '#!/bin/sh\necho "java $* in $PWD"\n';
 
-/** A daemon with a TLS socket, and both sides' certificates under the names that docker's own client expects. */
-async function startEngine() {
-  const directory = mkdtempSync(join(tmpdir(), "docker-tls-"));
-  const certificates = new CertificateFiles(directory);
-  certificates.issue("");
-  const engine = await DockerEngine.startIfPossible("docker", {
-    authority: certificates.authority,
-    server: certificates.issue("server-"),
-  });
-  if (typeof engine !== "string") return { engine, directory };
-  rmSync(directory, { recursive: true });
-  return engine;
-}
-
-const started = await startEngine();
-if (typeof started === "string") console.warn(`Tests of images in docker are skipped: ${started}`);
-
-describe.skipIf(typeof started === "string")("a docker daemon", () => {
-  // Unused if the suite is skipped.
-  const { engine, directory: certificates } = started as Exclude<typeof started, string>;
-
-  afterAll(async () => {
-    await engine[Symbol.asyncDispose]();
-    rmSync(certificates, { recursive: true });
+describe("a docker daemon", () => {
+  /** Both sides' certificates, under the names that docker's own client expects. */
+  const certificates = sharedDirectory();
+  const engine = sharedEngine("Tests of images in docker", () => {
+    const files = new CertificateFiles(certificates);
+    files.issue("");
+    return DockerEngine.startIfPossible("docker", { authority: files.authority, server: files.issue("server-") });
   });
 
   test.for(["gzip", "zstd"])(
     "pulls an image with %s, runs it, and has its files as they were built",
     async (compression, { skip }) => {
-      skip(compression === "zstd" && (await engine.majorVersion()) < 23, "docker unpacks zstd from version 23 on");
+      skip(compression === "zstd" && (await engine().majorVersion()) < 23, "docker unpacks zstd from version 23 on");
       const scene = await Scene.open(await startRegistry());
       const { output } = scene;
       const shell = { content: readFileSync(findProgram("busybox") ?? ""), mode: 0o755 };
@@ -67,12 +49,12 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
       const run = await scene.export({ flags: [...AS_BUILD_USER, "-compression", compression], cache: "" });
       expect(run).toMatchObject({ exitCode: 0 });
 
-      await engine.docker("pull", "--quiet", scene.appImage);
-      const said = await engine.run(scene.appImage);
+      await engine().docker("pull", "--quiet", scene.appImage);
+      const said = await engine().run(scene.appImage);
       expect(said).toBe(`java -jar app.jar in ${output.appDir}`);
-      const container = await engine.docker("create", "--network", "none", scene.appImage);
+      const container = await engine().docker("create", "--network", "none", scene.appImage);
       const directory = tempTree();
-      await engine.docker("export", "--output", join(directory, "rootfs.tar"), container);
+      await engine().docker("export", "--output", join(directory, "rootfs.tar"), container);
       const rootfs = join(directory, "rootfs");
       mkdirSync(rootfs);
       execFileSync("tar", ["-x", "-f", join(directory, "rootfs.tar"), "-C", rootfs, "-p", "--numeric-owner"]);
@@ -83,9 +65,9 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
   describe("over TLS", () => {
     async function exported(image: string, env: Readonly<Record<string, string>>) {
       const output = writeBuild();
-      writeAnalyzed(output, (await engine.importRunImage("run:tls")).slice("sha256:".length));
+      writeAnalyzed(output, (await engine().importRunImage("run:tls")).slice("sha256:".length));
       const flags = [...flagsFor(output), "-daemon", image];
-      return await runExporter(flags, { DOCKER_HOST: engine.tlsHost ?? "", ...env });
+      return await runExporter(flags, { DOCKER_HOST: engine().tlsHost ?? "", ...env });
     }
 
     /** A certificate directory with these files of the daemon's authority, and the others of another authority. */
@@ -100,7 +82,7 @@ describe.skipIf(typeof started === "string")("a docker daemon", () => {
       const env = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates };
       const run = await exported("tls", env);
       expect(run).toMatchObject({ exitCode: 0 });
-      const { Id } = await engine.inspect("tls");
+      const { Id } = await engine().inspect("tls");
       expect(run.stdout).toContain(`*** Images (${Id.slice("sha256:".length, "sha256:".length + 12)}):\n      tls\n`);
     });
 

@@ -1,27 +1,19 @@
 import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Builder } from "../../support/builder.ts";
 import { CREATOR, FakeBuild } from "../../support/creator/fake-build.ts";
 import { create } from "../../support/creator/reference-build.ts";
 import { DockerApi } from "../../support/docker-api.ts";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { sharedEngine } from "../../support/docker-engine.ts";
 import { REFERENCE } from "../../support/reference-lifecycle.ts";
 import { WAIT } from "../../support/time-limits.ts";
 
-const engine = REFERENCE === "" ? "there are no real phases" : await DockerEngine.startIfPossible();
-if (typeof engine === "string") console.warn(`Builds with real phases into docker are skipped: ${engine}`);
-
-afterAll(async () => {
-  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
-});
-
-describe.skipIf(typeof engine === "string")("creator -daemon with the phases of the reference", () => {
-  // Not looked at when it is a reason to skip.
-  const docker = engine as DockerEngine;
+describe.skipIf(REFERENCE === "")("creator -daemon with the phases of the reference", () => {
+  const docker = sharedEngine("Builds with real phases into docker");
 
   async function builder(): Promise<Builder> {
-    await docker.importRunImage("samples/run:latest");
+    await docker().importRunImage("samples/run:latest");
     const on = new Builder("samples/run:latest");
     copyFileSync(join(REFERENCE, "launcher"), join(on.root, "launcher"));
     chmodSync(join(on.root, "launcher"), 0o755);
@@ -30,7 +22,7 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
   }
 
   const build = (on: Builder, creator: string, image: string, ...flags: readonly string[]) =>
-    create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker.host } });
+    create(on, { creator, image, flags: ["-daemon", ...flags], env: { DOCKER_HOST: docker().host } });
 
   test("builds an image that runs, the same again when nothing changed, and another when something did", async () => {
     const on = await builder();
@@ -38,8 +30,8 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     const first = await build(on, CREATOR, "created", ...caches);
     expect(first).toMatchObject({ exitCode: 0 });
     expect(first.stdout).toContain("jdk: making jdk\njdk: making launch-only\n");
-    const image = await docker.inspect("created");
-    expect(await docker.run("created")).toBe("one");
+    const image = await docker().inspect("created");
+    expect(await docker().run("created")).toBe("one");
 
     on.forget();
     const again = await build(on, CREATOR, "created", ...caches);
@@ -47,14 +39,14 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     expect(again.stdout).not.toContain("making");
     expect(again.stdout).toContain("maven: found repository\n");
     expect(again.stdout).toContain("Reusing layer 'samples/jdk:launch-only'\n");
-    expect((await docker.inspect("created")).Id).toBe(image.Id);
+    expect((await docker().inspect("created")).Id).toBe(image.Id);
 
     on.forget();
     on.write("workspace/value", "two\n");
     const changed = await build(on, CREATOR, "created", ...caches);
     expect(changed).toMatchObject({ exitCode: 0 });
     expect(changed.stdout).toContain("Adding layer 'samples/jdk:jdk'\n");
-    expect(await docker.run("created")).toBe("two");
+    expect(await docker().run("created")).toBe("two");
   });
 
   test("the reference's image", async () => {
@@ -66,7 +58,7 @@ describe.skipIf(typeof engine === "string")("creator -daemon with the phases of 
     ] as const) {
       on.forget();
       expect(await build(on, creator, name)).toMatchObject({ exitCode: 0 });
-      ids.push((await docker.inspect(name)).Id);
+      ids.push((await docker().inspect(name)).Id);
     }
     expect(ids[1]).toBe(ids[0]);
   });

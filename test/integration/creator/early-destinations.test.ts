@@ -1,20 +1,13 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { sharedEngine } from "../../support/docker-engine.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { readEvents } from "../../support/exporter.ts";
 import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
 import { tempTree } from "../../support/temp-tree.ts";
-
-const engine = IS_TRUSTED ? await DockerEngine.startIfPossible() : "temporary files cannot be trusted";
-if (typeof engine === "string") console.warn(`Early exports into docker are skipped: ${engine}`);
-
-afterAll(async () => {
-  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
-});
 
 /** Hashing it takes long enough to be seen. */
 const JRE = layerScript("jre", "truncate -s 10M lib; echo one > release");
@@ -57,20 +50,20 @@ function workOn(events: Awaited<ReturnType<typeof buildEarly>>, id: string) {
   return events.find((event) => event.event === "layer" && event.id === id);
 }
 
-describe.skipIf(typeof engine === "string")("a layer for a daemon is hashed while the build runs", () => {
-  const docker = engine as DockerEngine;
+describe.runIf(IS_TRUSTED)("a layer for a daemon is hashed while the build runs", () => {
+  const docker = sharedEngine("Early exports into docker");
 
   test("and the image is the one of a build without", async () => {
     const early = await EarlyBuild.open();
-    const destination = { flags: ["-daemon"], env: { DOCKER_HOST: docker.host } };
-    const runImage = (await docker.importRunImage("run:base")).slice("sha256:".length);
+    const destination = { flags: ["-daemon"], env: { DOCKER_HOST: docker().host } };
+    const runImage = (await docker().importRunImage("run:base")).slice("sha256:".length);
     writeAnalyzed(early.build.output, runImage);
     const events = await buildEarly(early, destination, "early");
     expect(events).toEqual(expect.arrayContaining(HASHED));
     // Hashed early, then read once more for the daemon; nothing is compressed.
     expect(workOn(events, "early/first:jre")).toMatchObject({ reads: 1, hashes: 1, compressions: 0, tarStreams: 1 });
     await buildLate(early, destination, "late");
-    expect((await docker.inspect("early")).Id).toBe((await docker.inspect("late")).Id);
+    expect((await docker().inspect("early")).Id).toBe((await docker().inspect("late")).Id);
   });
 });
 

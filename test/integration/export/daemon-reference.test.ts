@@ -1,21 +1,16 @@
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { describe, expect, test } from "vitest";
+import { sharedEngine } from "../../support/docker-engine.ts";
 import { REFERENCE, runPhase, warnWithoutReference } from "../../support/reference-lifecycle.ts";
 import { DaemonScene } from "../../support/scenes/daemon-scene.ts";
 
 warnWithoutReference("Rebases in docker");
 
-const engine = REFERENCE === "" ? "there is no reference" : await DockerEngine.startIfPossible();
-if (REFERENCE !== "" && typeof engine === "string") console.warn(`Rebases in docker are skipped: ${engine}`);
+describe.skipIf(REFERENCE === "")("an image in a docker daemon", () => {
+  const docker = sharedEngine("Rebases in docker");
 
-afterAll(async () => {
-  if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
-});
-
-describe.skipIf(typeof engine === "string")("an image in a docker daemon", () => {
   test("is rebased by the reference, runs, and is built upon", async () => {
-    if (typeof engine === "string") throw new Error(engine);
+    const engine = docker();
     const scene = await DaemonScene.open(engine);
     expect(await scene.export(["rebased"])).toMatchObject({ exitCode: 0 });
     const before = await engine.inspect("rebased");

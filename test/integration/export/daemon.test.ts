@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { DockerEngine, sharedEngine } from "../../support/docker-engine.ts";
 import { flagsFor } from "../../support/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { buildOutput, DaemonScene } from "../../support/scenes/daemon-scene.ts";
@@ -10,22 +10,9 @@ import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
-const KINDS = ["docker", "podman"] as const;
-const engines = await Promise.all(KINDS.map(async (kind) => [kind, await DockerEngine.startIfPossible(kind)] as const));
-for (const [kind, engine] of engines)
-  if (typeof engine === "string") console.warn(`Tests of exports into ${kind} are skipped: ${engine}`);
-
-afterAll(async () => {
-  for (const [, engine] of engines) if (typeof engine !== "string") await engine[Symbol.asyncDispose]();
-});
-
-describe.each(engines)("a real daemon of %s", (_, engine) => {
-  beforeEach(({ skip }) => skip(typeof engine === "string"));
-
-  function openScene(): Promise<DaemonScene> {
-    if (typeof engine === "string") throw new Error(engine);
-    return DaemonScene.open(engine);
-  }
+describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
+  const engine = sharedEngine(`Tests of exports into ${kind}`, () => DockerEngine.startIfPossible(kind));
+  const openScene = () => DaemonScene.open(engine());
 
   test("takes a first build, and runs it", async () => {
     const scene = await openScene();

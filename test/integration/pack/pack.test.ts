@@ -5,13 +5,10 @@ import {
   copyFileSync,
   cpSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,10 +16,11 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { binaryBuildProblem } from "../../support/binary-build.ts";
-import { DockerEngine } from "../../support/docker-engine.ts";
+import { sharedEngine } from "../../support/docker-engine.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { RealRegistry } from "../../support/registry/real-registry.ts";
 import { DOCKER_REGISTRY } from "../../support/registry/registry-program.ts";
+import { sharedDirectory } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 /* pack itself builds an app, with a builder whose lifecycle has our exporter and creator, against a real daemon and a real registry. */
@@ -39,8 +37,7 @@ function problem(): string | undefined {
     : undefined;
 }
 
-const started = problem() ?? binaryBuildProblem() ?? (await DockerEngine.startIfPossible());
-const whyNot = typeof started === "string" ? started : undefined;
+const whyNot = problem() ?? binaryBuildProblem();
 if (whyNot !== undefined) console.warn(`Builds with pack are skipped: ${whyNot}.`);
 
 const USER = 1000;
@@ -78,9 +75,8 @@ const taskSchema = z.object({
 });
 
 describe.skipIf(whyNot !== undefined)("pack", () => {
-  // Without a daemon, nothing below runs.
-  const engine = started as DockerEngine;
-  let root = "";
+  const engine = sharedEngine("Builds with pack");
+  const root = sharedDirectory();
   const below = (...path: readonly string[]) => join(root, ...path);
   let registry: RealRegistry;
 
@@ -93,18 +89,17 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
   const image = (name: string) => `${registry.host}/${name}:latest`;
 
   async function pack(...args: readonly string[]): Promise<string> {
-    const env = { ...process.env, DOCKER_HOST: engine.host, PACK_HOME: below("pack"), PACK_VOLUME_KEY: "key" };
+    const env = { ...process.env, DOCKER_HOST: engine().host, PACK_HOME: below("pack"), PACK_VOLUME_KEY: "key" };
     const { stdout } = await run(PACK, [...args, "--no-color", "--pull-policy", "if-not-present"], { env });
     return stdout;
   }
 
   function build(name: string, ...flags: readonly string[]): Promise<string> {
     const where = ["--path", below("app"), "--builder", image("builder"), "--network", "host"];
-    return pack("build", name, ...where, "--docker-host", engine.host, ...flags);
+    return pack("build", name, ...where, "--docker-host", engine().host, ...flags);
   }
 
   beforeAll(async () => {
-    root = mkdtempSync(join(tmpdir(), "tandem-pack-"));
     registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();
@@ -113,11 +108,7 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     await pack("builder", "create", image("builder"), "--config", below("builder.toml"));
   });
 
-  afterAll(async () => {
-    await registry?.[Symbol.asyncDispose]();
-    await engine[Symbol.asyncDispose]();
-    rmSync(root, { recursive: true });
-  });
+  afterAll(async () => registry?.[Symbol.asyncDispose]());
 
   /** An image with a shell and no C library, as build and run image. */
   async function pushBase(): Promise<void> {
@@ -136,9 +127,9 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
       `LABEL io.buildpacks.stack.id=${STACK}`,
       `USER ${USER}:${USER}`,
     ];
-    await engine.importImage(image("base"), below("base"), changes);
-    await engine.docker("tag", image("base"), image("run"));
-    for (const name of ["base", "run"]) await engine.docker("push", "--quiet", image(name));
+    await engine().importImage(image("base"), below("base"), changes);
+    await engine().docker("tag", image("base"), image("run"));
+    for (const name of ["base", "run"]) await engine().docker("push", "--quiet", image(name));
   }
 
   /** The reference's phases as a release, with tandem's in their place; and a lifecycle image of them. */
@@ -196,7 +187,7 @@ version = "0.1.0"
     expect(second).toContain("Successfully built image");
   }
 
-  const start = (name: string) => engine.run(name);
+  const start = (name: string) => engine().run(name);
 
   const TRUST = [
     ["trusted, by the creator", ["--trust-builder"]],
@@ -211,7 +202,7 @@ version = "0.1.0"
     await buildTwice(image(name), [...flagsOf(flags), "--publish", "--cache-image", image(`${name}-cache`)]);
     await verifyImage(image(name));
     await verifyImage(image(`${name}-cache`));
-    await engine.docker("pull", "--quiet", image(name));
+    await engine().docker("pull", "--quiet", image(name));
     expect(await start(image(name))).toBe("hello from the app");
   });
 
@@ -236,7 +227,7 @@ version = "0.1.0"
       const user = securityContext === undefined ? [] : ["--user", String(securityContext.runAsUser)];
       const [entrypoint = "", ...rest] = [...command, ...args, ...(script === undefined ? [] : [script])];
       const flags = ["--rm", "--network", "host", "--entrypoint", entrypoint, ...mounts, ...set, ...user];
-      await engine.docker("run", ...flags, name, ...rest);
+      await engine().docker("run", ...flags, name, ...rest);
     }
     const { digest } = await verifyImage(image("steps"));
     await verifyImage(image("steps-cache"));

@@ -1,22 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { filesBelow } from "../../support/file-tree.ts";
+import { sharedDirectory } from "../../support/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
-const temporary = mkdtempSync(join(tmpdir(), "tandem-package-"));
+const temporary = sharedDirectory();
 const project = join(temporary, "project");
 const installed = join(project, "node_modules", "tandem");
 const files: string[] = [];
@@ -56,7 +46,6 @@ beforeAll(() => {
   // Before the programs run, because they leave compiled code beside the bundle.
   files.push(...filesBelow(installed, /./));
 });
-afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
 describe("a project that installs the package", () => {
   const use =

@@ -1,17 +1,16 @@
 import { randomUUID, X509Certificate } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { afterAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { readTrustedRoots, trustedAuthorities } from "../../../src/http/tls.ts";
 import { CertificateAuthority } from "../../support/certificate.ts";
+import { sharedDirectory } from "../../support/temp-tree.ts";
 
 const NAMES = ["bundle", "second", "system", "own", "dir", "other"] as const;
 const pems = Object.fromEntries(NAMES.map((name) => [name, new CertificateAuthority().pem.trim()] as const));
 
-const root = mkdtempSync(join(tmpdir(), "roots-"));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = sharedDirectory();
 
 const FILES: Readonly<Record<string, string>> = {
   "bundle.pem": `# comment\n${pems.bundle}\n`,
@@ -24,12 +23,14 @@ const FILES: Readonly<Record<string, string>> = {
   "dir/sub/deeper.pem": pems.second ?? "",
   "other/linked.pem": pems.other ?? "",
 };
-for (const [path, content] of Object.entries(FILES)) {
-  mkdirSync(dirname(join(root, path)), { recursive: true });
-  writeFileSync(join(root, path), content);
-}
-symlinkSync("linked.pem", join(root, "other", "0123abcd.0"));
-symlinkSync(join(root, "own.pem"), join(root, "other", "elsewhere.pem"));
+beforeAll(() => {
+  for (const [path, content] of Object.entries(FILES)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  symlinkSync("linked.pem", join(root, "other", "0123abcd.0"));
+  symlinkSync(join(root, "own.pem"), join(root, "other", "elsewhere.pem"));
+});
 
 const at = (path: string) => join(root, path);
 const PLACES = {

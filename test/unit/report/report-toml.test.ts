@@ -1,18 +1,9 @@
-import {
-  linkSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { linkSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { type ExportReport, fitTerminationMessage, reportToml, writeReport } from "../../../src/report/report-toml.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const REPORT: ExportReport = {
@@ -129,74 +120,52 @@ describe("fitTerminationMessage", () => {
 
 describe("writeReport", () => {
   it("creates its directories and replaces an existing report", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "report-"));
-    try {
-      const path = join(directory, "a", "b", "report.toml");
-      await writeReport(path, { ...REPORT, tags: ["a much longer tag than all of the others that come later"] });
-      await writeReport(path, REPORT);
-      expect(readFileSync(path, "utf8")).toBe(TEXT);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const path = join(tempTree(), "a", "b", "report.toml");
+    await writeReport(path, { ...REPORT, tags: ["a much longer tag than all of the others that come later"] });
+    await writeReport(path, REPORT);
+    expect(readFileSync(path, "utf8")).toBe(TEXT);
   });
 
   it("writes into links and hard-linked files, as mounted files must stay in place", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "report-"));
-    try {
-      const [target, path, twin] = [join(directory, "target"), join(directory, "report.toml"), join(directory, "twin")];
-      writeFileSync(target, "old");
-      symlinkSync(target, path);
-      await writeReport(path, REPORT);
-      expect(readlinkSync(path)).toBe(target);
-      linkSync(target, twin);
-      await writeReport(twin, { ...REPORT, tags: ["b"] });
-      expect(readFileSync(target, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const directory = tempTree();
+    const [target, path, twin] = [join(directory, "target"), join(directory, "report.toml"), join(directory, "twin")];
+    writeFileSync(target, "old");
+    symlinkSync(target, path);
+    await writeReport(path, REPORT);
+    expect(readlinkSync(path)).toBe(target);
+    linkSync(target, twin);
+    await writeReport(twin, { ...REPORT, tags: ["b"] });
+    expect(readFileSync(target, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
   });
 
   it("writes into the file where it cannot be replaced", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "report-"));
     // There is no space for an even longer name beside it.
-    const path = join(directory, "r".repeat(250));
-    try {
-      for (const tag of ["a much longer tag than the other one", "b"])
-        await writeReport(path, { ...REPORT, tags: [tag] });
-      expect(readFileSync(path, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const path = join(tempTree(), "r".repeat(250));
+    for (const tag of ["a much longer tag than the other one", "b"])
+      await writeReport(path, { ...REPORT, tags: [tag] });
+    expect(readFileSync(path, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
   });
 
   it("leaves one complete report, and nothing else, after concurrent writes", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "report-"));
+    const directory = tempTree();
     const path = join(directory, "report.toml");
-    try {
-      const reports = Array.from({ length: 20 }, (_, i) => ({ ...REPORT, tags: [`${i}`.repeat(1 + 100 * i)] }));
-      await Promise.all(reports.map((report) => writeReport(path, report)));
-      expect(reports.map(reportToml)).toContain(readFileSync(path, "utf8"));
-      expect(readdirSync(directory)).toEqual(["report.toml"]);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const reports = Array.from({ length: 20 }, (_, i) => ({ ...REPORT, tags: [`${i}`.repeat(1 + 100 * i)] }));
+    await Promise.all(reports.map((report) => writeReport(path, report)));
+    expect(reports.map(reportToml)).toContain(readFileSync(path, "utf8"));
+    expect(readdirSync(directory)).toEqual(["report.toml"]);
   });
 
   it("fails with the reference's text", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "report-"));
-    try {
-      const file = join(directory, "file");
-      writeFileSync(file, "");
-      const below = await rejectionOf(writeReport(join(file, "report.toml"), REPORT));
-      expect(below).toBeInstanceOf(Fault);
-      expect(below).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
-      // Go's filepath.Dir cleans its result.
-      const unclean = await rejectionOf(writeReport(`${directory}/.//file/x/report.toml`, REPORT));
-      expect(unclean).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
-      const itself = await rejectionOf(writeReport(directory, REPORT));
-      expect(itself).toMatchObject({ message: `failed to write report file: open ${directory}: is a directory` });
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const directory = tempTree();
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    const below = await rejectionOf(writeReport(join(file, "report.toml"), REPORT));
+    expect(below).toBeInstanceOf(Fault);
+    expect(below).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
+    // Go's filepath.Dir cleans its result.
+    const unclean = await rejectionOf(writeReport(`${directory}/.//file/x/report.toml`, REPORT));
+    expect(unclean).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
+    const itself = await rejectionOf(writeReport(directory, REPORT));
+    expect(itself).toMatchObject({ message: `failed to write report file: open ${directory}: is a directory` });
   });
 });
