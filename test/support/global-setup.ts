@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { build } from "../../scripts/build.ts";
+import { processesOf } from "./process-state.ts";
 
 /** Directories outside of TMPDIR that a program like this one could write to by mistake. */
 const ELSEWHERE = ["/cnb", "/layers", "/workspace", "/tmp/tandem-case"];
@@ -64,25 +65,4 @@ function mountsOf(directory: string): string[] {
 async function remainingProcesses(directory: string): Promise<string[]> {
   for (let look = 0; look < 20 && processesOf(directory).length > 0; look++) await setTimeout(100);
   return processesOf(directory);
-}
-
-/**
- * Command lines of processes that use the directory as their working directory, or name it in their arguments or
- * environment; without the test runner's own.
- */
-function processesOf(directory: string): string[] {
-  return readdirSync("/proc").flatMap((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
-    try {
-      const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-      const names = [command, readFileSync(`/proc/${pid}/environ`, "utf8"), readlinkSync(`/proc/${pid}/cwd`)];
-      // Children of this process run the tests.
-      if (parent === process.pid || !names.some((text) => text.includes(directory))) return [];
-      return [`${pid}: ${command.replaceAll("\0", " ")}`];
-    } catch {
-      // It has ended, or is somebody else's.
-      return [];
-    }
-  });
 }

@@ -4,7 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { expect, vi } from "vitest";
 import { z } from "zod";
+import { processesOf } from "./process-state.ts";
+import { WAIT } from "./time-limits.ts";
 
 const CHROMIUM = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
@@ -94,7 +97,9 @@ export class BrowserPage {
     const closed = once(this.#child, "close");
     this.#child.kill("SIGKILL");
     await closed;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    // Its other processes write to the profile until they see that it has ended.
+    await vi.waitFor(() => expect(processesOf(this.#profile)).toEqual([]), WAIT);
+    rmSync(this.#profile, { recursive: true });
   }
 
   #call(method: string, params: Parameters): Promise<Parameters> {

@@ -68,3 +68,23 @@ function openFile(descriptor: string): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * Processes (PID and command line) that use the directory as their working directory, or name it in their arguments or
+ * environment; without this process and its children, which run the tests if it is the test runner.
+ */
+export function processesOf(directory: string): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
+    try {
+      const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      const names = [command, readFileSync(`/proc/${pid}/environ`, "utf8"), readlinkSync(`/proc/${pid}/cwd`)];
+      if (parent === process.pid || !names.some((text) => text.includes(directory))) return [];
+      return [`${pid}: ${command.replaceAll("\0", " ")}`];
+    } catch {
+      // It has ended, or is somebody else's.
+      return [];
+    }
+  });
+}
