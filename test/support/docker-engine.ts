@@ -224,9 +224,14 @@ export class DockerEngine implements AsyncDisposable {
  * The daemon of a suite's tests, started before the first of them. Where it cannot run, they are skipped, and a warning
  * says why.
  * @param tests for the warning: their subject
- * @returns gives the daemon to hooks and tests
+ * @param prepare runs before the tests, if the daemon does
+ * @returns gives the daemon to `prepare` and the tests
  */
-export function sharedEngine(tests: string, start = () => DockerEngine.startIfPossible()): () => DockerEngine {
+export function sharedEngine(
+  tests: string,
+  start = () => DockerEngine.startIfPossible(),
+  prepare: () => Promise<void> = async () => undefined,
+): () => DockerEngine {
   let engine: DockerEngine | string;
   beforeAll(async () => {
     const started = await start();
@@ -234,6 +239,9 @@ export function sharedEngine(tests: string, start = () => DockerEngine.startIfPo
     if (typeof started !== "string") return () => started[Symbol.asyncDispose]();
     console.warn(`${tests} are skipped: ${started}`);
     return undefined;
+  });
+  beforeAll(async () => {
+    if (typeof engine !== "string") await prepare();
   });
   beforeEach(({ skip }) => skip(typeof engine === "string"));
   return () => {

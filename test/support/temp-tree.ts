@@ -23,7 +23,7 @@ export function sharedDirectory(): string {
   const path = join(tmpdir(), `tandem-shared-${randomUUID()}`);
   beforeAll(() => {
     mkdirSync(path);
-    return () => rmSync(path, { recursive: true, force: true });
+    return () => rmSync(path, { recursive: true });
   });
   return path;
 }

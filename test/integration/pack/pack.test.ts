@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
@@ -75,8 +75,8 @@ const taskSchema = z.object({
 });
 
 describe.skipIf(whyNot !== undefined)("pack", () => {
-  const engine = sharedEngine("Builds with pack");
   const root = sharedDirectory();
+  const engine = sharedEngine("Builds with pack", undefined, prepare);
   const below = (...path: readonly string[]) => join(root, ...path);
   let registry: RealRegistry;
 
@@ -99,14 +99,14 @@ describe.skipIf(whyNot !== undefined)("pack", () => {
     return pack("build", name, ...where, "--docker-host", engine().host, ...flags);
   }
 
-  beforeAll(async () => {
+  async function prepare(): Promise<void> {
     registry = await RealRegistry.start(DOCKER_REGISTRY);
     await pushBase();
     const archive = await packLifecycle();
     write("app/index.html", "<p>hello</p>\n");
     write("builder.toml", builderToml(archive));
     await pack("builder", "create", image("builder"), "--config", below("builder.toml"));
-  });
+  }
 
   afterAll(async () => registry?.[Symbol.asyncDispose]());
 
