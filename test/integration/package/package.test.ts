@@ -96,6 +96,19 @@ describe("a project that installs the package", () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  test("is told to install a newer Node.js, and not to run npm ci, which the package has no lock file for", () => {
+    const old = join(temporary, "old");
+    mkdirSync(old);
+    writeFileSync(join(old, "node"), "#!/bin/sh\necho v20.20.2\n", { mode: 0o755 });
+    const program = join(project, "node_modules", ".bin", "exporter");
+    const { status, stderr } = spawnSync(program, [], {
+      env: { PATH: `${old}:${process.env.PATH}` },
+      encoding: "utf8",
+    });
+    expect(stderr).toBe(`ERROR: ${old}/node is Node.js v20.20.2: install Node.js 26 or newer\n`);
+    expect(status).toBe(1);
+  });
+
   test("gets a few megabytes, and nothing of the machine that packed it", () => {
     const bytes = [...filesBelow(join(project, "node_modules"), /./)].reduce(
       (sum, path) => sum + statSync(path).size,
