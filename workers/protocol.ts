@@ -7,8 +7,9 @@ import type { Digest } from "../src/oci/digest.ts";
 import type { DirectorySource, LocalSource } from "../src/plan/layers.ts";
 
 /*
- * Everything that both sides of the thread border know: the tar of a layer and its blocks, the shared memory, the
- * messages. Only src/engine/small-tasks.ts imports more of the threads' code.
+ * Everything that the engine and its threads both know: the tar of a layer and its blocks, the shared memory, the
+ * messages. Only src/engine/small-tasks.ts imports more of the threads' code. Messages of uploads, whose thread runs the
+ * code of src/http, are in src/http/upload-task.ts.
  */
 
 /**

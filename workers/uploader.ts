@@ -5,6 +5,7 @@ import { type GrowingFile, readGrowing } from "../src/files/growing-file.ts";
 import { readBody } from "../src/http/body.ts";
 import { MAX_ERROR_BODY_BYTES } from "../src/http/faults.ts";
 import { Routes } from "../src/http/routes.ts";
+import { exchangeOver } from "../src/http/transport.ts";
 import { LISTEN_MS, UploadBody, type UploadSource } from "../src/http/upload-body.ts";
 import {
   errorToWire,
@@ -18,8 +19,8 @@ import {
 
 /* A thread that sends large uploads (src/http/upload-threads.ts). It keeps its own connections. */
 
-const { environment, connections }: UploaderSetup = workerData;
-const routes = new Routes(environment, connections);
+const setup: UploaderSetup = workerData;
+const routes = new Routes(setup.environment, setup.connections);
 
 export default async ({ port, route, request, body }: UploadTask): Promise<UploadReply> => {
   const stop = new AbortController();
@@ -40,7 +41,8 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
   };
   const sent = new UploadBody(source, range, hooks, stop.signal);
   try {
-    const response = await routes.exchange(routeFromWire(route), { ...request, body: sent, signal: sent.signal });
+    const connections = routes.connectionsOf(routeFromWire(route));
+    const response = await exchangeOver(connections, { ...request, body: sent, signal: sent.signal });
     const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
     return { kind: "answered", status: response.status, headers: response.headers, body: bytes, position };
   } catch (error) {

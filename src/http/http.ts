@@ -2,9 +2,9 @@ import type { Clock } from "../concurrency/clock.ts";
 import type { Environment } from "../process/environment.ts";
 import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
-import { forwardingProxy, type Route, Routes } from "./routes.ts";
+import { forwardingProxy, Routes } from "./routes.ts";
 import { HostThrottle } from "./throttle.ts";
-import type { RawRequest, RawResponse, RequestBody } from "./transport.ts";
+import { exchangeOver, type RawRequest, type RawResponse, type RequestBody } from "./transport.ts";
 import { proxyAuthorization } from "./tunnel.ts";
 import { UploadBody } from "./upload-body.ts";
 import { fileBody, type UploadThreads } from "./upload-threads.ts";
@@ -117,7 +117,7 @@ export class Http {
     const forwarder = forwardingProxy(route);
     const authorization = forwarder && proxyAuthorization(forwarder);
     try {
-      const response = await this.#send(route, {
+      const raw: RawRequest = {
         method,
         path: forwarder === undefined ? `${url.pathname}${url.search}` : withoutLogin(url),
         headers: {
@@ -130,7 +130,12 @@ export class Http {
         headersTimeoutMs,
         bodyTimeoutMs: this.timeouts.stallMs,
         signal,
-      });
+      };
+      const file = body instanceof UploadBody && body.isLarge ? fileBody(body) : undefined;
+      const response =
+        file !== undefined && this.#uploadThreads?.isAlive === true
+          ? await this.#uploadThreads.exchange(route, raw, file)
+          : await exchangeOver(this.#routes.connectionsOf(route), raw);
       this.#responded.add(url.host);
       this.#listen(throttle, startedMs, response);
       return { ...response, url };
@@ -142,13 +147,6 @@ export class Http {
 
   async close(): Promise<void> {
     await Promise.all([this.#routes.close(), this.#uploadThreads?.close()]);
-  }
-
-  #send(route: Route, request: RawRequest): Promise<RawResponse> {
-    const { body } = request;
-    const file = body instanceof UploadBody && body.isLarge ? fileBody(body) : undefined;
-    const isForThread = file !== undefined && this.#uploadThreads?.isAlive === true;
-    return isForThread ? this.#uploadThreads.exchange(route, request, file) : this.#routes.exchange(route, request);
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { addressOf, dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
-import { Connections, exchangeOver, type RawRequest, type RawResponse } from "./transport.ts";
+import { Connections } from "./transport.ts";
 import { connectThrough, connectThroughSocks } from "./tunnel.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -33,16 +33,7 @@ export class Routes {
     this.#perRoute = perRoute;
   }
 
-  exchange(route: Route, request: RawRequest): Promise<RawResponse> {
-    return exchangeOver(this.#connectionsOf(route), request);
-  }
-
-  async close(): Promise<void> {
-    this.#closed.abort(new Error("the client was closed"));
-    await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
-  }
-
-  #connectionsOf(route: Route): Connections {
+  connectionsOf(route: Route): Connections {
     const { url, isInsecure, proxy } = route;
     const key = `${isInsecure} ${forwardingProxy(route) === undefined ? url.origin : ""} ${proxy?.href ?? ""}`;
     const known = this.#connections.get(key);
@@ -50,6 +41,11 @@ export class Routes {
     const connections = new Connections(() => this.#open(route), KEEP_ALIVE_MS, this.#perRoute);
     this.#connections.set(key, connections);
     return connections;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new Error("the client was closed"));
+    await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
   async #open({ url, isInsecure, proxy }: Route): Promise<Socket> {

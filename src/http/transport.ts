@@ -199,41 +199,33 @@ function httpError(
  * @throws the error of the connection, or of the body's source; HttpError
  */
 export async function exchangeOver(connections: Connections, request: RawRequest): Promise<RawResponse> {
-  for (;;) {
-    try {
-      return await exchangeOnce(connections, request);
-    } catch (error) {
-      const isStale = error instanceof HttpError && error.code === "HTTP_EOF" && error.isFirst === false;
-      if (!isStale || request.signal?.aborted || !["GET", "HEAD"].includes(request.method)) throw error;
-    }
-  }
-}
-
-async function exchangeOnce(connections: Connections, request: RawRequest): Promise<RawResponse> {
   const { method, path, headers, body, headersTimeoutMs, bodyTimeoutMs, signal } = request;
   const streamed = body === undefined || body instanceof Uint8Array ? undefined : body;
   const length = streamed?.length;
-  const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
-  // The request reports the stream's error; without a listener it would end the process.
-  stream?.on("error", () => undefined);
-  try {
-    const response = await connections.request({
-      method,
-      path,
-      headers: { ...headers, ...(length === undefined ? {} : { "content-length": String(length) }) },
-      body: stream ?? (body instanceof Uint8Array ? body : null),
-      headersTimeout: headersTimeoutMs,
-      bodyTimeout: bodyTimeoutMs,
-      // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
-      reset: false,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
-    response.body.once("close", () => stream?.destroy());
-    return decoded(response, request);
-  } catch (error) {
-    stream?.destroy();
-    throw error;
+  for (;;) {
+    const stream = streamed === undefined ? undefined : Readable.from(streamed.open(), READ_AHEAD);
+    // The request reports the stream's error; without a listener it would end the process.
+    stream?.on("error", () => undefined);
+    try {
+      const response = await connections.request({
+        method,
+        path,
+        headers: { ...headers, ...(length === undefined ? {} : { "content-length": String(length) }) },
+        body: stream ?? (body instanceof Uint8Array ? body : null),
+        headersTimeout: headersTimeoutMs,
+        bodyTimeout: bodyTimeoutMs,
+        // undici would close the connection after a HEAD, because some servers send a body. ResponseHeads notices one.
+        reset: false,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      // A server may respond before reading the whole body. Read its response first: ending the body ends the connection.
+      response.body.once("close", () => stream?.destroy());
+      return decoded(response, request);
+    } catch (error) {
+      stream?.destroy();
+      const isStale = error instanceof HttpError && error.code === "HTTP_EOF" && error.isFirst === false;
+      if (!isStale || signal?.aborted || !["GET", "HEAD"].includes(method)) throw error;
+    }
   }
 }
 

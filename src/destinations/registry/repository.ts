@@ -100,27 +100,24 @@ export class RegistryRepository {
    */
   putBlob(blob: GrowingBlob, options: PutOptions): Promise<PutBlob> {
     const put = async (signal: AbortSignal): Promise<PutBlob> => {
+      const work = { ...options, signal };
       this.#puts.set(blob, options);
       try {
-        return await this.#putGrowing(blob, { ...options, signal });
+        // Waits without occupying an upload slot.
+        await blob.reaches(READY_BYTES - 1);
+        const { isMonolithic, needsLength } = this.#connection.capabilities;
+        const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
+        if (finished !== undefined) return await this.#putComplete(blob, finished, work);
+        await new Upload(this.#connection, blob, work).run(undefined);
+        const { digest, size } = await blob.done;
+        this.#found(digest, "uploaded");
+        return { digest, size, outcome: "uploaded" };
       } finally {
         if (this.#puts.get(blob) === options) this.#puts.delete(blob);
       }
     };
     this.#puts.get(blob)?.onJoin?.(options);
     return this.#uploads.share(blob, put, options.signal);
-  }
-
-  async #putGrowing(blob: GrowingBlob, work: PutOptions): Promise<PutBlob> {
-    // Waits without occupying an upload slot.
-    await blob.reaches(READY_BYTES - 1);
-    const { isMonolithic, needsLength } = this.#connection.capabilities;
-    const finished = await (isMonolithic || needsLength ? blob.done : Promise.race([blob.done, undefined]));
-    if (finished !== undefined) return this.#putComplete(blob, finished, work);
-    await new Upload(this.#connection, blob, work).run(undefined);
-    const { digest, size } = await blob.done;
-    this.#found(digest, "uploaded");
-    return { digest, size, outcome: "uploaded" };
   }
 
   putBytes(bytes: Uint8Array, options: PutOptions): Promise<PutBlob> {
