@@ -6,7 +6,7 @@ import { CODES } from "../../../src/errors/codes.ts";
 import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
 
 const root = join(import.meta.dirname, "../../..");
-const CODE_FOLDERS = ["src", "workers", "test", "scripts", "bin"];
+const CODE_FOLDERS = ["src", "workers", "test", "scripts", "bin", "launcher", "deploy", ".ci", ".github"];
 const IGNORED = new Set(["node_modules", "dist", ".git"]);
 
 interface Source {
@@ -63,11 +63,12 @@ test("no two headings of docs/compatibility.md share an anchor", () => {
   expect(parsed.get("docs/compatibility.md")?.ambiguous).toEqual([]);
 });
 
-/** `docs/<path>.md`, with or without an anchor, in comments and messages; not within a URL. */
-const CITATION = /(?<![\w/])docs\/[\w./-]*?\w\.md(?:#(?<anchor>[\w-]+))?/g;
+/** A file of the repository, with the anchor of a section if there is one; not within a URL or another path. */
+const CITATION =
+  /(?<![\w/.@-])(?:src|workers|test|scripts|bin|docs|fixtures|launcher|deploy)\/[\w./-]*\w\.(?:ts|mjs|cjs|sh|md|c|html|json)\b(?:#(?<anchor>[\w-]+))?/g;
 
-test("every document and section that code cites exists", () => {
-  const broken = code.flatMap(({ path, text }) =>
+test("every file and section that code and documents cite exists", () => {
+  const broken = [...documents, ...code].flatMap(({ path, text }) =>
     [...text.matchAll(CITATION)].flatMap((match) => {
       const flaw = flawOf(match[0].split("#")[0] ?? "", match.groups?.anchor);
       return flaw === undefined ? [] : [`${path}:${lineOf(text, match.index)}: ${flaw}`];
