@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
 import { expect, test } from "vitest";
 
-/* Who may import whom, cycles, dead code, barrels and long files are other programs' affair: scripts/check.ts runs them. */
+/* Other programs check import boundaries, cycles, dead code, barrels and long files: scripts/check.ts runs them. */
 
 const root = join(import.meta.dirname, "..");
 
@@ -19,7 +19,7 @@ test("no file is named after nothing", () => {
 /** `import … from "…"` and `export … from "…"`, also over several lines, and `import "…"`; not `import("…")`. */
 const STATEMENT = /^(?:import|export)\s+(type\s)?([^;"']*?\sfrom\s+)?"([^"]+)"/gm;
 
-/** What a file and all that it imports load with it that is not this project's. Types are loaded by nothing. */
+/** External modules that a file and all its imports load. Type imports load nothing. */
 function loadedBy(entry: string): Set<string> {
   const [files, packages] = [new Set([entry]), new Set<string>()];
   for (const file of files)

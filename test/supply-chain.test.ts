@@ -64,7 +64,7 @@ describe("package-lock.json", () => {
   });
 });
 
-test("what we ask for is an exact version, and the lock file's", () => {
+test("every dependency has an exact version, the lock file's", () => {
   const { dependencies, devDependencies } = ownSchema.parse(read("package.json"));
   const { optionalDependencies } = ownSchema.parse(read("tools/runtime/package.json"));
   for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })) {

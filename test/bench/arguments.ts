@@ -4,7 +4,7 @@ import { positiveNumber, wholeNumber } from "../../scripts/script.ts";
 import { type Link, parseLink } from "./links.ts";
 import { FRONT_CELLS, findScenario, SCENARIOS, type Scenario } from "./scenarios.ts";
 
-/** What to measure, or what else to do. */
+/** The measurements to make, or another task. */
 export interface Selection {
   readonly kind: "measure" | "compare" | "report";
   readonly cells: readonly { readonly scenario: Scenario; readonly link: Link }[];
@@ -23,7 +23,7 @@ export interface Selection {
   /** The commit or directory to compare with; undefined: where this branch left main. */
   readonly against: string | undefined;
   readonly buildCost: boolean;
-  /** Where BENCHMARKS.md and its pictures go; undefined: nowhere. */
+  /** Destination of BENCHMARKS.md and its pictures; undefined: not written. */
   readonly writeTo: string | undefined;
 }
 

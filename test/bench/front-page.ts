@@ -6,7 +6,7 @@ import type { Result } from "./run-cell.ts";
 import { FRONT_CELLS, findScenario } from "./scenarios.ts";
 import { medianOf, ratio, spreadOf } from "./statistics.ts";
 
-/* What BENCHMARKS.md opens with: one picture, one table, and how to repeat them. */
+/* The opening of BENCHMARKS.md: one picture, one table, and how to repeat them. */
 
 /** One row of the table: tandem beside the reference. */
 interface FrontRow extends FrontBars {

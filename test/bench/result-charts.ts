@@ -140,7 +140,7 @@ export const APP_READY_HEADER: readonly string[] = [
   "with",
 ];
 
-/** What `-parallel` costs the app image, and what it saves in all; medians. */
+/** Cost of `-parallel` for the app image, and its total saving; medians. */
 export function appReadyRows(cells: readonly StoredCell[]): string[][] {
   return cells.flatMap((cell) =>
     pairsOf(cell).map(({ label, series, parallel }) => {

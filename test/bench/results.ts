@@ -131,7 +131,7 @@ const creatorRunSchema = z.object({
   /** From the end of the build to the end of the process. */
   endMs: z.number(),
   cpuMs: z.number(),
-  /** What our creator itself took of the build's cores, 0 to 1: how much longer it makes a build that uses all of them. */
+  /** Our creator's own share of the build's cores, 0 to 1: how much longer it makes a build that uses all of them. */
   takenShare: z.number().optional(),
 });
 
@@ -151,7 +151,7 @@ const creatorSchema = originSchema.extend({
 
 const buildCostSchema = originSchema.extend({
   sizeFactor: z.number(),
-  /** What steps of a build waited and used more while our creator could run, by their length; its share of all cores. */
+  /** Extra waiting and CPU time of build steps while our creator could run, by their length; its share of all cores. */
   runs: z.array(z.object({ waiting: z.number(), cpu: z.number(), takenShare: z.number() })),
 });
 
@@ -173,7 +173,7 @@ export type StoredPoint = z.infer<typeof pointSchema>;
 /** One build of the creator scenario into one target. */
 export type StoredCreator = z.infer<typeof creatorSchema>;
 export type CreatorBuild = StoredCreator["build"];
-/** What early export costs builds that use all cores. */
+/** Cost of early export for builds that use all cores. */
 export type BuildCost = z.infer<typeof buildCostSchema>;
 export type CreatorRun = z.infer<typeof creatorRunSchema>;
 /** All results from one machine, of any number of runs. */
@@ -237,7 +237,7 @@ function shorten(_: string, value: unknown): unknown {
   return typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value;
 }
 
-/** What our exporter's results depend on. */
+/** Sources that our exporter's results depend on. */
 const ENGINE = ["src", "workers", "bin", "scripts/build.ts", "package-lock.json"];
 
 /** Today, and the last commit that changed the engine, with `+` if it has uncommitted changes. */
@@ -251,7 +251,7 @@ export function measuredNow(): Origin {
   return { date: new Date().toISOString().slice(0, 10), commit: `${commit}${isChanged ? "+" : ""}` };
 }
 
-/** What results depend on; nothing that identifies the machine. */
+/** Machine facts that results depend on; nothing that identifies the machine. */
 export function machineFacts(): string[] {
   const hasSha = /\bsha_ni\b|\bsha2\b/.test(spawnSync("cat", ["/proc/cpuinfo"], { encoding: "utf8" }).stdout);
   return [

@@ -233,7 +233,7 @@ export function findScenario(name: string): Scenario {
   throw new Error(`there is no scenario ${name}; there are ${SCENARIOS.map((one) => one.name).join(", ")}`);
 }
 
-/** What the front page shows, in its order. */
+/** Cells of the front page, in its order. */
 export const FRONT_CELLS: readonly { readonly scenario: string; readonly link: string }[] = [
   { scenario: "java", link: "free" },
   { scenario: "java", link: "22" },

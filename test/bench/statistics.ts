@@ -35,7 +35,7 @@ function ascending(numbers: readonly number[]): number[] {
   return [...numbers].sort((a, b) => a - b);
 }
 
-/** How many times less of a figure `result` takes than `other`; undefined if one of them lacks it. */
+/** Factor by which `result` takes less of a figure than `other`; undefined if one of them lacks it. */
 export function ratio(result: Result, other: Result | undefined, figure: Figure): number | undefined {
   if (other === undefined || other === result) return undefined;
   const [mine, theirs] = [spreadOf(result, figure)?.median, spreadOf(other, figure)?.median];

@@ -3,12 +3,12 @@ import { withoutHint } from "./own-additions.ts";
 import type { Played } from "./play-case.ts";
 import type { ConformanceCase } from "./recorded-case.ts";
 
-/** What we should do where the reference does this. */
+/** Our expected result, given the reference's. */
 export function expectedOf(given: ConformanceCase, reference: Played): Played {
   return differencesOf(given).reduce((played, { expect }) => expect?.(played) ?? played, reference);
 }
 
-/** What of that which we did can be compared with what is expected. */
+/** The part of our result that can be compared with the expected one. */
 export function comparableOf(given: ConformanceCase, ours: Played, expected: Played): Played {
   const edited = differencesOf(given).reduce((played, { ours: edit }) => edit?.(played, expected) ?? played, ours);
   return {

@@ -3,7 +3,7 @@ import { comparableOf, expectedOf } from "./comparable.ts";
 import type { Played } from "./play-case.ts";
 import type { ConformanceCase } from "./recorded-case.ts";
 
-/** Expects of what we did that it is what the reference did, but for what is meant to be different. */
+/** Expects our result to equal the reference's, except for the intended differences. */
 export function expectConformance(given: ConformanceCase, ours: Played, reference: Played): void {
   const expected = expectedOf(given, reference);
   expect(comparableOf(given, ours, expected)).toEqual(expected);

@@ -25,14 +25,14 @@ export function besideCrash(outcome: Outcome, expected: Outcome | undefined): Ou
   return isCrash && ENDS.includes(outcome.exitCode) ? CRASH : outcome;
 }
 
-/** Leaves of a failed run what belongs to the error, and not to what ran beside it. */
+/** Keeps only the error lines of a failed run, without the output of concurrent work. */
 export function errorsOfFailure(outcome: Outcome): Outcome {
   if (outcome.exitCode === 0) return outcome;
   const isError = (line: string) => line.includes("ERROR: ") || line.startsWith("panic: ");
   return { ...outcome, stdout: [], stderr: [...outcome.stdout, ...outcome.stderr].filter(isError) };
 }
 
-/** What a build has undone when its cache fails; ours leaves nothing of it. */
+/** Removes the staging files that a build leaves when its cache fails; ours leaves none. */
 export function withoutStaging(outcome: Outcome): Outcome {
   if (outcome.cacheDir === undefined) return outcome;
   return { ...outcome, cacheDir: outcome.cacheDir.filter(({ path }) => !path.startsWith("staging/")) };

@@ -20,15 +20,15 @@ import type { Played } from "./play-case.ts";
 import type { ConformanceCase, LayoutTexts } from "./recorded-case.ts";
 import { splitStreams } from "./streams.ts";
 
-/** Where we are not what the reference is, on purpose. */
+/** An intended difference from the reference. */
 export interface IntendedDifference {
   /** In the words of docs/compatibility.md#deliberate-differences. */
   readonly why: string;
-  /** The cases that it shows in, by name or by what they are. */
+  /** The affected cases, by name or by a predicate. */
   readonly cases: readonly string[] | ((given: ConformanceCase) => boolean);
-  /** Makes what we should do out of what the reference does. */
+  /** Derives our expected result from the reference's. */
   readonly expect?: (played: Played) => Played;
-  /** Takes out of what we do what cannot be compared; both sides then lack it. */
+  /** Removes the parts of our result that cannot be compared; both sides then lack them. */
   readonly ours?: (played: Played, reference: Played) => Played;
 }
 

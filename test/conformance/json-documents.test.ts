@@ -66,7 +66,7 @@ const login = z
 function readDockerConfig(document: Buffer): string {
   const dropped: unknown[] = [];
   const config = parseDockerConfig(document.length === 0 ? "{}" : document, "file", (fault) => dropped.push(fault));
-  // What the reference refuses whole is refused in part, which is told.
+  // The reference rejects the whole document; ours rejects and reports only a part of it.
   if (dropped.length > 0) throw new Error(dropped.join());
   const found = ["a.example", "b.example", "c.example"].map((key) => {
     const credentials = entryFor(config, key);
@@ -130,8 +130,8 @@ function comparable(kind: string, text: string): string {
 }
 
 /**
- * What differs on purpose. A member that nothing needs may be of any type where it does not reach the image. Texts of the
- * environment and of answers come as strings, in which Node has replaced what is not UTF-8.
+ * Intended differences. An unneeded member may be of any type if it does not reach the image. Texts of the environment
+ * and of answers come as strings, in which Node has replaced invalid UTF-8.
  */
 const DIFFERENCES: Readonly<Record<string, RegExp>> = {
   // Go takes a list of numbers for bytes as well.

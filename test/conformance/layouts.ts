@@ -9,10 +9,10 @@ import { normalize } from "./placeholders.ts";
 import type { LayoutTexts } from "./recorded-case.ts";
 import type { RunImage } from "./run-image.ts";
 
-/** Where a case has its run image, if that is a layout. */
+/** A case's run image, if that is a layout. */
 export const RUN_LAYOUT = join(CASE_ROOT, "run");
 
-/** Where cases have their layouts made. */
+/** Directory in which cases create their layouts. */
 export const LAYOUTS = join(CASE_ROOT, "layouts");
 
 const descriptorSchema = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
@@ -77,7 +77,7 @@ function describeLayout(path: string, scene: Scene, name: string): LayoutTexts {
     normalize(text.replaceAll(scene.placeholders.runImage, "{runImage}"), scene.placeholders, scene.digests);
   const files = readdirSync(join(path, "blobs", "sha256")).map((file) => {
     const mode = (statSync(join(path, "blobs", "sha256", file)).mode & 0o7777).toString(8).padStart(4, "0");
-    // What an earlier build has left is named by its compressor.
+    // Names of an earlier build's blobs depend on its compressor.
     const isKnown = scene.runImageLayers.has(`sha256:${file}`);
     return `${mode} ${blobNames.get(`sha256:${file}`) ?? (isKnown ? file : "{other}")}`;
   });

@@ -17,10 +17,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { CaseFile } from "./recorded-case.ts";
 
-/** Where every case lives: layer tars hold absolute paths, so it is the place where the cases were recorded. */
+/** Root of every case: layer tars hold absolute paths, so it is the path at which the cases were recorded. */
 export const CASE_ROOT = "/tmp/tandem-case";
 
-/** What a case of absolute paths puts its files under. */
+/** Root of the files of a case with absolute paths. */
 const CNB_ROOT = "/cnb";
 
 /** A file that only the root directory of a stage has. */
@@ -43,7 +43,7 @@ export function contentOf(file: CaseFile, substitute: (text: string) => string):
   return Buffer.from(substitute(file.content ?? ""));
 }
 
-/** What stays from one build to the next: a volume cache and layouts. */
+/** Kept from one build to the next: a volume cache and layouts. */
 const KEPT = ["cache", "layouts"];
 
 /** Writes a case's files below {@link CASE_ROOT}, in order. @param isSecond what an earlier build made stays */
@@ -51,7 +51,7 @@ export function materialize(files: readonly CaseFile[], substitute: (text: strin
   clear(isSecond ? KEPT : []);
   const wanted = files.filter((file) => !(isSecond && file.type === "dir" && KEPT.includes(file.path ?? "")));
   for (const file of wanted) writeOne(file, substitute);
-  // What is made in a directory changes its time.
+  // Creating a file changes the time of its directory.
   for (const { path, pathBase64, mtime } of wanted)
     if (mtime !== undefined) lutimesSync(locate(path, pathBase64), mtime, mtime);
 }

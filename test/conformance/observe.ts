@@ -18,7 +18,7 @@ const manifestSchema = z.object({
 });
 const configSchema = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()) }) });
 
-/** What is known of the surroundings of a run. */
+/** Known facts about a run's surroundings. */
 export interface Scene {
   readonly placeholders: Placeholders;
   /** Added to by every observation: one digest keeps its first name. */

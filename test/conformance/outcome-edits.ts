@@ -35,7 +35,7 @@ export function errorLine(from: string | RegExp, to: string): Edit {
   });
 }
 
-/** Takes away what is told of tries. */
+/** Removes the lines about retries. */
 export function withoutTries(outcome: Outcome): Outcome {
   const isTry = (line: string) => /^Tried \d+ times|retrying in [\d.]+m?s$/.test(line);
   const others = (lines: readonly string[]) => lines.filter((line) => !isTry(line));

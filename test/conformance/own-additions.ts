@@ -22,7 +22,7 @@ export function asUsageBlock(outcome: Outcome): Outcome {
 }
 
 /**
- * Takes away what our errors say after the reference's text: the lines that follow the last one of `expected`, if that is
+ * Removes the text that our errors add to the reference's: the lines that follow the last one of `expected`, if that is
  * an error's and they are not warnings or errors of their own.
  */
 export function withoutHint(outcome: Outcome, expected: Outcome): Outcome {

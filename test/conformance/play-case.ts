@@ -16,7 +16,7 @@ export interface RegistryPlace extends AsyncDisposable {
   readonly host: string;
 }
 
-/** What the two builds of a case left, or its one. */
+/** The outcomes of a case's one or two builds. */
 export interface Played {
   readonly previous: Outcome | undefined;
   readonly run: Outcome;

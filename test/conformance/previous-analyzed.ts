@@ -16,7 +16,7 @@ const metadataSchema = z.object({
 });
 const configSchema = z.object({ config: z.object({ Labels: z.record(z.string(), z.string()) }) });
 
-/** What analyzed.toml says of the image of the build before; empty texts when that made none. */
+/** Contents of analyzed.toml about the previous build's image; empty texts when that build made none. */
 export interface PreviousAnalyzed {
   /** The table `image`. */
   readonly image: string;

@@ -72,7 +72,7 @@ const caseSchema = z.object({
   runImage: z.union([z.string().transform(namedRunImage), runImageSchema]).optional(),
   /** The run image is a layout, and in no registry; a sparse one has no layers. */
   runLayout: z.enum(["complete", "sparse"]).optional(),
-  /** What is different in the build before this one. */
+  /** Differences of the build before this one. */
   previous: z
     .object(invocationShape)
     .partial()
@@ -142,15 +142,15 @@ export type RunImageInput = z.input<typeof runImageSchema>;
 export type CaseFile = z.output<typeof fileSchema>;
 export type RunImageSpec = z.output<typeof runImageSchema>;
 export type ConformanceCase = z.output<typeof caseSchema>;
-/** What a run of the command leaves behind, with placeholders for all that differs from run to run. */
+/** Everything that a run of the command leaves behind, with placeholders for parts that differ from run to run. */
 export type Outcome = z.output<typeof outcomeSchema>;
 export type LayoutTexts = z.output<typeof layoutSchema>;
 export type TreeEntry = z.output<typeof treeEntrySchema>;
 
-/** A case with what the reference made of it. */
+/** A case with the facts recorded from the reference. */
 export type RecordedCase = z.output<typeof recordedSchema>;
 
-/** Fills in what a case leaves to defaults. */
+/** Fills in a case's defaults. */
 export function completeCase(input: CaseInput): ConformanceCase {
   return caseSchema.parse(input);
 }

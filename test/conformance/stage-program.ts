@@ -7,7 +7,7 @@ import { playCase } from "./play-case.ts";
 import type { Play, PlayAnswer } from "./stage.ts";
 import { InProcess, Subject } from "./subject.ts";
 
-/* What runs in the root directory that stage.ts makes: plays the cases that it is sent, one after the other. */
+/* Runs in the root directory that stage.ts makes: plays the cases that it is sent, one after the other. */
 
 const subjects = new Map<string, Subject>();
 const inProcess = new InProcess();

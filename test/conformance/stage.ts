@@ -42,10 +42,10 @@ exec chroot "$root" "$@"
 /** Namespaces of its own for the command that follows. Only root has all the owners that files of the cases have. */
 const NAMESPACE = ["unshare", "--mount"];
 
-/** Who plays: our command within the stage's process, or a command in a process of its own. */
+/** The player: our command within the stage's process, or a command in a process of its own. */
 export type PlaySubject = "in-process" | { readonly path: string };
 
-/** How a case is played. */
+/** A case, and the way to play it. */
 export interface Play {
   readonly recorded: PlayedCase;
   readonly subject: PlaySubject;
@@ -62,10 +62,10 @@ export function referenceExporter(): string | undefined {
   return process.env.REFERENCE_EXPORTER || undefined;
 }
 
-/** What the stage's process answers. */
+/** Answer of the stage's process. */
 export type PlayAnswer = { readonly played: Played } | { readonly error: string };
 
-/** Why the cases cannot be played on this machine; undefined when they can. */
+/** Reason why this machine cannot play the cases; undefined when it can. */
 export function stageProblem(): string | undefined {
   if (process.getuid?.() !== 0) return "needs root, for the owners of files";
   if (`${CHECKOUT}/`.startsWith("/cnb/")) return "needs a checkout that is not below /cnb";

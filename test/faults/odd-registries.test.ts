@@ -141,7 +141,7 @@ describe("an interrupted upload", () => {
     ["is refused", { answer: refusal(405, "UNSUPPORTED", "no status") }],
     ["lies upwards", withHeaders((headers) => ({ ...headers, range: "0-99999999" }))],
     ["lies downwards", withHeaders((headers) => ({ ...headers, range: "0-999999" }))],
-    // aws/containers-roadmap issue 2831
+    // https://github.com/aws/containers-roadmap/issues/2831
     ["is at the first byte", withHeaders((headers) => ({ ...headers, range: "0-0" }))],
     ["is not a range", withHeaders((headers) => ({ ...headers, range: "bytes=lots" }))],
     ["has no Range", without("range")],

@@ -105,7 +105,8 @@ test("an upload to a registry that stops reading is retried", async () => {
   expect(blob.reads.length).toBeGreaterThan(1);
 });
 
-test("a commit may take far longer than other requests (moby issue 53700)", async () => {
+// https://github.com/moby/moby/issues/53700
+test("a commit may take far longer than other requests", async () => {
   await using scene = await PushScene.open({ responseMs: 100, stallMs: 100 });
   const slow = async (proceed: () => Promise<Reply>): Promise<Reply> => {
     await new Promise((resolve) => setTimeout(resolve, 600));

@@ -114,7 +114,7 @@ describe("a large blob", () => {
     expect(registries.counters).toMatchObject({ uploads: 1, retries: 1 });
   });
 
-  test("that a registry refuses early fails with the registry's reason", async () => {
+  test("fails with the registry's reason when the registry refuses it early", async () => {
     server.faults.add({
       method: "PATCH",
       target: UPLOADS,
@@ -127,7 +127,7 @@ describe("a large blob", () => {
     expect(String(error)).toContain("SIZE_INVALID: layers may have 5 MiB");
   });
 
-  test("that a connection no longer accepts counts as stalled", async () => {
+  test("counts as stalled when its connection accepts no more data", async () => {
     server.faults.add({ method: "PATCH", target: UPLOADS, action: { silentAfterBytes: 1000 } });
     const timeouts = { ...DEFAULT_TIMEOUTS, stallMs: 300, responseMs: 300 };
     const retried: unknown[] = [];
@@ -138,7 +138,7 @@ describe("a large blob", () => {
     expect(retried[0]).toMatchObject({ code: "EXPORT_REGISTRY_STALLED", silentMs: 300 });
   });
 
-  test("that is redirected to a host that is down fails in the reference's words", async () => {
+  test("fails in the reference's words when redirected to a host that is down", async () => {
     const gone = await FakeRegistry.start();
     const { host } = gone;
     await gone[Symbol.asyncDispose]();
@@ -153,7 +153,7 @@ describe("a large blob", () => {
     });
   });
 
-  test("whose producer fails ends the upload with the producer's fault", async () => {
+  test("ends its upload with the producer's fault when the producer fails", async () => {
     const { own, exchange } = threads();
     const { repository } = connect(own);
     append(seededBytes(5 << 20, 7));

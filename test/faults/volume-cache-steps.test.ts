@@ -43,7 +43,7 @@ test("a kill before any step leaves all tars of the old launch cache or of the n
 });
 
 const IN_USE = "another export uses this cache directory";
-/** What another export commits meanwhile. */
+/** Committed by another export meanwhile. */
 const OTHER = { added: { d: "five" }, kept: {} };
 
 test("a pause before any step while another export opens the cache leaves the complete cache of one of the two", async () => {

@@ -84,7 +84,7 @@ test.each([
   expect(stderr).not.toMatch(/^\s+at /m);
 });
 
-test("the audit without npm names npm, and what to do", () => {
+test("the audit without npm names npm and a remedy", () => {
   expect(run("scripts/audit.ts", [], { PATH: tempTree() })).toEqual({
     status: 1,
     stdout: "",

@@ -72,7 +72,7 @@ describe.for(REGISTRY_KINDS)("against $name", ({ start, isMissing, quirks }) => 
     await others.close();
   });
 
-  test.skipIf(isMissing)("mounts from another repository, and uploads what is not there to mount", async () => {
+  test.skipIf(isMissing)("mounts from another repository, and uploads blobs that the other lacks", async () => {
     const layer = seededBytes(100_000, 3);
     const from = registries.repository(at("mount/from"));
     const to = registries.repository(at("mount/to"));

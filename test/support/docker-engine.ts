@@ -52,7 +52,7 @@ export interface DockerTls {
   readonly server: CertificateFile;
 }
 
-/** Where a daemon keeps images: in its own storage, or in containerd's store. */
+/** A daemon's image store: its own storage, or containerd's. */
 type Store = "classic" | "containerd";
 
 /** DOCKER_STORE selects the newer store, if the machine's docker has it (23 and newer). */
@@ -221,7 +221,7 @@ export class DockerEngine implements AsyncDisposable {
 }
 
 /**
- * The daemon of a suite's tests, started before the first of them. Where it cannot run, they are skipped, and a warning
+ * The daemon of a suite's tests, started before the first of them. If it cannot run, they are skipped, and a warning
  * says why.
  * @param tests for the warning: their subject
  * @param prepare runs before the tests, if the daemon does

@@ -13,7 +13,7 @@ const CHROMIUM = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
 );
 
-/** Why there is no browser to test with; undefined if there is one. */
+/** Reason why no browser is available; undefined if one is. */
 export const browserProblem = CHROMIUM === undefined ? "needs chromium" : undefined;
 
 const messageSchema = z.object({
@@ -44,7 +44,7 @@ export class BrowserPage {
       `--user-data-dir=${this.#profile}`,
       "--remote-debugging-pipe",
     ];
-    // What it leaves in its temporary and home directories is removed with the profile.
+    // Files in its temporary and home directories are removed with the profile.
     const own = { TMPDIR: this.#profile, HOME: this.#profile, XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined };
     const env = { ...process.env, ...own };
     this.#child = spawn(CHROMIUM ?? "", flags, { env, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });

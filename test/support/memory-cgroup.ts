@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { messageOf } from "../../src/errors/fault.ts";
 
-/** Where a memory limit is set (cgroups(7)): in v1's own hierarchy, or in v2's unified one. */
+/** Files of a memory limit (cgroups(7)) in v1's own hierarchy and in v2's unified one. */
 const VERSIONS = [
   { mount: "/sys/fs/cgroup/memory", limit: "memory.limit_in_bytes", events: "memory.oom_control" },
   { mount: "/sys/fs/cgroup", limit: "memory.max", events: "memory.events" },

@@ -83,7 +83,7 @@ export function processesOf(directory: string): string[] {
       if (parent === process.pid || !names.some((text) => text.includes(directory))) return [];
       return [`${pid}: ${command.replaceAll("\0", " ")}`];
     } catch {
-      // It has ended, or is somebody else's.
+      // It has ended, or belongs to another user.
       return [];
     }
   });

@@ -64,7 +64,8 @@ export type UploadFailure = "lost" | "monolithic" | "length" | "other";
 /**
  * How to continue: "lost" restarts an upload that is gone although the registry is healthy, "other" retries or fails.
  * @param isResumed the request continued at the offset that the registry reported. Some report it wrongly (ECR:
- * aws/containers-roadmap issue 2831) or then accept only small chunks (GHCR), so any refusal restarts the upload
+ * https://github.com/aws/containers-roadmap/issues/2831) or then accept only small chunks (GHCR), so any refusal
+ * restarts the upload
  */
 export function classifyFailure(error: unknown, isResumed: boolean): UploadFailure {
   if (!(error instanceof RegistryFault)) return "other";

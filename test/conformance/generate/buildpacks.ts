@@ -124,7 +124,7 @@ export function groupToml(group: readonly GroupBuildpack[]): string {
   return group.map((buildpack) => `[[group]]\n${groupKeys(buildpack)}`).join("");
 }
 
-/** What an element of a group says, in any of the files that have such. */
+/** Keys of a group's element, in any file that has groups. */
 export function groupKeys({ id, version, api, homepage }: GroupBuildpack): string {
   const keys = { id, version, api, homepage };
   return Object.entries(keys)

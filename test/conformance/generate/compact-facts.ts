@@ -5,7 +5,7 @@ import { digestOf } from "../../../src/oci/digest.ts";
 import type { Played } from "../play-case.ts";
 import type { ConformanceCase, Outcome } from "../recorded-case.ts";
 
-/** Where the facts of generated cases are. */
+/** Path of the generated cases' facts. */
 export const GENERATED_FACTS = join(import.meta.dirname, "..", "..", "..", "fixtures", "conformance", "generated.json");
 
 const outcomeSchema = z.object({
@@ -24,7 +24,7 @@ const factsSchema = z.object({
   previousCacheManifestStillThere: z.boolean().optional(),
 });
 
-/** What should be seen of a case: its short parts, and the digests of those that are long. */
+/** Expected facts of a case: its short parts, and digests of the long ones. */
 export type CompactFacts = z.output<typeof factsSchema>;
 
 type CompactOutcome = z.output<typeof outcomeSchema>;
@@ -45,7 +45,7 @@ export function compactFacts(given: ConformanceCase, played: Played): CompactFac
   };
 }
 
-/** What an expectation must have for our side to be made comparable with it. */
+/** Expands compact facts to the parts of an expectation that comparableOf() needs. */
 export function expandFacts({ previous, run, previousCacheManifestStillThere }: CompactFacts): Played {
   return { previous: previous && expand(previous), run: expand(run), previousCacheManifestStillThere };
 }

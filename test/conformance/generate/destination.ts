@@ -3,7 +3,7 @@ import type { Draw } from "./draw.ts";
 
 type DestinationKind = "registry" | "layout";
 
-/** Where a case's images go. */
+/** Destination of a case's images. */
 export interface Destination {
   readonly kind: DestinationKind;
   readonly cache: "none" | "image" | "directory";

@@ -59,7 +59,7 @@ export function drawAnalyzedAgain(draw: Draw): string {
 
 const SBOM_NAMES = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"];
 
-/** What buildpacks say is in the image and in the cache. */
+/** SBOMs that buildpacks write for the image and the cache. */
 export function drawSboms(draw: Draw): FileInput[] {
   const kinds = draw.some(["launch", "cache", "build"], 0.3);
   if (kinds.length === 0) return [];

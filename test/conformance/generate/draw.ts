@@ -45,7 +45,7 @@ export class Draw {
     return Array.from({ length: count }, (_, i) => make(i));
   }
 
-  /** What `make` makes, that often. */
+  /** One item from `make`, with the given probability; else none. */
   maybe<Item>(share: number, make: () => Item): Item[] {
     return this.chance(share) ? [make()] : [];
   }

@@ -3,10 +3,10 @@ import type { Destination } from "./destination.ts";
 import { drawLauncherSboms } from "./documents.ts";
 import type { Draw } from "./draw.ts";
 
-/** How the command is called. */
+/** A call of the command. */
 export interface Invocation
   extends Required<Pick<CaseInput, "platformApi" | "args" | "env" | "reportPath" | "unordered">> {
-  /** What flags point at. */
+  /** Files that flags point at. */
   readonly files: readonly FileInput[];
 }
 

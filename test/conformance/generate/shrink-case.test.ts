@@ -8,7 +8,7 @@ test("a seed makes the same case again, and another seed another", () => {
   expect(generateCase(7)).not.toEqual({ ...generateCase(8), name: "generated-7" });
 });
 
-test("a case is shrunk to what it needs to show something", async () => {
+test("a case is shrunk to the parts that it needs to show something", async () => {
   const paths = Array.from({ length: 13 }, (_, i) => `d/${i}`);
   const given = completeCase({
     name: "x",

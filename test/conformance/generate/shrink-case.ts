@@ -1,11 +1,11 @@
 import type { ConformanceCase } from "../recorded-case.ts";
 
-/** True of a case that shows what is looked for. */
+/** True if a case still shows the behavior in question. */
 export type Shows = (given: ConformanceCase) => Promise<boolean>;
 
 /**
- * Takes away from a case what it does not need to show something: its first build, files, arguments, variables.
- * @param shows false also for what cannot be played, such as a file without its directory
+ * Removes everything from a case that it does not need to show something: its first build, files, arguments, variables.
+ * @param shows false also for a case that cannot be played, such as a file without its directory
  */
 export async function shrinkCase(given: ConformanceCase, shows: Shows): Promise<ConformanceCase> {
   let smallest = given;

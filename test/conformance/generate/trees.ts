@@ -2,13 +2,13 @@ import type { FileInput } from "../recorded-case.ts";
 import type { Draw } from "./draw.ts";
 import { drawName } from "./file-names.ts";
 
-/** What a tree's files have in common. */
+/** Common properties of a tree's files. */
 export interface TreeStyle {
-  /** How many levels of directories there may be. */
+  /** Maximum levels of directories. */
   readonly depth: number;
-  /** How many files and directories there may be in all. */
+  /** Maximum number of files and directories in all. */
   readonly budget: number;
-  /** Whether nodes of devices, fifos and sockets may be in it. */
+  /** Allows device nodes, fifos and sockets. */
   readonly hasSpecials: boolean;
 }
 
@@ -22,7 +22,7 @@ const OWNERS: readonly (readonly [number, readonly [number, number]])[] = [
   [1, [2_097_152, 3_000_000]],
 ];
 
-/** Everybody may read them, for the owner is seldom the one who reads; what cannot be read ends an export. */
+/** World-readable, because the reader is seldom the owner; an unreadable file ends an export. */
 const FILE_MODES = ["0644", "0644", "0644", "0755", "0444", "0666", "0777", "4755", "2755", "1644", "6755"];
 const DIR_MODES = ["0755", "0755", "0755", "0775", "0777", "1777", "2755", "0555"];
 
@@ -39,7 +39,7 @@ export function drawTree(draw: Draw, path: string, style: TreeStyle): FileInput[
   return [top, ...drawBelow(draw, Buffer.from(path), style)];
 }
 
-/** What is in a directory that is there already. */
+/** Contents of a directory that exists already. */
 function drawBelow(draw: Draw, path: Buffer, style: TreeStyle): FileInput[] {
   const made: FileInput[] = [];
   const regular: FileInput[] = [];

@@ -21,11 +21,11 @@ test("the times of processes below the first count", async () => {
   expect(anonymousBytes).toBeLessThan(peakBytes);
 });
 
-test("a failure tells the exit code and what was said last", async () => {
+test("a failure reports the exit code and the last output", async () => {
   await expect(shell("echo reason >&2; exit 7")).rejects.toThrow(/ended with 7:\nreason/);
 });
 
-/** Where control groups may be made. */
+/** A directory in which control groups can be created. */
 function writableRoot(): string | undefined {
   return ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"].find((root) => {
     try {

@@ -374,7 +374,7 @@ const ROOT_ENVIRONMENT = {
   HOME: "/",
 };
 
-/** Where a file of two directories differs first, after the name of which of the executable's assets. */
+/** The first difference of a file in two directories, and the last name of an asset before it. */
 function differenceIn(name: string, one: string, other: string): string[] {
   const [bytes, others] = [readFileSync(join(one, name)), readFileSync(join(other, name))];
   if (bytes.equals(others)) return [];

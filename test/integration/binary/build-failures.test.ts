@@ -21,13 +21,13 @@ function setVariable(name: string, value: string): void {
   });
 }
 
-test("a tool that is missing is named, with what to do", () => {
+test("a missing tool is named, with a remedy", () => {
   expect(() => runTool("no-such-tool", [], { remedy: "Install it" })).toThrow(
     /^no-such-tool is not installed\nInstall it$/,
   );
 });
 
-test("a tool that fails is named with its arguments, its exit code, and what it said", () => {
+test("a failing tool is named with its arguments, its exit code and its output", () => {
   const fail = () => runTool("sh", ["-c", "echo the cause >&2; exit 7"]);
   expect(fail).toThrow(/^sh -c .*: exit code 7\nthe cause\n$/);
 });
@@ -42,7 +42,7 @@ describe.skipIf(binaryBuildProblem() !== undefined)("a Debian package", () => {
     );
   });
 
-  test("that no mirror has is named, with the mirrors' answers and what to do", () => {
+  test("is named when no mirror has it, with the mirrors' answers and a remedy", () => {
     setVariable("DEBIAN_MIRROR", `file:${tempTree()}`);
     expect(() => fetchPackage("pool/a/gone_1.deb", SHA256)).toThrow(
       /^no Debian mirror has pool\/a\/gone_1\.deb\n[\s\S]*File not found[\s\S]*\nBuild on a machine whose apt has a Debian mirror/,

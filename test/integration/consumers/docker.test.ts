@@ -94,7 +94,7 @@ describe("a docker daemon", () => {
       expect(await exported("unverified", { DOCKER_CERT_PATH })).toMatchObject({ exitCode: 0 });
     });
 
-    test("lets nobody in whose certificate is a stranger's, or who has none", async () => {
+    test("rejects a client with a stranger's certificate, or with none", async () => {
       const refused = await exported("refused", { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: strangers("ca.pem") });
       expect(refused.exitCode).toBe(1);
       expect(refused.stderr).toContain("the server probably has client authentication (--tlsverify) enabled; ");

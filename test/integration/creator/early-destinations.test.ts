@@ -45,7 +45,7 @@ const HASHED = [
   expect.objectContaining({ event: "summary", earlyLayers: 1 }),
 ];
 
-/** What was done in passes of the export. */
+/** A layer's work in passes of the export. */
 function workOn(events: Awaited<ReturnType<typeof buildEarly>>, id: string) {
   return events.find((event) => event.event === "layer" && event.id === id);
 }

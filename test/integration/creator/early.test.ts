@@ -36,7 +36,7 @@ function eventsFile(): string {
   return join(writableDirectory(), "events");
 }
 
-/** What the exporter said, without the name and digest of the image. */
+/** The exporter's output without the image's name and digests. */
 function exported({ stdout }: ExporterRun): string {
   const lines = stdout.slice(stdout.indexOf("===> EXPORTING"));
   return lines.replace(/\/(app|other):latest/g, "/image").replace(/sha256:[0-9a-f]{64}/g, "sha256");
@@ -79,7 +79,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     await sameAsWithout(early, run);
   });
 
-  /** What a later buildpack does to layers of the first one, by name. */
+  /** Changes by a later buildpack to layers of the first one, by name. */
   const CHANGES = {
     byte: "echo two > $layer/release",
     file: "echo > $layer/more",
@@ -117,7 +117,7 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     await sameAsWithout(early, await early.finish(running));
   });
 
-  test("that only the cache takes is hashed, and exported with it", async () => {
+  test("is hashed if only the cache takes it, and exported with the cache", async () => {
     const early = await EarlyBuild.open();
     const cache = `${early.build.registry.host}/cache:latest`;
     const repository = layerScript("repository", "head -c 100000 /dev/urandom > jar", "cache = true");

@@ -20,7 +20,7 @@ async function expectStop({ process, ended }: RunningExporter): Promise<void> {
   expect(status).toBe(143);
 }
 
-describe("while nobody reads the log", () => {
+describe("while no process reads the log", () => {
   test.each([
     ["pipe", async () => unreadPipe()],
     ["socket", unreadSocket],

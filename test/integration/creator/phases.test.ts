@@ -114,7 +114,7 @@ describe("the phases", () => {
     ]);
   });
 
-  test("get the environment of the creator, and what is theirs of it", async () => {
+  test("get the creator's environment, each only the variables meant for it", async () => {
     const build = await FakeBuild.open();
     const env = {
       CNB_BUILD_IMAGE: "reg.example/build",

@@ -66,7 +66,7 @@ describe("the code, destination and hint of a name's refusal are those of the ex
   });
 });
 
-describe("what fails before the export begins has its event, too", () => {
+describe("a failure before the export begins has its event, too", () => {
   const daemon = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
   const auth = { CNB_REGISTRY_AUTH: "secret-word" };
   test.each([
@@ -99,7 +99,7 @@ describe("a tag that may not be overwritten", () => {
     await verifyImage(scene.appImage);
   });
 
-  test("and whose registry says no more than that it is denied, may be why", async () => {
+  test("may be the reason when the registry only answers that access is denied", async () => {
     const { registry, scene } = await open();
     expect(await scene.export()).toMatchObject({ exitCode: 0 });
     scene.change("libraries", "something else\n");
@@ -179,7 +179,7 @@ test("a server that is no registry is told from an image that is missing", async
   expect(run.stderr).not.toMatch("there is no image");
 });
 
-test("a missing app directory is not blamed on whoever writes to it", async () => {
+test("a missing app directory is not blamed on a concurrent writer", async () => {
   const { scene } = await open();
   rmSync(scene.output.appDir, { recursive: true });
   const run = await scene.export();
@@ -192,7 +192,7 @@ test("a missing app directory is not blamed on whoever writes to it", async () =
   expect(run.stderr).not.toMatch("nothing writes");
 });
 
-test("a file that the build may not read is named, with what to do", async () => {
+test("a file that cannot be read is named, with a remedy", async () => {
   const { scene } = await open();
   const { layersDir } = scene.output;
   chmodSync(join(layersDir, "samples_java", "jdk.toml"), 0o644);

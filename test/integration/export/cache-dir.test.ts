@@ -73,7 +73,7 @@ describe.for(MODES)("a cache directory ($flags)", ({ flags }) => {
     await verifyImage(scene.appImage);
   });
 
-  test("keeps what did not change, and writes nothing", async () => {
+  test("keeps unchanged tars and writes nothing", async () => {
     const { cacheDir, run } = await built(flags);
     const before = expectCache(cacheDir, 2);
     const inodes = before.tars.map((name) => statSync(join(cacheDir, "committed", name)).ino);
@@ -169,7 +169,7 @@ test("one lost is filled in the pass that hashes for the app image", async () =>
   expect(expectCache(cacheDir, 2)).toEqual(before);
 });
 
-test("one that a first app image finds is kept", async () => {
+test("an existing one is kept by the first export of another app image", async () => {
   const { scene, cacheDir, run } = await sceneWithCache();
   await run();
   const before = expectCache(cacheDir, 2);
@@ -258,7 +258,7 @@ describe("a full disk", () => {
     return root;
   }
 
-  test.for(MODES)("leaves out what does not fit; the app image is exported ($flags)", async ({ flags }, context) => {
+  test.for(MODES)("omits layers that do not fit; the app image is exported ($flags)", async ({ flags }, context) => {
     const disk = smallDisk(3 << 10);
     if (disk === undefined) return context.skip("may not mount a small disk here");
     const { scene, cacheDir, run } = await sceneWithCache(disk, Scene.open);

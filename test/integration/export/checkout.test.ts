@@ -41,7 +41,7 @@ function install(directory: string, without: readonly string[] = []): void {
 
 const exporterOf = (directory: string) => join(directory, "bin", "exporter");
 
-test("a checkout in which nothing was built builds what it needs, also when two start at once", async () => {
+test("a checkout without a build builds its missing parts, also when two exports start at once", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const plain = await exportInProcess(scene.arguments({ cache: "" }));
   const directory = checkOut();

@@ -45,7 +45,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     for (const layer of Object.values(work)) expect(layer).toEqual(once);
   });
 
-  test("is not sent what it has, if it can do without: an unchanged build is the same image", async () => {
+  test("is not sent layers that it has, if possible: an unchanged build is the same image", async () => {
     const scene = await openScene();
     await scene.export(["same"]);
     const first = await scene.engine.inspect("same");
@@ -58,7 +58,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     for (const layer of Object.values(layerWork(run.events))) expect(layer).toEqual(scene.workOnKnown);
   });
 
-  test("is sent what changed and what comes above it", async () => {
+  test("is sent changed layers and the layers above them", async () => {
     const scene = await openScene();
     await scene.export(["changed"]);
     const first = await scene.engine.inspect("changed");
@@ -105,7 +105,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     for (const layer of Object.values(layerWork(again.events))) expect(layer).toMatchObject(scene.workOnKnown);
   });
 
-  test("is sent from the launch cache what the builder has no contents of, and keeps it in the next build", async () => {
+  test("is sent layers that only the launch cache has contents of, and keeps them in the next build", async () => {
     const scene = await openScene();
     scene.renew();
     await scene.export(["from-launch-cache"], ["-launch-cache", scene.launchCache()]);

@@ -37,10 +37,10 @@ test("the label has layers whose names are not UTF-8 as the reference writes the
   );
 });
 
-describe("nothing acts upon a terminal", () => {
+describe("terminal control characters are escaped", () => {
   const quiet = ["-no-color", "-log-level", "debug"];
 
-  test("that is in the name of a layer, a process type or a label", async () => {
+  test("in the name of a layer, a process type or a label", async () => {
     const { scene } = await open();
     const { layersDir } = scene.output;
     const layers = join(layersDir, "samples_java");
@@ -65,7 +65,7 @@ describe("nothing acts upon a terminal", () => {
     expect(stdout).not.toMatch(/^ERROR: c/m);
   });
 
-  test("that is in the name of a file which cannot be read", async () => {
+  test("in the name of a file that cannot be read", async () => {
     const { scene } = await open();
     const path = join(scene.output.appDir, EVIL);
     mkdirSync(path);
@@ -77,7 +77,7 @@ describe("nothing acts upon a terminal", () => {
     expect(stderr.match(/^ERROR: /gm)).toHaveLength(1);
   });
 
-  test("that is in a registry's response", async () => {
+  test("in a registry's response", async () => {
     const { registry, scene } = await open();
     const errors = [{ code: "DENIED", message: EVIL, detail: { [EVIL]: EVIL } }];
     registry.faults.add({

@@ -78,7 +78,7 @@ describe("the app image fails", () => {
     expect(run.stderr).toMatch(/unexpected status code 401 Unauthorized|UNAUTHORIZED: authentication required/);
   });
 
-  test.for(MODES)("when nothing may be pushed, and the cache is not committed ($flags)", async ({ flags }) => {
+  test.for(MODES)("when pushes are denied, and the cache is not committed ($flags)", async ({ flags }) => {
     const { app, cache, scene } = await scenes();
     app.faults.add({ method: "POST", target: /blobs\/uploads/, times: ALWAYS, action: { answer: denied } });
     const run = await scene.export({ flags });
@@ -152,7 +152,7 @@ describe("the app image fails", () => {
 });
 
 describe("an upload breaks", () => {
-  test("and goes on where it stopped", async () => {
+  test("and resumes where it stopped", async () => {
     const { app, scene } = await scenes();
     // The large layer's request: chunked, or with a length.
     const when = ({ headers }: Exchange) => !(Number(headers["content-length"]) < 2 << 20);
@@ -168,7 +168,7 @@ describe("an upload breaks", () => {
     for (const work of Object.values(layerWork(run.events))) expect(work.compressions).toBe(1);
   });
 
-  test("again and again, and nothing is compressed again", async () => {
+  test("repeatedly and is retried without compressing again", async () => {
     const { app, cache, scene } = await scenes();
     for (const registry of [app, cache]) {
       registry.faults.add({ method: "PATCH", target: /blobs/, times: 3, action: { dropAfterBytes: 1000 } });
@@ -188,7 +188,7 @@ describe("an upload breaks", () => {
 });
 
 describe("the cache fails", () => {
-  test.for(MODES)("which is one warning, and the app image is whole ($flags)", async ({ flags }) => {
+  test.for(MODES)("with one warning, and the app image is complete ($flags)", async ({ flags }) => {
     const { cache, scene } = await scenes();
     cache.faults.add({ method: "POST", target: /blobs\/uploads/, times: ALWAYS, action: { answer: denied } });
     const run = await scene.export({ flags });

@@ -85,7 +85,7 @@ describe("documents of a build", () => {
   });
 });
 
-describe("what a registry has under the run image's name", () => {
+describe("a hostile manifest of the run image fails the export", () => {
   const layer = {
     mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
     size: 1,

@@ -112,7 +112,7 @@ describe.skipIf(REFERENCE === "")("images of both exporters", () => {
     expect([...cached]).toEqual(before.cache.layers.map(({ diffId }) => diffId));
   });
 
-  test.for(BOTH_WAYS)("written by %s, what did not change is reused by %s", async ([writer, reader]) => {
+  test.for(BOTH_WAYS)("written by %s: unchanged layers are reused by %s", async ([writer, reader]) => {
     await exportBy(writer);
     await analyze(writer);
     const before = await verifyImage(imageOf(writer));

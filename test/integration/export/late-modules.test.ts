@@ -34,7 +34,7 @@ test("-version loads none of Node's larger modules, but for those of standard ou
   expect(loaded().filter((name) => HEAVY.test(name) || larger.test(name))).toEqual([]);
 });
 
-test("an export of a few kB over HTTP loads neither TLS nor Node's HTTP nor what starts threads", async () => {
+test("an export of a few kB over HTTP loads neither TLS nor Node's HTTP nor modules that start threads", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   const { flags, loaded } = listing();
   const run = await startProgram(process.execPath, [...flags, BUNDLE, ...scene.arguments({})]).ended;

@@ -102,7 +102,7 @@ test("a rebuild into the same layout compresses nothing and touches no blob", as
 });
 
 describe("a rebuild into another layout", () => {
-  test("copies what is as it was, and makes anew what is broken", async () => {
+  test("copies unchanged blobs and rebuilds broken ones", async () => {
     const scene = await LayoutScene.open();
     expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
     const before = verifyLayout(scene.pathOf());
@@ -115,7 +115,7 @@ describe("a rebuild into another layout", () => {
     expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 1 }, libraries: { compressions: 0 } });
   });
 
-  test("lists what is absent", async () => {
+  test("lists absent blobs", async () => {
     const scene = await LayoutScene.open();
     expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
     const before = verifyLayout(scene.pathOf());
@@ -162,7 +162,7 @@ test("a tag that cannot be saved does not hinder the others", async () => {
   verifyLayout(scene.pathOf("v3"));
 });
 
-test("where there can be no layout, nothing is saved", async () => {
+test("nothing is saved when the layout cannot be created", async () => {
   const scene = await LayoutScene.open();
   writeFileSync(scene.layoutDir, "in the way");
   const run = await scene.export("app");

@@ -36,7 +36,7 @@ function vanishAfterHead(registry: FakeRegistry, repository: string, digest: str
 const JDK = 1;
 const LIBRARIES = 2;
 
-describe("a blob that was there, and is not when the manifest comes", () => {
+describe("a blob that disappears before the manifest is pushed", () => {
   test.for([[], ["-parallel"]])("is made and sent after all, once (%j)", async (flags) => {
     const { registry, scene, app, digestOf } = await rebuilt();
     vanishAfterHead(registry, "app", digestOf(JDK));
@@ -62,7 +62,7 @@ describe("a blob that was there, and is not when the manifest comes", () => {
     await verifyImage(scene.appImage);
   });
 
-  test("that cannot be made again is one error, and no name is moved", async () => {
+  test("is one error and moves no name if it cannot be rebuilt", async () => {
     const { registry, scene, app, digestOf } = await rebuilt();
     rmSync(scene.layerPath("libraries"), { recursive: true });
     scene.change("jdk");

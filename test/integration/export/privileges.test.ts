@@ -50,7 +50,7 @@ test("a process that may not become the user of the build says so, before it exp
   expect(registry.count("POST", /app/)).toBe(0);
 });
 
-test.skipIf(!isRoot)("what that user may not read is an error that names it", async () => {
+test.skipIf(!isRoot)("a file that the user may not read is an error that names it", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   giveAway(scene);
   const path = scene.layerPath("libraries", "secret");

@@ -51,7 +51,7 @@ describe("a name that may not be pushed", () => {
     expect(cache.count("PUT", /manifests/)).toBe(0);
   });
 
-  test("is told after what cannot be opened", async () => {
+  test("is reported after an image that cannot be opened", async () => {
     const { app, scene } = await scenes();
     app.faults.add({ method: "POST", target: UPLOADS, times: ALWAYS, action: { answer: denied } });
     writeAnalyzed(scene.output, `${app.host}/run@sha256:${"0".repeat(64)}`);

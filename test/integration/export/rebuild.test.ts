@@ -127,7 +127,7 @@ test("a first app image beside an old cache takes nothing from it and adds nothi
   expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 1, uploads: 1 }, maven: HASHED });
 });
 
-describe("a rebuild upon what the registry lost", () => {
+describe("a rebuild after the registry lost blobs", () => {
   async function without(repository: "app" | "cache", layer: number) {
     const registry = await FakeRegistry.start();
     const { scene, app, cache } = await built(registry);

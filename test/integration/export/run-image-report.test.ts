@@ -32,7 +32,7 @@ function labeled(labels: Readonly<Record<string, string>>) {
   return { "top-layer": runImage.topLayer, reference: runImage.reference };
 }
 
-test("registry: report and event have what the label has, and the names of run.toml", async () => {
+test("registry: report and event have the label's run image and the names of run.toml", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
   writeNames(scene.output);
   const run = await scene.export({ cache: "", flags: [FLAG] });

@@ -126,7 +126,7 @@ describe("an export is the same", () => {
     await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), start);
   });
 
-  test("whatever is in the working directory and in the home directory", async () => {
+  test("regardless of files in the working directory and the home directory", async () => {
     const trap = "process.exit(77);\n";
     const home = tempTree({
       "package.json": '{"type":"module","imports":{',
@@ -168,7 +168,7 @@ describe("an export is the same", () => {
     expect(run.exitCode).toBe(0);
   });
 
-  test.skipIf(!isRoot)("where OpenSSL's configuration cannot be read", async () => {
+  test.skipIf(!isRoot)("when OpenSSL's configuration cannot be read", async () => {
     const scene = await Scene.openSmall(await FakeRegistry.start());
     const { root, layersDir } = scene.output;
     for (const path of [root, layersDir]) chownSync(path, 1000, 1000);
@@ -229,7 +229,7 @@ describe("a signal", () => {
     expect(seen.listening).toEqual([]);
   });
 
-  test("that the command was started to ignore is ignored", async () => {
+  test("is ignored if the command was started to ignore it", async () => {
     const run = await heldExport(
       (pid) => {
         for (const signal of ["SIGHUP", "SIGINT"] as const) process.kill(pid, signal);

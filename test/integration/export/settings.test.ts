@@ -10,7 +10,7 @@ import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 describe("-parallel", () => {
-  /** Whether the cache's first upload or the app image's name came first. The latter may wait for the former. */
+  /** Returns which came first: the cache's first upload or the app image's name, which may wait for the upload. */
   async function firstOf(env: Readonly<Record<string, string>>, flags: readonly string[], waits: boolean) {
     const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
     const scene = await Scene.openSmall(app, cache);
@@ -123,7 +123,7 @@ test.each(["0", "257", "1000000000000"])(
 );
 
 describe("-spool-dir", () => {
-  test("that is not there is a clear error, before anything is pushed", async () => {
+  test("fails with a clear error before any push if the directory does not exist", async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);
     const spool = join(scene.output.root, "nowhere");
@@ -137,7 +137,7 @@ describe("-spool-dir", () => {
   });
 
   test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
-    "that is full is a clear error that names the way out (needs root)",
+    "fails with a clear error and a remedy if the disk is full (needs root)",
     async () => {
       const registry = await FakeRegistry.start();
       const scene = await Scene.open(registry);

@@ -112,7 +112,7 @@ test.skipIf(!hasScript)(`a signal ends it while a terminal shows nothing more${m
     env: { PATH: process.env.PATH ?? "", CNB_PLATFORM_API: "0.13", TERM: "xterm", LANG: "C.UTF-8" },
     stdio: ["ignore", unreadPipe().writer, "inherit"],
   });
-  // What runs on a terminal that is closed gets SIGHUP.
+  // Closing a terminal sends SIGHUP to the programs that run on it.
   onTestFinished(() => void child.kill("SIGKILL"));
   await vi.waitFor(() => expect(waitsToWrite(Number(said("yes")))).toBe(true), WAIT);
   writeFileSync(join(directory, "go"), "");

@@ -77,7 +77,7 @@ function keepMtime(path: string, change: () => void): void {
 }
 
 describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
-  test("is not read again if its tree is what it was", async () => {
+  test("is not read again if its tree is unchanged", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     await scene.early(layer);
@@ -114,7 +114,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("that is released before anybody asks for its blob leaves nothing open", async () => {
+  test("leaves nothing open if it is released before its blob is requested", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     await scene.early(layer);
@@ -223,7 +223,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("that an image has already is hashed only, and compressed when asked for", async () => {
+  test("is only hashed if an image has it already, and compressed on request", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     const { diffId, digest } = await scene.exportWithoutEarly(layer);
@@ -233,7 +233,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     expect(await scene.export(layer)).toEqual({ diffId, digest, reads: 1 });
   });
 
-  test("that is half made when the build ends is claimed if its tree is what it was", async () => {
+  test("is claimed if it is half made when the build ends and its tree is unchanged", async () => {
     const scene = new EarlyScene(pool);
     const layer = source(layerTree());
     await started(scene, layer);
@@ -242,7 +242,7 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("that is half made when the build ends is made anew if its tree has changed", async () => {
+  test("is made anew if it is half made when the build ends and its tree has changed", async () => {
     const scene = new EarlyScene(pool);
     const root = layerTree();
     const { layer } = await started(scene, source(root));
@@ -255,14 +255,14 @@ describe.runIf(IS_TRUSTED)("a layer that was made early", () => {
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("that is half made when the export fails leaves nothing open", async () => {
+  test("leaves nothing open if it is half made when the export fails", async () => {
     const scene = new EarlyScene(pool);
     await started(scene, source(layerTree()));
     scene.layers.close();
     await spoolsClosed(scene.spoolDir);
   });
 
-  test("that nobody claims leaves nothing open", async () => {
+  test("leaves nothing open if it is never claimed", async () => {
     const scene = new EarlyScene(pool);
     await scene.early(source(layerTree()));
     expect(openSpools(scene.spoolDir)).toBe(1);

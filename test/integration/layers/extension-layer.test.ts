@@ -67,7 +67,7 @@ test("the tars of extensions are made again from their blobs, side by side, and 
   await spoolsClosed(spoolDir);
 });
 
-test("a blob that is cut fails its layer, whoever asks and for what, and leaves nothing open", async () => {
+test("a truncated blob fails every request to its layer and leaves nothing open", async () => {
   const spoolDir = tempTree();
   const store = new LayerStore(pool, WORKERS, spoolDir);
   const layer = store.layer(blobPlan(gzipSync(normalizedTar(2)).subarray(0, -100)), NEVER);

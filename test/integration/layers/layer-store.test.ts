@@ -200,7 +200,7 @@ describe("an export of small layers", () => {
     expect(new Set(turns).size).toBe(3);
   });
 
-  test("leaves what it cannot read to a thread, which reports it", async () => {
+  test("leaves an unreadable file to a thread, which reports it", async () => {
     const started = startedThreads();
     const own = new WorkerPool(WORKER_ENTRIES, 1, fastestGzip());
     onTestFinished(() => own.close());
@@ -220,7 +220,7 @@ describe("an export of small layers", () => {
   });
 });
 
-test("what only the cache takes is not scanned while blocks of the app image wait for a thread", async () => {
+test("a layer only for the cache is not scanned while blocks of the app image wait for a thread", async () => {
   const store = new LayerStore(pool, WORKERS, tempTree());
   const [scans, blocks] = [vi.spyOn(pool, "scan"), vi.spyOn(pool, "block")];
   onTestFinished(() => {
@@ -238,7 +238,7 @@ test("what only the cache takes is not scanned while blocks of the app image wai
 });
 
 describe("hash first", () => {
-  test("what is known already is not compressed", async () => {
+  test("a known layer is not compressed", async () => {
     const source = directorySource(filledDirectory(3));
     const diffId = diffIdOf(expectedTar(source));
     const spoolDir = tempTree();
@@ -252,7 +252,7 @@ describe("hash first", () => {
     expect(openSpools(spoolDir)).toBe(0);
   });
 
-  test("what is not is compressed when asked for, once, to the same blob", async () => {
+  test("an unknown layer is compressed on request, once, to the same blob", async () => {
     const source = directorySource(filledDirectory(3));
     const store = new LayerStore(pool, WORKERS, tempTree());
     const direct = store.layer(planOf(source, { key: "direct" }), NEVER);

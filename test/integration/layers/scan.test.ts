@@ -202,7 +202,7 @@ describe("a directory layer", () => {
     expect(entries[0]).toMatchObject({ mode: top.mode & 0o7777, uid: top.uid, gid: top.gid });
   });
 
-  test("what is not there is the reference's error", () => {
+  test("fails with the reference's error when it is missing", () => {
     const root = tempTree();
     const source = { kind: "directory", path: `${root}/x/y`, uid: 0, gid: 0 } as const;
     expect(thrownBy(() => scanSource(source))).toMatchObject({

@@ -88,7 +88,7 @@ test("all products come from one pass", async () => {
   await expectWorks(newStore());
 });
 
-test("what nobody wants is not made", async () => {
+test("unrequested products are not made", async () => {
   const source = directorySource(filledDirectory(4));
   const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
   expect(await layer.diffId).toBe(diffIdOf(expectedTar(source)));
@@ -114,7 +114,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test("that may not be needed is made when it is asked for, and checked against the hash", async () => {
+  test("is made on request if it may not be needed, and checked against the hash", async () => {
     const root = filledDirectory(4);
     const source = directorySource(root);
     const tar = expectedTar(source);
@@ -131,7 +131,7 @@ describe("a tar file", () => {
     layer.release();
   });
 
-  test("that turns out to be needed is made in the pass that compresses", async () => {
+  test("is made in the compressing pass if it turns out to be needed", async () => {
     const source = directorySource(filledDirectory(4));
     const directory = tempTree();
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [OTHER_DIFF_ID] }] };
@@ -173,7 +173,7 @@ describe("a tar file", () => {
     await expectWorks(store);
   });
 
-  test("that is asked for where it cannot be costs no pass", async () => {
+  test("costs no pass when it is requested in a missing directory", async () => {
     const source = directorySource(filledDirectory(2 * pool.arena.slots));
     const layer = newStore().layer(planOf(source, { products: NOTHING }), NEVER);
     await layer.diffId;
@@ -262,7 +262,7 @@ describe("a tar stream", () => {
     layer.release();
   });
 
-  test("whose reader leaves does not hold up the hash, nor the file", async () => {
+  test("does not hold up the hash or the file when its reader leaves", async () => {
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const store = newStore();
     const directory = tempTree();
@@ -276,7 +276,7 @@ describe("a tar stream", () => {
     await expectWorks(store);
   });
 
-  test("whose reader leaves ends a pass that was for it alone", async () => {
+  test("ends a pass that was for it alone when its reader leaves", async () => {
     const source = directorySource(filledDirectory(6 * pool.arena.slots));
     const store = newStore();
     const layer = store.layer(planOf(source, { products: NOTHING }), NEVER);
@@ -305,7 +305,7 @@ describe("a tar stream", () => {
     await expectWorks(store);
   });
 
-  test("that is given up leaves the hash and the file to be made in one pass", async () => {
+  test("leaves the hash and the file to one pass when it is given up", async () => {
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const directory = tempTree();
     const products = { ...STREAM, tarFiles: [{ directory, expected: [] }] };
@@ -331,7 +331,7 @@ describe("a tar stream", () => {
     }
   });
 
-  test("that nobody reads does not leave anybody waiting", async () => {
+  test("leaves no caller waiting when it is not read", async () => {
     const store = newStore();
     const source = directorySource(filledDirectory(1));
     const plan = (key: string) => planOf(source, { key, products: STREAM });

@@ -7,7 +7,7 @@ import type { Digest } from "../../../src/oci/digest.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** What a thread does during a task, or before it. */
+/** Ways in which a thread ends during a task, or before it. */
 const ENDS = [
   {
     how: "ends in an error",

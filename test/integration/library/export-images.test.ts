@@ -38,7 +38,7 @@ async function collect(events: AsyncIterable<ExportEvent>): Promise<ExportEvent[
   return all;
 }
 
-test("exports both images, tells of it while it does, and says in the end what it made", async () => {
+test("exports both images, emits events meanwhile, and resolves with both results", async () => {
   const { app, cache, options } = await open();
   const logger = new RecordingLogger();
   const exporting = exportImages(options, { env: ENV, logger });
@@ -65,7 +65,7 @@ test("a logger that throws fails nothing", async () => {
   expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(digest);
 });
 
-test("events that nobody reads are one warning of the logger", async () => {
+test("events that cannot be written are one warning of the logger", async () => {
   const { options } = await open();
   const logger = new RecordingLogger();
   await exportImages(options, { env: { ...ENV, CNB_EXPORT_EVENTS: "/dev/full" }, logger }).result;

@@ -5,7 +5,7 @@ const manifestSchema = z.looseObject({
   layers: z.array(z.object({ mediaType: z.string() })),
 });
 
-/** What two exporters must agree on: the config's bytes, and the manifest's structure. */
+/** The parts that two exporters must agree on: the config's bytes and the manifest's structure. */
 export interface ImageDocument {
   readonly config: unknown;
   readonly configDigest: string;

@@ -217,7 +217,7 @@ describe("DOCKER_AUTH_CONFIG", () => {
   });
 
   test.each(['{"auths":{"reg.example":{"auth":""}}}', "{s3cret", '{"auths":{"reg.example":{"auth":"bm9jb2xvbg=="}}}'])(
-    "that is %s is ignored and stays secret",
+    "is ignored and stays secret if it is %s",
     async (value) => {
       await file();
       const ignored: unknown[] = [];

@@ -63,7 +63,7 @@ describe("requests a token", () => {
     expect(Object.fromEntries(form)).toMatchObject({ grant_type: "password", username: "jane", password: "s3:cret" });
   });
 
-  test.each([201, 202, 203])("that is answered with %d", async (status) => {
+  test.each([201, 202, 203])("and accepts an answer with %d", async (status) => {
     const { server } = await startServer(() => ({ ...GIVEN, status }));
     expect(await requestToken(server, JANE, SCOPES)).toMatchObject({ token: "t" });
   });
@@ -144,7 +144,7 @@ describe("refused credentials", () => {
     expect(scripted.requests.map(asked)).toEqual([BASIC, "theirs", "theirs", BASIC]);
   });
 
-  test("that cannot be renewed fail with the registry's message", async () => {
+  test("fail with the registry's message if they cannot be renewed", async () => {
     const { scripted, server } = await startServer(() => refused);
     const error = await rejectionOf(new TokenStore(server, JANE).get(SCOPES));
     expect(error).toMatchObject({ status: 401, message: expect.stringContaining("UNAUTHORIZED: no") });

@@ -23,7 +23,7 @@ test.each([
   expect(growthVerdict(only(layers(wallMs))).isLinear).toBe(isLinear);
 });
 
-test("rows are in order and say what a further one costs", () => {
+test("rows are in order and show the cost of a further one", () => {
   const rows = growthRows(only(layers((count) => 300 + 8 * count)));
   expect(rows.map((row) => [row[0], row[5]])).toEqual([
     ["1 layer", "-"],

@@ -17,7 +17,7 @@ const results = (machine: string, ...cells: readonly StoredCell[]): StoredResult
   creator: [],
 });
 
-test("a later run replaces what it measured and keeps the rest", () => {
+test("a later run replaces its own cells and keeps the rest", () => {
   const earlier = results("one", cell("java", "free", "a"), cell("java", "22", "a"), cell("go", "free", "a"));
   const merged = mergeResults(earlier, results("one", cell("java", "22", "b"), cell("tiny", "free", "b")));
   const names = merged.cells.map(({ scenario, link, commit }) => `${scenario} ${link} ${commit}`);
@@ -36,7 +36,7 @@ test("figures of another machine are dropped", () => {
   expect(mergeResults(results("one", cell("java", "free", "a")), now)).toEqual(now);
 });
 
-test("what was written is read again, with a line for each cell", () => {
+test("written results are read back, with a line for each cell", () => {
   const directory = tempTree();
   expect(readResults(directory)).toBeUndefined();
   writeResults(directory, results("one", cell("java", "free", "a"), cell("go", "free", "a")));

@@ -17,7 +17,7 @@ import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
-/** Where the launcher's SBOMs go. */
+/** Destination of the launcher's SBOMs. */
 const TARGET = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
 
 describe("SBOM copies", () => {
@@ -48,7 +48,7 @@ describe("SBOM copies", () => {
     expect(readFileSync(join(target, "b.sbom.cdx.json"), "utf8")).toBe("new");
   });
 
-  it("undoes what it added, and nothing else", async () => {
+  it("undoes its own additions and nothing else", async () => {
     const source = tempTree({ "a.sbom.cdx.json": "new", "b.sbom.cdx.json": "new" });
     symlinkSync("/to", join(source, "c.sbom.cdx.json"));
     const [empty, used] = [tempTree(), tempTree({ [join(...TARGET, "a.sbom.cdx.json")]: "older" })];

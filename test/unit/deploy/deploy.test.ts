@@ -60,7 +60,7 @@ const clusterLifecycleSchema = z.strictObject({
   }),
 });
 
-test("the Tekton task is a task, and what it refers to is there", () => {
+test("the Tekton task is a task, and every name that it refers to is defined", () => {
   const { spec } = taskSchema.parse(read("tekton/task.yaml"));
   const text = JSON.stringify(spec);
   const names = (pattern: RegExp) => new Set([...text.matchAll(pattern)].map((match) => match[1]));

@@ -31,7 +31,7 @@ test("a file system in memory or of the kernel is not trusted", async () => {
   expect(await distrustedFileSystem("/proc")).toBe("0x9fa0");
 });
 
-/** Nobody's. */
+/** No process has it. */
 const SESSION = 999_999_999;
 
 /** Looks at two directories while a program holds a file of the first, whose path is its last argument. */
@@ -85,7 +85,7 @@ test("too many processes to look at count as one that writes", () => {
   ).toBe(true);
 });
 
-/** Process 1 of some machines has rights that nobody else has. */
+/** Process 1 of some machines has rights that no other process has. */
 const unreadable = readdirSync("/proc").find((pid) => {
   try {
     return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/maps`) === undefined;

@@ -40,7 +40,7 @@ test("an upload that waits for a retry when the build ends is begun anew by the 
   await vi.waitFor(() => expect(clock.pending.length).toBeGreaterThan(0), WAIT);
   server.faults.clear();
   uploads.handOver();
-  // The clock stands still: nobody waits for it.
+  // The clock stands still: nothing waits for it.
   expect(await repository.putBlob(blob, { priority: 0 })).toMatchObject({ outcome: "uploaded" });
 });
 

@@ -27,7 +27,7 @@ function idsOf(buildpacks: readonly { readonly id: string }[]): string[] {
   return buildpacks.map(({ id }) => id);
 }
 
-/** What is over after each of the looks. */
+/** Buildpacks reported as over by each look. */
 function looks(ids: readonly string[], ...seen: readonly ReadProcesses[]): string[][] {
   let now = seen[0] as ReadProcesses;
   const processes: ReadProcesses = {

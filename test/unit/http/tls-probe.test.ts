@@ -38,7 +38,7 @@ describe("a server that speaks TLS is recognized", () => {
     expect(await refusesTls(await listening(server, "127.0.0.1"))).toBe(false);
   });
 
-  test("that answers to a known server name only", async () => {
+  test("if it answers to a known server name only", async () => {
     const known: string[] = [];
     const server = createTlsServer({
       ...authority.issue("localhost"),

@@ -51,7 +51,7 @@ describe("Log", () => {
     expect(out).toEqual(["\n*** Digest: x\n", "100%d %% %s\n", '{"a":1}\n', "      name\n"]);
   });
 
-  it("escapes what a terminal would act upon, whatever the level, and keeps its own colors", () => {
+  it("escapes terminal control characters at every level and keeps its own colors", () => {
     const { log, out, err } = recordingLog();
     log.info("a\u001b[2Jb\u009b31mc\u202ed\u0007\r\te\u2066\u200ff\u2028g\u007f é 語");
     log.warn("x\u001b]0;title\u0007");

@@ -151,26 +151,26 @@ async function runWriter(unread: Unread, descriptor: 1 | 3, prefix: readonly str
 const linesOf = (count: number) => Array.from({ length: count }, (_, i) => `line ${i}\n`).join("");
 
 describe("an inherited descriptor", () => {
-  test("that is a pipe is written without blocking, and blocks for others", async () => {
+  test("of a pipe is written without blocking, and blocks for others", async () => {
     const { lines, isBlocking, read, exitCode } = await runWriter(unreadPipe(), 1);
     expect({ isBlocking, exitCode }).toEqual({ isBlocking: true, exitCode: 0 });
     expect(read).toBe(linesOf(lines));
   });
 
-  test("that is a socket is written without blocking, and blocks for others", async () => {
+  test("of a socket is written without blocking, and blocks for others", async () => {
     const { lines, isBlocking, read, exitCode } = await runWriter(await unreadSocket(), 1);
     expect({ isBlocking, exitCode }).toEqual({ isBlocking: true, exitCode: 0 });
     expect(read).toBe(linesOf(lines));
   });
 
-  test("that is non-blocking stays non-blocking", async () => {
+  test("stays non-blocking if it was", async () => {
     const { lines, isBlocking, read, exitCode } = await runWriter(await unreadSocket(), 3);
     expect({ isBlocking, exitCode }).toEqual({ isBlocking: false, exitCode: 0 });
     expect(read).toBe(linesOf(lines));
   });
 
   test.skipIf(!isRoot)(
-    `that is another user's pipe is written without blocking${isRoot ? "" : " (needs root)"}`,
+    `of another user's pipe is written without blocking${isRoot ? "" : " (needs root)"}`,
     async () => {
       const user = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"];
       const { lines, isBlocking, read, exitCode } = await runWriter(unreadPipe(), 1, user);
@@ -180,7 +180,7 @@ describe("an inherited descriptor", () => {
   );
 
   test.skipIf(!hasScript)(
-    `that is a terminal is written without blocking${hasScript ? "" : " (needs util-linux's script)"}`,
+    `of a terminal is written without blocking${hasScript ? "" : " (needs util-linux's script)"}`,
     async () => {
       const directory = tempTree({ "writer.mjs": WRITER });
       const [script, said] = [join(directory, "writer.mjs"), join(directory, "said")];

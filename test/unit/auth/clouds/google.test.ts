@@ -66,7 +66,7 @@ describe("the identity is", () => {
     expect(withoutSecrets(`${key} google-access-token`)).toBe("[redacted] [redacted]");
   });
 
-  test("that of a user logged in with gcloud", async () => {
+  test("a user logged in with gcloud", async () => {
     const { google, environment } = await startGoogle();
     const home = tempTree({
       ".config/gcloud/application_default_credentials.json": JSON.stringify({

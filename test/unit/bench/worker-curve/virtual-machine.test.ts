@@ -35,6 +35,6 @@ test("waiting takes no core, and can be given up", async () => {
   expect(machine.now).toBeCloseTo(10, 6);
 });
 
-test("what nothing can settle is an error", async () => {
+test("a promise that nothing can settle is an error", async () => {
   await expect(new VirtualMachine(1).runUntil(new Promise(() => undefined))).rejects.toThrow(/stands still/);
 });

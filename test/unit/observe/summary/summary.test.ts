@@ -142,7 +142,7 @@ test("the summary is three lines", () => {
   ]);
 });
 
-test("the summary says what was ready before the build ended, and what was sent in vain", () => {
+test("the summary reports layers ready before the build ended and bytes sent in vain", () => {
   const monitor = new Monitor();
   const blob = { sha256: "b", size: 4 * MB };
   monitor.layer("a:b").madeEarly({ diffId: "sha256:d", tarSize: 10 * MB, blob }, true);

@@ -48,8 +48,8 @@ const UPLOAD: SpanRecord = {
 };
 
 /**
- * What OpenTelemetry's collector (go.opentelemetry.io/collector/pdata 1.70.0, whose unmarshaler the otlpjsonfile
- * receiver uses) read from tandem's lines and wrote again.
+ * Tandem's lines, read and written again by OpenTelemetry's collector (go.opentelemetry.io/collector/pdata 1.70.0,
+ * whose unmarshaler the otlpjsonfile receiver uses).
  */
 const recorded = readFileSync(join(import.meta.dirname, "../../../../fixtures/otlp-collector.jsonl"), "utf8").split(
   "\n",

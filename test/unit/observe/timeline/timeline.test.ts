@@ -201,7 +201,7 @@ describe("Chrome's format", () => {
   });
 });
 
-test("what came before the export has negative times, which a trace shifts to its start", () => {
+test("earlier phases have negative times, which a trace shifts to its start", () => {
   const clock = new ManualClock();
   clock.pass(1000);
   const recorder = new TimelineRecorder(clock.now);
