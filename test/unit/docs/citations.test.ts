@@ -65,7 +65,7 @@ test("no two headings of docs/compatibility.md share an anchor", () => {
 
 /** A file of the repository, with the anchor of a section if there is one; not within a URL or another path. */
 const CITATION =
-  /(?<![\w/.@-])(?:src|workers|test|scripts|bin|docs|fixtures|launcher|deploy)\/[\w./-]*\w\.(?:ts|mjs|cjs|sh|md|c|html|json)\b(?:#(?<anchor>[\w-]+))?/g;
+  /(?<![\w/])(?:src|workers|test|scripts|bin|docs|fixtures|launcher|deploy)\/[\w./-]*\w\.(?:ts|mjs|cjs|sh|md|c|html|json)\b(?:#(?<anchor>[\w-]+))?/g;
 
 test("every file and section that code and documents cite exists", () => {
   const broken = [...documents, ...code].flatMap(({ path, text }) =>
