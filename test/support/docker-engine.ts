@@ -230,7 +230,7 @@ export class DockerEngine implements AsyncDisposable {
 export function sharedEngine(
   tests: string,
   start = () => DockerEngine.startIfPossible(),
-  prepare: () => Promise<void> = async () => undefined,
+  prepare?: () => Promise<void>,
 ): () => DockerEngine {
   let engine: DockerEngine | string;
   beforeAll(async () => {
@@ -241,7 +241,7 @@ export function sharedEngine(
     return undefined;
   });
   beforeAll(async () => {
-    if (typeof engine !== "string") await prepare();
+    if (typeof engine !== "string") await prepare?.();
   });
   beforeEach(({ skip }) => skip(typeof engine === "string"));
   return () => {
