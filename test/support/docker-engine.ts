@@ -18,6 +18,7 @@ import { promisify } from "node:util";
 import { beforeAll, beforeEach } from "vitest";
 import type { CertificateFile } from "./certificate.ts";
 import { findProgram } from "./find-program.ts";
+import { mountsOf } from "./mounts.ts";
 import { onFreePort, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
@@ -213,9 +214,8 @@ export class DockerEngine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
-    // The daemon leaves a mount of the network namespace behind if a container used the host's network.
-    const hostNetwork = join(this.#directory, "exec", "netns", "default");
-    if (existsSync(hostNetwork)) await run("umount", [hostNetwork]);
+    // The daemon leaves the network namespace of a container that used the host's, and, stopped early, its data root.
+    for (const mount of mountsOf(this.#directory).toReversed()) await run("umount", [mount]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { build } from "../../scripts/build.ts";
+import { mountsOf } from "./mounts.ts";
 import { processesOf } from "./process-state.ts";
 
 /** Directories outside of TMPDIR that a program like this one could write to by mistake. */
@@ -53,12 +54,6 @@ export async function setup(): Promise<() => Promise<void>> {
 function stateOf(path: string): string {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats === undefined ? "absent" : `${stats.ino} ${stats.mtimeMs}`;
-}
-
-/** Mount points (also of network namespaces) below a directory, and bind mounts of its contents elsewhere. */
-function mountsOf(directory: string): string[] {
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  return mounts.filter((line) => line.includes(`${directory}/`)).map((line) => line.split(" ")[4] ?? "");
 }
 
 /** Processes that were just told to end get up to two seconds. */
