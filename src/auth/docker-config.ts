@@ -64,13 +64,16 @@ const entryType = struct({
 }).transform(({ auth, username, password, identitytoken, registrytoken }, context) => {
   const tokens = { identityToken: identitytoken, registryToken: registrytoken };
   if (auth === "") return new Credentials({ username, password, ...tokens });
-  const [, user, secret] = /^([^:]+):(.*)$/s.exec(Buffer.from(auth, "base64").toString("utf8")) ?? [];
+  // Not as text: the bytes need not be UTF-8.
+  const [, user, padded = ""] = /^([^:]+):(.*)$/s.exec(Buffer.from(auth, "base64").toString("latin1")) ?? [];
   if (user === undefined) {
     context.addIssue({ code: "custom", message: "expected base64 of user:password", path: ["auth"] });
     return z.NEVER;
   }
   // Old Docker clients padded the password with NUL.
-  return new Credentials({ username: user, password: secret?.replace(/^\0+|\0+$/g, ""), ...tokens });
+  const secret = padded.replace(/^\0+|\0+$/g, "");
+  if (secret === "") return new Credentials({ username: user, ...tokens });
+  return new Credentials({ auth: Buffer.from(`${user}:${secret}`, "latin1").toString("base64"), ...tokens });
 });
 
 /** Members are parsed independently: unlike in Go, an invalid one does not invalidate the others. */

@@ -105,6 +105,18 @@ describe("docker's config", () => {
     expect(ignored).toMatchObject([{ message: `${entry}: expected base64 of user:password at auth` }]);
   });
 
+  test("sends the bytes of an auth that is not UTF-8", async () => {
+    const auth = Buffer.from("j\xfcrgen:pa\xdfwort\0", "latin1").toString("base64");
+    await put(".docker/config.json", { auths: { r: { auth } } });
+    const sent = await authorizationFor("r");
+    expect(sent).toBe(`Basic ${Buffer.from("j\xfcrgen:pa\xdfwort", "latin1").toString("base64")}`);
+  });
+
+  test("sends nothing for an auth without a password", async () => {
+    await put(".docker/config.json", { auths: { r: { auth: basic("jane:") } } });
+    expect(await authorizationFor("r")).toBeUndefined();
+  });
+
   test.each([
     "http://reg.example:5000",
     "HTTPS://reg.example:5000/v1/",
