@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
-import { access, readFile, stat } from "node:fs/promises";
+import { access, lstat, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type CacheMetadata,
@@ -46,7 +46,12 @@ async function commitStaged(cache: StagedCache): Promise<void> {
 }
 
 async function renameInto({ directory, staging, committed, added, kept, documents }: StagedCache): Promise<void> {
-  const rename = (name: string) => renameTo(join(staging, name), join(committed, name));
+  const rename = async (name: string) => {
+    const path = join(committed, name);
+    // Not the cache's, and rename(2) does not replace it.
+    if (await isDirectory(path)) await removeAll(path);
+    await renameTo(join(staging, name), path);
+  };
   const findAll = async (tars: readonly string[]) => {
     const found = new Set(await namesIn(committed));
     // Tars disappear only if another export removes them.
@@ -82,6 +87,13 @@ async function replace({ directory, staging, committed, backup, added, kept, doc
   }
   await syncDirectory(directory);
   await removeAll(backup).catch(() => undefined);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 async function canWrite(directory: string): Promise<boolean> {
@@ -157,7 +169,8 @@ export class VolumeCache {
     try {
       return parseCacheMetadata(await readFile(path));
     } catch (error) {
-      if (isNotExist(error)) return EMPTY_CACHE_METADATA;
+      // Like the reference, which opens a directory as well, and then cannot decode it.
+      if (isNotExist(error) || (isSystemError(error) && error.code === "EISDIR")) return EMPTY_CACHE_METADATA;
       throw withContext(`opening metadata file '${path}'`, pathFault("EXPORT_CACHE_DIRECTORY", "open", path, error));
     }
   }
@@ -165,8 +178,7 @@ export class VolumeCache {
   async find(diffId: DiffID): Promise<string | undefined> {
     const path = this.#committed(diffId);
     try {
-      await access(path);
-      return path;
+      return (await stat(path)).isFile() ? path : undefined;
     } catch {
       return undefined;
     }

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
@@ -163,10 +173,11 @@ test.each(["", "{", "[]", '{"buildpacks": 1}'])("metadata %j counts as empty", a
 });
 
 test("unreadable metadata is a fault", async () => {
-  const directory = tempTree({ [`committed/${METADATA_FILE}/`]: "" });
+  const directory = tempTree({ "committed/": "" });
   const path = join(directory, "committed", METADATA_FILE);
+  symlinkSync(METADATA_FILE, path);
   expect(await rejectionOf((await openCache(directory)).metadata())).toMatchObject({
-    message: `opening metadata file '${path}': open ${path}: is a directory`,
+    message: `opening metadata file '${path}': open ${path}: too many levels of symbolic links`,
   });
 });
 
@@ -224,6 +235,21 @@ describe("commit", () => {
     writeFileSync(join(directory, "committed", tarName("one")), "other");
     await writeCache(directory, { added: { a: "one" }, kept: { b: "two" } });
     expect(readCommitted(directory)).toMatchObject({ flaws: [] });
+  });
+
+  test("replaces directories in the place of a tar and of the metadata", async () => {
+    const directory = tempTree();
+    for (const name of [tarName("one"), METADATA_FILE])
+      mkdirSync(join(directory, "committed", name, "inside"), { recursive: true });
+    const cache = await openCache(directory);
+    expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
+    expect(await cache.find(diffIdOfText("one"))).toBeUndefined();
+    await addText(cache, "one");
+    const metadata = metadataOf({ added: { a: "one" }, kept: {} });
+    await cache.commit(metadata);
+    const expected = await cacheOfTwo();
+    await writeCache(expected, { added: {}, kept: { a: "one" } });
+    expect(readCommitted(directory)).toEqual(readCommitted(expected));
   });
 
   test("stores a layer once that was added twice", async () => {
