@@ -1,9 +1,10 @@
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open, readdir, readlink, rm, rmdir, stat, symlink } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, readlink, rm, rmdir, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Fault, withContext } from "../errors/fault.ts";
 import { printableLine } from "../errors/printable.ts";
 import { makeDirectories } from "../files/directories.ts";
+import { type ByteString, fromByteString, fsPath, joinPath, toByteString } from "../go/byte-string.ts";
 import { isNotExist, pathFault } from "../go/errno.ts";
 import type { Logger } from "../logger.ts";
 
@@ -22,13 +23,16 @@ const OWNER = "buildpacksio_lifecycle";
 
 const CODE = "EXPORT_INPUT_SBOM";
 
+/** Of directories for the SBOMs of a custom directory, and of those in between (lifecycle phase/exporter.go). */
+const CUSTOM_MODE = 0o755;
+
 /**
  * The SBOMs of the lifecycle and the launcher in `<layers>/sbom`, from where they get into layers
  * (docs/compatibility.md#sbom-copies). The copies are made before the reference makes them, while images are still being
  * opened, so they can be undone.
  */
 export class SbomCopies {
-  readonly #added: string[] = [];
+  readonly #added: ByteString[] = [];
 
   async make(layersDir: string, launcherSbomDir: string, logger: Logger): Promise<void> {
     try {
@@ -43,7 +47,7 @@ export class SbomCopies {
   }
 
   async undo(): Promise<void> {
-    for (const path of this.#added.splice(0).reverse())
+    for (const path of this.#added.splice(0).map(fsPath).reverse())
       await lstat(path)
         .then((found) => (found.isDirectory() ? rmdir(path) : rm(path)))
         .catch(() => undefined);
@@ -58,21 +62,22 @@ export class SbomCopies {
         continue;
       }
       const destination = join(target, extension);
-      await this.#makeDirectory(target);
+      await this.#makeDirectories(target);
       logger.debug(`Copying SBOM ${name} to ${destination}`);
-      await this.#copy(source, destination);
+      await this.#copy(source, toByteString(destination));
     }
   }
 
   async #copyAll(source: string, target: string, logger: Logger): Promise<void> {
     const names = await listSboms(source, logger);
-    await this.#makeDirectory(target);
+    await this.#makeDirectories(target, CUSTOM_MODE);
     for (const name of names) {
-      const destination = join(target, name);
+      const [from, to] = [joinPath(toByteString(source), name), joinPath(toByteString(target), name)];
       try {
-        await this.#copy(join(source, name), destination);
+        await this.#copy(from, to);
       } catch (error) {
-        logger.warn(`failed while copying SBOM from ${printableLine(join(source, name))} to ${destination}`);
+        const [shown, destination] = [from, to].map((path) => printableLine(fromByteString(path)));
+        logger.warn(`failed while copying SBOM from ${shown} to ${destination}`);
         throw error;
       }
     }
@@ -82,32 +87,35 @@ export class SbomCopies {
    * Files get the default mode, since the mode ends up in a layer; symlinks and directories are copied, anything else
    * is skipped.
    */
-  async #copy(source: string, destination: string): Promise<void> {
-    const stats = await attempt("lstat", source, () => lstat(source));
+  async #copy(source: ByteString, destination: ByteString): Promise<void> {
+    const stats = await attempt("lstat", source, () => lstat(fsPath(source)));
     if (stats.isDirectory()) return await this.#copyDirectory(source, destination);
     if (!stats.isFile() && !stats.isSymbolicLink()) return;
     if (!(await isThere(destination))) this.#added.push(destination);
     if (stats.isFile()) return await copyFile(source, destination);
-    const target = await attempt("readlink", source, () => readlink(source));
-    await attempt("symlink", `${target} ${destination}`, () => symlink(target, destination));
+    const target = await attempt("readlink", source, () => readlink(fsPath(source), "latin1"));
+    await attempt("symlink", `${target} ${destination}`, () => symlink(fsPath(target), fsPath(destination)));
   }
 
-  async #copyDirectory(source: string, destination: string): Promise<void> {
-    await this.#makeDirectory(destination);
-    const names = await attempt("open", source, () => readdir(source));
-    for (const name of names.sort()) await this.#copy(join(source, name), join(destination, name));
+  async #copyDirectory(source: ByteString, destination: ByteString): Promise<void> {
+    if (!(await isThere(destination))) {
+      this.#added.push(destination);
+      await attempt("mkdir", destination, () => mkdir(fsPath(destination), CUSTOM_MODE));
+    }
+    const names = await attempt("open", source, () => readdir(fsPath(source), "latin1"));
+    for (const name of names.sort()) await this.#copy(joinPath(source, name), joinPath(destination, name));
   }
 
-  async #makeDirectory(path: string): Promise<void> {
-    const missing: string[] = [];
-    for (let at = path; !(await isThere(at)); at = dirname(at)) missing.unshift(at);
+  async #makeDirectories(path: string, mode?: number): Promise<void> {
+    const missing: ByteString[] = [];
+    for (let at = path; !(await isThere(toByteString(at))); at = dirname(at)) missing.unshift(toByteString(at));
     this.#added.push(...missing);
-    await makeDirectories(path, CODE);
+    await makeDirectories(path, CODE, mode);
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await lstat(path).then(
+async function isThere(path: ByteString): Promise<boolean> {
+  return await lstat(fsPath(path)).then(
     () => true,
     () => false,
   );
@@ -123,9 +131,9 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function listSboms(directory: string, logger: Logger): Promise<string[]> {
+async function listSboms(directory: string, logger: Logger): Promise<ByteString[]> {
   try {
-    const entries = await readdir(directory, { withFileTypes: true });
+    const entries = await readdir(directory, { withFileTypes: true, encoding: "latin1" });
     return entries
       .filter((entry) => !entry.isDirectory() && EXTENSIONS.some((extension) => entry.name.endsWith(extension)))
       .map((entry) => entry.name)
@@ -137,7 +145,7 @@ async function listSboms(directory: string, logger: Logger): Promise<string[]> {
 }
 
 /** Another export of the same build may be reading the copy, so it never shrinks, and an equal one is not rewritten. */
-async function copyFile(source: string, destination: string): Promise<void> {
+async function copyFile(source: ByteString, destination: ByteString): Promise<void> {
   await using from = await openFile(source, constants.O_RDONLY);
   await using to = await openFile(destination, constants.O_RDWR | constants.O_CREAT);
   await attempt("write", destination, async () => {
@@ -148,14 +156,14 @@ async function copyFile(source: string, destination: string): Promise<void> {
   });
 }
 
-function openFile(path: string, flags: number): Promise<FileHandle> {
-  return attempt("open", path, () => open(path, flags));
+function openFile(path: ByteString, flags: number): Promise<FileHandle> {
+  return attempt("open", path, () => open(fsPath(path), flags));
 }
 
-async function attempt<Result>(operation: string, operand: string, call: () => Promise<Result>): Promise<Result> {
+async function attempt<Result>(operation: string, operand: ByteString, call: () => Promise<Result>): Promise<Result> {
   try {
     return await call();
   } catch (error) {
-    throw pathFault(CODE, operation, operand, error);
+    throw pathFault(CODE, operation, fromByteString(operand), error);
   }
 }

@@ -6,18 +6,18 @@ import { pathFault } from "../go/errno.ts";
 
 /**
  * Creates a directory and its parents. Node's recursive mkdir reports another path and error than Go's os.MkdirAll.
- * Modes are 0777 minus the umask.
  * @param code of the fault
+ * @param mode of all that it creates, minus the umask
  * @throws Fault `mkdir <path>: <reason>` for the first directory that cannot be created
  */
-export async function makeDirectories(path: string, code: FaultCode): Promise<void> {
+export async function makeDirectories(path: string, code: FaultCode, mode = 0o777): Promise<void> {
   const found = await statOf(path);
   if (found?.isDirectory()) return;
   if (found !== undefined) throw new Fault(code, `mkdir ${path}: not a directory`);
   const parent = dirname(path);
-  if (parent !== path) await makeDirectories(parent, code);
+  if (parent !== path) await makeDirectories(parent, code, mode);
   try {
-    await mkdir(path);
+    await mkdir(path, mode);
   } catch (error) {
     const other = await statOf(path);
     if (!other?.isDirectory()) throw pathFault(code, "mkdir", path, error);

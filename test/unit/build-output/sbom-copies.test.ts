@@ -35,6 +35,33 @@ describe("SBOM copies", () => {
       expect(lstatSync(join(target, name), { throwIfNoEntry: false })).toBeUndefined();
   });
 
+  it("keeps bytes that are not UTF-8 in names and link targets", async () => {
+    const [layers, source] = [tempTree(), tempTree()];
+    const [name, link] = [
+      Buffer.from("caf\xe9.sbom.cdx.json", "latin1"),
+      Buffer.from("th\xe9.sbom.cdx.json", "latin1"),
+    ];
+    const inside = (directory: string, file: Buffer) => Buffer.concat([Buffer.from(`${directory}/`), file]);
+    writeFileSync(inside(source, name), "cdx");
+    symlinkSync(name, inside(source, link));
+    await new SbomCopies().make(layers, source, new RecordingLogger());
+    const target = join(layers, ...TARGET);
+    expect(readdirSync(target, "buffer").sort(Buffer.compare)).toEqual([name, link]);
+    expect(readlinkSync(inside(target, link), "buffer")).toEqual(name);
+  });
+
+  it("lets only the owner write into the directory of custom SBOMs, with any umask", async () => {
+    const [layers, source] = [tempTree(), tempTree({ "a.sbom.cdx.json": "" })];
+    const umask = process.umask(0);
+    try {
+      await new SbomCopies().make(layers, source, new RecordingLogger());
+    } finally {
+      process.umask(umask);
+    }
+    for (let count = 1; count <= TARGET.length; count++)
+      expect(statSync(join(layers, ...TARGET.slice(0, count))).mode & 0o777).toBe(0o755);
+  });
+
   it("does not rewrite an equal copy, which another export may be reading, and replaces a longer one", async () => {
     const [layers, source] = [tempTree(), tempTree({ "a.sbom.cdx.json": "same", "b.sbom.cdx.json": "new" })];
     const target = join(layers, ...TARGET);
