@@ -3,6 +3,7 @@ import { z } from "zod";
 import { gates, type PlatformApi } from "../cnb/api.ts";
 import type { BomEntry, BuildMetadata, GroupElement, Process } from "../cnb/build-metadata.ts";
 import { toByteString } from "../go/byte-string.ts";
+import { goValue } from "../go/format.ts";
 import { groupElement } from "./group.ts";
 import { flag, freeTable, goTypeOf, isMissingFile, readDocument, readToml, table, text, texts } from "./toml.ts";
 
@@ -58,16 +59,14 @@ const command = z
   .transform((value, context): readonly string[] | null => {
     if (value === undefined) return null;
     if (typeof value === "string") return [value];
-    if (Array.isArray(value) && value.every(isScalar)) return value.map(String);
-    const data = isScalar(value) ? ` with data ${value}` : "";
-    context.addIssue({ code: "custom", message: `unknown command type ${goTypeOf(value)}${data}` });
+    const type = goTypeOf(value);
+    // An array of tables has another type in Go.
+    if (Array.isArray(value) && type === "[]any") return value.map((item) => goValue(item));
+    const printed = type.replace(/any$/, "interface {}");
+    context.addIssue({ code: "custom", message: `unknown command type ${printed} with data ${goValue(value)}` });
     return z.NEVER;
   })
   .optional();
-
-function isScalar(value: unknown): value is string | number | bigint | boolean {
-  return ["string", "number", "bigint", "boolean"].includes(typeof value);
-}
 
 const process = table({
   type: text,

@@ -1,4 +1,6 @@
+import { TomlDate } from "smol-toml";
 import { compareUtf8 } from "./byte-string.ts";
+import { goTime } from "./time.ts";
 
 const SHORT: Readonly<Record<string, string>> = {
   '"': '\\"',
@@ -33,12 +35,13 @@ function printable(character: string): string {
 
 const MAX_DEPTH = 50;
 
-/** A decoded JSON value as Go's `%v` prints it: `map[Tag:latest]`, `[a b]`, `<nil>`; keys in byte order. */
+/** A decoded JSON or TOML value as Go's `%v` prints it: `map[Tag:latest]`, `[a b]`, `<nil>`; keys in byte order. */
 export function goValue(value: unknown, depth = 0): string {
   if (depth > MAX_DEPTH) return "...";
   if (value === null || value === undefined) return "<nil>";
   if (Array.isArray(value)) return `[${value.map((item) => goValue(item, depth + 1)).join(" ")}]`;
   if (typeof value === "number") return goFloat(value);
+  if (value instanceof TomlDate) return goTime(value);
   if (typeof value !== "object") return String(value);
   const members = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
@@ -48,6 +51,9 @@ export function goValue(value: unknown, depth = 0): string {
  * A float64 as `%v` prints it: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e+06 on.
  */
 function goFloat(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value < 0 ? "-Inf" : "+Inf";
+  if (Object.is(value, -0)) return "-0";
   const [digits = "", power = ""] = value.toExponential().split("e");
   const exponent = Number(power);
   if (exponent >= -4 && exponent < 6) return String(value);

@@ -24,6 +24,19 @@ export function goTomlDate(date: TomlDate): string {
   return date.isLocal() ? trimFraction(written) : offsetDateTime(written);
 }
 
+/** A TOML date or time as `%v` prints it. BurntSushi/toml names the zones of local ones. */
+export function goTime(date: TomlDate): string {
+  const [, day, time, zone = ""] = /^(.*)T(.*?)(Z|[+-]\d\d:\d\d)$/.exec(goDateTime(date)) ?? [];
+  const offset = zone === "Z" ? "+0000" : zone.replace(":", "");
+  return `${day} ${time} ${offset} ${localName(date) ?? (zone === "Z" ? "UTC" : offset)}`;
+}
+
+function localName(date: TomlDate): string | undefined {
+  if (date.isDate()) return "date-local";
+  if (date.isTime()) return "time-local";
+  return date.isLocal() ? "datetime-local" : undefined;
+}
+
 function offsetDateTime(written: string): string {
   const [, time = written, offset = "Z"] = /^(.*?)(Z|z|[+-]\d\d:\d\d)$/.exec(written) ?? [];
   return `${trimFraction(time)}${/^(z|[+-]00:00)$/.test(offset) ? "Z" : offset}`;

@@ -86,6 +86,8 @@ describe("command and args", () => {
     [12, "command = 'a b'", ["a b"], null],
     [12, "command = []", [], null],
     [12, "command = ['a', 1, true, 2.5]\nargs = []", ["a", "1", "true", "2.5"], []],
+    [12, "command = [1e21, 100000.0, -0.0, inf, -inf, nan]", ["1e+21", "100000", "-0", "+Inf", "-Inf", "NaN"], null],
+    [12, "command = [['a', 1], {b = [0.5]}]", ["[a 1]", "map[b:[0.5]]"], null],
     [10, "command = ['a', 'b']\nargs = ['c']", ["a", "b"], ["c"]],
     [9, "command = ['a', 'b']\nargs = ['c']", ["a"], ["b", "c"]],
     [9, "command = ['a', 'b']", ["a"], ["b"]],
@@ -99,8 +101,9 @@ describe("command and args", () => {
 
   test.each([
     ["command = 5", "unknown command type int64 with data 5"],
-    ["command = {a = 1}", "unknown command type map[string]any"],
-    ["command = [['a']]", "unknown command type []any"],
+    ["command = {a = 1}", "unknown command type map[string]interface {} with data map[a:1]"],
+    ["command = 1e6", "unknown command type float64 with data 1e+06"],
+    ["[[processes.command]]\na = 1", "unknown command type []map[string]interface {} with data [map[a:1]]"],
   ])("%j is refused", async (line, reason) => {
     const { message } = (await rejectionOf(read(`[[processes]]\n${line}`))) as Error;
     expect(message).toMatch(/^failed to read build metadata file: /);

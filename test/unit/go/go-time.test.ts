@@ -1,5 +1,6 @@
+import { TomlDate } from "smol-toml";
 import { describe, expect, it } from "vitest";
-import { goUnixTime } from "../../../src/go/time.ts";
+import { goTime, goUnixTime } from "../../../src/go/time.ts";
 import { inTimeZone } from "../../support/in-time-zone.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
@@ -18,4 +19,14 @@ describe("goUnixTime", () => {
     const error = inTimeZone("UTC", () => thrownBy(() => goUnixTime(seconds)));
     expect(error).toMatchObject({ message: expect.stringContaining("year outside of range") });
   });
+});
+
+it.each([
+  ["2020-01-01", "2020-01-01 00:00:00 +0000 date-local"],
+  ["2020-01-01T10:00:00.500", "2020-01-01 10:00:00.5 +0000 datetime-local"],
+  ["10:00:00", "0000-01-01 10:00:00 +0000 time-local"],
+  ["2020-01-01T10:00:00Z", "2020-01-01 10:00:00 +0000 UTC"],
+  ["2020-01-01T10:00:00.120+02:00", "2020-01-01 10:00:00.12 +0200 +0200"],
+])("goTime(%s) is as BurntSushi/toml and fmt print it", (written, expected) => {
+  expect(inTimeZone("UTC", () => goTime(new TomlDate(written)))).toBe(expected);
 });
