@@ -38,7 +38,13 @@ export function isTable(value: unknown): value is Table {
  */
 export function table<Shape extends z.ZodRawShape>(shape: Shape) {
   const names = Object.keys(shape);
-  return z.preprocess((value) => (isTable(value) ? matchKeys(value, names) : value), z.object(shape));
+  const matching = z.unknown().transform((value, context) => {
+    if (isTable(value)) return matchKeys(value, names);
+    // To zod a date is an object, too.
+    if (value instanceof TomlDate) context.addIssue({ code: "invalid_type", expected: "object", input: value });
+    return value;
+  });
+  return matching.pipe(z.object(shape));
 }
 
 function matchKeys(value: Table, names: readonly string[]): Table {

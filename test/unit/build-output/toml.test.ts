@@ -128,6 +128,7 @@ test.each([
     'last key "group"): incompatible types: TOML value has type map[string]any; destination has type slice',
   ],
   ["group = ['a']", 'last key "group"): type mismatch: expected table but found string'],
+  ["group = [2020-01-01]", 'last key "group"): type mismatch: expected table but found time.Time'],
   [
     "[[group]]\nid = 1",
     'last key "group.id"): incompatible types: TOML value has type int64; destination has type string',
@@ -137,6 +138,7 @@ test.each([
     'last key "group.optional"): incompatible types: TOML value has type string; destination has type boolean',
   ],
   ["image = 'x'", 'last key "image"): type mismatch: expected table but found string'],
+  ["image = 10:00:00", 'last key "image"): type mismatch: expected table but found time.Time'],
   ["image = []", 'last key "image"): type mismatch: expected table but found []any'],
   ["[[image]]", 'last key "image"): type mismatch: expected table but found []map[string]any'],
   ["text = 1.5", 'last key "text"): incompatible types: TOML value has type float64; destination has type string'],
