@@ -101,7 +101,7 @@ const HAS_TEMPORAL = "Temporal" in globalThis;
  * @throws Error with a one-line reason, starting with `line <n>: ` where the position is known
  */
 export function parseToml(bytes: Uint8Array): Table {
-  return normalizeTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), 0);
+  return normalizeTable(decodeTables(decodeUtf8(bytes), !HAS_TEMPORAL), [], 0);
 }
 
 function decodeTables(text: string, useLegacyDate: boolean): Table {
@@ -113,7 +113,10 @@ function decodeTables(text: string, useLegacyDate: boolean): Table {
     const line = text.split("\n")[error.line - 1] ?? "";
     if (!useLegacyDate && LONG_FRACTION.test(line)) return decodeTables(text, true);
     const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
-    throw new Error(`line ${error.line}: ${reason}`, { cause: error });
+    const [date = ""] = /^\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?/.exec(line.slice(error.column - 1)) ?? [];
+    const isDate = reason.startsWith("Temporal error") || reason === "invalid date";
+    const told = isDate ? `invalid datetime: ${goQuote(date)}` : reason;
+    throw new Error(`line ${error.line}: ${told}`, { cause: error });
   }
 }
 
@@ -129,21 +132,25 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function normalizeTable(table: Table, depth: number): Table {
+function normalizeTable(table: Table, path: readonly string[], depth: number): Table {
   if (depth > MAX_DEPTH) throw new RangeError(`tables are nested more than ${MAX_DEPTH} levels deep`);
   // Without a prototype, so that `__proto__` is an ordinary key.
   const normalized: Record<string, unknown> = Object.create(null);
-  for (const [key, value] of Object.entries(table)) normalized[key] = normalize(value, depth + 1);
+  for (const [key, value] of Object.entries(table)) normalized[key] = normalize(value, [...path, key], depth + 1);
   return normalized;
 }
 
-function normalize(value: unknown, depth: number): unknown {
+function normalize(value: unknown, path: readonly string[], depth: number): unknown {
   if (typeof value === "bigint" && !isInt64(value))
-    throw new RangeError(`${shortened(value)} is out of range for int64`);
+    throw new RangeError(`${lastKey(path)}${shortened(value)} is out of range for int64`);
   if (typeof value !== "object" || value === null || value instanceof TomlDate) return value;
-  if (Array.isArray(value)) return value.map((item) => normalize(item, depth));
+  if (Array.isArray(value)) return value.map((item) => normalize(item, path, depth));
   // The parser's tables have no prototype, so anything else is a Temporal object; its text ends in `[<zone>]`.
-  return isTable(value) ? normalizeTable(value, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
+  return isTable(value) ? normalizeTable(value, path, depth) : new ExactDate(String(value).replace(/\[.*\]$/, ""));
+}
+
+function lastKey(path: readonly string[]): string {
+  return path.length === 0 ? "" : `(last key ${goQuote(path.join("."))}): `;
 }
 
 function shortened(value: bigint): string {
@@ -246,8 +253,7 @@ async function readBytes(path: ByteString, openFile: (path: ByteString) => Promi
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  const key = issue.path.filter((part) => typeof part === "string").join(".");
-  const where = key === "" ? "" : `(last key ${goQuote(key)}): `;
+  const where = lastKey(issue.path.filter((part) => typeof part === "string"));
   if (issue.code !== "invalid_type") return `${where}${issue.message}`;
   const found = goTypeOf(issue.input);
   if (issue.expected === "object") return `${where}type mismatch: expected table but found ${found}`;

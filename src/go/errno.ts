@@ -56,6 +56,15 @@ export function pathFault(
   error: unknown,
   details: FaultDetails = {},
 ): Fault {
-  const text = isSystemError(error) ? goErrnoText(error) : messageOf(error);
-  return new Fault(code, `${operation} ${path}: ${text}`, { ...details, cause: error });
+  return new Fault(code, `${operation} ${path}: ${reasonOf(error)}`, { ...details, cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  if (isSystemError(error)) return goErrnoText(error);
+  // Node refuses a path with a NUL itself; Go gives it the number EINVAL.
+  return hasCode(error, "ERR_INVALID_ARG_VALUE") ? "invalid argument" : messageOf(error);
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -155,7 +155,7 @@ test.each([
     "[map.x]\nid = 1",
     'last key "map.x.id"): incompatible types: TOML value has type int64; destination has type string',
   ],
-  ["any = 9223372036854775808", "9223372036854775808 is out of range for int64"],
+  ["[any]\na.b = [9223372036854775808]", 'last key "any.a.b"): 9223372036854775808 is out of range for int64'],
   [new Uint8Array([0x78, 0x3d, 0x27, 0xff, 0x27]), "the file is not valid UTF-8"],
 ])("%j is refused", async (content, reason) => {
   const root = tempTree({ "f.toml": content });
@@ -169,6 +169,14 @@ test.each([["a ="], ["a = 1\na = 2"], ["x\n"], ["a = 'b\nc'"], ["a = 'b\u0000'"]
   async (content) => {
     const { message } = (await rejectionOf(read(content))) as Error;
     expect(message).toMatch(/f\.toml: toml: line \d: [^\n]+$/);
+  },
+);
+
+test.each([["2021-02-29"], ["2021-13-01T00:00:00Z"], ["2021-01-01 25:00:00.5+01:00"], ["10:61:00"]])(
+  "the date %s is named, and its line",
+  async (date) => {
+    const { message } = (await rejectionOf(read(`a = 1\nd = [1, ${date} ]`))) as Error;
+    expect(message).toMatch(`f.toml: toml: line 2: invalid datetime: "${date}"`);
   },
 );
 
@@ -203,7 +211,7 @@ describe("malicious documents", () => {
     [
       "a number of a hundred thousand digits",
       `x = ${"9".repeat(100_000)}`,
-      /: toml: 9{40}\.\.\. \(100000 digits\) is out of range for int64$/,
+      /: toml: \(last key "x"\): 9{40}\.\.\. \(100000 digits\) is out of range for int64$/,
     ],
     ["9 MB", `x = "${"a".repeat(9e6)}"`, /^read .*f\.toml: it has 9000006 bytes, more than 8388608$/],
   ];

@@ -45,6 +45,11 @@ test.each([
   expect(goErrnoText(error)).toBe(text);
 });
 
+test("a path with a NUL, which Node refuses itself, is an invalid argument as in Go", () => {
+  const error = thrownBy(() => readFileSync("/a\0b"));
+  expect(pathFault("EXPORT_INPUT_READ", "open", "/a", error)).toMatchObject({ message: "open /a: invalid argument" });
+});
+
 test("an error without a number keeps its message", () => {
   expect(goErrnoText(Object.assign(new Error("odd"), { code: "ERR_ODD" }))).toBe("odd");
 });
