@@ -88,6 +88,15 @@ describe("whole tars have the reference's diffIDs", () => {
   });
 });
 
+test.each([
+  [".", "/cnb/process"],
+  ["..", "/cnb"],
+])("the process type %s has its path without dots, as the reference joins it", (type, path) => {
+  const [index] = scanSource({ kind: "process-types", types: [type] });
+  const listed = execFileSync("tar", ["-Ptf", "-"], { input: wholeTar(index as TarIndex), encoding: "utf8" });
+  expect(listed.trim().split("\n").at(-1)).toBe(path);
+});
+
 /** A directory with files of every length around a record, a block and a few blocks. */
 function filledDirectory(): string {
   const root = tempTree();
