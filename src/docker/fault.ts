@@ -2,7 +2,6 @@ import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { HttpError } from "../http/dial.ts";
-import { certificateFailure } from "../http/faults.ts";
 import type { DockerHost } from "./host.ts";
 
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
@@ -69,9 +68,8 @@ function isCoded(error: unknown): error is Error & { readonly code: string } {
 
 function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
   const options = { destination: name, cause: error };
-  const failure = certificateFailure(error.code);
-  if (failure !== undefined)
-    return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${failure}`, {
+  if (error instanceof HttpError && error.isCertificate)
+    return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${error.message}`, {
       ...options,
       hint: "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH.",
     });

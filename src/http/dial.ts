@@ -3,8 +3,10 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
+import { messageOf } from "../errors/fault.ts";
 import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
+import { certificateFailure } from "./tls-failures.ts";
 
 export class HttpError extends Error {
   readonly code: string;
@@ -14,6 +16,8 @@ export class HttpError extends Error {
   readonly silentMs?: number;
   readonly isFirst?: boolean;
   readonly data?: string;
+  /** The certificate of the server failed its verification. */
+  readonly isCertificate?: boolean;
 
   constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
     super(message);
@@ -188,7 +192,9 @@ function shakeHands(
       const mismatch = hostMismatch(name, certificate);
       return mismatch === undefined
         ? undefined
-        : new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", `tls: failed to verify certificate: ${mismatch}`);
+        : new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", `tls: failed to verify certificate: ${mismatch}`, {
+            isCertificate: true,
+          });
     },
   };
   const tls = startTls(tlsOptions);
@@ -196,7 +202,11 @@ function shakeHands(
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
-    throw error;
+    // Node.js sets it for every failed verification, of which most have no code of their own.
+    const isCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
+    if (!isCertificate || error instanceof HttpError) throw error;
+    const code = String(tls.authorizationError);
+    throw new HttpError(code, certificateFailure(code, messageOf(error)), { isCertificate });
   });
 }
 

@@ -4,6 +4,7 @@ import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 import { HttpError } from "./dial.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
+import { isUntrusted } from "./tls-failures.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 
 /**
@@ -188,34 +189,6 @@ function codeOfStatus(status: number): FaultCode {
   return status === 401 || status === 403 ? DENIED : "EXPORT_REGISTRY_REFUSED";
 }
 
-const UNTRUSTED = new Set([
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-
-function isUntrustedCode(code: string): boolean {
-  return UNTRUSTED.has(code);
-}
-
-const BAD_CERTIFICATE =
-  /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_CERT_|INVALID_(?:CA|PURPOSE|NON_CA)|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_SSL_(?:EE|CA)_(?:KEY|MD)_)/;
-
-function isBadCertificate(code: string): boolean {
-  return isUntrustedCode(code) || BAD_CERTIFICATE.test(code);
-}
-
-export function certificateFailure(code: string): string | undefined {
-  const reason = isUntrustedCode(code)
-    ? "certificate signed by unknown authority"
-    : code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID"
-      ? "certificate has expired or is not yet valid"
-      : undefined;
-  return reason && `tls: failed to verify certificate: x509: ${reason}`;
-}
-
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connect: connection refused",
   ECONNRESET: "read: connection reset by peer",
@@ -233,8 +206,8 @@ const KNOWN: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
 
-function isPermanentFailure(code: string): boolean {
-  if (isBadCertificate(code)) return true;
+function isPermanentFailure(code: string, error: unknown): boolean {
+  if (isBadCertificate(error)) return true;
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") return true;
   if (code === H2_ONLY) return true;
   // A request that undici rejects, such as one with a line feed in a header.
@@ -242,7 +215,11 @@ function isPermanentFailure(code: string): boolean {
 }
 
 export function hasBadCertificate({ cause }: RegistryFault): boolean {
-  return isBadCertificate(networkErrorCode(cause) ?? "");
+  return isBadCertificate(cause);
+}
+
+function isBadCertificate(error: unknown): boolean {
+  return error instanceof HttpError && error.isCertificate === true;
 }
 
 const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
@@ -260,12 +237,16 @@ function isHttp2(error: unknown): boolean {
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
 
 function hintFor(code: string, url: URL, error: unknown): string | undefined {
-  if (isUntrustedCode(code))
+  if (isUntrusted(code))
     return `Add the CA of ${url.host} with SSL_CERT_FILE, or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES).`;
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
     return `Renew the certificate of ${url.host}, or set the clock of this machine.`;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return `Use a name that the certificate of ${url.host} is for, or give it one for this name.`;
+  if (code === "INVALID_PURPOSE")
+    return `Give ${url.host} a certificate for servers (extendedKeyUsage serverAuth), from a CA that may sign it.`;
+  if (isBadCertificate(error))
+    return `Replace the certificate of ${url.host}, or that of its CA: the message says what is wrong with it.`;
   if (error instanceof ProxyRefusal) return proxyHint(error, url);
   if (code === H2_ONLY || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
@@ -288,7 +269,7 @@ function proxyHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): st
 }
 
 function describeNetworkError(code: string, error: unknown): string {
-  const failure = certificateFailure(code) ?? KNOWN[code];
+  const failure = KNOWN[code];
   if (failure !== undefined) return failure;
   if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
   if (code.startsWith("HPE_")) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error).trim()}`;
@@ -307,7 +288,8 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
   const code = networkErrorCode(error);
   if (code === undefined) return error;
   const hint = hintFor(code, url, error);
-  const isPermanent = error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code) || isHttp2(error);
+  const isPermanent =
+    error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code, error) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   const text = describeNetworkError(code, error);
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${dialedAddress(error)}${text}`, {

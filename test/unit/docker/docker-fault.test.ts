@@ -2,24 +2,32 @@ import { expect, test } from "vitest";
 import { dockerNetworkFault } from "../../../src/docker/fault.ts";
 import type { DockerHost } from "../../../src/docker/host.ts";
 import { HttpError } from "../../../src/http/dial.ts";
+import { certificateFailure } from "../../../src/http/tls-failures.ts";
 
 const name = "tcp://docker:2376";
 const tls = { ca: Buffer.from(""), cert: Buffer.from(""), key: Buffer.from(""), rejectUnauthorized: true };
 const host: DockerHost = { name, socketPath: undefined, origin: "https://docker:2376", basePath: "", tls, version: "" };
 
 const coded = (code: string) => Object.assign(new Error("in Node's words"), { code });
+const unverified = (code: string) =>
+  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { isCertificate: true });
 const hungUp = (isFirst: boolean) => new HttpError("HTTP_EOF", "EOF", { isFirst });
 
 test.each([
   [
     "a stranger's certificate",
-    coded("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+    unverified("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
     `error during connect: ${name}: tls: failed to verify certificate: x509: certificate signed by unknown authority`,
   ],
   [
     "an old certificate",
-    coded("CERT_HAS_EXPIRED"),
+    unverified("CERT_HAS_EXPIRED"),
     `error during connect: ${name}: tls: failed to verify certificate: x509: certificate has expired or is not yet valid`,
+  ],
+  [
+    "a certificate that OpenSSL rejects for a reason without a code",
+    unverified("UNSPECIFIED"),
+    `error during connect: ${name}: tls: failed to verify certificate: x509: in OpenSSL's words`,
   ],
   [
     "a daemon that closes the connection without a response",

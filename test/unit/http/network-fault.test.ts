@@ -2,12 +2,16 @@ import { expect, test } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { HttpError } from "../../../src/http/dial.ts";
 import { networkFault, RegistryFault } from "../../../src/http/faults.ts";
+import { certificateFailure } from "../../../src/http/tls-failures.ts";
 
 const URL_ = new URL("https://reg.example/v2/?token=s3cret");
 const SHOWN = 'Patch "https://reg.example/v2/?token=REDACTED": ';
 
 const failure = (code: string, fields: object = {}) =>
   Object.assign(new Error("node's own words\n"), { code, ...fields });
+
+const unverified = (code: string) =>
+  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { isCertificate: true });
 
 test.each([
   [
@@ -24,14 +28,14 @@ test.each([
   [failure("EPIPE", { syscall: "write" }), "write: broken pipe", true],
   [new HttpError("HTTP_EOF", "EOF"), "EOF", true],
   [
-    failure("SELF_SIGNED_CERT_IN_CHAIN"),
+    unverified("SELF_SIGNED_CERT_IN_CHAIN"),
     "tls: failed to verify certificate: x509: certificate signed by unknown authority",
     false,
   ],
   [failure("ERR_SSL_WRONG_VERSION_NUMBER"), "http: server gave HTTP response to HTTPS client", false],
-  [failure("ERR_TLS_CERT_ALTNAME_INVALID"), "node's own words", false],
+  [new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", "own words", { isCertificate: true }), "own words", false],
   [
-    failure("CERT_NOT_YET_VALID"),
+    unverified("CERT_NOT_YET_VALID"),
     "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
     false,
   ],

@@ -32,11 +32,22 @@ async function get(url: string, environment: Readonly<Record<string, string>>): 
 const SMALL_RSA = ["rsa:1024"];
 const EC = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
+interface ChainOptions {
+  readonly key?: readonly string[];
+  readonly days?: string;
+  /** Signs all certificates but the root. */
+  readonly digest?: string;
+  /** Lines of further extensions, in the syntax of OpenSSL's configuration. */
+  readonly ofCa?: string;
+  readonly ofServer?: string;
+}
+
 /** A root, an intermediate and a server certificate, made by OpenSSL. */
-function makeChain(key: readonly string[] = EC, days = "30") {
+function makeChain({ key = EC, days = "30", digest = "-sha256", ofCa = "", ofServer = "" }: ChainOptions = {}) {
   const directory = tempTree({
-    "ca.ext": "basicConstraints=critical,CA:TRUE\n",
-    "ip.ext": "subjectAltName=IP:127.0.0.1\n",
+    "root.ext": "basicConstraints=critical,CA:TRUE\n",
+    "ca.ext": `basicConstraints=critical,CA:TRUE\n${ofCa}`,
+    "ip.ext": `subjectAltName=IP:127.0.0.1\n${ofServer}`,
   });
   const id = randomUUID();
   const at = (name: string) => join(directory, name);
@@ -59,7 +70,7 @@ function makeChain(key: readonly string[] = EC, days = "30") {
     openssl(
       "x509",
       "-req",
-      "-sha256",
+      digest,
       "-in",
       `${name}.csr`,
       "-CA",
@@ -86,7 +97,7 @@ function makeChain(key: readonly string[] = EC, days = "30") {
     "-days",
     days,
     "-extfile",
-    "ca.ext",
+    "root.ext",
     "-out",
     "root.pem",
   );
@@ -208,7 +219,7 @@ test("keeps the sessions of a limited number of servers", () => {
 });
 
 test.skipIf(OPENSSL === undefined)("accepts a server with a 1024-bit key", async () => {
-  const { at, pem } = makeChain(SMALL_RSA);
+  const { at, pem } = makeChain({ key: SMALL_RSA });
   // Node's own server refuses such a key.
   const server = await RawServer.start((socket) => void socket.end(), {
     cert: pem("server.pem") + pem("middle.pem"),
@@ -221,12 +232,59 @@ test.skipIf(OPENSSL === undefined)("accepts a server with a 1024-bit key", async
 });
 
 test.skipIf(OPENSSL === undefined)("an expired certificate is a permanent error", async () => {
-  const { at, certificate } = makeChain(EC, "0");
+  const { at, certificate } = makeChain({ days: "0" });
   const server = await ScriptedServer.start(() => ({ body: "secure" }), certificate);
   onTestFinished(() => server[Symbol.asyncDispose]());
   await delay(1100);
   expect(await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))))).toMatchObject({
     message: expect.stringMatching(/x509: certificate has expired or is not yet valid$/),
+    isTemporary: false,
+  });
+});
+
+const BAD_NAME = "a root or intermediate certificate is not authorized to sign for this name";
+
+// The texts are Go's, where it has any.
+test.skipIf(OPENSSL === undefined).each<[string, ChainOptions, string, string]>([
+  [
+    "an unknown critical extension",
+    { ofServer: "1.2.3.4=critical,DER:0500" },
+    "unhandled critical extension",
+    "Replace",
+  ],
+  [
+    "an address that its CA may not sign for",
+    { ofCa: "nameConstraints=critical,permitted;IP:10.0.0.0/255.0.0.0" },
+    `${BAD_NAME}: permitted subtree violation`,
+    "Replace",
+  ],
+  [
+    "an address that its CA must not sign for",
+    { ofCa: "nameConstraints=critical,excluded;IP:127.0.0.0/255.0.0.0" },
+    `${BAD_NAME}: excluded subtree violation`,
+    "Replace",
+  ],
+  [
+    "a SHA-1 signature",
+    { digest: "-sha1" },
+    'certificate signed by unknown authority (possibly because of "CA signature digest algorithm too weak")',
+    "Replace",
+  ],
+  [
+    "another purpose",
+    { ofServer: "extendedKeyUsage=clientAuth" },
+    "certificate specifies an incompatible key usage",
+    "Give",
+  ],
+])("a certificate with %s is a permanent error", async (_, options, text, hint) => {
+  const { at, certificate } = makeChain(options);
+  // Node's own server refuses some of these certificates.
+  const server = await RawServer.start((socket) => void socket.end(), { ...certificate, ciphers: "ALL:@SECLEVEL=0" });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const error = await rejectionOf(get(`https://${server.host}/`, trusting(at("root.pem"))));
+  expect(error).toMatchObject({
+    message: `Get "https://${server.host}/": tls: failed to verify certificate: x509: ${text}`,
+    hint: expect.stringMatching(new RegExp(`^${hint} .*${server.host}`)),
     isTemporary: false,
   });
 });
