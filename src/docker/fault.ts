@@ -2,6 +2,7 @@ import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { HttpError } from "../http/dial.ts";
+import { tlsFailure } from "../http/tls-failures.ts";
 import type { DockerHost } from "./host.ts";
 
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
@@ -75,11 +76,11 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
     });
   // In TLS 1.3 the client finishes its handshake before the server has verified the client's certificate.
   const isRefused =
-    /^ERR_SSL_\w+_ALERT_|^ERR_SSL_\w*CERTIFICATE/.test(error.code) || (error instanceof HttpError && error.isFirst);
+    /^ERR_SSL_[\w/]+_ALERT_|^ERR_SSL_\w*CERTIFICATE/.test(error.code) || (error instanceof HttpError && error.isFirst);
   if (!isRefused) return undefined;
   return new Fault(
     "EXPORT_DAEMON_TLS",
-    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${error.message}`,
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: ${tlsFailure(error) ?? error.message}`,
     { ...options, hint: "Put a certificate that the daemon's CA has signed into cert.pem in DOCKER_CERT_PATH." },
   );
 }

@@ -198,6 +198,8 @@ function shakeHands(
     },
   };
   const tls = startTls(tlsOptions);
+  // Node.js reports an alert that follows the handshake without closing the connection, whose end would hide it.
+  tls.on("error", () => tls.destroy());
   tls.on("session", (latest) => sessions.set(serverOf(address), latest));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 import { HttpError } from "./dial.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
-import { isUntrusted } from "./tls-failures.ts";
+import { isFinalRefusal, isHttp2Only, isUntrusted, tlsFailure, tlsHint } from "./tls-failures.ts";
 import { ProxyRefusal } from "./tunnel.ts";
 
 /**
@@ -206,27 +206,27 @@ const KNOWN: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
 
+const PLAIN_HTTP = new Set(["ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"]);
+
 function isPermanentFailure(code: string, error: unknown): boolean {
   if (isBadCertificate(error)) return true;
-  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") return true;
-  if (code === H2_ONLY) return true;
+  if (PLAIN_HTTP.has(code) || isFinalRefusal(code, error)) return true;
   // A request that undici rejects, such as one with a line feed in a header.
   return code === "UND_ERR_INVALID_ARG";
 }
 
-export function hasBadCertificate({ cause }: RegistryFault): boolean {
-  return isBadCertificate(cause);
+/** True if the server speaks TLS, and no retry can help. */
+export function isRejectedByTls({ cause }: RegistryFault): boolean {
+  return isBadCertificate(cause) || isFinalRefusal(networkErrorCode(cause) ?? "", cause);
 }
 
 function isBadCertificate(error: unknown): boolean {
   return error instanceof HttpError && error.isCertificate === true;
 }
 
-const H2_ONLY = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
-
 /**
  * An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). A TLS server without HTTP/1.1
- * refuses the only protocol offered (ALPN) instead: {@link H2_ONLY}.
+ * refuses the only protocol offered (ALPN) instead: {@link isHttp2Only}.
  */
 function isHttp2(error: unknown): boolean {
   if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
@@ -248,13 +248,15 @@ function hintFor(code: string, url: URL, error: unknown): string | undefined {
   if (isBadCertificate(error))
     return `Replace the certificate of ${url.host}, or that of its CA: the message says what is wrong with it.`;
   if (error instanceof ProxyRefusal) return proxyHint(error, url);
-  if (code === H2_ONLY || isHttp2(error))
+  if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   if (NOT_CONNECTED.has(code))
     return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
+  const hint = PLAIN_HTTP.has(code) ? undefined : tlsHint(code, error, url.host);
+  if (hint !== undefined) return hint;
   // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
   const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
   return isOtherProtocol
@@ -269,7 +271,7 @@ function proxyHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): st
 }
 
 function describeNetworkError(code: string, error: unknown): string {
-  const failure = KNOWN[code];
+  const failure = KNOWN[code] ?? tlsFailure(error);
   if (failure !== undefined) return failure;
   if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
   if (code.startsWith("HPE_")) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error).trim()}`;
@@ -304,7 +306,7 @@ export function networkFault(method: string, url: URL, error: unknown, exchange?
 
 function isBeforeAnyResponse(code: string, error: unknown): boolean {
   if (error instanceof ProxyRefusal || code === "HTTP_CONNECT_TIMEOUT") return true;
-  if (code.startsWith("HPE_") || code.startsWith("ERR_SSL") || code === "EPROTO") return true;
+  if (code.startsWith("HPE_") || code === "EPROTO" || tlsFailure(error) !== undefined) return true;
   return error instanceof Error && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
 }
 

@@ -39,6 +39,16 @@ test.each([
     coded("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"),
     `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: in Node's words`,
   ],
+  [
+    "a daemon of TLS 1.2 that refuses the client's certificate in an alert",
+    Object.assign(
+      new Error(
+        "40:error:0A000410:SSL routines:ssl3_read_bytes:reason:../deps/rec_layer_s3.c:918:SSL alert number 40\n",
+      ),
+      { code: "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE" },
+    ),
+    `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: remote error: tls: handshake failure`,
+  ],
   ["a daemon that hangs up later", hungUp(false), `the connection to the docker API at ${name} broke: EOF`],
 ])("%s", (_, error, message) => {
   expect(dockerNetworkFault(error, host)).toMatchObject({ message });

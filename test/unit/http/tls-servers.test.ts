@@ -325,6 +325,70 @@ test.skipIf(OPENSSL === undefined || GNUTLS === undefined)(
   },
 );
 
+describe("an alert of a server is worded as by Go", () => {
+  const authority = new CertificateAuthority();
+  const clients = { requestCert: true, rejectUnauthorized: true };
+
+  /** Greets with an alert, as a server that starts may do. */
+  const alerting = (alert: number) => (socket: Socket) =>
+    void socket.once("data", () => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
+  const closing = (socket: Socket) => void socket.end();
+
+  test.each<[string, (socket: Socket) => void, TlsOptions | undefined, string, RegExp, boolean]>([
+    [
+      "that requires a client certificate",
+      closing,
+      { ...clients, minVersion: "TLSv1.3" },
+      "certificate required",
+      /requires a client certificate, which is not supported/,
+      false,
+    ],
+    [
+      "of TLS 1.2 that requires a client certificate",
+      closing,
+      { ...clients, maxVersion: "TLSv1.2" },
+      "handshake failure",
+      /^Enable TLS 1\.2 or 1\.3 with an ECDHE cipher on .* allow clients without a certificate/,
+      true,
+    ],
+    [
+      "of TLS 1.1",
+      closing,
+      { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" },
+      "protocol version not supported",
+      /^Enable TLS 1\.2 or 1\.3 on /,
+      false,
+    ],
+    ["with HTTP/2 only", closing, { ALPNProtocols: ["h2"] }, "no application protocol", /speaks HTTP\/2 only/, false],
+    ["without the name", alerting(112), undefined, "unrecognized name", /^Check the name /, true],
+    ["that starts", alerting(80), undefined, "internal error", /^Check the TLS settings of /, true],
+  ])("%s", async (_, onConnection, options, text, hint, isTemporary) => {
+    const tls = options && { ...authority.issue("127.0.0.1"), ca: authority.pem, ...options };
+    const server = await RawServer.start(onConnection, tls);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const trusted = trusting(`${tempTree({ "ca.pem": authority.pem })}/ca.pem`);
+    expect(await rejectionOf(get(`https://${server.host}/`, trusted))).toMatchObject({
+      message: `Get "https://${server.host}/": remote error: tls: ${text}`,
+      hint: expect.stringMatching(hint),
+      isTemporary,
+      isStranger: true,
+    });
+  });
+});
+
+test("an error of OpenSSL's own names no file of its build", async () => {
+  // The answer to the greeting is a handshake message of a type that does not exist.
+  const server = await RawServer.start(
+    (socket) => void socket.once("data", () => socket.end(Buffer.of(0x16, 3, 3, 0, 4, 99, 0, 0, 0))),
+  );
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  expect(await rejectionOf(get(`https://${server.host}/`, {}))).toMatchObject({
+    message: `Get "https://${server.host}/": tls: unexpected message`,
+    hint: expect.stringMatching(/^Check the TLS settings of /),
+    isTemporary: true,
+  });
+});
+
 test.skipIf(OPENSSL === undefined)("the error of a server with HTTP/2 only says so", async () => {
   const { at, certificate } = makeChain();
   const server = await RawServer.start(() => undefined, { ...certificate, ALPNProtocols: ["h2"] });
