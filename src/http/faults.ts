@@ -3,9 +3,9 @@ import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/f
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 import { HttpError } from "./dial.ts";
-import { MAX_HEAD_BYTES } from "./response-heads.ts";
-import { isFinalRefusal, isHttp2Only, isUntrusted, tlsFailure, tlsHint } from "./tls-failures.ts";
-import { ProxyRefusal } from "./tunnel.ts";
+import { isBadCertificate, isHttp2, networkHint, PROXY_LOGIN_HINT } from "./network-hints.ts";
+import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
+import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 
 /**
  * Query parameters that messages and logs may show: those of the registry protocol. Any other may be a signature or
@@ -157,9 +157,6 @@ export function responseFault(response: FailedResponse): RegistryFault {
   );
 }
 
-const PROXY_LOGIN_HINT =
-  "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
-
 function parseDiagnostics(body: string): readonly Diagnostic[] {
   const response = unmarshal(body, errorBodyType);
   return response.ok ? response.value.errors : [];
@@ -206,11 +203,9 @@ const KNOWN: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "http: server gave HTTP response to HTTPS client",
 };
 
-const PLAIN_HTTP = new Set(["ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"]);
-
 function isPermanentFailure(code: string, error: unknown): boolean {
   if (isBadCertificate(error)) return true;
-  if (PLAIN_HTTP.has(code) || isFinalRefusal(code, error)) return true;
+  if (isPlainHttp(code) || isFinalRefusal(code, error)) return true;
   // A request that undici rejects, such as one with a line feed in a header.
   return code === "UND_ERR_INVALID_ARG";
 }
@@ -220,57 +215,19 @@ export function isRejectedByTls({ cause }: RegistryFault): boolean {
   return isBadCertificate(cause) || isFinalRefusal(networkErrorCode(cause) ?? "", cause);
 }
 
-function isBadCertificate(error: unknown): boolean {
-  return error instanceof HttpError && error.isCertificate === true;
-}
-
-/**
- * An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). A TLS server without HTTP/1.1
- * refuses the only protocol offered (ALPN) instead: {@link isHttp2Only}.
- */
-function isHttp2(error: unknown): boolean {
-  if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
-  const bytes = Buffer.from(error.data);
-  return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
-}
-
-const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
-
-function hintFor(code: string, url: URL, error: unknown): string | undefined {
-  if (isUntrusted(code))
-    return `Add the CA of ${url.host} with SSL_CERT_FILE, or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES).`;
-  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
-    return `Renew the certificate of ${url.host}, or set the clock of this machine.`;
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
-    return `Use a name that the certificate of ${url.host} is for, or give it one for this name.`;
-  if (code === "INVALID_PURPOSE")
-    return `Give ${url.host} a certificate for servers (extendedKeyUsage serverAuth), from a CA that may sign it.`;
-  if (isBadCertificate(error))
-    return `Replace the certificate of ${url.host}, or that of its CA: the message says what is wrong with it.`;
-  if (error instanceof ProxyRefusal) return proxyHint(error, url);
-  if (isHttp2Only(error) || isHttp2(error))
-    return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
-  if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
-  if (NOT_CONNECTED.has(code))
-    return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
-  const hint = PLAIN_HTTP.has(code) ? undefined : tlsHint(code, error, url.host);
-  if (hint !== undefined) return hint;
-  // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
-  const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
-  return isOtherProtocol
-    ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
-    : undefined;
-}
-
-function proxyHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): string {
-  if (status === 407) return PROXY_LOGIN_HINT;
-  const reaction = status === undefined ? "refuses" : `answers ${status} to`;
-  return `The proxy ${proxy} ${reaction} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
+/** As Go words it (net/http/transport.go, `dialConn`), where the error of a proxy is never one of the registry. */
+function describeProxyConnect(code: string, error: unknown): string {
+  const reason = isPlainHttp(code)
+    ? "tls: first record does not look like a TLS handshake"
+    : describeNetworkError(code, error);
+  return `proxyconnect tcp: ${reason}`;
 }
 
 function describeNetworkError(code: string, error: unknown): string {
+  return `${dialedAddress(error)}${reasonOf(code, error)}`;
+}
+
+function reasonOf(code: string, error: unknown): string {
   const failure = KNOWN[code] ?? tlsFailure(error);
   if (failure !== undefined) return failure;
   if (isHttp2(error)) return "net/http: HTTP/1.x transport connection broken: the server answered in HTTP/2";
@@ -286,17 +243,20 @@ interface FailedExchange {
  * The fault of a request without a complete response, worded like Go's `*url.Error`: `Get "<url>": <reason>`. Faults of
  * the request's own body pass unchanged.
  */
-export function networkFault(method: string, url: URL, error: unknown, exchange?: FailedExchange): unknown {
+export function networkFault(method: string, url: URL, thrown: unknown, exchange?: FailedExchange): unknown {
+  const failure = thrown instanceof ProxyFailure ? thrown : undefined;
+  const error = failure === undefined ? thrown : failure.cause;
   const code = networkErrorCode(error);
   if (code === undefined) return error;
-  const hint = hintFor(code, url, error);
+  const hint = networkHint(code, url, error, failure);
   const isPermanent =
     error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code, error) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  const text = describeNetworkError(code, error);
-  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${dialedAddress(error)}${text}`, {
+  const isProxyConnect = failure?.step === "connect";
+  const text = isProxyConnect ? describeProxyConnect(code, error) : describeNetworkError(code, error);
+  return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${text}`, {
     isTemporary: !isPermanent,
-    isStranger: exchange?.hasResponded === false && isBeforeAnyResponse(code, error),
+    isStranger: exchange?.hasResponded === false && (failure !== undefined || isBeforeAnyResponse(code, error)),
     silentMs: error instanceof HttpError ? (error.silentMs ?? 0) : 0,
     destination: url.host,
     cause: error,

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { addressOf, dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
 import { Connections } from "./transport.ts";
-import { connectThrough, connectThroughSocks } from "./tunnel.ts";
+import { connectThrough, connectThroughSocks, throughProxy } from "./tunnel.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
 
@@ -57,10 +57,16 @@ export class Routes {
       if (proxy === undefined) return await dial(target.host, target.port, left());
       const hop = addressOf(proxy);
       const openHop = () => dial(hop.host, hop.port, left());
-      const socket = proxy.protocol === "https:" ? await secure(openHop, hop, tls(), left) : await openHop();
-      if (/^socks5h?:$/.test(proxy.protocol)) return await connectThroughSocks(socket, proxy, target, left());
-      if (url.protocol === "http:") return socket;
-      return await connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left());
+      const socket = await throughProxy(proxy, "connect", () =>
+        proxy.protocol === "https:" ? secure(openHop, hop, tls(), left) : openHop(),
+      );
+      const isSocks = /^socks5h?:$/.test(proxy.protocol);
+      if (url.protocol === "http:" && !isSocks) return socket;
+      return await throughProxy(proxy, "tunnel", () =>
+        isSocks
+          ? connectThroughSocks(socket, proxy, target, left())
+          : connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left()),
+      );
     };
     return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
   }

@@ -130,3 +130,8 @@ export function tlsHint(code: string, error: unknown, server: string): string | 
   if (alert === UNRECOGNIZED_NAME) return `Check the name ${server}: the server has no certificate for it.`;
   return tlsFailure(error) && `Check the TLS settings of ${server}, or of the load balancer before it, and their logs.`;
 }
+
+/** A plain HTTP server answers a TLS handshake with something that is not TLS. */
+export function isPlainHttp(code: string): boolean {
+  return code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG";
+}

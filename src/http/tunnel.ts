@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
+import { messageOf } from "../errors/fault.ts";
 import { type DialOptions, HttpError, opening } from "./dial.ts";
 import { MAX_HEAD_BYTES } from "./response-heads.ts";
 
@@ -19,6 +20,32 @@ export class ProxyRefusal extends Error {
     this.proxy = proxy;
     this.status = status;
     this.isTemporary = isTemporary;
+  }
+}
+
+type ProxyStep = "connect" | "tunnel";
+
+/**
+ * Wraps an error on the way through a proxy: of the connection to the proxy itself, or of the request to open a tunnel.
+ * `proxy` is its host and port.
+ */
+export class ProxyFailure extends Error {
+  readonly proxy: string;
+  readonly step: ProxyStep;
+
+  constructor(proxy: string, step: ProxyStep, cause: unknown) {
+    super(`proxy ${proxy}: ${messageOf(cause)}`, { cause });
+    this.proxy = proxy;
+    this.step = step;
+  }
+}
+
+/** @throws ProxyRefusal, or a ProxyFailure of any other error */
+export async function throughProxy<T>({ host }: URL, step: ProxyStep, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw error instanceof ProxyRefusal ? error : new ProxyFailure(host, step, error);
   }
 }
 

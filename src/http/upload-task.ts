@@ -5,7 +5,7 @@ import { HttpError } from "./dial.ts";
 import type { Route } from "./routes.ts";
 import type { RootVariables } from "./tls.ts";
 import type { RawRequest, RawResponse } from "./transport.ts";
-import { ProxyRefusal } from "./tunnel.ts";
+import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 import type { BodyRange } from "./upload-body.ts";
 
 /*
@@ -82,6 +82,7 @@ type Field = string | number | boolean | undefined;
 /** Structured clone would drop the fields of an error, by which its cause is told. */
 export type WireError =
   | { readonly kind: "fault"; readonly fault: WireFault }
+  | { readonly kind: "proxy"; readonly proxy: string; readonly step: ProxyFailure["step"]; readonly error: WireError }
   | { readonly kind: "refusal"; readonly message: string; readonly proxy: string; readonly details: RefusalDetails }
   | { readonly kind: "http" | "other"; readonly message: string; readonly fields: Readonly<Record<string, Field>> };
 
@@ -90,6 +91,8 @@ type RefusalDetails = Pick<ProxyRefusal, "status" | "isTemporary">;
 export function errorToWire(error: unknown): WireError {
   if (error instanceof Fault || !(error instanceof Error)) return { kind: "fault", fault: toWire(error) };
   const { message } = error;
+  if (error instanceof ProxyFailure)
+    return { kind: "proxy", proxy: error.proxy, step: error.step, error: errorToWire(error.cause) };
   if (error instanceof ProxyRefusal) {
     const { proxy, status, isTemporary } = error;
     return { kind: "refusal", message, proxy, details: { status, isTemporary } };
@@ -104,6 +107,8 @@ export function errorFromWire(wire: WireError): Error {
   switch (wire.kind) {
     case "fault":
       return fromWire(wire.fault);
+    case "proxy":
+      return new ProxyFailure(wire.proxy, wire.step, errorFromWire(wire.error));
     case "refusal":
       return new ProxyRefusal(wire.proxy, wire.message, wire.details);
     case "http":

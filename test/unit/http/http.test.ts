@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
 import { Script } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { withoutSecrets } from "../../../src/errors/secrets.ts";
@@ -96,12 +97,74 @@ test("a rejected proxy login is an error without the password", async () => {
   });
 });
 
-test("an unreachable proxy is an error that names it", async () => {
-  const http = client({ HTTPS_PROXY: "http://me:secret-password@127.0.0.1:9" });
-  const error = await rejectionOf(read(http, `https://${NAME}/a`));
-  expect(error).toMatchObject({ isTemporary: true });
-  expect(String(error)).toMatch(/127\.0\.0\.1:9: connect: connection refused$/);
-  expect(String(error)).not.toContain("secret-password");
+describe("a failure at a proxy names the proxy and not the registry", () => {
+  async function failureAt(url: string, to = `https://${NAME}/a`, trust: Readonly<Record<string, string>> = {}) {
+    const proxy = url.replace("://", "://me:secret-password@");
+    const error = await rejectionOf(read(client({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, ...trust }), to));
+    expect(JSON.stringify(error) + String(error)).not.toContain("secret-password");
+    return error;
+  }
+
+  async function serve(onConnection: (socket: Socket) => void, tls?: TlsOptions): Promise<string> {
+    const server = await RawServer.start(onConnection, tls);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    return server.host;
+  }
+
+  test.each([`https://${NAME}/a`, `http://${NAME}/a`])("that is down, for %s", async (to) => {
+    expect(await failureAt("http://127.0.0.1:9", to)).toMatchObject({
+      message: `Get "${to}": proxyconnect tcp: dial tcp 127.0.0.1:9: connect: connection refused`,
+      hint: expect.stringMatching(/^Check that the proxy 127\.0\.0\.1:9 is up, /),
+      isTemporary: true,
+      isStranger: true,
+    });
+  });
+
+  test("that speaks SOCKS and is down", async () => {
+    expect(await failureAt("socks5://127.0.0.1:9")).toMatchObject({
+      message: `Get "https://${NAME}/a": proxyconnect tcp: dial tcp 127.0.0.1:9: connect: connection refused`,
+      hint: expect.stringMatching(/^Check that the proxy 127\.0\.0\.1:9 is up, /),
+    });
+  });
+
+  test("whose name is unknown", async () => {
+    expect(await failureAt("http://nobody.invalid:3128")).toMatchObject({
+      message: expect.stringMatching(/": proxyconnect tcp: dial tcp: lookup nobody\.invalid: /),
+      hint: expect.stringMatching(/^Check the name of the proxy nobody\.invalid:3128 in HTTPS_PROXY /),
+      isTemporary: true,
+    });
+  });
+
+  test("whose certificate is not trusted", async () => {
+    const host = await serve(() => undefined, new CertificateAuthority().issue("127.0.0.1"));
+    expect(await failureAt(`https://${host}`)).toMatchObject({
+      message: `Get "https://${NAME}/a": proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority`,
+      hint: `Add the CA of the proxy ${host} with SSL_CERT_FILE.`,
+      isTemporary: false,
+    });
+  });
+
+  test("that does not speak TLS", async () => {
+    const host = await serve(
+      (socket) => void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+    );
+    expect(await failureAt(`https://${host}`)).toMatchObject({
+      message: `Get "https://${NAME}/a": proxyconnect tcp: tls: first record does not look like a TLS handshake`,
+      hint: `The proxy ${host} does not speak TLS: write http:// instead of https:// in HTTPS_PROXY or HTTP_PROXY.`,
+      isTemporary: false,
+    });
+  });
+
+  test.each(["SSH-2.0-server\r\n\r\n", ""])("that answers CONNECT with %j", async (answer) => {
+    const host = await serve((socket) => void socket.once("data", () => socket.end(answer)));
+    expect(await failureAt(`http://${host}`)).toMatchObject({
+      hint: expect.stringMatching(
+        new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
+      ),
+      isTemporary: true,
+      isStranger: true,
+    });
+  });
 });
 
 describe("a server with a certificate of a private CA", () => {

@@ -3,6 +3,8 @@ import { Fault } from "../../../src/errors/fault.ts";
 import { HttpError } from "../../../src/http/dial.ts";
 import { networkFault, RegistryFault } from "../../../src/http/faults.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
+import { ProxyFailure } from "../../../src/http/tunnel.ts";
+import { errorFromWire, errorToWire } from "../../../src/http/upload-task.ts";
 
 const URL_ = new URL("https://reg.example/v2/?token=s3cret");
 const SHOWN = 'Patch "https://reg.example/v2/?token=REDACTED": ';
@@ -54,4 +56,19 @@ test.each([
   ["a reason"],
 ])("errors from elsewhere pass unchanged: %s", (error) => {
   expect(networkFault("PATCH", URL_, error)).toBe(error);
+});
+
+test("a failure at a proxy is the same when an upload thread meets it", () => {
+  const refused = failure("ECONNREFUSED", { syscall: "connect", address: "10.0.0.1", port: 3128 });
+  for (const cause of [refused, unverified("UNSPECIFIED")]) {
+    const met = new ProxyFailure("proxy.example:3128", "connect", cause);
+    const moved = errorFromWire(structuredClone(errorToWire(met)));
+    const [here, there] = [met, moved].map((error) => networkFault("PATCH", URL_, error));
+    expect(here).toBeInstanceOf(RegistryFault);
+    expect(there).toEqual(here);
+    expect(there).toMatchObject({
+      message: expect.stringContaining(": proxyconnect tcp: "),
+      hint: expect.stringContaining("the proxy proxy.example:3128"),
+    });
+  }
 });

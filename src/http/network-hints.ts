@@ -1,0 +1,87 @@
+import { HttpError } from "./dial.ts";
+import { MAX_HEAD_BYTES } from "./response-heads.ts";
+import { isHttp2Only, isPlainHttp, isUntrusted, tlsHint } from "./tls-failures.ts";
+import { type ProxyFailure, ProxyRefusal } from "./tunnel.ts";
+
+export const PROXY_LOGIN_HINT =
+  "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
+
+export function isBadCertificate(error: unknown): boolean {
+  return error instanceof HttpError && error.isCertificate === true;
+}
+
+/**
+ * An HTTP/2 connection starts with a SETTINGS frame of stream 0 (RFC 9113 section 3.4). A TLS server without HTTP/1.1
+ * refuses the only protocol offered (ALPN) instead: {@link isHttp2Only}.
+ */
+export function isHttp2(error: unknown): boolean {
+  if (!(error instanceof Error) || !("data" in error) || typeof error.data !== "string") return false;
+  const bytes = Buffer.from(error.data);
+  return bytes.length >= 9 && bytes[0] === 0 && bytes[3] === 4 && bytes.readUInt32BE(5) === 0;
+}
+
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "HTTP_CONNECT_TIMEOUT"]);
+
+/** What to do about a failure on the way to the host of a URL, or to the proxy before it. */
+export function networkHint(
+  code: string,
+  url: URL,
+  error: unknown,
+  failure: ProxyFailure | undefined,
+): string | undefined {
+  if (error instanceof ProxyRefusal) return refusalHint(error, url);
+  if (failure === undefined)
+    return certificateHint(code, error, url.host, REGISTRY_WAYS_OUT) ?? registryHint(code, url, error);
+  const { proxy, step } = failure;
+  if (step === "tunnel")
+    return `Check the proxy ${proxy} and its log: it has not answered a request to connect to ${url.host} as a proxy does; or name ${url.hostname} in NO_PROXY.`;
+  return certificateHint(code, error, `the proxy ${proxy}`) ?? proxyHint(code, error, proxy);
+}
+
+const REGISTRY_WAYS_OUT = ", or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES)";
+
+function certificateHint(code: string, error: unknown, server: string, waysOut = ""): string | undefined {
+  if (!isBadCertificate(error)) return undefined;
+  if (isUntrusted(code)) return `Add the CA of ${server} with SSL_CERT_FILE${waysOut}.`;
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
+    return `Renew the certificate of ${server}, or set the clock of this machine.`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return `Use a name that the certificate of ${server} is for, or give it one for this name.`;
+  if (code === "INVALID_PURPOSE")
+    return `Give ${server} a certificate for servers (extendedKeyUsage serverAuth), from a CA that may sign it.`;
+  return `Replace the certificate of ${server}, or that of its CA: the message says what is wrong with it.`;
+}
+
+function proxyHint(code: string, error: unknown, proxy: string): string {
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `Check the name of the proxy ${proxy} in HTTPS_PROXY or HTTP_PROXY, and the name servers of this machine or container.`;
+  if (isPlainHttp(code))
+    return `The proxy ${proxy} does not speak TLS: write http:// instead of https:// in HTTPS_PROXY or HTTP_PROXY.`;
+  const hint = tlsHint(code, error, `the proxy ${proxy}`);
+  return (
+    hint ?? `Check that the proxy ${proxy} is up, and that it is the right one (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`
+  );
+}
+
+function registryHint(code: string, url: URL, error: unknown): string | undefined {
+  if (isHttp2Only(error) || isHttp2(error))
+    return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
+  if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
+  if (NOT_CONNECTED.has(code))
+    return `Check that ${url.host} is up, and that the proxies fit (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).`;
+  const hint = isPlainHttp(code) ? undefined : tlsHint(code, error, url.host);
+  if (hint !== undefined) return hint;
+  // A plain HTTP server answers a TLS handshake with something that is not TLS, and vice versa.
+  const isOtherProtocol = code.startsWith("ERR_SSL") || code === "EPROTO" || code.startsWith("HPE_");
+  return isOtherProtocol
+    ? `Check that ${url.host} is a registry that speaks ${url.protocol.slice(0, -1)}; list one that speaks plain HTTP in -insecure-registry (CNB_INSECURE_REGISTRIES).`
+    : undefined;
+}
+
+function refusalHint({ proxy, status }: ProxyRefusal, { host, hostname }: URL): string {
+  if (status === 407) return PROXY_LOGIN_HINT;
+  const reaction = status === undefined ? "refuses" : `answers ${status} to`;
+  return `The proxy ${proxy} ${reaction} connections to ${host}: allow them there, or name ${hostname} in NO_PROXY.`;
+}
