@@ -67,6 +67,8 @@ function registryHint(code: string, url: URL, error: unknown): string | undefine
   if (isHttp2Only(error) || isHttp2(error))
     return `${url.host} speaks HTTP/2 only: enable HTTP/1.1 there, or in the load balancer before it.`;
   if (code === "HPE_HEADER_OVERFLOW") return `The headers of ${url.host} are longer than ${MAX_HEAD_BYTES} bytes.`;
+  if (code === "HPE_INVALID_TRANSFER_ENCODING")
+    return `Let ${url.host}, or the load balancer before it, use no transfer coding but chunked.`;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Check the name ${url.hostname}, and the name servers of this machine or container.`;
   if (NOT_CONNECTED.has(code))

@@ -1,4 +1,6 @@
 import type { Socket } from "node:net";
+import { goQuote } from "../go/format.ts";
+import { HttpError } from "./dial.ts";
 
 /** Go's limits: `MaxResponseHeaderBytes`, and for lines between chunks `maxLineLength` (net/http/internal). */
 export const MAX_HEAD_BYTES = 10 << 20;
@@ -11,7 +13,9 @@ const EMPTY = Buffer.alloc(0);
 
 /**
  * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
- * folded values, spaces around a name or value, a Content-Length that is repeated, empty or beside Transfer-Encoding.
+ * folded values, spaces around a name or value, a Content-Length that is repeated, empty or beside Transfer-Encoding,
+ * fields whose name contains spaces, which nothing reads, and any Transfer-Encoding in HTTP/1.0. Ends a connection over
+ * which another coding than `chunked` arrives, which Go rejects (net/http/transfer.go, `parseTransferEncoding`).
  * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
  * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
@@ -64,7 +68,8 @@ export class ResponseHeads {
       const lines = bytes.toString("latin1", 0, end).split(/\r?\n/);
       this.#head = bytes.subarray(end);
       if (!/^HTTP\/1\.[01] 1(?!01)\d\d(?: |$)/.test(lines[0] ?? "")) {
-        const head = normalize(lines);
+        const head = this.#normalize(lines);
+        if (head === undefined) return false;
         this.#chunks.begin();
         this.#state = /^transfer-encoding: chunked\r$/im.test(head) ? "chunks" : "body";
         const isTaken = this.#push(Buffer.from(head, "latin1"));
@@ -72,6 +77,16 @@ export class ResponseHeads {
       }
       const isTaken = this.#push(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"));
       if (this.#head.length === 0) return isTaken;
+    }
+  }
+
+  #normalize(lines: readonly string[]): string | undefined {
+    try {
+      return normalize(lines);
+    } catch (error) {
+      this.#head = EMPTY;
+      this.#socket.destroy(error instanceof Error ? error : undefined);
+      return undefined;
     }
   }
 
@@ -151,14 +166,16 @@ function normalize(lines: readonly string[]): string {
   const fields: string[] = [];
   for (const line of rest) {
     if (line === "") continue;
-    const [, name, value = ""] = /^([^:\s]+)[ \t]*:(.*)$/s.exec(line) ?? [];
+    const [, name, value = ""] = /^([^:\s]+(?: +[^:\s]+)*)[ \t]*:(.*)$/s.exec(line) ?? [];
     if (name !== undefined) fields.push(`${name}: ${value.trim()}`);
     else if (/^[ \t]/.test(line) && fields.length > 0) fields.push(`${fields.pop()} ${line.trim()}`);
     else fields.push(line);
   }
-  const isChunked = fields.some((field) => /^transfer-encoding:/i.test(field));
+  const isCoded = !status.startsWith("HTTP/1.0");
+  const isChunked = isCoded && areChunked(fields);
   const lengths = new Set<string>();
   const kept = fields.filter((field) => {
+    if (SPACED_NAME.test(field) || (!isCoded && TRANSFER_ENCODING.test(field))) return false;
     const [, length] = /^content-length: (.*)$/i.exec(field) ?? [];
     if (length === undefined) return true;
     const isKept = length !== "" && !isChunked && !lengths.has(length);
@@ -166,4 +183,21 @@ function normalize(lines: readonly string[]): string {
     return isKept;
   });
   return `${[status, ...kept].join("\r\n")}\r\n\r\n`;
+}
+
+const SPACED_NAME = /^[!#$%&'*+\-.^`|~\w]+(?: +[!#$%&'*+\-.^`|~\w]+)+: /;
+const TRANSFER_ENCODING = /^transfer-encoding: (.*)$/i;
+
+/** @throws HttpError for other codings than `chunked` */
+function areChunked(fields: readonly string[]): boolean {
+  const [coding, ...more] = fields.flatMap((field) => TRANSFER_ENCODING.exec(field)?.[1] ?? []);
+  if (coding === undefined) return false;
+  if (more.length > 0)
+    throw new HttpError(
+      "HPE_INVALID_TRANSFER_ENCODING",
+      `too many transfer encodings: [${[coding, ...more].map(goQuote).join(" ")}]`,
+    );
+  if (coding.toLowerCase() !== "chunked")
+    throw new HttpError("HPE_INVALID_TRANSFER_ENCODING", `unsupported transfer encoding: ${goQuote(coding)}`);
+  return true;
 }

@@ -43,6 +43,7 @@ const TAKEN: Readonly<Record<string, string | Buffer>> = {
   "bare line feeds": "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
   "no reason": `HTTP/1.1 200\r\n${BODY}`,
   "a space before a colon": `${OK}X-A : a\r\n${BODY}`,
+  "a name with spaces": `${OK}X A: a\r\nX  B C : b\r\n folded\r\n${BODY}`,
   "spaces after a Content-Length": `${OK}X-A: a\r\nContent-Length: 2 \t\r\n\r\nok`,
   "tabs around a Transfer-Encoding": `${OK}Transfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
   "a header in Latin-1": Buffer.from(`${OK}X-A: \xe4\r\n${BODY}`, "latin1"),
@@ -86,6 +87,44 @@ describe("accepts, like Go's client, a response with", () => {
     onTestFinished(() => server[Symbol.asyncDispose]());
     expect(await read(client(), requestTo(server))).toBe("200 ok");
   });
+});
+
+test("a header whose name contains a space is dropped with all its lines", async () => {
+  const server = await serve(`${OK}X-A: a\r\nX B: b\r\n folded\r\n${BODY}`);
+  const answer = await client().exchange(requestTo(server), false);
+  await discard(answer);
+  expect(answer.headers).toEqual({ "x-a": "a", "content-length": "2" });
+});
+
+test("a name with a character that no name has is an error, with and without spaces", async () => {
+  for (const name of ["X(A", "X (A"]) {
+    const server = await serve(`${OK}${name}: a\r\n${BODY}`);
+    const error = await rejectionOf(read(client(), requestTo(server)));
+    expect(error).toMatchObject({ message: expect.stringContaining("HTTP/1.x transport connection broken: ") });
+  }
+});
+
+test.each([
+  ["Transfer-Encoding: identity", 'unsupported transfer encoding: "identity"'],
+  ["Transfer-Encoding: gzip, chunked", 'unsupported transfer encoding: "gzip, chunked"'],
+  ["Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 'too many transfer encodings: ["chunked" "chunked"]'],
+])("%j is an error, as in Go", async (fields, text) => {
+  const server = await serve(`${OK}${fields}\r\n${BODY}`);
+  for (const method of ["GET", "HEAD"] as const)
+    expect(await rejectionOf(read(client(), requestTo(server, method)))).toMatchObject({
+      message: expect.stringContaining(`": net/http: HTTP/1.x transport connection broken: ${text}`),
+      hint: `Let ${server.host}, or the load balancer before it, use no transfer coding but chunked.`,
+      isTemporary: true,
+    });
+});
+
+test("HTTP/1.0 has no transfer codings", async () => {
+  const server = await RawServer.start(
+    (socket) =>
+      void socket.once("data", () => socket.end("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+  );
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  expect(await read(client(), requestTo(server))).toBe("200 0\r\n\r\n");
 });
 
 test("a folded header is one value", async () => {
