@@ -25,6 +25,7 @@ export class ResponseHeads {
   #state: "idle" | "head" | "chunks" | "body" = "idle";
   readonly #chunks = new ChunkLines();
   #head: Buffer = EMPTY;
+  #isTunnel = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -32,7 +33,9 @@ export class ResponseHeads {
     socket.push = (chunk: unknown) => this.#take(chunk);
   }
 
-  expect(): void {
+  /** @param isTunnel after the response the connection belongs to others, whatever length or coding it has */
+  expect(isTunnel = false): void {
+    this.#isTunnel = isTunnel;
     this.#state = "head";
   }
 
@@ -71,11 +74,12 @@ export class ResponseHeads {
         const head = this.#normalize(lines);
         if (head === undefined) return false;
         this.#chunks.begin();
-        this.#state = /^transfer-encoding: chunked\r$/im.test(head) ? "chunks" : "body";
+        this.#state = !this.#isTunnel && /^transfer-encoding: chunked\r$/im.test(head) ? "chunks" : "body";
         const isTaken = this.#push(Buffer.from(head, "latin1"));
         return this.#flush() && isTaken;
       }
-      const isTaken = this.#push(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"));
+      // The parser of a response to CONNECT skips none.
+      const isTaken = this.#isTunnel || this.#push(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"));
       if (this.#head.length === 0) return isTaken;
     }
   }

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { messageOf } from "../errors/fault.ts";
 import { type DialOptions, HttpError, opening } from "./dial.ts";
-import { MAX_HEAD_BYTES } from "./response-heads.ts";
+import { MAX_HEAD_BYTES, ResponseHeads } from "./response-heads.ts";
 
 /**
  * A proxy's refusal to connect, in Go's words: the status text of the response to CONNECT, or the reason of a SOCKS
@@ -90,6 +90,7 @@ export async function connectThrough(
       insecureHTTPParser: true,
       maxHeaderSize: MAX_HEAD_BYTES,
     });
+    new ResponseHeads(socket).expect(true);
     asked.end();
     const [response, , head] = await once(asked, "connect");
     const status: number = response.statusCode;

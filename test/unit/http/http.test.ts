@@ -78,6 +78,26 @@ describe.for([{ login: undefined }, { login: "me:pass%40word-of-mine" }, { login
   },
 );
 
+test.each([
+  "Content-Length: 0\r\nContent-Length: 0\r\n",
+  "Content-Length:\r\n",
+  "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n",
+  "Via : a\r\n",
+  "X Y: a\r\n b\r\n",
+])("opens a tunnel through a proxy that answers with %j", async (fields) => {
+  const { secure, trust } = await servers();
+  const proxy = await RawServer.start((socket) => {
+    socket.once("data", () => {
+      socket.write(`HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\n${fields}\r\n`);
+      const inner = connect(Number(secure.host.split(":")[1]), "127.0.0.1").on("error", () => socket.destroy());
+      inner.pipe(socket).pipe(inner);
+    });
+  });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const http = client({ HTTPS_PROXY: `http://${proxy.host}`, ...trust });
+  for (let i = 0; i < 2; i += 1) expect(await read(http, `https://${NAME}/`)).toBe("200 secure");
+});
+
 test("a rejected proxy login is an error without the password", async () => {
   const { proxy, trust } = await servers({ login: "me:right" });
   const url = `http://me:wrong-password@${proxy.host}`;
@@ -155,16 +175,19 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
     });
   });
 
-  test.each(["SSH-2.0-server\r\n\r\n", ""])("that answers CONNECT with %j", async (answer) => {
-    const host = await serve((socket) => void socket.once("data", () => socket.end(answer)));
-    expect(await failureAt(`http://${host}`)).toMatchObject({
-      hint: expect.stringMatching(
-        new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
-      ),
-      isTemporary: true,
-      isStranger: true,
-    });
-  });
+  test.each(["SSH-2.0-server\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", ""])(
+    "that answers CONNECT with %j",
+    async (answer) => {
+      const host = await serve((socket) => void socket.once("data", () => socket.end(answer)));
+      expect(await failureAt(`http://${host}`)).toMatchObject({
+        hint: expect.stringMatching(
+          new RegExp(`^Check the proxy ${host} and its log: .* to ${NAME} .*; or name ${NAME} in NO_PROXY\\.$`),
+        ),
+        isTemporary: true,
+        isStranger: true,
+      });
+    },
+  );
 });
 
 describe("a server with a certificate of a private CA", () => {
