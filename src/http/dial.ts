@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import { messageOf } from "../errors/fault.ts";
+import { lookupInHostsFile } from "./hosts-file.ts";
 import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
 import { certificateFailure } from "./tls-failures.ts";
@@ -59,7 +60,8 @@ export interface DialOptions {
 export async function dial(host: string, port: number, { timeoutMs, signal }: DialOptions): Promise<Socket> {
   if (isIP(host) !== 0) return dialAny([{ address: host, family: isIP(host) }], port, { timeoutMs, signal });
   const endMs = performance.now() + timeoutMs;
-  const addresses = await lookup(host, { all: true });
+  const known = host.endsWith(".") ? await lookupInHostsFile(host) : [];
+  const addresses = known.length > 0 ? known : await lookup(host, { all: true });
   return dialAny(addresses, port, { timeoutMs: Math.max(1, endMs - performance.now()), signal });
 }
 

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { dial, dialAny } from "../../../src/http/dial.ts";
+import { lookupInHostsFile } from "../../../src/http/hosts-file.ts";
 import { RawServer } from "../../support/raw-server.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const V4 = { address: "127.0.0.1", family: 4 };
@@ -102,4 +104,29 @@ test("a connection attempt ends at its timeout", async () => {
 
 test("an unknown name fails with the lookup's error", async () => {
   expect(await rejectionOf(dial("nobody.invalid", 443, options()))).toMatchObject({ syscall: "getaddrinfo" });
+});
+
+test("a name with a final dot is found in the hosts file", async () => {
+  const port = await listenOn("127.0.0.1");
+  expect(await addressOf(dial("localhost.", port, options()))).toBe("127.0.0.1");
+});
+
+test("all lines of a hosts file that have the name count, with and without a final dot", async () => {
+  const lines = [
+    "10.0.0.1\tReg.Example reg",
+    "# 10.0.0.2 reg.example",
+    "10.0.0.3 other.example # reg.example",
+    "fd00::1  alias reg.example.",
+    "reg.example 10.0.0.4",
+    "10.0.0.5 reg.example.corp",
+  ];
+  const path = `${tempTree({ hosts: lines.join("\n") })}/hosts`;
+  const found = [
+    { address: "10.0.0.1", family: 4 },
+    { address: "fd00::1", family: 6 },
+  ];
+  for (const name of ["reg.example", "reg.example.", "REG.example."])
+    expect(await lookupInHostsFile(name, path)).toEqual(found);
+  expect(await lookupInHostsFile("nobody.example.", path)).toEqual([]);
+  expect(await lookupInHostsFile("reg.example.", `${path}.missing`)).toEqual([]);
 });
