@@ -2,7 +2,8 @@ import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { HttpError } from "../http/dial.ts";
-import { tlsFailure } from "../http/tls-failures.ts";
+import { certificateHint } from "../http/network-hints.ts";
+import { isUntrusted, tlsFailure } from "../http/tls-failures.ts";
 import type { DockerHost } from "./host.ts";
 
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
@@ -72,7 +73,9 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
   if (error instanceof HttpError && error.isCertificate)
     return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${error.message}`, {
       ...options,
-      hint: "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH.",
+      hint: isUntrusted(error.code)
+        ? "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH."
+        : certificateHint(error.code, error, name),
     });
   // In TLS 1.3 the client finishes its handshake before the server has verified the client's certificate.
   const isRefused =

@@ -40,7 +40,8 @@ export function networkHint(
 
 const REGISTRY_WAYS_OUT = ", or list the registry in -insecure-registry (CNB_INSECURE_REGISTRIES)";
 
-function certificateHint(code: string, error: unknown, server: string, waysOut = ""): string | undefined {
+/** @param waysOut further advice if the authority is unknown */
+export function certificateHint(code: string, error: unknown, server: string, waysOut = ""): string | undefined {
   if (!isBadCertificate(error)) return undefined;
   if (isUntrusted(code)) return `Add the CA of ${server} with SSL_CERT_FILE${waysOut}.`;
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")

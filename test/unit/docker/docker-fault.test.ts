@@ -58,3 +58,12 @@ test("without TLS, a closed connection is not blamed on a certificate", () => {
   const fault = dockerNetworkFault(hungUp(true), { ...host, tls: undefined });
   expect(fault).toMatchObject({ message: `the connection to the docker API at ${name} broke: EOF` });
 });
+
+test.each([
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH."],
+  ["CERT_HAS_EXPIRED", `Renew the certificate of ${name}, or set the clock of this machine.`],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", `Use a name that the certificate of ${name} is for, or give it one for this name.`],
+  ["UNSPECIFIED", `Replace the certificate of ${name}, or that of its CA: the message says what is wrong with it.`],
+])("the hint on the daemon's certificate fits %s", (code, hint) => {
+  expect(dockerNetworkFault(unverified(code), host)).toMatchObject({ code: "EXPORT_DAEMON_TLS", hint });
+});
