@@ -46,7 +46,7 @@ export interface ExportResult {
   readonly cache: EventOf<"cache-ready"> | undefined;
 }
 
-/** An export in progress. Iterating yields its events from then on, until it ends or fails. */
+/** An export in progress. Iterating yields its events from then on, until it ends or fails; only `result` rejects. */
 export interface Export extends AsyncIterable<ExportEvent> {
   /** @throws (rejects with) Fault, whose `exitCode` is the command's; the signal's reason */
   readonly result: Promise<ExportResult>;
@@ -57,7 +57,7 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 /**
  * Exports the app image of a build and, if requested, the cache (docs/compatibility.md#parallel-export). It starts
  * in the next turn of the event loop: a loop over its events that begins in this turn misses none.
- * @param options what to export and how
+ * @param options what to export and how, as they are at the call
  * @param environment variables, directories and log
  */
 export function exportImages(options: ExportOptions, environment: ExportEnvironment = {}): Export {
@@ -70,9 +70,14 @@ export function exportImages(options: ExportOptions, environment: ExportEnvironm
     isOver = true;
     for (const watcher of watchers) watcher.close();
   });
-  // A caller that only reads events learns of a failure from them.
-  result.catch(() => undefined);
-  return { result, [Symbol.asyncIterator]: () => watch(watchers, isOver) };
+  return {
+    result,
+    [Symbol.asyncIterator]: () => {
+      // A caller that only reads events learns of a failure from them.
+      result.catch(() => undefined);
+      return watch(watchers, isOver);
+    },
+  };
 }
 
 function watch(
@@ -94,16 +99,18 @@ function watch(
 }
 
 async function begin(
-  options: ExportOptions,
+  given: ExportOptions,
   {
-    env = process.env,
+    env: givenEnv = process.env,
     cwd = workingDirectory(),
-    home = homeDirectory(env),
+    home = homeDirectory(givenEnv),
     logger = SILENT,
     signal,
   }: ExportEnvironment,
   tell: EventSink,
 ): Promise<ExportResult> {
+  // The caller may use its objects for another export before the next turn.
+  const [options, env] = [structuredClone(given), { ...givenEnv }];
   await new Promise((resolve) => setImmediate(resolve));
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
@@ -121,11 +128,9 @@ async function begin(
 /** A logger that throws loses its line; the export goes on. Messages are escaped as in the command's log. */
 function guarded(logger: Logger): Logger {
   const log = (level: keyof Logger) => (message: string) => {
-    try {
-      logger[level](level === "debug" || level === "info" ? printableMessage(message) : printable(message));
-    } catch {
-      // There is nowhere left to report it.
-    }
+    const told = level === "debug" || level === "info" ? printableMessage(message) : printable(message);
+    // There is nowhere left to report a failure, be it thrown or of an async function.
+    new Promise((resolve) => resolve(logger[level](told))).catch(() => undefined);
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }

@@ -14,6 +14,8 @@ import { verifyImage } from "../../support/verify-image.ts";
 
 const ENV = { CNB_PLATFORM_API: "0.13" };
 
+const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/index.cjs"));
+
 async function open() {
   const [app, cache] = [await FakeRegistry.start(), await FakeRegistry.start()];
   const scene = await Scene.open(app, cache);
@@ -63,6 +65,33 @@ test("a logger that throws fails nothing", async () => {
   const { result } = exportImages(options, { env: ENV, logger: { debug: fail, info: fail, warn: fail, error: fail } });
   const { digest } = (await result).app;
   expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(digest);
+});
+
+test("a logger whose promises reject fails nothing", async () => {
+  const { app, options } = await open();
+  const fail = async () => {
+    throw new Error("the log is full");
+  };
+  const { result } = exportImages(options, { env: ENV, logger: { debug: fail, info: fail, warn: fail, error: fail } });
+  const { digest } = (await result).app;
+  expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(digest);
+});
+
+test("exports what its arguments say at the call, whatever becomes of them", async () => {
+  const { app, options } = await open();
+  const images: [string, ...string[]] = [...options.images];
+  const [changed, env] = [{ ...options, images }, { ...ENV }];
+  const { result } = exportImages(changed, { env });
+  images[0] = `${app.host}/other:latest`;
+  changed.layers = "/nonexistent";
+  env.CNB_PLATFORM_API = "0.1";
+  expect((await result).app.tags).toEqual(options.images);
+});
+
+test("a failure that nobody waits for ends the process of the caller", async () => {
+  const script = `require(${LIBRARY}).exportImages({ images: ["registry.example/app"] });`;
+  const child = spawn(process.execPath, ["-e", script], { env: { ...process.env, ...ENV }, stdio: "ignore" });
+  expect((await once(child, "close"))[0]).toBe(1);
 });
 
 test("events that cannot be written are one warning of the logger", async () => {
@@ -126,8 +155,6 @@ test("leaving the loop leaves the export alone", async () => {
   for await (const _ of exporting) break;
   expect((await exporting.result).app.event).toBe("app-image-ready");
 });
-
-const LIBRARY = JSON.stringify(join(import.meta.dirname, "../../../dist/index.cjs"));
 
 test("a package that imports the build gets it, and its process ends by itself", async () => {
   const { options } = await open();
