@@ -4,7 +4,8 @@ import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
 import type { ProjectMetadata } from "../cnb/project-metadata.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
-import type { BuildpackLayers, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
+import type { BuildpackLayers, ResolvedInputs } from "../plan/inputs.ts";
+import { readAnalyzed } from "./analyzed.ts";
 import { readBuildpackLayers } from "./buildpack-layers.ts";
 import { readGroup } from "./group.ts";
 import { readBuildBom, readBuildMetadata } from "./metadata.ts";
@@ -37,28 +38,28 @@ export interface ExportDocuments {
   buildBom(group: readonly GroupElement[]): Promise<readonly BomEntry[]>;
 }
 
-export function exportDocuments({ settings, analyzed }: ResolvedInputs): ExportDocuments {
+export function exportDocuments({ settings, group }: Pick<ResolvedInputs, "settings" | "group">): ExportDocuments {
   let buildMetadata: Promise<BuildMetadata> | undefined;
   const readMetadataOnce = () => {
     buildMetadata ??= readBuildMetadata(settings.layersDir, settings.platformApi);
     return buildMetadata;
   };
   return {
-    group: () => readCheckedGroup(settings),
+    group: async () => {
+      const elements = group ?? (await readGroup(settings.groupPath));
+      checkBuildpackApis(elements);
+      return elements;
+    },
     projectMetadata: (logger) => readProjectMetadata(settings.projectMetadataPath, logger),
     runImage: async (logger) => {
       if (!gates(settings.platformApi).readsRunToml) return readStack(settings.stackPath, logger);
       const images = await readRun(settings.runPath, logger);
-      return chooseRunImage(images, analyzed.runImage?.image ?? "", readMetadataOnce);
+      // Only for this, the reference reads analyzed.toml once more (docs/compatibility.md#run-image-names).
+      const analyzed = images.length === 0 ? undefined : await readAnalyzed(settings.analyzedPath, logger);
+      return chooseRunImage(images, analyzed?.runImage?.image ?? "", readMetadataOnce);
     },
     buildMetadata: readMetadataOnce,
     buildpackLayers: (buildpack) => readBuildpackLayers(settings.layersDir, buildpack),
     buildBom: async (group) => (gates(settings.platformApi).omitsBom ? [] : readBuildBom(settings.layersDir, group)),
   };
-}
-
-async function readCheckedGroup(settings: ExportSettings): Promise<readonly GroupElement[]> {
-  const group = await readGroup(settings.groupPath);
-  checkBuildpackApis(group);
-  return group;
 }

@@ -17,17 +17,24 @@ const groupSchema = table({
   "group-extensions": z.array(groupElement).default([]),
 });
 
+interface DetectedGroup {
+  readonly group: readonly GroupElement[];
+  readonly extensions: readonly GroupElement[];
+}
+
+/** @throws Fault `failed to read group file: ...`, also if the file is missing */
+export async function readDetectedGroup(path: string): Promise<DetectedGroup> {
+  const { group, "group-extensions": extensions } = await readDocument("group file", path, groupSchema);
+  return { group, extensions };
+}
+
 /**
  * Validates the group's extensions but does not return them: an export does not use them
  * (docs/compatibility.md#buildpack-group).
  * @throws Fault `failed to read group file: ...`, also if the file is missing
  */
 export async function readGroup(path: string): Promise<readonly GroupElement[]> {
-  return (await readDocument("group file", path, groupSchema)).group;
-}
-
-export async function hasDetectedExtensions(path: string): Promise<boolean> {
-  return (await readDocument("group file", path, groupSchema))["group-extensions"].length > 0;
+  return (await readDetectedGroup(path)).group;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
-import { readGroup, refuseTracingBuildpack } from "../build-output/group.ts";
+import { refuseTracingBuildpack } from "../build-output/group.ts";
 import { asUser, runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
+import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
@@ -16,19 +17,24 @@ import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, type PhaseStart, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
-import { refuseExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
+import { readGroupWithoutExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
+/** As analyzer and detector left it, before a buildpack could change their files (docs/compatibility.md#creator). */
+interface Prepared {
+  readonly analyzed: Analyzed;
+  readonly group: readonly GroupElement[];
+}
+
 /**
- * Reads analyzed.toml and chooses the run image. Like the reference, uses the name by which the run image was chosen,
- * while the exporter uses the analyzed digest (docs/compatibility.md#creator). From API 0.12 on the name is in
- * analyzed.toml; below, it is known only if the user gave it, and otherwise the digest is used. A layout has no names.
- * @throws Fault if analyzed.toml cannot be read or has no run image
+ * Chooses the run image. Like the reference, uses the name by which the run image was chosen, while the exporter uses
+ * the analyzed digest (docs/compatibility.md#creator). From API 0.12 on the name is in analyzed.toml; below, it is
+ * known only if the user gave it, and otherwise the digest is used. A layout has no names.
+ * @throws Fault if analyzed.toml had no run image
  */
-export async function readCreatedInputs(settings: ExportSettings, logger: Logger): Promise<ResolvedInputs> {
-  const analyzed = await readAnalyzed(settings.analyzedPath, logger);
-  return { settings: { ...settings, runImage: chosenRunImage(settings, analyzed) }, analyzed };
+export function createdInputs(settings: ExportSettings, { analyzed, group }: Prepared): ResolvedInputs {
+  return { settings: { ...settings, runImage: chosenRunImage(settings, analyzed) }, analyzed, group };
 }
 
 function chosenRunImage({ layout, runImage, analyzedPath }: ExportSettings, analyzed: Analyzed): string {
@@ -73,7 +79,7 @@ export async function createImage(inputs: CreateInputs, parts: CreateParts, sign
 
 async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
   const prepared = await prepareBuild(inputs, parts, signal);
-  if (prepared !== EXIT_CODES.success) return prepared;
+  if (typeof prepared === "number") return prepared;
   const { logger, user } = parts;
   const environment = { ...parts.environment, ...user.environment };
   runAs(user.uid, user.gid);
@@ -86,7 +92,7 @@ async function buildAndExport(inputs: CreateInputs, parts: BuildParts, signal: A
     const built = await runOne("builder", inputs, parts, { onStart }, signal).finally(() => early?.end());
     if (built !== EXIT_CODES.success) return built;
     logger.phase("EXPORTING");
-    const created = await readCreatedInputs(settings, logger);
+    const created = createdInputs(settings, prepared);
     const telemetry = { span: parts.buildSpan?.startChild("export") };
     const earlier = () => [...parts.phases, ...(early?.spans ?? [])];
     await exportBuild(created, { ...parts, environment, telemetry, early, earlier }, signal);
@@ -106,8 +112,9 @@ function phaseFailure(exitCode: number): Fault | undefined {
  * Analyzer and restorer start with the creator's privileges, because they read credentials and open the daemon's socket
  * before they drop them. The detector refuses to run as root and has no flags for a user, so it starts as the user;
  * from the build on, nothing needs privileges.
+ * @returns the exit code of a failed phase
  */
-async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
+async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared | number> {
   const { settings, build } = inputs;
   const { user, logger } = parts;
   const run = (title: string, phase: Phase, as?: User) => {
@@ -116,15 +123,18 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   };
   refuseMissingCache(settings);
   requireEventsDirectory(settings.tuning.events);
-  const analyzed = await run("ANALYZING", "analyzer");
-  if (analyzed !== EXIT_CODES.success) return analyzed;
-  await refuseMissingRunImage(settings, logger);
-  const detected = await run("DETECTING", "detector", user);
-  if (detected !== EXIT_CODES.success) return detected;
-  await refuseExtensions(settings);
-  if (settings.tuning.telemetry) refuseTracingBuildpack(await readGroup(settings.groupPath));
-  if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return EXIT_CODES.success;
-  return await run("RESTORING", "restorer");
+  const analyzerCode = await run("ANALYZING", "analyzer");
+  if (analyzerCode !== EXIT_CODES.success) return analyzerCode;
+  const analyzed = await readAnalyzed(settings.analyzedPath, logger);
+  refuseMissingRunImage(settings, analyzed);
+  const detectorCode = await run("DETECTING", "detector", user);
+  if (detectorCode !== EXIT_CODES.success) return detectorCode;
+  const group = await readGroupWithoutExtensions(settings);
+  if (settings.tuning.telemetry) refuseTracingBuildpack(group);
+  const prepared = { analyzed, group };
+  if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return prepared;
+  const restorerCode = await run("RESTORING", "restorer");
+  return restorerCode === EXIT_CODES.success ? prepared : restorerCode;
 }
 
 /** As in RFC 0131. */

@@ -1,11 +1,10 @@
 import { statSync } from "node:fs";
-import { readAnalyzed } from "../build-output/analyzed.ts";
-import { hasDetectedExtensions } from "../build-output/group.ts";
+import { readDetectedGroup } from "../build-output/group.ts";
+import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, failTo } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
-import type { Logger } from "../logger.ts";
-import type { ExportSettings } from "../plan/inputs.ts";
+import type { Analyzed, ExportSettings } from "../plan/inputs.ts";
 
 /**
  * The reference's creator opens the cache before the first phase, so a missing directory is reported before anything is
@@ -26,8 +25,7 @@ export function refuseMissingCache({ cacheImage, cacheDir }: ExportSettings): vo
  * (docs/compatibility.md#missing-run-image).
  * @throws Fault with exit code 1
  */
-export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSettings, logger: Logger): Promise<void> {
-  const analyzed = await readAnalyzed(analyzedPath, logger);
+export function refuseMissingRunImage({ runImage }: ExportSettings, analyzed: Analyzed): void {
   if (analyzed.runImage === undefined || analyzed.runImage.reference !== "") return;
   const name = runImage || analyzed.runImage.image;
   throw new Fault("EXPORT_ARGS_RUN_IMAGE", `failed to find run image${name === "" ? "" : ` '${name}'`}`, {
@@ -36,14 +34,17 @@ export async function refuseMissingRunImage({ analyzedPath, runImage }: ExportSe
 }
 
 /**
- * Builds with extensions must run in separate phases, including the extender (docs/compatibility.md#creator).
+ * Reads the detected group. Builds with extensions must run in separate phases, including the extender
+ * (docs/compatibility.md#creator).
  * @throws Fault with exit code 22
  */
-export async function refuseExtensions({ groupPath }: ExportSettings): Promise<void> {
-  if (await hasDetectedExtensions(groupPath))
+export async function readGroupWithoutExtensions({ groupPath }: ExportSettings): Promise<readonly GroupElement[]> {
+  const { group, extensions } = await readDetectedGroup(groupPath);
+  if (extensions.length > 0)
     throw new Fault(
       "EXPORT_ARGS_EXTENSIONS",
       "failed to detect: detected order contains extensions which is not supported by the creator",
       { exitCode: EXIT_CODES.detectFailed },
     );
+  return group;
 }

@@ -44,6 +44,8 @@ export interface Analyzed {
 export interface ResolvedInputs {
   readonly settings: ExportSettings;
   readonly analyzed: Analyzed;
+  /** Absent: that of group.toml. */
+  readonly group?: readonly GroupElement[];
 }
 
 export interface BuildpackLayer {

@@ -242,6 +242,30 @@ describe("a failure", () => {
   });
 });
 
+describe("a buildpack that changes documents of earlier phases", () => {
+  test.each([
+    ["empties the group", "echo > group.toml"],
+    ["removes all", "rm *.toml"],
+    ["names another run image", 'sed -i "s/^reference = .*/reference = \\"other.example\\/run\\"/" analyzed.toml'],
+    ["damages the group", "echo [[ > group.toml"],
+  ])("does not change the image: it %s", async (_, damage) => {
+    const build = await FakeBuild.open();
+    expect(await build.create()).toMatchObject({ exitCode: 0 });
+    const { digest } = await verifyImage(build.image);
+    build.script("builder", `cd "${build.output.layersDir}" && ${damage} || exit 51\n`);
+    expect(await build.create()).toMatchObject({ exitCode: 0 });
+    expect((await verifyImage(build.image)).digest).toBe(digest);
+  });
+
+  test("fails the export if it damages analyzed.toml, which is read again for the run image's names", async () => {
+    const build = await FakeBuild.open();
+    build.script("builder", `echo [[ > "${build.output.layersDir}/analyzed.toml"\n`);
+    const run = await build.create({ flags: ["-no-color"] });
+    expect(run).toMatchObject({ exitCode: 1 });
+    expect(run.stderr).toContain("ERROR: failed to read analyzed file: ");
+  });
+});
+
 test("phases are found beside the creator as it was called", async () => {
   const build = await FakeBuild.open();
   const program = join(build.lifecycle, "creator");

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { exportDocuments } from "../../../src/build-output/documents.ts";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveSettings } from "../../../src/cli/settings.ts";
+import type { GroupElement } from "../../../src/cnb/build-metadata.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
@@ -17,7 +18,9 @@ const FILES = {
   "a/build.toml": '[[bom]]\nname = "n"',
 };
 
-async function open(api: string, files: Record<string, string> = {}) {
+const ELEMENT = { id: "a", version: "1", api: "0.10", homepage: "", optional: false, extension: false };
+
+async function open(api: string, files: Record<string, string> = {}, group?: readonly GroupElement[]) {
   const root = tempTree({ ...FILES, ...files });
   const env = {
     CNB_PLATFORM_API: api,
@@ -28,7 +31,8 @@ async function open(api: string, files: Record<string, string> = {}) {
   const command = parseCommandLine("exporter", ["-cache-image", "cache", "app"], env, { cores: 1, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(command.kind);
   const logger = new RecordingLogger();
-  const documents = exportDocuments(await resolveSettings(command, { env, cwd: "/" }, logger));
+  const { settings } = await resolveSettings(command, { env, cwd: "/" }, logger);
+  const documents = exportDocuments({ settings, ...(group && { group }) });
   return { root, documents, logger, lines: logger.lines };
 }
 
@@ -42,6 +46,18 @@ describe("group", () => {
     const { documents } = await open("0.12", { "group.toml": '[[group]]\nid = "a"\nversion = "1"\napi = "0.99"' });
     expect(await rejectionOf(documents.group())).toMatchObject({ exitCode: 12 });
   });
+});
+
+test("a given group is not read", async () => {
+  const { documents } = await open("0.12", { "group.toml": "[[" }, [{ ...ELEMENT, id: "given" }]);
+  expect(await documents.group()).toMatchObject([{ id: "given" }]);
+});
+
+test("analyzed.toml is read again for the run image's names", async () => {
+  const { root, documents, logger, lines } = await open("0.12");
+  rmSync(`${root}/analyzed.toml`);
+  expect(await documents.runImage(logger)).toEqual({ image: "", mirrors: [] });
+  expect(lines).toEqual([`warn No analyzed metadata found at path "${root}/analyzed.toml"`]);
 });
 
 test("metadata.toml is read once, even if the run image needs it first", async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { readAnalyzed } from "../../../src/build-output/analyzed.ts";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { readCreatedInputs } from "../../../src/creator/create.ts";
+import { createdInputs } from "../../../src/creator/create.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -19,7 +20,8 @@ async function read(analyzed: string, args: readonly string[]) {
   const command = parseCommandLine("creator", [...args, "reg.example/app"], env, { cores: 2, tempDir: "/tmp" });
   if (command.kind !== "run") throw new Error(JSON.stringify(command));
   const { settings } = await resolveCreate(command, { env, cwd }, new RecordingLogger());
-  return readCreatedInputs(settings, new RecordingLogger());
+  const logger = new RecordingLogger();
+  return createdInputs(settings, { analyzed: await readAnalyzed(settings.analyzedPath, logger), group: [] });
 }
 
 const NAMED = `[run-image]\nreference = "${DIGEST}"\nimage = "mirror.example/run:1"\n`;
