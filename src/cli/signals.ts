@@ -1,9 +1,16 @@
+import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../errors/fault.ts";
 
-const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/** Signals that end a Go program, and that terminals, platforms or people send. Phases of the creator would outlive it. */
+const STOP_SIGNALS = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGTERM"] as const;
 
-export type StopSignal = keyof typeof STOP_SIGNALS;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** As in a shell (docs/compatibility.md#exit-codes). */
+function exitCodeOf(signal: StopSignal): number {
+  return 128 + constants.signals[signal];
+}
 
 /** Time to finish after a signal. The rest of the second is for the process to exit. */
 const GRACE_MS = 700;
@@ -15,7 +22,7 @@ export class StopFault extends Fault {
   readonly atMs = performance.now();
 
   constructor(signal: StopSignal) {
-    super("EXPORT_CANCELLED", `stopped by ${signal}`, { exitCode: STOP_SIGNALS[signal] });
+    super("EXPORT_CANCELLED", `stopped by ${signal}`, { exitCode: exitCodeOf(signal) });
     this.signal = signal;
   }
 }
@@ -45,11 +52,11 @@ const listened = new Set<StopSignal>();
 export function listenForStop(ignored: readonly StopSignal[] = []): AbortSignal {
   const controller = new AbortController();
   for (const signal of [...HARMLESS_SIGNALS, ...ignored]) process.on(signal, () => undefined);
-  for (const signal of (["SIGHUP", "SIGINT", "SIGTERM"] as const).filter((name) => !ignored.includes(name))) {
+  for (const signal of STOP_SIGNALS.filter((name) => !ignored.includes(name))) {
     listened.add(signal);
     process.on(signal, () => {
       const reason = new StopFault(signal);
-      if (controller.signal.aborted) void exitWithin(SECOND_GRACE_MS, STOP_SIGNALS[signal], reason);
+      if (controller.signal.aborted) void exitWithin(SECOND_GRACE_MS, exitCodeOf(signal), reason);
       else controller.abort(reason);
     });
   }

@@ -279,11 +279,13 @@ test.each([
   ["SIGTERM", 143],
   ["SIGINT", 130],
   ["SIGHUP", 129],
+  ["SIGQUIT", 131],
+  ["SIGABRT", 134],
 ] as const)("%s goes on to the phase and to what it started, which may still clean up", async (signal, exitCode) => {
   const build = await FakeBuild.open();
   // Two processes, as of a builder and its buildpack; each says when it is ready for the signal and that it got it.
   const wait = (name: string) =>
-    `trap 'echo got > "$FAKE_DIR/${name}"; exit 7' HUP INT TERM; echo up > "$FAKE_DIR/${name}"`;
+    `trap 'echo got > "$FAKE_DIR/${name}"; exit 7' HUP INT QUIT ABRT TERM; echo up > "$FAKE_DIR/${name}"`;
   build.write("child", `${wait("child-state")}\nwhile :; do sleep 0.05; done\n`);
   build.script("builder", `${wait("parent-state")}\nsh "$FAKE_DIR/child"\n`);
   const running = build.start({ flags: ["-no-color"] });

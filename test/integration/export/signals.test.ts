@@ -49,6 +49,8 @@ describe("a signal during an upload", () => {
     { signal: "SIGTERM", status: 143, flags: [] },
     { signal: "SIGTERM", status: 143, flags: ["-parallel"] },
     { signal: "SIGINT", status: 130, flags: ["-parallel"] },
+    { signal: "SIGQUIT", status: 131, flags: ["-parallel"] },
+    { signal: "SIGABRT", status: 134, flags: ["-parallel"] },
   ] as const)("$signal ends it at once with $status ($flags)", async ({ signal, status, flags }) => {
     const spool = tempTree();
     const setting = await held("app", "PATCH", /app\/blobs/);
