@@ -15,7 +15,7 @@ const TABLE = {
   plan: { may: ["cnb", "errors", "go", "oci"], types: ["cli"] },
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
   http: { may: ["concurrency", "errors", "go"], types: ["process"] },
-  auth: { may: ["concurrency", "errors", "go", "http", "oci"], types: ["process"] },
+  auth: { may: ["concurrency", "errors", "go", "http", "oci", "process"] },
   docker: { may: ["errors", "go", "http"], types: ["process"] },
   observe: {
     may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],

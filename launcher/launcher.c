@@ -4,11 +4,12 @@
  *
  * The environment is handed over under other names: PATH becomes TANDEM_ENV_PATH. So neither the loader nor the C library, Node.js, V8 or
  * OpenSSL react to variables that the platform or a user set for other programs. src/executable/binary.ts restores the names.
- * TANDEM_IGNORED_SIGNALS tells which signals were ignored, because Node.js resets them before any script runs.
+ * TANDEM_IGNORED_SIGNALS tells which signals were ignored, because Node.js resets them before any script runs, and TANDEM_OPEN_FILES the
+ * soft limit of open files, which it raises.
  */
 
 #if defined(__x86_64__)
-enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_execve = 59, SYS_exit = 60, SYS_readlinkat = 267 };
+enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_execve = 59, SYS_exit = 60, SYS_readlinkat = 267, SYS_prlimit64 = 302 };
 
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 
@@ -24,7 +25,7 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
   return result;
 }
 #elif defined(__aarch64__)
-enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_rt_sigaction = 134, SYS_execve = 221, SYS_mmap = 222 };
+enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_rt_sigaction = 134, SYS_execve = 221, SYS_mmap = 222, SYS_prlimit64 = 261 };
 
 __asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start\n");
 
@@ -46,6 +47,7 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
 enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1 };
+enum { RLIMIT_NOFILE = 7, DIGITS = 20 };
 enum { PATH_LIMIT = 4096 };
 /* Room for "ld.so" or "tandem" after a directory. */
 enum { FILE_NAME = 8 };
@@ -99,6 +101,17 @@ static void append_ignored_signals(char *end) {
   for (int shift = 60; shift >= 0; shift -= 4) *end++ = "0123456789abcdef"[mask >> shift & 15];
 }
 
+/* Appends the soft limit of open files, in decimal, if it is lower than the hard one. */
+static void append_open_files(char *end) {
+  unsigned long limits[2] = {0};
+  if (system_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)limits, 0, 0) < 0 || limits[0] >= limits[1]) return;
+  char digits[DIGITS + 1] = {0};
+  char *first = digits + DIGITS;
+  for (unsigned long left = limits[0]; left > 0 || first == digits + DIGITS; left /= 10) *--first = '0' + left % 10;
+  while (*end) end++;
+  append(end, first);
+}
+
 /*
  * Writes the directory of this program, with a slash. Without /proc, it is that of the path that was executed; a link from another
  * directory does not work there.
@@ -142,9 +155,9 @@ _Noreturn __attribute__((used)) void start(long *stack) {
   for (long i = 1; i < argc; i++) arguments[count + i - 1] = argv[i];
 
   static const char prefix[] = "TANDEM_ENV_";
-  static const char ignored[] = "TANDEM_IGNORED_SIGNALS=";
-  char **renamed = allocate((variables + 2) * sizeof *renamed);
-  char *text = allocate(text_size + variables * sizeof prefix + sizeof ignored + SIGNALS / 4);
+  static const char ignored[] = "TANDEM_IGNORED_SIGNALS=", open_files[] = "TANDEM_OPEN_FILES=";
+  char **renamed = allocate((variables + 3) * sizeof *renamed);
+  char *text = allocate(text_size + variables * sizeof prefix + sizeof ignored + SIGNALS / 4 + sizeof open_files + DIGITS);
   for (long i = 0; i < variables; i++) {
     renamed[i] = text;
     text = append(append(text, prefix), environment[i]) + 1;
@@ -152,5 +165,9 @@ _Noreturn __attribute__((used)) void start(long *stack) {
   append(text, ignored);
   append_ignored_signals(text);
   renamed[variables] = text;
+  text += length(text) + 1;
+  append(text, open_files);
+  append_open_files(text);
+  renamed[variables + 1] = text;
   fail("execute", loader, -system_call(SYS_execve, (long)loader, (long)arguments, (long)renamed, 0, 0, 0));
 }

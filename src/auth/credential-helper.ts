@@ -4,6 +4,7 @@ import { text as textOf } from "node:stream/consumers";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { isNotExist } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
+import { childCommand } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import { ANONYMOUS, Credentials } from "./credentials.ts";
 
@@ -54,7 +55,8 @@ async function run(
   signal: AbortSignal | undefined,
   timeoutMs: number,
 ): Promise<{ readonly exitCode: number | null; readonly reply: string }> {
-  const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...environment } });
+  const command = childCommand(program, ["get"], environment.PATH);
+  const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "ignore"], env: { ...environment } });
   // The exit code decides about a helper that ends without reading its input.
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);

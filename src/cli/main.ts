@@ -1,10 +1,12 @@
+import { rememberOpenFiles } from "../process/children.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
 import { standardOutput } from "../report/output.ts";
 import { runAs } from "./privileges.ts";
 import { runProgram } from "./program.ts";
 import { exitProcess, listenForStop } from "./signals.ts";
 
-const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored } = process.env;
+const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored, TANDEM_OPEN_FILES } = process.env;
+rememberOpenFiles(TANDEM_OPEN_FILES);
 const env = givenEnvironment(process.env);
 const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 

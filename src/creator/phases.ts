@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { StopFault } from "../cli/signals.ts";
 import { gates, type PlatformGate } from "../cnb/api.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
+import { childCommand } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { CreateInputs } from "./settings.ts";
@@ -188,7 +189,8 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   const streams = await start.output.passOn(signal);
   signal.throwIfAborted();
   // A process group of its own, so that the processes of a buildpack can be stopped with it.
-  const child = spawn(start.program, start.args, {
+  const { program, args } = childCommand(start.program, start.args, start.env.PATH);
+  const child = spawn(program, args, {
     env: start.env,
     stdio: ["ignore", ...streams],
     detached: true,

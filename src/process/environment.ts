@@ -21,6 +21,7 @@ const OWN = new Set([
   "NODE_COMPILE_CACHE_PORTABLE",
   "TANDEM_IGNORED_SIGNALS",
   "TANDEM_INVOKED_AS",
+  "TANDEM_OPEN_FILES",
 ]);
 
 export function givenEnvironment(variables: Environment): Environment {

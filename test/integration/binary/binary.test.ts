@@ -166,10 +166,10 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect({ ...run, pid: 0 }).toEqual({ ...plain, pid: 0 });
   });
 
-  test("the phases that creator starts get the environment as it was", async () => {
+  test("the phases that creator starts get environment and limit of open files as they were", async () => {
     const phases = tempTree();
     for (const name of ["analyzer", "detector", "restorer", "builder", "launcher"])
-      writeFileSync(join(phases, name), "#!/bin/sh\nenv\nexit 3\n", { mode: 0o755 });
+      writeFileSync(join(phases, name), "#!/bin/sh\nenv\nulimit -Sn\nexit 3\n", { mode: 0o755 });
     const given = { LD_LIBRARY_PATH: "/given", NODE_OPTIONS: "--given", CNB_LIFECYCLE_DIR: phases };
     const args = [
       "-layers",
@@ -183,7 +183,9 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       "-run-image",
       "r.example/run",
     ];
-    const run = await startProgram(join(lifecycle, "creator"), [...args, "r.example/app"], given).ended;
+    const limited = ["-c", 'ulimit -Sn 123; exec "$@"', "sh", join(lifecycle, "creator")];
+    const run = await startProgram("/bin/sh", [...limited, ...args, "r.example/app"], given).ended;
+    expect(run.stdout).toContain("\n123\n");
     for (const [name, value] of Object.entries(given)) expect(run.stdout).toContain(`${name}=${value}\n`);
     expect(run.stdout).not.toContain("TANDEM_");
   });

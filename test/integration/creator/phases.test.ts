@@ -1,9 +1,10 @@
-import { appendFileSync, rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, chmodSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { BUILD_USER } from "../../support/builder.ts";
 import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import { isRunning } from "../../support/server-process.ts";
+import { tempTree } from "../../support/temp-tree.ts";
 import { WAIT } from "../../support/time-limits.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -136,6 +137,19 @@ describe("the phases", () => {
     expect(restorer).not.toHaveProperty("CNB_BUILD_IMAGE");
     expect(detector).toMatchObject({ CNB_EXPERIMENTAL_MODE: "quiet", HOME: builder?.HOME, USER: builder?.USER });
     expect(builder).toMatchObject({ CNB_EXPERIMENTAL_MODE: "warn" });
+  });
+
+  test("have the limit of open files that the creator was started with", async () => {
+    const build = await FakeBuild.open();
+    const start = tempTree({ creator: `#!/bin/sh\nulimit -Sn 123 && exec ${CREATOR} "$@"\n` });
+    chmodSync(join(start, "creator"), 0o755);
+    for (const phase of PHASES) build.script(phase, `ulimit -Sn > "$FAKE_DIR/${phase}.limit"\n`);
+    build.write("builder.sh", `{ ulimit -Sn; ulimit -Hn; } > "$FAKE_DIR/builder.limit"\n`);
+    expect(await build.create({ program: join(start, "creator") })).toMatchObject({ exitCode: 0 });
+    for (const phase of ["analyzer", "detector", "restorer"]) expect(build.record(`${phase}.limit`)).toBe("123\n");
+    const [soft, hard] = build.record("builder.limit").split("\n");
+    expect([soft, Number(hard) > 123]).toEqual(["123", true]);
+    for (const phase of PHASES) expect(build.call(phase)?.env).not.toHaveProperty("TANDEM_OPEN_FILES");
   });
 
   test("of which buildpacks can see the environment get none of the creator's secrets", async () => {

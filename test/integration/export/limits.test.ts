@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
@@ -27,6 +27,23 @@ async function runLimited(scene: Scene, limits: string, flags: readonly string[]
   const args = [EXPORTER, ...scene.arguments({ flags, cache })];
   return await startProgram("/bin/sh", ["-c", `${limits} && exec "$@"`, "sh", ...args]).ended;
 }
+
+test("a credential helper has the limit of open files that the command was started with", async () => {
+  const registry = await FakeRegistry.start();
+  const scene = await Scene.openSmall(registry, registry);
+  const home = tempTree({
+    "config.json": '{"credsStore":"looks"}',
+    "docker-credential-looks": `#!/bin/sh
+ulimit -Sn > "$DOCKER_CONFIG/limit"
+echo credentials not found in native keychain
+exit 1
+`,
+  });
+  chmodSync(join(home, "docker-credential-looks"), 0o755);
+  const script = `export DOCKER_CONFIG=${home} PATH=${home}:$PATH; ulimit -Sn 123`;
+  expect(await runLimited(scene, script, [])).toMatchObject({ exitCode: 0 });
+  expect(readFileSync(join(home, "limit"), "utf8")).toBe("123\n");
+});
 
 describe("with few descriptors", () => {
   test.each([[[]], [["-parallel"]]])("60 layers of both images are exported (%s)", async (flags) => {

@@ -1,0 +1,54 @@
+import { accessSync, constants } from "node:fs";
+import { posix } from "node:path";
+
+const SHELL = "/bin/sh";
+
+let givenOpenFiles: string | undefined;
+
+/**
+ * Remembers the soft limit of open files that the process was started with, for the programs that it starts. Node.js raises
+ * its own to the hard limit, and programs inherit that: some then close or make room for a billion descriptors. Go gives
+ * programs the original limit back (docs/compatibility.md#open-files).
+ * @param limit a decimal number; "" or undefined if Node.js did not raise it, or nothing is known
+ */
+export function rememberOpenFiles(limit: string | undefined): void {
+  givenOpenFiles = /^\d+$/.test(limit ?? "") ? limit : undefined;
+}
+
+export interface ChildCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * Node.js has no setrlimit(2), so a shell sets the limit and becomes the program. A program that is missing, and one
+ * where there is no shell, is started directly.
+ * @param path PATH of the program's environment
+ */
+export function childCommand(
+  program: string,
+  args: readonly string[],
+  path: string | undefined,
+  limit = givenOpenFiles,
+): ChildCommand {
+  const found = limit === undefined || !isExecutable(SHELL) ? undefined : findProgram(program, path);
+  if (limit === undefined || found === undefined) return { program, args };
+  return { program: SHELL, args: ["-c", 'ulimit -Sn "$1"; shift; exec "$@"', "sh", limit, found, ...args] };
+}
+
+function findProgram(program: string, path = ""): string | undefined {
+  if (program.includes("/")) return isExecutable(program) ? program : undefined;
+  return path
+    .split(":")
+    .map((directory) => posix.join(directory || ".", program))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
