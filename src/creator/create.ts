@@ -1,5 +1,6 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { refuseTracingBuildpack } from "../build-output/group.ts";
+import { orderHasExtensions } from "../build-output/order.ts";
 import { asUser, runAs } from "../cli/privileges.ts";
 import { gates } from "../cnb/api.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
@@ -17,7 +18,7 @@ import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, type PhaseStart, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";
-import { readGroupWithoutExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
+import { extensionsFault, readGroupWithoutExtensions, refuseMissingCache, refuseMissingRunImage } from "./refusals.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
@@ -116,10 +117,10 @@ function phaseFailure(exitCode: number): Fault | undefined {
  */
 async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared | number> {
   const { settings, build } = inputs;
-  const { user, logger } = parts;
-  const run = (title: string, phase: Phase, as?: User) => {
+  const { logger } = parts;
+  const run = (title: string, phase: Phase) => {
     logger.phase(title);
-    return runOne(phase, inputs, parts, as === undefined ? {} : { user: as }, signal);
+    return runOne(phase, inputs, parts, {}, signal);
   };
   refuseMissingCache(settings);
   requireEventsDirectory(settings.tuning.events);
@@ -127,7 +128,7 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   if (analyzerCode !== EXIT_CODES.success) return analyzerCode;
   const analyzed = await readAnalyzed(settings.analyzedPath, logger);
   refuseMissingRunImage(settings, analyzed);
-  const detectorCode = await run("DETECTING", "detector", user);
+  const detectorCode = await detect(inputs, parts, signal);
   if (detectorCode !== EXIT_CODES.success) return detectorCode;
   const group = await readGroupWithoutExtensions(settings);
   if (settings.tuning.telemetry) refuseTracingBuildpack(group);
@@ -137,6 +138,30 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   return restorerCode === EXIT_CODES.success ? prepared : restorerCode;
 }
 
+/** How the detector reports that it cannot read a directory as run.toml, once it has detected extensions. */
+const GENERATOR_FAILURE = /failed to initialize generator: failed to read run file: read \/: is a directory$/;
+
+/**
+ * The detector generates Dockerfiles as soon as it has detected extensions, which the reference's creator never does. So
+ * if there are extensions in the order, the detector gets a directory as run.toml, which it reads only to generate
+ * (docs/compatibility.md#creator-extensions).
+ */
+async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<number> {
+  const { user, logger } = parts;
+  logger.phase("DETECTING");
+  if (!(await orderHasExtensions(inputs.build.orderPath))) return runOne("detector", inputs, parts, { user }, signal);
+  let hasDetectedExtensions = false;
+  const filter = (line: string) => {
+    const isFailure = GENERATOR_FAILURE.test(line);
+    hasDetectedExtensions ||= isFailure;
+    return !isFailure;
+  };
+  const withoutRun = { ...inputs, settings: { ...inputs.settings, runPath: "/" } };
+  const exitCode = await runOne("detector", withoutRun, parts, { user, filter }, signal);
+  if (hasDetectedExtensions) throw extensionsFault();
+  return exitCode;
+}
+
 /** As in RFC 0131. */
 const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore", builder: "build" } as const;
 
@@ -144,7 +169,7 @@ async function runOne(
   phase: Phase,
   inputs: CreateInputs,
   { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildParts,
-  how: Pick<PhaseStart, "user" | "onStart">,
+  how: Pick<PhaseStart, "user" | "onStart" | "filter">,
   signal: AbortSignal,
 ): Promise<number> {
   const span = parent?.startChild(SPAN_NAMES[phase]);

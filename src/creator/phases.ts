@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { StopFault } from "../cli/signals.ts";
 import { gates, type PlatformGate } from "../cnb/api.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { childCommand } from "../process/children.ts";
 import type { Environment } from "../process/environment.ts";
-import type { CommandOutput } from "../report/output.ts";
+import type { CommandOutput, LineSink } from "../report/output.ts";
 import type { CreateInputs } from "./settings.ts";
 import type { User } from "./user.ts";
 
@@ -147,7 +149,12 @@ export function phaseEnvironment(
       return { ...shared, CNB_BUILD_IMAGE: undefined };
     case "detector":
       // The creator rejects groups with extensions in any mode.
-      return { ...withoutSecrets(shared), ...user.environment, CNB_EXPERIMENTAL_MODE: "quiet" };
+      return {
+        ...withoutSecrets(shared),
+        ...user.environment,
+        CNB_EXPERIMENTAL_MODE: "quiet",
+        CNB_RUN_PATH: settings.runPath,
+      };
     case "builder":
       return { ...withoutSecrets(shared), ...user.environment };
   }
@@ -177,6 +184,8 @@ export interface PhaseStart {
   readonly output: CommandOutput;
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly onStart?: ((pid: number) => void) | undefined;
+  /** Called for each line of standard output. False: the line is not passed on. */
+  readonly filter?: (line: string) => boolean;
 }
 
 /**
@@ -186,13 +195,14 @@ export interface PhaseStart {
  * @throws Fault if it cannot be started, or was killed by a signal; the abort signal's reason
  */
 export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSignal): Promise<number> {
-  const streams = await start.output.passOn(signal);
+  const { output, filter } = start;
+  const [out, err] = await output.passOn(signal);
   signal.throwIfAborted();
   // A process group of its own, so that the processes of a buildpack can be stopped with it.
   const { program, args } = childCommand(start.program, start.args, start.env.PATH);
   const child = spawn(program, args, {
     env: start.env,
-    stdio: ["ignore", ...streams],
+    stdio: ["ignore", filter === undefined ? out : "pipe", err],
     detached: true,
     ...start.user,
   });
@@ -202,7 +212,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   signal.addEventListener("abort", stop);
   process.on("exit", kill);
   try {
-    await once(child, "exit");
+    await Promise.all([once(child, "exit"), passLines(child.stdout, output.out, filter)]);
   } catch (error) {
     throw startFault(phase, error);
   } finally {
@@ -213,6 +223,11 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   signal.throwIfAborted();
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
+}
+
+async function passLines(stream: Readable | null, sink: LineSink, filter: PhaseStart["filter"]): Promise<void> {
+  if (stream === null) return;
+  for await (const line of createInterface({ input: stream })) if (filter?.(line) ?? true) sink.write(`${line}\n`);
 }
 
 function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {

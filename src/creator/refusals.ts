@@ -40,11 +40,14 @@ export function refuseMissingRunImage({ runImage }: ExportSettings, analyzed: An
  */
 export async function readGroupWithoutExtensions({ groupPath }: ExportSettings): Promise<readonly GroupElement[]> {
   const { group, extensions } = await readDetectedGroup(groupPath);
-  if (extensions.length > 0)
-    throw new Fault(
-      "EXPORT_ARGS_EXTENSIONS",
-      "failed to detect: detected order contains extensions which is not supported by the creator",
-      { exitCode: EXIT_CODES.detectFailed },
-    );
+  if (extensions.length > 0) throw extensionsFault();
   return group;
+}
+
+export function extensionsFault(): Fault {
+  return new Fault(
+    "EXPORT_ARGS_EXTENSIONS",
+    "failed to detect: detected order contains extensions which is not supported by the creator",
+    { exitCode: EXIT_CODES.detectFailed },
+  );
 }

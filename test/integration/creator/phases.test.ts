@@ -212,6 +212,51 @@ describe("a failure", () => {
     expect(build.called).toEqual(["analyzer", "detector"]);
   });
 
+  describe("extensions in the order", () => {
+    const GENERATOR_FAILURE = "failed to initialize generator: failed to read run file: read /: is a directory";
+
+    /** As the lifecycle's detector: reads run.toml only once it has detected extensions, to generate Dockerfiles. */
+    const detecting = async (api: string) => {
+      const build = await FakeBuild.open();
+      const order = join(
+        tempTree({ "order.toml": "[[order-extensions]]\n[[order-extensions.group]]\n" }),
+        "order.toml",
+      );
+      build.script(
+        "detector",
+        `if [ "$CNB_RUN_PATH" = / ]; then echo "ERROR: ${GENERATOR_FAILURE}"; exit 1; fi; echo generated\n`,
+      );
+      return { build, run: await build.create({ api, flags: ["-no-color", "-order", order] }) };
+    };
+
+    test.each(["0.11", "0.12"])("are refused before anything is generated, at API %s", async (api) => {
+      const { build, run } = await detecting(api);
+      expect(run).toMatchObject({ exitCode: 22 });
+      expect(run.stdout).toMatch(/===> DETECTING\ndetector speaks\n$/);
+      expect(run.stderr).toContain("ERROR: failed to detect: detected order contains extensions ");
+      expect(build.called).toEqual(["analyzer", "detector"]);
+      const flags = flagsOf(build.call("detector")?.args ?? []);
+      expect(flags["-run"]).toEqual(api === "0.12" ? ["/"] : undefined);
+    });
+
+    test("do not matter if none is detected", async () => {
+      const build = await FakeBuild.open();
+      const order = join(tempTree({ "order.toml": "[[order-extensions]]\n" }), "order.toml");
+      expect(await build.create({ flags: ["-order", order] })).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining("\ndetector speaks\n"),
+      });
+    });
+
+    test("do not hide that nothing was detected", async () => {
+      const build = await FakeBuild.open();
+      const order = join(tempTree({ "order.toml": "[[order-extensions]]\n" }), "order.toml");
+      build.script("detector", "echo ERROR: nothing; exit 20\n");
+      const run = await build.create({ flags: ["-order", order] });
+      expect(run).toMatchObject({ exitCode: 20, stdout: expect.stringMatching(/ERROR: nothing\n$/) });
+    });
+  });
+
   test("a phase that is missing is named before any runs", async () => {
     const build = await FakeBuild.open();
     rmSync(join(build.lifecycle, "builder"));

@@ -190,7 +190,8 @@ function script(on: Builder, program: string, line: string): readonly string[] {
 function extensions(on: Builder): readonly string[] {
   const root = "extensions/samples_ext/1";
   on.write(`${root}/extension.toml`, 'api = "0.10"\n[extension]\nid = "samples/ext"\nversion = "1"\n');
-  for (const program of ["detect", "generate"]) on.write(`${root}/bin/${program}`, "#!/bin/sh\nexit 0\n", 0o755);
+  on.write(`${root}/bin/detect`, "#!/bin/sh\nexit 0\n", 0o755);
+  on.write(`${root}/bin/generate`, "#!/bin/sh\nexit 9\n", 0o755);
   const order = readFileSync(join(on.root, "order.toml"), "utf8");
   on.write(
     "order.toml",
