@@ -130,15 +130,17 @@ function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): rea
   return [outputImage, ...additionalTags].filter((image) => image !== "");
 }
 
+export const NO_CACHE = "No cached data will be used, no cache specified.";
+
 export function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
-  if (!hasCache(settings)) logger.warn("No cached data will be used, no cache specified.");
+  if (!hasCache(settings)) logger.warn(NO_CACHE);
 }
 
 export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
 }
 
-export function hasCache({ cacheImage, cacheDir }: ReferenceSettings): boolean {
+export function hasCache({ cacheImage, cacheDir }: Pick<ReferenceSettings, "cacheImage" | "cacheDir">): boolean {
   return cacheImage !== "" || cacheDir !== "";
 }
 

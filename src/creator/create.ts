@@ -2,6 +2,7 @@ import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { refuseTracingBuildpack } from "../build-output/group.ts";
 import { orderHasExtensions } from "../build-output/order.ts";
 import { asUser, runAs } from "../cli/privileges.ts";
+import { hasCache, NO_CACHE } from "../cli/settings.ts";
 import { gates } from "../cnb/api.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -118,9 +119,9 @@ function phaseFailure(exitCode: number): Fault | undefined {
 async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared | number> {
   const { settings, build } = inputs;
   const { logger } = parts;
-  const run = (title: string, phase: Phase) => {
+  const run = (title: string, phase: Phase, how: PhaseOptions = {}) => {
     logger.phase(title);
-    return runOne(phase, inputs, parts, {}, signal);
+    return runOne(phase, inputs, parts, how, signal);
   };
   refuseMissingCache(settings);
   requireEventsDirectory(settings.tuning.events);
@@ -134,7 +135,9 @@ async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: Abo
   if (settings.tuning.telemetry) refuseTracingBuildpack(group);
   const prepared = { analyzed, group };
   if (build.skipRestore && !gates(settings.platformApi).alwaysRestores) return prepared;
-  const restorerCode = await run("RESTORING", "restorer");
+  // Without a cache the restorer would repeat the creator's warning.
+  const how = hasCache(settings) ? {} : { filter: (line: string) => !line.endsWith(NO_CACHE) };
+  const restorerCode = await run("RESTORING", "restorer", how);
   return restorerCode === EXIT_CODES.success ? prepared : restorerCode;
 }
 
@@ -162,6 +165,8 @@ async function detect(inputs: CreateInputs, parts: BuildParts, signal: AbortSign
   return exitCode;
 }
 
+type PhaseOptions = Pick<PhaseStart, "user" | "onStart" | "filter">;
+
 /** As in RFC 0131. */
 const SPAN_NAMES = { analyzer: "analyze", detector: "detect", restorer: "restore", builder: "build" } as const;
 
@@ -169,7 +174,7 @@ async function runOne(
   phase: Phase,
   inputs: CreateInputs,
   { lifecycle, user, environment, logger, output, phases, buildSpan: parent }: BuildParts,
-  how: Pick<PhaseStart, "user" | "onStart" | "filter">,
+  how: PhaseOptions,
   signal: AbortSignal,
 ): Promise<number> {
   const span = parent?.startChild(SPAN_NAMES[phase]);

@@ -141,20 +141,16 @@ export function phaseEnvironment(
     // It would only repeat the creator's warning.
     CNB_PARALLEL_EXPORT: undefined,
   };
+  // The creator has warned about a layout, and rejects groups with extensions in any mode.
+  const quiet = { CNB_EXPERIMENTAL_MODE: "quiet" };
   switch (phase) {
     case "analyzer":
-      return shared;
+      return { ...shared, ...quiet };
     case "restorer":
       // It would pull the build image for extensions, which the creator does not support.
-      return { ...shared, CNB_BUILD_IMAGE: undefined };
+      return { ...shared, ...quiet, CNB_BUILD_IMAGE: undefined };
     case "detector":
-      // The creator rejects groups with extensions in any mode.
-      return {
-        ...withoutSecrets(shared),
-        ...user.environment,
-        CNB_EXPERIMENTAL_MODE: "quiet",
-        CNB_RUN_PATH: settings.runPath,
-      };
+      return { ...withoutSecrets(shared), ...user.environment, ...quiet, CNB_RUN_PATH: settings.runPath };
     case "builder":
       return { ...withoutSecrets(shared), ...user.environment };
   }

@@ -1,6 +1,7 @@
 import { appendFileSync, chmodSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
+import { NO_CACHE } from "../../../src/cli/settings.ts";
 import { BUILD_USER } from "../../support/builder.ts";
 import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import { isRunning } from "../../support/server-process.ts";
@@ -136,7 +137,21 @@ describe("the phases", () => {
     expect(restorer).toMatchObject({ HOME: "/root-home", USER: "starter" });
     expect(restorer).not.toHaveProperty("CNB_BUILD_IMAGE");
     expect(detector).toMatchObject({ CNB_EXPERIMENTAL_MODE: "quiet", HOME: builder?.HOME, USER: builder?.USER });
+    for (const phase of [analyzer, restorer]) expect(phase).toMatchObject({ CNB_EXPERIMENTAL_MODE: "quiet" });
     expect(builder).toMatchObject({ CNB_EXPERIMENTAL_MODE: "warn" });
+  });
+
+  test.each([
+    { cache: [], passed: ["Warning: other\n"] },
+    { cache: ["cache"], passed: [`Warning: ${NO_CACHE}\n`, "Warning: other\n"] },
+  ])("do not repeat the creator's warning about a missing cache ($cache)", async ({ cache, passed }) => {
+    const build = await FakeBuild.open();
+    build.script("restorer", `echo "Warning: ${NO_CACHE}"; echo "Warning: other"\n`);
+    const flags = ["-no-color", ...cache.flatMap((name) => ["-cache-image", `${build.registry.host}/${name}`])];
+    const run = await build.create({ flags });
+    expect(run.exitCode).toBe(0);
+    expect(run.stdout.match(/^Warning: .*\n/gm)).toEqual(passed);
+    expect(run.stderr.includes(NO_CACHE)).toBe(cache.length === 0);
   });
 
   test("have the limit of open files that the creator was started with", async () => {
