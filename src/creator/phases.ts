@@ -194,7 +194,8 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
   const { output, filter } = start;
   const [out, err] = await output.passOn(signal);
   signal.throwIfAborted();
-  // A process group of its own, so that the processes of a buildpack can be stopped with it.
+  // A session and process group of its own, so that the processes of a buildpack can be stopped with it
+  // (docs/compatibility.md#creator-sessions).
   const { program, args } = childCommand(start.program, start.args, start.env.PATH);
   const child = spawn(program, args, {
     env: start.env,
