@@ -1,4 +1,4 @@
-import { TomlDate } from "smol-toml";
+import type { TomlDate } from "smol-toml";
 import { compareUtf8 } from "./byte-string.ts";
 import { goTime } from "./time.ts";
 
@@ -41,10 +41,15 @@ export function goValue(value: unknown, depth = 0): string {
   if (value === null || value === undefined) return "<nil>";
   if (Array.isArray(value)) return `[${value.map((item) => goValue(item, depth + 1)).join(" ")}]`;
   if (typeof value === "number") return goFloat(value);
-  if (value instanceof TomlDate) return goTime(value);
+  if (isTomlDate(value)) return goTime(value);
   if (typeof value !== "object") return String(value);
   const members = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
+}
+
+/** Of decoded values only dates of TOML are a Date. Its parser would be loaded for its class. */
+function isTomlDate(value: unknown): value is TomlDate {
+  return value instanceof Date;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type Stats, statSync } from "node:fs";
-import { posix } from "node:path";
+import { join } from "node:path/posix";
 import { Fault } from "../../src/errors/fault.ts";
 import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
 import { isNotExist, isSystemError, pathFault } from "../../src/go/errno.ts";
@@ -137,6 +137,6 @@ function processEntries(types: readonly ByteString[]): ScannedEntry[] {
   return [
     rootOwned("/cnb", TAR_TYPE.directory),
     rootOwned(PROCESS_DIR, TAR_TYPE.directory),
-    ...types.map((type) => rootOwned(posix.join(PROCESS_DIR, type), TAR_TYPE.symlink, { linkName: LAUNCHER_PATH })),
+    ...types.map((type) => rootOwned(join(PROCESS_DIR, type), TAR_TYPE.symlink, { linkName: LAUNCHER_PATH })),
   ];
 }
