@@ -5,6 +5,9 @@ import { isSystemError } from "../go/errno.ts";
 
 const MODE = 0o666;
 
+/** Each process removes the temporary files of others once, so this many would have to start during one replacement. */
+const ATTEMPTS = 50;
+
 const NEEDS_NO_SYNC = ["EINVAL", "ENOTSUP", "ENOSYS"];
 
 export async function writeDurably(
@@ -55,11 +58,12 @@ export async function replaceFile(path: string, content: string): Promise<void> 
   const [directory, prefix] = [dirname(path), `.${basename(path)}.making`];
   for (const name of await readdir(directory))
     if (name.startsWith(prefix)) await rm(join(directory, name), { force: true }).catch(() => undefined);
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await replaceDurably(path, content, join(directory, `${prefix}-${randomUUID()}`));
     } catch (error) {
-      if (!isSystemError(error) || error.code !== "ENOENT" || error.syscall !== "rename") throw error;
+      const wasRemoved = isSystemError(error) && error.code === "ENOENT" && error.syscall === "rename";
+      if (!wasRemoved || attempt === ATTEMPTS) throw error;
     }
   }
 }

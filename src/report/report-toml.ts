@@ -105,6 +105,8 @@ async function write(path: string, text: string, signal: AbortSignal | undefined
 
 /** Only regular files are replaced; links and devices are written in place. */
 async function isReplaceable(path: string): Promise<boolean> {
+  // A name of no file, which open(2) reports; its directory would count as the working directory.
+  if (path === "") return false;
   try {
     const found = await lstat(path);
     if (!found.isFile() || found.nlink > 1) return false;

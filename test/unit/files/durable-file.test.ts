@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import promises from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { replaceDurably, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { replaceDurably, replaceFile, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 
 test("a file is replaced despite an earlier process's leftover under the temporary name", async () => {
@@ -21,6 +23,28 @@ test("a file that cannot be replaced stays, without leftovers", async () => {
     syscall: "rename",
   });
   expect(readdirSync(directory)).toEqual([]);
+});
+
+test.each([
+  { removals: 3, result: "replaces a file although others remove its temporary file" },
+  { removals: Number.POSITIVE_INFINITY, result: "gives up if its temporary file is always removed" },
+])("$result", async ({ removals }) => {
+  const path = join(tempTree(), "file");
+  const { rename } = promises;
+  let renames = 0;
+  vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
+    if (renames++ < removals) rmSync(from);
+    await rename(from, to);
+  });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  });
+  const outcome = replaceFile(path, "new");
+  if (Number.isFinite(removals)) await outcome;
+  else await expect(outcome).rejects.toMatchObject({ code: "ENOENT", syscall: "rename" });
+  expect(readdirSync(join(path, ".."))).toEqual(Number.isFinite(removals) ? ["file"] : []);
 });
 
 test("a stream is written", async () => {

@@ -167,5 +167,7 @@ describe("writeReport", () => {
     expect(unclean).toMatchObject({ message: `failed to write report file: mkdir ${file}: not a directory` });
     const itself = await rejectionOf(writeReport(directory, REPORT));
     expect(itself).toMatchObject({ message: `failed to write report file: open ${directory}: is a directory` });
+    const nameless = await rejectionOf(writeReport("", REPORT));
+    expect(nameless).toMatchObject({ message: "failed to write report file: open : no such file or directory" });
   });
 });
