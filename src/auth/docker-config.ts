@@ -1,8 +1,9 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault } from "../errors/fault.ts";
 import { registerSecret } from "../errors/secrets.ts";
+import { readFile } from "../files/read-file.ts";
 import { pathFault } from "../go/errno.ts";
 import { goQuote } from "../go/format.ts";
 import { attempt, type Decoded, decodeFirst, mapOf, struct, text, unmarshal } from "../go/json-decode.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
-import { access, lstat, readFile, stat } from "node:fs/promises";
+import { access, lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type CacheMetadata,
@@ -24,6 +24,7 @@ import {
   writeDurably,
 } from "../files/durable-directory.ts";
 import type { OwnedDirectory } from "../files/owned-directory.ts";
+import { readFile } from "../files/read-file.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 import type { DiffID } from "../oci/digest.ts";
 

@@ -1,6 +1,7 @@
-import { readFile, realpath, statfs } from "node:fs/promises";
+import { realpath, statfs } from "node:fs/promises";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { isNotExist } from "../go/errno.ts";
+import { readFile } from "./read-file.ts";
 
 interface LocalFileSystem {
   /** Its pages are mapped read-only until their first write, which then sets the ctime. */
@@ -40,7 +41,7 @@ async function hasMountsWithin(directory: ByteString): Promise<boolean> {
   try {
     const real = (await realpath(fsPath(directory), "buffer")).toString("latin1");
     const within = real.endsWith("/") ? real : `${real}/`;
-    const table = await readFile("/proc/self/mountinfo", "latin1");
+    const table = (await readFile("/proc/self/mountinfo")).toString("latin1");
     return table.split("\n").some((line) => unescaped(line.split(" ")[4] ?? "").startsWith(within));
   } catch {
     return false;

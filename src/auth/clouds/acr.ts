@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { Fault } from "../../errors/fault.ts";
 import { registerSecret } from "../../errors/secrets.ts";
+import { readFile } from "../../files/read-file.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
@@ -73,7 +73,7 @@ async function identityToken(cloud: AzureCloud, resource: string, context: Cloud
 
 async function assertion({ environment }: CloudContext): Promise<Readonly<Record<string, string>> | undefined> {
   const { AZURE_FEDERATED_TOKEN: token, AZURE_FEDERATED_TOKEN_FILE: path } = environment;
-  const jwt = token || (path && (await readFile(path, "utf8")).trim());
+  const jwt = token || (path && (await readFile(path)).toString("utf8").trim());
   if (!jwt) return undefined;
   return { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", client_assertion: jwt };
 }

@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BaseExternalAccountClient, GoogleAuth, type JWTInput } from "google-auth-library";
 import { z } from "zod";
 import { Fault } from "../../errors/fault.ts";
 import { registerSecret } from "../../errors/secrets.ts";
+import { readFile } from "../../files/read-file.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 import { Credentials } from "../credentials.ts";
 import { askForToken, type CloudContext, METADATA_TIMEOUT_MS } from "./context.ts";
@@ -33,7 +33,7 @@ async function readCredentialsFile({ environment, home }: CloudContext): Promise
   const directory = CLOUDSDK_CONFIG || join(home, ".config", "gcloud");
   const path = named || join(directory, "application_default_credentials.json");
   try {
-    return schema.parse(JSON.parse(await readFile(path, "utf8")));
+    return schema.parse(JSON.parse((await readFile(path)).toString("utf8")));
   } catch (error) {
     if (!isSystemError(error)) throw new Fault("EXPORT_AUTH_CLOUD", `${path}: not a file of Google credentials`);
     if (error.code === "ENOENT" && !named) return undefined;

@@ -1,6 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { writeAnalyzed } from "../../support/build-output.ts";
@@ -166,6 +176,18 @@ describe("a file system that hangs", () => {
     expect(run.stderr).toContain("DENIED: no access");
     expect(run.exitCode).toBe(62);
   });
+});
+
+test("a signal does not wait for the writer of a FIFO", async () => {
+  const scene = await Scene.open(await FakeRegistry.start());
+  const directory = tempTree();
+  const path = join(directory, "config.json");
+  expect(spawnSync("mkfifo", [path]).status).toBe(0);
+  const { running } = scene.start({ env: { DOCKER_CONFIG: directory } });
+  // Opened for writing without waiting, a FIFO has a reader (fifo(7)).
+  const writer = await vi.waitFor(() => openSync(path, constants.O_WRONLY | constants.O_NONBLOCK), WAIT);
+  onTestFinished(() => closeSync(writer));
+  expect((await end(running, "SIGTERM", 1200)).status).toBe(143);
 });
 
 test("a signal stops a credential helper that waits for a person", async () => {
