@@ -168,10 +168,11 @@ export class VolumeCache {
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
+      // A directory is no metadata in the reference either, which opens it and cannot decode it. A FIFO would never open.
+      if (!(await stat(path)).isFile()) return EMPTY_CACHE_METADATA;
       return parseCacheMetadata(await readFile(path));
     } catch (error) {
-      // Like the reference, which opens a directory as well, and then cannot decode it.
-      if (isNotExist(error) || (isSystemError(error) && error.code === "EISDIR")) return EMPTY_CACHE_METADATA;
+      if (isNotExist(error)) return EMPTY_CACHE_METADATA;
       throw withContext(`opening metadata file '${path}'`, pathFault("EXPORT_CACHE_DIRECTORY", "open", path, error));
     }
   }
@@ -194,6 +195,7 @@ export class VolumeCache {
     const path = this.#committed(diffId);
     try {
       await access(path, constants.R_OK);
+      if (!(await stat(path)).isFile()) return `hashing layer: ${path} is not a regular file`;
       const found = await this.#hashFile(path);
       if (found === diffId) return undefined;
       return `expected layer contents to have SHA '${diffId}'; found '${found}'`;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -204,13 +205,13 @@ describe("a committed layer", () => {
     expect(await cache.find(one)).toBe(path);
   });
 
-  test("has a flaw if it is unreadable", async () => {
+  test.each(["mkdir", "mkfifo"])("has a flaw if it is no regular file (%s)", async (program) => {
     const directory = await cacheOfTwo();
     const path = join(directory, "committed", tarName("one"));
     rmSync(path);
-    mkdirSync(path);
+    execFileSync(program, [path]);
     const cache = await openCache(directory);
-    expect(await cache.findFlaw(diffIdOfText("one"))).toMatch(/^hashing layer: .*EISDIR/);
+    expect(await cache.findFlaw(diffIdOfText("one"))).toBe(`hashing layer: ${path} is not a regular file`);
   });
 });
 
@@ -237,20 +238,27 @@ describe("commit", () => {
     expect(readCommitted(directory)).toMatchObject({ flaws: [] });
   });
 
-  test("replaces directories in the place of a tar and of the metadata", async () => {
-    const directory = tempTree();
-    for (const name of [tarName("one"), METADATA_FILE])
-      mkdirSync(join(directory, "committed", name, "inside"), { recursive: true });
-    const cache = await openCache(directory);
-    expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
-    expect(await cache.find(diffIdOfText("one"))).toBeUndefined();
-    await addText(cache, "one");
-    const metadata = metadataOf({ added: { a: "one" }, kept: {} });
-    await cache.commit(metadata);
-    const expected = await cacheOfTwo();
-    await writeCache(expected, { added: {}, kept: { a: "one" } });
-    expect(readCommitted(directory)).toEqual(readCommitted(expected));
-  });
+  test.each(["mkdir", "mkfifo"])(
+    "replaces what is no file in the place of a tar and of the metadata (%s)",
+    async (program) => {
+      const directory = tempTree();
+      for (const name of [tarName("one"), METADATA_FILE]) {
+        const path = join(directory, "committed", name);
+        mkdirSync(join(path, ".."), { recursive: true });
+        execFileSync(program, [path]);
+        if (program === "mkdir") mkdirSync(join(path, "inside"));
+      }
+      const cache = await openCache(directory);
+      expect(await cache.metadata()).toEqual(EMPTY_CACHE_METADATA);
+      expect(await cache.find(diffIdOfText("one"))).toBeUndefined();
+      await addText(cache, "one");
+      const metadata = metadataOf({ added: { a: "one" }, kept: {} });
+      await cache.commit(metadata);
+      const expected = await cacheOfTwo();
+      await writeCache(expected, { added: {}, kept: { a: "one" } });
+      expect(readCommitted(directory)).toEqual(readCommitted(expected));
+    },
+  );
 
   test("stores a layer once that was added twice", async () => {
     const directory = tempTree();
