@@ -10,8 +10,9 @@ rememberOpenFiles(TANDEM_OPEN_FILES);
 const env = givenEnvironment(process.env);
 const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 
-// Node.js cannot start a thread in a deleted directory.
-if (cwd === "") process.chdir("/");
+// Node.js cannot start a thread in a deleted directory. In this one, too, relative paths name no files, and none can be
+// created.
+if (cwd === "") process.chdir("/proc/self/task");
 
 // process.env then serves only the clouds' SDKs and the programs that they start.
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DEFAULT_ENVIRONMENT, EXPORTER, startProgram } from "../../support/exporter.ts";
@@ -141,11 +141,31 @@ describe("an export is the same", () => {
     await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), by(`cd '${home}'`), { HOME: home });
   });
 
-  test("in a working directory that was deleted, unless a path is relative", async () => {
-    const scene = await Scene.openSmall(await FakeRegistry.start());
+  /** @returns a start of the exporter in a working directory that was deleted */
+  function withoutDirectory(scene: Scene) {
     const gone = join(tempTree(), "gone");
     const [program = "", ...before] = by(`mkdir '${gone}'; cd '${gone}'; rmdir '${gone}'`);
-    const args = [...before, EXPORTER, ...scene.arguments({ cache: "" })];
+    return { program, args: [...before, EXPORTER, ...scene.arguments({ cache: "" })] };
+  }
+
+  test.each([
+    ["-report", "relative-report.toml", 62, "failed to write report file: open relative-report.toml"],
+    ["-report", "relative/report.toml", 62, "failed to write report file: mkdir relative"],
+    ["-group", "etc/passwd", 1, "failed to read group file: open etc/passwd"],
+    ["-launcher", "bin/sh", 62, "failed to stat launcher at path 'bin/sh': stat bin/sh"],
+  ])(
+    "without files for relative paths in a working directory that was deleted: %s %s",
+    async (flag, path, exitCode, error) => {
+      const { program, args } = withoutDirectory(await Scene.openSmall(await FakeRegistry.start()));
+      const run = await startProgram(program, [...args.slice(0, -1), flag, path, args.at(-1) ?? ""]).ended;
+      expect(run.stderr).toContain(`${error}: no such file or directory\n`);
+      expect(run.exitCode).toBe(exitCode);
+      expect(existsSync(join("/", path))).toBe(!path.startsWith("relative"));
+    },
+  );
+
+  test("in a working directory that was deleted, unless a path is relative", async () => {
+    const { program, args } = withoutDirectory(await Scene.openSmall(await FakeRegistry.start()));
     const run = await startProgram(program, args).ended;
     expect(run.stdout).toMatch(/^\*\*\* Images \(sha256:/m);
     expect(run.exitCode).toBe(0);
