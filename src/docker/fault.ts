@@ -18,22 +18,27 @@ export function isRefusal(error: unknown): boolean {
 
 const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
+/** Of Docker's router, for a path that is none of its API (moby's `pageNotFoundError`). */
+const NO_ROUTE = "page not found";
+
 /** Worded like Docker's own client. @param body of the response */
 export function dockerResponseFault(status: number, body: string, host: string): Fault {
-  const code = status === 404 ? DOCKER_NOT_FOUND : REFUSED;
-  return new Fault(code, `Error response from daemon: ${messageIn(body, status)}`, { destination: host });
+  const response = decodeFirst(body, errorType);
+  const message = response.ok ? response.value.message.trim() : "";
+  // Errors of a proxy may be plain text.
+  const plain = response.ok ? "" : body.trim();
+  const problem = message || plain || `API returned a ${status} but provided no error-message`;
+  const isMissing = status === 404 && message !== "" && message !== NO_ROUTE;
+  return new Fault(isMissing ? DOCKER_NOT_FOUND : REFUSED, `Error response from daemon: ${problem}`, {
+    destination: host,
+    hint:
+      status === 404 && !isMissing
+        ? "Check DOCKER_HOST and DOCKER_API_VERSION: this answer is not one of a Docker API."
+        : undefined,
+  });
 }
 
 const errorType = struct({ message: text });
-
-function messageIn(body: string, status: number): string {
-  const response = decodeFirst(body, errorType);
-  const message = response.ok ? response.value.message.trim() : "";
-  if (message !== "") return message;
-  // Errors of a proxy may be plain text.
-  if (!response.ok && body.trim() !== "") return body.trim();
-  return `API returned a ${status} but provided no error-message`;
-}
 
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
   // Of the request's own body.

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../errors/fault.ts";
 import { pathFault } from "../go/errno.ts";
+import { parseGoDecimal } from "../go/strconv.ts";
 import { type Certificates, trustedAuthorities } from "../http/tls.ts";
 import type { Environment } from "../process/environment.ts";
 
@@ -25,25 +26,42 @@ export interface DockerHost {
  * Reads Docker's variables as its own client does (docs/compatibility.md#daemon-connection): `DOCKER_HOST` (`unix://`,
  * `tcp://`, `http://` or `https://`), `DOCKER_CERT_PATH` with `ca.pem`, `cert.pem` and `key.pem`, `DOCKER_TLS_VERIFY`,
  * `DOCKER_API_VERSION`.
- * @throws Fault for an unsupported host, or certificates that cannot be read
+ * @throws Fault for an unsupported host or version, or certificates that cannot be read
  */
 export function readDockerHost(environment: Environment): DockerHost {
   const name = environment.DOCKER_HOST || DEFAULT_HOST;
-  const version = environment.DOCKER_API_VERSION?.replace(/^v/, "") || undefined;
   const [scheme = "", address = ""] = name.split(/:\/\/(.*)/s);
   if (address === "") throw unparsable(name);
-  if (scheme === "unix")
+  if (scheme === "unix") {
+    const version = readVersion(environment);
     return { name, socketPath: address, origin: "http://localhost", basePath: "", tls: undefined, version };
+  }
   if (!["tcp", "http", "https"].includes(scheme)) throw unparsable(name);
   const tls = scheme === "http" ? undefined : readTls(scheme, environment);
   const { origin, pathname } = parseUrl(`${tls === undefined ? "http" : "https"}://${address}`, name);
-  return { name, socketPath: undefined, origin, basePath: pathname.replace(/\/+$/, ""), tls, version };
+  const basePath = pathname.replace(/\/+$/, "");
+  return { name, socketPath: undefined, origin, basePath, tls, version: readVersion(environment) };
 }
 
 function parseUrl(text: string, name: string): URL {
   const url = URL.parse(text);
   if (url === null) throw unparsable(name);
   return url;
+}
+
+/** https://pkg.go.dev/github.com/moby/moby/client@v0.5.1#WithAPIVersionFromEnv. */
+function readVersion({ DOCKER_API_VERSION = "" }: Environment): string | undefined {
+  const given = DOCKER_API_VERSION.trim();
+  const [majorText = "", minorText] = given.replace(/^v/, "").split(/\.(.*)/s);
+  if (majorText === "" && minorText === undefined) return undefined;
+  const [major, minor] = [parseGoDecimal(majorText), parseGoDecimal(minorText ?? "")];
+  if (major !== undefined && minor !== undefined) return `${major}.${minor}`;
+  let flaw = "";
+  if (minorText !== undefined && !majorText.startsWith("v"))
+    flaw = major === undefined ? "invalid major version: " : "invalid minor version: ";
+  throw new Fault("EXPORT_DAEMON_HOST", `invalid API version (${given}): ${flaw}must be formatted <major>.<minor>`, {
+    hint: "Set DOCKER_API_VERSION to a version such as 1.44, or unset it.",
+  });
 }
 
 function unparsable(name: string): Fault {

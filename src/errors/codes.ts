@@ -301,7 +301,7 @@ export const CODES = {
     "Set DOCKER_CERT_PATH to a directory with the ca.pem, cert.pem and key.pem for this daemon.",
   ),
   EXPORT_DAEMON_HOST: entry(
-    "DOCKER_HOST cannot be parsed.",
+    "DOCKER_HOST or DOCKER_API_VERSION cannot be parsed.",
     "Set DOCKER_HOST to unix://<path>, tcp://<host>:<port>, http://... or https://...",
   ),
   EXPORT_LAYOUT_CREATE: entry(

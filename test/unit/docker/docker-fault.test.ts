@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dockerNetworkFault } from "../../../src/docker/fault.ts";
+import { dockerNetworkFault, dockerResponseFault } from "../../../src/docker/fault.ts";
 import type { DockerHost } from "../../../src/docker/host.ts";
 import { HttpError } from "../../../src/http/dial.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
@@ -66,4 +66,15 @@ test.each([
   ["UNSPECIFIED", `Replace the certificate of ${name}, or that of its CA: the message says what is wrong with it.`],
 ])("the hint on the daemon's certificate fits %s", (code, hint) => {
   expect(dockerNetworkFault(unverified(code), host)).toMatchObject({ code: "EXPORT_DAEMON_TLS", hint });
+});
+
+test.each([
+  ['{"message":"No such image: run:latest"}', "EXPORT_DAEMON_NOT_FOUND", "No such image: run:latest"],
+  ['{"message":"page not found"}', "EXPORT_DAEMON_REFUSED", "page not found"],
+  ["404 page not found\n", "EXPORT_DAEMON_REFUSED", "404 page not found"],
+  ['{"errors":[{"code":"NAME_UNKNOWN"}]}', "EXPORT_DAEMON_REFUSED", "API returned a 404 but provided no error-message"],
+])("only Docker's own error of status 404 says that there is no such image: %j", (body, code, message) => {
+  const fault = dockerResponseFault(404, body, name);
+  expect(fault).toMatchObject({ code, message: `Error response from daemon: ${message}` });
+  expect(fault.hint?.includes("DOCKER_HOST")).toBe(code === "EXPORT_DAEMON_REFUSED");
 });

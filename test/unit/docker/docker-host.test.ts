@@ -58,6 +58,23 @@ test.each([
   ["", undefined],
   ["1.41", "1.41"],
   ["v1.41", "1.41"],
+  [" v+1.041 ", "1.41"],
+  [" v ", undefined],
 ])("DOCKER_API_VERSION=%s", (DOCKER_API_VERSION, version) => {
   expect(readDockerHost({ DOCKER_API_VERSION }).version).toBe(version);
+});
+
+test.each([
+  ["foo", ""],
+  [" 1 ", ""],
+  ["vv1.41", ""],
+  ["1.41.0", "invalid minor version: "],
+  ["1.", "invalid minor version: "],
+  ["v 1.41", "invalid major version: "],
+  [".41", "invalid major version: "],
+])("rejects DOCKER_API_VERSION=%j", (DOCKER_API_VERSION, flaw) => {
+  expect(thrownBy(() => readDockerHost({ DOCKER_API_VERSION }))).toMatchObject({
+    code: "EXPORT_DAEMON_HOST",
+    message: `invalid API version (${DOCKER_API_VERSION.trim()}): ${flaw}must be formatted <major>.<minor>`,
+  });
 });
