@@ -25,15 +25,15 @@ export interface MadeContent {
   readonly mediaType: Promise<string>;
 }
 
-export type LayerContent<From> =
-  | MadeContent
-  | {
-      readonly kind: "existing";
-      readonly descriptor: Descriptor;
-      readonly from: From;
-      /** Replaces a blob that is gone; without it, a missing blob is an error. */
-      readonly otherwise: MadeContent | undefined;
-    };
+export interface ExistingContent<From> {
+  readonly kind: "existing";
+  readonly descriptor: Descriptor;
+  readonly from: From;
+  /** Replaces a blob that is gone; without it, a missing blob is an error. */
+  readonly otherwise: MadeContent | undefined;
+}
+
+export type LayerContent<From> = MadeContent | ExistingContent<From>;
 
 export interface AddedLayer {
   readonly id: string;
@@ -106,6 +106,8 @@ export interface AppDestination {
   announce(logger: Logger): void;
   /** Which forms of a layer the destination consumes. Final once {@link openLaunchCache} has settled. */
   readonly layerUses: readonly LayerUse[];
+  /** Where the previous image's layers are if the destination has that image no longer; undefined for an unknown layer. */
+  findCached(diffId: DiffID): Promise<ExistingContent<SourceImage> | undefined>;
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**
    * A no-op if the destination has the layer.

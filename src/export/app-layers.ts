@@ -3,6 +3,7 @@ import { logBuildpackDirectory } from "../build-output/buildpack-layers.ts";
 import { awaitedLater, type TaskScope } from "../concurrency/task-scope.ts";
 import {
   type AddedLayer,
+  type ExistingContent,
   findLayer,
   type LayerContent,
   type MadeContent,
@@ -14,7 +15,7 @@ import { Fault, withContext } from "../errors/fault.ts";
 import { fromByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
 import type { Logger } from "../logger.ts";
-import { type DiffID, parseDiffId } from "../oci/digest.ts";
+import { type DiffID, isSha256, parseDiffId } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layers.ts";
 import type { AppLayerStep, AppPlan, AppStep, ReuseStep } from "../plan/steps.ts";
 import type { ExportContext } from "./context.ts";
@@ -129,17 +130,27 @@ export class AppLayers {
   async #reuse(step: ReuseStep): Promise<AppLayer> {
     const { app, monitor } = this.#context;
     const { id } = step;
-    const previous = await this.#sources.previous;
-    const descriptor = findLayer(previous, step.diffId);
-    if (previous === undefined || descriptor === undefined)
+    const content = (await this.#findPrevious(step.diffId)) ?? (await this.#findCached(step.diffId));
+    if (content === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`, {
         hint: "Build again without the previous image, so that the buildpack rebuilds the layer.",
       });
-    const content = { kind: "existing", descriptor, from: previous, otherwise: undefined } as const;
     const added = awaitedLater(app.addLayer(content, { id, order: 0 }, this.#signal));
     const diffId = parseDiffId(step.diffId);
     monitor.emit({ event: "layer-reused", id, image: "app", diffId });
     return { id, step, diffId, isReused: true, content, added };
+  }
+
+  async #findPrevious(diffId: string): Promise<ExistingContent<SourceImage> | undefined> {
+    const from = await this.#sources.previous;
+    const descriptor = findLayer(from, diffId);
+    if (from === undefined || descriptor === undefined) return undefined;
+    return { kind: "existing", descriptor, from, otherwise: undefined };
+  }
+
+  async #findCached(diffId: string): Promise<ExistingContent<SourceImage> | undefined> {
+    // From a label, and about to become part of a path.
+    return isSha256(diffId) ? await this.#context.app.findCached(parseDiffId(diffId)) : undefined;
   }
 
   async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {

@@ -8,13 +8,14 @@ import type { BuiltImage } from "../../images/image.ts";
 import type { Logger } from "../../logger.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
-import { withoutAlgorithm } from "../../oci/digest.ts";
+import { type DiffID, withoutAlgorithm } from "../../oci/digest.ts";
 import { ownPlatform } from "../../oci/manifest.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../../plan/inputs.ts";
 import type { LayerUse } from "../../plan/layers.ts";
 import {
   type AppDestination,
+  type ExistingContent,
   type LayerContent,
   NO_BLOB_FILES,
   type RunImage,
@@ -25,7 +26,7 @@ import {
 } from "../destination.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { type DaemonImage, findImage, readId } from "./images.ts";
-import { LaunchCache } from "./launch-cache.ts";
+import { CachedLayer, LaunchCache } from "./launch-cache.ts";
 import { chooseLayers, DaemonLoad, type LoadedLayer, originOf } from "./load.ts";
 import { DaemonRunImage, DaemonSource, daemonLayer, diffIdOf } from "./source-image.ts";
 import { putTags } from "./tags.ts";
@@ -109,6 +110,13 @@ export class DaemonApp implements AppDestination {
     const opened = await LaunchCache.open(launchCacheDir, hashFile);
     if (opened instanceof Fault) this.#launchCacheFault = opened;
     else this.#launchCache = opened;
+  }
+
+  async findCached(diffId: DiffID): Promise<ExistingContent<SourceImage> | undefined> {
+    const tar = await this.#launchCache?.find(diffId);
+    if (tar === undefined) return undefined;
+    const from = new CachedLayer(diffId, tar);
+    return { kind: "existing", descriptor: from.descriptor, from, otherwise: undefined };
   }
 
   async addBaseLayers(): Promise<void> {}

@@ -5,11 +5,35 @@ import { awaitedLater } from "../../concurrency/task-scope.ts";
 import type { Layer } from "../../engine/layer.ts";
 import { type Fault, failTo } from "../../errors/fault.ts";
 import { isInUse } from "../../files/durable-directory.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
 import type { DiffID } from "../../oci/digest.ts";
+import { emptyImageConfig, type ImageConfig } from "../../oci/image-config.ts";
+import { ownPlatform } from "../../oci/manifest.ts";
+import type { SourceImage } from "../destination.ts";
+import { daemonLayer } from "./source-image.ts";
 
 export interface CachedTar {
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
+}
+
+/** A layer that is in the launch cache alone. */
+export class CachedLayer implements SourceImage {
+  readonly name = "the launch cache";
+  readonly tar: CachedTar;
+  readonly descriptor: Descriptor;
+  readonly config: ImageConfig;
+
+  constructor(diffId: DiffID, tar: CachedTar) {
+    this.tar = tar;
+    this.descriptor = daemonLayer(diffId, tar.size);
+    const config = emptyImageConfig(ownPlatform());
+    this.config = { ...config, rootfs: { ...config.rootfs, diff_ids: [diffId] } };
+  }
+
+  get layers(): readonly Descriptor[] {
+    return [this.descriptor];
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import type { LayerContent, SourceImage } from "../destination.ts";
 import type { DaemonConnection } from "./connection.ts";
 import { downloadLayers } from "./download.ts";
 import type { DaemonImage } from "./images.ts";
-import type { CachedTar } from "./launch-cache.ts";
+import { CachedLayer, type CachedTar } from "./launch-cache.ts";
 import { DaemonSource, diffIdOf } from "./source-image.ts";
 import { TarUpload } from "./tar-upload.ts";
 
@@ -152,5 +152,6 @@ function startsWith({ config }: SourceImage, chain: readonly string[]): boolean 
 function ownLayer(content: LayerContent<SourceImage>): LoadedLayer {
   if (content.kind === "made") return { kind: "made", layer: content.layer };
   if (content.otherwise !== undefined) return { kind: "made", layer: content.otherwise.layer };
+  if (content.from instanceof CachedLayer) return { kind: "cached", tar: content.from.tar };
   return { kind: "saved", diffId: diffIdOf(content.descriptor), image: originOf(content.from) };
 }

@@ -101,6 +101,8 @@ export class LayoutApp implements AppDestination {
 
   async openLaunchCache(): Promise<void> {}
 
+  async findCached(): Promise<undefined> {}
+
   async addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     const from = originOf(runImage);
     return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal)));

@@ -102,6 +102,8 @@ export class RegistryApp implements AppDestination {
 
   async close(): Promise<void> {}
 
+  async findCached(): Promise<undefined> {}
+
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     return pushBaseLayers(runImage.layers, originOf(runImage), this.repository, { monitor: this.#monitor, signal });
   }

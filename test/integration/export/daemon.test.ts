@@ -127,6 +127,24 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(scene.cachedLayers()).toEqual([...own].sort());
   });
 
+  test("is sent a layer that is in the launch cache alone, as the previous image is gone", async () => {
+    const scene = await openScene();
+    scene.renew();
+    const names = ["gone-with-launch-cache"];
+    await scene.export(names, ["-launch-cache", scene.launchCache()]);
+    const { RootFS } = await scene.engine.inspect("gone-with-launch-cache");
+    await scene.analyze("gone-with-launch-cache");
+    await scene.engine.docker("rmi", "-f", "gone-with-launch-cache");
+    scene.replaceLibraries();
+    expect(await scene.export(names)).toMatchObject({ exitCode: 62 });
+    const run = await scene.export(names, ["-launch-cache", scene.launchCache()]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const { Layers } = (await scene.engine.inspect("gone-with-launch-cache")).RootFS;
+    expect(RootFS.Layers.slice(1).filter((diffId) => !Layers.includes(diffId))).toEqual([]);
+    expect(scene.cachedLayers()).toEqual(Layers.slice(1).sort());
+    expect(await scene.engine.run("gone-with-launch-cache")).toContain("/cnb/process/web in");
+  });
+
   test("is left without a launch cache that cannot be opened", async () => {
     const scene = await openScene();
     const run = await scene.export(["no-launch-cache"], ["-launch-cache", "/nowhere/launch"]);
