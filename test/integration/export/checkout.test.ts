@@ -10,8 +10,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { expect, test } from "vitest";
+import { join, relative } from "node:path";
+import { describe, expect, test } from "vitest";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -131,10 +131,9 @@ test("encoders of a build that failed halfway are built again, although the sour
   expect(await buildEncoders()).toBe("built");
 });
 
-/** A directory for PATH with the programs that a start script needs. */
+/** A directory for PATH with the given Node.js alone. */
 function programs(node?: string): string {
   const directory = tempTree();
-  symlinkSync(findProgram("readlink") ?? "", join(directory, "readlink"));
   if (node === undefined) return directory;
   writeFileSync(join(directory, "node"), `#!/bin/sh\necho ${node}\n`);
   chmodSync(join(directory, "node"), 0o755);
@@ -150,6 +149,32 @@ test.each([
   const run = await startProgram(exporterOf(checkOut()), [], { PATH: programs(node) }).ended;
   expect(run.stderr).toMatch(says);
   expect(run.exitCode).toBe(1);
+});
+
+describe.each(["exporter", "creator"])("%s", (name) => {
+  const program = join(root, "bin", name);
+
+  test("starts without programs on the PATH", async () => {
+    const run = await startProgram(program, ["-version"], { PATH: programs() }).ended;
+    expect(run).toMatchObject({ stderr: "", exitCode: 0 });
+  });
+
+  test("starts by its name in its directory", async () => {
+    const script = `cd '${join(root, "bin")}' && CDPATH=/ sh ${name} -version`;
+    expect(await startProgram("sh", ["-c", script]).ended).toMatchObject({ stderr: "", exitCode: 0 });
+  });
+
+  test("starts by a chain of relative links, for which it needs readlink", async () => {
+    const directory = tempTree({ "one/": "", "two/": "" });
+    symlinkSync(relative(join(directory, "one"), program), join(directory, "one", name));
+    symlinkSync(join("..", "one", name), join(directory, "two", name));
+    const link = join(directory, "two", name);
+    expect(await startProgram(link, ["-version"]).ended).toMatchObject({ stderr: "", exitCode: 0 });
+    expect(await startProgram(link, ["-version"], { PATH: programs() }).ended).toMatchObject({
+      stderr: `ERROR: readlink cannot resolve the link ${link}: start the file that it names\n`,
+      exitCode: 1,
+    });
+  });
 });
 
 test("starts with the installed Node.js where a seccomp profile refuses faccessat2", async (context) => {

@@ -75,6 +75,8 @@ test.each([
     "ulimit -v 500000",
     /may have 500000 KiB of address space, and the export needs 8000000: raise the limit \(ulimit -v\)/,
   ],
+  ["ulimit -d 600000", /may have 600000 KiB of data, and the export needs 1100000: raise the limit \(ulimit -d\)/],
+  ["ulimit -s 64", /may have 64 KiB of stack, and the export needs 100: raise the limit \(ulimit -s\)/],
   ["ulimit -d 1000000", /may have 1024000000 bytes of data, and the export needs \d+\n.*ulimit -d/],
   ["ulimit -f 4", /file too large.*\n.*ulimit -f/],
 ])("%s ends in one error that names the limit, and nothing is published", async (limit, says) => {
