@@ -14,8 +14,8 @@ const TABLE = {
   files: { may: ["errors", "go"] },
   plan: { may: ["cnb", "errors", "go", "oci"], types: ["cli"] },
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
-  http: { may: ["concurrency", "errors", "go"], types: ["process"] },
-  auth: { may: ["concurrency", "errors", "go", "http", "oci", "process"] },
+  http: { may: ["concurrency", "errors", "files", "go"], types: ["process"] },
+  auth: { may: ["concurrency", "errors", "files", "go", "http", "oci", "process"] },
   docker: { may: ["errors", "go", "http"], types: ["process"] },
   observe: {
     may: ["assets.ts", "cnb", "concurrency", "errors", "files", "go", "process", "report", "version.ts"],
