@@ -187,12 +187,13 @@ export interface StampedScanTask {
 /**
  * The state of a directory tree, as lstat shows it: equal digests mean equal tars, unless contents changed without a
  * trace. `changedMs` is the latest change of any path (ctime), in ms since 1970. A tree is not self-contained if it
- * spans file systems, or one of its files has a name outside of it.
+ * spans file systems, or one of its files has a name outside of it. `inodes` are those of its regular files.
  */
 export interface TreeStamp {
   readonly digest: string;
   readonly changedMs: number;
   readonly isSelfContained: boolean;
+  readonly inodes: BigUint64Array;
 }
 
 export interface StampedScan {

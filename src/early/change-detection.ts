@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { TreeStamp } from "../../workers/protocol.ts";
-import type { ByteString } from "../go/byte-string.ts";
 import { isNotExist } from "../go/errno.ts";
+import { hasLostFirstThread, mayBelongToBuild } from "./build-processes.ts";
+import type { LayerFiles, MappedFile } from "./layer-files.ts";
 
 /*
  * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
@@ -20,26 +21,28 @@ import { isNotExist } from "../go/errno.ts";
 /** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */
 const TICK_MS = 20;
 
-export function canShowChanges({ changedMs, isSelfContained }: TreeStamp, scanStartMs: number): boolean {
+export function canShowChanges(
+  { changedMs, isSelfContained }: Pick<TreeStamp, "changedMs" | "isSelfContained">,
+  scanStartMs: number,
+): boolean {
   return isSelfContained && changedMs < scanStartMs - TICK_MS;
 }
 
 const MAX_PROCESSES = 1000;
 
 /**
- * True if a process has a file below the directory open for writing, or in a shared mapping that it may write to. A
- * process that cannot be read counts if it belongs to the build. Also true with more than {@link MAX_PROCESSES}, such as
- * those of a whole host: reading them all would take too long.
- * @param directory real path, without symlinks
- * @param session of the build's processes: the builder leads one (setsid(2))
+ * True if a process has a file of the layer open for writing, or in a shared mapping that it may write to. A process that
+ * may not be inspected counts if it may belong to the build. Also true with more than {@link MAX_PROCESSES}, such as those
+ * of a whole host: reading them all would take too long.
+ * @param session of the builder, which leads it (setsid(2))
  */
-export function hasWriter(directory: ByteString, session: number, pids: readonly string[] = processes()): boolean {
+export function hasWriter(layer: LayerFiles, session: number, pids: readonly string[] = processes()): boolean {
   if (pids.length > MAX_PROCESSES) return true;
   return pids.some((pid) => {
     try {
-      return hasOpenFile(pid, directory) || hasMapping(pid, directory);
+      return directoriesOf(pid).some((process) => hasOpenFile(process, layer) || hasMapping(process, layer));
     } catch {
-      return sessionOf(pid) === session;
+      return mayBelongToBuild(pid, session);
     }
   });
 }
@@ -48,13 +51,25 @@ function processes(): string[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
 }
 
-function hasOpenFile(pid: string, directory: ByteString): boolean {
-  return readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
+/** Directories of /proc that show the process's descriptors and mappings. */
+function directoriesOf(pid: string): string[] {
+  const threads = `/proc/${pid}/task`;
+  return hasLostFirstThread(pid) ? readdirSync(threads).map((thread) => `${threads}/${thread}`) : [`/proc/${pid}`];
+}
+
+function hasOpenFile(process: string, layer: LayerFiles): boolean {
+  return readdirSync(`${process}/fd`).some((descriptor) => {
     try {
-      return (
-        readlinkSync(`/proc/${pid}/fd/${descriptor}`, "latin1").startsWith(`${directory}/`) &&
-        /^flags:\s+[0-7]*[1-3567]$/m.test(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "latin1"))
-      );
+      const path = `${process}/fd/${descriptor}`;
+      const target = readlinkSync(path, "latin1");
+      if (!target.startsWith("/")) return false;
+      const info = readFileSync(`${process}/fdinfo/${descriptor}`, "latin1");
+      if (!/^flags:\s+[0-7]*[1-3567]$/m.test(info)) return false;
+      if (layer.hasPath(target)) return true;
+      // Before stat(2), which may wait for a network.
+      if (!layer.mayBeOnMount(info)) return false;
+      const { dev, ino } = statSync(path, { bigint: true });
+      return layer.hasInode(dev, ino);
     } catch (error) {
       // Closed meanwhile.
       if (isNotExist(error)) return false;
@@ -63,55 +78,30 @@ function hasOpenFile(pid: string, directory: ByteString): boolean {
   });
 }
 
-const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ \S+ \d+ *(?<path>.*)$/;
+const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ (?<device>[0-9a-f]+:[0-9a-f]+) (?<inode>\d+) *(?<path>.*)$/;
 
-function hasMapping(pid: string, directory: ByteString): boolean {
-  const inside = `${escaped(directory)}/`;
-  const shared = mappings(`/proc/${pid}/maps`).filter(
-    ({ rights, path }) => rights[3] === "s" && path.startsWith(inside),
-  );
+function hasMapping(process: string, layer: LayerFiles): boolean {
+  const isShared = (mapping: Mapping) => mapping.rights[3] === "s" && layer.mayBeMapped(mapping);
+  const shared = mappings(`${process}/maps`).filter(isShared);
   if (shared.length === 0) return false;
   if (shared.some(({ rights }) => rights[1] === "w")) return true;
   // Of a file that was opened for writing, the mapping can become writable (`mw`: VM_MAYWRITE).
-  return mappings(`/proc/${pid}/smaps`).some(
-    ({ rights, path, flags }) => rights[3] === "s" && path.startsWith(inside) && flags.includes(" mw"),
-  );
+  return mappings(`${process}/smaps`).some((mapping) => isShared(mapping) && mapping.flags.includes(" mw"));
 }
 
-interface Mapping {
+interface Mapping extends MappedFile {
   readonly rights: string;
-  readonly path: string;
   flags: string;
 }
 
 function mappings(file: string): Mapping[] {
   const found: Mapping[] = [];
   for (const line of readFileSync(file, "latin1").split("\n")) {
-    const { rights, path } = MAPPING.exec(line)?.groups ?? {};
-    if (rights !== undefined && path !== undefined) found.push({ rights, path, flags: "" });
+    const { rights, device, inode, path } = MAPPING.exec(line)?.groups ?? {};
+    if (rights !== undefined && device !== undefined && inode !== undefined && path !== undefined)
+      found.push({ rights, device, inode, path, flags: "" });
     const last = found.at(-1);
     if (last !== undefined && line.startsWith("VmFlags:")) last.flags = line;
   }
   return found;
-}
-
-/** As the kernel writes paths there (`seq_file_path`). */
-function escaped(path: ByteString): string {
-  return path.replaceAll("\n", "\\012");
-}
-
-/**
- * Undefined after the process has ended, even if its parent never waits for it, as process 1 of a container often does
- * not. A program's name, in parentheses, may contain anything (proc_pid_stat(5)).
- */
-function sessionOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state, session, threads] = [fields[0], Number(fields[3]), Number(fields[17])];
-    // The first thread of a process can end before the others.
-    return state === "Z" && threads <= 1 ? undefined : session;
-  } catch {
-    return undefined;
-  }
 }

@@ -7,6 +7,7 @@ import { type ByteString, fsPath } from "../go/byte-string.ts";
 import { LayerWork } from "../observe/layer-work.ts";
 import type { DirectorySource } from "../plan/layers.ts";
 import { canShowChanges, hasWriter } from "./change-detection.ts";
+import { LayerFiles } from "./layer-files.ts";
 
 export interface EarlyPlan {
   readonly id: string;
@@ -58,10 +59,11 @@ export async function startEarlyLayer(
     const type = await distrustedFileSystem(directory);
     if (type !== undefined) return skip(`its file system (type ${type}) may hide changes`);
     const scanStartMs = Date.now();
-    const isWritten = () => hasWriter(directory, session);
-    if (isWritten()) return retry("a process has one of its files open for writing");
     const { index, stamp } = await builder.scan(plan.source, signal);
     if (!stamp.isSelfContained) return skip("a file has names outside of it");
+    const files = new LayerFiles(directory, stamp.inodes);
+    const isWritten = () => hasWriter(files, session);
+    if (isWritten()) return retry("a process has one of its files open for writing");
     if (!canShowChanges(stamp, scanStartMs)) return retry("it has just changed");
     if (plan.blob && !(await hasRoomFor(index.tarSize, spoolDir))) return retry(`${spoolDir} has too little room`);
     signal.throwIfAborted();

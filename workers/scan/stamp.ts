@@ -43,6 +43,7 @@ class TreeStamper implements TreeObserver {
   readonly #devices = new Set<bigint>();
   /** By inode number, how many names of a file are still to be found in the tree. */
   readonly #missingNames = new Map<bigint, bigint>();
+  readonly #inodes: bigint[] = [];
   #text = "";
   #changedNs = 0n;
   #isWhole = true;
@@ -73,6 +74,7 @@ class TreeStamper implements TreeObserver {
       `${path}\0${mode} ${uid} ${gid} ${size} ${dev} ${ino} ${nlink} ${rdev} ${mtimeNs} ${ctimeNs} ${linkName}`,
     );
     this.#devices.add(dev);
+    if (stats.isFile()) this.#inodes.push(ino);
     if (nlink > 1n && !stats.isDirectory()) this.#missingNames.set(ino, (this.#missingNames.get(ino) ?? nlink) - 1n);
     if (ctimeNs > this.#changedNs) this.#changedNs = ctimeNs;
   }
@@ -83,6 +85,7 @@ class TreeStamper implements TreeObserver {
       digest: this.#hash.digest("hex"),
       changedMs: this.#isWhole ? Math.ceil(Number(this.#changedNs) / 1e6) : Number.POSITIVE_INFINITY,
       isSelfContained: this.#devices.size <= 1 && [...this.#missingNames.values()].every((names) => names === 0n),
+      inodes: BigUint64Array.from(this.#inodes),
     };
   }
 

@@ -1,12 +1,13 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { getPriority } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
 import { IS_TRUSTED } from "../../support/early-scene.ts";
 import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
+import { findProgram } from "../../support/find-program.ts";
 import { openSpools } from "../../support/open-spools.ts";
-import { threadNiceness } from "../../support/process-state.ts";
+import { threadNiceness, workerThreads } from "../../support/process-state.ts";
 import { RegistryAccess } from "../../support/registry-access.ts";
 import { isRunning } from "../../support/server-process.ts";
 import { tempTree } from "../../support/temp-tree.ts";
@@ -116,6 +117,48 @@ describe.runIf(IS_TRUSTED)("a layer of a finished buildpack", () => {
     expect(early.isSecondRunning).toBe(true);
     await sameAsWithout(early, await early.finish(running));
   });
+
+  /** Leaves the builder's session with a mapping that no other process can see, and writes to it when it is told to. */
+  const HIDDEN_MAPPER = `import ctypes, mmap, os, sys
+path, ready, go, done = sys.argv[1:]
+os.setsid()
+PR_SET_DUMPABLE = 4
+ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+file = os.open(path, os.O_RDWR)
+mapping = mmap.mmap(file, 0)
+os.closerange(3, 100)
+mapping[0] = 65
+open(ready, "w").close()
+open(go).read()
+mapping[0] = 66
+open(done, "w").close()
+`;
+
+  test.runIf(findProgram("python3") !== undefined)(
+    "is exported at the end if a process that cannot be inspected may write to it",
+    async () => {
+      const early = await EarlyBuild.open();
+      early.build.write("mapper.py", HIDDEN_MAPPER);
+      const mapper = `mkfifo $FAKE_DIR/write $FAKE_DIR/ready $FAKE_DIR/done
+python3 $FAKE_DIR/mapper.py $layers/classes/lib $FAKE_DIR/ready $FAKE_DIR/write $FAKE_DIR/done >/dev/null 2>&1 &
+echo $! > $FAKE_DIR/mapper
+read -r ready < $FAKE_DIR/ready || true`;
+      early.buildpacks({
+        first: `${layerScript("classes", SMALL)}\n${mapper}`,
+        second: "echo > $FAKE_DIR/write; read -r done < $FAKE_DIR/done || true",
+      });
+      const running = early.start();
+      onTestFinished(() => {
+        const pid = Number(early.build.record("mapper"));
+        if (pid !== 0 && isRunning(pid)) process.kill(pid);
+      });
+      const { pid } = running.process;
+      await vi.waitFor(() => expect(workerThreads(pid)).not.toEqual([]), WAIT);
+      // Refused, or made.
+      await vi.waitFor(() => expect(workerThreads(pid).length === 0 || early.uploaded.length > 0).toBe(true), WAIT);
+      await sameAsWithout(early, await early.finish(running));
+    },
+  );
 
   test("is hashed if only the cache takes it, and exported with the cache", async () => {
     const early = await EarlyBuild.open();

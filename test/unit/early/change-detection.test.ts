@@ -1,13 +1,16 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { canShowChanges, hasWriter } from "../../../src/early/change-detection.ts";
+import { LayerFiles } from "../../../src/early/layer-files.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
+import { stampTree } from "../../../workers/scan/stamp.ts";
 import { findProgram } from "../../support/find-program.ts";
 import { statFields } from "../../support/process-state.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/time-limits.ts";
 
 describe("a stamp shows later changes", () => {
   const stamp = { digest: "", changedMs: 1_000_000, isSelfContained: true };
@@ -34,13 +37,28 @@ test("a file system in memory or of the kernel is not trusted", async () => {
 /** No process has it. */
 const SESSION = 999_999_999;
 
+function layerFiles(directory: string): LayerFiles {
+  const { inodes } = stampTree({ kind: "directory", path: directory, uid: 0, gid: 0 });
+  return new LayerFiles(directory, inodes);
+}
+
+function isWritten(directory: string): boolean {
+  return hasWriter(layerFiles(directory), SESSION);
+}
+
+/** A program that prints a line once it holds a file, until the test ends; its process ID. */
+async function hold(program: string, args: readonly string[]): Promise<number | undefined> {
+  const holder = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void holder.kill());
+  await once(holder.stdout, "data");
+  return holder.pid;
+}
+
 /** Looks at two directories while a program holds a file of the first, whose path is its last argument. */
 async function looks(program: string, args: readonly string[]): Promise<{ layer: boolean; layers: boolean }> {
   const root = realpathSync(tempTree({ "layer/a b": "content", "layers/c": "" }));
-  const holder = spawn(program, [...args, join(root, "layer/a b")], { stdio: ["pipe", "pipe", "inherit"] });
-  onTestFinished(() => void holder.kill());
-  await once(holder.stdout, "data");
-  return { layer: hasWriter(join(root, "layer"), SESSION), layers: hasWriter(join(root, "layers"), SESSION) };
+  await hold(program, [...args, join(root, "layer/a b")]);
+  return { layer: isWritten(join(root, "layer")), layers: isWritten(join(root, "layers")) };
 }
 
 const MAP = `import mmap, os, sys
@@ -65,6 +83,81 @@ describe.runIf(findProgram("python3") !== undefined)("a mapping", () => {
   });
 });
 
+/** The file gets its name in the layer after it was opened, and keeps no other; `held` is the mapping or the descriptor. */
+const MOVED = `import mmap, os, sys
+how, held, elsewhere, layer = sys.argv[1:]
+path = elsewhere + "/file"
+if how == "unnamed":
+    file = os.open(elsewhere, os.O_RDWR | os.O_TMPFILE)
+else:
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+os.ftruncate(file, 4096)
+if held == "mapping":
+    mapping = mmap.mmap(file, 4096)
+if how == "unnamed":
+    os.link(f"/proc/self/fd/{file}", layer + "/file", src_dir_fd=file)
+else:
+    os.link(path, layer + "/file")
+    os.unlink(path)
+if held == "mapping":
+    os.closerange(3, 100)
+print("held", flush=True)
+sys.stdin.readline()
+`;
+
+function mountOverlay(): string {
+  const root = realpathSync(tempTree({ "lower/": "", "upper/": "", "work/": "", "merged/": "" }));
+  const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((name) => join(root, name));
+  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, String(merged)], { stdio: "ignore" });
+  onTestFinished(() => void execFileSync("umount", ["--lazy", String(merged)]));
+  return String(merged);
+}
+
+const mayMount =
+  process.getuid?.() === 0 &&
+  spawnSync("unshare", ["-m", "mount", "-t", "overlay", "overlay", "-o", "lowerdir=/etc:/usr", "/mnt"]).status === 0;
+
+const FILE_SYSTEMS = {
+  "the file system of TMPDIR": () => realpathSync(tempTree()),
+  ...(mayMount ? { overlayfs: mountOverlay } : {}),
+};
+
+describe.runIf(findProgram("python3") !== undefined)("a file that was opened outside of the layer", () => {
+  const ways = Object.entries(FILE_SYSTEMS).flatMap(([name, open]) =>
+    ["linked", "unnamed"].flatMap((how) => ["mapping", "descriptor"].map((held) => ({ name, open, how, held }))),
+  );
+
+  test.each(ways)("and is then $how in it counts by its $held, on $name", async ({ open, how, held }) => {
+    const root = open();
+    const [elsewhere, layer, other] = ["elsewhere", "layer", "other"].map((name) => join(root, name));
+    for (const directory of [elsewhere, layer, other]) mkdirSync(String(directory));
+    await hold("python3", ["-c", MOVED, how, held, String(elsewhere), String(layer)]);
+    expect(isWritten(String(layer))).toBe(true);
+    expect(isWritten(String(other))).toBe(false);
+  });
+});
+
+/** Ends its first thread, and lets another one hold the mapping. */
+const THREADED = `import ctypes, mmap, os, sys, threading
+file = os.open(sys.argv[1], os.O_RDWR)
+mapping = mmap.mmap(file, 0)
+os.closerange(3, 100)
+def hold():
+    print("held", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(SYS_EXIT, 0)
+`.replace("SYS_EXIT", process.arch === "x64" ? "60" : "93");
+
+test.runIf(findProgram("python3") !== undefined)("a process whose first thread has ended counts", async () => {
+  const root = realpathSync(tempTree({ "layer/a": "content" }));
+  const pid = await hold("python3", ["-c", THREADED, join(root, "layer/a")]);
+  await vi.waitFor(() => expect(statFields(`/proc/${pid}`)[0]).toBe("Z"), WAIT);
+  expect(isWritten(join(root, "layer"))).toBe(true);
+});
+
 test.each([
   [">", "writing", true],
   ["<>", "reading and writing", true],
@@ -75,14 +168,11 @@ test.each([
   expect(await looks("sh", ["-c", script, "sh"])).toEqual({ layer: expected, layers: false });
 });
 
+const ANY_LAYER = new LayerFiles("/", new BigUint64Array());
+
 test("too many processes to look at count as one that writes", () => {
-  expect(
-    hasWriter(
-      "/layers/a",
-      SESSION,
-      Array.from({ length: 1001 }, () => "999999999"),
-    ),
-  ).toBe(true);
+  const pids = Array.from({ length: 1001 }, () => "999999999");
+  expect(hasWriter(ANY_LAYER, SESSION, pids)).toBe(true);
 });
 
 /** Process 1 of some machines has rights that no other process has. */
@@ -97,10 +187,10 @@ const unreadable = readdirSync("/proc").find((pid) => {
 test.runIf(unreadable !== undefined)("a process that cannot be read counts if it is of the build's session", () => {
   const pid = unreadable ?? "";
   const session = Number(statFields(`/proc/${pid}`)[3]);
-  expect(hasWriter("/layers/a", session, [pid])).toBe(true);
-  expect(hasWriter("/layers/a", SESSION, [pid])).toBe(false);
+  expect(hasWriter(ANY_LAYER, session, [pid])).toBe(true);
+  expect(hasWriter(ANY_LAYER, SESSION, [pid])).toBe(false);
 });
 
 test("a process that has ended writes nothing", () => {
-  expect(hasWriter("/layers/a", SESSION, ["999999999"])).toBe(false);
+  expect(hasWriter(ANY_LAYER, SESSION, ["999999999"])).toBe(false);
 });

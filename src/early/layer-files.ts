@@ -1,0 +1,93 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { type ByteString, fsPath } from "../go/byte-string.ts";
+
+/** A line of /proc/PID/maps (proc_pid_maps(5)). */
+export interface MappedFile {
+  /** Major and minor number, hexadecimal. */
+  readonly device: string;
+  readonly inode: string;
+  readonly path: string;
+}
+
+/** The files of a layer, as /proc shows them. */
+export class LayerFiles {
+  readonly #inside: string;
+  readonly #inodes: BigUint64Array;
+  readonly #device: bigint;
+  readonly #mounts = readMounts();
+  readonly #mount: Mount | undefined;
+
+  /**
+   * @param directory real path, without symlinks
+   * @param inodes of all regular files below it, which are on one device
+   */
+  constructor(directory: ByteString, inodes: BigUint64Array) {
+    this.#inside = `${directory}/`;
+    this.#inodes = inodes;
+    const descriptor = openSync(fsPath(directory), "r");
+    try {
+      this.#device = fstatSync(descriptor, { bigint: true }).dev;
+      this.#mount = this.#mounts.get(mountId(readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")));
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** True for a path in the layer, also of a file that was removed from it. */
+  hasPath(path: ByteString): boolean {
+    return path.startsWith(this.#inside);
+  }
+
+  hasInode(device: bigint, inode: bigint): boolean {
+    return device === this.#device && this.#inodes.includes(inode);
+  }
+
+  /**
+   * True if a descriptor with this fdinfo may be of a file of the layer. A mount that is not in this process's mount
+   * namespace may be one.
+   */
+  mayBeOnMount(fdinfo: string): boolean {
+    const mount = this.#mounts.get(mountId(fdinfo));
+    return mount === undefined || mount.device === this.#mount?.device;
+  }
+
+  /**
+   * True if a mapping may be of a file of the layer.
+   *
+   * The device of a mapping is the file system's (`s_dev`, as in mountinfo). stat(2) has another one on Btrfs. On
+   * overlayfs recent kernels show the overlay's inode (`file_user_inode` in
+   * https://github.com/torvalds/linux/blob/v6.12/fs/proc/task_mmu.c), others the upper file's: another device, and the
+   * same number, except for a file that was copied up. A mapping of such a file counts if its path does not tell either.
+   */
+  mayBeMapped({ device: hexadecimal, inode, path }: MappedFile): boolean {
+    if (path.startsWith(this.#inside.replaceAll("\n", "\\012"))) return true;
+    const device = hexadecimal
+      .split(":")
+      .map((number) => Number.parseInt(number, 16))
+      .join(":");
+    const isOverlay = this.#mount?.type === "overlay";
+    const isSameDevice = isOverlay || this.#mount === undefined || device === this.#mount.device;
+    if (isSameDevice && this.#inodes.includes(BigInt(inode))) return true;
+    return isOverlay && path.endsWith(" (deleted)") && !device.startsWith("0:");
+  }
+}
+
+interface Mount {
+  /** Major and minor number. */
+  readonly device: string;
+  readonly type: string;
+}
+
+/** By mount ID (proc_pid_mountinfo(5)), which is unique on the machine. */
+function readMounts(): ReadonlyMap<string, Mount> {
+  const mounts = new Map<string, Mount>();
+  for (const line of readFileSync("/proc/self/mountinfo", "latin1").split("\n")) {
+    const { id, device, type } = /^(?<id>\d+) \d+ (?<device>\S+) .* - (?<type>\S+) /.exec(line)?.groups ?? {};
+    if (id !== undefined && device !== undefined && type !== undefined) mounts.set(id, { device, type });
+  }
+  return mounts;
+}
+
+function mountId(fdinfo: string): string {
+  return /^mnt_id:\s+(\d+)$/m.exec(fdinfo)?.[1] ?? "";
+}
