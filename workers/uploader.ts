@@ -48,6 +48,7 @@ export default async ({ port, route, request, body }: UploadTask): Promise<Uploa
   } catch (error) {
     return sent.isStalled ? { kind: "stalled", position } : { kind: "failed", error: errorToWire(error), position };
   } finally {
+    sent.close();
     // A response may come before the body is sent.
     stop.abort();
     await source.isUnread;

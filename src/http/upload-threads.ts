@@ -61,32 +61,34 @@ export class UploadThreads {
   async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawResponse> {
     const { signal, body: _, ...rest } = request;
     signal?.throwIfAborted();
+    body.begin();
     const { hooks } = body;
     const { admit, onPosition } = hooks;
     const { fileDescriptor, offset, close } = file.openFile();
     const { port1: port, port2 } = new MessageChannel();
     const send = (message: UploadCommand) => port.postMessage(message);
-    const failed = new AbortController();
-    const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
     const onStop = () => send({ kind: "stop" });
+    const stop = AbortSignal.any([body.cancelled, body.signal]);
     stop.addEventListener("abort", onStop);
     port.on("message", (notice: UploadNotice) => {
       if (notice.kind === "position") onPosition(notice.position);
       else
         void admit?.(notice.bytes).then(
           () => send({ kind: "admitted" }),
-          (error: unknown) => failed.abort(error),
+          (error: unknown) => body.cancel(error),
         );
     });
     let isOver = false;
-    this.#follow(file, () => isOver, send).catch((error: unknown) => failed.abort(error));
+    this.#follow(file, () => isOver, send).catch((error: unknown) => {
+      if (!isOver) body.cancel(error);
+    });
     try {
       const task = uploadTask(port2, route, rest, body, { fileDescriptor, offset });
       const reply = await this.#threads.run(task, true, port2).catch((error: unknown) => {
         this.#hasFailed = true;
         throw new HttpError("HTTP_THREAD", `the thread of the upload died: ${messageOf(error)}`);
       });
-      stop.throwIfAborted();
+      signal?.throwIfAborted();
       onPosition(reply.position);
       if (reply.kind === "stalled") throw stallFault(hooks);
       if (reply.kind === "failed") throw errorFromWire(reply.error);

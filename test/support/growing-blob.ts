@@ -56,8 +56,9 @@ export class TestBlob implements GrowingBlob {
     this.#wakeReaders();
   }
 
-  async reaches(bytes: number): Promise<boolean> {
+  async reaches(bytes: number, signal?: AbortSignal): Promise<boolean> {
     while (this.#available <= bytes) {
+      signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#isComplete) return false;
       await this.#wake.promise;
@@ -67,7 +68,8 @@ export class TestBlob implements GrowingBlob {
 
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     this.reads.push(from);
-    for (let position = from; await this.reaches(position); ) {
+    signal?.addEventListener("abort", () => this.#wakeReaders());
+    for (let position = from; await this.reaches(position, signal); ) {
       signal?.throwIfAborted();
       const end = Math.min(this.#available, position + this.#chunkSize);
       yield this.#bytes.subarray(position, end);

@@ -58,6 +58,8 @@ export class Upload {
   #mayTryAgain = false;
   /** Bytes that the connection had accepted when the last attempt broke; 0 for another outcome. */
   #cutBytes = 0;
+  /** Milliseconds that the last request took to end after it was cancelled. */
+  #cancelMs = 0;
   #isResumed = false;
   #mayResume = true;
 
@@ -114,7 +116,7 @@ export class Upload {
         const { priority } = this.#options;
         await cancelUpload(this.#connection, this.#location, {
           priority,
-          signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS),
+          signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS - this.#cancelMs),
         });
       }
       const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
@@ -190,8 +192,7 @@ export class Upload {
           progressed,
         );
         this.#offset = to ?? (await this.#blob.done).size;
-        if (headerOf(response, "location") !== undefined)
-          this.#location = await this.#connection.client.location(response);
+        await this.#follow(response);
         if (to === undefined) break;
       }
     } catch (error) {
@@ -203,6 +204,10 @@ export class Upload {
       return this.#transfer(progressed);
     }
     await this.#commit();
+  }
+
+  async #follow(response: RegistryResponse): Promise<void> {
+    if (headerOf(response, "location") !== undefined) this.#location = await this.#connection.client.location(response);
   }
 
   #learn(error: unknown): boolean {
@@ -317,8 +322,15 @@ export class Upload {
         signal: body.signal,
       });
       await discard(response);
+      // After a commit, the location is the blob's.
+      if (body.cancelled.aborted && method === "PATCH" && response.status === 202) await this.#follow(response);
+      body.cancelled.throwIfAborted();
       return response;
+    } catch (error) {
+      body.cancelled.throwIfAborted();
+      throw error;
     } finally {
+      this.#cancelMs = body.close();
       foreground?.leave();
     }
   }

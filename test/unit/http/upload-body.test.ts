@@ -78,3 +78,56 @@ test("a listening body pauses at doubling offsets up to its limit", async () => 
   expect(size).toBe(2 << 20);
   expect(pauses).toEqual([128, 256, 512]);
 });
+
+function openCancellable(length: number | undefined) {
+  const blob = new TestBlob(seededBytes(1 << 20, 1));
+  blob.growTo(64 << 10);
+  const caller = new AbortController();
+  const hooks = { destination: "reg.example/app", stallMs: STALL_MS, onPosition: () => undefined };
+  const body = new UploadBody(blob, { from: 0, to: undefined, length }, hooks, caller.signal);
+  return { blob, caller, body, chunks: body.open()[Symbol.asyncIterator]() };
+}
+
+test("a chunked body ends if it is cancelled, and its request is aborted only if it does not end soon", async () => {
+  const { caller, body, chunks } = openCancellable(undefined);
+  await chunks.next();
+  const reason = new Error("stopped");
+  caller.abort(reason);
+  expect(await chunks.next()).toMatchObject({ done: true });
+  expect(body.cancelled.reason).toBe(reason);
+  expect(body.signal.aborted).toBe(false);
+  vi.advanceTimersByTime(250);
+  expect(body.signal.reason).toBe(reason);
+});
+
+test("a chunked body ends if its source fails", async () => {
+  const { blob, body, chunks } = openCancellable(undefined);
+  await chunks.next();
+  const reason = new Error("a file changed");
+  blob.fail(reason);
+  expect(await chunks.next()).toMatchObject({ done: true });
+  expect(body.cancelled.reason).toBe(reason);
+  expect(body.close()).toBe(0);
+  vi.advanceTimersByTime(STALL_MS);
+  expect(body.signal.aborted).toBe(false);
+});
+
+test.each([
+  ["has a length", 1 << 20, true],
+  ["has not begun", undefined, false],
+])("a body that %s aborts its request at once if it is cancelled", async (_, length, hasBegun) => {
+  const { caller, body, chunks } = openCancellable(length);
+  if (hasBegun) await chunks.next();
+  const reason = new Error("stopped");
+  caller.abort(reason);
+  expect(body.signal.reason).toBe(reason);
+  await expect(chunks.next()).rejects.toBe(reason);
+});
+
+test("an error of the connection is not the source's", async () => {
+  const { body, chunks } = openCancellable(undefined);
+  await chunks.next();
+  const reason = new Error("reset");
+  await expect(chunks.throw?.(reason)).rejects.toBe(reason);
+  expect(body.cancelled.aborted).toBe(false);
+});
