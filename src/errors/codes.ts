@@ -262,7 +262,7 @@ export const CODES = {
     "Check that the directory exists, and that the user of the build may read and write all that is in it (-cache-dir, -launch-cache; for a cache in a registry, -cache-image).",
   ),
   EXPORT_CACHE_IN_USE: entry(
-    "Another export uses the cache directory.",
+    "Another export, or this one's other cache, uses the cache directory.",
     "Give each export a cache directory of its own, or run them one after the other.",
   ),
   EXPORT_DAEMON_UNREACHABLE: entry(

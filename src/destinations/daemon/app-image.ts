@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import type { HashFile } from "../../caches/volume-cache.ts";
 import { awaitedLater } from "../../concurrency/task-scope.ts";
 import { isDockerFault } from "../../docker/fault.ts";
@@ -105,8 +106,16 @@ export class DaemonApp implements AppDestination {
   }
 
   async openLaunchCache(hashFile: HashFile): Promise<void> {
-    const { launchCacheDir } = this.#settings;
+    const { launchCacheDir, cacheDir, cacheImage } = this.#settings;
     if (launchCacheDir === "") return;
+    if (cacheImage === "" && cacheDir !== "" && (await isSame(launchCacheDir, cacheDir))) {
+      this.#launchCacheFault = new Fault(
+        "EXPORT_CACHE_IN_USE",
+        `-launch-cache and -cache-dir name one directory: ${launchCacheDir}`,
+        { hint: "Give the launch cache a directory of its own." },
+      );
+      return;
+    }
     const opened = await LaunchCache.open(launchCacheDir, hashFile);
     if (opened instanceof Fault) this.#launchCacheFault = opened;
     else this.#launchCache = opened;
@@ -168,8 +177,11 @@ export class DaemonApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
+      const [first] = this.#references;
+      const failure =
+        first?.tag === undefined ? new Fault("EXPORT_DAEMON_TAG", error.message, { cause: error }) : error;
       // Names as typed, which is how the log shows them (docs/compatibility.md#daemon-failures-by-name).
-      const names = this.#references.map(({ original }) => ({ name: original, failure: error }));
+      const names = this.#references.map(({ original }) => ({ name: original, failure }));
       return { names, ...identify(""), manifestSize };
     }
   }
@@ -258,6 +270,11 @@ export class DaemonApp implements AppDestination {
     const [first] = this.#references;
     return first?.digest === undefined ? (first?.name ?? this.name) : first.original;
   }
+}
+
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [real, otherReal] = await Promise.all([one, other].map((path) => realpath(path).catch(() => path)));
+  return real === otherReal;
 }
 
 function identify(id: string): Pick<SavedImage, "label" | "identifier" | "identifiedBy"> {

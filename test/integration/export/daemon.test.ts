@@ -173,6 +173,25 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(names.sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
   });
 
+  test("is not asked for a tag with a digest without advice, though it is the first name", async () => {
+    const scene = await openScene();
+    const run = await scene.export([`digested@sha256:${"0".repeat(64)}`, "digested:1"]);
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toContain("\nName the image with a tag: repository:tag instead of repository@sha256:...\n");
+  });
+
+  test("is left without a launch cache in the directory of the cache", async () => {
+    const scene = await openScene();
+    const directory = scene.launchCache();
+    const run = await scene.export(["one-directory"], ["-launch-cache", directory, "-cache-dir", `${directory}/.`]);
+    expect(run.exitCode).toBe(0);
+    expect(run.stderr).toContain(
+      `Warning: Failed to export launch cache: -launch-cache and -cache-dir name one directory: ${directory}\n` +
+        "Give the launch cache a directory of its own.\n",
+    );
+    expect(readdirSync(join(directory, "committed"))).toContain("io.buildpacks.lifecycle.cache.metadata");
+  });
+
   test("is said not to have a run image that it does not have", async () => {
     const scene = await openScene();
     const missing = "f".repeat(64);
