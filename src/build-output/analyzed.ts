@@ -78,8 +78,11 @@ export async function readAnalyzed(path: string, logger: Logger): Promise<Analyz
 export function analyzedRunImage({ runImage }: Analyzed, path: string): string {
   const reference = runImage?.reference ?? "";
   if (reference !== "") return reference;
-  const hint = existsSync(path)
-    ? `Run the analyzer again: ${path} must have a table [run-image] with a reference.`
-    : `Run the analyzer first: there is no ${path}. If it is elsewhere, name it in -analyzed, or its directory in -layers.`;
-  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", { hint });
+  throw new Fault("EXPORT_ARGS_RUN_IMAGE", "run image not found in analyzed metadata", { hint: hintFor(path) });
+}
+
+function hintFor(path: string): string {
+  if (path === "") return "Name the analyzer's analyzed.toml in -analyzed, which is empty, or leave the flag out.";
+  if (existsSync(path)) return `Run the analyzer again: ${path} must have a table [run-image] with a reference.`;
+  return `Run the analyzer first: there is no ${path}. If it is elsewhere, name it in -analyzed, or its directory in -layers.`;
 }

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Fault, messageOf } from "../errors/fault.ts";
+import { systemHint } from "../errors/shortage.ts";
 
 /*
  * Plain descriptors, because Node ends the process when it collects an open FileHandle, which a finished spool may be
@@ -46,9 +47,11 @@ export async function closeSpoolFile(file: number): Promise<void> {
 }
 
 function cannotCreate(directory: string, error: unknown): Fault {
+  const hint = systemHint(error);
+  const ofSystem = hint === undefined ? "" : `${hint}\n`;
   return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${messageOf(error)}`, {
     cause: error,
-    hint: "Give a writable directory with -spool-dir or TMPDIR.",
+    hint: `${ofSystem}Give a writable directory with -spool-dir or TMPDIR.`,
   });
 }
 

@@ -189,8 +189,16 @@ async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
-    throw error instanceof Fault || !isSystemError(error)
-      ? error
-      : pathFault("EXPORT_LAYOUT_WRITE", "write", path, error);
+    throw error instanceof Fault || !isSystemError(error) ? error : writeFault("write", path, error);
   }
+}
+
+export function writeFault(operation: string, path: string, error: unknown): Fault {
+  const isDirectory = isSystemError(error) && error.code === "EISDIR";
+  // A temporary file may have been the one to write.
+  const target = isDirectory && "dest" in error && typeof error.dest === "string" ? error.dest : path;
+  const hint = isDirectory
+    ? `Remove the directory ${target}, which is in the place of a file of the layout.`
+    : undefined;
+  return pathFault("EXPORT_LAYOUT_WRITE", operation, target, error, { hint });
 }

@@ -6,7 +6,7 @@ import { pathFault } from "../../go/errno.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import { type Descriptor, OCI_INDEX } from "../../oci/descriptor.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { putBytes } from "./blobs.ts";
+import { putBytes, writeFault } from "./blobs.ts";
 import { makeWorkDirectory, removeWorkDirectory, workPath } from "./work-directory.ts";
 
 /**
@@ -97,7 +97,7 @@ export class Layout {
     const path = join(this.path, name);
     const temporary = join(workPath(this.path), randomUUID());
     await replaceDurably(path, text, temporary, MODE).catch((error: unknown) => {
-      throw pathFault("EXPORT_LAYOUT_WRITE", "open", path, error);
+      throw writeFault("open", path, error);
     });
   }
 }

@@ -137,6 +137,23 @@ describe("-spool-dir", () => {
   });
 
   test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
+    "fails with a clear error and a remedy if the file system takes no more files (needs root)",
+    async () => {
+      const scene = await Scene.openSmall(await FakeRegistry.start());
+      const spool = join(tempTree(), "spool");
+      mkdirSync(spool);
+      // The directory itself takes the only inode.
+      execFileSync("mount", ["-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", spool]);
+      onTestFinished(() => void execFileSync("umount", ["--lazy", spool]));
+      const run = await scene.export({ flags: ["-spool-dir", spool] });
+      expect(run.exitCode).toBe(62);
+      expect(run.stderr).toMatch(
+        /ERROR: failed to export: .*failed to create a spool file in .*: ENOSPC.*\nThe file system is full: .*\nGive a writable directory with -spool-dir/,
+      );
+    },
+  );
+
+  test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
     "fails with a clear error and a remedy if the disk is full (needs root)",
     async () => {
       const registry = await FakeRegistry.start();

@@ -225,6 +225,13 @@ describe("failures", () => {
     expect(lines).toEqual([`warn No analyzed metadata found at path "${cwd}/layers/analyzed.toml"`]);
   });
 
+  test("an empty path of analyzed.toml is named as such", async () => {
+    const { result } = resolve({ args: ["-analyzed=", "reg.example/app"] });
+    expect(await rejectionOf(result)).toMatchObject({
+      hint: "Name the analyzer's analyzed.toml in -analyzed, which is empty, or leave the flag out.",
+    });
+  });
+
   test("an unreadable analyzed.toml is an error", async () => {
     const cwd = tempTree({ "layers/analyzed.toml/": "" });
     expect(await rejectionOf(resolveIn(cwd, ["reg.example/app"]).result)).toMatchObject({

@@ -95,6 +95,17 @@ describe("putBlob", () => {
     expectBlob();
   });
 
+  test.each([true, false])("names a directory in its place (named spool: %s)", async (isNamed) => {
+    const { spool } = await spooled(isNamed);
+    const path = blobPath(root, BLOB.digest);
+    mkdirSync(path);
+    expect(await rejectionOf(putBlob(root, spool, signal))).toMatchObject({
+      code: "EXPORT_LAYOUT_WRITE",
+      hint: `Remove the directory ${path}, which is in the place of a file of the layout.`,
+    });
+    await spool.release();
+  });
+
   test("copies an unlinked file", async () => {
     const { spool } = await spooled(false);
     expect(await putBlob(root, spool, signal)).toBe(true);

@@ -45,6 +45,18 @@ test("index.json stays unchanged if a blob cannot be written", async () => {
   expect(readFileSync(join(layout.path, "index.json"), "utf8")).toBe(before);
 });
 
+test.each([["index.json"], ["oci-layout"], [join("blobs", ...imageOf("one").configDescriptor.digest.split(":"))]])(
+  "the advice for a directory in the place of a file is to remove it: %s",
+  async (name) => {
+    const layout = new Layout(tempTree({ [`${name}/`]: "" }));
+    expect(await rejectionOf(layout.putImage(imageOf("one"), "latest"))).toMatchObject({
+      code: "EXPORT_LAYOUT_WRITE",
+      hint: `Remove the directory ${join(layout.path, name)}, which is in the place of a file of the layout.`,
+    });
+    layout.close();
+  },
+);
+
 test("close() removes unfinished files", async () => {
   const layout = new Layout(tempTree());
   const directory = await layout.create();
