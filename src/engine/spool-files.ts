@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { systemHint } from "../errors/shortage.ts";
+import { goErrnoText, isSystemError } from "../go/errno.ts";
 
 /*
  * Plain descriptors, because Node ends the process when it collects an open FileHandle, which a finished spool may be
@@ -49,7 +50,8 @@ export async function closeSpoolFile(file: number): Promise<void> {
 function cannotCreate(directory: string, error: unknown): Fault {
   const hint = systemHint(error);
   const ofSystem = hint === undefined ? "" : `${hint}\n`;
-  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${messageOf(error)}`, {
+  const reason = isSystemError(error) ? goErrnoText(error) : messageOf(error);
+  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${reason}`, {
     cause: error,
     hint: `${ofSystem}Give a writable directory with -spool-dir or TMPDIR.`,
   });

@@ -60,6 +60,7 @@ const SHORTAGES: Readonly<Record<string, Shortage>> = {
 const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "The file system is full: free space or inodes on it, or use another one.",
   EDQUOT: "The user's quota on that file system is used up: free space, or raise the quota.",
+  ENAMETOOLONG: "The path, or a name in it, is longer than the system takes: shorten or remove it.",
   EROFS: "The file system is mounted read-only: mount it writable, or use another path.",
   EIO: "The disk or the network file system failed: look into the kernel's log (dmesg).",
   ESTALE: "The network file system lost the file: mount it again.",

@@ -148,7 +148,7 @@ describe("-spool-dir", () => {
       const run = await scene.export({ flags: ["-spool-dir", spool] });
       expect(run.exitCode).toBe(62);
       expect(run.stderr).toMatch(
-        /ERROR: failed to export: .*failed to create a spool file in .*: ENOSPC.*\nThe file system is full: .*\nGive a writable directory with -spool-dir/,
+        /ERROR: failed to export: .*failed to create a spool file in .*: no space left on device\nThe file system is full: .*\nGive a writable directory with -spool-dir/,
       );
     },
   );

@@ -85,6 +85,7 @@ function systemError(code: string, syscall = "open"): Error {
 test.each<[string, unknown, FaultCode, RegExp]>([
   ["a full disk", systemError("ENOSPC", "write"), "EXPORT_SYSTEM", /file system is full: free space/],
   ["a quota", systemError("EDQUOT", "write"), "EXPORT_SYSTEM", /quota .* free space/],
+  ["a path that is too long", systemError("ENAMETOOLONG"), "EXPORT_SYSTEM", /longer than the system takes: shorten/],
   ["a read-only file system", systemError("EROFS"), "EXPORT_SYSTEM", /read-only: mount it writable/],
   ["a broken disk", systemError("EIO", "read"), "EXPORT_SYSTEM", /disk or the network file system failed/],
   ["a missing file", systemError("ENOENT"), "EXPORT_SYSTEM", /Correct what the message names/],
