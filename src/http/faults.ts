@@ -272,7 +272,9 @@ function isBeforeAnyResponse(code: string, error: unknown): boolean {
 
 function networkErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
-  return error.code.startsWith("EXPORT_") ? undefined : error.code;
+  // undici notices that a body is longer or shorter than its Content-Length, which is its source's fault.
+  const isOfBody = error.code.startsWith("EXPORT_") || error.code === "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH";
+  return isOfBody ? undefined : error.code;
 }
 
 function dialedAddress(error: unknown): string {

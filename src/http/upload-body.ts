@@ -1,3 +1,4 @@
+import { toFault } from "../errors/fault.ts";
 import { RegistryFault } from "./faults.ts";
 import type { StreamedBody } from "./transport.ts";
 
@@ -142,7 +143,7 @@ export class UploadBody implements StreamedBody {
     let pauseAt = FIRST_PAUSE_BYTES;
     let isReading = true;
     try {
-      for await (const chunk of this.source.read(from, stop)) {
+      for await (const chunk of this.#readSource(from, stop)) {
         const part = chunk.subarray(0, Math.min(chunk.length, to - position));
         if (admit !== undefined) await admit(part.length);
         const timer = setTimeout(() => this.#stall(), this.hooks.stallMs);
@@ -171,6 +172,16 @@ export class UploadBody implements StreamedBody {
   #stall(): void {
     this.#isStalled = true;
     this.#aborted.abort(stallFault(this.hooks));
+  }
+
+  /** Its errors become faults, because an error with a code, such as EIO of a file, would look like the connection's. */
+  async *#readSource(from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.source.read(from, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw toFault(error);
+    }
   }
 }
 

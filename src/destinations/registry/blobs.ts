@@ -1,6 +1,7 @@
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
 import { networkFault, RegistryFault } from "../../http/faults.ts";
+import { headerOf } from "../../http/http.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256 } from "../../oci/digest.ts";
@@ -39,8 +40,8 @@ export function memoryBlob(bytes: Uint8Array): GrowingBlob {
 }
 
 /**
- * A repository's blob as a source for an upload. Checks its length; the receiving registry verifies the digest when the
- * upload is committed.
+ * A repository's blob as a source for an upload. Never yields more than its descriptor says, and throws if there is
+ * less or more; the receiving registry verifies the digest when the upload is committed.
  */
 export function remoteBlob(connection: Connection, descriptor: Descriptor, work: Work): GrowingBlob {
   const { digest, size } = descriptor;
@@ -67,26 +68,30 @@ async function* readBlob(
     expected: from > 0 ? [200, 206] : [200],
     headers: from > 0 ? { range: `bytes=${from}-` } : {},
   });
+  const wrongSize = (bytes: number | "more") =>
+    new Fault(
+      "EXPORT_REGISTRY_BLOB",
+      `blob ${digest} of ${connection.repository.name}: expected ${size} bytes, got ${bytes}`,
+      { destination: connection.repository.name },
+    );
   // A server without range support sends everything.
   let position = response.status === 206 ? from : 0;
+  const announced = headerOf(response, "content-length");
+  const end = announced === undefined ? size : position + Number(announced);
   try {
     for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      // As in go-containerregistry (v0.21.9 pkg/v1/remote/fetcher.go, `fetchBlobURL`).
+      if (end !== size) throw wrongSize(end);
       const skipped = Math.max(0, from - position);
       position += chunk.length;
+      if (position > size) throw wrongSize("more");
       if (chunk.length > skipped) yield chunk.subarray(skipped);
     }
   } catch (error) {
     work.signal?.throwIfAborted();
     throw networkFault("GET", response.url, error);
   }
-  if (position !== size)
-    throw new Fault(
-      "EXPORT_REGISTRY_BLOB",
-      `blob ${digest} of ${connection.repository.name}: expected ${size} bytes, got ${position}`,
-      {
-        destination: connection.repository.name,
-      },
-    );
+  if (position !== size) throw wrongSize(position);
 }
 
 const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);

@@ -52,6 +52,7 @@ test.each([
 
 test.each([
   [new Fault("EXPORT_LAYER_CHANGED", "file changed")],
+  [failure("UND_ERR_REQ_CONTENT_LENGTH_MISMATCH")],
   [new DOMException("stopped", "AbortError")],
   ["a reason"],
 ])("errors from elsewhere pass unchanged: %s", (error) => {

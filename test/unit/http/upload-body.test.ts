@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Fault } from "../../../src/errors/fault.ts";
 import { UploadBody } from "../../../src/http/upload-body.ts";
 import { TestBlob } from "../../support/growing-blob.ts";
 import { seededBytes } from "../../support/random.ts";
@@ -103,7 +104,7 @@ test("a chunked body ends if it is cancelled, and its request is aborted only if
 test("a chunked body ends if its source fails", async () => {
   const { blob, body, chunks } = openCancellable(undefined);
   await chunks.next();
-  const reason = new Error("a file changed");
+  const reason = new Fault("EXPORT_LAYER_READ", "a file changed");
   blob.fail(reason);
   expect(await chunks.next()).toMatchObject({ done: true });
   expect(body.cancelled.reason).toBe(reason);
@@ -130,4 +131,13 @@ test("an error of the connection is not the source's", async () => {
   const reason = new Error("reset");
   await expect(chunks.throw?.(reason)).rejects.toBe(reason);
   expect(body.cancelled.aborted).toBe(false);
+});
+
+test("a system error of the source is a fault, and not a connection's", async () => {
+  const { blob, body, chunks } = openCancellable(1 << 20);
+  await chunks.next();
+  blob.fail(Object.assign(new Error("EIO: i/o error, read"), { code: "EIO", syscall: "read" }));
+  const fault = { code: "EXPORT_SYSTEM", message: "EIO: i/o error, read" };
+  await expect(chunks.next()).rejects.toMatchObject(fault);
+  expect(body.signal.reason).toMatchObject(fault);
 });
