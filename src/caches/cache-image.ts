@@ -18,6 +18,7 @@ import {
 } from "../destinations/registry/push-layer.ts";
 import type { RegistryRepository } from "../destinations/registry/repository.ts";
 import { RegistryImage } from "../destinations/registry/source-image.ts";
+import type { TagResult } from "../destinations/registry/tags.ts";
 import type { Layer } from "../engine/layer.ts";
 import { Fault, failTo, messageOf, withContext } from "../errors/fault.ts";
 import { goQuote } from "../go/format.ts";
@@ -163,27 +164,26 @@ export class ImageCache implements CacheStore {
       metadataLabel(metadata),
     );
     const pushes = layers.map((layer) => this.#pushOf(layer));
-    let image: BuiltImage | undefined;
-    const push = async (): Promise<BuiltImage> => {
+    const push = async () => {
       const early = this.#pushEarly(configBytes, layers.length === 0, signal);
       const pushed = await Promise.all(pushes.map(({ pushed }) => pushed));
-      image = buildCacheImage(
+      const image = buildCacheImage(
         configBytes,
         pushed.map(({ descriptor }) => descriptor),
       );
       checkImage(this.name, image, undefined, this.#ownLayers(layers));
-      await this.#pushManifest(image, early, appSaved, signal);
-      return image;
+      return { image, result: await this.#pushManifest(image, early, appSaved, signal) };
     };
     try {
-      const pushed = await push().catch((error: unknown) => {
-        const missing = image && missingBlobs(error, image);
-        if (missing === undefined) throw error;
+      let { image, result } = await push();
+      const missing = missingBlobs(result?.error, image);
+      if (missing !== undefined) {
         this.#pushMissing(pushes, missing);
-        return push();
-      });
-      await this.#deleteOld(pushed, signal);
-      return pushed.manifestDescriptor.digest;
+        ({ image, result } = await push());
+      }
+      if (result?.outcome === "failed") throw result.error;
+      await this.#deleteOld(image, signal);
+      return image.manifestDescriptor.digest;
     } catch (error) {
       signal.throwIfAborted();
       throw savingFault(this.name, error);
@@ -210,7 +210,7 @@ export class ImageCache implements CacheStore {
     { blobs, lookups }: EarlyPush,
     appSaved: Promise<void>,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<TagResult | undefined> {
     await blobs;
     await appSaved;
     const { repository, reference } = this.#cache;
@@ -218,7 +218,7 @@ export class ImageCache implements CacheStore {
     const manifest = { digest, mediaType, bytes: Buffer.from(manifestBytes) };
     const work = { priority: CACHE_PRIORITY, signal };
     const [result] = await repository.putTags([reference], manifest, work, lookups);
-    if (result?.outcome === "failed") throw result.error;
+    return result;
   }
 
   /**

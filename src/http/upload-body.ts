@@ -1,4 +1,4 @@
-import { toFault } from "../errors/fault.ts";
+import { type Fault, toFault } from "../errors/fault.ts";
 import { RegistryFault } from "./faults.ts";
 import type { StreamedBody } from "./transport.ts";
 
@@ -79,6 +79,7 @@ export class UploadBody implements StreamedBody {
   #hasBegun = false;
   #cancelledMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #sourceFault: Fault | undefined;
 
   constructor(source: UploadSource | UploadFile, range: BodyRange, hooks: BodyHooks, signal: AbortSignal | undefined) {
     this.length = range.length;
@@ -131,6 +132,11 @@ export class UploadBody implements StreamedBody {
     return this.#isStalled;
   }
 
+  /** What the source threw. The request fails with it, unless there was a response before. */
+  get sourceFault(): Fault | undefined {
+    return this.#sourceFault;
+  }
+
   readonly open = (): AsyncIterable<Uint8Array> => this.#read();
 
   async *#read(): AsyncGenerator<Uint8Array> {
@@ -180,7 +186,8 @@ export class UploadBody implements StreamedBody {
       yield* this.source.read(from, signal);
     } catch (error) {
       signal.throwIfAborted();
-      throw toFault(error);
+      this.#sourceFault = toFault(error);
+      throw this.#sourceFault;
     }
   }
 }

@@ -7,7 +7,7 @@ import { parseReference } from "../../src/oci/reference.ts";
 import { TestBlob } from "../support/growing-blob.ts";
 import { ALWAYS, BLOBS, PushScene, UPLOADS } from "../support/push-scene.ts";
 import { seededBytes } from "../support/random.ts";
-import type { Reply } from "../support/registry/exchange.ts";
+import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
@@ -76,4 +76,68 @@ test.each([
   });
   expect(scene.target.server.count("POST", UPLOADS)).toBe(1);
   expect(scene.target.logger.lines).toEqual([]);
+});
+
+test("a blob that is missing is missed in its own registry, and nothing is learned about the other", async () => {
+  await using scene = await CopyScene.open();
+  scene.deliver({ answer: { status: 404 } });
+  expect(await rejectionOf(scene.copy())).toMatchObject({
+    code: "EXPORT_REGISTRY_NOT_FOUND",
+    destination: scene.from.name,
+    hint: "Restore the blob, or push the image that references it again.",
+  });
+  expect(scene.target.server.count("POST", UPLOADS)).toBe(1);
+  expect(scene.target.logger.lines).toEqual([]);
+  await scene.target.pushWhole();
+  expect(scene.target.server.count("PATCH", UPLOADS)).toBe(2);
+});
+
+test("a blob that may not be pulled asks for the right to pull", async () => {
+  await using scene = await CopyScene.open();
+  scene.deliver({ answer: refusal(403, "DENIED", "requested access to the resource is denied") });
+  expect(await rejectionOf(scene.copy())).toMatchObject({
+    code: "EXPORT_REGISTRY_DENIED",
+    destination: scene.from.name,
+    hint: `Give credentials that may pull from ${scene.from.name}, in CNB_REGISTRY_AUTH or docker's config.json.`,
+  });
+  expect(scene.target.server.blobs.pending).toBe(0);
+});
+
+test("a source that fails for too long is not mistaken for the target", async () => {
+  await using scene = await CopyScene.open();
+  scene.deliver({ answer: { status: 503 } });
+  const error = await rejectionOf(scene.copy());
+  expect(error).toMatchObject({ message: expect.stringContaining(`GET http://${scene.source.host}/`) });
+  expect(error).toMatchObject({
+    hint: expect.stringMatching(/^Tried \d+ times in 5m0s; -retry-budget says for how long\.$/),
+  });
+});
+
+test.each([
+  ["refuses its digest", undefined],
+  ["stores what it gets under another digest", LONGER],
+])("a damaged blob names the registry that delivered it if the target %s", async (_name, stored) => {
+  await using scene = await CopyScene.open();
+  const damaged = Buffer.from(LAYER);
+  damaged[1000] = (damaged[1000] ?? 0) ^ 1;
+  scene.deliver(delivered(damaged, true));
+  if (stored !== undefined)
+    scene.target.fail("PUT", UPLOADS, {
+      answer: { status: 201, headers: { "docker-content-digest": digestOf(stored) } },
+    });
+  const [got, want] = [damaged, LAYER].map((bytes) => digestOf(bytes).slice("sha256:".length));
+  expect(await rejectionOf(scene.copy())).toMatchObject({
+    code: "EXPORT_REGISTRY_DIGEST",
+    message: `blob ${DESCRIPTOR.digest} of ${scene.from.name}: error verifying sha256 checksum after reading ${LAYER.length} bytes; got "${got}", want "${want}"`,
+    destination: scene.from.name,
+  });
+});
+
+test("a target that refuses a sound blob is named itself", async () => {
+  await using scene = await CopyScene.open();
+  scene.target.fail("PUT", UPLOADS, { answer: refusal(400, "DIGEST_INVALID", "provided digest did not match") });
+  expect(await rejectionOf(scene.copy())).toMatchObject({
+    code: "EXPORT_REGISTRY_REFUSED",
+    destination: scene.target.repository.name,
+  });
 });

@@ -21,7 +21,7 @@ import type { Reference } from "../../oci/reference.ts";
 import { headBlob } from "./blobs.ts";
 import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { getManifest, type RemoteManifest } from "./manifests.ts";
-import { OPEN_TRIES } from "./retries.ts";
+import { OPEN_TRIES, pullHint } from "./retries.ts";
 
 export interface RemoteImage {
   readonly reference: Reference;
@@ -156,7 +156,7 @@ function withPullHint(fault: Fault, reference: Reference): Fault {
     fault.code === NOT_FOUND
       ? `Check the name: there is no image "${reference}" in ${reference.registry}.`
       : fault.code === DENIED
-        ? `Give credentials that may pull from ${reference.repository.name}, in CNB_REGISTRY_AUTH or docker's config.json.`
+        ? pullHint(reference.repository)
         : undefined;
   if (hint === undefined) return fault;
   if (fault instanceof RegistryFault) return fault.withHint(hint, reference.name);

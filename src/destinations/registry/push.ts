@@ -90,8 +90,8 @@ function missingFrom(
   repositoryOf: (reference: Reference) => RegistryRepository,
 ): PushedApp["missing"] {
   const found = new Map<RegistryRepository, readonly Digest[]>();
-  for (const { reference, error } of results) {
-    const missing = missingBlobs(error, image);
+  for (const { reference, outcome, error } of results) {
+    const missing = outcome === "failed" ? missingBlobs(error, image) : undefined;
     if (missing !== undefined) found.set(repositoryOf(reference), missing);
   }
   return found;
@@ -99,7 +99,7 @@ function missingFrom(
 
 function savedName({ reference, outcome, error }: TagResult): SavedName {
   const name = reference.original;
-  return { name, failure: outcome === "failed" ? toFault(error) : undefined };
+  return { name, failure: outcome === "pushed" || outcome === "unchanged" ? undefined : toFault(error) };
 }
 
 async function pushTo(
@@ -118,7 +118,7 @@ async function pushTo(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof RegistryFault)) throw error;
-    return references.map((reference) => ({ reference, outcome: "failed", error }));
+    return references.map((reference) => ({ reference, outcome: "incomplete", error }));
   }
 }
 

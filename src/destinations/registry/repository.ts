@@ -4,7 +4,7 @@ import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import { type Descriptor, isDistributable, type Platform } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { headBlob, memoryBlob, type Presence, remoteBlob } from "./blobs.ts";
+import { headBlob, memoryBlob, type Presence, RESTORE_HINT, remoteBlob, verifyRefused } from "./blobs.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifests.ts";
@@ -128,13 +128,20 @@ export class RegistryRepository {
    * Copies a layer of another repository: by a mount within a registry, otherwise by streaming its bytes. A layer of
    * this very repository is only checked.
    * @returns undefined for a layer that may not be distributed
-   * @throws RegistryFault with the code {@link NOT_FOUND} if the blob is gone
+   * @throws RegistryFault with the code {@link NOT_FOUND} if the blob is gone; a fault that names the other repository
+   * if that delivers something else
    */
   async copyBlob(descriptor: Descriptor, from: RegistryRepository, options: PutOptions): Promise<PutBlob | undefined> {
     if (!isDistributable(descriptor.mediaType)) return undefined;
     if (from.name === this.name) return await this.#keepBlob(descriptor, options);
     const blob = remoteBlob(from.#connection, descriptor, options);
-    return this.#putComplete(blob, descriptor, { ...options, mountFrom: from });
+    try {
+      return await this.#putComplete(blob, descriptor, { ...options, mountFrom: from });
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      await verifyRefused(error, from.#connection, descriptor, options);
+      throw error;
+    }
   }
 
   putTags(
@@ -170,7 +177,7 @@ export class RegistryRepository {
       throw new RegistryFault(NOT_FOUND, `blob ${digest} is not in ${this.name}`, {
         isTemporary: false,
         destination: this.name,
-        hint: "Restore the blob, or push the image that references it again.",
+        hint: RESTORE_HINT,
       });
     this.#connection.counters.existing += 1;
     options.onBytes?.(size);

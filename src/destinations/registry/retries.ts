@@ -24,6 +24,10 @@ export function explained(error: unknown, target: RequestTarget): unknown {
   return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
 }
 
+export function pullHint({ name }: Repository): string {
+  return `Give credentials that may pull from ${name}, in CNB_REGISTRY_AUTH or docker's config.json.`;
+}
+
 const IMMUTABLE =
   /immutab|overwr|already exists|protected tag|tag is protected|cannot be (?:changed|updated|modified)/i;
 

@@ -3,9 +3,10 @@ import type { Reference } from "../../oci/reference.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
 import { headManifest, putManifest } from "./manifests.ts";
 
+/** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
 export interface TagResult {
   readonly reference: Reference;
-  readonly outcome: "pushed" | "unchanged" | "failed";
+  readonly outcome: "pushed" | "unchanged" | "failed" | "incomplete";
   readonly error?: unknown;
 }
 

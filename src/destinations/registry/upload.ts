@@ -14,7 +14,13 @@ import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts
 import { checkStored } from "./manifests.ts";
 import { type MountSource, type OpenedUpload, openUpload } from "./open-upload.ts";
 import { explained } from "./retries.ts";
-import { CANCEL_TIMEOUT_MS, cancelUpload, classifyFailure, readUploadStatus } from "./upload-recovery.ts";
+import {
+  CANCEL_TIMEOUT_MS,
+  cancelUpload,
+  classifyFailure,
+  readUploadStatus,
+  type UploadFailure,
+} from "./upload-recovery.ts";
 
 /**
  * Bytes that must be ready before an upload opens, unless the blob is complete: an open upload without data holds a
@@ -52,6 +58,8 @@ export class Upload {
   #maxSent = 0;
   #maxStored = 0;
   #hasFailed = false;
+  /** The last attempt failed for the blob's producer, such as another registry, so its error says nothing of this one. */
+  #hasSourceFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;
   #losses = 0;
@@ -85,6 +93,7 @@ export class Upload {
       return outcome;
     } catch (error) {
       signal?.throwIfAborted();
+      if (this.#hasSourceFailed) throw error;
       const built = await Promise.race([this.#blob.done, undefined]);
       throw explained(error, { repository, what: `blob ${built?.digest ?? "that is still being built"}` });
     }
@@ -98,6 +107,7 @@ export class Upload {
   }
 
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
+    this.#hasSourceFailed = false;
     try {
       if (this.#hasFailed && (await this.#recover(progressed))) return "uploaded";
       if (this.#location === undefined) {
@@ -109,9 +119,10 @@ export class Upload {
       return "uploaded";
     } catch (error) {
       this.#hasFailed = true;
-      this.#cutBytes = isCut(error) ? Math.max(READY_BYTES, this.#sent - this.#offset) : 0;
-      // An error that is not the registry's comes from the blob's producer: the upload cannot be completed.
-      const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault);
+      this.#cutBytes = isCut(error) && !this.#hasSourceFailed ? Math.max(READY_BYTES, this.#sent - this.#offset) : 0;
+      // Without the rest of the blob the upload cannot be completed.
+      const isLacking = this.#hasSourceFailed && !isTemporary(error);
+      const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isLacking;
       if (isGivenUp && this.#location !== undefined) {
         const { priority } = this.#options;
         await cancelUpload(this.#connection, this.#location, {
@@ -119,7 +130,7 @@ export class Upload {
           signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS - this.#cancelMs),
         });
       }
-      const isLost = this.#location !== undefined && classifyFailure(error, this.#isResumed) === "lost";
+      const isLost = this.#location !== undefined && this.#classify(error) === "lost";
       this.#mayTryAgain = isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error);
       if (isLost) this.#forget();
       throw error;
@@ -212,13 +223,17 @@ export class Upload {
 
   #learn(error: unknown): boolean {
     const { capabilities, logger } = this.#connection;
-    const failure = classifyFailure(error, this.#isResumed);
+    const failure = this.#classify(error);
     if (failure === "monolithic") capabilities.isMonolithic = true;
     else if (failure === "length" && !capabilities.needsLength) capabilities.needsLength = true;
     else return false;
     const way = failure === "length" ? "with its length" : "in one piece";
     logger.debug(`${messageOf(error)}, uploading the blob ${way}`);
     return true;
+  }
+
+  #classify(error: unknown): UploadFailure {
+    return this.#hasSourceFailed ? "other" : classifyFailure(error, this.#isResumed);
   }
 
   async #nextRange(): Promise<BodyRange | undefined> {
@@ -327,8 +342,9 @@ export class Upload {
       body.cancelled.throwIfAborted();
       return response;
     } catch (error) {
-      body.cancelled.throwIfAborted();
-      throw error;
+      const reason: unknown = body.cancelled.aborted ? body.cancelled.reason : error;
+      this.#hasSourceFailed = reason === body.sourceFault;
+      throw reason;
     } finally {
       this.#cancelMs = body.close();
       foreground?.leave();

@@ -1,8 +1,10 @@
 import { rmSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { digestOf as digestOfBytes } from "../../../src/oci/digest.ts";
+import { writeAnalyzed } from "../../support/build-output.ts";
 import { type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -122,4 +124,19 @@ test("a blob that was sent and is lost at once is one error, and no name is move
   expect(run.stderr).toMatch(/ERROR: failed to export: failed to write image .*MANIFEST_BLOB_UNKNOWN: blob unknown/);
   expect(run.stderr).toContain(`(HTTP 400 for manifest latest of ${registry.host}/app)`);
   expect(registry.manifests.find("app", "latest")).toBeUndefined();
+});
+
+test("a blob that is missing in the run image's registry is missed there, and nothing is uploaded again", async () => {
+  const other = await FakeRegistry.start();
+  onTestFinished(() => other[Symbol.asyncDispose]());
+  const scene = await Scene.openSmall(await FakeRegistry.start());
+  writeAnalyzed(scene.output, await pushRunImage(`${other.host}/run`));
+  const layer = digestOfBytes((await smallRunImage()).layer);
+  other.blobs.unlink("run", layer);
+  const run = await scene.export({ cache: "" });
+  expect(run).toMatchObject({ exitCode: 62, stderr: expect.not.stringContaining("reported blobs") });
+  expect(run.stderr).toContain(
+    `GET http://${other.host}/v2/run/blobs/${layer}: BLOB_UNKNOWN: blob unknown to registry`,
+  );
+  expect(run.stderr).toContain("\nRestore the blob, or push the image that references it again.");
 });
