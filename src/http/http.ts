@@ -16,7 +16,7 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  *
  * A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
  * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
- * stores. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
+ * stores. The offset of an upload is worth no more than `statusMs`, because the upload can also restart. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
  */
 export interface Timeouts {
   readonly budgetMs: number;
@@ -24,6 +24,7 @@ export interface Timeouts {
   readonly longestWaitMs: number;
   readonly responseMs: number;
   readonly commitMs: number;
+  readonly statusMs: number;
   readonly stallMs: number;
 }
 
@@ -37,6 +38,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   longestWaitMs: 15_000,
   responseMs: 60_000,
   commitMs: 600_000,
+  statusMs: 5_000,
   stallMs: 60_000,
 };
 

@@ -153,6 +153,23 @@ describe("an interrupted upload", () => {
     await scene.pushWhole(SIZE);
   });
 
+  test("whose status gets no answer restarts", async () => {
+    await using scene = await PushScene.open({ statusMs: 100 });
+    scene.fail("PATCH", UPLOADS, { dropAfterBytes: BROKEN_AT });
+    void scene.server.faults.hold({ method: "GET", target: UPLOADS });
+    const { blob } = await scene.pushWhole(SIZE);
+    expect(blob.reads).toEqual([0, 0]);
+    expect(scene.server.count("GET", UPLOADS)).toBe(1);
+  });
+
+  test("resumes at a registry that is down when it is asked for the status", async () => {
+    await using scene = await PushScene.open();
+    scene.fail("PATCH", UPLOADS, { dropAfterBytes: BROKEN_AT });
+    scene.fail("GET", UPLOADS, { answer: { status: 503 } });
+    const { blob } = await scene.pushWhole(SIZE);
+    expect(blob.reads).toEqual([0, BROKEN_AT]);
+  });
+
   test.each<[string, Reply]>([
     ["GHCR: none above 4 MiB", { status: 416 }],
     ["Google Artifact Registry: none at all", refusal(400, "UNSUPPORTED", "You must use monolithic uploads")],

@@ -39,6 +39,7 @@ export async function readUploadStatus(
     target: location,
     scopes: [scopeOf(connection.repository, "push,pull")],
     expected: [200, 204],
+    headersTimeoutMs: connection.timeouts.statusMs,
   });
   const offset = offsetOf(response);
   if (offset === undefined || offset > sent) return undefined;

@@ -181,9 +181,10 @@ export class Upload {
     try {
       return await readUploadStatus(this.#connection, location, this.#sent, this.#options);
     } catch (error) {
-      // A registry that is down now may know the upload later; after a second failure it is not asked again.
-      if (isTemporary(error) && this.#statusFailures++ === 0) throw error;
       if (!(error instanceof RegistryFault)) throw error;
+      // A registry that is down now may know the upload later; after a second failure, or silence, it is not asked again.
+      const isDown = error.isTemporary && error.silentMs === 0;
+      if (isDown && this.#statusFailures++ === 0) throw error;
       return undefined;
     }
   }
