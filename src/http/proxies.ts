@@ -7,8 +7,9 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
- * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy. A proxy of an unknown scheme
- * that names a port is used as an HTTP proxy (net/http/transport.go, `dialConn`).
+ * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy. An empty host before a port is
+ * this machine (net/dial.go, `Dial`). A proxy of an unknown scheme that names a port is used as an HTTP proxy
+ * (net/http/transport.go, `dialConn`).
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
  * a port
  */
@@ -33,9 +34,13 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   });
 }
 
+/** Scheme and login, if any, before a port without a host. */
+const WITHOUT_HOST = /^(?:[a-z][a-z\d+.-]*:\/\/)?(?:[^/?#]*@)?(?=:\d*(?:[/?#]|$))/i;
+
 function parseProxy(value: string): URL | undefined {
-  const url = URL.parse(value);
-  return (url?.host ? url : URL.parse(`http://${value}`)) ?? undefined;
+  const named = value.replace(WITHOUT_HOST, "$&127.0.0.1");
+  const url = URL.parse(named);
+  return (url?.host ? url : URL.parse(`http://${named}`)) ?? undefined;
 }
 
 function usesProxy(url: URL, noProxy: string): boolean {

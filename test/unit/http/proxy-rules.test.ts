@@ -51,6 +51,11 @@ test.each<[string, Record<string, string>, string, string | undefined]>([
   ["SOCKS", { HTTP_PROXY: "socks5://127.0.0.1" }, EXAMPLE, "socks5://127.0.0.1"],
   ["an HTTP proxy for an unknown scheme", { HTTP_PROXY: "tcp://u:p@proxy:8080" }, EXAMPLE, "http://u:p@proxy:8080/"],
   ["an HTTP proxy for another protocol's scheme", { HTTP_PROXY: "ws://proxy:8080" }, EXAMPLE, "http://proxy:8080/"],
+  ["this machine for a port", { HTTP_PROXY: ":3128" }, EXAMPLE, "http://127.0.0.1:3128/"],
+  ["this machine for a port and a login", { HTTP_PROXY: "u:p@:3128" }, EXAMPLE, "http://u:p@127.0.0.1:3128/"],
+  ["this machine for an empty host", { HTTP_PROXY: "http://:3128" }, EXAMPLE, "http://127.0.0.1:3128/"],
+  ["this machine with TLS", { HTTP_PROXY: "https://u:p@:3128/x" }, EXAMPLE, "https://u:p@127.0.0.1:3128/x"],
+  ["SOCKS on this machine", { HTTP_PROXY: "socks5://:1080" }, EXAMPLE, "socks5://127.0.0.1:1080"],
   [
     "its own for http",
     { HTTP_PROXY: "http.proxy.tld", HTTPS_PROXY: "secure.proxy.tld" },
