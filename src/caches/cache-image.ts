@@ -178,7 +178,8 @@ export class ImageCache implements CacheStore {
       let { image, result } = await push();
       const missing = missingBlobs(result?.error, image);
       if (missing !== undefined) {
-        this.#pushMissing(pushes, missing);
+        await this.#cache.repository.markMissing(missing, signal);
+        for (const push of pushes) push.pushIfMissing(missing);
         ({ image, result } = await push());
       }
       if (result?.outcome === "failed") throw result.error;
@@ -236,11 +237,6 @@ export class ImageCache implements CacheStore {
       signal.throwIfAborted();
       logger.warn(`Unable to delete cache image: ${messageOf(error)}`);
     }
-  }
-
-  #pushMissing(pushes: readonly CacheLayerPush[], digests: readonly Digest[]): void {
-    this.#cache.repository.markMissing(digests);
-    for (const push of pushes) push.pushIfMissing(digests);
   }
 
   async #own(layer: Layer, signal: AbortSignal) {

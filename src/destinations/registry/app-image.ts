@@ -133,6 +133,8 @@ export class RegistryApp implements AppDestination {
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {
+      const lacking = [...pushed.missing];
+      await Promise.all(lacking.map(([repository, digests]) => repository.markMissing(digests, signal)));
       const again = this.#addAgain(unsaved, pushed.missing, signal);
       image = build(await Promise.all(again.layers.map(({ added }) => added)));
       pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
@@ -146,7 +148,6 @@ export class RegistryApp implements AppDestination {
     missing: ReadonlyMap<RegistryRepository, readonly Digest[]>,
     signal: AbortSignal,
   ): AddedImage {
-    for (const [repository, digests] of missing) repository.markMissing(digests);
     const isMissing = ({ digest }: Descriptor) => missing.get(this.repository)?.includes(digest) ?? false;
     const again = layers.map((layer): AddedLayer => {
       const { id, content } = layer;

@@ -1,3 +1,4 @@
+import { SYSTEM_CLOCK } from "../../concurrency/clock.ts";
 import { SingleFlight } from "../../concurrency/single-flight.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
@@ -5,12 +6,15 @@ import { type Descriptor, isDistributable, type Platform } from "../../oci/descr
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { headBlob, memoryBlob, type Presence, RESTORE_HINT, remoteBlob, verifyRefused } from "./blobs.ts";
-import { type Connection, persist, type Work } from "./connection.ts";
+import { type Connection, formatWait, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifests.ts";
 import { checkPush } from "./open-upload.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
+
+/** Milliseconds for a registry to find what it has just stored, as long as the reference's first pause between tries. */
+const SETTLE_MS = 1000;
 
 export interface PutOptions extends UploadOptions {
   readonly mountFrom?: RegistryRepository;
@@ -79,18 +83,28 @@ export class RegistryRepository {
   }
 
   /**
-   * Marks blobs for lack of which the registry refused a manifest, with a warning. Those it only reported are pushed
-   * again by the next {@link putBlob}; those just uploaded may still be on their way to its storage.
+   * Marks blobs for lack of which the registry refused a manifest, with warnings. Those it only reported are pushed
+   * again by the next {@link putBlob}; those just uploaded may still be on their way to its storage, so that the
+   * manifest must wait a moment.
+   * @throws the signal's reason
    */
-  markMissing(digests: readonly Digest[]): void {
-    this.#connection.logger.warn(
-      `${this.name} reported blobs it does not have; uploading them again: ${digests.join(", ")}`,
+  async markMissing(digests: readonly Digest[], signal: AbortSignal): Promise<void> {
+    const { logger, pushRetry } = this.#connection;
+    const { sent = [], reported = [] } = Object.groupBy(digests, (digest) =>
+      this.#sent.has(digest) ? "sent" : "reported",
     );
-    for (const digest of digests) {
-      if (this.#sent.has(digest)) continue;
+    for (const digest of reported) {
       this.#present.delete(digest);
       this.#missing.add(digest);
     }
+    if (reported.length > 0)
+      logger.warn(`${this.name} reported blobs it does not have; uploading them again: ${reported.join(", ")}`);
+    if (sent.length === 0) return;
+    const waitMs = Math.min(SETTLE_MS, pushRetry.budgetMs);
+    const again = `pushing the manifest again in ${formatWait(waitMs)}`;
+    logger.warn(`${this.name} does not find blobs that were just uploaded; ${again}: ${sent.join(", ")}`);
+    const { clock = SYSTEM_CLOCK } = pushRetry;
+    await clock.wait(waitMs, signal);
   }
 
   /**

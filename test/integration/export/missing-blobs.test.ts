@@ -123,6 +123,9 @@ test("a blob that was sent and is lost at once is one error, and no name is move
   expect(run.exitCode).toBe(62);
   expect(run.stderr).toMatch(/ERROR: failed to export: failed to write image .*MANIFEST_BLOB_UNKNOWN: blob unknown/);
   expect(run.stderr).toContain(`(HTTP 400 for manifest latest of ${registry.host}/app)`);
+  const warning = `${registry.host}/app does not find blobs that were just uploaded; pushing the manifest again in 1s: `;
+  expect(run.stderr).toContain(`Warning: ${warning}sha256:`);
+  expect(run.stderr).not.toContain("uploading them again");
   expect(registry.manifests.find("app", "latest")).toBeUndefined();
 });
 
