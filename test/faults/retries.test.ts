@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { SYSTEM_CLOCK } from "../../src/concurrency/clock.ts";
 import { NOT_FOUND } from "../../src/http/faults.ts";
 import { DEFAULT_TIMEOUTS, Http } from "../../src/http/http.ts";
+import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { CertificateAuthority } from "../support/certificate.ts";
 import { ConnectProxy } from "../support/connect-proxy.ts";
@@ -13,6 +14,7 @@ import { RawServer } from "../support/raw-server.ts";
 import { RecordingLogger } from "../support/recording-logger.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
+import { testImage, testIndex } from "../support/registry/test-image.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
 import { tempTree } from "../support/temp-tree.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
@@ -104,6 +106,30 @@ describe("opening an image", () => {
     expect(failure).toMatchObject({ code: NOT_FOUND });
     expect(scene.server.count("GET", MANIFESTS)).toBe(6);
   });
+
+  test.each(["manifest of an index", "config"])(
+    "does not doubt the image's name if its %s is missing",
+    async (part) => {
+      await using scene = await PushScene.open();
+      const { name } = scene.repository;
+      const { config, manifest } = testImage([], PLATFORM.architecture);
+      await scene.repository.putBytes(config, WORK);
+      await scene.repository.putTags([parseReference(`${name}@${manifest.digest}`)], manifest, WORK);
+      const index = testIndex([{ architecture: PLATFORM.architecture, bytes: manifest.bytes }]);
+      const reference = parseReference(`${name}:index`);
+      await scene.repository.putTags([reference], index, WORK);
+      const [digest, hint] =
+        part === "config"
+          ? [digestOf(config), "Restore the blob, or push the image that references it again."]
+          : [manifest.digest, `Push the image again: its index lists ${manifest.digest}, which is gone from ${name}.`];
+      scene.fail("GET", new RegExp(digest), { answer: refusal(404, "MANIFEST_UNKNOWN", "manifest unknown") }, ALWAYS);
+      expect(await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK))).toMatchObject({
+        code: NOT_FOUND,
+        hint,
+        destination: reference.name,
+      });
+    },
+  );
 
   test.each([
     ["400", { status: 400 }],

@@ -18,7 +18,7 @@ import {
   selectManifest,
 } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { headBlob } from "./blobs.ts";
+import { headBlob, RESTORE_HINT } from "./blobs.ts";
 import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { getManifest, type RemoteManifest } from "./manifests.ts";
 import { OPEN_TRIES, pullHint } from "./retries.ts";
@@ -97,7 +97,8 @@ export async function isComplete(connection: Connection, image: RemoteImage, wor
 }
 
 async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
-  let found = await getManifest(connection, reference.identifier, work);
+  const nameHint = `Check the name: there is no image "${reference}" in ${reference.registry}.`;
+  let found = await withMissingHint(nameHint, getManifest(connection, reference.identifier, work));
   // The first matching entry wins, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
   while (isIndex(found.mediaType, found.bytes)) {
     const child = selectManifest(parseIndex(found.bytes), platform);
@@ -106,7 +107,9 @@ async function readImage(connection: Connection, reference: Reference, platform:
         NO_PLATFORM,
         `no child with platform ${platform.os}/${platform.architecture} in index ${reference}`,
       );
-    found = { ...(await getManifest(connection, child.digest, work)), mediaType: child.mediaType };
+    const childHint = `Push the image again: its index lists ${child.digest}, which is gone from ${reference.repository.name}.`;
+    const manifest = await withMissingHint(childHint, getManifest(connection, child.digest, work));
+    found = { ...manifest, mediaType: child.mediaType };
   }
   return readImageOf(connection, found, work);
 }
@@ -119,7 +122,7 @@ async function readImageOf(connection: Connection, found: RemoteManifest, work: 
     descriptor: { mediaType, size: found.bytes.length, digest: found.digest },
     manifestBytes: found.bytes,
     manifest,
-    configBytes: await readConfig(connection, manifest.config, work),
+    configBytes: await withMissingHint(RESTORE_HINT, readConfig(connection, manifest.config, work)),
   };
 }
 
@@ -151,13 +154,15 @@ function isStructured401(error: unknown): boolean {
   return error instanceof RegistryFault && error.status === 401 && error.diagnostics.length > 0;
 }
 
+function withMissingHint<T>(hint: string, reading: Promise<T>): Promise<T> {
+  return reading.catch((error: unknown) => {
+    throw error instanceof RegistryFault && error.code === NOT_FOUND ? error.withHint(hint) : error;
+  });
+}
+
 function withPullHint(fault: Fault, reference: Reference): Fault {
-  const hint =
-    fault.code === NOT_FOUND
-      ? `Check the name: there is no image "${reference}" in ${reference.registry}.`
-      : fault.code === DENIED
-        ? pullHint(reference.repository)
-        : undefined;
+  const ownHint = fault.code === NOT_FOUND ? fault.ownHint : undefined;
+  const hint = fault.code === DENIED ? pullHint(reference.repository) : ownHint;
   if (hint === undefined) return fault;
   if (fault instanceof RegistryFault) return fault.withHint(hint, reference.name);
   return new Fault(fault.code, fault.message, { cause: fault.cause, hint, destination: reference.name });
