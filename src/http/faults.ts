@@ -1,4 +1,5 @@
 import { STATUS_CODES } from "node:http";
+import { isIP } from "node:net";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
@@ -281,5 +282,7 @@ function dialedAddress(error: unknown): string {
   if (!(error instanceof Error) || !("syscall" in error)) return "";
   if (error.syscall === "getaddrinfo" && "hostname" in error) return `dial tcp: lookup ${error.hostname}: `;
   if (error.syscall !== "connect") return "";
-  return "address" in error && "port" in error ? `dial tcp ${error.address}:${error.port}: ` : "dial tcp: ";
+  if (!("address" in error && "port" in error)) return "dial tcp: ";
+  const host = isIP(String(error.address)) === 6 ? `[${error.address}]` : error.address;
+  return `dial tcp ${host}:${error.port}: `;
 }

@@ -22,6 +22,11 @@ test.each([
     true,
   ],
   [
+    failure("ECONNREFUSED", { syscall: "connect", address: "2001:db8::1", port: 5000 }),
+    "dial tcp [2001:db8::1]:5000: connect: connection refused",
+    true,
+  ],
+  [
     failure("ENOTFOUND", { syscall: "getaddrinfo", hostname: "reg.example" }),
     "dial tcp: lookup reg.example: no such host",
     true,
