@@ -38,9 +38,14 @@ export function readDockerHost(environment: Environment): DockerHost {
   }
   if (!["tcp", "http", "https"].includes(scheme)) throw unparsable(name);
   const tls = scheme === "http" ? undefined : readTls(scheme, environment);
-  const { origin, pathname } = parseUrl(`${tls === undefined ? "http" : "https"}://${address}`, name);
+  const { origin, pathname } = parseUrl(`${tls === undefined ? "http" : "https"}://${localIfEmpty(address)}`, name);
   const basePath = pathname.replace(/\/+$/, "");
   return { name, socketPath: undefined, origin, basePath, tls, version: readVersion(environment) };
+}
+
+/** An empty host is this machine (Go net/dial.go, `Dial`). */
+function localIfEmpty(address: string): string {
+  return address.startsWith(":") ? `127.0.0.1${address}` : address;
 }
 
 function parseUrl(text: string, name: string): URL {

@@ -10,6 +10,7 @@ test.each([
   ["", "/var/run/docker.sock", "http://localhost", ""],
   ["unix:///run/user/1000/docker.sock", "/run/user/1000/docker.sock", "http://localhost", ""],
   ["tcp://docker:2375", undefined, "http://docker:2375", ""],
+  ["tcp://:2375/prefix", undefined, "http://127.0.0.1:2375", "/prefix"],
   ["tcp://docker:2375/prefix/", undefined, "http://docker:2375", "/prefix"],
   ["http://127.0.0.1:1", undefined, "http://127.0.0.1:1", ""],
 ])("DOCKER_HOST=%s", (DOCKER_HOST, socketPath, origin, basePath) => {
