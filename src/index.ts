@@ -46,7 +46,10 @@ export interface ExportResult {
   readonly cache: EventOf<"cache-ready"> | undefined;
 }
 
-/** An export in progress. Iterating yields its events from then on, until it ends or fails; only `result` rejects. */
+/**
+ * An export in progress. Iterating yields its events from then on, until it ends or fails. A failure rejects `result`:
+ * an unhandled rejection, unless `result` is handled or the events are iterated.
+ */
 export interface Export extends AsyncIterable<ExportEvent> {
   /** @throws (rejects with) Fault, whose `exitCode` is the command's; the signal's reason */
   readonly result: Promise<ExportResult>;
@@ -57,7 +60,7 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 /**
  * Exports the app image of a build and, if requested, the cache (docs/compatibility.md#parallel-export). It starts
  * in the next turn of the event loop: a loop over its events that begins in this turn misses none.
- * @param options what to export and how, as they are at the call
+ * @param options what to export and how; copied at the call, so later changes have no effect
  * @param environment variables, directories and log
  */
 export function exportImages(options: ExportOptions, environment: ExportEnvironment = {}): Export {
@@ -110,7 +113,7 @@ async function begin(
   tell: EventSink,
 ): Promise<ExportResult> {
   // The caller may use its objects for another export before the next turn.
-  const [options, env] = [structuredClone(given), { ...givenEnv }];
+  const [options, env] = [copyOf(given), { ...givenEnv }];
   await new Promise((resolve) => setImmediate(resolve));
   let app: ExportResult["app"] | undefined;
   let cache: ExportResult["cache"];
@@ -125,12 +128,21 @@ async function begin(
   return { app, cache };
 }
 
+/** An option that cannot be copied is refused by its name later. */
+function copyOf(options: ExportOptions): ExportOptions {
+  try {
+    return structuredClone(options);
+  } catch {
+    return options;
+  }
+}
+
 /** A logger that throws loses its line; the export goes on. Messages are escaped as in the command's log. */
 function guarded(logger: Logger): Logger {
   const log = (level: keyof Logger) => (message: string) => {
-    const told = level === "debug" || level === "info" ? printableMessage(message) : printable(message);
-    // There is nowhere left to report a failure, be it thrown or of an async function.
-    new Promise((resolve) => resolve(logger[level](told))).catch(() => undefined);
+    const line = level === "debug" || level === "info" ? printableMessage(message) : printable(message);
+    // A logger's failure, thrown or rejected, has nowhere to be reported.
+    new Promise((resolve) => resolve(logger[level](line))).catch(() => undefined);
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { rememberOpenFiles } from "../process/children.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
 import { standardOutput } from "../report/output.ts";
@@ -10,9 +11,9 @@ rememberOpenFiles(TANDEM_OPEN_FILES);
 const env = givenEnvironment(process.env);
 const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 
-// Node.js cannot start a thread in a deleted directory. In this one, too, relative paths name no files, and none can be
-// created.
-if (cwd === "") process.chdir("/proc/self/task");
+// Node.js cannot start a thread in a deleted directory. In /proc/self/task, as in a deleted directory, a relative path names no
+// file, and none can be created.
+if (cwd === "") process.chdir(existsSync("/proc/self/task") ? "/proc/self/task" : "/");
 
 // process.env then serves only the clouds' SDKs and the programs that they start.
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(env, name)) delete process.env[name];

@@ -55,12 +55,14 @@ export function familyOf(address: string): "ipv4" | "ipv6" {
 export interface DialOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Default: the system's. */
+  readonly hostsFile?: string;
 }
 
-export async function dial(host: string, port: number, { timeoutMs, signal }: DialOptions): Promise<Socket> {
+export async function dial(host: string, port: number, { timeoutMs, signal, hostsFile }: DialOptions): Promise<Socket> {
   if (isIP(host) !== 0) return dialAny([{ address: host, family: isIP(host) }], port, { timeoutMs, signal });
   const endMs = performance.now() + timeoutMs;
-  const known = host.endsWith(".") ? await lookupInHostsFile(host) : [];
+  const known = host.endsWith(".") ? await lookupInHostsFile(host, hostsFile) : [];
   const addresses = known.length > 0 ? known : await lookup(host, { all: true });
   return dialAny(addresses, port, { timeoutMs: Math.max(1, endMs - performance.now()), signal });
 }

@@ -77,7 +77,7 @@ test("a logger whose promises reject fails nothing", async () => {
   expect((await verifyImage(`${app.host}/app:v1`)).digest).toBe(digest);
 });
 
-test("exports what its arguments say at the call, whatever becomes of them", async () => {
+test("uses the arguments as they were at the call", async () => {
   const { app, options } = await open();
   const images: [string, ...string[]] = [...options.images];
   const [changed, env] = [{ ...options, images }, { ...ENV }];
@@ -88,10 +88,15 @@ test("exports what its arguments say at the call, whatever becomes of them", asy
   expect((await result).app.tags).toEqual(options.images);
 });
 
-test("a failure that nobody waits for ends the process of the caller", async () => {
-  const script = `require(${LIBRARY}).exportImages({ images: ["registry.example/app"] });`;
-  const child = spawn(process.execPath, ["-e", script], { env: { ...process.env, ...ENV }, stdio: "ignore" });
-  expect((await once(child, "close"))[0]).toBe(1);
+test("a failure that is not handled ends the caller's process", async () => {
+  const options = JSON.stringify({ images: ["registry.example/app"], layers: tempTree() });
+  const child = spawn(process.execPath, ["-e", `require(${LIBRARY}).exportImages(${options});`], {
+    env: { ...process.env, ...ENV },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const [stderr, [exitCode]] = await Promise.all([text(child.stderr), once(child, "close")]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("EXPORT_ARGS_RUN_IMAGE");
 });
 
 test("events that cannot be written are one warning of the logger", async () => {
@@ -119,6 +124,7 @@ test("a failure rejects the result with the command's fault, and ends the events
 
 test.each<[string, ExportOptions, Readonly<Record<string, string>>]>([
   ["EXPORT_ARGS_INVALID", JSON.parse('{"images":[]}'), ENV],
+  ["EXPORT_ARGS_INVALID", { images: ["registry.example/app"], ...{ layers: () => "/layers" } } as never, ENV],
   ["EXPORT_API_PLATFORM", { images: ["registry.example/app"] }, {}],
   ["EXPORT_ARGS_RUN_IMAGE", { images: ["registry.example/app"], layers: "/nonexistent" }, ENV],
 ])("a loop over the events learns of a failure before the export: %s", async (code, options, env) => {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { canShowChanges, hasWriter } from "../../../src/early/change-detection.ts";
@@ -105,22 +105,19 @@ print("held", flush=True)
 sys.stdin.readline()
 `;
 
-function mountOverlay(): string {
+/** Undefined if this process may not mount one on TMPDIR. */
+function mountOverlay(): string | undefined {
   const root = realpathSync(tempTree({ "lower/": "", "upper/": "", "work/": "", "merged/": "" }));
   const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((name) => join(root, name));
   const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
-  execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, String(merged)], { stdio: "ignore" });
+  if (spawnSync("mount", ["-t", "overlay", "overlay", "-o", options, String(merged)]).status !== 0) return undefined;
   onTestFinished(() => void execFileSync("umount", ["--lazy", String(merged)]));
   return String(merged);
 }
 
-const mayMount =
-  process.getuid?.() === 0 &&
-  spawnSync("unshare", ["-m", "mount", "-t", "overlay", "overlay", "-o", "lowerdir=/etc:/usr", "/mnt"]).status === 0;
-
 const FILE_SYSTEMS = {
   "the file system of TMPDIR": () => realpathSync(tempTree()),
-  ...(mayMount ? { overlayfs: mountOverlay } : {}),
+  overlayfs: mountOverlay,
 };
 
 describe.runIf(findProgram("python3") !== undefined)("a file that was opened outside of the layer", () => {
@@ -128,8 +125,9 @@ describe.runIf(findProgram("python3") !== undefined)("a file that was opened out
     ["linked", "unnamed"].flatMap((how) => ["mapping", "descriptor"].map((held) => ({ name, open, how, held }))),
   );
 
-  test.each(ways)("and is then $how in it counts by its $held, on $name", async ({ open, how, held }) => {
+  test.for(ways)("and is then $how in it counts by its $held, on $name", async ({ open, how, held }, { skip }) => {
     const root = open();
+    if (root === undefined) return skip("this process may not mount an overlay on TMPDIR");
     const [elsewhere, layer, other] = ["elsewhere", "layer", "other"].map((name) => join(root, name));
     for (const directory of [elsewhere, layer, other]) mkdirSync(String(directory));
     await hold("python3", ["-c", MOVED, how, held, String(elsewhere), String(layer)]);
@@ -168,29 +166,29 @@ test.each([
   expect(await looks("sh", ["-c", script, "sh"])).toEqual({ layer: expected, layers: false });
 });
 
-const ANY_LAYER = new LayerFiles("/", new BigUint64Array());
+const EMPTY_LAYER = new LayerFiles("/", new BigUint64Array());
 
 test("too many processes to look at count as one that writes", () => {
   const pids = Array.from({ length: 1001 }, () => "999999999");
-  expect(hasWriter(ANY_LAYER, SESSION, pids)).toBe(true);
+  expect(hasWriter(EMPTY_LAYER, SESSION, pids)).toBe(true);
 });
 
 /** Process 1 of some machines has rights that no other process has. */
-const unreadable = readdirSync("/proc").find((pid) => {
+const unreadable = ["1"].find((pid) => {
   try {
-    return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/maps`) === undefined;
+    return readFileSync(`/proc/${pid}/maps`) === undefined;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EACCES";
   }
 });
 
-test.runIf(unreadable !== undefined)("a process that cannot be read counts if it is of the build's session", () => {
+test.runIf(unreadable !== undefined)("a process that cannot be read counts only if it may belong to the build", () => {
   const pid = unreadable ?? "";
   const session = Number(statFields(`/proc/${pid}`)[3]);
-  expect(hasWriter(ANY_LAYER, session, [pid])).toBe(true);
-  expect(hasWriter(ANY_LAYER, SESSION, [pid])).toBe(false);
+  expect(hasWriter(EMPTY_LAYER, session, [pid])).toBe(true);
+  expect(hasWriter(EMPTY_LAYER, SESSION, [pid])).toBe(false);
 });
 
 test("a process that has ended writes nothing", () => {
-  expect(hasWriter(ANY_LAYER, SESSION, ["999999999"])).toBe(false);
+  expect(hasWriter(EMPTY_LAYER, SESSION, ["999999999"])).toBe(false);
 });

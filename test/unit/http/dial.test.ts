@@ -106,9 +106,10 @@ test("an unknown name fails with the lookup's error", async () => {
   expect(await rejectionOf(dial("nobody.invalid", 443, options()))).toMatchObject({ syscall: "getaddrinfo" });
 });
 
-test("a name with a final dot is found in the hosts file", async () => {
+test("a name with a final dot is looked up in the hosts file first", async () => {
   const port = await listenOn("127.0.0.1");
-  expect(await addressOf(dial("localhost.", port, options()))).toBe("127.0.0.1");
+  const hostsFile = `${tempTree({ hosts: "127.0.0.1 registry.invalid" })}/hosts`;
+  expect(await addressOf(dial("registry.invalid.", port, { ...options(), hostsFile }))).toBe("127.0.0.1");
 });
 
 test("all lines of a hosts file that have the name count, with and without a final dot", async () => {
