@@ -1,7 +1,7 @@
 import { sleep } from "../concurrency/clock.ts";
 import { messageOf } from "../errors/fault.ts";
 import { discard, ensureStatus } from "../http/body.ts";
-import { isRejectedByTls, RegistryFault, UNREACHABLE } from "../http/faults.ts";
+import { isPermanentTlsFailure, RegistryFault, UNREACHABLE } from "../http/faults.ts";
 import type { Http } from "../http/http.ts";
 import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
 import { refusesTls } from "../http/tls-probe.ts";
@@ -73,11 +73,11 @@ export async function ping(
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
   const faults = failures.filter((failure) => failure instanceof RegistryFault);
   const hints = new Set(faults.map(({ ownHint }) => ownHint));
-  const hint = faults.find(isRejectedByTls)?.ownHint ?? (hints.size === 1 ? [...hints][0] : undefined);
+  const hint = faults.find(isPermanentTlsFailure)?.ownHint ?? (hints.size === 1 ? [...hints][0] : undefined);
   const asked = faults.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
   return new RegistryFault(UNREACHABLE, failures.map(messageOf).join("; "), {
     // A TLS server's failure over http says nothing about later attempts.
-    isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isRejectedByTls),
+    isTemporary: faults.some(({ isTemporary }) => isTemporary) && !faults.some(isPermanentTlsFailure),
     status: faults.find(({ status }) => status !== undefined)?.status,
     silentMs: Math.max(0, ...faults.map(({ silentMs }) => silentMs)),
     isStranger: faults.length > 0 && faults.every((fault) => fault.isStranger),

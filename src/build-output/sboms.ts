@@ -23,7 +23,7 @@ const OWNER = "buildpacksio_lifecycle";
 
 const CODE = "EXPORT_INPUT_SBOM";
 
-/** Of directories for the SBOMs of a custom directory, and of those in between (lifecycle phase/exporter.go). */
+/** Mode of directories made for a custom `-launcher-sbom` (docs/compatibility.md#sbom-copies). */
 const CUSTOM_MODE = 0o755;
 
 /**

@@ -115,8 +115,8 @@ function decodeTables(text: string, useLegacyDate: boolean): Table {
     const [reason = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
     const [date = ""] = /^\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?/.exec(line.slice(error.column - 1)) ?? [];
     const isDate = reason.startsWith("Temporal error") || reason === "invalid date";
-    const told = isDate ? `invalid datetime: ${goQuote(date)}` : reason;
-    throw new Error(`line ${error.line}: ${told}`, { cause: error });
+    const description = isDate ? `invalid datetime: ${goQuote(date)}` : reason;
+    throw new Error(`line ${error.line}: ${description}`, { cause: error });
   }
 }
 

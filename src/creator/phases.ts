@@ -180,7 +180,7 @@ export interface PhaseStart {
   readonly output: CommandOutput;
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly onStart?: ((pid: number) => void) | undefined;
-  /** Called for each line of standard output. False: the line is not passed on. */
+  /** Receives each line of standard output; lines for which it returns false are dropped. */
   readonly filter?: (line: string) => boolean;
 }
 
@@ -223,8 +223,8 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
 }
 
 async function passLines(stream: Readable | null, sink: LineSink, filter: PhaseStart["filter"]): Promise<void> {
-  if (stream === null) return;
-  for await (const line of createInterface({ input: stream })) if (filter?.(line) ?? true) sink.write(`${line}\n`);
+  if (stream === null || filter === undefined) return;
+  for await (const line of createInterface({ input: stream })) if (filter(line)) sink.write(`${line}\n`);
 }
 
 function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {

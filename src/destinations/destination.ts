@@ -106,7 +106,7 @@ export interface AppDestination {
   announce(logger: Logger): void;
   /** Which forms of a layer the destination consumes. Final once {@link openLaunchCache} has settled. */
   readonly layerUses: readonly LayerUse[];
-  /** Where the previous image's layers are if the destination has that image no longer; undefined for an unknown layer. */
+  /** A layer of the previous image in the destination's own cache, for when that image is gone; undefined if it is not cached. */
   findCached(diffId: DiffID): Promise<ExistingContent<SourceImage> | undefined>;
   addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown>;
   /**

@@ -1,8 +1,8 @@
-import { Fault, type FaultCode, messageOf } from "../errors/fault.ts";
-import { goErrnoText, isSystemError } from "../go/errno.ts";
+import { Fault, type FaultCode } from "../errors/fault.ts";
+import { goReason, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { HttpError } from "../http/dial.ts";
-import { certificateHint } from "../http/network-hints.ts";
+import { certificateHint, isBadCertificate } from "../http/network-hints.ts";
 import { isUntrusted, tlsFailure } from "../http/tls-failures.ts";
 import type { DockerHost } from "./host.ts";
 
@@ -47,7 +47,7 @@ export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: Do
     const fault = tlsFault(error, name);
     if (fault !== undefined) return fault;
   }
-  const reason = isSystemError(error) ? goErrnoText(error) : messageOf(error);
+  const reason = goReason(error);
   const destination = { destination: name, cause: error };
   if (!isSystemError(error) || error.syscall !== "connect")
     return new Fault(
@@ -75,7 +75,7 @@ function isCoded(error: unknown): error is Error & { readonly code: string } {
 
 function tlsFault(error: Error & { readonly code: string }, name: string): Fault | undefined {
   const options = { destination: name, cause: error };
-  if (error instanceof HttpError && error.isCertificate)
+  if (isBadCertificate(error))
     return new Fault("EXPORT_DAEMON_TLS", `error during connect: ${name}: ${error.message}`, {
       ...options,
       hint: isUntrusted(error.code)

@@ -43,7 +43,7 @@ export function readDockerHost(environment: Environment): DockerHost {
   return { name, socketPath: undefined, origin, basePath, tls, version: readVersion(environment) };
 }
 
-/** An empty host is this machine (Go net/dial.go, `Dial`). */
+/** An empty host is this machine (`Dial` in https://github.com/golang/go/blob/go1.26.8/src/net/dial.go). */
 function localIfEmpty(address: string): string {
   return address.startsWith(":") ? `127.0.0.1${address}` : address;
 }

@@ -12,7 +12,7 @@ import { isNotExist, isSystemError } from "../go/errno.ts";
  * - Another user runs it in another cgroup: without privileges, no process leaves its cgroup (cgroups(7)).
  *
  * Reads only files of /proc that need no rights over the process.
- * @param builderSession the builder's
+ * @param builderSession session ID of the builder
  */
 export function mayBelongToBuild(pid: string, builderSession: number): boolean {
   try {
@@ -61,7 +61,9 @@ function readStat(pid: string): (Process & { readonly state: string; readonly th
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state = "", parent = ""] = fields;
     return {
-      ...{ pid, state, parent },
+      pid,
+      state,
+      parent,
       session: Number(fields[3]),
       threads: Number(fields[17]),
       startTicks: Number(fields[19]),

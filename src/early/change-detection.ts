@@ -40,7 +40,7 @@ export function hasWriter(layer: LayerFiles, session: number, pids: readonly str
   if (pids.length > MAX_PROCESSES) return true;
   return pids.some((pid) => {
     try {
-      return directoriesOf(pid).some((process) => hasOpenFile(process, layer) || hasMapping(process, layer));
+      return directoriesOf(pid).some((directory) => hasOpenFile(directory, layer) || hasMapping(directory, layer));
     } catch {
       return mayBelongToBuild(pid, session);
     }
@@ -57,13 +57,13 @@ function directoriesOf(pid: string): string[] {
   return hasLostFirstThread(pid) ? readdirSync(threads).map((thread) => `${threads}/${thread}`) : [`/proc/${pid}`];
 }
 
-function hasOpenFile(process: string, layer: LayerFiles): boolean {
-  return readdirSync(`${process}/fd`).some((descriptor) => {
+function hasOpenFile(procDirectory: string, layer: LayerFiles): boolean {
+  return readdirSync(`${procDirectory}/fd`).some((descriptor) => {
     try {
-      const path = `${process}/fd/${descriptor}`;
+      const path = `${procDirectory}/fd/${descriptor}`;
       const target = readlinkSync(path, "latin1");
       if (!target.startsWith("/")) return false;
-      const info = readFileSync(`${process}/fdinfo/${descriptor}`, "latin1");
+      const info = readFileSync(`${procDirectory}/fdinfo/${descriptor}`, "latin1");
       if (!/^flags:\s+[0-7]*[1-3567]$/m.test(info)) return false;
       if (layer.hasPath(target)) return true;
       // Before stat(2), which may wait for a network.
@@ -80,13 +80,13 @@ function hasOpenFile(process: string, layer: LayerFiles): boolean {
 
 const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ (?<device>[0-9a-f]+:[0-9a-f]+) (?<inode>\d+) *(?<path>.*)$/;
 
-function hasMapping(process: string, layer: LayerFiles): boolean {
+function hasMapping(procDirectory: string, layer: LayerFiles): boolean {
   const isShared = (mapping: Mapping) => mapping.rights[3] === "s" && layer.mayBeMapped(mapping);
-  const shared = mappings(`${process}/maps`).filter(isShared);
+  const shared = mappings(`${procDirectory}/maps`).filter(isShared);
   if (shared.length === 0) return false;
   if (shared.some(({ rights }) => rights[1] === "w")) return true;
   // Of a file that was opened for writing, the mapping can become writable (`mw`: VM_MAYWRITE).
-  return mappings(`${process}/smaps`).some((mapping) => isShared(mapping) && mapping.flags.includes(" mw"));
+  return mappings(`${procDirectory}/smaps`).some((mapping) => isShared(mapping) && mapping.flags.includes(" mw"));
 }
 
 interface Mapping extends MappedFile {

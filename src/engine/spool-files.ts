@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Fault, messageOf } from "../errors/fault.ts";
+import { Fault } from "../errors/fault.ts";
 import { systemHint } from "../errors/shortage.ts";
-import { goErrnoText, isSystemError } from "../go/errno.ts";
+import { goReason } from "../go/errno.ts";
 
 /*
  * Plain descriptors, because Node ends the process when it collects an open FileHandle, which a finished spool may be
@@ -50,8 +50,7 @@ export async function closeSpoolFile(file: number): Promise<void> {
 function cannotCreate(directory: string, error: unknown): Fault {
   const hint = systemHint(error);
   const ofSystem = hint === undefined ? "" : `${hint}\n`;
-  const reason = isSystemError(error) ? goErrnoText(error) : messageOf(error);
-  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${reason}`, {
+  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${goReason(error)}`, {
     cause: error,
     hint: `${ofSystem}Give a writable directory with -spool-dir or TMPDIR.`,
   });

@@ -302,7 +302,7 @@ export const CODES = {
   ),
   EXPORT_DAEMON_HOST: entry(
     "DOCKER_HOST or DOCKER_API_VERSION cannot be parsed.",
-    "Set DOCKER_HOST to unix://<path>, tcp://<host>:<port>, http://... or https://...",
+    "Set DOCKER_HOST to unix://<path>, tcp://<host>:<port>, http://... or https://..., and DOCKER_API_VERSION to a version such as 1.44, or unset it.",
   ),
   EXPORT_LAYOUT_CREATE: entry(
     "The directory of an OCI layout cannot be created.",
@@ -310,7 +310,7 @@ export const CODES = {
   ),
   EXPORT_LAYOUT_WRITE: entry(
     "A file of an OCI layout cannot be written.",
-    "Make room in the directory of -layout-dir, and check that the user of the build may write to it.",
+    "Make room in the directory of -layout-dir, check that the user of the build may write to it, and remove a directory that is in the place of one of its files.",
   ),
   EXPORT_LAYOUT_READ: entry("A file of an OCI layout cannot be read.", REPAIR_LAYOUT),
   EXPORT_LAYOUT_SIZE: entry("The size of a blob of an OCI layout differs from its manifest.", REPAIR_LAYOUT),

@@ -56,10 +56,11 @@ export function pathFault(
   error: unknown,
   details: FaultDetails = {},
 ): Fault {
-  return new Fault(code, `${operation} ${path}: ${reasonOf(error)}`, { ...details, cause: error });
+  return new Fault(code, `${operation} ${path}: ${goReason(error)}`, { ...details, cause: error });
 }
 
-function reasonOf(error: unknown): string {
+/** Go's text for an error of a system call, otherwise the error's message. */
+export function goReason(error: unknown): string {
   if (isSystemError(error)) return goErrnoText(error);
   // Node refuses a path with a NUL itself; Go gives it the number EINVAL.
   return hasCode(error, "ERR_INVALID_ARG_VALUE") ? "invalid argument" : messageOf(error);

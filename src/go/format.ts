@@ -47,7 +47,7 @@ export function goValue(value: unknown, depth = 0): string {
   return `map[${members.map(([key, member]) => `${key}:${goValue(member, depth + 1)}`).join(" ")}]`;
 }
 
-/** Of decoded values only dates of TOML are a Date. Its parser would be loaded for its class. */
+/** Only TOML dates are Dates in decoded documents. `instanceof TomlDate` would load the parser into every thread. */
 function isTomlDate(value: unknown): value is TomlDate {
   return value instanceof Date;
 }

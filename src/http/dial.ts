@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type IpcSocketConnectOpts, isIP, connect as open, type Socket, type TcpSocketConnectOpts } from "node:net";
 import { type ConnectionOptions, connect as startTls, type TLSSocket } from "node:tls";
 import { messageOf } from "../errors/fault.ts";
-import { lookupInHostsFile } from "./hosts-file.ts";
+import { lookupInHostsFile, withoutFinalDot } from "./hosts-file.ts";
 import { hostMismatch } from "./server-identity.ts";
 import type { TlsSettings } from "./tls.ts";
 import { certificateFailure } from "./tls-failures.ts";
@@ -18,7 +18,7 @@ export class HttpError extends Error {
   readonly isFirst?: boolean;
   readonly data?: string;
   /** The certificate of the server failed its verification. */
-  readonly isCertificate?: boolean;
+  readonly hasBadCertificate?: boolean;
 
   constructor(code: string, message: string, details: Omit<Partial<HttpError>, keyof Error | "code"> = {}) {
     super(message);
@@ -171,7 +171,7 @@ export async function secure(
 }
 
 function serverOf({ host, port }: ReturnType<typeof addressOf>): string {
-  return `${host.replace(/\.$/, "")}:${port}`;
+  return `${withoutFinalDot(host)}:${port}`;
 }
 
 function shakeHands(
@@ -181,7 +181,7 @@ function shakeHands(
   options: DialOptions,
   session?: Buffer,
 ): Promise<TLSSocket> {
-  const name = address.host.replace(/\.$/, "");
+  const name = withoutFinalDot(address.host);
   const tlsOptions: ConnectionOptions & { highWaterMark: number } = {
     socket,
     host: name,
@@ -197,7 +197,7 @@ function shakeHands(
       return mismatch === undefined
         ? undefined
         : new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", `tls: failed to verify certificate: ${mismatch}`, {
-            isCertificate: true,
+            hasBadCertificate: true,
           });
     },
   };
@@ -209,10 +209,10 @@ function shakeHands(
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
     // Node.js sets it for every failed verification, of which most have no code of their own.
-    const isCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
-    if (!isCertificate || error instanceof HttpError) throw error;
+    const hasBadCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
+    if (!hasBadCertificate || error instanceof HttpError) throw error;
     const code = String(tls.authorizationError);
-    throw new HttpError(code, certificateFailure(code, messageOf(error)), { isCertificate });
+    throw new HttpError(code, certificateFailure(code, messageOf(error)), { hasBadCertificate });
   });
 }
 

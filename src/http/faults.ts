@@ -212,11 +212,14 @@ function isPermanentFailure(code: string, error: unknown): boolean {
 }
 
 /** True if the server speaks TLS, and no retry can help. */
-export function isRejectedByTls({ cause }: RegistryFault): boolean {
+export function isPermanentTlsFailure({ cause }: RegistryFault): boolean {
   return isBadCertificate(cause) || isFinalRefusal(networkErrorCode(cause) ?? "", cause);
 }
 
-/** As Go words it (net/http/transport.go, `dialConn`), where the error of a proxy is never one of the registry. */
+/**
+ * As Go words it (`dialConn` in https://github.com/golang/go/blob/go1.26.8/src/net/http/transport.go), where the error of
+ * a proxy is never one of the registry.
+ */
 function describeProxyConnect(code: string, error: unknown): string {
   const reason = isPlainHttp(code)
     ? "tls: first record does not look like a TLS handshake"

@@ -17,5 +17,9 @@ export async function lookupInHostsFile(host: string, path = "/etc/hosts"): Prom
 }
 
 function normalize(name: string): string {
-  return name.toLowerCase().replace(/\.$/, "");
+  return withoutFinalDot(name.toLowerCase());
+}
+
+export function withoutFinalDot(host: string): string {
+  return host.replace(/\.$/, "");
 }

@@ -6,8 +6,8 @@ import { type ProxyFailure, ProxyRefusal } from "./tunnel.ts";
 export const PROXY_LOGIN_HINT =
   "Give the proxy's user and password in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port.";
 
-export function isBadCertificate(error: unknown): boolean {
-  return error instanceof HttpError && error.isCertificate === true;
+export function isBadCertificate(error: unknown): error is HttpError {
+  return error instanceof HttpError && error.hasBadCertificate === true;
 }
 
 /**

@@ -3,6 +3,7 @@ import { Fault } from "../errors/fault.ts";
 import { discard } from "./body.ts";
 import { addressOf, familyOf } from "./dial.ts";
 import { redactUrl } from "./faults.ts";
+import { withoutFinalDot } from "./hosts-file.ts";
 import { type Http, type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
 
 const PRIVATE_IPV4 = [
@@ -70,7 +71,7 @@ function isLocalhost(host: string): boolean {
 }
 
 function hostOf(url: URL): string {
-  return addressOf(url).host.replace(/\.$/, "");
+  return withoutFinalDot(addressOf(url).host);
 }
 
 const MAX_REDIRECTS = 10;

@@ -15,7 +15,8 @@ const EMPTY = Buffer.alloc(0);
  * Rewrites response heads so that undici's parser accepts everything that Go's `net/http` accepts: bare line feeds,
  * folded values, spaces around a name or value, a Content-Length that is repeated, empty or beside Transfer-Encoding,
  * fields whose name contains spaces, which nothing reads, and any Transfer-Encoding in HTTP/1.0. Ends a connection over
- * which another coding than `chunked` arrives, which Go rejects (net/http/transfer.go, `parseTransferEncoding`).
+ * which another coding than `chunked` arrives, which Go rejects (`parseTransferEncoding` in
+ * https://github.com/golang/go/blob/go1.26.8/src/net/http/transfer.go).
  * Unexpected informational responses (1xx) become one that the parser skips. Bodies pass unchanged, except for the
  * lines between chunks: spaces, extensions, bare line feeds and trailers are dropped.
  */
@@ -33,7 +34,7 @@ export class ResponseHeads {
     socket.push = (chunk: unknown) => this.#take(chunk);
   }
 
-  /** @param isTunnel after the response the connection belongs to others, whatever length or coding it has */
+  /** @param isTunnel the response is to CONNECT: what follows its head is the tunnel's, and is not parsed */
   expect(isTunnel = false): void {
     this.#isTunnel = isTunnel;
     this.#state = "head";

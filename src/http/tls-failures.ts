@@ -29,7 +29,8 @@ const GO_REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * A failed verification in Go's words (crypto/x509/verify.go), or in OpenSSL's where Go has none.
+ * A failed verification in Go's words (https://github.com/golang/go/blob/go1.26.8/src/crypto/x509/verify.go), or in
+ * OpenSSL's where Go has none.
  * @param code as Node.js names some of OpenSSL's reasons; all others are `UNSPECIFIED`
  * (https://github.com/nodejs/node/blob/v26.10.0/deps/ncrypto/ncrypto.cc, `X509Pointer::ErrorCode`)
  * @param reason OpenSSL's text

@@ -25,15 +25,10 @@ export interface ChildCommand {
  * where there is no shell, is started directly.
  * @param path PATH of the program's environment
  */
-export function childCommand(
-  program: string,
-  args: readonly string[],
-  path: string | undefined,
-  limit = givenOpenFiles,
-): ChildCommand {
-  const found = limit === undefined || !isExecutable(SHELL) ? undefined : findProgram(program, path);
-  if (limit === undefined || found === undefined) return { program, args };
-  return { program: SHELL, args: ["-c", 'ulimit -Sn "$1"; shift; exec "$@"', "sh", limit, found, ...args] };
+export function childCommand(program: string, args: readonly string[], path: string | undefined): ChildCommand {
+  const found = givenOpenFiles === undefined || !isExecutable(SHELL) ? undefined : findProgram(program, path);
+  if (givenOpenFiles === undefined || found === undefined) return { program, args };
+  return { program: SHELL, args: ["-c", 'ulimit -Sn "$1"; shift; exec "$@"', "sh", givenOpenFiles, found, ...args] };
 }
 
 function findProgram(program: string, path = ""): string | undefined {

@@ -105,7 +105,7 @@ async function write(path: string, text: string, signal: AbortSignal | undefined
 
 /** Only regular files are replaced; links and devices are written in place. */
 async function isReplaceable(path: string): Promise<boolean> {
-  // A name of no file, which open(2) reports; its directory would count as the working directory.
+  // dirname("") is ".", so an empty path would pass as a file of the working directory. open(2) reports it.
   if (path === "") return false;
   try {
     const found = await lstat(path);

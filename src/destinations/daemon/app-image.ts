@@ -108,7 +108,7 @@ export class DaemonApp implements AppDestination {
   async openLaunchCache(hashFile: HashFile): Promise<void> {
     const { launchCacheDir, cacheDir, cacheImage } = this.#settings;
     if (launchCacheDir === "") return;
-    if (cacheImage === "" && cacheDir !== "" && (await isSame(launchCacheDir, cacheDir))) {
+    if (cacheImage === "" && cacheDir !== "" && (await isSameDirectory(launchCacheDir, cacheDir))) {
       this.#launchCacheFault = new Fault(
         "EXPORT_CACHE_IN_USE",
         `-launch-cache and -cache-dir name one directory: ${launchCacheDir}`,
@@ -177,6 +177,7 @@ export class DaemonApp implements AppDestination {
     } catch (error) {
       signal.throwIfAborted();
       if (!isDockerFault(error)) throw error;
+      // The image is loaded under the first name, so a digest there fails the load and not a tag.
       const [first] = this.#references;
       const failure =
         first?.tag === undefined ? new Fault("EXPORT_DAEMON_TAG", error.message, { cause: error }) : error;
@@ -272,7 +273,7 @@ export class DaemonApp implements AppDestination {
   }
 }
 
-async function isSame(one: string, other: string): Promise<boolean> {
+async function isSameDirectory(one: string, other: string): Promise<boolean> {
   const [real, otherReal] = await Promise.all([one, other].map((path) => realpath(path).catch(() => path)));
   return real === otherReal;
 }

@@ -127,7 +127,7 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(scene.cachedLayers()).toEqual([...own].sort());
   });
 
-  test("is sent a layer that is in the launch cache alone, as the previous image is gone", async () => {
+  test("is sent a reused layer from the launch cache after the previous image was removed", async () => {
     const scene = await openScene();
     scene.renew();
     const names = ["gone-with-launch-cache"];
@@ -173,14 +173,14 @@ describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
     expect(names.sort()).toEqual(["other.example/tags:latest", "tags:2", "tags:latest"]);
   });
 
-  test("is not asked for a tag with a digest without advice, though it is the first name", async () => {
+  test("rejects a digest as the first name, with the advice to name a tag", async () => {
     const scene = await openScene();
     const run = await scene.export([`digested@sha256:${"0".repeat(64)}`, "digested:1"]);
     expect(run.exitCode).toBe(62);
     expect(run.stderr).toContain("\nName the image with a tag: repository:tag instead of repository@sha256:...\n");
   });
 
-  test("is left without a launch cache in the directory of the cache", async () => {
+  test("gets no launch cache if -launch-cache is the directory of -cache-dir", async () => {
     const scene = await openScene();
     const directory = scene.launchCache();
     const run = await scene.export(["one-directory"], ["-launch-cache", directory, "-cache-dir", `${directory}/.`]);

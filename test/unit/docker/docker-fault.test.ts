@@ -10,7 +10,7 @@ const host: DockerHost = { name, socketPath: undefined, origin: "https://docker:
 
 const coded = (code: string) => Object.assign(new Error("in Node's words"), { code });
 const unverified = (code: string) =>
-  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { isCertificate: true });
+  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { hasBadCertificate: true });
 const hungUp = (isFirst: boolean) => new HttpError("HTTP_EOF", "EOF", { isFirst });
 
 test.each([

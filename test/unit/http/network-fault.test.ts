@@ -13,7 +13,7 @@ const failure = (code: string, fields: object = {}) =>
   Object.assign(new Error("node's own words\n"), { code, ...fields });
 
 const unverified = (code: string) =>
-  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { isCertificate: true });
+  new HttpError(code, certificateFailure(code, "in OpenSSL's words"), { hasBadCertificate: true });
 
 test.each([
   [
@@ -40,7 +40,7 @@ test.each([
     false,
   ],
   [failure("ERR_SSL_WRONG_VERSION_NUMBER"), "http: server gave HTTP response to HTTPS client", false],
-  [new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", "own words", { isCertificate: true }), "own words", false],
+  [new HttpError("ERR_TLS_CERT_ALTNAME_INVALID", "own words", { hasBadCertificate: true }), "own words", false],
   [
     unverified("CERT_NOT_YET_VALID"),
     "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",

@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync } from "node:fs";
-import { expect, test } from "vitest";
-import { childCommand } from "../../../src/process/children.ts";
+import { afterEach, expect, test } from "vitest";
+import { childCommand, rememberOpenFiles } from "../../../src/process/children.ts";
 import { tempTree } from "../../support/temp-tree.ts";
+
+afterEach(() => rememberOpenFiles(undefined));
 
 function tools(): string {
   const directory = tempTree({ tool: '#!/bin/sh\nulimit -Sn\nprintf "%s\\n" "$@"\n', data: "" });
@@ -15,7 +17,8 @@ test.each(["tool", ""])(
   (name) => {
     const directory = tools();
     const given = name === "" ? `${directory}/tool` : name;
-    const { program, args } = childCommand(given, ["a b", "", '"$@"'], `/none:${directory}`, "17");
+    rememberOpenFiles("17");
+    const { program, args } = childCommand(given, ["a b", "", '"$@"'], `/none:${directory}`);
     const run = spawnSync(program, args, { encoding: "utf8" });
     expect(run).toMatchObject({ status: 0, stderr: "", stdout: '17\na b\n\n"$@"\n' });
   },
@@ -26,5 +29,6 @@ test.each([
   ["there is no such program", "other", "17"],
   ["it cannot be executed", "data", "17"],
 ])("a program is started directly if %s", (_, name, limit) => {
-  expect(childCommand(name, ["get"], tools(), limit)).toEqual({ program: name, args: ["get"] });
+  rememberOpenFiles(limit);
+  expect(childCommand(name, ["get"], tools())).toEqual({ program: name, args: ["get"] });
 });
