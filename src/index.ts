@@ -46,10 +46,7 @@ export interface ExportResult {
   readonly cache: EventOf<"cache-ready"> | undefined;
 }
 
-/**
- * An export in progress. Iterating yields its events from then on, until it ends or fails. A failure rejects `result`:
- * an unhandled rejection, unless `result` is handled or the events are iterated.
- */
+/** An export in progress. Iterating yields its events from then on, until it ends or fails; only `result` rejects. */
 export interface Export extends AsyncIterable<ExportEvent> {
   /** @throws (rejects with) Fault, whose `exitCode` is the command's; the signal's reason */
   readonly result: Promise<ExportResult>;
@@ -73,14 +70,9 @@ export function exportImages(options: ExportOptions, environment: ExportEnvironm
     isOver = true;
     for (const watcher of watchers) watcher.close();
   });
-  return {
-    result,
-    [Symbol.asyncIterator]: () => {
-      // A caller that only reads events learns of a failure from them.
-      result.catch(() => undefined);
-      return watch(watchers, isOver);
-    },
-  };
+  // A caller that only reads events learns of a failure from them.
+  result.catch(() => undefined);
+  return { result, [Symbol.asyncIterator]: () => watch(watchers, isOver) };
 }
 
 function watch(

@@ -218,6 +218,9 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     if (!signal.aborted && child.signalCode === null) process.off("exit", kill);
   }
   signal.throwIfAborted();
+  // A shell's, if it cannot execute the program; a phase has no such exit code (docs/compatibility.md#exit-codes).
+  if (program !== start.program && [126, 127].includes(child.exitCode ?? 0))
+    throw startFault(phase, new Error(`${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;
   throw signalFault(phase, child.signalCode ?? "SIGKILL");
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { NO_CACHE } from "../../../src/cli/settings.ts";
@@ -165,6 +165,18 @@ describe("the phases", () => {
     const [soft, hard] = build.record("builder.limit").split("\n");
     expect([soft, Number(hard) > 123]).toEqual(["123", true]);
     for (const phase of PHASES) expect(build.call(phase)?.env).not.toHaveProperty("TANDEM_OPEN_FILES");
+  });
+
+  test.each(["", "ulimit -Sn 123 && "])("that cannot be executed are named (after %j)", async (limit) => {
+    const build = await FakeBuild.open();
+    const start = tempTree({ creator: `#!/bin/sh\n${limit}exec ${CREATOR} "$@"\n` });
+    chmodSync(join(start, "creator"), 0o755);
+    const detector = join(build.lifecycle, "detector");
+    rmSync(detector);
+    writeFileSync(detector, "#!/no/such/loader\n", { mode: 0o755 });
+    const run = await build.create({ program: join(start, "creator"), flags: ["-no-color"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain("ERROR: failed to start the detector: ");
   });
 
   test("of which buildpacks can see the environment get none of the creator's secrets", async () => {

@@ -88,17 +88,6 @@ test("uses the arguments as they were at the call", async () => {
   expect((await result).app.tags).toEqual(options.images);
 });
 
-test("a failure that is not handled ends the caller's process", async () => {
-  const options = JSON.stringify({ images: ["registry.example/app"], layers: tempTree() });
-  const child = spawn(process.execPath, ["-e", `require(${LIBRARY}).exportImages(${options});`], {
-    env: { ...process.env, ...ENV },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const [stderr, [exitCode]] = await Promise.all([text(child.stderr), once(child, "close")]);
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain("EXPORT_ARGS_RUN_IMAGE");
-});
-
 test("events that cannot be written are one warning of the logger", async () => {
   const { options } = await open();
   const logger = new RecordingLogger();
