@@ -16,11 +16,10 @@ import { EXPORTER, type ExporterRun, readEvents, startProgram } from "../../supp
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { brokenPipe } from "../../support/unread-pipe.ts";
 import { verifyImage } from "../../support/verify-image.ts";
-
-const isRoot = process.getuid?.() === 0;
 
 /** Starts the command with a shell's redirection. */
 function startRedirected(redirection: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -218,24 +217,20 @@ test.each(["/dev/full", "a directory"])("a timeline that goes to %s is one warni
   ]);
 });
 
-test.skipIf(!isRoot)(
-  `a full disk loses log, events and timeline, and no image${isRoot ? "" : " (needs root)"}`,
-  async () => {
-    const scene = await Scene.openSmall(await FakeRegistry.start());
-    const disk = tempTree();
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
-    onTestFinished(() => void execFileSync("umount", [disk]));
-    const [log, events, timeline] = ["log", "events.jsonl", "timeline.html"].map((name) => join(disk, name));
-    const flags = ["-events", events ?? "", "-timeline", timeline ?? "", "-log-level", "debug"];
-    // Space for one page of events.
-    writeFileSync(join(disk, "rest"), Buffer.alloc(56 << 10));
-    const stdout = opened(log ?? "", constants.O_WRONLY | constants.O_CREAT);
-    const run = await startProgram(EXPORTER, scene.arguments({ flags }), {}, { stdout }).ended;
-    expect(run.exitCode).toBe(0);
-    expect(run.stderr.match(/^Warning: Failed to write .*$/gm)?.toSorted()).toEqual([
-      `Warning: Failed to write events: write ${events}: no space left on device`,
-      `Warning: Failed to write timeline: write ${timeline}: no space left on device`,
-    ]);
-    await verifyImage(scene.appImage);
-  },
-);
+test("a full disk loses log, events and timeline, and no image", async (context) => {
+  const disk = smallDisk("size=64k");
+  if (disk === undefined) return context.skip(NO_SMALL_DISK);
+  const scene = await Scene.openSmall(await FakeRegistry.start());
+  const [log, events, timeline] = ["log", "events.jsonl", "timeline.html"].map((name) => join(disk, name));
+  const flags = ["-events", events ?? "", "-timeline", timeline ?? "", "-log-level", "debug"];
+  // Space for one page of events.
+  writeFileSync(join(disk, "rest"), Buffer.alloc(56 << 10));
+  const stdout = opened(log ?? "", constants.O_WRONLY | constants.O_CREAT);
+  const run = await startProgram(EXPORTER, scene.arguments({ flags }), {}, { stdout }).ended;
+  expect(run.exitCode).toBe(0);
+  expect(run.stderr.match(/^Warning: Failed to write .*$/gm)?.toSorted()).toEqual([
+    `Warning: Failed to write events: write ${events}: no space left on device`,
+    `Warning: Failed to write timeline: write ${timeline}: no space left on device`,
+  ]);
+  await verifyImage(scene.appImage);
+});

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
 import { EXPORTER, startProgram } from "../../support/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, type Exported, layerWork, Scene } from "../../support/scenes/scene.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { canTrace, startOwner } from "../../support/start-owner.ts";
 import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
 import { verifyImage } from "../../support/verify-image.ts";
@@ -240,27 +241,9 @@ test("one with the app image's registry failing at the end stays the old one", a
 });
 
 describe("a full disk", () => {
-  function smallDisk(sizeKib: number): string | undefined {
-    const disk = join(onTestDisk(), "disk");
-    mkdirSync(disk);
-    try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeKib}k`, "tmpfs", disk], { stdio: "pipe" });
-    } catch {
-      return undefined;
-    }
-    onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
-    return disk;
-  }
-
-  function onTestDisk(): string {
-    const root = execFileSync("mktemp", ["-d"], { encoding: "utf8" }).trim();
-    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-    return root;
-  }
-
   test.for(MODES)("omits layers that do not fit; the app image is exported ($flags)", async ({ flags }, context) => {
-    const disk = smallDisk(3 << 10);
-    if (disk === undefined) return context.skip("may not mount a small disk here");
+    const disk = smallDisk("size=3m");
+    if (disk === undefined) return context.skip(NO_SMALL_DISK);
     const { scene, cacheDir, run } = await sceneWithCache(disk, Scene.open);
     const exported = await run(flags);
     expect(exported.exitCode).toBe(0);
@@ -272,8 +255,8 @@ describe("a full disk", () => {
   });
 
   test("keeps the old cache when there is no room for the metadata", async (context) => {
-    const disk = smallDisk(9 << 10);
-    if (disk === undefined) return context.skip("may not mount a small disk here");
+    const disk = smallDisk("size=9m");
+    if (disk === undefined) return context.skip(NO_SMALL_DISK);
     const { scene, cacheDir, run } = await sceneWithCache(disk);
     expect(await run()).toMatchObject({ exitCode: 0, stderr: "" });
     await scene.analyze();

@@ -8,7 +8,7 @@ import { writeAnalyzed } from "../../support/build-output.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
 const SHA512 = `sha512:${"a".repeat(128)}`;
@@ -156,21 +156,10 @@ describe("a hostile manifest of the run image fails the export", () => {
 });
 
 /** A file system of a few MiB; undefined if this process may not mount one. */
-function smallDisk(mebibytes: number, options = ""): string | undefined {
-  const path = tempTree();
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m${options}`, "tmpfs", path], { stdio: "pipe" });
-  } catch {
-    return undefined;
-  }
-  onTestFinished(() => void execFileSync("umount", ["-l", path]));
-  return path;
-}
-
 describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => {
   test.for([{ flags: [] }, { flags: ["-parallel"] }])("for the spool ($flags)", async ({ flags }, context) => {
-    const spool = smallDisk(1);
-    if (spool === undefined) return context.skip("this container may not mount a file system");
+    const spool = smallDisk("size=1m");
+    if (spool === undefined) return context.skip(NO_SMALL_DISK);
     const { registry, scene } = await open();
     const run = await scene.export({ flags: [...flags, "-spool-dir", spool] });
     expect(run.exitCode).toBe(62);
@@ -182,8 +171,8 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
   });
 
   test("for the spool, where nothing may be written", async (context) => {
-    const spool = smallDisk(1, ",ro");
-    if (spool === undefined) return context.skip("this container may not mount a file system");
+    const spool = smallDisk("size=1m,ro");
+    if (spool === undefined) return context.skip(NO_SMALL_DISK);
     const { registry, scene } = await open();
     const run = await scene.export({ flags: ["-spool-dir", spool] });
     expect(run.exitCode).toBe(62);
@@ -193,8 +182,8 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
   });
 
   test("for the cache: a warning, and both the app image and the old cache are whole", async (context) => {
-    const disk = smallDisk(12);
-    if (disk === undefined) return context.skip("this container may not mount a file system");
+    const disk = smallDisk("size=12m");
+    if (disk === undefined) return context.skip(NO_SMALL_DISK);
     const { scene } = await open();
     const cacheDir = join(disk, "cache");
     mkdirSync(cacheDir);
@@ -213,8 +202,8 @@ describe.skipIf(!isRoot)("a disk that is full, or may not be written to", () => 
   });
 
   test("for report.toml", async (context) => {
-    const disk = smallDisk(1, ",ro");
-    if (disk === undefined) return context.skip("this container may not mount a file system");
+    const disk = smallDisk("size=1m,ro");
+    if (disk === undefined) return context.skip(NO_SMALL_DISK);
     const { scene } = await open();
     const run = await scene.export({ flags: ["-report", join(disk, "report.toml")] });
     expect(run.exitCode).toBe(62);

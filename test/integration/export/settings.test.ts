@@ -1,11 +1,11 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { seededBytes } from "../../support/random.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { verifyImage } from "../../support/verify-image.ts";
 
@@ -136,39 +136,29 @@ describe("-spool-dir", () => {
     expect(registry.count("PUT", /\/app\//)).toBe(0);
   });
 
-  test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
-    "fails with a clear error and a remedy if the file system takes no more files (needs root)",
-    async () => {
-      const scene = await Scene.openSmall(await FakeRegistry.start());
-      const spool = join(tempTree(), "spool");
-      mkdirSync(spool);
-      // The directory itself takes the only inode.
-      execFileSync("mount", ["-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", spool]);
-      onTestFinished(() => void execFileSync("umount", ["--lazy", spool]));
-      const run = await scene.export({ flags: ["-spool-dir", spool] });
-      expect(run.exitCode).toBe(62);
-      expect(run.stderr).toMatch(
-        /ERROR: failed to export: .*failed to create a spool file in .*: no space left on device\nThe file system is full: .*\nGive a writable directory with -spool-dir/,
-      );
-    },
-  );
+  test("fails with a clear error and a remedy if the file system takes no more files", async (context) => {
+    // The directory itself takes the only inode.
+    const spool = smallDisk("nr_inodes=1");
+    if (spool === undefined) return context.skip(NO_SMALL_DISK);
+    const scene = await Scene.openSmall(await FakeRegistry.start());
+    const run = await scene.export({ flags: ["-spool-dir", spool] });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(
+      /ERROR: failed to export: .*failed to create a spool file in .*: no space left on device\nThe file system is full: .*\nGive a writable directory with -spool-dir/,
+    );
+  });
 
-  test.skipIf(process.getuid?.() !== 0 || !existsSync("/usr/bin/mount"))(
-    "fails with a clear error and a remedy if the disk is full (needs root)",
-    async () => {
-      const registry = await FakeRegistry.start();
-      const scene = await Scene.open(registry);
-      const spool = join(tempTree(), "spool");
-      mkdirSync(spool);
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", spool]);
-      onTestFinished(() => void execFileSync("umount", ["--lazy", spool]));
-      const run = await scene.export({ flags: ["-spool-dir", spool] });
-      expect(run.exitCode).toBe(62);
-      expect(run.stderr).toMatch(/ERROR: failed to export: .*failed to write compressed layer to the spool: ENOSPC/);
-      expect(run.stderr).toContain("\nGive a directory with more room, or a faster disk, with -spool-dir.\n");
-      expect(registry.manifests.find("app", "latest")).toBeUndefined();
-    },
-  );
+  test("fails with a clear error and a remedy if the disk is full", async (context) => {
+    const spool = smallDisk("size=3m");
+    if (spool === undefined) return context.skip(NO_SMALL_DISK);
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.open(registry);
+    const run = await scene.export({ flags: ["-spool-dir", spool] });
+    expect(run.exitCode).toBe(62);
+    expect(run.stderr).toMatch(/ERROR: failed to export: .*failed to write compressed layer to the spool: ENOSPC/);
+    expect(run.stderr).toContain("\nGive a directory with more room, or a faster disk, with -spool-dir.\n");
+    expect(registry.manifests.find("app", "latest")).toBeUndefined();
+  });
 });
 
 test("hundreds of layers do not need hundreds of places at any queue", async () => {

@@ -24,6 +24,7 @@ import {
   WORKER_ENTRIES,
 } from "../../support/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 import { WAIT } from "../../support/time-limits.ts";
@@ -387,13 +388,8 @@ describe("a failure stays with its layer", () => {
   });
 
   test("a full disk", async (context) => {
-    const disk = tempTree();
-    try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "pipe" });
-    } catch {
-      return context.skip("may not mount a small disk here");
-    }
-    onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
+    const disk = smallDisk("size=2m");
+    if (disk === undefined) return context.skip(NO_SMALL_DISK);
     const store = new LayerStore(pool, WORKERS, disk);
     const layer = store.layer(planOf(directorySource(filledDirectory(20))), NEVER);
     const fault = { code: "EXPORT_LAYER_SPOOL", message: expect.stringContaining("no space left on device") };

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -21,6 +20,7 @@ import {
   WORKER_ENTRIES,
 } from "../../support/layer-plans.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
 import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -52,17 +52,6 @@ function newStore(): LayerStore {
 
 async function blobOf(layer: Layer): Promise<Buffer> {
   return await copyOf((await layer.blob()).read(0));
-}
-
-function mountSmallDisk(sizeMib: number): string | undefined {
-  const disk = tempTree();
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", disk], { stdio: "pipe" });
-  } catch {
-    return undefined;
-  }
-  onTestFinished(() => void execFileSync("umount", ["--lazy", disk]));
-  return disk;
 }
 
 /** Checks that the previous layer left nothing that prevents another with all products. */
@@ -155,8 +144,8 @@ describe("a tar file", () => {
   });
 
   test.for(["no directory", "a full disk"])("on %s fails alone; the blob is made", async (place, context) => {
-    const directory = place === "no directory" ? join(tempTree(), "nothing") : mountSmallDisk(2);
-    if (directory === undefined) return context.skip("may not mount a small disk here");
+    const directory = place === "no directory" ? join(tempTree(), "nothing") : smallDisk("size=2m");
+    if (directory === undefined) return context.skip(NO_SMALL_DISK);
     const source = directorySource(filledDirectory(3 * pool.arena.slots));
     const store = newStore();
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [] }] };
@@ -185,8 +174,8 @@ describe("a tar file", () => {
 
   test("on a disk that gets full while it is written fails alone", async (context) => {
     const blocks = 3 * pool.arena.slots;
-    const directory = mountSmallDisk(blocks + 2);
-    if (directory === undefined) return context.skip("may not mount a small disk here");
+    const directory = smallDisk(`size=${blocks + 2}m`);
+    if (directory === undefined) return context.skip(NO_SMALL_DISK);
     const source = directorySource(filledDirectory(blocks));
     const products = { ...NOTHING, blob: true, tarFiles: [{ directory, expected: [] }] };
     const layer = newStore().layer(planOf(source, { products }), NEVER);
