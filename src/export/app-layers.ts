@@ -130,7 +130,8 @@ export class AppLayers {
   async #reuse(step: ReuseStep): Promise<AppLayer> {
     const { app, monitor } = this.#context;
     const { id } = step;
-    const content = (await this.#findPrevious(step.diffId)) ?? (await this.#findCached(step.diffId));
+    const previous = contentIn(await this.#sources.previous, step.diffId, undefined);
+    const content = previous ?? (await this.#findCached(step.diffId));
     if (content === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`, {
         hint: "Build again without the previous image, so that the buildpack rebuilds the layer.",
@@ -141,13 +142,6 @@ export class AppLayers {
     return { id, step, diffId, isReused: true, content, added };
   }
 
-  async #findPrevious(diffId: string): Promise<ExistingContent<SourceImage> | undefined> {
-    const from = await this.#sources.previous;
-    const descriptor = findLayer(from, diffId);
-    if (from === undefined || descriptor === undefined) return undefined;
-    return { kind: "existing", descriptor, from, otherwise: undefined };
-  }
-
   async #findCached(diffId: string): Promise<ExistingContent<SourceImage> | undefined> {
     // From a label, and about to become part of a path.
     return isSha256(diffId) ? await this.#context.app.findCached(parseDiffId(diffId)) : undefined;
@@ -155,13 +149,21 @@ export class AppLayers {
 
   async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
     for (const opening of [this.#sources.previous, this.#sources.runImage]) {
-      const image = await opening;
-      const descriptor = findLayer(image, diffId);
-      if (image === undefined || descriptor === undefined) continue;
-      return { kind: "existing", descriptor, from: image, otherwise };
+      const found = contentIn(await opening, diffId, otherwise);
+      if (found !== undefined) return found;
     }
     return undefined;
   }
+}
+
+function contentIn(
+  from: SourceImage | undefined,
+  diffId: string,
+  otherwise: MadeContent | undefined,
+): ExistingContent<SourceImage> | undefined {
+  const descriptor = findLayer(from, diffId);
+  if (from === undefined || descriptor === undefined) return undefined;
+  return { kind: "existing", descriptor, from, otherwise };
 }
 
 function announce(step: AppStep, logger: Logger): void {

@@ -7,6 +7,7 @@ import type { BuiltImage } from "../../images/image.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256, withoutAlgorithm } from "../../oci/digest.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { WRONG_DIGEST } from "./manifests.ts";
 import { pullHint } from "./retries.ts";
 
 /** "unknown": some registries do not support HEAD for blobs. */
@@ -98,8 +99,6 @@ async function* readBlob(
   }
   if (position !== size) throw wrongSize(position);
 }
-
-const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
 export const RESTORE_HINT = "Restore the blob, or push the image that references it again.";
 

@@ -14,7 +14,7 @@ import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import type { RegistryResponse } from "./client.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 
-const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
+export const WRONG_DIGEST = "EXPORT_REGISTRY_DIGEST";
 
 /**
  * Compares the digest that a registry reports (distribution-spec v1.1.1, "Pulling manifests") with the digest of what
@@ -94,7 +94,7 @@ export async function getManifest(connection: Connection, identifier: string, wo
   const digest = digestOf(bytes);
   if (isSha256(identifier) && digest !== identifier)
     throw new Fault(
-      "EXPORT_REGISTRY_DIGEST",
+      WRONG_DIGEST,
       `manifest digest: "${digest}" does not match requested digest: "${identifier}" for "${connection.repository.name}@${identifier}"`,
       { destination: connection.repository.name },
     );
