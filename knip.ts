@@ -16,7 +16,7 @@ const config: KnipConfig = ({ production = false }) => ({
         "test/{bench,demo,fuzz}/*.ts",
         "test/bench/worker-curve/*.ts",
         "test/conformance/{stage-program,generate/record}.ts",
-        "test/support/{directory-contender,directory-owner,encode-worker,kill-at-step,odd-file-system-program}.ts",
+        "test/support/{deflate/encode-worker,files/directory-contender,files/directory-owner,files/odd-file-system-program,process/kill-at-step}.ts",
       ],
       project: [
         "{src,workers}/**/*.ts!",

@@ -1,17 +1,17 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
-import LongestFirst from "./test/support/longest-first.ts";
+import LongestFirst from "./test/support/runner/longest-first.ts";
 
 // Threads and programs that the tests start from sources find them compiled; starting a thread takes a third of the time.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules", ".cache", "compiled");
 
 export default defineConfig({
   test: {
-    globalSetup: "./test/support/global-setup.ts",
-    setupFiles: "./test/support/worker-setup.ts",
+    globalSetup: "./test/support/runner/global-setup.ts",
+    setupFiles: "./test/support/runner/worker-setup.ts",
     include: ["test/**/*.test.ts"],
-    reporters: ["default", "./test/support/tally-reporter.ts"],
+    reporters: ["default", "./test/support/runner/tally-reporter.ts"],
     sequence: { sequencer: LongestFirst },
     // Files share their process and its modules, which Node loads as it loads them in production: loading them for each file took longer than most.
     isolate: false,

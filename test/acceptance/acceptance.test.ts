@@ -2,7 +2,7 @@ import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { adaptSuite, checkPrerequisites, Results } from "../../scripts/acceptance.ts";
-import { tempTree } from "../support/temp-tree.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
 import { thrownBy } from "../support/thrown-by.ts";
 
 /* The suite itself runs with `npm run acceptance`. */

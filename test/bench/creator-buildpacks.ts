@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import { buildpackDirectory } from "../support/build-output.ts";
+import { buildpackDirectory } from "../support/build/build-output.ts";
 import { makeBuild } from "./make-build.ts";
 import { type BenchLayer, compressed, plain, type Scenario, shared } from "./scenarios.ts";
 

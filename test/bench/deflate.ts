@@ -3,8 +3,8 @@ import { constants, crc32, deflateRawSync, inflateRawSync, zstdCompressSync } fr
 import { buildEncoders } from "../../scripts/build-encoder.ts";
 import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
 import { BLOCK_SIZE } from "../../workers/protocol.ts";
-import { CORPUS_NAMES, corpusName, readCorpus } from "../support/corpus.ts";
-import { createEncoderHarness, type EncoderHarness } from "../support/encoder-harness.ts";
+import { CORPUS_NAMES, corpusName, readCorpus } from "../support/deflate/corpus.ts";
+import { createEncoderHarness, type EncoderHarness } from "../support/deflate/encoder-harness.ts";
 
 const USAGE = `node test/bench/deflate.ts [--megabytes 100] [--rounds 5] [--levels 1,...] [--inputs libraries,text,compressed] [--only]
 

@@ -13,8 +13,8 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build-output.ts";
-import { filesBelow } from "../support/file-tree.ts";
+import { type BuildOutput, buildpackDirectory, writeBuildOutput } from "../support/build/build-output.ts";
+import { filesBelow } from "../support/files/file-tree.ts";
 import type { Amount, BenchLayer, Scenario, Zeros } from "./scenarios.ts";
 
 /** A scenario's build on disk. Sizes in bytes, before compression. */

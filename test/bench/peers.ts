@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { findProgram } from "../support/find-program.ts";
+import { findProgram } from "../support/process/find-program.ts";
 import { APP, CACHE, type Contender, type Mode, type RunContext, reference, tandem } from "./contender.ts";
 import type { Link } from "./links.ts";
 import { cpuTimeOf, measure, parseWritten, peakOf, readProc } from "./measure.ts";

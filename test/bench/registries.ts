@@ -4,11 +4,11 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { CertificateFiles } from "../support/certificate.ts";
+import { OPEN_ACCESS, RegistryAccess } from "../support/images/registry-access.ts";
+import { CertificateFiles } from "../support/network/certificate.ts";
 import { RealRegistry } from "../support/registry/real-registry.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
-import { OPEN_ACCESS, RegistryAccess } from "../support/registry-access.ts";
 import { askChild, type Link, startLinkProxy } from "./links.ts";
 import { cpuTimeOf } from "./measure.ts";
 

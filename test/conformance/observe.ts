@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { digestOf } from "../../src/oci/digest.ts";
-import type { CommandRun } from "../support/in-process.ts";
+import type { CommandRun } from "../support/process/in-process.ts";
 import { listTree } from "./disk-tree.ts";
 import { describeLayouts } from "./layouts.ts";
 import { CASE_ROOT } from "./materialize.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, realpathSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { EXPORTER } from "../support/exporter.ts";
+import { EXPORTER } from "../support/process/exporter.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { STAGE_MARK } from "./materialize.ts";
 import type { Played, PlayedCase } from "./play-case.ts";

@@ -4,7 +4,7 @@ import { mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type CommandRun, InProcessCommand } from "../support/in-process.ts";
+import { type CommandRun, InProcessCommand } from "../support/process/in-process.ts";
 import { CASE_ROOT } from "./materialize.ts";
 
 /** Runs the command in the case's root with exactly this environment, as the user who runs the tests. */

@@ -5,11 +5,11 @@ import { parseArgs } from "node:util";
 import { build } from "../../scripts/build.ts";
 import { runScript } from "../../scripts/script.ts";
 import type { ExportEvent } from "../../src/observe/events.ts";
-import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
-import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/exporter.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build/build-output.ts";
+import { pushRunImage } from "../support/images/run-image.ts";
+import { verifyImage } from "../support/images/verify-image.ts";
+import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/process/exporter.ts";
 import { dockerRegistryProblem, startRegistry } from "../support/registry/registry-kinds.ts";
-import { pushRunImage } from "../support/run-image.ts";
-import { verifyImage } from "../support/verify-image.ts";
 import { table } from "./table.ts";
 
 const USAGE = `npm run demo

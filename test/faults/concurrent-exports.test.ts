@@ -5,18 +5,23 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { expect, onTestFinished, test } from "vitest";
 import { parseCacheMetadata } from "../../src/cnb/lifecycle-metadata.ts";
-import { type BuildOutput, buildpackDirectory, writeAnalyzed, writeBuildOutput } from "../support/build-output.ts";
-import { DockerApi } from "../support/docker-api.ts";
-import { type ExporterRun, flagsFor, readEvents, startExporter } from "../support/exporter.ts";
-import { verifyLayout, writeRunLayout } from "../support/layout.ts";
-import { RandomKills } from "../support/random-kills.ts";
+import {
+  type BuildOutput,
+  buildpackDirectory,
+  writeAnalyzed,
+  writeBuildOutput,
+} from "../support/build/build-output.ts";
+import { DockerApi } from "../support/daemon/docker-api.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
+import { verifyLayout, writeRunLayout } from "../support/images/layout.ts";
+import { pushRunImage } from "../support/images/run-image.ts";
+import { diffIdsOf, readCommitted } from "../support/images/tar-store.ts";
+import { verifyImage } from "../support/images/verify-image.ts";
+import { type ExporterRun, flagsFor, readEvents, startExporter } from "../support/process/exporter.ts";
+import { RandomKills } from "../support/process/random-kills.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
-import { pushRunImage } from "../support/run-image.ts";
 import { exportInProcess } from "../support/scenes/export-in-process.ts";
 import { MISSING_SBOMS } from "../support/scenes/scene.ts";
-import { diffIdsOf, readCommitted } from "../support/tar-store.ts";
-import { tempTree } from "../support/temp-tree.ts";
-import { verifyImage } from "../support/verify-image.ts";
 
 const EXPORTS = Number(process.env.CONCURRENT_EXPORTS ?? 4);
 const ROUNDS = Number(process.env.CONCURRENT_ROUNDS ?? 2);

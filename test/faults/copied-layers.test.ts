@@ -5,11 +5,11 @@ import { OCI_LAYER_GZIP } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { ALWAYS, BLOBS, PushScene, UPLOADS } from "../support/push-scene.ts";
 import { seededBytes } from "../support/random.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
+import { ALWAYS, BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const WORK = { priority: 0 };

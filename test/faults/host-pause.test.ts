@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { parseReference } from "../../src/oci/reference.ts";
 import { ManualClock } from "../support/clock.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { UPLOADS } from "../support/push-scene.ts";
+import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { seededBytes } from "../support/random.ts";
-import { RecordingLogger } from "../support/recording-logger.ts";
 import type { Reply } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
+import { UPLOADS } from "../support/scenes/push-scene.ts";
 
 const WORK = { priority: 0 };
 

@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
+import { readCommitted } from "../support/images/tar-store.ts";
+import { verifyImage } from "../support/images/verify-image.ts";
+import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/process/random-kills.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { Scene } from "../support/scenes/scene.ts";
-import { readCommitted } from "../support/tar-store.ts";
-import { tempTree } from "../support/temp-tree.ts";
-import { verifyImage } from "../support/verify-image.ts";
 
 const KINDS = ["app", "volume cache", "cache image"] as const;
 

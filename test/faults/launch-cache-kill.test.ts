@@ -1,14 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { writeAnalyzed } from "../support/build-output.ts";
-import { DockerApi } from "../support/docker-api.ts";
-import { flagsFor, startExporter } from "../support/exporter.ts";
+import { writeAnalyzed } from "../support/build/build-output.ts";
+import { DockerApi } from "../support/daemon/docker-api.ts";
+import { readCommitted } from "../support/images/tar-store.ts";
+import { flagsFor, startExporter } from "../support/process/exporter.ts";
+import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/process/random-kills.ts";
 import { seededBytes } from "../support/random.ts";
-import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
 import { exportInProcess } from "../support/scenes/export-in-process.ts";
 import { writeBuild } from "../support/scenes/scene.ts";
-import { readCommitted } from "../support/tar-store.ts";
 
 test(
   `${KILLS} kills at random moments (CRASH_SEED=${SEED}) leave the tars of the old launch cache or of the new one`,

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { verifyLayout } from "../support/layout.ts";
+import { verifyLayout } from "../support/images/layout.ts";
+import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/process/random-kills.ts";
 import { seededBytes } from "../support/random.ts";
-import { KILLS, KILLS_TIMEOUT_MS, RandomKills, SEED } from "../support/random-kills.ts";
+import { WAIT } from "../support/runner/time-limits.ts";
 import { LayoutScene } from "../support/scenes/layout-scene.ts";
-import { WAIT } from "../support/time-limits.ts";
 
 const TAGS = ["latest", "v2"];
 

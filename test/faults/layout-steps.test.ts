@@ -2,10 +2,10 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
-import { expectOneChange, killedSteps, pausedSteps, stepsOf } from "../support/killed-steps.ts";
-import { verifyLayout } from "../support/layout.ts";
-import { writeLayout } from "../support/layout-writer.ts";
-import { tempTree } from "../support/temp-tree.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
+import { verifyLayout } from "../support/images/layout.ts";
+import { writeLayout } from "../support/images/layout-writer.ts";
+import { expectOneChange, killedSteps, pausedSteps, stepsOf } from "../support/process/killed-steps.ts";
 
 const OLD = { copied: "run image", made: "one" };
 const NEW = { copied: "newer run image", made: "two" };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PushScene, UPLOADS } from "../support/push-scene.ts";
+import { PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const NEVER = new AbortController().signal;
 

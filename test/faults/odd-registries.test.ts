@@ -2,10 +2,10 @@ import { describe, expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
 import { seededBytes } from "../support/random.ts";
 import { type Exchange, type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
+import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const MIB = 1 << 20;
 

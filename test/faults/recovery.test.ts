@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { BLOBS, MANIFESTS, PushScene, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
+import { BLOBS, MANIFESTS, PushScene, SHORT_TIMEOUTS, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const MIB = 1 << 20;
 

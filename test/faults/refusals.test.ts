@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Fault, type FaultCode } from "../../src/errors/fault.ts";
-import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/push-scene.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
+import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const OTHER = `sha256:${"0".repeat(64)}`;
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { expect, test } from "vitest";
 import { reportToml, writeReport } from "../../src/report/report-toml.ts";
-import { expectOneChange, killedSteps } from "../support/killed-steps.ts";
+import { expectOneChange, killedSteps } from "../support/process/killed-steps.ts";
 
 const report = (tag: string) => ({
   tags: [tag],

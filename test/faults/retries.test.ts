@@ -5,18 +5,26 @@ import { NOT_FOUND } from "../../src/http/faults.ts";
 import { DEFAULT_TIMEOUTS, Http } from "../../src/http/http.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { CertificateAuthority } from "../support/certificate.ts";
-import { ConnectProxy } from "../support/connect-proxy.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
 import { TestBlob } from "../support/growing-blob.ts";
-import { ALWAYS, BLOBS, MANIFESTS, PushScene, REPOSITORY, SHORT_TIMEOUTS, UPLOADS } from "../support/push-scene.ts";
+import { CertificateAuthority } from "../support/network/certificate.ts";
+import { ConnectProxy } from "../support/network/connect-proxy.ts";
+import { RawServer } from "../support/network/raw-server.ts";
+import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { seededBytes } from "../support/random.ts";
-import { RawServer } from "../support/raw-server.ts";
-import { RecordingLogger } from "../support/recording-logger.ts";
 import { type Reply, refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testImage, testIndex } from "../support/registry/test-image.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
-import { tempTree } from "../support/temp-tree.ts";
+import {
+  ALWAYS,
+  BLOBS,
+  MANIFESTS,
+  PushScene,
+  REPOSITORY,
+  SHORT_TIMEOUTS,
+  UPLOADS,
+} from "../support/scenes/push-scene.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const PLATFORM = { os: "linux", architecture: "amd64" };

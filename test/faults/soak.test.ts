@@ -1,14 +1,14 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { SkippingClock } from "../support/clock.ts";
-import { startExporter } from "../support/exporter.ts";
-import { exportInProcess } from "../support/in-process-export.ts";
+import { verifyImage } from "../support/images/verify-image.ts";
+import { RecordingLogger } from "../support/output/recording-logger.ts";
+import { startExporter } from "../support/process/exporter.ts";
+import { exportInProcess } from "../support/process/in-process-export.ts";
 import { type SeededRandom, seededRandom } from "../support/random.ts";
-import { RecordingLogger } from "../support/recording-logger.ts";
 import { type LastingFault, lastingFault, passingFaults } from "../support/soak/faults.ts";
 import { type ExpectedImages, type SoakExport, SoakScene } from "../support/soak/scene.ts";
 import { type Ended, judge, type Verdict } from "../support/soak/verdict.ts";
-import { verifyImage } from "../support/verify-image.ts";
 
 /** `SOAK=500 SOAK_SEED=1 npm test -- test/faults/soak` runs more; each export has its own seed. */
 const EXPORTS = Number(process.env.SOAK ?? 15);

@@ -9,15 +9,15 @@ import type { GrowingBlob } from "../../src/engine/layer.ts";
 import { Fault } from "../../src/errors/fault.ts";
 import { UploadThreads } from "../../src/http/upload-threads.ts";
 import { parseReference } from "../../src/oci/reference.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
 import { TestBlob } from "../support/growing-blob.ts";
+import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { ownSpool } from "../support/own-spool.ts";
 import { seededBytes } from "../support/random.ts";
-import { RecordingLogger } from "../support/recording-logger.ts";
 import { RealRegistry } from "../support/registry/real-registry.ts";
 import { dockerRegistryProblem } from "../support/registry/registry-kinds.ts";
 import { DOCKER_REGISTRY } from "../support/registry/registry-program.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
-import { tempTree } from "../support/temp-tree.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));

@@ -13,15 +13,15 @@ import { type BodyHooks, UploadBody } from "../../src/http/upload-body.ts";
 import { fileBody, UploadThreads } from "../../src/http/upload-threads.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { CertificateAuthority } from "../support/certificate.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../support/network/certificate.ts";
 import { spoolsClosed } from "../support/open-spools.ts";
+import { RecordingLogger } from "../support/output/recording-logger.ts";
 import { ownSpool } from "../support/own-spool.ts";
 import { seededBytes } from "../support/random.ts";
-import { RecordingLogger } from "../support/recording-logger.ts";
 import { refusal } from "../support/registry/exchange.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { testRegistries } from "../support/registry/test-registries.ts";
-import { tempTree } from "../support/temp-tree.ts";
 import { rejectionOf } from "../support/thrown-by.ts";
 
 const ENTRY = fileURLToPath(new URL("../../workers/uploader.ts", import.meta.url));

@@ -1,9 +1,15 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { cacheMetadataJson } from "../../src/cnb/lifecycle-metadata.ts";
-import { type CacheContents, diffIdOfText, metadataOf, writeCache, writeLaunchCache } from "../support/cache-writer.ts";
-import { expectOneChange, killedSteps, pausedSteps } from "../support/killed-steps.ts";
-import { readCommitted } from "../support/tar-store.ts";
+import {
+  type CacheContents,
+  diffIdOfText,
+  metadataOf,
+  writeCache,
+  writeLaunchCache,
+} from "../support/images/cache-writer.ts";
+import { readCommitted } from "../support/images/tar-store.ts";
+import { expectOneChange, killedSteps, pausedSteps } from "../support/process/killed-steps.ts";
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
 const NEW = { added: { b: "three", c: "four" }, kept: { a: "one" } };

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 import { buildEncoders } from "../../scripts/build-encoder.ts";
 import { positiveNumber, runScript, wholeNumber } from "../../scripts/script.ts";
-import { CORPUS_NAMES, readCorpus } from "../support/corpus.ts";
+import { CORPUS_NAMES, readCorpus } from "../support/deflate/corpus.ts";
+import { createFuzzer, type FuzzCounts } from "../support/deflate/fuzz-deflate.ts";
 import { FUZZ_OPTIONS, fuzzExtent } from "../support/fuzz/extent.ts";
-import { createFuzzer, type FuzzCounts } from "../support/fuzz-deflate.ts";
 
 const USAGE = `node test/fuzz/deflate.ts [--seconds 60] [--cases n] [--seed n] [--levels 1,...] [--megabytes 50]
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { tempTree } from "../support/files/temp-tree.ts";
 import { parserTargets, runCase } from "../support/fuzz/run-targets.ts";
-import { tempTree } from "../support/temp-tree.ts";
 
 /** Cases of each target; fewer if they are slow. */
 const CASES: Readonly<Record<string, number>> = { "toml-documents": 60, json: 150 };

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { tempTree } from "../support/temp-tree.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const WITH_RUNTIME = "node scripts/with-runtime.mjs ";

@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { expect, vi } from "vitest";
-import { WAIT } from "./time-limits.ts";
+import { WAIT } from "./runner/time-limits.ts";
 
 /** How many of a process's open descriptors are files in a directory, including unnamed files. Default: this process. */
 export function openSpools(directory: string, pid: number | "self" = "self"): number {

@@ -19,7 +19,7 @@ import {
   type TarIndex,
 } from "../../../workers/protocol.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
-import { encoderWasm } from "../../support/encoder-harness.ts";
+import { encoderWasm } from "../../support/deflate/encoder-harness.ts";
 import type { BenchBuild } from "../make-build.ts";
 import { spreadOfNumbers } from "../statistics.ts";
 

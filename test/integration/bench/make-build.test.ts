@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type BenchBuild, makeBuild } from "../../bench/make-build.ts";
 import type { Scenario } from "../../bench/scenarios.ts";
-import { buildpackDirectory } from "../../support/build-output.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { buildpackDirectory } from "../../support/build/build-output.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 const SCENARIO: Scenario = {
   name: "test",

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { parseLink } from "../../bench/links.ts";
 import { readPushedImage, startRegistryPair } from "../../bench/registries.ts";
+import { pushRunImage, putBlob } from "../../support/images/run-image.ts";
 import { seededRandom } from "../../support/random.ts";
-import { pushRunImage, putBlob } from "../../support/run-image.ts";
 
 test("a sink returns manifests and configs, and counts but drops large blobs", async () => {
   await using registries = await startRegistryPair(parseLink("free"), "sink");

@@ -17,15 +17,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BINARY_FILES, buildBinary } from "../../../scripts/build-binary.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
-import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { DEFAULT_ENVIRONMENT, flagsFor, startProgram } from "../../support/exporter.ts";
-import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
-import { NameServer } from "../../support/name-server.ts";
-import type { Reply } from "../../support/registry/exchange.ts";
-import { FakeRegistry } from "../../support/registry/registry.ts";
-import { RegistryAccess } from "../../support/registry-access.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
 import {
   ARBITRARY_USER,
   linkInto,
@@ -34,12 +26,20 @@ import {
   rootProblem,
   runEmulated,
   runInRoot,
-} from "../../support/root-file-system.ts";
-import { pushRunImage } from "../../support/run-image.ts";
-import { environmentOf, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
+} from "../../support/files/root-file-system.ts";
+import { sharedDirectory, tempTree } from "../../support/files/temp-tree.ts";
+import { createdByExtension, writeExtendedLayout } from "../../support/images/extended-layout.ts";
+import { RegistryAccess } from "../../support/images/registry-access.ts";
+import { pushRunImage } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { NameServer } from "../../support/network/name-server.ts";
+import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
+import { DEFAULT_ENVIRONMENT, flagsFor, startProgram } from "../../support/process/exporter.ts";
+import { environmentOf, hostileEnvironment, threadNames } from "../../support/process/runtime-inputs.ts";
+import type { Reply } from "../../support/registry/exchange.ts";
+import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, Scene, writeBuild } from "../../support/scenes/scene.ts";
-import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 interface Package {
   readonly path: string;

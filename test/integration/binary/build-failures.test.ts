@@ -7,8 +7,8 @@ import { runTool } from "../../../scripts/build-tool.ts";
 import { fetchPackage } from "../../../scripts/debian-libraries.ts";
 import { architectureOf, checkElf, strip } from "../../../scripts/elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "../../../scripts/fetch-runtime.ts";
-import { binaryBuildProblem, NATIVE } from "../../support/binary-build.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
 
 const OTHER: Architecture = NATIVE === "amd64" ? "arm64" : "amd64";
 

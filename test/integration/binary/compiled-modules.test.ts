@@ -6,8 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { bundle, COMPILE_FLAGS, THREAD_ENTRIES } from "../../../scripts/bundle.ts";
 import { builtModules, compiledName } from "../../../src/executable/modules.ts";
 import { runtimeList } from "../../../src/process/environment.ts";
-import { rootProblem } from "../../support/root-file-system.ts";
-import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
+import { rootProblem } from "../../support/files/root-file-system.ts";
+import { sharedDirectory, tempTree } from "../../support/files/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const FLAGS = runtimeList(readFileSync(join(root, "bin", "runtime.sh"), "utf8"), "node_flags");

@@ -16,8 +16,8 @@ import { expect, test } from "vitest";
 import { BINARY_FILES, BINARY_LINKS } from "../../../scripts/build-binary.ts";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
 import { readArchive } from "../../../scripts/lifecycle-archive.ts";
-import { blobFile, verifyLayout } from "../../support/layout.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { blobFile, verifyLayout } from "../../support/images/layout.ts";
 
 const DESCRIPTOR = `[apis.buildpack]
 supported = ["0.7", "0.12"]

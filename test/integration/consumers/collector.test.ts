@@ -6,12 +6,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { findProgram } from "../../support/find-program.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { parseSpans, type ReadSpan, readSpans } from "../../support/output/telemetry.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { parseSpans, type ReadSpan, readSpans } from "../../support/telemetry.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
 const CONFIGURATION = join(import.meta.dirname, "../../../deploy/opentelemetry/collector.yaml");
 const program = findProgram("otelcol-contrib", "OTELCOL");

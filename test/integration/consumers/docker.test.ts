@@ -2,17 +2,17 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { CertificateFiles } from "../../support/certificate.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { AS_BUILD_USER, expectUnpacked, makeOdd } from "../../support/consumers/odd-build.ts";
-import { DockerEngine, sharedEngine } from "../../support/docker-engine.ts";
-import { flagsFor, runExporter } from "../../support/exporter.ts";
-import { findProgram } from "../../support/find-program.ts";
+import { DockerEngine, sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { sharedDirectory, tempTree } from "../../support/files/temp-tree.ts";
+import { OPEN_ACCESS } from "../../support/images/registry-access.ts";
+import { pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
+import { CertificateFiles } from "../../support/network/certificate.ts";
+import { flagsFor, runExporter } from "../../support/process/exporter.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { startRegistry } from "../../support/registry/registry-kinds.ts";
-import { OPEN_ACCESS } from "../../support/registry-access.ts";
-import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
-import { sharedDirectory, tempTree } from "../../support/temp-tree.ts";
 
 /** The real launcher, if a reference lifecycle is available. */
 const LAUNCHER = join(process.env.REFERENCE_LIFECYCLE_DIR ?? "", "launcher");

@@ -1,14 +1,14 @@
 import { chownSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { BUILD_USER } from "../../support/builder.ts";
+import { BUILD_USER } from "../../support/build/builder.ts";
 import { AS_BUILD_USER, expectUnpacked, makeOdd } from "../../support/consumers/odd-build.ts";
 import { crane, skopeo, umoci } from "../../support/consumers/tools.ts";
-import { verifyLayout } from "../../support/layout.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyLayout } from "../../support/images/layout.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { startRegistry } from "../../support/registry/registry-kinds.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const tools = { skopeo: skopeo(), umoci: umoci(), crane: crane() };
 const isRoot = process.getuid?.() === 0;

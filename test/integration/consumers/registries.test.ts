@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AS_BUILD_USER, expectUnpacked, makeOdd } from "../../support/consumers/odd-build.ts";
 import { crane, skopeo } from "../../support/consumers/tools.ts";
-import { Containerd, containerdProblem } from "../../support/containerd.ts";
-import { verifyLayout } from "../../support/layout.ts";
+import { Containerd, containerdProblem } from "../../support/daemon/containerd.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyLayout } from "../../support/images/layout.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { startRegistry } from "../../support/registry/registry-kinds.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const tools = { skopeo: skopeo(), crane: crane() };
 const isRoot = process.getuid?.() === 0;

@@ -1,13 +1,13 @@
 import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { Builder } from "../../support/builder.ts";
+import { Builder } from "../../support/build/builder.ts";
 import { CREATOR, FakeBuild } from "../../support/creator/fake-build.ts";
 import { create } from "../../support/creator/reference-build.ts";
-import { DockerApi } from "../../support/docker-api.ts";
-import { sharedEngine } from "../../support/docker-engine.ts";
-import { REFERENCE } from "../../support/reference-lifecycle.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { DockerApi } from "../../support/daemon/docker-api.ts";
+import { sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { REFERENCE } from "../../support/process/reference-lifecycle.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 describe.skipIf(REFERENCE === "")("creator -daemon with the phases of the reference", () => {
   const docker = sharedEngine("Builds with real phases into docker");

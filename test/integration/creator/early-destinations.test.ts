@@ -1,13 +1,13 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
-import { sharedEngine } from "../../support/docker-engine.ts";
-import { IS_TRUSTED } from "../../support/early-scene.ts";
-import { readEvents } from "../../support/exporter.ts";
-import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyLayout, writeRunLayout } from "../../support/images/layout.ts";
+import { readEvents } from "../../support/process/exporter.ts";
+import { IS_TRUSTED } from "../../support/scenes/early-scene.ts";
 
 /** Hashing it takes long enough to be seen. */
 const JRE = layerScript("jre", "truncate -s 10M lib; echo one > release");

@@ -3,16 +3,16 @@ import { getPriority } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EarlyBuild, layerScript } from "../../support/creator/early-build.ts";
-import { IS_TRUSTED } from "../../support/early-scene.ts";
-import { type ExporterRun, endPrograms, readEvents } from "../../support/exporter.ts";
-import { findProgram } from "../../support/find-program.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RegistryAccess } from "../../support/images/registry-access.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { isRunning } from "../../support/network/server-process.ts";
 import { openSpools } from "../../support/open-spools.ts";
-import { threadNiceness, workerThreads } from "../../support/process-state.ts";
-import { RegistryAccess } from "../../support/registry-access.ts";
-import { isRunning } from "../../support/server-process.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
-import { verifyImage } from "../../support/verify-image.ts";
+import { type ExporterRun, endPrograms, readEvents } from "../../support/process/exporter.ts";
+import { findProgram } from "../../support/process/find-program.ts";
+import { threadNiceness, workerThreads } from "../../support/process/process-state.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
+import { IS_TRUSTED } from "../../support/scenes/early-scene.ts";
 
 /** More than what an upload waits for before it begins. */
 const JRE = layerScript("jre", "head -c 6000000 /dev/urandom > lib; echo one > release");

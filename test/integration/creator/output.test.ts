@@ -2,13 +2,13 @@ import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
-import type { RunningExporter, Streams } from "../../support/exporter.ts";
-import { handlesSigterm, waitsToWrite } from "../../support/process-state.ts";
-import { isRunning } from "../../support/server-process.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT, within } from "../../support/time-limits.ts";
-import { brokenPipe, fill, makeFifo, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
-import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { isRunning } from "../../support/network/server-process.ts";
+import type { RunningExporter, Streams } from "../../support/process/exporter.ts";
+import { handlesSigterm, waitsToWrite } from "../../support/process/process-state.ts";
+import { brokenPipe, fill, makeFifo, unreadPipe, unreadSocket } from "../../support/process/unread-pipe.ts";
+import { WAIT, within } from "../../support/runner/time-limits.ts";
 
 const FLAGS = ["-no-color"];
 

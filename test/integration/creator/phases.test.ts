@@ -2,12 +2,12 @@ import { appendFileSync, chmodSync, rmSync, symlinkSync, writeFileSync } from "n
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { NO_CACHE } from "../../../src/cli/settings.ts";
-import { BUILD_USER } from "../../support/builder.ts";
+import { BUILD_USER } from "../../support/build/builder.ts";
 import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
-import { isRunning } from "../../support/server-process.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
-import { verifyImage } from "../../support/verify-image.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { isRunning } from "../../support/network/server-process.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 const isRoot = process.getuid?.() === 0;
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`;

@@ -1,18 +1,18 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { BUILD_USER, Builder } from "../../support/builder.ts";
+import { BUILD_USER, Builder } from "../../support/build/builder.ts";
 import { CREATOR } from "../../support/creator/fake-build.ts";
 import { readImage } from "../../support/creator/image-document.ts";
 import { create } from "../../support/creator/reference-build.ts";
-import type { ExporterRun } from "../../support/exporter.ts";
-import { verifyLayout, writeRunLayout } from "../../support/layout.ts";
-import { REFERENCE } from "../../support/reference-lifecycle.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyLayout, writeRunLayout } from "../../support/images/layout.ts";
+import { RegistryAccess } from "../../support/images/registry-access.ts";
+import { pushRunImage } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import type { ExporterRun } from "../../support/process/exporter.ts";
+import { REFERENCE } from "../../support/process/reference-lifecycle.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { RegistryAccess } from "../../support/registry-access.ts";
-import { pushRunImage } from "../../support/run-image.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 async function builder(): Promise<{ readonly registry: FakeRegistry; readonly builder: Builder }> {
   const registry = await FakeRegistry.start();

@@ -1,10 +1,10 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BUILD_USER } from "../../support/builder.ts";
+import { BUILD_USER } from "../../support/build/builder.ts";
 import { FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
-import { type ReadSpan, readSpans } from "../../support/telemetry.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { type ReadSpan, readSpans } from "../../support/output/telemetry.ts";
 
 const isRoot = process.getuid?.() === 0;
 

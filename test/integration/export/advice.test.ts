@@ -1,12 +1,12 @@
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXPORTER, flagsFor, readEvents, startProgram } from "../../support/exporter.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, flagsFor, readEvents, startProgram } from "../../support/process/exporter.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type Exported, Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 

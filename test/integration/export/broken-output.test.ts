@@ -12,14 +12,14 @@ import {
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openOutput } from "../../../src/report/output.ts";
-import { EXPORTER, type ExporterRun, readEvents, startProgram } from "../../support/exporter.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, type ExporterRun, readEvents, startProgram } from "../../support/process/exporter.ts";
+import { brokenPipe } from "../../support/process/unread-pipe.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { brokenPipe } from "../../support/unread-pipe.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /** Starts the command with a shell's redirection. */
 function startRedirected(redirection: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {

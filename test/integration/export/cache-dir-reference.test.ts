@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listTree } from "../../conformance/disk-tree.ts";
-import type { ExporterRun } from "../../support/exporter.ts";
+import { readCommitted } from "../../support/images/tar-store.ts";
+import type { ExporterRun } from "../../support/process/exporter.ts";
 import {
   BOTH_WAYS,
   EXPORTERS,
@@ -10,10 +11,9 @@ import {
   REFERENCE,
   restoreLayers,
   warnWithoutReference,
-} from "../../support/reference-lifecycle.ts";
+} from "../../support/process/reference-lifecycle.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { readCommitted } from "../../support/tar-store.ts";
 
 warnWithoutReference("Exchanges of caches");
 

@@ -3,13 +3,13 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, sta
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseCacheMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
-import { EXPORTER, startProgram } from "../../support/exporter.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { canTrace, startOwner } from "../../support/files/start-owner.ts";
+import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/images/tar-store.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { asFake, type Exported, layerWork, Scene } from "../../support/scenes/scene.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { canTrace, startOwner } from "../../support/start-owner.ts";
-import { diffIdsOf, METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const MODES = [{ flags: [] }, { flags: ["-parallel"] }];
 

@@ -12,13 +12,13 @@ import {
 } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXPORTER, startProgram } from "../../support/exporter.ts";
-import { findProgram } from "../../support/find-program.ts";
+import { canTrace } from "../../support/files/start-owner.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { canTrace } from "../../support/start-owner.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const isRoot = process.getuid?.() === 0;

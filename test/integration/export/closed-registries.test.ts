@@ -1,6 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { CertificateFiles } from "../../support/certificate.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RegistryAccess } from "../../support/images/registry-access.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { CertificateFiles } from "../../support/network/certificate.ts";
 import { RealRegistry } from "../../support/registry/real-registry.ts";
 import {
   DOCKER_REGISTRY,
@@ -9,10 +12,7 @@ import {
   type RegistryProgram,
 } from "../../support/registry/registry-program.ts";
 import { TokenServer } from "../../support/registry/token-server.ts";
-import { RegistryAccess } from "../../support/registry-access.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const LOGIN = { username: "robot", password: "hunter2-not-for-logs" };
 const BASIC = btoa(`${LOGIN.username}:${LOGIN.password}`);

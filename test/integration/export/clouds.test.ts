@@ -1,13 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { ConnectProxy } from "../../support/connect-proxy.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { ConnectProxy } from "../../support/network/connect-proxy.ts";
+import { ScriptedServer } from "../../support/network/scripted-server.ts";
 import type { AuthOptions } from "../../support/registry/auth.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { ScriptedServer } from "../../support/scripted-server.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 const PASSWORD = "cloud-password-not-for-logs";
 const TOKEN = "cloud-token-not-for-logs";

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import type { AuthOptions } from "../../support/registry/auth.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type Exported, Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 const USER = "robot";
 const PASSWORD = "hunter2-not-for-logs";

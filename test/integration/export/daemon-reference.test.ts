@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { sharedEngine } from "../../support/docker-engine.ts";
-import { REFERENCE, runPhase, warnWithoutReference } from "../../support/reference-lifecycle.ts";
+import { sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { REFERENCE, runPhase, warnWithoutReference } from "../../support/process/reference-lifecycle.ts";
 import { DaemonScene } from "../../support/scenes/daemon-scene.ts";
 
 warnWithoutReference("Rebases in docker");

@@ -1,14 +1,14 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { DockerEngine, sharedEngine } from "../../support/docker-engine.ts";
-import { flagsFor } from "../../support/exporter.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { DockerEngine, sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { flagsFor } from "../../support/process/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { buildOutput, DaemonScene } from "../../support/scenes/daemon-scene.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 describe.each(["docker", "podman"] as const)("a real daemon of %s", (kind) => {
   const engine = sharedEngine(`Tests of exports into ${kind}`, () => DockerEngine.startIfPossible(kind));

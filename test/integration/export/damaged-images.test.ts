@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { previousImageToml } from "../../support/analyzed.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { previousImageToml } from "../../support/build/analyzed.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { blobFile, verifyLayout } from "../../support/images/layout.ts";
+import { OPEN_ACCESS } from "../../support/images/registry-access.ts";
+import { putBlob } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { OPEN_ACCESS } from "../../support/registry-access.ts";
-import { putBlob } from "../../support/run-image.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const configSchema = z.looseObject({ rootfs: z.looseObject({ diff_ids: z.array(z.string()) }) });
 const manifestSchema = z.looseObject({

@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /** Clears the screen, sets a title (7-bit and 8-bit), reverses text, and breaks a line. */
 const EVIL = "a\u001b[2J\u001b]0;title\u0007\u009b31m\u202eb\nERROR: c\r";

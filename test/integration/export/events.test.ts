@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { openSpools } from "../../support/open-spools.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 /** A layer's events and the final ones as `<event> <image>`. */
 function stepsOf(events: readonly ExportEvent[], layer: string): string[] {

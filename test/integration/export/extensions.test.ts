@@ -4,12 +4,12 @@ import { gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { createdByExtension, type ExtendedLayer, writeExtendedLayout } from "../../support/extended-layout.ts";
-import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { createdByExtension, type ExtendedLayer, writeExtendedLayout } from "../../support/images/extended-layout.ts";
+import { blobFile, verifyLayout } from "../../support/images/layout.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork, Scene, uploadRequests } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const vectorSchema = z.array(z.object({ name: z.string(), tar: z.string(), diffId: z.string().optional() }));
 const vectors = vectorSchema.parse(

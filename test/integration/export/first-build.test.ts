@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { asFake, layerWork, Scene } from "../../support/scenes/scene.ts";
-import { WAIT } from "../../support/time-limits.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 

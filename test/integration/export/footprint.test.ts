@@ -3,12 +3,12 @@ import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from
 import { expect, test } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
 import { WORKER_BYTES } from "../../../src/process/machine.ts";
-import { readEvents } from "../../support/exporter.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { readEvents } from "../../support/process/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const MIB = 1 << 20;
 

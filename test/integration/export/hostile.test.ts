@@ -3,13 +3,13 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { previousImageToml } from "../../support/analyzed.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { previousImageToml } from "../../support/build/analyzed.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const SHA512 = `sha512:${"a".repeat(128)}`;
 

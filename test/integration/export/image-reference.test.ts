@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { beforeEach, describe, expect, test } from "vitest";
 import { listTree } from "../../conformance/disk-tree.ts";
-import { previousImageToml } from "../../support/analyzed.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { previousImageToml } from "../../support/build/analyzed.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { readImage } from "../../support/creator/image-document.ts";
+import { pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import {
   BOTH_WAYS,
   EXPORTERS,
@@ -14,11 +16,9 @@ import {
   restoreLayers,
   runPhase,
   warnWithoutReference,
-} from "../../support/reference-lifecycle.ts";
+} from "../../support/process/reference-lifecycle.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { asFake, layerWork, Scene, uploadRequests } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 warnWithoutReference("Exchanges of images");
 

@@ -3,13 +3,13 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { previousImageToml } from "../../support/analyzed.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
+import { previousImageToml } from "../../support/build/analyzed.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /** One store behind plain HTTP, and behind HTTPS with a certificate that is untrusted by default. */
 async function secureScene(certificate = new CertificateAuthority().issue("127.0.0.1")) {

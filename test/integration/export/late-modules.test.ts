@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { startProgram } from "../../support/exporter.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { startProgram } from "../../support/process/exporter.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 /* Loading a module of Node.js takes up to 9 ms, where an empty script takes 27 in all. */
 

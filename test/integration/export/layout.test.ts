@@ -2,14 +2,14 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { blobFile, verifyLayout } from "../../support/layout.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { blobFile, verifyLayout } from "../../support/images/layout.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { layerWork } from "../../support/scenes/scene.ts";
-import { WAIT } from "../../support/time-limits.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const ONCE = { reads: 1, hashes: 1, compressions: 1, uploads: 1 };
 

@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXPORTER, startProgram } from "../../support/exporter.ts";
-import { memoryCgroup, memoryCgroupProblem } from "../../support/memory-cgroup.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, startProgram } from "../../support/process/exporter.ts";
+import { memoryCgroup, memoryCgroupProblem } from "../../support/process/memory-cgroup.ts";
 import { seededBytes } from "../../support/random.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 if (memoryCgroupProblem !== undefined) console.warn(`Exports under a memory limit are skipped: ${memoryCgroupProblem}`);
 

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { digestOf as digestOfBytes } from "../../../src/oci/digest.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /** An exported scene with a changed build, and the digests in the registry. */
 async function rebuilt(flags: readonly string[] = []) {

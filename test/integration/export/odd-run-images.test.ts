@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { OPEN_ACCESS } from "../../support/images/registry-access.ts";
+import { pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
-import { OPEN_ACCESS } from "../../support/registry-access.ts";
-import { pushRunImage, smallRunImage } from "../../support/run-image.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 type RunImage = Awaited<ReturnType<typeof smallRunImage>>;
 

@@ -1,11 +1,11 @@
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { EXPORTER, flagsFor, startProgram } from "../../support/exporter.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { EXPORTER, flagsFor, startProgram } from "../../support/process/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.warn("Tests of dropped privileges are skipped: they need root.");

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 const UPLOADS = /\/blobs\/uploads\/$/;

@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type AnyRegistry, REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
 import { asFake, layerWork, pushRequests, Scene, uploadRequests } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const HASHED = { reads: 1, hashes: 1, compressions: 0, uploads: 0 };
 

@@ -2,14 +2,19 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { DEFAULT_ENVIRONMENT, EXPORTER, startProgram } from "../../support/exporter.ts";
-import { listeningSockets } from "../../support/process-state.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { DEFAULT_ENVIRONMENT, EXPORTER, startProgram } from "../../support/process/exporter.ts";
+import { listeningSockets } from "../../support/process/process-state.ts";
+import {
+  environmentOf,
+  HIDDEN_VARIABLES,
+  hostileEnvironment,
+  threadNames,
+} from "../../support/process/runtime-inputs.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
-import { environmentOf, HIDDEN_VARIABLES, hostileEnvironment, threadNames } from "../../support/runtime-inputs.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 /*
  * Only the command's own flags and variables change what it does (SECURITY.md, "The runtime's own inputs").

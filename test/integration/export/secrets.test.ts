@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import type { Exchange, Reply } from "../../support/registry/exchange.ts";
 import type { FaultRule } from "../../support/registry/faults.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type ExportRequest, Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 
 const ALWAYS = Number.POSITIVE_INFINITY;
 const base64 = (text: string) => Buffer.from(text).toString("base64");

@@ -1,13 +1,13 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 describe("-parallel", () => {
   /** Returns which came first: the cache's first upload or the app image's name, which may wait for the upload. */

@@ -13,16 +13,22 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { writeAnalyzed } from "../../support/build-output.ts";
-import { EXPORTER, type ExporterRun, flagsFor, type RunningExporter, startProgram } from "../../support/exporter.ts";
-import { mountOddFileSystem } from "../../support/odd-file-system.ts";
+import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { mountOddFileSystem } from "../../support/files/odd-file-system.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { isRunning } from "../../support/network/server-process.ts";
+import {
+  EXPORTER,
+  type ExporterRun,
+  flagsFor,
+  type RunningExporter,
+  startProgram,
+} from "../../support/process/exporter.ts";
 import { type Reply, refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { WAIT, within } from "../../support/runner/time-limits.ts";
 import { Scene, writeBuild } from "../../support/scenes/scene.ts";
-import { isRunning } from "../../support/server-process.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT, within } from "../../support/time-limits.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /** Two registries, one of which holds a matching request until the test ends. */
 async function held(where: "app" | "cache", method: string, target: RegExp) {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { verifyImage } from "../../support/images/verify-image.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
 import { layerWork, Scene } from "../../support/scenes/scene.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const reportOf = ({ output }: Scene): string => readFileSync(join(output.layersDir, "report.toml"), "utf8");
 const tagsIn = (report: string): string => /^ {2}tags = \[(.*)\]$/m.exec(report)?.[1] ?? "";

@@ -2,17 +2,17 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build-output.ts";
-import { DockerApi } from "../../support/docker-api.ts";
-import { flagsFor } from "../../support/exporter.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../../support/build/build-output.ts";
+import { DockerApi } from "../../support/daemon/docker-api.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { type ReadSpan, readSpans } from "../../support/output/telemetry.ts";
+import { flagsFor } from "../../support/process/exporter.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
 import { LayoutScene } from "../../support/scenes/layout-scene.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { type ReadSpan, readSpans } from "../../support/telemetry.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { HeadlessTerminal } from "../../support/headless-terminal.ts";
-import { waitsToWrite } from "../../support/process-state.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { HeadlessTerminal } from "../../support/output/headless-terminal.ts";
+import { waitsToWrite } from "../../support/process/process-state.ts";
+import { unreadPipe } from "../../support/process/unread-pipe.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
+import { WAIT, within } from "../../support/runner/time-limits.ts";
 import { Scene } from "../../support/scenes/scene.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT, within } from "../../support/time-limits.ts";
-import { unreadPipe } from "../../support/unread-pipe.ts";
 
 const EXPORTER = join(import.meta.dirname, "..", "..", "..", "bin", "exporter");
 

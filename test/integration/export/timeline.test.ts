@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { BrowserPage, browserProblem } from "../../support/headless-browser.ts";
+import { BrowserPage, browserProblem } from "../../support/output/headless-browser.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { Scene } from "../../support/scenes/scene.ts";

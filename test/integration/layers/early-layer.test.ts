@@ -22,13 +22,13 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import type { StampedBuild } from "../../../src/early/early-layer.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { type DirectorySource, layerKey } from "../../../src/plan/layers.ts";
-import { EarlyScene, IS_TRUSTED } from "../../support/early-scene.ts";
-import { findProgram } from "../../support/find-program.ts";
-import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { fastestGzip, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { type SeededRandom, seededBytes, seededRandom } from "../../support/random.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
+import { EarlyScene, IS_TRUSTED } from "../../support/scenes/early-scene.ts";
 
 let pool: WorkerPool;
 beforeAll(() => {

@@ -10,14 +10,14 @@ import { digestOf } from "../../../src/oci/digest.ts";
 import type { LayerPlan } from "../../../src/plan/layers.ts";
 import { BLOCK_SIZE } from "../../../workers/protocol.ts";
 import { buildTarIndex } from "../../../workers/scan/tar-index.ts";
+import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
-import { fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { madeEntry, wholeTar } from "../../support/images/tar-entries.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { seededRandom } from "../../support/random.ts";
-import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;

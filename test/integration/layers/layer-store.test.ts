@@ -11,7 +11,6 @@ import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
 import type { LocalSource } from "../../../src/plan/layers.ts";
-import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,
   directorySource,
@@ -22,12 +21,13 @@ import {
   OTHER_DIFF_ID,
   planOf,
   WORKER_ENTRIES,
-} from "../../support/layer-plans.ts";
+} from "../../support/build/layer-plans.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { copyOf } from "../../support/growing-blob.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
 const WORKERS = 2;
 let pool: WorkerPool;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import type { LocalSource } from "../../../src/plan/layers.ts";
-import { directorySource, fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/layer-plans.ts";
-import { mountOddFileSystem } from "../../support/odd-file-system.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { directorySource, fastestGzip, NEVER, planOf, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { mountOddFileSystem } from "../../support/files/odd-file-system.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;

@@ -10,12 +10,12 @@ import { LayerWork } from "../../../src/observe/layer-work.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../workers/protocol.ts";
 import { buildTarIndex, type ScannedEntry } from "../../../workers/scan/tar-index.ts";
+import { fastestGzip, WORKER_ENTRIES } from "../../support/build/layer-plans.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
-import { fastestGzip, WORKER_ENTRIES } from "../../support/layer-plans.ts";
+import { madeEntry, wholeTar } from "../../support/images/tar-entries.ts";
 import { ownSpool } from "../../support/own-spool.ts";
 import { seededRandom } from "../../support/random.ts";
-import { madeEntry, wholeTar } from "../../support/tar-entries.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 let pool: WorkerPool;

@@ -19,8 +19,8 @@ import type { LocalSource } from "../../../src/plan/layers.ts";
 import { scanSource } from "../../../workers/scan/scan.ts";
 import type { IndexedEntry } from "../../../workers/scan/tar-index.ts";
 import { readNames, walk } from "../../../workers/scan/walk.ts";
-import { allEntries, wholeTar } from "../../support/tar-entries.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { allEntries, wholeTar } from "../../support/images/tar-entries.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const isRoot = process.getuid?.() === 0;

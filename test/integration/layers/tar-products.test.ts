@@ -7,7 +7,6 @@ import type { Layer, LayerCounters } from "../../../src/engine/layer.ts";
 import { LayerStore } from "../../../src/engine/layer-store.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import type { LayerProducts } from "../../../src/plan/layers.ts";
-import { copyOf } from "../../support/growing-blob.ts";
 import {
   diffIdOf,
   directorySource,
@@ -18,10 +17,11 @@ import {
   OTHER_DIFF_ID,
   planOf,
   WORKER_ENTRIES,
-} from "../../support/layer-plans.ts";
+} from "../../support/build/layer-plans.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { copyOf } from "../../support/growing-blob.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
-import { NO_SMALL_DISK, smallDisk } from "../../support/small-disk.ts";
-import { tempTree } from "../../support/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const WORKERS = 2;

@@ -4,7 +4,7 @@ import { loadCompression } from "../../../src/engine/compression.ts";
 import { WorkerPool } from "../../../src/engine/pool.ts";
 import { toByteString } from "../../../src/go/byte-string.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 /** Ways in which a thread ends during a task, or before it. */

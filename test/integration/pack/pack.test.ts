@@ -15,13 +15,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { buildLifecycle } from "../../../scripts/build-lifecycle.ts";
-import { binaryBuildProblem } from "../../support/binary-build.ts";
-import { sharedEngine } from "../../support/docker-engine.ts";
-import { findProgram } from "../../support/find-program.ts";
+import { sharedEngine } from "../../support/daemon/docker-engine.ts";
+import { sharedDirectory } from "../../support/files/temp-tree.ts";
+import { verifyImage } from "../../support/images/verify-image.ts";
+import { binaryBuildProblem } from "../../support/process/binary-build.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { RealRegistry } from "../../support/registry/real-registry.ts";
 import { DOCKER_REGISTRY } from "../../support/registry/registry-program.ts";
-import { sharedDirectory } from "../../support/temp-tree.ts";
-import { verifyImage } from "../../support/verify-image.ts";
 
 /* pack itself builds an app, with a builder whose lifecycle has our exporter and creator, against a real daemon and a real registry. */
 

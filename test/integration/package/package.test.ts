@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { filesBelow } from "../../support/file-tree.ts";
-import { sharedDirectory } from "../../support/temp-tree.ts";
+import { filesBelow } from "../../support/files/file-tree.ts";
+import { sharedDirectory } from "../../support/files/temp-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const temporary = sharedDirectory();

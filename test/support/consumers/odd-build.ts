@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect } from "vitest";
-import { type BuildOutput, buildpackDirectory } from "../build-output.ts";
-import { BUILD_USER } from "../builder.ts";
-import { readTree } from "../file-tree.ts";
+import { type BuildOutput, buildpackDirectory } from "../build/build-output.ts";
+import { BUILD_USER } from "../build/builder.ts";
+import { readTree } from "../files/file-tree.ts";
 import { seededBytes } from "../random.ts";
 
 export const AS_BUILD_USER = ["-uid", String(BUILD_USER.uid), "-gid", String(BUILD_USER.gid)];

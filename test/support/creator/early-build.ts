@@ -1,10 +1,10 @@
 import { closeSync, constants, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
-import type { ExporterRun, RunningExporter } from "../exporter.ts";
-import { workerThreads } from "../process-state.ts";
+import type { ExporterRun, RunningExporter } from "../process/exporter.ts";
+import { workerThreads } from "../process/process-state.ts";
 import type { AuthOptions } from "../registry/auth.ts";
-import { WAIT } from "../time-limits.ts";
+import { WAIT } from "../runner/time-limits.ts";
 import { type CreateRequest, FakeBuild } from "./fake-build.ts";
 
 /** Layers are made early by one compressing thread and at most two that hash; the export's threads are these, and one that hashes. */

@@ -1,13 +1,13 @@
 import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
-import { BUILD_USER } from "../builder.ts";
-import { type RunningExporter, type Streams, startProgram } from "../exporter.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build/build-output.ts";
+import { BUILD_USER } from "../build/builder.ts";
+import { tempTree } from "../files/temp-tree.ts";
+import { pushRunImage } from "../images/run-image.ts";
+import { type RunningExporter, type Streams, startProgram } from "../process/exporter.ts";
 import type { AuthOptions } from "../registry/auth.ts";
 import { FakeRegistry } from "../registry/registry.ts";
-import { pushRunImage } from "../run-image.ts";
-import { tempTree } from "../temp-tree.ts";
 
 export const CREATOR = join(import.meta.dirname, "..", "..", "..", "bin", "creator");
 

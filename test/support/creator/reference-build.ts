@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { Builder } from "../builder.ts";
-import { type ExporterRun, startProgram } from "../exporter.ts";
-import { REFERENCE, warnWithoutReference } from "../reference-lifecycle.ts";
+import type { Builder } from "../build/builder.ts";
+import { type ExporterRun, startProgram } from "../process/exporter.ts";
+import { REFERENCE, warnWithoutReference } from "../process/reference-lifecycle.ts";
 import { CREATOR } from "./fake-build.ts";
 
 warnWithoutReference("Builds with real phases");

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onFreePort, ServerProcess } from "../server-process.ts";
+import { onFreePort, ServerProcess } from "../network/server-process.ts";
 import type { RegistryProgram, RegistrySetup } from "./registry-program.ts";
 
 export class RealRegistry implements AsyncDisposable {

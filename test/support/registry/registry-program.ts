@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CertificateFile } from "../certificate.ts";
-import { findProgram } from "../find-program.ts";
-import type { ServerCommand } from "../server-process.ts";
+import type { CertificateFile } from "../network/certificate.ts";
+import type { ServerCommand } from "../network/server-process.ts";
+import { findProgram } from "../process/find-program.ts";
 
 export type RegistryAuth =
   | { readonly kind: "basic"; readonly htpasswd: string }

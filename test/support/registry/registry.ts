@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ServerCertificate } from "../certificate.ts";
+import type { ServerCertificate } from "../network/certificate.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { handleBlob } from "./blob-handler.ts";
 import { BlobStore } from "./blob-store.ts";

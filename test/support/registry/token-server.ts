@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { CertificateFile } from "../certificate.ts";
-import type { Login } from "../registry-access.ts";
+import type { Login } from "../images/registry-access.ts";
+import type { CertificateFile } from "../network/certificate.ts";
 
 const LIFETIME_S = 300;
 

@@ -3,12 +3,12 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { lifecycleToml } from "../analyzed.ts";
-import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
-import type { DockerEngine } from "../docker-engine.ts";
-import { flagsFor, readEvents } from "../exporter.ts";
+import { lifecycleToml } from "../build/analyzed.ts";
+import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../build/build-output.ts";
+import type { DockerEngine } from "../daemon/docker-engine.ts";
+import { tempTree } from "../files/temp-tree.ts";
+import { flagsFor, readEvents } from "../process/exporter.ts";
 import { seededBytes } from "../random.ts";
-import { tempTree } from "../temp-tree.ts";
 import { exportInProcess } from "./export-in-process.ts";
 
 /** Prints how the image was started, if the run image's shell, the launcher and its symlink are all present. */

@@ -1,5 +1,5 @@
-import { DEFAULT_ENVIRONMENT, EXPORTER, type ExporterRun, runExporter } from "../exporter.ts";
-import { InProcessCommand, type Outputs } from "../in-process.ts";
+import { DEFAULT_ENVIRONMENT, EXPORTER, type ExporterRun, runExporter } from "../process/exporter.ts";
+import { InProcessCommand, type Outputs } from "../process/in-process.ts";
 
 /** Shared by all test files of a process; its threads end with the process. */
 const command = new InProcessCommand();

@@ -3,10 +3,10 @@ import { mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { previousImageToml } from "../analyzed.ts";
-import { type BuildOutput, writeAnalyzed } from "../build-output.ts";
-import { flagsFor, type RunningExporter, readEvents, startExporter } from "../exporter.ts";
-import { verifyLayout, writeRunLayout } from "../layout.ts";
+import { previousImageToml } from "../build/analyzed.ts";
+import { type BuildOutput, writeAnalyzed } from "../build/build-output.ts";
+import { verifyLayout, writeRunLayout } from "../images/layout.ts";
+import { flagsFor, type RunningExporter, readEvents, startExporter } from "../process/exporter.ts";
 import { exportInProcess } from "./export-in-process.ts";
 import { type Exported, writeBuild } from "./scene.ts";
 

@@ -2,8 +2,12 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { ExportEvent } from "../../../src/observe/events.ts";
-import { previousImageToml } from "../analyzed.ts";
-import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../build-output.ts";
+import { previousImageToml } from "../build/analyzed.ts";
+import { type BuildOutput, type LayerContents, writeAnalyzed, writeBuildOutput } from "../build/build-output.ts";
+import { tempTree } from "../files/temp-tree.ts";
+import { OPEN_ACCESS, type RegistryAccess } from "../images/registry-access.ts";
+import { pushRunImage } from "../images/run-image.ts";
+import { type VerifiedImage, verifyImage } from "../images/verify-image.ts";
 import {
   type ExporterRun,
   flagsFor,
@@ -11,14 +15,10 @@ import {
   readEvents,
   startExporter,
   startProgram,
-} from "../exporter.ts";
+} from "../process/exporter.ts";
 import { seededBytes } from "../random.ts";
 import { FakeRegistry, type RequestRecord } from "../registry/registry.ts";
 import type { AnyRegistry } from "../registry/registry-kinds.ts";
-import { OPEN_ACCESS, type RegistryAccess } from "../registry-access.ts";
-import { pushRunImage } from "../run-image.ts";
-import { tempTree } from "../temp-tree.ts";
-import { type VerifiedImage, verifyImage } from "../verify-image.ts";
 import { exportInProcess } from "./export-in-process.ts";
 
 export interface Exported extends ExporterRun {

@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askCredentialHelper } from "../../../src/auth/credential-helper.ts";
 import { resolveKeychain } from "../../../src/auth/keychain.ts";
-import { ScriptedServer } from "../../support/scripted-server.ts";
+import { ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
 const basic = (pair: string) => Buffer.from(pair).toString("base64");

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Credentials } from "../../../src/auth/credentials.ts";
 import { RegistryClient } from "../../../src/destinations/registry/client.ts";
 import { Http } from "../../../src/http/http.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const JANE = new Credentials({ username: "jane", password: "s3cret" });

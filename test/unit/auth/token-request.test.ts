@@ -3,7 +3,7 @@ import { Credentials } from "../../../src/auth/credentials.ts";
 import { requestToken } from "../../../src/auth/token-request.ts";
 import { TokenStore } from "../../../src/auth/token-store.ts";
 import { Http } from "../../../src/http/http.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const SCOPES = ["repository:a:push,pull", "repository:b:pull"];

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { mergeResults, readResults, type StoredCell, type StoredResults, writeResults } from "../../bench/results.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 function cell(scenario: string, link: string, commit: string): StoredCell {
   const run = { wallMs: 1234.567891, cpuMs: 10, peakBytes: 5, writtenBytes: 0 };

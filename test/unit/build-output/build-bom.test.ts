@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readBuildBom } from "../../../src/build-output/metadata.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = (id: string) => ({ id, version: "1", api: "0.7", homepage: "h", optional: true, extension: false });

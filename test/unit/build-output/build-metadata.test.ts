@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readBuildMetadata } from "../../../src/build-output/metadata.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 async function read(content: string, minor = 12) {

@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { logBuildpackDirectory, readBuildpackLayers } from "../../../src/build-output/buildpack-layers.ts";
 import type { BuildpackLayers } from "../../../src/plan/inputs.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 const BUILDPACK = {
   id: "samples/java",

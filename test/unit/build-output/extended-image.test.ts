@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import { readExtendedImage } from "../../../src/build-output/extended-image.ts";
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { createdByExtension, writeExtendedLayout } from "../../support/extended-layout.ts";
-import { blobFile } from "../../support/layout.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { createdByExtension, writeExtendedLayout } from "../../support/images/extended-layout.ts";
+import { blobFile } from "../../support/images/layout.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const BASE = { blob: Buffer.from("run image's"), createdBy: "ADD file", isRunImages: true };

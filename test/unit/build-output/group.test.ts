@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readGroup } from "../../../src/build-output/group.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 test("buildpacks are read in order, without extensions", async () => {

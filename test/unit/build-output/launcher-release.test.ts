@@ -2,7 +2,7 @@ import { chmodSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readLauncherRelease } from "../../../src/build-output/launcher-release.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 const UNKNOWN = { version: "0.0.0", repository: "", commit: "" };
 const OFFICIAL = "github.com/buildpacks/lifecycle";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readProjectMetadata } from "../../../src/build-output/documents.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 async function read(content: string) {

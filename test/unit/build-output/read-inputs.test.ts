@@ -4,8 +4,8 @@ import { exportDocuments } from "../../../src/build-output/documents.ts";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveSettings } from "../../../src/cli/settings.ts";
 import type { GroupElement } from "../../../src/cnb/build-metadata.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const FILES = {

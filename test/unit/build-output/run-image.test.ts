@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { chooseRunImage, readRun, readStack } from "../../../src/build-output/run-images.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = { id: "ext", version: "", api: "", homepage: "", optional: true, extension: true };

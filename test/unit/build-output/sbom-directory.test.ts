@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { findSboms } from "../../../src/build-output/sboms.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 it("finds a directory of SBOMs, or returns why it cannot be read", async () => {
   const root = tempTree({ "sbom/launch/": "", file: "" });

@@ -15,7 +15,7 @@ import {
   text,
   texts,
 } from "../../../src/build-output/toml.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const element = table({ id: text, optional: flag });

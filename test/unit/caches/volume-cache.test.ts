@@ -13,9 +13,9 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
-import { addText, diffIdOfText, metadataOf, openCache, writeCache } from "../../support/cache-writer.ts";
-import { METADATA_FILE, readCommitted } from "../../support/tar-store.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { addText, diffIdOfText, metadataOf, openCache, writeCache } from "../../support/images/cache-writer.ts";
+import { METADATA_FILE, readCommitted } from "../../support/images/tar-store.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 function tarName(text: string): string {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { warnFlagLikePositionals } from "../../../src/cli/program.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 test("warns of each positional that starts with a dash", () => {
   const logger = new RecordingLogger();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ensureOwner } from "../../../src/cli/privileges.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveSettings } from "../../../src/cli/settings.ts";
 import type { ResolvedInputs } from "../../../src/plan/inputs.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const ANALYZED = `[run-image]\nreference = "reg.example/run@sha256:${"a".repeat(64)}"\n`;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveTuning } from "../../../src/cli/settings.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 function tuning(args: readonly string[], cwd = "/somewhere") {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
 import { VERSION } from "../../../src/version.ts";
-import { RecordedOutput } from "../../support/recorded-output.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordedOutput } from "../../support/output/recorded-output.ts";
 
 function lifecycle(script: string): string {
   const directory = tempTree({ lifecycle: `#!/bin/sh\n${script}\n`, exporter: "", creator: "" });

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { initialSettings, resolveTuning } from "../../../src/cli/settings.ts";
 import { guardDockerfiles } from "../../../src/cnb/experimental.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 function settingsOf(api: string, extendedDir: string, mode: string) {

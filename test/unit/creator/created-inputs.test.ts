@@ -3,8 +3,8 @@ import { readAnalyzed } from "../../../src/build-output/analyzed.ts";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { createdInputs } from "../../../src/creator/create.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const DIGEST = `reg.example/run@sha256:${"a".repeat(64)}`;

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 interface Run {

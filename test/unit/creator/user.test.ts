@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lookUpUser } from "../../../src/creator/user.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh

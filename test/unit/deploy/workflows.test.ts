@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { findProgram } from "../../support/find-program.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const files = globSync(".github/workflows/*.yml", { cwd: root }).sort();

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readDockerHost } from "../../../src/docker/host.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([

@@ -3,7 +3,7 @@ import { dirname, join, posix, relative } from "node:path";
 import { expect, test } from "vitest";
 import { withErrorCodes } from "../../../scripts/error-codes.ts";
 import { CODES } from "../../../src/errors/codes.ts";
-import { type MarkdownDocument, parseMarkdown } from "../../support/markdown.ts";
+import { type MarkdownDocument, parseMarkdown } from "../../support/output/markdown.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const CODE_FOLDERS = ["src", "workers", "test", "scripts", "bin", "launcher", "deploy", ".ci", ".github"];

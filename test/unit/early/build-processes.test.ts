@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { hasLostFirstThread, mayBelongToBuild } from "../../../src/early/build-processes.ts";
-import { findProgram } from "../../support/find-program.ts";
-import { statFields } from "../../support/process-state.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { findProgram } from "../../support/process/find-program.ts";
+import { statFields } from "../../support/process/process-state.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 /** No process has it. */
 const SESSION = 999_999_999;

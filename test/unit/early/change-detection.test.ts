@@ -7,10 +7,10 @@ import { canShowChanges, hasWriter } from "../../../src/early/change-detection.t
 import { LayerFiles } from "../../../src/early/layer-files.ts";
 import { distrustedFileSystem } from "../../../src/files/local-file-systems.ts";
 import { stampTree } from "../../../workers/scan/stamp.ts";
-import { findProgram } from "../../support/find-program.ts";
-import { statFields } from "../../support/process-state.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { findProgram } from "../../support/process/find-program.ts";
+import { statFields } from "../../support/process/process-state.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 describe("a stamp shows later changes", () => {
   const stamp = { digest: "", changedMs: 1_000_000, isSelfContained: true };

@@ -7,11 +7,11 @@ import { summarize } from "../../../src/observe/summary/summary.ts";
 import { parseReference } from "../../../src/oci/reference.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { TestBlob } from "../../support/growing-blob.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { seededBytes } from "../../support/random.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { testRegistries } from "../../support/registry/test-registries.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 const UPLOADS = /\/blobs\/uploads\//;
 

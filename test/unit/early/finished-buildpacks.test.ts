@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FinishedBuildpacks, type ReadProcesses } from "../../../src/early/finished-buildpacks.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 const BUILDER = 100;
 

@@ -4,11 +4,11 @@ import { SpooledBlob } from "../../../src/engine/spool.ts";
 import { SpoolFiles } from "../../../src/engine/spool-files.ts";
 import { CHUNKS_IN_FLIGHT } from "../../../src/files/growing-file.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { openSpools, spoolsClosed } from "../../support/open-spools.ts";
 import { ownSpool } from "../../support/own-spool.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
 const digest = `sha256:${"0".repeat(64)}` as Digest;
 

@@ -8,8 +8,8 @@ import type { ExportContext } from "../../../src/export/context.ts";
 import type { Preparation } from "../../../src/export/prepare.ts";
 import { Monitor } from "../../../src/observe/monitor.ts";
 import { planApp } from "../../../src/plan/app.ts";
-import { buildpack, layer, planInputs } from "../../support/plan-inputs.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { buildpack, layer, planInputs } from "../../support/build/plan-inputs.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 test("a failing shared layer fails the app image, without a warning about the layer", async () => {
   const logger = new RecordingLogger();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readKeychain } from "../../../src/export/keychain.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 

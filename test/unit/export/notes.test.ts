@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { noted } from "../../../src/export/notes.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 test("lines of early work are printed at its turn, in order and at their levels", async () => {
   const logger = new RecordingLogger();

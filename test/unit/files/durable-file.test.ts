@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { replaceDurably, replaceFile, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 test("a file is replaced despite an earlier process's leftover under the temporary name", async () => {
   const directory = tempTree();

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { OwnedDirectory } from "../../../src/files/owned-directory.ts";
-import { canTrace, startOwner } from "../../support/start-owner.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { canTrace, startOwner } from "../../support/files/start-owner.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
-import { WAIT } from "../../support/time-limits.ts";
 
-const CONTENDER = join(import.meta.dirname, "..", "..", "support", "directory-contender.ts");
+const CONTENDER = join(import.meta.dirname, "..", "..", "support", "files", "directory-contender.ts");
 
 /** A process in a new PID namespace, as in another container; `--kill-child` ends it with the wrapper. */
 const IN_CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];

@@ -2,7 +2,7 @@ import { TomlDate } from "smol-toml";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { type GoValue, goJson, goStruct, unlessEmpty } from "../../../src/go/json-encode.ts";
-import { inTimeZone } from "../../support/in-time-zone.ts";
+import { inTimeZone } from "../../support/process/in-time-zone.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 describe("goJson", () => {

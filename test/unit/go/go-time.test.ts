@@ -1,7 +1,7 @@
 import { TomlDate } from "smol-toml";
 import { describe, expect, it } from "vitest";
 import { goTime, goUnixTime } from "../../../src/go/time.ts";
-import { inTimeZone } from "../../support/in-time-zone.ts";
+import { inTimeZone } from "../../support/process/in-time-zone.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 describe("goUnixTime", () => {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { goErrnoText, isNotExist, isSystemError, pathFault } from "../../../src/go/errno.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 // Printed by Go 1.26 on Linux: syscall.Errno's name, number and Error().

@@ -4,8 +4,8 @@ import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { dial, dialAny } from "../../../src/http/dial.ts";
 import { lookupInHostsFile } from "../../../src/http/hosts-file.ts";
-import { RawServer } from "../../support/raw-server.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { RawServer } from "../../support/network/raw-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const V4 = { address: "127.0.0.1", family: 4 };

@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { discard, readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
-import { RawServer } from "../../support/raw-server.ts";
+import { RawServer } from "../../support/network/raw-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";

@@ -3,10 +3,10 @@ import { Credentials } from "../../../src/auth/credentials.ts";
 import { RegistryClient } from "../../../src/destinations/registry/client.ts";
 import { Http } from "../../../src/http/http.ts";
 import { refusePrivate } from "../../../src/http/redirects.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { ConnectProxy } from "../../support/connect-proxy.ts";
-import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/scripted-server.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { ConnectProxy } from "../../support/network/connect-proxy.ts";
+import { type ReceivedRequest, type ScriptedReply, ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf, thrownBy } from "../../support/thrown-by.ts";
 
 const JANE = new Credentials({ username: "jane", password: "s3cret" });

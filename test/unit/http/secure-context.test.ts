@@ -5,9 +5,9 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { DockerClient } from "../../../src/docker/client.ts";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { ConnectProxy } from "../../support/connect-proxy.ts";
-import { ScriptedServer } from "../../support/scripted-server.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { ConnectProxy } from "../../support/network/connect-proxy.ts";
+import { ScriptedServer } from "../../support/network/scripted-server.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const authority = new CertificateAuthority();

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { dial, secure } from "../../../src/http/dial.ts";
 import { hostMismatch, type NamedCertificate } from "../../../src/http/server-identity.ts";
 import { tlsSettings } from "../../../src/http/tls.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const authority = new CertificateAuthority();

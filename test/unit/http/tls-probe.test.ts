@@ -3,8 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { refusesTls } from "../../../src/http/tls-probe.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { ScriptedServer } from "../../support/scripted-server.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { ScriptedServer } from "../../support/network/scripted-server.ts";
 
 async function listening(server: Server, host: string): Promise<string> {
   server.listen(0, host);

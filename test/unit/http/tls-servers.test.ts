@@ -10,11 +10,11 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { readAll } from "../../../src/http/body.ts";
 import { Http, type HttpRequest } from "../../../src/http/http.ts";
 import { TlsSessions } from "../../../src/http/tls.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { findProgram } from "../../support/find-program.ts";
-import { RawServer } from "../../support/raw-server.ts";
-import { ScriptedServer } from "../../support/scripted-server.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
+import { RawServer } from "../../support/network/raw-server.ts";
+import { ScriptedServer } from "../../support/network/scripted-server.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const OPENSSL = findProgram("openssl");

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { beforeAll, expect, test } from "vitest";
 import { readTrustedRoots, trustedAuthorities } from "../../../src/http/tls.ts";
-import { CertificateAuthority } from "../../support/certificate.ts";
-import { sharedDirectory } from "../../support/temp-tree.ts";
+import { sharedDirectory } from "../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../support/network/certificate.ts";
 
 const NAMES = ["bundle", "second", "system", "own", "dir", "other"] as const;
 const pems = Object.fromEntries(NAMES.map((name) => [name, new CertificateAuthority().pem.trim()] as const));

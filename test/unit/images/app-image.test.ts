@@ -10,8 +10,8 @@ import { createdTime, newLayerMediaType } from "../../../src/images/image.ts";
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
-import { labelInputs } from "../../support/label-inputs.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { labelInputs } from "../../support/build/label-inputs.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const { config: EMPTY_CONFIG } = emptyImageConfig({ os: "linux", architecture: "amd64" });

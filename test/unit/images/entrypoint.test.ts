@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Process } from "../../../src/cnb/build-metadata.ts";
 import { Fault } from "../../../src/errors/fault.ts";
 import { chooseEntrypoint } from "../../../src/images/app-image.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const WEB: Process = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
 import { appEnvironment } from "../../../src/images/app-image.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 const INPUTS = { layersDir: "/layers", appDir: "/workspace", platformApi: parsePlatformApi("v0.12") };
 const OURS = [

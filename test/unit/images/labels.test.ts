@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { appLabels } from "../../../src/images/labels.ts";
-import { labelInputs } from "../../support/label-inputs.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { labelInputs } from "../../support/build/label-inputs.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const PLATFORM_KEYS = [

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openEvents } from "../../../src/observe/event-writer.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { planApp } from "../../../src/plan/app.ts";
 import { recordLifecycle } from "../../../src/plan/records.ts";
-import { buildpack, layer, planInputs, record } from "../../support/plan-inputs.ts";
+import { buildpack, layer, planInputs, record } from "../../support/build/plan-inputs.ts";
 
 const RUN_IMAGE = {
   runImage: { topLayer: "t", reference: "r", image: "", mirrors: [] },

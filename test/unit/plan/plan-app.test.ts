@@ -5,7 +5,7 @@ import type { Digest } from "../../../src/oci/digest.ts";
 import { planApp } from "../../../src/plan/app.ts";
 import type { PlanInputs, PlannedCache } from "../../../src/plan/inputs.ts";
 import type { AppStep } from "../../../src/plan/steps.ts";
-import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/build/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");
 const B = diffIdOfDigit("b");

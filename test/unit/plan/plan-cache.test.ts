@@ -4,7 +4,7 @@ import { Fault } from "../../../src/errors/fault.ts";
 import { planApp } from "../../../src/plan/app.ts";
 import { planCache } from "../../../src/plan/cache.ts";
 import { recordCache } from "../../../src/plan/records.ts";
-import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/plan-inputs.ts";
+import { buildpack, diffIdOfDigit, layer, planInputs, record } from "../../support/build/plan-inputs.ts";
 
 const A = diffIdOfDigit("a");
 const BUILDPACKS = [

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { childCommand, rememberOpenFiles } from "../../../src/process/children.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 
 afterEach(() => rememberOpenFiles(undefined));
 

@@ -3,7 +3,7 @@ import { arenaNeeds } from "../../../src/engine/compression.ts";
 import { slotCount } from "../../../src/engine/slots.ts";
 import { boundWorkers, defaultWorkers, MAX_WORKERS, type Machine } from "../../../src/process/machine.ts";
 import { type Compression, createArena, DEFLATE } from "../../../workers/protocol.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
 
 const MIB = 1 << 20;
 

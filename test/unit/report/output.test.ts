@@ -6,9 +6,9 @@ import { text } from "node:stream/consumers";
 import { describe, expect, test, vi } from "vitest";
 import type { NonBlocking } from "../../../src/report/non-blocking.ts";
 import { Output, openOutput, writeDocument } from "../../../src/report/output.ts";
-import { tempTree } from "../../support/temp-tree.ts";
-import { WAIT } from "../../support/time-limits.ts";
-import { brokenPipe, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/unread-pipe.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
+import { brokenPipe, makeFifo, type Unread, unreadPipe, unreadSocket } from "../../support/process/unread-pipe.ts";
+import { WAIT } from "../../support/runner/time-limits.ts";
 
 /** A reader that accepts scripted numbers of bytes, and then nothing. */
 class ScriptedReader implements NonBlocking {

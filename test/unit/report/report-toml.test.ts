@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { type ExportReport, fitTerminationMessage, reportToml, writeReport } from "../../../src/report/report-toml.ts";
-import { tempTree } from "../../support/temp-tree.ts";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
 const REPORT: ExportReport = {

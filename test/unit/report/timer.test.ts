@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { goDuration } from "../../../src/go/duration.ts";
 import { startTimer } from "../../../src/report/timer.ts";
-import { inTimeZone } from "../../support/in-time-zone.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
+import { RecordingLogger } from "../../support/output/recording-logger.ts";
+import { inTimeZone } from "../../support/process/in-time-zone.ts";
 
 describe("goDuration", () => {
   it.each([

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { cloudCredentials } from "../../../../src/auth/clouds/cloud-credentials.ts";
 import { withoutSecrets } from "../../../../src/errors/secrets.ts";
-import { CertificateAuthority } from "../../../support/certificate.ts";
-import { ConnectProxy } from "../../../support/connect-proxy.ts";
-import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../../support/network/certificate.ts";
+import { ConnectProxy } from "../../../support/network/connect-proxy.ts";
+import { type ReceivedRequest, ScriptedServer } from "../../../support/network/scripted-server.ts";
+import { within } from "../../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
-import { within } from "../../../support/time-limits.ts";
 
 const REGISTRY = "builds.azurecr.io";
 const formOf = ({ body }: ReceivedRequest) => Object.fromEntries(new URLSearchParams(body));

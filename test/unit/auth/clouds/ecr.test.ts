@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { cloudCredentials, parseEcrRegistry } from "../../../../src/auth/clouds/cloud-credentials.ts";
 import { withoutSecrets } from "../../../../src/errors/secrets.ts";
-import { CertificateAuthority } from "../../../support/certificate.ts";
-import { ConnectProxy } from "../../../support/connect-proxy.ts";
-import { type ReceivedRequest, ScriptedServer } from "../../../support/scripted-server.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
+import { CertificateAuthority } from "../../../support/network/certificate.ts";
+import { ConnectProxy } from "../../../support/network/connect-proxy.ts";
+import { type ReceivedRequest, ScriptedServer } from "../../../support/network/scripted-server.ts";
+import { within } from "../../../support/runner/time-limits.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
-import { within } from "../../../support/time-limits.ts";
 
 const REGISTRY = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
 const basic = (login: string) => `Basic ${Buffer.from(login).toString("base64")}`;

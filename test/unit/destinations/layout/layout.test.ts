@@ -5,7 +5,7 @@ import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import type { BuiltImage } from "../../../../src/images/image.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 
 function imageOf(text: string): BuiltImage {

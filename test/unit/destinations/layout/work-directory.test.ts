@@ -6,8 +6,8 @@ import {
   removeWorkDirectory,
   workPath,
 } from "../../../../src/destinations/layout/work-directory.ts";
-import { startOwner } from "../../../support/start-owner.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
+import { startOwner } from "../../../support/files/start-owner.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
 test("removes only the directories of ended exports, with their contents", async () => {

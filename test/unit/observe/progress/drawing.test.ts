@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Drawing } from "../../../../src/observe/progress/drawing.ts";
 import type { LineSink } from "../../../../src/report/output.ts";
-import { HeadlessTerminal } from "../../../support/headless-terminal.ts";
+import { HeadlessTerminal } from "../../../support/output/headless-terminal.ts";
 
 function drawn(columns = 40, rows = 10) {
   const terminal = new HeadlessTerminal(columns, rows);

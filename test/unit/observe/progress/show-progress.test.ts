@@ -6,8 +6,8 @@ import type { Transfer } from "../../../../src/observe/transfer.ts";
 import { Log } from "../../../../src/report/log.ts";
 import { CommandOutput } from "../../../../src/report/output.ts";
 import { ManualClock } from "../../../support/clock.ts";
-import { RecordedOutput } from "../../../support/recorded-output.ts";
-import { RecordingLogger } from "../../../support/recording-logger.ts";
+import { RecordedOutput } from "../../../support/output/recorded-output.ts";
+import { RecordingLogger } from "../../../support/output/recording-logger.ts";
 
 const MB = 1e6;
 const APP = { destination: "reg.example/app", image: "app", layer: "a:b", unit: "blob" } as const;

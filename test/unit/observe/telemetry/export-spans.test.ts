@@ -3,7 +3,7 @@ import { Fault } from "../../../../src/errors/fault.ts";
 import { Monitor } from "../../../../src/observe/monitor.ts";
 import { ExportSpans } from "../../../../src/observe/telemetry/export-spans.ts";
 import { Telemetry } from "../../../../src/observe/telemetry/telemetry.ts";
-import { parseSpans, type ReadSpan } from "../../../support/telemetry.ts";
+import { parseSpans, type ReadSpan } from "../../../support/output/telemetry.ts";
 
 const SETTINGS = {
   ...{ daemon: false, layout: false, parallel: true, cacheImage: "reg.example/cache", cacheDir: "" },

@@ -22,9 +22,9 @@ import { buildBlock } from "../../../../workers/blocks/block.ts";
 import { BLOCK_SIZE, blockCount, blockLength, type TarIndex } from "../../../../workers/protocol.ts";
 import { scanSource } from "../../../../workers/scan/scan.ts";
 import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
+import { madeEntry, wholeTar } from "../../../support/images/tar-entries.ts";
 import { seededRandom } from "../../../support/random.ts";
-import { madeEntry, wholeTar } from "../../../support/tar-entries.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
 describe("whole tars have the reference's diffIDs", () => {

@@ -6,9 +6,9 @@ import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { compileDeflate } from "../../../../src/engine/compression.ts";
 import { instantiateDeflate } from "../../../../workers/blocks/encoder.ts";
 import { BLOCK_SIZE, DEFLATE } from "../../../../workers/protocol.ts";
-import { copies, inputKinds, makeInput, words } from "../../../support/deflate-inputs.ts";
-import type { EncodeWorkerData } from "../../../support/encode-worker.ts";
-import { createEncoderHarness, encoderWasm, scalarEncoderWasm } from "../../../support/encoder-harness.ts";
+import { copies, inputKinds, makeInput, words } from "../../../support/deflate/deflate-inputs.ts";
+import type { EncodeWorkerData } from "../../../support/deflate/encode-worker.ts";
+import { createEncoderHarness, encoderWasm, scalarEncoderWasm } from "../../../support/deflate/encoder-harness.ts";
 
 await buildEncoders();
 const module = compileDeflate(encoderWasm);
@@ -123,7 +123,9 @@ describe("the output depends only on the input and the level", () => {
           levels,
           rounds,
         };
-        const thread = new Worker(new URL("../../../support/encode-worker.ts", import.meta.url), { workerData });
+        const thread = new Worker(new URL("../../../support/deflate/encode-worker.ts", import.meta.url), {
+          workerData,
+        });
         const [result] = (await once(thread, "message")) as [string[]];
         await thread.terminate();
         return result;

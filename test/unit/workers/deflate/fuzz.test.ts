@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
-import { createFuzzer } from "../../../support/fuzz-deflate.ts";
+import { createFuzzer } from "../../../support/deflate/fuzz-deflate.ts";
 
 await buildEncoders();
 

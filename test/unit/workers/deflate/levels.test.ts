@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
-import { inputKinds, makeInput } from "../../../support/deflate-inputs.ts";
-import { createEncoderHarness } from "../../../support/encoder-harness.ts";
+import { inputKinds, makeInput } from "../../../support/deflate/deflate-inputs.ts";
+import { createEncoderHarness } from "../../../support/deflate/encoder-harness.ts";
 
 await buildEncoders();
 const harness = createEncoderHarness();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
-import { createEncoderHarness } from "../../../support/encoder-harness.ts";
-import { type Inflated, inflate } from "../../../support/inflate.ts";
+import { createEncoderHarness } from "../../../support/deflate/encoder-harness.ts";
+import { type Inflated, inflate } from "../../../support/deflate/inflate.ts";
 import { type SeededRandom, seededRandom } from "../../../support/random.ts";
 
 await buildEncoders();

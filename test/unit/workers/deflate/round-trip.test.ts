@@ -2,9 +2,9 @@ import { inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { buildEncoders } from "../../../../scripts/build-encoder.ts";
 import { BLOCK_SIZE } from "../../../../workers/protocol.ts";
-import { type InputKind, inputKinds, makeInput, words, zeros } from "../../../support/deflate-inputs.ts";
-import { createEncoderHarness } from "../../../support/encoder-harness.ts";
-import { inflate } from "../../../support/inflate.ts";
+import { type InputKind, inputKinds, makeInput, words, zeros } from "../../../support/deflate/deflate-inputs.ts";
+import { createEncoderHarness } from "../../../support/deflate/encoder-harness.ts";
+import { inflate } from "../../../support/deflate/inflate.ts";
 
 await buildEncoders();
 const harness = createEncoderHarness();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { paddedSize, TAR_TYPE, type TarType } from "../../../../src/go/tar-header.ts";
 import { BLOCK_SIZE, blockCount, type TarIndex } from "../../../../workers/protocol.ts";
 import { buildTarIndex, entriesBetween, type ScannedEntry } from "../../../../workers/scan/tar-index.ts";
-import { allEntries, madeEntry } from "../../../support/tar-entries.ts";
+import { allEntries, madeEntry } from "../../../support/images/tar-entries.ts";
 
 function end(entry: { offset: number; headerSize: number; size: number }): number {
   return entry.offset + entry.headerSize + paddedSize(entry.size);

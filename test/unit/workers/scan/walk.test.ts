@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readNames, walk } from "../../../../workers/scan/walk.ts";
-import { tempTree } from "../../../support/temp-tree.ts";
+import { tempTree } from "../../../support/files/temp-tree.ts";
 import { thrownBy } from "../../../support/thrown-by.ts";
 
 const TREE = Object.fromEntries(

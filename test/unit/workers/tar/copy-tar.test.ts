@@ -5,7 +5,7 @@ import { z } from "zod";
 import { MAGIC, RECORD_SIZE, sealRecord, writeRecord } from "../../../../src/go/tar-header.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
 import { paxRecord } from "../../../../workers/tar/pax.ts";
-import { copied } from "../../../support/copied-tar.ts";
+import { copied } from "../../../support/images/copied-tar.ts";
 
 /**
  * Tars with the diffID or error of the reference's TarLayer: first named ones, then random ones with every kind of

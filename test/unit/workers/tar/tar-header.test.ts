@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { TAR_TYPE, type TarType } from "../../../../src/go/tar-header.ts";
 import { encodeHeader, headerSize } from "../../../../workers/tar/encode.ts";
-import { madeEntry } from "../../../support/tar-entries.ts";
+import { madeEntry } from "../../../support/images/tar-entries.ts";
 
 const typeSchema = z.string().transform((type) => type.charCodeAt(0) as TarType);
 const rowSchema = z.tuple([
