@@ -220,7 +220,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
       expect(text).toContain(part);
   });
 
-  // Like test/integration/export/runtime-inputs.test.ts.
+  // Like test/integration/process/runtime-inputs.test.ts.
   describe("the runtime's own inputs", () => {
     test("variables that the runtime reads do not change an export, and reach the programs that it starts", async () => {
       const scene = await Scene.openSmall(await FakeRegistry.start());
