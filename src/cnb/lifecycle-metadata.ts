@@ -136,22 +136,22 @@ const recordedType = struct({
   config: shaType,
   launcher: shaType,
   "process-types": shaType,
-  runImage: struct({ topLayer: text }),
+  runImage: struct({ topLayer: text, reference: text }),
 });
 
 /**
- * DiffIDs, "" if unknown: of the run image's last layer (`topLayer`) and of the layers above it, of which extension
- * layers are not recorded.
+ * DiffIDs, "" if unknown: of the run image's last layer and of the layers above it, of which extension layers are not
+ * recorded.
  */
 export interface RecordedLayers {
-  readonly topLayer: string;
+  readonly runImage: Pick<RunImageRecord, "topLayer" | "reference">;
   readonly own: readonly string[];
   readonly byHistory: ReadonlyMap<string, string>;
 }
 
 export function parseRecordedLayers(label: string | undefined): RecordedLayers {
   const recorded = unmarshal(label ?? "{}", recordedType);
-  if (!recorded.ok) return { topLayer: "", own: [], byHistory: new Map() };
+  if (!recorded.ok) return { runImage: { topLayer: "", reference: "" }, own: [], byHistory: new Map() };
   const { app, sbom, buildpacks, config, launcher, "process-types": processTypes, runImage } = recorded.value;
   const launch = buildpacks.flatMap(({ layers }) => [...layers.values()]);
   const own = [...launch, sbom, ...app, launcher, config, processTypes].map(({ sha }) => sha);
@@ -161,7 +161,7 @@ export function parseRecordedLayers(label: string | undefined): RecordedLayers {
     [CREATED_BY_CONFIG, config.sha],
     [CREATED_BY_PROCESS_TYPES, processTypes.sha],
   ]);
-  return { topLayer: runImage.topLayer, own, byHistory };
+  return { runImage, own, byHistory };
 }
 
 const layerType = struct({ sha: text, data: anything, build: flag, launch: flag, cache: flag }).transform(

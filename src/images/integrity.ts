@@ -72,22 +72,27 @@ function isSame(one: Descriptor | undefined, other: Descriptor): boolean {
 /**
  * Why no layer may be reused from a previous image: its manifest, config and label contradict each other, so that a
  * diffID may belong to another layer's blob. undefined for a consistent image.
- * @param base the run image, which locates its own layers
+ * @param base today's run image: an update may keep its last layer and replace those below, so only the reference in the
+ * label tells whether the image was built upon it
  */
-export function appImageDamage(image: ExistingImage, base: ExistingImage): string | undefined {
+export function appImageDamage(
+  image: ExistingImage,
+  base: ExistingImage & { readonly reference: string },
+): string | undefined {
   const label = image.config.config.Labels.get(LIFECYCLE_METADATA_LABEL);
-  const { topLayer, own, byHistory } = parseRecordedLayers(label);
+  const { runImage, own, byHistory } = parseRecordedLayers(label);
   const diffIds: readonly string[] = image.config.rootfs.diff_ids;
   const counts = countsDamage(image);
   if (counts !== undefined) return counts;
-  const lost = [topLayer, ...own].find((sha) => sha !== "" && !diffIds.includes(sha));
+  // Not the run image's last layer: a rebase by a tool that does not know the label leaves the old one in it.
+  const lost = own.find((sha) => sha !== "" && !diffIds.includes(sha));
   if (lost !== undefined) return `its label names layer ${lost}, which its config does not list`;
-  const top = diffIds.indexOf(topLayer);
+  const top = diffIds.indexOf(runImage.topLayer);
   const low = own.find((sha) => sha !== "" && diffIds.lastIndexOf(sha) <= top);
   if (low !== undefined) return `its config lists layer ${low} below those of its run image`;
   const baseIds = base.config.rootfs.diff_ids;
-  if (baseIds.at(-1) === topLayer && baseIds.some((diffId, i) => diffIds[i] !== diffId))
-    return "its config lists the layers of its run image in another order";
+  if (runImage.reference === base.reference && baseIds.some((diffId, i) => diffIds[i] !== diffId))
+    return "its config lists other layers than those of its run image";
   // Below Platform API 0.12 the history says nothing of layers; and a run image may be an app image itself.
   const entries = image.config.history.filter((entry) => !entry.empty_layer);
   const moved = entries.find(
