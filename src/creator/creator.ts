@@ -34,14 +34,14 @@ export async function runCreator(
 
 async function create(inputs: CreateInputs, context: CreatorContext, signal: AbortSignal): Promise<number> {
   const { env, logger, output } = context;
-  const { settings, runImages } = inputs;
+  const { settings, runImages, volumes } = inputs;
   const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");
   const keychain = await readKeychain(settings, runImages, context, signal);
   await using docker = settings.daemon ? await DockerClient.connect(env) : undefined;
   // A daemon keeps a connection open during the build only after a request on it.
   await docker?.version(signal);
-  const user = takeUser(settings, env);
+  const user = takeUser(settings, volumes, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
   const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
@@ -54,8 +54,8 @@ async function create(inputs: CreateInputs, context: CreatorContext, signal: Abo
  * (docs/compatibility.md#users-and-permissions). Root stays root for now: phases that need its privileges drop them
  * themselves.
  */
-function takeUser({ uid, gid, cacheDir, launchCacheDir, layersDir }: ExportSettings, env: Environment): User {
-  ensureOwner(uid, gid, [cacheDir, launchCacheDir, layersDir]);
+function takeUser({ uid, gid }: ExportSettings, volumes: readonly string[], env: Environment): User {
+  ensureOwner(uid, gid, volumes);
   if (process.getuid?.() !== 0) runAs(uid, gid);
   if (uid === 0)
     throw new Fault("EXPORT_PRIVILEGES_ROOT", "failed to detect: refusing to run as root", {

@@ -31,12 +31,14 @@ type BuildSettings = SettingsOf<"build">;
 
 /**
  * `settings.runImage` is as given, "" if the analyzer chooses. `runImages` is the given one, else the analyzer's
- * candidates.
+ * candidates. `volumes` are what the build's user must own: an empty -layers means the working directory, but does not
+ * give it away.
  */
 export interface CreateInputs {
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
   readonly runImages: readonly string[];
+  readonly volumes: readonly string[];
 }
 
 const BUILDER_ORDER = "/cnb/order.toml";
@@ -84,7 +86,8 @@ async function resolve(command: ParsedCommand, context: ProcessContext, logger: 
   if (settings.parallel && !hasCache(settings))
     logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
   const build = buildSettings(command, initial.layersDir, cwd);
-  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages };
+  const volumes = [settings.cacheDir, settings.launchCacheDir, initial.layersDir === "" ? "" : settings.layersDir];
+  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages, volumes };
 }
 
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {

@@ -48,6 +48,17 @@ test("applies the defaults", async () => {
   expect(lines).toEqual(["warn No cached data will be used, no cache specified."]);
 });
 
+test("gives the caches and layers to the build's user, but not the working directory for an empty -layers", async () => {
+  const caches = ["-cache-dir", "cache", "-launch-cache", "/launch", "-daemon"];
+  const args = [...caches, ...RUN_IMAGE, "reg.example/app"];
+  const given = resolve({ args });
+  expect((await given.result).volumes).toEqual([`${given.cwd}/cache`, "/launch", `${given.cwd}/layers`]);
+  const empty = resolve({ args: ["-layers", "", ...args] });
+  const { settings, volumes } = await empty.result;
+  expect(settings.layersDir).toBe(empty.cwd);
+  expect(volumes).toEqual([`${empty.cwd}/cache`, "/launch", ""]);
+});
+
 test("uses the given flags", async () => {
   const args = [
     ...["-buildpacks", "bps", "-order", "<layers>/own.toml", "-platform", "plat", "-build-config", "config"],
