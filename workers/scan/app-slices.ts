@@ -42,8 +42,7 @@ export class AppSlices {
     const number = this.#parents.push(parent) - 1;
     if (number === 0) return;
     // The reference tries each pattern on all paths before the next, so the first faulty one is reported.
-    const end = this.#failure?.pattern ?? this.#patterns.length;
-    for (let i = 0; i < end; i++) this.#match(i, relative, number);
+    for (let i = 0; i < (this.#failure?.pattern ?? this.#patterns.length); i++) this.#match(i, relative, number);
   }
 
   divide(): LayersOf {

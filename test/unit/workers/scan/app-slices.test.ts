@@ -74,6 +74,7 @@ describe("the reference's rules for slices", () => {
 
   test("a malformed pattern fails with the reference's error if there is a file", () => {
     expect(() => slice(["x"], [["[a"]])).toThrow("failed to check if 'x' matches '[a': syntax error in pattern");
+    expect(() => slice(["d", "d/x"], [["[a", "[b"], ["[c"]])).toThrow("failed to check if 'd' matches '[a'");
     expect(slice([], [["[a"]])).toEqual([[], ["."]]);
   });
 });
