@@ -40,7 +40,9 @@ export function hasWriter(layer: LayerFiles, session: number, pids: readonly str
   if (pids.length > MAX_PROCESSES) return true;
   return pids.some((pid) => {
     try {
-      return directoriesOf(pid).some((directory) => hasOpenFile(directory, layer) || hasMapping(directory, layer));
+      const isOfLayer = (mapping: MappedFile) =>
+        layer.mayBeMapped(mapping) || (layer.isElsewhere(mapping) && mayBelongToBuild(pid, session));
+      return directoriesOf(pid).some((directory) => hasOpenFile(directory, layer) || hasMapping(directory, isOfLayer));
     } catch {
       return mayBelongToBuild(pid, session);
     }
@@ -66,10 +68,7 @@ function hasOpenFile(procDirectory: string, layer: LayerFiles): boolean {
       const info = readFileSync(`${procDirectory}/fdinfo/${descriptor}`, "latin1");
       if (!/^flags:\s+[0-7]*[1-3567]$/m.test(info)) return false;
       if (layer.hasPath(target)) return true;
-      // Before stat(2), which may wait for a network.
-      if (!layer.mayBeOnMount(info)) return false;
-      const { dev, ino } = statSync(path, { bigint: true });
-      return layer.hasInode(dev, ino);
+      return layer.mayBeOpen(info, () => statSync(path, { bigint: true }));
     } catch (error) {
       // Closed meanwhile.
       if (isNotExist(error)) return false;
@@ -80,8 +79,8 @@ function hasOpenFile(procDirectory: string, layer: LayerFiles): boolean {
 
 const MAPPING = /^[0-9a-f]+-[0-9a-f]+ (?<rights>\S{4}) \S+ (?<device>[0-9a-f]+:[0-9a-f]+) (?<inode>\d+) *(?<path>.*)$/;
 
-function hasMapping(procDirectory: string, layer: LayerFiles): boolean {
-  const isShared = (mapping: Mapping) => mapping.rights[3] === "s" && layer.mayBeMapped(mapping);
+function hasMapping(procDirectory: string, isOfLayer: (mapping: MappedFile) => boolean): boolean {
+  const isShared = (mapping: Mapping) => mapping.rights[3] === "s" && isOfLayer(mapping);
   const shared = mappings(`${procDirectory}/maps`).filter(isShared);
   if (shared.length === 0) return false;
   if (shared.some(({ rights }) => rights[1] === "w")) return true;

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { type ByteString, fsPath } from "../go/byte-string.ts";
 
 /** A line of /proc/PID/maps (proc_pid_maps(5)). */
@@ -38,17 +38,16 @@ export class LayerFiles {
     return path.startsWith(this.#inside);
   }
 
-  hasInode(device: bigint, inode: bigint): boolean {
-    return device === this.#device && this.#inodes.includes(inode);
-  }
-
   /**
    * True if a descriptor with this fdinfo may be of a file of the layer. A mount that is not in this process's mount
-   * namespace may be one.
+   * namespace may be an overlay with the layer as its upper directory: another device, and the same inodes.
+   * @param stat of the descriptor, which may wait for a network; called only if the mount does not tell
    */
-  mayBeOnMount(fdinfo: string): boolean {
+  mayBeOpen(fdinfo: string, stat: () => BigIntStats): boolean {
     const mount = this.#mounts.get(mountId(fdinfo));
-    return mount === undefined || mount.device === this.#mount?.device;
+    if (mount !== undefined && mount.device !== this.#mount?.device) return false;
+    const { dev, ino } = stat();
+    return (mount === undefined || dev === this.#device) && this.#inodes.includes(ino);
   }
 
   /**
@@ -61,15 +60,31 @@ export class LayerFiles {
    */
   mayBeMapped({ device: hexadecimal, inode, path }: MappedFile): boolean {
     if (path.startsWith(this.#inside.replaceAll("\n", "\\012"))) return true;
-    const device = hexadecimal
-      .split(":")
-      .map((number) => Number.parseInt(number, 16))
-      .join(":");
+    const device = decimal(hexadecimal);
     const isOverlay = this.#mount?.type === "overlay";
     const isSameDevice = isOverlay || this.#mount === undefined || device === this.#mount.device;
     if (isSameDevice && this.#inodes.includes(BigInt(inode))) return true;
     return isOverlay && path.endsWith(" (deleted)") && !device.startsWith("0:");
   }
+
+  /**
+   * True for a mapping on a file system without a disk that this process's mount namespace does not have: it may be an
+   * overlay with the layer below it, whose inodes need not be the layer's. The kernel's own memory files are none.
+   */
+  isElsewhere({ device: hexadecimal, path }: MappedFile): boolean {
+    const device = decimal(hexadecimal);
+    const isMounted = [...this.#mounts.values()].some((mount) => mount.device === device);
+    return device.startsWith("0:") && !isMounted && !KERNEL_MEMORY.test(path);
+  }
+}
+
+/** memfd_create(2), shared anonymous memory, shmget(2) and io_setup(2), and descriptors without a file system. */
+const KERNEL_MEMORY = /^(?:\/(?:memfd:.*|dev\/zero|anon_hugepage|SYSV[0-9a-f]{8}|\[aio\]) \(deleted\)|anon_inode:.*|)$/;
+
+/** Major and minor number. */
+function decimal(device: string): string {
+  const numbers = device.split(":").map((number) => Number.parseInt(number, 16));
+  return numbers.join(":");
 }
 
 interface Mount {

@@ -46,12 +46,12 @@ function isWritten(directory: string): boolean {
   return hasWriter(layerFiles(directory), SESSION);
 }
 
-/** A program that prints a line once it holds a file, until the test ends; its process ID. */
-async function hold(program: string, args: readonly string[]): Promise<number | undefined> {
+/** A program that prints a line once it holds a file, until the test ends. */
+async function hold(program: string, args: readonly string[]): Promise<{ pid: number | undefined; said: string }> {
   const holder = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void holder.kill());
-  await once(holder.stdout, "data");
-  return holder.pid;
+  const [said] = await once(holder.stdout, "data");
+  return { pid: holder.pid, said: String(said) };
 }
 
 /** Looks at two directories while a program holds a file of the first, whose path is its last argument. */
@@ -136,6 +136,45 @@ describe.runIf(findProgram("python3") !== undefined)("a file that was opened out
   });
 });
 
+/** Like a process of a phase, which leads its own session; no other process sees the overlay. */
+const OVERLAID = `import mmap, os, subprocess, sys
+held, root = sys.argv[1:]
+os.setsid()
+options = f"lowerdir={root}/lower,upperdir={root}/layer,workdir={root}/work"
+if subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, root + "/merged"]).returncode != 0:
+    print("refused", flush=True)
+    sys.exit()
+file = os.open(root + "/merged/" + ("below" if held.endswith("copied up") else "file"), os.O_RDWR)
+if held != "descriptor":
+    mapping = mmap.mmap(file, 0)
+    os.closerange(3, 100)
+print("held", flush=True)
+sys.stdin.readline()
+`;
+
+const canUnshare = spawnSync("unshare", ["--mount", "true"]).status === 0 && findProgram("python3") !== undefined;
+
+describe.runIf(canUnshare)(
+  "a file of the layer that a process has through an overlay in its own mount namespace counts",
+  () => {
+    test.for(["mapping", "descriptor", "mapping of a file that was copied up"])("by its %s", async (held, { skip }) => {
+      const root = realpathSync(
+        tempTree({
+          "lower/below": "content",
+          "layer/file": "content",
+          "work/": "",
+          "merged/": "",
+          "other/file": "content",
+        }),
+      );
+      const holder = await hold("unshare", ["--mount", "python3", "-c", OVERLAID, held, root]);
+      if (holder.said === "refused\n") return skip("this process may not mount an overlay on TMPDIR");
+      expect(isWritten(join(root, "layer"))).toBe(true);
+      if (held === "descriptor") expect(isWritten(join(root, "other"))).toBe(false);
+    });
+  },
+);
+
 /** Ends its first thread, and lets another one hold the mapping. */
 const THREADED = `import ctypes, mmap, os, sys, threading
 file = os.open(sys.argv[1], os.O_RDWR)
@@ -151,7 +190,7 @@ ctypes.CDLL(None).syscall(SYS_EXIT, 0)
 
 test.runIf(findProgram("python3") !== undefined)("a process whose first thread has ended counts", async () => {
   const root = realpathSync(tempTree({ "layer/a": "content" }));
-  const pid = await hold("python3", ["-c", THREADED, join(root, "layer/a")]);
+  const { pid } = await hold("python3", ["-c", THREADED, join(root, "layer/a")]);
   await vi.waitFor(() => expect(statFields(`/proc/${pid}`)[0]).toBe("Z"), WAIT);
   expect(isWritten(join(root, "layer"))).toBe(true);
 });
