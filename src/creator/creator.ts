@@ -8,7 +8,6 @@ import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import type { Logger } from "../logger.ts";
 import { reportingFailures } from "../observe/watch.ts";
-import type { ExportSettings } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { createImage } from "./create.ts";
@@ -34,14 +33,14 @@ export async function runCreator(
 
 async function create(inputs: CreateInputs, context: CreatorContext, signal: AbortSignal): Promise<number> {
   const { env, logger, output } = context;
-  const { settings, runImages, volumes } = inputs;
+  const { settings, runImages } = inputs;
   const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");
   const keychain = await readKeychain(settings, runImages, context, signal);
   await using docker = settings.daemon ? await DockerClient.connect(env) : undefined;
   // A daemon keeps a connection open during the build only after a request on it.
   await docker?.version(signal);
-  const user = takeUser(settings, volumes, env);
+  const user = takeUser(inputs, env);
   signal.throwIfAborted();
   logger.debug("Executing command...");
   const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
@@ -54,8 +53,9 @@ async function create(inputs: CreateInputs, context: CreatorContext, signal: Abo
  * (docs/compatibility.md#users-and-permissions). Root stays root for now: phases that need its privileges drop them
  * themselves.
  */
-function takeUser({ uid, gid }: ExportSettings, volumes: readonly string[], env: Environment): User {
-  ensureOwner(uid, gid, volumes);
+function takeUser({ settings, build }: CreateInputs, env: Environment): User {
+  const { uid, gid, cacheDir, launchCacheDir } = settings;
+  ensureOwner(uid, gid, [cacheDir, launchCacheDir, build.layersDir]);
   if (process.getuid?.() !== 0) runAs(uid, gid);
   if (uid === 0)
     throw new Fault("EXPORT_PRIVILEGES_ROOT", "failed to detect: refusing to run as root", {

@@ -44,12 +44,12 @@ function render({ name, value }: PhaseFlag): string[] {
 }
 
 const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[]>> = {
-  analyzer: ({ settings }) => [
+  analyzer: ({ settings, build }) => [
     { name: "analyzed", value: settings.analyzedPath },
     { name: "cache-image", value: settings.cacheImage },
     { name: "daemon", value: settings.daemon },
     ...user(settings),
-    ...common(settings),
+    ...common({ settings, build }),
     ...layout(settings),
     { name: "previous-image", value: settings.previousImage },
     { name: "run", value: settings.runPath, since: "readsRunToml" },
@@ -61,19 +61,19 @@ const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[
     { name: "analyzed", value: settings.analyzedPath, since: "detectorReadsAnalyzed" },
     ...buildpacks({ settings, build }),
     { name: "group", value: settings.groupPath },
-    ...common(settings),
+    ...common({ settings, build }),
     { name: "order", value: build.orderPath },
     { name: "run", value: settings.runPath, since: "readsRunToml" },
     { name: "system", value: build.systemPath, since: "hasSystemFlag" },
   ],
-  restorer: ({ settings }) => [
+  restorer: ({ settings, build }) => [
     { name: "analyzed", value: settings.analyzedPath },
     { name: "cache-dir", value: settings.cacheDir },
     { name: "cache-image", value: settings.cacheImage },
     { name: "daemon", value: settings.daemon, since: "restorerHasImageFlags" },
     ...user(settings),
     { name: "group", value: settings.groupPath },
-    ...common(settings),
+    ...common({ settings, build }),
     ...layout(settings),
     { name: "run", value: settings.runPath, since: "restorerReadsRunToml" },
   ],
@@ -81,17 +81,17 @@ const FLAGS: Readonly<Record<Phase, (inputs: PhaseInputs) => readonly PhaseFlag[
     { name: "analyzed", value: settings.analyzedPath, since: "builderReadsAnalyzed" },
     ...buildpacks({ settings, build }),
     { name: "group", value: settings.groupPath },
-    ...common(settings),
+    ...common({ settings, build }),
   ],
 };
 
 type Settings = CreateInputs["settings"];
 
-function common({ layersDir, logLevel, noColor }: Settings): PhaseFlag[] {
+function common({ settings, build }: PhaseInputs): PhaseFlag[] {
   return [
-    { name: "layers", value: layersDir },
-    { name: "log-level", value: logLevel },
-    { name: "no-color", value: noColor },
+    { name: "layers", value: build.layersDir },
+    { name: "log-level", value: settings.logLevel },
+    { name: "no-color", value: settings.noColor },
   ];
 }
 

@@ -27,18 +27,19 @@ import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
 import { absolutePath } from "../process/environment.ts";
 
-type BuildSettings = SettingsOf<"build">;
+interface BuildSettings extends SettingsOf<"build"> {
+  /** As the export's, but "" for an empty -layers, which the phases interpret: no owner changes for it. */
+  readonly layersDir: string;
+}
 
 /**
  * `settings.runImage` is as given, "" if the analyzer chooses. `runImages` is the given one, else the analyzer's
- * candidates. `volumes` are what the build's user must own: an empty -layers means the working directory, but does not
- * give it away.
+ * candidates.
  */
 export interface CreateInputs {
   readonly settings: ExportSettings;
   readonly build: BuildSettings;
   readonly runImages: readonly string[];
-  readonly volumes: readonly string[];
 }
 
 const BUILDER_ORDER = "/cnb/order.toml";
@@ -86,8 +87,7 @@ async function resolve(command: ParsedCommand, context: ProcessContext, logger: 
   if (settings.parallel && !hasCache(settings))
     logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
   const build = buildSettings(command, initial.layersDir, cwd);
-  const volumes = [settings.cacheDir, settings.launchCacheDir, initial.layersDir === "" ? "" : settings.layersDir];
-  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages, volumes };
+  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages };
 }
 
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
@@ -116,6 +116,7 @@ function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string)
     ...given,
     buildConfigDir: absolute(given.buildConfigDir),
     buildpacksDir: absolute(given.buildpacksDir),
+    layersDir: absolute(layersDir),
     orderPath: orderPath(given.orderPath, layersDir, cwd),
     platformDir: absolute(given.platformDir),
   };

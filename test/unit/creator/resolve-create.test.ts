@@ -30,6 +30,7 @@ test("applies the defaults", async () => {
     buildConfigDir: "/cnb/build-config",
     buildpacksDir: "/cnb/buildpacks",
     early: "upload",
+    layersDir: `${cwd}/layers`,
     orderPath: "/cnb/order.toml",
     platformDir: "/platform",
     systemPath: "/cnb/system.toml",
@@ -48,15 +49,11 @@ test("applies the defaults", async () => {
   expect(lines).toEqual(["warn No cached data will be used, no cache specified."]);
 });
 
-test("gives the caches and layers to the build's user, but not the working directory for an empty -layers", async () => {
-  const caches = ["-cache-dir", "cache", "-launch-cache", "/launch", "-daemon"];
-  const args = [...caches, ...RUN_IMAGE, "reg.example/app"];
-  const given = resolve({ args });
-  expect((await given.result).volumes).toEqual([`${given.cwd}/cache`, "/launch", `${given.cwd}/layers`]);
-  const empty = resolve({ args: ["-layers", "", ...args] });
-  const { settings, volumes } = await empty.result;
-  expect(settings.layersDir).toBe(empty.cwd);
-  expect(volumes).toEqual([`${empty.cwd}/cache`, "/launch", ""]);
+test("an empty -layers is the working directory for the export, and stays empty for the phases", async () => {
+  const { cwd, result } = resolve({ args: ["-layers", "", ...RUN_IMAGE, "reg.example/app"] });
+  const { settings, build } = await result;
+  expect(settings.layersDir).toBe(cwd);
+  expect(build.layersDir).toBe("");
 });
 
 test("uses the given flags", async () => {
