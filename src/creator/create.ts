@@ -9,9 +9,8 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
-import { type ExportParts, exportBuild } from "../export/setup.ts";
+import { type ExportParts, exportBuild, requireOutputs } from "../export/setup.ts";
 import type { Logger } from "../logger.ts";
-import { requireEventsDirectory } from "../observe/event-writer.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
@@ -118,13 +117,13 @@ function phaseFailure(exitCode: number): Fault | undefined {
  */
 async function prepareBuild(inputs: CreateInputs, parts: BuildParts, signal: AbortSignal): Promise<Prepared | number> {
   const { settings, build } = inputs;
-  const { logger } = parts;
+  const { logger, user } = parts;
   const run = (title: string, phase: Phase, how: PhaseOptions = {}) => {
     logger.phase(title);
     return runOne(phase, inputs, parts, how, signal);
   };
   refuseMissingCache(settings);
-  requireEventsDirectory(settings.tuning.events);
+  asUser(user.uid, user.gid, () => requireOutputs(settings));
   const analyzerCode = await run("ANALYZING", "analyzer");
   if (analyzerCode !== EXIT_CODES.success) return analyzerCode;
   const analyzed = await readAnalyzed(settings.analyzedPath, logger);

@@ -16,12 +16,16 @@ const unlinkPath = promisify(fs.unlink);
 
 /** The descriptor belongs to the calling thread, which must outlive its use in others. */
 export async function openSpoolFile(directory: string): Promise<{ readonly file: number; readonly path: string }> {
-  const path = join(directory, `tandem-spool-${randomUUID()}`);
+  const path = spoolPath(directory);
   try {
     return { file: await open(path, "wx+", 0o600), path };
   } catch (error) {
     throw cannotCreate(directory, error);
   }
+}
+
+function spoolPath(directory: string): string {
+  return join(directory, `tandem-spool-${randomUUID()}`);
 }
 
 const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
@@ -38,6 +42,28 @@ export async function openNamelessFile(directory: string): Promise<number> {
   try {
     await unlinkPath(path);
     return file;
+  } catch (error) {
+    throw cannotCreate(directory, error);
+  }
+}
+
+/**
+ * Throws what {@link openNamelessFile} would throw later. Synchronous, because the process may have the rights of another
+ * user for as long as it takes.
+ */
+export function requireSpoolDirectory(directory: string): void {
+  try {
+    fs.closeSync(fs.openSync(directory, NAMELESS, 0o600));
+  } catch {
+    requireSpoolFile(directory);
+  }
+}
+
+function requireSpoolFile(directory: string): void {
+  const path = spoolPath(directory);
+  try {
+    fs.closeSync(fs.openSync(path, "wx+", 0o600));
+    fs.unlinkSync(path);
   } catch (error) {
     throw cannotCreate(directory, error);
   }

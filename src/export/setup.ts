@@ -3,6 +3,7 @@ import { engineParts } from "../assets.ts";
 import type { Keychain } from "../auth/keychain.ts";
 import { exportDocuments } from "../build-output/documents.ts";
 import type { LauncherRelease } from "../cnb/build-metadata.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { untilAborted } from "../concurrency/abort.ts";
 import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { DaemonApp } from "../destinations/daemon/app-image.ts";
@@ -17,10 +18,13 @@ import { loadCompression } from "../engine/compression.ts";
 import type { EarlyLayers } from "../engine/early-builder.ts";
 import { LayerStore } from "../engine/layer-store.ts";
 import { WorkerPool } from "../engine/pool.ts";
+import { requireSpoolDirectory } from "../engine/spool-files.ts";
+import { failTo } from "../errors/fault.ts";
 import { toByteString } from "../go/byte-string.ts";
 import { DEFAULT_TIMEOUTS, type Timeouts } from "../http/http.ts";
 import { UploadThreads } from "../http/upload-threads.ts";
 import type { Logger } from "../logger.ts";
+import { requireEvents } from "../observe/event-writer.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import type { OpenSpan } from "../observe/telemetry/telemetry.ts";
@@ -114,6 +118,21 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
     await store.close();
     await app.close();
     await observers.close();
+  }
+}
+
+/**
+ * Checks that the current user can write where {@link exportBuild} will: to the events, and to the spool if blobs wait
+ * there. The lifecycle's exporter always needs a temporary directory.
+ * @throws Fault as the export would, which is too late after a build
+ */
+export function requireOutputs({ tuning, layout, daemon, cacheImage }: ExportSettings): void {
+  requireEvents(tuning.events);
+  if ((layout || daemon) && cacheImage === "") return;
+  try {
+    requireSpoolDirectory(tuning.spoolDir);
+  } catch (error) {
+    throw failTo("export", error, EXIT_CODES.exportFailed);
   }
 }
 

@@ -1,5 +1,4 @@
 import { fstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
-import { dirname } from "node:path";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { withoutSecrets } from "../errors/secrets.ts";
@@ -93,10 +92,14 @@ export function openEvents(target: string | number): EventWriter {
   }
 }
 
-export function requireEventsDirectory(target: string | number): void {
+/**
+ * Throws what {@link openEvents} would throw later, and creates the file. Leaves a FIFO alone, because its reader would
+ * see the end of its input.
+ */
+export function requireEvents(target: string | number): void {
   if (typeof target === "number" || target === "") return;
   try {
-    statSync(dirname(target));
+    if (!statSync(target, { throwIfNoEntry: false })?.isFIFO()) openOutput(target).close();
   } catch (error) {
     throw openFault(target, error);
   }

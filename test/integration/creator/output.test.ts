@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, closeSync, constants, createReadStream, openSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
@@ -105,14 +106,48 @@ test.each(["-log-level=error", "-log-format=json"])("the same with %s", async (f
   expect(run.exitCode).toBe(0);
 });
 
-test("events that cannot be written are an error before the first phase", async () => {
+describe("before the first phase, an error is", () => {
+  const missing = () => {
+    const parent = tempTree();
+    chmodSync(parent, 0o755);
+    return join(parent, "none");
+  };
+  const unwritable = () => (process.getuid?.() === 0 ? tempTree() : "/");
+
+  test.each<[string, () => string, number, string]>([
+    [
+      "-events",
+      () => join(missing(), "events.jsonl"),
+      1,
+      "open TARGET: no such file or directory\nGive a writable file",
+    ],
+    ["-events", () => tempTree(), 1, "open TARGET: is a directory\nGive a writable file"],
+    ["-events", () => join(unwritable(), "events.jsonl"), 1, "open TARGET: permission denied\nGive a writable file"],
+    [
+      "-spool-dir",
+      missing,
+      62,
+      "failed to export: failed to create a spool file in TARGET: no such file or directory\n",
+    ],
+    ["-spool-dir", unwritable, 62, "failed to export: failed to create a spool file in TARGET: permission denied\n"],
+    ["-events", () => "fd:5", 3, "failed to resolve inputs: -events (CNB_EXPORT_EVENTS) is TARGET"],
+  ])("%s that the export could not use", async (flag, open, exitCode, message) => {
+    const build = await FakeBuild.open();
+    const target = open();
+    const run = await build.create({ flags: [...FLAGS, flag, target] });
+    expect(run).toMatchObject({
+      exitCode,
+      stderr: expect.stringContaining(`ERROR: ${message.replace("TARGET", target)}`),
+    });
+    expect(build.called).toEqual([]);
+  });
+});
+
+test("a reader that waits at a FIFO for events gets those of the export", async () => {
   const build = await FakeBuild.open();
-  const path = join(tempTree(), "none", "events.jsonl");
-  const none = await build.create({ flags: [...FLAGS, "-events", path] });
-  expect(none.exitCode).toBe(1);
-  expect(none.stderr).toContain(`ERROR: open ${path}: no such file or directory\nGive a writable file with -events.\n`);
-  const closed = await build.create({ flags: [...FLAGS, "-events", "fd:5"] });
-  expect(closed.exitCode).toBe(3);
-  expect(closed.stderr).toContain("-events (CNB_EXPORT_EVENTS) is fd:5");
-  expect(build.called).toEqual([]);
+  const fifo = makeFifo();
+  for (const path of [fifo, dirname(fifo)]) chmodSync(path, 0o777);
+  const events = text(createReadStream(fifo));
+  expect((await build.create({ flags: [...FLAGS, "-events", fifo] })).exitCode).toBe(0);
+  expect(await events).toContain('"event":"summary"');
 });
