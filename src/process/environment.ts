@@ -6,7 +6,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Prefix that bin/exporter and the single executable's launcher put before the names of variables that Node.js must not
- * see (bin/runtime.sh).
+ * see (bin/runtime.sh). `TANDEM_HIDDEN` has these names; any other variable with the prefix comes from outside.
  */
 export const HIDDEN = "TANDEM_ENV_";
 
@@ -19,6 +19,7 @@ export function runtimeList(text: string, name: string): readonly string[] {
 const OWN = new Set([
   "NODE_COMPILE_CACHE",
   "NODE_COMPILE_CACHE_PORTABLE",
+  "TANDEM_HIDDEN",
   "TANDEM_IGNORED_SIGNALS",
   "TANDEM_INVOKED_AS",
   "TANDEM_OPEN_FILES",
@@ -28,8 +29,7 @@ export function givenEnvironment(variables: Environment): Environment {
   const given = new Map<string, string | undefined>();
   for (const [name, value] of Object.entries(variables))
     if (!OWN.has(name) && !name.startsWith(HIDDEN)) given.set(name, value);
-  for (const [name, value] of Object.entries(variables))
-    if (name.startsWith(HIDDEN)) given.set(name.slice(HIDDEN.length), value);
+  for (const name of variables.TANDEM_HIDDEN?.match(/\S+/g) ?? []) given.set(name, variables[HIDDEN + name]);
   return Object.fromEntries(given);
 }
 

@@ -237,7 +237,10 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
         DOCKER_CONFIG: home,
         PATH: `${home}:${process.env.PATH}`,
       };
-      const own = { TANDEM_INVOKED_AS: "creator", TANDEM_IGNORED_SIGNALS: "f" };
+      const own = {
+        ...{ TANDEM_INVOKED_AS: "creator", TANDEM_IGNORED_SIGNALS: "f" },
+        ...{ TANDEM_ENV_CNB_PLATFORM_API: "9.9", TANDEM_HIDDEN: "CNB_PLATFORM_API" },
+      };
       const hostile = await startProgram(join(lifecycle, "exporter"), args, { ...env, ...own }).ended;
       expect(hostile.exitCode).toBe(0);
       expect(hostile.stdout).toContain(/sha256:\w{64}/.exec(plain.stdout)?.[0]);

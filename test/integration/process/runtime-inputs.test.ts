@@ -44,7 +44,14 @@ const by = (script: string): readonly string[] => ["sh", "-c", `${script}; exec 
 
 describe("variables that the runtime reads", () => {
   test("do not change an export", async () => {
-    const own = { TANDEM_INVOKED_AS: "creator", TANDEM_IGNORED_SIGNALS: "not a mask", LC_ALL: "tr_TR.UTF-8" };
+    const own = {
+      TANDEM_ENV_CNB_PLATFORM_API: "9.9",
+      TANDEM_HIDDEN: "CNB_PLATFORM_API",
+      TANDEM_IGNORED_SIGNALS: "not a mask",
+      TANDEM_INVOKED_AS: "creator",
+      TANDEM_OPEN_FILES: "1",
+      LC_ALL: "tr_TR.UTF-8",
+    };
     await expectNoDifference(await Scene.openSmall(await FakeRegistry.start()), ["env"], {
       ...hostileEnvironment(),
       ...own,

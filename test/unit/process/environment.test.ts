@@ -8,10 +8,11 @@ import {
   temporaryDirectory,
 } from "../../../src/process/environment.ts";
 
-test("the original environment is restored: hidden variables regain their names, and the launcher's own are removed", () => {
+test("the original environment is restored: hidden variables regain their names, and the launcher's own and forged ones are removed", () => {
   const given = givenEnvironment({
     PATH: "/bin",
     EMPTY: "",
+    TANDEM_HIDDEN: " NODE_COMPILE_CACHE NODE_OPTIONS NO_COLOR",
     TANDEM_INVOKED_AS: "exporter",
     TANDEM_IGNORED_SIGNALS: "0",
     TANDEM_OPEN_FILES: "1024",
@@ -20,6 +21,8 @@ test("the original environment is restored: hidden variables regain their names,
     TANDEM_ENV_NODE_COMPILE_CACHE: "/theirs",
     TANDEM_ENV_NODE_OPTIONS: "a\nb\n",
     TANDEM_ENV_NO_COLOR: "",
+    TANDEM_ENV_DEBUG: "forged",
+    TANDEM_ENV_PATH: "/forged",
   });
   expect(given).toEqual({
     PATH: "/bin",
