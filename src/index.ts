@@ -17,8 +17,8 @@ import { type Environment, homeDirectory, workingDirectory } from "./process/env
  * ```
  */
 
-export type { ExportOptions } from "./cli/parse.ts";
-export { Fault } from "./errors/fault.ts";
+export type { ExportOptions, ImageNames } from "./cli/parse.ts";
+export { Fault, type FaultCode, type FaultDetails } from "./errors/fault.ts";
 export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
 

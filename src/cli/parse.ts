@@ -125,6 +125,9 @@ function isTrue(text = ""): boolean {
   return parseGoBool(text) ?? false;
 }
 
+/** At least one reference. */
+export type ImageNames = readonly [string, ...string[]];
+
 /**
  * What to export and how: each option but `images` is the exporter's flag of that name (docs/compatibility.md#flags,
  * README.md). An omitted option is taken from the flag's environment variable, then from its default. Relative paths are
@@ -133,7 +136,7 @@ function isTrue(text = ""): boolean {
  */
 export type ExportOptions = {
   /** Names of the app image. The first is its name in the log; all point to it in the end. In layout mode they become paths. */
-  readonly images: readonly [string, ...string[]];
+  readonly images: ImageNames;
 } & FlagOptions;
 
 export function parseOptions({ images, ...options }: ExportOptions, env: Environment, machine: Machine): ParsedCommand {

@@ -366,7 +366,8 @@ export const CODES = {
   EXPORT_INTERNAL: entry("A defect of this project.", "Report it, with the log of -log-level debug."),
 } as const satisfies { readonly [Code in `EXPORT_${FaultStage}` | `EXPORT_${FaultStage}_${string}`]?: CodeEntry };
 
-/** A stable, greppable name for one kind of failure: `EXPORT_<stage>_<what>`. (Documentation spells `keyof` out.) */
+// TypeDoc would spell `keyof` out.
+/** A stable name for one kind of failure: `EXPORT_<stage>_<what>`. docs/troubleshooting.md#all-error-codes lists them. */
 export type FaultCode = { readonly [Code in keyof typeof CODES]: Code }[keyof typeof CODES];
 
 export function stageOf(code: FaultCode): FaultStage {

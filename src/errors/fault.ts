@@ -5,6 +5,7 @@ import { shortageCode, shortageHint, systemCodeOf, systemHint } from "./shortage
 
 export type { FaultCode } from "./codes.ts";
 
+/** What a fault has besides its code and message. */
 export interface FaultDetails {
   /**
    * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); default: the code's own, if it
@@ -16,6 +17,7 @@ export interface FaultDetails {
    * system error among the causes, the code's hint.
    */
   readonly hint?: string | undefined;
+  /** The registry, repository, path or image concerned. */
   readonly destination?: string | undefined;
   readonly cause?: unknown;
 }
