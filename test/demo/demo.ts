@@ -8,7 +8,7 @@ import type { ExportEvent } from "../../src/observe/events.ts";
 import { type BuildOutput, writeAnalyzed, writeBuildOutput } from "../support/build/build-output.ts";
 import { pushRunImage } from "../support/images/run-image.ts";
 import { verifyImage } from "../support/images/verify-image.ts";
-import { type ExporterRun, flagsFor, readEvents, runExporter } from "../support/process/exporter.ts";
+import { type ExporterRun, flagsFor, MISSING_SBOMS, readEvents, runExporter } from "../support/process/exporter.ts";
 import { dockerRegistryProblem, startRegistry } from "../support/registry/registry-kinds.ts";
 import { table } from "./table.ts";
 
@@ -49,8 +49,8 @@ async function exportOnce(
   const events = join(output.root, `events-${mode}.jsonl`);
   const flags = [...flagsFor(output), "-cache-image", cache, "-events", events];
   const run = await runExporter([...flags, ...(mode === "parallel" ? ["-parallel"] : []), app]);
-  process.stdout.write(run.stdout.replace(/^/gm, `  ${mode} | `).trimEnd());
-  console.log(run.stderr === "" ? "" : `\n${run.stderr}`);
+  console.log(run.stdout.trimEnd().replace(/^/gm, `  ${mode} | `));
+  console.log(run.stderr.replace(MISSING_SBOMS, ""));
   if (run.exitCode !== 0) throw new Error(`the exporter ended with exit code ${run.exitCode}`);
   return { mode, run, events: readEvents(events), app, cache };
 }

@@ -17,11 +17,10 @@ import { verifyLayout, writeRunLayout } from "../support/images/layout.ts";
 import { pushRunImage } from "../support/images/run-image.ts";
 import { diffIdsOf, readCommitted } from "../support/images/tar-store.ts";
 import { verifyImage } from "../support/images/verify-image.ts";
-import { type ExporterRun, flagsFor, readEvents, startExporter } from "../support/process/exporter.ts";
+import { type ExporterRun, flagsFor, MISSING_SBOMS, readEvents, startExporter } from "../support/process/exporter.ts";
 import { RandomKills } from "../support/process/random-kills.ts";
 import { FakeRegistry } from "../support/registry/registry.ts";
 import { exportInProcess } from "../support/scenes/export-in-process.ts";
-import { MISSING_SBOMS } from "../support/scenes/scene.ts";
 
 const EXPORTS = Number(process.env.CONCURRENT_EXPORTS ?? 4);
 const ROUNDS = Number(process.env.CONCURRENT_ROUNDS ?? 2);

@@ -101,6 +101,9 @@ export function runExporter(args: readonly string[], env: Readonly<Record<string
   return startExporter(args, env).ended;
 }
 
+/** Logged on machines that are not builder images. */
+export const MISSING_SBOMS = /^Warning: Did not find SBOM .* in \/cnb\/lifecycle\n/gm;
+
 /**
  * Points the exporter at a build's output. Avoids /cnb, because tests may run in a builder image, or beside the
  * conformance tests, which write there.

@@ -11,6 +11,7 @@ import { type VerifiedImage, verifyImage } from "../images/verify-image.ts";
 import {
   type ExporterRun,
   flagsFor,
+  MISSING_SBOMS,
   type RunningExporter,
   readEvents,
   startExporter,
@@ -37,9 +38,6 @@ export interface ExportRequest {
   /** Runs in a separate process, which takes longer, for tests where that makes a difference. */
   readonly byCommand?: boolean;
 }
-
-/** Logged on machines that are not builder images. */
-export const MISSING_SBOMS = /^Warning: Did not find SBOM .* in \/cnb\/lifecycle\n/gm;
 
 const MIB = 1 << 20;
 
