@@ -71,7 +71,7 @@ function readIfPossible(path: string): string | undefined {
   }
 }
 
-const USAGE = `node scripts/build-encoder.ts
+const USAGE = `node scripts/with-runtime.mjs scripts/build-encoder.ts
 
 Compiles the DEFLATE encoder, unless it is up to date. Takes no arguments.`;
 

@@ -6,7 +6,7 @@ import { BLOCK_SIZE } from "../../workers/protocol.ts";
 import { CORPUS_NAMES, corpusName, readCorpus } from "../support/deflate/corpus.ts";
 import { createEncoderHarness, type EncoderHarness } from "../support/deflate/encoder-harness.ts";
 
-const USAGE = `node test/bench/deflate.ts [--megabytes 100] [--rounds 5] [--levels 1,...] [--inputs libraries,text,compressed] [--only]
+const USAGE = `node scripts/with-runtime.mjs test/bench/deflate.ts [--megabytes 100] [--rounds 5] [--levels 1,...] [--inputs libraries,text,compressed] [--only]
 
 Speed and ratio of the encoder on this machine's files, compared with zlib and zstd: one thread, blocks of 1 MiB, contenders in
 turns on each block. Times are sums over the blocks of the median over the rounds. 1 MB is 10^6 bytes.

@@ -11,7 +11,7 @@ import { makeBuild } from "./make-build.ts";
 import { runCell } from "./run-cell.ts";
 import { findScenario } from "./scenarios.ts";
 
-const USAGE = `node test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
+const USAGE = `node scripts/with-runtime.mjs test/bench/profile.ts [--scenario java] [--link free] [--workers n] [--series] [--size 0.1] [--top 12] [--keep directory]
 
 Profiles one export of a scenario and shows where each thread spends its time.
 --keep: keeps the .cpuprofile files of all threads there, for Chrome's DevTools.`;

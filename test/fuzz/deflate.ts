@@ -5,7 +5,7 @@ import { CORPUS_NAMES, readCorpus } from "../support/deflate/corpus.ts";
 import { createFuzzer, type FuzzCounts } from "../support/deflate/fuzz-deflate.ts";
 import { FUZZ_OPTIONS, fuzzExtent } from "../support/fuzz/extent.ts";
 
-const USAGE = `node test/fuzz/deflate.ts [--seconds 60] [--cases n] [--seed n] [--levels 1,...] [--megabytes 50]
+const USAGE = `node scripts/with-runtime.mjs test/fuzz/deflate.ts [--seconds 60] [--cases n] [--seed n] [--levels 1,...] [--megabytes 50]
 
 Fuzzes the DEFLATE encoder for a while, with generated inputs and mutations of this machine's files. --seed repeats a run,
 --seed N --cases 1 a single case.`;

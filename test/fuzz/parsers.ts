@@ -6,7 +6,7 @@ import { runScript } from "../../scripts/script.ts";
 import { FUZZ_OPTIONS, type FuzzExtent, fuzzExtent } from "../support/fuzz/extent.ts";
 import { parserTargets, runCase } from "../support/fuzz/run-targets.ts";
 
-const USAGE = `node test/fuzz/parsers.ts [--seconds 60] [--cases n] [--seed n] [--only name]
+const USAGE = `node scripts/with-runtime.mjs test/fuzz/parsers.ts [--seconds 60] [--cases n] [--seed n] [--only name]
 
 Fuzzes all parsers of external bytes for a while. --seed repeats a run, --only NAME --seed N --cases 1 a single case. Prints every
 finding, and cases that take longer than a second.`;

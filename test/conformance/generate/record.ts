@@ -6,7 +6,7 @@ import { referenceExporter, Stage } from "../stage.ts";
 import { type CompactFacts, compactFacts, GENERATED_FACTS } from "./compact-facts.ts";
 import { generateCase } from "./generate-case.ts";
 
-const USAGE = `REFERENCE_EXPORTER=<its path> node test/conformance/generate/record.ts <how many>
+const USAGE = `REFERENCE_EXPORTER=<its path> node scripts/with-runtime.mjs test/conformance/generate/record.ts <how many>
 
 Records what a reference makes of the seeds from 1 to that number.`;
 
