@@ -21,7 +21,7 @@ const NAME_IMAGE = "Name the image to export behind the flags, e.g. registry.exa
 /** Without the additional flags, which are checked after the reference's. */
 export type ReferenceSettings = Omit<ExportSettings, "tuning">;
 
-export function initialSettings(
+function givenSettings(
   { platformApi, flags, positionals }: ParsedCommand,
   { env, cwd }: ProcessContext,
 ): ReferenceSettings {
@@ -33,7 +33,7 @@ export function initialSettings(
     experimentalMode: env.CNB_EXPERIMENTAL_MODE || "error",
     buildImage: env.CNB_BUILD_IMAGE ?? "",
     outputImage,
-    additionalTags,
+    additionalTags: [...additionalTags, ...flags.tag],
     ...sourceDateEpoch(env.SOURCE_DATE_EPOCH ?? "", gates(platformApi).honorsSourceDateEpoch),
   };
 }
@@ -44,7 +44,7 @@ function sourceDateEpoch(text: string, isHonored: boolean) {
   return { sourceDateEpoch: seconds, isSourceDateEpochInvalid: seconds === undefined };
 }
 
-export function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
+function replacePlaceholders(settings: ReferenceSettings): ReferenceSettings {
   const { layersDir } = settings;
   const placeholder = layersDir === "" ? `${LAYERS_PLACEHOLDER}/` : LAYERS_PLACEHOLDER;
   // A function, because a replacement string would interpret `$` patterns.
@@ -63,7 +63,7 @@ export function replacePlaceholders(settings: ReferenceSettings): ReferenceSetti
  * Makes the directories absolute that the reference makes absolute. Empty app and layers directories become the working
  * directory, as at the start of the reference's export.
  */
-export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
+function makePathsAbsolute(settings: ReferenceSettings, cwd: string): ReferenceSettings {
   const absolute = (path: string) => absolutePath(cwd, path);
   const absoluteIfGiven = (path: string) => (path === "" ? path : absolute(path));
   return {
@@ -75,11 +75,23 @@ export function makePathsAbsolute(settings: ReferenceSettings, cwd: string): Ref
   };
 }
 
-export function requireOutputImage({ outputImage }: ReferenceSettings): void {
-  if (outputImage === "") throw argumentFault("image argument is required", NAME_IMAGE);
+export function initialSettings(command: ParsedCommand, context: ProcessContext): ReferenceSettings {
+  const settings = makePathsAbsolute(replacePlaceholders(givenSettings(command, context)), context.cwd);
+  if (settings.outputImage === "") throw argumentFault("image argument is required", NAME_IMAGE);
+  return settings;
 }
 
-export function checkReferences(settings: ReferenceSettings): void {
+/** Warnings and errors in the reference's order. */
+export function checkSettings(settings: ReferenceSettings, ineffectiveParallel: string, logger: Logger): void {
+  const { daemon, launchCacheDir, parallel } = settings;
+  if (!hasCache(settings)) logger.warn(NO_CACHE);
+  if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
+  checkReferences(settings);
+  checkSameRegistry(settings);
+  if (parallel && !hasCache(settings)) logger.warn(ineffectiveParallel);
+}
+
+function checkReferences(settings: ReferenceSettings): void {
   const { previousImage, buildImage, runImage, cacheImage } = settings;
   const path = settings.layout ? undefined : destinationsOf(settings).find(isPath);
   if (path !== undefined) throw pathGiven("The image argument or a tag", path, OUTPUT_PATH);
@@ -117,7 +129,7 @@ function checkReference(what: string, image: string): void {
   }
 }
 
-export function checkSameRegistry(settings: ReferenceSettings): void {
+function checkSameRegistry(settings: ReferenceSettings): void {
   if (settings.daemon) return;
   const registries = new Set(destinationsOf(settings).map((image) => parseReference(image).registry));
   if (registries.size > 1)
@@ -131,14 +143,6 @@ function destinationsOf({ outputImage, additionalTags }: ReferenceSettings): rea
 }
 
 export const NO_CACHE = "No cached data will be used, no cache specified.";
-
-export function warnWithoutCache(settings: ReferenceSettings, logger: Logger): void {
-  if (!hasCache(settings)) logger.warn(NO_CACHE);
-}
-
-export function warnUnusedLaunchCache({ daemon, launchCacheDir }: ReferenceSettings, logger: Logger): void {
-  if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
-}
 
 export function hasCache({ cacheImage, cacheDir }: Pick<ReferenceSettings, "cacheImage" | "cacheDir">): boolean {
   return cacheImage !== "" || cacheDir !== "";
@@ -173,18 +177,16 @@ export async function resolveSettings(
   return resolved;
 }
 
+/** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */
+const INEFFECTIVE_PARALLEL =
+  "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.";
+
 async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
-  const placed = replacePlaceholders(initialSettings(command, context));
-  const located = makePathsAbsolute(placed, context.cwd);
-  requireOutputImage(located);
+  const initial = initialSettings(command, context);
   refuseRunImageFlags(command, context.env);
-  const analyzed = await readAnalyzed(located.analyzedPath, logger);
-  const settings = { ...located, runImage: analyzedRunImage(analyzed, located.analyzedPath) };
-  warnWithoutCache(settings, logger);
-  warnUnusedLaunchCache(settings, logger);
-  checkReferences(settings);
-  checkSameRegistry(settings);
-  warnIneffectiveParallel(settings, logger);
+  const analyzed = await readAnalyzed(initial.analyzedPath, logger);
+  const settings = { ...initial, runImage: analyzedRunImage(analyzed, initial.analyzedPath) };
+  checkSettings(settings, INEFFECTIVE_PARALLEL, logger);
   return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, analyzed };
 }
 
@@ -204,12 +206,4 @@ export function resolveTuning({ flags, machine }: ParsedCommand, cwd: string, lo
     workers: boundWorkers(tuning.workers, machine, logger),
     fittingWorkers: fittingWorkers(machine.memory),
   };
-}
-
-/** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */
-function warnIneffectiveParallel(settings: ReferenceSettings, logger: Logger): void {
-  if (settings.parallel && !hasCache(settings))
-    logger.warn(
-      "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.",
-    );
 }

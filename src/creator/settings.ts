@@ -4,18 +4,11 @@ import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "
 import type { ParsedCommand } from "../cli/parse.ts";
 import {
   argumentFault,
-  checkReferences,
-  checkSameRegistry,
-  hasCache,
+  checkSettings,
   initialSettings,
-  makePathsAbsolute,
   type ProcessContext,
   type ReferenceSettings,
-  replacePlaceholders,
-  requireOutputImage,
   resolveTuning,
-  warnUnusedLaunchCache,
-  warnWithoutCache,
 } from "../cli/settings.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -73,21 +66,16 @@ export async function resolveCreate(
   return resolved;
 }
 
+const INEFFECTIVE_PARALLEL =
+  "Parallel export has been enabled, but it has not taken effect because no cache has been specified.";
+
 async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<CreateInputs> {
-  const { cwd } = context;
-  const initial = { ...initialSettings(command, context), additionalTags: command.flags.tag };
-  const located = makePathsAbsolute(replacePlaceholders(initial), cwd);
-  requireOutputImage(located);
-  const settings = { ...located, previousImage: located.previousImage || located.outputImage };
+  const initial = initialSettings(command, context);
+  const settings = { ...initial, previousImage: initial.previousImage || initial.outputImage };
   const runImages = await findRunImages(settings, logger);
-  warnWithoutCache(settings, logger);
-  warnUnusedLaunchCache(settings, logger);
-  checkReferences(settings);
-  checkSameRegistry(settings);
-  if (settings.parallel && !hasCache(settings))
-    logger.warn("Parallel export has been enabled, but it has not taken effect because no cache has been specified.");
-  const build = buildSettings(command, initial.layersDir, cwd);
-  return { settings: { ...settings, tuning: resolveTuning(command, cwd, logger) }, build, runImages };
+  checkSettings(settings, INEFFECTIVE_PARALLEL, logger);
+  const build = buildSettings(command, context.cwd);
+  return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, build, runImages };
 }
 
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {
@@ -109,15 +97,15 @@ function namesOf({ image, mirrors }: RunImageNames): readonly string[] {
   return [image, ...mirrors];
 }
 
-function buildSettings({ flags }: ParsedCommand, layersDir: string, cwd: string): BuildSettings {
+function buildSettings({ flags }: ParsedCommand, cwd: string): BuildSettings {
   const absolute = (path: string) => (path === "" ? path : absolutePath(cwd, path));
   const given = settingsOf("build", flags, cwd);
   return {
     ...given,
     buildConfigDir: absolute(given.buildConfigDir),
     buildpacksDir: absolute(given.buildpacksDir),
-    layersDir: absolute(layersDir),
-    orderPath: orderPath(given.orderPath, layersDir, cwd),
+    layersDir: absolute(flags.layers),
+    orderPath: orderPath(given.orderPath, flags.layers, cwd),
     platformDir: absolute(given.platformDir),
   };
 }
