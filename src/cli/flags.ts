@@ -19,26 +19,27 @@ export type Part = "export" | "tuning" | "build";
  * - `env`: applies at every Platform API (docs/compatibility.md#environment-variables)
  * - `fallback`: absent for "", 0, false or an empty list; `fallbackText` describes a computed one in README.md
  * - `check`: absent if every value is valid and becomes the setting unchanged
- * - `setting`: absent if code reads the value from {@link FlagValues}
+ * - `export`, `tuning`, `build`: the setting's name; absent if code reads the value from {@link FlagValues}
  * - `library`: there is an option of that name, documented by the comment above the entry
  * - `command`: absent if both have the flag; `rejectedBy` defines it only to reject it
  */
-interface FlagRow {
-  readonly type: keyof FlagTypes;
+interface Row<Type extends keyof FlagTypes> extends Readonly<Partial<Record<Part, string>>> {
+  readonly type: Type;
   readonly usage: string;
   readonly group?: "common" | "additional";
   readonly env?: string;
   readonly alsoEnv?: string;
   readonly fallback?: string | number | ((machine: Machine) => string | number);
   readonly fallbackText?: string;
-  readonly check?: Check<never, unknown>;
-  readonly setting?: `${Part}.${string}`;
+  readonly check?: Check<FlagTypes[Type], unknown>;
   readonly library?: true;
   readonly command?: Command;
   readonly rejectedBy?: Command;
   readonly since?: PlatformGate;
   readonly until?: { readonly command: Command; readonly gate: PlatformGate };
 }
+
+type FlagRow = { [Type in keyof FlagTypes]: Row<Type> }[keyof FlagTypes];
 
 /** `expected` completes "must be". `parse` resolves paths against `cwd`, and returns undefined for an invalid value. */
 interface Check<Value, Setting> {
@@ -63,151 +64,148 @@ const MAX_UPLOADS = 256;
 const FLAGS = {
   /** Path of analyzed.toml. Default `<layers>/analyzed.toml`. */
   analyzed: { type: "string", usage: "path to analyzed.toml", env: "CNB_ANALYZED_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`, setting: "export.analyzedPath", library: true,
-    command: "exporter" },
+    fallback: `${LAYERS_PLACEHOLDER}/analyzed.toml`, export: "analyzedPath", library: true, command: "exporter" },
   /** Directory of the app. Default `/workspace`. */
   app: { type: "string", usage: "path to app directory", group: "common", env: "CNB_APP_DIR", fallback: "/workspace",
-    setting: "export.appDir", library: true },
+    export: "appDir", library: true },
   buildConfig: { type: "string", usage: "path to build config directory", env: "CNB_BUILD_CONFIG_DIR",
-    fallback: "/cnb/build-config", setting: "build.buildConfigDir", command: "creator", since: "hasBuildConfigFlag" },
+    fallback: "/cnb/build-config", build: "buildConfigDir", command: "creator", since: "hasBuildConfigFlag" },
   buildpacks: { type: "string", usage: "path to buildpacks directory", group: "common", env: "CNB_BUILDPACKS_DIR",
-    fallback: "/cnb/buildpacks", setting: "build.buildpacksDir", command: "creator" },
+    fallback: "/cnb/buildpacks", build: "buildpacksDir", command: "creator" },
   /** Directory of the cache. */
   cacheDir: { type: "string", usage: "path to cache directory", group: "common", env: "CNB_CACHE_DIR",
-    setting: "export.cacheDir", library: true },
+    export: "cacheDir", library: true },
   /** Reference of the cache image. */
   cacheImage: { type: "string", usage: "cache image tag name", group: "common", env: "CNB_CACHE_IMAGE",
-    setting: "export.cacheImage", library: true },
+    export: "cacheImage", library: true },
   /** Compression of new layers. Default `gzip`; `zstd` needs a run image with an OCI manifest. */
   compression: { type: "string", usage: "compression of new layers, gzip or zstd", group: "additional",
-    env: "CNB_EXPORT_COMPRESSION", fallback: "gzip", check: oneOf("gzip", "zstd"), setting: "tuning.compression",
+    env: "CNB_EXPORT_COMPRESSION", fallback: "gzip", check: oneOf("gzip", "zstd"), tuning: "compression",
     library: true },
   /** 1 (fastest, the default) to 9 (smallest). */
   compressionLevel: { type: "int", usage: "compression level, 1 (fastest) to 9 (smallest)", group: "additional",
-    env: "CNB_EXPORT_COMPRESSION_LEVEL", fallback: 1, check: within(1, 9), setting: "tuning.compressionLevel",
-    library: true },
+    env: "CNB_EXPORT_COMPRESSION_LEVEL", fallback: 1, check: within(1, 9), tuning: "compressionLevel", library: true },
   /** Export the app image into the Docker daemon that `DOCKER_HOST` names. */
   daemon: { type: "bool", usage: "export to docker daemon", group: "common", env: "CNB_USE_DAEMON",
-    setting: "export.daemon", library: true },
+    export: "daemon", library: true },
   early: { type: "string",
     usage: "what to do with layers of finished buildpacks while the build runs: upload, compress or none",
     group: "additional", env: "CNB_EXPORT_EARLY", fallback: "upload", check: oneOf("upload", "compress", "none"),
-    setting: "build.early", command: "creator" },
+    build: "early", command: "creator" },
   events: { type: "string", usage: "path or open file descriptor (fd:N) to append events to, one JSON object per line",
     group: "additional", env: "CNB_EXPORT_EVENTS", check: { expected: "a path or fd:N", parse: parseEventTarget },
-    setting: "tuning.events" },
+    tuning: "events" },
   /** Directory of the layers that image extensions made. Default `<layers>/extended`. */
   extended: { type: "string",
     usage: "path to output directory for image layers created from applying generated Dockerfiles",
-    env: "CNB_EXTENDED_DIR", fallback: `${LAYERS_PLACEHOLDER}/extended`, setting: "export.extendedDir", library: true,
+    env: "CNB_EXTENDED_DIR", fallback: `${LAYERS_PLACEHOLDER}/extended`, export: "extendedDir", library: true,
     command: "exporter", since: "hasExtensions" },
   /** GID of files in layers. */
   gid: { type: "int", usage: "GID of user's group in the stack's build and run images", env: "CNB_GROUP_ID",
-    setting: "export.gid", library: true },
+    export: "gid", library: true },
   /** Path of group.toml. Default `<layers>/group.toml`. */
   group: { type: "string", usage: "path to group.toml", env: "CNB_GROUP_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/group.toml`, setting: "export.groupPath", library: true, command: "exporter" },
+    fallback: `${LAYERS_PLACEHOLDER}/group.toml`, export: "groupPath", library: true, command: "exporter" },
   image: { type: "string", usage: "[deprecated] reference to run image", command: "exporter", rejectedBy: "exporter" },
   /** Registry hosts to reach over plain HTTP or without verifying certificates. */
   insecureRegistry: { type: "list", usage: "insecure registries", env: "CNB_INSECURE_REGISTRIES",
-    setting: "export.insecureRegistries", library: true, since: "hasInsecureRegistryFlag" },
+    export: "insecureRegistries", library: true, since: "hasInsecureRegistryFlag" },
   /** Directory that keeps layers for the next export into a daemon. */
   launchCache: { type: "string", usage: "path to launch cache directory", env: "CNB_LAUNCH_CACHE_DIR",
-    setting: "export.launchCacheDir", library: true },
+    export: "launchCacheDir", library: true },
   /** Path of the launcher. Default `/cnb/lifecycle/launcher`. */
   launcher: { type: "string", usage: "path to launcher binary", fallback: "/cnb/lifecycle/launcher",
-    setting: "export.launcherPath", library: true },
+    export: "launcherPath", library: true },
   /** Directory of the launcher's SBOMs. Default `/cnb/lifecycle`. */
   launcherSbom: { type: "string", usage: "path to launcher SBOM directory", fallback: "/cnb/lifecycle",
-    setting: "export.launcherSbomDir", library: true, since: "hasLauncherSbomFlag" },
+    export: "launcherSbomDir", library: true, since: "hasLauncherSbomFlag" },
   /** Directory of the buildpacks' layers. Default `/layers`. */
   layers: { type: "string", usage: "path to layers directory", group: "common", env: "CNB_LAYERS_DIR",
-    fallback: "/layers", setting: "export.layersDir", library: true },
+    fallback: "/layers", export: "layersDir", library: true },
   /** Export the app image as an OCI image layout below `layoutDir`. */
   layout: { type: "bool", usage: "export to OCI layout format on disk", group: "common", env: "CNB_USE_LAYOUT",
-    setting: "export.layout", library: true, since: "hasLayoutFlags" },
+    export: "layout", library: true, since: "hasLayoutFlags" },
   /** Parent directory of all layouts, including the run image's. */
   layoutDir: { type: "string", usage: "path to output directory for images in OCI layout format", group: "common",
-    env: "CNB_LAYOUT_DIR", setting: "export.layoutDir", library: true, since: "hasLayoutFlags" },
+    env: "CNB_LAYOUT_DIR", export: "layoutDir", library: true, since: "hasLayoutFlags" },
   logFormat: { type: "string", usage: "format of log lines, text or json", group: "additional",
-    env: "CNB_EXPORT_LOG_FORMAT", fallback: "text", check: oneOf("text", "json"), setting: "tuning.logFormat" },
+    env: "CNB_EXPORT_LOG_FORMAT", fallback: "text", check: oneOf("text", "json"), tuning: "logFormat" },
   logLevel: { type: "string", usage: "logging level", group: "common", env: "CNB_LOG_LEVEL", fallback: "info",
-    check: { expected: "a log level", parse: parseLogLevel }, setting: "export.logLevel" },
-  noColor: { type: "bool", usage: "disable color output", env: "CNB_NO_COLOR", setting: "export.noColor" },
+    check: { expected: "a log level", parse: parseLogLevel }, export: "logLevel" },
+  noColor: { type: "bool", usage: "disable color output", env: "CNB_NO_COLOR", export: "noColor" },
   order: { type: "string", usage: "path to order.toml", env: "CNB_ORDER_PATH", fallback: DEFAULT_ORDER,
-    setting: "build.orderPath", command: "creator" },
+    build: "orderPath", command: "creator" },
   /** Export the app image and the cache at the same time (RFC 0125). */
   parallel: { type: "bool", usage: "export app image and cache image in parallel", group: "common",
-    env: "CNB_PARALLEL_EXPORT", setting: "export.parallel", library: true },
+    env: "CNB_PARALLEL_EXPORT", export: "parallel", library: true },
   platform: { type: "string", usage: "path to platform directory", env: "CNB_PLATFORM_DIR", fallback: "/platform",
-    setting: "build.platformDir", command: "creator" },
+    build: "platformDir", command: "creator" },
   previousImage: { type: "string", usage: "reference to previous image", group: "common", env: "CNB_PREVIOUS_IMAGE",
-    setting: "export.previousImage", command: "creator" },
+    export: "previousImage", command: "creator" },
   /** Process type that the image starts by default. */
   processType: { type: "string", usage: "default process type", group: "common", env: "CNB_PROCESS_TYPE",
-    setting: "export.processType", library: true },
+    export: "processType", library: true },
   progress: { type: "string",
     usage: "progress display: bars on a terminal (tty), lines (plain), none, or whichever fits (auto)",
     group: "additional", env: "CNB_EXPORT_PROGRESS", fallback: "auto", check: oneOf("auto", "tty", "plain", "none"),
-    setting: "tuning.progress" },
+    tuning: "progress" },
   /** Path of project-metadata.toml. Default `<layers>/project-metadata.toml`. */
   projectMetadata: { type: "string", usage: "path to project-metadata.toml", env: "CNB_PROJECT_METADATA_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/project-metadata.toml`, setting: "export.projectMetadataPath", library: true },
+    fallback: `${LAYERS_PLACEHOLDER}/project-metadata.toml`, export: "projectMetadataPath", library: true },
   /** Path to write report.toml to. Default `<layers>/report.toml`. */
   report: { type: "string", usage: "path to report.toml", env: "CNB_REPORT_PATH",
-    fallback: `${LAYERS_PLACEHOLDER}/report.toml`, setting: "export.reportPath", library: true },
+    fallback: `${LAYERS_PLACEHOLDER}/report.toml`, export: "reportPath", library: true },
   /** Whether report.toml has the table `[image.run-image]` (RFC 0129). */
   reportRunImage: { type: "bool", usage: "report the run image in report.toml", group: "additional",
-    env: "CNB_EXPORT_REPORT_RUN_IMAGE", fallbackText: "off", setting: "tuning.reportRunImage", library: true },
+    env: "CNB_EXPORT_REPORT_RUN_IMAGE", fallbackText: "off", tuning: "reportRunImage", library: true },
   /** How long to keep retrying a failing registry request, such as `90s`, `5m` (the default) or `1h30m`; `0` disables retries. */
   retryBudget: { type: "string", usage: "how long to keep retrying a failing registry request; 0 disables retries",
     group: "additional", env: "CNB_EXPORT_RETRY_BUDGET", fallback: "5m",
-    check: { expected: "a duration such as 90s, 5m or 1h30m", parse: parseGoDuration }, setting: "tuning.retryBudgetMs",
+    check: { expected: "a duration such as 90s, 5m or 1h30m", parse: parseGoDuration }, tuning: "retryBudgetMs",
     library: true },
   /** Path of run.toml, from Platform API 0.12 on. Default `/cnb/run.toml`. */
   run: { type: "string", usage: "path to run.toml", env: "CNB_RUN_PATH", fallback: "/cnb/run.toml",
-    setting: "export.runPath", library: true, since: "readsRunToml" },
+    export: "runPath", library: true, since: "readsRunToml" },
   runImage: { type: "string", usage: "reference to run image", group: "common", env: "CNB_RUN_IMAGE",
-    setting: "export.runImage", rejectedBy: "exporter" },
+    export: "runImage", rejectedBy: "exporter" },
   skipRestore: { type: "bool", usage: "do not restore layers or layer metadata", env: "CNB_SKIP_RESTORE",
-    alsoEnv: "CNB_SKIP_LAYERS", setting: "build.skipRestore", command: "creator" },
+    alsoEnv: "CNB_SKIP_LAYERS", build: "skipRestore", command: "creator" },
   /** Directory for compressed layers that wait for their upload. Default: the directory for temporary files. */
   spoolDir: { type: "string", usage: "path to directory for compressed layers that wait for their upload",
     group: "additional", env: "CNB_EXPORT_SPOOL_DIR", fallback: ({ tempDir }) => tempDir,
     fallbackText: "`$TMPDIR`, or `/tmp`",
-    check: { expected: "a path", parse: (path: string, cwd) => absolutePath(cwd, path) }, setting: "tuning.spoolDir",
+    check: { expected: "a path", parse: (path: string, cwd) => absolutePath(cwd, path) }, tuning: "spoolDir",
     library: true },
   /** Path of stack.toml, before Platform API 0.12. Default `/cnb/stack.toml`. */
   stack: { type: "string", usage: "path to stack.toml", env: "CNB_STACK_PATH", fallback: "/cnb/stack.toml",
-    setting: "export.stackPath", library: true, until: { command: "exporter", gate: "readsRunToml" } },
+    export: "stackPath", library: true, until: { command: "exporter", gate: "readsRunToml" } },
   system: { type: "string", usage: "path to system.toml", env: "CNB_SYSTEM_PATH", fallback: "/cnb/system.toml",
-    setting: "build.systemPath", command: "creator", since: "hasSystemFlag" },
+    build: "systemPath", command: "creator", since: "hasSystemFlag" },
   tag: { type: "list", usage: "additional tags", group: "common", command: "creator" },
   /** Append spans of the export to `<layers>/tracing/lifecycle/export.jsonl`, without names (RFC 0131). */
   telemetry: { type: "bool", usage: "append OpenTelemetry spans to <layers>/tracing/lifecycle, without names",
-    group: "additional", env: "CNB_EXPORT_TELEMETRY", fallbackText: "off", setting: "tuning.telemetry",
-    library: true },
+    group: "additional", env: "CNB_EXPORT_TELEMETRY", fallbackText: "off", tuning: "telemetry", library: true },
   /** With `telemetry`, also write names: references, paths, digests, layers and messages of errors. */
   telemetryNames: { type: "bool", usage: "also write names to -telemetry: images, paths, layers, messages of errors",
-    group: "additional", env: "CNB_EXPORT_TELEMETRY_NAMES", fallbackText: "off", setting: "tuning.telemetryNames",
+    group: "additional", env: "CNB_EXPORT_TELEMETRY_NAMES", fallbackText: "off", tuning: "telemetryNames",
     library: true },
   /** Path to write a timeline of the export to, ending in `.html` or `.json`. */
   timeline: { type: "string",
     usage: "path to write a timeline of the export to, as a page (.html) or for Perfetto (.json)", group: "additional",
     env: "CNB_EXPORT_TIMELINE", check: { expected: "a file whose name ends in .html or .json", parse: parseTimeline },
-    setting: "tuning.timeline", library: true },
+    tuning: "timeline", library: true },
   /** UID of files in layers. */
   uid: { type: "int", usage: "UID of user in the stack's build and run images", env: "CNB_USER_ID",
-    setting: "export.uid", library: true },
+    export: "uid", library: true },
   /** Uploads per registry at a time, 1 to 256. Default 8. */
   uploadConcurrency: { type: "int", usage: "number of uploads per registry at a time", group: "additional",
     env: "CNB_EXPORT_UPLOAD_CONCURRENCY", fallback: 8, check: within(1, MAX_UPLOADS),
-    setting: "tuning.uploadConcurrency", library: true },
+    tuning: "uploadConcurrency", library: true },
   version: { type: "bool", usage: "show version" },
   /** Threads that read and compress, 1 to 512. Default: the available cores, fewer if memory is short. */
   workers: { type: "int", usage: "number of threads that read and compress layers", group: "additional",
     env: "CNB_EXPORT_WORKERS", fallback: defaultWorkers, fallbackText: "the available cores, fewer if memory is short",
-    check: within(1, MAX_WORKERS), setting: "tuning.workers", library: true },
+    check: within(1, MAX_WORKERS), tuning: "workers", library: true },
 } as const satisfies Readonly<Record<string, FlagRow>>;
 
 type Table = typeof FLAGS;
@@ -221,7 +219,7 @@ type Setting<K extends Key> = Table[K] extends { check: { parse: (...args: never
   : Value<K>;
 
 export type SettingsOf<P extends Part> = {
-  readonly [K in Key as Table[K] extends { setting: `${P}.${infer Name}` } ? Name : never]: Setting<K>;
+  readonly [K in Key as Table[K] extends Readonly<Record<P, infer Name extends string>> ? Name : never]: Setting<K>;
 };
 
 type LibraryKey = { [K in Key]: Table[K] extends { library: true } ? K : never }[Key];
@@ -232,32 +230,30 @@ export type FlagOptions = { readonly [K in keyof Pick<Table, LibraryKey>]?: Opti
 
 export type Flag = FlagRow & { readonly key: Key; readonly name: string };
 
-export const ALL_FLAGS: readonly Flag[] = Object.entries<FlagRow>(FLAGS).map(([key, row]) => ({
-  ...row,
-  key: key as Key,
-  name: key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+export const ALL_FLAGS: readonly Flag[] = (Object.keys(FLAGS) as Key[]).map((key) => ({
+  ...FLAGS[key],
+  key,
+  name: nameOf(key),
 }));
 
-export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
-  const settings = ALL_FLAGS.flatMap((flag) => {
-    const [owner, name = ""] = flag.setting?.split(".") ?? [];
-    return owner === part ? [[name, checked(flag, values, cwd)]] : [];
-  });
-  return Object.fromEntries(settings);
+function nameOf(key: Key): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K> {
-  const [setting] = ALL_FLAGS.filter((flag) => flag.key === key).map((flag) => checked(flag, values, cwd));
-  return setting as Setting<K>;
+export function settingsOf<P extends Part>(part: P, values: FlagValues, cwd: string): SettingsOf<P> {
+  const named = ALL_FLAGS.filter((flag) => flag[part] !== undefined);
+  return Object.fromEntries(named.map(({ key, [part]: name }) => [name, settingOf(key, values, cwd)]));
 }
 
 /** The message omits the value, because an invalid int from the environment has become 0. */
-function checked({ key, name, env, check }: Flag, values: FlagValues, cwd: string): unknown {
-  const value = values[key];
-  if (check === undefined) return value;
-  const setting = check.parse(value as never, cwd);
+export function settingOf<K extends Key>(key: K, values: FlagValues, cwd: string): Setting<K>;
+export function settingOf(key: Key, values: FlagValues, cwd: string): unknown {
+  const { env, check }: FlagRow = FLAGS[key];
+  if (check === undefined) return values[key];
+  // FlagRow pairs each check with its flag's type, which the compiler cannot follow here.
+  const setting = check.parse(values[key] as never, cwd);
   if (setting !== undefined) return setting;
-  throw new Fault("EXPORT_ARGS_INVALID", `-${name} (${env}) must be ${check.expected}`, {
+  throw new Fault("EXPORT_ARGS_INVALID", `-${nameOf(key)} (${env}) must be ${check.expected}`, {
     exitCode: EXIT_CODES.invalidArgs,
   });
 }
