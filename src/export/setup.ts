@@ -81,32 +81,36 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
   const { workers, maxWorkers, spools } = capacity;
   if (workers < tuning.workers)
     logger.warn(`Using ${workers} of ${tuning.workers} workers, as the limits of this process allow`);
-  // Before the observers, which this function closes only from its try block on.
   const pool = started?.pool ?? openPool(tuning, workers, own.startThreads);
   const options = {
     ...{ logger, output, environment, onEvent, launcherRelease, earlier },
     ...(telemetry && { telemetry }),
   };
   const observers = await watchExport(inputs.settings, { workers, maxWorkers }, options, signal);
-  const { monitor } = observers;
-  const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
-  if (early !== undefined) {
-    early.handOver(logger, onRetry);
-    monitor.wastedBytes = () => early.wastedBytes;
-  }
-  const registries = early?.registries ?? connectRegistries(inputs.settings, capacity, { ...own, onRetry });
-  monitor.queues.set("uploads", () => registries.waitingUploads);
-  const app = openDestination(inputs, registries, own, monitor);
-  const { blobFiles } = app;
-  const isAppAhead = () => registries.isAppAhead;
-  const parts = { maxSpools: spools, blobFiles, monitor, isAppAhead, early: early?.layers };
-  const store = new LayerStore(pool, workers, tuning.spoolDir, parts);
-  const documents = exportDocuments(inputs);
+  const opened = new AsyncDisposableStack();
+  opened.defer(() => observers.close());
   let failure: unknown;
   try {
+    const { monitor } = observers;
+    const onRetry = (error: unknown, waitMs: number) => monitor.retried(error, waitMs);
+    if (early !== undefined) {
+      early.handOver(logger, onRetry);
+      monitor.wastedBytes = () => early.wastedBytes;
+    }
+    const registries = early?.registries ?? connectRegistries(inputs.settings, capacity, { ...own, onRetry });
+    monitor.queues.set("uploads", () => registries.waitingUploads);
+    const app = opened.adopt(openDestination(inputs, registries, own, monitor), (destination) => destination.close());
+    const isAppAhead = () => registries.isAppAhead;
+    const parts = { maxSpools: spools, blobFiles: app.blobFiles, monitor, isAppAhead, early: early?.layers };
+    const store = opened.adopt(new LayerStore(pool, workers, tuning.spoolDir, parts), (layers) => layers.close());
+    // Added last, so closed first: until then, threads and connections may use files of the others.
+    opened.defer(async () => {
+      await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
+    });
     const { layersDir, appDir, launcherPath, layoutDir } = inputs.settings;
     const others = [launcherPath, tuning.spoolDir, layoutDir].map(toByteString);
     await untilAborted(pool.startFor([layersDir, appDir].map(toByteString), others), signal);
+    const documents = exportDocuments(inputs);
     const context = { ...inputs, documents, registries, app, store, launcherRelease, logger, monitor };
     await exportAppAndCache(context, signal);
   } catch (error) {
@@ -114,10 +118,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
     throw error;
   } finally {
     observers.end(failure);
-    await Promise.all([pool.close(), early?.registries === undefined ? registries.close() : undefined]);
-    await store.close();
-    await app.close();
-    await observers.close();
+    await opened.disposeAsync();
   }
 }
 
