@@ -36,7 +36,9 @@ export async function runExporter(
 ): Promise<void> {
   const { onEvent, logger } = context;
   const inputs = await reportingFailures(undefined, onEvent, () => resolveSettings(command, context, logger));
-  await reportingFailures(inputs.settings, onEvent, () => exportResolved(inputs, context, signal));
+  await reportingFailures(inputs.settings, onEvent, (observe) =>
+    exportResolved(inputs, { ...context, onEvent: observe }, signal),
+  );
 }
 
 /** As {@link runExporter}, for the library: invalid options are an event, too. */

@@ -7,6 +7,7 @@ import { DockerClient } from "../docker/client.ts";
 import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
 import type { Logger } from "../logger.ts";
+import type { EventSink } from "../observe/events.ts";
 import { reportingFailures } from "../observe/watch.ts";
 import type { Environment } from "../process/environment.ts";
 import type { CommandOutput } from "../report/output.ts";
@@ -20,6 +21,7 @@ export interface CreatorContext extends ProcessContext {
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
+  readonly onEvent?: EventSink;
 }
 
 export async function runCreator(
@@ -28,11 +30,13 @@ export async function runCreator(
   signal: AbortSignal,
 ): Promise<number> {
   const inputs = await resolveCreate(command, context, context.logger);
-  return reportingFailures(inputs.settings, undefined, () => create(inputs, context, signal));
+  return reportingFailures(inputs.settings, context.onEvent, (onEvent) =>
+    create(inputs, { ...context, onEvent }, signal),
+  );
 }
 
 async function create(inputs: CreateInputs, context: CreatorContext, signal: AbortSignal): Promise<number> {
-  const { env, logger, output } = context;
+  const { env, logger, output, onEvent } = context;
   const { settings, runImages } = inputs;
   const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");
@@ -44,7 +48,7 @@ async function create(inputs: CreateInputs, context: CreatorContext, signal: Abo
   signal.throwIfAborted();
   logger.debug("Executing command...");
   const launcherRelease = readLauncherRelease(context.program, env, context.cwd, signal);
-  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease };
+  const secured = { lifecycle, user, environment: env, logger, output, keychain, docker, launcherRelease, onEvent };
   return await createImage(inputs, secured, signal);
 }
 

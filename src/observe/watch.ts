@@ -26,6 +26,7 @@ const STDOUT = 1;
 
 export interface ObserverOptions {
   readonly logger: Logger;
+  /** Undefined in the library, whose caller gets the events. */
   readonly output: CommandOutput | undefined;
   readonly environment: Environment;
   readonly onEvent?: EventSink | undefined;
@@ -100,10 +101,10 @@ export class Observers {
   }
 
   async start(): Promise<void> {
-    const { logger, output, onEvent } = this.#options;
+    const { logger, output } = this.#options;
     const { monitor } = this;
     const [mode, clock] = [this.#progress, SYSTEM_CLOCK];
-    const hasEvents = this.#settings.tuning.events !== "" || onEvent !== undefined;
+    const hasEvents = this.#settings.tuning.events !== "" || output === undefined;
     const style = styleOf(this.#settings, this.#options);
     this.#stops = [
       await showProgress({ monitor, mode, hasEvents, logger, output, style, clock }),
@@ -115,10 +116,7 @@ export class Observers {
   end(failure: unknown): void {
     for (const stop of this.#stops) stop?.();
     if (failure === undefined) this.#summarize();
-    else {
-      this.monitor.emit(failureEvent(failure));
-      if (failure instanceof Error) reported.add(failure);
-    }
+    else this.monitor.emit(failureEvent(failure));
     this.#spans?.end(failure);
     if (this.#recorder !== undefined) this.#savedTimeline = this.#saveTimeline(this.#recorder);
   }
@@ -194,26 +192,28 @@ function summaryEvent(summary: Summary): EventBody {
   return { event: "summary", ...numbers, ...ready, limit, limitPart: Math.round(share * 100) / 100 };
 }
 
-const reported = new WeakSet<Error>();
-
 /**
- * Also reports failures that precede the observers: of credentials, users, limits.
+ * Reports failures that precede the observers, such as those of credentials, users and limits.
  * @param settings name the file of events; undefined if they are what failed
+ * @param run passes all events of the observers to its argument, so that their `error` is not repeated
  */
 export async function reportingFailures<Result>(
   settings: ExportSettings | undefined,
   onEvent: EventSink | undefined,
-  run: () => Promise<Result>,
+  run: (onEvent: EventSink) => Promise<Result>,
 ): Promise<Result> {
   let writer: EventWriter | undefined;
-  const monitor = new Monitor((event) => {
+  let isReported = false;
+  const observe = (event: ExportEvent): void => {
+    isReported ||= event.event === "error";
     onEvent?.(event);
     writer?.write(event);
-  });
+  };
+  const monitor = new Monitor(observe);
   try {
-    return await run();
+    return await run(observe);
   } catch (error) {
-    if (error instanceof Error && reported.has(error)) throw error;
+    if (isReported) throw error;
     try {
       writer = settings && openOwnEvents(settings);
     } catch {
