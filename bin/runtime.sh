@@ -1,9 +1,9 @@
-# How the command starts Node.js. bin/exporter sources this file; scripts/build-binary.ts reads the three lists, which are
-# lines `tandem_name='words'`, for the single executable. SECURITY.md ("The runtime's own inputs") has the reasons.
+# How the command starts Node.js. bin/exporter sources this file; scripts/build-binary.ts reads the three lists, lines
+# `tandem_name='words'`, for the single executable. SECURITY.md ("The runtime's own inputs") has the reasons.
 
-# No inspector on SIGUSR1, and no OpenSSL configuration, whether the machine's can be read or not. New objects of
-# the main thread get half of Node's default space, which saves memory, but all of it at once: V8 begins with 1 MiB and would collect
-# garbage ten times in an export of a few kB. Other threads have limits of their own.
+# No inspector on SIGUSR1, and no OpenSSL configuration, not even one that cannot be read. The main thread's young
+# generation is half of Node's default, which saves memory, but has that size from the start: V8 begins with 1 MiB and
+# would collect garbage ten times in an export of a few kB. Other threads have limits of their own.
 tandem_node_flags='--disable-sigusr1 --openssl-config=/dev/null --min-semi-space-size=8 --max-semi-space-size=8 --disable-warning=ExperimentalWarning'
 
 # Variables that Node.js, OpenSSL, libuv, ICU, simdutf, simdjson, the C library and its loader read by themselves.

@@ -1,11 +1,12 @@
 /*
- * `exporter` and `creator` of a lifecycle: a static program without a C library, for any image on its architecture. It starts the
- * dynamic loader beside it, ld.so, which loads the program `tandem` and all of its libraries from the same directory.
+ * `exporter` and `creator` of a lifecycle: a static program without a C library, for any image on its architecture. It
+ * starts the dynamic loader beside it, ld.so, which loads the program `tandem` and all of its libraries from the same
+ * directory.
  *
- * The environment is handed over under other names: PATH becomes TANDEM_ENV_PATH. So neither the loader nor the C library, Node.js, V8 or
- * OpenSSL react to variables that the platform or a user set for other programs. src/executable/binary.ts restores the names.
- * TANDEM_IGNORED_SIGNALS tells which signals were ignored, because Node.js resets them before any script runs, and TANDEM_OPEN_FILES the
- * soft limit of open files, which it raises.
+ * Passes the environment on under other names (PATH becomes TANDEM_ENV_PATH), so that the loader, the C library,
+ * Node.js, V8 and OpenSSL ignore variables that the platform or a user set for other programs. src/executable/binary.ts
+ * restores the names. TANDEM_IGNORED_SIGNALS has the ignored signals and TANDEM_OPEN_FILES the soft limit of open
+ * files, because Node.js changes both before any script runs.
  */
 
 #if defined(__x86_64__)
@@ -51,7 +52,7 @@ enum { RLIMIT_NOFILE = 7, DIGITS = 20 };
 enum { PATH_LIMIT = 4096 };
 /* Room for "ld.so" or "tandem" after a directory. */
 enum { FILE_NAME = 8 };
-/* What a shell answers for a program that it cannot execute. */
+/* A shell's exit code for a program that it cannot execute. */
 enum { CANNOT_EXECUTE = 126 };
 
 static long length(const char *text) {
@@ -83,13 +84,13 @@ static void *allocate(long size) {
   return (void *)result;
 }
 
-/* Appends a text to a buffer. @returns the new end of the buffer, where a zero is */
+/* Appends a text to a buffer. @returns the address of its terminating zero */
 static char *append(char *end, const char *text) {
   while ((*end = *text++)) end++;
   return end;
 }
 
-/* Appends the signals that are ignored, in hexadecimal: SigIgn of proc(5), which needs no /proc. */
+/* Appends the ignored signals in hexadecimal, like SigIgn of proc(5), but without /proc. */
 static void append_ignored_signals(char *end) {
   unsigned long mask = 0;
   for (int signal = SIGNALS; signal >= 1; signal--) {
@@ -113,8 +114,8 @@ static void append_open_files(char *end) {
 }
 
 /*
- * Writes the directory of this program, with a slash. Without /proc, it is that of the path that was executed; a link from another
- * directory does not work there.
+ * Writes the directory of this program, with a slash. Without /proc it is the directory of the executed path, which is
+ * wrong for a link from another directory.
  */
 static void find_directory(char *directory, const char *executed) {
   long size = system_call(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)directory, PATH_LIMIT - 1, 0, 0);
@@ -127,7 +128,7 @@ static void find_directory(char *directory, const char *executed) {
   *(char *)(last_slash(directory) + 1) = 0;
 }
 
-/* @param stack argc, the arguments, 0, the environment, 0, the auxiliary vector: what the kernel leaves for a new program */
+/* @param stack as the kernel sets it up: argc, the arguments, 0, the environment, 0, the auxiliary vector */
 _Noreturn __attribute__((used)) void start(long *stack) {
   long argc = stack[0];
   char **argv = (char **)(stack + 1);
@@ -145,7 +146,7 @@ _Noreturn __attribute__((used)) void start(long *stack) {
   char *program = loader + PATH_LIMIT + FILE_NAME, *called = program + PATH_LIMIT + FILE_NAME;
   append(append(loader, directory), "ld.so");
   append(append(program, directory), "tandem");
-  /* A name that was found on the PATH says no directory. */
+  /* A name without a slash was found on the PATH. */
   append(append(called, last_slash(name) ? "" : directory), name);
 
   const char *options[] = {called, "--inhibit-cache", "--library-path", directory, "--argv0", called, program};

@@ -83,7 +83,7 @@ export async function buildBinary(architecture: Architecture, directory: string)
     copyFileSync(buildLauncher(architecture), join(made, "exporter"));
     for (const [name, target] of BINARY_LINKS) symlinkSync(target, join(made, name));
     writeFileSync(join(made, LICENSES), collectLicenses(bundled, runtime.license, libraryLicenses));
-    // Whatever the umask: the executable's users are others than its builder.
+    // Whatever the umask: others than the builder run the executable.
     for (const [name, { mode }] of BINARY_FILES) chmodSync(join(made, name), mode);
     chmodSync(made, 0o755);
     checkBinary(architecture, made);

@@ -15,12 +15,12 @@ export const THREAD_ENTRIES = {
 /** Flags for scripts/compile-modules.ts: a fixed seed for hashes, and a heap so large that V8 never collects garbage. */
 export const COMPILE_FLAGS = ["--random-seed=1", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
-/** Absolute: a module that is no file has no directory to resolve names from. */
+/** Absolute, because a virtual module has no directory to resolve names from. */
 const undiciFile = (name: string) => JSON.stringify(join(root, "node_modules/undici/lib", name));
 
 /**
- * Replaces undici's index, which also loads HTTP/2, caches, mocks and interceptors: two thirds of its code. It would also make undici's
- * dispatcher that of the host's `fetch`.
+ * Replaces undici's index, which also loads HTTP/2, caches, mocks and interceptors: two thirds of its code. It would
+ * also replace the dispatcher of the host's `fetch`.
  */
 const UNDICI = `
   const Dispatcher = require(${undiciFile("dispatcher/dispatcher.js")});
@@ -61,7 +61,7 @@ const withoutTimes: Plugin = {
 /** Node's modules that are cheap, or that every export uses at once. */
 const EARLY = new Set(["buffer", "crypto", "events", "fs", "os", "path", "path/posix", "url", "util"]);
 
-/** Where bundled packages take exports of late modules at once that they hardly ever use. */
+/** Rarely used exports of late modules that bundled packages read as soon as they load. */
 const LATER: readonly (readonly [path: RegExp, text: string, replacement: string])[] = [
   [/[\\/]undici[\\/]lib[\\/]core[\\/]util\.js$/, "const { IncomingMessage } = require('node:http')", ""],
   [/[\\/]undici[\\/]lib[\\/]core[\\/]util\.js$/, "=== IncomingMessage", ".name === 'IncomingMessage'"],

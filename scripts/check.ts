@@ -22,7 +22,7 @@ const QUICK = [
   // The conformance cases that are played in one process.
   "--testNamePattern=^(?!the same (by the command|with docker-registry))",
 ];
-// By default four threads check types, and what two of them need both compute: a third more work on two cores.
+// By default four threads check types, and each computes what it needs of another's: a third more work on two cores.
 const TSC = [process.execPath, "node_modules/typescript/bin/tsc", "--noEmit", "--singleThreaded"];
 const INCREMENTAL = ["--incremental", "--tsBuildInfoFile", "dist/tsconfig.tsbuildinfo"];
 const KNIP = [process.execPath, "node_modules/knip/bin/knip.js"];

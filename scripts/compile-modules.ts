@@ -4,8 +4,8 @@ import { GCProfiler, setFlagsFromString } from "node:v8";
 import { compiledName, ModuleLoader } from "../src/executable/modules.ts";
 
 /*
- * Writes the compiled code of all modules in a directory, beside them: the same bytes each time and on every machine. Runs in the
- * Node.js that will load it, with COMPILE_FLAGS of bundle.ts.
+ * Writes the compiled code of all modules in a directory beside them, byte-identical every time and on every machine.
+ * Runs in the Node.js that will load it, with COMPILE_FLAGS of bundle.ts.
  */
 
 const [, , directory = ""] = process.argv;

@@ -52,7 +52,7 @@ export async function readLifecycleVersion(
     const directory = lifecycleDirectory(program, env, cwd);
     if (directory === undefined) return undefined;
     const lifecycle = join(directory, "lifecycle");
-    // A link to this program knows no more than this program.
+    // A link to this program cannot tell the lifecycle's version.
     if (program !== undefined && realpathSync(lifecycle) === realpathSync(program)) return undefined;
     const options = { env: {}, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal };
     const { stdout } = await promisify(execFile)(lifecycle, ["-version"], options);

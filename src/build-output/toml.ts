@@ -68,7 +68,7 @@ export const texts = z.array(z.string()).default([]);
 
 export const freeValue = z.custom<FreeValue>(isFreeValue, "unexpected value").default(null);
 
-/** A table whose keys the buildpack chooses. Like Go, takes anything but a table for none, as does {@link mapOf}. */
+/** A table whose keys the buildpack chooses. Like Go, treats any other value as absent, as does {@link mapOf}. */
 export const freeTable = z
   .custom<FreeValue>(isFreeValue, "unexpected value")
   .transform((value) => (isFreeTable(value) ? value : null))
@@ -220,8 +220,8 @@ function decode(bytes: Uint8Array, file: string): unknown {
 const MAX_TOML_BYTES = 8 << 20;
 
 /**
- * Opens a file that a buildpack may have replaced by a FIFO. To wait for its writer would block a thread of the pool,
- * and the process cannot end before its threads.
+ * Opens a file that a buildpack may have replaced by a FIFO. Waiting for its writer would block a thread of the pool,
+ * and the process cannot exit before its threads end.
  * @throws Fault for a FIFO
  */
 export async function openBuildpackFile(path: ByteString): Promise<FileHandle> {

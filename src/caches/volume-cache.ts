@@ -49,7 +49,7 @@ async function commitStaged(cache: StagedCache): Promise<void> {
 async function renameInto({ directory, staging, committed, added, kept, documents }: StagedCache): Promise<void> {
   const rename = async (name: string) => {
     const path = join(committed, name);
-    // Not the cache's, and rename(2) does not replace it.
+    // A directory in the place of a file is not from a cache, and rename(2) does not replace it.
     if (await isDirectory(path)) await removeAll(path);
     await renameTo(join(staging, name), path);
   };
@@ -70,8 +70,8 @@ async function renameInto({ directory, staging, committed, added, kept, document
 }
 
 /**
- * The reference's way, for a user who may write beside `committed` but not into it. Between the two renames there is no
- * cache; the next open undoes the first one.
+ * Commits as the reference does, for a user who may write beside `committed` but not into it. Between the two renames
+ * there is no cache; the next open undoes the first one.
  */
 async function replace({ directory, staging, committed, backup, added, kept, documents }: StagedCache): Promise<void> {
   const next = join(staging, "committed");
@@ -168,7 +168,7 @@ export class VolumeCache {
   async metadata(): Promise<CacheMetadata> {
     const path = join(this.#directories.committed, CACHE_METADATA_LABEL);
     try {
-      // A directory is no metadata in the reference either, which opens it and cannot decode it. A FIFO would never open.
+      // The reference opens a directory and cannot decode it: no metadata either. Opening a FIFO would block.
       if (!(await stat(path)).isFile()) return EMPTY_CACHE_METADATA;
       return parseCacheMetadata(await readFile(path));
     } catch (error) {

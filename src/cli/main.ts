@@ -11,8 +11,8 @@ rememberOpenFiles(TANDEM_OPEN_FILES);
 const env = givenEnvironment(process.env);
 const [args, cwd, home] = [process.argv.slice(2), workingDirectory(), homeDirectory(env)];
 
-// Node.js cannot start a thread in a deleted directory. In /proc/self/task, as in a deleted directory, a relative path names no
-// file, and none can be created.
+// Node.js cannot start a thread in a deleted directory. In /proc/self/task, too, no relative path names a file, and
+// none can be created.
 if (cwd === "") process.chdir(existsSync("/proc/self/task") ? "/proc/self/task" : "/");
 
 // process.env then serves only the clouds' SDKs and the programs that they start.

@@ -68,8 +68,8 @@ export async function exitProcess(exitCode: number, { reason }: AbortSignal): Pr
 }
 
 /**
- * Requests to the thread pool whose system call can block, on silent name servers, large copies or FIFOs without a
- * writer; and the port of a worker thread that has not ended, as one does not that reads from a file system that hangs.
+ * Requests to the thread pool whose system call can block (silent name servers, large copies, FIFOs without a writer),
+ * and the port of a worker thread that has not ended, such as one that reads from a hanging file system.
  */
 const BLOCKED = /^(?:FSReq|GetAddrInfo|GetNameInfo|MessagePort)/;
 

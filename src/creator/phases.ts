@@ -156,7 +156,7 @@ export function phaseEnvironment(
   }
 }
 
-/** What buildpacks get of the environment (lifecycle env/build.go), and what the detector and the builder read. */
+/** Variables that buildpacks get (lifecycle env/build.go) and that the detector and the builder read. */
 const BUILD_VARIABLES = new Set([
   ...["HOSTNAME", "HOME", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"],
   ...["PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "PKG_CONFIG_PATH"],
@@ -165,8 +165,7 @@ const BUILD_VARIABLES = new Set([
 
 /**
  * Buildpacks run as the same user as the detector and the builder and can read the environment of both in /proc. The
- * creator's, and that of the reference's creator, is hidden from them: the kernel does not show a process that has been
- * root.
+ * kernel hides that of a process that has been root, such as the creator, here as in the reference.
  */
 function withoutSecrets(env: Environment): Environment {
   const isForBuilds = (name: string) => name.startsWith("CNB_") && name !== "CNB_REGISTRY_AUTH";
@@ -186,7 +185,7 @@ export interface PhaseStart {
 
 /**
  * Runs a phase and forwards its output in order. A stop signal is forwarded to the phase and all processes that it
- * started, which have the time they need to end; if the creator's process ends before, they are killed.
+ * started, which may take their time; if the creator's process ends first, they are killed.
  * @returns its exit code
  * @throws Fault if it cannot be started, or was killed by a signal; the abort signal's reason
  */
@@ -218,7 +217,7 @@ export async function runPhase(phase: Phase, start: PhaseStart, signal: AbortSig
     if (!signal.aborted && child.signalCode === null) process.off("exit", kill);
   }
   signal.throwIfAborted();
-  // A shell's, if it cannot execute the program; a phase has no such exit code (docs/compatibility.md#exit-codes).
+  // The shell's exit codes if it cannot execute the program; no phase has them (docs/compatibility.md#exit-codes).
   if (program !== start.program && [126, 127].includes(child.exitCode ?? 0))
     throw startFault(phase, new Error(`${start.program} cannot be executed`));
   if (child.exitCode !== null) return child.exitCode;

@@ -113,7 +113,7 @@ export class DockerClient {
   }
 
   /**
-   * A proxy in front of a daemon may allow only what builds need; then /version reports the version, or nothing does.
+   * A proxy in front of a daemon may allow only builds' requests; then the version comes from /version, if at all.
    */
   async #reportedVersion(signal: AbortSignal): Promise<string> {
     const response = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);

@@ -18,7 +18,7 @@ export function isRefusal(error: unknown): boolean {
 
 const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 
-/** Of Docker's router, for a path that is none of its API (moby's `pageNotFoundError`). */
+/** Docker's response to a path outside its API (moby's `pageNotFoundError`). */
 const NO_ROUTE = "page not found";
 
 /** Worded like Docker's own client. @param body of the response */
@@ -41,7 +41,7 @@ export function dockerResponseFault(status: number, body: string, host: string):
 const errorType = struct({ message: text });
 
 export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
-  // Of the request's own body.
+  // An error of the request's own body.
   if (error instanceof Fault) return error;
   if (tls !== undefined && isCoded(error)) {
     const fault = tlsFault(error, name);

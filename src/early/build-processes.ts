@@ -42,7 +42,7 @@ interface Process {
   readonly startTicks: number;
 }
 
-/** Undefined after the process has ended, even if its parent never waits for it, as process 1 of a container often does not. */
+/** Undefined once the process has ended, even if its parent never reaps it, like process 1 of many containers. */
 function readProcess(pid: string): Process | undefined {
   const stat = readStat(pid);
   return stat === undefined || (stat.state === "Z" && stat.threads <= 1) ? undefined : stat;
@@ -74,7 +74,7 @@ function readStat(pid: string): (Process & { readonly state: string; readonly th
   }
 }
 
-/** Session 0 is one of another PID namespace (pid_namespaces(7)). */
+/** Session 0 belongs to another PID namespace (pid_namespaces(7)). */
 function isOldSession(session: number, creator: Process): boolean {
   if (session === 0 || session === creator.session) return true;
   const leader = readStat(String(session));

@@ -8,14 +8,14 @@ import type { LayerFiles, MappedFile } from "./layer-files.ts";
  * When a stamp shows every later change of a tree. The kernel sets the ctime of a file at every change of its contents
  * or attributes, no program can set it, and a stamp has it of every path. What is left, and ruled out here:
  *
- * - File systems of other machines and of programs, whose times are theirs to give.
+ * - Network file systems and FUSE, where another machine or a program sets the times.
  * - A change in the same tick of the kernel's clock as the last one before the stamp: both have the same ctime.
  * - A file that is mapped shared. The first write to a page through a mapping sets the ctime; further ones do not until
  *   the page was written back (`file_update_time` in mm/memory.c and the file systems' `page_mkwrite`). A mapping that
  *   comes after the check has its first write after it, so only mappings that exist at the check matter.
  * - A write(2) that began before the check and has not ended: it sets the ctime when it begins
  *   (`generic_file_write_iter` in mm/filemap.c). So only files that are open for writing at the check matter.
- * - A file that has another name, or is on another file system, outside of the tree, through which it may be written.
+ * - A file that can be written under a path outside of the tree: a hard link, or where its file system is also mounted.
  */
 
 /** Longer than a tick of the clock that gives ctimes: 1 to 10 ms (CONFIG_HZ). */

@@ -86,7 +86,7 @@ export class EarlyExport implements EarlyWork {
       // A layer in progress would wait for threads with a higher priority than those that make it.
       lowerThreads();
     }
-    // Where a build leaves no room for a thread, the export may find it.
+    // If the build left no room for a thread, the export may still find some.
     return this.#threads?.pool.isDead ? undefined : this.#threads;
   }
 
@@ -148,7 +148,7 @@ export class EarlyExport implements EarlyWork {
       const retries = due.length === 0 ? [] : await this.#buildAll(due, builderPid, signal);
       waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...retries];
       isAnyOver ||= over.length > 0;
-      // Not before: a build that leaves no time for layers has none for this either.
+      // Not earlier: a build without time for early layers has none for this either.
       if (isPrepared || !isAnyOver || waiting.length > 0) continue;
       isPrepared = true;
       await this.#prepareExport();

@@ -104,7 +104,7 @@ class Running implements EarlyUpload {
     this.#follower?.onRetry?.(...retry);
   }
 
-  /** From now on the export observes the upload, as if it had begun just now with what has been sent. */
+  /** From now on the export observes the upload, as if it had begun now and sent all previous bytes at once. */
   join(follower: UploadOptions): void {
     if (this.#follower !== undefined) return;
     this.#follower = follower;

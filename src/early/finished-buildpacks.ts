@@ -35,7 +35,7 @@ export class FinishedBuildpacks {
     if (running <= this.#count) return [];
     const over = this.#group.slice(this.#count, running);
     this.#count = running;
-    // A buildpack that is in the group again has the same directory again.
+    // The group may contain a buildpack twice, with the same directory.
     const isOver = (_: GroupElement, i: number) =>
       !this.#directories.includes(this.#directories[running - over.length + i] ?? "", running);
     return over.filter(isOver);
@@ -45,7 +45,7 @@ export class FinishedBuildpacks {
     const words = this.#processes.words(pid);
     const named = this.#directories.findLastIndex((directory) => words.includes(directory));
     if (named >= 0) return named;
-    // A script that became another program.
+    // Scripts may replace themselves by another program (exec).
     const name = "CNB_BUILDPACK_DIR=";
     const root = this.#processes.variables(pid).find((variable) => variable.startsWith(name)) ?? "";
     return this.#group.findLastIndex(({ id, version }) => root.endsWith(`/${escapedId(id)}/${version}`));

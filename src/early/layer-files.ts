@@ -56,7 +56,7 @@ export class LayerFiles {
    * The device of a mapping is the file system's (`s_dev`, as in mountinfo). stat(2) has another one on Btrfs. On
    * overlayfs recent kernels show the overlay's inode (`file_user_inode` in
    * https://github.com/torvalds/linux/blob/v6.12/fs/proc/task_mmu.c), others the upper file's: another device, and the
-   * same number, except for a file that was copied up. A mapping of such a file counts if its path does not tell either.
+   * same number, except for a file that was copied up, whose mapping counts unless its path shows otherwise.
    */
   mayBeMapped({ device: hexadecimal, inode, path }: MappedFile): boolean {
     if (path.startsWith(this.#inside.replaceAll("\n", "\\012"))) return true;

@@ -33,7 +33,7 @@ export function startExportThreads({ tuning }: ExportSettings): StartedThreads |
     pool.start();
     return { pool, capacity };
   } catch {
-    // The export tells of the limit.
+    // The export reports the limit.
     return undefined;
   }
 }

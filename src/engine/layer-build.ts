@@ -126,7 +126,7 @@ export class LayerBuild implements Layer {
       (spool) => spool.release(),
       () => undefined,
     );
-    // The blob of a layer that an image already has is not asked for.
+    // Nothing requests the blob of a layer that an image already has.
     this.#early.then(
       (layer) => layer?.blob?.spool.release(),
       () => undefined,
@@ -193,7 +193,7 @@ export class LayerBuild implements Layer {
         const early = await this.#early;
         if (early === undefined) return await this.#turn(tar, products, rank, first);
         const left = withoutEarly(products, early);
-        // Tar files alone are for the cache, which must not delay the app image.
+        // A pass for tar files alone serves the cache, which must not delay the app image.
         const isForCache = left.blob === undefined && left.stream === undefined;
         const ownRank = isForCache ? { ...rank, priority: CACHE_PRIORITY } : rank;
         if (!isNothing(left)) await this.#turn(tar, left, ownRank, early.diffId);

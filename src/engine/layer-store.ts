@@ -121,7 +121,7 @@ export class LayerStore {
     if (source.kind !== "directory" || !early?.has(key))
       return new LayerBuild(plan, this.#tar(plan, signal), this.#engine, signal);
     const stamping = this.#scan(() => this.#engine.pool.stamp(source), plan, signal);
-    // What cannot be read fails in the scan.
+    // The scan reports a tree that cannot be read.
     const claim = stamping.then(
       (stamp) => early.claim(key, stamp),
       () => undefined,

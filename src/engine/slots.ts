@@ -27,7 +27,7 @@ export interface Slot {
  * Lends the arena's slots. This is the engine's one queue: every slot leads to a thread, so priorities are decided
  * here, and the number of slots bounds the memory. Work below the highest priority, 0, is background work: it gets
  * `background` of the slots, until `liftLimit` announces that no more work of the highest priority is expected. While
- * `isAppAhead`, that can wait, and background work goes first.
+ * `isAppAhead`, the highest priority can wait, and background work goes first.
  */
 export class SlotPool {
   readonly #limiter: PriorityLimiter;

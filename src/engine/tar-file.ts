@@ -67,7 +67,7 @@ export class TarFile implements BlockConsumer {
   /**
    * Creates the file if the disk has room for `tarSize` bytes: a full disk also fails the app image, whose spools may
    * be on it.
-   * @returns false after a failure, which is that of this file only
+   * @returns false after a failure, which affects only this file
    */
   async open(tarSize: number): Promise<boolean> {
     try {

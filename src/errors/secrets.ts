@@ -1,4 +1,4 @@
-/** Replacing a shorter one would mangle ordinary words in messages, and reveal it that way. */
+/** Redacting a shorter secret would mangle ordinary words in messages, and thereby reveal it. */
 const SHORTEST = 8;
 
 const known = new Set<string>();

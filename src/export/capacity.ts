@@ -55,7 +55,7 @@ const MIN_SPOOLS = 2;
 
 const PROGRAMS = 1;
 
-/** Address space reserved by a thread, in bytes, and below by the HTTP parser. */
+/** Address space in bytes: of a thread, and below of the HTTP parser. */
 const THREAD_ADDRESSES = 0.5e9;
 const PARSER_ADDRESSES = 4.8e9;
 
@@ -168,7 +168,7 @@ export function isUnguarded(): boolean {
 
 /**
  * Reduces the wanted capacity to what the limits allow.
- * @param wanted includes the workers that memory has room for, to tell which of the two limits them
+ * @param wanted with the number of workers that fit into memory, to tell whether memory or a limit reduces them
  * @throws Fault naming the limit that does not allow one worker and one upload
  */
 export function fitCapacity(

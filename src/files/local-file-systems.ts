@@ -30,8 +30,8 @@ export async function mayHang(path: ByteString): Promise<boolean> {
 }
 
 /**
- * As {@link mayHang}, of all calls on a tree. Any file system that is mounted within the tree counts: the question for
- * its type would hang as well.
+ * Like {@link mayHang}, for all calls on a tree. Every file system mounted within the tree counts, because asking for
+ * its type could hang as well.
  */
 export async function mayTreeHang(directory: ByteString): Promise<boolean> {
   return (await mayHang(directory)) || (await hasMountsWithin(directory));

@@ -172,8 +172,7 @@ export function struct<Shape extends Readonly<Record<string, GoType<unknown>>>>(
 type StructOf<Shape> = { readonly [Name in keyof Shape]: Shape[Name] extends GoType<infer T> ? T : never };
 
 /**
- * Go folds two more letters into ASCII than lower case does: the long s and the Kelvin sign; JavaScript folds only the
- * latter.
+ * Besides A to Z, Go folds two letters into ASCII: the long s and the Kelvin sign. toLowerCase() folds only the latter.
  */
 function fold(name: string): string {
   return name.toLowerCase().replaceAll("\u017f", "s");

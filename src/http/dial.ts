@@ -149,7 +149,7 @@ export function dialUnix(path: string, options: DialOptions): Promise<Socket> {
 
 /**
  * Opens a connection and secures it. Offers the session of an earlier connection; if the handshake then fails, connects
- * again without one, because a server may know only clients that never offer any, as Go's.
+ * again without one, because Go's clients never offer any, so a server may never have been tested with one.
  * @param left options for the rest of the time
  */
 export async function secure(
@@ -202,13 +202,13 @@ function shakeHands(
     },
   };
   const tls = startTls(tlsOptions);
-  // Node.js reports an alert that follows the handshake without closing the connection, whose end would hide it.
+  // Node.js reports an alert after the handshake without closing the connection, and its end would hide the alert.
   tls.on("error", () => tls.destroy());
   tls.on("session", (latest) => sessions.set(serverOf(address), latest));
   const timeout = new HttpError("HTTP_CONNECT_TIMEOUT", "net/http: TLS handshake timeout");
   return connected(tls, "secureConnect", timeout, options).catch((error: unknown) => {
     socket.destroy();
-    // Node.js sets it for every failed verification, of which most have no code of their own.
+    // Node.js sets it for every failed verification; most have no code of their own.
     const hasBadCertificate = rejectUnauthorized && Boolean(tls.authorizationError);
     if (!hasBadCertificate || error instanceof HttpError) throw error;
     const code = String(tls.authorizationError);

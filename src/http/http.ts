@@ -16,7 +16,8 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  *
  * A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
  * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
- * stores. The offset of an upload is worth no more than `statusMs`, because the upload can also restart. A connection may accept no waiting bytes, or deliver none of a response that has begun, for `stallMs`.
+ * stores. A query for an upload's offset may take `statusMs`, because the upload can also restart. A connection fails
+ * after `stallMs` in which it accepts no waiting bytes, or delivers nothing of a response that has begun.
  */
 export interface Timeouts {
   readonly budgetMs: number;

@@ -78,7 +78,7 @@ function isInNetwork(entry: string, host: string): boolean {
   return list.check(host, familyOf(host));
 }
 
-/** An IPv6 address that stands for one of IPv4, with which Go and BlockList compare it. */
+/** An IPv4-mapped IPv6 address, which Go and BlockList compare with IPv4 addresses. */
 function isMapped(address: string): boolean {
   return address.startsWith("::ffff:");
 }

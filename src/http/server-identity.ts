@@ -4,9 +4,9 @@ import type { PeerCertificate } from "node:tls";
 export type NamedCertificate = Pick<PeerCertificate, "subject" | "subjectaltname">;
 
 /**
- * Why a certificate is not one of this host, in Go's words (crypto/x509/verify.go, `VerifyHostname`); undefined if it
- * is. Unlike in Node.js, `*` stands for the first label of any domain, even `*.internal`, and the Common Name for no
- * host.
+ * Why a certificate is not valid for this host, in Go's words (crypto/x509/verify.go, `VerifyHostname`); undefined if
+ * it is. Unlike in Node.js, `*` matches the first label of any domain, even in `*.internal`, and the Common Name
+ * matches no host.
  * @param host a lower-case name without a final dot, or an address as in a URL without brackets
  */
 export function hostMismatch(host: string, { subject, subjectaltname = "" }: NamedCertificate): string | undefined {
@@ -25,7 +25,7 @@ export function hostMismatch(host: string, { subject, subjectaltname = "" }: Nam
     : `x509: certificate is not valid for any names, but wanted to match ${host}`;
 }
 
-/** OpenSSL writes addresses of version 6 without `::`. */
+/** OpenSSL writes IPv6 addresses without `::`. */
 function canonicalAddress(address: string): string {
   return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }

@@ -36,7 +36,7 @@ const X25519_AND_P256 = [0x00, 0x1d, 0x00, 0x17];
 const ECDHE_AND_RSA_CIPHERS = [0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0x009c, 0x002f];
 const ECDSA_PSS_AND_RSA = [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601];
 
-/** The greeting of TLS 1.2 (RFC 5246 section 7.4.1.2), which servers of TLS 1.3 alone answer with an alert. */
+/** A ClientHello of TLS 1.2 (RFC 5246 section 7.4.1.2); servers with only TLS 1.3 answer it with an alert. */
 function clientHello(host: string): Buffer {
   const name = vector(2, [0, ...vector(2, [...Buffer.from(host)])]);
   const extensions = [

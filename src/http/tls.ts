@@ -161,7 +161,7 @@ export function tlsSettings(certificates: Certificates, rejectUnauthorized: bool
   return { secureContext, rejectUnauthorized, sessions: new TlsSessions() };
 }
 
-/** Variables that name no certificate trust none, as in Go: Node's list is only for machines without any. */
+/** As in Go, variables that name no certificate trust none; Node's list is only for machines without certificates. */
 export function trustedAuthorities(environment: RootVariables, places?: RootPlaces): string | string[] {
   const isNamed = Boolean(environment.SSL_CERT_FILE || environment.SSL_CERT_DIR);
   return readTrustedRoots(environment, places) ?? (isNamed ? [] : rootCertificates.join("\n"));

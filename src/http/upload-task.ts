@@ -79,7 +79,7 @@ export function routeFromWire({ url, isInsecure, proxy }: WireRoute): Route {
 
 type Field = string | number | boolean | undefined;
 
-/** Structured clone would drop the fields of an error, by which its cause is told. */
+/** Structured clone would drop an error's fields, which identify its cause. */
 export type WireError =
   | { readonly kind: "fault"; readonly fault: WireFault }
   | { readonly kind: "proxy"; readonly proxy: string; readonly step: ProxyFailure["step"]; readonly error: WireError }

@@ -93,7 +93,7 @@ export function appImageDamage(
   const baseIds = base.config.rootfs.diff_ids;
   if (runImage.reference === base.reference && baseIds.some((diffId, i) => diffIds[i] !== diffId))
     return "its config lists other layers than those of its run image";
-  // Below Platform API 0.12 the history says nothing of layers; and a run image may be an app image itself.
+  // Below Platform API 0.12 the history says nothing about layers, and a run image may be an app image itself.
   const entries = image.config.history.filter((entry) => !entry.empty_layer);
   const moved = entries.find(
     ({ created_by }, i) => i > top && (byHistory.get(created_by) || diffIds[i]) !== diffIds[i],

@@ -21,8 +21,8 @@ export interface ChildCommand {
 }
 
 /**
- * Node.js has no setrlimit(2), so a shell sets the limit and becomes the program. A program that is missing, and one
- * where there is no shell, is started directly.
+ * Node.js has no setrlimit(2), so a shell sets the limit and becomes the program. Without a shell, or if the program is
+ * missing, it is started directly.
  * @param path PATH of the program's environment
  */
 export function childCommand(program: string, args: readonly string[], path: string | undefined): ChildCommand {

@@ -97,7 +97,7 @@ function machineMemory(read: ReadKernelFile): AvailableMemory[] {
 }
 
 /**
- * What the limits of one group leave besides its use without droppable caches. Above `memory.high` (v2) processes are
+ * What the limits of one group leave beyond its use without droppable caches. Above `memory.high` (v2) processes are
  * slowed down so much that it counts as a limit. `hierarchical_memory_limit` (v1) includes ancestors that a container
  * does not see.
  */

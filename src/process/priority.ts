@@ -22,7 +22,7 @@ export function lowerThreads(): void {
 
 function otherThreads(): number[] {
   try {
-    // A /proc of another PID namespace has numbers that mean other processes here.
+    // In a /proc of another PID namespace the numbers mean other processes.
     if (readlinkSync("/proc/self") !== String(process.pid)) return [];
     return readdirSync("/proc/self/task")
       .map(Number)

@@ -28,7 +28,7 @@ export function nonBlocking(descriptor: number): NonBlocking {
   const stats = fstatSync(descriptor);
   const { isReadOnly, isNonBlocking } = readDescriptorFlags(descriptor);
   const isPipe = stats.isFIFO() && !isReadOnly;
-  // Checked before the process drops its privileges, which hide it.
+  // Checked now, because the process may not see readers after it drops its privileges.
   let hasReaders = !isPipe || hasPipeReader(descriptor);
   const hasReader = () => {
     hasReaders &&= !isPipe || hasPipeReader(descriptor);

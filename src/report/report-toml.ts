@@ -28,9 +28,8 @@ export interface ExportReport {
 const TERMINATION_MESSAGE_BYTES = 4096;
 
 /**
- * Drops mirrors of the run image, the last first, from a report that is too long for a termination message of a
- * Kubernetes container because of them: platforms let report.toml be that message (RFC 0129). A report that is too long
- * without any keeps them all.
+ * Drops mirrors of the run image, the last first, until the report fits a termination message of a Kubernetes
+ * container, which platforms let it be (RFC 0129). Keeps all mirrors of a report that would be too long without any.
  * @returns the report, and how many mirrors it lost
  */
 export function fitTerminationMessage(report: ExportReport): {

@@ -195,7 +195,7 @@ async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
 
 export function writeFault(operation: string, path: string, error: unknown): Fault {
   const isDirectory = isSystemError(error) && error.code === "EISDIR";
-  // Of a failed rename(2), the target; `path` may be the temporary file.
+  // The error of a rename(2) also names its target; `path` may be the temporary file.
   const target = isDirectory && "dest" in error && typeof error.dest === "string" ? error.dest : path;
   const hint = isDirectory
     ? `Remove the directory ${target}, which is in the place of a file of the layout.`

@@ -14,7 +14,7 @@ const own = new Map<string, { readonly directory: OwnedDirectory; users: number 
  * them.
  */
 export function workPath(layout: string): string {
-  // A path that does not exist, once the directory was removed.
+  // Once the directory was removed: a path that does not exist.
   return own.get(layout)?.directory.path ?? join(layout, PREFIX);
 }
 

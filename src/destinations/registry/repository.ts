@@ -83,9 +83,9 @@ export class RegistryRepository {
   }
 
   /**
-   * Marks blobs for lack of which the registry refused a manifest, with warnings. Those it only reported are pushed
-   * again by the next {@link putBlob}; those just uploaded may still be on their way to its storage, so that the
-   * manifest must wait a moment.
+   * Handles the blobs whose absence made the registry refuse a manifest, with warnings. The next {@link putBlob} pushes
+   * those again that it only claimed to have. Those just uploaded may still be on their way to its storage, so this
+   * waits a moment.
    * @throws the signal's reason
    */
   async markMissing(digests: readonly Digest[], signal: AbortSignal): Promise<void> {

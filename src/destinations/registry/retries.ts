@@ -133,10 +133,10 @@ function isUnexplained404(error: unknown): boolean {
   return error instanceof RegistryFault && error.code === NOT_FOUND && error.diagnostics.length === 0;
 }
 
-/** The reference's, and a proxy's that wants a login. */
+/** The statuses that the reference does not retry, and that of a proxy that requires a login. */
 const FINAL_REFUSALS = new Set([400, 401, 403, 405, 407]);
 
-/** Errors in what a server sent, with which a proxy may have replaced the registry's response. */
+/** Codes of invalid responses, which may be those of a proxy instead of the registry. */
 const WRONG_RESPONSES = new Set<FaultCode>([
   "EXPORT_AUTH_TOKEN",
   "EXPORT_IMAGE_MANIFEST",

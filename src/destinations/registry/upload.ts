@@ -58,7 +58,7 @@ export class Upload {
   #maxSent = 0;
   #maxStored = 0;
   #hasFailed = false;
-  /** The last attempt failed for the blob's producer, such as another registry, so its error says nothing of this one. */
+  /** The last attempt failed because of the blob's producer (e.g. another registry), so its error is not this one's. */
   #hasSourceFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;

@@ -36,7 +36,7 @@ export class ExportSpans implements WorkSink {
   #cache: OpenSpan | undefined;
   readonly #passes = new Map<string, Pass>();
   readonly #transfers = new Map<ObservedTransfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
-  /** What to add to ms of the threads' clock for ms since 1970. */
+  /** Added to ms of the threads' clock, gives ms since 1970. */
   readonly #threadOffsetMs: number;
 
   constructor(span: OpenSpan, settings: SpanSettings, clock: () => number = threadClock) {

@@ -41,7 +41,8 @@ export function storedBits(length: usize): u64 {
 }
 
 /**
- * Writes stored blocks, none final (RFC 1951 section 3.2.4). A length of 0 writes one empty block, which ends on a byte boundary.
+ * Writes stored blocks, none final (RFC 1951 section 3.2.4). A length of 0 writes one empty block, which ends on a byte
+ * boundary.
  */
 export function putStored(from: usize, length: usize): void {
   do {

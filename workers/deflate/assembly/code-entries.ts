@@ -12,9 +12,9 @@ import {
 } from "./layout";
 
 /**
- * The codes of a block in the form that is written fastest. A shift by a variable takes five instructions of V8's code, a multiplication one,
- * so a code comes with the factor 2^bits that shifts whatever follows it: codes a and b joined are a + factor(a) * b, and the bits of
- * the whole are the trailing zeros of the factors' product.
+ * The codes of a block in the form that is fastest to write. In V8's code a shift by a variable takes five
+ * instructions, a multiplication one. So a code comes with the factor 2^bits that shifts whatever follows it: codes a
+ * and b joined are a + factor(a) * b, and their number of bits is that of the trailing zeros in the factors' product.
  */
 
 export const NO_LITERAL: u32 = 256;

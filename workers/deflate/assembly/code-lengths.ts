@@ -63,7 +63,10 @@ function repeatBits(symbol: u32): u64 {
   return symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
 }
 
-/** Symbols 0..15 are lengths, 16 repeats the last one 3..6 times, 17 and 18 are 3..10 and 11..138 zeros. Returns the extra bits. */
+/**
+ * Symbols 0..15 are lengths, 16 repeats the last one 3..6 times, 17 and 18 are 3..10 and 11..138 zeros. Returns the
+ * extra bits.
+ */
 function codeRuns(from: usize, end: usize): u64 {
   let extraBits: u64 = 0;
   itemsEnd = scratch + HEADER_ITEMS;

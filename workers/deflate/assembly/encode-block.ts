@@ -21,15 +21,15 @@ export function init(base: usize): void {
   writeConstants();
 }
 
-/** Bytes that `encode` may write from `output` on: everything stored, the empty block, and the unaligned stores of 8 bytes. */
+/** Bytes that `encode` may write from `output` on: everything stored, the empty block, and the last 8-byte store. */
 export function outputBound(length: i32): i32 {
   return length + 5 * (length / <i32>SMALLEST_SUB_BLOCK + 2) + 16;
 }
 
 /**
- * Compresses `length` bytes, at most 1 MiB, which must have 128 readable bytes before and after them, of any content. Writes raw DEFLATE
- * blocks, none of them final, of which the last is an empty stored block, so that the output ends at a byte (RFC 1951 section 3.2.4).
- * Returns the output's length. The bytes depend on the input and the level alone.
+ * Compresses `length` bytes, at most 1 MiB, with 128 readable bytes of any content before and after them. Writes raw
+ * DEFLATE blocks, none of them final; the last is an empty stored block, so that the output ends on a byte boundary
+ * (RFC 1951 section 3.2.4). Returns the output's length. The bytes depend on the input and the level alone.
  */
 export function encode(input: usize, length: i32, output: usize, level: i32): i32 {
   const end = input + <usize>length;

@@ -50,7 +50,7 @@ function enterPair(base: usize, at: usize, bits: u64): void {
   store<u16>(base + slotOf(word >> 8, bits), <u16>(at + 1), HASH_TABLE);
 }
 
-/** A candidate as one number, the larger the better: equal bytes, then the earlier probe; the offset in the low 15 bits. */
+/** A candidate as one number, larger is better: equal bytes, then the earlier probe; offset in the low 15 bits. */
 @inline
 function rank(at: usize, back: u32, probe: u32): u32 {
   return (commonBytes16(at, at + back) << 18) + (((<u32>PROBES - probe) << 15) + back);

@@ -4,9 +4,9 @@ const SYMBOL_BITS: u32 = 9;
 const SYMBOL_MASK: u32 = (1 << SYMBOL_BITS) - 1;
 
 /**
- * Makes a length-limited Huffman code: lengths (one byte each, at `lengths`) and entries `code << 6 | bits` (at `codes`), canonical as
- * in RFC 1951 section 3.2.2. There are always at least two codes, so that the code is complete (section 3.2.7 allows less, but some
- * decoders do not).
+ * Makes a length-limited Huffman code: lengths (one byte each, at `lengths`) and entries `code << 6 | bits` (at
+ * `codes`), canonical as in RFC 1951 section 3.2.2. There are always at least two codes, so that the code is complete:
+ * section 3.2.7 allows fewer, but some decoders do not.
  */
 export function makeCode(frequencies: usize, symbols: u32, longest: u32, lengths: usize, codes: usize): void {
   memory.fill(lengths, 0, symbols);
@@ -46,7 +46,7 @@ function sortedKeys(frequencies: usize, symbols: u32): u32 {
     used += u32(frequency != 0);
     all |= frequency;
   }
-  // Symbols 0 and 1 fill up, with a frequency of 0 they take part as the rarest.
+  // Symbols 0 and 1 make up for missing ones: with a frequency of 0 they count as the rarest.
   while (used < 2) {
     const filler: u32 = used == 1 && (load<u32>(from) & SYMBOL_MASK) == 0 ? 1 : 0;
     store<u32>(from + (used << 2), filler);
@@ -82,9 +82,9 @@ function sortedKeys(frequencies: usize, symbols: u32): u32 {
 }
 
 /**
- * Huffman's algorithm with two queues in one array: leaves wait in rising order, inner nodes are made in rising order, so the rarest two
- * are always at the fronts. Inner node i overwrites key i's upper bits (never ahead of the leaves that are still needed), first with
- * its frequency, later with its parent.
+ * Huffman's algorithm with two queues in one array: leaves wait in rising order, inner nodes are made in rising order,
+ * so the rarest two are always at the fronts. Inner node i overwrites key i's upper bits (never ahead of the leaves
+ * that are still needed), first with its frequency, later with its parent.
  */
 function mergeTree(keys: usize, used: u32): void {
   const last = used - 1;
@@ -110,8 +110,9 @@ function mergeTree(keys: usize, used: u32): void {
 }
 
 /**
- * Counts the codes of each length, walking the inner nodes from the root down: each turns one code into two that are a bit longer. Where
- * that would pass the limit, the longest code that is short enough is split instead, which keeps the code complete.
+ * Counts the codes of each length, walking the inner nodes from the root down: each turns one code into two that are a
+ * bit longer. Where that would pass the limit, the longest code that is short enough is split instead, which keeps the
+ * code complete.
  */
 function tallyLengths(keys: usize, used: u32, longest: u32, tally: usize): void {
   let node = used - 2;
@@ -133,7 +134,7 @@ function tallyLengths(keys: usize, used: u32, longest: u32, tally: usize): void 
   }
 }
 
-/** Canonical codes from lengths, reversed because codes are sent from their most significant bit (RFC 1951 section 3.1.1). */
+/** Canonical codes from lengths, reversed because codes start with their highest bit (RFC 1951 section 3.1.1). */
 function assignCodes(lengths: usize, symbols: u32, tally: usize, codes: usize): void {
   const next = scratch + NEXT_CODE;
   let code: u32 = 0;

@@ -1,6 +1,6 @@
 /**
- * The layout of the scratch region. Offsets are relative to its base: all workers share the memory, so no state may have a
- * fixed address. Only `init` writes state that survives from one input to the next.
+ * The layout of the scratch region. Offsets are relative to its base: all workers share the memory, so no state may
+ * have a fixed address. Only `init` writes state that survives from one input to the next.
  */
 
 /**

@@ -41,7 +41,7 @@ export function copyLiterals(literals: usize, from: usize, run: usize): void {
   } while (copied < run);
 }
 
-/** Extra bits of a distance: 0 for 1..4, then one more for each doubling (RFC 1951 section 3.2.5). Takes distance - 1. */
+/** Extra bits of a distance (RFC 1951 section 3.2.5): 0 for 1..4, then one more per doubling. Takes distance - 1. */
 @inline
 function distanceExtraBits(distance: u32): u32 {
   return 30 - clz<u32>(distance | 2);
