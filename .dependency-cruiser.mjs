@@ -7,7 +7,7 @@ const TABLE = {
   errors: { may: [] },
   go: { may: ["errors"] },
   "logger.ts": { may: [] },
-  process: { may: ["errors"], types: ["logger.ts"] },
+  process: { may: ["errors", "go"], types: ["logger.ts"] },
   concurrency: { may: [] },
   oci: { may: ["errors", "go"] },
   cnb: { may: ["errors", "go"], types: ["logger.ts", "plan"] },

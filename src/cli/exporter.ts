@@ -8,9 +8,9 @@ import { reportingFailures } from "../observe/watch.ts";
 import type { ResolvedInputs } from "../plan/inputs.ts";
 import { temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
+import { ensureOwner } from "../process/privileges.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { type ExportOptions, type ParsedCommand, parseOptions } from "./parse.ts";
-import { ensureOwner } from "./privileges.ts";
 import { type ProcessContext, resolveSettings } from "./settings.ts";
 
 interface ExporterContext extends ProcessContext {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { rememberOpenFiles } from "../process/children.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
+import { runAs } from "../process/privileges.ts";
 import { standardOutput } from "../report/output.ts";
-import { runAs } from "./privileges.ts";
 import { runProgram } from "./program.ts";
 import { exitProcess, listenForStop } from "./signals.ts";
 

@@ -1,7 +1,6 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { refuseTracingBuildpack } from "../build-output/group.ts";
 import { orderHasExtensions } from "../build-output/order.ts";
-import { asUser, runAs } from "../cli/privileges.ts";
 import { hasCache, NO_CACHE } from "../cli/settings.ts";
 import { gates } from "../cnb/api.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
@@ -15,6 +14,7 @@ import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "..
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";
 import type { Analyzed, ExportSettings, ResolvedInputs } from "../plan/inputs.ts";
 import type { Environment } from "../process/environment.ts";
+import { asUser, runAs } from "../process/privileges.ts";
 import type { CommandOutput } from "../report/output.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type Phase, type PhaseStart, phaseArguments, phaseEnvironment, runPhase } from "./phases.ts";

@@ -1,6 +1,5 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
 import type { ParsedCommand } from "../cli/parse.ts";
-import { ensureOwner, runAs } from "../cli/privileges.ts";
 import type { ProcessContext } from "../cli/settings.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
@@ -10,6 +9,7 @@ import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { reportingFailures } from "../observe/watch.ts";
 import type { Environment } from "../process/environment.ts";
+import { ensureOwner, runAs } from "../process/privileges.ts";
 import type { CommandOutput } from "../report/output.ts";
 import { createImage } from "./create.ts";
 import { findLifecycle } from "./lifecycle.ts";

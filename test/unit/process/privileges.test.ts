@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ensureOwner } from "../../../src/cli/privileges.ts";
+import { ensureOwner } from "../../../src/process/privileges.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
