@@ -12,7 +12,7 @@ const TABLE = {
   oci: { may: ["errors", "go"] },
   cnb: { may: ["errors", "go"], types: ["logger.ts", "plan"] },
   files: { may: ["errors", "go"] },
-  plan: { may: ["cnb", "errors", "go", "oci"], types: ["cli"] },
+  plan: { may: ["cnb", "errors", "go", "oci"], types: ["inputs"] },
   images: { may: ["cnb", "errors", "go", "oci"], types: ["logger.ts"] },
   http: { may: ["concurrency", "errors", "files", "go"], types: ["process"] },
   auth: { may: ["concurrency", "errors", "files", "go", "http", "oci", "process"] },
@@ -88,10 +88,13 @@ const TABLE = {
     ],
     types: ["cnb", "logger.ts", "workers/protocol.ts"],
   },
+  inputs: {
+    may: ["build-output", "cnb", "errors", "go", "observe", "oci", "process"],
+    types: ["logger.ts", "plan"],
+  },
   creator: {
     may: [
       "build-output",
-      "cli",
       "cnb",
       "concurrency",
       "docker",
@@ -99,6 +102,7 @@ const TABLE = {
       "errors",
       "export",
       "go",
+      "inputs",
       "observe",
       "oci",
       "process",
@@ -113,10 +117,9 @@ const TABLE = {
       "docker",
       "errors",
       "export",
-      "go",
       "http",
+      "inputs",
       "observe",
-      "oci",
       "process",
       "report",
       "version.ts",
@@ -124,7 +127,7 @@ const TABLE = {
     types: ["logger.ts", "plan"],
   },
   executable: { may: ["process"] },
-  "index.ts": { may: ["cli", "errors", "process"], types: ["logger.ts", "observe"] },
+  "index.ts": { may: ["cli", "errors", "process"], types: ["inputs", "logger.ts", "observe"] },
 };
 
 const ownRows = Object.keys(TABLE).filter((row) => row.startsWith("workers/"));

@@ -1,7 +1,7 @@
 import { runExporterWith } from "./cli/exporter.ts";
-import type { ExportOptions } from "./cli/parse.ts";
 import { Fault } from "./errors/fault.ts";
 import { printable, printableMessage } from "./errors/printable.ts";
+import type { ExportOptions } from "./inputs/parse.ts";
 import type { Logger } from "./logger.ts";
 import type { EventSink, ExportEvent } from "./observe/events.ts";
 import { type Environment, homeDirectory, workingDirectory } from "./process/environment.ts";
@@ -17,8 +17,8 @@ import { type Environment, homeDirectory, workingDirectory } from "./process/env
  * ```
  */
 
-export type { ExportOptions, ImageNames } from "./cli/parse.ts";
 export { Fault, type FaultCode, type FaultDetails } from "./errors/fault.ts";
+export type { ExportOptions, ImageNames } from "./inputs/parse.ts";
 export type { Logger } from "./logger.ts";
 export type { ExportEvent } from "./observe/events.ts";
 

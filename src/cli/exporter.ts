@@ -2,6 +2,8 @@ import { readLauncherRelease } from "../build-output/launcher-release.ts";
 import { DockerClient } from "../docker/client.ts";
 import { readKeychain } from "../export/keychain.ts";
 import { exportBuild, type StartThreads } from "../export/setup.ts";
+import { type ExportOptions, type ParsedCommand, parseOptions } from "../inputs/parse.ts";
+import { type ProcessContext, resolveSettings } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { reportingFailures } from "../observe/watch.ts";
@@ -10,8 +12,6 @@ import { temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
 import { ensureOwner } from "../process/privileges.ts";
 import type { CommandOutput } from "../report/output.ts";
-import { type ExportOptions, type ParsedCommand, parseOptions } from "./parse.ts";
-import { type ProcessContext, resolveSettings } from "./settings.ts";
 
 interface ExporterContext extends ProcessContext {
   readonly program?: string;

@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import { rememberOpenFiles } from "../process/children.ts";
 import { givenEnvironment, homeDirectory, signalsIgnoredAtStart, workingDirectory } from "../process/environment.ts";
 import { runAs } from "../process/privileges.ts";
+import { exitProcess, listenForStop } from "../process/signals.ts";
 import { standardOutput } from "../report/output.ts";
 import { runProgram } from "./program.ts";
-import { exitProcess, listenForStop } from "./signals.ts";
 
 const { TANDEM_INVOKED_AS: program = "exporter", TANDEM_IGNORED_SIGNALS: ignored, TANDEM_OPEN_FILES } = process.env;
 rememberOpenFiles(TANDEM_OPEN_FILES);

@@ -3,17 +3,17 @@ import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { Fault, messageAndHint } from "../errors/fault.ts";
 import { printable } from "../errors/printable.ts";
 import type { StartThreads } from "../export/setup.ts";
+import { type Command, type FlagValues, settingOf } from "../inputs/flags.ts";
+import { type ParsedCommand, parseCommandLine, parseInvocation } from "../inputs/parse.ts";
+import type { ProcessContext } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { temporaryDirectory } from "../process/environment.ts";
 import { readMachine } from "../process/machine.ts";
+import { graceExpired } from "../process/signals.ts";
 import { Log } from "../report/log.ts";
 import { createStandardStream } from "../report/non-blocking.ts";
 import { CommandOutput, type OutputSink } from "../report/output.ts";
 import { VERSION } from "../version.ts";
-import { type Command, type FlagValues, settingOf } from "./flags.ts";
-import { type ParsedCommand, parseCommandLine, parseInvocation } from "./parse.ts";
-import type { ProcessContext } from "./settings.ts";
-import { graceExpired } from "./signals.ts";
 
 export interface ProgramContext extends ProcessContext {
   readonly program: string;

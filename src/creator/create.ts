@@ -1,7 +1,6 @@
 import { analyzedRunImage, readAnalyzed } from "../build-output/analyzed.ts";
 import { refuseTracingBuildpack } from "../build-output/group.ts";
 import { orderHasExtensions } from "../build-output/order.ts";
-import { hasCache, NO_CACHE } from "../cli/settings.ts";
 import { gates } from "../cnb/api.ts";
 import type { GroupElement } from "../cnb/build-metadata.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
@@ -9,6 +8,7 @@ import { threadClock } from "../concurrency/clock.ts";
 import { EarlyExport } from "../early/early-export.ts";
 import { Fault } from "../errors/fault.ts";
 import { type ExportParts, exportBuild, requireOutputs } from "../export/setup.ts";
+import { hasCache, NO_CACHE } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { type OpenSpan, openTelemetry, TRACEPARENT_ENV, warnTelemetry } from "../observe/telemetry/telemetry.ts";
 import type { EarlierSpan } from "../observe/timeline/timeline.ts";

@@ -1,10 +1,10 @@
 import { readLauncherRelease } from "../build-output/launcher-release.ts";
-import type { ParsedCommand } from "../cli/parse.ts";
-import type { ProcessContext } from "../cli/settings.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { DockerClient } from "../docker/client.ts";
 import { Fault } from "../errors/fault.ts";
 import { readKeychain } from "../export/keychain.ts";
+import type { ParsedCommand } from "../inputs/parse.ts";
+import type { ProcessContext } from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import type { EventSink } from "../observe/events.ts";
 import { reportingFailures } from "../observe/watch.ts";

@@ -1,7 +1,12 @@
 import { existsSync } from "node:fs";
 import { readRun, readStack } from "../build-output/run-images.ts";
-import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "../cli/flags.ts";
-import type { ParsedCommand } from "../cli/parse.ts";
+import { gates } from "../cnb/api.ts";
+import { EXIT_CODES } from "../cnb/exit-codes.ts";
+import { guardLayout } from "../cnb/experimental.ts";
+import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
+import { failTo } from "../errors/fault.ts";
+import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "../inputs/flags.ts";
+import type { ParsedCommand } from "../inputs/parse.ts";
 import {
   argumentFault,
   checkSettings,
@@ -9,12 +14,7 @@ import {
   type ProcessContext,
   type ReferenceSettings,
   resolveTuning,
-} from "../cli/settings.ts";
-import { gates } from "../cnb/api.ts";
-import { EXIT_CODES } from "../cnb/exit-codes.ts";
-import { guardLayout } from "../cnb/experimental.ts";
-import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
-import { failTo } from "../errors/fault.ts";
+} from "../inputs/settings.ts";
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 
 /**
- * Reads a whole file in requests that `process.getActiveResourcesInfo()` lists, as src/cli/signals.ts needs: the process
+ * Reads a whole file in requests that `process.getActiveResourcesInfo()` lists, as src/process/signals.ts needs: the process
  * may have to end while one of them is blocked. Node's `readFile` of a path is a job that is not listed
  * (https://github.com/nodejs/node/blob/v26.10.0/lib/internal/fs/promises.js).
  */

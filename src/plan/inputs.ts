@@ -1,15 +1,15 @@
-import type { SettingsOf } from "../cli/flags.ts";
 import type { PlatformApi } from "../cnb/api.ts";
 import type { BuildMetadata, GroupElement } from "../cnb/build-metadata.ts";
 import type { BuildpackRecord, CacheMetadata, FreeValue, LifecycleMetadata } from "../cnb/lifecycle-metadata.ts";
 import type { Fault } from "../errors/fault.ts";
 import type { ByteString } from "../go/byte-string.ts";
+import type { SettingsOf } from "../inputs/flags.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { LayerUse } from "./layers.ts";
 
 /**
  * Flags, environment and defaults, resolved and checked. docs/compatibility.md#input-resolution defines which paths are
- * absolute. Each flag is an entry in the table of cli/flags.ts, which sets the name and type of its setting.
+ * absolute. Each flag is an entry in the table of inputs/flags.ts, which sets the name and type of its setting.
  */
 export interface ExportSettings extends SettingsOf<"export"> {
   readonly platformApi: PlatformApi;

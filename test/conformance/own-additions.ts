@@ -1,4 +1,4 @@
-import { ALL_FLAGS } from "../../src/cli/flags.ts";
+import { ALL_FLAGS } from "../../src/inputs/flags.ts";
 import type { Outcome } from "./recorded-case.ts";
 
 const OWN_FLAGS = new Set(ALL_FLAGS.filter(({ group }) => group === "additional").map(({ name }) => name));

@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { NO_CACHE } from "../../../src/cli/settings.ts";
+import { NO_CACHE } from "../../../src/inputs/settings.ts";
 import { BUILD_USER } from "../../support/build/builder.ts";
 import { CREATOR, FakeBuild, PHASES } from "../../support/creator/fake-build.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";

@@ -1,5 +1,5 @@
-import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { parseGoFlags } from "../../../src/go/flag.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import type { SeededRandom } from "../random.ts";
 import { mutated, pick } from "./mutations.ts";
 import { type FuzzTarget, outcomeOf } from "./target.ts";

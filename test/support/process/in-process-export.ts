@@ -1,11 +1,11 @@
 import { Keychain } from "../../../src/auth/keychain.ts";
 import { readLauncherRelease } from "../../../src/build-output/launcher-release.ts";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { resolveSettings } from "../../../src/cli/settings.ts";
 import type { Clock } from "../../../src/concurrency/clock.ts";
 import { Fault } from "../../../src/errors/fault.ts";
 import { exportBuild } from "../../../src/export/setup.ts";
 import type { Timeouts } from "../../../src/http/http.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { resolveSettings } from "../../../src/inputs/settings.ts";
 import type { Logger } from "../../../src/logger.ts";
 import type { Compression } from "../../../workers/protocol.ts";
 import { SharedThreads } from "./in-process.ts";

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { exportDocuments } from "../../../src/build-output/documents.ts";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { resolveSettings } from "../../../src/cli/settings.ts";
 import type { GroupElement } from "../../../src/cnb/build-metadata.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { resolveSettings } from "../../../src/inputs/settings.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";

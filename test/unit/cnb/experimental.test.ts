@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { initialSettings, resolveTuning } from "../../../src/cli/settings.ts";
 import { guardDockerfiles } from "../../../src/cnb/experimental.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { initialSettings, resolveTuning } from "../../../src/inputs/settings.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { readAnalyzed } from "../../../src/build-output/analyzed.ts";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { createdInputs } from "../../../src/creator/create.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
 import { resolveCreate } from "../../../src/creator/settings.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { ALL_FLAGS } from "../../../src/cli/flags.ts";
+import { ALL_FLAGS } from "../../../src/inputs/flags.ts";
 
 const read = (path: string): unknown => parse(readFileSync(join(import.meta.dirname, "../../../deploy", path), "utf8"));
 

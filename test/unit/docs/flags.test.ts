@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ALL_FLAGS, type Flag } from "../../../src/cli/flags.ts";
+import { ALL_FLAGS, type Flag } from "../../../src/inputs/flags.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))]

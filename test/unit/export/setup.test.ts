@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Keychain } from "../../../src/auth/keychain.ts";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { resolveSettings } from "../../../src/cli/settings.ts";
 import { exportBuild } from "../../../src/export/setup.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { resolveSettings } from "../../../src/inputs/settings.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";

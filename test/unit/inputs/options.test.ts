@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ALL_FLAGS } from "../../../src/cli/flags.ts";
-import { type ExportOptions, parseOptions } from "../../../src/cli/parse.ts";
+import { ALL_FLAGS } from "../../../src/inputs/flags.ts";
+import { type ExportOptions, parseOptions } from "../../../src/inputs/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const MACHINE = { cores: 3, tempDir: "/tmp" };

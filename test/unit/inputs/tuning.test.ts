@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { resolveTuning } from "../../../src/cli/settings.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { resolveTuning } from "../../../src/inputs/settings.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
 
 function flagsOf(variables: Readonly<Record<string, string | undefined>>) {
   const env = { CNB_PLATFORM_API: "0.13", ...variables };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ALL_FLAGS } from "../../../src/cli/flags.ts";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
+import { ALL_FLAGS } from "../../../src/inputs/flags.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseInvocation } from "../../../src/cli/parse.ts";
 import { messageAndHint } from "../../../src/errors/fault.ts";
+import { parseInvocation } from "../../../src/inputs/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseCommandLine } from "../../../src/cli/parse.ts";
-import { resolveSettings } from "../../../src/cli/settings.ts";
+import { parseCommandLine } from "../../../src/inputs/parse.ts";
+import { resolveSettings } from "../../../src/inputs/settings.ts";
 import type { ResolvedInputs } from "../../../src/plan/inputs.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { RecordingLogger } from "../../support/output/recording-logger.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { settingOf } from "../../../src/cli/flags.ts";
-import { parseOptions } from "../../../src/cli/parse.ts";
+import { settingOf } from "../../../src/inputs/flags.ts";
+import { parseOptions } from "../../../src/inputs/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const MACHINE = { cores: 2, tempDir: "/tmp" };

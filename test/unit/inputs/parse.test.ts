@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ALL_FLAGS } from "../../../src/cli/flags.ts";
-import { type CommandLine, parseCommandLine } from "../../../src/cli/parse.ts";
+import { ALL_FLAGS } from "../../../src/inputs/flags.ts";
+import { type CommandLine, parseCommandLine } from "../../../src/inputs/parse.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const machine = { cores: 2, tempDir: "/tmp" };
