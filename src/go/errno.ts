@@ -37,8 +37,9 @@ export function isNotExist(error: unknown): boolean {
 
 export function goErrnoText(error: NodeJS.ErrnoException): string {
   if (error.errno === undefined) return error.message;
-  // Node gives error numbers negated.
-  return GO_TEXT_BY_NUMBER.get(-error.errno) ?? getSystemErrorMessage(error.errno);
+  // Node gives most error numbers negated, but not those of setuid(2) and setgid(2).
+  const number = Math.abs(error.errno);
+  return GO_TEXT_BY_NUMBER.get(number) ?? getSystemErrorMessage(-number);
 }
 
 export function operationOf(error: unknown): "open" | "write" {

@@ -1,7 +1,7 @@
 import { chownSync, type Dirent, lchownSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { Fault, failTo } from "../errors/fault.ts";
-import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
+import { goErrnoText, isNotExist, isSystemError, pathFault } from "../go/errno.ts";
 
 const GROUP_WRITE = 0o020;
 const WORLD_WRITE = 0o002;
@@ -57,11 +57,10 @@ function chown(call: typeof chownSync, operation: string, path: string, uid: num
   try {
     call(path, uid, gid);
   } catch (error) {
-    const isRefused = isSystemError(error) && error.code === "EPERM";
-    if (isRefused) throw pathFault("EXPORT_PRIVILEGES", operation, path, error, { hint: privilegesHint(uid, gid) });
-    if (areIds(uid, gid)) throw pathFault("EXPORT_PRIVILEGES", operation, path, error);
-    // Node.js refuses them itself.
-    throw new Fault("EXPORT_PRIVILEGES", `${operation} ${path}: invalid argument`, { hint: privilegesHint(uid, gid) });
+    throw new Fault("EXPORT_PRIVILEGES", `${operation} ${path}: ${privilegesReason(error)}`, {
+      hint: privilegesHint(uid, gid, error),
+      cause: error,
+    });
   }
 }
 
@@ -72,20 +71,27 @@ function areIds(...ids: readonly number[]): boolean {
   return ids.every((id) => id >= 0 && id <= MAX_ID);
 }
 
-function privilegesHint(uid: number, gid: number): string {
+/** Node.js itself refuses IDs that the kernel does not have. */
+function privilegesReason(error: unknown): string {
+  return isSystemError(error) ? goErrnoText(error) : "invalid argument";
+}
+
+function privilegesHint(uid: number, gid: number, error: unknown): string | undefined {
   if (!areIds(uid, gid)) return `Give ids from 0 to ${MAX_ID} with -uid and -gid (CNB_USER_ID, CNB_GROUP_ID).`;
   const [ownUid, ownGid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  const ownIds = `pass -uid ${ownUid} -gid ${ownGid} (CNB_USER_ID, CNB_GROUP_ID)`;
+  const code = isSystemError(error) ? error.code : undefined;
+  if (code === "EINVAL")
+    return `This container's user namespace does not map ${uid}:${gid}: give the user who starts it subordinate ids (/etc/subuid, /etc/subgid), or ${ownIds}.`;
+  if (code !== "EPERM") return undefined;
   if (ownUid === 0) return "This process is root without the capabilities for it: add CHOWN, SETUID and SETGID.";
-  return (
-    `This process is ${ownUid}:${ownGid}: pass -uid ${ownUid} -gid ${ownGid} (CNB_USER_ID, CNB_GROUP_ID), ` +
-    "or start it as root with the capabilities SETUID and SETGID."
-  );
+  return `This process is ${ownUid}:${ownGid}: ${ownIds}, or start it as root with the capabilities SETUID and SETGID.`;
 }
 
 /**
  * Switches the process permanently to the given user and group. Keeps supplementary groups and HOME
  * (docs/compatibility.md#users-and-permissions).
- * @throws Fault `failed to exec as user <uid>:<gid>: operation not permitted`
+ * @throws Fault `failed to exec as user <uid>:<gid>: ...`
  */
 export function runAs(uid: number, gid: number): void {
   const { getuid, getgid, setuid, setgid } = process;
@@ -95,10 +101,10 @@ export function runAs(uid: number, gid: number): void {
     setgid(gid);
     setuid(uid);
   } catch (cause) {
-    const hint = privilegesHint(uid, gid);
+    const hint = privilegesHint(uid, gid, cause);
     throw failTo(
       `exec as user ${uid}:${gid}`,
-      new Fault("EXPORT_PRIVILEGES", "operation not permitted", { hint, cause }),
+      new Fault("EXPORT_PRIVILEGES", privilegesReason(cause), { hint, cause }),
     );
   }
 }

@@ -1,6 +1,8 @@
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { tempTree } from "../../support/files/temp-tree.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { EXPORTER, flagsFor, startProgram } from "../../support/process/exporter.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
@@ -49,6 +51,30 @@ test("a process that may not become the user of the build says so, before it exp
   expect(run.stderr).toContain("ERROR: failed to exec as user 4242:4243: operation not permitted\n");
   expect(registry.count("POST", /app/)).toBe(0);
 });
+
+const ONLY_ROOT = ["--user", "--map-user=0", "--map-group=0"];
+const canMap = spawnSync("unshare", [...ONLY_ROOT, "true"]).status === 0;
+
+test.skipIf(!canMap)(
+  `a container that does not have the user of the build is named as the reason${canMap ? "" : " (needs unshare and user namespaces)"}`,
+  async () => {
+    const registry = await FakeRegistry.start();
+    const scene = await Scene.openSmall(registry);
+    const args = [...ONLY_ROOT, EXPORTER, ...flagsFor(scene.output), ...OTHER_USER];
+    const run = await startProgram("unshare", [...args, scene.appImage]).ended;
+    expect(run).toMatchObject({ exitCode: 1 });
+    expect(run.stderr).toMatch(
+      /^ERROR: failed to exec as user 4242:4243: invalid argument\n.* does not map 4242:4243: .*\/etc\/subuid.* -uid 0 -gid 0 /m,
+    );
+    const caches = tempTree({ "cache/file": "" });
+    chmodSync(join(caches, "cache"), 0o755);
+    const cache = await startProgram("unshare", [...args, "-cache-dir", join(caches, "cache"), scene.appImage]).ended;
+    expect(cache.stderr).toMatch(
+      /^ERROR: failed to chown volumes: chown .*\/cache: invalid argument\n.* does not map /m,
+    );
+    expect(registry.count("POST", /app/)).toBe(0);
+  },
+);
 
 test.skipIf(!isRoot)("a file that the user may not read is an error that names it", async () => {
   const scene = await Scene.openSmall(await FakeRegistry.start());
