@@ -97,9 +97,13 @@ export function runAs(uid: number, gid: number): void {
   const { getuid, getgid, setuid, setgid } = process;
   if (getuid === undefined || getgid === undefined || setuid === undefined || setgid === undefined) return;
   if (uid === getuid() && gid === getgid()) return;
+  become(uid, gid, setuid, setgid);
+}
+
+function become(uid: number, gid: number, setUid: (id: number) => void, setGid: (id: number) => void): void {
   try {
-    setgid(gid);
-    setuid(uid);
+    setGid(gid);
+    setUid(uid);
   } catch (cause) {
     const hint = privilegesHint(uid, gid, cause);
     throw failTo(
@@ -112,14 +116,14 @@ export function runAs(uid: number, gid: number): void {
 /**
  * Runs a task of this process's root with the rights of the given user and group, except for supplementary groups. The
  * task must be synchronous, because all of the process has these rights for as long as it takes.
+ * @throws Fault as {@link runAs}
  */
 export function asUser<T>(uid: number, gid: number, task: () => T): T {
   const { geteuid, getegid, seteuid, setegid } = process;
   if (geteuid?.() !== 0 || getegid === undefined || seteuid === undefined || setegid === undefined) return task();
   const ownGid = getegid();
-  setegid(gid);
-  seteuid(uid);
   try {
+    become(uid, gid, seteuid, setegid);
     return task();
   } finally {
     seteuid(0);

@@ -400,3 +400,19 @@ test("a phase that does not end is killed when the creator is stopped twice", as
   const pid = Number(build.record("pid"));
   await vi.waitFor(() => expect(isRunning(pid)).toBe(false), WAIT);
 });
+
+test.runIf(isRoot).each(["setuid", "setgid"])(
+  "root without the capability %s says so before the first phase",
+  async (name) => {
+    const build = await FakeBuild.open();
+    const program = join(build.lifecycle, "weak-creator");
+    const without = `--bounding-set -${name} --inh-caps -${name}`;
+    writeFileSync(program, `#!/bin/sh\nexec setpriv ${without} ${CREATOR} "$@"\n`, { mode: 0o755 });
+    const run = await build.create({ program, env: { CNB_LIFECYCLE_DIR: build.lifecycle }, flags: ["-no-color"] });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain(
+      `ERROR: failed to exec as user ${USER}: operation not permitted\nThis process is root without`,
+    );
+    expect(build.called).toEqual([]);
+  },
+);
