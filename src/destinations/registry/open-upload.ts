@@ -13,7 +13,7 @@ export interface MountSource {
 
 export type Opened = { readonly mounted: true } | ({ readonly mounted: false } & OpenedUpload);
 
-export interface OpenedUpload {
+interface OpenedUpload {
   readonly location: URL;
   /** Minimum bytes of a chunk that is not the last (`OCI-Chunk-Min-Length`); 0 if unlimited. */
   readonly chunkMinBytes: number;

@@ -6,20 +6,20 @@ import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
 import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
-import { type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
+import { type BodyHooks, type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { RegistryResponse } from "./client.ts";
 import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
 import { checkStored } from "./manifests.ts";
-import { type MountSource, type OpenedUpload, openUpload } from "./open-upload.ts";
+import { type MountSource, openUpload } from "./open-upload.ts";
 import { explained } from "./retries.ts";
 import {
   CANCEL_TIMEOUT_MS,
   cancelUpload,
   classifyFailure,
   readUploadStatus,
-  type UploadFailure,
+  type UploadStatus,
 } from "./upload-recovery.ts";
 
 /**
@@ -41,6 +41,38 @@ export interface UploadOptions extends Work {
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
+/** An upload that the registry has open. The next request starts at `offset`; connections accepted the bytes to `sent`. */
+interface OpenUpload {
+  location: URL;
+  readonly chunkMinBytes: number;
+  offset: number;
+  sent: number;
+  isResumed: boolean;
+  /** Milliseconds that the last request took to end after it was cancelled. */
+  cancelMs: number;
+}
+
+interface BytesRequest {
+  readonly method: "PATCH" | "PUT";
+  readonly target: URL;
+  readonly range: BodyRange;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly expected: readonly number[];
+}
+
+/** How the last attempt failed. */
+interface Failure {
+  /** The blob's producer failed, such as another registry, so the error says nothing of this one. */
+  readonly isSource: boolean;
+  readonly mayTryAgain: boolean;
+  readonly isCut: boolean;
+  /** Bytes that connections had accepted of the upload that was open last, from its offset. */
+  readonly sentBytes: number;
+}
+
+/** Its cause is the error of the blob's producer. */
+class SourceFailure extends Error {}
+
 /**
  * The upload of one blob: POST, one streamed PATCH, PUT (docs/compatibility.md#pushing-images). A broken upload resumes
  * at the offset that the registry plausibly reports, and restarts otherwise; bytes are read from the blob again, never
@@ -51,24 +83,13 @@ export class Upload {
   readonly #connection: Connection;
   readonly #blob: GrowingBlob;
   readonly #options: UploadOptions;
-  #location: URL | undefined;
-  #chunkMinBytes = 0;
-  #offset = 0;
-  #sent = 0;
+  #upload: OpenUpload | undefined;
+  #failure: Failure | undefined;
   #maxSent = 0;
   #maxStored = 0;
-  #hasFailed = false;
-  /** The last attempt failed because of the blob's producer (e.g. another registry), so its error is not this one's. */
-  #hasSourceFailed = false;
   #hasCommitted = false;
   #statusFailures = 0;
   #losses = 0;
-  #mayTryAgain = false;
-  /** Bytes that the connection had accepted when the last attempt broke; 0 for another outcome. */
-  #cutBytes = 0;
-  /** Milliseconds that the last request took to end after it was cancelled. */
-  #cancelMs = 0;
-  #isResumed = false;
   #mayResume = true;
 
   constructor(connection: Connection, blob: GrowingBlob, options: UploadOptions) {
@@ -87,13 +108,13 @@ export class Upload {
       return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
     };
     try {
-      const policy = { ...pushRetry, isTemporary: () => this.#mayTryAgain };
+      const policy = { ...pushRetry, isTemporary: () => this.#failure?.mayTryAgain === true };
       const outcome = await retrying(policy, attempt, retryHooks(this.#connection, this.#options));
       counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
       return outcome;
     } catch (error) {
       signal?.throwIfAborted();
-      if (this.#hasSourceFailed) throw error;
+      if (this.#failure?.isSource) throw error;
       const built = await Promise.race([this.#blob.done, undefined]);
       throw explained(error, { repository, what: `blob ${built?.digest ?? "that is still being built"}` });
     }
@@ -107,32 +128,31 @@ export class Upload {
   }
 
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
-    this.#hasSourceFailed = false;
     try {
-      if (this.#hasFailed && (await this.#recover(progressed))) return "uploaded";
-      if (this.#location === undefined) {
-        const opened = await openUpload(this.#connection, this.#hasFailed ? undefined : mount, this.#options);
-        if (opened.mounted) return "mounted";
-        this.#begin(opened);
-      }
-      await this.#transfer(progressed);
+      if (this.#hasCommitted && (await this.#isThere((await this.#blob.done).digest))) return "uploaded";
+      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#failure ? undefined : mount));
+      if (upload === undefined) return "mounted";
+      await this.#transfer(upload, progressed);
       return "uploaded";
-    } catch (error) {
-      this.#hasFailed = true;
-      this.#cutBytes = isCut(error) && !this.#hasSourceFailed ? Math.max(READY_BYTES, this.#sent - this.#offset) : 0;
+    } catch (thrown) {
+      const isSource = thrown instanceof SourceFailure;
+      const error = isSource ? thrown.cause : thrown;
+      const upload = this.#upload;
       // Without the rest of the blob the upload cannot be completed.
-      const isLacking = this.#hasSourceFailed && !isTemporary(error);
+      const isLacking = isSource && !isTemporary(error);
       const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isLacking;
-      if (isGivenUp && this.#location !== undefined) {
-        const { priority } = this.#options;
-        await cancelUpload(this.#connection, this.#location, {
-          priority,
-          signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS - this.#cancelMs),
-        });
+      if (isGivenUp && upload !== undefined) await this.#cancel(upload);
+      const isLost = upload !== undefined && classifyFailure(thrown, upload.isResumed) === "lost";
+      this.#failure = {
+        isSource,
+        mayTryAgain: isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error),
+        isCut: isCut(thrown),
+        sentBytes: upload === undefined ? (this.#failure?.sentBytes ?? 0) : upload.sent - upload.offset,
+      };
+      if (isLost) {
+        if (upload.isResumed) this.#mayResume = false;
+        this.#upload = undefined;
       }
-      const isLost = this.#location !== undefined && this.#classify(error) === "lost";
-      this.#mayTryAgain = isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error);
-      if (isLost) this.#forget();
       throw error;
     }
   }
@@ -141,45 +161,35 @@ export class Upload {
     if (isBackground(this.#options)) await this.#connection.gate.admit(bytes, this.#options.signal);
   }
 
-  #begin({ location, chunkMinBytes }: OpenedUpload): void {
-    this.#location = location;
-    this.#chunkMinBytes = chunkMinBytes;
-    this.#offset = 0;
-    this.#sent = 0;
-    this.#isResumed = false;
+  /** @returns undefined if the blob was mounted */
+  async #open(mount: MountSource | undefined): Promise<OpenUpload | undefined> {
+    const opened = await openUpload(this.#connection, mount, this.#options);
+    if (opened.mounted) return undefined;
+    const { location, chunkMinBytes } = opened;
+    this.#upload = { location, chunkMinBytes, offset: 0, sent: 0, isResumed: false, cancelMs: 0 };
     this.#options.onBegin?.(0);
+    return this.#upload;
   }
 
-  #forget(): void {
-    if (this.#isResumed) this.#mayResume = false;
-    this.#location = undefined;
-  }
-
-  async #recover(progressed: Progressed): Promise<boolean> {
-    if (this.#hasCommitted) {
-      const { digest } = await this.#blob.done;
-      if (await this.#isThere(digest)) return true;
-    }
-    if (this.#location === undefined) return false;
+  async #resume(progressed: Progressed): Promise<OpenUpload | undefined> {
+    const upload = this.#upload;
     const isResumable = this.#mayResume && !this.#connection.capabilities.isMonolithic;
-    const status = isResumable ? await this.#readStatus(this.#location) : undefined;
-    if (status === undefined) {
-      this.#location = undefined;
-      return false;
+    const status = upload && isResumable ? await this.#readStatus(upload) : undefined;
+    if (upload === undefined || status === undefined) {
+      this.#upload = undefined;
+      return undefined;
     }
-    this.#location = status.location;
-    this.#offset = status.offset;
-    this.#isResumed = true;
+    this.#upload = { ...upload, ...status, isResumed: true };
     // Bytes accepted by connections may be lost, so only the registry's offset proves progress.
     if (status.offset > this.#maxStored) progressed();
     this.#maxStored = Math.max(this.#maxStored, status.offset);
     this.#options.onBegin?.(status.offset);
-    return false;
+    return this.#upload;
   }
 
-  async #readStatus(location: URL) {
+  async #readStatus({ location, sent }: OpenUpload): Promise<UploadStatus | undefined> {
     try {
-      return await readUploadStatus(this.#connection, location, this.#sent, this.#options);
+      return await readUploadStatus(this.#connection, location, sent, this.#options);
     } catch (error) {
       if (!(error instanceof RegistryFault)) throw error;
       // A registry that is down now may know the upload later; after a second failure, or silence, it is not asked again.
@@ -189,42 +199,54 @@ export class Upload {
     }
   }
 
-  async #transfer(progressed: Progressed): Promise<void> {
-    if (this.#connection.capabilities.isMonolithic) return this.#putWhole(progressed);
+  async #cancel({ location, cancelMs }: OpenUpload): Promise<void> {
+    const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS - cancelMs);
+    await cancelUpload(this.#connection, location, { priority: this.#options.priority, signal });
+  }
+
+  async #transfer(upload: OpenUpload, progressed: Progressed): Promise<void> {
+    const { isMonolithic } = this.#connection.capabilities;
     try {
-      for (let range = await this.#nextRange(); range !== undefined; range = await this.#nextRange()) {
-        const { from, to } = range;
-        const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
-        const response = await this.#sendBytes(
-          "PATCH",
-          this.#location as URL,
-          range,
-          headers,
-          [201, 202, 204],
-          progressed,
-        );
-        this.#offset = to ?? (await this.#blob.done).size;
-        await this.#follow(response);
-        if (to === undefined) break;
-      }
+      if (!isMonolithic) await this.#patch(upload, progressed);
     } catch (error) {
-      if (!this.#learn(error)) throw error;
-      this.#location = undefined;
-      const opened = await openUpload(this.#connection, undefined, this.#options);
-      if (opened.mounted) throw error;
-      this.#begin(opened);
-      return this.#transfer(progressed);
+      if (!this.#learn(error, upload)) throw error;
+      this.#upload = undefined;
+      const reopened = await this.#open(undefined);
+      if (reopened === undefined) throw error;
+      return this.#transfer(reopened, progressed);
     }
-    await this.#commit();
+    const { digest, size } = await this.#blob.done;
+    this.#hasCommitted = true;
+    const target = new URL(upload.location);
+    target.searchParams.set("digest", digest);
+    const range = { from: 0, to: size, length: size };
+    const response = isMonolithic
+      ? await this.#sendBytes(upload, { method: "PUT", target, range, expected: [201, 204] }, progressed)
+      : await this.#commit(target);
+    await checkStored(response, digest, () => this.#isThere(digest));
+    this.#options.onBytes?.(size);
   }
 
-  async #follow(response: RegistryResponse): Promise<void> {
-    if (headerOf(response, "location") !== undefined) this.#location = await this.#connection.client.location(response);
+  async #patch(upload: OpenUpload, progressed: Progressed): Promise<void> {
+    for (let range = await this.#nextRange(upload); range !== undefined; range = await this.#nextRange(upload)) {
+      const { from, to } = range;
+      const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
+      const request = { method: "PATCH", target: upload.location, range, headers, expected: [201, 202, 204] } as const;
+      const response = await this.#sendBytes(upload, request, progressed);
+      upload.offset = to ?? (await this.#blob.done).size;
+      await this.#follow(upload, response);
+      if (to === undefined) break;
+    }
   }
 
-  #learn(error: unknown): boolean {
+  async #follow(upload: OpenUpload, response: RegistryResponse): Promise<void> {
+    if (headerOf(response, "location") !== undefined)
+      upload.location = await this.#connection.client.location(response);
+  }
+
+  #learn(error: unknown, { isResumed }: OpenUpload): boolean {
     const { capabilities, logger } = this.#connection;
-    const failure = this.#classify(error);
+    const failure = classifyFailure(error, isResumed);
     if (failure === "monolithic") capabilities.isMonolithic = true;
     else if (failure === "length" && !capabilities.needsLength) capabilities.needsLength = true;
     else return false;
@@ -233,46 +255,28 @@ export class Upload {
     return true;
   }
 
-  #classify(error: unknown): UploadFailure {
-    return this.#hasSourceFailed ? "other" : classifyFailure(error, this.#isResumed);
-  }
-
-  async #nextRange(): Promise<BodyRange | undefined> {
-    if (this.#offset === 0) {
+  async #nextRange({ offset, chunkMinBytes }: OpenUpload): Promise<BodyRange | undefined> {
+    if (offset === 0) {
       const { needsLength } = this.#connection.capabilities;
       const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
       return { from: 0, to: undefined, length: finished?.size };
     }
-    const pieceBytes = Math.max(READY_BYTES, this.#chunkMinBytes);
-    const isGrowing = await this.#blob.reaches(this.#offset + pieceBytes - 1);
+    const isGrowing = await this.#blob.reaches(offset + Math.max(READY_BYTES, chunkMinBytes) - 1);
     const end = isGrowing ? this.#blob.available : (await this.#blob.done).size;
-    return end === this.#offset ? undefined : { from: this.#offset, to: end, length: end - this.#offset };
+    return end === offset ? undefined : { from: offset, to: end, length: end - offset };
   }
 
-  async #putWhole(progressed: Progressed): Promise<void> {
-    const { digest, size } = await this.#blob.done;
-    this.#hasCommitted = true;
-    const range = { from: 0, to: size, length: size };
-    const response = await this.#sendBytes("PUT", this.#commitTarget(digest), range, {}, [201, 204], progressed);
-    await checkStored(response, digest, () => this.#isThere(digest));
-    this.#options.onBytes?.(size);
-  }
-
-  async #commit(): Promise<void> {
+  async #commit(target: URL): Promise<RegistryResponse> {
     const { client, repository, timeouts } = this.#connection;
-    const { digest, size } = await this.#blob.done;
-    this.#hasCommitted = true;
-    const response = await client.send({
+    return await client.send({
       ...this.#options,
       method: "PUT",
-      target: this.#commitTarget(digest),
+      target,
       scopes: [scopeOf(repository, "push,pull")],
       expected: [201, 204],
       headers: { "content-type": "application/octet-stream", "content-length": "0" },
       headersTimeoutMs: timeouts.commitMs,
     });
-    await checkStored(response, digest, () => this.#isThere(digest));
-    this.#options.onBytes?.(size);
   }
 
   async #isThere(digest: Digest): Promise<boolean> {
@@ -284,53 +288,25 @@ export class Upload {
     await clock.wait(LISTEN_MS, this.#options.signal);
   }
 
-  #commitTarget(digest: Digest): URL {
-    const target = new URL(this.#location as URL);
-    target.searchParams.set("digest", digest);
-    return target;
-  }
-
-  async #sendBytes(
-    method: "PATCH" | "PUT",
-    target: URL,
-    range: BodyRange,
-    headers: Readonly<Record<string, string>>,
-    expected: readonly number[],
-    progressed: Progressed,
-  ): Promise<RegistryResponse> {
+  async #sendBytes(upload: OpenUpload, request: BytesRequest, progressed: Progressed): Promise<RegistryResponse> {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
-    const { from, to } = range;
-    const againTo = this.#maxSent;
+    const { range, headers, ...rest } = request;
+    const { from, to = this.#maxSent } = range;
     let position = from;
     const foreground = isBackground(this.#options) ? undefined : gate.enter(() => this.#blob.available - position);
-    const onPosition = (reached: number) => {
+    const hooks = this.#hooks((reached) => {
       // Less than before if a refused token made the request repeat.
       foreground?.sent(Math.max(0, reached - position));
       position = reached;
-      this.#sent = Math.max(this.#sent, position);
-      if (position <= this.#maxSent) return;
-      this.#maxSent = position;
-      this.#losses = 0;
-      progressed();
-      this.#options.onBytes?.(position);
-    };
-    const { name: destination } = repository;
-    const hooks = {
-      destination,
-      stallMs: timeouts.stallMs,
-      onPosition,
-      admit: isBackground(this.#options) ? (bytes: number) => gate.admit(bytes, signal) : undefined,
-      listen: this.#cutBytes === 0 ? undefined : { pause: () => this.#pause(), untilBytes: this.#cutBytes },
-    };
+      this.#reach(upload, position, progressed);
+    });
     const body = new UploadBody(this.#blob, range, hooks, signal);
-    counters.resentBytes += Math.max(0, Math.min(againTo, to ?? againTo) - from);
+    counters.resentBytes += Math.max(0, Math.min(this.#maxSent, to) - from);
     try {
       const response = await client.open({
-        method,
-        target,
+        ...rest,
         scopes: [scopeOf(repository, "push,pull")],
-        expected,
         headers: { "content-type": "application/octet-stream", ...headers },
         body,
         headersTimeoutMs: timeouts.commitMs,
@@ -339,17 +315,38 @@ export class Upload {
       });
       await discard(response);
       // After a commit, the location is the blob's.
-      if (body.cancelled.aborted && method === "PATCH" && response.status === 202) await this.#follow(response);
+      if (body.cancelled.aborted && request.method === "PATCH" && response.status === 202)
+        await this.#follow(upload, response);
       body.cancelled.throwIfAborted();
       return response;
     } catch (error) {
       const reason: unknown = body.cancelled.aborted ? body.cancelled.reason : error;
-      this.#hasSourceFailed = reason === body.sourceFault;
-      throw reason;
+      throw reason === body.sourceFault ? new SourceFailure("", { cause: reason }) : reason;
     } finally {
-      this.#cancelMs = body.close();
+      upload.cancelMs = body.close();
       foreground?.leave();
     }
+  }
+
+  #hooks(onPosition: BodyHooks["onPosition"]): BodyHooks {
+    const { repository, timeouts } = this.#connection;
+    const { isCut = false, sentBytes = 0 } = this.#failure ?? {};
+    return {
+      destination: repository.name,
+      stallMs: timeouts.stallMs,
+      onPosition,
+      admit: isBackground(this.#options) ? (bytes) => this.#admit(bytes) : undefined,
+      listen: isCut ? { pause: () => this.#pause(), untilBytes: Math.max(READY_BYTES, sentBytes) } : undefined,
+    };
+  }
+
+  #reach(upload: OpenUpload, position: number, progressed: Progressed): void {
+    upload.sent = Math.max(upload.sent, position);
+    if (position <= this.#maxSent) return;
+    this.#maxSent = position;
+    this.#losses = 0;
+    progressed();
+    this.#options.onBytes?.(position);
   }
 }
 
