@@ -174,7 +174,7 @@ export interface ScanTask {
   readonly source: LocalSource;
 }
 
-export interface ScanDone {
+interface ScanDone {
   readonly kind: "scan-done";
   readonly indexes: readonly TarIndex[];
 }
@@ -201,7 +201,7 @@ export interface StampedScan {
   readonly stamp: TreeStamp;
 }
 
-export interface StampedScanDone extends StampedScan {
+interface StampedScanDone extends StampedScan {
   readonly kind: "stamped-scan-done";
 }
 
@@ -210,7 +210,7 @@ export interface StampTask {
   readonly source: DirectorySource;
 }
 
-export interface StampDone {
+interface StampDone {
   readonly kind: "stamp-done";
   readonly stamp: TreeStamp;
 }
@@ -250,7 +250,7 @@ export interface CopyTask {
   readonly spool: number;
 }
 
-export interface CopyDone {
+interface CopyDone {
   readonly kind: "copy-done";
   readonly tarSize: number;
 }

@@ -6,20 +6,14 @@ import {
   type Compression,
   type CompressorReply,
   type CompressorTask,
-  type CopyDone,
   createArena,
   type DigestDone,
   type DigesterReply,
   type DigestTask,
-  type HashFileDone,
   type LayoutBlob,
-  type ScanDone,
-  type StampDone,
   type StampedScan,
-  type StampedScanDone,
   type StoredTar,
   type TarIndex,
-  type TaskFailed,
   type TreeStamp,
 } from "../../workers/protocol.ts";
 import { settledWithin } from "../concurrency/clock.ts";
@@ -36,6 +30,9 @@ import type { SpooledBlob } from "./spool.ts";
 import { Threads, type WorkerEntries } from "./threads.ts";
 
 const CLOSE_TIMEOUT_MS = 1000;
+
+type Reply = CompressorReply | DigesterReply;
+type Done<Kind extends Reply["kind"]> = Extract<Reply, { readonly kind: Kind }>;
 
 type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
 
@@ -88,27 +85,27 @@ export class WorkerPool {
 
   async scan(source: LocalSource): Promise<readonly TarIndex[]> {
     const indexes = this.#isAlone ? this.#small.scan(source) : undefined;
-    return indexes ?? (await this.#compress<ScanDone>({ kind: "scan", source })).indexes;
+    return indexes ?? (await this.#compress({ kind: "scan", source })).indexes;
   }
 
   async scanStamped(source: DirectorySource): Promise<StampedScan> {
     const scan = this.#isAlone ? await this.#small.scanStamped(source) : undefined;
-    return scan ?? (await this.#compress<StampedScanDone>({ kind: "stamped-scan", source }));
+    return scan ?? (await this.#compress({ kind: "stamped-scan", source }));
   }
 
   async stamp(source: DirectorySource): Promise<TreeStamp> {
     const scan = this.#isAlone ? await this.#small.scanStamped(source) : undefined;
-    return scan?.stamp ?? (await this.#compress<StampDone>({ kind: "stamp", source })).stamp;
+    return scan?.stamp ?? (await this.#compress({ kind: "stamp", source })).stamp;
   }
 
   async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {
-    const { tarSize } = await this.#compress<CopyDone>({ kind: "copy", source, spool });
+    const { tarSize } = await this.#compress({ kind: "copy", source, spool });
     return { fileDescriptor: spool, tarSize };
   }
 
   async block(task: BlockTask): Promise<BlockDone> {
     const reply = this.#takes(1) ? await this.#small.block(task) : undefined;
-    return reply?.kind === "block-done" ? reply : await this.#compress<BlockDone>(task);
+    return reply?.kind === "block-done" ? reply : await this.#compress(task);
   }
 
   digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
@@ -117,12 +114,12 @@ export class WorkerPool {
     const answer = this.#takes(blocks)
       ? this.#small.digest(task)
       : this.#awaitReply(this.#started().digest(task, blocks > 1, port2));
-    return { port: port1, done: answer.then((reply) => unwrap<DigestDone>(reply)) };
+    return { port: port1, done: answer.then((reply) => unwrap(reply, "digest-done")) };
   }
 
   async hashFile(path: string): Promise<DiffID> {
     const answer = this.#started().digest({ kind: "hash-file", path }, true);
-    const { sha256 } = unwrap<HashFileDone>(await this.#awaitReply(answer));
+    const { sha256 } = unwrap(await this.#awaitReply(answer), "hash-file-done");
     return `sha256:${sha256}` as DiffID;
   }
 
@@ -134,8 +131,10 @@ export class WorkerPool {
     return this.#isAlone && this.#small.takes(blocks);
   }
 
-  async #compress<Done extends CompressorReply>(task: CompressorTask): Promise<Done> {
-    return unwrap<Done>(await this.#awaitReply(this.#started().compress(task)));
+  async #compress<Kind extends CompressorTask["kind"]>(
+    task: CompressorTask & { readonly kind: Kind },
+  ): Promise<Done<`${Kind}-done`>> {
+    return unwrap(await this.#awaitReply(this.#started().compress(task)), `${task.kind}-done`);
   }
 
   #started(): Threads {
@@ -176,9 +175,12 @@ function deathFault(error: unknown): Fault {
   });
 }
 
-function unwrap<Done extends { readonly kind: string }>(
-  reply: Done | TaskFailed | CompressorReply | DigesterReply,
-): Done {
-  if (reply.kind === "failed") throw fromWire((reply as TaskFailed).fault);
-  return reply as Done;
+function unwrap<Kind extends Reply["kind"]>(reply: Reply, kind: Kind): Done<Kind> {
+  if (reply.kind === "failed") throw fromWire(reply.fault);
+  if (isOf(kind, reply)) return reply;
+  throw new Fault("EXPORT_INTERNAL", `a worker thread replied ${reply.kind}, not ${kind}`);
+}
+
+function isOf<Kind extends Reply["kind"]>(kind: Kind, reply: Reply): reply is Done<Kind> {
+  return reply.kind === kind;
 }

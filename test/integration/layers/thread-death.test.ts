@@ -33,3 +33,15 @@ test.for(ENDS)("a thread that $how fails all that waits, with its cause", async 
     });
   expect(await rejectionOf(pool.hashFile(entry))).toMatchObject({ code: "EXPORT_LAYER_THREAD" });
 });
+
+test("a thread's reply to another task is a fault", async () => {
+  const code = 'module.exports = async () => ({ kind: "hash-file-done", sha256: "", size: 0, tarSize: 1 });';
+  const entry = join(tempTree({ "confused.cjs": code }), "confused.cjs");
+  const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
+  onTestFinished(() => pool.close());
+  const copy = pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, -1);
+  expect(await rejectionOf(copy)).toMatchObject({
+    code: "EXPORT_INTERNAL",
+    message: "a worker thread replied hash-file-done, not copy-done",
+  });
+});
