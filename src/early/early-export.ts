@@ -34,8 +34,8 @@ const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
 interface Candidate extends EarlyPlan {
-  dueMs: number;
-  retryMs: number;
+  readonly dueMs: number;
+  readonly retryMs: number;
 }
 
 export interface EarlyOptions extends ExportParts {
@@ -139,41 +139,45 @@ export class EarlyExport implements EarlyWork {
     const { signal } = this.#ended;
     const finished = new FinishedBuildpacks(await readGroup(settings.groupPath), settings.layersDir);
     let waiting: Candidate[] = [];
-    let [isAnyOver, isPrepared] = [false, false];
+    let isPrepared = false;
     for (;;) {
       await this.#clock.wait(POLL_INTERVAL_MS, signal);
-      const over = finished.next(builderPid);
-      for (const buildpack of over) waiting.push(...(await this.#candidates(buildpack)));
+      for (const buildpack of finished.next(builderPid)) {
+        const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
+        if (this.#resources === undefined) {
+          this.#resources = await this.#openResources();
+          void awaitedLater(this.#keepPriorityLow());
+        }
+        waiting.push(...this.#candidates(buildpack, layers, this.#resources.analyzed));
+      }
+      const resources = this.#resources;
+      if (resources === undefined) continue;
       const due = waiting.filter(({ dueMs }) => dueMs <= this.#clock.now());
-      const retries = due.length === 0 ? [] : await this.#buildAll(due, builderPid, signal);
+      const retries = due.length === 0 ? [] : await this.#buildAll(due, resources, builderPid);
       waiting = [...waiting.filter((candidate) => !due.includes(candidate)), ...retries];
-      isAnyOver ||= over.length > 0;
-      // Not earlier: a build without time for early layers has none for this either.
-      if (isPrepared || !isAnyOver || waiting.length > 0) continue;
+      // Not earlier: a build that leaves no time for layers has none for this either.
+      if (isPrepared || waiting.length > 0) continue;
       isPrepared = true;
-      await this.#prepareExport();
+      this.#prepareExport(resources.analyzed);
     }
   }
 
   /** Spares the export the start of its threads and connections: a tenth of a second of CPU time. */
-  async #prepareExport(): Promise<void> {
+  #prepareExport(analyzed: Analyzed): void {
     const { settings } = this.#options;
-    const { analyzed } = await this.#openResources();
     const { signal } = this.#ended;
     signal.throwIfAborted();
     this.startThreads();
     if (this.#registries !== undefined) void warmConnections(this.#registries, settings, analyzed, signal);
   }
 
-  async #candidates(buildpack: GroupElement): Promise<Candidate[]> {
+  #candidates(buildpack: GroupElement, layers: readonly BuildpackLayer[], { metadata }: Analyzed): Candidate[] {
     const { settings } = this.#options;
-    const { layers } = await readBuildpackLayers(settings.layersDir, buildpack);
-    const { analyzed } = await this.#openResources();
     const hasBlobs = !settings.daemon && !settings.layout;
     return layers
-      .filter(({ launch, cache, hasContents }: BuildpackLayer) => (launch || cache) && hasContents)
+      .filter(({ launch, cache, hasContents }) => (launch || cache) && hasContents)
       .map(({ id, name, path, launch }) => {
-        const record = launch ? recordOf(analyzed.metadata.buildpacks, buildpack.id, name) : undefined;
+        const record = launch ? recordOf(metadata.buildpacks, buildpack.id, name) : undefined;
         return {
           id,
           source: directorySource(path, settings),
@@ -185,11 +189,12 @@ export class EarlyExport implements EarlyWork {
       });
   }
 
-  async #buildAll(due: readonly Candidate[], session: number, signal: AbortSignal): Promise<Candidate[]> {
-    const { workers, spools } = await this.#openResources();
+  async #buildAll(due: readonly Candidate[], resources: EarlyResources, session: number): Promise<Candidate[]> {
+    const { workers, spools } = resources;
     const { tuning } = this.#options.settings;
+    const { signal } = this.#ended;
     const context = { spoolDir: tuning.spoolDir, session };
-    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#scheduleRetry(candidate));
+    if (!hasMemoryFor(workers)) return due.map((candidate) => this.#postponed(candidate));
     const pool = openPool(tuning, workers);
     const builder = new EarlyBuilder(pool, spools);
     const retries: Candidate[] = [];
@@ -202,7 +207,7 @@ export class EarlyExport implements EarlyWork {
         const refused = start.kind === "started" ? await this.#build(candidate, start.build, builder, startMs) : start;
         if (refused === undefined) continue;
         this.#logger.debug(`Not exporting layer '${candidate.id}' early: ${refused.reason}`);
-        if (refused.kind === "retry") retries.push(this.#scheduleRetry(candidate));
+        if (refused.kind === "retry") retries.push(this.#postponed(candidate));
       }
     } finally {
       await pool.close();
@@ -230,15 +235,12 @@ export class EarlyExport implements EarlyWork {
     return undefined;
   }
 
-  #scheduleRetry(candidate: Candidate): Candidate {
+  #postponed(candidate: Candidate): Candidate {
     const { retryMs } = candidate;
-    candidate.dueMs = this.#clock.now() + retryMs;
-    candidate.retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
-    return candidate;
+    return { ...candidate, dueMs: this.#clock.now() + retryMs, retryMs: Math.min(2 * retryMs, MAX_RETRY_MS) };
   }
 
   async #openResources(): Promise<EarlyResources> {
-    if (this.#resources !== undefined) return this.#resources;
     const { settings, mode } = this.#options;
     const { tuning, daemon, layout, outputImage } = settings;
     const wanted = {
@@ -261,8 +263,6 @@ export class EarlyExport implements EarlyWork {
       this.#registries = connectRegistries(settings, capacity, { ...this.#options, ...observe });
       uploads = new EarlyUploads(this.#registries.repository(parseReference(outputImage)), this.#logger);
     }
-    void awaitedLater(this.#keepPriorityLow());
-    this.#resources = { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
-    return this.#resources;
+    return { analyzed, workers, spools: new SpoolFiles(tuning.spoolDir, spools), uploads };
   }
 }
