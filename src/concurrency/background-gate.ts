@@ -98,7 +98,7 @@ export class BackgroundGate {
   }
 
   /**
-   * The first foreground upload closes the gate until {@link foregroundIsOver}, also between uploads: a commit keeps a
+   * The first foreground upload closes the gate until {@link endForeground}, also between uploads: a commit keeps a
    * registry busy that may share the cores.
    * @param backlog bytes that are ready but not yet sent
    */
@@ -127,7 +127,7 @@ export class BackgroundGate {
     return foreground;
   }
 
-  foregroundIsOver(): void {
+  endForeground(): void {
     this.#isHeld = false;
     this.#admitWaiters();
   }

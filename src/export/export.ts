@@ -104,5 +104,5 @@ async function exportApp(
   });
   prepared.result().layers.release();
   store.onAppReady();
-  registries.appIsReady();
+  registries.onAppReady();
 }

@@ -84,8 +84,8 @@ export class Registries {
     return this.#gate.isForegroundAhead;
   }
 
-  appIsReady(): void {
-    this.#gate.foregroundIsOver();
+  onAppReady(): void {
+    this.#gate.endForeground();
   }
 
   get waitingUploads(): number {

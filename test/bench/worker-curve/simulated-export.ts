@@ -106,7 +106,7 @@ class Simulation {
     await uploads("app");
     const appReadyMs = this.#machine.now;
     this.#slots.liftLimit();
-    this.#gate.foregroundIsOver();
+    this.#gate.endForeground();
     await Promise.all([cache, ...made]);
     const wallMs = this.#machine.now;
     const share = (busyMs: number): number => busyMs / (wallMs - this.#fixed.startMs);

@@ -187,7 +187,7 @@ test("between two uploads the background waits until the foreground ends or stal
   void pass();
   await clock.advance(STEP_MS);
   expect(passed).toBe(1);
-  gate.foregroundIsOver();
+  gate.endForeground();
   await clock.advance(STEP_MS);
   expect(passed).toBe(2);
 });
@@ -238,7 +238,7 @@ test("each change is evaluated once for all waiters, which go in order of arriva
   }
   expect(went).toEqual([]);
   expect(waits).toBeLessThan(5);
-  gate.foregroundIsOver();
+  gate.endForeground();
   foreground.leave();
   await Promise.all(all);
   expect(went).toEqual(Array.from({ length: 500 }, (_, i) => i));
