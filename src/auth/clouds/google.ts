@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BaseExternalAccountClient, GoogleAuth, type JWTInput } from "google-auth-library";
+import { BaseExternalAccountClient, GoogleAuth } from "google-auth-library";
 import { z } from "zod";
 import { Fault } from "../../errors/fault.ts";
 import { registerSecret } from "../../errors/secrets.ts";
@@ -14,7 +14,14 @@ const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 
 const METADATA_HOST = "169.254.169.254";
 
-const schema = z.looseObject({ type: z.string() });
+const text = z.exactOptional(z.string());
+const secrets = { private_key: text, refresh_token: text, client_secret: text };
+/** An impersonated service account's file has the secrets of its user. */
+const schema = z.looseObject({
+  type: z.string(),
+  ...secrets,
+  source_credentials: z.exactOptional(z.looseObject(secrets)),
+});
 
 /**
  * An access token from Application Default Credentials: the file in `GOOGLE_APPLICATION_CREDENTIALS`, else the one of
@@ -42,18 +49,20 @@ async function readCredentialsFile({ environment, home }: CloudContext): Promise
 }
 
 async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
-  for (const value of Object.values(file))
-    if (typeof value === "string" && /^(?:-----BEGIN|1\/|GOCSPX-)/.test(value)) registerSecret(value);
+  for (const { private_key, refresh_token, client_secret } of [file, file.source_credentials ?? {}])
+    [private_key, refresh_token, client_secret].forEach(registerSecret);
   const auth = new GoogleAuth({
-    credentials: file as JWTInput,
+    credentials: file,
     scopes: SCOPE,
     clientOptions: { transporterOptions: { fetchImplementation: fetchThrough(http, signal) } },
   });
   const client = await auth.getClient();
   // By default it calls Google's token service directly, ignoring the configured transport (google-auth-library 10.9).
   if (client instanceof BaseExternalAccountClient) {
-    const exchange: object = Reflect.get(client, "stsCredential");
-    Reflect.set(exchange, "transporter", client.transporter);
+    const exchange: unknown = Reflect.get(client, "stsCredential");
+    if (!(exchange instanceof Object && "transporter" in exchange))
+      throw new Fault("EXPORT_INTERNAL", "google-auth-library exchanges tokens in another way than its version 10.9");
+    exchange.transporter = client.transporter;
   }
   const { token } = await client.getAccessToken();
   if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google returned no access token for the credentials file");

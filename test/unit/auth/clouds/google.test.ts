@@ -72,15 +72,16 @@ describe("the identity is", () => {
       ".config/gcloud/application_default_credentials.json": JSON.stringify({
         type: "authorized_user",
         client_id: "id",
-        client_secret: "GOCSPX-the-client-secret",
-        refresh_token: "1//the-refresh-token",
+        client_secret: "the-client-secret",
+        refresh_token: "the-refresh-token",
       }),
     });
     const credentials = await cloudCredentials("gcr.io", environment, home);
     expect(credentials.authorization).toBe(basic("google-access-token"));
     expect(google.requests.map(formOf)).toMatchObject([
-      { grant_type: "refresh_token", refresh_token: "1//the-refresh-token" },
+      { grant_type: "refresh_token", refresh_token: "the-refresh-token" },
     ]);
+    expect(withoutSecrets("the-client-secret the-refresh-token")).toBe("[redacted] [redacted]");
   });
 
   test("an external account's (workload identity federation)", async () => {
@@ -119,6 +120,23 @@ describe("no credentials", () => {
     const error = await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
     expect(String(error)).toContain(`${path}: not a file of Google credentials`);
     expect(String(error)).not.toContain("s3cret");
+  });
+
+  test("from a file whose refresh token is not a text", async () => {
+    const path = fileOf({ type: "authorized_user", client_id: "i", client_secret: "s", refresh_token: 1 });
+    const error = await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
+    expect(String(error)).toContain(`${path}: not a file of Google credentials`);
+  });
+
+  test("from a user who impersonates an invalid account, and whose secrets stay secret", async () => {
+    const user = { type: "authorized_user", client_secret: "secret-of-the-user", refresh_token: "token-of-the-user" };
+    const path = fileOf({
+      type: "impersonated_service_account",
+      service_account_impersonation_url: "none",
+      source_credentials: { ...user, client_id: "i" },
+    });
+    await rejectionOf(cloudCredentials("gcr.io", { GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
+    expect(withoutSecrets("secret-of-the-user token-of-the-user")).toBe("[redacted] [redacted]");
   });
 
   test("from a key that Google rejects", async () => {
