@@ -36,6 +36,12 @@ export interface DockerRequest {
   readonly body?: AsyncIterable<Uint8Array>;
 }
 
+/** A request with its whole path. */
+interface Exchange extends Omit<DockerRequest, "query"> {
+  readonly connection: number;
+  readonly timeoutMs: number;
+}
+
 /**
  * Docker's API at the newest version that both sides support (docs/compatibility.md#daemon-connection). Requests are
  * sequential on one connection; only downloads have their own.
@@ -88,13 +94,14 @@ export class DockerClient {
   async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
     const timeoutMs = request.body === undefined ? RESPONSE_TIMEOUT_MS : 0;
     const path = await this.#pathOf(request, signal);
-    return await this.#whole(await this.#send(CONNECTIONS.requests, request, path, timeoutMs, signal), signal);
+    const exchange = { ...request, path, connection: CONNECTIONS.requests, timeoutMs };
+    return await this.#whole(await this.#send(exchange, signal), signal);
   }
 
   /** The caller must read the response to its end or destroy it. */
   async download(request: DockerRequest, signal: AbortSignal): Promise<Readable> {
     const path = await this.#pathOf(request, signal);
-    const { body } = await this.#send(CONNECTIONS.downloads, request, path, 0, signal);
+    const { body } = await this.#send({ ...request, path, connection: CONNECTIONS.downloads, timeoutMs: 0 }, signal);
     return body;
   }
 
@@ -118,14 +125,7 @@ export class DockerClient {
   async #reportedVersion(signal: AbortSignal): Promise<string> {
     const response = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
     if (response !== undefined) return versionIn(response.headers["api-version"]) ?? NEWEST_API;
-    const path = `${this.#host.basePath}/version`;
-    const asked = await this.#send(
-      CONNECTIONS.requests,
-      { method: "GET", path },
-      path,
-      RESPONSE_TIMEOUT_MS,
-      signal,
-    ).catch(unlessRefused);
+    const asked = await this.#getUnversioned("/version", CONNECTIONS.requests, signal).catch(unlessRefused);
     const version = asked && decodeFirst(await this.#whole(asked, signal), versionType);
     return (version?.ok && versionIn(version.value.ApiVersion)) || OLDEST_API;
   }
@@ -139,10 +139,14 @@ export class DockerClient {
   }
 
   async #ping(connection: number, signal: AbortSignal): Promise<RawResponse> {
-    const path = `${this.#host.basePath}/_ping`;
-    const response = await this.#send(connection, { method: "GET", path }, path, RESPONSE_TIMEOUT_MS, signal);
+    const response = await this.#getUnversioned("/_ping", connection, signal);
     await this.#whole(response, signal);
     return response;
+  }
+
+  #getUnversioned(path: string, connection: number, signal: AbortSignal): Promise<RawResponse> {
+    const exchange = { method: "GET", path: `${this.#host.basePath}${path}`, connection } as const;
+    return this.#send({ ...exchange, timeoutMs: RESPONSE_TIMEOUT_MS }, signal);
   }
 
   async #pathOf({ path, query }: DockerRequest, signal: AbortSignal): Promise<string> {
@@ -151,13 +155,7 @@ export class DockerClient {
     return `${this.#host.basePath}/v${version}${path}${search}`;
   }
 
-  async #send(
-    connection: number,
-    { method, body }: DockerRequest,
-    path: string,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<RawResponse> {
+  async #send({ method, path, body, connection, timeoutMs }: Exchange, signal: AbortSignal): Promise<RawResponse> {
     try {
       const response = await exchangeOver(this.#connectionsOf(connection), {
         method,
