@@ -68,11 +68,9 @@ export class ConnectProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
     this.#server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
-    await promise;
+    await this.#server[Symbol.asyncDispose]();
   }
 
   #lets({ headers }: IncomingMessage): boolean {

@@ -57,9 +57,7 @@ export class ScriptedServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
     this.#server.closeAllConnections();
-    await promise;
+    await this.#server[Symbol.asyncDispose]();
   }
 }

@@ -76,10 +76,8 @@ export class FakeRegistry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
     this.#server.closeAllConnections();
-    await promise;
+    await this.#server[Symbol.asyncDispose]();
     await this.blobs.close();
     await rm(this.storage, { recursive: true });
   }

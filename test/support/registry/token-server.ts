@@ -48,8 +48,7 @@ export class TokenServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, "close");
+    await this.#server[Symbol.asyncDispose]();
   }
 
   #sign(scopes: readonly string[]): string {
