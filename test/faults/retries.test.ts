@@ -85,25 +85,30 @@ describe("opening an image", () => {
     return parseReference(`${scene.server.host}/${REPOSITORY}:v1`);
   }
 
+  const LAGGING = "404 of a mirror that lags behind";
   const PAGE = "<html>Down for maintenance</html>";
   test.each<[string, RegExp, Reply]>([
-    ["404 of a mirror that lags behind", MANIFESTS, refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
+    [LAGGING, MANIFESTS, refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")],
     ["404 without a body", MANIFESTS, { status: 404 }],
     ["page in place of the manifest", MANIFESTS, { status: 200, body: PAGE }],
     ["page in place of the config", BLOBS, { status: 200, body: PAGE }],
     ["redirect to nowhere", MANIFESTS, { status: 302, headers: { location: "login:now" } }],
     ["404 for /v2/ of a proxy", /^\/v2\/$/, { status: 404, body: PAGE }],
     ...[204, 304, 409, 410, 451].map((status): [string, RegExp, Reply] => [`${status}`, MANIFESTS, { status }]),
-  ])("retries a %s", async (_, target, answer) => {
+  ])("retries a %s, also if the image may be missing", async (name, target, answer) => {
     await using scene = await PushScene.open();
     const reference = await pushed(scene);
-    scene.fail("GET", target, { answer }, 5);
-    // Not the one that has pushed, which needs no further ping.
-    const registries = testRegistries(scene.logger, {}, { clock: scene.clock });
-    onTestFinished(() => registries.close());
-    const image = await registries.repository(reference).openImage(reference, PLATFORM, WORK);
-    expect(image.manifest.layers).toHaveLength(1);
-    expect(scene.logger.lines).toContain("info Successfully opened remote image after 5 retries");
+    // A definite "not found" is believed if the image may be missing.
+    const methods = name === LAGGING ? (["openImage"] as const) : (["openImage", "findImage"] as const);
+    for (const method of methods) {
+      scene.fail("GET", target, { answer }, 5);
+      // Not the one that has pushed, which needs no further ping.
+      const registries = testRegistries(scene.logger, {}, { clock: scene.clock });
+      onTestFinished(() => registries.close());
+      const image = await registries.repository(reference)[method](reference, PLATFORM, WORK);
+      expect(image?.manifest.layers).toHaveLength(1);
+      expect(scene.logger.lines.pop()).toBe("info Successfully opened remote image after 5 retries");
+    }
   });
 
   test("ends after six attempts if the image stays missing", async () => {
@@ -142,6 +147,7 @@ describe("opening an image", () => {
   test.each([
     ["400", { status: 400 }],
     ["405", { status: 405 }],
+    ["407", { status: 407 }],
     ["401", refusal(401, "UNAUTHORIZED", "log in")],
     ["403", refusal(403, "DENIED", "no")],
     ["404 of the repository", refusal(404, "NAME_UNKNOWN", "no such repository")],
@@ -150,7 +156,8 @@ describe("opening an image", () => {
     const reference = await pushed(scene);
     scene.fail("GET", MANIFESTS, { answer }, ALWAYS);
     await rejectionOf(scene.repository.openImage(reference, PLATFORM, WORK));
-    expect(scene.server.count("GET", MANIFESTS)).toBe(1);
+    await scene.repository.findImage(reference, PLATFORM, WORK).catch(() => undefined);
+    expect(scene.server.count("GET", MANIFESTS)).toBe(2);
   });
 
   test("ends at once with invalid credentials", async () => {

@@ -120,7 +120,7 @@ export function openRetry(timeouts: Timeouts, clock: Clock): (mayBeMissing: bool
   const policy = pushRetry(timeouts, clock);
   return (mayBeMissing) => {
     let failures = 0;
-    const mayPass = mayBeMissing ? isUnexplained404 : mayBeTransient;
+    const mayPass = (error: unknown) => mayBeTransient(error) && !(mayBeMissing && isExplained404(error));
     return {
       ...policy,
       waitMs: (next) => OPEN_WAITS_MS[next - 2] ?? policy.waitMs(next),
@@ -129,8 +129,8 @@ export function openRetry(timeouts: Timeouts, clock: Clock): (mayBeMissing: bool
   };
 }
 
-function isUnexplained404(error: unknown): boolean {
-  return error instanceof RegistryFault && error.code === NOT_FOUND && error.diagnostics.length === 0;
+function isExplained404(error: unknown): boolean {
+  return error instanceof RegistryFault && error.code === NOT_FOUND && error.diagnostics.length > 0;
 }
 
 /** The statuses that the reference does not retry, and that of a proxy that requires a login. */
