@@ -46,6 +46,11 @@ export class RegistryClient {
     this.#credentials = credentials;
   }
 
+  /** The registry has answered a ping. */
+  get isOpen(): boolean {
+    return this.#session !== undefined;
+  }
+
   async send(request: RegistryRequest): Promise<RegistryResponse> {
     return this.#small.run(
       request.priority,

@@ -58,8 +58,8 @@ const FINAL = new Set([401, 403, 404, 405]);
 
 /**
  * Checks push access by opening an upload and canceling it, like go-containerregistry's `CheckPushPermission`: a token
- * proves nothing, because Docker Hub issues one to everyone. Retries while the registry is busy; if it never answers,
- * the push reports it.
+ * proves nothing, because Docker Hub issues one to everyone. Retries while the registry is busy. The push reports a
+ * registry that never answers, or whose `/v2/` does not answer like one: that says nothing about access.
  * @throws RegistryFault of the refusal
  */
 export async function checkPush(connection: Connection, work: Work): Promise<void> {
@@ -70,7 +70,8 @@ export async function checkPush(connection: Connection, work: Work): Promise<voi
     location = opened.location;
   } catch (error) {
     work.signal?.throwIfAborted();
-    if (error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0)) throw error;
+    const isRefused = error instanceof RegistryFault && !error.isTemporary && FINAL.has(error.status ?? 0);
+    if (isRefused && connection.client.isOpen) throw error;
     return;
   }
   void cancelUpload(connection, location, work);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { pushRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { refusal } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -60,6 +61,16 @@ describe("a name that may not be pushed", () => {
     expect(run.stderr).toMatch(/^ERROR: failed to create new app image: /m);
     expect(run.stderr).not.toMatch("DENIED");
   });
+});
+
+test.each([402, 403, 404, 405, 410])("a ping that is answered once with %i is no refusal of a push", async (status) => {
+  const { app, cache, scene } = await scenes();
+  // Then only the check of the access pings the app image's registry.
+  writeAnalyzed(scene.output, await pushRunImage(`${cache.host}/run`));
+  app.faults.add({ method: "GET", target: /^\/v2\/$/, action: { answer: { status, body: "<html>" } } });
+  expect(await scene.export()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(app.faults.unused).toBe(0);
+  await verifyImage(scene.appImage);
 });
 
 test("a registry that is busy is asked again", async () => {
