@@ -178,8 +178,8 @@ export class ImageCache implements CacheStore {
       let { image, result } = await push();
       const missing = missingBlobs(result?.error, image);
       if (missing !== undefined) {
-        await this.#cache.repository.markMissing(missing, signal);
-        for (const push of pushes) push.pushIfMissing(missing);
+        const marked = await this.#cache.repository.markMissing(missing, { priority: CACHE_PRIORITY, signal });
+        for (const push of pushes) push.pushIfMissing(marked);
         ({ image, result } = await push());
       }
       if (result?.outcome === "failed") throw result.error;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 
-const NEVER = new AbortController().signal;
+const WORK = { priority: 0 };
 
 test.each([
   ["waits a moment", {}, 1000, "1s"],
@@ -11,12 +11,12 @@ test.each([
   await using scene = await PushScene.open(timeouts);
   const { blob } = await scene.pushWhole(1000);
   scene.clock.waits.length = 0;
-  await scene.repository.markMissing([blob.digest], NEVER);
+  await scene.repository.markMissing({ digests: [blob.digest], areNamed: true }, WORK);
   expect(scene.clock.waits).toEqual([waitMs]);
   expect(scene.logger.lines).toEqual([
-    `warn ${scene.repository.name} does not find blobs that were just uploaded; pushing the manifest again in ${shown}: ${blob.digest}`,
+    `warn ${scene.repository.name} does not find blobs that it accepted or reported; pushing the manifest again in ${shown}: ${blob.digest}`,
   ]);
   const uploads = scene.server.count("POST", UPLOADS);
-  await scene.repository.putBlob(blob, { priority: 0 });
+  await scene.repository.putBlob(blob, WORK);
   expect(scene.server.count("POST", UPLOADS)).toBe(uploads);
 });

@@ -133,9 +133,11 @@ export class RegistryApp implements AppDestination {
     let image = build(await Promise.all(described));
     let pushed = await this.#push(image, unsaved, early, signal);
     if (pushed.missing.size > 0) {
-      const lacking = [...pushed.missing];
-      await Promise.all(lacking.map(([repository, digests]) => repository.markMissing(digests, signal)));
-      const again = this.#addAgain(unsaved, pushed.missing, signal);
+      const work = { priority: APP_PRIORITY, signal };
+      const marked = [...pushed.missing].map(
+        async ([repository, blobs]) => [repository, await repository.markMissing(blobs, work)] as const,
+      );
+      const again = this.#addAgain(unsaved, new Map(await Promise.all(marked)), signal);
       image = build(await Promise.all(again.layers.map(({ added }) => added)));
       pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
     }

@@ -141,6 +141,12 @@ export async function verifyRefused(
 
 const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);
 
+/** If they are not named, some of the `digests` are missing, or none. */
+export interface MissingBlobs {
+  readonly digests: readonly Digest[];
+  readonly areNamed: boolean;
+}
+
 /**
  * The blobs whose absence made a registry refuse a manifest (distribution-spec v1.1.1, code-1). Registries name them
  * anywhere in the error; an error that names none means any blob of the manifest.
@@ -149,7 +155,7 @@ const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);
 export function missingBlobs(
   error: unknown,
   { configDescriptor, layers }: Pick<BuiltImage, "configDescriptor" | "layers">,
-): readonly Digest[] | undefined {
+): MissingBlobs | undefined {
   if (!(error instanceof RegistryFault)) return undefined;
   const unknown = error.diagnostics.filter(({ code }) => UNKNOWN.has(code));
   if (unknown.length === 0) return undefined;
@@ -157,5 +163,5 @@ export function missingBlobs(
   const named = new Set((words.match(/sha256:[0-9a-f]{64}/g) ?? []).filter(isSha256));
   const blobs = [configDescriptor, ...layers].map(({ digest }) => digest);
   const found = blobs.filter((digest) => named.has(digest));
-  return found.length === 0 ? blobs : found;
+  return found.length === 0 ? { digests: blobs, areNamed: false } : { digests: found, areNamed: true };
 }

@@ -4,11 +4,10 @@ import { RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
-import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
 import type { SavedName } from "../destination.ts";
-import { missingBlobs } from "./blobs.ts";
+import { type MissingBlobs, missingBlobs } from "./blobs.ts";
 import type { Work } from "./connection.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { RegistryRepository } from "./repository.ts";
@@ -52,7 +51,7 @@ export interface AppPush {
 
 export interface PushedApp {
   readonly names: readonly SavedName[];
-  readonly missing: ReadonlyMap<RegistryRepository, readonly Digest[]>;
+  readonly missing: ReadonlyMap<RegistryRepository, MissingBlobs>;
 }
 
 /**
@@ -89,7 +88,7 @@ function missingFrom(
   image: BuiltImage,
   repositoryOf: (reference: Reference) => RegistryRepository,
 ): PushedApp["missing"] {
-  const found = new Map<RegistryRepository, readonly Digest[]>();
+  const found = new Map<RegistryRepository, MissingBlobs>();
   for (const { reference, outcome, error } of results) {
     const missing = outcome === "failed" ? missingBlobs(error, image) : undefined;
     if (missing !== undefined) found.set(repositoryOf(reference), missing);

@@ -5,7 +5,15 @@ import { NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import { type Descriptor, isDistributable, type Platform } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { headBlob, memoryBlob, type Presence, RESTORE_HINT, remoteBlob, verifyRefused } from "./blobs.ts";
+import {
+  headBlob,
+  type MissingBlobs,
+  memoryBlob,
+  type Presence,
+  RESTORE_HINT,
+  remoteBlob,
+  verifyRefused,
+} from "./blobs.ts";
 import { type Connection, formatWait, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest } from "./manifests.ts";
@@ -83,28 +91,30 @@ export class RegistryRepository {
   }
 
   /**
-   * Handles the blobs whose absence made the registry refuse a manifest, with warnings. The next {@link putBlob} pushes
-   * those again that it only claimed to have. Those just uploaded may still be on their way to its storage, so this
-   * waits a moment.
-   * @throws the signal's reason
+   * Marks blobs for lack of which the registry refused a manifest, with warnings. Those it only reported are pushed
+   * again by the next {@link putBlob}; if the refusal names none, only those that it no longer reports. Others, such as
+   * those just uploaded, may still be on their way to its storage, so that the manifest must wait a moment.
+   * @returns the blobs to be pushed again
+   * @throws RegistryFault; the signal's reason
    */
-  async markMissing(digests: readonly Digest[], signal: AbortSignal): Promise<void> {
+  async markMissing({ digests, areNamed }: MissingBlobs, work: Work): Promise<readonly Digest[]> {
     const { logger, pushRetry } = this.#connection;
-    const { sent = [], reported = [] } = Object.groupBy(digests, (digest) =>
-      this.#sent.has(digest) ? "sent" : "reported",
-    );
-    for (const digest of reported) {
-      this.#present.delete(digest);
-      this.#missing.add(digest);
-    }
-    if (reported.length > 0)
-      logger.warn(`${this.name} reported blobs it does not have; uploading them again: ${reported.join(", ")}`);
-    if (sent.length === 0) return;
+    const reported = digests.filter((digest) => !this.#sent.has(digest));
+    for (const digest of reported) this.#present.delete(digest);
+    const presences = areNamed ? [] : await Promise.all(reported.map((digest) => this.#presence(digest, work)));
+    const missing = reported.filter((_, i) => areNamed || presences[i] === "absent");
+    for (const digest of missing) this.#missing.add(digest);
+    if (missing.length > 0)
+      logger.warn(`${this.name} reported blobs it does not have; uploading them again: ${missing.join(", ")}`);
+    const isExplained = !areNamed && missing.length > 0;
+    const others = isExplained ? [] : digests.filter((digest) => !missing.includes(digest));
+    if (others.length === 0) return missing;
     const waitMs = Math.min(SETTLE_MS, pushRetry.budgetMs);
     const again = `pushing the manifest again in ${formatWait(waitMs)}`;
-    logger.warn(`${this.name} does not find blobs that were just uploaded; ${again}: ${sent.join(", ")}`);
+    logger.warn(`${this.name} does not find blobs that it accepted or reported; ${again}: ${others.join(", ")}`);
     const { clock = SYSTEM_CLOCK } = pushRetry;
-    await clock.wait(waitMs, signal);
+    await clock.wait(waitMs, work.signal);
+    return missing;
   }
 
   /**

@@ -64,6 +64,23 @@ describe("a blob that disappears before the manifest is pushed", () => {
     await verifyImage(scene.appImage);
   });
 
+  test.for([[], ["-parallel"]])("is not uploaded again if it was not lost (%j)", async (flags) => {
+    const { registry, scene } = await rebuilt();
+    const silent = refusal(400, "MANIFEST_BLOB_UNKNOWN", "some blob is unknown");
+    for (const target of [/app\/manifests/, /cache\/manifests/])
+      registry.faults.add({ method: "PUT", target, action: { answer: silent } });
+    // Then this layer cannot be made again.
+    rmSync(scene.layerPath("libraries"), { recursive: true });
+    scene.change("jdk");
+    const run = await scene.export({ flags });
+    expect(run.exitCode).toBe(0);
+    expect(run.stderr.match(/it accepted or reported; pushing the manifest again in 1s: /g)).toHaveLength(2);
+    expect(run.stderr).not.toContain("uploading them again");
+    expect(registry.faults.unused).toBe(0);
+    await verifyImage(scene.appImage);
+    await verifyImage(scene.cacheImage);
+  });
+
   test("is one error and moves no name if it cannot be rebuilt", async () => {
     const { registry, scene, app, digestOf } = await rebuilt();
     rmSync(scene.layerPath("libraries"), { recursive: true });
@@ -123,7 +140,7 @@ test("a blob that was sent and is lost at once is one error, and no name is move
   expect(run.exitCode).toBe(62);
   expect(run.stderr).toMatch(/ERROR: failed to export: failed to write image .*MANIFEST_BLOB_UNKNOWN: blob unknown/);
   expect(run.stderr).toContain(`(HTTP 400 for manifest latest of ${registry.host}/app)`);
-  const warning = `${registry.host}/app does not find blobs that were just uploaded; pushing the manifest again in 1s: `;
+  const warning = `${registry.host}/app does not find blobs that it accepted or reported; pushing the manifest again in 1s: `;
   expect(run.stderr).toContain(`Warning: ${warning}sha256:`);
   expect(run.stderr).not.toContain("uploading them again");
   expect(registry.manifests.find("app", "latest")).toBeUndefined();
