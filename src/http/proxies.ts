@@ -7,23 +7,30 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
- * with a host is parsed again as `http://<value>`; if that fails too, there is no proxy. An empty host before a port is
- * this machine (net/dial.go, `Dial`). A proxy of an unknown scheme that names a port is used as an HTTP proxy
+ * with a host is parsed again as `http://<value>`; if that fails too, or for a value with a leading blank or with control
+ * characters, there is no proxy. An empty host before a port is this machine (net/dial.go, `Dial`). A proxy of an unknown scheme that names a port is used as an HTTP proxy
  * (net/http/transport.go, `dialConn`).
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
- * a port
+ * a port; for a port above 65535
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const name = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
-  const value = environment[name] || environment[name.toLowerCase()];
-  const proxy = value ? parseProxy(value) : undefined;
-  if (proxy === undefined) return undefined;
+  const value = environment[name] || environment[name.toLowerCase()] || "";
+  if (/^ |\p{Cc}/u.test(value)) return undefined;
+  const port = PORT.exec(value)?.[1] ?? "";
+  const isValidPort = Number(port) <= 65_535;
+  const proxy = isValidPort ? parseProxy(value) : undefined;
+  if (proxy === undefined && isValidPort) return undefined;
   if (name === "HTTP_PROXY" && environment.REQUEST_METHOD)
     throw new Fault(
       "EXPORT_REGISTRY_PROXY",
       "refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy",
     );
   if (!usesProxy(url, environment.NO_PROXY || environment.no_proxy || "")) return undefined;
+  if (proxy === undefined)
+    throw new Fault("EXPORT_REGISTRY_PROXY", `proxyconnect tcp: dial tcp: address ${port}: invalid port`, {
+      hint: `Correct the port in ${name}.`,
+    });
   registerSecret(decode(proxy.password).toString());
   registerSecret(proxyAuthorization(proxy)?.replace(/^Basic /, ""));
   if (Object.hasOwn(DEFAULT_PORT, proxy.protocol)) return proxy;
@@ -33,6 +40,9 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
     hint: `Give the port of ${name}, or use one of the schemes http, https and socks5.`,
   });
 }
+
+/** After scheme, login and host. */
+const PORT = /^(?:[a-z][a-z\d+.-]*:\/\/)?[^/?#]*:(\d+)(?:[/?#]|$)/i;
 
 /** Scheme and login, if any, before a port without a host. */
 const WITHOUT_HOST = /^(?:[a-z][a-z\d+.-]*:\/\/)?(?:[^/?#]*@)?(?=:\d*(?:[/?#]|$))/i;

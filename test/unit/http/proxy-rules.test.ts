@@ -83,6 +83,11 @@ test.each<[string, Record<string, string>, string, string | undefined]>([
   ],
   ["none", {}, EXAMPLE, undefined],
   ["nonsense", { HTTP_PROXY: "a b" }, EXAMPLE, undefined],
+  ["none for a leading blank", { HTTP_PROXY: " http://proxy:3128" }, EXAMPLE, undefined],
+  ["none for a line break", { HTTP_PROXY: "http://proxy:3128\n" }, EXAMPLE, undefined],
+  ["none for an invalid port, either", { HTTP_PROXY: "proxy:99999", NO_PROXY: ".com" }, EXAMPLE, undefined],
+  ["one whose password looks like a port", { HTTP_PROXY: "u:99999@proxy" }, EXAMPLE, "http://u:99999@proxy/"],
+  ["one whose path looks like a port", { HTTP_PROXY: "proxy/x:99999" }, EXAMPLE, "http://proxy/x:99999"],
   [
     "a name of another script by its end",
     { NO_PROXY: ".示例.com", HTTP_PROXY: "proxy" },
@@ -146,12 +151,18 @@ test.each([
   expect(proxyFor(new URL(`http://${host}`), environment) !== undefined).toBe(uses);
 });
 
-test.each([
+const INVALID_PORT = /^proxyconnect tcp: dial tcp: address 312800: invalid port$/;
+
+test.each<[Record<string, string>, RegExp]>([
   [
     { HTTP_PROXY: "http://10.1.2.3:8080", REQUEST_METHOD: "PUT" },
     /^refusing to use HTTP_PROXY value in CGI environment/,
   ],
   [{ HTTP_PROXY: "foo://host" }, /unknown proxy scheme: foo$/],
+  [{ HTTP_PROXY: "http://u:p@10.0.0.1:312800" }, INVALID_PORT],
+  [{ HTTP_PROXY: "u:p@10.0.0.1:312800" }, INVALID_PORT],
+  [{ HTTP_PROXY: "socks5://[::1]:312800" }, INVALID_PORT],
+  [{ HTTP_PROXY: ":312800/x" }, INVALID_PORT],
 ])("rejects %j", (environment, message) => {
   expect(thrownBy(() => proxyFor(new URL("http://r.example/"), environment))).toMatchObject({
     message: expect.stringMatching(message),
