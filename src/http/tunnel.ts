@@ -66,7 +66,8 @@ export function decode(text: string): Buffer {
 }
 
 /**
- * Opens a connection to a host through an HTTP proxy's open connection (RFC 9110 section 9.3.6).
+ * Opens a connection to a host through an HTTP proxy's open connection (RFC 9110 section 9.3.6). Any status but 200 is a
+ * refusal, as in Go (net/http/transport.go, `dialConn`).
  * @param authority `host:port`
  * @throws ProxyRefusal
  */
@@ -94,7 +95,7 @@ export async function connectThrough(
     asked.end();
     const [response, , head] = await once(asked, "connect");
     const status: number = response.statusCode;
-    if (status < 200 || status > 299)
+    if (status !== 200)
       throw new ProxyRefusal(proxy.host, response.statusMessage || `status ${status}`, {
         status,
         isTemporary: isTemporaryStatus(status),

@@ -188,6 +188,15 @@ describe("a failure at a proxy names the proxy and not the registry", () => {
       });
     },
   );
+
+  test.each([204, 302])("that answers CONNECT with %i refuses the connection", async (status) => {
+    const host = await serve((socket) => void socket.once("data", () => socket.end(`HTTP/1.1 ${status} Odd\r\n\r\n`)));
+    expect(await failureAt(`http://${host}`)).toMatchObject({
+      message: expect.stringMatching(/: Odd$/),
+      hint: expect.stringContaining(`The proxy ${host} answers ${status} to connections to ${NAME}`),
+      isTemporary: false,
+    });
+  });
 });
 
 describe("a server with a certificate of a private CA", () => {
