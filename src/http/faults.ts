@@ -16,6 +16,7 @@ const PUBLIC_PARAMETERS = new Set(["scope", "service", "mount", "from", "digest"
 
 export function redactUrl(url: URL): string {
   const shown = new URL(url);
+  shown.hash = "";
   if (shown.password !== "") shown.password = "xxxxx";
   for (const name of new Set(shown.searchParams.keys()))
     if (!PUBLIC_PARAMETERS.has(name)) shown.searchParams.set(name, "REDACTED");

@@ -67,6 +67,7 @@ test("the fault of a HEAD request explains why it has no details", () => {
 });
 
 test.each([
+  ["https://s3.example/x#s3cret", "https://s3.example/x"],
   ["https://r/v2/?digest=sha256:a&from=b&_state=s3cret", "https://r/v2/?digest=sha256%3Aa&from=b&_state=REDACTED"],
   [
     "https://u:s3cret@s3.example/x?X-Amz-Signature=s3cret&X-Amz-Signature=again",
