@@ -27,6 +27,10 @@ export class HttpError extends Error {
   }
 }
 
+export function isConnectTimeout(error: unknown): boolean {
+  return error instanceof HttpError && error.code === "HTTP_CONNECT_TIMEOUT";
+}
+
 /**
  * As in Go's net/dial.go: the delay before the other address family is tried in parallel (RFC 6555, `FallbackDelay`),
  * and the minimum share of the timeout for one of several addresses (`partialDeadline`).
@@ -164,8 +168,7 @@ export async function secure(
     return await shakeHands(socket, address, settings, left(), session);
   } catch (error) {
     settings.sessions.delete(serverOf(address));
-    const isTimeout = error instanceof HttpError && error.code === "HTTP_CONNECT_TIMEOUT";
-    if (session === undefined || isTimeout || left().signal.aborted) throw error;
+    if (session === undefined || isConnectTimeout(error) || left().signal.aborted) throw error;
   }
   return await shakeHands(await open(), address, settings, left());
 }

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
-import { HttpError } from "./dial.ts";
+import { HttpError, isConnectTimeout } from "./dial.ts";
 import { isBadCertificate, isHttp2, networkHint, PROXY_LOGIN_HINT } from "./network-hints.ts";
 import { isFinalRefusal, isPlainHttp, tlsFailure } from "./tls-failures.ts";
 import { ProxyFailure, ProxyRefusal } from "./tunnel.ts";
@@ -242,6 +242,7 @@ function reasonOf(code: string, error: unknown): string {
 
 interface FailedExchange {
   readonly hasResponded: boolean;
+  readonly connectMs: number;
 }
 
 /**
@@ -262,15 +263,20 @@ export function networkFault(method: string, url: URL, thrown: unknown, exchange
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${text}`, {
     isTemporary: !isPermanent,
     isStranger: exchange?.hasResponded === false && (failure !== undefined || isBeforeAnyResponse(code, error)),
-    silentMs: error instanceof HttpError ? (error.silentMs ?? 0) : 0,
+    silentMs: silenceMs(error, exchange),
     destination: url.host,
     cause: error,
     ...(hint === undefined ? {} : { hint }),
   });
 }
 
+function silenceMs(error: unknown, exchange: FailedExchange | undefined): number {
+  if (isConnectTimeout(error)) return exchange?.connectMs ?? 0;
+  return error instanceof HttpError ? (error.silentMs ?? 0) : 0;
+}
+
 function isBeforeAnyResponse(code: string, error: unknown): boolean {
-  if (error instanceof ProxyRefusal || code === "HTTP_CONNECT_TIMEOUT") return true;
+  if (error instanceof ProxyRefusal || isConnectTimeout(error)) return true;
   if (code.startsWith("HPE_") || code === "EPROTO" || tlsFailure(error) !== undefined) return true;
   return error instanceof Error && "syscall" in error && ["connect", "getaddrinfo"].includes(String(error.syscall));
 }

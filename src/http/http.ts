@@ -14,7 +14,7 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  * (`-retry-budget`). Waits between attempts are random, at most `firstWaitMs` at first, and double up to
  * `longestWaitMs`.
  *
- * A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
+ * A connection must open within `connectMs`. A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
  * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
  * stores. A query for an upload's offset may take `statusMs`, because the upload can also restart. A connection fails
  * after `stallMs` in which it accepts no waiting bytes, or delivers nothing of a response that has begun.
@@ -23,6 +23,7 @@ export interface Timeouts {
   readonly budgetMs: number;
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
+  readonly connectMs: number;
   readonly responseMs: number;
   readonly commitMs: number;
   readonly statusMs: number;
@@ -37,6 +38,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   budgetMs: 300_000,
   firstWaitMs: 500,
   longestWaitMs: 15_000,
+  connectMs: 30_000,
   responseMs: 60_000,
   commitMs: 600_000,
   statusMs: 5_000,
@@ -47,11 +49,12 @@ const MIN_SILENCE_MS = 5000;
 
 /** No attempt may stall for longer than the retry budget. Without a budget there is only one attempt. */
 function withinBudget(timeouts: Timeouts): Timeouts {
-  const { budgetMs, responseMs, commitMs, stallMs } = timeouts;
+  const { budgetMs, connectMs, responseMs, commitMs, stallMs } = timeouts;
   if (budgetMs === 0) return timeouts;
   const maxMs = Math.max(budgetMs, MIN_SILENCE_MS);
   return {
     ...timeouts,
+    connectMs: Math.min(connectMs, maxMs),
     responseMs: Math.min(responseMs, maxMs),
     commitMs: Math.min(commitMs, maxMs),
     stallMs: Math.min(stallMs, maxMs),
@@ -116,7 +119,8 @@ export class Http {
     const throttle = this.#throttleOf(url);
     const startedMs = await throttle.admit(signal);
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
-    const route = { url, isInsecure, proxy };
+    const { connectMs, stallMs } = this.timeouts;
+    const route = { url, isInsecure, proxy, connectMs };
     const forwarder = forwardingProxy(route);
     const authorization = forwarder && proxyAuthorization(forwarder);
     try {
@@ -131,7 +135,7 @@ export class Http {
         },
         body,
         headersTimeoutMs,
-        bodyTimeoutMs: this.timeouts.stallMs,
+        bodyTimeoutMs: stallMs,
         signal,
       };
       const file = body instanceof UploadBody && body.isLarge ? fileBody(body) : undefined;
@@ -144,7 +148,7 @@ export class Http {
       return { ...response, url };
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.host) });
+      throw networkFault(method, url, error, { hasResponded: this.#responded.has(url.host), connectMs });
     }
   }
 

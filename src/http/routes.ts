@@ -4,16 +4,18 @@ import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, 
 import { Connections } from "./transport.ts";
 import { connectThrough, connectThroughSocks, throughProxy } from "./tunnel.ts";
 
-const CONNECT_TIMEOUT_MS = 30_000;
-
 /** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. */
+/**
+ * The way to a host. Only the origin of `url` matters; `isInsecure` skips the verification of certificates. A connection
+ * must open within `connectMs`, with its tunnel and its TLS handshakes.
+ */
 export interface Route {
   readonly url: URL;
   readonly isInsecure: boolean;
   readonly proxy: URL | undefined;
+  readonly connectMs: number;
 }
 
 /** The proxy, if it receives whole requests instead of opening a tunnel: its connections carry those to every http host. */
@@ -48,8 +50,8 @@ export class Routes {
     await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
-  async #open({ url, isInsecure, proxy }: Route): Promise<Socket> {
-    const endMs = performance.now() + CONNECT_TIMEOUT_MS;
+  async #open({ url, isInsecure, proxy, connectMs }: Route): Promise<Socket> {
+    const endMs = performance.now() + connectMs;
     const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
     const tls = isInsecure ? unverifiedTls : () => this.#verify();
     const target = addressOf(url);

@@ -29,6 +29,7 @@ interface WireRoute {
   readonly url: string;
   readonly isInsecure: boolean;
   readonly proxy: string | undefined;
+  readonly connectMs: number;
 }
 
 /**
@@ -69,12 +70,12 @@ export type UploadReply =
   | { readonly kind: "stalled"; readonly position: number }
   | { readonly kind: "failed"; readonly error: WireError; readonly position: number };
 
-export function routeToWire({ url, isInsecure, proxy }: Route): WireRoute {
-  return { url: url.origin, isInsecure, proxy: proxy?.href };
+export function routeToWire({ url, proxy, ...rest }: Route): WireRoute {
+  return { ...rest, url: url.origin, proxy: proxy?.href };
 }
 
-export function routeFromWire({ url, isInsecure, proxy }: WireRoute): Route {
-  return { url: new URL(url), isInsecure, proxy: proxy === undefined ? undefined : new URL(proxy) };
+export function routeFromWire({ url, proxy, ...rest }: WireRoute): Route {
+  return { ...rest, url: new URL(url), proxy: proxy === undefined ? undefined : new URL(proxy) };
 }
 
 type Field = string | number | boolean | undefined;

@@ -1,10 +1,16 @@
-import { describe, expect, test } from "vitest";
+import { connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { DEFAULT_TIMEOUTS } from "../../src/http/http.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { parseReference } from "../../src/oci/reference.ts";
+import { tempTree } from "../support/files/temp-tree.ts";
 import { TestBlob } from "../support/growing-blob.ts";
+import { CertificateAuthority } from "../support/network/certificate.ts";
+import { RawServer } from "../support/network/raw-server.ts";
 import { seededBytes } from "../support/random.ts";
 import { type Exchange, type Reply, refusal } from "../support/registry/exchange.ts";
 import type { FaultAction } from "../support/registry/faults.ts";
+import { testRegistries } from "../support/registry/test-registries.ts";
 import { ALWAYS, PushScene, REPOSITORY, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const MIB = 1 << 20;
@@ -168,6 +174,34 @@ describe("an interrupted upload", () => {
     scene.fail("GET", UPLOADS, { answer: { status: 503 } });
     const { blob } = await scene.pushWhole(SIZE);
     expect(blob.reads).toEqual([0, BROKEN_AT]);
+  });
+
+  test("resumes if no connection opens when the registry is asked for the status", async () => {
+    const authority = new CertificateAuthority();
+    await using scene = await PushScene.open({}, { tls: authority.issue("registry.example") });
+    const proxy = await RawServer.start((socket) => {
+      // The request for the status opens the second connection.
+      if (proxy.connections === 2) return;
+      socket.once("data", () => {
+        const registry = connect(Number(scene.server.host.split(":")[1]), "127.0.0.1");
+        registry.on("error", () => socket.destroy());
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        socket.pipe(registry).pipe(socket);
+        if (proxy.connections > 1) return;
+        socket.on("data", () => socket.bytesRead > BROKEN_AT && socket.destroy());
+        socket.on("close", () => registry.end());
+      });
+    });
+    onTestFinished(() => proxy[Symbol.asyncDispose]());
+    const SSL_CERT_FILE = `${tempTree({ "ca.pem": authority.pem })}/ca.pem`;
+    const environment = { HTTPS_PROXY: proxy.host, SSL_CERT_FILE };
+    const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 1000 };
+    const registries = testRegistries(scene.logger, {}, { environment, timeouts, connections: 1 });
+    onTestFinished(() => registries.close());
+    const blob = TestBlob.complete(seededBytes(SIZE, 1));
+    await registries.repository(parseReference("registry.example/app")).putBlob(blob, { priority: 0 });
+    expect(proxy.connections).toBe(3);
+    expect(blob.reads).toEqual([0, expect.toSatisfy((offset: number) => offset > 0)]);
   });
 
   test.each<[string, Reply]>([

@@ -32,8 +32,8 @@ const WORK = { priority: 0 };
 
 describe("the budget bounds one stalled attempt", () => {
   test("no timeout is longer", () => {
-    const { responseMs, commitMs, stallMs } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 }).timeouts;
-    expect({ responseMs, commitMs, stallMs }).toEqual({ responseMs: 8000, commitMs: 8000, stallMs: 8000 });
+    const { timeouts } = new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 8000 });
+    expect(timeouts).toMatchObject({ connectMs: 8000, responseMs: 8000, commitMs: 8000, stallMs: 8000 });
     expect(new Http({}, { ...DEFAULT_TIMEOUTS, budgetMs: 0 }).timeouts.commitMs).toBe(DEFAULT_TIMEOUTS.commitMs);
   });
 
@@ -46,6 +46,23 @@ describe("the budget bounds one stalled attempt", () => {
     expect(scene.server.count("PATCH", UPLOADS)).toBeLessThanOrEqual(10);
   });
 });
+
+test.each(["http", "https", "socks5"])(
+  "an %s proxy that accepts connections and stays silent uses up the budget",
+  async (scheme) => {
+    const proxy = await RawServer.start(() => undefined);
+    onTestFinished(() => proxy[Symbol.asyncDispose]());
+    const environment = { HTTPS_PROXY: `${scheme}://${proxy.host}` };
+    const timeouts = { ...DEFAULT_TIMEOUTS, connectMs: 100, budgetMs: 100 };
+    const registries = testRegistries(new RecordingLogger(), {}, { environment, timeouts });
+    onTestFinished(() => registries.close());
+    const repository = registries.repository(parseReference("registry.example/app"));
+    const failure = await rejectionOf(repository.putBytes(seededBytes(100, 1), WORK));
+    expect(failure).toMatchObject({
+      hint: expect.stringContaining("Tried once; registry.example has never answered."),
+    });
+  },
+);
 
 describe("a registry that refuses connections", () => {
   async function closedPort(): Promise<string> {

@@ -217,6 +217,7 @@ test("a thread sends no chunk before it is admitted", async () => {
     url: new URL(`http://127.0.0.1:${(sink.address() as AddressInfo).port}`),
     isInsecure: false,
     proxy: undefined,
+    connectMs: 30_000,
   };
   if (file === undefined) throw new Error("the spool is not in a file");
   const { status } = await own.exchange(route, request, file);

@@ -4,6 +4,7 @@ import { type Progressed, retrying } from "../../concurrency/retry.ts";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { messageOf } from "../../errors/fault.ts";
 import { discard } from "../../http/body.ts";
+import { isConnectTimeout } from "../../http/dial.ts";
 import { isTemporary, RegistryFault, UNREACHABLE } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
 import { type BodyHooks, type BodyRange, LISTEN_MS, UploadBody } from "../../http/upload-body.ts";
@@ -192,8 +193,9 @@ export class Upload {
       return await readUploadStatus(this.#connection, location, sent, this.#options);
     } catch (error) {
       if (!(error instanceof RegistryFault)) throw error;
-      // A registry that is down now may know the upload later; after a second failure, or silence, it is not asked again.
-      const isDown = error.isTemporary && error.silentMs === 0;
+      // A registry that is down now may know the upload later; after a second failure, or a silence after the request, it
+      // is not asked again.
+      const isDown = error.isTemporary && (error.silentMs === 0 || isConnectTimeout(error.cause));
       if (isDown && this.#statusFailures++ === 0) throw error;
       return undefined;
     }
