@@ -105,7 +105,7 @@ export class LayoutApp implements AppDestination {
 
   async addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     const from = originOf(runImage);
-    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal)));
+    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal, true)));
   }
 
   async addLayer(
@@ -114,14 +114,15 @@ export class LayoutApp implements AppDestination {
     signal: AbortSignal,
   ): Promise<Descriptor> {
     if (content.kind === "made") return await this.#addMade(id, content, signal);
+    const { descriptor, from, otherwise } = content;
     try {
-      await this.#copy(content.descriptor, originOf(content.from), signal);
-      return content.descriptor;
+      const isHere = await this.#copy(descriptor, originOf(from), signal);
+      if (isHere || otherwise === undefined) return descriptor;
     } catch (error) {
       const isBroken = error instanceof Fault && error.code === WRONG_SIZE;
-      if (!isBroken || content.otherwise === undefined) throw error;
-      return await this.#addMade(id, content.otherwise, signal);
+      if (!isBroken || otherwise === undefined) throw error;
     }
+    return await this.#addMade(id, otherwise, signal);
   }
 
   async save({ layers, base, build }: UnsavedImage, signal: AbortSignal): Promise<SavedImage> {
@@ -185,9 +186,10 @@ export class LayoutApp implements AppDestination {
     }
   }
 
-  async #copy(descriptor: Descriptor, from: string, signal: AbortSignal): Promise<void> {
+  async #copy(descriptor: Descriptor, from: string, signal: AbortSignal, mayBeEmpty = false): Promise<boolean> {
     await this.#first.layout.create();
-    await this.#writes.run(APP_PRIORITY, () => copyBlob(this.name, descriptor, from), 0, signal);
+    const copy = () => copyBlob(this.name, descriptor, from, mayBeEmpty);
+    return await this.#writes.run(APP_PRIORITY, copy, 0, signal);
   }
 
   async #putCopy(image: BuiltImage, { layout, reference }: NamedLayout): Promise<void> {

@@ -111,16 +111,16 @@ export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSign
 }
 
 /**
- * Copies a layer's blob from another layout, as a reflink if possible. An absent or empty blob is skipped: the layout
- * is sparse there (docs/compatibility.md#layout-files).
- * @returns false if nothing was copied
+ * Copies a layer's blob from another layout, as a reflink if possible.
+ * @param mayBeEmpty an empty file counts as absent
+ * @returns false if it is absent there: the layout is sparse (docs/compatibility.md#layout-files)
  * @throws Fault with {@link WRONG_SIZE} for a blob of another size
  */
-export async function copyBlob(root: string, blob: Sized, from: string): Promise<boolean> {
-  if (await isThere(root, blob)) return false;
+export async function copyBlob(root: string, blob: Sized, from: string, mayBeEmpty = false): Promise<boolean> {
+  if (await isThere(root, blob)) return true;
   const { digest, size } = blob;
   const found = await blobSize(from, digest);
-  if (found === undefined || found === 0) return false;
+  if (found === undefined || (found === 0 && mayBeEmpty)) return false;
   if (found !== size)
     throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
       destination: root,
@@ -142,7 +142,7 @@ export async function linkBlob(root: string, blob: Sized, from: string): Promise
     await underTemporaryName(root, blob.digest, (temporary) => link(blobPath(from, blob.digest), temporary));
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    await copyBlob(root, blob, from);
+    await copyBlob(root, blob, from, true);
   }
 }
 

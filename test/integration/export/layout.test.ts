@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
@@ -101,30 +111,69 @@ test("a rebuild into the same layout compresses nothing and touches no blob", as
   expect(stamps()).toEqual(stampsBefore);
 });
 
-describe("a rebuild into another layout", () => {
-  test("copies unchanged blobs and rebuilds broken ones", async () => {
+describe("a layer of the previous image whose blob", () => {
+  const damages = {
+    "is absent": (blob: string) => rmSync(blob),
+    "is empty": (blob: string) => truncateSync(blob),
+    "is cut": (blob: string) => truncateSync(blob, 10),
+    "has a directory in its place": (blob: string) => {
+      rmSync(blob);
+      mkdirSync(blob);
+    },
+  };
+  const damaged = async (how: keyof typeof damages) => {
     const scene = await LayoutScene.open();
     expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
     const before = verifyLayout(scene.pathOf());
     scene.analyze();
-    truncateSync(blobFile(scene.pathOf(), before.layers[1]?.digest ?? ""), 10);
-    const run = await scene.export("app:v2");
+    damages[how](blobFile(scene.pathOf(), before.layers[2]?.digest ?? ""));
+    return { scene, layers: before.layers };
+  };
+  const removeFiles = ({ output }: LayoutScene) =>
+    rmSync(join(output.layersDir, "samples_java", "libraries"), { recursive: true });
+
+  test.for([
+    ["is absent", "latest"],
+    ["is absent", "v2"],
+    ["is empty", "latest"],
+    ["is empty", "v2"],
+    ["is cut", "latest"],
+    ["is cut", "v2"],
+    ["has a directory in its place", "v2"],
+  ] as const)("%s is built again for the layout %s", async ([how, tag]) => {
+    const { scene, layers } = await damaged(how);
+    const run = await scene.export(`app:${tag}`);
     expect(run).toMatchObject({ exitCode: 0 });
-    const after = verifyLayout(scene.pathOf("v2"));
-    expect(after.layers).toEqual(before.layers);
-    expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 1 }, libraries: { compressions: 0 } });
+    expect(verifyLayout(scene.pathOf(tag)).layers).toEqual(layers);
+    expect(layerWork(run.events)).toMatchObject({ jdk: { compressions: 0 }, libraries: { compressions: 1 } });
   });
 
-  test("lists absent blobs", async () => {
-    const scene = await LayoutScene.open();
-    expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
-    const before = verifyLayout(scene.pathOf());
-    scene.analyze();
-    writeFileSync(blobFile(scene.pathOf(), before.layers[2]?.digest ?? ""), "");
+  test("is absent is listed if it has no files", async () => {
+    const { scene, layers } = await damaged("is absent");
+    removeFiles(scene);
     expect(await scene.export("app:v2")).toMatchObject({ exitCode: 0 });
     const after = verifyLayout(scene.pathOf("v2"));
-    expect(after.layers).toEqual(before.layers.map((layer, i) => ({ ...layer, isHere: i !== 2 })));
+    expect(after.layers).toEqual(layers.map((layer, i) => ({ ...layer, isHere: i !== 2 })));
   });
+
+  test.for(["is empty", "is cut"] as const)("%s is an error if it has no files", async (how) => {
+    const { scene } = await damaged(how);
+    removeFiles(scene);
+    const run = await scene.export("app:v2");
+    expect(run).toMatchObject({ exitCode: 62 });
+    expect(run.stderr).toContain("error writing layer: expected blob size ");
+    expect(existsSync(join(scene.pathOf("v2"), "index.json"))).toBe(false);
+  });
+});
+
+test("a layer of the run image whose blob is empty is listed and not written", async () => {
+  const scene = await LayoutScene.open();
+  const [run = ""] = scene.runImage.split("@");
+  expect(await scene.export("app")).toMatchObject({ exitCode: 0 });
+  const { layers } = verifyLayout(scene.pathOf());
+  truncateSync(blobFile(run, layers[0]?.digest ?? ""));
+  expect(await scene.export("app:v2")).toMatchObject({ exitCode: 0 });
+  expect(verifyLayout(scene.pathOf("v2")).layers).toEqual(layers.map((layer, i) => ({ ...layer, isHere: i !== 0 })));
 });
 
 test("layers that a sparse run image has not are listed and not written", async () => {
