@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isSystemError } from "../go/errno.ts";
+import { isNotExist, isSystemError } from "../go/errno.ts";
 
 const MODE = 0o666;
 
@@ -44,10 +44,13 @@ export async function replaceDurably(path: string, content: string, temporary: s
     await writeDurably(temporary, content, { flag: "wx", mode });
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await syncDirectory(dirname(path)).catch((error: unknown) => {
+    // Moved or removed since then.
+    if (!isNotExist(error)) throw error;
+  });
 }
 
 /**

@@ -191,10 +191,9 @@ function unlessExisting(create: () => void): void {
   }
 }
 
-function attempt(remove: () => void): void {
+/** Best effort: a leftover, as in a directory of another user, only wastes space. */
+export function attempt(remove: () => void): void {
   try {
     remove();
-  } catch {
-    // A leftover only wastes space.
-  }
+  } catch {}
 }

@@ -131,7 +131,11 @@ function eventWriter(path: string, { output, close }: OpenedOutput): EventWriter
       const isTaken = failure !== undefined || (await output.finish({ timeoutMs: limitMs }));
       failure ??= output.failure;
       isOpen = false;
-      close();
+      try {
+        close();
+      } catch (error) {
+        failure ??= error;
+      }
       if (failure !== undefined) return pathFault("EXPORT_REPORT_EVENTS", "write", path, failure).message;
       if (!isTaken) return `write ${path}: nothing was read from it for ${limitMs / 1000} s`;
       if (lost > 0)

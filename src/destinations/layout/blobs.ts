@@ -167,7 +167,7 @@ async function writeGrowing(root: string, blob: GrowingBlob, signal: AbortSignal
       return true;
     });
   } finally {
-    await rm(temporary, { force: true });
+    await removeTemporary(temporary);
   }
 }
 
@@ -177,8 +177,13 @@ async function underTemporaryName(root: string, digest: Digest, make: (path: str
     await make(temporary);
     await rename(temporary, blobPath(root, digest));
   } finally {
-    await rm(temporary, { force: true });
+    await removeTemporary(temporary);
   }
+}
+
+/** Best effort: it lies in the work directory. */
+async function removeTemporary(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined);
 }
 
 function temporaryIn(root: string): string {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultCode } from "../../errors/fault.ts";
-import { OwnedDirectory } from "../../files/owned-directory.ts";
+import { attempt, OwnedDirectory } from "../../files/owned-directory.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 
 const PREFIX = ".making-";
@@ -63,22 +63,16 @@ function leftIn(layout: string): string[] {
 }
 
 function removeAbandoned(path: string): void {
-  try {
+  attempt(() => {
     const directory = OwnedDirectory.claim(path);
     // Without a lock there is no way to tell whether its export still runs.
     if (directory?.isExclusive) remove(directory);
-  } catch {
-    // Owned by another user.
-  }
+  });
 }
 
 function remove(directory: OwnedDirectory): void {
-  for (const path of directory.contents()) {
-    try {
-      rmSync(path, { recursive: true, force: true });
-    } catch {
-      // Owned by another user.
-    }
-  }
+  attempt(() => {
+    for (const path of directory.contents()) attempt(() => rmSync(path, { recursive: true, force: true }));
+  });
   directory.release();
 }

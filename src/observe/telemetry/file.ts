@@ -78,7 +78,11 @@ export class TelemetryFile {
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    try {
+      closeSync(this.#descriptor);
+    } catch (error) {
+      this.#failure ??= pathFault("EXPORT_REPORT_TELEMETRY", "close", this.#path, error);
+    }
   }
 }
 

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import promises from "node:fs/promises";
-import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { replaceDurably, replaceFile, syncDirectory, writeDurably } from "../../../src/files/durable-file.ts";
+import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 
 test("a file is replaced despite an earlier process's leftover under the temporary name", async () => {
@@ -25,6 +25,17 @@ test("a file that cannot be replaced stays, without leftovers", async () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
+test("a clean-up that fails does not hide the error of the replacement", async () => {
+  const directory = tempTree();
+  const { rm } = promises;
+  const failure = new Error("clean-up");
+  vi.spyOn(promises, "rm").mockImplementationOnce(rm).mockRejectedValueOnce(failure);
+  applyBuiltinMocks();
+  await expect(replaceDurably(directory, "new", join(directory, "temporary"))).rejects.toMatchObject({
+    syscall: "rename",
+  });
+});
+
 test.each([
   { removals: 3, result: "replaces a file although others remove its temporary file" },
   { removals: Number.POSITIVE_INFINITY, result: "gives up if its temporary file is always removed" },
@@ -36,11 +47,7 @@ test.each([
     if (renames++ < removals) rmSync(from);
     await rename(from, to);
   });
-  syncBuiltinESMExports();
-  onTestFinished(() => {
-    vi.restoreAllMocks();
-    syncBuiltinESMExports();
-  });
+  applyBuiltinMocks();
   const outcome = replaceFile(path, "new");
   if (Number.isFinite(removals)) await outcome;
   else await expect(outcome).rejects.toMatchObject({ code: "ENOENT", syscall: "rename" });

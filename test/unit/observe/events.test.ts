@@ -1,8 +1,9 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import fs, { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openEvents } from "../../../src/observe/event-writer.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
+import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
@@ -30,4 +31,16 @@ test("a closed writer leaves the caller's descriptor open and stops writing to i
   events.write(EVENT);
   closeSync(file);
   expect(readFileSync(path, "utf8")).toBe("");
+});
+
+test("an error of close(2), as of a full network file system, is the reason for lost events", async () => {
+  const path = join(tempTree(), "events.jsonl");
+  const events = openEvents(path);
+  vi.spyOn(fs, "closeSync").mockImplementationOnce((descriptor) => {
+    closeSync(descriptor);
+    throw Object.assign(new Error("quota"), { code: "EDQUOT", errno: -122, syscall: "close" });
+  });
+  // After this, closeSync here is the mock, which passes the second call on.
+  applyBuiltinMocks();
+  expect(await events.close(0)).toBe(`write ${path}: disk quota exceeded`);
 });

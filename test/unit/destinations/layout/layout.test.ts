@@ -1,10 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import promises from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { blobPath } from "../../../../src/destinations/layout/blobs.ts";
 import { Layout } from "../../../../src/destinations/layout/layout.ts";
 import type { BuiltImage } from "../../../../src/images/image.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "../../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../../src/oci/digest.ts";
+import { applyBuiltinMocks } from "../../../support/builtin-mocks.ts";
 import { tempTree } from "../../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../../support/thrown-by.ts";
 
@@ -64,6 +67,32 @@ test("close() removes unfinished files", async () => {
   writeFileSync(join(directory, "half a layer"), "x");
   layout.close();
   expect(readdirSync(layout.path)).toEqual(["blobs"]);
+  layout.close();
+});
+
+test("an image counts as published when its layout is moved away right after it", async () => {
+  const root = tempTree();
+  const layout = new Layout(join(root, "app"));
+  const { rename } = promises;
+  vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
+    await rename(from, to);
+    if (to === join(layout.path, "index.json")) renameSync(layout.path, join(root, "moved"));
+  });
+  applyBuiltinMocks();
+  await layout.putImage(imageOf("one"), "latest");
+  layout.close();
+  expect(readdirSync(join(root, "moved"))).toContain("index.json");
+});
+
+test("the error of a layout that disappears names the missing path", async () => {
+  const layout = new Layout(join(tempTree(), "app"));
+  await layout.create();
+  rmSync(layout.path, { recursive: true });
+  const image = imageOf("one");
+  expect(await rejectionOf(layout.putImage(image, "latest"))).toMatchObject({
+    code: "EXPORT_LAYOUT_WRITE",
+    message: `write ${blobPath(layout.path, image.configDescriptor.digest)}: no such file or directory`,
+  });
   layout.close();
 });
 

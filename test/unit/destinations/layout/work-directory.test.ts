@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -39,6 +39,19 @@ test("the last user in the process removes the directory", () => {
   removeWorkDirectory(layout);
   expect(readdirSync(layout)).toEqual([]);
   removeWorkDirectory(layout);
+});
+
+test("a directory that disappeared with its layout is no error, and its lock is released", () => {
+  const layout = tempTree();
+  makeWorkDirectory(layout, "EXPORT_LAYOUT_CREATE");
+  const moved = `${layout}-moved`;
+  renameSync(layout, moved);
+  removeWorkDirectory(layout);
+  // Abandoned without a lock, so the next export removes it.
+  makeWorkDirectory(moved, "EXPORT_LAYOUT_CREATE");
+  expect(readdirSync(moved)).toEqual([basename(workPath(moved))]);
+  removeWorkDirectory(moved);
+  renameSync(moved, layout);
 });
 
 test("the error of a directory that cannot be created names it", () => {
