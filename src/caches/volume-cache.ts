@@ -41,17 +41,27 @@ interface StagedCache extends CacheDirectories {
   readonly documents: readonly string[];
 }
 
+/** Another user's sticky directory or immutable file; a link to a directory on another file system. */
+const REFUSED_RENAME = ["EACCES", "EPERM", "EXDEV"];
+
 async function commitStaged(cache: StagedCache): Promise<void> {
-  if (await canWrite(cache.committed)) await renameInto(cache);
-  else await replace(cache);
+  try {
+    await renameInto(cache);
+  } catch (error) {
+    const cause = error instanceof Fault ? error.cause : undefined;
+    if (!isSystemError(cause) || !REFUSED_RENAME.includes(cause.code)) throw error;
+    await replace(cache);
+  }
 }
 
 async function renameInto({ directory, staging, committed, added, kept, documents }: StagedCache): Promise<void> {
+  const renamed: string[] = [];
   const rename = async (name: string) => {
     const path = join(committed, name);
     // A directory in the place of a file is not from a cache, and rename(2) does not replace it.
     if (await isDirectory(path)) await removeAll(path);
     await renameTo(join(staging, name), path);
+    renamed.push(name);
   };
   const findAll = async (tars: readonly string[]) => {
     const found = new Set(await namesIn(committed));
@@ -59,19 +69,28 @@ async function renameInto({ directory, staging, committed, added, kept, document
     if (!tars.every((name) => found.has(name))) throw inUse(directory);
     return [...found];
   };
-  await findAll(kept);
-  for (const name of added) await rename(name);
-  await syncDirectory(committed);
-  const found = await findAll([...added, ...kept]);
-  for (const name of documents) await rename(name);
+  let found: readonly string[];
+  try {
+    await findAll(kept);
+    for (const name of added) await rename(name);
+    await syncDirectory(committed);
+    found = await findAll([...added, ...kept]);
+    for (const name of documents) await rename(name);
+  } catch (error) {
+    // Another export may have a tar of the same name there.
+    if (!isInUse(error))
+      for (const name of renamed) await renameTo(join(committed, name), join(staging, name)).catch(() => undefined);
+    throw error;
+  }
   await syncDirectory(committed);
   const wanted = new Set([...added, ...kept, ...documents]);
-  for (const name of found) if (!wanted.has(name)) await removeAll(join(committed, name));
+  // Another user's file only wastes space.
+  for (const name of found) if (!wanted.has(name)) await removeAll(join(committed, name)).catch(() => undefined);
 }
 
 /**
- * Commits as the reference does, for a user who may write beside `committed` but not into it. Between the two renames
- * there is no cache; the next open undoes the first one.
+ * The reference's way, for a `committed` whose files cannot be replaced one by one. Between the two renames there is no
+ * cache; the next open undoes the first one.
  */
 async function replace({ directory, staging, committed, backup, added, kept, documents }: StagedCache): Promise<void> {
   const next = join(staging, "committed");
@@ -83,7 +102,8 @@ async function replace({ directory, staging, committed, backup, added, kept, doc
   try {
     await renameTo(next, committed);
   } catch (error) {
-    await renameTo(backup, committed);
+    // Otherwise the next open undoes it.
+    await renameTo(backup, committed).catch(() => undefined);
     throw error;
   }
   await syncDirectory(directory);
@@ -95,15 +115,6 @@ async function isDirectory(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   );
-}
-
-async function canWrite(directory: string): Promise<boolean> {
-  try {
-    await access(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export type HashFile = (path: string) => Promise<DiffID>;

@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
-import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
+import { copyFile, link, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { CODES } from "../errors/codes.ts";
 import { Fault } from "../errors/fault.ts";
 import { isNotExist, isSystemError, pathFault } from "../go/errno.ts";
@@ -25,11 +26,12 @@ function fault(operation: string, path: string, error: unknown): Fault {
   return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
 }
 
+/** @returns none for a path that does not exist or is no directory */
 export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (isNotExist(error)) return [];
+    if (isNotExist(error) || (isSystemError(error) && error.code === "ENOTDIR")) return [];
     throw fault("open", directory, error);
   }
 }
@@ -52,11 +54,17 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
+/** Node's rm() reports ENOTDIR for a file that cannot be removed. */
 export async function removeAll(path: string): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
+    await unlink(path);
   } catch (error) {
-    throw fault("unlinkat", isSystemError(error) && error.path !== undefined ? error.path : path, error);
+    if (isNotExist(error)) return;
+    if (!isSystemError(error) || error.code !== "EISDIR") throw fault("unlinkat", path, error);
+    for (const name of await namesIn(path)) await removeAll(join(path, name));
+    await rmdir(path).catch((reason: unknown) => {
+      throw fault("unlinkat", path, reason);
+    });
   }
 }
 

@@ -42,7 +42,7 @@ function copy(from: string, to: string): void {
   execFileSync("cp", ["--archive", from, to]);
 }
 
-const { open: openFile, mkdir, rename, rm, copyFile, link } = promises;
+const { open: openFile, mkdir, rename, rm, unlink, rmdir, copyFile, link } = promises;
 promises.mkdir = ((...args: Parameters<typeof mkdir>) => {
   count(`mkdir ${args[0]}`);
   return mkdir(...args);
@@ -59,6 +59,14 @@ promises.rename = (from, to) => {
 promises.rm = (...args) => {
   count(`rm ${args[0]}`);
   return rm(...args);
+};
+promises.unlink = (path) => {
+  count(`unlink ${path}`);
+  return unlink(path);
+};
+promises.rmdir = (...args) => {
+  count(`rmdir ${args[0]}`);
+  return rmdir(...args);
 };
 promises.copyFile = (...args) => {
   count(`copy ${args[0]} ${args[1]}`);

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import {
+  cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,9 +12,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import promises from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { EMPTY_CACHE_METADATA } from "../../../src/cnb/lifecycle-metadata.ts";
+import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { addText, diffIdOfText, metadataOf, openCache, writeCache } from "../../support/images/cache-writer.ts";
 import { METADATA_FILE, readCommitted } from "../../support/images/tar-store.ts";
@@ -20,6 +25,26 @@ import { rejectionOf } from "../../support/thrown-by.ts";
 
 function tarName(text: string): string {
   return `${diffIdOfText(text)}.tar`;
+}
+
+const refusal = (syscall: string) => Object.assign(new Error("EPERM"), { code: "EPERM", errno: -1, syscall });
+
+function forbidRenameTo(...targets: readonly string[]): void {
+  const { rename } = promises;
+  vi.spyOn(promises, "rename").mockImplementation(async (from, to) => {
+    if (targets.includes(String(to))) throw refusal("rename");
+    await rename(from, to);
+  });
+  applyBuiltinMocks();
+}
+
+function forbidUnlink(target: string): void {
+  const { unlink } = promises;
+  vi.spyOn(promises, "unlink").mockImplementation(async (path) => {
+    if (path === target) throw refusal("unlink");
+    await unlink(path);
+  });
+  applyBuiltinMocks();
 }
 
 const OLD = { added: { a: "one", b: "two" }, kept: {} };
@@ -81,6 +106,21 @@ describe("open", () => {
       expect(readCommitted(directory)).toEqual(before);
     },
   );
+
+  test("removes a file in the place of a backup", async () => {
+    const directory = tempTree({ "committed-backup": "" });
+    await (await openCache(directory)).close();
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
+  test("gives the system's reason for a leftover that cannot be removed", async () => {
+    const directory = tempTree({ [`${WORK}/old/file`]: "" });
+    const path = join(directory, WORK, "old", "file");
+    forbidUnlink(path);
+    expect(await rejectionOf(openCache(directory))).toMatchObject({
+      message: `initializing staging directory '${join(directory, WORK)}': unlinkat ${path}: operation not permitted`,
+    });
+  });
 
   test.each(["is not there", "is empty"])(
     "restores the reference's backup when the committed cache %s",
@@ -259,6 +299,64 @@ describe("commit", () => {
       expect(readCommitted(directory)).toEqual(readCommitted(expected));
     },
   );
+
+  const NEXT = { added: { c: "three" }, kept: { b: "two" } };
+
+  test("succeeds although an obsolete tar cannot be removed, and removes the others", async () => {
+    const directory = await cacheOfTwo();
+    const [one = ""] = readCommitted(directory).tars;
+    forbidUnlink(join(directory, "committed", one));
+    await writeCache(directory, { added: { c: "three" }, kept: {} });
+    const { tars, metadata } = readCommitted(directory);
+    expect(metadata).toContain(diffIdOfText("three"));
+    expect([...tars].sort()).toEqual([one, tarName("three")].sort());
+  });
+
+  test("replaces the directory if the metadata in it cannot be replaced", async () => {
+    const directory = await cacheOfTwo();
+    forbidRenameTo(join(directory, "committed", METADATA_FILE));
+    await writeCache(directory, NEXT);
+    expect(readdirSync(directory)).toEqual(["committed"]);
+    expect(readCommitted(directory)).toMatchObject({ flaws: [] });
+    expect([...readCommitted(directory).tars].sort()).toEqual([tarName("two"), tarName("three")].sort());
+  });
+
+  test("leaves the old cache without added tars if the directory cannot be replaced either", async () => {
+    const directory = await cacheOfTwo();
+    const before = readCommitted(directory);
+    const [committed, backup] = [join(directory, "committed"), join(directory, "committed-backup")];
+    forbidRenameTo(join(committed, METADATA_FILE), backup);
+    expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
+      message: `committing cache: rename ${committed} ${backup}: operation not permitted`,
+    });
+    expect(readCommitted(directory)).toEqual(before);
+    expect(readdirSync(directory)).toEqual(["committed"]);
+  });
+
+  test("keeps the error of a replacement that cannot be undone", async () => {
+    const directory = await cacheOfTwo();
+    const committed = join(directory, "committed");
+    const before = readdirSync(committed);
+    forbidRenameTo(join(committed, METADATA_FILE), committed);
+    expect(await rejectionOf(writeCache(directory, NEXT))).toMatchObject({
+      message: expect.stringMatching(`^committing cache: rename ${directory}/${WORK}/.* ${committed}: `),
+    });
+    expect(readdirSync(join(directory, "committed-backup"))).toEqual(before);
+  });
+
+  test("replaces a link to a directory on another file system", async ({ skip }) => {
+    const other = smallDisk("size=1m") ?? skip(NO_SMALL_DISK);
+    const directory = await cacheOfTwo();
+    const committed = join(directory, "committed");
+    cpSync(committed, join(other, "cache"), { recursive: true });
+    rmSync(committed, { recursive: true });
+    symlinkSync(join(other, "cache"), committed);
+    await writeCache(directory, NEXT);
+    expect(readdirSync(directory)).toEqual(["committed"]);
+    expect(lstatSync(committed).isDirectory()).toBe(true);
+    expect(readCommitted(directory)).toMatchObject({ flaws: [] });
+    expect([...readCommitted(directory).tars].sort()).toEqual([tarName("two"), tarName("three")].sort());
+  });
 
   test("stores a layer once that was added twice", async () => {
     const directory = tempTree();
