@@ -243,11 +243,18 @@ export interface LayoutBlob {
   readonly digest: Digest;
 }
 
+export interface SpoolFile {
+  /** Opened by the main thread: Node closes a thread's own with the thread. */
+  readonly fileDescriptor: number;
+  readonly directory: string;
+  /** Of faults. In a layout, the file becomes a blob. */
+  readonly code: "EXPORT_LAYER_SPOOL" | "EXPORT_LAYOUT_WRITE";
+}
+
 export interface CopyTask {
   readonly kind: "copy";
   readonly source: LayoutBlob;
-  /** File descriptor opened by the main thread: Node closes a thread's own with the thread. */
-  readonly spool: number;
+  readonly spool: SpoolFile;
 }
 
 interface CopyDone {
@@ -275,7 +282,7 @@ export interface DigesterSetup {
 export interface DigestTask {
   readonly kind: "diff-id" | "blob";
   readonly port: MessagePort;
-  readonly spool: number;
+  readonly spool: SpoolFile | undefined;
   readonly offset: number;
 }
 

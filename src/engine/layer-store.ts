@@ -168,7 +168,8 @@ export class LayerStore {
     const copy = async (): Promise<StoredTar> => {
       const spool = await openNamelessFile(this.#spoolDir);
       try {
-        return await untilAborted(this.#engine.pool.copy(source, spool), signal);
+        const file = { fileDescriptor: spool, directory: this.#spoolDir, code: "EXPORT_LAYER_SPOOL" } as const;
+        return await untilAborted(this.#engine.pool.copy(source, file), signal);
       } catch (error) {
         // An aborted copy still writes to the descriptor, so its number must not be reused.
         if (signal.aborted) this.#abortedCopies.push(spool);

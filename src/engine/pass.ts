@@ -41,7 +41,7 @@ export interface BlockConsumer {
 
 export interface PassProducts {
   readonly diffId: boolean;
-  readonly spool: Pick<SpooledBlob, "fileDescriptor" | "offset" | "grow"> | undefined;
+  readonly spool: Pick<SpooledBlob, "file" | "offset" | "grow"> | undefined;
   readonly consumers?: readonly BlockConsumer[];
   readonly work?: LayerWork;
 }

@@ -11,6 +11,7 @@ import {
   type DigesterReply,
   type DigestTask,
   type LayoutBlob,
+  type SpoolFile,
   type StampedScan,
   type StoredTar,
   type TarIndex,
@@ -34,7 +35,7 @@ const CLOSE_TIMEOUT_MS = 1000;
 type Reply = CompressorReply | DigesterReply;
 type Done<Kind extends Reply["kind"]> = Extract<Reply, { readonly kind: Kind }>;
 
-type BlobSpool = Pick<SpooledBlob, "fileDescriptor" | "offset">;
+type BlobSpool = Pick<SpooledBlob, "file" | "offset">;
 
 export interface RunningDigest {
   readonly port: MessagePort;
@@ -98,9 +99,9 @@ export class WorkerPool {
     return scan?.stamp ?? (await this.#compress({ kind: "stamp", source })).stamp;
   }
 
-  async copy(source: LayoutBlob, spool: number): Promise<StoredTar> {
+  async copy(source: LayoutBlob, spool: SpoolFile): Promise<StoredTar> {
     const { tarSize } = await this.#compress({ kind: "copy", source, spool });
-    return { fileDescriptor: spool, tarSize };
+    return { fileDescriptor: spool.fileDescriptor, tarSize };
   }
 
   async block(task: BlockTask): Promise<BlockDone> {
@@ -110,7 +111,7 @@ export class WorkerPool {
 
   digest(kind: DigestTask["kind"], blocks: number, spool?: BlobSpool): RunningDigest {
     const { port1, port2 } = new MessageChannel();
-    const task: DigestTask = { kind, port: port2, spool: spool?.fileDescriptor ?? -1, offset: spool?.offset ?? 0 };
+    const task: DigestTask = { kind, port: port2, spool: spool?.file, offset: spool?.offset ?? 0 };
     const answer = this.#takes(blocks)
       ? this.#small.digest(task)
       : this.#awaitReply(this.#started().digest(task, blocks > 1, port2));

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { SpoolFile } from "../../workers/protocol.ts";
 import { Fault } from "../errors/fault.ts";
 import { systemHint } from "../errors/shortage.ts";
 import { goReason } from "../go/errno.ts";
@@ -15,12 +16,15 @@ const close = promisify(fs.close);
 const unlinkPath = promisify(fs.unlink);
 
 /** The descriptor belongs to the calling thread, which must outlive its use in others. */
-export async function openSpoolFile(directory: string): Promise<{ readonly file: number; readonly path: string }> {
+export async function openSpoolFile(
+  directory: string,
+  code: SpoolFile["code"],
+): Promise<{ readonly file: number; readonly path: string }> {
   const path = spoolPath(directory);
   try {
     return { file: await open(path, "wx+", 0o600), path };
   } catch (error) {
-    throw cannotCreate(directory, error);
+    throw cannotCreate(directory, code, error);
   }
 }
 
@@ -38,12 +42,12 @@ const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
 export async function openNamelessFile(directory: string): Promise<number> {
   const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
   if (nameless !== undefined) return nameless;
-  const { file, path } = await openSpoolFile(directory);
+  const { file, path } = await openSpoolFile(directory, "EXPORT_LAYER_SPOOL");
   try {
     await unlinkPath(path);
     return file;
   } catch (error) {
-    throw cannotCreate(directory, error);
+    throw cannotCreate(directory, "EXPORT_LAYER_SPOOL", error);
   }
 }
 
@@ -65,7 +69,7 @@ function requireSpoolFile(directory: string): void {
     fs.closeSync(fs.openSync(path, "wx+", 0o600));
     fs.unlinkSync(path);
   } catch (error) {
-    throw cannotCreate(directory, error);
+    throw cannotCreate(directory, "EXPORT_LAYER_SPOOL", error);
   }
 }
 
@@ -73,17 +77,22 @@ export async function closeSpoolFile(file: number): Promise<void> {
   await close(file).catch(() => undefined);
 }
 
-function cannotCreate(directory: string, error: unknown): Fault {
+const CREATE_HINTS = {
+  EXPORT_LAYER_SPOOL: "Give a writable directory with -spool-dir or TMPDIR.",
+  EXPORT_LAYOUT_WRITE: "Give a writable directory with -layout-dir.",
+} satisfies Record<SpoolFile["code"], string>;
+
+function cannotCreate(directory: string, code: SpoolFile["code"], error: unknown): Fault {
   const hint = systemHint(error);
   const ofSystem = hint === undefined ? "" : `${hint}\n`;
-  return new Fault("EXPORT_LAYER_SPOOL", `failed to create a spool file in ${directory}: ${goReason(error)}`, {
+  return new Fault(code, `failed to create a spool file in ${directory}: ${goReason(error)}`, {
     cause: error,
-    hint: `${ofSystem}Give a writable directory with -spool-dir or TMPDIR.`,
+    hint: ofSystem + CREATE_HINTS[code],
   });
 }
 
 export interface SpoolRoom {
-  readonly fileDescriptor: number;
+  readonly file: SpoolFile;
   readonly offset: number;
   release(): Promise<void>;
 }
@@ -117,7 +126,12 @@ export class SpoolFiles {
     const file = await opening;
     const offset = file.end;
     file.end += bytes;
-    return { fileDescriptor: file.fileDescriptor, offset, release: () => this.#release(file) };
+    const { fileDescriptor } = file;
+    return {
+      file: { fileDescriptor, directory: this.#directory, code: "EXPORT_LAYER_SPOOL" },
+      offset,
+      release: () => this.#release(file),
+    };
   }
 
   async #choose(): Promise<SharedFile> {

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
-import { type Arena, blockCount, type DigestDone } from "../../workers/protocol.ts";
+import { type Arena, blockCount, type DigestDone, type SpoolFile } from "../../workers/protocol.ts";
 import { Condition } from "../concurrency/condition.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { Fault } from "../errors/fault.ts";
@@ -24,7 +24,7 @@ interface Finished {
  */
 export class SpooledBlob implements GrowingBlob, GrowingFile {
   readonly done: Promise<Finished>;
-  readonly fileDescriptor: number;
+  readonly file: SpoolFile;
   readonly offset: number;
   readonly #close: () => Promise<void>;
   readonly #finish: (value: Finished) => void;
@@ -38,8 +38,8 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
 
   #path: string | undefined;
 
-  private constructor({ fileDescriptor, offset, release }: SpoolRoom, path: string | undefined) {
-    this.fileDescriptor = fileDescriptor;
+  private constructor({ file, offset, release }: SpoolRoom, path: string | undefined) {
+    this.file = file;
     this.offset = offset;
     this.#close = release;
     this.#path = path;
@@ -54,8 +54,14 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   }
 
   static async named(directory: string): Promise<SpooledBlob> {
-    const { file, path } = await openSpoolFile(directory);
-    return new SpooledBlob({ fileDescriptor: file, offset: 0, release: () => closeSpoolFile(file) }, path);
+    const code = "EXPORT_LAYOUT_WRITE";
+    const { file: fileDescriptor, path } = await openSpoolFile(directory, code);
+    const file = { fileDescriptor, directory, code } as const;
+    return new SpooledBlob({ file, offset: 0, release: () => closeSpoolFile(fileDescriptor) }, path);
+  }
+
+  get fileDescriptor(): number {
+    return this.file.fileDescriptor;
   }
 
   get available(): number {

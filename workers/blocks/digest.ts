@@ -88,7 +88,7 @@ function blobDigester({ arena, format }: DigesterSetup, { spool, offset }: Diges
   let crc32 = 0;
   const append = (bytes: Uint8Array): void => {
     hash.update(bytes);
-    writeSpool(spool, bytes, offset + size, "compressed layer");
+    if (spool !== undefined) writeSpool(spool, bytes, offset + size, "compressed layer");
     size += bytes.length;
   };
   if (format === "gzip") append(GZIP_HEADER);

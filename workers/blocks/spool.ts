@@ -1,6 +1,7 @@
 import { readSync, writeSync } from "node:fs";
 import { Fault, messageOf } from "../../src/errors/fault.ts";
-import type { StoredTar } from "../protocol.ts";
+import { goReason } from "../../src/go/errno.ts";
+import type { SpoolFile, StoredTar } from "../protocol.ts";
 
 export function readStored({ fileDescriptor }: StoredTar, position: number, into: Buffer): void {
   for (let at = 0; at < into.length; ) {
@@ -20,13 +21,17 @@ function readOnce(file: number, position: number, into: Buffer): number {
   }
 }
 
-export function writeSpool(spool: number, bytes: Uint8Array, position: number, what: string): void {
+const WRITE_HINTS = {
+  EXPORT_LAYER_SPOOL: "Give a directory with more room, or a faster disk, with -spool-dir.",
+  EXPORT_LAYOUT_WRITE: "Make room in that directory, or give another one with -layout-dir.",
+} satisfies Record<SpoolFile["code"], string>;
+
+export function writeSpool(spool: SpoolFile, bytes: Uint8Array, position: number, what: string): void {
+  const { fileDescriptor, directory, code } = spool;
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(spool, bytes, at, bytes.length - at, position + at);
+    for (let at = 0; at < bytes.length; ) at += writeSync(fileDescriptor, bytes, at, bytes.length - at, position + at);
   } catch (error) {
-    throw new Fault("EXPORT_LAYER_SPOOL", `failed to write ${what} to the spool: ${messageOf(error)}`, {
-      hint: "Give a directory with more room, or a faster disk, with -spool-dir.",
-      cause: error,
-    });
+    const message = `failed to write ${what} to ${directory}: ${goReason(error)}`;
+    throw new Fault(code, message, { hint: WRITE_HINTS[code], cause: error });
   }
 }

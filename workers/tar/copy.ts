@@ -10,7 +10,7 @@ import { RECORD_SIZE, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { OPEN_FLAGS } from "../blocks/file-contents.ts";
 import { writeSpool } from "../blocks/spool.ts";
-import type { LayoutBlob } from "../protocol.ts";
+import type { LayoutBlob, SpoolFile } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
 import { type ContentsSink, TarReader } from "./reader.ts";
 import { ByteReader } from "./sparse.ts";
@@ -149,13 +149,13 @@ class ExpansionLimit {
 const BUFFER_SIZE = 1 << 18;
 
 class SpooledTarWriter implements ContentsSink {
-  readonly #spool: number;
+  readonly #spool: SpoolFile;
   readonly #limit: ExpansionLimit;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
   #buffered = 0;
   #size = 0;
 
-  constructor(spool: number, limit: ExpansionLimit) {
+  constructor(spool: SpoolFile, limit: ExpansionLimit) {
     this.#spool = spool;
     this.#limit = limit;
   }
@@ -181,7 +181,7 @@ class SpooledTarWriter implements ContentsSink {
 
   end(): number {
     this.writeZeros(TRAILER_SIZE);
-    ftruncateSync(this.#spool, this.#size);
+    ftruncateSync(this.#spool.fileDescriptor, this.#size);
     return this.#size;
   }
 
@@ -198,11 +198,11 @@ class SpooledTarWriter implements ContentsSink {
  * Any thread can then read any part of the tar; the compressed blob can be read only from start to end. Keeps nothing
  * of an entry after writing it. The file takes the size of the tar on disk until the layer is compressed
  * (docs/decisions/0006-no-uncompressed-tar.md).
- * @param spool descriptor of an empty file
+ * @param spool an empty file
  * @returns the tar's length in bytes
  * @throws Fault if the blob does not match its digest, is not a tar, or is a decompression bomb
  */
-export async function copyTar(source: LayoutBlob, spool: number): Promise<number> {
+export async function copyTar(source: LayoutBlob, spool: SpoolFile): Promise<number> {
   const blob = new BlobFile(source);
   try {
     const limit = new ExpansionLimit(blob.size);

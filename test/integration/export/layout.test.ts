@@ -13,6 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { blobFile, verifyLayout } from "../../support/images/layout.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { seededBytes } from "../../support/random.ts";
@@ -218,6 +219,18 @@ test("nothing is saved when the layout cannot be created", async () => {
   expect(run).toMatchObject({ exitCode: 62 });
   expect(run.stderr).toContain(`ERROR: failed to export: saving image: mkdir ${scene.layoutDir}: not a directory\n`);
   expect(existsSync(join(scene.output.layersDir, "report.toml"))).toBe(false);
+});
+
+test("a full disk is an error that names the layout and its flag", async ({ skip }) => {
+  const disk = smallDisk("size=1m") ?? skip(NO_SMALL_DISK);
+  const scene = await LayoutScene.open();
+  const run = await scene.export("-layout-dir", disk, "app");
+  expect(run).toMatchObject({ exitCode: 62 });
+  const path = join(disk, "index.docker.io", "library", "app", "latest");
+  expect(run.stderr).toContain(`failed to write compressed layer to ${path}/.making-`);
+  expect(run.stderr).toContain(
+    ": no space left on device\nMake room in that directory, or give another one with -layout-dir.\n",
+  );
 });
 
 test("an export that fails leaves the image that was there", async () => {

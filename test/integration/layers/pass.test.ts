@@ -206,16 +206,20 @@ describe("a file of several blocks that changes between two of them", () => {
   });
 });
 
-test("a full disk fails the pass, and frees all slots", async () => {
+test.each([
+  { code: "EXPORT_LAYER_SPOOL", flag: "-spool-dir" },
+  { code: "EXPORT_LAYOUT_WRITE", flag: "-layout-dir" },
+] as const)("a full disk fails the pass with $code, and frees all slots", async ({ code, flag }) => {
   const engine = newEngine();
   const full = openSync("/dev/full", "w");
   onTestFinished(() => closeSync(full));
-  const products = { diffId: true, spool: { fileDescriptor: full, offset: 0, grow: () => undefined } };
+  const file = { fileDescriptor: full, directory: "/full", code };
+  const products = { diffId: true, spool: { file, offset: 0, grow: () => undefined } };
   const index = indexOf(tempTree(), 20);
   expect(await rejectionOf(runPass(engine, index, products, RANK, NEVER))).toMatchObject({
-    code: "EXPORT_LAYER_SPOOL",
-    message: "failed to write compressed layer to the spool: ENOSPC: no space left on device, write",
-    hint: expect.stringContaining("-spool-dir"),
+    code,
+    message: "failed to write compressed layer to /full: no space left on device",
+    hint: expect.stringContaining(flag),
   });
   await expectAllSlotsFree(engine);
 });

@@ -23,7 +23,8 @@ test.for(ENDS)("a thread that $how fails all that waits, with its cause", async 
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());
   const blob = { path: toByteString(entry), digest: "sha256:0" as Digest };
-  const tasks = [1, 2, 3].map(() => pool.copy(blob, -1));
+  const spool = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
+  const tasks = [1, 2, 3].map(() => pool.copy(blob, spool));
   for (const task of tasks)
     expect(await rejectionOf(task)).toMatchObject({
       code: "EXPORT_LAYER_THREAD",
@@ -39,7 +40,8 @@ test("a thread's reply to another task is a fault", async () => {
   const entry = join(tempTree({ "confused.cjs": code }), "confused.cjs");
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());
-  const copy = pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, -1);
+  const spool = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
+  const copy = pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, spool);
   expect(await rejectionOf(copy)).toMatchObject({
     code: "EXPORT_INTERNAL",
     message: "a worker thread replied hash-file-done, not copy-done",

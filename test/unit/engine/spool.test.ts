@@ -153,6 +153,15 @@ test("a missing directory fails naming the directory and the flag", async () => 
   expect(fault).toHaveProperty("message", `failed to create a spool file in ${directory}: no such file or directory`);
 });
 
+test("the error of a blob's file that cannot be created in a layout names directory and flag", async () => {
+  const directory = `${tempTree()}/nothing`;
+  expect(await rejectionOf(SpooledBlob.named(directory))).toMatchObject({
+    code: "EXPORT_LAYOUT_WRITE",
+    message: `failed to create a spool file in ${directory}: no such file or directory`,
+    hint: "Give a writable directory with -layout-dir.",
+  });
+});
+
 test.each([1, 2, 5, 9])(
   "chunks stay unchanged until four more are read while %i times 256 KiB are appended at a time",
   async (step) => {
@@ -198,7 +207,7 @@ describe("a limited number of spool files", () => {
     const files = new SpoolFiles(directory, 2);
     const rooms = await Promise.all([100, 200, 300, 400, 500].map((bytes) => files.open(bytes)));
     expect(openSpools(directory)).toBe(2);
-    const byFile = Map.groupBy(rooms, ({ fileDescriptor }) => fileDescriptor);
+    const byFile = Map.groupBy(rooms, ({ file }) => file.fileDescriptor);
     expect([...byFile.values()].map((shared) => shared.map(({ offset }) => offset))).toEqual([
       [0, 100, 400],
       [0, 200],
