@@ -10,12 +10,19 @@ const ATTEMPTS = 50;
 
 const NEEDS_NO_SYNC = ["EINVAL", "ENOTSUP", "ENOSYS"];
 
+interface FileModes {
+  readonly mode?: number;
+  /** Regardless of the umask. */
+  readonly exactMode?: number | undefined;
+}
+
 export async function writeDurably(
   path: string,
   content: string | Uint8Array | AsyncIterable<Uint8Array>,
-  { flag = "w", mode = MODE }: { readonly flag?: string; readonly mode?: number } = {},
+  { flag = "w", mode = MODE, exactMode }: FileModes & { readonly flag?: string } = {},
 ): Promise<void> {
   await using file = await open(path, flag, mode);
+  if (exactMode !== undefined) await file.chmod(exactMode);
   await file.writeFile(content);
   await file.sync();
 }
@@ -38,10 +45,15 @@ export async function syncDirectory(path: string): Promise<void> {
  * Replaces a file atomically: after a crash of the process or the machine it is the old file or the new one.
  * @param temporary on the same file system; an existing file there is removed
  */
-export async function replaceDurably(path: string, content: string, temporary: string, mode = MODE): Promise<void> {
+export async function replaceDurably(
+  path: string,
+  content: string,
+  temporary: string,
+  modes: FileModes = {},
+): Promise<void> {
   await rm(temporary, { force: true });
   try {
-    await writeDurably(temporary, content, { flag: "wx", mode });
+    await writeDurably(temporary, content, { flag: "wx", ...modes });
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -57,13 +69,13 @@ export async function replaceDurably(path: string, content: string, temporary: s
  * Like {@link replaceDurably}, with a temporary file beside the old one. Safe for concurrent processes: each removes
  * all temporary files once, to clean up after killed processes, and starts over if another process removed its own.
  */
-export async function replaceFile(path: string, content: string): Promise<void> {
+export async function replaceFile(path: string, content: string, exactMode?: number): Promise<void> {
   const [directory, prefix] = [dirname(path), `.${basename(path)}.making`];
   for (const name of await readdir(directory))
     if (name.startsWith(prefix)) await rm(join(directory, name), { force: true }).catch(() => undefined);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await replaceDurably(path, content, join(directory, `${prefix}-${randomUUID()}`));
+      return await replaceDurably(path, content, join(directory, `${prefix}-${randomUUID()}`), { exactMode });
     } catch (error) {
       const wasRemoved = isSystemError(error) && error.code === "ENOENT" && error.syscall === "rename";
       if (!wasRemoved || attempt === ATTEMPTS) throw error;

@@ -92,9 +92,10 @@ export async function writeReport(path: string, report: ExportReport, signal?: A
 }
 
 async function write(path: string, text: string, signal: AbortSignal | undefined): Promise<void> {
-  if (await isReplaceable(path)) {
+  const replaceable = await findReplaceable(path);
+  if (replaceable !== undefined) {
     try {
-      return await replaceFile(path, text);
+      return await replaceFile(path, text, replaceable.mode);
     } catch {
       // A mounted file, or one in another user's directory, cannot be replaced but may be writable.
     }
@@ -102,16 +103,20 @@ async function write(path: string, text: string, signal: AbortSignal | undefined
   await writeDocument(path, text, signal === undefined ? {} : { signal });
 }
 
-/** Only regular files are replaced; links and devices are written in place. */
-async function isReplaceable(path: string): Promise<boolean> {
+/**
+ * Only regular files of this user and group are replaced, with their mode, and missing ones created; links, devices and
+ * files of others are written in place.
+ */
+async function findReplaceable(path: string): Promise<{ readonly mode: number | undefined } | undefined> {
   // dirname("") is ".", so an empty path would pass as a file of the working directory. open(2) reports it.
-  if (path === "") return false;
+  if (path === "") return undefined;
   try {
     const found = await lstat(path);
-    if (!found.isFile() || found.nlink > 1) return false;
+    const isOwn = found.uid === process.geteuid?.() && found.gid === process.getegid?.();
+    if (!found.isFile() || found.nlink > 1 || !isOwn) return undefined;
     await access(path, constants.W_OK);
-    return true;
+    return { mode: found.mode & 0o7777 };
   } catch (error) {
-    return isNotExist(error);
+    return isNotExist(error) ? { mode: undefined } : undefined;
   }
 }

@@ -96,7 +96,7 @@ export class Layout {
   async #replace(name: string, text: string): Promise<void> {
     const path = join(this.path, name);
     const temporary = join(workPath(this.path), randomUUID());
-    await replaceDurably(path, text, temporary, MODE).catch((error: unknown) => {
+    await replaceDurably(path, text, temporary, { mode: MODE }).catch((error: unknown) => {
       throw writeFault("open", path, error);
     });
   }

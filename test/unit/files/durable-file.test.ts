@@ -11,7 +11,7 @@ test("a file is replaced despite an earlier process's leftover under the tempora
   const [path, temporary] = [join(directory, "file"), join(directory, "temporary")];
   writeFileSync(path, "old");
   writeFileSync(temporary, "a longer half of something");
-  await replaceDurably(path, "new", temporary, 0o640);
+  await replaceDurably(path, "new", temporary, { mode: 0o640 });
   expect(readFileSync(path, "utf8")).toBe("new");
   expect(statSync(path).mode & 0o777).toBe(0o640 & ~process.umask());
   expect(readdirSync(directory)).toEqual(["file"]);

@@ -1,4 +1,14 @@
-import { linkSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
@@ -136,6 +146,30 @@ describe("writeReport", () => {
     linkSync(target, twin);
     await writeReport(twin, { ...REPORT, tags: ["b"] });
     expect(readFileSync(target, "utf8")).toBe(TEXT.replace(/tags = .*/, 'tags = ["b"]'));
+  });
+
+  it("keeps the mode of an existing report", async () => {
+    const path = join(tempTree({ "report.toml": "old" }), "report.toml");
+    for (const mode of [0o600, 0o666]) {
+      chmodSync(path, mode);
+      const { ino } = statSync(path);
+      await writeReport(path, REPORT);
+      expect(statSync(path).mode & 0o777).toBe(mode);
+      expect(statSync(path).ino).not.toBe(ino);
+    }
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("writes into a file of another user or group, which keeps both", async () => {
+    const path = join(tempTree({ "report.toml": "old" }), "report.toml");
+    for (const [uid, gid] of [
+      [1234, 0],
+      [0, 1234],
+    ] as const) {
+      chownSync(path, uid, gid);
+      await writeReport(path, REPORT);
+      expect(statSync(path)).toMatchObject({ uid, gid });
+      expect(readFileSync(path, "utf8")).toBe(TEXT);
+    }
   });
 
   it("writes into the file where it cannot be replaced", async () => {
