@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { runTool } from "./build-tool.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
+import { temporaryDirectory } from "./script.ts";
 
 const root = dirname(import.meta.dirname);
 const source = join(root, "launcher", "launcher.c");
@@ -39,7 +40,7 @@ export function buildLauncher(architecture: Architecture): string {
 
 function compile(dist: string, directory: string): void {
   mkdirSync(dist, { recursive: true });
-  const temporary = mkdtempSync(join(dist, "launcher-"));
+  const temporary = temporaryDirectory(join(dist, "launcher-"));
   try {
     const compiler = join(temporary, "compiler");
     const options = ["--quiet", "--target", compiler, "--no-deps", "--no-compile", "--require-hashes"];

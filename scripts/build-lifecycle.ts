@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "./build-binary.ts";
 import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
 import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
-import { runScript, usageError } from "./script.ts";
+import { resultDirectory, runScript, usageError } from "./script.ts";
 import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
 const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary] [--env <name>=<value>]...
@@ -39,7 +39,7 @@ export async function buildLifecycle({ archives, out, binary, env = [] }: Lifecy
   for (const path of archives) released.push(await readLifecycle(path));
   checkTogether(released);
   mkdirSync(out, { recursive: true });
-  const temporary = mkdtempSync(join(resolve(out), ".making-"));
+  const temporary = resultDirectory(resolve(out), "lifecycle");
   const compressor = new TarCompressor(temporary);
   try {
     const base = await compressor.compress(BASE_FILES, "/");

@@ -1,7 +1,8 @@
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { runTool } from "./build-tool.ts";
+import { temporaryDirectory } from "./script.ts";
 
 const root = dirname(import.meta.dirname);
 
@@ -14,7 +15,7 @@ const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
  * @param directory emptied first
  */
 export function buildTypes(entry: string, directory: string): void {
-  const temporary = mkdtempSync(join(tmpdir(), "tandem-types-"));
+  const temporary = temporaryDirectory(join(tmpdir(), "tandem-types-"));
   try {
     const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
     const config = join(temporary, "tsconfig.json");

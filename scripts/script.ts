@@ -1,4 +1,8 @@
-/* What the project's commands have in common: arguments, `--help`, and errors. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+
+/* What the project's commands have in common: arguments, `--help`, errors, and temporary directories. */
 
 /**
  * Runs a command of the project with its arguments, or prints its usage for `--help`. A failure ends the process with one
@@ -40,4 +44,31 @@ export function positiveNumber(option: string, text: string): number {
   if (!(value > 0 && value < Number.POSITIVE_INFINITY))
     throw new Error(`--${option} takes a number above 0, not ${text}`);
   return value;
+}
+
+const temporary = new Set<string>();
+
+/**
+ * Creates a directory that does not outlive the process, even if a signal ends it. A signal during a program that
+ * `runTool` runs takes effect after it.
+ */
+export function temporaryDirectory(prefix: string): string {
+  if (temporary.size === 0) {
+    process.once("exit", () => {
+      for (const path of temporary) rmSync(path, { recursive: true, force: true });
+    });
+    for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
+      process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+  const path = mkdtempSync(prefix);
+  temporary.add(path);
+  return path;
+}
+
+/** Creates a temporary directory for a result, and removes those that killed builds of the same result left behind. */
+export function resultDirectory(directory: string, result: string): string {
+  const prefix = `.making-${result}-`;
+  for (const name of readdirSync(directory))
+    if (name.startsWith(prefix)) rmSync(join(directory, name), { recursive: true });
+  return temporaryDirectory(join(directory, prefix));
 }

@@ -1,8 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { resultDirectory } from "../../scripts/script.ts";
 import { tempTree } from "../support/files/temp-tree.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -90,4 +92,35 @@ test("the audit without npm names npm and a remedy", () => {
     stdout: "",
     stderr: "ERROR: npm is not installed\nInstall npm, which comes with Node.js\n",
   });
+});
+
+const MAKE_AND_WAIT = `
+  import { temporaryDirectory } from ${JSON.stringify(join(ROOT, "scripts", "script.ts"))};
+  console.log(["first-", "second-"].map((name) => temporaryDirectory(process.argv[1] + "/" + name)).join(" "));
+  setInterval(() => undefined, 1000);
+`;
+
+test.each([
+  ["SIGHUP", 129],
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("%s removes the temporary directories of a command, and ends it with %i", async (signal, exitCode) => {
+  const directory = tempTree();
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", MAKE_AND_WAIT, directory]);
+  const closed = once(child, "close");
+  const [output] = await once(child.stdout, "data");
+  const made = String(output).trim().split(" ");
+  expect(made.map(existsSync)).toEqual([true, true]);
+  child.kill(signal);
+  expect(await closed).toEqual([exitCode, null]);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("a build removes what a killed build of the same result left, and nothing else", () => {
+  const files = { ".making-one-abcdef/file": "", ".making-other-abcdef/file": "", "one.tgz": "" };
+  const directory = tempTree(files);
+  const made = resultDirectory(directory, "one");
+  expect(readdirSync(directory).map((name) => join(directory, name))).toEqual(
+    [made, ...[".making-other-abcdef", "one.tgz"].map((name) => join(directory, name))].sort(),
+  );
 });
