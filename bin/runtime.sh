@@ -1,5 +1,13 @@
 # How the command starts Node.js. bin/exporter sources this file; scripts/build-binary.ts reads the three lists, lines
-# `tandem_name='words'`, for the single executable. SECURITY.md ("The runtime's own inputs") has the reasons.
+# `tandem_name='words'`, for the single executable, and scripts/build-launcher.ts the lines `require`. SECURITY.md ("The runtime's
+# own inputs") has the reasons.
+
+# Below these limits Node.js dies with a native stack trace, or in silence: the option of ulimit, the minimum to start, the minimum for
+# an export (docs/operations.md), and their unit.
+require Hn 32 60 'open files'
+require Sv 2000000 8000000 'KiB of address space'
+require Sd 700000 1100000 'KiB of data'
+require Ss 100 100 'KiB of stack'
 
 # No inspector on SIGUSR1, and no OpenSSL configuration, not even one that cannot be read. The main thread's young
 # generation is half of Node's default, which saves memory, but has that size from the start: V8 begins with 1 MiB and

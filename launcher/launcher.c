@@ -48,12 +48,15 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
 enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1 };
+enum { ENOENT = 2, E2BIG = 7, ENAMETOOLONG = 36 };
 enum { RLIMIT_NOFILE = 7, DIGITS = 20 };
 enum { PATH_LIMIT = 4096 };
 /* Room for "ld.so" or "tandem" after a directory. */
 enum { FILE_NAME = 8 };
 /* A shell's exit code for a program that it cannot execute. */
 enum { CANNOT_EXECUTE = 126 };
+/* What bin/exporter answers for a limit that is too low. */
+enum { LOW_LIMIT = 1 };
 
 static long length(const char *text) {
   long n = 0;
@@ -68,13 +71,60 @@ static const char *last_slash(const char *path) {
   return last;
 }
 
-_Noreturn static void fail(const char *what, const char *name, long error) {
-  char digits[4] = {'0' + error / 100 % 10, '0' + error / 10 % 10, '0' + error % 10, 0};
-  const char *words[] = {"ERROR: failed to ", what, " ", name, ": error ", digits, " of the system\n"};
-  for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
-    system_call(SYS_write, 2, (long)words[i], length(words[i]), 0, 0, 0);
-  system_call(SYS_exit, CANNOT_EXECUTE, 0, 0, 0, 0, 0);
+_Noreturn static void end(int exit_code) {
+  system_call(SYS_exit, exit_code, 0, 0, 0, 0, 0);
   __builtin_unreachable();
+}
+
+/* Writes texts, up to a null pointer, to stderr, and ends. */
+_Noreturn static void say(int exit_code, const char *const *texts) {
+  for (; *texts; texts++) system_call(SYS_write, 2, (long)*texts, length(*texts), 0, 0, 0);
+  end(exit_code);
+}
+
+/* Appends a text to a buffer. @returns the new end of the buffer, where a zero is */
+static char *append(char *end, const char *text) {
+  while ((*end = *text++)) end++;
+  return end;
+}
+
+/* Writes a number in decimal. @param text has room for DIGITS and a zero */
+static const char *decimal(unsigned long number, char *text) {
+  char *first = text + DIGITS;
+  *first = 0;
+  do *--first = '0' + number % 10;
+  while (number /= 10);
+  return first;
+}
+
+static const char *reason(long error) {
+  switch (error) {
+    case 1: return "operation not permitted";
+    case ENOENT: return "no such file or directory";
+    case 5: return "input/output error";
+    case E2BIG: return "argument list too long";
+    case 8: return "exec format error";
+    case 11: return "resource temporarily unavailable";
+    case 12: return "cannot allocate memory";
+    case 13: return "permission denied";
+    case 26: return "text file busy";
+    case ENAMETOOLONG: return "file name too long";
+    default: return 0;
+  }
+}
+
+static const char *advice(long error) {
+  if (error == ENOENT) return "\nexporter must stay in its directory, beside ld.so and tandem: make a link to it instead of a copy";
+  if (error == E2BIG) return "\nShorten the environment: the program adds 11 bytes to each variable, and the system allows 128 KiB for one";
+  return "";
+}
+
+_Noreturn static void fail(const char *what, const char *name, long error) {
+  char digits[DIGITS + 1];
+  const char *words = reason(error);
+  const char *number = words ? words : decimal(error, digits);
+  say(CANNOT_EXECUTE, (const char *[]){"ERROR: failed to ", what, " ", name, words ? ": " : ": system error ", number,
+                                       advice(error), "\n", 0});
 }
 
 /* Zeroed memory, which is never freed: execve() follows. */
@@ -82,12 +132,6 @@ static void *allocate(long size) {
   long result = system_call(SYS_mmap, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (result < 0 && result > -4096) fail("allocate", "memory", -result);
   return (void *)result;
-}
-
-/* Appends a text to a buffer. @returns the address of its terminating zero */
-static char *append(char *end, const char *text) {
-  while ((*end = *text++)) end++;
-  return end;
 }
 
 /* Appends the ignored signals in hexadecimal, like SigIgn of proc(5), but without /proc. */
@@ -106,11 +150,9 @@ static void append_ignored_signals(char *end) {
 static void append_open_files(char *end) {
   unsigned long limits[2] = {0};
   if (system_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)limits, 0, 0) < 0 || limits[0] >= limits[1]) return;
-  char digits[DIGITS + 1] = {0};
-  char *first = digits + DIGITS;
-  for (unsigned long left = limits[0]; left > 0 || first == digits + DIGITS; left /= 10) *--first = '0' + left % 10;
+  char digits[DIGITS + 1];
   while (*end) end++;
-  append(end, first);
+  append(end, decimal(limits[0], digits));
 }
 
 /*
@@ -122,14 +164,32 @@ static void find_directory(char *directory, const char *executed) {
   if (size > 0) {
     directory[size] = 0;
   } else {
-    if (length(executed) > PATH_LIMIT - 3) fail("find", executed, 36);
+    if (length(executed) > PATH_LIMIT - 3) fail("find", executed, ENAMETOOLONG);
     append(append(directory, last_slash(executed) ? "" : "./"), executed);
   }
   *(char *)(last_slash(directory) + 1) = 0;
 }
 
+/* Limits by the option of ulimit that shows them: H for the hard one, S for the soft one. */
+enum { RLIMIT_Sd = 2, RLIMIT_Ss = 3, RLIMIT_Hn = RLIMIT_NOFILE, RLIMIT_Sv = 9 };
+
+static void require(const char *option, int resource, unsigned long least, const char *needed, const char *unit) {
+  unsigned long limits[2];
+  if (system_call(SYS_prlimit64, 0, resource, 0, (long)limits, 0, 0) < 0) return;
+  unsigned long limit = resource == RLIMIT_Hn ? limits[1] : limits[0] / 1024;
+  if (limit >= least) return;
+  char digits[DIGITS + 1];
+  const char *number = decimal(limit, digits);
+  say(LOW_LIMIT, (const char *[]){"ERROR: this process may have ", number, " ", unit, ", and the export needs ", needed,
+                                  ": raise the limit (ulimit -", option + 1, ")\n", 0});
+}
+
+/* LIMITS are the lines `require` of bin/runtime.sh. */
+#define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
+
 /* @param stack as the kernel sets it up: argc, the arguments, 0, the environment, 0, the auxiliary vector */
 _Noreturn __attribute__((used)) void start(long *stack) {
+  LIMITS
   long argc = stack[0];
   char **argv = (char **)(stack + 1);
   char **environment = argv + argc + 1;

@@ -7,6 +7,7 @@ import { temporaryDirectory } from "./script.ts";
 
 const root = dirname(import.meta.dirname);
 const source = join(root, "launcher", "launcher.c");
+const runtime = join(root, "bin", "runtime.sh");
 const requirements = join(root, "launcher", "requirements.txt");
 
 const TARGETS = { amd64: "x86_64-freestanding-none", arm64: "aarch64-freestanding-none" } as const;
@@ -25,20 +26,32 @@ const FLAGS = [
   "-rtlib=none",
 ];
 
+/** The lines `require` of bin/runtime.sh as calls of the launcher's macro. */
+function limits(): string {
+  const lines = readFileSync(runtime, "utf8").matchAll(/^require (\w+) (\d+) (\d+) '([^']+)'$/gm);
+  return [...lines]
+    .map(([, option, least, needed, unit]) => `REQUIRE(${option}, ${least}, ${needed}, "${unit}")`)
+    .join(" ");
+}
+
 /**
- * Compiles launcher/launcher.c for all architectures, unless the source is unchanged.
+ * Compiles launcher/launcher.c for all architectures, unless its source and flags are unchanged.
  * @returns path of the architecture's launcher
  * @throws Error if the pinned compiler is unavailable
  */
 export function buildLauncher(architecture: Architecture): string {
   const dist = join(root, "dist");
-  const key = createHash("sha256").update(readFileSync(source)).update(readFileSync(requirements)).digest("hex");
-  const directory = join(dist, `launcher-${key.slice(0, 16)}`);
-  if (!existsSync(directory)) compile(dist, directory);
+  const flags = [...FLAGS, `-DLIMITS=${limits()}`];
+  const key = createHash("sha256")
+    .update(readFileSync(source))
+    .update(readFileSync(requirements))
+    .update(flags.join(" "));
+  const directory = join(dist, `launcher-${key.digest("hex").slice(0, 16)}`);
+  if (!existsSync(directory)) compile(dist, directory, flags);
   return join(directory, architecture);
 }
 
-function compile(dist: string, directory: string): void {
+function compile(dist: string, directory: string, flags: readonly string[]): void {
   mkdirSync(dist, { recursive: true });
   const temporary = temporaryDirectory(join(dist, "launcher-"));
   try {
@@ -55,7 +68,7 @@ function compile(dist: string, directory: string): void {
     };
     for (const name of Object.keys(ARCHITECTURES) as Architecture[]) {
       const output = join(temporary, "made", name);
-      const args = ["cc", "-target", TARGETS[name], ...FLAGS, "-o", output, source];
+      const args = ["cc", "-target", TARGETS[name], ...flags, "-o", output, source];
       runTool(join(compiler, "ziglang", "zig"), args, { remedy: "Build on linux/amd64 or linux/arm64", env });
     }
     try {

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import {
   appendFileSync,
   chmodSync,
+  copyFileSync,
   cpSync,
   readdirSync,
   readFileSync,
@@ -35,7 +36,7 @@ import { verifyImage } from "../../support/images/verify-image.ts";
 import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { NameServer } from "../../support/network/name-server.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
-import { DEFAULT_ENVIRONMENT, flagsFor, startProgram } from "../../support/process/exporter.ts";
+import { DEFAULT_ENVIRONMENT, EXPORTER, flagsFor, startProgram } from "../../support/process/exporter.ts";
 import { environmentOf, hostileEnvironment, threadNames } from "../../support/process/runtime-inputs.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -139,6 +140,44 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     const link = join(tempTree(), "exporter");
     symlinkSync(join(lifecycle, "exporter"), link);
     expect(version(link).status).toBe(0);
+  });
+
+  test.each(["-n 31", "-v 1999999", "-d 699999", "-s 99"])(
+    "ulimit %s is refused in the words of bin/exporter",
+    (limit) => {
+      const [ours, command] = [join(lifecycle, "exporter"), EXPORTER].map((program) =>
+        spawnSync("sh", ["-c", `ulimit ${limit} && exec ${program} -version`], {
+          env: { CNB_PLATFORM_API: "0.13" },
+          encoding: "utf8",
+        }),
+      );
+      expect(command?.stderr).toMatch(/^ERROR: this process may have .* raise the limit \(ulimit -\w\)\n$/);
+      expect({ ...ours, pid: 0 }).toEqual({ ...command, pid: 0 });
+    },
+  );
+
+  test("a copy without the files beside it says what to do", () => {
+    const copy = join(tempTree(), "exporter");
+    copyFileSync(join(lifecycle, "exporter"), copy);
+    const { status, stderr } = version(copy);
+    expect(stderr).toMatch(
+      /^ERROR: failed to execute \S+\/ld\.so: no such file or directory\nexporter must stay in its directory, .*: make a link/,
+    );
+    expect(status).toBe(126);
+  });
+
+  test("a loader that cannot be executed is named with the reason", () => {
+    const copy = join(tempTree({ "ld.so": "" }), "exporter");
+    copyFileSync(join(lifecycle, "exporter"), copy);
+    const { status, stderr } = version(copy);
+    expect(stderr).toMatch(/^ERROR: failed to execute \S+\/ld\.so: permission denied\n$/);
+    expect(status).toBe(126);
+  });
+
+  test("a variable that is too long with another name says what to do", () => {
+    const { status, stderr } = version(join(lifecycle, "exporter"), { A: "a".repeat(131_060) });
+    expect(stderr).toMatch(/^ERROR: failed to execute \S+\/ld\.so: argument list too long\nShorten the environment: /);
+    expect(status).toBe(126);
   });
 
   test("takes no options of Node.js, neither as arguments nor from the environment", () => {
