@@ -7,10 +7,13 @@
  * Node.js, V8 and OpenSSL ignore variables that the platform or a user set for other programs. src/executable/binary.ts
  * restores the names. TANDEM_IGNORED_SIGNALS has the ignored signals and TANDEM_OPEN_FILES the soft limit of open
  * files, because Node.js changes both before any script runs.
+ *
+ * As process 1 of a container it stays, and starts all of this as its child: init().
  */
 
 #if defined(__x86_64__)
-enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_execve = 59, SYS_exit = 60, SYS_readlinkat = 267, SYS_prlimit64 = 302 };
+enum { SYS_write = 1, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59 };
+enum { SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_rt_sigtimedwait = 128, SYS_readlinkat = 267, SYS_prlimit64 = 302 };
 
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 
@@ -26,7 +29,8 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
   return result;
 }
 #elif defined(__aarch64__)
-enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_rt_sigaction = 134, SYS_execve = 221, SYS_mmap = 222, SYS_prlimit64 = 261 };
+enum { SYS_write = 64, SYS_readlinkat = 78, SYS_exit = 93, SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135 };
+enum { SYS_rt_sigtimedwait = 137, SYS_getpid = 172, SYS_clone = 220, SYS_execve = 221, SYS_mmap = 222, SYS_wait4 = 260, SYS_prlimit64 = 261 };
 
 __asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n b start\n");
 
@@ -47,7 +51,10 @@ static long system_call(long number, long a, long b, long c, long d, long e, lon
 
 enum { AT_NULL = 0, AT_EXECFN = 31, AT_FDCWD = -100 };
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
-enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1 };
+enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1, SIG_BLOCK = 0, SIG_SETMASK = 2 };
+enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGABRT = 6, SIGTERM = 15, SIGCHLD = 17 };
+enum { SIGINFO_SIZE = 128, SI_CODE = 2, SI_KERNEL = 128 };
+enum { WNOHANG = 1, BY_SIGNAL = 128 };
 enum { ENOENT = 2, E2BIG = 7, ENAMETOOLONG = 36 };
 enum { RLIMIT_NOFILE = 7, DIGITS = 20 };
 enum { PATH_LIMIT = 4096 };
@@ -187,8 +194,40 @@ static void require(const char *option, int resource, unsigned long least, const
 /* LIMITS are the lines `require` of bin/runtime.sh. */
 #define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
 
+/*
+ * The kernel drops signals that process 1 of a container does not handle, and Node.js handles them only once it has
+ * started. So process 1 blocks them, which keeps them pending, and forwards them to a child, in which this function
+ * returns. Process 1 ends with the child's exit code, or like a shell if a signal ended the child, and reaps orphans.
+ */
+static void init(void) {
+  unsigned long passed = 1UL << (SIGHUP - 1) | 1UL << (SIGINT - 1) | 1UL << (SIGQUIT - 1) | 1UL << (SIGABRT - 1) |
+                         1UL << (SIGTERM - 1);
+  unsigned long awaited = passed | 1UL << (SIGCHLD - 1), before;
+  system_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&awaited, (long)&before, SIGNAL_SET_SIZE, 0, 0);
+  /* If SIGCHLD were ignored, the kernel would reap the child, and forget its exit code. */
+  long action[4 + SIGNALS / 8] = {0};
+  system_call(SYS_rt_sigaction, SIGCHLD, (long)action, 0, SIGNAL_SET_SIZE, 0, 0);
+  long child = system_call(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+  if (child < 0) fail("start", "a process", -child);
+  if (child == 0) {
+    system_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, SIGNAL_SET_SIZE, 0, 0);
+    return;
+  }
+  for (;;) {
+    int information[SIGINFO_SIZE / sizeof(int)];
+    long signal = system_call(SYS_rt_sigtimedwait, (long)&awaited, (long)information, 0, SIGNAL_SET_SIZE, 0, 0);
+    /* Keys of a terminal reach the child, too. A second signal would cut its cleanup short. */
+    int is_key = (signal == SIGINT || signal == SIGQUIT) && information[SI_CODE] == SI_KERNEL;
+    if (signal > 0 && signal != SIGCHLD && !is_key) system_call(SYS_kill, child, signal, 0, 0, 0, 0);
+    int status;
+    for (long ended; (ended = system_call(SYS_wait4, -1, (long)&status, WNOHANG, 0, 0, 0)) > 0;)
+      if (ended == child) end(status & 127 ? BY_SIGNAL + (status & 127) : status >> 8 & 255);
+  }
+}
+
 /* @param stack as the kernel sets it up: argc, the arguments, 0, the environment, 0, the auxiliary vector */
 _Noreturn __attribute__((used)) void start(long *stack) {
+  if (system_call(SYS_getpid, 0, 0, 0, 0, 0, 0) == 1) init();
   LIMITS
   long argc = stack[0];
   char **argv = (char **)(stack + 1);

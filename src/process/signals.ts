@@ -80,7 +80,7 @@ let isExiting = false;
 /**
  * While exiting, the runtime waits for its threads and runs no listeners. So the signals get their default action
  * back, and if a thread is still busy after the grace period, the signal ends the process, with the same exit code for
- * shells and platforms. (The kernel withholds such a signal from process 1 of a container, which ends after its threads.)
+ * shells and platforms.
  * Without a signal, a shell that exits replaces the process: running another program ends all threads.
  * @param graceMs for the threads, from the signal on
  */

@@ -37,6 +37,7 @@ import { CertificateAuthority } from "../../support/network/certificate.ts";
 import { NameServer } from "../../support/network/name-server.ts";
 import { binaryBuildProblem, NATIVE } from "../../support/process/binary-build.ts";
 import { DEFAULT_ENVIRONMENT, EXPORTER, flagsFor, startProgram } from "../../support/process/exporter.ts";
+import { testAsProcessOne } from "../../support/process/process-one.ts";
 import { environmentOf, hostileEnvironment, threadNames } from "../../support/process/runtime-inputs.ts";
 import type { Reply } from "../../support/registry/exchange.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
@@ -131,6 +132,18 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     });
     expect(run.stderr).toContain(join(realpathSync(lifecycle), "analyzer"));
     expect(run.status).not.toBe(0);
+  });
+
+  testAsProcessOne({
+    program: () => join(lifecycle, "exporter"),
+    copy: (starting) => {
+      const directory = tempTree({ "ld.so": starting(join(lifecycle, "ld.so")) });
+      chmodSync(join(directory, "ld.so"), 0o755);
+      copyFileSync(join(lifecycle, "exporter"), join(directory, "exporter"));
+      for (const name of readdirSync(lifecycle).filter((file) => !["exporter", "ld.so"].includes(file)))
+        symlinkSync(join(lifecycle, name), join(directory, name));
+      return join(directory, "exporter");
+    },
   });
 
   const version = (program: string, env: Readonly<Record<string, string>> = {}) =>
