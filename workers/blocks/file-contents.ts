@@ -88,14 +88,25 @@ function readableSize(file: number, reported: number): number {
   return low;
 }
 
-/** O_NONBLOCK: a FIFO in the place of a file must not block; it has no effect on regular files. */
-export const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+/**
+ * Opens a file that should be a regular one: a FIFO in its place must not block. Opened like this, a regular file that
+ * another process holds a lease on (open(2), EAGAIN), such as a file server, is waited for instead.
+ * @throws the error of open(2)
+ */
+export function openToRead(path: ByteString, followsLink: boolean): number {
+  const flags = constants.O_RDONLY | (followsLink ? 0 : constants.O_NOFOLLOW);
+  try {
+    return openSync(fsPath(path), flags | constants.O_NONBLOCK);
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== "EAGAIN") throw error;
+    return openSync(fsPath(path), flags);
+  }
+}
 
 function openContents(name: ByteString, contentPath: ByteString | undefined): number {
   const path = contentPath ?? name;
   try {
-    const flags = contentPath === undefined ? OPEN_FLAGS | constants.O_NOFOLLOW : OPEN_FLAGS;
-    return waitForDescriptor(() => openSync(fsPath(path), flags));
+    return waitForDescriptor(() => openToRead(path, contentPath !== undefined));
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") throw changedFault(path, "was removed");
     if (isSystemError(error) && error.code === "ELOOP") throw changedFault(path, "was replaced by a symlink");

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, readSync } from "node:fs";
 import { Readable, type Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { Fault, messageOf } from "../../src/errors/fault.ts";
-import { type ByteString, fromByteString, fsPath } from "../../src/go/byte-string.ts";
+import { type ByteString, fromByteString } from "../../src/go/byte-string.ts";
 import { pathFault } from "../../src/go/errno.ts";
 import { RECORD_SIZE, TRAILER_SIZE } from "../../src/go/tar-header.ts";
 import type { Digest } from "../../src/oci/digest.ts";
-import { OPEN_FLAGS } from "../blocks/file-contents.ts";
+import { openToRead } from "../blocks/file-contents.ts";
 import { writeSpool } from "../blocks/spool.ts";
 import type { LayoutBlob, SpoolFile } from "../protocol.ts";
 import { encodeHeader } from "./encode.ts";
@@ -70,7 +70,7 @@ class BlobFile {
 
   #open(): number {
     try {
-      return openSync(fsPath(this.#path), OPEN_FLAGS | constants.O_NOFOLLOW);
+      return openToRead(this.#path, false);
     } catch (error) {
       throw pathFault("EXPORT_LAYER_BLOB", "open", fromByteString(this.#path), error);
     }

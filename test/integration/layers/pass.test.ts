@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { closeSync, openSync, statSync, utimesSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32, gunzipSync } from "node:zlib";
@@ -15,6 +17,7 @@ import { tempTree } from "../../support/files/temp-tree.ts";
 import { copyOf } from "../../support/growing-blob.ts";
 import { madeEntry, wholeTar } from "../../support/images/tar-entries.ts";
 import { ownSpool } from "../../support/own-spool.ts";
+import { findProgram } from "../../support/process/find-program.ts";
 import { seededRandom } from "../../support/random.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
@@ -48,6 +51,30 @@ async function expectAllSlotsFree({ slots }: PassEngine): Promise<void> {
   const held = await Promise.all(Array.from({ length: pool.arena.slots }, () => slots.acquire(0, 0)));
   expect(new Set(held.map(({ number }) => number)).size).toBe(pool.arena.slots);
 }
+
+/** Says when it is asked to give its lease back, and does so when it is told to. */
+const LEASE = `import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, lambda *_: print("asked", flush=True))
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+sys.stdin.readline()
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+sys.stdin.readline()
+`;
+
+test.runIf(findProgram("python3") !== undefined)(
+  "a file that another process holds a lease on is waited for",
+  async () => {
+    const directory = tempTree();
+    const index = indexOf(directory, 1);
+    const holder = spawn("python3", ["-c", LEASE, join(directory, "file-000")], { stdio: ["pipe", "pipe", "inherit"] });
+    onTestFinished(() => void holder.kill());
+    await once(holder.stdout, "data");
+    const { diffId } = await runPass(newEngine(), index, { diffId: true, spool: undefined }, RANK, NEVER);
+    expect(diffId?.sha256).toBe(createHash("sha256").update(wholeTar(index)).digest("hex"));
+  },
+);
 
 test("a pass hashes and compresses the whole tar, and frees all slots", async () => {
   const engine = newEngine();
