@@ -94,6 +94,7 @@ const TABLE = {
   },
   creator: {
     may: [
+      "auth",
       "build-output",
       "cnb",
       "concurrency",

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
+import { parseEnvironmentAuth } from "../auth/docker-config.ts";
 import { readRun, readStack } from "../build-output/run-images.ts";
 import { gates } from "../cnb/api.ts";
 import { EXIT_CODES } from "../cnb/exit-codes.ts";
 import { guardLayout } from "../cnb/experimental.ts";
 import type { RunImageNames } from "../cnb/lifecycle-metadata.ts";
-import { failTo } from "../errors/fault.ts";
+import { failTo, withContext } from "../errors/fault.ts";
 import { DEFAULT_ORDER, LAYERS_PLACEHOLDER, type SettingsOf, settingsOf } from "../inputs/flags.ts";
 import type { ParsedCommand } from "../inputs/parse.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import type { Logger } from "../logger.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { ExportSettings } from "../plan/inputs.ts";
-import { absolutePath } from "../process/environment.ts";
+import { absolutePath, type Environment } from "../process/environment.ts";
 
 interface BuildSettings extends SettingsOf<"build"> {
   /** As the export's, but "" for an empty -layers, which the phases interpret: no owner changes for it. */
@@ -66,16 +67,29 @@ export async function resolveCreate(
   return resolved;
 }
 
-const INEFFECTIVE_PARALLEL =
-  "Parallel export has been enabled, but it has not taken effect because no cache has been specified.";
+const WORDS = {
+  ineffectiveParallel:
+    "Parallel export has been enabled, but it has not taken effect because no cache has been specified.",
+  runImage: "-run-image (CNB_RUN_IMAGE)",
+};
 
 async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<CreateInputs> {
   const initial = initialSettings(command, context);
   const settings = { ...initial, previousImage: initial.previousImage || initial.outputImage };
   const runImages = await findRunImages(settings, logger);
-  checkSettings(settings, INEFFECTIVE_PARALLEL, logger);
+  if (settings.runImage === "") checkCredentials(context.env);
+  checkSettings(settings, WORDS, logger);
   const build = buildSettings(command, context.cwd);
   return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, build, runImages };
+}
+
+/** The reference needs them here already, to find a run image that can be read. */
+function checkCredentials(env: Environment): void {
+  try {
+    parseEnvironmentAuth(env.CNB_REGISTRY_AUTH);
+  } catch (error) {
+    throw withContext("unable to create keychain", error);
+  }
 }
 
 async function findRunImages(settings: ReferenceSettings, logger: Logger): Promise<readonly string[]> {

@@ -81,17 +81,23 @@ export function initialSettings(command: ParsedCommand, context: ProcessContext)
   return settings;
 }
 
+interface SettingsWords {
+  readonly ineffectiveParallel: string;
+  /** Where the run image was named. */
+  readonly runImage: string;
+}
+
 /** Warnings and errors in the reference's order. */
-export function checkSettings(settings: ReferenceSettings, ineffectiveParallel: string, logger: Logger): void {
+export function checkSettings(settings: ReferenceSettings, words: SettingsWords, logger: Logger): void {
   const { daemon, launchCacheDir, parallel } = settings;
   if (!hasCache(settings)) logger.warn(NO_CACHE);
   if (!daemon && launchCacheDir !== "") logger.warn("Ignoring -launch-cache, only intended for use with -daemon");
-  checkReferences(settings);
+  checkReferences(settings, words);
   checkSameRegistry(settings);
-  if (parallel && !hasCache(settings)) logger.warn(ineffectiveParallel);
+  if (parallel && !hasCache(settings)) logger.warn(words.ineffectiveParallel);
 }
 
-function checkReferences(settings: ReferenceSettings): void {
+function checkReferences(settings: ReferenceSettings, words: SettingsWords): void {
   const { previousImage, buildImage, runImage, cacheImage } = settings;
   const path = settings.layout ? undefined : destinationsOf(settings).find(isPath);
   if (path !== undefined) throw pathGiven("The image argument or a tag", path, OUTPUT_PATH);
@@ -99,7 +105,7 @@ function checkReferences(settings: ReferenceSettings): void {
   for (const image of destinationsOf(settings)) checkReference("the image argument or a tag", image);
   checkReference("-previous-image (CNB_PREVIOUS_IMAGE)", previousImage);
   checkReference("CNB_BUILD_IMAGE", buildImage);
-  checkReference("the run image of analyzed.toml", runImage);
+  checkReference(words.runImage, runImage);
   checkReference("-cache-image (CNB_CACHE_IMAGE)", cacheImage);
 }
 
@@ -178,15 +184,18 @@ export async function resolveSettings(
 }
 
 /** RFC 0125's warning, which the reference's exporter lacks (docs/compatibility.md#parallel-without-cache). */
-const INEFFECTIVE_PARALLEL =
-  "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.";
+const WORDS: SettingsWords = {
+  ineffectiveParallel:
+    "parallel export has been enabled, but it has not taken effect because cache image (-cache-image) has not been specified.",
+  runImage: "the run image of analyzed.toml",
+};
 
 async function resolve(command: ParsedCommand, context: ProcessContext, logger: Logger): Promise<ResolvedInputs> {
   const initial = initialSettings(command, context);
   refuseRunImageFlags(command, context.env);
   const analyzed = await readAnalyzed(initial.analyzedPath, logger);
   const settings = { ...initial, runImage: analyzedRunImage(analyzed, initial.analyzedPath) };
-  checkSettings(settings, INEFFECTIVE_PARALLEL, logger);
+  checkSettings(settings, WORDS, logger);
   return { settings: { ...settings, tuning: resolveTuning(command, context.cwd, logger) }, analyzed };
 }
 

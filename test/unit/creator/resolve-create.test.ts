@@ -111,8 +111,24 @@ test.each<[string, Run, string]>([
     { args: [...RUN_IMAGE, "-tag", "A B", "app"] },
     "failed to resolve inputs: could not parse reference: A B",
   ],
+  [
+    "credentials that cannot be read, without a run image",
+    {
+      args: ["reg.example/app"],
+      env: { CNB_REGISTRY_AUTH: "x" },
+      files: { "run.toml": '[[images]]\nimage = "reg.example/run"\n' },
+    },
+    expect.stringContaining("failed to resolve inputs: unable to create keychain: reading auth env var: "),
+  ],
 ])("%s", async (_, run, message) => {
   expect(await rejectionOf(resolve(run).result)).toMatchObject({ message, exitCode: 3 });
+});
+
+test("a run image that is no reference is one of -run-image", async () => {
+  expect(await rejectionOf(resolve({ args: ["-run-image", "A B", "app"] }).result)).toMatchObject({
+    message: "failed to resolve inputs: could not parse reference: A B",
+    hint: expect.stringContaining("Correct -run-image (CNB_RUN_IMAGE)."),
+  });
 });
 
 test("accepts a run image that the analyzer selects", async () => {
