@@ -9,8 +9,7 @@ export const NO_SMALL_DISK = "this process may not mount a small disk";
  * @param options of mount(8), such as `size=1m`
  * @returns undefined if this process may not mount one
  */
-export function smallDisk(options: string): string | undefined {
-  const path = tempTree();
+export function smallDisk(options: string, path = tempTree()): string | undefined {
   if (spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]).status !== 0) return undefined;
   onTestFinished(() => void execFileSync("umount", ["--lazy", path]));
   return path;
