@@ -170,7 +170,7 @@ export class DockerClient {
         bodyTimeoutMs: timeoutMs,
         signal,
       });
-      if (response.status < 400) return response;
+      if (response.status < 300) return response;
       throw dockerResponseFault(response.status, await this.#whole(response, signal), this.name);
     } catch (error) {
       signal.throwIfAborted();

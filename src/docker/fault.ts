@@ -21,8 +21,16 @@ const REFUSED: FaultCode = "EXPORT_DAEMON_REFUSED";
 /** Docker's response to a path outside its API (moby's `pageNotFoundError`). */
 const NO_ROUTE = "page not found";
 
-/** Worded like Docker's own client. @param body of the response */
+/**
+ * Worded like Docker's own client. It follows no redirect, because a POST would become a GET.
+ * @param status 300 or more
+ * @param body of the response
+ */
 export function dockerResponseFault(status: number, body: string, host: string): Fault {
+  if (status < 400)
+    return new Fault("EXPORT_DAEMON_ANSWER", `error during connect: ${host}: unexpected redirect in response`, {
+      destination: host,
+    });
   const response = decodeFirst(body, errorType);
   const message = response.ok ? response.value.message.trim() : "";
   // Errors of a proxy may be plain text.

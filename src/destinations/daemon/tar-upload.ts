@@ -124,15 +124,21 @@ export class TarUpload {
   }
 }
 
+const NOT_LOADED =
+  "Check that a Docker API listens at DOCKER_HOST, and the proxy before it, if there is one: the response to the image is empty.";
+
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
 /** The reference reads the first message only, so that what follows need not be JSON. */
 function checkResponse(response: string): void {
-  for (const [i, message] of [...decodeEach(response, messageType)].entries()) {
+  const messages = [...decodeEach(response, messageType)];
+  if (messages.length === 0)
+    throw new Fault("EXPORT_DAEMON_LOAD", "parsing daemon response: EOF", { hint: NOT_LOADED });
+  for (const [i, message] of messages.entries()) {
     if (message.ok) {
       const { error, errorDetail } = message.value;
-      const reason = errorDetail?.message || error;
-      if (reason !== "") throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`);
+      if (errorDetail !== undefined || error !== "")
+        throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${errorDetail?.message || error}`);
     } else if (i === 0) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
   }
 }

@@ -114,6 +114,33 @@ test("an error anywhere in the answer to a load fails every name as it was typed
   expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
 });
 
+test.each([
+  ["empty", "", "parsing daemon response: EOF"],
+  ["a blank line", "\r\n", "parsing daemon response: EOF"],
+  ["an error without a text", '{"errorDetail":{"code":5,"message":""}}', "embedded daemon response: "],
+  ["an error of old daemons", '{"error":"disk full"}', "embedded daemon response: disk full"],
+])("an answer to a load that is %s fails the export, and tags nothing", async (_what, answer, reason) => {
+  const { api, run } = await scene(CONTAINERD);
+  api.answers.set(1, answer);
+  const { exitCode, stderr } = await run("app");
+  expect(exitCode).toBe(62);
+  expect(stderr).toContain(`loading image "index.docker.io/library/app:latest". first error: ${reason}]`);
+  expect(api.requests.filter((request) => request.includes("/tag"))).toEqual([]);
+});
+
+test.each([
+  ["a load", /\/load$/, 62],
+  ["a tag", /\/tag$/, 62],
+  ["an inspect", /\/json$/, 1],
+  ["the download of an image", /\/get$/, 62],
+  ["the ping", /^\/_ping$/, 1],
+])("a redirect in response to %s fails the export", async (_what, redirects, code) => {
+  const { run } = await scene({ ...CONTAINERD, redirects });
+  const { exitCode, stderr } = await run("app");
+  expect(stderr).toMatch(/error during connect: unix:\S+: unexpected redirect in response/);
+  expect(exitCode).toBe(code);
+});
+
 const LOADED = '{"stream":"Loaded image: app"}';
 
 test.each([

@@ -15,6 +15,8 @@ export interface DockerApiOptions {
   readonly knowsBase: boolean;
   /** Paths, without the version, that a proxy in front of the daemon refuses. */
   readonly refuses?: RegExp;
+  /** Paths, without the version, that a proxy in front of the daemon redirects. */
+  readonly redirects?: RegExp;
   /** Formats IDs like podman, without `sha256:`. */
   readonly leavesOutAlgorithm?: boolean;
 }
@@ -88,6 +90,8 @@ export class DockerApi implements AsyncDisposable {
     this.requests.push(`${request.method} ${decodeURIComponent(url.pathname + url.search)}`);
     const path = url.pathname.replace(/^\/v[\d.]+/, "");
     if (this.#options.refuses?.test(path)) response.writeHead(403).end("Forbidden");
+    else if (this.#options.redirects?.test(path))
+      response.writeHead(307, { location: "https://elsewhere.example/" }).end();
     else if (path === "/_ping") {
       response.setHeader("api-version", this.#options.apiVersion);
       send(response, 200, "OK");
