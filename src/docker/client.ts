@@ -2,7 +2,9 @@ import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
 import { readBody } from "../http/body.ts";
+import { forwardingProxy } from "../http/routes.ts";
 import { type Connections, exchangeOver, type RawResponse } from "../http/transport.ts";
+import { proxyAuthorization } from "../http/tunnel.ts";
 import type { Environment } from "../process/environment.ts";
 import { dockerNetworkFault, dockerResponseFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
@@ -68,7 +70,7 @@ export class DockerClient {
   static async connect(environment: Environment): Promise<DockerClient> {
     try {
       const host = readDockerHost(environment);
-      return new DockerClient(host, await DockerSockets.open(host, Object.keys(CONNECTIONS).length));
+      return new DockerClient(host, await DockerSockets.open(host, environment, Object.keys(CONNECTIONS).length));
     } catch (error) {
       throw failTo("initialize docker client", error);
     }
@@ -156,13 +158,18 @@ export class DockerClient {
   }
 
   async #send({ method, path, body, connection, timeoutMs }: Exchange, signal: AbortSignal): Promise<RawResponse> {
+    const { origin, proxy } = this.#host;
+    const url = new URL(origin);
+    const forwarder = forwardingProxy({ url, proxy });
+    const authorization = forwarder && proxyAuthorization(forwarder);
     try {
       const response = await exchangeOver(this.#connectionsOf(connection), {
         method,
-        path,
+        path: forwarder === undefined ? path : `${origin}${path}`,
         headers: {
-          host: new URL(this.#host.origin).host,
+          host: url.host,
           "user-agent": "tandem",
+          ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
           ...(body === undefined ? {} : { "content-type": "application/x-tar" }),
         },
         body: body && { length: undefined, open: () => body },

@@ -2,8 +2,9 @@ import { Fault, type FaultCode } from "../errors/fault.ts";
 import { goReason, isSystemError } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
 import { HttpError } from "../http/dial.ts";
+import { describeProxyOrLookup } from "../http/faults.ts";
 import { certificateHint, isBadCertificate } from "../http/network-hints.ts";
-import { isUntrusted, tlsFailure } from "../http/tls-failures.ts";
+import { isPlainHttp, isUntrusted, tlsFailure } from "../http/tls-failures.ts";
 import type { DockerHost } from "./host.ts";
 
 export const DOCKER_NOT_FOUND: FaultCode = "EXPORT_DAEMON_NOT_FOUND";
@@ -48,9 +49,16 @@ export function dockerResponseFault(status: number, body: string, host: string):
 
 const errorType = struct({ message: text });
 
-export function dockerNetworkFault(error: unknown, { name, socketPath, tls }: DockerHost): unknown {
+export function dockerNetworkFault(error: unknown, { name, socketPath, tls, origin }: DockerHost): unknown {
   // An error of the request's own body.
   if (error instanceof Fault) return error;
+  const way = describeProxyOrLookup(new URL(origin), error);
+  if (way !== undefined)
+    return new Fault("EXPORT_DAEMON_UNREACHABLE", `failed to connect to the docker API at ${name}: ${way.text}`, {
+      destination: name,
+      cause: error,
+      hint: way.hint,
+    });
   if (tls !== undefined && isCoded(error)) {
     const fault = tlsFault(error, name);
     if (fault !== undefined) return fault;
@@ -90,6 +98,15 @@ function tlsFault(error: Error & { readonly code: string }, name: string): Fault
         ? "Put the CA of the daemon's certificate into ca.pem in DOCKER_CERT_PATH."
         : certificateHint(error.code, error, name),
     });
+  if (isPlainHttp(error.code))
+    return new Fault(
+      "EXPORT_DAEMON_TLS",
+      `error during connect: ${name}: http: server gave HTTP response to HTTPS client`,
+      {
+        ...options,
+        hint: "The daemon does not speak TLS at this port: unset DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, or give the port for TLS, usually 2376, in DOCKER_HOST.",
+      },
+    );
   // In TLS 1.3 the client finishes its handshake before the server has verified the client's certificate.
   const isRefused =
     /^ERR_SSL_[\w/]+_ALERT_|^ERR_SSL_\w*CERTIFICATE/.test(error.code) || (error instanceof HttpError && error.isFirst);

@@ -2,9 +2,11 @@ import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { goErrnoText, isSystemError } from "../go/errno.ts";
-import { addressOf, dial, dialUnix, secure } from "../http/dial.ts";
-import { tlsSettings } from "../http/tls.ts";
+import { dialUnix } from "../http/dial.ts";
+import { openRoute } from "../http/routes.ts";
+import { type TlsSettings, tlsSettings, trustedAuthorities } from "../http/tls.ts";
 import { Connections } from "../http/transport.ts";
+import type { Environment } from "../process/environment.ts";
 import type { DockerHost } from "./host.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -15,20 +17,24 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export class DockerSockets {
   readonly #host: DockerHost;
+  readonly #environment: Environment;
   readonly #opened: readonly Socket[];
   readonly #closed = new AbortController();
+  #tls: TlsSettings | undefined;
 
-  private constructor(host: DockerHost, opened: readonly Socket[]) {
+  private constructor(host: DockerHost, environment: Environment, opened: readonly Socket[]) {
     this.#host = host;
+    this.#environment = environment;
     this.#opened = opened;
   }
 
-  static async open(host: DockerHost, connections: number): Promise<DockerSockets> {
-    if (host.socketPath === undefined || !isOwnedByRoot(host.socketPath)) return new DockerSockets(host, []);
+  static async open(host: DockerHost, environment: Environment, connections: number): Promise<DockerSockets> {
+    if (host.socketPath === undefined || !isOwnedByRoot(host.socketPath))
+      return new DockerSockets(host, environment, []);
     const opened: Socket[] = [];
     try {
       for (let i = 0; i < connections; i++) opened.push(await openSocket(host.socketPath));
-      return new DockerSockets(host, opened);
+      return new DockerSockets(host, environment, opened);
     } catch (error) {
       for (const socket of opened) socket.destroy();
       const reason = isSystemError(error) ? `connect: ${goErrnoText(error)}` : messageOf(error);
@@ -55,13 +61,20 @@ export class DockerSockets {
   }
 
   async #dial(): Promise<Socket> {
-    const { socketPath, tls, origin } = this.#host;
-    const options = { timeoutMs: CONNECT_TIMEOUT_MS, signal: this.#closed.signal };
-    if (socketPath !== undefined) return dialUnix(socketPath, options);
-    const address = addressOf(new URL(origin));
-    const open = () => dial(address.host, address.port, options);
-    if (tls === undefined) return await open();
-    return await secure(open, address, tlsSettings(tls, tls.rejectUnauthorized), () => options);
+    const { socketPath, origin, proxy } = this.#host;
+    const { signal } = this.#closed;
+    if (socketPath !== undefined) return await dialUnix(socketPath, { timeoutMs: CONNECT_TIMEOUT_MS, signal });
+    const route = { url: new URL(origin), proxy, connectMs: CONNECT_TIMEOUT_MS };
+    return await openRoute(route, () => this.#secured(), signal);
+  }
+
+  /** An https proxy before a daemon without TLS is verified like any server. */
+  #secured(): TlsSettings {
+    if (this.#tls === undefined) {
+      const tls = this.#host.tls ?? { ca: trustedAuthorities(this.#environment), rejectUnauthorized: true };
+      this.#tls = tlsSettings(tls, tls.rejectUnauthorized);
+    }
+    return this.#tls;
   }
 
   close(): void {

@@ -297,7 +297,7 @@ export const CODES = {
     "Name the image with a tag: repository:tag instead of repository@sha256:...",
   ),
   EXPORT_DAEMON_TLS: entry(
-    "The daemon's certificates and those of DOCKER_CERT_PATH do not match.",
+    "The certificates of DOCKER_CERT_PATH cannot be used, or do not match the daemon's.",
     "Set DOCKER_CERT_PATH to a directory with the ca.pem, cert.pem and key.pem for this daemon.",
   ),
   EXPORT_DAEMON_HOST: entry(

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { isIP } from "node:net";
 import { Fault, type FaultCode, type FaultDetails, messageOf } from "../errors/fault.ts";
+import { isSystemError } from "../go/errno.ts";
 import { goValue } from "../go/format.ts";
 import { anything, list, struct, text, unmarshal } from "../go/json-decode.ts";
 import { HttpError, isConnectTimeout } from "./dial.ts";
@@ -240,6 +241,31 @@ function reasonOf(code: string, error: unknown): string {
   return messageOf(error).trim();
 }
 
+interface FailureDescription {
+  readonly text: string;
+  readonly hint: string | undefined;
+}
+
+function describeFailure(
+  url: URL,
+  code: string,
+  error: unknown,
+  failure: ProxyFailure | undefined,
+): FailureDescription {
+  const isProxyConnect = failure?.step === "connect";
+  const text = isProxyConnect ? describeProxyConnect(code, error) : describeNetworkError(code, error);
+  return { text, hint: networkHint(code, url, error, failure) };
+}
+
+/** @returns undefined unless it is a failure of the proxy before a host, or of the lookup of the host's name */
+export function describeProxyOrLookup(url: URL, thrown: unknown): FailureDescription | undefined {
+  const failure = thrown instanceof ProxyFailure ? thrown : undefined;
+  const error = failure === undefined ? thrown : failure.cause;
+  const isLookup = isSystemError(error) && error.syscall === "getaddrinfo";
+  if (failure === undefined && !(error instanceof ProxyRefusal) && !isLookup) return undefined;
+  return describeFailure(url, networkErrorCode(error) ?? "", error, failure);
+}
+
 interface FailedExchange {
   readonly hasResponded: boolean;
   readonly connectMs: number;
@@ -254,12 +280,10 @@ export function networkFault(method: string, url: URL, thrown: unknown, exchange
   const error = failure === undefined ? thrown : failure.cause;
   const code = networkErrorCode(error);
   if (code === undefined) return error;
-  const hint = networkHint(code, url, error, failure);
+  const { text, hint } = describeFailure(url, code, error, failure);
   const isPermanent =
     error instanceof ProxyRefusal ? !error.isTemporary : isPermanentFailure(code, error) || isHttp2(error);
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  const isProxyConnect = failure?.step === "connect";
-  const text = isProxyConnect ? describeProxyConnect(code, error) : describeNetworkError(code, error);
   return new RegistryFault(UNREACHABLE, `${verb} "${redactUrl(url)}": ${text}`, {
     isTemporary: !isPermanent,
     isStranger: exchange?.hasResponded === false && (failure !== undefined || isBeforeAnyResponse(code, error)),

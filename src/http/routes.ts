@@ -23,6 +23,37 @@ export function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): U
   return url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
 }
 
+/**
+ * Opens a connection to the host of a URL, with TLS if it is an https URL.
+ * @param tls for that host and for a proxy with TLS, as in Go
+ * @throws ProxyRefusal, ProxyFailure; errors of the connection
+ */
+export async function openRoute(
+  { url, proxy, connectMs }: Pick<Route, "url" | "proxy" | "connectMs">,
+  tls: () => TlsSettings,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const endMs = performance.now() + connectMs;
+  const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal });
+  const target = addressOf(url);
+  const open = async (): Promise<Socket> => {
+    if (proxy === undefined) return await dial(target.host, target.port, left());
+    const hop = addressOf(proxy);
+    const openHop = () => dial(hop.host, hop.port, left());
+    const socket = await throughProxy(proxy, "connect", () =>
+      proxy.protocol === "https:" ? secure(openHop, hop, tls(), left) : openHop(),
+    );
+    const isSocks = /^socks5h?:$/.test(proxy.protocol);
+    if (url.protocol === "http:" && !isSocks) return socket;
+    return await throughProxy(proxy, "tunnel", () =>
+      isSocks
+        ? connectThroughSocks(socket, proxy, target, left())
+        : connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left()),
+    );
+  };
+  return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
+}
+
 export class Routes {
   readonly #environment: RootVariables;
   readonly #perRoute: number | undefined;
@@ -50,27 +81,9 @@ export class Routes {
     await Promise.all([...this.#connections.values()].map((connections) => connections.destroy()));
   }
 
-  async #open({ url, isInsecure, proxy, connectMs }: Route): Promise<Socket> {
-    const endMs = performance.now() + connectMs;
-    const left = () => ({ timeoutMs: Math.max(1, endMs - performance.now()), signal: this.#closed.signal });
-    const tls = isInsecure ? unverifiedTls : () => this.#verify();
-    const target = addressOf(url);
-    const open = async (): Promise<Socket> => {
-      if (proxy === undefined) return await dial(target.host, target.port, left());
-      const hop = addressOf(proxy);
-      const openHop = () => dial(hop.host, hop.port, left());
-      const socket = await throughProxy(proxy, "connect", () =>
-        proxy.protocol === "https:" ? secure(openHop, hop, tls(), left) : openHop(),
-      );
-      const isSocks = /^socks5h?:$/.test(proxy.protocol);
-      if (url.protocol === "http:" && !isSocks) return socket;
-      return await throughProxy(proxy, "tunnel", () =>
-        isSocks
-          ? connectThroughSocks(socket, proxy, target, left())
-          : connectThrough(socket, proxy, `${url.hostname}:${target.port}`, left()),
-      );
-    };
-    return url.protocol === "https:" ? await secure(open, target, tls(), left) : await open();
+  async #open(route: Route): Promise<Socket> {
+    const tls = route.isInsecure ? unverifiedTls : () => this.#verify();
+    return await openRoute(route, tls, this.#closed.signal);
   }
 
   /** Loads certificates once, at the first TLS connection: loading takes longer than a handshake. */

@@ -54,7 +54,8 @@ export function readTrustedRoots(
   return roots.size > 0 ? [...roots].join("\n") : undefined;
 }
 
-function addCertificates(roots: Set<string>, text: string): void {
+/** Adds what a text in PEM format has, without invalid certificates. */
+export function addCertificates(roots: Set<string>, text: string): void {
   for (const [, base64 = ""] of text.matchAll(CERTIFICATE)) {
     // Unlike Go, OpenSSL accepts no blank lines.
     const certificate = `-----BEGIN CERTIFICATE-----\n${base64.replace(/\s+/g, "\n").trim()}\n-----END CERTIFICATE-----`;

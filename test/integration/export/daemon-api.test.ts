@@ -11,6 +11,7 @@ import { NO_SMALL_DISK, smallDisk } from "../../support/files/small-disk.ts";
 import { startOwner } from "../../support/files/start-owner.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { createdByExtension, writeExtendedLayout } from "../../support/images/extended-layout.ts";
+import { ConnectProxy } from "../../support/network/connect-proxy.ts";
 import { flagsFor } from "../../support/process/exporter.ts";
 import { WAIT } from "../../support/runner/time-limits.ts";
 import { exportInProcess } from "../../support/scenes/export-in-process.ts";
@@ -26,8 +27,10 @@ async function scene(options: DockerApiOptions, listenOn: "unix" | "tcp" = "unix
   const output: BuildOutput = writeBuildOutput(tempTree(), layers, [join(from, "app")]);
   writeAnalyzed(output, "run");
   const flags = [...flagsFor(output), "-log-level", "debug", "-daemon", "-report", join(output.root, "report.toml")];
-  const run = (...more: string[]) => exportInProcess([...flags, ...more], { DOCKER_HOST: host });
-  return { api, output, run };
+  const runWith = (env: Readonly<Record<string, string>>, ...more: string[]) =>
+    exportInProcess([...flags, ...more], { DOCKER_HOST: host, ...env });
+  const run = (...more: string[]) => runWith({}, ...more);
+  return { api, host, output, run, runWith };
 }
 
 /** Checks that every sent layer is the one that the config lists. */
@@ -246,6 +249,16 @@ test("a daemon may be reached over TCP", async () => {
   const { api, run } = await scene(CLASSIC, "tcp");
   expect(await run("app")).toMatchObject({ exitCode: 0 });
   expect(api.loads).toHaveLength(1);
+});
+
+test("a daemon may be reached through a proxy with a login", async () => {
+  const { api, host, runWith } = await scene(CLASSIC, "tcp");
+  const routes = { "docker.example:2375": host.slice("tcp://".length) };
+  await using proxy = await ConnectProxy.start({ login: "user:password", routes });
+  const env = { DOCKER_HOST: "tcp://docker.example:2375", HTTP_PROXY: proxy.url };
+  expect(await runWith(env, "app")).toMatchObject({ exitCode: 0 });
+  expect(api.loads).toHaveLength(1);
+  expect(proxy.passed[0]).toBe("GET http://docker.example:2375/_ping");
 });
 
 test.each([

@@ -3,10 +3,19 @@ import { dockerNetworkFault, dockerResponseFault } from "../../../src/docker/fau
 import type { DockerHost } from "../../../src/docker/host.ts";
 import { HttpError } from "../../../src/http/dial.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
+import { ProxyFailure, ProxyRefusal } from "../../../src/http/tunnel.ts";
 
 const name = "tcp://docker:2376";
 const tls = { ca: Buffer.from(""), cert: Buffer.from(""), key: Buffer.from(""), rejectUnauthorized: true };
-const host: DockerHost = { name, socketPath: undefined, origin: "https://docker:2376", basePath: "", tls, version: "" };
+const host: DockerHost = {
+  name,
+  socketPath: undefined,
+  origin: "https://docker:2376",
+  basePath: "",
+  tls,
+  proxy: undefined,
+  version: "",
+};
 
 const coded = (code: string) => Object.assign(new Error("in Node's words"), { code });
 const unverified = (code: string) =>
@@ -48,6 +57,30 @@ test.each([
       { code: "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE" },
     ),
     `the server probably has client authentication (--tlsverify) enabled; check your TLS client certification settings: ${name}: remote error: tls: handshake failure`,
+  ],
+  [
+    "a daemon without TLS",
+    coded("ERR_SSL_WRONG_VERSION_NUMBER"),
+    `error during connect: ${name}: http: server gave HTTP response to HTTPS client`,
+  ],
+  [
+    "a host without an address",
+    Object.assign(coded("ENOTFOUND"), { syscall: "getaddrinfo", hostname: "docker" }),
+    `failed to connect to the docker API at ${name}: dial tcp: lookup docker: no such host`,
+  ],
+  [
+    "a proxy that refuses to connect",
+    new ProxyRefusal("proxy:3128", "Forbidden", { status: 403, isTemporary: false }),
+    `failed to connect to the docker API at ${name}: Forbidden`,
+  ],
+  [
+    "a proxy that cannot be reached",
+    new ProxyFailure(
+      "proxy:3128",
+      "connect",
+      Object.assign(coded("ECONNREFUSED"), { syscall: "connect", address: "10.0.0.1", port: 3128 }),
+    ),
+    `failed to connect to the docker API at ${name}: proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused`,
   ],
   ["a daemon that hangs up later", hungUp(false), `the connection to the docker API at ${name} broke: EOF`],
 ])("%s", (_, error, message) => {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -22,19 +23,82 @@ test.each(["ssh://host", "npipe:////./pipe/docker", "docker", "tcp://", "tcp://a
   expect(fault).toMatchObject({ message: `unable to parse docker host \`${DOCKER_HOST}\`` });
 });
 
-test.each([
-  ["1", true],
-  ["", false],
-])("certificates turn TCP into TLS; DOCKER_TLS_VERIFY=%j", (DOCKER_TLS_VERIFY, rejectUnauthorized) => {
-  const DOCKER_CERT_PATH = tempTree({ "ca.pem": "authority", "cert.pem": "certificate", "key.pem": "key" });
-  const host = readDockerHost({ DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH, DOCKER_TLS_VERIFY });
+const authority = new CertificateAuthority();
+const client = authority.issue("client");
+const other = authority.issue("other");
+const encrypted = generateKeyPairSync("ec", {
+  namedCurve: "P-256",
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" },
+}).privateKey;
+
+test.each(["tcp", "http", "https"])("certificates turn %s into TLS, unverified without a need of ca.pem", (scheme) => {
+  const DOCKER_CERT_PATH = tempTree({ "cert.pem": client.cert, "key.pem": client.key });
+  const host = readDockerHost({ DOCKER_HOST: `${scheme}://docker:2376`, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY: "" });
   expect(host.origin).toBe("https://docker:2376");
-  expect(host.tls).toEqual({
-    ca: Buffer.from("authority"),
-    cert: Buffer.from("certificate"),
-    key: Buffer.from("key"),
-    rejectUnauthorized,
+  const pair = { cert: Buffer.from(client.cert), key: Buffer.from(client.key) };
+  expect(host.tls).toEqual({ ...pair, ca: [], rejectUnauthorized: false });
+});
+
+test("with DOCKER_TLS_VERIFY, ca.pem adds to the system's authorities", () => {
+  const system = new CertificateAuthority().pem;
+  const DOCKER_CERT_PATH = tempTree({
+    "ca.pem": authority.pem,
+    "cert.pem": client.cert,
+    "key.pem": client.key,
+    "system.pem": system,
   });
+  const SSL_CERT_FILE = join(DOCKER_CERT_PATH, "system.pem");
+  const variables = { DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH, DOCKER_TLS_VERIFY: "1", SSL_CERT_FILE };
+  const { tls } = readDockerHost(variables);
+  expect(tls?.rejectUnauthorized).toBe(true);
+  const trusted = String(tls?.ca);
+  for (const pem of [system, authority.pem]) expect(trusted).toContain(pem.trim());
+});
+
+test.each([
+  ["ca.pem", "no certificate in PEM format", { "ca.pem": "junk" }],
+  ["cert.pem", "not a certificate in PEM format", { "cert.pem": "junk" }],
+  ["cert.pem", "not the certificate of ", { "key.pem": other.key }],
+  ["key.pem", "not an unencrypted private key in PEM format", { "key.pem": "junk" }],
+  ["key.pem", "not an unencrypted private key in PEM format", { "key.pem": encrypted }],
+])("the error of an unusable %s names it: %s", (name, problem, files) => {
+  const DOCKER_CERT_PATH = tempTree({
+    "ca.pem": authority.pem,
+    "cert.pem": client.cert,
+    "key.pem": client.key,
+    ...files,
+  });
+  const variables = { DOCKER_HOST: "tcp://docker:2376", DOCKER_CERT_PATH, DOCKER_TLS_VERIFY: "1" };
+  const fault = thrownBy(() => readDockerHost(variables));
+  expect(fault).toMatchObject({ code: "EXPORT_DAEMON_TLS" });
+  expect(String(fault)).toContain(`${join(DOCKER_CERT_PATH, name)}: ${problem}`);
+});
+
+test.each([
+  ["tcp://docker:2375", "http://proxy.example:3128/"],
+  ["https://docker:2376", "http://secure.example:3128/"],
+  ["tcp://127.0.0.1:2375", undefined],
+  ["tcp://excluded:2375", undefined],
+  ["unix:///run/docker.sock", undefined],
+])("%s is reached through the proxy %s", (DOCKER_HOST, proxy) => {
+  const HTTP_PROXY = "http://proxy.example:3128";
+  const https_proxy = "http://secure.example:3128";
+  const host = readDockerHost({ DOCKER_HOST, HTTP_PROXY, https_proxy, NO_PROXY: "excluded" });
+  expect(host.proxy?.href).toBe(proxy);
+});
+
+test("a password in DOCKER_HOST is not shown", () => {
+  expect(readDockerHost({ DOCKER_HOST: "tcp://user:p@ss@docker:2375/a" }).name).toBe("tcp://user:xxxxx@docker:2375/a");
+  const fault = thrownBy(() => readDockerHost({ DOCKER_HOST: "ssh://user:password@docker" }));
+  expect(fault).toMatchObject({ message: "unable to parse docker host `ssh://user:xxxxx@docker`" });
+});
+
+test("a socket path that the kernel cannot take is named", () => {
+  const path = `/${"d".repeat(107)}`;
+  const fault = thrownBy(() => readDockerHost({ DOCKER_HOST: `unix://${path}` }));
+  expect(fault).toMatchObject({ code: "EXPORT_DAEMON_HOST", message: `unix socket path "${path}" is too long` });
+  expect(readDockerHost({ DOCKER_HOST: `unix://${path.slice(1)}` }).socketPath).toBe(path.slice(1));
 });
 
 test.each([{}, { DOCKER_TLS_VERIFY: "" }])(
