@@ -248,7 +248,7 @@ export class DaemonApp implements AppDestination {
     signal: AbortSignal,
   ): Promise<string> {
     await load.complete(image, await Promise.all(layers.map((layer) => this.#fromLaunchCache(layer))));
-    return await readId(this.#connection, this.#loadedName(), signal);
+    return await readId(this.#connection, this.#loadedName(), image.configDescriptor.digest, signal);
   }
 
   async #fromLaunchCache(layer: LoadedLayer): Promise<LoadedLayer> {

@@ -67,14 +67,28 @@ export async function findImage(
   };
 }
 
-export async function readId({ docker }: DaemonConnection, name: string, signal: AbortSignal): Promise<string> {
+/**
+ * The ID of a loaded image. With classic storage it is the digest of the config, by which the image is looked up first:
+ * another export may have given the name to its own image meanwhile.
+ */
+export async function readId(
+  connection: DaemonConnection,
+  name: string,
+  configDigest: string,
+  signal: AbortSignal,
+): Promise<string> {
   try {
-    const path = `/images/${encodeName(name)}/json`;
-    return (await docker.json({ method: "GET", path }, identityType, signal)).Id;
+    const isClassic = (await connection.storage(signal)) === "classic";
+    const known = isClassic ? await idOf(connection, configDigest, signal).catch(unlessUnknown) : undefined;
+    return known ?? (await idOf(connection, name, signal));
   } catch (error) {
     signal.throwIfAborted();
     throw withContext(`saving image ${goQuote(name)}`, error);
   }
+}
+
+async function idOf({ docker }: DaemonConnection, image: string, signal: AbortSignal): Promise<string> {
+  return (await docker.json({ method: "GET", path: `/images/${encodeName(image)}/json` }, identityType, signal)).Id;
 }
 
 export function platformQuery(platform: Platform | undefined): Readonly<Record<string, string>> {
@@ -108,6 +122,10 @@ async function ask(
 function isUnknown(error: unknown): boolean {
   if (!(error instanceof Fault)) return false;
   return error.code === DOCKER_NOT_FOUND || error.message.includes("cannot specify 64-byte hexadecimal strings");
+}
+
+function unlessUnknown(error: unknown): undefined {
+  if (!isUnknown(error)) throw error;
 }
 
 export function encodeName(name: string): string {

@@ -273,11 +273,22 @@ test.each([
   expect(api.loads).toHaveLength(1);
 });
 
+test.each([
+  ["its own image", false],
+  ["the image of its name, if the daemon does not know its own by the digest of its config,", true],
+])("with classic storage, an export tags and reports %s", async (_what, identifiesByName) => {
+  const { api, output, run } = await scene({ ...CLASSIC, identifiesByName });
+  expect(await run("app")).toMatchObject({ exitCode: 0 });
+  const id = identifiesByName ? api.loadedId : api.loads[0]?.configDigest;
+  expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id?.slice(7)}"`);
+  expect(api.requests).toContain(`POST /v1.41/images/${id}/tag?repo=index.docker.io/library/app&tag=latest`);
+});
+
 test("IDs without an algorithm, as podman writes them, are taken", async () => {
   const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });
   const { exitCode, stdout } = await run("app");
   expect(exitCode).toBe(0);
-  const id = api.loadedId.slice("sha256:".length);
+  const id = api.loads[0]?.configDigest.slice("sha256:".length) ?? "";
   expect(stdout).toContain(`*** Images (${id.slice(0, 12)}):\n`);
   expect(readFileSync(join(output.root, "report.toml"), "utf8")).toContain(`image-id = "${id}"`);
 });

@@ -19,11 +19,14 @@ export interface DockerApiOptions {
   readonly redirects?: RegExp;
   /** Formats IDs like podman, without `sha256:`. */
   readonly leavesOutAlgorithm?: boolean;
+  /** Knows a loaded image by its name only, not by the digest of its config. */
+  readonly identifiesByName?: boolean;
 }
 
 export interface ReceivedLoad {
   readonly repoTags: readonly string[];
   readonly config: { readonly rootfs: { readonly diff_ids: readonly string[] }; readonly architecture: string };
+  readonly configDigest: string;
   /** The tar of each layer, from the bottom; empty if nothing was sent. */
   readonly layers: readonly Buffer[];
 }
@@ -34,6 +37,7 @@ export interface ReceivedLoad {
  */
 export class DockerApi implements AsyncDisposable {
   readonly runImageId = digestOf(Buffer.from("an index"));
+  /** What the name of a loaded image has: with classic storage, the image of another export. */
   readonly loadedId = digestOf(Buffer.from("another index"));
   readonly baseTar: Buffer;
   readonly requests: string[] = [];
@@ -110,11 +114,15 @@ export class DockerApi implements AsyncDisposable {
 
   #inspect(path: string, hasPlatform: boolean, response: ServerResponse): void {
     const isRunImage = path.includes("run");
-    if (!isRunImage && this.#loaded === undefined) {
+    const [digest] = /sha256:[0-9a-f]{64}/.exec(path) ?? [];
+    const isUnknownDigest =
+      digest !== undefined &&
+      (this.#options.identifiesByName || !this.loads.some(({ configDigest }) => configDigest === digest));
+    if (isUnknownDigest || (!isRunImage && this.#loaded === undefined)) {
       send(response, 404, { message: "No such image" });
       return;
     }
-    const id = isRunImage ? this.runImageId : (this.#loaded ?? "");
+    const id = isRunImage ? this.runImageId : (digest ?? this.#loaded ?? "");
     send(response, 200, {
       Id: this.#options.leavesOutAlgorithm ? id.slice("sha256:".length) : id,
       Architecture: hasPlatform ? "of-the-platform" : "of-the-index",
@@ -176,7 +184,12 @@ async function parseLoad(request: IncomingMessage): Promise<ReceivedLoad> {
   if (files.has("oci-layout")) throw new Error("the load is an OCI layout");
   const [{ Config, RepoTags, Layers }] = JSON.parse(String(files.get("manifest.json")));
   const layers = Layers.map((name: string) => asTar(files.get(name)));
-  return { repoTags: RepoTags, config: JSON.parse(String(files.get(Config))), layers };
+  return {
+    repoTags: RepoTags,
+    config: JSON.parse(String(files.get(Config))),
+    configDigest: `sha256:${Config.replace(".json", "")}`,
+    layers,
+  };
 }
 
 function asTar(bytes: Buffer | undefined): Buffer {
