@@ -270,8 +270,8 @@ export const CODES = {
     "Start the daemon, mount its socket, or set DOCKER_HOST; leave out -daemon to export to a registry.",
   ),
   EXPORT_DAEMON_DENIED: entry(
-    "The user who starts the exporter may not open the daemon's socket.",
-    "Start as root or as a member of the socket's group; the exporter becomes the user of -uid afterwards.",
+    "The exporter's user may not open the daemon's socket.",
+    "A socket of root is opened before the exporter becomes the user of -uid: start as root or as a member of its group. Any other is opened afterwards: give the -uid or -gid of a user or group that may open it.",
   ),
   EXPORT_DAEMON_BROKEN: entry("The connection to the daemon broke.", "Check that the daemon still runs, and its log."),
   EXPORT_DAEMON_REFUSED: entry(

@@ -12,9 +12,30 @@ export async function putTags(
   signal: AbortSignal,
 ): Promise<SavedName[]> {
   const names: SavedName[] = [];
-  for (const reference of references)
-    names.push({ name: reference.original, failure: await putTag(connection, id, reference, signal) });
+  for (const [i, reference] of references.entries()) {
+    const failure = i > 0 && isIdentifier(reference.original) ? identifierFault(reference.original) : undefined;
+    names.push({
+      name: reference.original,
+      failure: failure ?? (await putTag(connection, id, reference, signal)),
+    });
+  }
   return names;
+}
+
+/**
+ * Docker's client takes it for an image ID (`ParseNormalizedNamed` in
+ * https://github.com/distribution/reference/blob/v0.6.0/normalize.go). The reference gives it the first name in its full
+ * form, and the others as typed.
+ */
+function isIdentifier(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+function identifierFault(name: string): Fault {
+  const flaw = `invalid repository name (${name}), cannot specify 64-byte hexadecimal strings`;
+  return new Fault("EXPORT_DAEMON_TAG", `error parsing reference: "${name}" is not a valid repository/tag: ${flaw}`, {
+    hint: `Add a tag to the name: ${name}:latest.`,
+  });
 }
 
 async function putTag(

@@ -127,6 +127,10 @@ export class TarUpload {
 const NOT_LOADED =
   "Check that a Docker API listens at DOCKER_HOST, and the proxy before it, if there is one: the response to the image is empty.";
 
+/** `maxLayerDepth` in https://github.com/moby/moby/blob/v28.5.2/layer/layer_store.go */
+const TOO_MANY_LAYERS =
+  "The image has more layers than the daemon stores, 125 unless it stores them in containerd: use a run image with fewer layers.";
+
 const messageType = struct({ error: text, errorDetail: pointer(struct({ message: text })) });
 
 /** The reference reads the first message only, so that what follows need not be JSON. */
@@ -137,8 +141,11 @@ function checkResponse(response: string): void {
   for (const [i, message] of messages.entries()) {
     if (message.ok) {
       const { error, errorDetail } = message.value;
-      if (errorDetail !== undefined || error !== "")
-        throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${errorDetail?.message || error}`);
+      const reason = errorDetail?.message || error;
+      if (errorDetail !== undefined || reason !== "")
+        throw new Fault("EXPORT_DAEMON_LOAD", `embedded daemon response: ${reason}`, {
+          hint: reason.includes("max depth exceeded") ? TOO_MANY_LAYERS : undefined,
+        });
     } else if (i === 0) throw new Fault("EXPORT_DAEMON_LOAD", `parsing daemon response: ${message.problem}`);
   }
 }

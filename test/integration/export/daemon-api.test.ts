@@ -284,6 +284,27 @@ test.each([
   expect(api.requests).toContain(`POST /v1.41/images/${id}/tag?repo=index.docker.io/library/app&tag=latest`);
 });
 
+test("an additional name of 64 hexadecimal digits is refused, as Docker's client does, and the others are tagged", async () => {
+  const { api, run } = await scene(CLASSIC);
+  const digits = "0a".repeat(32);
+  const { exitCode, stdout } = await run("app", digits, `${digits}:2`);
+  expect(exitCode).toBe(62);
+  const flaw = `invalid repository name (${digits}), cannot specify 64-byte hexadecimal strings`;
+  expect(stdout).toContain(`${digits} - error parsing reference: "${digits}" is not a valid repository/tag: ${flaw}\n`);
+  expect(api.requests.filter((request) => request.includes("/tag")).map((request) => request.split("?")[1])).toEqual([
+    "repo=index.docker.io/library/app&tag=latest",
+    `repo=index.docker.io/library/${digits}&tag=2`,
+  ]);
+});
+
+test("too many layers are not blamed on the disk", async () => {
+  const { api, run } = await scene(CONTAINERD);
+  api.answers.set(1, '{"errorDetail":{"message":"max depth exceeded"}}');
+  const { stderr } = await run("app");
+  expect(stderr).toContain("embedded daemon response: max depth exceeded");
+  expect(stderr).toContain("use a run image with fewer layers");
+});
+
 test("IDs without an algorithm, as podman writes them, are taken", async () => {
   const { api, output, run } = await scene({ ...CLASSIC, leavesOutAlgorithm: true });
   const { exitCode, stdout } = await run("app");
