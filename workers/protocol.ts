@@ -247,7 +247,7 @@ export interface SpoolFile {
   /** Opened by the main thread: Node closes a thread's own with the thread. */
   readonly fileDescriptor: number;
   readonly directory: string;
-  /** Of faults. In a layout, the file becomes a blob. */
+  /** Code of a failed write: a file in a layout becomes a blob. */
   readonly code: "EXPORT_LAYER_SPOOL" | "EXPORT_LAYOUT_WRITE";
 }
 

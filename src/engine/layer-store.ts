@@ -166,14 +166,13 @@ export class LayerStore {
 
   async #copy(source: ExtensionSource, { priority, order }: Rank, signal: AbortSignal): Promise<StoredTar> {
     const copy = async (): Promise<StoredTar> => {
-      const spool = await openNamelessFile(this.#spoolDir);
+      const file = await openNamelessFile(this.#spoolDir);
       try {
-        const file = { fileDescriptor: spool, directory: this.#spoolDir, code: "EXPORT_LAYER_SPOOL" } as const;
         return await untilAborted(this.#engine.pool.copy(source, file), signal);
       } catch (error) {
         // An aborted copy still writes to the descriptor, so its number must not be reused.
-        if (signal.aborted) this.#abortedCopies.push(spool);
-        else await closeSpoolFile(spool);
+        if (signal.aborted) this.#abortedCopies.push(file.fileDescriptor);
+        else await closeSpoolFile(file.fileDescriptor);
         throw error;
       }
     };

@@ -19,10 +19,10 @@ const unlinkPath = promisify(fs.unlink);
 export async function openSpoolFile(
   directory: string,
   code: SpoolFile["code"],
-): Promise<{ readonly file: number; readonly path: string }> {
+): Promise<{ readonly file: SpoolFile; readonly path: string }> {
   const path = spoolPath(directory);
   try {
-    return { file: await open(path, "wx+", 0o600), path };
+    return { file: { fileDescriptor: await open(path, "wx+", 0o600), directory, code }, path };
   } catch (error) {
     throw cannotCreate(directory, code, error);
   }
@@ -39,15 +39,16 @@ const NAMELESS = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR;
  * nothing is left behind, and closing it frees its space. File systems without O_TMPFILE (NFS, some overlays) get a
  * file that is unlinked right after it is opened.
  */
-export async function openNamelessFile(directory: string): Promise<number> {
+export async function openNamelessFile(directory: string): Promise<SpoolFile> {
+  const code = "EXPORT_LAYER_SPOOL";
   const nameless = await open(directory, NAMELESS, 0o600).catch(() => undefined);
-  if (nameless !== undefined) return nameless;
-  const { file, path } = await openSpoolFile(directory, "EXPORT_LAYER_SPOOL");
+  if (nameless !== undefined) return { fileDescriptor: nameless, directory, code };
+  const { file, path } = await openSpoolFile(directory, code);
   try {
     await unlinkPath(path);
     return file;
   } catch (error) {
-    throw cannotCreate(directory, "EXPORT_LAYER_SPOOL", error);
+    throw cannotCreate(directory, code, error);
   }
 }
 
@@ -73,8 +74,8 @@ function requireSpoolFile(directory: string): void {
   }
 }
 
-export async function closeSpoolFile(file: number): Promise<void> {
-  await close(file).catch(() => undefined);
+export async function closeSpoolFile(fileDescriptor: number): Promise<void> {
+  await close(fileDescriptor).catch(() => undefined);
 }
 
 const CREATE_HINTS = {
@@ -98,7 +99,7 @@ export interface SpoolRoom {
 }
 
 interface SharedFile {
-  readonly fileDescriptor: number;
+  readonly file: SpoolFile;
   end: number;
   blobs: number;
 }
@@ -123,37 +124,32 @@ export class SpoolFiles {
   async open(bytes: number): Promise<SpoolRoom> {
     const opening = this.#turn.then(() => this.#choose());
     this.#turn = opening.catch(() => undefined);
-    const file = await opening;
-    const offset = file.end;
-    file.end += bytes;
-    const { fileDescriptor } = file;
-    return {
-      file: { fileDescriptor, directory: this.#directory, code: "EXPORT_LAYER_SPOOL" },
-      offset,
-      release: () => this.#release(file),
-    };
+    const shared = await opening;
+    const offset = shared.end;
+    shared.end += bytes;
+    return { file: shared.file, offset, release: () => this.#release(shared) };
   }
 
   async #choose(): Promise<SharedFile> {
-    const file = this.#files.size < this.#maxFiles ? await this.#create() : this.#leastShared();
-    file.blobs += 1;
-    return file;
+    const shared = this.#files.size < this.#maxFiles ? await this.#create() : this.#leastShared();
+    shared.blobs += 1;
+    return shared;
   }
 
   async #create(): Promise<SharedFile> {
-    const file = { fileDescriptor: await openNamelessFile(this.#directory), end: 0, blobs: 0 };
-    this.#files.add(file);
-    return file;
+    const shared = { file: await openNamelessFile(this.#directory), end: 0, blobs: 0 };
+    this.#files.add(shared);
+    return shared;
   }
 
   #leastShared(): SharedFile {
-    return [...this.#files].reduce((least, file) => (file.blobs < least.blobs ? file : least));
+    return [...this.#files].reduce((least, shared) => (shared.blobs < least.blobs ? shared : least));
   }
 
-  async #release(file: SharedFile): Promise<void> {
-    file.blobs -= 1;
-    if (file.blobs > 0) return;
-    this.#files.delete(file);
-    await closeSpoolFile(file.fileDescriptor);
+  async #release(shared: SharedFile): Promise<void> {
+    shared.blobs -= 1;
+    if (shared.blobs > 0) return;
+    this.#files.delete(shared);
+    await closeSpoolFile(shared.file.fileDescriptor);
   }
 }

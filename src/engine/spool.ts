@@ -54,10 +54,8 @@ export class SpooledBlob implements GrowingBlob, GrowingFile {
   }
 
   static async named(directory: string): Promise<SpooledBlob> {
-    const code = "EXPORT_LAYOUT_WRITE";
-    const { file: fileDescriptor, path } = await openSpoolFile(directory, code);
-    const file = { fileDescriptor, directory, code } as const;
-    return new SpooledBlob({ file, offset: 0, release: () => closeSpoolFile(fileDescriptor) }, path);
+    const { file, path } = await openSpoolFile(directory, "EXPORT_LAYOUT_WRITE");
+    return new SpooledBlob({ file, offset: 0, release: () => closeSpoolFile(file.fileDescriptor) }, path);
   }
 
   get fileDescriptor(): number {

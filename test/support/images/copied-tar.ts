@@ -13,16 +13,13 @@ export async function copied(blob: Uint8Array, digest = digestOf(blob)): Promise
   const directory = tempTree({ blob });
   const spool = await openNamelessFile(directory);
   try {
-    const tarSize = await copyTar(
-      { path: join(directory, "blob"), digest },
-      { fileDescriptor: spool, directory, code: "EXPORT_LAYER_SPOOL" },
-    );
-    const tar = readFileSync(`/proc/self/fd/${spool}`);
+    const tarSize = await copyTar({ path: join(directory, "blob"), digest }, spool);
+    const tar = readFileSync(`/proc/self/fd/${spool.fileDescriptor}`);
     if (tar.length !== tarSize) throw new Error(`${tarSize} bytes were reported, ${tar.length} are there`);
     return { tar, diffId: `sha256:${createHash("sha256").update(tar).digest("hex")}` };
   } catch (error) {
     return { error: messageOf(error) };
   } finally {
-    await closeSpoolFile(spool);
+    await closeSpoolFile(spool.fileDescriptor);
   }
 }
