@@ -11,13 +11,14 @@ export interface MountSource {
   readonly from: Repository;
 }
 
-export type Opened = { readonly mounted: true } | ({ readonly mounted: false } & OpenedUpload);
-
-interface OpenedUpload {
-  readonly location: URL;
-  /** Minimum bytes of a chunk that is not the last (`OCI-Chunk-Min-Length`); 0 if unlimited. */
-  readonly chunkMinBytes: number;
-}
+export type Opened =
+  | { readonly mounted: true }
+  | {
+      readonly mounted: false;
+      readonly location: URL;
+      /** Minimum bytes of a chunk that is not the last (`OCI-Chunk-Min-Length`); 0 if unlimited. */
+      readonly chunkMinBytes: number;
+    };
 
 /**
  * Opens an upload (distribution-spec v1.1.1, "Pushing a blob in chunks"), or mounts the blob ("Mounting a blob from

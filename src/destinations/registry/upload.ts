@@ -42,8 +42,8 @@ export interface UploadOptions extends Work {
   readonly onBegin?: ((offset: number) => void) | undefined;
 }
 
-/** An upload that the registry has open. The next request starts at `offset`; connections accepted the bytes to `sent`. */
-interface OpenUpload {
+/** The registry's open upload: the next request starts at `offset`; connections have accepted bytes up to `sent`. */
+interface UploadState {
   location: URL;
   readonly chunkMinBytes: number;
   offset: number;
@@ -61,17 +61,16 @@ interface BytesRequest {
   readonly expected: readonly number[];
 }
 
-/** How the last attempt failed. */
-interface Failure {
-  /** The blob's producer failed, such as another registry, so the error says nothing of this one. */
+interface FailedAttempt {
+  /** The blob's producer failed, such as another registry; the error says nothing about this one. */
   readonly isSource: boolean;
   readonly mayTryAgain: boolean;
   readonly isCut: boolean;
-  /** Bytes that connections had accepted of the upload that was open last, from its offset. */
+  /** Bytes that connections accepted beyond the `offset` of the last open upload. */
   readonly sentBytes: number;
 }
 
-/** Its cause is the error of the blob's producer. */
+/** Wraps an error of the blob's producer as its cause. */
 class SourceFailure extends Error {}
 
 /**
@@ -84,8 +83,8 @@ export class Upload {
   readonly #connection: Connection;
   readonly #blob: GrowingBlob;
   readonly #options: UploadOptions;
-  #upload: OpenUpload | undefined;
-  #failure: Failure | undefined;
+  #upload: UploadState | undefined;
+  #lastFailure: FailedAttempt | undefined;
   #maxSent = 0;
   #maxStored = 0;
   #hasCommitted = false;
@@ -109,13 +108,13 @@ export class Upload {
       return await this.#tracked(this.#attempt(mount, progressed)).finally(leave);
     };
     try {
-      const policy = { ...pushRetry, isTemporary: () => this.#failure?.mayTryAgain === true };
+      const policy = { ...pushRetry, isTemporary: () => this.#lastFailure?.mayTryAgain === true };
       const outcome = await retrying(policy, attempt, retryHooks(this.#connection, this.#options));
       counters[outcome === "mounted" ? "mounts" : "uploads"] += 1;
       return outcome;
     } catch (error) {
       signal?.throwIfAborted();
-      if (this.#failure?.isSource) throw error;
+      if (this.#lastFailure?.isSource) throw error;
       const built = await Promise.race([this.#blob.done, undefined]);
       throw explained(error, { repository, what: `blob ${built?.digest ?? "that is still being built"}` });
     }
@@ -131,7 +130,7 @@ export class Upload {
   async #attempt(mount: MountSource | undefined, progressed: Progressed): Promise<"uploaded" | "mounted"> {
     try {
       if (this.#hasCommitted && (await this.#isThere((await this.#blob.done).digest))) return "uploaded";
-      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#failure ? undefined : mount));
+      const upload = (await this.#resume(progressed)) ?? (await this.#open(this.#lastFailure ? undefined : mount));
       if (upload === undefined) return "mounted";
       await this.#transfer(upload, progressed);
       return "uploaded";
@@ -144,11 +143,11 @@ export class Upload {
       const isGivenUp = this.#options.signal?.aborted || !(error instanceof RegistryFault) || isLacking;
       if (isGivenUp && upload !== undefined) await this.#cancel(upload);
       const isLost = upload !== undefined && classifyFailure(thrown, upload.isResumed) === "lost";
-      this.#failure = {
+      this.#lastFailure = {
         isSource,
         mayTryAgain: isLost ? this.#losses++ < MAX_LOSSES : isTemporary(error),
         isCut: isCut(thrown),
-        sentBytes: upload === undefined ? (this.#failure?.sentBytes ?? 0) : upload.sent - upload.offset,
+        sentBytes: upload === undefined ? (this.#lastFailure?.sentBytes ?? 0) : upload.sent - upload.offset,
       };
       if (isLost) {
         if (upload.isResumed) this.#mayResume = false;
@@ -163,7 +162,7 @@ export class Upload {
   }
 
   /** @returns undefined if the blob was mounted */
-  async #open(mount: MountSource | undefined): Promise<OpenUpload | undefined> {
+  async #open(mount: MountSource | undefined): Promise<UploadState | undefined> {
     const opened = await openUpload(this.#connection, mount, this.#options);
     if (opened.mounted) return undefined;
     const { location, chunkMinBytes } = opened;
@@ -172,7 +171,7 @@ export class Upload {
     return this.#upload;
   }
 
-  async #resume(progressed: Progressed): Promise<OpenUpload | undefined> {
+  async #resume(progressed: Progressed): Promise<UploadState | undefined> {
     const upload = this.#upload;
     const isResumable = this.#mayResume && !this.#connection.capabilities.isMonolithic;
     const status = upload && isResumable ? await this.#readStatus(upload) : undefined;
@@ -188,7 +187,7 @@ export class Upload {
     return this.#upload;
   }
 
-  async #readStatus({ location, sent }: OpenUpload): Promise<UploadStatus | undefined> {
+  async #readStatus({ location, sent }: UploadState): Promise<UploadStatus | undefined> {
     try {
       return await readUploadStatus(this.#connection, location, sent, this.#options);
     } catch (error) {
@@ -201,12 +200,12 @@ export class Upload {
     }
   }
 
-  async #cancel({ location, cancelMs }: OpenUpload): Promise<void> {
+  async #cancel({ location, cancelMs }: UploadState): Promise<void> {
     const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS - cancelMs);
     await cancelUpload(this.#connection, location, { priority: this.#options.priority, signal });
   }
 
-  async #transfer(upload: OpenUpload, progressed: Progressed): Promise<void> {
+  async #transfer(upload: UploadState, progressed: Progressed): Promise<void> {
     const { isMonolithic } = this.#connection.capabilities;
     try {
       if (!isMonolithic) await this.#patch(upload, progressed);
@@ -229,7 +228,7 @@ export class Upload {
     this.#options.onBytes?.(size);
   }
 
-  async #patch(upload: OpenUpload, progressed: Progressed): Promise<void> {
+  async #patch(upload: UploadState, progressed: Progressed): Promise<void> {
     for (let range = await this.#nextRange(upload); range !== undefined; range = await this.#nextRange(upload)) {
       const { from, to } = range;
       const headers = to === undefined ? {} : { "content-range": `${from}-${to - 1}` };
@@ -241,12 +240,12 @@ export class Upload {
     }
   }
 
-  async #follow(upload: OpenUpload, response: RegistryResponse): Promise<void> {
+  async #follow(upload: UploadState, response: RegistryResponse): Promise<void> {
     if (headerOf(response, "location") !== undefined)
       upload.location = await this.#connection.client.location(response);
   }
 
-  #learn(error: unknown, { isResumed }: OpenUpload): boolean {
+  #learn(error: unknown, { isResumed }: UploadState): boolean {
     const { capabilities, logger } = this.#connection;
     const failure = classifyFailure(error, isResumed);
     if (failure === "monolithic") capabilities.isMonolithic = true;
@@ -257,7 +256,7 @@ export class Upload {
     return true;
   }
 
-  async #nextRange({ offset, chunkMinBytes }: OpenUpload): Promise<BodyRange | undefined> {
+  async #nextRange({ offset, chunkMinBytes }: UploadState): Promise<BodyRange | undefined> {
     if (offset === 0) {
       const { needsLength } = this.#connection.capabilities;
       const finished = await (needsLength ? this.#blob.done : Promise.race([this.#blob.done, undefined]));
@@ -290,7 +289,7 @@ export class Upload {
     await clock.wait(LISTEN_MS, this.#options.signal);
   }
 
-  async #sendBytes(upload: OpenUpload, request: BytesRequest, progressed: Progressed): Promise<RegistryResponse> {
+  async #sendBytes(upload: UploadState, request: BytesRequest, progressed: Progressed): Promise<RegistryResponse> {
     const { client, repository, counters, gate, timeouts } = this.#connection;
     const { priority, signal } = this.#options;
     const { range, headers, ...rest } = request;
@@ -332,7 +331,7 @@ export class Upload {
 
   #hooks(onPosition: BodyHooks["onPosition"]): BodyHooks {
     const { repository, timeouts } = this.#connection;
-    const { isCut = false, sentBytes = 0 } = this.#failure ?? {};
+    const { isCut = false, sentBytes = 0 } = this.#lastFailure ?? {};
     return {
       destination: repository.name,
       stallMs: timeouts.stallMs,
@@ -342,7 +341,7 @@ export class Upload {
     };
   }
 
-  #reach(upload: OpenUpload, position: number, progressed: Progressed): void {
+  #reach(upload: UploadState, position: number, progressed: Progressed): void {
     upload.sent = Math.max(upload.sent, position);
     if (position <= this.#maxSent) return;
     this.#maxSent = position;
