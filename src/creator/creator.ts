@@ -21,7 +21,6 @@ export interface CreatorContext extends ProcessContext {
   readonly home: string;
   readonly logger: Logger & { phase(name: string): void };
   readonly output: CommandOutput;
-  readonly onEvent?: EventSink;
 }
 
 export async function runCreator(
@@ -30,13 +29,16 @@ export async function runCreator(
   signal: AbortSignal,
 ): Promise<number> {
   const inputs = await resolveCreate(command, context, context.logger);
-  return reportingFailures(inputs.settings, context.onEvent, (onEvent) =>
-    create(inputs, { ...context, onEvent }, signal),
-  );
+  return reportingFailures(inputs.settings, undefined, (onEvent) => create(inputs, context, onEvent, signal));
 }
 
-async function create(inputs: CreateInputs, context: CreatorContext, signal: AbortSignal): Promise<number> {
-  const { env, logger, output, onEvent } = context;
+async function create(
+  inputs: CreateInputs,
+  context: CreatorContext,
+  onEvent: EventSink,
+  signal: AbortSignal,
+): Promise<number> {
+  const { env, logger, output } = context;
   const { settings, runImages } = inputs;
   const lifecycle = findLifecycle(context.program, env, context.cwd);
   logger.debug("Ensuring privileges...");

@@ -41,7 +41,7 @@ export function hasWriter(layer: LayerFiles, session: number, pids: readonly str
   return pids.some((pid) => {
     try {
       const isOfLayer = (mapping: MappedFile) =>
-        layer.mayBeMapped(mapping) || (layer.isElsewhere(mapping) && mayBelongToBuild(pid, session));
+        layer.mayBeMapped(mapping) || (layer.mayBeMappedThroughOverlay(mapping) && mayBelongToBuild(pid, session));
       return directoriesOf(pid).some((directory) => hasOpenFile(directory, layer) || hasMapping(directory, isOfLayer));
     } catch {
       return mayBelongToBuild(pid, session);

@@ -60,7 +60,7 @@ export class LayerFiles {
    */
   mayBeMapped({ device: hexadecimal, inode, path }: MappedFile): boolean {
     if (path.startsWith(this.#inside.replaceAll("\n", "\\012"))) return true;
-    const device = decimal(hexadecimal);
+    const device = decimalDevice(hexadecimal);
     const isOverlay = this.#mount?.type === "overlay";
     const isSameDevice = isOverlay || this.#mount === undefined || device === this.#mount.device;
     if (isSameDevice && this.#inodes.includes(BigInt(inode))) return true;
@@ -68,11 +68,12 @@ export class LayerFiles {
   }
 
   /**
-   * True for a mapping on a file system without a disk that this process's mount namespace does not have: it may be an
-   * overlay with the layer below it, whose inodes need not be the layer's. The kernel's own memory files are none.
+   * True for a mapping that may belong to an overlay with the layer as its upper directory: its device has no disk and
+   * is not mounted in this process's mount namespace. Inodes are not compared, because the overlay's may differ. Memory
+   * that the kernel maps as files does not count.
    */
-  isElsewhere({ device: hexadecimal, path }: MappedFile): boolean {
-    const device = decimal(hexadecimal);
+  mayBeMappedThroughOverlay({ device: hexadecimal, path }: MappedFile): boolean {
+    const device = decimalDevice(hexadecimal);
     const isMounted = [...this.#mounts.values()].some((mount) => mount.device === device);
     return device.startsWith("0:") && !isMounted && !KERNEL_MEMORY.test(path);
   }
@@ -81,8 +82,8 @@ export class LayerFiles {
 /** memfd_create(2), shared anonymous memory, shmget(2) and io_setup(2), and descriptors without a file system. */
 const KERNEL_MEMORY = /^(?:\/(?:memfd:.*|dev\/zero|anon_hugepage|SYSV[0-9a-f]{8}|\[aio\]) \(deleted\)|anon_inode:.*|)$/;
 
-/** Major and minor number. */
-function decimal(device: string): string {
+/** As in mountinfo; /proc/PID/maps has hexadecimal numbers. */
+function decimalDevice(device: string): string {
   const numbers = device.split(":").map((number) => Number.parseInt(number, 16));
   return numbers.join(":");
 }

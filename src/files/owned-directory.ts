@@ -94,7 +94,7 @@ export class OwnedDirectory {
    */
   release(): void {
     const file = join(this.path, LOCK);
-    attempt(() => {
+    ignoringErrors(() => {
       // Belongs to another owner if this one's file was removed.
       if (isSame(this.#file, file)) unlinkSync(file);
       // Not recursively: without the lock file the directory may have a new owner.
@@ -150,9 +150,9 @@ function canLock(directory: string): boolean {
   } catch {
     return true;
   } finally {
-    attempt(() => rmSync(file, { force: true }));
+    ignoringErrors(() => rmSync(file, { force: true }));
     // Its owner may have failed to remove it, because of this file.
-    attempt(() => rmdirSync(directory));
+    ignoringErrors(() => rmdirSync(directory));
   }
 }
 
@@ -191,8 +191,8 @@ function unlessExisting(create: () => void): void {
   }
 }
 
-/** Best effort: a leftover, as in a directory of another user, only wastes space. */
-export function attempt(remove: () => void): void {
+/** Best effort: a leftover, e.g. in another user's directory, only wastes space. */
+export function ignoringErrors(remove: () => void): void {
   try {
     remove();
   } catch {}

@@ -105,7 +105,7 @@ export class LayoutApp implements AppDestination {
 
   async addBaseLayers(runImage: RunImage, signal: AbortSignal): Promise<unknown> {
     const from = originOf(runImage);
-    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal, true)));
+    return await Promise.all(runImage.layers.map((descriptor) => this.#copy(descriptor, from, signal, "absent")));
   }
 
   async addLayer(
@@ -186,9 +186,14 @@ export class LayoutApp implements AppDestination {
     }
   }
 
-  async #copy(descriptor: Descriptor, from: string, signal: AbortSignal, mayBeEmpty = false): Promise<boolean> {
+  async #copy(
+    descriptor: Descriptor,
+    from: string,
+    signal: AbortSignal,
+    empty?: "absent" | "broken",
+  ): Promise<boolean> {
     await this.#first.layout.create();
-    const copy = () => copyBlob(this.name, descriptor, from, mayBeEmpty);
+    const copy = () => copyBlob(this.name, descriptor, from, empty);
     return await this.#writes.run(APP_PRIORITY, copy, 0, signal);
   }
 

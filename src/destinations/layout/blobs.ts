@@ -112,15 +112,20 @@ export async function putBlob(root: string, blob: GrowingBlob, signal: AbortSign
 
 /**
  * Copies a layer's blob from another layout, as a reflink if possible.
- * @param mayBeEmpty an empty file counts as absent
- * @returns false if it is absent there: the layout is sparse (docs/compatibility.md#layout-files)
+ * @param empty how an empty file counts
+ * @returns false if the blob is absent in `from`, which is then a sparse layout (docs/compatibility.md#layout-files)
  * @throws Fault with {@link WRONG_SIZE} for a blob of another size
  */
-export async function copyBlob(root: string, blob: Sized, from: string, mayBeEmpty = false): Promise<boolean> {
+export async function copyBlob(
+  root: string,
+  blob: Sized,
+  from: string,
+  empty: "absent" | "broken" = "broken",
+): Promise<boolean> {
   if (await isThere(root, blob)) return true;
   const { digest, size } = blob;
   const found = await blobSize(from, digest);
-  if (found === undefined || (found === 0 && mayBeEmpty)) return false;
+  if (found === undefined || (found === 0 && empty === "absent")) return false;
   if (found !== size)
     throw new Fault(WRONG_SIZE, `error writing layer: expected blob size ${size}, but only wrote ${found}`, {
       destination: root,
@@ -142,7 +147,7 @@ export async function linkBlob(root: string, blob: Sized, from: string): Promise
     await underTemporaryName(root, blob.digest, (temporary) => link(blobPath(from, blob.digest), temporary));
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    await copyBlob(root, blob, from, true);
+    await copyBlob(root, blob, from, "absent");
   }
 }
 

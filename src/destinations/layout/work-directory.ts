@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultCode } from "../../errors/fault.ts";
-import { attempt, OwnedDirectory } from "../../files/owned-directory.ts";
+import { ignoringErrors, OwnedDirectory } from "../../files/owned-directory.ts";
 import { isSystemError, pathFault } from "../../go/errno.ts";
 
 const PREFIX = ".making-";
@@ -63,7 +63,7 @@ function leftIn(layout: string): string[] {
 }
 
 function removeAbandoned(path: string): void {
-  attempt(() => {
+  ignoringErrors(() => {
     const directory = OwnedDirectory.claim(path);
     // Without a lock there is no way to tell whether its export still runs.
     if (directory?.isExclusive) remove(directory);
@@ -71,8 +71,8 @@ function removeAbandoned(path: string): void {
 }
 
 function remove(directory: OwnedDirectory): void {
-  attempt(() => {
-    for (const path of directory.contents()) attempt(() => rmSync(path, { recursive: true, force: true }));
+  ignoringErrors(() => {
+    for (const path of directory.contents()) ignoringErrors(() => rmSync(path, { recursive: true, force: true }));
   });
   directory.release();
 }

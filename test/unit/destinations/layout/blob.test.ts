@@ -168,7 +168,7 @@ describe("copyBlob", () => {
 
   test("leaves out an empty blob where it counts as absent", async () => {
     write(other, Buffer.alloc(0));
-    expect(await copyBlob(root, BLOB, other, true)).toBe(false);
+    expect(await copyBlob(root, BLOB, other, "absent")).toBe(false);
     expect(names()).toEqual([]);
   });
 
