@@ -1,9 +1,9 @@
-# How the command starts Node.js. bin/exporter sources this file; scripts/build-binary.ts reads the three lists, lines
-# `tandem_name='words'`, for the single executable, and scripts/build-launcher.ts the lines `require`. SECURITY.md ("The runtime's
-# own inputs") has the reasons.
+# How the command starts Node.js. bin/exporter sources this file. For the single executable, scripts/build-binary.ts
+# reads the three lists (lines `tandem_name='words'`) and scripts/build-launcher.ts the `require` lines. SECURITY.md
+# ("The runtime's own inputs") has the reasons.
 
-# Below these limits Node.js dies with a native stack trace, or in silence: the option of ulimit, the minimum to start, the minimum for
-# an export (docs/operations.md), and their unit.
+# Below these limits Node.js dies silently or with a native stack trace. Arguments: option of ulimit, minimum to
+# start, minimum for an export (docs/operations.md), unit.
 require Hn 32 60 'open files'
 require Sv 2000000 8000000 'KiB of address space'
 require Sd 700000 1100000 'KiB of data'

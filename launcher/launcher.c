@@ -8,7 +8,7 @@
  * restores the names. TANDEM_IGNORED_SIGNALS has the ignored signals and TANDEM_OPEN_FILES the soft limit of open
  * files, because Node.js changes both before any script runs.
  *
- * As process 1 of a container it stays, and starts all of this as its child: init().
+ * As process 1 of a container it runs all of this in a child: init().
  */
 
 #if defined(__x86_64__)
@@ -55,14 +55,15 @@ enum { SIGNALS = 64, SIGNAL_SET_SIZE = 8, SIG_IGN = 1, SIG_BLOCK = 0, SIG_SETMAS
 enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGABRT = 6, SIGTERM = 15, SIGCHLD = 17 };
 enum { SIGINFO_SIZE = 128, SI_CODE = 2, SI_KERNEL = 128 };
 enum { WNOHANG = 1, BY_SIGNAL = 128 };
-enum { ENOENT = 2, E2BIG = 7, ENAMETOOLONG = 36 };
+enum { EPERM = 1, ENOENT = 2, EIO = 5, E2BIG = 7, ENOEXEC = 8, EAGAIN = 11, ENOMEM = 12, EACCES = 13, ETXTBSY = 26 };
+enum { ENAMETOOLONG = 36 };
 enum { RLIMIT_NOFILE = 7, DIGITS = 20 };
 enum { PATH_LIMIT = 4096 };
 /* Room for "ld.so" or "tandem" after a directory. */
 enum { FILE_NAME = 8 };
 /* A shell's exit code for a program that it cannot execute. */
 enum { CANNOT_EXECUTE = 126 };
-/* What bin/exporter answers for a limit that is too low. */
+/* Exit code of bin/exporter for a limit that is too low. */
 enum { LOW_LIMIT = 1 };
 
 static long length(const char *text) {
@@ -78,15 +79,15 @@ static const char *last_slash(const char *path) {
   return last;
 }
 
-_Noreturn static void end(int exit_code) {
+_Noreturn static void exit_with(int exit_code) {
   system_call(SYS_exit, exit_code, 0, 0, 0, 0, 0);
   __builtin_unreachable();
 }
 
 /* Writes texts, up to a null pointer, to stderr, and ends. */
-_Noreturn static void say(int exit_code, const char *const *texts) {
+_Noreturn static void die(int exit_code, const char *const *texts) {
   for (; *texts; texts++) system_call(SYS_write, 2, (long)*texts, length(*texts), 0, 0, 0);
-  end(exit_code);
+  exit_with(exit_code);
 }
 
 /* Appends a text to a buffer. @returns the new end of the buffer, where a zero is */
@@ -106,15 +107,15 @@ static const char *decimal(unsigned long number, char *text) {
 
 static const char *reason(long error) {
   switch (error) {
-    case 1: return "operation not permitted";
+    case EPERM: return "operation not permitted";
     case ENOENT: return "no such file or directory";
-    case 5: return "input/output error";
+    case EIO: return "input/output error";
     case E2BIG: return "argument list too long";
-    case 8: return "exec format error";
-    case 11: return "resource temporarily unavailable";
-    case 12: return "cannot allocate memory";
-    case 13: return "permission denied";
-    case 26: return "text file busy";
+    case ENOEXEC: return "exec format error";
+    case EAGAIN: return "resource temporarily unavailable";
+    case ENOMEM: return "cannot allocate memory";
+    case EACCES: return "permission denied";
+    case ETXTBSY: return "text file busy";
     case ENAMETOOLONG: return "file name too long";
     default: return 0;
   }
@@ -130,7 +131,7 @@ _Noreturn static void fail(const char *what, const char *name, long error) {
   char digits[DIGITS + 1];
   const char *words = reason(error);
   const char *number = words ? words : decimal(error, digits);
-  say(CANNOT_EXECUTE, (const char *[]){"ERROR: failed to ", what, " ", name, words ? ": " : ": system error ", number,
+  die(CANNOT_EXECUTE, (const char *[]){"ERROR: failed to ", what, " ", name, words ? ": " : ": system error ", number,
                                        advice(error), "\n", 0});
 }
 
@@ -187,11 +188,11 @@ static void require(const char *option, int resource, unsigned long least, const
   if (limit >= least) return;
   char digits[DIGITS + 1];
   const char *number = decimal(limit, digits);
-  say(LOW_LIMIT, (const char *[]){"ERROR: this process may have ", number, " ", unit, ", and the export needs ", needed,
+  die(LOW_LIMIT, (const char *[]){"ERROR: this process may have ", number, " ", unit, ", and the export needs ", needed,
                                   ": raise the limit (ulimit -", option + 1, ")\n", 0});
 }
 
-/* LIMITS are the lines `require` of bin/runtime.sh. */
+/* scripts/build-launcher.ts defines LIMITS from the `require` lines of bin/runtime.sh. */
 #define REQUIRE(option, least, needed, unit) require(#option, RLIMIT_##option, least, #needed, unit);
 
 /*
@@ -216,12 +217,12 @@ static void init(void) {
   for (;;) {
     int information[SIGINFO_SIZE / sizeof(int)];
     long signal = system_call(SYS_rt_sigtimedwait, (long)&awaited, (long)information, 0, SIGNAL_SET_SIZE, 0, 0);
-    /* Keys of a terminal reach the child, too. A second signal would cut its cleanup short. */
+    /* A terminal's keys also reach the child, and a second signal would cut its cleanup short. */
     int is_key = (signal == SIGINT || signal == SIGQUIT) && information[SI_CODE] == SI_KERNEL;
     if (signal > 0 && signal != SIGCHLD && !is_key) system_call(SYS_kill, child, signal, 0, 0, 0, 0);
     int status;
     for (long ended; (ended = system_call(SYS_wait4, -1, (long)&status, WNOHANG, 0, 0, 0)) > 0;)
-      if (ended == child) end(status & 127 ? BY_SIGNAL + (status & 127) : status >> 8 & 255);
+      if (ended == child) exit_with(status & 127 ? BY_SIGNAL + (status & 127) : status >> 8 & 255);
   }
 }
 

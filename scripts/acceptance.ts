@@ -18,7 +18,7 @@ import { z } from "zod";
 import { BINARY_FILES, BINARY_LINKS, buildBinary } from "./build-binary.ts";
 import { runTool } from "./build-tool.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
-import { runScript, temporaryDirectory, usageError } from "./script.ts";
+import { makeTemporaryDirectory, runScript, usageError } from "./script.ts";
 
 const USAGE = `npm run acceptance -- <path of the lifecycle's source> [--binary dist/binary]
 
@@ -202,7 +202,7 @@ async function acceptance(source: string, binary: string | undefined): Promise<b
   checkPrerequisites(source);
   const architecture = (Object.keys(ARCHITECTURES) as Architecture[]).find((a) => ARCHITECTURES[a] === process.arch);
   if (architecture === undefined) throw new Error(`there is no tandem for ${process.arch}`);
-  const temporary = temporaryDirectory(join(tmpdir(), "tandem-acceptance-"));
+  const temporary = makeTemporaryDirectory(join(tmpdir(), "tandem-acceptance-"));
   try {
     const programs = join(resolve(binary ?? temporary), `linux-${architecture}`);
     if (binary === undefined) await buildBinary(architecture, programs);

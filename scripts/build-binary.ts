@@ -23,7 +23,7 @@ import { copyDebianLibraries, LIBRARIES, LOADER, PACKAGES } from "./debian-libra
 import { checkElf, strip } from "./elf.ts";
 import { ARCHITECTURES, type Architecture, fetchRuntime } from "./fetch-runtime.ts";
 import { collectLicenses } from "./licenses.ts";
-import { resultDirectory, runScript, temporaryDirectory } from "./script.ts";
+import { makeStagingDirectory, makeTemporaryDirectory, runScript } from "./script.ts";
 
 const USAGE = `npm run build:binary -- [--arch amd64,arm64] [--out dist/binary]
 
@@ -72,8 +72,8 @@ const EMULATORS = { amd64: "qemu-x86_64-static", arm64: "qemu-aarch64-static" } 
 export async function buildBinary(architecture: Architecture, directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(dirname(directory), { recursive: true });
-  const temporary = temporaryDirectory(join(tmpdir(), "tandem-binary-"));
-  const made = resultDirectory(resolve(dirname(directory)), basename(directory));
+  const temporary = makeTemporaryDirectory(join(tmpdir(), "tandem-binary-"));
+  const made = makeStagingDirectory(resolve(dirname(directory)), basename(directory));
   try {
     const files = { architecture, temporary, made };
     const libraryLicenses = copyDebianLibraries(architecture, made);

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { runTool } from "./build-tool.ts";
 import { withErrorCodes } from "./error-codes.ts";
 import { eventSchemaText } from "./event-schema.ts";
-import { runScript, temporaryDirectory } from "./script.ts";
+import { makeTemporaryDirectory, runScript } from "./script.ts";
 import { TYPESCRIPT_6, typescript6Tool } from "./typescript-6.ts";
 
 const USAGE = `npm run docs -- [--check]
@@ -20,7 +20,7 @@ const NOTICE = "<!-- Made by `npm run docs` from the docstrings; do not edit. --
 
 function makeReference(): string {
   const typedoc = typescript6Tool("typedoc", "bin", "typedoc");
-  const out = temporaryDirectory(join(tmpdir(), "tandem-docs-"));
+  const out = makeTemporaryDirectory(join(tmpdir(), "tandem-docs-"));
   try {
     const args = ["--options", join(TYPESCRIPT_6, "typedoc.json"), "--out", out];
     runTool(process.execPath, [typedoc, ...args], { cwd: TYPESCRIPT_6 });

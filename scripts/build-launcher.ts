@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs
 import { dirname, join } from "node:path";
 import { runTool } from "./build-tool.ts";
 import { ARCHITECTURES, type Architecture } from "./fetch-runtime.ts";
-import { temporaryDirectory } from "./script.ts";
+import { makeTemporaryDirectory } from "./script.ts";
 
 const root = dirname(import.meta.dirname);
 const source = join(root, "launcher", "launcher.c");
@@ -26,7 +26,7 @@ const FLAGS = [
   "-rtlib=none",
 ];
 
-/** The lines `require` of bin/runtime.sh as calls of the launcher's macro. */
+/** The `require` lines of bin/runtime.sh as calls of the launcher's macro. */
 function limits(): string {
   const lines = readFileSync(runtime, "utf8").matchAll(/^require (\w+) (\d+) (\d+) '([^']+)'$/gm);
   return [...lines]
@@ -53,7 +53,7 @@ export function buildLauncher(architecture: Architecture): string {
 
 function compile(dist: string, directory: string, flags: readonly string[]): void {
   mkdirSync(dist, { recursive: true });
-  const temporary = temporaryDirectory(join(dist, "launcher-"));
+  const temporary = makeTemporaryDirectory(join(dist, "launcher-"));
   try {
     const compiler = join(temporary, "compiler");
     const options = ["--quiet", "--target", compiler, "--no-deps", "--no-compile", "--require-hashes"];

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { BINARY_FILES, BINARY_LINKS, buildBinary, checkBinary } from "./build-binary.ts";
 import { type ArchiveEntry, PROGRAMS, type ReleasedLifecycle, readLifecycle } from "./lifecycle-archive.ts";
 import { BASE_FILES, type LifecycleImage, writeImageLayout } from "./lifecycle-image.ts";
-import { resultDirectory, runScript, usageError } from "./script.ts";
+import { makeStagingDirectory, runScript, usageError } from "./script.ts";
 import { type CompressedTar, TarCompressor } from "./tar-compressor.ts";
 
 const USAGE = `npm run build:lifecycle -- <lifecycle-v….tgz>... [--out dist/lifecycle] [--binary dist/binary] [--env <name>=<value>]...
@@ -39,7 +39,7 @@ export async function buildLifecycle({ archives, out, binary, env = [] }: Lifecy
   for (const path of archives) released.push(await readLifecycle(path));
   checkTogether(released);
   mkdirSync(out, { recursive: true });
-  const temporary = resultDirectory(resolve(out), "lifecycle");
+  const temporary = makeStagingDirectory(resolve(out), "lifecycle");
   const compressor = new TarCompressor(temporary);
   try {
     const base = await compressor.compress(BASE_FILES, "/");

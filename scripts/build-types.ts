@@ -2,7 +2,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { runTool } from "./build-tool.ts";
-import { temporaryDirectory } from "./script.ts";
+import { makeTemporaryDirectory } from "./script.ts";
 
 const root = dirname(import.meta.dirname);
 
@@ -15,7 +15,7 @@ const RELATIVE_IMPORT = /(\bfrom |\bimport\()"(\.[^"]+)\.ts"/g;
  * @param directory emptied first
  */
 export function buildTypes(entry: string, directory: string): void {
-  const temporary = temporaryDirectory(join(tmpdir(), "tandem-types-"));
+  const temporary = makeTemporaryDirectory(join(tmpdir(), "tandem-types-"));
   try {
     const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
     const config = join(temporary, "tsconfig.json");

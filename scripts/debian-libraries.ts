@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { runTool } from "./build-tool.ts";
 import type { Architecture } from "./fetch-runtime.ts";
-import { temporaryDirectory } from "./script.ts";
+import { makeTemporaryDirectory } from "./script.ts";
 
 /*
  * The C library, its dynamic loader and GCC's libraries, which Node.js links to, from Debian packages that debian-packages.json pins by
@@ -66,7 +66,7 @@ const MIRROR_HINT =
  */
 export function copyDebianLibraries(architecture: Architecture, directory: string): string {
   const packages = packagesSchema.parse(JSON.parse(readFileSync(PINS, "utf8")))[architecture];
-  const unpacked = temporaryDirectory(join(tmpdir(), "tandem-libraries-"));
+  const unpacked = makeTemporaryDirectory(join(tmpdir(), "tandem-libraries-"));
   try {
     for (const { path, sha256 } of packages) {
       const file = fetchPackage(path, sha256);

@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { z } from "zod";
 import { runTool } from "./build-tool.ts";
-import { temporaryDirectory } from "./script.ts";
+import { makeTemporaryDirectory } from "./script.ts";
 
 /** Node.js's name of each architecture, by the name in images. */
 export const ARCHITECTURES = { amd64: "x64", arm64: "arm64" } as const;
@@ -45,7 +45,7 @@ function fetchArchive(name: string, directory: string): Buffer {
   const earlier = existsSync(kept) ? readFileSync(kept) : undefined;
   if (earlier !== undefined && integrityOf(earlier) === integrity) return earlier;
   mkdirSync(directory, { recursive: true });
-  const temporary = temporaryDirectory(join(directory, "npm-"));
+  const temporary = makeTemporaryDirectory(join(directory, "npm-"));
   try {
     const args = ["pack", `${name}@${version}`, "--loglevel=error", "--pack-destination", temporary];
     const file = join(temporary, runTool("npm", args, { remedy: "Install npm, which comes with Node.js" }).trim());

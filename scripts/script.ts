@@ -52,7 +52,7 @@ const temporary = new Set<string>();
  * Creates a directory that does not outlive the process, even if a signal ends it. A signal during a program that
  * `runTool` runs takes effect after it.
  */
-export function temporaryDirectory(prefix: string): string {
+export function makeTemporaryDirectory(prefix: string): string {
   if (temporary.size === 0) {
     process.once("exit", () => {
       for (const path of temporary) rmSync(path, { recursive: true, force: true });
@@ -65,10 +65,12 @@ export function temporaryDirectory(prefix: string): string {
   return path;
 }
 
-/** Creates a temporary directory for a result, and removes those that killed builds of the same result left behind. */
-export function resultDirectory(directory: string, result: string): string {
+/**
+ * Creates a temporary directory in which a result is built. Removes those that killed builds of that result left behind.
+ */
+export function makeStagingDirectory(directory: string, result: string): string {
   const prefix = `.making-${result}-`;
   for (const name of readdirSync(directory))
     if (name.startsWith(prefix)) rmSync(join(directory, name), { recursive: true });
-  return temporaryDirectory(join(directory, prefix));
+  return makeTemporaryDirectory(join(directory, prefix));
 }

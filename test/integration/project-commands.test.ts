@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { resultDirectory } from "../../scripts/script.ts";
+import { makeStagingDirectory } from "../../scripts/script.ts";
 import { tempTree } from "../support/files/temp-tree.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -95,8 +95,8 @@ test("the audit without npm names npm and a remedy", () => {
 });
 
 const MAKE_AND_WAIT = `
-  import { temporaryDirectory } from ${JSON.stringify(join(ROOT, "scripts", "script.ts"))};
-  console.log(["first-", "second-"].map((name) => temporaryDirectory(process.argv[1] + "/" + name)).join(" "));
+  import { makeTemporaryDirectory } from ${JSON.stringify(join(ROOT, "scripts", "script.ts"))};
+  console.log(["first-", "second-"].map((name) => makeTemporaryDirectory(process.argv[1] + "/" + name)).join(" "));
   setInterval(() => undefined, 1000);
 `;
 
@@ -119,7 +119,7 @@ test.each([
 test("a build removes what a killed build of the same result left, and nothing else", () => {
   const files = { ".making-one-abcdef/file": "", ".making-other-abcdef/file": "", "one.tgz": "" };
   const directory = tempTree(files);
-  const made = resultDirectory(directory, "one");
+  const made = makeStagingDirectory(directory, "one");
   expect(readdirSync(directory).map((name) => join(directory, name))).toEqual(
     [made, ...[".making-other-abcdef", "one.tgz"].map((name) => join(directory, name))].sort(),
   );
