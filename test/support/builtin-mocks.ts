@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { onTestFinished, vi } from "vitest";
 
@@ -8,4 +9,14 @@ export function applyBuiltinMocks(): void {
     vi.restoreAllMocks();
     syncBuiltinESMExports();
   });
+}
+
+/** Lets the next close(2) fail like that of a network file system over its quota. The descriptor is closed. */
+export function failNextClose(): void {
+  const { closeSync } = fs;
+  vi.spyOn(fs, "closeSync").mockImplementationOnce((descriptor) => {
+    closeSync(descriptor);
+    throw Object.assign(new Error("quota"), { code: "EDQUOT", errno: -122, syscall: "close" });
+  });
+  applyBuiltinMocks();
 }

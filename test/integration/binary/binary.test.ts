@@ -187,7 +187,7 @@ describe.skipIf(problem !== undefined)("the single executable", () => {
     expect(status).toBe(126);
   });
 
-  test("a variable that is too long with another name says what to do", () => {
+  test("a variable that renaming makes too long for the kernel is an error that says what to do", () => {
     const { status, stderr } = version(join(lifecycle, "exporter"), { A: "a".repeat(131_060) });
     expect(stderr).toMatch(/^ERROR: failed to execute \S+\/ld\.so: argument list too long\nShorten the environment: /);
     expect(status).toBe(126);

@@ -63,7 +63,7 @@ describe("a name that may not be pushed", () => {
   });
 });
 
-test.each([402, 403, 404, 405, 410])("a ping that is answered once with %i is no refusal of a push", async (status) => {
+test.each([402, 403, 404, 405, 410])("one %i for a ping does not count as refused push access", async (status) => {
   const { app, cache, scene } = await scenes();
   // Then only the check of the access pings the app image's registry.
   writeAnalyzed(scene.output, await pushRunImage(`${cache.host}/run`));

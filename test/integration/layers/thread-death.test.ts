@@ -7,6 +7,8 @@ import type { Digest } from "../../../src/oci/digest.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 import { rejectionOf } from "../../support/thrown-by.ts";
 
+const SPOOL = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
+
 /** Ways in which a thread ends during a task, or before it. */
 const ENDS = [
   {
@@ -23,8 +25,7 @@ test.for(ENDS)("a thread that $how fails all that waits, with its cause", async 
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());
   const blob = { path: toByteString(entry), digest: "sha256:0" as Digest };
-  const spool = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
-  const tasks = [1, 2, 3].map(() => pool.copy(blob, spool));
+  const tasks = [1, 2, 3].map(() => pool.copy(blob, SPOOL));
   for (const task of tasks)
     expect(await rejectionOf(task)).toMatchObject({
       code: "EXPORT_LAYER_THREAD",
@@ -40,8 +41,7 @@ test("a thread's reply to another task is a fault", async () => {
   const entry = join(tempTree({ "confused.cjs": code }), "confused.cjs");
   const pool = new WorkerPool({ compressor: entry, digester: entry }, 1, loadCompression("zstd", 1, ""));
   onTestFinished(() => pool.close());
-  const spool = { fileDescriptor: -1, directory: "", code: "EXPORT_LAYER_SPOOL" } as const;
-  const copy = pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, spool);
+  const copy = pool.copy({ path: toByteString(entry), digest: "sha256:0" as Digest }, SPOOL);
   expect(await rejectionOf(copy)).toMatchObject({
     code: "EXPORT_INTERNAL",
     message: "a worker thread replied hash-file-done, not copy-done",

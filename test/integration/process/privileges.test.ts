@@ -56,7 +56,7 @@ const ONLY_ROOT = ["--user", "--map-user=0", "--map-group=0"];
 const canMap = spawnSync("unshare", [...ONLY_ROOT, "true"]).status === 0;
 
 test.skipIf(!canMap)(
-  `a container that does not have the user of the build is named as the reason${canMap ? "" : " (needs unshare and user namespaces)"}`,
+  `the error names the user namespace if it does not map the build's user${canMap ? "" : " (needs unshare and user namespaces)"}`,
   async () => {
     const registry = await FakeRegistry.start();
     const scene = await Scene.openSmall(registry);

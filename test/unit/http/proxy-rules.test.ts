@@ -85,7 +85,12 @@ test.each<[string, Record<string, string>, string, string | undefined]>([
   ["nonsense", { HTTP_PROXY: "a b" }, EXAMPLE, undefined],
   ["none for a leading blank", { HTTP_PROXY: " http://proxy:3128" }, EXAMPLE, undefined],
   ["none for a line break", { HTTP_PROXY: "http://proxy:3128\n" }, EXAMPLE, undefined],
-  ["none for an invalid port, either", { HTTP_PROXY: "proxy:99999", NO_PROXY: ".com" }, EXAMPLE, undefined],
+  [
+    "none for a host in NO_PROXY, even if the proxy's port is invalid",
+    { HTTP_PROXY: "proxy:99999", NO_PROXY: ".com" },
+    EXAMPLE,
+    undefined,
+  ],
   ["one whose password looks like a port", { HTTP_PROXY: "u:99999@proxy" }, EXAMPLE, "http://u:99999@proxy/"],
   ["one whose path looks like a port", { HTTP_PROXY: "proxy/x:99999" }, EXAMPLE, "http://proxy/x:99999"],
   [

@@ -160,7 +160,7 @@ describe("a previous image is not reused", () => {
 
   test.each([
     ["replaced the layer below its last one", ["os update", "stack"]],
-    ["has a layer more below its last one", ["os", "update", "stack"]],
+    ["adds a layer below its last one", ["os", "update", "stack"]],
     ["has lost the layers below its last one", ["stack"]],
   ])("not when an update of the run image %s", (_what, names) => {
     const updated = { ...existing(names), name: "run", reference: "registry.example/run@sha256:2" };

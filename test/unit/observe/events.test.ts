@@ -1,9 +1,9 @@
-import fs, { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { openEvents } from "../../../src/observe/event-writer.ts";
 import type { ExportEvent } from "../../../src/observe/events.ts";
-import { applyBuiltinMocks } from "../../support/builtin-mocks.ts";
+import { failNextClose } from "../../support/builtin-mocks.ts";
 import { tempTree } from "../../support/files/temp-tree.ts";
 
 const EVENT: ExportEvent = { event: "error", reason: "late", elapsedMs: 1 };
@@ -36,11 +36,6 @@ test("a closed writer leaves the caller's descriptor open and stops writing to i
 test("an error of close(2), as of a full network file system, is the reason for lost events", async () => {
   const path = join(tempTree(), "events.jsonl");
   const events = openEvents(path);
-  vi.spyOn(fs, "closeSync").mockImplementationOnce((descriptor) => {
-    closeSync(descriptor);
-    throw Object.assign(new Error("quota"), { code: "EDQUOT", errno: -122, syscall: "close" });
-  });
-  // After this, closeSync here is the mock, which passes the second call on.
-  applyBuiltinMocks();
+  failNextClose();
   expect(await events.close(0)).toBe(`write ${path}: disk quota exceeded`);
 });

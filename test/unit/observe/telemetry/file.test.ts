@@ -1,17 +1,11 @@
-import fs from "node:fs";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { TelemetryFile } from "../../../../src/observe/telemetry/file.ts";
-import { applyBuiltinMocks } from "../../../support/builtin-mocks.ts";
+import { failNextClose } from "../../../support/builtin-mocks.ts";
 import { tempTree } from "../../../support/files/temp-tree.ts";
 
 test("an error of close(2), as of a full network file system, is a failure of the file", () => {
   const file = TelemetryFile.open(tempTree(), "/workspace", "export");
-  const { closeSync } = fs;
-  vi.spyOn(fs, "closeSync").mockImplementationOnce((descriptor) => {
-    closeSync(descriptor);
-    throw Object.assign(new Error("quota"), { code: "EDQUOT", errno: -122, syscall: "close" });
-  });
-  applyBuiltinMocks();
+  failNextClose();
   file.close();
   expect(file.failure?.message).toMatch(/^close .*\/tracing\/lifecycle\/export\.jsonl: disk quota exceeded$/);
 });
