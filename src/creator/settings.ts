@@ -22,7 +22,7 @@ import type { ExportSettings } from "../plan/inputs.ts";
 import { absolutePath, type Environment } from "../process/environment.ts";
 
 interface BuildSettings extends SettingsOf<"build"> {
-  /** As the export's, but "" for an empty -layers, which the phases interpret: no owner changes for it. */
+  /** Like the export's, but "" for an empty -layers: phases interpret it themselves, and nothing is chowned. */
   readonly layersDir: string;
 }
 

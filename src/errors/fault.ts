@@ -5,7 +5,7 @@ import { shortageCode, shortageHint, systemCodeOf, systemHint } from "./shortage
 
 export type { FaultCode } from "./codes.ts";
 
-/** What a fault has besides its code and message. */
+/** Optional details of a fault. */
 export interface FaultDetails {
   /**
    * Exit code of the process if this fault ends it (docs/compatibility.md#exit-codes); default: the code's own, if it

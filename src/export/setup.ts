@@ -125,7 +125,7 @@ export async function exportBuild(inputs: ResolvedInputs, own: ExportParts, sign
 /**
  * Checks that the current user can write where {@link exportBuild} will: to the events, and to the spool if blobs wait
  * there. The lifecycle's exporter always needs a temporary directory.
- * @throws Fault as the export would, which is too late after a build
+ * @throws Fault that the export would throw after the build
  */
 export function requireOutputs({ tuning, layout, daemon, cacheImage }: ExportSettings): void {
   requireEvents(tuning.events);

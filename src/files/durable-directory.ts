@@ -26,7 +26,7 @@ function fault(operation: string, path: string, error: unknown): Fault {
   return pathFault("EXPORT_CACHE_DIRECTORY", operation, path, error);
 }
 
-/** @returns none for a path that does not exist or is no directory */
+/** Empty for a path that does not exist or is not a directory. */
 export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);

@@ -14,10 +14,11 @@ import { fileBody, type UploadThreads } from "./upload-threads.ts";
  * (`-retry-budget`). Waits between attempts are random, at most `firstWaitMs` at first, and double up to
  * `longestWaitMs`.
  *
- * A connection must open within `connectMs`. A response must begin within `responseMs` if a registry answers it from its index (a slower registry is overloaded),
- * and within `commitMs` if it waits until a whole blob reaches its final location, which takes minutes on some object
- * stores. A query for an upload's offset may take `statusMs`, because the upload can also restart. A connection fails
- * after `stallMs` in which it accepts no waiting bytes, or delivers nothing of a response that has begun.
+ * A connection must open within `connectMs`. A response must begin within `responseMs` if a registry answers it from
+ * its index (a slower registry is overloaded), and within `commitMs` if it waits until a whole blob reaches its final
+ * location, which takes minutes on some object stores. A query for an upload's offset may take `statusMs`, because the
+ * upload can also restart. A connection fails after `stallMs` in which it accepts no waiting bytes, or delivers nothing
+ * of a response that has begun.
  */
 export interface Timeouts {
   readonly budgetMs: number;

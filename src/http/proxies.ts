@@ -7,9 +7,9 @@ import { decode, proxyAuthorization } from "./tunnel.ts";
 
 /**
  * The proxy for a URL by Go's rules (golang.org/x/net/http/httpproxy), undefined for none. A value that is not a URL
- * with a host is parsed again as `http://<value>`; if that fails too, or for a value with a leading blank or with control
- * characters, there is no proxy. An empty host before a port is this machine (net/dial.go, `Dial`). A proxy of an unknown scheme that names a port is used as an HTTP proxy
- * (net/http/transport.go, `dialConn`).
+ * with a host is parsed again as `http://<value>`. If that fails too, or if the value has a leading blank or control
+ * characters, there is no proxy. An empty host before a port is this machine (net/dial.go, `Dial`). A proxy of an
+ * unknown scheme that names a port is used as an HTTP proxy (net/http/transport.go, `dialConn`).
  * @throws Fault for `HTTP_PROXY` in a CGI program, where a client can set it; for a proxy of an unknown scheme without
  * a port; for a port above 65535
  */

@@ -195,7 +195,7 @@ function summaryEvent(summary: Summary): EventBody {
 /**
  * Reports failures that precede the observers, such as those of credentials, users and limits.
  * @param settings name the file of events; undefined if they are what failed
- * @param run passes all events of the observers to its argument, so that their `error` is not repeated
+ * @param run must send the observers' events to the sink that it gets, so that their `error` is not reported twice
  */
 export async function reportingFailures<Result>(
   settings: ExportSettings | undefined,

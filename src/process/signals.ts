@@ -80,8 +80,8 @@ let isExiting = false;
 /**
  * While exiting, the runtime waits for its threads and runs no listeners. So the signals get their default action
  * back, and if a thread is still busy after the grace period, the signal ends the process, with the same exit code for
- * shells and platforms.
- * Without a signal, a shell that exits replaces the process: running another program ends all threads.
+ * shells and platforms. Without a signal, a shell that exits replaces the process: running another program ends all
+ * threads.
  * @param graceMs for the threads, from the signal on
  */
 async function exitWithin(graceMs: number, exitCode: number, reason: unknown): Promise<void> {

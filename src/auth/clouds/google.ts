@@ -61,7 +61,10 @@ async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudCont
   if (client instanceof BaseExternalAccountClient) {
     const exchange: unknown = Reflect.get(client, "stsCredential");
     if (!(exchange instanceof Object && "transporter" in exchange))
-      throw new Fault("EXPORT_INTERNAL", "google-auth-library exchanges tokens in another way than its version 10.9");
+      throw new Fault(
+        "EXPORT_INTERNAL",
+        "google-auth-library has no stsCredential.transporter, which version 10.9 has",
+      );
     exchange.transporter = client.transporter;
   }
   const { token } = await client.getAccessToken();

@@ -141,7 +141,7 @@ export async function verifyRefused(
 
 const UNKNOWN = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"]);
 
-/** If they are not named, some of the `digests` are missing, or none. */
+/** If the registry does not name them, `digests` are all of the manifest's blobs, and any of them may be missing. */
 export interface MissingBlobs {
   readonly digests: readonly Digest[];
   readonly areNamed: boolean;

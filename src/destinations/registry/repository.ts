@@ -91,9 +91,10 @@ export class RegistryRepository {
   }
 
   /**
-   * Marks blobs for lack of which the registry refused a manifest, with warnings. Those it only reported are pushed
-   * again by the next {@link putBlob}; if the refusal names none, only those that it no longer reports. Others, such as
-   * those just uploaded, may still be on their way to its storage, so that the manifest must wait a moment.
+   * Prepares a second push after the registry refused a manifest for missing blobs; logs warnings. The next
+   * {@link putBlob} pushes blobs again that the registry had only reported: those that the refusal names or, if it names
+   * none, those that a HEAD no longer finds. Waits for any others, which may be on their way to its storage,
+   * unless such a HEAD explains the refusal.
    * @returns the blobs to be pushed again
    * @throws RegistryFault; the signal's reason
    */

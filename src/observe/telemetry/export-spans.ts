@@ -36,7 +36,7 @@ export class ExportSpans implements WorkSink {
   #cache: OpenSpan | undefined;
   readonly #passes = new Map<string, Pass>();
   readonly #transfers = new Map<ObservedTransfer, { readonly createdMs: number; span: OpenSpan | undefined }>();
-  /** Added to ms of the threads' clock, gives ms since 1970. */
+  /** Unix time minus the threads' clock. */
   readonly #threadOffsetMs: number;
 
   constructor(span: OpenSpan, settings: SpanSettings, clock: () => number = threadClock) {
