@@ -89,8 +89,8 @@ function readableSize(file: number, reported: number): number {
 }
 
 /**
- * Opens a file that should be a regular one: a FIFO in its place must not block. Opened like this, a regular file that
- * another process holds a lease on (open(2), EAGAIN), such as a file server, is waited for instead.
+ * Opens a file that should be a regular one: a FIFO in its place must not block. A regular file on which another process,
+ * such as a file server, holds a lease cannot be opened like this (open(2), EAGAIN). A thread waits for it.
  * @throws the error of open(2)
  */
 export function openToRead(path: ByteString, followsLink: boolean): number {
@@ -98,7 +98,7 @@ export function openToRead(path: ByteString, followsLink: boolean): number {
   try {
     return openSync(fsPath(path), flags | constants.O_NONBLOCK);
   } catch (error) {
-    if (!isSystemError(error) || error.code !== "EAGAIN") throw error;
+    if (!isSystemError(error) || error.code !== "EAGAIN" || isMainThread) throw error;
     return openSync(fsPath(path), flags);
   }
 }
