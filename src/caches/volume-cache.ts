@@ -69,17 +69,17 @@ async function renameInto({ directory, staging, committed, added, kept, document
     if (!tars.every((name) => found.has(name))) throw inUse(directory);
     return [...found];
   };
+  const before = await findAll(kept);
   let found: readonly string[];
   try {
-    await findAll(kept);
     for (const name of added) await rename(name);
     await syncDirectory(committed);
     found = await findAll([...added, ...kept]);
     for (const name of documents) await rename(name);
   } catch (error) {
-    // Another export may have a tar of the same name there.
-    if (!isInUse(error))
-      for (const name of renamed) await renameTo(join(committed, name), join(staging, name)).catch(() => undefined);
+    // Not a tar that was there: the old metadata may name it. Another export may have one of the same name there.
+    const own = isInUse(error) ? [] : renamed.filter((name) => !before.includes(name));
+    for (const name of own) await renameTo(join(committed, name), join(staging, name)).catch(() => undefined);
     throw error;
   }
   await syncDirectory(committed);
@@ -95,8 +95,12 @@ async function renameInto({ directory, staging, committed, added, kept, document
 async function replace({ directory, staging, committed, backup, added, kept, documents }: StagedCache): Promise<void> {
   const next = join(staging, "committed");
   await makeDirectories(next, "EXPORT_CACHE_DIRECTORY");
-  for (const name of kept) await linkOrCopy(join(committed, name), join(next, name));
-  for (const name of [...added, ...documents]) await renameTo(join(staging, name), join(next, name));
+  // A tar that was there under the same name may have been replaced already.
+  const staged = new Set(await namesIn(staging));
+  for (const name of [...kept, ...added, ...documents]) {
+    if (staged.has(name)) await renameTo(join(staging, name), join(next, name));
+    else await linkOrCopy(join(committed, name), join(next, name));
+  }
   await syncDirectory(next);
   await renameTo(committed, backup);
   try {

@@ -333,6 +333,15 @@ describe("commit", () => {
     expect(readdirSync(directory)).toEqual(["committed"]);
   });
 
+  test("leaves the old cache a tar that the new one has, too, if the directory cannot be replaced either", async () => {
+    const directory = await cacheOfTwo();
+    const before = readCommitted(directory);
+    const committed = join(directory, "committed");
+    forbidRenameTo(join(committed, METADATA_FILE), join(directory, "committed-backup"));
+    await rejectionOf(writeCache(directory, { added: { other: "one", c: "three" }, kept: {} }));
+    expect(readCommitted(directory)).toEqual(before);
+  });
+
   test("keeps the error of a replacement that cannot be undone", async () => {
     const directory = await cacheOfTwo();
     const committed = join(directory, "committed");
