@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { refusal } from "../support/registry/exchange.ts";
+import { BLOBS, PushScene, UPLOADS } from "../support/scenes/push-scene.ts";
 
 const WORK = { priority: 0 };
 
@@ -19,4 +21,11 @@ test.each([
   const uploads = scene.server.count("POST", UPLOADS);
   await scene.repository.putBlob(blob, WORK);
   expect(scene.server.count("POST", UPLOADS)).toBe(uploads);
+});
+
+test("a registry that cannot be asked for blobs it did not name is not taken to lack them", async () => {
+  await using scene = await PushScene.open({ budgetMs: 0 });
+  scene.fail("HEAD", BLOBS, { answer: refusal(403, "DENIED", "no") });
+  const reported = digestOf(Buffer.from("reported"));
+  expect(await scene.repository.markMissing({ digests: [reported], areNamed: false }, WORK)).toEqual([]);
 });

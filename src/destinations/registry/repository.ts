@@ -96,13 +96,16 @@ export class RegistryRepository {
    * none, those that a HEAD no longer finds. Waits for any others, which may be on their way to its storage,
    * unless such a HEAD explains the refusal.
    * @returns the blobs to be pushed again
-   * @throws RegistryFault; the signal's reason
+   * @throws the signal's reason
    */
   async markMissing({ digests, areNamed }: MissingBlobs, work: Work): Promise<readonly Digest[]> {
     const { logger, pushRetry } = this.#connection;
     const reported = digests.filter((digest) => !this.#sent.has(digest));
     for (const digest of reported) this.#present.delete(digest);
-    const presences = areNamed ? [] : await Promise.all(reported.map((digest) => this.#presence(digest, work)));
+    // If a look fails, the next push shows why.
+    const look = (digest: Digest) => this.#presence(digest, work).catch(() => "unknown");
+    const presences = areNamed ? [] : await Promise.all(reported.map(look));
+    work.signal?.throwIfAborted();
     const missing = reported.filter((_, i) => areNamed || presences[i] === "absent");
     for (const digest of missing) this.#missing.add(digest);
     if (missing.length > 0)
