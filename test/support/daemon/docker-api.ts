@@ -118,7 +118,7 @@ export class DockerApi implements AsyncDisposable {
     const isUnknownDigest =
       digest !== undefined &&
       (this.#options.identifiesByName || !this.loads.some(({ configDigest }) => configDigest === digest));
-    if (isUnknownDigest || (!isRunImage && this.#loaded === undefined)) {
+    if (!isRunImage && (isUnknownDigest || this.#loaded === undefined)) {
       send(response, 404, { message: "No such image" });
       return;
     }
