@@ -1,17 +1,15 @@
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
 import type { LabelInputs } from "../../../src/images/labels.ts";
+import { EMPTY_METADATA } from "./plan-inputs.ts";
 
 export function labelInputs(api: string, set: Partial<LabelInputs> = {}): LabelInputs {
   return {
     lifecycle: {
+      ...EMPTY_METADATA,
       app: ["aa"],
-      sbom: undefined,
-      buildpacks: [],
       config: "cc",
       launcher: "dd",
-      processTypes: "",
       runImage: { topLayer: "tt", reference: "rr", image: "", mirrors: [] },
-      stack: { image: "", mirrors: [] },
     },
     build: {
       bom: null,

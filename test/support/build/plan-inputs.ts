@@ -1,4 +1,5 @@
 import { parsePlatformApi } from "../../../src/cnb/api.ts";
+import type { LifecycleMetadata } from "../../../src/cnb/lifecycle-metadata.ts";
 import type { BuildpackLayer, BuildpackLayers, PlanInputs } from "../../../src/plan/inputs.ts";
 
 export function diffIdOfDigit(digit: string): string {
@@ -27,6 +28,17 @@ export function buildpack(id: string, ...layers: BuildpackLayer[]): BuildpackLay
   return { buildpack: element, path, entries: [], layers, store: undefined, unreadable: undefined };
 }
 
+export const EMPTY_METADATA: LifecycleMetadata = {
+  app: [],
+  sbom: undefined,
+  buildpacks: [],
+  config: "",
+  launcher: "",
+  processTypes: "",
+  runImage: { topLayer: "", reference: "", image: "", mirrors: [] },
+  stack: { image: "", mirrors: [] },
+};
+
 /** Inputs of an app without buildpacks, processes and SBOMs at API 0.12. */
 export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInputs {
   return {
@@ -38,16 +50,7 @@ export function planInputs(set: Partial<PlanInputs> = {}, api = "0.12"): PlanInp
       uid: 1,
       gid: 2,
     },
-    previous: {
-      app: [],
-      sbom: undefined,
-      buildpacks: [],
-      config: "",
-      launcher: "",
-      processTypes: "",
-      runImage: { topLayer: "", reference: "", image: "", mirrors: [] },
-      stack: { image: "", mirrors: [] },
-    },
+    previous: EMPTY_METADATA,
     extensions: [],
     previousDiffIds: [],
     buildpacks: [],

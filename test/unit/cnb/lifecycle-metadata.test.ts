@@ -5,18 +5,13 @@ import {
   lifecycleMetadataLabel,
 } from "../../../src/cnb/lifecycle-metadata.ts";
 import { Fault } from "../../../src/errors/fault.ts";
+import { EMPTY_METADATA } from "../../support/build/plan-inputs.ts";
 import { thrownBy } from "../../support/thrown-by.ts";
 
 const NO_NAMES = { image: "", mirrors: [] };
 const LEAST: LifecycleMetadata = {
-  app: [],
-  sbom: undefined,
-  buildpacks: [],
-  config: "",
-  launcher: "",
-  processTypes: "",
+  ...EMPTY_METADATA,
   runImage: { topLayer: "t", reference: "r", ...NO_NAMES },
-  stack: NO_NAMES,
 };
 const LAYER: LayerRecord = { diffId: "bb", data: null, build: false, launch: true, cache: true };
 
