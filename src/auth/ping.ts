@@ -8,18 +8,11 @@ import { refusesTls } from "../http/tls-probe.ts";
 import { isLocalRegistry } from "../oci/reference.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 
-const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
-
 export type Scheme = "http:" | "https:";
 
-function withPort(host: string, scheme: Scheme): string {
-  return /:\d+$/.test(host) && !/^[^[]*:[^\]]*:/.test(host)
-    ? host
-    : `${host.replace(/:$/, "")}:${DEFAULT_PORT[scheme]}`;
-}
-
-export function isOnRegistry(url: URL, registry: string, scheme: Scheme): boolean {
-  return withPort(url.host, scheme) === withPort(registry.toLowerCase(), scheme);
+/** Compares host and port as URLs have them: in their shortest form. A default port is that of `scheme`. */
+export function isOnRegistry({ host }: URL, registry: string, scheme: Scheme): boolean {
+  return new URL(`${scheme}//${host}`).host === new URL(`${scheme}//${registry}`).host;
 }
 
 /**

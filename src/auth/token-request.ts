@@ -7,7 +7,7 @@ import { type Http, type HttpRequest, type HttpResponse, headerOf } from "../htt
 import { exchangeFollowing, isPrivateFrom } from "../http/redirects.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Scheme } from "./ping.ts";
+import { isOnRegistry, type Scheme } from "./ping.ts";
 
 const TIMEOUT_MS = 30_000;
 /** As in go-containerregistry (transport/bearer.go). */
@@ -174,6 +174,7 @@ function checkRealm(url: URL, server: TokenServer): void {
     throw refuse(`realm scheme "http" not allowed for a secure registry; use https`);
   if (scheme !== "http" && scheme !== "https")
     throw refuse(`realm scheme "${scheme}" not allowed; must be https (or http for insecure registries)`);
-  if (url.host !== server.registry && isPrivateFrom(new URL(`${server.scheme}//${server.registry}`), url))
+  const { registry, scheme: registryScheme } = server;
+  if (!isOnRegistry(url, registry, registryScheme) && isPrivateFrom(new URL(`${registryScheme}//${registry}`), url))
     throw refuse(`realm host "${url.hostname}" is a private or link-local address`);
 }

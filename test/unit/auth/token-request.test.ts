@@ -214,3 +214,16 @@ test.each([
   else expect(await rejectionOf(asked)).toMatchObject({ code: "EXPORT_AUTH_REALM" });
   expect(scripted.requests).toHaveLength(isServed ? 1 : 0);
 });
+
+test.each([
+  ["10.0.0.1:443", "https://10.0.0.1:443/token", true],
+  ["10.0.0.1:443", "https://10.0.0.1/token", true],
+  ["10.0.0.1", "https://10.0.0.1:443/token", true],
+  ["10.0.0.1:443", "https://10.0.0.1:8443/token", false],
+])("a registry at the private address %s may name the realm %s: %s", async (registry, realm, isAllowed) => {
+  const server = { http: new Http({}), registry, scheme: "https:", isInsecure: false } as const;
+  const challenge = { scheme: "bearer", parameters: { realm } };
+  const stop = new Error("before the request");
+  const asked = requestToken({ ...server, challenge }, JANE, [], AbortSignal.abort(stop));
+  expect(await rejectionOf(asked)).toMatchObject(isAllowed ? stop : { code: "EXPORT_AUTH_REALM" });
+});

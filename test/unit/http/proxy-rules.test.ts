@@ -230,6 +230,8 @@ test.each([
   ["https://cdn.example/x", "reg.example", false],
   ["https://[::1]:5000/x", "[::1]:5000", true],
   ["https://[::1]/x", "[::1]", true],
+  ["https://[::1]:5000/x", "[0:0:0:0:0:0:0:1]:5000", true],
+  ["https://reg.example:5000/x", "Reg.Example:05000", true],
 ])("%s is on the registry %s: %s", (url, registry, isThere) => {
   expect(isOnRegistry(new URL(url), registry, "https:")).toBe(isThere);
 });
