@@ -28,6 +28,12 @@ export function resolveLocation(location: string, base: URL, registry: string, s
 
 const FALLBACK_MS = 300;
 
+export interface RegistryAddress {
+  readonly http: Http;
+  readonly registry: string;
+  readonly isInsecure: boolean;
+}
+
 export interface PingResult {
   readonly scheme: Scheme;
   readonly challenge: Challenge | undefined;
@@ -39,20 +45,16 @@ export interface PingResult {
  * over http at once.
  * @throws RegistryFault if neither answers with 200 or 401
  */
-export async function ping(
-  http: Http,
-  registry: string,
-  isInsecure: boolean,
-  signal?: AbortSignal,
-): Promise<PingResult> {
-  if (!isInsecure && !isLocalRegistry(registry)) return pingWith(http, registry, "https:", isInsecure, signal);
-  if (await refusesTls(registry, signal)) return pingWith(http, registry, "http:", isInsecure, signal);
+export async function ping(address: RegistryAddress, signal?: AbortSignal): Promise<PingResult> {
+  const { registry } = address;
+  if (!mayBePlain(address)) return pingWith(address, "https:", signal);
+  if (await refusesTls(registry, signal)) return pingWith(address, "http:", signal);
   const lost = new AbortController();
   const stop = signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]);
-  const secure = pingWith(http, registry, "https:", isInsecure, stop);
+  const secure = pingWith(address, "https:", stop);
   const plain = Promise.race([secure, sleep(FALLBACK_MS, stop)])
     .catch(() => undefined)
-    .then(() => pingWith(http, registry, "http:", isInsecure, stop));
+    .then(() => pingWith(address, "http:", stop));
   try {
     return await Promise.any([secure, plain]);
   } catch (error) {
@@ -61,6 +63,10 @@ export async function ping(
   } finally {
     lost.abort();
   }
+}
+
+function mayBePlain({ registry, isInsecure }: RegistryAddress): boolean {
+  return isInsecure || isLocalRegistry(registry);
 }
 
 function unreachable(registry: string, failures: readonly unknown[], cause: unknown): RegistryFault {
@@ -82,13 +88,12 @@ function unreachable(registry: string, failures: readonly unknown[], cause: unkn
 }
 
 async function pingWith(
-  http: Http,
-  registry: string,
+  address: RegistryAddress,
   scheme: Scheme,
-  isInsecure: boolean,
   signal: AbortSignal | undefined,
 ): Promise<PingResult> {
   signal?.throwIfAborted();
+  const { http, registry, isInsecure } = address;
   const url = new URL(`${scheme}//${registry}/v2/`);
   const request = { method: "GET", url, headersTimeoutMs: http.timeouts.responseMs, signal } as const;
   const response = await exchangeFollowing(http, request, {
@@ -102,8 +107,7 @@ async function pingWith(
   await discard(response);
   const challenges = response.status === 401 ? parseChallenges(response.headers["www-authenticate"]) : [];
   // A redirect to http does not allow sending passwords in the clear.
-  const isPlain =
-    scheme === "http:" || ((isInsecure || isLocalRegistry(registry)) && response.url.protocol === "http:");
+  const isPlain = scheme === "http:" || (mayBePlain(address) && response.url.protocol === "http:");
   return { scheme: isPlain ? "http:" : "https:", challenge: pickChallenge(challenges) };
 }
 

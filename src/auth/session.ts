@@ -1,16 +1,10 @@
-import type { Http, HttpResponse } from "../http/http.ts";
+import type { HttpResponse } from "../http/http.ts";
 import { type Challenge, parseChallenges, pickChallenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { BasicLogin, type RegistryLogin } from "./login.ts";
-import { isOnRegistry, ping, type Scheme } from "./ping.ts";
+import { isOnRegistry, ping, type RegistryAddress, type Scheme } from "./ping.ts";
+import type { RegistryEndpoint } from "./token-request.ts";
 import { TokenStore } from "./token-store.ts";
-
-interface RegistryEndpoint {
-  readonly http: Http;
-  readonly registry: string;
-  readonly isInsecure: boolean;
-  readonly scheme: Scheme;
-}
 
 export class RegistrySession {
   readonly scheme: Scheme;
@@ -26,14 +20,12 @@ export class RegistrySession {
   }
 
   static async open(
-    http: Http,
-    registry: string,
-    isInsecure: boolean,
+    address: RegistryAddress,
     credentials: Credentials,
     signal?: AbortSignal,
   ): Promise<RegistrySession> {
-    const { scheme, challenge } = await ping(http, registry, isInsecure, signal);
-    return new RegistrySession({ http, registry, isInsecure, scheme }, credentials, challenge);
+    const { scheme, challenge } = await ping(address, signal);
+    return new RegistrySession({ ...address, scheme }, credentials, challenge);
   }
 
   async authorization(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined> {

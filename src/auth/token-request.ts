@@ -3,11 +3,11 @@ import { registerSecret } from "../errors/secrets.ts";
 import { anything, struct, text, unmarshal } from "../go/json-decode.ts";
 import { ensureStatus, readAll } from "../http/body.ts";
 import { RegistryFault } from "../http/faults.ts";
-import { type Http, type HttpRequest, type HttpResponse, headerOf } from "../http/http.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "../http/http.ts";
 import { exchangeFollowing, isPrivateFrom } from "../http/redirects.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
-import { isOnRegistry, type Scheme } from "./ping.ts";
+import { isOnRegistry, type RegistryAddress, type Scheme } from "./ping.ts";
 
 const TIMEOUT_MS = 30_000;
 /** As in go-containerregistry (transport/bearer.go). */
@@ -36,11 +36,11 @@ export interface Token {
   readonly lifetimeMs: number;
 }
 
-export interface TokenServer {
-  readonly http: Http;
-  readonly registry: string;
+export interface RegistryEndpoint extends RegistryAddress {
   readonly scheme: Scheme;
-  readonly isInsecure: boolean;
+}
+
+export interface TokenServer extends RegistryEndpoint {
   readonly challenge: Challenge;
 }
 
@@ -166,15 +166,15 @@ function realmOf(server: TokenServer): URL {
 }
 
 /** The realm gets credentials: it must use https and no private address (docs/compatibility.md#private-addresses). */
-function checkRealm(url: URL, server: TokenServer): void {
+function checkRealm(url: URL, { registry, scheme }: RegistryEndpoint): void {
   const refuse = (reason: string) =>
-    new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: server.registry });
-  const scheme = url.protocol.slice(0, -1);
-  if (scheme === "http" && server.scheme !== "http:")
+    new Fault("EXPORT_AUTH_REALM", `invalid realm in www-authenticate: ${reason}`, { destination: registry });
+  if (url.protocol === "http:" && scheme !== "http:")
     throw refuse(`realm scheme "http" not allowed for a secure registry; use https`);
-  if (scheme !== "http" && scheme !== "https")
-    throw refuse(`realm scheme "${scheme}" not allowed; must be https (or http for insecure registries)`);
-  const { registry, scheme: registryScheme } = server;
-  if (!isOnRegistry(url, registry, registryScheme) && isPrivateFrom(new URL(`${registryScheme}//${registry}`), url))
+  if (!/^https?:$/.test(url.protocol))
+    throw refuse(
+      `realm scheme "${url.protocol.slice(0, -1)}" not allowed; must be https (or http for insecure registries)`,
+    );
+  if (!isOnRegistry(url, registry, scheme) && isPrivateFrom(new URL(`${scheme}//${registry}`), url))
     throw refuse(`realm host "${url.hostname}" is a private or link-local address`);
 }

@@ -7,12 +7,11 @@ import { type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
  * @throws RegistryFault for any other status, with the message in its body
  */
 export async function ensureStatus(
-  request: HttpRequest,
+  { method }: Pick<HttpRequest, "method">,
   response: HttpResponse,
   expected: readonly number[],
 ): Promise<void> {
   if (expected.includes(response.status)) return;
-  const { method } = request;
   const { url, status } = response;
   // If the body breaks off, the status is enough.
   const { bytes } = await readBody(response.body, MAX_ERROR_BODY_BYTES);
@@ -25,16 +24,20 @@ export async function discard({ body }: Pick<HttpResponse, "body">): Promise<voi
 }
 
 /** @throws Fault if the body is longer than `maxBytes`; RegistryFault if it breaks off */
-export async function readAll(request: HttpRequest, response: HttpResponse, maxBytes: number): Promise<Buffer> {
+export async function readAll(
+  { method, signal }: Pick<HttpRequest, "method" | "signal">,
+  response: HttpResponse,
+  maxBytes: number,
+): Promise<Buffer> {
   const { bytes, end } = await readBody(response.body, maxBytes);
   if (end === "complete") return bytes;
   if (end === "too long")
     throw new Fault(
       "EXPORT_REGISTRY_TOO_LARGE",
-      `${request.method} ${redactUrl(response.url)}: the response is longer than ${maxBytes} bytes`,
+      `${method} ${redactUrl(response.url)}: the response is longer than ${maxBytes} bytes`,
     );
-  request.signal?.throwIfAborted();
-  throw networkFault(request.method, response.url, end.error);
+  signal?.throwIfAborted();
+  throw networkFault(method, response.url, end.error);
 }
 
 interface BoundedBody {

@@ -1,11 +1,11 @@
 import type { Credentials } from "../../auth/credentials.ts";
-import { isOnRegistry, resolveLocation } from "../../auth/ping.ts";
+import { isOnRegistry, type RegistryAddress, resolveLocation, type Scheme } from "../../auth/ping.ts";
 import { RegistrySession } from "../../auth/session.ts";
 import { PriorityLimiter } from "../../concurrency/limiter.ts";
 import { SingleFlight } from "../../concurrency/single-flight.ts";
 import { Fault } from "../../errors/fault.ts";
 import { discard, ensureStatus, readAll } from "../../http/body.ts";
-import { type Http, type HttpRequest, type HttpResponse, headerOf } from "../../http/http.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "../../http/http.ts";
 import { exchangeFollowing, refusePrivate } from "../../http/redirects.ts";
 import type { RequestBody } from "../../http/transport.ts";
 
@@ -31,18 +31,14 @@ export type RegistryResponse = Pick<HttpResponse, "status" | "headers" | "url">;
  * which knows what is idempotent; only a refused token is renewed and the request repeated, once.
  */
 export class RegistryClient {
-  readonly registry: string;
-  readonly #http: Http;
-  readonly #isInsecure: boolean;
+  readonly #address: RegistryAddress;
   readonly #credentials: () => Credentials;
   readonly #small = new PriorityLimiter(SMALL_REQUESTS);
   readonly #opening = new SingleFlight<"session", RegistrySession>();
   #session: RegistrySession | undefined;
 
-  constructor(registry: string, http: Http, isInsecure: boolean, credentials: () => Credentials) {
-    this.registry = registry;
-    this.#http = http;
-    this.#isInsecure = isInsecure;
+  constructor(address: RegistryAddress, credentials: () => Credentials) {
+    this.#address = address;
     this.#credentials = credentials;
   }
 
@@ -52,40 +48,29 @@ export class RegistryClient {
   }
 
   async send(request: RegistryRequest): Promise<RegistryResponse> {
-    return this.#small.run(
-      request.priority,
-      async () => {
-        const response = await this.open(request);
-        await discard(response);
-        return { status: response.status, headers: response.headers, url: response.url };
-      },
-      0,
-      request.signal,
-    );
+    return this.#asSmall(request, async (response) => {
+      await discard(response);
+      return response;
+    });
   }
 
   async read(request: RegistryRequest, maxBytes: number): Promise<RegistryResponse & { readonly bytes: Buffer }> {
-    return this.#small.run(
-      request.priority,
-      async () => {
-        const response = await this.open(request);
-        const bytes = await readAll(await this.#complete(request), response, maxBytes);
-        return { status: response.status, headers: response.headers, url: response.url, bytes };
-      },
-      0,
-      request.signal,
-    );
+    return this.#asSmall(request, async (response) => {
+      const bytes = await readAll(request, response, maxBytes);
+      return { ...response, bytes };
+    });
   }
 
   /** The caller must read or discard the response's body. */
   async open(request: RegistryRequest): Promise<HttpResponse> {
+    const { http, registry, isInsecure } = this.#address;
     const session = await this.#connect(request.signal);
-    const complete = await this.#complete(request);
+    const complete = this.#complete(request, session.scheme);
     const exchange = (header: string | undefined) =>
-      exchangeFollowing(this.#http, complete, {
-        isInsecure: this.#isInsecure,
-        authorizationFor: (url) => (isOnRegistry(url, this.registry, session.scheme) ? header : undefined),
-        resolve: (location, base) => resolveLocation(location, base, this.registry, session.scheme),
+      exchangeFollowing(http, complete, {
+        isInsecure,
+        authorizationFor: (url) => (isOnRegistry(url, registry, session.scheme) ? header : undefined),
+        resolve: (location, base) => resolveLocation(location, base, registry, session.scheme),
         check: (to) => refusePrivate("redirect", complete.url, to),
       });
     const header = await session.authorization(request.scopes, request.signal);
@@ -94,7 +79,7 @@ export class RegistryClient {
       await discard(response);
       response = await exchange(await session.authorization(request.scopes, request.signal));
     }
-    await ensureStatus(complete, response, request.expected);
+    await ensureStatus(request, response, request.expected);
     return response;
   }
 
@@ -103,29 +88,32 @@ export class RegistryClient {
    * @throws Fault if it is missing, is not a URL of HTTP, or points into a private network (docs/compatibility.md#private-addresses)
    */
   async location(response: RegistryResponse): Promise<URL> {
+    const { registry } = this.#address;
     const { scheme } = await this.#connect();
     const text = headerOf(response, "location");
-    const url = text === undefined ? undefined : resolveLocation(text, response.url, this.registry, scheme);
+    const url = text === undefined ? undefined : resolveLocation(text, response.url, registry, scheme);
     if (url === undefined) {
       const reason = text === undefined || text === "" ? "missing Location header" : "invalid Location header";
-      throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${this.registry}: ${reason}`, { destination: this.registry });
+      throw new Fault("EXPORT_REGISTRY_PROTOCOL", `${registry}: ${reason}`, { destination: registry });
     }
     refusePrivate("Location header", response.url, url);
     return url;
   }
 
-  async #complete(request: RegistryRequest): Promise<HttpRequest> {
-    const { scheme } = await this.#connect(request.signal);
-    const { method, target, headers, body, signal } = request;
-    const url = typeof target === "string" ? new URL(`${scheme}//${this.registry}${target}`) : target;
-    const headersTimeoutMs = request.headersTimeoutMs ?? this.#http.timeouts.responseMs;
-    return { method, url, body, headersTimeoutMs, signal, ...(headers === undefined ? {} : { headers }) };
+  async #asSmall<T>(request: RegistryRequest, receive: (response: HttpResponse) => Promise<T>): Promise<T> {
+    const task = async () => receive(await this.open(request));
+    return this.#small.run(request.priority, task, 0, request.signal);
+  }
+
+  #complete({ target, ...request }: RegistryRequest, scheme: Scheme): HttpRequest {
+    const { http, registry } = this.#address;
+    const url = typeof target === "string" ? new URL(`${scheme}//${registry}${target}`) : target;
+    return { headersTimeoutMs: http.timeouts.responseMs, ...request, url };
   }
 
   async #connect(signal?: AbortSignal): Promise<RegistrySession> {
     if (this.#session !== undefined) return this.#session;
-    const open = (stop: AbortSignal) =>
-      RegistrySession.open(this.#http, this.registry, this.#isInsecure, this.#credentials(), stop);
+    const open = (stop: AbortSignal) => RegistrySession.open(this.#address, this.#credentials(), stop);
     this.#session = await this.#opening.share("session", open, signal);
     return this.#session;
   }

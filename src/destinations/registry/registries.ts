@@ -102,8 +102,9 @@ export class Registries {
     const key = `${isInsecure} ${name}`;
     const known = this.#registries.get(key);
     if (known !== undefined) return known;
+    const address = { http: this.#http, registry: name, isInsecure };
     const registry = {
-      client: new RegistryClient(name, this.#http, isInsecure, () => this.#options.keychain.credentialsFor(name)),
+      client: new RegistryClient(address, () => this.#options.keychain.credentialsFor(name)),
       uploads: new PriorityLimiter(this.#options.uploadConcurrency),
       capabilities: { isMonolithic: false, needsLength: false },
       notices: new RetryNotices(this.#clock),

@@ -19,7 +19,7 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply, credent
     await http.close();
     await server[Symbol.asyncDispose]();
   });
-  const client = new RegistryClient(server.host, http, false, () => credentials);
+  const client = new RegistryClient({ http, registry: server.host, isInsecure: false }, () => credentials);
   const send = (expected = [200]) =>
     client.send({ method: "GET", target: "/v2/a/manifests/b", scopes: SCOPES, expected, priority: 0 });
   const headers = () =>

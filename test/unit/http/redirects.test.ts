@@ -32,7 +32,7 @@ async function open(answer: (request: ReceivedRequest) => ScriptedReply) {
     await http.close();
     for (const running of [proxy, server]) await running[Symbol.asyncDispose]();
   });
-  const client = new RegistryClient("reg.example", http, false, () => JANE);
+  const client = new RegistryClient({ http, registry: "reg.example", isInsecure: false }, () => JANE);
   const get = (method: "GET" | "PATCH" = "GET") =>
     client.send({ method, target: "/v2/a/blobs/b", scopes: [], expected: [200], priority: 0 });
   const seen = () =>
