@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text as textOf } from "node:stream/consumers";
+import { untilAborted } from "../concurrency/abort.ts";
 import { Fault, messageOf } from "../errors/fault.ts";
 import { isNotExist } from "../go/errno.ts";
 import { decodeFirst, struct, text } from "../go/json-decode.ts";
@@ -62,21 +63,13 @@ async function run(
   child.stdin.end(input);
   const timeout = AbortSignal.timeout(timeoutMs);
   const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  const { promise: stopped, reject } = Promise.withResolvers<never>();
-  const onStop = () => {
+  try {
+    const [reply] = await untilAborted(Promise.all([textOf(child.stdout), once(child, "close")]), stop);
+    return { exitCode: child.exitCode, reply };
+  } catch (error) {
     child.kill("SIGKILL");
     // Processes started by the helper may outlive it and keep its output open.
     child.stdout.destroy();
-    reject(timeout.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : stop.reason);
-  };
-  if (stop.aborted) onStop();
-  stop.addEventListener("abort", onStop, { once: true });
-  const ended = Promise.all([textOf(child.stdout), once(child, "close")]);
-  ended.catch(() => undefined);
-  try {
-    const [reply] = await Promise.race([ended, stopped]);
-    return { exitCode: child.exitCode, reply };
-  } finally {
-    stop.removeEventListener("abort", onStop);
+    throw timeout.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error;
   }
 }
