@@ -2,9 +2,8 @@ import type { Readable } from "node:stream";
 import { Fault, failTo } from "../errors/fault.ts";
 import { decodeFirst, type GoType, struct, text } from "../go/json-decode.ts";
 import { readBody } from "../http/body.ts";
-import { forwardingProxy } from "../http/routes.ts";
+import { requestHead } from "../http/routes.ts";
 import { type Connections, exchangeOver, type RawResponse } from "../http/transport.ts";
-import { proxyAuthorization } from "../http/tunnel.ts";
 import type { Environment } from "../process/environment.ts";
 import { dockerNetworkFault, dockerResponseFault, isRefusal } from "./fault.ts";
 import { type DockerHost, readDockerHost } from "./host.ts";
@@ -19,7 +18,7 @@ const OLDEST_API = "1.44";
 export const versionType = struct({ ApiVersion: text });
 
 /** One for sequential requests, and one to download an image while the other uploads it. */
-const CONNECTIONS = { requests: 0, downloads: 1 } as const;
+const CONNECTIONS = 2;
 
 const RESPONSE_TIMEOUT_MS = 300_000;
 
@@ -40,7 +39,7 @@ export interface DockerRequest {
 
 /** A request with its whole path. */
 interface Exchange extends Omit<DockerRequest, "query"> {
-  readonly connection: number;
+  readonly connection: Connections;
   readonly timeoutMs: number;
 }
 
@@ -51,7 +50,8 @@ interface Exchange extends Omit<DockerRequest, "query"> {
 export class DockerClient {
   readonly #host: DockerHost;
   readonly #sockets: DockerSockets;
-  readonly #clients = new Map<number, Connections>();
+  readonly #requests: Connections;
+  readonly #downloads: Connections;
   #version: Promise<string> | undefined;
   readonly #closing = new AbortController();
   #pings: NodeJS.Timeout | undefined;
@@ -59,6 +59,7 @@ export class DockerClient {
   private constructor(host: DockerHost, sockets: DockerSockets) {
     this.#host = host;
     this.#sockets = sockets;
+    [this.#requests, this.#downloads] = [sockets.connections(0), sockets.connections(1)];
   }
 
   /**
@@ -70,7 +71,7 @@ export class DockerClient {
   static async connect(environment: Environment): Promise<DockerClient> {
     try {
       const host = readDockerHost(environment);
-      return new DockerClient(host, await DockerSockets.open(host, environment, Object.keys(CONNECTIONS).length));
+      return new DockerClient(host, await DockerSockets.open(host, environment, CONNECTIONS));
     } catch (error) {
       throw failTo("initialize docker client", error);
     }
@@ -96,21 +97,21 @@ export class DockerClient {
   async text(request: DockerRequest, signal: AbortSignal): Promise<string> {
     const timeoutMs = request.body === undefined ? RESPONSE_TIMEOUT_MS : 0;
     const path = await this.#pathOf(request, signal);
-    const exchange = { ...request, path, connection: CONNECTIONS.requests, timeoutMs };
+    const exchange = { ...request, path, connection: this.#requests, timeoutMs };
     return await this.#whole(await this.#send(exchange, signal), signal);
   }
 
   /** The caller must read the response to its end or destroy it. */
   async download(request: DockerRequest, signal: AbortSignal): Promise<Readable> {
     const path = await this.#pathOf(request, signal);
-    const { body } = await this.#send({ ...request, path, connection: CONNECTIONS.downloads, timeoutMs: 0 }, signal);
+    const { body } = await this.#send({ ...request, path, connection: this.#downloads, timeoutMs: 0 }, signal);
     return body;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#pings);
     this.#closing.abort();
-    await Promise.all([...this.#clients.values()].map((connections) => connections.destroy()));
+    await Promise.all([this.#requests, this.#downloads].map((connection) => connection.destroy()));
     this.#sockets.close();
   }
 
@@ -125,28 +126,28 @@ export class DockerClient {
    * A proxy in front of a daemon may allow only builds' requests; then the version comes from /version, if at all.
    */
   async #reportedVersion(signal: AbortSignal): Promise<string> {
-    const response = await this.#ping(CONNECTIONS.requests, signal).catch(unlessRefused);
+    const response = await this.#ping(this.#requests, signal).catch(unlessRefused);
     if (response !== undefined) return versionIn(response.headers["api-version"]) ?? NEWEST_API;
-    const asked = await this.#getUnversioned("/version", CONNECTIONS.requests, signal).catch(unlessRefused);
+    const asked = await this.#getUnversioned("/version", this.#requests, signal).catch(unlessRefused);
     const version = asked && decodeFirst(await this.#whole(asked, signal), versionType);
     return (version?.ok && versionIn(version.value.ApiVersion)) || OLDEST_API;
   }
 
   #keepOpen(): void {
-    for (const connection of Object.values(CONNECTIONS)) {
-      if (this.#connectionsOf(connection).isBusy) continue;
+    for (const connection of [this.#requests, this.#downloads]) {
+      if (connection.isBusy) continue;
       // The next request reports the error.
       this.#ping(connection, this.#closing.signal).catch(() => undefined);
     }
   }
 
-  async #ping(connection: number, signal: AbortSignal): Promise<RawResponse> {
+  async #ping(connection: Connections, signal: AbortSignal): Promise<RawResponse> {
     const response = await this.#getUnversioned("/_ping", connection, signal);
     await this.#whole(response, signal);
     return response;
   }
 
-  #getUnversioned(path: string, connection: number, signal: AbortSignal): Promise<RawResponse> {
+  #getUnversioned(path: string, connection: Connections, signal: AbortSignal): Promise<RawResponse> {
     const exchange = { method: "GET", path: `${this.#host.basePath}${path}`, connection } as const;
     return this.#send({ ...exchange, timeoutMs: RESPONSE_TIMEOUT_MS }, signal);
   }
@@ -159,19 +160,12 @@ export class DockerClient {
 
   async #send({ method, path, body, connection, timeoutMs }: Exchange, signal: AbortSignal): Promise<RawResponse> {
     const { origin, proxy } = this.#host;
-    const url = new URL(origin);
-    const forwarder = forwardingProxy({ url, proxy });
-    const authorization = forwarder && proxyAuthorization(forwarder);
+    const head = requestHead({ url: new URL(origin), proxy }, path);
     try {
-      const response = await exchangeOver(this.#connectionsOf(connection), {
+      const response = await exchangeOver(connection, {
         method,
-        path: forwarder === undefined ? path : `${origin}${path}`,
-        headers: {
-          host: url.host,
-          "user-agent": "tandem",
-          ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
-          ...(body === undefined ? {} : { "content-type": "application/x-tar" }),
-        },
+        path: head.path,
+        headers: { ...head.headers, ...(body === undefined ? {} : { "content-type": "application/x-tar" }) },
         body: body && { length: undefined, open: () => body },
         headersTimeoutMs: timeoutMs,
         bodyTimeoutMs: timeoutMs,
@@ -192,12 +186,6 @@ export class DockerClient {
       throw new Fault("EXPORT_DAEMON_ANSWER", `the docker API's response is longer than ${MAX_RESPONSE_BYTES} bytes`);
     signal.throwIfAborted();
     throw dockerNetworkFault(end.error, this.#host);
-  }
-
-  #connectionsOf(connection: number): Connections {
-    const connections = this.#clients.get(connection) ?? this.#sockets.connections(connection);
-    this.#clients.set(connection, connections);
-    return connections;
   }
 }
 

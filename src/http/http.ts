@@ -2,10 +2,9 @@ import type { Clock } from "../concurrency/clock.ts";
 import type { Environment } from "../process/environment.ts";
 import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
 import { proxyFor } from "./proxies.ts";
-import { forwardingProxy, Routes } from "./routes.ts";
+import { Routes, requestHead } from "./routes.ts";
 import { HostThrottle } from "./throttle.ts";
 import { exchangeOver, type RawRequest, type RawResponse, type RequestBody } from "./transport.ts";
-import { proxyAuthorization } from "./tunnel.ts";
 import { UploadBody } from "./upload-body.ts";
 import { fileBody, type UploadThreads } from "./upload-threads.ts";
 
@@ -122,18 +121,12 @@ export class Http {
     const proxy = isInsecure ? undefined : proxyFor(url, this.#environment);
     const { connectMs, stallMs } = this.timeouts;
     const route = { url, isInsecure, proxy, connectMs };
-    const forwarder = forwardingProxy(route);
-    const authorization = forwarder && proxyAuthorization(forwarder);
+    const { path, headers } = requestHead(route, `${url.pathname}${url.search}`);
     try {
       const raw: RawRequest = {
         method,
-        path: forwarder === undefined ? `${url.pathname}${url.search}` : withoutLogin(url),
-        headers: {
-          host: url.host,
-          "user-agent": "tandem",
-          ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
-          ...request.headers,
-        },
+        path,
+        headers: { ...headers, ...request.headers },
         body,
         headersTimeoutMs,
         bodyTimeoutMs: stallMs,
@@ -181,8 +174,4 @@ export class Http {
     }
     return throttle;
   }
-}
-
-function withoutLogin(url: URL): string {
-  return `${url.origin}${url.pathname}${url.search}`;
 }

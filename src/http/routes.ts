@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { addressOf, dial, secure } from "./dial.ts";
 import { type RootVariables, type TlsSettings, tlsSettings, trustedAuthorities, unverifiedTls } from "./tls.ts";
-import { Connections } from "./transport.ts";
-import { connectThrough, connectThroughSocks, throughProxy } from "./tunnel.ts";
+import { Connections, type RawRequest } from "./transport.ts";
+import { connectThrough, connectThroughSocks, ownHeaders, throughProxy } from "./tunnel.ts";
 
 /** Load balancers in front of registries keep idle connections for 60 s or more; half of that is safe. */
 const KEEP_ALIVE_MS = 30_000;
@@ -19,8 +19,15 @@ export interface Route {
 }
 
 /** The proxy, if it receives whole requests instead of opening a tunnel: its connections carry those to every http host. */
-export function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): URL | undefined {
+function forwardingProxy({ url, proxy }: Pick<Route, "url" | "proxy">): URL | undefined {
   return url.protocol === "http:" && /^https?:$/.test(proxy?.protocol ?? "") ? proxy : undefined;
+}
+
+/** Path and headers of a request to the host of `url`: a forwarding proxy gets the whole URL, and its own login. */
+export function requestHead(route: Pick<Route, "url" | "proxy">, path: string): Pick<RawRequest, "path" | "headers"> {
+  const { origin, host } = route.url;
+  const forwarder = forwardingProxy(route);
+  return { path: forwarder === undefined ? path : `${origin}${path}`, headers: ownHeaders(host, forwarder) };
 }
 
 /**

@@ -59,6 +59,12 @@ export function proxyAuthorization(proxy: URL): string | undefined {
   return `Basic ${login.toString("base64")}`;
 }
 
+/** @param proxy one that receives the request, if any */
+export function ownHeaders(host: string, proxy: URL | undefined): Readonly<Record<string, string>> {
+  const authorization = proxy && proxyAuthorization(proxy);
+  return { host, "user-agent": "tandem", ...(authorization && { "proxy-authorization": authorization }) };
+}
+
 /** The bytes of a URL's user or password: any bytes can be written as %XX, not only those of UTF-8. */
 export function decode(text: string): Buffer {
   const bytes = text.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
@@ -77,16 +83,11 @@ export async function connectThrough(
   authority: string,
   options: DialOptions,
 ): Promise<Socket> {
-  const authorization = proxyAuthorization(proxy);
   return opening(socket, timedOut(), options, async () => {
     const asked = request({
       method: "CONNECT",
       path: authority,
-      headers: {
-        host: authority,
-        "user-agent": "tandem",
-        ...(authorization === undefined ? {} : { "proxy-authorization": authorization }),
-      },
+      headers: ownHeaders(authority, proxy),
       createConnection: () => socket,
       insecureHTTPParser: true,
       maxHeaderSize: MAX_HEAD_BYTES,
