@@ -9,6 +9,7 @@ import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
 import { awaitedLater } from "../concurrency/task-scope.ts";
 import { findLayer, type LayerContent, type MadeContent, type SourceImage } from "../destinations/destination.ts";
 import { missingBlobs } from "../destinations/registry/blobs.ts";
+import { rawManifest } from "../destinations/registry/manifests.ts";
 import { type EarlyPush, pushEarly } from "../destinations/registry/push.ts";
 import {
   type LayerPush,
@@ -207,7 +208,7 @@ export class ImageCache implements CacheStore {
   }
 
   async #pushManifest(
-    { manifestDescriptor, manifestBytes }: BuiltImage,
+    image: BuiltImage,
     { blobs, lookups }: EarlyPush,
     appSaved: Promise<void>,
     signal: AbortSignal,
@@ -215,10 +216,8 @@ export class ImageCache implements CacheStore {
     await blobs;
     await appSaved;
     const { repository, reference } = this.#cache;
-    const { digest, mediaType } = manifestDescriptor;
-    const manifest = { digest, mediaType, bytes: Buffer.from(manifestBytes) };
     const work = { priority: CACHE_PRIORITY, signal };
-    const [result] = await repository.putTags([reference], manifest, work, lookups);
+    const [result] = await repository.putTags([reference], rawManifest(image), work, lookups);
     return result;
   }
 

@@ -19,38 +19,37 @@ import {
   namesFault,
   type RunImage,
   type SavedImage,
+  type SavedName,
   type SourceImage,
   type UnsavedImage,
   warnInvalidEpoch,
 } from "../destination.ts";
-import { type EarlyPush, type PushedApp, pushApp, pushEarly } from "./push.ts";
+import { type EarlyPush, type NamesByRepository, type PushedApp, pushApp, pushEarly } from "./push.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { Registries } from "./registries.ts";
 import type { RegistryRepository } from "./repository.ts";
 import { RegistryImage, RegistryRunImage } from "./source-image.ts";
+import type { TagResult } from "./tags.ts";
 
 export class RegistryApp implements AppDestination {
   readonly name: string;
   readonly layerUses: readonly LayerUse[] = [{ kind: "blob" }];
   readonly blobFiles = NO_BLOB_FILES;
   readonly repository: RegistryRepository;
-  readonly #reference: Reference;
   readonly #names: readonly Reference[];
-  readonly #firstNames: readonly Reference[];
+  readonly #namesByRepository: NamesByRepository;
   readonly #settings: ExportSettings;
   readonly #analyzed: Analyzed;
   readonly #registries: Registries;
   readonly #monitor: Monitor;
-  readonly #hasOtherRepositories: boolean;
   readonly #certain = new WeakSet<LayerContent<SourceImage>>();
 
   constructor({ settings, analyzed }: ResolvedInputs, registries: Registries, monitor: Monitor) {
     this.name = settings.outputImage;
-    this.#reference = parseReference(settings.outputImage);
-    this.#names = [this.#reference, ...settings.additionalTags.map(parseReference)];
-    this.#firstNames = this.#names.filter(({ repository }) => repository.name === this.#reference.repository.name);
-    this.#hasOtherRepositories = this.#firstNames.length < this.#names.length;
-    this.repository = registries.repository(this.#reference);
+    const first = parseReference(settings.outputImage);
+    this.#names = [first, ...settings.additionalTags.map(parseReference)];
+    this.#namesByRepository = Map.groupBy(this.#names, (reference) => registries.repository(reference, first));
+    this.repository = registries.repository(first);
     this.#settings = settings;
     this.#analyzed = analyzed;
     this.#registries = registries;
@@ -58,7 +57,7 @@ export class RegistryApp implements AppDestination {
   }
 
   needsAgain(content: LayerContent<SourceImage>): boolean {
-    return this.#hasOtherRepositories || !this.#certain.has(content);
+    return this.#namesByRepository.size > 1 || !this.#certain.has(content);
   }
 
   announce(logger: Logger): void {
@@ -68,7 +67,7 @@ export class RegistryApp implements AppDestination {
   }
 
   checkAccess(signal: AbortSignal): Promise<void> {
-    return checkNames(this.#names, (reference) => this.#repositoryOf(reference), signal);
+    return checkNames(this.#namesByRepository, signal);
   }
 
   async openRunImage(signal: AbortSignal): Promise<RunImage> {
@@ -142,7 +141,9 @@ export class RegistryApp implements AppDestination {
       pushed = await this.#push(image, again, this.#pushEarly(configBytes, signal), signal);
     }
     const { digest, size } = image.manifestDescriptor;
-    return { names: pushed.names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
+    const results = new Map(pushed.results.map((result) => [result.reference, result]));
+    const names = this.#names.map((reference) => savedName(results.get(reference) as TagResult));
+    return { names, label: digest, identifier: digest, identifiedBy: "digest", manifestSize: size };
   }
 
   #addAgain(
@@ -163,7 +164,7 @@ export class RegistryApp implements AppDestination {
   }
 
   #pushEarly(configBytes: Uint8Array, signal: AbortSignal): EarlyPush {
-    const parts = { blobs: [configBytes], names: this.#firstNames };
+    const parts = { blobs: [configBytes], names: this.#namesByRepository.get(this.repository) ?? [] };
     return pushEarly(this.repository, parts, { priority: APP_PRIORITY, signal });
   }
 
@@ -181,14 +182,9 @@ export class RegistryApp implements AppDestination {
         layers: layers.map(({ id, content, added }) => ({ id, content: locate(content), added })),
         monitor: this.#monitor,
       },
-      this.#names,
-      (reference) => this.#repositoryOf(reference),
+      this.#namesByRepository,
       signal,
     );
-  }
-
-  #repositoryOf(reference: Reference): RegistryRepository {
-    return this.#registries.repository(reference, this.#reference);
   }
 }
 
@@ -196,21 +192,24 @@ export class RegistryApp implements AppDestination {
  * Checks all names, once per repository.
  * @throws Fault that lists the denied names, worded as if their push had failed
  */
-async function checkNames(
-  references: readonly Reference[],
-  repositoryOf: (reference: Reference) => RegistryRepository,
-  signal: AbortSignal,
-): Promise<void> {
-  const groups = [...Map.groupBy(references, repositoryOf)];
-  const checks = groups.map(([repository]) => repository.checkPush({ priority: APP_PRIORITY, signal }));
-  const refusals = (await Promise.allSettled(checks)).flatMap((check, i) => {
-    if (check.status === "fulfilled") return [];
-    const names = groups[i]?.[1] ?? [];
-    return names.map(({ original }) => ({ name: original, failure: toFault(check.reason) }));
+async function checkNames(names: NamesByRepository, signal: AbortSignal): Promise<void> {
+  const checks = [...names].map(async ([repository, references]): Promise<SavedName[]> => {
+    try {
+      await repository.checkPush({ priority: APP_PRIORITY, signal });
+      return [];
+    } catch (error) {
+      return references.map(({ original }) => ({ name: original, failure: toFault(error) }));
+    }
   });
+  const refusals = (await Promise.all(checks)).flat();
   signal.throwIfAborted();
   const fault = namesFault(refusals);
   if (fault !== undefined) throw fault;
+}
+
+function savedName({ reference, outcome, error }: TagResult): SavedName {
+  const name = reference.original;
+  return { name, failure: outcome === "pushed" || outcome === "unchanged" ? undefined : toFault(error) };
 }
 
 type AddedImage = Pick<UnsavedImage, "runImage" | "layers" | "base">;

@@ -20,13 +20,12 @@ import {
 import type { Reference } from "../../oci/reference.ts";
 import { headBlob, RESTORE_HINT } from "./blobs.ts";
 import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
-import { getManifest, type RemoteManifest } from "./manifests.ts";
+import { getManifest, type RawManifest } from "./manifests.ts";
 import { OPEN_TRIES, pullHint } from "./retries.ts";
 
 export interface RemoteImage {
   readonly reference: Reference;
   readonly descriptor: Descriptor;
-  readonly manifestBytes: Buffer;
   readonly manifest: ImageManifest;
   readonly configBytes: Buffer;
 }
@@ -114,13 +113,12 @@ async function readImage(connection: Connection, reference: Reference, platform:
   return readImageOf(connection, found, work);
 }
 
-async function readImageOf(connection: Connection, found: RemoteManifest, work: Work): Promise<RemoteImage> {
+async function readImageOf(connection: Connection, found: RawManifest, work: Work): Promise<RemoteImage> {
   const manifest = parseManifest(found.bytes);
   const mediaType = manifest.mediaType || (found.mediaType === DOCKER_MANIFEST ? DOCKER_MANIFEST : OCI_MANIFEST);
   return {
     reference: connection.repository.withDigest(found.digest),
     descriptor: { mediaType, size: found.bytes.length, digest: found.digest },
-    manifestBytes: found.bytes,
     manifest,
     configBytes: await withMissingHint(RESTORE_HINT, readConfig(connection, manifest.config, work)),
   };

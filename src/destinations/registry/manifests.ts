@@ -1,6 +1,7 @@
 import { Fault } from "../../errors/fault.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
+import type { BuiltImage } from "../../images/image.ts";
 import {
   DOCKER_MANIFEST,
   DOCKER_MANIFEST_LIST,
@@ -49,10 +50,16 @@ const ACCEPT = [
   OCI_INDEX,
 ].join(",");
 
-export interface RemoteManifest {
+/** A manifest or an index as it is sent. */
+export interface RawManifest {
   readonly digest: Digest;
   readonly mediaType: string;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
+}
+
+export function rawManifest({ manifestDescriptor, manifestBytes }: BuiltImage): RawManifest {
+  const { digest, mediaType } = manifestDescriptor;
+  return { digest, mediaType, bytes: manifestBytes };
 }
 
 /**
@@ -79,7 +86,7 @@ export async function headManifest(
   return isSha256(digest) ? (digest as Digest) : "";
 }
 
-export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RemoteManifest> {
+export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RawManifest> {
   const { bytes, headers } = await connection.client.read(
     {
       ...work,
@@ -105,7 +112,7 @@ export async function getManifest(connection: Connection, identifier: string, wo
 export async function putManifest(
   connection: Connection,
   identifier: string,
-  manifest: RemoteManifest,
+  manifest: RawManifest,
   work: Work,
 ): Promise<void> {
   const response = await connection.client.send({

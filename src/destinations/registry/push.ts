@@ -1,14 +1,13 @@
 import { awaitedLater } from "../../concurrency/task-scope.ts";
-import { toFault } from "../../errors/fault.ts";
 import { RegistryFault } from "../../http/faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Monitor } from "../../observe/monitor.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { APP_PRIORITY } from "../../plan/layers.ts";
-import type { SavedName } from "../destination.ts";
 import { type MissingBlobs, missingBlobs } from "./blobs.ts";
 import type { Work } from "./connection.ts";
+import { rawManifest } from "./manifests.ts";
 import { pushBaseLayers, pushLayer, type RegistryContent } from "./push-layer.ts";
 import type { RegistryRepository } from "./repository.ts";
 import type { TagLookups, TagResult } from "./tags.ts";
@@ -49,75 +48,55 @@ export interface AppPush {
   readonly monitor: Monitor;
 }
 
+export type NamesByRepository = ReadonlyMap<RegistryRepository, readonly Reference[]>;
+
 export interface PushedApp {
-  readonly names: readonly SavedName[];
+  readonly results: readonly TagResult[];
   readonly missing: ReadonlyMap<RegistryRepository, MissingBlobs>;
 }
 
 /**
  * Saves the app image under all its names (docs/compatibility.md#image-names, docs/compatibility.md#pushing-images):
  * blobs once per repository, then its manifests at once.
- * @param references at least one; the layers are being pushed to the first one's repository
+ * @param names the layers are being pushed to the first repository
  * @throws errors that are not the registry's: a layer that cannot be built, the signal's reason
  */
-export async function pushApp(
-  push: AppPush,
-  references: readonly Reference[],
-  repositoryOf: (reference: Reference) => RegistryRepository,
-  signal: AbortSignal,
-): Promise<PushedApp> {
-  const [first, ...others] = Map.groupBy(references, repositoryOf);
-  if (first === undefined) return { names: [], missing: new Map() };
+export async function pushApp(push: AppPush, names: NamesByRepository, signal: AbortSignal): Promise<PushedApp> {
+  const [first, ...others] = names;
+  if (first === undefined) return { results: [], missing: new Map() };
   const added = push.layers.map((layer) => layer.added);
-  const results = await pushTo(first[0], first[1], push, signal, () =>
-    Promise.all([push.early.blobs, push.base.added, ...added]),
-  );
-  const later = others.map(([repository, names]) =>
-    pushTo(repository, names, push, signal, () => copyBlobs(push, first[0], repository, signal)),
-  );
-  const all = [results, ...(await Promise.all(later))].flat();
-  const outcomes = new Map(all.map((result) => [result.reference, result]));
-  return {
-    names: references.map((reference) => savedName(outcomes.get(reference) as TagResult)),
-    missing: missingFrom(all, push.image, repositoryOf),
-  };
+  const own = await pushTo(first, push, signal, () => Promise.all([push.early.blobs, push.base.added, ...added]));
+  const copied = others.map((other) => pushTo(other, push, signal, () => copyBlobs(push, first[0], other[0], signal)));
+  const pushed = [own, ...(await Promise.all(copied))];
+  return { results: pushed.flatMap(([, results]) => results), missing: missingFrom(pushed, push.image) };
 }
 
-function missingFrom(
-  results: readonly TagResult[],
-  image: BuiltImage,
-  repositoryOf: (reference: Reference) => RegistryRepository,
-): PushedApp["missing"] {
+type PushedNames = readonly [repository: RegistryRepository, results: readonly TagResult[]];
+
+function missingFrom(pushed: readonly PushedNames[], image: BuiltImage): PushedApp["missing"] {
   const found = new Map<RegistryRepository, MissingBlobs>();
-  for (const { reference, outcome, error } of results) {
-    const missing = outcome === "failed" ? missingBlobs(error, image) : undefined;
-    if (missing !== undefined) found.set(repositoryOf(reference), missing);
-  }
+  for (const [repository, results] of pushed)
+    for (const { outcome, error } of results) {
+      const missing = outcome === "failed" ? missingBlobs(error, image) : undefined;
+      if (missing !== undefined) found.set(repository, missing);
+    }
   return found;
 }
 
-function savedName({ reference, outcome, error }: TagResult): SavedName {
-  const name = reference.original;
-  return { name, failure: outcome === "pushed" || outcome === "unchanged" ? undefined : toFault(error) };
-}
-
 async function pushTo(
-  repository: RegistryRepository,
-  references: readonly Reference[],
+  [repository, references]: readonly [RegistryRepository, readonly Reference[]],
   { image, early }: AppPush,
   signal: AbortSignal,
   pushBlobs: () => Promise<unknown>,
-): Promise<TagResult[]> {
+): Promise<PushedNames> {
   const work = { priority: APP_PRIORITY, signal };
-  const { digest, mediaType } = image.manifestDescriptor;
   try {
     await pushBlobs();
-    const manifest = { digest, mediaType, bytes: Buffer.from(image.manifestBytes) };
-    return await repository.putTags(references, manifest, work, early.lookups);
+    return [repository, await repository.putTags(references, rawManifest(image), work, early.lookups)];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof RegistryFault)) throw error;
-    return references.map((reference) => ({ reference, outcome: "incomplete", error }));
+    return [repository, references.map((reference) => ({ reference, outcome: "incomplete", error }))];
   }
 }
 

@@ -16,7 +16,7 @@ import {
 } from "./blobs.ts";
 import { type Connection, formatWait, persist, type Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
-import { deleteManifest, headManifest } from "./manifests.ts";
+import { deleteManifest, headManifest, type RawManifest } from "./manifests.ts";
 import { checkPush } from "./open-upload.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
@@ -174,7 +174,7 @@ export class RegistryRepository {
 
   putTags(
     references: readonly Reference[],
-    manifest: { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string },
+    manifest: RawManifest,
     work: Work,
     lookups?: TagLookups,
   ): Promise<TagResult[]> {

@@ -1,7 +1,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { type Connection, persist, type Work } from "./connection.ts";
-import { headManifest, putManifest } from "./manifests.ts";
+import { headManifest, putManifest, type RawManifest } from "./manifests.ts";
 
 /** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
 export interface TagResult {
@@ -26,7 +26,7 @@ export function lookUpTags(connection: Connection, references: readonly Referenc
 export function putTags(
   connection: Connection,
   references: readonly Reference[],
-  manifest: { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string },
+  manifest: RawManifest,
   work: Work,
   lookups: TagLookups = new Map(),
 ): Promise<TagResult[]> {
