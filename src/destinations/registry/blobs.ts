@@ -8,7 +8,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256, withoutAlgorithm } from "../../oci/digest.ts";
 import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 import { WRONG_DIGEST } from "./manifests.ts";
-import { pullHint } from "./retries.ts";
+import { pullHint } from "./refusals.ts";
 
 /** "unknown": some registries do not support HEAD for blobs. */
 export type Presence = "present" | "absent" | "unknown";

@@ -19,9 +19,10 @@ import {
 } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { headBlob, RESTORE_HINT } from "./blobs.ts";
-import { type Connection, formatWait, pathOf, persist, retryHooks, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
 import { getManifest, type RawManifest } from "./manifests.ts";
-import { OPEN_TRIES, pullHint } from "./retries.ts";
+import { pullHint } from "./refusals.ts";
+import { formatWait, OPEN_TRIES, persist, retryHooks } from "./retries.ts";
 
 export interface RemoteImage {
   readonly reference: Reference;

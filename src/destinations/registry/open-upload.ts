@@ -3,7 +3,8 @@ import { RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Repository } from "../../oci/reference.ts";
-import { type Connection, pathOf, persist, scopeOf, type Work } from "./connection.ts";
+import { type Connection, pathOf, scopeOf, type Work } from "./connection.ts";
+import { persist } from "./retries.ts";
 import { cancelUpload } from "./upload-recovery.ts";
 
 export interface MountSource {

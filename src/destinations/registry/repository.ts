@@ -14,10 +14,11 @@ import {
   remoteBlob,
   verifyRefused,
 } from "./blobs.ts";
-import { type Connection, formatWait, persist, type Work } from "./connection.ts";
+import type { Connection, Work } from "./connection.ts";
 import { findImage, isComplete, openImage, type RemoteImage } from "./image.ts";
 import { deleteManifest, headManifest, type RawManifest } from "./manifests.ts";
 import { checkPush } from "./open-upload.ts";
+import { formatWait, persist } from "./retries.ts";
 import { lookUpTags, putTags, type TagLookups, type TagResult } from "./tags.ts";
 import { READY_BYTES, Upload, type UploadOptions } from "./upload.ts";
 

@@ -1,90 +1,10 @@
 import type { Clock } from "../../concurrency/clock.ts";
-import { fullJitter, type RetryPolicy } from "../../concurrency/retry.ts";
-import { Fault, type FaultCode } from "../../errors/fault.ts";
-import { askedWaitMs, DENIED, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
+import { fullJitter, type RetryHooks, type RetryPolicy, retrying } from "../../concurrency/retry.ts";
+import { Fault, type FaultCode, messageOf } from "../../errors/fault.ts";
+import { askedWaitMs, isTemporary, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import type { Timeouts } from "../../http/http.ts";
-import { isSha256 } from "../../oci/digest.ts";
-import type { Repository } from "../../oci/reference.ts";
-
-export interface RequestTarget {
-  readonly repository: Repository;
-  readonly what: string;
-  readonly isOverwrite?: boolean;
-}
-
-const QUOTA = /quota|storage limit|exceed|insufficient storage|payment/i;
-
-export function explained(error: unknown, target: RequestTarget): unknown {
-  if (!(error instanceof RegistryFault)) return error;
-  const { status } = error;
-  const about = `${status === undefined ? "no answer" : `HTTP ${status}`} for ${target.what} of ${target.repository.name}`;
-  const refusal = nameRefusal(error, target);
-  const hint = refusal?.hint ?? error.ownHint ?? advice(error, target) ?? error.hint;
-  const sentences = [hint, `(${about})`].filter((text) => text !== undefined);
-  return error.withHint(sentences.join(" "), target.repository.name, refusal?.code);
-}
-
-export function pullHint({ name }: Repository): string {
-  return `Give credentials that may pull from ${name}, in CNB_REGISTRY_AUTH or docker's config.json.`;
-}
-
-const IMMUTABLE =
-  /immutab|overwr|already exists|protected tag|tag is protected|cannot be (?:changed|updated|modified)/i;
-
-function nameRefusal(
-  error: RegistryFault,
-  { repository, what }: RequestTarget,
-): { code: FaultCode; hint: string } | undefined {
-  const { status = 0, message, diagnostics } = error;
-  const name = /^manifest (?<name>.+)$/.exec(what)?.groups?.name;
-  if (name === undefined || !message.startsWith("PUT ") || error.isTemporary) return undefined;
-  const codes = diagnostics.map(({ code }) => code);
-  if (isSha256(name))
-    return status === 404 || error.code === DENIED
-      ? undefined
-      : {
-          code: "EXPORT_INPUT_REFERENCE",
-          hint: `Name the image by a tag, e.g. ${repository.name}:latest: a new image cannot have a digest chosen in advance.`,
-        };
-  const isForbidden = codes.includes("TAG_INVALID") || status === 409 || status === 412;
-  const isRefused = status === 400 || status === 403 || status === 405;
-  if (!isForbidden && !(isRefused && IMMUTABLE.test(describe(error)))) return undefined;
-  if (codes.includes("MANIFEST_BLOB_UNKNOWN")) return undefined;
-  return {
-    code: "EXPORT_REGISTRY_IMMUTABLE",
-    hint: `The tag ${name} of ${repository.name} is immutable: use another tag, or allow overwriting in the settings of ${repository.registry}.`,
-  };
-}
-
-function describe({ message, diagnostics }: RegistryFault): string {
-  return [message, ...diagnostics.map(({ detail }) => JSON.stringify(detail) ?? "")].join(" ");
-}
-
-function advice(error: RegistryFault, { repository, what, isOverwrite = false }: RequestTarget): string | undefined {
-  const { status } = error;
-  const codes = error.diagnostics.map(({ code }) => code);
-  const { name, registry } = repository;
-  if (status === 301 || status === 302 || status === 303)
-    return `Push to the address that ${registry} redirects to, or let it answer with 307 or 308, which keep the method of a request.`;
-  if (status === 413 || codes.includes("SIZE_INVALID"))
-    return `${registry}, or a proxy in front of it, limits the size of request bodies (nginx: client_max_body_size); raise the limit.`;
-  if (status === 507 || ((status ?? 0) >= 400 && QUOTA.test(describe(error))))
-    return `Make room in ${registry}, or raise the quota of ${name}.`;
-  // The registry accepted the blobs, so the credentials allow pushes.
-  if (error.code === DENIED && isOverwrite)
-    return `Give credentials that may overwrite ${what} of ${name}; if the tag is immutable, use another tag, or allow overwriting.`;
-  if (error.code === DENIED)
-    return `Give credentials that may push to ${name}, in CNB_REGISTRY_AUTH or docker's config.json.`;
-  if (error.code === NOT_FOUND && codes.includes("NAME_UNKNOWN"))
-    return `Create ${name} first: ${registry} does not create repositories automatically.`;
-  if (status === 405 || status === 501 || codes.includes("UNSUPPORTED"))
-    return `Push to the registry itself: ${registry} accepts no pushes, like a mirror or a pull-through cache.`;
-  if (codes.includes("DIGEST_INVALID"))
-    return `The data was altered on its way to ${registry}: look for a proxy that changes requests, or for a damaged disk.`;
-  if (codes.includes("MANIFEST_INVALID") || status === 415)
-    return `${registry} does not accept this kind of manifest or layer; its media types come from the run image and -compression.`;
-  return undefined;
-}
+import type { Connection, Work } from "./connection.ts";
+import { explained } from "./refusals.ts";
 
 /** Milliseconds; a host that has never answered is more likely a wrong name than a registry that will recover. */
 const STRANGER_BUDGET_MS = 5000;
@@ -151,4 +71,50 @@ function mayBeTransient(error: unknown): boolean {
   const { status, diagnostics } = error;
   if (status === undefined || FINAL_REFUSALS.has(status)) return false;
   return !diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
+}
+
+export async function persist<T>(
+  connection: Connection,
+  work: Work,
+  what: string,
+  task: () => Promise<T>,
+  isOverwrite = () => false,
+): Promise<T> {
+  try {
+    return await retrying(connection.pushRetry, task, retryHooks(connection, work));
+  } catch (error) {
+    work.signal?.throwIfAborted();
+    throw explained(error, { repository: connection.repository, what, isOverwrite: isOverwrite() });
+  }
+}
+
+export function retryHooks(connection: Connection, { signal, onRetry = connection.onRetry }: Work): RetryHooks {
+  const { counters, logger, pushRetry, notices } = connection;
+  return {
+    signal,
+    onRetry: (error, { count }, waitMs) => {
+      counters.retries += 1;
+      onRetry?.(error, waitMs);
+      logger[notices.isDue(count) ? "warn" : "debug"](`${messageOf(error)}, retrying in ${formatWait(waitMs)}`);
+    },
+    onGiveUp: (error, { count, sinceMs }) => {
+      if (!(error instanceof RegistryFault)) return error;
+      const { retryAfterMs = 0 } = error;
+      if (sinceMs + retryAfterMs > pushRetry.budgetMs && retryAfterMs > 0)
+        return error.withHint(`It asks to wait ${formatWait(retryAfterMs)}, longer than -retry-budget allows.`);
+      const tries = count === 1 ? "once" : `${count} times in ${formatWait(sinceMs)}`;
+      const reason = error.isStranger ? `${error.destination} has never answered` : "-retry-budget says for how long";
+      const retried = `Tried ${tries}; ${reason}.`;
+      return error.withHint(error.ownHint === undefined ? retried : `${error.ownHint} ${retried}`);
+    },
+  };
+}
+
+/** Formats like Go, rounded to tenths below a minute and to seconds above: `100ms`, `1.5s`, `5m0s`. */
+export function formatWait(waitMs: number): string {
+  const [tenths, seconds] = [Math.round(waitMs / 100), Math.round(waitMs / 1000)];
+  if (Math.round(waitMs) < 1000) return `${Math.round(waitMs)}ms`;
+  if (tenths < 600) return `${tenths / 10}s`;
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
 }

@@ -1,7 +1,8 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { type Connection, persist, type Work } from "./connection.ts";
+import type { Connection, Work } from "./connection.ts";
 import { headManifest, putManifest, type RawManifest } from "./manifests.ts";
+import { persist } from "./retries.ts";
 
 /** "failed": the manifest. "incomplete": a blob, so that no manifest was sent. */
 export interface TagResult {

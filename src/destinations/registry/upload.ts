@@ -11,10 +11,12 @@ import { type BodyHooks, type BodyRange, LISTEN_MS, UploadBody } from "../../htt
 import type { Digest } from "../../oci/digest.ts";
 import { headBlob } from "./blobs.ts";
 import type { RegistryResponse } from "./client.ts";
-import { type Connection, retryHooks, scopeOf, type Work } from "./connection.ts";
+import { type Connection, scopeOf, type Work } from "./connection.ts";
+
 import { checkStored } from "./manifests.ts";
 import { type MountSource, openUpload } from "./open-upload.ts";
-import { explained } from "./retries.ts";
+import { explained } from "./refusals.ts";
+import { retryHooks } from "./retries.ts";
 import {
   CANCEL_TIMEOUT_MS,
   cancelUpload,

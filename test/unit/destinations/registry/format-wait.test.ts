@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatWait } from "../../../../src/destinations/registry/connection.ts";
+import { formatWait } from "../../../../src/destinations/registry/retries.ts";
 
 test.each([
   [100, "100ms"],
