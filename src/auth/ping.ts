@@ -1,8 +1,9 @@
 import { sleep } from "../concurrency/clock.ts";
 import { messageOf } from "../errors/fault.ts";
 import { discard, ensureStatus } from "../http/body.ts";
-import { isPermanentTlsFailure, RegistryFault, UNREACHABLE } from "../http/faults.ts";
+import { RegistryFault, UNREACHABLE } from "../http/faults.ts";
 import type { Http } from "../http/http.ts";
+import { isPermanentTlsFailure } from "../http/network-faults.ts";
 import { exchangeFollowing, refusePrivate } from "../http/redirects.ts";
 import { refusesTls } from "../http/tls-probe.ts";
 import { isLocalRegistry } from "../oci/reference.ts";

@@ -1,6 +1,7 @@
 import { Fault } from "../errors/fault.ts";
-import { MAX_ERROR_BODY_BYTES, networkFault, redactUrl, responseFault } from "./faults.ts";
+import { MAX_ERROR_BODY_BYTES, redactUrl, responseFault } from "./faults.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./http.ts";
+import { networkFault } from "./network-faults.ts";
 
 /**
  * Accepts a response with one of the expected statuses and leaves its body unread.

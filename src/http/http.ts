@@ -1,6 +1,7 @@
 import type { Clock } from "../concurrency/clock.ts";
 import type { Environment } from "../process/environment.ts";
-import { networkFault, retryAfterMs, serverTimeMs } from "./faults.ts";
+import { retryAfterMs, serverTimeMs } from "./faults.ts";
+import { networkFault } from "./network-faults.ts";
 import { proxyFor } from "./proxies.ts";
 import { Routes, requestHead } from "./routes.ts";
 import { HostThrottle } from "./throttle.ts";

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { GrowingBlob } from "../../engine/layer.ts";
 import { Fault } from "../../errors/fault.ts";
-import { DENIED, NOT_FOUND, networkFault, RegistryFault } from "../../http/faults.ts";
+import { DENIED, NOT_FOUND, RegistryFault } from "../../http/faults.ts";
 import { headerOf } from "../../http/http.ts";
+import { networkFault } from "../../http/network-faults.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { type Digest, digestOf, isSha256, withoutAlgorithm } from "../../oci/digest.ts";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { Fault } from "../../../src/errors/fault.ts";
 import { HttpError } from "../../../src/http/dial.ts";
-import { networkFault, RegistryFault } from "../../../src/http/faults.ts";
+import { RegistryFault } from "../../../src/http/faults.ts";
+import { networkFault } from "../../../src/http/network-faults.ts";
 import { certificateFailure } from "../../../src/http/tls-failures.ts";
 import { ProxyFailure } from "../../../src/http/tunnel.ts";
 import { errorFromWire, errorToWire } from "../../../src/http/upload-task.ts";
