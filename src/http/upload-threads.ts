@@ -57,7 +57,7 @@ export class UploadThreads {
     return !this.#hasFailed;
   }
 
-  /** As `Routes.exchange`, with at most the first 64 KiB of the response's body. */
+  /** As `exchangeOver`, with at most the first 64 KiB of the response's body. */
   async exchange(route: Route, request: RawRequest, { body, file }: FileBody): Promise<RawResponse> {
     const { signal, body: _, ...rest } = request;
     signal?.throwIfAborted();

@@ -42,20 +42,18 @@ export const digestType: GoType<Digest> = checkedText(digestProblem).transform((
 
 export const diffIdType: GoType<DiffID> = checkedText(digestProblem).transform((diffId) => diffId as DiffID);
 
-export function isSha256(text: string): boolean {
+export function isSha256(text: string): text is Digest {
   return SHA256.test(text);
 }
 
 export function parseDigest(text: string): Digest {
-  if (!isSha256(text))
-    throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);
-  return text as Digest;
+  if (isSha256(text)) return text;
+  throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid digest '${text}': expected sha256:<64 hex digits>`);
 }
 
 export function parseDiffId(text: string): DiffID {
-  if (!isSha256(text))
-    throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid diffID '${text}': expected sha256:<64 hex digits>`);
-  return text as DiffID;
+  if (SHA256.test(text)) return text as DiffID;
+  throw new Fault("EXPORT_IMAGE_MANIFEST", `invalid diffID '${text}': expected sha256:<64 hex digits>`);
 }
 
 export function digestOf(bytes: Uint8Array): Digest {

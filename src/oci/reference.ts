@@ -182,7 +182,7 @@ function parseDigested(text: string): Reference | undefined {
   const [base, digest, ...more] = text.split("@");
   if (base === undefined || digest === undefined || more.length > 0 || !isSha256(digest)) return undefined;
   const repository = parseTagged(base)?.repository ?? parseRepository(base);
-  return repository === undefined ? undefined : new Reference(text, repository, undefined, digest as Digest);
+  return repository === undefined ? undefined : new Reference(text, repository, undefined, digest);
 }
 
 /** Go's rule: a first component with "." or ":", or `localhost`, is the registry; "" without one. */

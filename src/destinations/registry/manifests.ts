@@ -83,7 +83,7 @@ export async function headManifest(
   });
   if (response.status !== 200) return undefined;
   const digest = headerOf(response, "docker-content-digest") ?? "";
-  return isSha256(digest) ? (digest as Digest) : "";
+  return isSha256(digest) ? digest : "";
 }
 
 export async function getManifest(connection: Connection, identifier: string, work: Work): Promise<RawManifest> {

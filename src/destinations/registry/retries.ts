@@ -73,6 +73,10 @@ function mayBeTransient(error: unknown): boolean {
   return !diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
 }
 
+/**
+ * Runs a request, with retries within the budget.
+ * @param what names the blob or manifest in the final error's hint
+ */
 export async function persist<T>(
   connection: Connection,
   work: Work,
