@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BaseExternalAccountClient, GoogleAuth } from "google-auth-library";
+import { BaseExternalAccountClient, GoogleAuth, gaxios, Impersonated } from "google-auth-library";
 import { z } from "zod";
 import { Fault } from "../../errors/fault.ts";
 import { registerSecret } from "../../errors/secrets.ts";
@@ -51,26 +51,29 @@ async function readCredentialsFile({ environment, home }: CloudContext): Promise
 async function tokenOf(file: z.infer<typeof schema>, { http, signal }: CloudContext): Promise<string> {
   for (const { private_key, refresh_token, client_secret } of [file, file.source_credentials ?? {}])
     [private_key, refresh_token, client_secret].forEach(registerSecret);
-  const auth = new GoogleAuth({
-    credentials: file,
-    scopes: SCOPE,
-    clientOptions: { transporterOptions: { fetchImplementation: fetchThrough(http, signal) } },
-  });
-  const client = await auth.getClient();
-  // By default it calls Google's token service directly, ignoring the configured transport (google-auth-library 10.9).
-  if (client instanceof BaseExternalAccountClient) {
-    const exchange: unknown = Reflect.get(client, "stsCredential");
-    if (!(exchange instanceof Object && "transporter" in exchange))
-      throw new Fault(
-        "EXPORT_INTERNAL",
-        "google-auth-library has no stsCredential.transporter, which version 10.9 has",
-      );
-    exchange.transporter = client.transporter;
-  }
+  const transporter = new gaxios.Gaxios({ fetchImplementation: fetchThrough(http, signal) });
+  const client = await new GoogleAuth({ credentials: file, scopes: SCOPE, clientOptions: { transporter } }).getClient();
+  routeParts(client, transporter);
   const { token } = await client.getAccessToken();
   if (!token) throw new Fault("EXPORT_AUTH_CLOUD", "Google returned no access token for the credentials file");
   registerSecret(token);
   return token;
+}
+
+/** Makes the parts of a client that call Google on their own, ignoring its transporter, use it. */
+function routeParts(client: object, transporter: gaxios.Gaxios): void {
+  const name =
+    client instanceof BaseExternalAccountClient
+      ? "stsCredential"
+      : client instanceof Impersonated
+        ? "sourceClient"
+        : undefined;
+  if (name === undefined) return;
+  const part: unknown = Reflect.get(client, name);
+  if (!(part instanceof Object && "transporter" in part))
+    throw new Fault("EXPORT_INTERNAL", `google-auth-library has no ${name}.transporter, which version 10.9 has`);
+  part.transporter = transporter;
+  routeParts(part, transporter);
 }
 
 function machineToken({ http, environment, signal }: CloudContext): Promise<string> {

@@ -14,12 +14,20 @@ const basic = (token: string) => `Basic ${Buffer.from(`oauth2accesstoken:${token
 const formOf = ({ body }: ReceivedRequest) => Object.fromEntries(new URLSearchParams(body));
 const HOSTS = ["oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com", "accounts.google.com"];
 
+const GOOGLE_TOKEN = { access_token: "google-access-token", expires_in: 3600, token_type: "Bearer" };
+
+const externalAccount = () => ({
+  type: "external_account",
+  audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+  subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+  token_url: "https://sts.googleapis.com/v1/token",
+  credential_source: { file: join(tempTree({ token: "the-oidc-token" }), "token") },
+});
+
 /** Google's token services behind a proxy. */
-async function startGoogle(
-  body: unknown = { access_token: "google-access-token", expires_in: 3600, token_type: "Bearer" },
-) {
+async function startGoogle(answer: (request: ReceivedRequest) => unknown = () => GOOGLE_TOKEN) {
   const authority = new CertificateAuthority();
-  const google = await ScriptedServer.start(() => ({ body }), authority.issue(...HOSTS));
+  const google = await ScriptedServer.start((request) => ({ body: answer(request) }), authority.issue(...HOSTS));
   const proxy = await ConnectProxy.start({
     routes: Object.fromEntries(HOSTS.map((host) => [`${host}:443`, google.host])),
   });
@@ -86,17 +94,32 @@ describe("the identity is", () => {
 
   test("an external account's (workload identity federation)", async () => {
     const { google, environment } = await startGoogle();
-    const path = fileOf({
-      type: "external_account",
-      audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
-      subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
-      token_url: "https://sts.googleapis.com/v1/token",
-      credential_source: { file: join(tempTree({ token: "the-oidc-token" }), "token") },
-    });
+    const path = fileOf(externalAccount());
     const env = { ...environment, GOOGLE_APPLICATION_CREDENTIALS: path };
     const credentials = await cloudCredentials("us-central1-docker.pkg.dev", env, "/nowhere");
     expect(credentials.authorization).toBe(basic("google-access-token"));
     expect(google.requests.map(formOf)).toMatchObject([{ subject_token: "the-oidc-token" }]);
+  });
+
+  test("a service account that an external account impersonates", async () => {
+    const { google, environment } = await startGoogle(({ url }) =>
+      url.pathname.endsWith(":generateAccessToken")
+        ? { accessToken: "impersonated-token", expireTime: new Date(Date.now() + 3_600_000).toISOString() }
+        : GOOGLE_TOKEN,
+    );
+    const path = fileOf({
+      type: "impersonated_service_account",
+      service_account_impersonation_url:
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ci@p.iam.gserviceaccount.com:generateAccessToken",
+      source_credentials: externalAccount(),
+    });
+    const env = { ...environment, GOOGLE_APPLICATION_CREDENTIALS: path };
+    const credentials = await cloudCredentials("us-central1-docker.pkg.dev", env, "/nowhere");
+    expect(credentials.authorization).toBe(basic("impersonated-token"));
+    expect(google.requests.map(({ url, headers }) => [url.host, headers.authorization])).toEqual([
+      ["sts.googleapis.com", undefined],
+      ["iamcredentials.googleapis.com", "Bearer google-access-token"],
+    ]);
   });
 
   test("the machine's", async () => {
@@ -140,7 +163,7 @@ describe("no credentials", () => {
   });
 
   test("from a key that Google rejects", async () => {
-    const { environment } = await startGoogle({ error: "invalid_grant" });
+    const { environment } = await startGoogle(() => ({ error: "invalid_grant" }));
     const path = fileOf({ type: "authorized_user", client_id: "i", client_secret: "s", refresh_token: "r" });
     await rejectionOf(cloudCredentials("gcr.io", { ...environment, GOOGLE_APPLICATION_CREDENTIALS: path }, "/nowhere"));
   });
