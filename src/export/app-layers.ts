@@ -14,6 +14,7 @@ import type { Layer } from "../engine/layer.ts";
 import { Fault, withContext } from "../errors/fault.ts";
 import { fromByteString } from "../go/byte-string.ts";
 import { goQuote } from "../go/format.ts";
+import { layerIn } from "../images/image.ts";
 import type { Logger } from "../logger.ts";
 import { type DiffID, isSha256, parseDiffId } from "../oci/digest.ts";
 import type { LayerPlan } from "../plan/layers.ts";
@@ -130,8 +131,9 @@ export class AppLayers {
   async #reuse(step: ReuseStep): Promise<AppLayer> {
     const { app, monitor } = this.#context;
     const { id } = step;
-    const previous = contentIn(await this.#sources.previous, step.diffId, undefined);
-    const content = previous ?? (await this.#findCached(step.diffId));
+    const { runImage, previous } = this.#sources;
+    const found = contentIn(await previous, step.diffId, await runImage, undefined);
+    const content = found ?? (await this.#findCached(step.diffId));
     if (content === undefined)
       throw new Fault("EXPORT_PLAN_REUSE", `failed to get layer by diffID: unknown diffID ${step.diffId}`, {
         hint: "Build again without the previous image, so that the buildpack rebuilds the layer.",
@@ -148,8 +150,9 @@ export class AppLayers {
   }
 
   async #find(diffId: DiffID, otherwise: MadeContent): Promise<LayerContent<SourceImage> | undefined> {
-    for (const opening of [this.#sources.previous, this.#sources.runImage]) {
-      const found = contentIn(await opening, diffId, otherwise);
+    const runImage = await this.#sources.runImage;
+    for (const image of [await this.#sources.previous, runImage]) {
+      const found = contentIn(image, diffId, runImage, otherwise);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -159,9 +162,11 @@ export class AppLayers {
 function contentIn(
   from: SourceImage | undefined,
   diffId: string,
+  { mediaType }: RunImage,
   otherwise: MadeContent | undefined,
 ): ExistingContent<SourceImage> | undefined {
-  const descriptor = findLayer(from, diffId);
+  const found = findLayer(from, diffId);
+  const descriptor = found && layerIn(mediaType, found);
   if (from === undefined || descriptor === undefined) return undefined;
   return { kind: "existing", descriptor, from, otherwise };
 }

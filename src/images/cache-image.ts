@@ -1,8 +1,8 @@
 import { CACHE_METADATA_LABEL } from "../cnb/names.ts";
-import { type Descriptor, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/descriptor.ts";
+import { type Descriptor, OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../oci/descriptor.ts";
 import { type DiffID, digestOf, parseDiffId } from "../oci/digest.ts";
 import { emptyImageConfig, imageConfigBytes } from "../oci/image-config.ts";
-import { type BuiltImage, blankEntry, NORMALIZED_TIME, serializeImage } from "./image.ts";
+import { type BuiltImage, blankEntry, layerIn, NORMALIZED_TIME, serializeImage } from "./image.ts";
 
 /**
  * The only layer of a cache image without layers: an empty, uncompressed tar, because containerd rejects images without
@@ -40,14 +40,10 @@ export function buildCacheImage(configBytes: Buffer, layers: readonly Descriptor
       layers:
         layers.length === 0
           ? [emptyLayer()]
-          : layers.map((descriptor) => ({ ...descriptor, mediaType: cacheLayerMediaType(descriptor) })),
+          : layers.map((descriptor) => layerIn(OCI_MANIFEST, descriptor) ?? descriptor),
     },
     OCI_MANIFEST,
   );
-}
-
-function cacheLayerMediaType({ mediaType }: Descriptor): string {
-  return mediaType === OCI_LAYER_ZSTD ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
 }
 
 function emptyLayer(): Descriptor {

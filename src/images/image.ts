@@ -4,8 +4,10 @@ import {
   type Descriptor,
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_TAR,
   OCI_CONFIG,
   OCI_LAYER_GZIP,
+  OCI_LAYER_TAR,
   OCI_LAYER_ZSTD,
   OCI_MANIFEST,
 } from "../oci/descriptor.ts";
@@ -50,20 +52,39 @@ export function imageHistory(
   ];
 }
 
+/** The media types of a layer, by the kind of manifest that lists it. Docker has none for zstd. */
+const LAYER_TYPES = {
+  none: { oci: OCI_LAYER_TAR, docker: DOCKER_LAYER_TAR },
+  gzip: { oci: OCI_LAYER_GZIP, docker: DOCKER_LAYER_GZIP },
+  zstd: { oci: OCI_LAYER_ZSTD, docker: undefined },
+} as const;
+
 /**
  * The media type of a new layer: that of the manifest's kind, where the reference writes Docker's into OCI manifests
  * too (docs/compatibility.md#oci-layer-media-types).
  * @throws Fault for zstd in a Docker manifest, which has no media type for it
  */
 export function newLayerMediaType(manifestMediaType: string, compression: "gzip" | "zstd"): string {
-  if (manifestMediaType !== OCI_MANIFEST) {
-    if (compression === "gzip") return DOCKER_LAYER_GZIP;
-    throw new Fault(
-      "EXPORT_IMAGE_ZSTD",
-      `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`,
-    );
-  }
-  return compression === "zstd" ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP;
+  const mediaType = LAYER_TYPES[compression][kindOf(manifestMediaType)];
+  if (mediaType !== undefined) return mediaType;
+  throw new Fault("EXPORT_IMAGE_ZSTD", `zstd layers need an OCI manifest, and the run image has ${manifestMediaType}`);
+}
+
+/**
+ * A layer as a manifest of this kind lists it: podman and skopeo reject OCI's layer types in Docker's manifests.
+ * @returns undefined if manifests of this kind have no type for it
+ */
+export function layerIn(manifestMediaType: string, layer: Descriptor): Descriptor | undefined {
+  const types = Object.values(LAYER_TYPES).find(
+    ({ oci, docker }) => oci === layer.mediaType || docker === layer.mediaType,
+  );
+  if (types === undefined) return layer;
+  const mediaType = types[kindOf(manifestMediaType)];
+  return mediaType && { ...layer, mediaType };
+}
+
+function kindOf(manifestMediaType: string): "oci" | "docker" {
+  return manifestMediaType === OCI_MANIFEST ? "oci" : "docker";
 }
 
 export interface BuiltImage {

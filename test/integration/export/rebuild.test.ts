@@ -1,6 +1,9 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { previousImageToml } from "../../support/build/analyzed.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
+import { OPEN_ACCESS } from "../../support/images/registry-access.ts";
+import { DOCKER_TYPES, pushRunImage, smallRunImage } from "../../support/images/run-image.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { FakeRegistry } from "../../support/registry/registry.ts";
 import { type AnyRegistry, REGISTRY_KINDS } from "../../support/registry/registry-kinds.ts";
@@ -71,6 +74,27 @@ describe.for(REGISTRY_KINDS)("a rebuild against $name", ({ start, isMissing }) =
     expect(layerWork(run.events)).not.toHaveProperty("libraries");
     expect(uploadsTo(scene.app)).toEqual(scene.app instanceof FakeRegistry ? [] : "unknown");
   });
+
+  again.for([
+    { compression: "gzip", compressions: 0 },
+    { compression: "zstd", compressions: 1 },
+  ])(
+    "upon a Docker image after an OCI image with $compression lists Docker's layer types only",
+    async ({ compression, compressions }) => {
+      const registry = await start();
+      const scene = await Scene.openSmall(registry);
+      expect(await scene.export({ flags: ["-compression", compression] })).toMatchObject({ exitCode: 0, stderr: "" });
+      const previous = previousImageToml(`${registry.host}/app`, await verifyImage(scene.appImage));
+      const image = smallRunImage(undefined, DOCKER_TYPES);
+      const runImage = await pushRunImage(`${registry.host}/run`, OPEN_ACCESS, image, DOCKER_TYPES.manifest);
+      writeAnalyzed(scene.output, runImage, previous);
+      const run = await scene.export();
+      expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+      const { layers } = await verifyImage(scene.appImage);
+      expect(new Set(layers.map(({ mediaType }) => mediaType))).toEqual(new Set([DOCKER_TYPES.layer]));
+      expect(layerWork(run.events).libraries).toMatchObject({ compressions });
+    },
+  );
 
   again("lists a reused cache layer once, beside a changed one", async () => {
     const { scene, cache } = await built(await start());

@@ -1,7 +1,14 @@
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_LAYER_GZIP,
+  OCI_MANIFEST,
+} from "../../../src/oci/descriptor.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { OPEN_ACCESS, type RegistryAccess } from "./registry-access.ts";
 
@@ -15,9 +22,13 @@ const OS_RELEASE: Readonly<Record<string, RunImageFile>> = {
   "etc/os-release": { content: 'ID="demo"\n', mode: 0o644 },
 };
 
-/** The bytes of a small OCI run image with one layer. @param files of that layer, by path */
+const OCI_TYPES = { manifest: OCI_MANIFEST, config: OCI_CONFIG, layer: OCI_LAYER_GZIP };
+export const DOCKER_TYPES = { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, layer: DOCKER_LAYER_GZIP };
+
+/** The bytes of a small run image with one layer. @param files of that layer, by path */
 export async function smallRunImage(
   files: Readonly<Record<string, RunImageFile>> = OS_RELEASE,
+  types = OCI_TYPES,
 ): Promise<Readonly<Record<"layer" | "config" | "manifest", Buffer>>> {
   const archive = pack();
   for (const [name, { content, mode }] of Object.entries(files))
@@ -36,9 +47,9 @@ export async function smallRunImage(
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
-      mediaType: OCI_MANIFEST,
-      config: { mediaType: OCI_CONFIG, size: config.length, digest: digestOf(config) },
-      layers: [{ mediaType: OCI_LAYER_GZIP, size: layer.length, digest: digestOf(layer) }],
+      mediaType: types.manifest,
+      config: { mediaType: types.config, size: config.length, digest: digestOf(config) },
+      layers: [{ mediaType: types.layer, size: layer.length, digest: digestOf(layer) }],
     }),
   );
   return { layer, config, manifest };
@@ -53,11 +64,12 @@ export async function pushRunImage(
   repository: string,
   access: RegistryAccess = OPEN_ACCESS,
   image = smallRunImage(),
+  mediaType = OCI_MANIFEST,
 ): Promise<string> {
   const { layer, config, manifest } = await image;
   const base = access.repositoryUrl(repository);
   for (const bytes of [layer, config]) await putBlob(access, base, bytes);
-  const headers = { "content-type": OCI_MANIFEST };
+  const headers = { "content-type": mediaType };
   await access.send(`${base}/manifests/latest`, { method: "PUT", headers, body: new Uint8Array(manifest) });
   return `${repository}@${digestOf(manifest)}`;
 }

@@ -6,7 +6,7 @@ import {
   buildAppImage,
   runImageTopLayer,
 } from "../../../src/images/app-image.ts";
-import { createdTime, newLayerMediaType } from "../../../src/images/image.ts";
+import { createdTime, layerIn, newLayerMediaType } from "../../../src/images/image.ts";
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_MANIFEST } from "../../../src/oci/descriptor.ts";
 import { digestOf, parseDiffId } from "../../../src/oci/digest.ts";
 import { emptyImageConfig, parseImageConfig } from "../../../src/oci/image-config.ts";
@@ -123,6 +123,18 @@ it.each([
   [OCI_MANIFEST, "zstd", "application/vnd.oci.image.layer.v1.tar+zstd"],
 ] as const)("a new layer in %s with %s is %s", (manifest, compression, expected) => {
   expect(newLayerMediaType(manifest, compression)).toBe(expected);
+});
+
+it("gives a reused layer the media type of the manifest's kind, and Docker's has none for zstd", () => {
+  const oci = "application/vnd.oci.image.layer.v1.tar";
+  const docker = "application/vnd.docker.image.rootfs.diff.tar";
+  const typeIn = (manifest: string, mediaType: string) => layerIn(manifest, { ...ON_TOP, mediaType })?.mediaType;
+  const ociTypes = [oci, `${oci}+gzip`, `${oci}+zstd`, "other"];
+  expect(ociTypes.map((type) => typeIn(DOCKER_MANIFEST, type))).toEqual([docker, `${docker}.gzip`, undefined, "other"]);
+  expect([docker, `${docker}.gzip`, `${oci}+zstd`].map((type) => typeIn(OCI_MANIFEST, type))).toEqual(
+    ociTypes.slice(0, 3),
+  );
+  expect(layerIn(DOCKER_MANIFEST, ON_TOP)).toEqual(ON_TOP);
 });
 
 it("rejects zstd in a Docker manifest, which has no media type for it", () => {
