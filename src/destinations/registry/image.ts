@@ -8,7 +8,7 @@ import {
   OCI_MANIFEST,
   type Platform,
 } from "../../oci/descriptor.ts";
-import { digestOf } from "../../oci/digest.ts";
+import { digestOf, isSha256 } from "../../oci/digest.ts";
 import {
   type ImageManifest,
   isIndex,
@@ -97,8 +97,7 @@ export async function isComplete(connection: Connection, image: RemoteImage, wor
 }
 
 async function readImage(connection: Connection, reference: Reference, platform: Platform, work: Work) {
-  const nameHint = `Check the name: there is no image "${reference}" in ${reference.registry}.`;
-  let found = await withMissingHint(nameHint, getManifest(connection, reference.identifier, work));
+  let found = await withMissingHint(nameHint(reference, platform), getManifest(connection, reference.identifier, work));
   // The first matching entry wins, as in go-containerregistry (pkg/v1/remote/index.go, childByPlatform).
   while (isIndex(found.mediaType, found.bytes)) {
     const child = selectManifest(parseIndex(found.bytes), platform);
@@ -123,6 +122,13 @@ async function readImageOf(connection: Connection, found: RawManifest, work: Wor
     manifest,
     configBytes: await withMissingHint(RESTORE_HINT, readConfig(connection, manifest.config, work)),
   };
+}
+
+/** For a run image whose index lacks the platform, the analyzer records the digest of an empty image. */
+function nameHint(reference: Reference, { os, architecture }: Platform): string {
+  const missing = `there is no image "${reference}" in ${reference.registry}.`;
+  if (!isSha256(reference.identifier)) return `Check the name: ${missing}`;
+  return `Check the name, and that the image has an entry for ${os}/${architecture}: ${missing}`;
 }
 
 async function readConfig(connection: Connection, { digest, size, data }: Descriptor, work: Work): Promise<Buffer> {

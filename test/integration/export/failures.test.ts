@@ -2,6 +2,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
+import { ownPlatform } from "../../../src/oci/manifest.ts";
 import { writeAnalyzed } from "../../support/build/build-output.ts";
 import { verifyImage } from "../../support/images/verify-image.ts";
 import { type Exchange, type Reply, refusal } from "../../support/registry/exchange.ts";
@@ -29,7 +30,9 @@ describe("the app image fails", () => {
       `ERROR: failed to create new app image: connect to repo store "${missing}": GET http://${app.host}/v2/run/manifests/sha256:`,
     );
     expect(run.stderr).toMatch("MANIFEST_UNKNOWN");
-    expect(run.stderr).toMatch("Check the name: there is no image ");
+    expect(run.stderr).toContain(
+      `Check the name, and that the image has an entry for linux/${ownPlatform().architecture}: there is no image "${missing}"`,
+    );
     expect(run.stderr).toMatch("Failed to open remote image (attempt 5/6)");
     expect(app.count("GET", /run\/manifests/)).toBe(6);
     expect(app.manifests.find("app", "latest")).toBeUndefined();
